@@ -1,0 +1,62 @@
+"""Encode once: a message becomes one finished WebSocket frame that serves every receiver.
+
+A server's frames are not masked (RFC 6455 section 5.1), so the same bytes are right for all of
+them. A flush joins the frames of everyone who moved into one byte string: still one message per
+frame, but one write per receiver.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from locshare.wire.dialects import Dialect
+from locshare.wire.messages import ParticipantMoved, ParticipantPosition, ServerMessage
+
+_TEXT_FINAL = 0x81
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One final, unmasked text frame around ``payload`` (RFC 6455 section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_TEXT_FINAL, size)) + payload
+    if size < 65536:
+        return b"".join((bytes((_TEXT_FINAL, 126)), size.to_bytes(2, "big"), payload))
+    return b"".join((bytes((_TEXT_FINAL, 127)), size.to_bytes(8, "big"), payload))
+
+
+def encode_frame(message: ServerMessage, dialect: Dialect) -> bytes:
+    """``message`` as one finished frame in ``dialect``."""
+    return text_frame(dialect.encode(message))
+
+
+class Flush:
+    """One broadcast of every position that changed since the last, in one dialect.
+
+    ``frames`` maps each participant that moved to its finished frame, in the order they moved.
+    """
+
+    __slots__ = ("__dict__", "frames")
+
+    def __init__(self, frames: Mapping[str, bytes]) -> None:
+        self.frames = frames
+
+    @cached_property
+    def joined(self) -> bytes:
+        """All frames in one piece."""
+        return b"".join(self.frames.values())
+
+    def without(self, user_id: str) -> bytes:
+        """All frames but that of ``user_id``, in one piece. Empty when nobody else moved."""
+        if user_id not in self.frames:
+            return self.joined
+        return b"".join([frame for mover, frame in self.frames.items() if mover != user_id])
+
+
+def encode_flush(moved: Mapping[str, ParticipantPosition], dialect: Dialect) -> Flush:
+    """Encode each of ``moved`` once."""
+    return Flush(
+        {
+            user_id: encode_frame(ParticipantMoved(position), dialect)
+            for user_id, position in moved.items()
+        }
+    )

@@ -1,0 +1,36 @@
+"""What can go wrong when someone asks for a session. The API and the connections translate these."""
+
+from locshare.errors import LocshareError
+from locshare.wire.messages import EndReason
+
+
+class SessionNotFound(LocshareError):
+    """No session has this id."""
+
+
+class SessionOver(LocshareError):
+    """The session has ended. ``reason`` is None when it is not remembered why."""
+
+    def __init__(self, reason: EndReason | None = None) -> None:
+        super().__init__(f"the session has ended ({reason or 'earlier'})")
+        self.reason = reason
+
+
+class SessionFull(LocshareError):
+    """The session has as many participants as it may have. ``limit`` is that number."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the session is full ({limit} participants)")
+        self.limit = limit
+
+
+class ParticipantNotFound(LocshareError):
+    """Nobody in the session has this user_id, or they left it."""
+
+
+class SessionUnavailable(LocshareError):
+    """The session could not answer in time. ``retry_after`` is in seconds."""
+
+    def __init__(self, text: str = "the session did not answer in time") -> None:
+        super().__init__(text)
+        self.retry_after = 1
