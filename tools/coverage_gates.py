@@ -1,0 +1,42 @@
+"""Fail when a part of the program is covered less than its gate: `python tools/coverage_gates.py`."""
+
+import subprocess
+import sys
+
+GATES = {
+    "actors": 90,
+    "supervisor": 90,
+    "session": 90,
+    "wire": 90,
+    "broadcast": 90,
+}
+OVERALL = 80
+
+
+def covered(*arguments: str) -> bool:
+    """Print one coverage report; true when its gate holds."""
+    command = [sys.executable, "-m", "coverage", "report", *arguments]
+    return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (own arguments)
+
+
+def main() -> int:
+    """Combine what subprocesses left, then check each gate."""
+    subprocess.run(  # noqa: S603 (own arguments)
+        [sys.executable, "-m", "coverage", "combine", "--append", "--quiet"],
+        check=False,
+        stderr=subprocess.DEVNULL,
+    )
+    results = {"all": covered(f"--fail-under={OVERALL}")}
+    for part, gate in GATES.items():
+        results[part] = covered(
+            f"--include=src/locshare/{part}/*", f"--fail-under={gate}", "--format=total"
+        )
+    failed = [part for part, held in results.items() if not held]
+    print(
+        f"coverage gates: {', '.join(failed)} below the gate" if failed else "coverage gates hold"
+    )  # noqa: T201
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Write constraints.txt: what the newest allowed dependencies resolve to, in a fresh environment."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADER = "# Pinned versions of every dependency, direct and indirect. Made by `make lock`.\n"
+
+
+def main() -> None:
+    """Resolve `.[dev]` and hatchling in a throw-away environment and write what came out."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603
+        pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
+        subprocess.run(  # noqa: S603
+            [*pip, "install", "--quiet", "hatchling", "editables", f"{ROOT}[dev]"], check=True
+        )
+        frozen = subprocess.run(  # noqa: S603
+            [*pip, "freeze", "--exclude", "locshare"], check=True, capture_output=True, text=True
+        ).stdout
+    (ROOT / "constraints.txt").write_text(HEADER + frozen)
+
+
+if __name__ == "__main__":
+    main()
