@@ -27,6 +27,7 @@ class CloseReason(enum.Enum):
     PEER_GONE = (1006, True, "connection lost")
     PROTOCOL_ERROR = (1002, False, "WebSocket protocol error")
     INVALID_DATA = (1007, False, "text that is not UTF-8")
+    MESSAGE_TOO_BIG = (1009, False, "message far too big")
     INTERNAL_ERROR = (1011, True, "internal error")
     RESTART = (1012, True, "server restarts, come back")
     OVERLOADED = (1013, True, "overloaded, come back later")

@@ -1,0 +1,116 @@
+"""How a client behaves, and what follows from it. Pure: time is given, nothing is awaited.
+
+Two kinds of misconduct, each with its own patience. Too many messages: those beyond the rate are
+dropped, the client is told (``RATE_LIMITED``, once a second at most, so that a flood is not
+answered with a flood), and whoever goes on is closed with 4429. Bad messages: each is answered
+with its error, and whoever sends nothing else, or very many, is closed with 4400.
+"""
+
+import enum
+
+from msgspec import Struct
+
+
+class ConductLimits(Struct, frozen=True):
+    """Messages, messages per second, and seconds."""
+
+    position_rate: float = 10.0
+    position_burst: float = 20.0
+    message_rate: float = 20.0
+    message_burst: float = 40.0
+    """All messages together, protocol pings too; not below the burst of positions, so that the
+    stricter limit speaks first."""
+    excess_tolerated: float = 100.0
+    """How many messages over the rate are dropped before the connection is closed…"""
+    excess_forgiven: float = 5.0
+    """…and how many of them are forgotten per second."""
+    bad_in_a_row: int = 20
+    bad_in_window: int = 50
+    bad_window: float = 10.0
+
+
+class Verdict(enum.Enum):
+    """What to do with a message."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    """Over the rate, and the client was told lately."""
+    WARN = "warn"
+    """Over the rate: drop it and tell the client."""
+    CLOSE = "close"
+
+
+class TokenBucket:
+    """``burst`` at once, ``rate`` per second in the long run."""
+
+    __slots__ = ("_at", "_burst", "_level", "_rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._level = burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Take one if there is one."""
+        level = self._level + (now - self._at) * self._rate
+        if level > self._burst:
+            level = self._burst
+        self._at = now
+        if level < 1.0:
+            self._level = level
+            return False
+        self._level = level - 1.0
+        return True
+
+
+class Conduct:
+    """The record of one connection. ``now`` is in seconds and never goes back."""
+
+    __slots__ = (
+        "_bad_count", "_bad_run", "_bad_since", "_excess", "_limits", "_messages", "_positions",
+        "_warned_at",
+    )  # fmt: skip
+
+    def __init__(self, limits: ConductLimits, now: float) -> None:
+        self._limits = limits
+        self._positions = TokenBucket(limits.position_rate, limits.position_burst, now)
+        self._messages = TokenBucket(limits.message_rate, limits.message_burst, now)
+        self._excess = TokenBucket(limits.excess_forgiven, limits.excess_tolerated, now)
+        self._warned_at = float("-inf")
+        self._bad_run = 0
+        self._bad_count = 0
+        self._bad_since = now
+
+    def message(self, now: float) -> Verdict:
+        """Any message or control frame but a position came."""
+        return Verdict.ACCEPT if self._messages.take(now) else self._over(now)
+
+    def position(self, now: float) -> Verdict:
+        """A valid position came."""
+        if self._messages.take(now) and self._positions.take(now):
+            self._bad_run = 0
+            return Verdict.ACCEPT
+        return self._over(now)
+
+    def good(self) -> None:
+        """A valid message of another kind came."""
+        self._bad_run = 0
+
+    def bad(self, now: float) -> bool:
+        """A message against the contract came. True when it was one too many."""
+        limits = self._limits
+        if now - self._bad_since >= limits.bad_window:
+            self._bad_since = now
+            self._bad_count = 0
+        self._bad_count += 1
+        self._bad_run += 1
+        return self._bad_run >= limits.bad_in_a_row or self._bad_count >= limits.bad_in_window
+
+    def _over(self, now: float) -> Verdict:
+        if not self._excess.take(now):
+            return Verdict.CLOSE
+        if now - self._warned_at < 1.0:
+            return Verdict.DROP
+        self._warned_at = now
+        return Verdict.WARN

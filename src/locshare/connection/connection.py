@@ -1,0 +1,350 @@
+"""One WebSocket, one task: from the accepted socket to the recorded close reason.
+
+Handshake, token, session, then a loop: receive, decode, check the rate, hand on. What must reach
+the client goes through the outbox, which the session knows as the receiver.
+
+Promises. Whatever happens (a clean close, a lost peer, a crash here, cancellation): the link is
+detached, the socket is closed, and exactly one :class:`CloseReason` or refusal is counted. A wrong
+message is answered and the connection lives on; abuse closes it. :meth:`Connection.run` raises
+nothing but cancellation from outside.
+
+Not promised: that a position that was accepted reaches anyone; that is the session's part.
+
+Awaits: the transport's, ``Sessions.open`` and the link's. Between two of them ``outbox.reason`` is
+None exactly while the connection goes on.
+"""
+
+import socket
+import traceback
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+from msgspec import Struct
+
+from locshare.broadcast.backlog import Control
+from locshare.broadcast.fanout import encode_frame
+from locshare.broadcast.outbox import Outbox, OutboxLimits
+from locshare.connection.admission import (
+    Link,
+    Refusal,
+    Sessions,
+    Verifier,
+    admit,
+    subprotocol_of,
+)
+from locshare.connection.conduct import Conduct, ConductLimits, Verdict
+from locshare.connection.tally import Tally
+from locshare.connection.transport import (
+    PING_FRAME,
+    Closed,
+    ConnectionLost,
+    ControlFrame,
+    NotAnUpgrade,
+    Received,
+    TooLarge,
+    Transport,
+    TransportLimits,
+    Upgrade,
+)
+from locshare.errors import CloseReason
+from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
+from locshare.store.port import StoreUnavailable
+from locshare.wire.dialects import PLAIN, Dialect, InvalidMessage
+from locshare.wire.messages import (
+    ClientMessage,
+    Error,
+    ErrorCode,
+    LocationUpdate,
+    Ping,
+    Pong,
+    Problem,
+)
+
+log = structlog.get_logger()
+
+_ROUTINE_ENDS = {
+    CloseReason.LEFT,
+    CloseReason.GOING_AWAY,
+    CloseReason.PEER_CLOSED,
+    CloseReason.PEER_GONE,
+    CloseReason.RESTART,
+    CloseReason.REPLACED,
+    CloseReason.SESSION_ENDED,
+}
+"""Ends that happen to well-behaved clients every day: logged at debug."""
+
+
+_TOO_MANY = Error(Problem("RATE_LIMITED", "too many messages; this one was dropped"))
+
+
+class ConnectionLimits(Struct, frozen=True):
+    """Everything that bounds one connection. Seconds."""
+
+    transport: TransportLimits = TransportLimits()
+    outbox: OutboxLimits = OutboxLimits()
+    conduct: ConductLimits = ConductLimits()
+    open_timeout: float = 5.0
+    """How long the session may take to be found or started."""
+
+
+class Connection:
+    """One client. ``spawn`` starts a task beside this one (the outbox's drain)."""
+
+    __slots__ = (
+        "_conduct", "_limits", "_refusal", "_scope", "_sessions", "_spawn", "_tally",
+        "_verifier", "missed_pings", "number", "outbox", "transport",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        number: int,
+        *,
+        verifier: Verifier,
+        sessions: Sessions,
+        limits: ConnectionLimits,
+        tally: Tally,
+        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+        refusal: Refusal | None = None,
+    ) -> None:
+        self.number = number
+        self.transport = Transport(sock, limits.transport)
+        self.outbox: Outbox | None = None
+        self.missed_pings = 0
+        self._verifier = verifier
+        self._sessions = sessions
+        self._limits = limits
+        self._tally = tally
+        self._spawn = spawn
+        self._refusal = refusal  # decided before the request was read: the server is full
+        self._scope = trio.CancelScope()
+        self._conduct: Conduct | None = None
+
+    # --- what the pool may do -------------------------------------------------------------------
+
+    def close(self, reason: CloseReason) -> None:
+        """Begin to end the connection; :meth:`run` returns soon after."""
+        if self.outbox is not None:
+            self.outbox.close(reason)
+        else:
+            self._scope.cancel()
+
+    def ping(self) -> None:
+        """Send a protocol ping."""
+        if self.outbox is not None:
+            self.outbox.send_control(Control.PING, PING_FRAME)
+
+    # --- the task -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the connection until it has ended. Cancellation ends it without a close frame."""
+        try:
+            with self._scope:
+                try:
+                    await self._serve()
+                except Exception as error:  # noqa: BLE001 - a crash ends this connection only
+                    self._report_crash(error)
+                await self._await_peer()
+        finally:
+            self._end()
+
+    async def _serve(self) -> None:
+        try:
+            upgrade = await self._handshake()
+            admitted = self._refusal or await admit(
+                upgrade, self._verifier, self._sessions, self._limits.open_timeout
+            )
+            if isinstance(admitted, Refusal):
+                await self._refuse(upgrade, admitted)
+                return
+        except NotAnUpgrade:
+            self._tally.refused["not_an_upgrade"] += 1
+            await self._forget_input()
+            return
+        except ConnectionLost:
+            self._tally.refused["lost_in_handshake"] += 1
+            return
+        link = admitted.link
+        try:
+            await upgrade.accept(subprotocol_of(upgrade))
+            outbox = self._open_outbox(admitted.user_id, admitted.dialect)
+            await self._converse(link, outbox)
+        except ConnectionLost:
+            self._tally.refused["lost_in_handshake"] += 1
+        finally:
+            link.detach()
+
+    async def _handshake(self) -> Upgrade:
+        try:
+            with trio.fail_after(self._limits.transport.handshake_deadline):
+                return await self.transport.accept_handshake()
+        except trio.TooSlowError:
+            raise ConnectionLost("no handshake in time") from None
+
+    async def _refuse(self, upgrade: Upgrade, refusal: Refusal) -> None:
+        self._tally.refused[refusal.label] += 1
+        log.debug("connection_refused", connection=self.number, reason=refusal.label)
+        if upgrade.origin is not None and refusal is not Refusal.NO_SUCH_PATH:
+            # A browser's script sees no status, only a close code.
+            await upgrade.accept(subprotocol_of(upgrade))
+            self._open_outbox("", PLAIN).close(refusal.reason)
+            return
+        await upgrade.reject(refusal.status, refusal.problem(), refusal.retry_after)
+        await self._forget_input()
+
+    async def _forget_input(self) -> None:
+        """Let the answer reach a peer that may still be sending."""
+        with trio.move_on_after(self._limits.outbox.linger):
+            await self.transport.linger()
+
+    def _open_outbox(self, user_id: str, dialect: Dialect) -> Outbox:
+        outbox = self.outbox = Outbox(
+            user_id,
+            dialect,
+            self.transport,
+            spawn=self._spawn,
+            on_closing=self._set_last_deadline,
+            limits=self._limits.outbox,
+        )
+        self.transport.bind(outbox)
+        return outbox
+
+    def _set_last_deadline(self, seconds: float) -> None:
+        """The outbox is closing: whatever this task waits for, it ends by then."""
+        self._scope.deadline = trio.current_time() + seconds
+
+    async def _converse(self, link: Link, outbox: Outbox) -> None:
+        self._tally.opened += 1
+        self._conduct = Conduct(self._limits.conduct, trio.current_time())
+        try:
+            await link.attach(outbox)
+            await self._receive_until_closed(link, outbox)
+        except SessionOver:
+            outbox.close(CloseReason.SESSION_ENDED)
+        except ParticipantNotFound:
+            outbox.close(CloseReason.FORBIDDEN)
+        except (SessionUnavailable, StoreUnavailable):
+            outbox.close(CloseReason.OVERLOADED)
+
+    async def _receive_until_closed(self, link: Link, outbox: Outbox) -> None:
+        """Returns when the peer has closed or is gone, or when this side has closed."""
+        receive = self.transport.receive
+        decode = outbox.dialect.decode
+        conduct = self._conduct
+        if conduct is None:
+            return
+        while True:
+            received = await receive()
+            # What the peer sent before its own close still counts; what it sent before it
+            # heard of ours does not.
+            if outbox.reason is not None and outbox.reason is not CloseReason.PEER_CLOSED:
+                return
+            if type(received) is str:
+                try:
+                    message = decode(received)
+                except InvalidMessage as error:
+                    self._count_bad(conduct, outbox, error.code, error.text)
+                    continue
+                if type(message) is LocationUpdate:
+                    self._tally.positions += 1
+                    verdict = conduct.position(trio.current_time())
+                    if verdict is Verdict.ACCEPT:
+                        await link.update(message.data)
+                    else:
+                        self._check_rate(verdict, outbox)
+                else:
+                    await self._take_other(message, link, outbox, conduct)
+            elif type(received) is Closed:
+                if outbox.reason is None:
+                    outbox.lost(received.reason)
+                return
+            else:
+                self._take_odd(received, outbox, conduct)
+
+    async def _take_other(
+        self, message: ClientMessage, link: Link, outbox: Outbox, conduct: Conduct
+    ) -> None:
+        conduct.good()
+        if not self._check_rate(conduct.message(trio.current_time()), outbox):
+            return
+        if isinstance(message, Ping):
+            self._tally.pings += 1
+            outbox.send_event(encode_frame(Pong(), outbox.dialect))
+        else:
+            self._tally.leaves += 1
+            await link.leave()
+            outbox.close(CloseReason.LEFT)
+
+    def _take_odd(self, received: Received, outbox: Outbox, conduct: Conduct) -> None:
+        """Something other than a text message of acceptable size."""
+        if isinstance(received, ControlFrame):
+            self._check_rate(conduct.message(trio.current_time()), outbox)
+        elif isinstance(received, TooLarge):
+            limit = self._limits.transport.max_message_bytes
+            text = f"{received.size} bytes; at most {limit} are allowed"
+            self._count_bad(conduct, outbox, "MESSAGE_TOO_LARGE", text)
+        else:
+            self._count_bad(conduct, outbox, "BINARY_NOT_SUPPORTED", "only text frames are")
+
+    def _count_bad(self, conduct: Conduct, outbox: Outbox, code: ErrorCode, text: str) -> None:
+        self._tally.bad += 1
+        now = trio.current_time()
+        if conduct.bad(now):
+            outbox.close(CloseReason.BAD_REQUEST)
+        elif self._check_rate(conduct.message(now), outbox):
+            outbox.send_event(encode_frame(Error(Problem(code, text)), outbox.dialect))
+
+    def _check_rate(self, verdict: Verdict, outbox: Outbox) -> bool:
+        """True when the message may be handled; else the client has been dealt with."""
+        if verdict is Verdict.ACCEPT:
+            return True
+        self._tally.rate_limited += 1
+        if verdict is Verdict.CLOSE:
+            outbox.close(CloseReason.RATE_LIMITED)
+        elif verdict is Verdict.WARN:
+            outbox.send_event(encode_frame(_TOO_MANY, outbox.dialect))
+        return False
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def _await_peer(self) -> None:
+        """After our close frame: until the peer answers it or the last deadline passes. Closing
+        the socket earlier, with input unread, would reset it and may destroy the close frame.
+        """
+        if self.outbox is None or self.outbox.reason in (None, CloseReason.PEER_CLOSED):
+            return
+        while not isinstance(await self.transport.receive(), Closed):
+            pass
+
+    def _report_crash(self, error: Exception) -> None:
+        # The text of an exception may quote a message, and so a position: only its type is logged.
+        self._tally.crashes += 1
+        log.error(
+            "connection_crashed",
+            connection=self.number,
+            error=type(error).__name__,
+            stack="".join(traceback.format_tb(error.__traceback__)),
+        )
+        if self.outbox is not None:
+            self.outbox.close(CloseReason.INTERNAL_ERROR)
+
+    def _end(self) -> None:
+        """No checkpoint in here: it must happen in full even under cancellation."""
+        outbox = self.outbox
+        if outbox is None:
+            self.transport.close()
+            return
+        unsent = outbox.backlog_bytes > 0
+        outbox.lost(CloseReason.GOING_AWAY)  # a reason only when there is none: cancelled
+        self.transport.close(abort=unsent)
+        reason = outbox.reason or CloseReason.GOING_AWAY
+        self._tally.bytes_in += self.transport.bytes_in
+        self._tally.bytes_out += outbox.bytes_out
+        self._tally.writes += outbox.writes
+        self._tally.stalls += outbox.stalls
+        if self._conduct is None:
+            return  # refused, and counted as that
+        self._tally.closed[reason] += 1
+        note = log.debug if reason in _ROUTINE_ENDS else log.info
+        note("connection_closed", connection=self.number, reason=reason.label, code=reason.code)

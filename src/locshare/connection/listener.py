@@ -1,0 +1,148 @@
+"""Accepts TCP connections and hands them to the pool. Holds none itself.
+
+A supervised child that may crash: started again it binds the same address (the port that was
+chosen the first time when it was asked for port 0), and the connections, which live in the pool,
+do not notice. Cancellation closes the listening sockets; the pool drains.
+
+When the process is out of file descriptors the listener waits instead of spinning: the client
+stays in the kernel's queue. All that waits in that queue is accepted in one wakeup, up to a bound,
+so that a storm of connections costs few turns of the loop and does not starve what runs.
+"""
+
+import errno
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final
+
+import structlog
+import trio
+from msgspec import Struct
+
+from locshare.connection.pool import ConnectionPool
+from locshare.connection.transport import TransportLimits, prepare_listening_socket
+
+log = structlog.get_logger()
+
+_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PEER_GAVE_UP = {
+    errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EINTR,
+}  # fmt: skip
+
+
+class ListenerLimits(Struct, frozen=True):
+    """Counts and seconds."""
+
+    backlog: int = 4096
+    """The kernel's queue; it is cut to net.core.somaxconn."""
+    accepts_per_wakeup: int = 64
+    pause_when_out_of_files: float = 0.2
+    transport: TransportLimits = TransportLimits()
+
+
+DEFAULT_LIMITS: Final = ListenerLimits()
+
+
+class ListenerStatistics(Struct, frozen=True):
+    """Totals since the listener was made."""
+
+    starts: int
+    out_of_files: int
+    """How often accepting paused because the process had no file descriptor left."""
+
+
+class Listener:
+    """``bind`` is ``host:port``, ``[v6]:port`` or ``:port`` (all interfaces)."""
+
+    def __init__(
+        self, bind: str, pool: ConnectionPool, limits: ListenerLimits = DEFAULT_LIMITS
+    ) -> None:
+        self._host, self._port = parse_bind(bind)
+        self._pool = pool
+        self._limits = limits
+        self._starts = 0
+        self._out_of_files = 0
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        """Where it listens, from the moment ``serve`` has reported to be started."""
+
+    async def serve(
+        self,
+        *,
+        task_status: trio.TaskStatus[Sequence[tuple[str, int]]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Listen until cancelled. Reports the bound addresses. Raises OSError when it cannot bind.
+
+        Cancellation closes the listening sockets and takes nothing from anyone connected.
+        """
+        self._starts += 1
+        with ExitStack() as stack:
+            sockets = await self._bind(stack)
+            self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
+            self._port = self.addresses[0][1]
+            async with trio.open_nursery() as nursery:
+                for sock in sockets:
+                    nursery.start_soon(self._accept, sock)
+                log.info("listening", addresses=[f"{host}:{port}" for host, port in self.addresses])
+                task_status.started(self.addresses)
+
+    def statistics(self) -> ListenerStatistics:
+        """A picture of now."""
+        return ListenerStatistics(self._starts, self._out_of_files)
+
+    async def _bind(self, stack: ExitStack) -> list[socket.socket]:
+        found = await trio.socket.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        sockets: list[socket.socket] = []
+        port = self._port
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sock = stack.enter_context(socket.socket(family, kind, protocol))
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            prepare_listening_socket(sock, self._limits.transport)
+            # With port 0 the second address family gets the port that the first was given.
+            sock.bind((address[0], port, *address[2:]))
+            port = sock.getsockname()[1]
+            sock.listen(self._limits.backlog)
+            sockets.append(sock)
+        return sockets
+
+    async def _accept(self, listening: socket.socket) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(listening)
+            for _ in range(self._limits.accepts_per_wakeup):
+                try:
+                    sock, _address = listening.accept()
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno in _OUT_OF_RESOURCES:
+                        self._out_of_files += 1
+                        log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
+                        await trio.sleep(self._limits.pause_when_out_of_files)
+                        break
+                    if error.errno not in _PEER_GAVE_UP:
+                        raise
+                else:
+                    sock.setblocking(False)
+                    self._pool.adopt(sock)
+
+
+def parse_bind(bind: str) -> tuple[str | None, int]:
+    """``host:port``, ``[v6]:port`` or ``:port`` as host (None: all interfaces) and port.
+
+    Raises ValueError, which names what is allowed.
+    """
+    host, separator, port = bind.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        separator = ""
+    if not separator or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(
+            f"{bind!r} is not host:port, [IPv6]:port or :port with a port of 0 to 65535"
+        )
+    return host or None, int(port)
