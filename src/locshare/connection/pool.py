@@ -66,7 +66,7 @@ class ConnectionPool:
         # The heartbeat looks at one slot at a time, which spreads the pings over the interval.
         self._slots: tuple[dict[int, Connection], ...] = tuple({} for _ in range(self._SLOTS))
         self._open = 0
-        self._empty = trio.Event()
+        self._fewer: trio.Event | None = None  # made only while somebody waits for it
 
     def __len__(self) -> int:
         return self._open
@@ -141,9 +141,14 @@ class ConnectionPool:
                     await trio.sleep(limits.drain_interval)
                 for connection in waiting[start : start + limits.drain_batch]:
                     connection.close(CloseReason.RESTART)
-            while self._open:
-                self._empty = trio.Event()
-                await self._empty.wait()
+            await self.wait_at_most(0)
+
+    async def wait_at_most(self, count: int) -> None:
+        """Until no more than ``count`` connections are open, those in the handshake included."""
+        while self._open > count:
+            if self._fewer is None:
+                self._fewer = trio.Event()
+            await self._fewer.wait()
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -164,8 +169,9 @@ class ConnectionPool:
         finally:
             del self._slots[connection.number % self._SLOTS][connection.number]
             self._open -= 1
-            if not self._open:
-                self._empty.set()
+            if self._fewer is not None:
+                self._fewer.set()
+                self._fewer = None
 
     def _spawn_guarded(self, drain: Callable[[], Awaitable[None]]) -> None:
         if self._nursery is not None:

@@ -145,8 +145,8 @@ class Transport:
     """
 
     __slots__ = (
-        "_failed", "_limits", "_messages", "_outbox", "_partial", "_partial_is_text", "_sock",
-        "bytes_in", "heard", "protocol",
+        "_ended", "_failed", "_limits", "_messages", "_outbox", "_partial", "_partial_is_text",
+        "_sock", "bytes_in", "heard", "protocol",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, limits: TransportLimits = DEFAULT_LIMITS) -> None:
@@ -158,6 +158,7 @@ class Transport:
         self._partial: bytearray | None = None  # the fragments so far of one message
         self._partial_is_text = True
         self._failed = False  # text that is not UTF-8 came; what follows it is not processed
+        self._ended: Closed | None = None
         self.bytes_in = 0
         self.heard = True
         """Set whenever bytes came; the heartbeat clears it."""
@@ -241,10 +242,13 @@ class Transport:
         """The next whole message, or what else the connection has to know of.
 
         After the outbox was told to close, only :class:`Closed` comes: when the peer answered the
-        close, or closed the socket. Messages until then are dropped.
+        close, or closed the socket. Messages until then are dropped. Once it came it comes
+        again at every call.
         """
         messages = self._messages
         while not messages:
+            if self._ended is not None:
+                return self._ended
             data = await self._read()
             if data:
                 self.heard = True
@@ -256,8 +260,8 @@ class Transport:
                 if type(event) is Frame:
                     self._take(event)
             self._write_replies()
-            if not data or self.protocol.state is State.CLOSED:
-                messages.append(Closed(CloseReason.PEER_GONE))
+            if not data:
+                self._end(CloseReason.PEER_GONE)
         return messages.popleft()
 
     def _take(self, frame: Frame) -> None:
@@ -277,9 +281,13 @@ class Transport:
                 self._deliver(partial, self._partial_is_text)
         elif opcode is Opcode.CLOSE:
             # The protocol has written the echo, unless we closed first; see _write_replies.
-            self._messages.append(Closed(CloseReason.PEER_CLOSED))
+            self._end(CloseReason.PEER_CLOSED)
         else:
             self._messages.append(CONTROL_FRAME)
+
+    def _end(self, reason: CloseReason) -> None:
+        if self._ended is None:
+            self._ended = Closed(reason)
 
     def _deliver(self, payload: bytes | bytearray | memoryview, is_text: bool) -> None:
         if self._outbox is None or self._outbox.closed or self._failed:

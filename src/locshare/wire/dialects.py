@@ -59,7 +59,7 @@ class PlainDialect:
             return self._decoder.decode(data)
         except msgspec.ValidationError as error:
             raise _explain(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise InvalidMessage("INVALID_MESSAGE", "not valid JSON") from None
 
     def encode(self, message: ServerMessage) -> bytes:

@@ -38,10 +38,10 @@ class Position(Struct, frozen=True, gc=False):
     lng: Longitude
     accuracy: Accuracy
     timestamp: Timestamp
-    altitude: Altitude | None | UnsetType = UNSET
-    speed: Speed | None | UnsetType = UNSET
-    heading: Heading | None | UnsetType = UNSET
-    battery: Battery | None | UnsetType = UNSET
+    altitude: Altitude | UnsetType | None = UNSET
+    speed: Speed | UnsetType | None = UNSET
+    heading: Heading | UnsetType | None = UNSET
+    battery: Battery | UnsetType | None = UNSET
 
 
 class NoData(Struct, frozen=True, gc=False):
@@ -96,10 +96,10 @@ class ParticipantPosition(Struct, frozen=True, gc=False):
     lng: float
     accuracy: float
     timestamp: datetime
-    altitude: float | None | UnsetType = UNSET
-    speed: float | None | UnsetType = UNSET
-    heading: float | None | UnsetType = UNSET
-    battery: float | None | UnsetType = UNSET
+    altitude: float | UnsetType | None = UNSET
+    speed: float | UnsetType | None = UNSET
+    heading: float | UnsetType | None = UNSET
+    battery: float | UnsetType | None = UNSET
 
     @classmethod
     def of(cls, user_id: str, position: Position) -> "ParticipantPosition":

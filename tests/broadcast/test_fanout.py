@@ -1,0 +1,60 @@
+"""Frames that serve every receiver, and a flush without one's own frame."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.broadcast.wire_kit import parse
+
+from locshare.broadcast.fanout import Flush, encode_flush, encode_frame, text_frame
+from locshare.wire.dialects import PLAIN
+from locshare.wire.messages import ParticipantPosition, Pong
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 70000])
+def test_a_text_frame_is_whole_final_and_unmasked_at_every_length_encoding(size: int) -> None:
+    payload = b"x" * size
+    assert parse(text_frame(payload)) == [(0x81, payload)]
+
+
+def test_the_shortest_length_encoding_is_used() -> None:
+    assert [len(text_frame(b"x" * size)) - size for size in (125, 126, 65535, 65536)] == [
+        2, 4, 4, 10,
+    ]  # fmt: skip
+
+
+def test_a_message_is_one_frame_of_its_dialect() -> None:
+    assert encode_frame(Pong(), PLAIN) == text_frame(b'{"type":"pong","data":{}}')
+
+
+def test_a_flush_keeps_one_message_per_frame_in_the_order_of_moving() -> None:
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    moved = {user: ParticipantPosition(user, 1.0, 2.0, 3.0, at) for user in ("carl", "ada", "bob")}
+    flush = encode_flush(moved, PLAIN)
+    payloads = [payload for _, payload in parse(flush.joined)]
+    assert [payload.split(b'"user_id":"')[1].split(b'"')[0] for payload in payloads] == [
+        b"carl",
+        b"ada",
+        b"bob",
+    ]
+    assert all(payload.startswith(b'{"type":"location_update","data":{') for payload in payloads)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=3), st.binary(max_size=300), max_size=8))
+def test_a_receiver_gets_every_frame_but_its_own(payloads: dict[str, bytes]) -> None:
+    frames = {user: text_frame(payload) for user, payload in payloads.items()}
+    flush = Flush(frames)
+    assert flush.joined == b"".join(frames.values())
+    for user in [*frames, "somebody who did not move"]:
+        others = [frame for mover, frame in frames.items() if mover != user]
+        assert flush.without(user) == b"".join(others)
+
+
+def test_who_moved_alone_gets_nothing() -> None:
+    assert Flush({"ada": text_frame(b"x")}).without("ada") == b""
+
+
+def test_who_did_not_move_gets_the_very_same_bytes_without_a_copy() -> None:
+    flush = Flush({"ada": text_frame(b"x"), "bob": text_frame(b"y")})
+    assert flush.without("carl") is flush.joined

@@ -1,0 +1,346 @@
+"""The outbox on a socket that takes any number of bytes: what arrives, in which order, and when a
+receiver is given up."""
+
+from collections.abc import Iterable
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.broadcast.wire_kit import UNLIMITED, Rig, parse
+
+from locshare.broadcast.backlog import ENTRY_COST, Control
+from locshare.broadcast.fanout import Flush, text_frame
+from locshare.broadcast.outbox import OutboxLimits
+from locshare.errors import CloseReason
+
+PONG = b"\x8a\x02hi"
+
+
+def flush_of(version: int, users: Iterable[str], padding: int = 20) -> Flush:
+    return Flush({user: position_frame(user, version, padding) for user in users})
+
+
+def position_frame(user: str, version: int, padding: int = 20) -> bytes:
+    return text_frame(f"P {user} {version} ".encode() + b"." * padding)
+
+
+def event_frame(number: int) -> bytes:
+    return text_frame(f"E {number}".encode())
+
+
+def texts(rig: Rig) -> list[str]:
+    return [payload.decode().rstrip(". ") for first, payload in rig.wire.frames() if first == 0x81]
+
+
+async def settled() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+# --- a socket that takes everything -------------------------------------------------------------
+
+
+async def test_a_flush_is_one_send_and_no_task_while_the_socket_takes_it(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery)
+    rig.outbox.send_positions(flush_of(1, ["ada", "bob", "me"]))
+    assert rig.wire.sends == 1
+    assert rig.spawned == 0
+    assert texts(rig) == ["P ada 1", "P bob 1"]
+
+
+async def test_a_flush_of_only_ones_own_position_sends_nothing(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery)
+    rig.outbox.send_positions(flush_of(1, ["me"]))
+    assert rig.wire.sends == 0
+
+
+async def test_close_writes_the_close_frame_ends_writing_and_announces_the_linger(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, limits=OutboxLimits(linger=3.0))
+    rig.outbox.close(CloseReason.REPLACED)
+    assert rig.wire.frames() == [(0x88, (4409).to_bytes(2, "big"))]
+    assert rig.wire.ended
+    assert rig.closing == [3.0]
+    assert rig.outbox.closed
+
+
+async def test_the_first_close_reason_stands(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery)
+    rig.outbox.close(CloseReason.SESSION_ENDED)
+    rig.outbox.close(CloseReason.TOO_SLOW)
+    rig.outbox.lost(CloseReason.PEER_GONE)
+    assert rig.outbox.reason is CloseReason.SESSION_ENDED
+    assert len(rig.wire.frames()) == 1
+
+
+async def test_after_close_nothing_more_is_sent(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery)
+    rig.outbox.close(CloseReason.LEFT)
+    rig.outbox.send_event(event_frame(1))
+    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.outbox.send_control(Control.PONG, PONG)
+    assert len(rig.wire.frames()) == 1
+
+
+async def test_a_lost_socket_closes_with_peer_gone_and_raises_nothing(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery)
+    rig.wire.broken = True
+    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.outbox.send_event(event_frame(1))
+    assert rig.outbox.reason is CloseReason.PEER_GONE
+    assert rig.closing == [0.0]
+    assert rig.wire.sends == 1
+
+
+# --- a socket that is blocked -------------------------------------------------------------------
+
+
+async def test_a_started_frame_is_finished_before_anything_else(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery, room=7)
+    rig.outbox.send_positions(flush_of(1, ["ada", "bob"]))
+    rig.outbox.send_event(event_frame(1))
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert texts(rig) == ["P ada 1", "P bob 1", "E 1"]
+
+
+async def test_while_blocked_a_flush_makes_no_system_call_and_no_second_task(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=0)
+    for version in range(5):
+        rig.outbox.send_positions(flush_of(version, ["ada"]))
+    await settled()
+    assert rig.wire.sends == 1
+    assert rig.spawned == 1
+
+
+async def test_a_receiver_that_reads_again_gets_only_the_newest_of_each(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=0)
+    for version in range(100):
+        rig.outbox.send_positions(flush_of(version, ["ada", "bob", "me"]))
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert texts(rig) == ["P ada 99", "P bob 99"]
+
+
+async def test_after_draining_the_fast_path_is_taken_again(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery, room=3)
+    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    sends = rig.wire.sends
+    rig.outbox.send_positions(flush_of(2, ["ada"]))
+    assert rig.wire.sends == sends + 1
+    assert texts(rig) == ["P ada 1", "P ada 2"]
+    assert rig.outbox.backlog_bytes == 0
+
+
+async def test_a_position_handed_over_before_participant_left_never_comes_after_it(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=0)
+    rig.outbox.send_positions(flush_of(1, ["ada", "bob"]))
+    rig.outbox.send_event(event_frame(1))  # ada left
+    rig.outbox.send_positions(flush_of(2, ["bob"]))
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert texts(rig) == ["P ada 1", "E 1", "P bob 2"]
+
+
+async def test_a_narrow_receiver_is_served_everyone_in_turn(nursery: trio.Nursery) -> None:
+    users = [f"u{i}" for i in range(10)]
+    rig = Rig(nursery, room=0)
+    frame = len(position_frame("u0", 10))
+    for version in range(10, 30):  # two frames of ten get through after each flush
+        rig.outbox.send_positions(flush_of(version, users))
+        rig.wire.give_room(2 * frame)
+        await settled()
+    served = {text.split()[1] for text in texts(rig)}
+    assert served == set(users)
+
+
+async def test_only_the_newest_waiting_pong_is_sent(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery, room=0)
+    rig.outbox.send_event(event_frame(1))
+    for n in range(3):
+        rig.outbox.send_control(Control.PONG, b"\x8a\x01" + str(n).encode())
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert [payload for first, payload in rig.wire.frames() if first == 0x8A] == [b"2"]
+
+
+async def test_close_waits_for_the_events_and_drops_the_positions(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery, room=0)
+    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.outbox.send_event(event_frame(1))
+    rig.outbox.close(CloseReason.SESSION_ENDED)
+    assert not rig.wire.ended
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert texts(rig) == ["E 1"]
+    assert rig.wire.frames()[-1] == (0x88, (4410).to_bytes(2, "big"))
+    assert rig.wire.ended
+
+
+# --- a receiver that is given up ----------------------------------------------------------------
+
+
+async def test_a_backlog_over_its_bound_closes_with_too_slow_and_is_given_back(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=5, limits=OutboxLimits(max_bytes=10_000))
+    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    sent = 0
+    while not rig.outbox.closed:
+        assert rig.outbox.backlog_bytes <= 10_000 + 100
+        sent += 1
+        rig.outbox.send_event(event_frame(sent))
+        assert sent < 10_000
+    assert rig.outbox.reason is CloseReason.TOO_SLOW
+    assert rig.outbox.backlog_bytes < 2 * ENTRY_COST + 100
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert texts(rig) == ["P ada 1"]
+    assert rig.wire.frames()[-1] == (0x88, (4508).to_bytes(2, "big"))
+
+
+async def test_conflated_positions_alone_never_reach_the_bound(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery, room=0, limits=OutboxLimits(max_bytes=10_000))
+    for version in range(1000):
+        rig.outbox.send_positions(flush_of(version, ["ada", "bob", "carl"]))
+    assert not rig.outbox.closed
+
+
+async def test_a_single_frame_larger_than_the_bound_is_still_delivered(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=10, limits=OutboxLimits(max_bytes=1_000))
+    rig.outbox.send_event(text_frame(b"s" * 5_000))
+    rig.outbox.send_event(event_frame(1))
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert not rig.outbox.closed
+    assert [len(text) for text in texts(rig)] == [5_000, 3]
+
+
+async def test_no_byte_taken_within_the_write_deadline_closes_with_too_slow(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    rig = Rig(nursery, room=0, limits=OutboxLimits(write_deadline=15.0))
+    rig.outbox.send_event(event_frame(1))
+    await trio.sleep(14.9)
+    assert not rig.outbox.closed
+    await trio.sleep(0.2)
+    assert rig.outbox.reason is CloseReason.TOO_SLOW
+    rig.outbox.lost(CloseReason.PEER_GONE)  # the connection closes the socket after the linger
+    rig.wire.broken = True
+    rig.wire.give_room(0)
+
+
+async def test_progress_renews_the_write_deadline(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    rig = Rig(nursery, room=0, limits=OutboxLimits(write_deadline=15.0))
+    rig.outbox.send_event(text_frame(b"x" * 100))
+    for _ in range(8):
+        await trio.sleep(14)
+        rig.wire.give_room(1)
+    assert not rig.outbox.closed
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert texts(rig) == ["x" * 100]
+
+
+async def test_a_socket_that_breaks_while_draining_ends_the_drain(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery, room=3)
+    rig.outbox.send_event(event_frame(1))
+    await settled()
+    rig.wire.broken = True
+    rig.wire.give_room(0)
+    await settled()
+    assert rig.outbox.reason is CloseReason.PEER_GONE
+    assert not nursery.child_tasks
+
+
+# --- any sequence of commands on any socket -----------------------------------------------------
+
+USERS = ("ada", "bob", "carl", "me")
+COMMANDS = st.lists(
+    st.one_of(
+        st.tuples(st.just("flush"), st.sets(st.sampled_from(USERS), min_size=1)),
+        st.tuples(st.just("event"), st.none()),
+        st.tuples(st.just("pong"), st.none()),
+        st.tuples(st.just("room"), st.integers(0, 120)),
+    ),
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(first_room=st.integers(0, 200), commands=COMMANDS, padding=st.sampled_from([0, 130]))
+def test_whatever_happens_frames_are_whole_events_complete_positions_newest(
+    first_room: int, commands: list[tuple[str, object]], padding: int
+) -> None:
+    trio.run(_drive, first_room, commands, padding)
+
+
+async def _drive(first_room: int, commands: list[tuple[str, object]], padding: int) -> None:
+    events = 0
+    version = 0
+    newest: dict[str, int] = {}
+    events_before: dict[int, int] = {}  # version of a flush: how many events preceded it
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, room=first_room)
+        for command, value in commands:
+            if command == "flush":
+                version += 1
+                events_before[version] = events
+                assert isinstance(value, set)
+                rig.outbox.send_positions(flush_of(version, sorted(value), padding))
+                newest.update(dict.fromkeys(value, version))
+            elif command == "event":
+                events += 1
+                rig.outbox.send_event(event_frame(events))
+            elif command == "pong":
+                rig.outbox.send_control(Control.PONG, PONG)
+            else:
+                assert isinstance(value, int)
+                rig.wire.give_room(value)
+                await settled()
+            assert (rig.outbox.backlog_bytes == 0) == (not nursery.child_tasks)
+        rig.wire.give_room(UNLIMITED)
+        await settled()
+        assert rig.outbox.backlog_bytes == 0
+    newest.pop("me", None)
+
+    seen: dict[str, int] = {}
+    events_seen = 0
+    for first, payload in rig.wire.frames():
+        if first == 0x8A:
+            continue
+        words = payload.decode().split()
+        if words[0] == "E":
+            events_seen += 1
+            assert int(words[1]) == events_seen, "events in order, none missing"
+        else:
+            user, got = words[1], int(words[2])
+            assert user != "me", "one's own position is left out"
+            assert got > seen.get(user, 0), "a position never goes back"
+            seen[user] = got
+            assert events_before[got] == events_seen, "a position keeps its place among events"
+    assert events_seen == events
+    assert seen == newest, "after the pause everyone's newest position has arrived"
+
+
+def test_the_parser_of_these_tests_notices_a_broken_frame() -> None:
+    with pytest.raises(AssertionError, match="inside a frame"):
+        parse(text_frame(b"hello")[:-1])

@@ -1,0 +1,123 @@
+"""The flush window: none while the core is free, wider under load, and still in between."""
+
+import itertools
+import time
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from locshare.broadcast.pacer import LoopMeter, Pacer
+from locshare.broadcast.pacing import DEFAULT_LIMITS, IDLE, Load, next_window, smooth
+
+LIMITS = DEFAULT_LIMITS
+
+
+def settle(base: float, writes: float, *, steps: int = 600, start: float = 0.0) -> list[float]:
+    """The windows chosen on a core with `base` load and `writes` load at no window, of which a
+    window of w saves all but 1/(1 + 20 w): a session with twenty updates per second.
+    """
+    window, load, windows = start, IDLE, []
+    for _ in range(steps):
+        busy = min(1.0, base + writes / (1 + 20 * window))
+        load = smooth(load, Load(busy, 0.001), LIMITS)
+        window = next_window(window, load, LIMITS)
+        windows.append(window)
+    return windows
+
+
+def busy_at(base: float, writes: float, window: float) -> float:
+    return min(1.0, base + writes / (1 + 20 * window))
+
+
+def test_a_free_core_has_no_window() -> None:
+    assert set(settle(0.1, 0.4)) == {0.0}
+
+
+def test_a_single_long_turn_on_a_free_core_moves_nothing() -> None:
+    load = smooth(IDLE, Load(1.0, 0.1), LIMITS)
+    assert next_window(0.0, load, LIMITS) == 0.0
+
+
+def test_an_overloaded_core_gets_the_widest_window_within_two_seconds() -> None:
+    windows = settle(0.8, 5.0, steps=20)
+    assert windows[-1] == LIMITS.max_window
+
+
+@pytest.mark.parametrize(("base", "writes"), [(0.3, 1.0), (0.4, 0.5), (0.2, 3.0), (0.5, 0.9)])
+def test_under_load_the_window_comes_to_rest_where_the_core_has_room(
+    base: float, writes: float
+) -> None:
+    windows = settle(base, writes)
+    rest = windows[-100:]
+    assert max(rest) == min(rest), "no oscillation"
+    assert LIMITS.calm <= busy_at(base, writes, rest[0]) <= LIMITS.busy or rest[0] == 0.25
+
+
+def test_when_the_load_goes_the_window_closes_again() -> None:
+    assert settle(0.1, 0.2, start=0.25, steps=60)[-1] == 0.0
+
+
+def test_the_window_does_not_close_below_the_first_step_but_to_none() -> None:
+    assert next_window(LIMITS.first_step, Load(0.0, 0.0), LIMITS) == 0.0
+
+
+def test_long_turns_of_the_loop_widen_the_window_whatever_the_share() -> None:
+    assert next_window(0.02, Load(0.3, LIMITS.max_lag * 1.1), LIMITS) == 0.04
+
+
+@given(st.floats(0, 0.25), st.floats(0, 1), st.floats(0, 10), st.floats(0, 1), st.floats(0, 10))
+def test_the_window_stays_in_its_bounds_and_is_never_wider_for_less_load(
+    window: float, busy: float, lag: float, other_busy: float, other_lag: float
+) -> None:
+    loads = sorted([(busy, lag), (other_busy, other_lag)])
+    less, more = Load(*loads[0]), Load(loads[1][0], max(lag, other_lag))
+    narrow, wide = next_window(window, less, LIMITS), next_window(window, more, LIMITS)
+    assert 0.0 <= narrow <= wide <= LIMITS.max_window
+
+
+# --- measured -----------------------------------------------------------------------------------
+
+
+async def test_the_meter_tells_work_from_waiting() -> None:
+    meter = LoopMeter()
+    trio.lowlevel.add_instrument(meter)
+    try:
+        await trio.sleep(0.05)
+        waited = meter.waited
+        busy_until = time.perf_counter() + 0.05
+        while time.perf_counter() < busy_until:
+            pass
+        await trio.lowlevel.checkpoint()
+    finally:
+        trio.lowlevel.remove_instrument(meter)
+    assert waited >= 0.04
+    assert meter.worked >= 0.05
+    assert meter.longest >= 0.05
+    assert meter.turns >= 2
+
+
+async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends(
+    nursery: trio.Nursery,
+) -> None:
+    pacer = Pacer()
+    assert pacer.window() == 0.0
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as inner:
+            await inner.start(pacer.run)
+            with trio.fail_after(10):
+                for _ in itertools.count():
+                    until = time.perf_counter() + 0.002
+                    while time.perf_counter() < until:
+                        pass
+                    await trio.lowlevel.checkpoint()
+                    if pacer.window() > 0:
+                        break
+            statistics = pacer.statistics()
+            assert statistics.busy > LIMITS.busy
+            assert statistics.longest_turn >= 0.002
+            assert pacer.statistics().longest_turn < statistics.longest_turn
+            scope.cancel()
+    assert pacer.window() == 0.0

@@ -1,0 +1,359 @@
+"""Helpers of these tests: a pool and a listener on a real loopback port, and raw clients.
+
+The session behind them is `Room`, the smallest thing that keeps the promises of
+`locshare.connection.admission.Sessions`: these tests are about sockets, frames and ends.
+"""
+
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+import trio
+import trio_websocket
+from locshare.auth import TokenExpired, TokenInvalid
+from msgspec import Struct
+from websockets.client import ClientProtocol
+from websockets.frames import Frame
+from websockets.http11 import Response
+from websockets.uri import parse_uri
+
+from locshare.broadcast.fanout import encode_flush, encode_frame, text_frame
+from locshare.broadcast.outbox import OutboxLimits
+from locshare.broadcast.receiver import Receiver
+from locshare.connection.connection import ConnectionLimits
+from locshare.connection.listener import Listener
+from locshare.connection.pool import ConnectionPool, PoolLimits
+from locshare.errors import CloseReason
+from locshare.session.errors import ParticipantNotFound, SessionNotFound, SessionOver
+from locshare.store.port import StoreUnavailable
+from locshare.wire.dialects import PLAIN
+from locshare.wire.messages import (
+    Left,
+    ParticipantLeft,
+    ParticipantPosition,
+    Position,
+    Role,
+)
+
+SESSION = UUID(int=1)
+SNAPSHOT = b'{"type":"session_state","data":{}}'
+SNAPSHOT_TEXT = SNAPSHOT.decode()
+
+
+QUICK_ENDS = OutboxLimits(linger=0.2)
+"""For clients that do not answer a close."""
+QUICK = PoolLimits(drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS))
+
+
+class Claims(Struct, frozen=True):
+    user_id: str
+    session_id: UUID = SESSION
+    role: Role = "participant"
+
+
+class Verifier:
+    """The token is the user_id; a few words stand for what can be wrong."""
+
+    def verify(self, token: str) -> Claims:
+        if token == "forged":
+            raise TokenInvalid("not one of ours")
+        if token == "expired":
+            raise TokenExpired("too old")
+        return Claims(token)
+
+
+class Room:
+    """A session of the tests: the receivers, and everything that was asked of it."""
+
+    def __init__(self) -> None:
+        self.receivers: dict[str, Receiver] = {}
+        self.positions: list[tuple[str, Position]] = []
+        self.left: list[str] = []
+        self.detached: list[str] = []
+        self.fail_update: Exception | None = None
+        self.hold_attach: trio.Event | None = None
+        self.hold_update: trio.Event | None = None
+
+    async def open(self, session_id: UUID, user_id: str, role: Role) -> "RoomLink":
+        problems: dict[str, Exception] = {
+            "no-session": SessionNotFound(),
+            "over": SessionOver(),
+            "removed": ParticipantNotFound(),
+            "no-store": StoreUnavailable(),
+        }
+        if user_id in problems:
+            raise problems[user_id]
+        return RoomLink(self, user_id)
+
+
+class RoomLink:
+    def __init__(self, room: Room, user_id: str) -> None:
+        self._room = room
+        self._user_id = user_id
+        self._receiver: Receiver | None = None
+
+    async def attach(self, receiver: Receiver) -> None:
+        if self._room.hold_attach is not None:
+            await self._room.hold_attach.wait()
+        older = self._room.receivers.pop(self._user_id, None)
+        if older is not None:
+            older.close(CloseReason.REPLACED)
+        self._receiver = self._room.receivers[self._user_id] = receiver
+        receiver.send_event(text_frame(SNAPSHOT))
+
+    async def update(self, position: Position) -> None:
+        room = self._room
+        if room.fail_update is not None:
+            raise room.fail_update
+        if room.hold_update is not None:
+            await room.hold_update.wait()
+        room.positions.append((self._user_id, position))
+        flush = encode_flush(
+            {self._user_id: ParticipantPosition.of(self._user_id, position)}, PLAIN
+        )
+        for receiver in room.receivers.values():
+            receiver.send_positions(flush)
+
+    async def leave(self) -> None:
+        room = self._room
+        room.left.append(self._user_id)
+        room.receivers.pop(self._user_id, None)
+        for receiver in room.receivers.values():
+            receiver.send_event(encode_frame(ParticipantLeft(Left(self._user_id, "left")), PLAIN))
+
+    def detach(self) -> None:
+        self._room.detached.append(self._user_id)
+        if self._room.receivers.get(self._user_id) is self._receiver:
+            self._room.receivers.pop(self._user_id, None)
+
+
+class Server(Struct):
+    """A running pool and listener."""
+
+    room: Room
+    pool: ConnectionPool
+    listener: Listener
+    nursery: trio.Nursery
+    limits: PoolLimits
+
+    @property
+    def port(self) -> int:
+        return self.listener.addresses[0][1]
+
+    def url(self, user_id: str) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws?token={user_id}"
+
+    def closed(self) -> dict[str, int]:
+        return {label: n for label, n in self.pool.statistics().closed.items() if n}
+
+    def refused(self) -> dict[str, int]:
+        return {label: n for label, n in self.pool.statistics().refused.items() if n}
+
+    async def all_gone(self, but: int = 0) -> None:
+        """Until no connection is left, or only ``but``."""
+        with trio.fail_after(5):
+            await self.pool.wait_at_most(but)
+
+
+@asynccontextmanager
+async def serving(limits: PoolLimits | None = None) -> AsyncIterator[Server]:
+    """A server on a free port; it has drained when the block ends."""
+    limits = limits or QUICK
+    room = Room()
+    pool = ConnectionPool(Verifier(), room, limits)
+    listener = Listener("127.0.0.1:0", pool)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pool.serve)
+        await nursery.start(pool.heartbeat)
+        await nursery.start(listener.serve)
+        yield Server(room, pool, listener, nursery, limits)
+        nursery.cancel_scope.cancel()
+
+
+class Raw:
+    """A client that sends exactly the bytes it is told to, and parses what comes by the book."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self._buffer = bytearray()
+        self.ended = False
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def _fill(self) -> None:
+        data = await self.stream.receive_some(65536)
+        if not data:
+            self.ended = True
+            raise EOFError
+        self._buffer += data
+
+    async def exactly(self, size: int) -> bytes:
+        with trio.fail_after(5):
+            while len(self._buffer) < size:
+                await self._fill()
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    async def head(self) -> bytes:
+        """Up to the empty line of an HTTP answer."""
+        with trio.fail_after(5):
+            while b"\r\n\r\n" not in self._buffer:
+                await self._fill()
+        head, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
+        self._buffer[:] = rest
+        return head
+
+    async def frame(self) -> tuple[int, bytes]:
+        """The next frame as (first byte, payload). A server's frames are not masked."""
+        first, second = await self.exactly(2)
+        assert not second & 0x80, "a server must not mask"
+        size = second
+        if size == 126:
+            (size,) = struct.unpack("!H", await self.exactly(2))
+        elif size == 127:
+            (size,) = struct.unpack("!Q", await self.exactly(8))
+        return first, await self.exactly(size)
+
+    async def close_code(self) -> int:
+        """The code of the close frame; frames before it are skipped."""
+        while True:
+            first, payload = await self.frame()
+            if first == 0x88:
+                return int(struct.unpack("!H", payload[:2])[0])
+
+    async def end(self) -> None:
+        """Until the server has closed the socket in an orderly way."""
+        with trio.fail_after(5):
+            try:
+                while True:
+                    await self._fill()
+            except EOFError:
+                pass
+
+
+def client_frame(
+    payload: bytes, opcode: int = 1, *, fin: bool = True, mask: bytes = b"\x11\x22\x33\x44"
+) -> bytes:
+    """A masked frame; with an empty ``mask`` an unmasked one."""
+    first = (0x80 if fin else 0) | opcode
+    flag = 0x80 if mask else 0
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", first, flag | size)
+    elif size < 65536:
+        head = struct.pack("!BBH", first, flag | 126, size)
+    else:
+        head = struct.pack("!BBQ", first, flag | 127, size)
+    if mask:
+        payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    return head + mask + payload
+
+
+def request(
+    target: str, *, headers: Sequence[str] = (), method: str = "GET", port: int = 80
+) -> bytes:
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        *headers,
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+@asynccontextmanager
+async def raw_tcp(server: Server, *, receive_buffer: int | None = None) -> AsyncIterator[Raw]:
+    """A TCP connection to the server, nothing sent yet."""
+    sock = trio.socket.socket()
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await sock.connect(("127.0.0.1", server.port))
+    async with trio.SocketStream(sock) as stream:
+        yield Raw(stream)
+
+
+@asynccontextmanager
+async def raw_client(
+    server: Server, user_id: str, *, receive_buffer: int | None = None
+) -> AsyncIterator[Raw]:
+    """A connected client that has read its snapshot."""
+    async with raw_tcp(server, receive_buffer=receive_buffer) as raw:
+        await raw.send(request(f"/ws?token={user_id}"))
+        assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
+        assert await raw.frame() == (0x81, SNAPSHOT)
+        yield raw
+
+
+@asynccontextmanager
+async def trio_client(
+    url: str, subprotocols: Sequence[str] | None = None
+) -> AsyncIterator[trio_websocket.WebSocketConnection]:
+    """A client of trio-websocket. It does not close its socket after the server has closed the
+    WebSocket, so that is done here.
+    """
+    async with trio_websocket.open_websocket_url(url, subprotocols=subprotocols) as client:
+        try:
+            yield client
+        finally:
+            if client.closed is not None:
+                await client._close_stream()
+
+
+class SansIOClient:
+    """The `websockets` library's own client protocol on a Trio socket."""
+
+    def __init__(self, stream: trio.SocketStream, url: str) -> None:
+        self._stream = stream
+        self.protocol = ClientProtocol(parse_uri(url))
+        self._events: list[Frame | Response] = []
+
+    async def connect(self) -> None:
+        self.protocol.send_request(self.protocol.connect())
+        await self.flush()
+        response = await self.event()
+        assert isinstance(response, Response)
+        assert response.status_code == 101
+        assert self.protocol.handshake_exc is None
+
+    async def flush(self) -> None:
+        for data in self.protocol.data_to_send():
+            if data:
+                await self._stream.send_all(data)
+            else:
+                await self._stream.send_eof()
+
+    async def event(self) -> Frame | Response:
+        while not self._events:
+            with trio.fail_after(5):
+                data = await self._stream.receive_some(65536)
+            if data:
+                self.protocol.receive_data(data)
+            else:
+                self.protocol.receive_eof()
+            self._events += self.protocol.events_received()  # type: ignore[arg-type] # no requests
+            await self.flush()
+            if not data and not self._events:
+                raise EOFError
+        return self._events.pop(0)
+
+
+def an_update(lat: float = 52.52, lng: float = 13.405, **more: object) -> bytes:
+    """A `location_update` as a client sends it."""
+    data = {"lat": lat, "lng": lng, "accuracy": 8, "timestamp": "2030-01-01T12:00:00Z", **more}
+    return json.dumps({"type": "location_update", "data": data}).encode()
+
+
+def a_name() -> str:
+    """A user_id that no other test has."""
+    return f"user-{uuid4().hex[:8]}-{os.getpid()}"

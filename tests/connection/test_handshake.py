@@ -1,0 +1,205 @@
+"""The upgrade: who is let in, and how who is not is told."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+import trio
+from tests.connection.kit import (
+    QUICK_ENDS,
+    SNAPSHOT,
+    SNAPSHOT_TEXT,
+    Server,
+    client_frame,
+    raw_client,
+    raw_tcp,
+    request,
+    serving,
+    trio_client,
+)
+
+from locshare.connection.connection import ConnectionLimits
+from locshare.connection.pool import PoolLimits
+from locshare.connection.transport import TransportLimits
+
+BROWSER = ("Origin: https://example.org",)
+
+
+async def answer(server: Server, data: bytes) -> tuple[int, dict[str, str], dict[str, object]]:
+    """Status, headers and problem of the answer to the raw bytes of a request."""
+    async with raw_tcp(server) as raw:
+        await raw.send(data)
+        head = (await raw.head()).decode().split("\r\n")
+        headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])
+        }
+        problem = json.loads(await raw.exactly(int(headers["content-length"])))
+        await raw.end()
+    return int(head[0].split()[1]), headers, problem
+
+
+REFUSALS = [
+    ("/ws", 401, "TOKEN_MISSING", 4401),
+    ("/ws?token=", 401, "TOKEN_MISSING", 4401),
+    ("/ws?token=forged", 401, "TOKEN_INVALID", 4401),
+    ("/ws?token=expired", 410, "SESSION_ENDED", 4410),
+    ("/ws?token=over", 410, "SESSION_ENDED", 4410),
+    ("/ws?token=removed", 403, "NOT_A_PARTICIPANT", 4403),
+    ("/ws?token=no-session", 404, "SESSION_NOT_FOUND", 4404),
+    ("/ws?token=no-store", 503, "UNAVAILABLE", 1013),
+]
+
+
+@pytest.mark.parametrize(("target", "status", "code", "_close"), REFUSALS)
+async def test_a_refusal_is_an_http_status_with_a_problem(
+    target: str, status: int, code: str, _close: int
+) -> None:
+    async with serving() as server:
+        got, headers, problem = await answer(server, request(target))
+        assert (got, problem["status"], problem["code"]) == (status, status, code)
+        assert headers["content-type"] == "application/problem+json"
+        assert headers["connection"] == "close"
+        assert ("retry-after" in headers) == (status == 503)
+        await server.all_gone()
+        assert sum(server.refused().values()) == 1
+        assert server.closed() == {}
+
+
+@pytest.mark.parametrize(("target", "_status", "_code", "close"), REFUSALS)
+async def test_a_browser_is_upgraded_and_told_by_a_close_code(
+    target: str, _status: int, _code: str, close: int
+) -> None:
+    async with serving() as server, raw_tcp(server) as raw:
+        await raw.send(request(target, headers=BROWSER))
+        assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
+        first, payload = await raw.frame()
+        assert first == 0x88
+        assert int.from_bytes(payload[:2], "big") == close
+        await raw.end()
+        assert server.closed() == {}, "a refusal is no connection"
+
+
+async def test_a_browser_with_a_good_token_is_let_in() -> None:
+    async with serving() as server, raw_tcp(server) as raw:
+        await raw.send(request("/ws?token=ada", headers=BROWSER))
+        await raw.head()
+        assert await raw.frame() == (0x81, SNAPSHOT)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(request("/elsewhere?token=ada"), 404, id="another path"),
+        pytest.param(b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", 426, id="no upgrade"),
+        pytest.param(request("/ws?token=ada", method="POST"), 405, id="another method"),
+        pytest.param(
+            request("/ws?token=ada").replace(b"Version: 13", b"Version: 8"), 400, id="old version"
+        ),
+        pytest.param(
+            request("/ws?token=ada").replace(b"Key: d", b"Key: "), 400, id="malformed key"
+        ),
+        pytest.param(
+            request("/ws?token=ada", headers=["Sec-WebSocket-Protocol: ,;"]), 400, id="subprotocol"
+        ),
+        pytest.param(request("/ws?" + "&".join("a=1" for _ in range(40))), 400, id="many fields"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, id="tls hello"),
+        pytest.param(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n", 414, id="long request line"),
+        pytest.param(
+            request("/ws", headers=[f"X-{n}: {'y' * 4000}" for n in range(5)])[:-2],
+            431,
+            id="large head",
+        ),
+        pytest.param(
+            request("/ws?token=ada") + client_frame(b'{"type": "ping"}'), 400, id="early frames"
+        ),
+    ],
+)
+async def test_what_is_no_usable_upgrade_is_answered_and_closed(data: bytes, status: int) -> None:
+    async with serving() as server:
+        got, headers, problem = await answer(server, data)
+        assert (got, problem["status"]) == (status, status)
+        assert headers.get("allow") == ("GET" if status == 405 else None)
+        assert headers.get("upgrade") == ("websocket" if status == 426 else None)
+        await server.all_gone()
+
+
+async def test_a_request_may_come_in_single_bytes() -> None:
+    async with serving() as server, raw_tcp(server) as raw:
+        for byte in request("/ws?token=ada"):
+            await raw.send(bytes([byte]))
+            await trio.lowlevel.checkpoint()
+        assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_who_does_not_finish_the_request_is_gone_after_the_deadline() -> None:
+    transport = TransportLimits(handshake_deadline=0.05)
+    limits = PoolLimits(connection=ConnectionLimits(transport=transport))
+    async with serving(limits) as server, raw_tcp(server) as raw:
+        await raw.send(b"GET /ws HTTP/1.1\r\n")
+        await raw.end()
+        await server.all_gone()
+        assert server.refused() == {"lost_in_handshake": 1}
+
+
+async def test_who_goes_away_during_the_request_leaves_nothing_behind() -> None:
+    async with serving() as server:
+        async with raw_tcp(server) as raw:
+            await raw.send(b"GET /ws HTTP/1.1\r\n")
+        await server.all_gone()
+        assert server.refused() == {"lost_in_handshake": 1}
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        (["locshare.v1", "locshare.bearer.ada"], "locshare.v1"),
+        (["locshare.bearer.ada", "locshare.v1"], "locshare.v1"),
+        (["chat", "locshare.v1", "locshare.bearer.ada"], "locshare.v1"),
+    ],
+)
+async def test_the_token_may_be_a_subprotocol_and_is_never_echoed(
+    offered: Sequence[str], answered: str
+) -> None:
+    async with (
+        serving() as server,
+        trio_client(f"ws://127.0.0.1:{server.port}/ws", subprotocols=offered) as ada,
+    ):
+        assert ada.subprotocol == answered
+        assert await ada.get_message() == SNAPSHOT_TEXT
+        assert list(server.room.receivers) == ["ada"]
+
+
+async def test_without_an_offer_no_subprotocol_is_answered() -> None:
+    async with serving() as server, raw_tcp(server) as raw:
+        await raw.send(request("/ws?token=ada"))
+        assert b"sec-websocket-protocol" not in (await raw.head()).lower()
+
+
+async def test_compression_is_declined() -> None:
+    async with serving() as server, raw_tcp(server) as raw:
+        offer = "Sec-WebSocket-Extensions: permessage-deflate"
+        await raw.send(request("/ws?token=ada", headers=[offer]))
+        assert b"sec-websocket-extensions" not in (await raw.head()).lower()
+
+
+async def test_no_token_is_ever_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving() as server:
+        await answer(server, request("/ws?token=forged"))
+        await answer(server, b"GET /ws?token=secret HTTP/1.1\r\n\r\n")
+        async with raw_client(server, "topsecret"):
+            pass
+        await server.all_gone()
+    logged = capsys.readouterr()
+    text = logged.out + logged.err
+    assert "connection_refused" in text, "something was logged at all"
+    assert "forged" not in text
+    assert "secret" not in text
+
+
+async def test_beyond_the_limit_of_connections_clients_are_told_to_come_back_later() -> None:
+    limits = PoolLimits(max_connections=1, connection=ConnectionLimits(outbox=QUICK_ENDS))
+    async with serving(limits) as server, raw_client(server, "ada"):
+        status, headers, problem = await answer(server, request("/ws?token=bob"))
+        assert (status, problem["code"]) == (503, "OVERLOADED")
+        assert int(headers["retry-after"]) > 0
+        assert server.refused() == {"full": 1}

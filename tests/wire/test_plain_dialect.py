@@ -1,0 +1,311 @@
+"""The plain dialect: any bytes give a message or InvalidMessage, and every message its example."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from locshare.wire.dialects import PLAIN, InvalidMessage
+from locshare.wire.messages import (
+    ClientMessage,
+    Ended,
+    Error,
+    Joined,
+    Leave,
+    Left,
+    LocationUpdate,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantMoved,
+    ParticipantPosition,
+    ParticipantUpdated,
+    ParticipantView,
+    Ping,
+    Pong,
+    Position,
+    Problem,
+    ServerMessage,
+    SessionEnded,
+    SessionState,
+    SessionStateData,
+    SessionView,
+    Updated,
+    You,
+)
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+UPDATE = {
+    "lat": 52.52,
+    "lng": 13.405,
+    "accuracy": 8,
+    "timestamp": "2030-01-01T12:00:00Z",
+}
+
+
+def decode(message: object) -> ClientMessage:
+    return PLAIN.decode(json.dumps(message))
+
+
+def refusal(message: object) -> InvalidMessage:
+    with pytest.raises(InvalidMessage) as caught:
+        decode(message)
+    return caught.value
+
+
+# --- client to server ---------------------------------------------------------------------------
+
+
+def test_an_update_is_decoded_into_a_position_in_utc() -> None:
+    assert decode({"type": "location_update", "data": UPDATE}) == LocationUpdate(
+        Position(52.52, 13.405, 8.0, NOON)
+    )
+
+
+def test_optional_fields_are_kept_and_may_be_null() -> None:
+    more = {"altitude": None, "speed": 1.5, "heading": 270, "battery": 88}
+    message = decode({"type": "location_update", "data": UPDATE | more})
+    assert isinstance(message, LocationUpdate)
+    position = message.data
+    assert (position.altitude, position.speed, position.heading) == (None, 1.5, 270.0)
+    assert position.battery == 88.0
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"type": "ping", "data": {}}, Ping()),
+        ({"type": "ping"}, Ping()),
+        ({"type": "leave", "data": {}}, Leave()),
+        ({"type": "leave"}, Leave()),
+        ({"type": "ping", "data": {"unknown": [1]}, "also": None}, Ping()),
+    ],
+)
+def test_data_may_be_absent_where_there_is_none_and_unknown_fields_are_ignored(
+    message: object, expected: ClientMessage
+) -> None:
+    assert decode(message) == expected
+
+
+@pytest.mark.parametrize("field", ["lat", "lng", "accuracy", "timestamp"])
+def test_a_missing_field_of_an_update_is_named(field: str) -> None:
+    data = {name: value for name, value in UPDATE.items() if name != field}
+    error = refusal({"type": "location_update", "data": data})
+    assert error.code == "INVALID_LOCATION"
+    assert field in error.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lat", 90.001), ("lat", -91), ("lat", "52.5"), ("lat", None), ("lat", True),
+        ("lng", 180.5), ("lng", -181), ("accuracy", -1), ("accuracy", 1e6), ("accuracy", []),
+        ("timestamp", "yesterday"), ("timestamp", "2030-01-01T12:00:00"), ("timestamp", 12),
+        ("altitude", -12_001), ("speed", -0.1), ("speed", 1001), ("heading", 361),
+        ("battery", 101), ("battery", "full"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_of_an_update_is_named_and_its_value_is_not_repeated(
+    field: str, value: object
+) -> None:
+    error = refusal({"type": "location_update", "data": UPDATE | {field: value}})
+    assert error.code == "INVALID_LOCATION"
+    assert error.text.startswith(f"{field}: ")
+    if isinstance(value, str | float):
+        assert str(value) not in error.text
+    assert error.reply() == Error(Problem("INVALID_LOCATION", error.text))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_is_not_a_number_is_no_coordinate(number: str) -> None:
+    text = '{"type":"location_update","data":{"lat":%s,"lng":1,"accuracy":1,"timestamp":"%s"}}'
+    with pytest.raises(InvalidMessage):
+        PLAIN.decode(text % (number, "2030-01-01T12:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ([], "INVALID_MESSAGE"),
+        ("ping", "INVALID_MESSAGE"),
+        (None, "INVALID_MESSAGE"),
+        ({}, "INVALID_MESSAGE"),
+        ({"data": {}}, "INVALID_MESSAGE"),
+        ({"type": 7}, "INVALID_MESSAGE"),
+        ({"type": None}, "INVALID_MESSAGE"),
+        ({"type": "location_update"}, "INVALID_MESSAGE"),
+        ({"type": "location_update", "data": 5}, "INVALID_MESSAGE"),
+        ({"type": "ping", "data": 5}, "INVALID_MESSAGE"),
+        ({"type": "session_state", "data": {}}, "UNKNOWN_TYPE"),
+        ({"type": ""}, "UNKNOWN_TYPE"),
+        ({"type": "location_update", "data": {}}, "INVALID_LOCATION"),
+    ],
+)
+def test_each_kind_of_wrong_message_has_its_code(message: object, code: str) -> None:
+    assert refusal(message).code == code
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=10,
+)
+
+
+@given(st.binary(max_size=200))
+@example(b"\xff")
+@example(b'{"type":"\xff"}')
+@example(b"[" * 100_000)
+@example(b'{"type":' * 20_000)
+@example(b"")
+@example(b'{"type":"ping","data":{"x":1e999999999}}')
+def test_any_bytes_give_a_message_or_invalid_message(data: bytes) -> None:
+    try:
+        message = PLAIN.decode(data)
+    except InvalidMessage:
+        return
+    assert isinstance(message, get_args(ClientMessage))
+
+
+@given(st.text(max_size=200))
+@example("\ud800")
+def test_any_text_gives_a_message_or_invalid_message(text: str) -> None:
+    try:
+        message = PLAIN.decode(text)
+    except InvalidMessage:
+        return
+    assert isinstance(message, get_args(ClientMessage))
+
+
+@given(
+    st.sampled_from(["location_update", "ping", "leave", "other"]),
+    st.dictionaries(
+        st.sampled_from([*UPDATE, "altitude", "speed", "heading", "battery", "else"]), JUNK
+    ),
+)
+def test_any_json_of_the_right_outline_gives_a_message_or_invalid_message(
+    kind: str, data: dict[str, object]
+) -> None:
+    try:
+        message = decode({"type": kind, "data": UPDATE | data})
+    except InvalidMessage:
+        return
+    if isinstance(message, LocationUpdate):
+        assert -90 <= message.data.lat <= 90
+        assert -180 <= message.data.lng <= 180
+        assert message.data.timestamp.tzinfo is not None
+
+
+def numbers(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(low, high, allow_nan=False)
+
+
+def optional(low: float, high: float) -> st.SearchStrategy[Any]:
+    return st.none() | st.just(msgspec.UNSET) | numbers(low, high)
+
+
+POSITIONS = st.builds(
+    Position,
+    numbers(-90, 90),
+    numbers(-180, 180),
+    numbers(0, 100_000),
+    st.datetimes(timezones=st.just(UTC)),
+    optional(-12_000, 100_000),
+    optional(0, 1000),
+    optional(0, 360),
+    optional(0, 100),
+)
+
+
+@given(POSITIONS)
+def test_every_valid_position_survives_the_way_in_and_the_way_out(position: Position) -> None:
+    sent = msgspec.json.encode(LocationUpdate(position))
+    assert PLAIN.decode(sent) == LocationUpdate(position)
+    moved = ParticipantMoved(ParticipantPosition.of("ada", position))
+    assert msgspec.json.decode(PLAIN.encode(moved), type=ParticipantMoved) == moved
+
+
+# --- server to client ---------------------------------------------------------------------------
+
+VIEW = ParticipantView("ada", "Ada", "#FF5733", NOON, NOON, is_active=True, online=False)
+EXAMPLES: dict[ServerMessage, dict[str, object]] = {
+    SessionState(
+        SessionStateData(
+            SessionView("s1", "Amber Falcon", NOON, NOON),
+            You("ada", "host"),
+            (VIEW,),
+            (ParticipantPosition("ada", 52.52, 13.405, 8.0, NOON),),
+            NOON,
+            "e1",
+            12,
+        )
+    ): {
+        "type": "session_state",
+        "data": {
+            "session": {
+                "id": "s1",
+                "name": "Amber Falcon",
+                "created_at": "2030-01-01T12:00:00Z",
+                "expires_at": "2030-01-01T12:00:00Z",
+            },
+            "you": {"user_id": "ada", "role": "host"},
+            "participants": [
+                {
+                    "user_id": "ada",
+                    "display_name": "Ada",
+                    "avatar_color": "#FF5733",
+                    "joined_at": "2030-01-01T12:00:00Z",
+                    "last_seen": "2030-01-01T12:00:00Z",
+                    "is_active": True,
+                    "online": False,
+                }
+            ],
+            "positions": [{"user_id": "ada", **UPDATE}],
+            "server_time": "2030-01-01T12:00:00Z",
+            "epoch": "e1",
+            "seq": 12,
+        },
+    },
+    ParticipantMoved(ParticipantPosition("ada", 52.52, 13.405, 8.0, NOON, speed=None)): {
+        "type": "location_update",
+        "data": {"user_id": "ada", **UPDATE, "speed": None},
+    },
+    ParticipantJoined(Joined("ada", "Ada €", "#FF5733")): {
+        "type": "participant_joined",
+        "data": {"user_id": "ada", "display_name": "Ada €", "avatar_color": "#FF5733"},
+    },
+    ParticipantUpdated(Updated("ada", online=True, last_seen=NOON)): {
+        "type": "participant_updated",
+        "data": {"user_id": "ada", "online": True, "last_seen": "2030-01-01T12:00:00Z"},
+    },
+    ParticipantLeft(Left("ada", "removed")): {
+        "type": "participant_left",
+        "data": {"user_id": "ada", "reason": "removed"},
+    },
+    SessionEnded(Ended("expired")): {"type": "session_ended", "data": {"reason": "expired"}},
+    Pong(): {"type": "pong", "data": {}},
+    Error(Problem("UNKNOWN_TYPE", "type: not known")): {
+        "type": "error",
+        "data": {"code": "UNKNOWN_TYPE", "message": "type: not known"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "example"), EXAMPLES.items(), ids=lambda value: type(value).__name__
+)
+def test_every_server_message_is_written_as_the_contract_shows(
+    message: ServerMessage, example: dict[str, object]
+) -> None:
+    payload = PLAIN.encode(message)
+    assert json.loads(payload) == example
+    assert b"\n" not in payload
+    assert payload.startswith(b'{"type":"')
+
+
+def test_every_server_message_has_an_example() -> None:
+    assert {type(message) for message in EXAMPLES} == set(get_args(ServerMessage))
