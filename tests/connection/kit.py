@@ -75,6 +75,7 @@ class Room:
         self.left: list[str] = []
         self.detached: list[str] = []
         self.fail_update: Exception | None = None
+        self.fail_attach: Exception | None = None
         self.hold_attach: trio.Event | None = None
         self.hold_update: trio.Event | None = None
 
@@ -97,6 +98,8 @@ class RoomLink:
         self._receiver: Receiver | None = None
 
     async def attach(self, receiver: Receiver) -> None:
+        if self._room.fail_attach is not None:
+            raise self._room.fail_attach
         if self._room.hold_attach is not None:
             await self._room.hold_attach.wait()
         older = self._room.receivers.pop(self._user_id, None)

@@ -15,16 +15,21 @@ from tests.connection.kit import (
     an_update,
     client_frame,
     raw_client,
+    raw_tcp,
+    request,
     serving,
     trio_client,
 )
 from websockets.frames import Frame, Opcode
 
+from locshare.broadcast.fanout import text_frame
+from locshare.broadcast.outbox import Outbox
 from locshare.connection.conduct import ConductLimits
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.errors import CloseReason
-from locshare.session.errors import SessionOver
+from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
+from locshare.store.port import StoreUnavailable
 
 
 def limited(**conduct: float) -> PoolLimits:
@@ -236,6 +241,49 @@ async def test_what_goes_wrong_in_the_session_ends_this_connection_with_its_code
         assert server.closed() == {reason: 1}
         assert "bob" in server.room.receivers, "nobody else notices"
         assert server.room.detached == ["ada"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SessionOver(), 4410),
+        (ParticipantNotFound(), 4403),
+        (SessionUnavailable(), 1013),
+        (StoreUnavailable(), 1013),
+    ],
+)
+async def test_a_session_that_cannot_be_attached_to_closes_with_its_code(
+    error: Exception, code: int
+) -> None:
+    async with serving() as server, raw_tcp(server) as raw:
+        server.room.fail_attach = error
+        await raw.send(request("/ws?token=ada"))
+        await raw.head()
+        assert await raw.close_code() == code
+        await server.all_gone()
+        assert server.room.detached == ["ada"]
+
+
+async def test_a_drain_of_the_outbox_that_crashes_ends_its_own_connection_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def crash(_self: Outbox) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Outbox, "_drain", crash)
+    async with (
+        serving() as server,
+        raw_client(server, "stuck", receive_buffer=4096),
+        raw_client(server, "bob") as bob,
+    ):
+        receiver = server.room.receivers["stuck"]
+        while not server.pool.statistics().blocked:
+            receiver.send_event(text_frame(b"x" * 10_000))
+        await server.all_gone(but=1)
+        assert server.closed() == {"internal_error": 1}
+        await bob.send(client_frame(b'{"type": "ping"}'))
+        assert (await next_json(bob))["type"] == "pong"
+        assert server.pool.statistics().crashes == 1
 
 
 async def test_a_crash_is_logged_without_the_text_of_its_exception(

@@ -1,8 +1,10 @@
 """The pool: heartbeat, drain, crashes, and a listener that may die and come back."""
 
 import errno
+import gc
 import json
 import socket
+import weakref
 
 import pytest
 import structlog
@@ -154,6 +156,29 @@ async def test_a_draining_pool_takes_nobody_in() -> None:
 
 
 # --- crashes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["peer closes", "we close", "peer vanishes"])
+async def test_an_ended_connection_is_given_back_without_the_garbage_collector(how: str) -> None:
+    async with serving() as server:
+        gc.collect()
+        gc.disable()
+        try:
+            async with raw_client(server, "ada") as ada:
+                (connection,) = server.pool._connections()
+                gone = weakref.ref(connection.transport)
+                del connection
+                if how == "peer closes":
+                    await ada.send(client_frame(b"\x03\xe8", 8))
+                    await ada.end()
+                elif how == "we close":
+                    await ada.send(client_frame(b'{"type": "leave"}'))
+                    await ada.end()
+            await server.all_gone()
+            await trio.testing.wait_all_tasks_blocked()
+            assert gone() is None
+        finally:
+            gc.enable()
 
 
 async def test_a_connection_task_that_crashes_ends_only_itself(

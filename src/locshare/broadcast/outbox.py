@@ -44,8 +44,11 @@ DEFAULT_LIMITS: Final = OutboxLimits()
 class Wire(Protocol):
     """What an outbox needs of a socket. Only :meth:`wait_writable` awaits."""
 
-    def send(self, data: bytes, /) -> int:
-        """How many bytes the kernel took. BlockingIOError: none now; another OSError: gone."""
+    @property
+    def send(self) -> Callable[[bytes], int]:
+        """Returns how many bytes the kernel took. BlockingIOError: none now; another OSError:
+        gone. Read once, so that a write is one call.
+        """
         ...
 
     async def wait_writable(self) -> None:
@@ -123,8 +126,17 @@ class Outbox:
         data = flush.without(self.user_id)
         if not data:
             return
-        sent = self._write(data)
-        if sent != len(data) and not self._blocked:
+        # What _write does, written out: this runs for every receiver of every flush.
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.lost(CloseReason.PEER_GONE)
+            return
+        self.writes += 1
+        self.bytes_out += sent
+        if sent != len(data):
             self._stall().add_rest(flush.frames, self.user_id, sent)
 
     def send_event(self, frame: bytes) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from locshare.broadcast.pacing import DEFAULT_LIMITS, IDLE, Load, PacingLimits, next_window, smooth
 
 INTERVAL_S = 0.1
+_MOST_STEPS = 5
 
 
 class LoopStatistics(Struct, frozen=True):
@@ -46,6 +47,10 @@ class LoopMeter(trio.abc.Instrument):
         self.longest = 0.0
         self._mark = time.perf_counter()
 
+    def this_turn(self) -> float:
+        """How long the present turn has taken so far; 0 before the loop has been seen to wait."""
+        return time.perf_counter() - self._mark if self.turns else 0.0
+
     def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's signature
         """The turn is over."""
         now = time.perf_counter()
@@ -73,7 +78,13 @@ class Pacer:
         self._meter = LoopMeter()
 
     def window(self) -> float:
-        """The least time between two flushes of a session now, in seconds."""
+        """The least time between two flushes of a session now, in seconds.
+
+        The widest at once when the turn that asks has already taken too long: a sudden load can
+        fill one turn for seconds, and the task that adjusts is not run before it ends.
+        """
+        if self._meter.this_turn() > self._limits.max_lag:
+            return self._limits.max_window
         return self._window
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -99,8 +110,11 @@ class Pacer:
         if total <= 0.0:
             return
         measured = Load(worked / total, worked / max(turns, 1))
-        self._load = smooth(self._load, measured, self._limits)
-        self._window = next_window(self._window, self._load, self._limits)
+        # An overloaded loop comes here late: then one measurement stands for several intervals,
+        # or the window would widen the slower the more it is needed.
+        for _ in range(min(max(round(total / INTERVAL_S), 1), _MOST_STEPS)):
+            self._load = smooth(self._load, measured, self._limits)
+            self._window = next_window(self._window, self._load, self._limits)
 
     def statistics(self) -> LoopStatistics:
         """A picture of now; begins a new measurement of the longest turn."""

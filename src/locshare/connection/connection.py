@@ -17,6 +17,7 @@ None exactly while the connection goes on.
 import socket
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 import trio
@@ -145,35 +146,40 @@ class Connection:
                     await self._serve()
                 except Exception as error:  # noqa: BLE001 - a crash ends this connection only
                     self._report_crash(error)
+                    self.close(CloseReason.INTERNAL_ERROR)
                 await self._await_peer()
         finally:
             self._end()
 
     async def _serve(self) -> None:
         try:
-            upgrade = await self._handshake()
-            admitted = self._refusal or await admit(
-                upgrade, self._verifier, self._sessions, self._limits.open_timeout
-            )
-            if isinstance(admitted, Refusal):
-                await self._refuse(upgrade, admitted)
-                return
+            admitted = await self._let_in()
         except NotAnUpgrade:
             self._tally.refused["not_an_upgrade"] += 1
             await self._forget_input()
-            return
         except ConnectionLost:
             self._tally.refused["lost_in_handshake"] += 1
-            return
-        link = admitted.link
+        else:
+            if admitted is not None:
+                await self._converse(*admitted)
+
+    async def _let_in(self) -> tuple[Link, Outbox] | None:
+        """Handshake and admission; None when the request was refused. In a function of its own, so
+        that the request is forgotten when the conversation begins.
+        """
+        upgrade = await self._handshake()
+        admitted = self._refusal or await admit(
+            upgrade, self._verifier, self._sessions, self._limits.open_timeout
+        )
+        if isinstance(admitted, Refusal):
+            await self._refuse(upgrade, admitted)
+            return None
         try:
             await upgrade.accept(subprotocol_of(upgrade))
-            outbox = self._open_outbox(admitted.user_id, admitted.dialect)
-            await self._converse(link, outbox)
-        except ConnectionLost:
-            self._tally.refused["lost_in_handshake"] += 1
-        finally:
-            link.detach()
+        except BaseException:
+            admitted.link.detach()
+            raise
+        return admitted.link, self._open_outbox(admitted.user_id, admitted.dialect)
 
     async def _handshake(self) -> Upgrade:
         try:
@@ -203,12 +209,21 @@ class Connection:
             user_id,
             dialect,
             self.transport,
-            spawn=self._spawn,
+            spawn=lambda drain: self._spawn(partial(self._drain_guarded, drain)),
             on_closing=self._set_last_deadline,
             limits=self._limits.outbox,
         )
         self.transport.bind(outbox)
         return outbox
+
+    async def _drain_guarded(self, drain: Callable[[], Awaitable[None]]) -> None:
+        """The outbox's drain runs beside this task, in the pool's nursery, which must not crash."""
+        try:
+            await drain()
+        except Exception as error:  # noqa: BLE001 - a crash ends this connection only
+            self._report_crash(error)
+            if self.outbox is not None:
+                self.outbox.lost(CloseReason.INTERNAL_ERROR)
 
     def _set_last_deadline(self, seconds: float) -> None:
         """The outbox is closing: whatever this task waits for, it ends by then."""
@@ -226,6 +241,8 @@ class Connection:
             outbox.close(CloseReason.FORBIDDEN)
         except (SessionUnavailable, StoreUnavailable):
             outbox.close(CloseReason.OVERLOADED)
+        finally:
+            link.detach()
 
     async def _receive_until_closed(self, link: Link, outbox: Outbox) -> None:
         """Returns when the peer has closed or is gone, or when this side has closed."""
@@ -326,12 +343,12 @@ class Connection:
             error=type(error).__name__,
             stack="".join(traceback.format_tb(error.__traceback__)),
         )
-        if self.outbox is not None:
-            self.outbox.close(CloseReason.INTERNAL_ERROR)
 
     def _end(self) -> None:
         """No checkpoint in here: it must happen in full even under cancellation."""
-        outbox = self.outbox
+        # Taken off, which breaks the reference cycle: what an ended connection held is given back
+        # at once and not when the garbage collector, made rare under load, comes round.
+        outbox, self.outbox = self.outbox, None
         if outbox is None:
             self.transport.close()
             return

@@ -120,7 +120,7 @@ class ConnectionPool:
             sessions=self._sessions,
             limits=self._limits.connection,
             tally=self._tally,
-            spawn=self._spawn_guarded,
+            spawn=self._spawn,
             refusal=Refusal.FULL if self._open >= limit else None,
         )
         self._open += 1
@@ -173,17 +173,9 @@ class ConnectionPool:
                 self._fewer.set()
                 self._fewer = None
 
-    def _spawn_guarded(self, drain: Callable[[], Awaitable[None]]) -> None:
+    def _spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         if self._nursery is not None:
-            self._nursery.start_soon(self._run_guarded, drain)
-
-    async def _run_guarded(self, drain: Callable[[], Awaitable[None]]) -> None:
-        # A connection whose drain crashed writes no more, and its own deadline or heartbeat
-        # closes it; nobody else must notice.
-        try:
-            await drain()
-        except Exception as error:  # noqa: BLE001 - see above
-            self._report(error)
+            self._nursery.start_soon(task)
 
     def _report(self, error: Exception) -> None:
         self._tally.crashes += 1

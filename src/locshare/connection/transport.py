@@ -1,11 +1,15 @@
 """WebSocket on a raw socket: the only file that knows which library speaks the protocol.
 
-``websockets``' Sans-I/O ``ServerProtocol`` (its unmasking is C) reads what comes and decides what
-the protocol demands: fragments, control frames between fragments, masking, sizes, the closing
-handshake. This file moves the bytes. Bytes out go through the connection's
-:class:`~locshare.broadcast.outbox.Outbox` and nowhere else once the upgrade is accepted; finished
-text frames made by ``fanout`` go there without passing the protocol object, whose state a text
-frame does not change.
+``websockets``' Sans-I/O ``ServerProtocol`` decides what the protocol demands: the handshake,
+fragments, control frames between fragments, masking, sizes, closing. This file moves the bytes.
+Bytes out go through the connection's :class:`~locshare.broadcast.outbox.Outbox` and nowhere else
+once the upgrade is accepted; finished text frames made by ``fanout`` go there without passing the
+protocol object, whose state a text frame does not change.
+
+For the same reason a whole text frame that comes in is unmasked here (see ``framing``), and the
+protocol object exists only while there is something for it to judge. An idle connection has none,
+which saves a third of its memory. Invariant between two calls: ``_protocol`` is None exactly when
+the connection is open and no fragmented message is under way.
 
 One task per connection uses this, and there is no second reader and no queue between: what is not
 asked for stays in the kernel, and TCP slows the sender down. Awaits happen in
@@ -19,11 +23,11 @@ turn of the loop, like everyone else.
 """
 
 import contextlib
+import http
 import json
 import logging
 import socket
 import struct
-from collections import deque
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -37,16 +41,23 @@ from websockets.headers import parse_subprotocol
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from locshare.broadcast.backlog import Control
 from locshare.broadcast.outbox import Outbox
+from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
 from locshare.errors import CloseReason, LocshareError
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the library's C extension
+    from websockets.utils import apply_mask
 
 PING_FRAME: Final = b"\x89\x00"
 
 _READ_BYTES = 16 * 1024
-_PONG_FIRST_BYTE = 0x80 | Opcode.PONG
+_TEXT_FINAL = 0x80 | Opcode.TEXT
+_PONG_FINAL = 0x80 | Opcode.PONG
+_LONGEST_CONTROL = 0x80 | 125
 
 # The library logs headers (tokens) and payloads (positions) when its logger allows it. This one is
 # outside the hierarchy of loggers, so that no logging configuration can wake it.
@@ -128,14 +139,13 @@ class Upgrade:
         """Answer 101. Raises ConnectionLost."""
         if subprotocol is not None:
             self._response.headers["Sec-WebSocket-Protocol"] = subprotocol
-            self._transport.protocol.subprotocol = Subprotocol(subprotocol)
         await self._transport.respond(self._response)
 
     async def reject(
         self, status: int, problem: Mapping[str, object], retry_after: int | None = None
     ) -> None:
         """Answer ``status`` with ``problem`` as application/problem+json. Raises ConnectionLost."""
-        await self._transport.respond(_problem(self._transport, status, problem, retry_after))
+        await self._transport.respond(_problem(status, problem, retry_after))
 
 
 class Transport:
@@ -145,19 +155,34 @@ class Transport:
     """
 
     __slots__ = (
-        "_ended", "_failed", "_limits", "_messages", "_outbox", "_partial", "_partial_is_text",
-        "_sock", "bytes_in", "heard", "protocol",
+        "__weakref__",
+        "_ended",
+        "_failed",
+        "_limits",
+        "_messages",
+        "_outbox",
+        "_partial",
+        "_partial_is_text",
+        "_protocol",
+        "_sock",
+        "_tail",
+        "bytes_in",
+        "heard",
+        "send",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, limits: TransportLimits = DEFAULT_LIMITS) -> None:
         self._sock = sock
+        self.send = sock.send
+        """See :meth:`locshare.broadcast.outbox.Wire.send`: the socket's own, without a detour."""
         self._limits = limits
-        self.protocol = ServerProtocol(max_size=limits.hard_message_bytes, logger=_SILENT)
+        self._protocol: ServerProtocol | None = None
         self._outbox: Outbox | None = None
-        self._messages: deque[Received] = deque()
+        self._messages: list[Received] = []
+        self._tail = b""  # the beginning of a frame that has not come whole
         self._partial: bytearray | None = None  # the fragments so far of one message
         self._partial_is_text = True
-        self._failed = False  # text that is not UTF-8 came; what follows it is not processed
+        self._failed = False  # the client broke the protocol; nothing more is processed
         self._ended: Closed | None = None
         self.bytes_in = 0
         self.heard = True
@@ -167,26 +192,27 @@ class Transport:
 
     async def accept_handshake(self) -> Upgrade:
         """Read the request. Raises ConnectionLost; NotAnUpgrade after answering with a 4xx."""
+        protocol = ServerProtocol(logger=_SILENT)
         received = 0
         while True:
             data = await self._read()
             received += len(data)
             if not data:
                 raise ConnectionLost("the peer closed during the handshake")
-            self.protocol.receive_data(data)
-            events = self.protocol.events_received()
-            if len(events) > 1:  # RFC 6455 section 4.1: nothing is sent before the answer came
+            protocol.receive_data(data)
+            events = protocol.events_received()
+            if len(events) > 1 or (events and protocol.reader.buffer):
+                # RFC 6455 section 4.1: nothing is sent before the answer came.
                 await self._refuse(400, "frames before the handshake was answered")
             if events and isinstance(events[0], Request):
-                return await self._check(events[0])
-            if self.protocol.eof_sent:
-                status = _status_of(self.protocol) or 400
-                await self._refuse(status, "not a WebSocket handshake")
+                return await self._check(protocol, events[0])
+            if protocol.eof_sent:
+                await self._refuse(_status_of(protocol) or 400, "not a WebSocket handshake")
             elif received > self._limits.max_handshake_bytes:
                 await self._refuse(431, "the request's head is too large")
 
-    async def _check(self, request: Request) -> Upgrade:
-        response = self.protocol.accept(request)
+    async def _check(self, protocol: ServerProtocol, request: Request) -> Upgrade:
+        response = protocol.accept(request)
         if response.status_code != 101:
             await self._refuse(response.status_code, _TITLES.get(response.status_code, "refused"))
         try:
@@ -203,25 +229,19 @@ class Transport:
             "code": "BAD_HANDSHAKE",
             "detail": detail,
         }
-        await self.respond(_problem(self, status, problem, None))
+        await self.respond(_problem(status, problem, None))
         raise NotAnUpgrade(status)
 
     async def respond(self, response: Response) -> None:
         """Write an answer to the request, before there is an outbox. Raises ConnectionLost."""
-        if response.status_code == 101:
-            self.protocol.send_response(response)
-            data = b"".join(self.protocol.data_to_send())
-        else:
-            data = response.serialize()
+        data = response.serialize()
         while data:
             try:
-                sent = self._sock.send(data)
+                data = data[self.send(data) :]
             except BlockingIOError:
                 await trio.lowlevel.wait_writable(self._sock)
             except OSError:
                 raise ConnectionLost("the peer closed during the handshake") from None
-            else:
-                data = data[sent:]
         if response.status_code != 101:
             self.end_of_writing()
 
@@ -253,75 +273,105 @@ class Transport:
             if data:
                 self.heard = True
                 self.bytes_in += len(data)
-                self.protocol.receive_data(data)
+                self._digest(data)
             else:
-                self.protocol.receive_eof()
-            for event in self.protocol.events_received():
-                if type(event) is Frame:
-                    self._take(event)
-            self._write_replies()
-            if not data:
                 self._end(CloseReason.PEER_GONE)
-        return messages.popleft()
+        return messages.pop(0)
+
+    def _digest(self, data: bytes) -> None:
+        """Cut what came into frames; handle the plain ones here and let the protocol judge others.
+
+        In the order in which they came, so that what was sent before a close counts.
+        """
+        if self._tail:
+            data = self._tail + data
+            self._tail = b""
+        start, size, limit = 0, len(data), self._limits.hard_message_bytes
+        while start < size and not self._failed:
+            end = frame_end(data, start, limit)
+            if end == INCOMPLETE:
+                self._tail = data[start:]
+                return
+            if end == UNUSUAL:
+                end = size
+                self._ask_protocol(data[start:])
+            elif data[start] == _TEXT_FINAL and self._partial is None:
+                payload = payload_start(data, start)
+                self._deliver(apply_mask(data[payload:end], data[payload - 4 : payload]), True)
+            elif data[start] == _PONG_FINAL and data[start + 1] <= _LONGEST_CONTROL:
+                self._messages.append(CONTROL_FRAME)
+            else:
+                self._ask_protocol(data[start:end])
+            start = end
+
+    def _ask_protocol(self, data: bytes) -> None:
+        """Give the protocol whole frames (or ones that it will refuse) and do what it says."""
+        protocol = self._current_protocol()
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Frame):
+                self._take(event)
+        self._write_replies(protocol)
+        if protocol.parser_exc is not None:
+            self._failed = True
+        elif self._partial is None and protocol.state is State.OPEN:
+            self._protocol = None
+
+    def _current_protocol(self) -> ServerProtocol:
+        if self._protocol is None:
+            self._protocol = ServerProtocol(
+                state=State.OPEN, max_size=self._limits.hard_message_bytes, logger=_SILENT
+            )
+        return self._protocol
 
     def _take(self, frame: Frame) -> None:
+        """Act on a frame that the protocol has accepted."""
         opcode = frame.opcode
-        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            if frame.fin:
-                self._deliver(frame.data, opcode is Opcode.TEXT)
-            else:
-                self._partial = bytearray(frame.data)
-                self._partial_is_text = opcode is Opcode.TEXT
-        elif opcode is Opcode.CONT:
-            if self._partial is None:
-                return
+        if opcode is Opcode.CONT and self._partial is not None:
             self._partial += frame.data
             if frame.fin:
-                partial, self._partial = self._partial, None
-                self._deliver(partial, self._partial_is_text)
+                payload, self._partial = bytes(self._partial), None
+                self._deliver(payload, self._partial_is_text)
         elif opcode is Opcode.CLOSE:
             # The protocol has written the echo, unless we closed first; see _write_replies.
             self._end(CloseReason.PEER_CLOSED)
-        else:
+        elif opcode is Opcode.PING or opcode is Opcode.PONG:
             self._messages.append(CONTROL_FRAME)
+        elif frame.fin:
+            self._deliver(bytes(frame.data), opcode is Opcode.TEXT)
+        else:
+            self._partial = bytearray(frame.data)
+            self._partial_is_text = opcode is Opcode.TEXT
 
     def _end(self, reason: CloseReason) -> None:
         if self._ended is None:
             self._ended = Closed(reason)
 
-    def _deliver(self, payload: bytes | bytearray | memoryview, is_text: bool) -> None:
-        if self._outbox is None or self._outbox.closed or self._failed:
+    def _deliver(self, payload: bytes, is_text: bool) -> None:
+        if self._outbox is None or self._outbox.reason is not None:
             return
         if len(payload) > self._limits.max_message_bytes:
             self._messages.append(TooLarge(len(payload)))
         elif not is_text:
-            self._messages.append(bytes(payload))
+            self._messages.append(payload)
         else:
             try:
                 self._messages.append(str(payload, "utf-8"))
             except UnicodeDecodeError:
                 self._failed = True
-                self.protocol.fail(CloseReason.INVALID_DATA.code, CloseReason.INVALID_DATA.text)
+                protocol = self._current_protocol()
+                protocol.fail(CloseReason.INVALID_DATA.code, CloseReason.INVALID_DATA.text)
+                self._write_replies(protocol)
 
-    def _write_replies(self) -> None:
+    def _write_replies(self, protocol: ServerProtocol) -> None:
         """Pass what the protocol wants to say to the outbox: pongs, close frames, its verdict."""
-        writes = self.protocol.data_to_send()
-        if not writes or self._outbox is None:
-            return
-        for data in writes:
-            if data is SEND_EOF or not data:
+        for data in protocol.data_to_send():
+            if data is SEND_EOF or self._outbox is None:
                 continue  # the outbox half-closes when it has written all
-            if data[0] == _PONG_FIRST_BYTE:
+            if data[0] == _PONG_FINAL:
                 self._outbox.send_control(Control.PONG, data)
             else:
-                self._outbox.finish(self._verdict(), data)
-
-    def _verdict(self) -> CloseReason:
-        """Why the protocol sent a close frame of its own accord."""
-        sent = self.protocol.close_sent
-        if self.protocol.close_rcvd is not None and self.protocol.parser_exc is None:
-            return CloseReason.PEER_CLOSED
-        return _VERDICTS.get(sent.code if sent else 0, CloseReason.PROTOCOL_ERROR)
+                self._outbox.finish(_verdict(protocol), data)
 
     async def _read(self) -> bytes:
         """What came, or nothing at the end of the stream (a reset counts as one)."""
@@ -336,20 +386,17 @@ class Transport:
 
     # --- what an Outbox needs (broadcast.outbox.Wire) ------------------------------------------
 
-    def send(self, data: bytes, /) -> int:
-        """See :meth:`locshare.broadcast.outbox.Wire.send`."""
-        return self._sock.send(data)
-
     async def wait_writable(self) -> None:
         """See :meth:`locshare.broadcast.outbox.Wire.wait_writable`."""
         await trio.lowlevel.wait_writable(self._sock)
 
     def close_frame(self, reason: CloseReason) -> bytes:
         """See :meth:`locshare.broadcast.outbox.Wire.close_frame`."""
-        if self.protocol.state is not State.OPEN:
+        protocol = self._current_protocol()
+        if protocol.state is not State.OPEN:
             return b""
-        self.protocol.send_close(reason.code, reason.text)
-        return b"".join(self.protocol.data_to_send())
+        protocol.send_close(reason.code, reason.text)
+        return b"".join(protocol.data_to_send())
 
     def end_of_writing(self) -> None:
         """See :meth:`locshare.broadcast.outbox.Wire.end_of_writing`."""
@@ -362,6 +409,7 @@ class Transport:
         ``abort`` throws away what the kernel has not sent (a reset) instead of keeping it for a
         peer that does not read.
         """
+        self._outbox = None
         if self._sock.fileno() < 0:
             return
         if abort:
@@ -402,9 +450,15 @@ def _status_of(protocol: ServerProtocol) -> int | None:
     return int(head[9:12]) if head.startswith(b"HTTP/1.1 ") else None
 
 
-def _problem(
-    transport: Transport, status: int, problem: Mapping[str, object], retry_after: int | None
-) -> Response:
+def _verdict(protocol: ServerProtocol) -> CloseReason:
+    """Why the protocol sent a close frame of its own accord."""
+    if protocol.close_rcvd is not None and protocol.parser_exc is None:
+        return CloseReason.PEER_CLOSED
+    sent = protocol.close_sent
+    return _VERDICTS.get(sent.code if sent else 0, CloseReason.PROTOCOL_ERROR)
+
+
+def _problem(status: int, problem: Mapping[str, object], retry_after: int | None) -> Response:
     body = json.dumps(problem).encode()
     headers = Headers(
         [
@@ -419,7 +473,4 @@ def _problem(
         headers["Upgrade"] = "websocket"
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    response = transport.protocol.reject(status, "")
-    response.headers = headers
-    response.body = body
-    return response
+    return Response(status, http.HTTPStatus(status).phrase, headers, body)

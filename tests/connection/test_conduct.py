@@ -1,0 +1,71 @@
+"""Rates and abuse, without sockets."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from locshare.connection.conduct import Conduct, ConductLimits, TokenBucket, Verdict
+
+LIMITS = ConductLimits()
+
+
+def test_a_bucket_gives_its_burst_at_once_and_its_rate_in_the_long_run() -> None:
+    bucket = TokenBucket(8.0, 20.0, 0.0)
+    assert sum(bucket.take(0.0) for _ in range(100)) == 20
+    assert sum(bucket.take(n / 64) for n in range(1, 64 * 10 + 1)) == 80
+
+
+@given(st.lists(st.floats(0, 5), max_size=80))
+def test_no_rhythm_gets_more_than_burst_and_rate_out_of_a_bucket(pauses: list[float]) -> None:
+    bucket, now, taken = TokenBucket(10.0, 20.0, 0.0), 0.0, 0
+    for pause in pauses:
+        now += pause
+        taken += bucket.take(now)
+        assert taken <= 20 + 10 * now + 1e-6
+
+
+def test_a_phone_that_sends_twice_a_second_is_never_limited() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    assert {conduct.position(n / 2) for n in range(1000)} == {Verdict.ACCEPT}
+
+
+def test_the_limit_of_positions_speaks_before_that_of_all_messages() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    verdicts = [conduct.position(0.0) for _ in range(30)]
+    assert verdicts[:20] == [Verdict.ACCEPT] * 20
+    assert verdicts[20] is Verdict.WARN
+    assert conduct.message(0.0) is Verdict.ACCEPT, "a ping still gets through"
+
+
+def test_a_flood_is_warned_once_a_second_and_then_closed() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    verdicts = [conduct.position(n / 100) for n in range(300)]
+    assert verdicts.count(Verdict.WARN) in {2, 3}
+    assert verdicts[-1] is Verdict.CLOSE
+    assert Verdict.CLOSE not in verdicts[: 20 + int(LIMITS.excess_tolerated)]
+
+
+def test_a_little_over_the_rate_is_dropped_but_forgiven_for_ever() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    verdicts = {conduct.position(n / 12) for n in range(10_000)}  # 12 a second; 10 are allowed
+    assert verdicts == {Verdict.ACCEPT, Verdict.WARN, Verdict.DROP}
+
+
+def test_twenty_bad_messages_in_a_row_are_too_many_at_any_pace() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    assert [conduct.bad(n * 60.0) for n in range(20)] == [False] * 19 + [True]
+
+
+def test_fifty_bad_messages_in_ten_seconds_are_too_many_even_between_good_ones() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    verdicts = []
+    for n in range(50):
+        conduct.good()
+        verdicts.append(conduct.bad(n * 0.15))
+    assert verdicts == [False] * 49 + [True]
+
+
+def test_bad_messages_now_and_then_between_good_ones_are_never_too_many() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    for n in range(500):
+        assert conduct.position(n * 0.25) is Verdict.ACCEPT
+        assert not conduct.bad(n * 0.25)

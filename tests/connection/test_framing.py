@@ -1,0 +1,121 @@
+"""The scanner in front of the protocol object changes nothing but the time that it takes."""
+
+import socket
+
+import pytest
+import trio
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.connection.kit import client_frame
+
+from locshare.broadcast.outbox import Outbox
+from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
+from locshare.connection.transport import Closed, ControlFrame, TooLarge, Transport
+from locshare.errors import CloseReason
+from locshare.wire.dialects import PLAIN
+
+LIMIT = 64 * 1024
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 4096, 65535, 65536])
+def test_a_whole_frame_ends_where_it_ends_and_every_shorter_piece_is_incomplete(size: int) -> None:
+    frame = client_frame(b"x" * size)
+    assert frame_end(frame + b"more", 0, LIMIT) == len(frame)
+    assert len(frame) - payload_start(frame, 0) == size
+    for cut in {1, 2, 3, 5, 9, 13, len(frame) - 1}:
+        if cut < len(frame):
+            assert frame_end(frame[:cut], 0, LIMIT) == INCOMPLETE
+
+
+def test_a_frame_is_found_anywhere_in_the_bytes() -> None:
+    data = client_frame(b"one") + client_frame(b"two" * 100)
+    first = frame_end(data, 0, LIMIT)
+    assert frame_end(data, first, LIMIT) == len(data)
+
+
+@pytest.mark.parametrize(
+    "frame", [client_frame(b"x", mask=b""), client_frame(b"x" * 70_000)], ids=["unmasked", "long"]
+)
+def test_a_frame_not_worth_waiting_for_is_known_by_its_head(frame: bytes) -> None:
+    assert frame_end(frame[:10], 0, LIMIT) == UNUSUAL
+
+
+# --- the same stream, cut differently, is the same conversation ---------------------------------
+
+TEXTS = st.text(max_size=40).map(str.encode)
+PIECES = st.one_of(
+    st.builds(client_frame, TEXTS),
+    st.builds(client_frame, TEXTS, st.just(2)),
+    st.builds(client_frame, st.binary(max_size=10), st.sampled_from([9, 10])),
+    st.builds(
+        lambda a, b, ping: client_frame(a, 1, fin=False) + ping + client_frame(b, 0),
+        TEXTS,
+        TEXTS,
+        st.sampled_from([b"", client_frame(b"p", 9)]),
+    ),
+    st.just(client_frame(b"x" * 5000)),
+)
+ENDINGS = st.sampled_from(
+    [
+        b"",
+        client_frame(b"\x03\xe8", 8),
+        client_frame(b"\xff"),
+        client_frame(b"x", mask=b""),
+        client_frame(b"x", 0),
+        client_frame(b"x" * 70_000),
+        client_frame(b"half")[:-2],
+        b"\xf1\x80",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(PIECES, max_size=6), ENDINGS, TEXTS, st.data())
+@example([client_frame(b"a")], client_frame(b"\xff"), b"after", None)
+def test_however_the_stream_is_cut_the_same_messages_and_replies_result(
+    pieces: list[bytes], ending: bytes, after: bytes, data: st.DataObject | None
+) -> None:
+    stream = b"".join(pieces) + ending + client_frame(after)
+    cuts = (
+        sorted(data.draw(st.sets(st.integers(1, len(stream)), max_size=12)))
+        if data is not None
+        else [1, 3]
+    )
+    whole = trio.run(converse, stream, [])
+    assert trio.run(converse, stream, cuts) == whole
+    assert trio.run(converse, stream[:400], list(range(1, 400))) == trio.run(
+        converse, stream[:400], []
+    )
+
+
+async def converse(
+    stream: bytes, cuts: list[int]
+) -> tuple[list[object], list[bytes], CloseReason | None]:
+    """What a transport makes of `stream` when it comes in pieces: messages, replies, and reason."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    transport = Transport(ours)
+    received: list[object] = []
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(
+            "me", PLAIN, transport, spawn=nursery.start_soon, on_closing=lambda _seconds: None
+        )
+        transport.bind(outbox)
+        start = 0
+        for cut in [*cuts, len(stream)]:
+            # What one read takes at once; a piece as long as the buffer would be two reads.
+            transport._digest(stream[start:cut])
+            start = cut
+        theirs.shutdown(socket.SHUT_WR)
+        while not isinstance(message := await transport.receive(), Closed):
+            received.append("control" if isinstance(message, ControlFrame) else message)
+            if isinstance(message, TooLarge):
+                assert message.size > 4096
+        received.append(message.reason)
+    transport.close()
+    replies = []
+    while data := theirs.recv(65536):
+        replies.append(data)
+    theirs.close()
+    return received, [b"".join(replies)], outbox.reason
