@@ -121,3 +121,19 @@ async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends(
             assert pacer.statistics().longest_turn < statistics.longest_turn
             scope.cancel()
     assert pacer.window() == 0.0
+
+
+async def test_a_turn_that_is_already_too_long_has_the_widest_window_at_once(
+    nursery: trio.Nursery,
+) -> None:
+    pacer = Pacer()
+    await nursery.start(pacer.run)
+    await trio.sleep(0.01)
+    assert pacer.window() == 0.0
+    until = time.perf_counter() + LIMITS.max_lag + 0.01
+    while time.perf_counter() < until:
+        pass
+    assert pacer.window() == LIMITS.max_window
+    await trio.lowlevel.checkpoint()
+    assert pacer.window() < LIMITS.max_window
+    nursery.cancel_scope.cancel()
