@@ -84,7 +84,6 @@ class Sessions(Protocol):
 class Refusal(enum.Enum):
     """Why a request to connect was not granted: HTTP status, problem code, close reason, text."""
 
-    BAD_REQUEST = (400, "BAD_REQUEST", CloseReason.BAD_REQUEST, "not a usable request")
     NO_SUCH_PATH = (404, "NOT_FOUND", CloseReason.NOT_FOUND, "the WebSocket is at /ws")
     NO_TOKEN = (401, "TOKEN_MISSING", CloseReason.BAD_TOKEN, "a token is needed")
     BAD_TOKEN = (401, "TOKEN_INVALID", CloseReason.BAD_TOKEN, "the token is not accepted")
@@ -124,7 +123,6 @@ class Refusal(enum.Enum):
 RETRY_AFTER_S = 5
 
 _TITLES = {
-    400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
