@@ -1,0 +1,82 @@
+"""A small actor runtime on Trio, after OTP: actors, refs, mailboxes, calls, monitors, names.
+
+An :class:`Actor` is a task that owns its state and handles one message at a time. The rest of the
+program holds an :class:`ActorRef` and sends: ``call`` (with a reply and a timeout), ``cast``,
+``info``, ``offer`` (no wait, says whether it was taken), ``deliver`` (waits for room). Actors are
+started by a supervisor (:mod:`locshare.supervisor`), or in tests by :func:`open_host`.
+
+Knows nothing of the rest of this program and imports nothing of it; needs Trio only.
+"""
+
+from locshare.actors.actor import Actor, HandlerResult, Timer
+from locshare.actors.host import Host, open_host
+from locshare.actors.mailbox import MailboxHeir, MailboxSpec, Offer, Overflow
+from locshare.actors.monitors import Down, LinkExit, Monitor
+from locshare.actors.reasons import (
+    KILLED,
+    NOPROC,
+    NORMAL,
+    SHUTDOWN,
+    ActorDown,
+    ActorError,
+    AlreadyRegistered,
+    BadReturn,
+    CallTimeout,
+    CallToSelf,
+    Crash,
+    Exited,
+    ExitReason,
+    InitTimeout,
+    MailboxFull,
+    NoProc,
+    Shutdown,
+    StartError,
+    UnhandledMessage,
+)
+from locshare.actors.ref import ActorRef, Ref
+from locshare.actors.registry import Name, Registry
+from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, Request, StopActor
+
+__all__ = [
+    "IGNORE",
+    "KILLED",
+    "NOPROC",
+    "NORMAL",
+    "NO_REPLY",
+    "SHUTDOWN",
+    "Actor",
+    "ActorDown",
+    "ActorError",
+    "ActorRef",
+    "AlreadyRegistered",
+    "BadReturn",
+    "CallTimeout",
+    "CallToSelf",
+    "Continue",
+    "Crash",
+    "Down",
+    "ExitReason",
+    "Exited",
+    "HandlerResult",
+    "Host",
+    "InitTimeout",
+    "LinkExit",
+    "MailboxFull",
+    "MailboxHeir",
+    "MailboxSpec",
+    "Monitor",
+    "Name",
+    "NoProc",
+    "Offer",
+    "Overflow",
+    "Ref",
+    "Registry",
+    "ReplyTo",
+    "Request",
+    "Shutdown",
+    "StartError",
+    "StopActor",
+    "Timer",
+    "UnhandledMessage",
+    "open_host",
+]

@@ -1,0 +1,220 @@
+"""The behaviour: what an application writes.
+
+::
+
+    class Counter(Actor):
+        def init(self) -> None:
+            self.total = 0
+
+        def handle_call(self, request: object, reply_to: ReplyTo[Any]) -> object:
+            match request:
+                case Total():
+                    return self.total
+            return super().handle_call(request, reply_to)
+
+        def handle_cast(self, message: object) -> None:
+            match message:
+                case Add(amount):
+                    self.total += amount
+                case _:
+                    super().handle_cast(message)
+
+One message at a time (statement 55): the next is taken only when the handler has finished, even if
+it awaited. Handlers are best written as plain functions: then nothing else runs in the middle of
+one and the state is whole between any two messages. An ``async`` handler is awaited; nothing else
+of this actor runs meanwhile, but the rest of the program does.
+
+Results. ``handle_call``: the reply (any value, an exception object included), ``NO_REPLY``,
+``Continue(…)`` or ``StopActor(…)``. The other handlers: None, ``Continue`` or ``StopActor``.
+``init``: None, ``Continue`` or ``IGNORE``. Anything else is a crash that names the result's type.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import trio
+
+from locshare.actors.mailbox import TIMER, MailboxSpec
+from locshare.actors.monitors import Monitor
+from locshare.actors.reasons import ExitReason, UnhandledMessage
+from locshare.actors.ref import ActorRef, Ref
+from locshare.actors.reply import Continue, Ignore, ReplyTo, StopActor
+
+if TYPE_CHECKING:
+    from locshare.actors.loop import ActorIncarnation
+
+logger = logging.getLogger("locshare.actors")
+
+#: The most messages handled without giving way to other tasks.
+BATCH_LIMIT = 256
+
+HandlerResult = Continue | StopActor | None
+InitResult = Continue | Ignore | None
+
+
+class Actor:
+    """Base of all actors. Subclasses need not call ``super().__init__``.
+
+    ``__init__`` runs before the actor has a ref or a task; ``init`` is the first thing that runs
+    in its own task. Everything below that says "in a handler" includes ``init``.
+    """
+
+    mailbox: ClassVar[MailboxSpec] = MailboxSpec()
+    batch_limit: ClassVar[int] = BATCH_LIMIT
+    trap_exits: ClassVar[bool] = False
+    """Whether the end of a linked partner is a message (``LinkExit``) instead of our end."""
+    ref_type: ClassVar[type[ActorRef]] = ActorRef
+    hosts_children: ClassVar[bool] = False
+    """Whether the runtime opens a nursery for children. Supervisors only."""
+
+    _incarnation: "ActorIncarnation"
+
+    # -- callbacks -------------------------------------------------------------------------
+
+    def init(self) -> InitResult | Awaitable[InitResult]:
+        """Get ready. The starter waits for it; messages that arrive meanwhile wait too."""
+        return None
+
+    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:  # noqa: ARG002 - a hook
+        """Answer a request. The default crashes: an unknown request is a bug of the caller."""
+        raise UnhandledMessage(
+            f"{type(self).__name__} does not handle the call {type(request).__qualname__}"
+        )
+
+    def handle_cast(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
+        """Act on an order. The default crashes."""
+        raise UnhandledMessage(
+            f"{type(self).__name__} does not handle the cast {type(message).__qualname__}"
+        )
+
+    def handle_info(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
+        """Take note of news: ``info``, due timers, ``Down``. The default logs and ignores."""
+        logger.warning(
+            "%s ignored an unexpected message of type %s",
+            self.ref.name,
+            type(message).__qualname__,
+        )
+        return None
+
+    def handle_continue(self, value: Any) -> HandlerResult | Awaitable[HandlerResult]:  # noqa: ARG002 - a hook
+        """Go on after ``Continue(value)``, before any message. The default crashes."""
+        raise UnhandledMessage(f"{type(self).__name__} has no handle_continue")
+
+    def after_batch(self) -> None:
+        """Called when everything that waited (or ``batch_limit`` messages) has been handled and
+        before the actor parks or gives way: the place for a flush. A plain function. Not called
+        before ``terminate``. A crash in it loses no message: none was in the works.
+        """
+
+    def terminate(self, reason: ExitReason) -> Awaitable[None] | None:  # noqa: ARG002 - a hook
+        """Clean up. Runs after a stop, a handler crash, a bad return; never after a failed init
+        or a kill (statement 69). Shielded, with the time that is left as its deadline (77); when
+        that passes it is cut off and the actor exits ``killed``. A crash in it becomes the exit
+        reason.
+        """
+        return None
+
+    def get_state(self) -> object:
+        """What :func:`locshare.actors.introspect.get_state` shows. The default is a shallow copy
+        of the instance's attributes.
+        """
+        return {key: value for key, value in vars(self).items() if key != "_incarnation"}
+
+    def replace_state(self, state: Any) -> None:
+        """Take on ``state`` (as :meth:`get_state` gave it, then changed), whole."""
+        if not isinstance(state, Mapping):
+            raise TypeError(f"the state must be a mapping, not {type(state).__qualname__}")
+        incarnation = self._incarnation
+        attributes = vars(self)
+        attributes.clear()
+        attributes.update(state)
+        self._incarnation = incarnation
+
+    def redact(self, message: object) -> Mapping[str, object]:
+        """What may stand in a crash report beside types and ids: the redaction hook (15).
+
+        ``message`` is the one that was being handled, or None. The default says nothing, since
+        messages and states hold people's positions.
+        """
+        del message
+        return {}
+
+    # -- what a handler may use ------------------------------------------------------------
+
+    @property
+    def ref(self) -> ActorRef:
+        """The address of this incarnation."""
+        return self._incarnation.ref
+
+    def send_after(self, seconds: float, message: object) -> "Timer":
+        """Send ``message`` to ``handle_info`` after ``seconds``. Exempt from the mailbox bound;
+        dies with the incarnation; costs a heap entry, no task.
+        """
+        return Timer(self._incarnation, trio.current_time() + seconds, message)
+
+    def send_at(self, deadline: float, message: object) -> "Timer":
+        """As :meth:`send_after`, at an absolute ``trio.current_time()``."""
+        return Timer(self._incarnation, deadline, message)
+
+    def monitor(self, ref: Ref | None) -> Monitor:
+        """Watch ``ref``: one ``Down`` lands in ``handle_info`` when it ends, at once with
+        ``noproc`` if it is dead or None. The monitor ends with this actor.
+        """
+        return self._incarnation.monitor(ref)
+
+    def link(self, ref: ActorRef) -> None:
+        """Tie two fates (statement 63): an abnormal end of one stops the other with the same
+        reason, or is a ``LinkExit`` message if that other traps exits. Linking twice is one
+        link. Rarely right: the supervisor and the nursery already are the links that matter.
+        """
+        self._incarnation.link(ref)
+
+    def unlink(self, ref: ActorRef) -> None:
+        """Undo :meth:`link`. Never fails."""
+        self._incarnation.unlink(ref)
+
+    def spawn(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a helper task that is cancelled when this actor ends, and waited for. If it raises,
+        the actor crashes with the same exception.
+        """
+        self._incarnation.spawn_helper(async_fn, *args)
+
+    # -- for supervisors -------------------------------------------------------------------
+
+    def on_stop_requested(self) -> None:
+        """A stop waits in the system lane. Runs in the asker's task; must be quick."""
+
+    def on_kill(self) -> None:
+        """A kill was asked for. Runs in the asker's task; must be quick."""
+
+
+@final
+class Timer:
+    """One message to come. After ``cancel`` it is never seen, even if it was already queued."""
+
+    __slots__ = ("_incarnation", "armed", "cancelled", "message")
+
+    def __init__(self, incarnation: "ActorIncarnation", deadline: float, message: object) -> None:
+        self._incarnation = incarnation
+        self.message = message
+        self.armed = False
+        self.cancelled = False
+        if incarnation.reason is None:
+            incarnation.timers.add(self)
+            incarnation.clock.set(deadline, self)
+
+    @property
+    def pending(self) -> bool:
+        """True until it is due, cancelled, or its actor dead."""
+        return self.armed
+
+    def cancel(self) -> None:
+        """Do not send, or if already queued, do not deliver. Never fails; repeatable."""
+        self.cancelled = True
+        self._incarnation.timers.discard(self)
+        self._incarnation.clock.disarm(self)
+
+    def fire(self) -> None:
+        self._incarnation.timers.discard(self)
+        self._incarnation.mailbox.put_exempt(TIMER, self)

@@ -1,0 +1,156 @@
+"""The border between a tree of actors and the task that opened it.
+
+Inside, actors are stopped by requests, in order, with deadlines. Outside, Trio cancels everything
+at once, in any order. This module translates: what lives inside is shielded, and a cancellation of
+the outer task becomes one ordered stop, after which ``Cancelled`` goes on to the scope that it
+belongs to (statements 71, 72). Supervisors below the border need no shield of their own.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from math import inf
+from typing import TypeVar, final
+
+import trio
+
+from locshare.actors.actor import Actor
+from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
+from locshare.actors.loop import ActorIncarnation
+from locshare.actors.mailbox import MailboxHeir
+from locshare.actors.reasons import SHUTDOWN, Crash, InitTimeout, StartError
+from locshare.actors.ref import ActorRef
+from locshare.actors.registry import Name
+
+A = TypeVar("A", bound=ActorRef)
+
+
+@final
+class Host:
+    """Actors without a supervisor: for tests, scripts and benchmarks. See :func:`open_host`."""
+
+    __slots__ = ("_lives", "_nursery")
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._lives: dict[Incarnation, None] = {}
+
+    async def start(
+        self,
+        actor: Actor,
+        *,
+        name: str = "",
+        register: Name[object] | None = None,
+        heir: MailboxHeir | None = None,
+        init_timeout: float = inf,
+    ) -> ActorRef:
+        """Start ``actor`` and return its ref after its init.
+
+        Raises StartError with the original exception as cause if init fails or declines,
+        InitTimeout if it takes longer than ``init_timeout`` seconds; nothing is left behind. If
+        the wait is cancelled, the actor is killed and waited for.
+        """
+        life = ActorIncarnation(actor, name=name, heir=heir)
+        if register is not None:
+            register.registry.register(register.key, life.ref)
+        life.on_exit = self._lives.pop
+        self._lives[life] = None
+        life.launch(self._nursery, init_timeout)
+        await settle_start(life)
+        if life.ignored:
+            raise StartError(f"{life.ref.name} declined to start")
+        return life.ref
+
+    async def stop(self, timeout: float = DEFAULT_GRACE) -> None:
+        """Stop all in reverse start order, each within ``timeout`` seconds, then by kill."""
+        for life in reversed(list(self._lives)):
+            deadline = trio.current_time() + timeout
+            life.request_stop(SHUTDOWN, deadline)
+            with trio.move_on_at(deadline):
+                await life.wait_exit()
+            life.kill()
+            await life.wait_exit()
+
+
+async def settle_start(life: Incarnation) -> None:
+    """Wait until a launched life has started or failed; raise what its starter should see."""
+    try:
+        await life.wait_started()
+    except trio.Cancelled:
+        life.kill()
+        with trio.CancelScope(shield=True):
+            await life.wait_exit()
+        raise
+    error = start_failure(life)
+    if error is not None:
+        raise error
+
+
+def start_failure(life: Incarnation) -> StartError | None:
+    """The error for the starter of a life that ended before it had started, else None."""
+    if life.started or life.ignored or life.reason is None:
+        return None
+    if life.init_timed_out:
+        return InitTimeout(f"{life.ref.name} took too long to start")
+    error = StartError(f"{life.ref.name} did not start ({life.reason})")
+    if isinstance(life.reason, Crash):
+        error.__cause__ = life.reason.exception
+    return error
+
+
+@asynccontextmanager
+async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
+    """A place for actors. Leaving it, or being cancelled in it, stops them in reverse start
+    order, each within ``timeout`` seconds.
+    """
+    async with trio.open_nursery() as outer:
+        ready = trio.Event()
+        leave = trio.Event()
+        hosts: list[Host] = []
+
+        async def inside() -> None:
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as nursery:
+                    hosts.append(Host(nursery))
+                    ready.set()
+                    await leave.wait()
+                    await hosts[0].stop(timeout)
+
+        outer.start_soon(inside)
+        try:
+            with trio.CancelScope(shield=True):
+                await ready.wait()
+            yield hosts[0]
+        finally:
+            leave.set()
+
+
+async def run_shielded(
+    life: Incarnation, stop: Callable[[], None], started: Callable[[], None]
+) -> None:
+    """Run ``life`` in a shield; when the outer task is cancelled or interrupted call ``stop``,
+    let the life end in its own order, and pass the exception on. Returns after the end.
+    """
+    interrupted: BaseException | None = None
+    async with trio.open_nursery() as outer:
+
+        async def inside() -> None:
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as nursery:
+                    life.launch(nursery)
+
+        life.on_started = lambda _life: started()
+        outer.start_soon(inside)
+        try:
+            # Yielding once inside the shield makes sure that `inside` has launched before a
+            # cancellation that came first is looked at.
+            with trio.CancelScope(shield=True):
+                await trio.lowlevel.checkpoint()
+            await life.wait_exit()
+        except trio.Cancelled:
+            stop()
+            raise
+        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt: re-raised below, bare
+            interrupted = error
+            stop()
+    if interrupted is not None:
+        raise interrupted

@@ -1,0 +1,335 @@
+"""One life: from the start handshake to the exit path. Common to actors and plain tasks.
+
+An incarnation is one Trio task with a cancel scope of its own. Whoever starts it (a supervisor, a
+host) gives the nursery and two callbacks, ``on_started`` and ``on_exit``, both plain functions.
+
+What is promised:
+
+- ``on_started`` is called once if init succeeds, ``on_exit`` once in any case, and the task's
+  last step is ``on_exit``: when it is called, helper tasks and nested nurseries have ended.
+- The exit path (:meth:`Incarnation._exit`) has no checkpoint (statement 76). In one piece: marked
+  dead, names freed, waiting calls failed, DOWNs sent, the supervisor told. Nobody can see half.
+- Kill is a request (70): it cancels the scope; code that shields itself goes on until it is done.
+- ``trio.Cancelled`` is never a crash and is never swallowed (72): the incarnation ends ``killed``
+  and the exception goes on to the scope it belongs to. A group that mixes it with ordinary
+  exceptions is split (74).
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from enum import Enum
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import outcome
+import trio
+from trio.lowlevel import Abort, Task, current_task, enable_ki_protection, reschedule
+
+from locshare.actors.clock import CallAt, current_clock
+from locshare.actors.reasons import KILLED, Crash, ExitReason
+
+if TYPE_CHECKING:
+    from locshare.actors.monitors import Monitor
+    from locshare.actors.ref import Ref
+    from locshare.actors.registry import Registry
+
+#: Default time that ``terminate`` has, and that a worker has to stop (OTP: 5 s).
+DEFAULT_GRACE: Final = 5.0
+
+_serials = count(1)
+
+
+class Status(Enum):
+    """Where an incarnation stands in its life."""
+
+    NEW = "new"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    STOPPING = "stopping"
+    DEAD = "dead"
+
+
+def _nothing(_incarnation: "Incarnation") -> None:
+    pass
+
+
+class Incarnation:
+    """The life of one task under supervision. Subclasses say what is run."""
+
+    __slots__ = (
+        "__weakref__",
+        "_helpers",
+        "_init_limit",
+        "_monitors",
+        "_names",
+        "_scope",
+        "_stopping_scope",
+        "_waiters",
+        "beside_kill",
+        "clock",
+        "escalated",
+        "grace",
+        "ignored",
+        "init_timed_out",
+        "last_message",
+        "nursery",
+        "on_exit",
+        "on_started",
+        "reason",
+        "ref",
+        "started",
+        "status",
+        "task",
+        "value",
+    )
+
+    ref: "Ref"
+
+    def __init__(self, *, grace: float = DEFAULT_GRACE) -> None:
+        self.clock = current_clock()
+        self.status = Status.NEW
+        self.reason: ExitReason | None = None
+        self.started = False
+        self.ignored = False
+        self.init_timed_out = False
+        self.value: object = None
+        self.grace = grace
+        self.task: Task | None = None
+        self.nursery: trio.Nursery | None = None
+        #: A supervisor that gave up leaves the crash that was the last straw here (31).
+        self.escalated: Crash | None = None
+        #: The ordinary part of a group that also held Cancelled: reported, while Cancelled goes on.
+        self.beside_kill: Crash | None = None
+        #: After a crash: the type of the message that was being handled. Never the message.
+        self.last_message: str | None = None
+        self.on_started: Callable[[Incarnation], None] = _nothing
+        self.on_exit: Callable[[Incarnation], None] = _nothing
+        self._scope = trio.CancelScope()
+        self._stopping_scope: trio.CancelScope | None = None
+        self._init_limit: CallAt | None = None
+        # None until used: an idle actor should be small.
+        self._monitors: dict[Monitor, None] | None = None
+        self._names: dict[tuple[int, Hashable], Registry[Any]] | None = None
+        self._waiters: dict[Task, None] | None = None
+        self._helpers: dict[trio.CancelScope, None] | None = None
+
+    # -- start -----------------------------------------------------------------------------
+
+    def launch(self, nursery: trio.Nursery, init_timeout: float = inf) -> None:
+        """Begin this life in ``nursery``. Returns at once; the rest is told by the callbacks.
+
+        When init takes longer than ``init_timeout`` seconds it is cancelled and
+        ``init_timed_out`` is set.
+        """
+        self.status = Status.STARTING
+        self.nursery = nursery
+        if init_timeout != inf:
+            self._init_limit = CallAt(
+                self.clock, trio.current_time() + init_timeout, self._init_took_too_long
+            )
+        nursery.start_soon(self._main, name=f"{self.ref.name}#{self.ref.serial}")
+
+    def _init_took_too_long(self) -> None:
+        if not self.started:
+            self.init_timed_out = True
+            self.kill()
+
+    def announce_started(self) -> None:
+        """Init has succeeded. No checkpoint."""
+        if self._init_limit is not None:
+            self._init_limit.disarm()
+            self._init_limit = None
+        self.started = True
+        if self.status is Status.STARTING:
+            self.status = Status.RUNNING
+        self._wake_waiters()
+        self.on_started(self)
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def _live(self) -> ExitReason:
+        """What this incarnation does, from init to ``terminate``. Raises nothing but Cancelled,
+        alone or in a group; an init that declines sets ``ignored`` and returns.
+        """
+        raise NotImplementedError
+
+    async def _main(self) -> None:
+        self.task = current_task()
+        reason: ExitReason = KILLED
+        try:
+            with self._scope:
+                reason = await self._live()
+        except BaseExceptionGroup as group:
+            # Only Cancelled is expected here; anything else is a crash of the runtime itself
+            # and is at least reported as one.
+            cancelled, rest = group.split(trio.Cancelled)
+            if rest is not None:
+                reason = Crash(rest)
+            if cancelled is not None:
+                raise cancelled from None
+        finally:
+            self._exit(reason)
+
+    # -- end -------------------------------------------------------------------------------
+
+    def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
+        """Ask for an orderly end. ``deadline`` (absolute) is the limit for ``terminate``."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Ask for an end without ceremony: cancel everything. ``terminate`` is not called, or is
+        cut off if it runs. Returns at once; safe in any state.
+        """
+        if self.reason is None:
+            self._scope.cancel()
+            if self._stopping_scope is not None:
+                self._stopping_scope.cancel()
+            for helper in self._helpers or ():
+                helper.cancel()
+
+    @enable_ki_protection
+    def _exit(self, reason: ExitReason) -> None:
+        """The exit path. No checkpoint, and nothing in it may raise (statement 76)."""
+        reason = self.beside_kill or reason
+        self.status = Status.DEAD
+        self.reason = reason
+        if self._init_limit is not None:
+            self._init_limit.disarm()
+            self._init_limit = None
+        for (_, key), registry in (self._names or {}).items():
+            registry.free(key, self.ref)  # type: ignore[arg-type]  # only actors hold names
+        self._names = None
+        self._close(reason)
+        for monitor in self._monitors or ():
+            # A callback that breaks its promise must not keep the others from hearing.
+            with suppress(Exception):
+                monitor.deliver(reason)
+        self._monitors = None
+        self._wake_waiters()
+        on_exit, self.on_started, self.on_exit = self.on_exit, _nothing, _nothing
+        self.task = None
+        self.nursery = None
+        on_exit(self)
+        if isinstance(reason, Crash):
+            # The reason outlives us in refs and reports. Its traceback keeps its lines but not
+            # the local variables, which hold messages and states.
+            traceback.clear_frames(reason.exception.__traceback__)
+
+    def _close(self, reason: ExitReason) -> None:
+        """The subclass's part of the exit path: mailbox, calls, timers, monitors it holds."""
+
+    # -- waiting ---------------------------------------------------------------------------
+
+    async def wait_exit(self) -> ExitReason:
+        """Park until the end. A checkpoint always."""
+        if self.reason is not None:
+            await trio.lowlevel.checkpoint()
+        while self.reason is None:
+            await self._wait_change()
+        return self.reason
+
+    async def wait_started(self) -> None:
+        """Park until init is over, one way or the other. No checkpoint if it is."""
+        while not self.started and self.reason is None:
+            await self._wait_change()
+
+    async def _wait_change(self) -> None:
+        task = current_task()
+        if self._waiters is None:
+            self._waiters = {}
+        waiters = self._waiters
+        waiters[task] = None
+
+        def abort(_raise_cancel: object) -> Abort:
+            waiters.pop(task, None)
+            return Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _wake_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        for task in waiters or ():
+            reschedule(task, outcome.Value(None))
+
+    # -- names, monitors -------------------------------------------------------------------
+
+    def hold_name(self, registry: "Registry[Any]", key: Hashable) -> None:
+        """``registry`` has given ``key`` to this incarnation."""
+        if self._names is None:
+            self._names = {}
+        self._names[id(registry), key] = registry
+
+    def release_name(self, registry: "Registry[Any]", key: Hashable) -> None:
+        """``registry`` has taken ``key`` back."""
+        if self._names is not None:
+            self._names.pop((id(registry), key), None)
+
+    def add_monitor(self, monitor: "Monitor") -> None:
+        """Tell ``monitor`` of the end, once."""
+        if self._monitors is None:
+            self._monitors = {}
+        self._monitors[monitor] = None
+
+    def remove_monitor(self, monitor: "Monitor") -> None:
+        """Forget ``monitor``."""
+        if self._monitors is not None:
+            self._monitors.pop(monitor, None)
+
+    # -- helper tasks ----------------------------------------------------------------------
+
+    def spawn_helper(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a helper task that ends with this incarnation and crashes it if it raises."""
+        if self.nursery is None or self.reason is not None:
+            raise RuntimeError("an actor can spawn helpers only while it is alive")
+        if self._helpers is None:
+            self._helpers = {}
+        scope = trio.CancelScope()
+        self._helpers[scope] = None
+        name = f"{self.ref.name}#{self.ref.serial} helper {getattr(async_fn, '__name__', '')}"
+        self.nursery.start_soon(self._help, scope, async_fn, args, name=name)
+
+    async def _help(
+        self,
+        scope: trio.CancelScope,
+        async_fn: Callable[..., Awaitable[object]],
+        args: tuple[object, ...],
+    ) -> None:
+        try:
+            with scope:
+                await async_fn(*args)
+        except trio.Cancelled:
+            raise
+        except BaseExceptionGroup as group:
+            cancelled, rest = group.split(trio.Cancelled)
+            if rest is not None:
+                self.helper_crashed(rest)
+            if cancelled is not None:
+                raise cancelled from None
+        except BaseException as error:  # noqa: BLE001 - carried to the actor, fatal ones too (75)
+            self.helper_crashed(error)
+        finally:
+            if self._helpers is not None:
+                del self._helpers[scope]
+            self._wake_waiters()
+
+    def helper_crashed(self, error: BaseException) -> None:
+        """A helper raised: its actor crashes for the same cause."""
+        raise NotImplementedError
+
+    async def _end_helpers(self) -> None:
+        """Cancel the helper tasks and wait for them, shielded: none outlives its actor (73)."""
+        if not self._helpers:
+            return
+        for scope in list(self._helpers):
+            scope.cancel()
+        with trio.CancelScope(shield=True):
+            while self._helpers:
+                await self._wait_change()
+
+
+def next_serial() -> int:
+    """A number that no other ref of this process has."""
+    return next(_serials)

@@ -1,0 +1,436 @@
+"""The life of an actor: init, one message at a time, terminate, exit.
+
+Invariant between any two checkpoints: no message is half handled unless its own handler awaits.
+The checkpoints are: inside async callbacks; parking on an empty mailbox; giving way after
+``batch_limit`` messages; waiting for helpers at the end. Between two messages of a batch there is
+none, and none in the exit path.
+
+Order of service: a pending continue, then the system lane, then the ordinary lane. So a stop
+overtakes the backlog (the choice that OTP leaves open: a priority lane stops sooner, and what
+waited is dropped or failed either way), and inspection answers between two messages.
+
+The loop is written for speed: attribute look-ups are hoisted, the common results (None from a
+cast, a plain reply from a call) take one test, counters are kept per batch. Statistics and trace
+cost one test per message while they are off (statement 68).
+"""
+
+from collections.abc import Callable
+from math import inf
+from time import perf_counter
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+import outcome
+import trio
+from trio.lowlevel import Abort, Task, checkpoint, reschedule, wait_task_rescheduled
+
+from locshare.actors.actor import Actor, Timer
+from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status, next_serial
+from locshare.actors.mailbox import CALL, CAST, DOWN, TIMER, Mailbox, MailboxHeir
+from locshare.actors.monitors import Down, LinkExit, Monitor
+from locshare.actors.reasons import (
+    KILLED,
+    SHUTDOWN,
+    BadReturn,
+    Crash,
+    Exited,
+    ExitReason,
+    MailboxFull,
+)
+from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, StopActor
+
+if TYPE_CHECKING:
+    from locshare.actors.introspect import Tracer
+    from locshare.actors.ref import ActorRef, Ref
+
+#: Results of ``handle_call`` that are not replies.
+_SPECIAL = frozenset({type(NO_REPLY), type(IGNORE), Continue, StopActor})
+
+_SKIPPED = object()
+
+
+class StopRequest:
+    """System request: end with ``reason``; ``terminate`` may take until ``deadline``."""
+
+    __slots__ = ("deadline", "reason")
+
+    def __init__(self, reason: ExitReason, deadline: float) -> None:
+        self.reason = reason
+        self.deadline = deadline
+
+
+class Inspect:
+    """System request: run ``function(actor)`` between two messages and reply its result."""
+
+    __slots__ = ("function", "reply_to")
+
+    def __init__(self, function: Callable[[Actor], object], reply_to: ReplyTo[Any]) -> None:
+        self.function = function
+        self.reply_to = reply_to
+
+
+class ActorIncarnation(Incarnation):
+    """One life of one :class:`Actor`."""
+
+    __slots__ = (
+        "_links",
+        "_stop",
+        "_watching",
+        "actor",
+        "current",
+        "handled",
+        "heir",
+        "high_water",
+        "mailbox",
+        "ref",
+        "skipped",
+        "suspended",
+        "timers",
+        "tracer",
+        "unanswered",
+    )
+
+    ref: "ActorRef"
+
+    def __init__(
+        self,
+        actor: Actor,
+        *,
+        name: str = "",
+        heir: MailboxHeir | None = None,
+        grace: float = DEFAULT_GRACE,
+    ) -> None:
+        super().__init__(grace=grace)
+        self.actor = actor
+        self.mailbox = Mailbox(actor.mailbox, self._overflowed, self._call_dropped)
+        self.heir = heir
+        if heir is not None and heir.entries:
+            self.mailbox.inherit(heir)
+        self.ref = actor.ref_type(self, name or type(actor).__name__, next_serial(), self.mailbox)
+        #: What is being handled: a message, or the ReplyTo of a call, or a Continue.
+        self.current: object = None
+        self.suspended = False
+        self.tracer: Tracer | None = None
+        self.handled = 0
+        self.skipped = 0
+        self.high_water = 0
+        self.timers: set[Timer] = set()
+        self.unanswered: set[ReplyTo[Any]] = set()
+        self._watching: set[Monitor] | None = None
+        self._links: dict[ActorIncarnation, None] | None = None
+        self._stop: StopRequest | None = None
+        actor._incarnation = self
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def _live(self) -> ExitReason:
+        if not self.actor.hosts_children:
+            return await self._live_alone()
+        async with trio.open_nursery() as nursery:
+            self.nursery = nursery
+            return await self._live_alone()
+        raise AssertionError("a nursery swallows nothing")  # pragma: no cover
+
+    async def _live_alone(self) -> ExitReason:
+        reason: ExitReason = KILLED
+        try:
+            try:
+                reason = await self._init_and_loop()
+            except trio.Cancelled:
+                raise
+            except BaseExceptionGroup as group:
+                cancelled, rest = group.split(trio.Cancelled)
+                if rest is not None:
+                    reason = Crash(rest)
+                if cancelled is not None:
+                    if rest is not None:
+                        self.beside_kill = Crash(rest)
+                    raise cancelled from None
+            except BaseException as error:  # noqa: BLE001 - carried to the root if fatal (75)
+                reason = Crash(error)
+            if self.started:
+                reason = await self._terminate(reason)
+        finally:
+            await self._end_helpers()
+        return reason
+
+    async def _init_and_loop(self) -> ExitReason:
+        result: object = self.actor.init()
+        if type(result) is CoroutineType:
+            result = await result
+        if result is IGNORE:
+            self.ignored = True
+            return SHUTDOWN
+        if result is not None and type(result) is not Continue:
+            raise BadReturn(
+                f"{type(self.actor).__name__}.init returned {type(result).__qualname__}; "
+                "it must return None, Continue or IGNORE"
+            )
+        self.announce_started()
+        if result is not None:
+            await self._follow(result, "init")
+        return await self._loop()
+
+    async def _loop(self) -> ExitReason:  # noqa: C901 - one hot loop, unrolled on purpose
+        mailbox = self.mailbox
+        queue = mailbox.queue
+        take = queue.popleft
+        actor = self.actor
+        handle_cast = actor.handle_cast
+        handle_call = actor.handle_call
+        handle_info = actor.handle_info
+        after_batch = actor.after_batch
+        has_after_batch = type(actor).after_batch is not Actor.after_batch
+        limit = actor.batch_limit
+        result: object
+        while True:
+            taken = 0
+            if len(queue) > self.high_water:  # it only shrinks from here on: the highest point
+                self.high_water = len(queue)
+            while taken < limit:
+                if mailbox.system and not self._serve_system():
+                    break
+                if self._stop is not None or not queue or self.suspended:
+                    break
+                kind, message = take()
+                if mailbox.senders:
+                    mailbox.admit()
+                taken += 1
+                self.current = message
+                began = perf_counter() if self.tracer is not None else 0.0
+                if kind == CAST:
+                    result = handle_cast(message)
+                elif kind == CALL:
+                    call = message
+                    if call._task is None:  # the caller has gone: nobody wants the answer
+                        self.skipped += 1
+                        continue
+                    result = handle_call(call.request, call)
+                    if type(result) is CoroutineType:
+                        result = await result
+                    if type(result) not in _SPECIAL:
+                        call.reply(result)
+                        result = None
+                    else:
+                        result = self._special_reply(call, result)
+                else:
+                    message = self._unwrap(kind, message)
+                    if message is _SKIPPED:
+                        continue
+                    result = handle_info(message)
+                if result is not None:
+                    await self._follow(result, "a handler")
+                if began:
+                    self._trace(kind, message, began)
+            self.current = None
+            if self._stop is not None:
+                self.handled += taken
+                return self._stop.reason
+            if taken:
+                self.handled += taken
+                if has_after_batch:
+                    after_batch()
+                if mailbox.system or (queue and not self.suspended):
+                    await checkpoint()
+                    continue
+            if not mailbox.system and (self.suspended or not queue):
+                mailbox.parked = self.task
+                await wait_task_rescheduled(self._unpark)
+
+    def _unpark(self, _raise_cancel: object) -> Abort:
+        self.mailbox.parked = None
+        return Abort.SUCCEEDED
+
+    def _unwrap(self, kind: int, message: Any) -> object:
+        """The message for ``handle_info``, or _SKIPPED for a timer or DOWN that was cancelled
+        after it had been queued (statement 61).
+        """
+        if kind == TIMER:
+            return _SKIPPED if message.cancelled else message.message
+        if kind == DOWN and isinstance(message, Down) and message.monitor.cancelled:
+            return _SKIPPED
+        return message
+
+    def _special_reply(self, call: ReplyTo[Any], result: Any) -> Continue | StopActor | None:
+        if result is NO_REPLY:
+            call.deferred(self.unanswered)
+            return None
+        if result is IGNORE:
+            raise BadReturn(f"{type(self.actor).__name__}.handle_call returned IGNORE")
+        later: Continue | StopActor = result
+        if later.reply is NO_REPLY:
+            call.deferred(self.unanswered)
+        else:
+            call.reply(later.reply)
+        return later
+
+    async def _follow(self, result: object, who: str) -> None:
+        """Act on a result that is not None: a coroutine, a continue, a stop, a mistake."""
+        while result is not None:
+            if type(result) is CoroutineType:
+                result = await result
+            elif type(result) is Continue:
+                self.current = result
+                result = self.actor.handle_continue(result.value)
+            elif type(result) is StopActor:
+                if self._stop is None:
+                    self._stop = StopRequest(result.reason, trio.current_time() + self.grace)
+                return
+            else:
+                raise BadReturn(
+                    f"{type(self.actor).__name__}: {who} returned {type(result).__qualname__}; "
+                    "it must return None, Continue or StopActor"
+                )
+
+    def _serve_system(self) -> bool:
+        """Serve the system lane. False if a stop was among it."""
+        system = self.mailbox.system
+        while system:
+            request = system.pop(0)
+            if type(request) is StopRequest:
+                if self._stop is None:
+                    self._stop = request
+                return False
+            if type(request) is Inspect and request.reply_to.waiting:
+                try:
+                    request.reply_to.reply(request.function(self.actor))
+                except Exception as error:  # noqa: BLE001 - the asker's function, told to him
+                    request.reply_to.fail(error)
+        return True
+
+    def _trace(self, kind: int, message: object, began: float) -> None:
+        if self.tracer is not None:
+            request = message.request if isinstance(message, ReplyTo) else message
+            self.tracer.record(kind, type(request), perf_counter() - began)
+
+    # -- end -------------------------------------------------------------------------------
+
+    async def _terminate(self, reason: ExitReason) -> ExitReason:
+        self.status = Status.STOPPING
+        actor = self.actor
+        if type(actor).terminate is Actor.terminate:
+            return reason
+        deadline = trio.current_time() + self.grace if self._stop is None else self._stop.deadline
+        try:
+            result = actor.terminate(reason)
+            if result is not None:
+                with trio.CancelScope(shield=True, deadline=deadline) as self._stopping_scope:
+                    if self._scope.cancel_called:  # killed before the shield was up
+                        self._stopping_scope.cancel()
+                    await result
+                if self._stopping_scope.cancelled_caught:
+                    return KILLED
+        except trio.Cancelled:
+            raise
+        except BaseExceptionGroup as group:
+            cancelled, rest = group.split(trio.Cancelled)
+            if rest is None:
+                raise
+            crash = Crash(rest, previous=reason)
+            if cancelled is not None:
+                self.beside_kill = crash
+                raise cancelled from None
+            return crash
+        except BaseException as error:  # noqa: BLE001 - becomes the exit reason (69, 75)
+            if isinstance(reason, Crash) and error.__context__ is None:
+                error.__context__ = reason.exception
+            return Crash(error, previous=reason)
+        finally:
+            self._stopping_scope = None
+        return reason
+
+    def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
+        if self.mailbox.put_system(StopRequest(reason, deadline)):
+            self.actor.on_stop_requested()
+
+    def kill(self) -> None:
+        if self.reason is None:
+            self.actor.on_kill()
+        super().kill()
+
+    def _close(self, reason: ExitReason) -> None:
+        heir = None if reason.expected or self.ignored else self.heir
+        calls, system, senders = self.mailbox.close(heir)
+        if isinstance(self.current, ReplyTo):
+            self.current.server_died(reason)
+        for call in calls:
+            call.server_died(reason)
+        for call in list(self.unanswered):
+            call.server_died(reason)
+        for request in system:
+            if isinstance(request, Inspect):
+                request.reply_to.server_died(reason)
+        for task in senders:
+            _fail(task, Exited(reason, self.ref.name))
+        for timer in list(self.timers):
+            timer.cancel()
+        for monitor in list(self._watching or ()):
+            monitor.cancel()
+        self._exit_links(reason)
+        if self.current is not None:
+            current = self.current
+            message = current.request if isinstance(current, ReplyTo) else current
+            self.last_message = type(message).__qualname__
+            self.current = None
+
+    def helper_crashed(self, error: BaseException) -> None:
+        self.request_stop(Crash(error), trio.current_time() + self.grace)
+
+    def _overflowed(self) -> None:
+        self.request_stop(
+            Crash(MailboxFull(f"the mailbox of {self.ref.name} is full")),
+            trio.current_time() + self.grace,
+        )
+
+    def _call_dropped(self, call: ReplyTo[Any]) -> None:
+        call.fail(MailboxFull(f"the call was pushed out of the mailbox of {self.ref.name}"))
+
+    # -- monitors and links ----------------------------------------------------------------
+
+    @property
+    def watching(self) -> set[Monitor]:
+        """The monitors this actor holds on others."""
+        if self._watching is None:
+            self._watching = set()
+        return self._watching
+
+    def monitor(self, ref: "Ref | None") -> Monitor:
+        if ref is None:
+            return Monitor(self.ref, None, self, None)
+        return Monitor(ref, ref._incarnation, self, None)
+
+    def link(self, ref: "ActorRef") -> None:
+        partner = ref._incarnation
+        if partner is self:
+            return
+        if partner.reason is not None:
+            self.partner_exited(partner, partner.reason)
+            return
+        for one, other in ((self, partner), (partner, self)):
+            if one._links is None:
+                one._links = {}
+            one._links[other] = None
+
+    def unlink(self, ref: "ActorRef") -> None:
+        partner = ref._incarnation
+        for one, other in ((self, partner), (partner, self)):
+            if one._links is not None:
+                one._links.pop(other, None)
+
+    def _exit_links(self, reason: ExitReason) -> None:
+        links, self._links = self._links, None
+        for partner in links or ():
+            if partner._links is not None:
+                partner._links.pop(self, None)
+            partner.partner_exited(self, reason)
+
+    def partner_exited(self, partner: "ActorIncarnation", reason: ExitReason) -> None:
+        """A linked actor has ended."""
+        if self.actor.trap_exits:
+            self.mailbox.put_exempt(DOWN, LinkExit(partner.ref, reason))
+        elif not reason.expected:
+            self.request_stop(reason, trio.current_time() + self.grace)
+
+
+def _fail(task: Task, error: Exception) -> None:
+    reschedule(task, outcome.Error(error))

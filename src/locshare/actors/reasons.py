@@ -1,0 +1,183 @@
+"""Why an actor ended, and the errors that tell a caller so.
+
+Five reasons, as in OTP: ``normal``, ``shutdown`` (with or without a detail), ``killed``,
+``noproc`` and a crash, which carries its exception. The first two kinds are *expected*; the rest
+are *abnormal*, and that one distinction decides restarts, reports and links.
+
+No text here ever contains a message, a state or an exception's own text: a reason names the
+exception's type only. Whoever needs more has the exception itself.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, final
+
+if TYPE_CHECKING:
+    from locshare.actors.ref import Ref
+
+
+class ExitReason:
+    """Base of the reasons. ``expected`` is False for what a supervisor calls abnormal."""
+
+    __slots__ = ()
+    expected: ClassVar[bool] = False
+    label: ClassVar[str] = "unknown"  #: a short stable word for logs and metrics
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Normal(ExitReason):
+    """The actor finished by its own decision. Use the constant :data:`NORMAL`."""
+
+    expected = True
+    label = "normal"
+
+    __str__ = ExitReason.__str__
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Shutdown(ExitReason):
+    """The actor was asked to stop. ``Shutdown()`` is the constant :data:`SHUTDOWN`."""
+
+    detail: object = None
+    expected = True
+    label = "shutdown"
+
+    __str__ = ExitReason.__str__
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Killed(ExitReason):
+    """The actor was cancelled: a brutal kill, or a deadline that passed. Constant
+    :data:`KILLED`.
+    """
+
+    label = "killed"
+
+    __str__ = ExitReason.__str__
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NoProcess(ExitReason):
+    """There was nobody: the reason of a DOWN or a call for a dead or unknown target. Constant
+    :data:`NOPROC`.
+    """
+
+    label = "noproc"
+
+    __str__ = ExitReason.__str__
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class Crash(ExitReason):
+    """An exception left a handler. One exception group is one crash (statement 74).
+
+    ``previous`` is the reason with which the actor was already ending when ``terminate`` crashed
+    and replaced it (statement 69).
+    """
+
+    exception: BaseException
+    previous: ExitReason | None = None
+    label = "crash"
+
+    def __repr__(self) -> str:
+        return f"Crash({type(self.exception).__qualname__})"
+
+    def __str__(self) -> str:
+        return f"crash: {type(self.exception).__qualname__}"
+
+    @property
+    def fatal(self) -> bool:
+        """True for KeyboardInterrupt and SystemExit (alone or inside a group), which are never
+        restarted: they stop the whole tree, in order, and leave it (statement 75).
+        """
+        if isinstance(self.exception, BaseExceptionGroup):
+            return self.exception.split(Exception)[1] is not None
+        return not isinstance(self.exception, Exception)
+
+
+NORMAL: Final = Normal()
+SHUTDOWN: Final = Shutdown()
+KILLED: Final = Killed()
+NOPROC: Final = NoProcess()
+
+
+class ActorError(Exception):
+    """Base of every error the actor runtime raises on purpose."""
+
+
+class ActorDown(ActorError):
+    """The target is not there (:class:`NoProc`) or went away meanwhile (:class:`Exited`)."""
+
+    def __init__(self, reason: ExitReason, target: str = "actor") -> None:
+        super().__init__(f"{target} is down ({reason})")
+        self.reason = reason
+        self.target = target
+
+
+class NoProc(ActorDown):
+    """The target was dead, or nobody held the name, when the operation began."""
+
+    def __init__(self, target: str = "actor") -> None:
+        super().__init__(NOPROC, target)
+
+
+class Exited(ActorDown):
+    """The target died while the operation waited. A crash is its ``__cause__``."""
+
+    def __init__(self, reason: ExitReason, target: str = "actor") -> None:
+        super().__init__(reason, target)
+        if isinstance(reason, Crash):
+            self.__cause__ = reason.exception
+
+
+class CallTimeout(ActorError):
+    """No reply within the timeout. Whether the server acted on the request is not known; a late
+    reply is dropped (statement 46).
+    """
+
+    def __init__(self, seconds: float, target: str = "actor") -> None:
+        super().__init__(f"{target} did not answer within {seconds:g} s")
+        self.seconds = seconds
+        self.target = target
+
+
+class CallToSelf(ActorError):
+    """An actor called itself, which could never be answered (statement 49)."""
+
+
+class MailboxFull(ActorError):
+    """A call was not taken, or was pushed out, by a full mailbox whose rule is to drop; or, as
+    the cause of a crash, a mailbox overflowed whose rule is to stop its actor.
+    """
+
+
+class BadReturn(ActorError):
+    """A callback returned something that is not one of its legal results (statement 51)."""
+
+
+class UnhandledMessage(ActorError):
+    """A call or cast reached an actor that does not handle it (statement 51)."""
+
+
+class AlreadyRegistered(ActorError):
+    """The key is taken. ``holder`` is the ref that holds it; the refused one left no trace."""
+
+    def __init__(self, key: object, holder: "Ref") -> None:
+        super().__init__("the name is already registered")
+        self.key = key
+        self.holder = holder
+
+
+class StartError(ActorError):
+    """An actor did not come up. The original exception, if any, is the ``__cause__``."""
+
+
+class InitTimeout(StartError):
+    """Init did not finish in time; the task has been cancelled and is gone (statement 4)."""

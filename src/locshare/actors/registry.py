@@ -1,0 +1,117 @@
+"""Names: a table from keys to living actors.
+
+Keys are unique, any hashable value, and belong to one ref at a time; one actor may hold several.
+Names vanish in the exit path of their holder, before anybody hears of the death, so they can be
+taken over at once; and since entries are removed only if they still point at the dying ref, the
+old owner's end never removes the new owner's entry. A lookup never returns a dead ref. During a
+restart it finds nobody or the new one, and does not wait (statements 64 to 66).
+
+Everything here is plain functions: one thread, no lock, no checkpoint.
+"""
+
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar, final
+
+from locshare.actors.mailbox import Offer
+from locshare.actors.reasons import AlreadyRegistered, NoProc
+from locshare.actors.ref import ActorRef
+from locshare.actors.reply import Request
+
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
+
+
+@final
+class Registry(Generic[K]):
+    """One table of names. Make as many as there are kinds of names."""
+
+    __slots__ = ("_refs",)
+
+    def __init__(self) -> None:
+        self._refs: dict[K, ActorRef] = {}
+
+    def register(self, key: K, ref: ActorRef) -> None:
+        """Give ``key`` to ``ref``. Raises AlreadyRegistered with the holder if it is taken, by
+        ``ref`` itself too; registering a dead ref has no effect.
+        """
+        holder = self._refs.get(key)
+        if holder is not None:
+            raise AlreadyRegistered(key, holder)
+        if ref.alive:
+            self._refs[key] = ref
+            ref._incarnation.hold_name(self, key)
+
+    def unregister(self, key: K, ref: ActorRef) -> bool:
+        """Free ``key`` if ``ref`` holds it. False if it does not."""
+        if self._refs.get(key) is not ref:
+            return False
+        del self._refs[key]
+        ref._incarnation.release_name(self, key)
+        return True
+
+    def lookup(self, key: K) -> ActorRef | None:
+        """The living holder of ``key``, or None."""
+        return self._refs.get(key)
+
+    def keys_of(self, ref: ActorRef) -> tuple[K, ...]:
+        """The keys that ``ref`` holds here."""
+        return tuple(key for key, holder in self._refs.items() if holder is ref)
+
+    def name(self, key: K) -> "Name[K]":
+        """An address that is looked up anew on every use. Also for a child spec."""
+        return Name(self, key)
+
+    def free(self, key: K, ref: ActorRef) -> None:
+        """The exit path of ``ref`` gives ``key`` back."""
+        if self._refs.get(key) is ref:
+            del self._refs[key]
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(tuple(self._refs))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._refs
+
+
+@final
+class Name(Generic[K]):
+    """A key in a registry, used as an address: it survives restarts, since every use is a fresh
+    lookup. In the gap of a restart nobody is there.
+    """
+
+    __slots__ = ("key", "registry")
+
+    def __init__(self, registry: Registry[K], key: K) -> None:
+        self.registry = registry
+        self.key = key
+
+    def whereis(self) -> ActorRef | None:
+        """The living holder, or None."""
+        return self.registry.lookup(self.key)
+
+    async def call(self, request: Request[R], timeout: float | None = 5.0) -> R:
+        """As :meth:`ActorRef.call`; NoProc at once if nobody holds the name."""
+        ref = self.registry.lookup(self.key)
+        if ref is None:
+            raise NoProc("the holder of a name")
+        return await ref.call(request, timeout)
+
+    def cast(self, message: object) -> None:
+        """As :meth:`ActorRef.cast`; nobody there means dropped."""
+        ref = self.registry.lookup(self.key)
+        if ref is not None:
+            ref.cast(message)
+
+    def info(self, message: object) -> None:
+        """As :meth:`ActorRef.info`; nobody there means dropped."""
+        ref = self.registry.lookup(self.key)
+        if ref is not None:
+            ref.info(message)
+
+    def offer(self, message: object) -> Offer:
+        """As :meth:`ActorRef.offer`; DEAD if nobody holds the name."""
+        ref = self.registry.lookup(self.key)
+        return Offer.DEAD if ref is None else ref.offer(message)
