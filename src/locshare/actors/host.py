@@ -57,7 +57,7 @@ class Host:
         life.launch(self._nursery, init_timeout)
         await settle_start(life)
         if life.ignored:
-            raise StartError(f"{life.ref.name} declined to start")
+            raise StartError(life.ref.name, "declined to start")
         return life.ref
 
     async def stop(self, timeout: float = DEFAULT_GRACE) -> None:
@@ -90,8 +90,8 @@ def start_failure(life: Incarnation) -> StartError | None:
     if life.started or life.ignored or life.reason is None:
         return None
     if life.init_timed_out:
-        return InitTimeout(f"{life.ref.name} took too long to start")
-    error = StartError(f"{life.ref.name} did not start ({life.reason})")
+        return InitTimeout(life.ref.name, "took too long to start")
+    error = StartError(life.ref.name, f"did not start ({life.reason})")
     if isinstance(life.reason, Crash):
         error.__cause__ = life.reason.exception
     return error

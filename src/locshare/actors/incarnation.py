@@ -16,7 +16,7 @@ What is promised:
 """
 
 import traceback
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
 from enum import Enum
 from itertools import count
@@ -70,10 +70,13 @@ class Incarnation:
         "_waiters",
         "beside_kill",
         "clock",
-        "escalated",
+        "details",
+        "gave_up",
         "grace",
         "ignored",
         "init_timed_out",
+        "last_crash",
+        "last_events",
         "last_message",
         "nursery",
         "on_exit",
@@ -99,12 +102,16 @@ class Incarnation:
         self.grace = grace
         self.task: Task | None = None
         self.nursery: trio.Nursery | None = None
-        #: A supervisor that gave up leaves the crash that was the last straw here (31).
-        self.escalated: Crash | None = None
+        #: A supervisor whose budget tripped says so here, and leaves the last crash (31).
+        self.gave_up = False
+        self.last_crash: Crash | None = None
         #: The ordinary part of a group that also held Cancelled: reported, while Cancelled goes on.
         self.beside_kill: Crash | None = None
         #: After a crash: the type of the message that was being handled. Never the message.
         self.last_message: str | None = None
+        #: ... what the actor's ``redact`` allowed, and the last trace events if a trace was on.
+        self.details: Mapping[str, object] = {}
+        self.last_events: tuple[object, ...] = ()
         self.on_started: Callable[[Incarnation], None] = _nothing
         self.on_exit: Callable[[Incarnation], None] = _nothing
         self._scope = trio.CancelScope()
@@ -147,6 +154,10 @@ class Incarnation:
             self.status = Status.RUNNING
         self._wake_waiters()
         self.on_started(self)
+
+    def never_lived(self, reason: ExitReason) -> None:
+        """End an incarnation that was made but will not be launched."""
+        self._exit(reason)
 
     # -- life ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ cost one test per message while they are off (statement 68).
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from time import perf_counter
 from types import CoroutineType
@@ -367,11 +368,23 @@ class ActorIncarnation(Incarnation):
         for monitor in list(self._watching or ()):
             monitor.cancel()
         self._exit_links(reason)
-        if self.current is not None:
-            current = self.current
-            message = current.request if isinstance(current, ReplyTo) else current
+        self._sum_up(reason)
+        self.current = None
+        self.actor = _GONE  # refs hold us; they must not hold the actor and its state
+
+    def _sum_up(self, reason: ExitReason) -> None:
+        """Note what a crash report may say: types, and what the actor itself allows (15)."""
+        if reason.expected:
+            return
+        current = self.current
+        message = current.request if isinstance(current, ReplyTo) else current
+        if message is not None:
             self.last_message = type(message).__qualname__
-            self.current = None
+        if self.tracer is not None:
+            self.last_events = tuple(self.tracer.events)
+        # A hook that fails must neither stop the exit path nor say more than it should.
+        with suppress(Exception):
+            self.details = dict(self.actor.redact(message))
 
     def helper_crashed(self, error: BaseException) -> None:
         self.request_stop(Crash(error), trio.current_time() + self.grace)
@@ -434,3 +447,7 @@ class ActorIncarnation(Incarnation):
 
 def _fail(task: Task, error: Exception) -> None:
     reschedule(task, outcome.Error(error))
+
+
+#: Stands in for the actor of a dead incarnation.
+_GONE = Actor()

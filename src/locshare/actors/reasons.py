@@ -176,7 +176,11 @@ class AlreadyRegistered(ActorError):
 
 
 class StartError(ActorError):
-    """An actor did not come up. The original exception, if any, is the ``__cause__``."""
+    """``child`` did not come up. The original exception, if there is one, is the ``__cause__``."""
+
+    def __init__(self, child: str, problem: str = "did not start") -> None:
+        super().__init__(f"{child} {problem}")
+        self.child = child
 
 
 class InitTimeout(StartError):

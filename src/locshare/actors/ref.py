@@ -16,11 +16,9 @@ from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 from locshare.actors.mailbox import CALL, CAST, INFO, Mailbox, Offer, Overflow
 from locshare.actors.monitors import Down, Monitor
 from locshare.actors.reasons import (
-    NOPROC,
     SHUTDOWN,
     CallTimeout,
     CallToSelf,
-    Exited,
     ExitReason,
     MailboxFull,
     NoProc,
@@ -100,8 +98,9 @@ class Ref:
         with trio.move_on_at(deadline):
             return await incarnation.wait_exit()
         # The deadline that cuts `terminate` short is this very instant: let the death win.
-        if incarnation.reason is not None:  # type: ignore[unreachable]  # move_on_at swallows
-            return incarnation.reason
+        ended = self.exit_reason
+        if ended is not None:
+            return ended
         raise CallTimeout(timeout, self.name)
 
 
@@ -215,8 +214,6 @@ class ActorRef(Ref):
     def _not_accepted(self, offer: Offer, call: ReplyTo[Any]) -> None:
         if offer is Offer.DEAD:
             raise NoProc(self.name)
-        if self._mailbox.closed:  # the overflow rule has just stopped it
-            raise Exited(self._incarnation.reason or NOPROC, self.name)
         if self._mailbox.overflow is not Overflow.REFUSE:
             self._mailbox.dropped += 1
             raise MailboxFull(f"the mailbox of {self.name} is full")

@@ -81,7 +81,9 @@ class TaskIncarnation(Incarnation):
         finally:
             self._function, self._args = _done, ()  # refs outlive us; arguments must not
         if not self.started:
-            return Crash(StartError("the task returned before it called task_status.started()"))
+            return Crash(
+                StartError(self.ref.name, "returned before it called task_status.started()")
+            )
         return self._requested or NORMAL
 
     def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:

@@ -1,0 +1,83 @@
+"""OTP's supervisors on Trio: restart what crashes, in order, within a budget.
+
+::
+
+    spec = SupervisorSpec(
+        [
+            TaskSpec("store", store.run),
+            DynamicSpec(max_children=10_000).child("sessions", register=names.name("sessions")),
+            TaskSpec("listener", serve_connections, (settings,), shutdown=10.0),
+        ],
+        strategy="rest_for_one",
+    )
+    trio.run(run_root, spec)
+
+Children start in list order, each after the one before has finished its init, and stop in reverse.
+A :class:`SupervisorRef` (or ``DynamicSupervisorRef``) starts and ends children at run time.
+"""
+
+from locshare.supervisor.child import ChildCounts, ChildInfo
+from locshare.supervisor.decide import Restart, Strategy
+from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef
+from locshare.supervisor.errors import (
+    AlreadyPresent,
+    AlreadyStarted,
+    BadSpec,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    MaxChildren,
+    RestartBudgetExceeded,
+    RootFailed,
+    SupervisorError,
+)
+from locshare.supervisor.report import Report, Reporter, log_report
+from locshare.supervisor.root import open_supervisor, run_root
+from locshare.supervisor.spec import (
+    BRUTAL_KILL,
+    INFINITY,
+    AnySpec,
+    ChildSpec,
+    DynamicSpec,
+    ShutdownTime,
+    SupervisorSpec,
+    TaskSpec,
+)
+from locshare.supervisor.supervisor import Supervisor, SupervisorRef
+from locshare.supervisor.tasks import TaskSupervisor, TaskSupervisorRef
+
+__all__ = [
+    "BRUTAL_KILL",
+    "INFINITY",
+    "AlreadyPresent",
+    "AlreadyStarted",
+    "AnySpec",
+    "BadSpec",
+    "ChildCounts",
+    "ChildInfo",
+    "ChildNotFound",
+    "ChildRestarting",
+    "ChildRunning",
+    "ChildSpec",
+    "DynamicSpec",
+    "DynamicSupervisor",
+    "DynamicSupervisorRef",
+    "MaxChildren",
+    "Report",
+    "Reporter",
+    "Restart",
+    "RestartBudgetExceeded",
+    "RootFailed",
+    "ShutdownTime",
+    "Strategy",
+    "Supervisor",
+    "SupervisorError",
+    "SupervisorRef",
+    "SupervisorSpec",
+    "TaskSpec",
+    "TaskSupervisor",
+    "TaskSupervisorRef",
+    "log_report",
+    "open_supervisor",
+    "run_root",
+]

@@ -1,0 +1,339 @@
+"""One child of a supervisor, and what both kinds of supervisor have in common.
+
+The table of children changes at two places only: in the supervisor's own task, and in the exit
+path of a child (``Overseer.child_exited``, a plain function). So whoever reads it between two
+checkpoints sees a table that is true. Nothing is *started* from an exit path: that would give the
+new task the context of the dead one (statement 78). It only leaves a message.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from math import inf
+from typing import Any, ClassVar, Final, Literal, final
+
+import trio
+
+from locshare.actors import SHUTDOWN, Actor, Crash, ExitReason, MailboxSpec, Ref, StartError
+from locshare.actors.host import start_failure
+from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
+from locshare.actors.loop import ActorIncarnation
+from locshare.actors.mailbox import INFO
+from locshare.actors.reasons import KILLED
+from locshare.actors.task import TaskIncarnation
+from locshare.supervisor.decide import Verdict, verdict
+from locshare.supervisor.errors import BadSpec
+from locshare.supervisor.report import Kind, Report, Reporter, reporter, send
+from locshare.supervisor.spec import BRUTAL_KILL, AnySpec, ChildSpec, ChildType, ShutdownTime
+from locshare.supervisor.window import RestartWindow
+
+#: A child that is still there this many seconds after its kill is reported as stuck (70).
+STUCK_AFTER: Final = 5.0
+
+
+class ChildState(Enum):
+    """Where a child stands, as its supervisor sees it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    """Ended, and the next attempt to start it is still to come or under way."""
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@final
+class Child:
+    """A spec, and the life that it has now or had last."""
+
+    __slots__ = ("life", "restarts", "spec", "starter", "state", "stoppers")
+
+    def __init__(self, spec: AnySpec) -> None:
+        self.spec = spec
+        self.life: Incarnation | None = None
+        self.state = ChildState.STARTING
+        self.restarts = 0
+        #: Dynamic supervisors: who waits for the start, and who waits for the end.
+        self.starter: Any = None
+        self.stoppers: list[Any] = []
+
+    @property
+    def ref(self) -> Ref | None:
+        """The ref of the living incarnation, or None."""
+        life = self.life
+        return life.ref if life is not None and life.reason is None else None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChildInfo:
+    """One line of ``which_children``. ``ref`` is None unless it runs."""
+
+    id: str
+    ref: Ref | None
+    state: Literal["starting", "running", "restarting", "stopping", "stopped"]
+    type: ChildType
+    restarts: int  #: automatic restart attempts so far
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChildCounts:
+    """The answer of ``count_children`` (statement 41)."""
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChildExit:
+    """To the supervisor's own mailbox: this life of this child has ended and wants a restart."""
+
+    child: Child
+    life: Incarnation | None
+    verdict: Verdict
+
+
+def grace_of(shutdown: ShutdownTime) -> float:
+    """The time for ``terminate`` after a crash, when no stop request gives a deadline."""
+    return DEFAULT_GRACE if shutdown is BRUTAL_KILL else shutdown
+
+
+def build(spec: AnySpec) -> Incarnation:
+    """A new incarnation, not yet launched. Raises StartError if that is not possible."""
+    if not isinstance(spec, ChildSpec):
+        return TaskIncarnation(
+            spec.run,
+            spec.args,
+            name=spec.id,
+            handshake=spec.handshake,
+            grace=grace_of(spec.shutdown),
+        )
+    try:
+        actor = spec.start(*spec.args)
+    except Exception as error:
+        raise StartError(spec.id, "could not be built") from error
+    if not isinstance(actor, Actor):
+        raise StartError(spec.id) from BadSpec("start", type(actor).__name__, "an Actor's factory")
+    life = ActorIncarnation(actor, name=spec.id, heir=spec.heir, grace=grace_of(spec.shutdown))
+    if spec.register is not None:
+        try:
+            spec.register.registry.register(spec.register.key, life.ref)
+        except Exception as error:
+            life.never_lived(Crash(error))
+            raise StartError(spec.id, "could not take its name") from error
+    return life
+
+
+class Overseer(Actor):
+    """Base of the supervisors: launch, exit, report, counting, kill."""
+
+    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=None)
+    hosts_children: ClassVar[bool] = True
+
+    def __init__(self, max_restarts: int, max_seconds: float, report: Reporter | None) -> None:
+        self._window = RestartWindow(max_restarts, max_seconds)
+        self._report: Reporter | None = report
+
+    @abstractmethod
+    def children(self) -> Iterable[Child]:
+        """All children in start order."""
+
+    @abstractmethod
+    def forget(self, child: Child) -> None:
+        """Drop a child and its spec."""
+
+    # -- reports ---------------------------------------------------------------------------
+
+    def open_reports(self) -> None:
+        """First thing in init: hand our hook, or the inherited one, down to the children."""
+        if self._report is None:
+            self._report = reporter.get()
+        else:
+            reporter.set(self._report)
+
+    def report(self, kind: Kind, child: Child, reason: ExitReason) -> None:
+        life = child.life
+        hook = self._report
+        if hook is None:
+            return
+        if life is None:
+            send(hook, Report(kind, self.ref.name, child.spec.id, 0, reason))
+            return
+        send(
+            hook,
+            Report(
+                kind,
+                self.ref.name,
+                child.spec.id,
+                life.ref.serial,
+                reason,
+                life.last_message,
+                life.last_events,
+                life.details,
+            ),
+        )
+
+    # -- start and exit of one child -------------------------------------------------------
+
+    def launch(self, child: Child, state: ChildState) -> Incarnation:
+        """Begin a new life of ``child`` in our nursery and context. StartError if it cannot even
+        be built.
+        """
+        nursery = self._incarnation.nursery
+        if nursery is None:
+            raise StartError(child.spec.id, "was started by a supervisor that is dead")
+        child.state = state
+        child.life = None
+        life = build(child.spec)
+        child.life = life
+        life.on_started = lambda life: self.child_started(child, life)
+        life.on_exit = lambda life: self.child_exited(child, life)
+        life.launch(nursery, child.spec.init_timeout)
+        return life
+
+    def child_started(self, child: Child, life: Incarnation) -> None:
+        """In the child's task, right after its init."""
+        if child.life is life and child.state is not ChildState.STOPPING:
+            child.state = ChildState.RUNNING
+
+    def child_exited(self, child: Child, life: Incarnation) -> None:
+        """In the child's exit path: report, decide, and leave a message if there is work."""
+        reason = life.reason or SHUTDOWN
+        if child.life is not life:
+            return  # a late notice from an old incarnation changes nothing (14)
+        was = child.state
+        crash = reason if isinstance(reason, Crash) else life.last_crash
+        if crash is not None:
+            self._incarnation.last_crash = crash
+        if was is ChildState.STARTING:
+            child.state = ChildState.STOPPED  # the starter is told; no report, no budget (3)
+            if isinstance(reason, Crash) and reason.fatal:
+                self.leave_message(child, life, Verdict.LEAVE)
+            return
+        if not reason.expected:
+            brutal = child.spec.shutdown is BRUTAL_KILL and reason is KILLED
+            if was is not ChildState.STOPPING:
+                self.report("crash" if life.started else "start_failed", child, reason)
+            elif not brutal and life.started:
+                self.report("stop_failed", child, reason)
+        if was is ChildState.STOPPING:
+            child.state = ChildState.STOPPED
+            return
+        self._settle(child, life, reason, was)
+
+    def _settle(self, child: Child, life: Incarnation, reason: ExitReason, was: ChildState) -> None:
+        judged = verdict(child.spec.restart, reason)
+        if was is ChildState.RESTARTING and not life.ignored and judged is not Verdict.LEAVE:
+            judged = Verdict.RESTART  # an attempt that failed is repeated, whatever it ended with
+        if life.ignored:
+            judged = Verdict.KEEP
+        match judged:
+            case Verdict.FORGET:
+                child.state = ChildState.STOPPED
+                self.forget(child)
+            case Verdict.KEEP:
+                child.state = ChildState.STOPPED
+                self.kept(child)
+            case Verdict.RESTART | Verdict.LEAVE:
+                child.state = ChildState.RESTARTING
+                self.leave_message(child, life, judged)
+
+    def kept(self, child: Child) -> None:
+        """A transient child has ended as expected, or a restarted one has declined."""
+
+    def leave_message(self, child: Child, life: Incarnation | None, judged: Verdict) -> None:
+        self._incarnation.mailbox.put_exempt(INFO, ChildExit(child, life, judged))
+
+    def give_up(self, child: Child) -> None:
+        """The budget tripped on ``child``."""
+        life = self._incarnation
+        life.gave_up = True
+        child.state = ChildState.STOPPED
+        self.report("gave_up", child, life.last_crash or SHUTDOWN)
+
+    # -- stop ------------------------------------------------------------------------------
+
+    async def stop_child(self, child: Child) -> None:
+        """Stop one child by its own shutdown setting and wait for its death."""
+        life = child.life
+        if life is None or life.reason is not None:
+            child.state = ChildState.STOPPED
+            return
+        child.state = ChildState.STOPPING
+        deadline = self.ask_to_stop(child)
+        if deadline == inf:
+            await life.wait_exit()
+        elif deadline > trio.current_time():
+            with trio.move_on_at(deadline):
+                await life.wait_exit()
+        life.kill()
+        await self.outlive(child)
+
+    def ask_to_stop(self, child: Child) -> float:
+        """Send the request that fits the child; return the instant at which patience ends."""
+        life = child.life
+        if life is None:
+            return -inf
+        shutdown = child.spec.shutdown
+        # An actor in its init cannot take a request yet, and has nothing to terminate. A
+        # supervisor in its init can, and has children that should stop in order.
+        unborn = not life.started and child.spec.type == "worker"
+        if shutdown is BRUTAL_KILL or unborn:
+            life.kill()
+            return -inf
+        deadline = trio.current_time() + shutdown
+        life.request_stop(SHUTDOWN, deadline)
+        return deadline
+
+    async def outlive(self, child: Child) -> None:
+        """Wait for the death of a child that was killed. If it ignores that, say so, and wait
+        on: only the root's watchdog may end the process (70).
+        """
+        life = child.life
+        if life is None or life.reason is not None:
+            return
+        with trio.move_on_after(STUCK_AFTER):
+            await life.wait_exit()
+        if life.reason is None:
+            self.report("stuck", child, KILLED)
+            await life.wait_exit()
+
+    def on_kill(self) -> None:
+        for child in self.children():
+            if child.life is not None:
+                child.life.kill()
+
+    # -- inspection ------------------------------------------------------------------------
+
+    def which_children(self) -> tuple[ChildInfo, ...]:
+        """All children in start order."""
+        return tuple(
+            ChildInfo(
+                child.spec.id,
+                child.ref if child.state is not ChildState.RESTARTING else None,
+                child.state.value,
+                child.spec.type,
+                child.restarts,
+            )
+            for child in self.children()
+        )
+
+    def count_children(self) -> ChildCounts:
+        """How many there are of each kind."""
+        specs = active = supervisors = 0
+        for child in self.children():
+            specs += 1
+            active += child.ref is not None and child.state is not ChildState.RESTARTING
+            supervisors += child.spec.type == "supervisor"
+        return ChildCounts(specs, active, supervisors, specs - supervisors)
+
+
+def first_failure(child: Child) -> Exception | None:
+    """What the starter of ``child`` should see, or None if it came up or declined."""
+    life = child.life
+    return None if life is None else start_failure(life)

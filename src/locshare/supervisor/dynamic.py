@@ -1,0 +1,238 @@
+"""The dynamic supervisor: any number of children of any kind, added and removed at run time.
+
+Children do not depend on each other, so nothing waits in line: starts run concurrently (one slow
+init blocks nobody; ``max_children`` counts those still starting), restarts too, and a shutdown
+asks all children at once, each with its own deadline (statement 43). No handler here awaits.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Any, ClassVar, TypeVar, final
+
+import trio
+
+from locshare.actors import (
+    NO_REPLY,
+    SHUTDOWN,
+    ActorRef,
+    Crash,
+    ExitReason,
+    Ref,
+    ReplyTo,
+    Request,
+    StartError,
+    StopActor,
+)
+from locshare.actors.actor import HandlerResult, InitResult
+from locshare.actors.clock import CallAt
+from locshare.actors.incarnation import Incarnation
+from locshare.actors.reasons import KILLED
+from locshare.supervisor.child import (
+    STUCK_AFTER,
+    Child,
+    ChildExit,
+    ChildState,
+    Overseer,
+    first_failure,
+)
+from locshare.supervisor.decide import Verdict
+from locshare.supervisor.errors import ChildNotFound, MaxChildren, SupervisorError
+from locshare.supervisor.spec import AnySpec, ChildSpec, DynamicSpec
+from locshare.supervisor.supervisor import OverseerRef
+
+T = TypeVar("T")
+
+
+class DynamicSupervisorRef(OverseerRef):
+    """The ref of a dynamic supervisor. Cancelling a request does not take it back."""
+
+    __slots__ = ()
+
+    async def start_child(self, spec: AnySpec) -> Ref:
+        """Start a child; returns its ref after its init. Ids need not be unique here.
+
+        If init declines (IGNORE) the ref is that of a life already over and no child is kept.
+        Raises MaxChildren, StartError (with the original exception as cause), NoProc, Exited.
+        """
+        return await self.call(StartDynamic(spec), None)
+
+    async def start_actor(self, spec: ChildSpec) -> ActorRef:
+        """As :meth:`start_child`, typed for actors."""
+        ref = await self.call(StartDynamic(spec), None)
+        if not isinstance(ref, ActorRef):
+            raise TypeError("a ChildSpec starts an actor")
+        return ref
+
+    async def terminate_child(self, ref: Ref) -> None:
+        """Stop a child by its own shutdown setting and drop it, or call off its restart.
+        Returns after its death. Raises ChildNotFound, also the second time.
+        """
+        await self.call(TerminateDynamic(ref), None)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StartDynamic(Request[Ref]):
+    spec: AnySpec
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TerminateDynamic(Request[None]):
+    ref: Ref
+
+
+class DynamicSupervisor(Overseer):
+    """The actor behind a :class:`DynamicSupervisorRef`. Made by ``DynamicSpec.child``."""
+
+    ref_type: ClassVar[type[ActorRef]] = DynamicSupervisorRef
+
+    def __init__(self, spec: DynamicSpec | None = None) -> None:
+        spec = spec or DynamicSpec()
+        super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
+        self._max_children = spec.max_children
+        # By the serial of the newest life: a child that waits for its restart is still found by
+        # the ref that it had.
+        self._children: dict[int, Child] = {}
+        self._closing = False
+
+    def children(self) -> Iterable[Child]:
+        return tuple(self._children.values())
+
+    def forget(self, child: Child) -> None:
+        if child.life is not None:
+            self._children.pop(child.life.ref.serial, None)
+
+    def kept(self, child: Child) -> None:
+        self.forget(child)  # nobody could revive it: a dynamic supervisor has no ids (12)
+
+    # -- callbacks -------------------------------------------------------------------------
+
+    def init(self) -> InitResult:
+        self.open_reports()
+        return None
+
+    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+        try:
+            match request:
+                case StartDynamic(spec):
+                    return self._start_child(spec, reply_to)
+                case TerminateDynamic(ref):
+                    return self._terminate_child(ref, reply_to)
+        except (SupervisorError, StartError) as error:
+            reply_to.fail(error)
+            return None
+        return super().handle_call(request, reply_to)
+
+    def handle_info(self, message: Any) -> HandlerResult:
+        if not isinstance(message, ChildExit):
+            return None
+        child, life = message.child, message.life
+        if message.verdict is Verdict.LEAVE:
+            return StopActor(life.reason if life and life.reason else SHUTDOWN)
+        if child.life is not life or child.state is not ChildState.RESTARTING:
+            return None
+        return self._restart(child)
+
+    async def terminate(self, reason: ExitReason) -> None:
+        """All at once, each with its own timer: the total is near the longest (43)."""
+        del reason
+        self._closing = True
+        deadlines = []
+        for child in self.children():
+            if child.ref is not None:
+                child.state = ChildState.STOPPING
+                deadlines.append((self.ask_to_stop(child), child))
+        for deadline, child in sorted(deadlines, key=lambda pair: pair[0]):
+            life = child.life
+            if life is None or life.reason is not None:
+                continue
+            if deadline == inf:
+                await life.wait_exit()
+            elif deadline > trio.current_time():
+                with trio.move_on_at(deadline):
+                    await life.wait_exit()
+            life.kill()
+        for _, child in deadlines:
+            await self.outlive(child)
+
+    # -- start -----------------------------------------------------------------------------
+
+    def _start_child(self, spec: AnySpec, reply_to: ReplyTo[Any]) -> Any:
+        if self._max_children is not None and len(self._children) >= self._max_children:
+            raise MaxChildren(f"{self.ref.name} has {len(self._children)} children already")
+        child = Child(spec)
+        life = self.launch(child, ChildState.STARTING)
+        child.starter = reply_to
+        self._children[life.ref.serial] = child
+        return NO_REPLY  # until init is over; if we die first, the caller is told by our exit
+
+    def child_started(self, child: Child, life: Incarnation) -> None:
+        super().child_started(child, life)
+        starter, child.starter = child.starter, None
+        if starter is not None:
+            starter.reply(life.ref)
+
+    def child_exited(self, child: Child, life: Incarnation) -> None:
+        super().child_exited(child, life)
+        if child.state is ChildState.STOPPED:
+            self.forget(child)
+        starter, child.starter = child.starter, None
+        if starter is not None:
+            failure = first_failure(child)
+            if failure is None:
+                starter.reply(life.ref)
+            else:
+                starter.fail(failure)
+        stoppers, child.stoppers = child.stoppers, []
+        for stopper in stoppers:
+            stopper.reply(None)
+
+    def _restart(self, child: Child) -> HandlerResult:
+        if not self._window.admit(trio.current_time()):
+            self.give_up(child)
+            self.forget(child)
+            return StopActor(SHUTDOWN)
+        child.restarts += 1
+        old = child.life
+        try:
+            life = self.launch(child, ChildState.RESTARTING)
+        except StartError as error:
+            child.life = old  # still found by the ref it had
+            self._incarnation.last_crash = Crash(error)
+            self.report("start_failed", child, Crash(error))
+            self.leave_message(child, old, Verdict.RESTART)
+            return None
+        if old is not None:
+            del self._children[old.ref.serial]
+        self._children[life.ref.serial] = child
+        return None
+
+    # -- stop ------------------------------------------------------------------------------
+
+    def _terminate_child(self, ref: Ref, reply_to: ReplyTo[Any]) -> Any:
+        child = self._children.get(ref.serial)
+        if child is None or child.life is None:
+            raise ChildNotFound("no such child here")
+        life = child.life
+        if life.reason is not None:  # between two attempts
+            child.state = ChildState.STOPPED
+            self.forget(child)
+            return None
+        child.stoppers.append(reply_to)
+        if child.state is not ChildState.STOPPING:
+            child.state = ChildState.STOPPING
+            deadline = self.ask_to_stop(child)
+            if deadline != -inf:
+                CallAt(life.clock, deadline, life.kill)
+            CallAt(
+                life.clock,
+                max(deadline, trio.current_time()) + STUCK_AFTER,
+                lambda: self._still_there(child, life),
+            )
+        return NO_REPLY
+
+    def _still_there(self, child: Child, life: Incarnation) -> None:
+        if life.reason is None:
+            self.report("stuck", child, KILLED)

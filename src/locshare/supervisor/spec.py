@@ -1,0 +1,272 @@
+"""Specs: what a supervisor is told, checked before anything starts (statement 6).
+
+A spec is frozen. Its ``start`` builds everything an incarnation needs, anew for each one: mutable
+arguments shared between incarnations would carry the old corruption over (13).
+
+>>> ChildSpec("feed", Feed, (url,), restart="transient", shutdown=2.0)
+>>> SupervisorSpec([...], strategy="rest_for_one").child("listeners")
+>>> DynamicSpec(max_children=10_000).child("sessions", register=names.name("sessions"))
+>>> TaskSpec("listener", serve_connections, (settings,))
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from math import inf, isnan
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVarTuple, final, get_args
+
+from locshare.actors import Actor, MailboxHeir, Name
+from locshare.supervisor.decide import Restart, Strategy
+from locshare.supervisor.errors import BadSpec
+
+if TYPE_CHECKING:
+    from locshare.supervisor.report import Reporter
+
+Ts = TypeVarTuple("Ts")
+
+
+class _Brutal(Enum):
+    BRUTAL_KILL = "BRUTAL_KILL"
+
+
+#: ``shutdown`` value: cancel at once, without ``terminate``.
+BRUTAL_KILL: Final = _Brutal.BRUTAL_KILL
+#: ``shutdown`` value: wait as long as it takes. The default for supervisors.
+INFINITY: Final = inf
+
+ShutdownTime = float | Literal[_Brutal.BRUTAL_KILL]
+ChildType = Literal["worker", "supervisor"]
+
+#: OTP's defaults, but Elixir's restart budget.
+DEFAULT_SHUTDOWN: Final = 5.0
+DEFAULT_MAX_RESTARTS: Final = 3
+DEFAULT_MAX_SECONDS: Final = 5.0
+
+
+@final
+@dataclass(frozen=True, slots=True, init=False)
+class ChildSpec:
+    """An actor (or supervisor) to be run under a supervisor.
+
+    ``id``: unique among the siblings of a static supervisor; also the ref's name.
+    ``start``: builds the actor, in the supervisor's task; called with ``args`` for each life.
+    ``restart``: "permanent" after every exit, "transient" after an abnormal one, "temporary"
+    never. ``shutdown``: seconds for an orderly stop, ``BRUTAL_KILL`` or ``INFINITY``; the default
+    is 5 s for a worker, ``INFINITY`` for a supervisor. ``init_timeout``: seconds for init.
+    ``register``: a name that every incarnation takes before its init. ``heir``: keeps waiting
+    messages over a crash, see :class:`~locshare.actors.MailboxHeir`.
+    """
+
+    id: str
+    start: Callable[..., Actor]
+    args: tuple[Any, ...]
+    restart: Restart
+    shutdown: ShutdownTime
+    type: ChildType
+    init_timeout: float
+    register: Name[Any] | None
+    heir: MailboxHeir | None
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - OTP's word
+        start: Callable[[*Ts], Actor],
+        args: tuple[*Ts] = (),  # type: ignore[assignment]  # no default can be a tuple[*Ts]
+        *,
+        restart: Restart = "permanent",
+        shutdown: ShutdownTime | None = None,
+        type: ChildType = "worker",  # noqa: A002 - OTP's word
+        init_timeout: float = inf,
+        register: Name[Any] | None = None,
+        heir: MailboxHeir | None = None,
+    ) -> None:
+        if shutdown is None:
+            shutdown = INFINITY if type == "supervisor" else DEFAULT_SHUTDOWN
+        _check_child(id, start, args, restart, shutdown, init_timeout)
+        _one_of("type", type, get_args(ChildType))
+        put = object.__setattr__
+        put(self, "id", id)
+        put(self, "start", start)
+        put(self, "args", args)
+        put(self, "restart", restart)
+        put(self, "shutdown", shutdown)
+        put(self, "type", type)
+        put(self, "init_timeout", init_timeout)
+        put(self, "register", register)
+        put(self, "heir", heir)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """A plain async function to be run under a supervisor; see :mod:`locshare.actors.task`.
+
+    ``run`` is awaited with ``args`` and, unless ``handshake`` is False, with a ``task_status``
+    whose ``started(value)`` ends the init; the value is then ``ref.value``. Fields as in
+    :class:`ChildSpec`.
+    """
+
+    id: str
+    run: Callable[..., Awaitable[object]]
+    args: tuple[Any, ...] = ()
+    restart: Restart = "permanent"
+    shutdown: ShutdownTime = DEFAULT_SHUTDOWN
+    init_timeout: float = inf
+    handshake: bool = True
+    type: Literal["worker"] = "worker"
+
+    def __post_init__(self) -> None:
+        _check_child(self.id, self.run, self.args, self.restart, self.shutdown, self.init_timeout)
+
+
+AnySpec = ChildSpec | TaskSpec
+
+
+@final
+@dataclass(frozen=True, slots=True, init=False)
+class SupervisorSpec:
+    """A static supervisor: children in start order, a strategy, a restart budget.
+
+    ``max_restarts`` within ``max_seconds`` (inclusive), over all children together. ``report``
+    gets the crash reports of this supervisor and those below it; the default is inherited.
+    """
+
+    children: tuple[AnySpec, ...]
+    strategy: Strategy
+    max_restarts: int
+    max_seconds: float
+    report: "Reporter | None"
+
+    def __init__(
+        self,
+        children: Iterable[AnySpec] = (),
+        *,
+        strategy: Strategy = "one_for_one",
+        max_restarts: int = DEFAULT_MAX_RESTARTS,
+        max_seconds: float = DEFAULT_MAX_SECONDS,
+        report: "Reporter | None" = None,
+    ) -> None:
+        children = tuple(children)
+        _one_of("strategy", strategy, get_args(Strategy))
+        _check_budget(max_restarts, max_seconds)
+        seen: set[str] = set()
+        for child in children:
+            if not isinstance(child, ChildSpec | TaskSpec):
+                raise BadSpec("children", child, "ChildSpec or TaskSpec objects")
+            if child.id in seen:
+                raise BadSpec("id", child.id, "an id of its own for each child")
+            seen.add(child.id)
+        put = object.__setattr__
+        put(self, "children", children)
+        put(self, "strategy", strategy)
+        put(self, "max_restarts", max_restarts)
+        put(self, "max_seconds", max_seconds)
+        put(self, "report", report)
+
+    def child(
+        self,
+        id: str,  # noqa: A002 - OTP's word
+        *,
+        restart: Restart = "permanent",
+        shutdown: ShutdownTime = INFINITY,
+        init_timeout: float = inf,
+        register: Name[Any] | None = None,
+    ) -> ChildSpec:
+        """This supervisor as a child of another one."""
+        from locshare.supervisor.supervisor import Supervisor
+
+        return ChildSpec(
+            id,
+            Supervisor,
+            (self,),
+            restart=restart,
+            shutdown=shutdown,
+            type="supervisor",
+            init_timeout=init_timeout,
+            register=register,
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DynamicSpec:
+    """A dynamic supervisor: children are added at run time. ``max_children`` None means any
+    number; the rest as in :class:`SupervisorSpec`.
+    """
+
+    max_children: int | None = None
+    max_restarts: int = DEFAULT_MAX_RESTARTS
+    max_seconds: float = DEFAULT_MAX_SECONDS
+    report: "Reporter | None" = None
+
+    def __post_init__(self) -> None:
+        if self.max_children is not None and not _is_count(self.max_children):
+            raise BadSpec("max_children", self.max_children, "None or a whole number ≥ 0")
+        _check_budget(self.max_restarts, self.max_seconds)
+
+    def child(
+        self,
+        id: str,  # noqa: A002 - OTP's word
+        *,
+        restart: Restart = "permanent",
+        shutdown: ShutdownTime = INFINITY,
+        register: Name[Any] | None = None,
+    ) -> ChildSpec:
+        """This supervisor as a child of another one."""
+        from locshare.supervisor.dynamic import DynamicSupervisor
+
+        return ChildSpec(
+            id,
+            DynamicSupervisor,
+            (self,),
+            restart=restart,
+            shutdown=shutdown,
+            type="supervisor",
+            register=register,
+        )
+
+
+def _check_child(
+    id: object,  # noqa: A002 - OTP's word
+    start: object,
+    args: object,
+    restart: object,
+    shutdown: object,
+    init_timeout: object,
+) -> None:
+    if not isinstance(id, str) or not id:
+        raise BadSpec("id", id, "a string that is not empty")
+    if not callable(start):
+        raise BadSpec("start", start, "something callable")
+    if not isinstance(args, tuple):
+        raise BadSpec("args", type(args).__name__, "a tuple")
+    _one_of("restart", restart, get_args(Restart))
+    if shutdown is not BRUTAL_KILL and not _is_seconds(shutdown):
+        raise BadSpec("shutdown", shutdown, "seconds ≥ 0, BRUTAL_KILL or INFINITY")
+    if not _is_seconds(init_timeout) or init_timeout == 0:
+        raise BadSpec("init_timeout", init_timeout, "seconds > 0 or INFINITY")
+
+
+def _check_budget(max_restarts: object, max_seconds: object) -> None:
+    if not _is_count(max_restarts):
+        raise BadSpec("max_restarts", max_restarts, "a whole number ≥ 0")
+    if not _is_seconds(max_seconds) or max_seconds in (0, inf):
+        raise BadSpec("max_seconds", max_seconds, "finite seconds > 0")
+
+
+def _one_of(field: str, value: object, legal: tuple[str, ...]) -> None:
+    if value not in legal:
+        raise BadSpec(field, value, "one of " + ", ".join(map(repr, legal)))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_seconds(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and not isnan(value)
+        and value >= 0
+    )

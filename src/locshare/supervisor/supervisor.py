@@ -1,0 +1,326 @@
+"""The static supervisor: children in a fixed order, three strategies.
+
+A supervisor is an actor whose handlers start and stop children. It does one thing at a time, as
+OTP's does: a start, a stop or a group restart is one handler, and other requests wait behind it.
+Two things do not wait. A stop request interrupts a start that is under way (statement 36). And
+after a failed restart attempt the supervisor returns to its mailbox before the next one, so that
+it serves requests in between (22). Reading (``which_children``) never waits at all.
+
+Choices that OTP leaves open: no back-off between attempts, since the budget bounds them; no
+significant children.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import trio
+
+from locshare.actors import (
+    IGNORE,
+    SHUTDOWN,
+    ActorRef,
+    Crash,
+    ExitReason,
+    NoProc,
+    Ref,
+    ReplyTo,
+    Request,
+    StartError,
+    StopActor,
+)
+from locshare.actors.actor import HandlerResult, InitResult
+from locshare.supervisor.child import (
+    Child,
+    ChildCounts,
+    ChildExit,
+    ChildInfo,
+    ChildState,
+    Overseer,
+    first_failure,
+)
+from locshare.supervisor.decide import Verdict, plan
+from locshare.supervisor.errors import (
+    AlreadyPresent,
+    AlreadyStarted,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    SupervisorError,
+)
+from locshare.supervisor.spec import AnySpec, SupervisorSpec
+
+
+class OverseerRef(ActorRef):
+    """What the refs of all supervisors can do."""
+
+    __slots__ = ()
+
+    def which_children(self) -> tuple[ChildInfo, ...]:
+        """All children in start order, as of now. Does not wait. Raises NoProc if we are dead."""
+        return self._overseer().which_children()
+
+    def count_children(self) -> ChildCounts:
+        """Specs, active, supervisors, workers, as of now. Raises NoProc if we are dead."""
+        return self._overseer().count_children()
+
+    def _overseer(self) -> Overseer:
+        actor = self._incarnation.actor
+        if not isinstance(actor, Overseer):
+            raise NoProc(self.name)
+        return actor
+
+
+@final
+class SupervisorRef(OverseerRef):
+    """The ref of a static supervisor.
+
+    The requests below wait as long as it takes: each is bounded by the child's own timeouts.
+    They raise NoProc if the supervisor is dead and Exited if it ends meanwhile. Cancelling one
+    does not take it back.
+    """
+
+    __slots__ = ()
+
+    async def start_child(self, spec: AnySpec) -> Ref:
+        """Add a child at the end and start it; returns after its init.
+
+        If init declines (IGNORE) the start still counts as success: the spec is kept (unless
+        temporary) and the ref is that of a life already over. Raises AlreadyStarted (with the
+        ref), AlreadyPresent, StartError; then no spec is stored.
+        """
+        return await self.call(StartChild(spec), None)
+
+    async def restart_child(self, id: str) -> Ref:  # noqa: A002 - OTP's word
+        """Start a child that is present but not running. Raises ChildNotFound, ChildRunning,
+        ChildRestarting, StartError.
+        """
+        return await self.call(RestartChild(id), None)
+
+    async def terminate_child(self, id: str) -> None:  # noqa: A002 - OTP's word
+        """Stop a child, or call off its restart. Its spec is kept unless it is temporary.
+        Raises ChildNotFound.
+        """
+        await self.call(TerminateChild(id), None)
+
+    async def delete_child(self, id: str) -> None:  # noqa: A002 - OTP's word
+        """Drop the spec of a child that is not running. Raises ChildNotFound, ChildRunning,
+        ChildRestarting.
+        """
+        await self.call(DeleteChild(id), None)
+
+    def child(self, id: str) -> Ref | None:  # noqa: A002 - OTP's word
+        """The ref of the child that runs under this id now, or None. Does not wait."""
+        return next((info.ref for info in self.which_children() if info.id == id), None)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StartChild(Request[Ref]):
+    spec: AnySpec
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RestartChild(Request[Ref]):
+    id: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TerminateChild(Request[None]):
+    id: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DeleteChild(Request[None]):
+    id: str
+
+
+class _Interrupted(Exception):
+    """A stop request waits; unwinds the handler that was starting something."""
+
+
+class Supervisor(Overseer):
+    """The actor behind a :class:`SupervisorRef`. Made by ``SupervisorSpec.child`` and by
+    ``run_root``; there is no need to subclass it.
+    """
+
+    ref_type: ClassVar[type[ActorRef]] = SupervisorRef
+
+    def __init__(self, spec: SupervisorSpec) -> None:
+        super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
+        self._strategy = spec.strategy
+        self._children = {child.id: Child(child) for child in spec.children}
+        self._interrupt = trio.CancelScope()
+        self._stop_requested = False
+
+    def children(self) -> Iterable[Child]:
+        return tuple(self._children.values())
+
+    def forget(self, child: Child) -> None:
+        if self._children.get(child.spec.id) is child:
+            del self._children[child.spec.id]
+
+    # -- callbacks -------------------------------------------------------------------------
+
+    async def init(self) -> InitResult:
+        self.open_reports()
+        try:
+            for child in self.children():
+                await self._start(child, ChildState.STARTING)
+        except _Interrupted:
+            await self._stop_all()
+            return IGNORE
+        except BaseException as error:
+            if not isinstance(error, trio.Cancelled):
+                await self._stop_all()
+            raise
+        return None
+
+    async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+        try:
+            match request:
+                case StartChild(spec):
+                    return await self._start_child(spec)
+                case RestartChild(id):
+                    return await self._restart_child(self._find(id))
+                case TerminateChild(id):
+                    return await self._terminate_child(self._find(id))
+                case DeleteChild(id):
+                    return self._delete_child(self._find(id))
+        except (SupervisorError, StartError) as error:
+            reply_to.fail(error)
+            return None
+        except _Interrupted:
+            return StopActor(SHUTDOWN)  # the request that waits in the system lane comes first
+        return super().handle_call(request, reply_to)
+
+    async def handle_info(self, message: Any) -> HandlerResult:
+        if not isinstance(message, ChildExit):
+            return None
+        child, life = message.child, message.life
+        if child.life is not life:
+            return None  # somebody has started it again meanwhile: old news (14)
+        if message.verdict is Verdict.LEAVE:
+            return StopActor(life.reason if life and life.reason else SHUTDOWN)
+        if child.state is not ChildState.RESTARTING:
+            return None
+        try:
+            return await self._restart(child)
+        except _Interrupted:
+            return None
+
+    async def terminate(self, reason: ExitReason) -> None:
+        del reason
+        await self._stop_all()
+
+    def on_stop_requested(self) -> None:
+        self._stop_requested = True
+        self._interrupt.cancel()
+
+    # -- requests --------------------------------------------------------------------------
+
+    async def _start_child(self, spec: AnySpec) -> Ref:
+        present = self._children.get(spec.id)
+        if present is not None:
+            if present.ref is not None:
+                raise AlreadyStarted(spec.id, present.ref)
+            raise AlreadyPresent(f"{spec.id} is present but not running")
+        child = self._children[spec.id] = Child(spec)
+        try:
+            ref = await self._start(child, ChildState.STARTING)
+        except StartError:
+            self.forget(child)
+            raise
+        return ref
+
+    async def _restart_child(self, child: Child) -> Ref:
+        if child.state is ChildState.RESTARTING:
+            raise ChildRestarting(f"{child.spec.id} is being restarted")
+        if child.ref is not None:
+            raise ChildRunning(f"{child.spec.id} is running")
+        return await self._start(child, ChildState.STARTING)
+
+    async def _terminate_child(self, child: Child) -> None:
+        await self.stop_child(child)
+        if child.spec.restart == "temporary":
+            self.forget(child)
+
+    def _delete_child(self, child: Child) -> None:
+        if child.state is ChildState.RESTARTING:
+            raise ChildRestarting(f"{child.spec.id} is being restarted")
+        if child.ref is not None:
+            raise ChildRunning(f"{child.spec.id} is running")
+        self.forget(child)
+
+    def _find(self, id: str) -> Child:  # noqa: A002 - OTP's word
+        child = self._children.get(id)
+        if child is None:
+            raise ChildNotFound(f"there is no child {id!r} here")
+        return child
+
+    # -- start, restart, stop --------------------------------------------------------------
+
+    async def _start(self, child: Child, state: ChildState) -> Ref:
+        """Start one child and wait for its init. Interrupted by a stop request."""
+        if self._stop_requested:
+            raise _Interrupted
+        try:
+            life = self.launch(child, state)
+        except StartError:
+            if state is ChildState.STARTING:
+                child.state = ChildState.STOPPED
+            raise
+        with trio.CancelScope() as self._interrupt:
+            await life.wait_started()
+        if life.reason is None and not life.started:
+            await self.stop_child(child)
+            raise _Interrupted
+        failure = first_failure(child)
+        if failure is not None:
+            if isinstance(life.reason, Crash) and life.reason.fatal:
+                raise life.reason.exception
+            raise failure
+        if life.ignored and child.spec.restart == "temporary":
+            self.forget(child)
+        return life.ref
+
+    async def _restart(self, failed: Child) -> HandlerResult:
+        """One automatic restart attempt, of one child or of a group."""
+        if not self._window.admit(trio.current_time()):
+            self.give_up(failed)
+            return StopActor(SHUTDOWN)
+        failed.restarts += 1
+        order = [(child.spec.id, child.spec.restart) for child in self.children()]
+        steps = plan(self._strategy, order, failed.spec.id)
+        for id_ in steps.stop:
+            await self.stop_child(self._children[id_])
+        for id_ in steps.forget:
+            self.forget(self._children[id_])
+        for id_ in steps.start:
+            child = self._children.get(id_)
+            if child is None or child.ref is not None:
+                continue
+            try:
+                await self._start(child, ChildState.RESTARTING)
+            except StartError as error:
+                self._attempt_failed(child, error)
+                return None
+        return None
+
+    def _attempt_failed(self, child: Child, error: StartError) -> None:
+        """Try again, after whatever waits in the mailbox (22). If the life did begin, its exit
+        path has already left the message.
+        """
+        if child.life is None:
+            self._incarnation.last_crash = Crash(error)
+            self.report("start_failed", child, Crash(error))
+            child.state = ChildState.RESTARTING
+            self.leave_message(child, None, Verdict.RESTART)
+
+    async def _stop_all(self) -> None:
+        """Reverse start order, the next only after the one before is dead (32)."""
+        for child in reversed(tuple(self.children())):
+            await self.stop_child(child)
