@@ -1,0 +1,12 @@
+"""The second door: the REST API, health and metrics, over HTTP.
+
+:func:`create_app` makes the application of a session manager and token keys, and
+:class:`ApiServer` serves it as a supervised child.
+"""
+
+from locshare.api.app import RestApplication, create_app
+from locshare.api.health import Check, when
+from locshare.api.limits import ApiLimits, Rate
+from locshare.api.sessions import PublicUrls
+
+__all__ = ["ApiLimits", "Check", "PublicUrls", "Rate", "RestApplication", "create_app", "when"]

@@ -1,0 +1,172 @@
+"""The bodies of the REST API, and how a body becomes one of them. Pure: no I/O, no clock.
+
+Types are strict (the text "60" is not the number 60) and unknown fields are ignored, as on the
+WebSocket, so that an older server takes what a newer client sends. Names may be of any script:
+they are normalised to NFC, trimmed, and then measured in code points, as PostgreSQL does.
+"""
+
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from locshare.api.problems import Code, FieldError, Problem
+from locshare.wire.messages import ParticipantView
+
+NAME_CHARS: Final = 255
+DISPLAY_NAME_CHARS: Final = 100
+DEFAULT_COLOR: Final = "#FF5733"
+"""The default of the column ``participants.avatar_color``."""
+
+_REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+_DIRECTION_CONTROLS = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
+"""They reorder the text around a name, so that it can pass for another."""
+_INVISIBLE = {"\u115f", "\u1160", "\u3164", "\uffa0", "\u2800"}
+"""Letters and symbols by category that show nothing."""
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+class CreateSession(Struct, frozen=True):
+    """Body of ``POST /api/sessions``. Everything is optional."""
+
+    name: str | None = None
+    expires_in_minutes: Annotated[int, Meta(ge=60, le=1440)] = 360
+
+
+class JoinSession(Struct, frozen=True):
+    """Body of ``POST /api/sessions/{id}/join``."""
+
+    display_name: str
+    avatar_color: Annotated[str, Meta(pattern=r"\A#[0-9A-Fa-f]{6}\Z")] | None = None
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+class SessionCreated(Struct, frozen=True):
+    session_id: str
+    join_link: str
+    expires_at: datetime
+    name: str
+    host_token: str
+
+
+class SessionDescription(Struct, frozen=True):
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    participant_count: int
+    is_active: bool
+
+
+class SessionJoined(Struct, frozen=True):
+    """``websocket_url`` is without the token, so that the token stays out of logs."""
+
+    user_id: str
+    websocket_token: str
+    websocket_url: str
+
+
+class ParticipantList(Struct, frozen=True):
+    participants: tuple[ParticipantView, ...]
+
+
+class Success(Struct, frozen=True):
+    success: bool = True
+
+
+# --- decoding ---------------------------------------------------------------------------------
+
+T = TypeVar("T", bound=Struct)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """``body`` as a ``kind``; an empty one counts as ``{}``.
+
+    Raises Problem: MALFORMED_JSON, or VALIDATION_FAILED that names every wrong field.
+    """
+    try:
+        raw = msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Not chained: the library's text may quote the body.
+        raise Problem(Code.MALFORMED_JSON) from None
+    if not isinstance(raw, dict):
+        raise Problem(
+            Code.VALIDATION_FAILED, errors=(FieldError("", "Expected a JSON object"),)
+        ) from None
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError:
+        raise Problem(Code.VALIDATION_FAILED, errors=_field_errors(raw, kind)) from None
+
+
+def _field_errors(raw: dict[str, Any], kind: type[Struct]) -> tuple[FieldError, ...]:
+    errors = []
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in raw:
+            try:
+                msgspec.convert(raw[field.encode_name], field.type)
+            except msgspec.ValidationError as error:
+                # Such as "Expected `int` >= 60": it names types and limits, never the value.
+                message = str(error).partition(" - at ")[0]
+                if "regex" in message:
+                    message = "Expected `#RRGGBB`"
+                errors.append(FieldError(field.encode_name, message))
+        elif field.required:
+            errors.append(FieldError(field.encode_name, "Required"))
+    return tuple(errors)
+
+
+def clean_name(name: str | None) -> str | None:
+    """The name of a session: trimmed, 255 characters at most; None when nothing is left."""
+    if name is None:
+        return None
+    text = _clean(name)
+    return _checked("name", text, NAME_CHARS) if text else None
+
+
+def clean_display_name(name: str) -> str:
+    """The name of a participant: trimmed, 1 to 100 characters of which one can be seen."""
+    text = _clean(name)
+    if not text:
+        raise _wrong("display_name", "Expected at least one character after trimming")
+    return _checked("display_name", text, DISPLAY_NAME_CHARS)
+
+
+def _clean(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _checked(field: str, text: str, limit: int) -> str:
+    if len(text) > limit:
+        raise _wrong(field, f"Expected at most {limit} characters")
+    if not _every(text, _allowed):
+        raise _wrong(field, "Expected no control characters")
+    if _every(text, _unseen):
+        raise _wrong(field, "Expected at least one visible character")
+    return text
+
+
+def _every(text: str, rule: Callable[[str], bool]) -> bool:
+    return all(rule(character) for character in text)
+
+
+def _allowed(character: str) -> bool:
+    return (
+        unicodedata.category(character) not in _REFUSED_CATEGORIES
+        and character not in _DIRECTION_CONTROLS
+    )
+
+
+def _unseen(character: str) -> bool:
+    return unicodedata.category(character)[0] in "CMZ" or character in _INVISIBLE
+
+
+def _wrong(field: str, message: str) -> Problem:
+    return Problem(Code.VALIDATION_FAILED, errors=(FieldError(field, message),))

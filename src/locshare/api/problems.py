@@ -1,0 +1,126 @@
+"""Every refusal of the API, as problem details (RFC 9457) with a code that never changes.
+
+``type`` is ``about:blank``, so ``title`` is the phrase of the status; ``code`` is what programs
+look at and ``detail`` what people read. No detail quotes what a client sent, so a token or a
+position cannot come back, or get into a log, by way of an error.
+"""
+
+import enum
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from locshare.errors import LocshareError
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+
+class Code(enum.Enum):
+    """The stable codes, each with its status and the usual detail. Listed in docs/rest.md."""
+
+    BAD_REQUEST = (400, "the request makes no sense")
+    MALFORMED_JSON = (400, "the body is not JSON")
+    VALIDATION_FAILED = (400, "the body does not have the right fields")
+    INVALID_ID = (400, "the session id is not a UUID")
+    TOKEN_MISSING = (401, "a token is needed: Authorization: Bearer …")
+    TOKEN_INVALID = (401, "the token is not accepted")
+    FORBIDDEN = (403, "the token does not allow this")
+    NOT_FOUND = (404, "there is nothing at this path")
+    SESSION_NOT_FOUND = (404, "no such session")
+    PARTICIPANT_NOT_FOUND = (404, "no such participant in this session")
+    METHOD_NOT_ALLOWED = (405, "the method is not allowed here")
+    NOT_ACCEPTABLE = (406, "the answer is not available in the wanted form")
+    REQUEST_TIMEOUT = (408, "the body did not arrive in time")
+    SESSION_FULL = (409, "the session has as many participants as it may have")
+    SESSION_ENDED = (410, "the session has ended")
+    BODY_TOO_LARGE = (413, "the body is too large")
+    UNSUPPORTED_MEDIA_TYPE = (415, "the body must be application/json in UTF-8")
+    RATE_LIMITED = (429, "too many requests from this address")
+    INTERNAL_ERROR = (500, "an internal error, which has been logged")
+    UNAVAILABLE = (503, "not possible now, come back later")
+
+    def __init__(self, status: int, detail: str) -> None:
+        self.status = status
+        self.detail = detail
+
+
+class FieldError(Struct, frozen=True):
+    """What is wrong with one field of a body. ``field`` is empty when it is the body itself."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(Struct, frozen=True):
+    """The body of a refusal. ``errors`` is there when fields are wrong."""
+
+    title: str
+    status: int
+    code: str
+    detail: str
+    type: str = "about:blank"
+    errors: tuple[FieldError, ...] | UnsetType = UNSET
+
+
+class Problem(LocshareError):
+    """Raised by a handler to answer with ``code``. ``retry_after`` is in seconds."""
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str | None = None,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{code.status} {code.name}")
+        self.code = code
+        self.detail = detail or code.detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(max(1, retry_after))
+        if code.status == HTTPStatus.UNAUTHORIZED:
+            challenge = ', error="invalid_token"' if code is Code.TOKEN_INVALID else ""
+            self.headers["WWW-Authenticate"] = f'Bearer realm="locshare"{challenge}'
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.code.status
+
+    def body(self) -> bytes:
+        """The problem details as JSON."""
+        return msgspec.json.encode(
+            ProblemDetails(
+                title=HTTPStatus(self.status).phrase,
+                status=self.status,
+                code=self.code.name,
+                detail=self.detail,
+                errors=self.errors or UNSET,
+            )
+        )
+
+
+_BY_STATUS: Final = {
+    400: Code.BAD_REQUEST,
+    401: Code.TOKEN_MISSING,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED,
+    406: Code.NOT_ACCEPTABLE,
+    408: Code.REQUEST_TIMEOUT,
+    410: Code.NOT_FOUND,
+    413: Code.BODY_TOO_LARGE,
+    415: Code.UNSUPPORTED_MEDIA_TYPE,
+    429: Code.RATE_LIMITED,
+    503: Code.UNAVAILABLE,
+}
+
+
+def code_for_status(status: int) -> Code:
+    """The code of a refusal by the framework, which knows nothing but a status."""
+    return _BY_STATUS.get(status, Code.BAD_REQUEST if status < 500 else Code.INTERNAL_ERROR)

@@ -1,0 +1,291 @@
+"""The calls about sessions and participants. Each is: check the path, the token, the rate, the
+body, ask the session manager, answer. What can go wrong is raised, and answered in one place
+(:mod:`locshare.api.app`).
+
+Between any two awaits nothing is held but the request itself; a client that goes away cancels its
+handler, and a create or join that was under way may then have happened or not.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+import trio
+from msgspec import Struct
+from quart import Blueprint, Response, request
+
+from locshare.api.limits import ApiLimits, ClientAddress, RateLimiter
+from locshare.api.messages import (
+    DEFAULT_COLOR,
+    CreateSession,
+    JoinSession,
+    ParticipantList,
+    SessionCreated,
+    SessionDescription,
+    SessionJoined,
+    Success,
+    T,
+    clean_display_name,
+    clean_name,
+    decode,
+)
+from locshare.api.problems import Code, Problem
+from locshare.auth import Claims
+from locshare.store.port import ParticipantRecord, SessionRecord
+from locshare.wire.messages import ParticipantView, Role
+
+
+class SessionInfo(Protocol):
+    """What a session tells of itself."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def expires_at(self) -> datetime: ...
+    @property
+    def participant_count(self) -> int: ...
+    @property
+    def is_active(self) -> bool: ...
+
+
+class Sessions(Protocol):
+    """What this door needs of :class:`locshare.session.manager.SessionManager`.
+
+    All raise StoreUnavailable and SessionUnavailable; those with an id SessionNotFound; those that
+    need a live session SessionOver.
+    """
+
+    async def create(self, *, name: str | None, expires_in: timedelta) -> SessionRecord:
+        """A new session; without a name it gets a friendly one."""
+        ...
+
+    async def describe(self, session_id: UUID) -> SessionInfo:
+        """Also of a session that has ended, as long as it is remembered."""
+        ...
+
+    async def join(
+        self, session_id: UUID, *, display_name: str, avatar_color: str, role: Role
+    ) -> ParticipantRecord:
+        """A new participant. Raises SessionFull."""
+        ...
+
+    async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
+        """Who is in the session."""
+        ...
+
+    async def remove(self, session_id: UUID, user_id: str) -> None:
+        """Raises ParticipantNotFound."""
+        ...
+
+    async def end(self, session_id: UUID) -> None:
+        """End it, by its host's wish."""
+        ...
+
+
+class Tokens(Protocol):
+    """What this door needs of :class:`locshare.auth.TokenKeys`."""
+
+    def issue(self, *, session_id: UUID, user_id: str, role: Role, expires_at: datetime) -> str:
+        """A token for one participant of one session."""
+        ...
+
+    def verify(self, token: str) -> Claims:
+        """Raises TokenInvalid or TokenExpired."""
+        ...
+
+
+class PublicUrls(Struct, frozen=True):
+    """How clients reach the server, without a slash at the end: ``https://…`` and ``wss://…``."""
+
+    http: str
+    ws: str
+
+
+class SessionCalls:
+    """The handlers. ``urls`` is asked per call, since a chosen port is known late."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        tokens: Tokens,
+        limits: ApiLimits,
+        urls: Callable[[], PublicUrls],
+    ) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+        self._urls = urls
+        self._addresses = ClientAddress(limits.trusted_proxies)
+        self._creating = RateLimiter(limits.create, limits.addresses)
+        self._joining = RateLimiter(limits.join, limits.addresses)
+
+    def blueprint(self) -> Blueprint:
+        """The routes."""
+        routes = Blueprint("sessions", __name__, url_prefix="/api/sessions")
+        one = "/<session>"
+        routes.add_url_rule("", view_func=self.create, methods=["POST"])
+        routes.add_url_rule(one, view_func=self.describe, methods=["GET"])
+        routes.add_url_rule(one, view_func=self.end, methods=["DELETE"])
+        routes.add_url_rule(f"{one}/join", view_func=self.join, methods=["POST"])
+        routes.add_url_rule(f"{one}/participants", view_func=self.participants, methods=["GET"])
+        routes.add_url_rule(
+            f"{one}/participants/<user_id>", view_func=self.remove, methods=["DELETE"]
+        )
+        return routes
+
+    async def create(self) -> Response:
+        """``POST /api/sessions``"""
+        self._slow_down(self._creating)
+        wish = await _body(CreateSession)
+        session = await self._sessions.create(
+            name=clean_name(wish.name), expires_in=timedelta(minutes=wish.expires_in_minutes)
+        )
+        host_token = self._tokens.issue(
+            session_id=session.id,
+            user_id=str(session.creator_id),
+            role="host",
+            expires_at=session.expires_at,
+        )
+        return reply(
+            SessionCreated(
+                session_id=str(session.id),
+                join_link=f"{self._urls().http}/join/{session.id}",
+                expires_at=session.expires_at,
+                name=session.name,
+                host_token=host_token,
+            ),
+            201,
+        )
+
+    async def describe(self, session: str) -> Response:
+        """``GET /api/sessions/{id}``"""
+        info = await self._sessions.describe(_uuid(session))
+        return reply(
+            SessionDescription(
+                id=str(info.id),
+                name=info.name,
+                created_at=info.created_at,
+                expires_at=info.expires_at,
+                participant_count=info.participant_count,
+                is_active=info.is_active,
+            )
+        )
+
+    async def join(self, session: str) -> Response:
+        """``POST /api/sessions/{id}/join``"""
+        session_id = _uuid(session)
+        role: Role = "participant"
+        if "Authorization" in request.headers:
+            self._host_of(session_id)
+            role = "host"
+        self._slow_down(self._joining)
+        wish = await _body(JoinSession)
+        display_name = clean_display_name(wish.display_name)
+        info = await self._sessions.describe(session_id)
+        participant = await self._sessions.join(
+            session_id,
+            display_name=display_name,
+            avatar_color=wish.avatar_color or DEFAULT_COLOR,
+            role=role,
+        )
+        token = self._tokens.issue(
+            session_id=session_id,
+            user_id=participant.user_id,
+            role=role,
+            expires_at=info.expires_at,
+        )
+        return reply(SessionJoined(participant.user_id, token, f"{self._urls().ws}/ws"), 201)
+
+    async def participants(self, session: str) -> Response:
+        """``GET /api/sessions/{id}/participants``"""
+        return reply(ParticipantList(await self._sessions.participants(_uuid(session))))
+
+    async def remove(self, session: str, user_id: str) -> Response:
+        """``DELETE /api/sessions/{id}/participants/{user_id}``"""
+        session_id = _uuid(session)
+        claims = self._claims_in(session_id)
+        if claims.role != "host" and claims.user_id != user_id:
+            raise Problem(Code.FORBIDDEN, "only the host may remove someone else")
+        await self._sessions.remove(session_id, user_id)
+        return reply(Success())
+
+    async def end(self, session: str) -> Response:
+        """``DELETE /api/sessions/{id}``"""
+        session_id = _uuid(session)
+        self._host_of(session_id)
+        await self._sessions.end(session_id)
+        return reply(Success())
+
+    def _host_of(self, session_id: UUID) -> Claims:
+        claims = self._claims_in(session_id)
+        if claims.role != "host":
+            raise Problem(Code.FORBIDDEN, "only the host may do this")
+        return claims
+
+    def _claims_in(self, session_id: UUID) -> Claims:
+        """The claims of the request's token, which is one of this session."""
+        claims = self._tokens.verify(_bearer())
+        if claims.session_id != session_id:
+            raise Problem(Code.FORBIDDEN, "the token is of another session")
+        return claims
+
+    def _slow_down(self, limiter: RateLimiter) -> None:
+        forwarded = ",".join(request.headers.getlist("X-Forwarded-For")) or None
+        # Quart keeps the peer's address as a header of its own making, before the client's.
+        client = request.scope.get("client")
+        key = self._addresses.key(client[0] if client else None, forwarded)
+        wait = limiter.take(key, trio.current_time())
+        if wait > 0:
+            raise Problem(Code.RATE_LIMITED, retry_after=int(wait) + 1)
+
+
+def reply(body: Struct, status: int = 200) -> Response:
+    """``body`` as a JSON answer."""
+    return Response(msgspec.json.encode(body), status, content_type="application/json")
+
+
+async def _body(kind: type[T]) -> T:
+    """The request's body. Raises Problem, and werkzeug's RequestEntityTooLarge, RequestTimeout."""
+    content_type = request.headers.get("Content-Type", "")
+    if content_type and not _is_json(request.mimetype):
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
+    if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
+    body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    if body and not content_type:
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
+    return decode(body, kind)
+
+
+def _is_json(mimetype: str) -> bool:
+    return mimetype == "application/json" or (
+        mimetype.startswith("application/") and mimetype.endswith("+json")
+    )
+
+
+def _bearer() -> str:
+    headers = request.headers.getlist("Authorization")
+    if not headers:
+        raise Problem(Code.TOKEN_MISSING)
+    scheme, _, token = headers[0].partition(" ")
+    if len(headers) > 1 or scheme.lower() != "bearer" or not token.strip():
+        raise Problem(Code.TOKEN_INVALID)
+    return token.strip()
+
+
+def _uuid(text: str) -> UUID:
+    """The id in a path: 36 characters, as everywhere in this API."""
+    try:
+        session_id = UUID(text)
+    except ValueError:
+        raise Problem(Code.INVALID_ID) from None
+    if str(session_id) != text.lower():  # braces, urn:uuid: and missing hyphens
+        raise Problem(Code.INVALID_ID)
+    return session_id

@@ -1,0 +1,205 @@
+"""An API over a stand-in of the session manager: its surface, its errors, and nothing behind it."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import trio
+from msgspec import Struct, structs
+
+from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
+from locshare.auth import TokenKeys
+from locshare.metrics import Registry
+from locshare.session.errors import (
+    ParticipantNotFound,
+    SessionFull,
+    SessionNotFound,
+    SessionOver,
+)
+from locshare.store.port import ParticipantRecord, SessionRecord
+from locshare.wire.messages import ParticipantView, Role
+
+SECRET = b"test secret, test secret, test secret"
+URLS = PublicUrls("https://where.example", "wss://live.where.example")
+
+
+class Info(Struct, frozen=True):
+    id: UUID
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    participant_count: int
+    is_active: bool
+
+
+class StandIn:
+    """``failure`` is raised by every call while it is set; ``gate`` holds every call up."""
+
+    def __init__(self, limit: int = 50) -> None:
+        self.limit = limit
+        self.failure: Exception | None = None
+        self.gate: trio.Event | None = None
+        self.roles: dict[str, Role] = {}
+        self._sessions: dict[UUID, SessionRecord] = {}
+        self._participants: dict[UUID, dict[str, ParticipantRecord]] = {}
+
+    async def _answering(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def _known(self, session_id: UUID) -> SessionRecord:
+        try:
+            return self._sessions[session_id]
+        except KeyError:
+            raise SessionNotFound from None
+
+    def _live(self, session_id: UUID) -> SessionRecord:
+        session = self._known(session_id)
+        if not session.is_active:
+            raise SessionOver
+        return session
+
+    async def create(self, *, name: str | None, expires_in: timedelta) -> SessionRecord:
+        await self._answering()
+        now = datetime.now(UTC)
+        session = SessionRecord(
+            uuid4(), name or "Amber Falcon", now, now + expires_in, uuid4(), True, now
+        )
+        self._sessions[session.id] = session
+        self._participants[session.id] = {}
+        return session
+
+    async def describe(self, session_id: UUID) -> Info:
+        await self._answering()
+        session = self._known(session_id)
+        return Info(
+            session.id,
+            session.name,
+            session.created_at,
+            session.expires_at,
+            len(self._participants[session_id]),
+            session.is_active,
+        )
+
+    async def join(
+        self, session_id: UUID, *, display_name: str, avatar_color: str, role: Role
+    ) -> ParticipantRecord:
+        await self._answering()
+        self._live(session_id)
+        members = self._participants[session_id]
+        if len(members) >= self.limit:
+            raise SessionFull(self.limit)
+        now = datetime.now(UTC)
+        participant = ParticipantRecord(
+            uuid4(), session_id, str(uuid4()), display_name, avatar_color, now, now, True
+        )
+        members[participant.user_id] = participant
+        self.roles[participant.user_id] = role
+        return participant
+
+    async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
+        await self._answering()
+        self._live(session_id)
+        return tuple(
+            ParticipantView(
+                p.user_id, p.display_name, p.avatar_color, p.joined_at, p.last_seen, True, False
+            )
+            for p in self._participants[session_id].values()
+        )
+
+    async def remove(self, session_id: UUID, user_id: str) -> None:
+        await self._answering()
+        self._live(session_id)
+        if self._participants[session_id].pop(user_id, None) is None:
+            raise ParticipantNotFound
+
+    async def end(self, session_id: UUID) -> None:
+        await self._answering()
+        self._sessions[session_id] = structs.replace(self._live(session_id), is_active=False)
+
+
+@pytest.fixture
+def manager() -> StandIn:
+    return StandIn()
+
+
+@pytest.fixture
+def tokens() -> TokenKeys:
+    return TokenKeys(SECRET)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+MakeApp = Callable[..., RestApplication]
+
+
+@pytest.fixture
+def make_app(manager: StandIn, tokens: TokenKeys, registry: Registry) -> MakeApp:
+    def make(**options: Any) -> RestApplication:
+        options.setdefault("limits", ApiLimits())
+        return create_app(manager, tokens, urls=lambda: URLS, registry=registry, **options)
+
+    return make
+
+
+def client_of(app: Any, address: str = "203.0.113.7", **options: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app, client=(address, 50_000))
+    return httpx.AsyncClient(transport=transport, base_url="http://test", **options)
+
+
+@pytest.fixture
+async def client(make_app: MakeApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(make_app()) as client:
+        yield client
+
+
+class Api:
+    """The calls, as their happy path."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def create(self, **body: Any) -> dict[str, Any]:
+        answer = await self.client.post("/api/sessions", json=body)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
+    async def join(self, session_id: str, name: str = "Ada", **options: Any) -> dict[str, Any]:
+        answer = await self.client.post(
+            f"/api/sessions/{session_id}/join", json={"display_name": name}, **options
+        )
+        assert answer.status_code == 201, answer.text
+        joined: dict[str, Any] = answer.json()
+        return joined
+
+
+@pytest.fixture
+def api(client: httpx.AsyncClient) -> Api:
+    return Api(client)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """``answer`` is a whole problem with this status and code."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
