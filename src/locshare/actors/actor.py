@@ -201,7 +201,7 @@ class Timer:
         self.armed = False
         self.cancelled = False
         if incarnation.reason is None:
-            incarnation.timers.add(self)
+            incarnation.timers[self] = None
             incarnation.clock.set(deadline, self)
 
     @property
@@ -212,9 +212,9 @@ class Timer:
     def cancel(self) -> None:
         """Do not send, or if already queued, do not deliver. Never fails; repeatable."""
         self.cancelled = True
-        self._incarnation.timers.discard(self)
+        self._incarnation.timers.pop(self, None)
         self._incarnation.clock.disarm(self)
 
     def fire(self) -> None:
-        self._incarnation.timers.discard(self)
+        self._incarnation.timers.pop(self, None)
         self._incarnation.mailbox.put_exempt(TIMER, self)

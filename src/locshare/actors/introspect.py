@@ -16,11 +16,11 @@ import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 
 from locshare.actors.actor import Actor
-from locshare.actors.incarnation import Incarnation, Status
-from locshare.actors.loop import ActorIncarnation, Inspect
+from locshare.actors.incarnation import Status
+from locshare.actors.loop import Inspect
 from locshare.actors.mailbox import CALL, CAST, DOWN, INFO, TIMER
 from locshare.actors.reasons import NoProc
-from locshare.actors.ref import ActorRef, Ref, check_timeout
+from locshare.actors.ref import ActorRef, check_timeout
 from locshare.actors.reply import ReplyTo
 
 T = TypeVar("T")
@@ -187,18 +187,11 @@ def trace_events(ref: ActorRef) -> tuple[TraceEvent, ...]:
     return () if tracer is None else tuple(tracer.events)
 
 
-def name_of_task(lives: list[Incarnation], task: trio.lowlevel.Task) -> Ref | None:
-    """Whose task this is, if it is among ``lives``."""
-    return next((life.ref for life in lives if life.task is task), None)
-
-
 __all__ = [
-    "ActorIncarnation",
     "Statistics",
     "TraceEvent",
     "get_state",
     "inspect",
-    "name_of_task",
     "replace_state",
     "resume",
     "statistics",

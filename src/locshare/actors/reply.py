@@ -52,7 +52,7 @@ class ReplyTo(Generic[R]):
         self._clock = clock
         self._target = target
         self._seconds = 0.0
-        self._server: set[ReplyTo[Any]] | None = None
+        self._server: dict[ReplyTo[Any], None] | None = None
         self.armed = False
 
     @property
@@ -94,11 +94,11 @@ class ReplyTo(Generic[R]):
         self._task = None
         self._settle()
 
-    def deferred(self, unanswered: "set[ReplyTo[Any]]") -> None:
+    def deferred(self, unanswered: "dict[ReplyTo[Any], None]") -> None:
         """The handler will answer later; until then ``unanswered`` holds the call."""
         if self._task is not None:
             self._server = unanswered
-            unanswered.add(self)
+            unanswered[self] = None
 
     @enable_ki_protection
     def _finish(self, result: outcome.Outcome[R]) -> None:
@@ -112,7 +112,7 @@ class ReplyTo(Generic[R]):
         if self.armed:
             self._clock.disarm(self)
         if self._server is not None:
-            self._server.discard(self)
+            self._server.pop(self, None)
             self._server = None
 
 

@@ -47,14 +47,15 @@ class ChildState(Enum):
 class Child:
     """A spec, and the life that it has now or had last."""
 
-    __slots__ = ("life", "restarts", "spec", "starter", "state", "stoppers")
+    __slots__ = ("key", "life", "restarts", "spec", "starter", "state", "stoppers")
 
     def __init__(self, spec: AnySpec) -> None:
         self.spec = spec
         self.life: Incarnation | None = None
         self.state = ChildState.STARTING
         self.restarts = 0
-        #: Dynamic supervisors: who waits for the start, and who waits for the end.
+        #: Dynamic supervisors: the key in their table, who waits for the start, who for the end.
+        self.key = 0
         self.starter: Any = None
         self.stoppers: list[Any] = []
 

@@ -92,8 +92,8 @@ class DynamicSupervisor(Overseer):
         spec = spec or DynamicSpec()
         super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
         self._max_children = spec.max_children
-        # By the serial of the newest life: a child that waits for its restart is still found by
-        # the ref that it had.
+        # By the serial of the last life that came up: while a child is being restarted it is
+        # still found by the ref that it had (42).
         self._children: dict[int, Child] = {}
         self._closing = False
 
@@ -101,8 +101,7 @@ class DynamicSupervisor(Overseer):
         return tuple(self._children.values())
 
     def forget(self, child: Child) -> None:
-        if child.life is not None:
-            self._children.pop(child.life.ref.serial, None)
+        self._children.pop(child.key, None)
 
     def kept(self, child: Child) -> None:
         self.forget(child)  # nobody could revive it: a dynamic supervisor has no ids (12)
@@ -165,11 +164,15 @@ class DynamicSupervisor(Overseer):
         child = Child(spec)
         life = self.launch(child, ChildState.STARTING)
         child.starter = reply_to
-        self._children[life.ref.serial] = child
+        child.key = life.ref.serial
+        self._children[child.key] = child
         return NO_REPLY  # until init is over; if we die first, the caller is told by our exit
 
     def child_started(self, child: Child, life: Incarnation) -> None:
         super().child_started(child, life)
+        if child.key != life.ref.serial and self._children.pop(child.key, None) is not None:
+            child.key = life.ref.serial
+            self._children[child.key] = child
         starter, child.starter = child.starter, None
         if starter is not None:
             starter.reply(life.ref)
@@ -197,16 +200,12 @@ class DynamicSupervisor(Overseer):
         child.restarts += 1
         old = child.life
         try:
-            life = self.launch(child, ChildState.RESTARTING)
+            self.launch(child, ChildState.RESTARTING)
         except StartError as error:
-            child.life = old  # still found by the ref it had
+            child.life = old
             self._incarnation.last_crash = Crash(error)
             self.report("start_failed", child, Crash(error))
             self.leave_message(child, old, Verdict.RESTART)
-            return None
-        if old is not None:
-            del self._children[old.ref.serial]
-        self._children[life.ref.serial] = child
         return None
 
     # -- stop ------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from math import inf
 
 import trio
 
-
 from locshare.actors import SHUTDOWN, Crash
 from locshare.actors.host import run_shielded
 from locshare.actors.incarnation import Incarnation
