@@ -7,6 +7,17 @@
 from locshare.api.app import RestApplication, create_app
 from locshare.api.health import Check, when
 from locshare.api.limits import ApiLimits, Rate
+from locshare.api.server import ApiServer, ServerLimits
 from locshare.api.sessions import PublicUrls
 
-__all__ = ["ApiLimits", "Check", "PublicUrls", "Rate", "RestApplication", "create_app", "when"]
+__all__ = [
+    "ApiLimits",
+    "ApiServer",
+    "Check",
+    "PublicUrls",
+    "Rate",
+    "RestApplication",
+    "ServerLimits",
+    "create_app",
+    "when",
+]

@@ -74,9 +74,21 @@ class Edge:
         request_id = secrets.token_hex(8)
         origin = self._origin(scope)
         status: int | None = None
+        finishing = False
+
+        async def take() -> Message:
+            # hypercorn tells of a disconnect from inside the sending of an answer's last part, in
+            # the task that goes on to close the connection or to start its idle time. Quart ends
+            # that very task when it hears of it, and the connection would stay open for ever.
+            message: Message = await receive()
+            if finishing and message["type"] == "http.disconnect":
+                await trio.sleep_forever()
+            return message
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, finishing
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                finishing = True
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _headers(message["headers"], scope, request_id, origin)
@@ -90,7 +102,7 @@ class Edge:
                 await answer(_preflight())
                 await answer({"type": "http.response.body", "body": b""})
             else:
-                await self._app(scope, receive, answer)
+                await self._app(scope, take, answer)
         except Exception:  # whatever it is, one request must not take the server down
             log.exception("request_failed", request_id=request_id, route=_route(scope))
             if status is None:

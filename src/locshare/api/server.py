@@ -1,0 +1,302 @@
+"""Serves an ASGI application over HTTP/1.1 with hypercorn, as a supervised child.
+
+hypercorn's own entry point hides the address it bound, prints a banner, and waits for ever for a
+client that does not read its answer. So this accepts by itself and gives hypercorn one connection
+at a time, through a stream that bounds every wait:
+
+- a request line and its headers arrive within the keep-alive time, and in so many bytes;
+- a body arrives within the time that the application gives it;
+- an answer is read, at least in part, every few seconds;
+- there are so many connections at most; further ones wait in the kernel's queue.
+
+A crash of one connection is logged and ends that connection only. When serving is cancelled it
+stops in order: nobody new, idle connections closed at once, running requests given a moment, the
+rest cut. That takes at most ``stop_s``, whatever the clients do.
+
+Started again after a crash it binds the same port, also when it was asked for port 0.
+"""
+
+import errno
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.logging import Logger
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from msgspec import Struct
+
+from locshare.api.edge import AsgiApp
+
+log = structlog.get_logger()
+
+_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE_WHEN_OUT_OF_FILES_S: Final = 0.2
+
+
+class ServerLimits(Struct, frozen=True):
+    """Counts, bytes and seconds."""
+
+    connections: int = 1000
+    backlog: int = 1024
+    header_bytes: int = 16 * 1024
+    keep_alive_s: float = 15.0
+    """An idle connection lives so long; a request's headers take so long at most."""
+    read_timeout_s: float = 30.0
+    """Nothing was received for so long: the client is gone."""
+    write_timeout_s: float = 15.0
+    """Nothing could be sent for so long: the client does not read."""
+    requests_per_connection: int = 10_000
+    stop_s: float = 0.8
+
+
+DEFAULT_LIMITS: Final = ServerLimits()
+
+
+class ApiServer:
+    """``bind`` is ``host:port``, ``[v6]:port`` or ``:port`` (all interfaces).
+
+    Hooks of the application around serving (``before_serving``) are not run.
+    """
+
+    def __init__(self, app: AsgiApp, bind: str, limits: ServerLimits = DEFAULT_LIMITS) -> None:
+        self._app = ASGIWrapper(app)
+        self._host, self._port = parse_bind(bind)
+        self._limits = limits
+        self._config = _config(limits)
+        self._slots = trio.CapacityLimiter(limits.connections)
+        self._streams: set[_Stream] = set()
+        self._drained = trio.Event()
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        """Where it listens, from the moment ``serve`` has reported to be started."""
+
+    @property
+    def connections(self) -> int:
+        """How many are open now."""
+        return len(self._streams)
+
+    async def serve(
+        self,
+        *,
+        task_status: trio.TaskStatus[Sequence[tuple[str, int]]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled. Reports the bound addresses. Raises OSError when it cannot bind.
+
+        Cancellation is answered within ``stop_s``.
+        """
+        stopping = trio.Event()
+        self._slots = trio.CapacityLimiter(self._limits.connections)
+        async with trio.open_nursery() as nursery:
+            listeners = await self._listen()
+            try:
+                connections = await nursery.start(self._hold, stopping)
+                for listener in listeners:
+                    nursery.start_soon(self._accept, listener, *connections)
+                self.addresses = tuple(each.socket.getsockname()[:2] for each in listeners)
+                self._port = self.addresses[0][1]
+                log.info(
+                    "http_listening", addresses=[f"{host}:{port}" for host, port in self.addresses]
+                )
+                task_status.started(self.addresses)
+                await trio.sleep_forever()
+            finally:
+                for listener in listeners:
+                    listener.socket.close()
+                stopping.set()
+
+    async def _listen(self) -> list[trio.SocketListener]:
+        listeners = []
+        port = self._port
+        found = await trio.socket.getaddrinfo(
+            self._host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        try:
+            for family, kind, protocol, _, address in dict.fromkeys(found):
+                sock = trio.socket.socket(family, kind, protocol)
+                try:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if family == socket.AF_INET6:
+                        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    # With port 0 the second family gets the port that the first was given.
+                    await sock.bind((address[0], port, *address[2:]))
+                    port = sock.getsockname()[1]
+                    sock.listen(self._limits.backlog)
+                except BaseException:
+                    sock.close()
+                    raise
+                listeners.append(trio.SocketListener(sock))
+        except BaseException:
+            for listener in listeners:
+                listener.socket.close()
+            raise
+        return listeners
+
+    async def _hold(
+        self,
+        stopping: trio.Event,
+        *,
+        task_status: trio.TaskStatus[tuple[trio.Nursery, WorkerContext]],
+    ) -> None:
+        """The home of the connections: shielded, so that a cancelled server stops in order."""
+        context = WorkerContext(None)
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as connections:
+                task_status.started((connections, context))
+                await stopping.wait()
+                self._drained = trio.Event()
+                await context.terminated.set()  # hypercorn closes idle connections now
+                with trio.move_on_after(self._limits.stop_s):
+                    if self._streams:
+                        await self._drained.wait()
+                # hypercorn shields its writes from cancellation: only a closed socket ends them.
+                for stream in tuple(self._streams):
+                    stream.cut()
+                connections.cancel_scope.cancel()
+
+    async def _accept(
+        self, listener: trio.SocketListener, connections: trio.Nursery, context: WorkerContext
+    ) -> None:
+        while True:
+            slot = object()
+            await self._slots.acquire_on_behalf_of(slot)
+            try:
+                transport = await listener.accept()
+            except OSError as error:
+                self._slots.release_on_behalf_of(slot)
+                if error.errno not in _OUT_OF_RESOURCES:
+                    raise
+                log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
+                await trio.sleep(_PAUSE_WHEN_OUT_OF_FILES_S)
+            except BaseException:
+                self._slots.release_on_behalf_of(slot)
+                raise
+            else:
+                connections.start_soon(self._serve, transport, slot, context)
+
+    async def _serve(
+        self, transport: trio.SocketStream, slot: object, context: WorkerContext
+    ) -> None:
+        stream = _Stream(transport, self._limits.write_timeout_s)
+        self._streams.add(stream)
+        try:
+            await _Connection(
+                self._app,
+                self._config,
+                context,
+                ConnectionState({}),
+                stream,  # type: ignore[arg-type]  # it uses five methods, all of which are there
+            ).run()
+        except Exception:  # one connection must not take the server, and all others, down
+            log.exception("http_connection_failed")
+        finally:
+            stream.cut()
+            self._slots.release_on_behalf_of(slot)
+            self._streams.discard(stream)
+            if not self._streams:
+                self._drained.set()
+
+
+class _Connection(TCPServer):
+    """hypercorn's connection, which without this stays, with its slot, for a whole keep-alive
+    time after the client has closed it.
+    """
+
+    _ended = False
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._ended = True
+        await self.idle_task.stop()
+
+    async def _idle_timeout(self) -> None:
+        if not self._ended:  # an answer may be finished, into nothing, after the end
+            await super()._idle_timeout()
+
+
+class _Stream:
+    """A socket stream as hypercorn uses it, whose writes cannot take for ever."""
+
+    def __init__(self, transport: trio.SocketStream, write_timeout_s: float) -> None:
+        self._transport = transport
+        self._write_timeout_s = write_timeout_s
+        self.socket = transport.socket
+
+    async def receive_some(self, max_bytes: int) -> bytes | bytearray:
+        """Bounded by hypercorn, with ``read_timeout``."""
+        return await self._transport.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes) -> None:
+        """Raises trio.BrokenResourceError when the client takes nothing for too long."""
+        rest = memoryview(data)
+        while rest:
+            sent = 0
+            with trio.move_on_after(self._write_timeout_s):
+                try:
+                    sent = await self.socket.send(rest)
+                except OSError as error:
+                    raise trio.BrokenResourceError from error
+            if not sent:
+                self.cut()
+                raise trio.BrokenResourceError("the client does not read")
+            rest = rest[sent:]
+
+    async def send_eof(self) -> None:
+        """Say that nothing more comes."""
+        await self._transport.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        await self._transport.aclose()
+
+    def cut(self) -> None:
+        """Close the socket now; whoever waits for it is woken with ClosedResourceError."""
+        self.socket.close()
+
+
+class _QuietLogger(Logger):
+    """hypercorn's messages in our format; its access log and its banner not at all."""
+
+    def __init__(self, config: Config) -> None:  # noqa: ARG002
+        self.access_logger = None
+        self.error_logger = None
+
+    async def access(self, *_: Any) -> None:
+        """The edge writes the access log."""
+
+    async def exception(self, message: str, *_: Any, **__: Any) -> None:
+        """What escaped the edge; during a stop for instance."""
+        log.error("http_server_failed", message=message, exc_info=sys.exception())
+
+
+def _config(limits: ServerLimits) -> Config:
+    config = Config()
+    config.logger_class = _QuietLogger
+    config.include_server_header = False
+    config.h11_max_incomplete_size = limits.header_bytes
+    config.keep_alive_timeout = limits.keep_alive_s
+    config.keep_alive_max_requests = limits.requests_per_connection
+    config.read_timeout = limits.read_timeout_s  # type: ignore[assignment]  # it may be a float
+    return config
+
+
+def parse_bind(bind: str) -> tuple[str | None, int]:
+    """``host:port``, ``[v6]:port`` or ``:port`` as host (None: all interfaces) and port.
+
+    Raises ValueError, which names what is allowed.
+    """
+    host, separator, port = bind.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        separator = ""
+    if not separator or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
+        raise ValueError(
+            f"{bind!r} is not host:port, [IPv6]:port or :port with a port of 0 to 65535"
+        )
+    return host or None, int(port)

@@ -1,0 +1,401 @@
+"""The API over real sockets: hypercorn's side, slow and rude clients, and the stop."""
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import structlog.testing
+import trio
+import trio.testing
+from tests.api.conftest import MakeApp, StandIn, assert_problem
+
+from locshare.api import ApiLimits, ApiServer, RestApplication, ServerLimits
+from locshare.api.server import parse_bind
+
+BODY = b'{"display_name": "Ada"}'
+
+
+@asynccontextmanager
+async def serving(
+    app: Any, limits: ServerLimits | None = None, bind: str = "127.0.0.1:0"
+) -> AsyncIterator[ApiServer]:
+    server = ApiServer(app, bind, limits or ServerLimits())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        yield server
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> RestApplication:
+    return make_app()
+
+
+async def connect(server: ApiServer) -> trio.SocketStream:
+    return await trio.open_tcp_stream(*server.addresses[0])
+
+
+async def read_answer(stream: trio.abc.ReceiveStream) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and the body that Content-Length promises."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        chunk = await stream.receive_some(65_536)
+        assert chunk, f"closed after {data!r}"
+        data += bytes(chunk)
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    while len(body) < int(headers.get("content-length", "0")):
+        chunk = await stream.receive_some(65_536)
+        assert chunk, "closed in the body"
+        body += bytes(chunk)
+    return int(status.split()[1]), headers, body
+
+
+async def read_to_end(stream: trio.abc.ReceiveStream) -> bytes:
+    data = b""
+    try:
+        async for chunk in stream:
+            data += bytes(chunk)
+    except trio.BrokenResourceError:
+        pass  # a reset, because it was closed with something of ours unread
+    return data
+
+
+async def test_it_serves_on_the_port_that_it_reports(app: RestApplication) -> None:
+    async with serving(app) as server:
+        host, port = server.addresses[0]
+        assert port > 0
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
+            created = await client.post("/api/sessions", json={"name": "Zürich 🚲"})
+            assert created.status_code == 201
+            assert created.json()["name"] == "Zürich 🚲"
+            answer = await client.get(f"/api/sessions/{created.json()['session_id']}")
+            assert answer.status_code == 200
+            assert "server" not in answer.headers
+            assert_problem(await client.get("/nowhere"), 404, "NOT_FOUND")
+            head = await client.head("/health/live")
+            assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_started_again_it_binds_the_same_port(app: RestApplication) -> None:
+    server = ApiServer(app, "127.0.0.1:0")
+    seen = []
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            seen.append(await nursery.start(server.serve))
+            async with await connect(server) as stream:
+                await stream.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert (await read_answer(stream))[0] == 200
+            nursery.cancel_scope.cancel()
+    assert seen[0] == seen[1]
+
+
+async def test_an_address_in_use_is_an_error(app: RestApplication) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = ApiServer(app, f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.RaisesGroup(OSError):
+            await server.serve()
+
+
+async def test_many_requests_use_one_connection(app: RestApplication) -> None:
+    async with serving(app) as server, await connect(server) as stream:
+        for _ in range(3):
+            await stream.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await read_answer(stream))[0] == 200
+        assert server.connections == 1
+
+
+async def test_an_idle_connection_and_a_slow_head_end_with_the_keep_alive_time(
+    app: RestApplication, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with serving(app, ServerLimits(keep_alive_s=5)) as server:
+        for first in (b"", b"GET / HTTP/1.1\r\nX-Slow: "):
+            async with await connect(server) as stream:
+                if first:
+                    await stream.send_all(first)
+                began = trio.current_time()
+                assert await read_to_end(stream) == b""
+                assert 4.9 < trio.current_time() - began < 5.1
+
+
+async def test_the_idle_time_begins_again_after_each_answer(
+    app: RestApplication, autojump_clock: trio.testing.MockClock
+) -> None:
+    # Quart used to cancel the task in which hypercorn started the idle time.
+    async with (
+        serving(app, ServerLimits(keep_alive_s=5)) as server,
+        await connect(server) as stream,
+    ):
+        for _ in range(3):
+            await trio.sleep(4)
+            await stream.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await read_answer(stream))[0] == 200
+        began = trio.current_time()
+        assert await read_to_end(stream) == b""
+        assert 4.9 < trio.current_time() - began < 5.1
+
+
+async def test_a_body_that_drips_is_given_up(
+    make_app: MakeApp, autojump_clock: trio.testing.MockClock
+) -> None:
+    app = make_app(limits=ApiLimits(body_timeout_s=10))
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(
+            b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        began = trio.current_time()
+        status, headers, body = await read_answer(stream)
+        assert 9.9 < trio.current_time() - began < 10.1
+        assert (status, headers["connection"]) == (408, "close")
+        assert json.loads(body)["code"] == "REQUEST_TIMEOUT"
+        assert await read_to_end(stream) == b""
+
+
+async def test_a_chunked_body_without_end_is_too_large(app: RestApplication) -> None:
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(
+            b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+
+        async def flood() -> None:
+            chunk = b"400\r\n" + b" " * 1024 + b"\r\n"
+            try:
+                while True:
+                    await stream.send_all(chunk)
+            except trio.BrokenResourceError:
+                pass  # which is what is wanted: the server closed the connection
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flood)
+            status, headers, body = await read_answer(stream)
+        assert (status, headers["connection"]) == (413, "close")
+        assert json.loads(body)["code"] == "BODY_TOO_LARGE"
+
+
+async def test_a_body_in_tiny_chunks_that_is_too_large_leaves_nothing_behind(
+    app: RestApplication,
+) -> None:
+    async with serving(app) as server:
+        async with await connect(server) as stream:
+            await stream.send_all(
+                b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 20_000
+            )
+            assert (await read_answer(stream))[0] == 413
+            await read_to_end(stream)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host
+        (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://[x/api HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://x/health/live HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET //[x/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /api//sessions HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /health/live?a=%ff&b HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"GET /health/live HTTP/1.1\r\nHost: \r\n\r\n", 200),
+        (b"GET /health/live HTTP/1.1\r\nHost: [::1\r\n\r\n", 200),
+        (b"GET /health/live HTTP/1.0\r\n\r\n", 200),
+        (b"GET /health/live HTTP/1.1\r\nHost: x\r\nCookie: \xff;=\r\n\r\n", 200),
+        (b"BREW /api/sessions HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+    ],
+)
+async def test_no_request_makes_a_5xx(
+    app: RestApplication, request_bytes: bytes, status: int
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with serving(app) as server, await connect(server) as stream:
+            await stream.send_all(request_bytes)
+            assert (await read_answer(stream))[0] == status
+    assert not [entry for entry in logged if entry["log_level"] == "error"]
+
+
+async def test_an_upgrade_to_a_websocket_is_pointed_to_the_other_port(
+    app: RestApplication,
+) -> None:
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        status, _, body = await read_answer(stream)
+        assert status == 404
+        assert json.loads(body)["code"] == "NOT_FOUND"
+
+
+async def test_a_connection_that_the_client_closes_is_gone_at_once(app: RestApplication) -> None:
+    # hypercorn used to keep it for the rest of its idle time.
+    async with serving(app) as server:
+        for first in (b"", b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"):
+            async with await connect(server) as stream:
+                if first:
+                    await stream.send_all(first)
+                    await read_answer(stream)
+                await trio.testing.wait_all_tasks_blocked(0.02)
+                assert server.connections == 1
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            assert server.connections == 0
+
+
+async def test_connections_beyond_the_limit_wait_their_turn(app: RestApplication) -> None:
+    async with serving(app, ServerLimits(connections=2)) as server:
+        first, second, third = [await connect(server) for _ in range(3)]
+        async with first, second, third:
+            await third.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            await second.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await read_answer(second))[0] == 200
+            assert server.connections == 2
+            await first.aclose()
+            assert (await read_answer(third))[0] == 200
+
+
+async def big_answer(scope: Any, receive: Any, send: Any) -> None:
+    """An application whose answer is larger than the buffers of a socket."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x" * 50_000_000})
+
+
+async def test_a_client_that_does_not_read_is_cut_after_the_write_timeout() -> None:
+    async with (
+        serving(big_answer, ServerLimits(write_timeout_s=0.2)) as server,
+        await connect(server) as stream,
+    ):
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert server.connections == 1
+        with trio.fail_after(5):
+            await trio.testing.wait_all_tasks_blocked(0.5)
+        assert server.connections == 0
+
+
+async def test_a_stop_closes_idle_connections_at_once(app: RestApplication) -> None:
+    server = ApiServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        async with await connect(server) as stream:
+            await stream.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            await read_answer(stream)
+            began = trio.current_time()
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                assert await read_to_end(stream) == b""
+    assert trio.current_time() - began < 5
+
+
+async def ask_and_stop(server: ApiServer, request: bytes) -> tuple[bytes, float]:
+    """What came when the server was stopped amid ``request``, and how long the stop took."""
+    serve = trio.CancelScope()
+    stopped: list[float] = []
+
+    async def run(*, task_status: trio.TaskStatus[Any]) -> None:
+        with serve:
+            await server.serve(task_status=task_status)
+        stopped.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run)
+        async with await connect(server) as stream:
+            await stream.send_all(request)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            began = trio.current_time()
+            serve.cancel()
+            answer = await read_to_end(stream)
+    return answer, stopped[0] - began
+
+
+CREATE = b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+async def test_a_stop_lets_a_running_request_finish(app: RestApplication, manager: StandIn) -> None:
+    gate = manager.gate = trio.Event()
+
+    async def open_gate() -> None:
+        await trio.testing.wait_all_tasks_blocked(0.2)
+        gate.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(open_gate)
+        server = ApiServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
+        answer, seconds = await ask_and_stop(server, CREATE)
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert seconds < 5
+
+
+async def test_a_stop_cuts_what_does_not_end(app: RestApplication, manager: StandIn) -> None:
+    manager.gate = trio.Event()
+    server = ApiServer(app, "127.0.0.1:0", ServerLimits(stop_s=0.2))
+    answer, seconds = await ask_and_stop(server, CREATE)
+    assert answer == b""
+    assert seconds < 1
+    assert server.connections == 0
+
+
+async def test_a_stop_is_not_held_up_by_a_client_that_does_not_read() -> None:
+    server = ApiServer(big_answer, "127.0.0.1:0", ServerLimits(stop_s=0.2))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        async with await connect(server) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            began = trio.current_time()
+            nursery.cancel_scope.cancel()
+    assert trio.current_time() - began < 1
+    assert server.connections == 0
+
+
+async def test_an_application_that_fails_ends_its_own_connection_only() -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/broken":
+            raise RuntimeError("broken")
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with structlog.testing.capture_logs() as logged:
+        async with serving(broken) as server:
+            for path, status in ((b"/broken", 500), (b"/", 204)):
+                async with await connect(server) as stream:
+                    await stream.send_all(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert (await read_answer(stream))[0] == status
+    assert "http_server_failed" in [entry["event"] for entry in logged]
+
+
+@pytest.mark.parametrize(
+    ("bind", "parsed"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:8080", ("::1", 8080)),
+        (":8080", (None, 8080)),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(bind: str, parsed: tuple[str | None, int]) -> None:
+    assert parse_bind(bind) == parsed
+
+
+@pytest.mark.parametrize(
+    "bind", ["", "localhost", "8080", "::1:8080", "localhost:", "localhost:x", "localhost:65536"]
+)
+def test_what_is_no_address_is_refused(bind: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        parse_bind(bind)
