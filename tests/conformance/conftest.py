@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,29 @@ def run_mocked(async_fn: Callable[..., Any], **options: Any) -> Any:
     return trio.run(async_fn, **options)
 
 
+def complete(async_fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Fail a test that Cancelled leaves: pytest-trio would let it pass, half run."""
+
+    @wraps(async_fn)
+    async def test(**fixtures: Any) -> None:
+        try:
+            await async_fn(**fixtures)
+        except trio.Cancelled as error:
+            raise AssertionError("Cancelled left the test") from error
+        except BaseExceptionGroup as group:
+            if group.split(trio.Cancelled)[0] is not None:
+                raise AssertionError("Cancelled left the test, in a group") from group
+            raise
+
+    return test
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not isinstance(item, pytest.Function) or HERE not in item.path.parents:
             continue
         if inspect.iscoroutinefunction(item.obj):
+            item.obj = complete(item.obj)
             item.add_marker(pytest.mark.trio(run=run_mocked), append=False)
 
 

@@ -102,26 +102,30 @@ async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
     """A place for actors. Leaving it, or being cancelled in it, stops them in reverse start
     order, each within ``timeout`` seconds.
     """
+    hosts: list[Host] = []
+    ready = trio.Event()
+    leave = trio.Event()
+    error: BaseException | None = None
+
+    async def inside() -> None:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                hosts.append(Host(nursery))
+                ready.set()
+                await leave.wait()
+                await hosts[0].stop(timeout)
+
     async with trio.open_nursery() as outer:
-        ready = trio.Event()
-        leave = trio.Event()
-        hosts: list[Host] = []
-
-        async def inside() -> None:
-            with trio.CancelScope(shield=True):
-                async with trio.open_nursery() as nursery:
-                    hosts.append(Host(nursery))
-                    ready.set()
-                    await leave.wait()
-                    await hosts[0].stop(timeout)
-
         outer.start_soon(inside)
+        with trio.CancelScope(shield=True):
+            await ready.wait()
         try:
-            with trio.CancelScope(shield=True):
-                await ready.wait()
             yield hosts[0]
-        finally:
-            leave.set()
+        except BaseException as caught:  # noqa: BLE001 - raised again below, not in a group
+            error = caught
+        leave.set()
+    if error is not None:
+        raise error
 
 
 async def run_shielded(
@@ -146,11 +150,9 @@ async def run_shielded(
             with trio.CancelScope(shield=True):
                 await trio.lowlevel.checkpoint()
             await life.wait_exit()
-        except trio.Cancelled:
-            stop()
-            raise
-        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt: re-raised below, bare
+        except BaseException as error:  # noqa: BLE001 - Cancelled, KeyboardInterrupt: see below
             interrupted = error
             stop()
+    # Raised outside the nursery, so that it leaves bare and not in a group (74).
     if interrupted is not None:
         raise interrupted

@@ -75,6 +75,7 @@ class Incarnation:
         "grace",
         "ignored",
         "init_timed_out",
+        "killed",
         "last_crash",
         "last_events",
         "last_message",
@@ -98,6 +99,7 @@ class Incarnation:
         self.started = False
         self.ignored = False
         self.init_timed_out = False
+        self.killed = False
         self.value: object = None
         self.grace = grace
         self.task: Task | None = None
@@ -105,7 +107,8 @@ class Incarnation:
         #: A supervisor whose budget tripped says so here, and leaves the last crash (31).
         self.gave_up = False
         self.last_crash: Crash | None = None
-        #: The ordinary part of a group that also held Cancelled: reported, while Cancelled goes on.
+        #: A crash beside the end: the ordinary part of a group that also held Cancelled, which goes
+        #: on by itself (74), or a helper that crashed when nobody listened any more.
         self.beside_kill: Crash | None = None
         #: After a crash: the type of the message that was being handled. Never the message.
         self.last_message: str | None = None
@@ -195,6 +198,7 @@ class Incarnation:
         cut off if it runs. Returns at once; safe in any state.
         """
         if self.reason is None:
+            self.killed = True
             self._scope.cancel()
             if self._stopping_scope is not None:
                 self._stopping_scope.cancel()
@@ -204,7 +208,9 @@ class Incarnation:
     @enable_ki_protection
     def _exit(self, reason: ExitReason) -> None:
         """The exit path. No checkpoint, and nothing in it may raise (statement 76)."""
-        reason = self.beside_kill or reason
+        reason = self._settle_reason(reason)
+        if self.beside_kill is not None and not isinstance(reason, Crash):
+            reason = self.beside_kill
         self.status = Status.DEAD
         self.reason = reason
         if self._init_limit is not None:
@@ -228,6 +234,12 @@ class Incarnation:
             # The reason outlives us in refs and reports. Its traceback keeps its lines but not
             # the local variables, which hold messages and states.
             traceback.clear_frames(reason.exception.__traceback__)
+
+    def _settle_reason(self, reason: ExitReason) -> ExitReason:
+        """The reason the world is told. Whoever was killed and came to an end in its own way all
+        the same did so too late for an orderly one.
+        """
+        return KILLED if self.killed and reason.expected else reason
 
     def _close(self, reason: ExitReason) -> None:
         """The subclass's part of the exit path: mailbox, calls, timers, monitors it holds."""

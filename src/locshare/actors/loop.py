@@ -399,6 +399,7 @@ class ActorIncarnation(Incarnation):
             self.details = dict(self.actor.redact(message))
 
     def helper_crashed(self, error: BaseException) -> None:
+        self.beside_kill = self.beside_kill or Crash(error)
         self.request_stop(Crash(error), trio.current_time() + self.grace)
 
     def _overflowed(self) -> None:

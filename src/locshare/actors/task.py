@@ -94,15 +94,11 @@ class TaskIncarnation(Incarnation):
             self.status = Status.STOPPING
             self._scope.cancel()
 
-    def kill(self) -> None:
-        # If a stop is under way its cancellation already is all that can be done; yet the reason
-        # changes, since the time for an orderly end has passed.
-        self._requested = KILLED
-        super().kill()
-
-    def _close(self, reason: ExitReason) -> None:
-        if reason is KILLED and self._requested is not None:
-            self.reason = self._requested
+    def _settle_reason(self, reason: ExitReason) -> ExitReason:
+        # A stop is a cancellation too, so what ends as killed may only have been asked to stop.
+        if reason is KILLED and not self.killed and self._requested is not None:
+            return self._requested
+        return super()._settle_reason(reason)
 
 
 async def _done(*_args: object, **_kwargs: object) -> None:

@@ -10,6 +10,7 @@ root's own budget trips, one typed error with the last crash as its cause is rai
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
+from typing import final
 
 import trio
 
@@ -63,6 +64,19 @@ def raise_for_end(root: Incarnation) -> None:
         raise RootFailed(f"the root supervisor ended: {reason}")
 
 
+@final
+class _Handshake(trio.TaskStatus[SupervisorRef]):
+    """Like that of ``nursery.start``, but the end of the root settles it too."""
+
+    def __init__(self) -> None:
+        self.settled = trio.Event()
+        self.ref: SupervisorRef | None = None
+
+    def started(self, value: SupervisorRef | None = None) -> None:
+        self.ref = value
+        self.settled.set()
+
+
 @asynccontextmanager
 async def open_supervisor(
     spec: SupervisorSpec, *, name: str = "root"
@@ -70,32 +84,33 @@ async def open_supervisor(
     """A tree for the time of a block. Leaving the block stops it in order; if it ends by itself
     the block is cancelled and the error of :func:`run_root` is raised.
     """
-    failure: list[BaseException] = []
-    root: list[SupervisorRef] = []
+    ends: list[BaseException] = []
+    handshake = _Handshake()
     body = trio.CancelScope()
+    tree = trio.CancelScope()
+
+    async def serve() -> None:
+        try:
+            with tree:
+                await run_root(spec, name=name, task_status=handshake)
+        except BaseException as error:  # noqa: BLE001 - raised again below, outside the nursery
+            ends.append(error)
+        finally:
+            handshake.settled.set()
+            body.cancel()
+
     async with trio.open_nursery() as nursery:
-
-        async def serve(*, task_status: trio.TaskStatus[SupervisorRef]) -> None:
-            try:
-                await run_root(spec, name=name, task_status=task_status)
-            except trio.Cancelled:
-                raise
-            except BaseException as error:  # noqa: BLE001 - re-raised below, outside the nursery
-                failure.append(error)
-            finally:
-                body.cancel()
-                if not root:  # it never came up, so `start` must not wait for the handshake
-                    task_status.started(None)  # type: ignore[arg-type]
-
-        ref = await nursery.start(serve)
-        if ref is not None:
-            root.append(ref)
-            try:
+        nursery.start_soon(serve)
+        try:
+            await handshake.settled.wait()
+            if handshake.ref is not None:
                 with body:
-                    yield ref
-            except BaseException as error:  # noqa: BLE001 - re-raised below, outside the nursery
-                failure.insert(0, error)
-            finally:
-                nursery.cancel_scope.cancel()
-    if failure:
-        raise failure[0]
+                    yield handshake.ref
+        except BaseException as error:  # noqa: BLE001 - raised again below, outside the nursery
+            ends.insert(0, error)
+        finally:
+            tree.cancel()
+    # A nursery would wrap these in a group. What is wrong goes before what was merely cancelled.
+    ends.sort(key=lambda end: isinstance(end, trio.Cancelled))
+    if ends:
+        raise ends[0]
