@@ -1,0 +1,199 @@
+"""Mailboxes: the bound, the four overflow rules, waiting for room, what is exempt."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from locshare.actors import (
+    Actor,
+    ActorRef,
+    Crash,
+    Exited,
+    Host,
+    MailboxFull,
+    MailboxSpec,
+    NoProc,
+    Offer,
+    Overflow,
+    ReplyTo,
+    Request,
+    open_host,
+)
+from locshare.actors.introspect import resume, statistics, suspend
+
+
+class Seen(Request[list[object]]):
+    """Answered with everything seen so far."""
+
+
+class Keeper(Actor):
+    def init(self) -> None:
+        self.seen: list[object] = []
+
+    def handle_cast(self, message: Any) -> None:
+        self.seen.append(message)
+
+    handle_info = handle_cast
+
+    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+        return list(self.seen)
+
+
+async def full(host: Host, overflow: Overflow) -> ActorRef:
+    """A suspended actor whose mailbox of two holds 1 and 2."""
+
+    class Narrow(Keeper):
+        mailbox = MailboxSpec(capacity=2, overflow=overflow)
+
+    ref = await host.start(Narrow())
+    await suspend(ref)
+    assert ref.offer(1) is Offer.ACCEPTED
+    assert ref.offer(2) is Offer.ACCEPTED
+    return ref
+
+
+async def seen(ref: ActorRef) -> list[object]:
+    await resume(ref)
+    await wait_all_tasks_blocked()
+    return await ref.call(Seen())
+
+
+@pytest.mark.parametrize("capacity", [0, -1])
+def test_a_bound_below_one_is_refused(capacity: int) -> None:
+    with pytest.raises(ValueError, match="capacity"):
+        MailboxSpec(capacity=capacity)
+
+
+async def test_without_a_bound_everything_is_taken() -> None:
+    class Wide(Keeper):
+        mailbox = MailboxSpec(capacity=None)
+
+    async with open_host() as host:
+        ref = await host.start(Wide())
+        await suspend(ref)
+        assert {ref.offer(number) for number in range(5000)} == {Offer.ACCEPTED}
+        assert len(await seen(ref)) == 5000
+
+
+async def test_refuse_says_full_and_counts_only_what_was_lost() -> None:
+    async with open_host() as host:
+        ref = await full(host, Overflow.REFUSE)
+        assert ref.offer(3) is Offer.FULL
+        assert statistics(ref).dropped == 0
+        ref.cast(4)
+        ref.info(5)
+        assert statistics(ref).dropped == 2
+        assert await seen(ref) == [1, 2]
+
+
+async def test_refuse_makes_deliver_wait_for_room_in_the_order_of_arrival() -> None:
+    async with open_host() as host, trio.open_nursery() as nursery:
+        ref = await full(host, Overflow.REFUSE)
+        for number in (3, 4, 5):
+            nursery.start_soon(ref.deliver, number)
+            await wait_all_tasks_blocked()
+        assert ref.offer("overtakes") is Offer.FULL
+        assert await seen(ref) == [1, 2, 3, 4, 5]
+
+
+async def test_a_cancelled_deliver_was_not_taken(autojump_clock: object) -> None:
+    async with open_host() as host:
+        ref = await full(host, Overflow.REFUSE)
+        with trio.move_on_after(1) as scope:
+            await ref.deliver(3)
+        assert scope.cancelled_caught
+        assert await seen(ref) == [1, 2]
+
+
+async def test_deliver_to_the_dead_and_the_dying() -> None:
+    async with open_host() as host, trio.open_nursery() as nursery:
+        ref = await full(host, Overflow.REFUSE)
+
+        async def wait_in_vain() -> None:
+            with pytest.raises(Exited):
+                await ref.deliver(3)
+
+        nursery.start_soon(wait_in_vain)
+        await wait_all_tasks_blocked()
+        await ref.stop()
+        with pytest.raises(NoProc):
+            await ref.deliver(4)
+
+
+async def test_drop_newest_drops_and_counts_and_nobody_waits() -> None:
+    async with open_host() as host:
+        ref = await full(host, Overflow.DROP_NEWEST)
+        assert ref.offer(3) is Offer.FULL
+        await ref.deliver(4)
+        ref.cast(5)
+        with pytest.raises(MailboxFull):
+            await ref.call(Seen())
+        assert statistics(ref).dropped == 4
+        assert await seen(ref) == [1, 2]
+
+
+async def test_drop_oldest_makes_room_and_tells_a_caller_that_was_pushed_out() -> None:
+    async with open_host() as host, trio.open_nursery() as nursery:
+        ref = await full(host, Overflow.DROP_OLDEST)
+
+        async def pushed_out() -> None:
+            with pytest.raises(MailboxFull):
+                await ref.call(Seen(), None)
+
+        nursery.start_soon(pushed_out)
+        await wait_all_tasks_blocked()
+        for number in (3, 4):
+            assert ref.offer(number) is Offer.ACCEPTED
+        assert statistics(ref).dropped == 3
+        assert await seen(ref) == [3, 4]
+
+
+async def test_stop_ends_the_actor() -> None:
+    async with open_host() as host:
+        ref = await full(host, Overflow.STOP)
+        ref.cast(3)
+        reason = await ref.wait_exit()
+        assert isinstance(reason, Crash)
+        assert isinstance(reason.exception, MailboxFull)
+        assert statistics(ref).dropped == 3  # the one too many, and the two that waited
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+async def test_down_and_timers_are_exempt_from_the_bound(
+    overflow: Overflow, autojump_clock: object
+) -> None:
+    class Timed(Keeper):
+        mailbox = MailboxSpec(capacity=2, overflow=overflow)
+
+        def init(self) -> None:
+            super().init()
+            self.send_after(1, "timer")
+            self.monitor(None)
+
+    async with open_host() as host:
+        ref = await host.start(Timed())
+        await suspend(ref)
+        await trio.sleep(0.5)
+        ref.offer(1)
+        ref.offer(2)
+        await trio.sleep(1)
+        assert statistics(ref).waiting >= 3
+        assert "timer" in await seen(ref)
+
+
+async def test_a_ref_keeps_neither_the_actor_nor_its_mailbox_alive() -> None:
+    import gc
+    import weakref
+
+    async with open_host() as host:
+        actor = Keeper()
+        ghost = weakref.ref(actor)
+        ref = await host.start(actor)
+        del actor
+        ref.cast(object())
+        await ref.stop()
+        gc.collect()
+        assert ghost() is None
+        assert not ref.alive

@@ -1,0 +1,185 @@
+"""Plain tasks as children, and the task supervisor."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from locshare.actors import (
+    NORMAL,
+    SHUTDOWN,
+    Crash,
+    Exited,
+    Ref,
+    Shutdown,
+    StartError,
+)
+from locshare.supervisor import (
+    ChildSpec,
+    DynamicSpec,
+    MaxChildren,
+    Report,
+    SupervisorRef,
+    SupervisorSpec,
+    TaskSpec,
+    TaskSupervisor,
+    TaskSupervisorRef,
+    open_supervisor,
+)
+
+
+def running(sup: SupervisorRef, name: str) -> Ref:
+    ref = sup.child(name)
+    assert ref is not None
+    return ref
+
+
+def tasks(sup: SupervisorRef) -> TaskSupervisorRef:
+    ref = sup.child("tasks")
+    assert isinstance(ref, TaskSupervisorRef)
+    return ref
+
+
+TASKS = ChildSpec("tasks", TaskSupervisor, type="supervisor")
+
+
+async def test_a_task_hands_out_its_value_and_the_next_child_starts_after_it(
+    autojump_clock: object,
+) -> None:
+    order: list[str] = []
+
+    async def listen(port: int, *, task_status: trio.TaskStatus[int]) -> None:
+        await trio.sleep(1)
+        order.append("listening")
+        task_status.started(port + 1)
+        await trio.sleep_forever()
+
+    async def after(*, task_status: trio.TaskStatus[None]) -> None:
+        order.append("after")
+        task_status.started()
+        await trio.sleep_forever()
+
+    spec = SupervisorSpec([TaskSpec("listen", listen, (8080,)), TaskSpec("after", after)])
+    async with open_supervisor(spec) as sup:
+        ref = running(sup, "listen")
+        assert ref.value == 8081
+        assert order == ["listening", "after"]
+    assert ref.exit_reason == SHUTDOWN
+
+
+async def test_a_task_may_clean_up_within_its_shutdown_time(autojump_clock: object) -> None:
+    done: list[float] = []
+
+    async def serve(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+            done.append(trio.current_time())
+
+    async with open_supervisor(SupervisorSpec([TaskSpec("serve", serve)])) as sup:
+        began = trio.current_time()
+        ref = running(sup, "serve")
+        assert await ref.stop(Shutdown("drain")) == Shutdown("drain")
+        assert done == [began + 3]
+
+
+@pytest.mark.parametrize("how", ["returns", "raises"])
+async def test_a_task_that_ends_before_it_started_is_a_failed_start(how: str) -> None:
+    async def never(*, task_status: trio.TaskStatus[None]) -> None:
+        if how == "raises":
+            raise OSError("port taken")
+
+    async def scenario() -> None:
+        async with open_supervisor(SupervisorSpec([TaskSpec("never", never)])):
+            raise AssertionError
+
+    with pytest.raises(StartError) as caught:
+        await scenario()
+    assert caught.value.child == "never"
+    assert isinstance(caught.value.__cause__, OSError if how == "raises" else StartError)
+
+
+async def test_started_twice_is_an_error() -> None:
+    async def twice(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        task_status.started()
+
+    reports: list[Report] = []
+    spec = SupervisorSpec([TaskSpec("t", twice, restart="temporary")], report=reports.append)
+    async with open_supervisor(spec):
+        await wait_all_tasks_blocked()
+    assert isinstance(reports[0].exception, RuntimeError)
+
+
+async def test_a_task_without_handshake_is_restarted_like_any_child(
+    autojump_clock: object,
+) -> None:
+    runs: list[float] = []
+
+    async def tick() -> None:
+        runs.append(trio.current_time())
+        await trio.sleep(10)
+
+    async with open_supervisor(SupervisorSpec([TaskSpec("tick", tick, handshake=False)])):
+        await trio.sleep(25)
+        assert len(runs) == 3
+
+
+async def test_run_returns_the_result_and_tells_of_a_crash(autojump_clock: object) -> None:
+    async def double(number: int) -> int:
+        await trio.sleep(1)
+        return number * 2
+
+    async def fail() -> None:
+        raise KeyError("x")
+
+    reports: list[Report] = []
+    async with open_supervisor(SupervisorSpec([TASKS], report=reports.append)) as sup:
+        pool = tasks(sup)
+        assert await pool.run(double, 21) == 42
+        with pytest.raises(Exited) as caught:
+            await pool.run(fail)
+        assert isinstance(caught.value.__cause__, KeyError)
+        assert [report.kind for report in reports] == ["crash"]
+        assert pool.count_children().specs == 0
+
+
+async def test_cancelling_run_stops_the_task(autojump_clock: object) -> None:
+    async with open_supervisor(SupervisorSpec([TASKS])) as sup:
+        pool = tasks(sup)
+        with trio.move_on_after(1):
+            await pool.run(trio.sleep, 100)
+        await wait_all_tasks_blocked()
+        assert pool.count_children().specs == 0
+
+
+async def test_start_waits_for_nobody_and_the_stop_waits_for_all(autojump_clock: object) -> None:
+    async with open_supervisor(SupervisorSpec([TASKS])) as sup:
+        began = trio.current_time()
+        ref = await tasks(sup).start(trio.sleep, 10)
+        assert trio.current_time() == began
+        assert await ref.wait_exit() == NORMAL
+        again = await tasks(sup).start(trio.sleep, 10)
+    assert again.exit_reason == SHUTDOWN
+
+
+async def test_a_task_supervisor_may_be_bounded() -> None:
+    bounded = ChildSpec("tasks", TaskSupervisor, (DynamicSpec(max_children=1),), type="supervisor")
+    async with open_supervisor(SupervisorSpec([bounded])) as sup:
+        await tasks(sup).start(trio.sleep_forever)
+        with pytest.raises(MaxChildren):
+            await tasks(sup).run(trio.sleep_forever)
+
+
+async def test_a_crash_of_a_task_is_its_reason() -> None:
+    async def fail(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        raise KeyError
+
+    reports: list[Report] = []
+    spec = SupervisorSpec([TaskSpec("t", fail, restart="temporary")], report=reports.append)
+    async with open_supervisor(spec):
+        await wait_all_tasks_blocked()
+    assert isinstance(reports[0].reason, Crash)
