@@ -1,0 +1,409 @@
+"""What holds for every path, method and answer: problems, headers, origins, the log, the net."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+import structlog.testing
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.api.conftest import (
+    SECRET,
+    URLS,
+    Api,
+    MakeApp,
+    StandIn,
+    assert_problem,
+    bearer,
+    client_of,
+)
+
+from locshare.api import ApiLimits, create_app
+from locshare.api.problems import Code
+from locshare.auth import TokenExpired, TokenInvalid, TokenKeys
+from locshare.metrics import Registry
+from locshare.session.errors import (
+    ParticipantNotFound,
+    SessionFull,
+    SessionNotFound,
+    SessionOver,
+    SessionUnavailable,
+)
+from locshare.store.port import StoreUnavailable
+
+SESSION = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
+ORIGIN = "https://other.example"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/api", "/api/", "/api/sessions/", f"/api/sessions/{SESSION}/", "/api/nothing",
+     f"/api/sessions/{SESSION}/nothing", f"/api/sessions/{SESSION}/participants/x/y",
+     "/api//sessions", "/API/sessions", "/static/x", "/favicon.ico", "/ws", "/a%00b", "/%f0%9f"],
+)  # fmt: skip
+async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"http://test{path}")
+    assert_problem(answer, 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/sessions", "OPTIONS, POST"),
+        ("HEAD", "/api/sessions", "OPTIONS, POST"),
+        ("PUT", "/api/sessions", "OPTIONS, POST"),
+        ("POST", f"/api/sessions/{SESSION}", "DELETE, GET, HEAD, OPTIONS"),
+        ("GET", f"/api/sessions/{SESSION}/join", "OPTIONS, POST"),
+        ("DELETE", f"/api/sessions/{SESSION}/participants", "GET, HEAD, OPTIONS"),
+        ("GET", f"/api/sessions/{SESSION}/participants/x", "DELETE, OPTIONS"),
+        ("POST", "/health/live", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/metrics", "GET, HEAD, OPTIONS"),
+        ("BREW", "/api/sessions", "OPTIONS, POST"),
+        ("TRACE", "/health/ready", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_a_wrong_method_is_a_405_that_says_what_is_allowed(
+    client: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allowed
+    if method != "HEAD":
+        assert_problem(answer, 405, "METHOD_NOT_ALLOWED")
+
+
+async def test_options_says_what_is_allowed(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/api/sessions")
+    assert answer.status_code == 200
+    assert set(answer.headers["allow"].split(", ")) == {"OPTIONS", "POST"}
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_head_is_get_without_the_body(api: Api, client: httpx.AsyncClient) -> None:
+    path = f"/api/sessions/{(await api.create())['session_id']}"
+    head, get = await client.head(path), await client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+async def test_every_answer_has_the_headers_of_data(client: httpx.AsyncClient) -> None:
+    for answer in (
+        await client.get("/health/live"),
+        await client.post("/api/sessions"),
+        await client.get("/nowhere"),
+    ):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "server" not in answer.headers
+        assert len(answer.headers["x-request-id"]) == 16
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "retry_after"),
+    [
+        (SessionNotFound(), 404, "SESSION_NOT_FOUND", None),
+        (ParticipantNotFound(), 404, "PARTICIPANT_NOT_FOUND", None),
+        (SessionFull(50), 409, "SESSION_FULL", None),
+        (SessionOver("expired"), 410, "SESSION_ENDED", None),
+        (TokenExpired(), 410, "SESSION_ENDED", None),
+        (TokenInvalid(), 401, "TOKEN_INVALID", None),
+        (StoreUnavailable(retry_after=7), 503, "UNAVAILABLE", "7"),
+        (StoreUnavailable(retry_after=0), 503, "UNAVAILABLE", "1"),
+        (SessionUnavailable(), 503, "UNAVAILABLE", "1"),
+        (trio.TooSlowError(), 503, "UNAVAILABLE", "5"),
+    ],
+)
+async def test_each_error_of_the_sessions_has_its_status(
+    client: httpx.AsyncClient,
+    manager: StandIn,
+    error: Exception,
+    status: int,
+    code: str,
+    retry_after: str | None,
+) -> None:
+    manager.failure = error
+    answer = await client.get(f"/api/sessions/{SESSION}")
+    assert_problem(answer, status, code)
+    assert answer.headers.get("retry-after") == retry_after
+
+
+async def test_an_error_inside_a_group_has_its_status(
+    client: httpx.AsyncClient, manager: StandIn
+) -> None:
+    manager.failure = ExceptionGroup("nursery", [SessionNotFound()])
+    assert_problem(await client.get(f"/api/sessions/{SESSION}"), 404, "SESSION_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "failure", [RuntimeError("secret"), ExceptionGroup("nursery", [KeyError("secret")])]
+)
+async def test_what_nobody_expected_is_a_500_that_tells_nothing_and_is_logged(
+    client: httpx.AsyncClient, manager: StandIn, failure: Exception
+) -> None:
+    manager.failure = failure
+    with structlog.testing.capture_logs() as logged:
+        answer = await client.get(f"/api/sessions/{SESSION}")
+    assert_problem(answer, 500, "INTERNAL_ERROR")
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    failed, request = logged
+    assert (failed["event"], failed["log_level"]) == ("request_failed", "error")
+    assert (request["event"], request["status"]) == ("http_request", 500)
+    assert failed["request_id"] == request["request_id"] == answer.headers["x-request-id"]
+    manager.failure = None
+    assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_a_session_that_does_not_answer_is_a_503(
+    make_app: MakeApp, manager: StandIn, autojump_clock: trio.testing.MockClock
+) -> None:
+    manager.gate = trio.Event()
+    async with client_of(make_app(limits=ApiLimits(answer_timeout_s=3))) as client:
+        answer = await client.get(f"/api/sessions/{SESSION}")
+    assert_problem(answer, 503, "UNAVAILABLE")
+    assert trio.current_time() == pytest.approx(3, abs=0.1)
+
+
+def test_every_code_has_a_status_of_its_name_in_the_documentation() -> None:
+    assert {code.status for code in Code} == {
+        400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 429, 500, 503,
+    }  # fmt: skip
+
+
+# --- the log and the metrics ----------------------------------------------------------------------
+
+
+async def test_the_log_has_one_line_per_request_without_anything_private(
+    client: httpx.AsyncClient, api: Api
+) -> None:
+    created = await api.create(name="Secret tour")
+    session, token = created["session_id"], created["host_token"]
+    with structlog.testing.capture_logs() as logged:
+        await client.get(f"/api/sessions/{session}?token={token}", headers=bearer(token))
+        await client.get(f"/join/{token}")
+        await client.request("STEAL", f"/{token}")
+    first, second, third = logged
+    assert first.pop("ms") >= 0
+    assert len(first.pop("request_id")) == 16
+    assert first == {
+        "event": "http_request",
+        "log_level": "info",
+        "method": "GET",
+        "route": "/api/sessions/<session>",
+        "status": 200,
+    }
+    assert (second["route"], second["status"]) == ("unknown", 404)
+    assert third["method"] == "other"
+    shown = str(logged)
+    for private in (token, session, "203.0.113.7", "Secret tour"):
+        assert private not in shown
+
+
+async def test_health_checks_do_not_fill_the_log(client: httpx.AsyncClient) -> None:
+    with structlog.testing.capture_logs() as logged:
+        await client.get("/health/live")
+        await client.get("/metrics")
+    assert [entry["log_level"] for entry in logged] == ["debug", "debug"]
+
+
+async def test_requests_are_counted_by_method_route_and_status(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    await client.post("/api/sessions")
+    await client.get(f"/api/sessions/{SESSION}")
+    await client.request("BREW", "/x/y/z")
+    text = registry.exposition().decode()
+    for labels in (
+        'method="POST",route="/api/sessions",status="201"',
+        'method="GET",route="/api/sessions/<session>",status="404"',
+        'method="other",route="unknown",status="404"',
+    ):
+        assert f"locshare_http_requests_total{{{labels}}} 1\n" in text
+    assert 'locshare_http_request_seconds_count{route="/api/sessions"} 1\n' in text
+
+
+# --- origins ----------------------------------------------------------------------------------
+
+PREFLIGHT = {
+    "Origin": ORIGIN,
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization,content-type",
+}
+
+
+async def test_a_page_of_an_allowed_origin_may_use_the_api(make_app: MakeApp) -> None:
+    async with client_of(make_app(allowed_origins=[ORIGIN])) as client:
+        preflight = await client.options("/api/sessions", headers=PREFLIGHT)
+        assert preflight.status_code == 204
+        assert preflight.headers["access-control-allow-origin"] == ORIGIN
+        assert "POST" in preflight.headers["access-control-allow-methods"]
+        assert "Authorization" in preflight.headers["access-control-allow-headers"]
+        for answer in (
+            await client.post("/api/sessions", headers={"Origin": ORIGIN}),
+            await client.post("/api/sessions", content=b"{", headers={"Origin": ORIGIN}),
+        ):
+            assert answer.headers["access-control-allow-origin"] == ORIGIN
+            assert answer.headers["vary"] == "Origin"
+            assert "Retry-After" in answer.headers["access-control-expose-headers"]
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "granted"),
+    [
+        ([], ORIGIN, False),
+        ([ORIGIN], "https://other.example.evil", False),
+        ([ORIGIN], "http://other.example", False),
+        ([ORIGIN], "null", False),
+        ([ORIGIN], "", False),
+        (["*"], "https://anyone.example", True),
+        (["capacitor://localhost"], "capacitor://localhost", True),
+    ],
+)
+async def test_only_allowed_origins_are_granted_anything(
+    make_app: MakeApp, allowed: list[str], origin: str, granted: bool
+) -> None:
+    async with client_of(make_app(allowed_origins=allowed)) as client:
+        for answer in (
+            await client.options("/api/sessions", headers=PREFLIGHT | {"Origin": origin}),
+            await client.get("/health/live", headers={"Origin": origin}),
+        ):
+            assert ("access-control-allow-origin" in answer.headers) is granted
+
+
+# --- whatever comes ---------------------------------------------------------------------------
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: (
+        st.lists(children, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["name", "expires_in_minutes", "display_name", "avatar_color"])
+            | st.text(max_size=8),
+            children,
+            max_size=6,
+        )
+    ),
+    max_leaves=12,
+)
+paths = st.lists(
+    st.sampled_from(["api", "sessions", SESSION, "join", "participants", "health", "live", "", "."])
+    | st.text(st.characters(codec="utf-8"), max_size=12),
+    max_size=6,
+).map(lambda parts: "/" + "/".join(parts))
+methods = st.sampled_from(["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS", "PATCH", "FOO"])
+
+
+def run_one(ask: Callable[[httpx.AsyncClient], Any]) -> httpx.Response:
+    app = create_app(StandIn(), TokenKeys(SECRET), urls=lambda: URLS, registry=Registry())
+
+    async def main() -> httpx.Response:
+        async with client_of(app) as client:
+            answer: httpx.Response = await ask(client)
+            return answer
+
+    with structlog.testing.capture_logs() as logged:
+        answer = trio.run(main)
+    assert not [entry for entry in logged if entry["log_level"] == "error"]
+    return answer
+
+
+FUZZ = settings(max_examples=150, deadline=None)
+
+
+@FUZZ
+@given(body=json_values | st.fixed_dictionaries({"display_name": json_values}))
+def test_any_json_makes_a_session_or_a_400(body: Any) -> None:
+    answer = run_one(lambda client: client.post("/api/sessions", content=_json(body),
+                     headers={"Content-Type": "application/json"}))  # fmt: skip
+    assert answer.status_code in (201, 400)
+
+
+@FUZZ
+@given(body=st.binary(max_size=200))
+def test_any_bytes_make_a_session_or_a_400(body: bytes) -> None:
+    answer = run_one(lambda client: client.post("/api/sessions", content=body,
+                     headers={"Content-Type": "application/json"}))  # fmt: skip
+    assert answer.status_code in (201, 400)
+
+
+@FUZZ
+@given(name=st.text(max_size=120), colour=st.text(max_size=8) | st.none())
+def test_any_names_make_a_participant_or_a_400(name: str, colour: str | None) -> None:
+    async def ask(client: httpx.AsyncClient) -> httpx.Response:
+        session = (await client.post("/api/sessions")).json()["session_id"]
+        path = f"/api/sessions/{session}"
+        answer = await client.post(
+            f"{path}/join",
+            content=_json({"display_name": name, "avatar_color": colour}),
+            headers={"Content-Type": "application/json"},
+        )
+        if answer.status_code == 201:
+            listed = await client.get(f"{path}/participants")
+            shown = listed.json()["participants"][0]["display_name"]
+            assert 1 <= len(shown) <= 100
+            assert shown == shown.strip()
+        return answer
+
+    assert run_one(ask).status_code in (201, 400)
+
+
+@FUZZ
+@given(
+    method=methods,
+    path=paths,
+    body=st.binary(max_size=50),
+    headers=st.dictionaries(
+        st.sampled_from(
+            ["Authorization", "Content-Type", "Content-Encoding", "Origin", "Host", "Cookie",
+             "X-Forwarded-For", "Accept", "Range", "If-None-Match", "Access-Control-Request-Method"]
+        ),
+        st.binary(max_size=30).filter(lambda value: not set(value) & set(b"\r\n\0")),
+        max_size=4,
+    ),
+)  # fmt: skip
+def test_no_request_at_all_makes_a_5xx(
+    method: str, path: str, body: bytes, headers: dict[str, bytes]
+) -> None:
+    async def ask(client: httpx.AsyncClient) -> httpx.Response:
+        url = "http://test" + quote(path, safe="/.%")
+        raw = [(name.encode(), value) for name, value in headers.items()]
+        return await client.request(method, url, content=body, headers=raw)
+
+    answer = run_one(ask)
+    assert answer.status_code < 500
+    if answer.status_code >= 400 and method != "HEAD":
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+@FUZZ
+@given(authorization=st.text(max_size=80) | st.text(max_size=80).map("Bearer {}".format))
+def test_no_authorization_that_we_did_not_give_is_accepted(authorization: str) -> None:
+    value = authorization.encode("utf-8", "replace").translate(None, b"\r\n\0")
+
+    async def ask(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.delete(f"/api/sessions/{SESSION}", headers=[(b"Authorization", value)])
+
+    assert run_one(ask).status_code == 401
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+async def test_a_token_is_verified_before_anything_is_asked(
+    client: httpx.AsyncClient, manager: StandIn, tokens: TokenKeys
+) -> None:
+    manager.failure = RuntimeError()
+    answer = await client.delete(f"/api/sessions/{SESSION}", headers=bearer("x"))
+    assert_problem(answer, 401, "TOKEN_INVALID")
