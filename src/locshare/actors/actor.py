@@ -197,7 +197,7 @@ class Timer:
 
     def __init__(self, incarnation: "ActorIncarnation", deadline: float, message: object) -> None:
         self._incarnation = incarnation
-        self.message = message
+        self.message: object = message
         self.armed = False
         self.cancelled = False
         if incarnation.reason is None:
@@ -212,6 +212,7 @@ class Timer:
     def cancel(self) -> None:
         """Do not send, or if already queued, do not deliver. Never fails; repeatable."""
         self.cancelled = True
+        self.message = None  # the heap may keep the entry for a while, but not what it says
         self._incarnation.timers.pop(self, None)
         self._incarnation.clock.disarm(self)
 

@@ -130,5 +130,12 @@ class CallAt:
         self.callback()
 
     def disarm(self) -> None:
-        """Do not call. Safe to repeat."""
+        """Do not call. Safe to repeat. What the callback refers to is let go at once, although
+        the entry may stay in the heap for a while.
+        """
         self._clock.disarm(self)
+        self.callback = _nothing
+
+
+def _nothing() -> None:
+    pass

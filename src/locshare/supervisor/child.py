@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, Literal, final
 import trio
 
 from locshare.actors import SHUTDOWN, Actor, Crash, ExitReason, MailboxSpec, Ref, StartError
+from locshare.actors.clock import CallAt
 from locshare.actors.host import start_failure
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
 from locshare.actors.loop import ActorIncarnation
@@ -47,7 +48,7 @@ class ChildState(Enum):
 class Child:
     """A spec, and the life that it has now or had last."""
 
-    __slots__ = ("key", "life", "restarts", "spec", "starter", "state", "stoppers")
+    __slots__ = ("key", "life", "limits", "restarts", "spec", "starter", "state", "stoppers")
 
     def __init__(self, spec: AnySpec) -> None:
         self.spec = spec
@@ -58,6 +59,7 @@ class Child:
         self.key = 0
         self.starter: Any = None
         self.stoppers: list[Any] = []
+        self.limits: list[CallAt] = []
 
     @property
     def ref(self) -> Ref | None:

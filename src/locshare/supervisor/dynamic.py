@@ -188,6 +188,8 @@ class DynamicSupervisor(Overseer):
                 starter.reply(life.ref)
             else:
                 starter.fail(failure)
+        for limit in child.limits:
+            limit.disarm()
         stoppers, child.stoppers = child.stoppers, []
         for stopper in stoppers:
             stopper.reply(None)
@@ -223,13 +225,15 @@ class DynamicSupervisor(Overseer):
         if child.state is not ChildState.STOPPING:
             child.state = ChildState.STOPPING
             deadline = self.ask_to_stop(child)
-            if deadline != -inf:
-                CallAt(life.clock, deadline, life.kill)
-            CallAt(
-                life.clock,
-                max(deadline, trio.current_time()) + STUCK_AFTER,
-                lambda: self._still_there(child, life),
-            )
+            now = trio.current_time()
+            child.limits = [
+                CallAt(life.clock, max(deadline, now), life.kill),
+                CallAt(
+                    life.clock,
+                    max(deadline, now) + STUCK_AFTER,
+                    lambda: self._still_there(child, life),
+                ),
+            ]
         return NO_REPLY
 
     def _still_there(self, child: Child, life: Incarnation) -> None:
