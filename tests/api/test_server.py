@@ -102,9 +102,9 @@ async def test_an_address_in_use_is_an_error(app: RestApplication) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = ApiServer(app, f"127.0.0.1:{taken.getsockname()[1]}")
-        with pytest.RaisesGroup(OSError):
-            await server.serve()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OSError, match=f"cannot listen on {address}: Address already in use"):
+            await ApiServer(app, address).serve()
 
 
 async def test_many_requests_use_one_connection(app: RestApplication) -> None:

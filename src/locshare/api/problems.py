@@ -31,7 +31,6 @@ class Code(enum.Enum):
     SESSION_NOT_FOUND = (404, "no such session")
     PARTICIPANT_NOT_FOUND = (404, "no such participant in this session")
     METHOD_NOT_ALLOWED = (405, "the method is not allowed here")
-    NOT_ACCEPTABLE = (406, "the answer is not available in the wanted form")
     REQUEST_TIMEOUT = (408, "the body did not arrive in time")
     SESSION_FULL = (409, "the session has as many participants as it may have")
     SESSION_ENDED = (410, "the session has ended")
@@ -111,9 +110,8 @@ _BY_STATUS: Final = {
     403: Code.FORBIDDEN,
     404: Code.NOT_FOUND,
     405: Code.METHOD_NOT_ALLOWED,
-    406: Code.NOT_ACCEPTABLE,
     408: Code.REQUEST_TIMEOUT,
-    410: Code.NOT_FOUND,
+    410: Code.SESSION_ENDED,
     413: Code.BODY_TOO_LARGE,
     415: Code.UNSUPPORTED_MEDIA_TYPE,
     429: Code.RATE_LIMITED,

@@ -92,8 +92,8 @@ class ApiServer:
         """
         stopping = trio.Event()
         self._slots = trio.CapacityLimiter(self._limits.connections)
+        listeners = await self._listen()
         async with trio.open_nursery() as nursery:
-            listeners = await self._listen()
             try:
                 connections = await nursery.start(self._hold, stopping)
                 for listener in listeners:
@@ -113,10 +113,10 @@ class ApiServer:
     async def _listen(self) -> list[trio.SocketListener]:
         listeners = []
         port = self._port
-        found = await trio.socket.getaddrinfo(
-            self._host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
         try:
+            found = await trio.socket.getaddrinfo(
+                self._host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
             for family, kind, protocol, _, address in dict.fromkeys(found):
                 sock = trio.socket.socket(family, kind, protocol)
                 try:
@@ -131,9 +131,12 @@ class ApiServer:
                     sock.close()
                     raise
                 listeners.append(trio.SocketListener(sock))
-        except BaseException:
+        except BaseException as error:
             for listener in listeners:
                 listener.socket.close()
+            if isinstance(error, OSError):
+                where = f"{self._host or '*'}:{port}"
+                raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
             raise
         return listeners
 
