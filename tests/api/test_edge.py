@@ -14,6 +14,7 @@ import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quart import Blueprint, Response
 from tests.api.conftest import (
     SECRET,
     URLS,
@@ -409,3 +410,20 @@ def test_the_documentation_lists_every_code_with_its_status() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "rest.md").read_text()
     listed = re.findall(r"^\| (\d{3}) \| `([A-Z_]+)` \|", page, re.MULTILINE)
     assert sorted(listed) == sorted((str(code.status), code.name) for code in Code)
+
+
+async def test_pages_of_other_blueprints_keep_their_own_headers(make_app: MakeApp) -> None:
+    pages = Blueprint("pages", "pages")
+
+    @pages.get("/join/<session>")
+    async def page(session: str) -> Response:
+        headers = {"Cache-Control": "max-age=60", "Content-Security-Policy": "default-src 'self'"}
+        return Response("<p>Hello</p>", content_type="text/html; charset=utf-8", headers=headers)
+
+    async with client_of(make_app(blueprints=[pages])) as client:
+        answer = await client.get(f"/join/{SESSION}")
+        assert answer.text == "<p>Hello</p>"
+        assert answer.headers["cache-control"] == "max-age=60"
+        assert answer.headers["content-security-policy"] == "default-src 'self'"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert_problem(await client.post(f"/join/{SESSION}"), 405, "METHOD_NOT_ALLOWED")
