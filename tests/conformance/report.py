@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 STATEMENTS = range(1, 80)
 
 
-def tests_by_statement() -> dict[int, list[str]]:
+def statements_tested() -> dict[int, list[str]]:
     """The names of the tests that carry a statement's number."""
     found: dict[int, list[str]] = defaultdict(list)
     for path in sorted(HERE.glob("test_*.py")):
@@ -23,7 +23,7 @@ def tests_by_statement() -> dict[int, list[str]]:
 
 
 def main() -> int:
-    found = tests_by_statement()
+    found = statements_tested()
     for number in STATEMENTS:
         for rule in found.get(number) or ["-- no test --"]:
             sys.stdout.write(f"{number:3}  {rule}\n")
