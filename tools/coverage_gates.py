@@ -1,4 +1,4 @@
-"""Fail when a part of the program is covered less than its gate: `python tools/coverage_gates.py`."""
+"""Fail when a part of the program is covered less than its gate."""
 
 import subprocess
 import sys
@@ -16,12 +16,12 @@ OVERALL = 80
 def covered(*arguments: str) -> bool:
     """Print one coverage report; true when its gate holds."""
     command = [sys.executable, "-m", "coverage", "report", *arguments]
-    return subprocess.run(command, check=False).returncode == 0  # noqa: S603 (own arguments)
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def main() -> int:
     """Combine what subprocesses left, then check each gate."""
-    subprocess.run(  # noqa: S603 (own arguments)
+    subprocess.run(
         [sys.executable, "-m", "coverage", "combine", "--append", "--quiet"],
         check=False,
         stderr=subprocess.DEVNULL,
@@ -34,7 +34,7 @@ def main() -> int:
     failed = [part for part, held in results.items() if not held]
     print(
         f"coverage gates: {', '.join(failed)} below the gate" if failed else "coverage gates hold"
-    )  # noqa: T201
+    )
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Write constraints.txt: what the newest allowed dependencies resolve to, in a fresh environment."""
+"""Write constraints.txt: what the newest allowed dependencies resolve to."""
 
 import subprocess
 import sys
@@ -12,12 +12,12 @@ HEADER = "# Pinned versions of every dependency, direct and indirect. Made by `m
 def main() -> None:
     """Resolve `.[dev]` and hatchling in a throw-away environment and write what came out."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             [*pip, "install", "--quiet", "hatchling", "editables", f"{ROOT}[dev]"], check=True
         )
-        frozen = subprocess.run(  # noqa: S603
+        frozen = subprocess.run(
             [*pip, "freeze", "--exclude", "locshare"], check=True, capture_output=True, text=True
         ).stdout
     (ROOT / "constraints.txt").write_text(HEADER + frozen)
