@@ -1,4 +1,4 @@
-"""What can go wrong when someone asks for a session. The API and the connections translate these."""
+"""What can go wrong when someone asks for a session. The API and the connections translate it."""
 
 from locshare.errors import LocshareError
 from locshare.wire.messages import EndReason

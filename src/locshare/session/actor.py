@@ -1,0 +1,337 @@
+"""The session actor: a thin task around :mod:`locshare.session.state`.
+
+It alone writes its table and tells the receivers. Handlers are plain functions, so between any two
+messages every receiver has been told everything; only a flush may be put off, by the flush window.
+
+A crash costs the message that was being handled and nothing else. The table stays with the
+manager, the messages that waited stay with the heir, the connections stay open: the next
+incarnation adopts all three in :meth:`SessionActor.init`, delivers what was decided and not yet
+delivered, and goes on. A new incarnation has a new ``epoch``.
+
+Ends by itself, with reason ``normal``, when the session ends.
+"""
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Final, final
+from uuid import UUID, uuid4
+
+import trio
+from msgspec import Struct
+
+from locshare.actors import (
+    NO_REPLY,
+    Actor,
+    Continue,
+    ExitReason,
+    HandlerResult,
+    MailboxSpec,
+    ReplyTo,
+    StopActor,
+    Timer,
+)
+from locshare.broadcast.fanout import encode_frame
+from locshare.errors import CloseReason
+from locshare.session.commands import (
+    Attach,
+    CheckDepartures,
+    End,
+    Join,
+    Leave,
+    ReleaseSeat,
+    ReserveSeat,
+    Update,
+)
+from locshare.session.delivery import deliver_events, say_farewell, send_positions
+from locshare.session.errors import ParticipantNotFound, SessionFull, SessionOver
+from locshare.session.limits import SessionLimits
+from locshare.session.state import SessionState
+from locshare.session.table import Moment, SessionTable
+from locshare.session.tally import Tally
+from locshare.wire.messages import EndReason
+from locshare.wire.messages import SessionState as Snapshot
+
+
+class SessionContext(Struct, frozen=True):
+    """What every session actor of a process is given."""
+
+    limits: SessionLimits
+    tally: Tally
+    window: Callable[[], float]
+    """The least time between two flushes, in seconds, now."""
+    now: Callable[[], datetime]
+    """The wall clock, in UTC."""
+    touch: Callable[[UUID, datetime, Mapping[str, datetime]], None]
+    """Notes activity for the store."""
+    on_ended: Callable[[SessionTable], None]
+    """The session is over and its connections have been told."""
+
+    def moment(self) -> Moment:
+        """This instant, on both clocks."""
+        return Moment(self.now(), trio.current_time())
+
+
+class Tick(enum.Enum):
+    """Why a session wakes up by itself. One timer of each kind at most."""
+
+    FLUSH = enum.auto()
+    STALE = enum.auto()
+    """A position reaches the retention."""
+    TOUCH = enum.auto()
+    INACTIVE = enum.auto()
+    EXPIRE = enum.auto()
+
+
+_FINISH: Final = object()
+_LONGEST_SLEEP: Final = 60.0
+"""The wall clock may be set while a session waits for its ``expires_at``."""
+
+
+@final
+class SessionActor(Actor):
+    """One incarnation of one session."""
+
+    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=1024)
+
+    def __init__(self, table: SessionTable, context: SessionContext) -> None:
+        self._table = table
+        self._context = context
+        self._state = SessionState(table, context.limits)
+        self._epoch = uuid4().hex[:12]
+        self._timers: dict[Tick, Timer] = {}
+        self._flushed_at = 0.0
+
+    def init(self) -> Continue | None:
+        """Adopt the table, whoever left it."""
+        table = self._table
+        table.incarnations += 1
+        table.news.unpark_all()
+        self._deliver()
+        if table.ended is not None:
+            return Continue(_FINISH)  # the last incarnation crashed in the middle of its farewell
+        self._note_departures()
+        self._arm_expiry()
+        self._arm_inactivity()
+        self._arm(Tick.TOUCH, self._context.limits.touch_interval)
+        if table.positions:
+            self._forget_stale()
+        return None
+
+    def handle_continue(self, value: Any) -> HandlerResult:  # noqa: ARG002 - one thing to go on with
+        """Finish a farewell."""
+        return self._farewell()
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def handle_cast(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
+        """Positions, and what needs no answer."""
+        if type(message) is Update:  # one comparison: these are nearly all there are
+            self._state.move(message.user_id, message.position, trio.current_time())
+            return None
+        match message:
+            case CheckDepartures():
+                self._note_departures()
+            case ReleaseSeat(seat):
+                self._state.release(seat)
+            case _:
+                return super().handle_cast(message)
+        return None
+
+    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+        """What needs an answer."""
+        table = self._table
+        if table.ended is not None:
+            reply_to.fail(SessionOver(table.ended))
+            return NO_REPLY
+        match request:
+            case Attach():
+                return self._attach(request, reply_to)
+            case ReserveSeat(seat):
+                if not self._state.reserve(seat, trio.current_time()):
+                    reply_to.fail(SessionFull(self._context.limits.max_participants))
+                    return NO_REPLY
+            case Join(member, seat):
+                self._state.join(member, seat, trio.current_time())
+                self._context.tally.joined += 1
+                self._deliver()
+            case Leave():
+                return self._leave(request, reply_to)
+            case End():
+                reply_to.reply(None)
+                return self._end("ended_by_host")
+            case _:
+                return super().handle_call(request, reply_to)
+        return None
+
+    def handle_info(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
+        """Timers."""
+        if not isinstance(message, Tick):
+            return super().handle_info(message)
+        self._timers.pop(message, None)
+        match message:
+            case Tick.FLUSH:
+                self._flush(trio.current_time())
+            case Tick.STALE:
+                self._forget_stale()
+            case Tick.TOUCH:
+                self._touch()
+            case Tick.INACTIVE:
+                return self._check_inactivity()
+            case Tick.EXPIRE:
+                return self._check_expiry()
+        return None
+
+    def after_batch(self) -> None:
+        """The mailbox is empty, or many messages were handled: time to tell the receivers."""
+        table = self._table
+        if table.departed:
+            self._note_departures()
+        if not table.moved or Tick.FLUSH in self._timers:
+            return
+        now = trio.current_time()
+        wait = self._flushed_at + self._context.window() - now
+        if wait > 0:
+            self._arm(Tick.FLUSH, wait)
+        else:
+            self._flush(now)
+
+    def terminate(self, reason: ExitReason) -> None:  # noqa: ARG002 - in any case
+        """Note the last activity. The receivers are the next incarnation's, or the manager's."""
+        self._note_activity()
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def _attach(self, request: Attach, reply_to: ReplyTo[None]) -> Any:
+        table, receiver = self._table, request.receiver
+        user_id = receiver.user_id
+        if user_id not in table.roster:
+            reply_to.fail(ParticipantNotFound())
+            return NO_REPLY
+        if receiver.closed or table.receivers.get(user_id) is receiver:
+            return None  # too late, or asked again after a crash
+        moment = self._context.moment()
+        # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
+        snapshot = encode_frame(
+            Snapshot(self._state.snapshot(user_id, request.role, moment, self._epoch)),
+            receiver.dialect,
+        )
+        older = self._state.connect(receiver, moment)
+        receiver.send_event(snapshot)
+        if older is not None:
+            older.close(CloseReason.REPLACED)
+        self._deliver()
+        self._arm(Tick.TOUCH, self._context.limits.touch_interval)
+        self._context.tally.attached += 1
+        return None
+
+    def _note_departures(self) -> None:
+        departed = self._table.departed
+        while departed:
+            self._state.disconnect(departed.popleft(), self._context.moment())
+            self._deliver()
+        self._arm_inactivity()
+
+    def _leave(self, request: Leave, reply_to: ReplyTo[None]) -> Any:
+        if request.user_id not in self._table.roster:
+            reply_to.fail(ParticipantNotFound())
+            return NO_REPLY
+        receiver = self._state.leave(request.user_id, request.reason)
+        if receiver is not None:
+            left = request.reason == "left"
+            receiver.close(CloseReason.LEFT if left else CloseReason.FORBIDDEN)
+        self._deliver()
+        self._arm_inactivity()
+        return None
+
+    # --- telling the receivers --------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        """Send the events that were decided."""
+        deliver_events(self._table, self._context.tally)
+
+    def _flush(self, now: float) -> None:
+        """One broadcast of all that changed since the last."""
+        # Taken before it is encoded: a position that cannot be encoded crashes one flush, not all.
+        moved = self._state.take_moved()
+        if not moved:
+            return
+        self._flushed_at = now
+        send_positions(self._table, moved)
+        if Tick.STALE not in self._timers:
+            self._arm(Tick.STALE, self._context.limits.retention)
+        tally = self._context.tally
+        tally.updates += len(moved)
+        tally.flushes += 1
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def _arm(self, tick: Tick, seconds: float) -> None:
+        """Wake up for ``tick`` in ``seconds``, unless that is already to come."""
+        if tick not in self._timers:
+            self._timers[tick] = self.send_after(max(seconds, 0.0), tick)
+
+    def _forget_stale(self) -> None:
+        now = trio.current_time()
+        deadline = self._state.forget_stale(now)
+        if deadline is not None:
+            self._arm(Tick.STALE, deadline - now)
+
+    def _touch(self) -> None:
+        self._note_activity()
+        if self._table.receivers:
+            self._arm(Tick.TOUCH, self._context.limits.touch_interval)
+
+    def _note_activity(self) -> None:
+        active, seen = self._state.take_seen(self._context.moment())
+        self._context.touch(self._table.session.id, active, seen)
+
+    def _arm_inactivity(self) -> None:
+        deadline = self._state.inactive_at()
+        if deadline is not None:
+            self._arm(Tick.INACTIVE, deadline - trio.current_time())
+
+    def _check_inactivity(self) -> HandlerResult:
+        deadline = self._state.inactive_at()
+        if deadline is not None and deadline <= trio.current_time():
+            return self._end("inactive")
+        self._arm_inactivity()  # somebody came and went meanwhile
+        return None
+
+    def _arm_expiry(self) -> None:
+        left = self._table.session.expires_at - self._context.now()
+        self._arm(Tick.EXPIRE, min(left.total_seconds(), _LONGEST_SLEEP))
+
+    def _check_expiry(self) -> HandlerResult:
+        if self._table.session.expires_at <= self._context.now():
+            return self._end("expired")
+        self._arm_expiry()
+        return None
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _end(self, reason: EndReason) -> StopActor:
+        self._state.end(reason)
+        return self._farewell()
+
+    def _farewell(self) -> StopActor:
+        """Tell everyone that it is over."""
+        say_farewell(self._table, self._context.tally)
+        self._context.on_ended(self._table)
+        return StopActor()
+
+    def get_state(self) -> object:
+        """For inspection: counts, never positions."""
+        table = self._table
+        return {
+            "participants": len(table.roster),
+            "online": len(table.receivers),
+            "positions": len(table.positions),
+            "ended": table.ended,
+            "incarnations": table.incarnations,
+            "epoch": self._epoch,
+        }
+
+    def replace_state(self, state: Any) -> None:  # noqa: ARG002 - refused whatever it is
+        """Refused: the table is the state, and only commands change it."""
+        raise TypeError("the state of a session cannot be replaced")

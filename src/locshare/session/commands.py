@@ -1,0 +1,67 @@
+"""What can be asked of a session actor. The casts are small, for they are many."""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from locshare.actors import Request
+from locshare.broadcast.receiver import Receiver
+from locshare.session.table import Member
+from locshare.wire.messages import LeaveReason, Position, Role
+
+
+class Update(Struct, frozen=True, gc=False):
+    """Cast: a position arrived."""
+
+    user_id: str
+    position: Position
+
+
+class CheckDepartures(Struct, frozen=True):
+    """Cast: somebody put a connection that has ended into ``SessionTable.departed``."""
+
+
+class ReleaseSeat(Struct, frozen=True):
+    """Cast: a join did not happen."""
+
+    seat: UUID
+
+
+class ReserveSeat(Struct, Request[None], frozen=True):
+    """Call: a join is about to be written. Fails with SessionFull."""
+
+    seat: UUID
+
+
+class Join(Struct, Request[None], frozen=True):
+    """Call: the join is written."""
+
+    member: Member
+    seat: UUID
+
+
+class Attach(Struct, Request[None], frozen=True):
+    """Call: on reply the snapshot is the first thing in the receiver. Fails with
+    ParticipantNotFound.
+    """
+
+    receiver: Receiver
+    role: Role
+
+
+class Leave(Struct, Request[None], frozen=True):
+    """Call: a participant leaves for good. Fails with ParticipantNotFound."""
+
+    user_id: str
+    reason: LeaveReason
+
+
+class End(Struct, Request[None], frozen=True):
+    """Call: the host ends the session."""
+
+
+SessionRequest = ReserveSeat | Join | Attach | Leave | End
+"""For :func:`typing.assert_never`-style matches."""
+
+CHECK_DEPARTURES: Any = CheckDepartures()

@@ -1,0 +1,97 @@
+"""What has to be done about sessions while nobody asks: a task of the tree, beside the sessions.
+
+Four chores: give back what an ended session held; start again what lost its actor; end in the
+database what ended while nobody had it in memory; delete what ended long ago. A crash or a
+database that is away costs a delay: the queue of ended sessions outlives the task, and the rest is
+found again by the next sweep.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
+from typing import final
+from uuid import UUID
+
+import structlog
+import trio
+
+from locshare.session.limits import SessionLimits
+from locshare.session.table import SessionTable
+from locshare.store.port import Store, StoreUnavailable
+
+log = structlog.get_logger()
+
+_LAST_CHANCE_S = 1.0
+
+
+@final
+class Keeper:
+    """``bury`` gives back what a session held, after its end is written; ``revive`` starts again
+    what lost its actor through no fault of its own.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limits: SessionLimits,
+        *,
+        now: Callable[[], datetime],
+        live: Callable[[], Collection[UUID]],
+        bury: Callable[[SessionTable], Awaitable[None]],
+        revive: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._now = now
+        self._live = live
+        self._bury = bury
+        self._revive = revive
+        self._ended: deque[SessionTable] = deque()
+        self._called = trio.Event()
+        self._up_since = now()
+
+    def hand_over(self, table: SessionTable) -> None:
+        """``table`` has ended. Never blocks."""
+        self._ended.append(table)
+        self._called.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled; what has ended by then is still written, for a second at most."""
+        task_status.started()
+        next_sweep = trio.current_time()
+        try:
+            while True:
+                await self._bury_all()
+                if trio.current_time() >= next_sweep:
+                    await self._revive()
+                    await self._sweep()
+                    next_sweep = trio.current_time() + self._limits.sweep_interval
+                with trio.move_on_at(next_sweep):
+                    await self._called.wait()
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(_LAST_CHANCE_S):
+                await self._bury_all()
+
+    async def _bury_all(self) -> None:
+        self._called = trio.Event()
+        while self._ended:
+            table = self._ended[0]
+            await self._store.end_session(table.session.id)
+            await self._bury(table)
+            # Taken off last: if this task is cancelled or crashes before, it is done again.
+            self._ended.remove(table)
+
+    async def _sweep(self) -> None:
+        now = self._now()
+        # A session is not inactive because the server was off: nobody could connect.
+        earliest = now - timedelta(seconds=self._limits.inactive_after)
+        if earliest < self._up_since:
+            earliest = datetime.min.replace(tzinfo=now.tzinfo)
+        try:
+            ended = await self._store.sweep(now, earliest, self._live())
+            purged = await self._store.purge(now - timedelta(seconds=self._limits.keep_ended))
+        except StoreUnavailable:
+            log.debug("sweep_put_off")
+            return
+        if ended or purged:
+            log.info("swept", ended=len(ended), purged=purged)

@@ -1,0 +1,501 @@
+"""Finds sessions, starts them, and keeps their tables over the crashes of their actors.
+
+The front door of the room: the API and the connections ask here, and never meet an actor. A
+session is in memory from the first time that somebody joins or opens it until its end; the table
+of each is kept here, as an ETS table is kept by its heir. Reading (who is in it, how many) is done
+on the table and waits for nobody; whatever changes it goes through the session's actor.
+
+Supervision. Each session is a small supervisor of its own (a temporary child of the dynamic
+supervisor that is registered under :data:`SESSIONS`) with the session actor as its only child, so
+that a session that keeps crashing spends its own restart budget. When that is spent the session
+ends with ``internal_error``, and no other one notices. When the dynamic supervisor itself is
+restarted, its sessions are started again as soon as somebody needs them.
+
+Invariant between any two checkpoints: a session that has not ended has at most one table, and a
+table that is not in ``_tables`` is in nobody's hands but those of a start that is under way.
+"""
+
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final, TypeVar, final, get_args
+from uuid import UUID, uuid4
+
+import structlog
+import trio
+from msgspec import Struct
+
+from locshare.actors import (
+    ActorDown,
+    ActorRef,
+    CallTimeout,
+    Down,
+    Registry,
+    Request,
+    StartError,
+)
+from locshare.session.actor import SessionActor, SessionContext
+from locshare.session.commands import (
+    CHECK_DEPARTURES,
+    End,
+    Join,
+    Leave,
+    ReleaseSeat,
+    ReserveSeat,
+)
+from locshare.session.delivery import say_farewell
+from locshare.session.errors import (
+    ParticipantNotFound,
+    SessionNotFound,
+    SessionOver,
+    SessionUnavailable,
+)
+from locshare.session.keeper import Keeper
+from locshare.session.limits import DEFAULT_LIMITS, SessionLimits
+from locshare.session.link import SessionLink
+from locshare.session.names import friendly_name
+from locshare.session.state import SessionState
+from locshare.session.table import Member, Moment, SessionTable
+from locshare.session.tally import SessionStatistics, Tally
+from locshare.store.port import (
+    ParticipantRecord,
+    SessionRecord,
+    Store,
+    StoredSession,
+    StoreUnavailable,
+)
+from locshare.supervisor import (
+    ChildNotFound,
+    ChildSpec,
+    DynamicSupervisorRef,
+    MaxChildren,
+    Report,
+    Reporter,
+    SupervisorSpec,
+    log_report,
+)
+from locshare.wire.messages import EndReason, LeaveReason, ParticipantView, Role
+
+log = structlog.get_logger()
+
+R = TypeVar("R")
+
+SESSIONS: Final = "sessions"
+"""The name of the dynamic supervisor under which the sessions run."""
+
+
+class SessionInfo(Struct, frozen=True):
+    """What a session tells of itself. ``participant_count`` is of those who have not left."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    participant_count: int
+    is_active: bool
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class _Flight:
+    """One load of a session that several callers wait for."""
+
+    __slots__ = ("done", "error")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.error: Exception | None = None
+
+
+@final
+class SessionManager:
+    """``names`` is where the dynamic supervisor is registered, under :data:`SESSIONS`.
+
+    ``window`` is the flush window now, in seconds (:meth:`locshare.broadcast.pacer.Pacer.window`);
+    ``now`` is the wall clock, in UTC; ``report`` gets the crash reports of the sessions.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        names: Registry[Hashable],
+        limits: SessionLimits = DEFAULT_LIMITS,
+        *,
+        window: Callable[[], float] = lambda: 0.0,
+        now: Callable[[], datetime] = utc_now,
+        report: Reporter = log_report,
+    ) -> None:
+        self._store = store
+        self._report = report
+        self._names = names
+        self._limits = limits
+        self._now = now
+        self._tally = Tally()
+        self._tables: dict[UUID, SessionTable] = {}
+        self._flights: dict[UUID, _Flight] = {}
+        self.keeper: Final = Keeper(
+            store,
+            limits,
+            now=now,
+            live=self._tables.keys,
+            bury=self._bury,
+            revive=self._revive,
+        )
+        """Its ``run`` is a child of the tree."""
+        self._context = SessionContext(
+            limits, self._tally, window, now, store.touch, self._note_end
+        )
+        self._up_since = now()
+
+    # --- for the API ------------------------------------------------------------------------------
+
+    async def create(self, *, name: str | None, expires_in: timedelta) -> SessionRecord:
+        """A new session, durable on return. Without a name it gets a friendly one.
+
+        Raises StoreUnavailable. After a cancellation it may exist, and nobody knows its id.
+        """
+        now = self._now()
+        session = SessionRecord(
+            id=uuid4(),
+            name=name or friendly_name(),
+            created_at=now,
+            expires_at=now + expires_in,
+            creator_id=uuid4(),
+            is_active=True,
+            last_activity=now,
+        )
+        await self._store.create_session(session)
+        self._tally.created += 1
+        return session
+
+    async def describe(self, session_id: UUID) -> SessionInfo:
+        """Also of a session that has ended, as long as its rows are kept. Raises SessionNotFound,
+        StoreUnavailable.
+        """
+        table = self._tables.get(session_id)
+        if table is not None:
+            return _info(table.session, len(table.roster), table.ended is None)
+        stored = await self._load(session_id)
+        count = sum(participant.is_active for participant in stored.participants)
+        active = stored.session.is_active and stored.session.expires_at > self._now()
+        return _info(stored.session, count, active)
+
+    async def join(
+        self,
+        session_id: UUID,
+        *,
+        display_name: str,
+        avatar_color: str,
+        role: Role,  # noqa: ARG002 - the token tells it; nothing here depends on it
+    ) -> ParticipantRecord:
+        """A new participant, durable and known to all on return.
+
+        Raises SessionNotFound, SessionOver, SessionFull, SessionUnavailable, StoreUnavailable.
+        Cancelled before the write it happens not at all; later, whole.
+        """
+        table = await self._find(session_id)
+        now = self._now()
+        record = ParticipantRecord(
+            id=uuid4(),
+            session_id=session_id,
+            user_id=str(uuid4()),
+            display_name=display_name,
+            avatar_color=avatar_color,
+            joined_at=now,
+            last_seen=now,
+            is_active=True,
+        )
+        try:
+            await self.ask(table, ReserveSeat(record.id))
+            with trio.CancelScope(shield=True):  # all of these have deadlines of their own
+                await self._store.add_participant(record)
+                await self.ask(table, Join(Member.of(record), record.id))
+        except KeyError:
+            raise SessionNotFound from None  # deleted from the database by hand
+        except BaseException:
+            self._cast(table, ReleaseSeat(record.id))
+            raise
+        return record
+
+    async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
+        """Who is in the session. Raises SessionNotFound, SessionOver, SessionUnavailable,
+        StoreUnavailable.
+        """
+        table = await self._find(session_id)
+        return SessionState(table, self._limits).participants(self._moment())
+
+    async def remove(self, session_id: UUID, user_id: str) -> None:
+        """Make a participant leave; their connection is closed. Raises ParticipantNotFound, and as
+        :meth:`participants`.
+        """
+        table = await self._find(session_id)
+        if user_id not in table.roster:
+            raise ParticipantNotFound
+        await self._take_out(table, user_id, "removed")
+
+    async def end(self, session_id: UUID) -> None:
+        """End it, by its host's wish; durable on return, or queued while the database is away.
+        Raises as :meth:`participants`.
+        """
+        table = await self._find(session_id)
+        await self.ask(table, End())
+        await self._store.end_session(session_id)
+
+    # --- for connections --------------------------------------------------------------------------
+
+    async def open(self, session_id: UUID, user_id: str, role: Role) -> SessionLink:
+        """A participant's way into the session, for one connection. Raises SessionNotFound,
+        SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
+        """
+        table = await self._find(session_id)
+        if user_id not in table.roster:
+            raise ParticipantNotFound
+        return SessionLink(self, table, user_id, role)
+
+    async def leave(self, table: SessionTable, user_id: str) -> None:
+        """A participant leaves by their own wish. Leaving twice is leaving once. Raises
+        SessionOver, SessionUnavailable.
+        """
+        await self._take_out(table, user_id, "left")
+
+    def wake(self, table: SessionTable) -> None:
+        """Make the session look at ``table.departed``. A mailbox that is full, or an actor that
+        is being restarted, gets there by itself.
+        """
+        self._cast(table, CHECK_DEPARTURES)
+
+    async def ask(self, table: SessionTable, request: Request[R]) -> R:
+        """Call the session's actor, once more if it dies before it has answered.
+
+        Raises SessionOver, SessionUnavailable, and what the actor answers. A request that was
+        handled by the incarnation that died is handled twice: they are all made for that, but a
+        second :class:`Leave` says ParticipantNotFound.
+        """
+        for _attempt in range(2):
+            actor = await self.incarnation(table)
+            try:
+                return await actor.call(request, self._limits.call_timeout)
+            except CallTimeout:
+                raise SessionUnavailable from None
+            except ActorDown:
+                continue
+        _check_not_over(table)
+        raise SessionUnavailable("the session is being restarted")
+
+    async def incarnation(self, table: SessionTable) -> ActorRef:
+        """The living actor of a session: there, waited for, or started again.
+
+        Raises SessionOver, SessionUnavailable.
+        """
+        with trio.move_on_after(self._limits.call_timeout):
+            while table.ended is None:
+                actor = self._names.lookup(table.session.id)
+                if actor is not None:
+                    return actor
+                if table.starting or (table.supervisor is not None and table.supervisor.alive):
+                    await table.news.park()
+                else:
+                    await self._start(table)
+        _check_not_over(table)
+        raise SessionUnavailable
+
+    # --- find or start ----------------------------------------------------------------------------
+
+    async def _find(self, session_id: UUID) -> SessionTable:
+        """The table of a live session, read from the store and started if need be.
+
+        Callers that come at the same time share one start, and its failure; when the one who does
+        it is cancelled, another goes on.
+        """
+        while True:
+            table = self._tables.get(session_id)
+            if table is not None:
+                _check_not_over(table)
+                return table
+            flight = self._flights.get(session_id)
+            if flight is None:
+                return await self._load_and_start(session_id)
+            await flight.done.wait()
+            if flight.error is not None:
+                raise flight.error
+
+    async def _load_and_start(self, session_id: UUID) -> SessionTable:
+        flight = self._flights[session_id] = _Flight()
+        try:
+            stored = await self._load(session_id)
+            self._check_live(stored.session)
+            table = SessionTable(stored, trio.current_time())
+            await self._start(table)
+            _check_not_over(table)  # and buried, perhaps: it must not come back
+            self._tables[session_id] = table
+            self._tally.loaded += 1
+        except (SessionNotFound, SessionOver, SessionUnavailable, StoreUnavailable) as error:
+            flight.error = error
+            raise
+        finally:
+            del self._flights[session_id]
+            flight.done.set()
+        return table
+
+    async def _load(self, session_id: UUID) -> StoredSession:
+        stored = await self._store.load_session(session_id)
+        if stored is None:
+            raise SessionNotFound
+        return stored
+
+    def _check_live(self, session: SessionRecord) -> None:
+        now = self._now()
+        if not session.is_active:
+            raise SessionOver
+        if session.expires_at <= now:
+            raise SessionOver("expired")
+        inactive_since = now - timedelta(seconds=self._limits.inactive_after)
+        if session.last_activity < inactive_since and self._up_since < inactive_since:
+            raise SessionOver("inactive")
+
+    async def _start(self, table: SessionTable) -> None:
+        """Start the supervisor of ``table``, and with it the actor. Raises SessionUnavailable.
+
+        Without a checkpoint after the start: whoever asked for it is there to keep it.
+        """
+        supervisor = self._sessions()
+        if supervisor is None:
+            raise SessionUnavailable("the sessions are being restarted")
+        session = ChildSpec(
+            "session",
+            SessionActor,
+            (table, self._context),
+            restart="transient",
+            shutdown=self._limits.shutdown,
+            register=self._names.name(table.session.id),
+            heir=table.heir,
+        )
+        spec = SupervisorSpec(
+            [session],
+            max_restarts=self._limits.max_restarts,
+            max_seconds=self._limits.restart_window,
+            report=partial(self._take_report, table),
+        )
+        table.starting = True
+        try:
+            with trio.CancelScope(shield=True):
+                ref = await supervisor.start_child(
+                    spec.child(short_id(table.session.id), restart="temporary")
+                )
+        except MaxChildren:
+            raise SessionUnavailable("there are as many sessions as there may be") from None
+        except (StartError, ActorDown):
+            raise SessionUnavailable from None
+        finally:
+            table.starting = False
+            table.news.unpark_all()
+        table.supervisor = ref
+        ref.monitor(partial(self._supervisor_ended, table))
+
+    def _sessions(self) -> DynamicSupervisorRef | None:
+        ref = self._names.lookup(SESSIONS)
+        return ref if isinstance(ref, DynamicSupervisorRef) else None
+
+    def _cast(self, table: SessionTable, message: object) -> None:
+        actor = self._names.lookup(table.session.id)
+        if actor is not None:
+            actor.cast(message)
+
+    async def _take_out(self, table: SessionTable, user_id: str, reason: LeaveReason) -> None:
+        # What everyone was told is also written: neither half alone.
+        with trio.CancelScope(shield=True):  # both have deadlines of their own
+            try:
+                await self.ask(table, Leave(user_id, reason))
+            except ParticipantNotFound:
+                return  # somebody else was faster, or our first request was handled after all
+            await self._store.deactivate_participant(table.session.id, user_id)
+
+    # --- ends -------------------------------------------------------------------------------------
+
+    def _take_report(self, table: SessionTable, report: Report) -> None:
+        """Hear of a session's crashes, and pass the report on."""
+        if report.kind == "crash":
+            self._tally.restarts += 1
+        elif report.kind == "gave_up":
+            table.gave_up = True
+        self._report(report)
+
+    def _supervisor_ended(self, table: SessionTable, _down: Down) -> None:
+        """Runs in the exit path of a session's supervisor."""
+        table.news.unpark_all()
+        if table.gave_up:
+            # Whatever event was still to be delivered may be what crashed it.
+            table.pending.clear()
+            SessionState(table, self._limits).end("internal_error")
+            say_farewell(table, self._tally)
+            self._note_end(table)
+
+    def _note_end(self, table: SessionTable) -> None:
+        reason = table.ended
+        if reason is not None:
+            self._tally.ended[reason] += 1
+            log.info("session_ended", session=short_id(table.session.id), reason=reason)
+        self.keeper.hand_over(table)
+
+    async def _bury(self, table: SessionTable) -> None:
+        """Give back what an ended session held. Its end is written."""
+        sessions = self._sessions()
+        if sessions is not None and table.supervisor is not None:
+            with suppress(ChildNotFound, ActorDown):
+                await sessions.terminate_child(table.supervisor)
+        table.heir.clear()
+        if self._tables.get(table.session.id) is table:
+            del self._tables[table.session.id]
+
+    async def _revive(self) -> None:
+        """Start again what lost its actor together with the dynamic supervisor: a session in which
+        nobody moves has nobody else who would notice.
+        """
+        for table in tuple(self._tables.values()):
+            if table.supervisor is not None and not table.supervisor.alive:
+                with suppress(SessionOver, SessionUnavailable):
+                    await self.incarnation(table)
+
+    # --- figures ----------------------------------------------------------------------------------
+
+    def _moment(self) -> Moment:
+        return Moment(self._now(), trio.current_time())
+
+    def statistics(self) -> SessionStatistics:
+        """A picture of now. Takes a step per session in memory."""
+        tables = [table for table in self._tables.values() if table.ended is None]
+        tally = self._tally
+        return SessionStatistics(
+            live=len(tables),
+            online=sum(len(table.receivers) for table in tables),
+            participants=sum(len(table.roster) for table in tables),
+            created=tally.created,
+            loaded=tally.loaded,
+            joined=tally.joined,
+            attached=tally.attached,
+            updates=tally.updates,
+            flushes=tally.flushes,
+            events=tally.events,
+            restarts=tally.restarts,
+            ended={reason: tally.ended[reason] for reason in get_args(EndReason)},
+        )
+
+
+def short_id(session_id: UUID) -> str:
+    """Enough of an id for logs. All of it would be a join link."""
+    return str(session_id)[:8]
+
+
+def _check_not_over(table: SessionTable) -> None:
+    if table.ended is not None:
+        raise SessionOver(table.ended)
+
+
+def _info(session: SessionRecord, participants: int, active: bool) -> SessionInfo:
+    return SessionInfo(
+        session.id, session.name, session.created_at, session.expires_at, participants, active
+    )

@@ -1,0 +1,123 @@
+"""What a session knows, kept where a crash of its actor does not reach it.
+
+As an ETS table with an heir: one incarnation of the session actor writes, anybody may read, and
+the session manager keeps the table when the incarnation dies, for the next one to adopt. Entries
+are frozen and replaced whole, never edited, so a reader and an heir find each of them as some
+command left it. Which entries go together is the business of :mod:`locshare.session.state`.
+
+Positions live here and nowhere else, for the retention at most.
+"""
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Final, final
+from uuid import UUID
+
+import trio
+from msgspec import Struct
+
+from locshare.actors import MailboxHeir, Ref
+from locshare.broadcast.receiver import Receiver
+from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
+from locshare.wire.messages import EndReason, Event, Position
+
+
+class Moment(Struct, frozen=True):
+    """One instant on both clocks: the wall's, for people, and Trio's, for measuring."""
+
+    wall: datetime
+    clock: float
+
+    def wall_of(self, clock: float) -> datetime:
+        """The wall time of an instant that was measured by Trio's clock."""
+        return self.wall - timedelta(seconds=self.clock - clock)
+
+
+class Member(Struct, frozen=True):
+    """Someone who joined and has not left. ``last_seen`` is as of joining or loading; what was
+    heard since is in ``SessionTable.heard``.
+    """
+
+    user_id: str
+    display_name: str
+    avatar_color: str
+    joined_at: datetime
+    last_seen: datetime
+
+    @classmethod
+    def of(cls, record: ParticipantRecord) -> "Member":
+        """The member that a row describes."""
+        return cls(
+            record.user_id,
+            record.display_name,
+            record.avatar_color,
+            record.joined_at,
+            record.last_seen,
+        )
+
+
+class Held(Struct, frozen=True, gc=False):
+    """A participant's newest position and when it arrived, by Trio's clock."""
+
+    position: Position
+    arrived: float
+
+
+@final
+class SessionTable:
+    """The table of one session. All times are Trio's clock unless they are datetimes."""
+
+    __slots__ = (
+        "active_at",
+        "departed",
+        "ended",
+        "gave_up",
+        "heard",
+        "heir",
+        "incarnations",
+        "moved",
+        "news",
+        "pending",
+        "positions",
+        "receivers",
+        "roster",
+        "seats",
+        "session",
+        "starting",
+        "supervisor",
+        "touched_at",
+    )
+
+    def __init__(self, stored: StoredSession, clock: float) -> None:
+        self.session: Final[SessionRecord] = stored.session
+        self.roster: dict[str, Member] = {
+            record.user_id: Member.of(record) for record in stored.participants if record.is_active
+        }
+        self.seats: dict[UUID, float] = {}
+        """Joins that are being written, each with the time until which its seat is kept."""
+        self.receivers: dict[str, Receiver] = {}
+        """Who is online, and the connection of each."""
+        self.positions: dict[str, Held] = {}
+        self.moved: dict[str, Position] = {}
+        """What the next flush will carry."""
+        self.heard: dict[str, float] = {}
+        """When each participant was last heard of, in this process."""
+        self.active_at = clock
+        """When somebody last joined, connected or disconnected."""
+        self.touched_at = clock
+        """What was heard before this has been noted for the store."""
+        self.pending: deque[Event] = deque()
+        """Events that were decided and are still to be delivered: empty between two messages."""
+        self.departed: deque[Receiver] = deque()
+        """Connections that have ended, put here by their tasks: an exit signal that cannot be
+        refused by a full mailbox or lost between two incarnations."""
+        self.ended: EndReason | None = None
+
+        # For the manager.
+        self.heir: Final = MailboxHeir()
+        self.incarnations = 0
+        self.supervisor: Ref | None = None
+        self.starting = False
+        self.gave_up = False
+        self.news: Final = trio.lowlevel.ParkingLot()
+        """Parked here: who waits for the next incarnation, or for the end."""

@@ -1,0 +1,48 @@
+"""What all sessions of a process did, as plain numbers."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from locshare.wire.messages import EndReason
+
+
+class Tally:
+    """Counted by the session actors and the manager, since the process began."""
+
+    __slots__ = (
+        "attached", "created", "ended", "events", "flushes", "joined", "loaded", "restarts",
+        "updates",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.created = 0
+        self.loaded = 0
+        """Sessions read back from the store."""
+        self.joined = 0
+        self.attached = 0
+        self.updates = 0
+        """Positions that went out; those that a newer one of the same flush replaced are not in."""
+        self.flushes = 0
+        self.events = 0
+        self.restarts = 0
+        """Crashes of session actors."""
+        self.ended: Counter[EndReason] = Counter()
+
+
+class SessionStatistics(Struct, frozen=True):
+    """A picture of now; the totals are since the process began."""
+
+    live: int
+    online: int
+    participants: int
+    created: int
+    loaded: int
+    joined: int
+    attached: int
+    updates: int
+    flushes: int
+    events: int
+    restarts: int
+    ended: Mapping[str, int]
