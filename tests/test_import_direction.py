@@ -25,11 +25,17 @@ ALLOWED: dict[str, set[str]] = {
     "connection": GROUND | RUNTIME | {"wire", "broadcast", "session", "store"},
     "api": GROUND | RUNTIME | {"wire", "session", "store"},
     "web": GROUND,
+    "addresses": set(),
+    "process": set(),
+    "figures": GROUND | {"broadcast", "connection", "session"},
     "client": {"errors", "wire"},
     "simulate": GROUND | {"wire", "client"},
     "demo": GROUND | {"wire", "client", "simulate"},
-    "app": GROUND | RUNTIME | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
-    "commands": GROUND | {"wire", "app", "client", "simulate", "demo"},
+    "app": GROUND
+    | RUNTIME
+    | {"addresses", "process", "figures"}
+    | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
+    "commands": GROUND | {"wire", "addresses", "app", "client", "simulate", "demo"},
     "cli": GROUND | {"commands", "app", "client", "simulate", "demo"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -1,0 +1,54 @@
+"""Where the server can be reached, from what it was told and what it was given by the kernel."""
+
+import socket
+from typing import Final
+
+from msgspec import Struct
+
+_EVERYWHERE: Final = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not bound
+_SOMEWHERE_ELSE: Final = ("192.0.2.1", 9)
+"""RFC 5737: an address of documentation. Nothing is ever sent to it."""
+
+
+class Addresses(Struct, frozen=True):
+    """URLs without a slash at the end. The public ones are for links and clients."""
+
+    http_url: str
+    ws_url: str
+    public_url: str
+    public_ws_url: str
+
+
+def addresses(
+    http: tuple[str, int],
+    ws: tuple[str, int],
+    public_url: str | None = None,
+    public_ws_url: str | None = None,
+) -> Addresses:
+    """``http`` and ``ws`` are bound addresses; the public URLs are settings or None."""
+    http_url = f"http://{_reachable(http[0])}:{http[1]}"
+    ws_url = f"ws://{_reachable(ws[0])}:{ws[1]}"
+    return Addresses(
+        http_url,
+        ws_url,
+        (public_url or http_url).rstrip("/"),
+        (public_ws_url or ws_url).rstrip("/"),
+    )
+
+
+def _reachable(host: str) -> str:
+    """A host that others can connect to: this machine's own address when bound to all."""
+    if host in _EVERYWHERE:
+        host = local_address()
+    return f"[{host}]" if ":" in host else host
+
+
+def local_address() -> str:
+    """The address of the interface by which this machine reaches others; loopback without one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_SOMEWHERE_ELSE)  # a datagram socket only looks up the route
+            host: str = probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"
+    return host

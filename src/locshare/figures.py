@@ -1,0 +1,76 @@
+"""What the rooms count, as Prometheus families. Asked at scrape time, all from one moment.
+
+The rooms know nothing of Prometheus and keep plain numbers; here is the one place where those get
+their public names. No label ever holds a session, a participant or a position.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from locshare.broadcast.pacer import LoopStatistics
+from locshare.connection.tally import ConnectionStatistics
+from locshare.metrics import Family, counter, gauge
+from locshare.session.tally import SessionStatistics
+
+
+class Sources(Protocol):
+    """Whom to ask."""
+
+    @property
+    def sessions(self) -> Callable[[], SessionStatistics]: ...
+    @property
+    def connections(self) -> Callable[[], ConnectionStatistics]: ...
+    @property
+    def loop(self) -> Callable[[], LoopStatistics]: ...
+
+
+def families(sources: Sources) -> Iterator[Family]:
+    """Everything, as of now."""
+    yield from session_families(sources.sessions())
+    yield from connection_families(sources.connections())
+    yield from loop_families(sources.loop())
+
+
+def session_families(of: SessionStatistics) -> Iterator[Family]:
+    """Sessions and their participants."""
+    yield gauge("locshare_sessions", "Sessions in memory.", of.live)
+    yield gauge("locshare_participants", "Participants of the sessions in memory.", of.participants)
+    yield gauge("locshare_participants_online", "Participants with a connection.", of.online)
+    yield counter("locshare_sessions_created_total", "Sessions created.", of.created)
+    yield counter("locshare_sessions_loaded_total", "Sessions read from the store.", of.loaded)
+    yield counter("locshare_sessions_ended_total", "Sessions ended.", of.ended)
+    yield counter("locshare_session_crashes_total", "Crashes of session actors.", of.restarts)
+    yield counter("locshare_participants_joined_total", "Participants who joined.", of.joined)
+    yield counter("locshare_attached_total", "Connections that got a snapshot.", of.attached)
+    yield counter("locshare_positions_sent_total", "Positions in flushes.", of.updates)
+    yield counter("locshare_flushes_total", "Flushes of a session.", of.flushes)
+    yield counter("locshare_events_total", "Events of sessions.", of.events)
+
+
+def connection_families(of: ConnectionStatistics) -> Iterator[Family]:
+    """WebSockets."""
+    yield gauge("locshare_connections", "Open WebSocket connections.", of.open)
+    yield counter("locshare_connections_accepted_total", "Accepted sockets.", of.accepted)
+    yield counter("locshare_connections_opened_total", "Admitted connections.", of.opened)
+    yield counter("locshare_connections_refused_total", "Refused upgrades.", of.refused)
+    yield counter("locshare_connections_closed_total", "Ended connections.", of.closed)
+    yield counter("locshare_connection_crashes_total", "Crashed connection tasks.", of.crashes)
+    yield counter("locshare_messages_received_total", "Messages in.", of.messages_in, "type")
+    yield counter("locshare_messages_rate_limited_total", "Dropped messages.", of.rate_limited)
+    yield counter("locshare_received_bytes_total", "Bytes from sockets.", of.bytes_in)
+    yield counter("locshare_sent_bytes_total", "Bytes to sockets.", of.bytes_out)
+    yield counter("locshare_writes_total", "Successful writes to sockets.", of.writes)
+    yield counter("locshare_stalls_total", "Times that a socket was full.", of.stalls)
+    yield gauge("locshare_connections_blocked", "Connections whose socket is full.", of.blocked)
+    yield gauge("locshare_backlog_bytes", "Bytes waiting for full sockets.", of.backlog_bytes)
+
+
+def loop_families(of: LoopStatistics) -> Iterator[Family]:
+    """The event loop and the pacer."""
+    yield gauge("locshare_flush_window_seconds", "Least time between two flushes.", of.window)
+    yield gauge("locshare_loop_busy_ratio", "Share of time not spent waiting.", of.busy)
+    yield gauge("locshare_loop_lag_seconds", "Mean length of a turn of the loop.", of.lag)
+    yield gauge(
+        "locshare_loop_longest_turn_seconds", "Longest turn since the last scrape.", of.longest_turn
+    )
+    yield counter("locshare_loop_turns_total", "Turns of the loop.", of.turns)
