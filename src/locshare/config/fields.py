@@ -1,0 +1,273 @@
+"""What one setting is, as data: its meaning, its limits, how it is read and shown.
+
+Here is also what the kinds of values have to satisfy: addresses, URLs, secrets, networks. Pure.
+"""
+
+import math
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+PREFIX: Final = "LOCSHARE_"
+MIN_SECRET_BYTES: Final = 32
+"""RFC 7518 section 3.2: an HS256 key has at least as many bits as its hash."""
+
+
+class About(Struct, frozen=True):
+    """The meaning and the limits of one setting.
+
+    ``check`` gets the parsed value and returns it, perhaps in a canonical form; it raises
+    ValueError with the fault ("has no port"), while ``allowed`` says what would be right.
+    """
+
+    meaning: str
+    unit: str = ""
+    ge: float = -math.inf
+    le: float = math.inf
+    allowed: str = ""
+    check: Callable[[Any], Any] | None = None
+    default: str = ""
+    """In words, where the default is not a value."""
+    secret: bool = False
+    section: str = ""
+    """Given with the first setting of a section."""
+
+
+class Setting(Struct, frozen=True):
+    """One field of :class:`Settings`, for whoever reads, shows or documents it."""
+
+    name: str
+    kind: Any
+    """int, float, str, Path, datetime, tuple or a Literal."""
+    default: Any
+    about: About
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, such as ``LOCSHARE_MAX_PARTICIPANTS``."""
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        """The flag of ``locshare serve``, such as ``--max-participants``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        about = self.about
+        if get_origin(self.kind) is Literal:
+            *first, last = get_args(self.kind)
+            return f"{', '.join(first)} or {last}"
+        if self.kind in (int, float):
+            what = "a whole number" if self.kind is int else "a number"
+            text = f"{what} from {show_number(about.ge)} to {show_number(about.le)}"
+            return f"{text} ({about.unit})" if about.unit else text
+        return about.allowed
+
+    @property
+    def default_in_words(self) -> str:
+        """The default, for people."""
+        return self.about.default or self.show(self.default)
+
+    def show(self, value: Any) -> str:
+        """``value`` for people, as it would be written in the environment; secrets hidden."""
+        if value is None:
+            return "none"
+        if self.about.secret:
+            return hide_password(value) if self.name == "database_url" else "[hidden]"
+        if isinstance(value, tuple):
+            return ",".join(value) or "none"
+        if isinstance(value, float):
+            return show_number(value)
+        return value.isoformat() if isinstance(value, datetime) else str(value)
+
+    def parse(self, raw: Any) -> Any:
+        """A value from text, or of TOML's types. Raises ValueError that tells what is wrong."""
+        value = _PARSERS[_kind_of(self.kind)](raw)
+        about = self.about
+        if get_origin(self.kind) is Literal:
+            if value not in get_args(self.kind):
+                raise ValueError("is none of these")
+        elif self.kind in (int, float):
+            if value < about.ge:
+                raise ValueError("is too low")
+            if value > about.le:
+                raise ValueError("is too high")
+        return value if about.check is None else about.check(value)
+
+
+def show_number(value: float) -> str:
+    """Without a point when it is whole."""
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def hide_password(url: str) -> str:
+    """``url`` without its password, wherever that stands."""
+    url = re.sub(r"(?<=://)([^/?#:@]*):.*@", r"\1:[hidden]@", url)
+    return re.sub(r"(?i)((?:password|passfile|sslpassword)=)[^&\s]*", r"\1[hidden]", url)
+
+
+def _kind_of(kind: Any) -> type:
+    if get_origin(kind) is Literal:
+        return str
+    result: type = get_origin(kind) or kind
+    return result
+
+
+def _parse_int(raw: Any) -> int:
+    if isinstance(raw, str) and re.fullmatch(r"[+-]?[0-9](_?[0-9]){0,18}", raw.strip()):
+        return int(raw)
+    if type(raw) is int:
+        return raw
+    raise ValueError("is not a whole number")
+
+
+def _parse_float(raw: Any) -> float:
+    if type(raw) not in (str, int, float):
+        raise ValueError("is not a number")
+    try:
+        value = float(raw)
+    except (ValueError, OverflowError):
+        raise ValueError("is not a number") from None
+    if not math.isfinite(value):
+        raise ValueError("is not a finite number")
+    return value
+
+
+def _parse_text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise ValueError("is not text")  # noqa: TRY004 - parsers raise ValueError only
+    if not raw.strip() or not raw.isprintable():
+        raise ValueError("is empty or has control characters")
+    return raw.strip()
+
+
+def _parse_list(raw: Any) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        raw = [] if raw.strip() == "none" else raw.split(",")
+    if not isinstance(raw, list) or not all(isinstance(each, str) for each in raw):
+        raise ValueError("is not a list of texts")
+    return tuple(each.strip() for each in raw)
+
+
+def _parse_datetime(raw: Any) -> datetime:
+    try:
+        value = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        value = None
+    if not isinstance(value, datetime):
+        raise ValueError("is not a date and time")  # noqa: TRY004 - parsers raise ValueError only
+    if value.tzinfo is None:
+        raise ValueError("has no time zone")
+    return value.astimezone(UTC)
+
+
+_PARSERS: Final[dict[type, Callable[[Any], Any]]] = {
+    int: _parse_int,
+    float: _parse_float,
+    str: _parse_text,
+    Path: lambda raw: Path(_parse_text(raw)),
+    tuple: _parse_list,
+    datetime: _parse_datetime,
+}
+
+
+# --- checks: each gives the value back, or raises ValueError with the fault ---------------------
+
+
+def parse_bind(bind: str) -> tuple[str | None, int]:
+    """``host:port``, ``[v6]:port`` or ``:port`` as host (None: all interfaces) and port.
+
+    Raises ValueError.
+    """
+    host, separator, port = bind.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("is an IPv6 address without brackets")
+    if not separator:
+        raise ValueError("has no port")
+    if not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
+        raise ValueError(f"has the port {port!r}")
+    return host or None, int(port)
+
+
+def check_bind(value: str) -> str:
+    parse_bind(value)
+    return value
+
+
+def check_url(*schemes: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        parts = urlsplit(value)  # raises ValueError
+        if parts.scheme not in schemes:
+            raise ValueError(f"does not begin with {' or '.join(f'{s}://' for s in schemes)}")
+        if not parts.hostname:
+            raise ValueError("has no host")
+        parts.port  # noqa: B018 - raises ValueError
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("has more than scheme, host, port and path")
+        return value.rstrip("/")
+
+    return check
+
+
+def check_database_url(value: str) -> str:
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("does not begin with postgresql://")
+    try:
+        urlsplit(value).port  # noqa: B018 - raises ValueError
+    except ValueError:
+        # The library's text may quote a part of the password.
+        raise ValueError("is no URL: is a / : @ ? # of the password not percent-encoded?") from None
+    return value
+
+
+def check_secret(value: str) -> str:
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"has {len(value.encode())} bytes")
+    return value
+
+
+def check_tile_url(value: str) -> str:
+    if not value.startswith(("https://", "http://", "/")):
+        raise ValueError("does not begin with https://, http:// or /")
+    missing = [part for part in ("{z}", "{x}", "{y}") if part not in value]
+    if missing:
+        raise ValueError(f"has no {' '.join(missing)}")
+    return value
+
+
+def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        try:
+            ip_network(each, strict=False)
+        except ValueError:
+            raise ValueError(f"has {each!r}, which is no network") from None
+    return value
+
+
+def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        parts = urlsplit(each)
+        bare = f"{parts.scheme}://{parts.netloc}"
+        if each != "*" and (parts.scheme not in ("http", "https") or each != bare or "@" in each):
+            raise ValueError(f"has {each!r}, which is no origin")
+    return value
+
+
+def check_directory(value: Path) -> Path:
+    path = Path(os.path.expanduser(value))  # noqa: PTH111 - Path's own raises
+    if str(path).startswith("~"):
+        raise ValueError("names a home directory that cannot be found")
+    if path.exists() and not path.is_dir():
+        raise ValueError("is not a directory")
+    return path

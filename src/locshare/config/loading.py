@@ -1,0 +1,198 @@
+"""Where settings come from, and whether they go together.
+
+Nothing here awaits; the settings file is the one thing that is read.
+"""
+
+import difflib
+import re
+import tomllib
+import types
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from locshare.config.fields import PREFIX, Setting, parse_bind
+from locshare.config.settings import MAX_PRESENCE_DELAY_S, Settings, all_settings
+from locshare.errors import LocshareError
+
+CONFIG_VARIABLE: Final = "LOCSHARE_CONFIG"
+
+
+class SettingsError(LocshareError):
+    """The settings cannot be used. ``faults`` has one text each; none holds a secret."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Loaded(Struct, frozen=True):
+    """Checked settings, and where each that is not a default came from."""
+
+    settings: Settings
+    origins: dict[str, str]
+    """By name: a variable, a flag, or the path of the settings file."""
+    file: Path | None
+
+
+def load(
+    environ: Mapping[str, str],
+    flags: Mapping[str, str] = types.MappingProxyType({}),
+    file: Path | None = None,
+) -> Loaded:
+    """The settings of all sources. ``flags`` has names as in :class:`Settings`.
+
+    ``file`` comes before ``LOCSHARE_CONFIG``. Raises SettingsError, with all faults at once.
+    """
+    faults: list[str] = []
+    if file is None and environ.get(CONFIG_VARIABLE):
+        file = Path(environ[CONFIG_VARIABLE])
+    given: dict[str, tuple[Any, str]] = {}  # name: raw value, origin
+    if file is not None:
+        given |= _from_file(file, faults)
+    given |= _from_environment(environ, faults)
+    given |= {
+        setting.name: (flags[setting.name], setting.flag)
+        for setting in all_settings()
+        if flags.get(setting.name)
+    }
+    values = {}
+    for setting in all_settings():
+        if setting.name in given:
+            raw, origin = given[setting.name]
+            try:
+                values[setting.name] = setting.parse(raw)
+            except ValueError as error:
+                faults.append(_fault(setting, raw, origin, str(error)))
+    settings = Settings(**values)
+    faults += _conflicts(settings, given.keys() - values.keys())
+    if faults:
+        raise SettingsError(tuple(faults))
+    return Loaded(settings, {name: origin for name, (_, origin) in given.items()}, file)
+
+
+def _from_file(path: Path, faults: list[str]) -> dict[str, tuple[Any, str]]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        faults.append(f"The settings file {path} cannot be read: {error.strerror}.")
+        return {}
+    except UnicodeDecodeError:
+        faults.append(f"The settings file {path} is not UTF-8.")
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        # Its text quotes at most one character of the file.
+        faults.append(f"The settings file {path} is not TOML: {error}.")
+        return {}
+    names = {setting.name for setting in all_settings()}
+    faults += [_unknown(f"{key} in {path}", key, names) for key in table if key not in names]
+    return {key: (value, str(path)) for key, value in table.items() if key in names}
+
+
+# Kubernetes and old Docker links tell every container about a service named locshare in this way.
+_SERVICE_LINK = re.compile(
+    r"LOCSHARE_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)"
+)
+
+
+def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, tuple[Any, str]]:
+    variables = {setting.variable: setting.name for setting in all_settings()}
+    given: dict[str, tuple[Any, str]] = {}
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or not value or variable == CONFIG_VARIABLE:
+            continue
+        if variable in variables:
+            given[variables[variable]] = (value, variable)
+        elif not _SERVICE_LINK.fullmatch(variable) and not (
+            variable.endswith("_PORT") and value.startswith(("tcp://", "udp://"))
+        ):
+            faults.append(_unknown(variable, variable, {*variables, CONFIG_VARIABLE}))
+    return given
+
+
+def _unknown(what: str, name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else "`locshare defaultconfig` lists all settings."
+    return f"{what} is not a setting; {hint}"
+
+
+def _fault(setting: Setting, raw: Any, origin: str, wrong: str) -> str:
+    value = "[hidden]" if setting.about.secret else repr(raw)
+    if len(value) > 100:
+        value = value[:97] + "…'"
+    where = "" if origin in (setting.variable, setting.flag) else f" (from {origin})"
+    name = origin if not where else setting.name
+    return (
+        f"{name} = {value}{where} {wrong}.\n"
+        f"    Allowed: {setting.allowed}. "
+        f"Set {setting.variable} or {setting.flag}; the default is {setting.default_in_words}."
+    )
+
+
+def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
+    """What no single setting does wrong; not about settings that are wrong by themselves."""
+    found: list[str] = []
+
+    def conflict(*names: str, why: str, do: str) -> None:
+        if not faulty.isdisjoint(names):
+            return
+        by_name = {setting.name: setting for setting in all_settings()}
+        values = " and ".join(
+            f"{by_name[name].variable} = {by_name[name].show(getattr(settings, name))}"
+            for name in names
+        )
+        found.append(f"{values}: {why}.\n    {do}.")
+
+    s = settings
+    if s.http_bind == s.ws_bind and parse_bind(s.http_bind)[1] != 0:
+        conflict(
+            "http_bind", "ws_bind", why="both cannot listen on one port", do="Change one of them"
+        )
+    if (s.public_url or "").startswith("https:") and not (s.public_ws_url or "").startswith("wss:"):
+        conflict(
+            "public_url", "public_ws_url",
+            why="a page that came by https may open wss:// only",
+            do="Set LOCSHARE_PUBLIC_WS_URL (--public-ws-url) to a wss:// address",
+        )  # fmt: skip
+    if s.jwt_previous_secret is not None and s.jwt_previous_until is None:
+        conflict(
+            "jwt_previous_secret", "jwt_previous_until",
+            why="an old key that is accepted for ever is no rotation",
+            do="Set LOCSHARE_JWT_PREVIOUS_UNTIL (--jwt-previous-until) to 24 hours after the "
+            "change, or later",
+        )  # fmt: skip
+    if s.jwt_previous_until is not None and s.jwt_previous_secret is None:
+        conflict(
+            "jwt_previous_until", "jwt_previous_secret",
+            why="there is no previous key that could be accepted until then",
+            do="Set LOCSHARE_JWT_PREVIOUS_SECRET (--jwt-previous-secret), or remove the date",
+        )  # fmt: skip
+    if s.jwt_previous_secret is not None and s.jwt_previous_secret == s.jwt_secret:
+        conflict(
+            "jwt_secret", "jwt_previous_secret",
+            why="both are the same key", do="Remove the previous one, or make a new secret",
+        )  # fmt: skip
+    if s.ping_interval_s * s.missed_pings > MAX_PRESENCE_DELAY_S:
+        conflict(
+            "ping_interval_s", "missed_pings",
+            why=f"someone who is gone would be shown as online for more than "
+            f"{MAX_PRESENCE_DELAY_S} seconds",
+            do="Lower one of them",
+        )  # fmt: skip
+    for rate in ("per_second", "burst"):
+        if getattr(s, f"message_{rate}") < getattr(s, f"position_{rate}"):
+            conflict(
+                f"message_{rate}", f"position_{rate}",
+                why="positions are messages too, so their limit would never be reached",
+                do="Raise the first or lower the second",
+            )  # fmt: skip
+    if s.tile_attribution is not None and s.tile_url is None:
+        conflict(
+            "tile_attribution", "tile_url",
+            why="there are no tiles to attribute",
+            do="Set LOCSHARE_TILE_URL (--tile-url), or remove the attribution",
+        )  # fmt: skip
+    return found

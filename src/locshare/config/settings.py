@@ -1,0 +1,296 @@
+"""The settings themselves. ``Settings()`` is the defaults. They are checked when loaded."""
+
+import os
+import types
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from locshare.config.fields import (
+    MIN_SECRET_BYTES,
+    About,
+    Setting,
+    check_bind,
+    check_database_url,
+    check_directory,
+    check_networks,
+    check_origins,
+    check_secret,
+    check_tile_url,
+    check_url,
+)
+
+MAX_PRESENCE_DELAY_S: Final = 300
+"""A connection that died unnoticed is shown as online for at most so long."""
+
+
+def default_data_dir() -> Path:
+    """``$XDG_DATA_HOME/locshare``, else ``~/.local/share/locshare``, on macOS too: its own
+    "Application Support" has a space and leaves less of the 103 bytes that a socket's path has.
+    """
+    base = os.environ.get("XDG_DATA_HOME", "")
+    root = Path(base) if base.startswith("/") else Path("~/.local/share")
+    return Path(os.path.expanduser(root / "locshare"))  # noqa: PTH111 - Path's own raises
+
+
+_BIND: Final = "host:port, [IPv6]:port or :port (all interfaces); port 0 picks a free one"
+_SECRET: Final = f"at least {MIN_SECRET_BYTES} bytes; `locshare gentoken --secret-new` makes one"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything an operator may want different. ``Settings()`` is the defaults."""
+
+    http_bind: Annotated[
+        str,
+        About(
+            "Where the REST API, the page and the metrics listen.",
+            section="Addresses", allowed=_BIND, check=check_bind,
+        ),
+    ] = "127.0.0.1:8080"  # fmt: skip
+    ws_bind: Annotated[
+        str, About("Where WebSocket connections are accepted.", allowed=_BIND, check=check_bind)
+    ] = "127.0.0.1:8081"
+    public_url: Annotated[
+        str | None,
+        About(
+            "How browsers reach http_bind, behind a proxy for instance; join links begin with it.",
+            allowed="http://… or https://…", check=check_url("http", "https"),
+            default="from the address bound",
+        ),
+    ] = None  # fmt: skip
+    public_ws_url: Annotated[
+        str | None,
+        About(
+            "How clients reach ws_bind; /ws is added.",
+            allowed="ws://… or wss://…", check=check_url("ws", "wss"),
+            default="from the address bound",
+        ),
+    ] = None  # fmt: skip
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        About(
+            "Networks whose X-Forwarded-For is believed when requests are counted per client.",
+            allowed="networks such as 10.0.0.0/8, separated by commas, or none",
+            check=check_networks,
+        ),
+    ] = ("127.0.0.0/8", "::1/128")  # fmt: skip
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        About(
+            "Other web pages that may use the API (CORS). The server's own page always may.",
+            allowed="origins such as https://example.org, separated by commas, or *, or none",
+            check=check_origins,
+        ),
+    ] = ()
+
+    database_url: Annotated[
+        str | None,
+        About(
+            "The PostgreSQL database. Without it an embedded one is run under data_dir.",
+            section="Data", allowed="postgresql://user:password@host:port/database",
+            check=check_database_url, default="embedded", secret=True,
+        ),
+    ] = None  # fmt: skip
+    data_dir: Annotated[
+        Path,
+        About(
+            "Where the embedded database and the generated jwt_secret are kept.",
+            allowed="a directory; it is made when it does not exist", check=check_directory,
+            default="$XDG_DATA_HOME/locshare, else ~/.local/share/locshare",
+        ),
+    ] = msgspec.field(default_factory=default_data_dir)  # fmt: skip
+
+    jwt_secret: Annotated[
+        str | None,
+        About(
+            "The key that signs tokens.",
+            section="Tokens", allowed=_SECRET, check=check_secret,
+            default="generated once, kept under data_dir", secret=True,
+        ),
+    ] = None  # fmt: skip
+    jwt_previous_secret: Annotated[
+        str | None,
+        About(
+            "The key before the last change: its tokens are accepted until jwt_previous_until.",
+            allowed=_SECRET, check=check_secret, default="none", secret=True,
+        ),
+    ] = None  # fmt: skip
+    jwt_previous_until: Annotated[
+        datetime | None,
+        About(
+            "From then on tokens of jwt_previous_secret are refused. A token lives 24 hours at "
+            "most.",
+            allowed="a date and time with its zone (RFC 3339), such as 2026-05-01T12:00:00Z",
+            default="none",
+        ),
+    ] = None  # fmt: skip
+
+    max_participants: Annotated[
+        int, About("How many people one session holds.", section="Sessions", ge=2, le=1000)
+    ] = 50
+    max_sessions: Annotated[
+        int, About("How many sessions the process holds at once.", ge=1, le=1_000_000)
+    ] = 10_000
+    retention_s: Annotated[
+        float,
+        About(
+            "How long a position lives without a newer one. Not above 30: that nobody's position "
+            "is kept longer is what people are promised.",
+            unit="seconds", ge=1, le=30,
+        ),
+    ] = 30.0  # fmt: skip
+    inactive_after_s: Annotated[
+        float,
+        About("A session with nobody connected for so long ends.", unit="seconds", ge=1, le=86_400),
+    ] = 3600.0
+    flush_window_max_s: Annotated[
+        float,
+        About(
+            "How far the time between two broadcasts of a session may widen under load. A quiet "
+            "session is always flushed at once.",
+            unit="seconds", ge=0, le=2,
+        ),
+    ] = 0.25  # fmt: skip
+
+    max_connections: Annotated[
+        int,
+        About(
+            "How many WebSocket connections are held; further ones get a 503. Each needs a file "
+            "descriptor (ulimit -n).",
+            section="Connections", ge=1, le=1_000_000,
+        ),
+    ] = 20_000  # fmt: skip
+    ping_interval_s: Annotated[
+        float,
+        About(
+            "How often each connection is pinged.", unit="seconds", ge=0.1, le=MAX_PRESENCE_DELAY_S
+        ),
+    ] = 20.0
+    missed_pings: Annotated[
+        int, About("A connection that was silent for so many pings is closed (4408).", ge=1, le=10)
+    ] = 2
+    max_message_bytes: Annotated[
+        int,
+        About(
+            "The longest message a client may send; a longer one is answered with an error.",
+            unit="bytes", ge=512, le=65_536,
+        ),
+    ] = 4096  # fmt: skip
+    outbox_bytes: Annotated[
+        int,
+        About(
+            "How far a client that reads slowly may fall behind before it is closed (4508).",
+            unit="bytes", ge=16_384, le=67_108_864,
+        ),
+    ] = 262_144  # fmt: skip
+    position_per_second: Annotated[
+        float,
+        About("How many positions a connection may send.", unit="per second", ge=0.1, le=1000),
+    ] = 10.0
+    position_burst: Annotated[
+        float, About("How many positions at once, after a pause.", ge=1, le=10_000)
+    ] = 20.0
+    message_per_second: Annotated[
+        float,
+        About(
+            "How many messages of all kinds a connection may send, protocol pings too.",
+            unit="per second", ge=0.1, le=1000,
+        ),
+    ] = 20.0  # fmt: skip
+    message_burst: Annotated[
+        float, About("How many messages at once, after a pause.", ge=1, le=10_000)
+    ] = 40.0
+
+    max_http_connections: Annotated[
+        int,
+        About(
+            "How many HTTP connections are served at once; further ones wait.",
+            section="REST API", ge=1, le=100_000,
+        ),
+    ] = 1000  # fmt: skip
+    create_per_second: Annotated[
+        float,
+        About(
+            "How many sessions one client address may create; 0 is no limit.",
+            unit="per second", ge=0, le=10_000,
+        ),
+    ] = 5.0  # fmt: skip
+    create_burst: Annotated[
+        int, About("How many sessions at once, after a pause.", ge=1, le=1_000_000)
+    ] = 200
+    join_per_second: Annotated[
+        float,
+        About(
+            "How many people may join from one client address (a festival is behind one); 0 is no "
+            "limit.",
+            unit="per second", ge=0, le=100_000,
+        ),
+    ] = 250.0  # fmt: skip
+    join_burst: Annotated[
+        int, About("How many people may join at once, after a pause.", ge=1, le=1_000_000)
+    ] = 500
+
+    tile_url: Annotated[
+        str | None,
+        About(
+            "Map tiles of the page. Every viewer's browser asks that server, which so learns what "
+            "part of the map is looked at.",
+            section="Page", allowed="a URL with {z}, {x} and {y}", check=check_tile_url,
+            default="none: a map without tiles",
+        ),
+    ] = None  # fmt: skip
+    tile_attribution: Annotated[
+        str | None,
+        About("What the tiles' licence wants shown on the map.", allowed="text", default="none"),
+    ] = None
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        About("The least severe log lines that are written.", section="Operation"),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        About(
+            "How log lines are written to standard error; auto is console on a terminal and json "
+            "elsewhere."
+        ),
+    ] = "auto"
+    drain_deadline_s: Annotated[
+        float,
+        About(
+            "How long connections that were told to come back (1012) are waited for when the "
+            "server stops.",
+            unit="seconds", ge=0, le=600,
+        ),
+    ] = 8.0  # fmt: skip
+
+    def __repr__(self) -> str:
+        changed = ", ".join(
+            f"{each.name}={each.show(getattr(self, each.name))}"
+            for each in all_settings()
+            if getattr(self, each.name) != each.default
+        )
+        return f"Settings({changed})"
+
+    def __rich_repr__(self) -> Any:  # msgspec's own would show secrets
+        yield repr(self)
+
+
+@cache
+def all_settings() -> tuple[Setting, ...]:
+    """Every setting, in the order of :class:`Settings`."""
+    found = []
+    hints = get_type_hints(Settings, include_extras=True)
+    for field in msgspec.structs.fields(Settings):
+        kind, about = get_args(hints[field.name])
+        if get_origin(kind) in (Union, types.UnionType):
+            kind = next(each for each in get_args(kind) if each is not type(None))
+        default = (
+            field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        )
+        found.append(Setting(field.name, kind, default, about))
+    return tuple(found)
