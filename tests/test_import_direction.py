@@ -27,13 +27,15 @@ ALLOWED: dict[str, set[str]] = {
     "web": GROUND,
     "addresses": set(),
     "process": set(),
+    "crashes": {"supervisor"},
     "figures": GROUND | {"broadcast", "connection", "session"},
+    "limits": GROUND | {"broadcast", "connection", "session", "api"},
     "client": {"errors", "wire"},
     "simulate": GROUND | {"wire", "client"},
     "demo": GROUND | {"wire", "client", "simulate"},
     "app": GROUND
     | RUNTIME
-    | {"addresses", "process", "figures"}
+    | {"addresses", "process", "figures", "limits", "crashes"}
     | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
     "commands": GROUND | {"wire", "addresses", "app", "client", "simulate", "demo"},
     "cli": GROUND | {"commands", "app", "client", "simulate", "demo"},

@@ -1,0 +1,221 @@
+"""The supervision tree, and how it begins and ends.
+
+::
+
+    root, one_for_one
+    ├── signals       SIGINT and SIGTERM
+    ├── store         PostgreSQL: the pool, the migrations, what is written behind
+    ├── pacer         measures the loop, sets the flush window
+    ├── sessions      dynamic: a supervisor with one actor for each session
+    ├── keeper        ends and deletes what ended while nobody asked
+    ├── connections   every WebSocket; drains when it is stopped
+    ├── heartbeat     protocol pings
+    ├── listener      accepts WebSockets
+    └── api           REST, the page, health and metrics over HTTP
+
+Started from top to bottom and stopped from bottom to top: first nobody new comes in, then the
+connections are told to come back, then the sessions note their last activity, and the store, which
+is last, writes it. Each has a deadline, and :class:`~locshare.process.LastDeadline` is beyond them
+all. What a child needs of another is given as an object that outlives both, so each of them may
+crash and be started again without the others.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Hashable
+from typing import Final
+
+import structlog
+import trio
+
+from locshare.actors import Registry as Names
+from locshare.addresses import Addresses, addresses
+from locshare.api import ApiServer, PublicUrls, RestApplication, create_app, when
+from locshare.auth import TokenKeys, load_or_create_secret
+from locshare.broadcast.pacer import LoopStatistics, Pacer
+from locshare.config import Settings
+from locshare.connection.listener import Listener
+from locshare.connection.pool import ConnectionPool
+from locshare.connection.tally import ConnectionStatistics
+from locshare.crashes import log_crash
+from locshare.figures import families
+from locshare.limits import (
+    api_limits,
+    pacing_limits,
+    pool_limits,
+    server_limits,
+    session_limits,
+)
+from locshare.metrics import Registry as Metrics
+from locshare.process import LastDeadline, allow_connections, calm_garbage_collector
+from locshare.session.manager import SESSIONS, SessionManager
+from locshare.session.tally import SessionStatistics
+from locshare.store.postgres import PostgresStore
+from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
+from locshare.web.pages import pages
+
+log = structlog.get_logger()
+
+SECRET_FILE: Final = "jwt_secret"  # noqa: S105 - a name of a file
+_STORE_STOP_S: Final = 5.0
+_MARGIN_S: Final = 3.0
+_BEYOND_DRAIN_S: Final = 20.0
+"""For everything but the connections: more than all other children may take together."""
+
+
+class Application:
+    """All parts of one server, put together and not yet running. Makes no task and no socket.
+
+    Raises SecretError when the secret is too short, OSError when it can be neither read nor kept.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.names: Names[Hashable] = Names()
+        self.metrics = Metrics()
+        self.keys = token_keys(settings)
+        self.store = PostgresStore(settings.database_url, settings.data_dir)
+        self.pacer = Pacer(pacing_limits(settings))
+        self.manager = SessionManager(
+            self.store,
+            self.names,
+            session_limits(settings),
+            window=self.pacer.window,
+            report=log_crash,
+        )
+        limits = pool_limits(settings, allow_connections(settings.max_connections))
+        self.pool = ConnectionPool(self.keys, self.manager, limits)
+        self.listener = Listener(settings.ws_bind, self.pool)
+        self.api = ApiServer(self._rest(), settings.http_bind, server_limits(settings))
+        self.stopping = False
+        self.stop_scope = trio.CancelScope()
+        self.metrics.collect(lambda: families(self))
+
+    def _rest(self) -> RestApplication:
+        settings = self.settings
+        return create_app(
+            self.manager,
+            self.keys,
+            urls=lambda: PublicUrls(self.addresses.public_url, self.addresses.public_ws_url),
+            registry=self.metrics,
+            limits=api_limits(settings),
+            checks={"database": self.store.check, "serving": when(lambda: not self.stopping)},
+            allowed_origins=settings.allowed_origins,
+            blueprints=[
+                pages(
+                    public_ws_url=lambda: self.addresses.public_ws_url,
+                    tile_url=settings.tile_url,
+                    tile_attribution=settings.tile_attribution,
+                )
+            ],
+        )
+
+    # What locshare.figures asks.
+
+    @property
+    def sessions(self) -> Callable[[], SessionStatistics]:
+        return self.manager.statistics
+
+    @property
+    def connections(self) -> Callable[[], ConnectionStatistics]:
+        return self.pool.statistics
+
+    @property
+    def loop(self) -> Callable[[], LoopStatistics]:
+        return self.pacer.statistics
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where it is reached, once the listeners are up."""
+        return addresses(
+            self.api.addresses[0],
+            self.listener.addresses[0],
+            self.settings.public_url,
+            self.settings.public_ws_url,
+        )
+
+    def tree(self) -> SupervisorSpec:
+        """The children of the root, in the order in which they start."""
+        settings = self.settings
+        return SupervisorSpec(
+            [
+                TaskSpec("signals", stop_on_signal, (self.stop_scope,)),
+                TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S),
+                TaskSpec("pacer", self.pacer.run),
+                DynamicSpec(max_children=settings.max_sessions).child(
+                    SESSIONS, register=self.names.name(SESSIONS)
+                ),
+                TaskSpec("keeper", self.manager.keeper.run),
+                TaskSpec(
+                    "connections", self.pool.serve, shutdown=settings.drain_deadline_s + _MARGIN_S
+                ),
+                TaskSpec("heartbeat", self.pool.heartbeat),
+                TaskSpec("listener", self.listener.serve),
+                TaskSpec("api", self.api.serve),
+            ],
+            report=log_crash,
+        )
+
+
+async def serve(
+    settings: Settings,
+    *,
+    task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the server until SIGINT, SIGTERM or cancellation, then stop it in order.
+
+    ``task_status`` is told the addresses when clients can come. A second signal, or the last
+    deadline, ends the process at once. Raises what :class:`Application` raises, StartError (its
+    cause says why) when a part does not come up, RestartBudgetExceeded when one keeps crashing.
+    """
+    began = trio.current_time()
+    application = Application(settings)
+    last_deadline = LastDeadline(settings.drain_deadline_s + _BEYOND_DRAIN_S)
+    try:
+        with application.stop_scope:
+            async with open_supervisor(application.tree()):
+                try:
+                    calm_garbage_collector()
+                    reached = application.addresses
+                    seconds = round(trio.current_time() - began, 3)
+                    log.info("ready", http=reached.http_url, ws=reached.ws_url, seconds=seconds)
+                    task_status.started(reached)
+                    await trio.sleep_forever()
+                finally:
+                    application.stopping = True
+                    last_deadline.start()
+                    log.info("stopping")
+    finally:
+        last_deadline.cancel()
+    log.info("stopped")
+
+
+async def stop_on_signal(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """The first signal cancels ``scope``, which stops the tree in order; the second does not wait
+    for that. The first child of the tree, so that it hears both.
+    """
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            name = signal.Signals(number).name
+            if scope.cancel_called:
+                log.warning("stopping_at_once", signal=name)
+                os._exit(128 + number)
+            log.info("signal", signal=name)
+            scope.cancel()
+
+
+def token_keys(settings: Settings) -> TokenKeys:
+    """The keys of the settings; without a secret, the one that is kept in the data directory,
+    made when it is not there. Raises SecretError, OSError.
+    """
+    secret: str | bytes
+    if settings.jwt_secret is not None:
+        secret = settings.jwt_secret
+    else:
+        secret = load_or_create_secret(settings.data_dir / SECRET_FILE)
+    return TokenKeys(
+        secret, previous=settings.jwt_previous_secret, previous_until=settings.jwt_previous_until
+    )

@@ -1,0 +1,65 @@
+"""From the settings to what each room takes. Pure.
+
+The rooms know nothing of :class:`~locshare.config.Settings`: each has a struct of limits with
+defaults of its own, and here an operator's wishes are put in.
+"""
+
+from locshare.api import ApiLimits, Rate, ServerLimits
+from locshare.broadcast.outbox import OutboxLimits
+from locshare.broadcast.pacing import PacingLimits
+from locshare.config import Settings
+from locshare.connection.conduct import ConductLimits
+from locshare.connection.connection import ConnectionLimits
+from locshare.connection.pool import PoolLimits
+from locshare.connection.transport import TransportLimits
+from locshare.session.limits import SessionLimits
+
+
+def pacing_limits(settings: Settings) -> PacingLimits:
+    """For :class:`locshare.broadcast.pacer.Pacer`."""
+    return PacingLimits(max_window=settings.flush_window_max_s)
+
+
+def session_limits(settings: Settings) -> SessionLimits:
+    """For :class:`locshare.session.manager.SessionManager`."""
+    return SessionLimits(
+        max_participants=settings.max_participants,
+        retention=settings.retention_s,
+        inactive_after=settings.inactive_after_s,
+    )
+
+
+def pool_limits(settings: Settings, max_connections: int) -> PoolLimits:
+    """For :class:`locshare.connection.pool.ConnectionPool`. ``max_connections`` is what the
+    process may really hold.
+    """
+    return PoolLimits(
+        max_connections=max_connections,
+        ping_interval=settings.ping_interval_s,
+        missed_pings=settings.missed_pings,
+        drain_deadline=settings.drain_deadline_s,
+        connection=ConnectionLimits(
+            transport=TransportLimits(max_message_bytes=settings.max_message_bytes),
+            outbox=OutboxLimits(max_bytes=settings.outbox_bytes),
+            conduct=ConductLimits(
+                position_rate=settings.position_per_second,
+                position_burst=settings.position_burst,
+                message_rate=settings.message_per_second,
+                message_burst=settings.message_burst,
+            ),
+        ),
+    )
+
+
+def api_limits(settings: Settings) -> ApiLimits:
+    """For :func:`locshare.api.create_app`."""
+    return ApiLimits(
+        create=Rate(settings.create_per_second, settings.create_burst),
+        join=Rate(settings.join_per_second, settings.join_burst),
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def server_limits(settings: Settings) -> ServerLimits:
+    """For :class:`locshare.api.ApiServer`."""
+    return ServerLimits(connections=settings.max_http_connections)
