@@ -23,6 +23,7 @@ crash and be started again without the others.
 import os
 import signal
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -50,6 +51,7 @@ from locshare.metrics import Registry as Metrics
 from locshare.process import LastDeadline, allow_connections, calm_garbage_collector
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.tally import SessionStatistics
+from locshare.store.embedded import embedded_postgres
 from locshare.store.postgres import PostgresStore
 from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
 from locshare.web.pages import pages
@@ -74,7 +76,9 @@ class Application:
         self.names: Names[Hashable] = Names()
         self.metrics = Metrics()
         self.keys = token_keys(settings)
-        self.store = PostgresStore(settings.database_url, settings.data_dir)
+        self.store = PostgresStore(
+            settings.database_url or partial(embedded_postgres, settings.data_dir)
+        )
         self.pacer = Pacer(pacing_limits(settings))
         self.manager = SessionManager(
             self.store,

@@ -14,7 +14,6 @@ import trio.testing
 from tests.api.conftest import MakeApp, StandIn, assert_problem
 
 from locshare.api import ApiLimits, ApiServer, RestApplication, ServerLimits
-from locshare.api.server import parse_bind
 
 BODY = b'{"display_name": "Ada"}'
 
@@ -378,24 +377,3 @@ async def test_an_application_that_fails_ends_its_own_connection_only() -> None:
                     await stream.send_all(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
                     assert (await read_answer(stream))[0] == status
     assert "http_server_failed" in [entry["event"] for entry in logged]
-
-
-@pytest.mark.parametrize(
-    ("bind", "parsed"),
-    [
-        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
-        ("localhost:0", ("localhost", 0)),
-        ("[::1]:8080", ("::1", 8080)),
-        (":8080", (None, 8080)),
-    ],
-)
-def test_an_address_is_a_host_and_a_port(bind: str, parsed: tuple[str | None, int]) -> None:
-    assert parse_bind(bind) == parsed
-
-
-@pytest.mark.parametrize(
-    "bind", ["", "localhost", "8080", "::1:8080", "localhost:", "localhost:x", "localhost:65536"]
-)
-def test_what_is_no_address_is_refused(bind: str) -> None:
-    with pytest.raises(ValueError, match="host:port"):
-        parse_bind(bind)

@@ -24,7 +24,7 @@ from tests.connection.kit import (
 )
 
 from locshare.connection.connection import Connection, ConnectionLimits
-from locshare.connection.listener import Listener, ListenerLimits, parse_bind
+from locshare.connection.listener import Listener, ListenerLimits
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.errors import CloseReason
 
@@ -278,27 +278,6 @@ async def test_a_storm_of_connections_is_served_in_full() -> None:
         for n in range(200):
             nursery.start_soon(one, n)
     assert server.pool.statistics().opened == 200
-
-
-@pytest.mark.parametrize(
-    ("bind", "parsed"),
-    [
-        ("127.0.0.1:8081", ("127.0.0.1", 8081)),
-        ("[::1]:0", ("::1", 0)),
-        (":8081", (None, 8081)),
-        ("localhost:65535", ("localhost", 65535)),
-    ],
-)
-def test_a_bind_address_is_host_and_port(bind: str, parsed: tuple[str | None, int]) -> None:
-    assert parse_bind(bind) == parsed
-
-
-@pytest.mark.parametrize(
-    "bind", ["", "8081", "localhost", "localhost:", "a:b", "::1:80", "x:65536"]
-)
-def test_a_wrong_bind_address_is_refused_by_name(bind: str) -> None:
-    with pytest.raises(ValueError, match="port of 0 to 65535"):
-        parse_bind(bind)
 
 
 async def test_it_listens_on_ipv6_too() -> None:

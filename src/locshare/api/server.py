@@ -33,6 +33,7 @@ from hypercorn.typing import ConnectionState
 from msgspec import Struct
 
 from locshare.api.edge import AsgiApp
+from locshare.config import parse_bind
 
 log = structlog.get_logger()
 
@@ -286,20 +287,3 @@ def _config(limits: ServerLimits) -> Config:
     config.keep_alive_max_requests = limits.requests_per_connection
     config.read_timeout = limits.read_timeout_s  # type: ignore[assignment]  # it may be a float
     return config
-
-
-def parse_bind(bind: str) -> tuple[str | None, int]:
-    """``host:port``, ``[v6]:port`` or ``:port`` as host (None: all interfaces) and port.
-
-    Raises ValueError, which names what is allowed.
-    """
-    host, separator, port = bind.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        separator = ""
-    if not separator or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
-        raise ValueError(
-            f"{bind!r} is not host:port, [IPv6]:port or :port with a port of 0 to 65535"
-        )
-    return host or None, int(port)

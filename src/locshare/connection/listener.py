@@ -19,6 +19,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from locshare.config import parse_bind
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.transport import TransportLimits, prepare_listening_socket
 
@@ -129,20 +130,3 @@ class Listener:
                 else:
                     sock.setblocking(False)
                     self._pool.adopt(sock)
-
-
-def parse_bind(bind: str) -> tuple[str | None, int]:
-    """``host:port``, ``[v6]:port`` or ``:port`` as host (None: all interfaces) and port.
-
-    Raises ValueError, which names what is allowed.
-    """
-    host, separator, port = bind.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        separator = ""
-    if not separator or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(
-            f"{bind!r} is not host:port, [IPv6]:port or :port with a port of 0 to 65535"
-        )
-    return host or None, int(port)
