@@ -1,0 +1,167 @@
+"""Connections to PostgreSQL for Trio tasks: :meth:`Database.run`, with a bound on every wait.
+
+It decides what "the database is away" means. That is one error, StoreUnavailable, whatever the
+cause: no server, a server that stops or starts, a connection lost in the middle, a full disk, too
+many connections, no answer in time, a deadlock. Every other error is passed on as it is: it is a
+fault of ours, and must be seen.
+
+There is no state "away" here. A connection that was lost leaves the pool; the next call opens
+another one, and works as soon as the server is back.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
+
+import asyncpg
+import trio
+from asyncpg import exceptions as pg
+
+from locshare.errors import LocshareError
+from locshare.store.bridge import Bridge
+from locshare.store.port import StoreUnavailable
+from locshare.store.writer import DoubtfulWrite
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+Connection: TypeAlias = Any  # asyncpg has no types
+
+REFUSED: Final[tuple[type[Exception], ...]] = (
+    pg.InvalidAuthorizationSpecificationError,
+    pg.InvalidCatalogNameError,
+)
+AWAY: Final[tuple[type[Exception], ...]] = (
+    OSError,  # TimeoutError is one
+    pg.PostgresConnectionError,
+    pg.OperatorInterventionError,  # shutting down, starting up
+    pg.InsufficientResourcesError,
+    pg.PostgresSystemError,
+    pg.TransactionRollbackError,  # deadlock
+    pg.LockNotAvailableError,
+    pg.ReadOnlySQLTransactionError,  # a standby that is not promoted yet
+    *REFUSED,
+)
+_CLOSE_S: Final = 0.1
+
+
+class DatabaseRefused(LocshareError):
+    """The URL is wrong, or the server does not let us in. Waiting does not help."""
+
+
+class _LeanConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    """Saves a round trip for each use: nothing here changes the state of a session."""
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Database:
+    """Made by :func:`open_database`."""
+
+    def __init__(self, bridge: Bridge, url: str, pool: Any, timeout_s: float) -> None:
+        self._bridge = bridge
+        self._url = url
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    async def run(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """``await work(connection, *args)`` in the asyncio loop, on a connection of the pool.
+
+        Raises StoreUnavailable when the database is away: DoubtfulWrite once ``work`` was begun.
+        Cancelled or out of time, the query's connection is dropped, not waited for.
+        """
+        began = False
+
+        async def use() -> T:
+            nonlocal began
+            async with asyncio.timeout(self._timeout_s):
+                connection = await self._pool.acquire()
+                try:
+                    began = True
+                    return await work(connection, *args)
+                except pg.InterfaceError as error:
+                    if connection.is_closed():  # otherwise it is a misuse, ours
+                        raise ConnectionResetError("the connection was lost") from error
+                    raise
+                except asyncio.CancelledError:
+                    connection.terminate()
+                    raise
+                finally:
+                    await self._pool.release(connection)
+
+        try:
+            return await self._bridge.call(use())
+        except AWAY as error:
+            away = DoubtfulWrite if began else StoreUnavailable
+            raise away from error
+
+    async def run_alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """``await work(connection)`` on a connection of its own, for as long as it takes.
+
+        Raises StoreUnavailable, DatabaseRefused.
+        """
+
+        async def use() -> T:
+            connection = await asyncpg.connect(self._url, timeout=self._timeout_s)
+            try:
+                return await work(connection)
+            finally:
+                connection.terminate()
+
+        try:
+            return await self._bridge.call(use())
+        except REFUSED as error:
+            raise DatabaseRefused(
+                f"the database server refuses: {error}. Check LOCSHARE_DATABASE_URL"
+            ) from error
+        except AWAY as error:
+            raise StoreUnavailable from error
+
+    async def close(self) -> None:
+        """Idle connections are closed, busy ones cut after a moment. Shielded."""
+
+        async def shut() -> None:
+            try:
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._pool.close()
+            except TimeoutError:
+                self._pool.terminate()
+
+        with trio.CancelScope(shield=True):
+            await self._bridge.call(shut())
+
+
+@asynccontextmanager
+async def open_database(
+    bridge: Bridge, url: str, *, connections: int, timeout_s: float
+) -> AsyncIterator[Database]:
+    """A pool around a block. Nothing is connected yet, so that no server need be there.
+
+    Raises DatabaseRefused when ``url`` is not one.
+    """
+
+    async def make() -> Any:
+        return await asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=connections,
+            connection_class=_LeanConnection,
+            server_settings={"application_name": "locshare"},
+        )
+
+    try:
+        pool = await bridge.call(make())
+    except (ValueError, pg.InterfaceError):
+        # Not chained, and not quoted: the library's text may show the password.
+        raise DatabaseRefused(
+            "LOCSHARE_DATABASE_URL is not a PostgreSQL URL"
+            " such as postgresql://user:password@host:5432/locshare"
+        ) from None
+    database = Database(bridge, url, pool, timeout_s)
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,0 +1,170 @@
+"""A real PostgreSQL for tests: one server per test run, a fresh migrated database per test.
+
+In a conftest::
+
+    from tests.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures
+
+and then, with the real clock (not autojump)::
+
+    async def test_…(postgres_url: str) -> None:
+        store = PostgresStore(postgres_url)
+
+For fault tests `with running_server() as server` gives a server of one's own, with `stop()`,
+`start()` (same URLs again), `kill()` and `create_database()`; it works outside pytest too.
+The servers live in directories of their own under the temporary directory, as root or not, and
+are gone when the block, or the test run, ends.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from locshare.store.embedded import EmbeddedPostgres, binaries
+from locshare.store.migrate import migrate
+
+# Nothing here has to survive a power cut.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+TEMPLATE = "migrated"
+
+
+class Server:
+    """A PostgreSQL server in ``folder``. Every method blocks for some milliseconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._embedded = EmbeddedPostgres(folder, FAST)
+        self._numbers = count(1)
+
+    def start(self) -> None:
+        """Return when it accepts connections."""
+        self._embedded.start()
+
+    def stop(self) -> None:
+        """As an administrator would: connections are closed, what was committed is kept."""
+        self._embedded.stop()
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster, as a crash of the machine's memory killer would."""
+        assert self._embedded.pid is not None
+        os.kill(self._embedded.pid, signal.SIGKILL)
+        self._embedded.stop()
+
+    @property
+    def pid(self) -> int:
+        """Of the postmaster."""
+        assert self._embedded.pid is not None
+        return self._embedded.pid
+
+    def url(self, database: str = "postgres") -> str:
+        """For asyncpg and psql."""
+        return self._embedded.url.replace("@/postgres?", f"@/{database}?")
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """Run one statement, by psql; its rows as text."""
+        return subprocess.run(
+            [
+                binaries() / "psql",
+                *("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
+                *("-d", self.url(database), "-c", statement),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+        ).stdout.strip()
+
+    def create_database(self, template: str | None = TEMPLATE) -> str:
+        """Returns the name of a fresh one: migrated, or empty with ``template=None``."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Whoever is connected is thrown out."""
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def make_template(self) -> None:
+        """Run the program's migrations once, for all databases to come."""
+        self.execute(f"CREATE DATABASE {TEMPLATE}")
+
+        async def fill() -> Any:
+            connection = await asyncpg.connect(self.url(TEMPLATE))
+            try:
+                return await migrate(connection)
+            finally:
+                await connection.close()
+
+        def run() -> None:
+            # Not asyncio.run: trio-asyncio has replaced what that starts.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(fill())
+
+        thread = threading.Thread(target=run, name="make-template")
+        thread.start()
+        thread.join()
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A server of one's own, with the migrated template; nothing is left of it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="locshare-pg-"))
+    server = Server(folder)
+    try:
+        server.start()
+        server.make_template()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Shared:
+    """One server however many conftests import the fixture."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._running: Any = None
+        self._server: Server | None = None
+
+    @contextmanager
+    def use(self) -> Iterator[Server]:
+        if self._server is None:
+            self._running = running_server()
+            self._server = self._running.__enter__()
+        self._users += 1
+        try:
+            yield self._server
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._server = None
+                self._running.__exit__(None, None, None)
+
+
+_shared = _Shared()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """The server of this test run. Do not stop it: fault tests take one of their own."""
+    with _shared.use() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> Iterator[str]:
+    """A fresh, migrated database."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
