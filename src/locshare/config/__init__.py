@@ -5,7 +5,7 @@ are all made from :class:`Settings`; there is no second list of settings anywher
 
 Sources, the later wins: defaults, the settings file (TOML; ``--config`` or ``LOCSHARE_CONFIG``),
 the environment (``LOCSHARE_`` and the name in capitals), the flags of ``locshare serve`` (the name
-with dashes). An empty environment variable or flag counts as not given.
+with dashes). An empty text counts as not given.
 
 Promises. :func:`load` finds all faults before it raises, and each names the setting, its value,
 where that came from, what is allowed and what to do. A secret is in no repr and in no error.

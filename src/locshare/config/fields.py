@@ -270,4 +270,4 @@ def check_directory(value: Path) -> Path:
         raise ValueError("names a home directory that cannot be found")
     if path.exists() and not path.is_dir():
         raise ValueError("is not a directory")
-    return path
+    return path.absolute()

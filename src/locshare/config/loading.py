@@ -89,7 +89,7 @@ def _from_file(path: Path, faults: list[str]) -> dict[str, tuple[Any, str]]:
         return {}
     names = {setting.name for setting in all_settings()}
     faults += [_unknown(f"{key} in {path}", key, names) for key in table if key not in names]
-    return {key: (value, str(path)) for key, value in table.items() if key in names}
+    return {key: (value, str(path)) for key, value in table.items() if key in names and value != ""}
 
 
 # Kubernetes and old Docker links tell every container about a service named locshare in this way.

@@ -268,6 +268,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = 8.0  # fmt: skip
 
+    @property
+    def secret_file(self) -> Path:
+        """Where the generated secret is kept."""
+        return self.data_dir / "jwt_secret"
+
     def __repr__(self) -> str:
         changed = ", ".join(
             f"{each.name}={each.show(getattr(self, each.name))}"

@@ -1,0 +1,47 @@
+"""The commands of ``locshare``, one module each, imported only when it is asked for.
+
+Each module has ``DESCRIPTION`` and ``EXAMPLES`` (both for ``--help``; examples are lines of
+command and comment), ``add_arguments(parser)`` and ``run(arguments)``, which returns the exit
+status: one of the ``EXIT_…`` below. The names and one-line summaries are in :mod:`locshare.cli`,
+so that ``locshare --help`` imports none of this.
+
+Results go to standard output; errors and logs to standard error. ``run`` may raise SettingsError
+and KeyboardInterrupt, which :mod:`locshare.cli` turns into an exit status.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import Final, Protocol
+
+EXIT_OK: Final = 0
+EXIT_FAILURE: Final = 1
+EXIT_USAGE: Final = 2
+"""Of settings too: what was asked for makes no sense, and asking again will not help."""
+EXIT_INTERRUPTED: Final = 130
+
+
+class Command(Protocol):
+    """What a module in here provides."""
+
+    DESCRIPTION: str
+    EXAMPLES: str
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the flags."""
+        ...
+
+    def run(self, arguments: Namespace) -> int:
+        """Do it. Returns the exit status."""
+        ...
+
+
+def say(text: str = "") -> None:
+    """A line of result, on standard output, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """A line of error, on standard error."""
+    sys.stderr.write(f"locshare: {text}\n")
+    sys.stderr.flush()
