@@ -1,0 +1,206 @@
+"""``locshare serve``: run the server, and with ``--demo`` a session that shows what it does.
+
+The server handles the signals and runs in the main task; the demo runs beside it, is told when it
+is ready, and is cancelled when it has ended. Whatever happens to the demo, the server goes on.
+
+A server that cannot start says why in one line. What it says is scrubbed as the logs are.
+"""
+
+import errno
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from functools import partial
+from io import StringIO
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, final
+from urllib.parse import urlsplit
+
+import structlog
+import trio
+
+from locshare import logs
+from locshare.commands import EXIT_FAILURE, EXIT_OK, complain, say
+from locshare.commands.flags import add_settings_flags, load_settings
+from locshare.config import Settings
+from locshare.errors import LocshareError
+
+if TYPE_CHECKING:
+    from locshare.addresses import Addresses
+
+log = structlog.get_logger()
+
+DESCRIPTION = """\
+Run the server: REST API and page on one address, WebSockets on the other. Without database_url it
+runs a PostgreSQL of its own. Ctrl-C or SIGTERM stops it in order, a second one at once."""
+EXAMPLES = """\
+  locshare serve --demo
+  locshare serve --demo --http-bind :8080 --ws-bind :8081     for phones in the same network
+  LOCSHARE_DATABASE_URL=postgresql://… locshare serve --public-url https://map.example.org \\
+      --public-ws-url wss://map.example.org
+"""
+
+MOST_PEOPLE: Final = 45
+"""Fewer than a session holds, so that somebody real can join."""
+
+_LAN_HINT: Final = (
+    "Only this machine can open it. For a phone in the same network, add:\n"
+    "    --http-bind :8080 --ws-bind :8081"
+)
+_HTTPS_HINT: Final = (
+    "Over plain http a phone can watch; browsers let it share its own position over https only."
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """``--demo`` and the settings."""
+    parser.add_argument(
+        "--demo", action="store_true", help="make a session with simulated people, print its link"
+    )
+    parser.add_argument(
+        "--people", type=_people, default=8, metavar="N",
+        help=f"how many of them, 1 to {MOST_PEOPLE} (default 8)",
+    )  # fmt: skip
+    add_settings_flags(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Serve until stopped. Raises SettingsError."""
+    settings = load_settings(arguments).settings
+    logs.configure(settings.log_level, settings.log_format)
+    logs.capture_uncaught()
+    # Imported only now, so that what is wrong with the settings is told at once.
+    from locshare.actors import StartError
+    from locshare.supervisor import RestartBudgetExceeded
+
+    try:
+        trio.run(partial(serve, settings, people=arguments.people if arguments.demo else 0))
+    except RestartBudgetExceeded:
+        complain("gave up, because a part of the server keeps crashing; the log says which")
+        return EXIT_FAILURE
+    except (StartError, LocshareError, OSError) as error:
+        complain(f"cannot start: {explain(error)}")
+        log.debug("start_failed", exc_info=error)
+        return EXIT_FAILURE
+    return EXIT_OK
+
+
+async def serve(settings: Settings, *, people: int) -> None:
+    """The server, and beside it a demo of so many people, none if 0.
+
+    Raises what :func:`locshare.app.serve` raises, outside of any group.
+    """
+    from locshare import app
+
+    ready = Ready()
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        if people:
+            nursery.start_soon(_demo, ready, people)
+        try:
+            await app.serve(settings, task_status=ready)
+        except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+@final
+class Ready(trio.TaskStatus["Addresses"]):
+    """Takes the addresses when the server is ready. Unlike with ``nursery.start``, a server that
+    is stopped before it was ready is nothing special.
+    """
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._addresses: Addresses | None = None
+
+    def started(self, value: "Addresses | None" = None) -> None:
+        """Called by the server."""
+        self._addresses = value
+        self._event.set()
+
+    async def wait(self) -> "Addresses":
+        """Until the server is ready; for ever when it does not get so far."""
+        await self._event.wait()
+        if self._addresses is None:
+            raise RuntimeError("the server is ready without an address")
+        return self._addresses
+
+
+# --- the demo ---------------------------------------------------------------------------------
+
+
+async def _demo(ready: Ready, people: int) -> None:
+    addresses = await ready.wait()
+    try:
+        from locshare.demo import run_demo
+
+        async with trio.open_nursery() as nursery:
+            link: str = await nursery.start(partial(run_demo, addresses, people=people))
+            say(invitation(link, terminal=sys.stdout.isatty(), encoding=sys.stdout.encoding))
+    except Exception as error:
+        log.warning("demo_ended", error=type(error).__name__, exc_info=error)
+
+
+def invitation(link: str, *, terminal: bool, encoding: str) -> str:
+    """What is printed when the demo is there: the link, its QR code on a terminal, hints."""
+    lines = ["", "  People are moving. Watch them, and join them, here:", "", f"    {link}", ""]
+    if terminal and encoding.lower().replace("-", "") == "utf8":
+        lines += [f"    {row}" for row in qr_code(link)]
+        lines.append("")
+    parts = urlsplit(link)
+    if _is_loopback(parts.hostname or ""):
+        lines += [f"  {each}" for each in _LAN_HINT.split("\n")]
+    elif parts.scheme == "http":
+        lines.append(f"  {_HTTPS_HINT}")
+    lines.append("  Ctrl-C stops it.")
+    return "\n".join(lines) + "\n"
+
+
+def qr_code(text: str) -> list[str]:
+    """Rows for a terminal, two modules high each, dark on light whatever the terminal's colours:
+    many cameras do not read the inverse.
+    """
+    import segno
+
+    buffer = StringIO()
+    segno.make(text, error="l", micro=False).terminal(out=buffer, border=2, compact=True)
+    return [f"\x1b[97;40m{row}\x1b[0m" for row in buffer.getvalue().splitlines()]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _people(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST_PEOPLE:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_PEOPLE}")
+    return int(text)
+
+
+# --- failures ---------------------------------------------------------------------------------
+
+
+def explain(error: BaseException) -> str:
+    """Why the server did not start, for people: the innermost reason that says something."""
+    while True:
+        if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        elif type(error).__module__.startswith("locshare.actors") and error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            break
+    if not isinstance(error, OSError) or error.strerror is None:
+        text = str(error) or type(error).__name__
+        expected = isinstance(error, LocshareError)
+        return logs.scrub(text if expected else f"{type(error).__name__}: {text}")
+    text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if error.errno == errno.EADDRINUSE:
+        text += ". Stop what listens there, or choose others with --http-bind and --ws-bind"
+    elif error.errno == errno.EACCES and error.filename is None:
+        text += ". Ports below 1024 need a privilege; choose others with --http-bind and --ws-bind"
+    return logs.scrub(text)
