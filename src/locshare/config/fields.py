@@ -258,8 +258,13 @@ def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
 def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
     for each in value:
         parts = urlsplit(each)
-        bare = f"{parts.scheme}://{parts.netloc}"
-        if each != "*" and (parts.scheme not in ("http", "https") or each != bare or "@" in each):
+        right = (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and "@" not in each
+            and each == f"{parts.scheme}://{parts.netloc}"
+        )
+        if each != "*" and not right:
             raise ValueError(f"has {each!r}, which is no origin")
     return value
 
