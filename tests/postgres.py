@@ -84,6 +84,23 @@ class Server:
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
         ).stdout.strip()
 
+    @contextmanager
+    def holding(self, statement: str, database: str) -> Iterator[None]:
+        """Run ``statement`` (a LOCK) in a transaction that is open for the block."""
+        with subprocess.Popen(
+            [binaries() / "psql", *("-X", "-q", "-A", "-t"), *("-d", self.url(database))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+        ) as psql:
+            assert psql.stdin is not None
+            assert psql.stdout is not None
+            psql.stdin.write(f"BEGIN;\n{statement};\n\\echo held\n")
+            psql.stdin.flush()
+            assert psql.stdout.readline() == "held\n"
+            yield
+
     def create_database(self, template: str | None = TEMPLATE) -> str:
         """Returns the name of a fresh one: migrated, or empty with ``template=None``."""
         name = f"test_{next(self._numbers)}"
