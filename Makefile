@@ -16,7 +16,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run ## start the server with a demo session and print its link
-	@exec $(BIN)/locshare serve --demo $(ARGS)
+	@exec env LOCSHARE_DATA_DIR="$${LOCSHARE_DATA_DIR:-.data}" $(BIN)/locshare serve --demo $(ARGS)
 
 test: $(VENV)/.dev chromium lint types unit ## everything a change must pass
 

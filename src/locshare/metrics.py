@@ -278,6 +278,12 @@ def process_families() -> Iterator[Family]:
         )
         open_files = sum(1 for _ in Path("/proc/self/fd").iterdir())  # one is the listing's own
         yield gauge("process_open_fds", "Open file descriptors.", open_files - 1)
+    # What RSS does not tell: the allocator keeps the pages of objects that are gone.
+    yield gauge(
+        "python_allocated_blocks",
+        "Memory blocks that objects hold now.",
+        sys.getallocatedblocks(),
+    )
     yield gauge(
         "process_max_fds",
         "The most file descriptors the process may have open.",
