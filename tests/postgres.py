@@ -10,7 +10,8 @@ and then, with the real clock (not autojump)::
         store = PostgresStore(postgres_url)
 
 For fault tests `with running_server() as server` gives a server of one's own, with `stop()`,
-`start()` (same URLs again), `kill()` and `create_database()`; it works outside pytest too.
+`start()` (same URLs again), `kill()` (give `settings={}` then) and `create_database()`; it works
+outside pytest too.
 The servers live in directories of their own under the temporary directory, as root or not, and
 are gone when the block, or the test run, ends.
 """
@@ -22,7 +23,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -42,8 +43,8 @@ TEMPLATE = "migrated"
 class Server:
     """A PostgreSQL server in ``folder``. Every method blocks for some milliseconds."""
 
-    def __init__(self, folder: Path) -> None:
-        self._embedded = EmbeddedPostgres(folder, FAST)
+    def __init__(self, folder: Path, settings: Mapping[str, str] = FAST) -> None:
+        self._embedded = EmbeddedPostgres(folder, settings)
         self._numbers = count(1)
 
     def start(self) -> None:
@@ -133,10 +134,13 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """A server of one's own, with the migrated template; nothing is left of it afterwards."""
+def running_server(settings: Mapping[str, str] = FAST) -> Iterator[Server]:
+    """A server of one's own, with the migrated template; nothing is left of it afterwards.
+
+    With FAST, `kill` loses the newest commits; `settings={}` loses nothing.
+    """
     folder = Path(tempfile.mkdtemp(prefix="locshare-pg-"))
-    server = Server(folder)
+    server = Server(folder, settings)
     try:
         server.start()
         server.make_template()

@@ -321,7 +321,7 @@ async def test_before_it_runs_and_after_it_was_stopped_every_call_is_unavailable
                 (store.check,),
             ):
                 with pytest.raises(StoreUnavailable):
-                    await call(*args)  # type: ignore[operator]  # their types have no join
+                    await call(*args)
             await store.end_session(session.id)
             assert store.statistics().waiting_orders == 1
 

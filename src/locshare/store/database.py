@@ -11,7 +11,7 @@ another one, and works as soon as the server is back.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
 
 import asyncpg
@@ -83,11 +83,16 @@ class Database:
                     began = True
                     return await work(connection, *args)
                 except pg.InterfaceError as error:
-                    if connection.is_closed():  # otherwise it is a misuse, ours
+                    if _is_lost(connection):  # otherwise it is a misuse, ours
                         raise ConnectionResetError("the connection was lost") from error
                     raise
+                except pg.InternalClientError as error:
+                    # asyncpg's state after it has read "terminating connection" on an idle
+                    # connection, and before it has read the end of it.
+                    _drop(connection)
+                    raise ConnectionResetError("the connection was broken") from error
                 except asyncio.CancelledError:
-                    connection.terminate()
+                    _drop(connection)
                     raise
                 finally:
                     await self._pool.release(connection)
@@ -105,7 +110,14 @@ class Database:
         """
 
         async def use() -> T:
-            connection = await asyncpg.connect(self._url, timeout=self._timeout_s)
+            try:
+                connection = await asyncpg.connect(self._url, timeout=self._timeout_s)
+            except (ValueError, pg.InterfaceError):
+                # Not chained, and not quoted: the library's text may show the password.
+                raise DatabaseRefused(
+                    "LOCSHARE_DATABASE_URL is not a PostgreSQL URL"
+                    " such as postgresql://user:password@host:5432/locshare"
+                ) from None
             try:
                 return await work(connection)
             finally:
@@ -134,13 +146,25 @@ class Database:
             await self._bridge.call(shut())
 
 
+def _is_lost(connection: Connection) -> bool:
+    try:
+        lost: bool = connection.is_closed()
+    except pg.InterfaceError:
+        return True  # so much so that the pool has taken it away from us
+    return lost
+
+
+def _drop(connection: Connection) -> None:
+    with suppress(pg.InterfaceError):
+        connection.terminate()
+
+
 @asynccontextmanager
 async def open_database(
     bridge: Bridge, url: str, *, connections: int, timeout_s: float
 ) -> AsyncIterator[Database]:
-    """A pool around a block. Nothing is connected yet, so that no server need be there.
-
-    Raises DatabaseRefused when ``url`` is not one.
+    """A pool around a block. Nothing is connected yet, so that no server need be there; nor is
+    ``url`` looked at.
     """
 
     async def make() -> Any:
@@ -149,17 +173,13 @@ async def open_database(
             min_size=0,
             max_size=connections,
             connection_class=_LeanConnection,
+            # Never: each use of a connection would leave a timer of five minutes in the loop's
+            # heap, and in it the context of the request that asked.
+            max_inactive_connection_lifetime=0.0,
             server_settings={"application_name": "locshare"},
         )
 
-    try:
-        pool = await bridge.call(make())
-    except (ValueError, pg.InterfaceError):
-        # Not chained, and not quoted: the library's text may show the password.
-        raise DatabaseRefused(
-            "LOCSHARE_DATABASE_URL is not a PostgreSQL URL"
-            " such as postgresql://user:password@host:5432/locshare"
-        ) from None
+    pool = await bridge.call(make())
     database = Database(bridge, url, pool, timeout_s)
     try:
         yield database

@@ -1,0 +1,361 @@
+"""The database goes away and comes back; callers are cancelled. Nothing promised is lost."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+import trio
+from msgspec import structs
+from tests.postgres import Server, running_server
+from tests.store.kit import (
+    QUICK,
+    START,
+    a_participant,
+    a_session,
+    database_of,
+    running_store,
+    until,
+)
+
+from locshare.store.database import DatabaseRefused
+from locshare.store.port import StoreUnavailable
+from locshare.store.postgres import PostgresStore
+
+T = TypeVar("T")
+pytestmark = pytest.mark.store
+LOCK = "LOCK TABLE participants, sessions IN ACCESS EXCLUSIVE MODE"
+HASTY = structs.replace(QUICK, statement_s=0.2, wait_s=0.5)
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    with running_server(settings={}) as server:  # durable
+        yield server
+
+
+@pytest.fixture
+def url(own_server: Server) -> str:
+    """A database on a server that the test may stop."""
+    return own_server.url(own_server.create_database())
+
+
+def ids(server: Server, url: str, query: str) -> set[UUID]:
+    return {UUID(line) for line in server.execute(query, database_of(url)).split()}
+
+
+class Load:
+    """Joins, leaves, ends and touches, as fast as they go; remembers what was promised."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.store = store
+        self.session = a_session()
+        self.joined: set[UUID] = set()
+        self.refused: set[UUID] = set()
+        self.left: set[UUID] = set()
+        self.ended: set[UUID] = set()
+        self.seen: dict[UUID, int] = {}
+        self._stop = False
+
+    def stop(self) -> None:
+        """After the calls that are running now."""
+        self._stop = True
+
+    async def joins(self) -> None:
+        while not self._stop:
+            person = a_participant(self.session.id)
+            try:
+                await self.store.add_participant(person)
+            except StoreUnavailable:
+                self.refused.add(person.id)
+                continue
+            self.joined.add(person.id)
+            number = len(self.joined)
+            if number % 3 == 0:
+                await self.store.deactivate_participant(self.session.id, person.user_id)
+                self.left.add(person.id)
+            else:
+                moment = START + number * (START - START.replace(microsecond=0))
+                self.store.touch(self.session.id, moment, {person.user_id: moment})
+
+    async def ends(self) -> None:
+        while not self._stop:
+            session = a_session()
+            try:
+                await self.store.create_session(session)
+            except StoreUnavailable:
+                self.refused.add(session.id)
+                continue
+            await self.store.end_session(session.id)
+            self.ended.add(session.id)
+
+
+async def grown(some: set[UUID], by: int) -> None:
+    goal = len(some) + by
+    await until(lambda: len(some) >= goal)
+
+
+async def test_a_stop_and_start_of_the_database_under_load_loses_nothing_that_was_promised(
+    own_server: Server, url: str
+) -> None:
+    async with running_store(url, HASTY) as store:
+        load = Load(store)
+        await store.create_session(load.session)
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(load.joins)
+            nursery.start_soon(load.ends)
+            for stop in (own_server.stop, own_server.kill):
+                await grown(load.joined, 40)
+                await grown(load.ended, 5)
+                await trio.to_thread.run_sync(stop)
+                await grown(load.refused, 20)
+                await trio.to_thread.run_sync(own_server.start)
+            await grown(load.joined, 40)
+            load.stop()
+        await until(lambda: not store.statistics().waiting_orders)
+        await until(lambda: not store.statistics().waiting_touches)
+        # What was refused, but had reached the database, is erased within a few rounds.
+        kept = partial(ids, own_server, url, "SELECT id FROM participants")
+        kept_sessions = partial(ids, own_server, url, "SELECT id FROM sessions")
+        await until(lambda: not load.refused & (kept() | kept_sessions()))
+    assert kept() == load.joined
+    assert kept_sessions() == load.ended | {load.session.id}
+    assert ids(own_server, url, "SELECT id FROM participants WHERE NOT is_active") == load.left
+    assert ids(own_server, url, "SELECT id FROM sessions WHERE NOT is_active") == load.ended
+    touched = ids(own_server, url, "SELECT id FROM participants WHERE last_seen > joined_at")
+    assert touched == load.joined - load.left
+
+
+async def test_while_the_database_is_away_orders_are_queued_and_read_back_and_then_written(
+    own_server: Server, url: str
+) -> None:
+    async with running_store(url, HASTY) as store:
+        session = a_session()
+        await store.create_session(session)
+        person = a_participant(session.id)
+        await store.add_participant(person)
+        await trio.to_thread.run_sync(own_server.stop)
+        with trio.fail_after(2):
+            await store.deactivate_participant(session.id, person.user_id)
+            await store.end_session(session.id)
+        assert store.statistics().waiting_orders == 2
+        for call in (
+            partial(store.load_session, session.id),
+            partial(store.check),
+            partial(store.purge, START),
+            partial(store.sweep, START, START, ()),
+        ):
+            with pytest.raises(StoreUnavailable):
+                await call()
+        await trio.to_thread.run_sync(own_server.start)
+        with own_server.holding(LOCK.replace("ACCESS EXCLUSIVE", "SHARE"), database_of(url)):
+            stored = await first_answer(partial(store.load_session, session.id))
+            assert store.statistics().waiting_orders == 2
+        assert stored is not None
+        assert stored.session.is_active is False
+        assert stored.participants[0].is_active is False
+        await until(lambda: not store.statistics().waiting_orders)
+    assert ids(own_server, url, "SELECT id FROM sessions WHERE NOT is_active") == {session.id}
+
+
+async def first_answer(call: Callable[[], Awaitable[T]]) -> T:
+    with trio.fail_after(5):
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable:
+                await trio.sleep(0.002)
+
+
+async def test_a_database_that_does_not_answer_is_unavailable_in_time_and_nothing_is_kept(
+    own_server: Server, url: str
+) -> None:
+    async with running_store(url, HASTY) as store:
+        session = a_session()
+        await store.create_session(session)
+        late, person = a_session(), a_participant(session.id)
+        calls: tuple[Callable[[], Awaitable[object]], ...] = (
+            partial(store.create_session, late),
+            partial(store.add_participant, person),
+            partial(store.load_session, session.id),
+            partial(store.sweep, START, START, ()),
+            partial(store.purge, START),
+        )
+
+        async def unavailable(call: Callable[[], Awaitable[object]]) -> None:
+            with pytest.raises(StoreUnavailable):
+                await call()
+
+        with own_server.holding(LOCK, database_of(url)), trio.fail_after(2):
+            async with trio.open_nursery() as nursery:
+                for call in calls:
+                    nursery.start_soon(unavailable, call)
+                nursery.start_soon(store.end_session, session.id)
+            assert store.statistics().waiting_orders == 1
+        await until(lambda: not store.statistics().waiting_orders)
+        await first_answer(store.check)
+        assert await store.load_session(late.id) is None
+        await until(lambda: not ids(own_server, url, "SELECT id FROM participants"))
+        await until(lambda: len(ids(own_server, url, "SELECT id FROM sessions")) == 1)
+
+
+async def test_what_was_refused_can_be_tried_again_with_the_same_id(
+    own_server: Server, url: str
+) -> None:
+    async with running_store(url, HASTY) as store:
+        session = a_session()
+        await store.create_session(session)
+        person = a_participant(session.id)
+        with own_server.holding(LOCK, database_of(url)), pytest.raises(StoreUnavailable):
+            await store.add_participant(person)
+        await first_answer(partial(store.add_participant, person))
+        await first_answer(store.check)
+        stored = await store.load_session(session.id)
+        assert stored is not None
+        assert stored.participants == (person,)
+
+
+@pytest.mark.parametrize(
+    "name", ["create_session", "add_participant", "load_session", "sweep", "purge", "end_session"]
+)
+async def test_a_cancelled_call_gives_its_connection_back(
+    own_server: Server, url: str, name: str
+) -> None:
+    limits = structs.replace(QUICK, connections=2, statement_s=5, wait_s=5)
+    async with running_store(url, limits) as store:
+        session = a_session()
+        await store.create_session(session)
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "create_session": lambda: store.create_session(a_session()),
+            "add_participant": lambda: store.add_participant(a_participant(session.id)),
+            "load_session": lambda: store.load_session(session.id),
+            "sweep": lambda: store.sweep(START, START, ()),
+            "purge": lambda: store.purge(START),
+            "end_session": lambda: store.end_session(session.id),
+        }
+        backends = partial(
+            own_server.execute,
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+            database_of(url),
+        )
+        with own_server.holding(LOCK, database_of(url)), trio.fail_after(2):
+            for _ in range(3):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(calls[name])
+                    await until(lambda: backends() != "0")
+                    nursery.cancel_scope.cancel()
+        with trio.fail_after(2):
+            for call in calls.values():
+                await call()
+
+
+async def test_one_cancelled_join_harms_no_other_of_its_batch(own_server: Server, url: str) -> None:
+    async with running_store(url) as store:
+        session = a_session()
+        await store.create_session(session)
+        people = [a_participant(session.id) for _ in range(4)]
+        scopes = [trio.CancelScope() for _ in people]
+
+        async def join(number: int) -> None:
+            with scopes[number]:
+                await store.add_participant(people[number])
+
+        async with trio.open_nursery() as nursery:
+            with own_server.holding(LOCK, database_of(url)):
+                nursery.start_soon(join, 0)
+                await until(lambda: store.statistics().join_batches == 1)
+                for number in (1, 2, 3):
+                    nursery.start_soon(join, number)
+                await until(lambda: store.statistics().waiting_promises == 3)
+                scopes[0].cancel()  # its batch is being written
+                scopes[2].cancel()  # its batch is not
+                await until(lambda: store.statistics().waiting_promises == 2)
+        stored = await store.load_session(session.id)
+        assert stored is not None
+        assert {each.id for each in stored.participants} == {
+            people[number].id for number in (0, 1, 3)
+        }
+
+
+async def test_a_stop_in_the_middle_of_a_batch_answers_every_waiting_caller(
+    own_server: Server, url: str
+) -> None:
+    outcomes: list[str] = []
+    limits = structs.replace(QUICK, statement_s=5, wait_s=5, flush_s=0.1)
+    store = PostgresStore(url, limits)
+
+    async def join() -> None:
+        with pytest.raises(StoreUnavailable):
+            await store.add_participant(a_participant(uuid4()))
+        outcomes.append("unavailable")
+
+    with own_server.holding(LOCK, database_of(url)), trio.fail_after(2):
+        async with trio.open_nursery() as callers, trio.open_nursery() as nursery:
+            # Migrations look at no table that is locked.
+            await nursery.start(store.run)
+            callers.start_soon(join)
+            await until(lambda: store.statistics().join_batches == 1)
+            callers.start_soon(join)
+            await until(lambda: store.statistics().waiting_promises == 1)
+            nursery.cancel_scope.cancel()
+    assert outcomes == ["unavailable"] * 2
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+async def test_the_first_start_waits_for_the_database(own_server: Server, url: str) -> None:
+    await trio.to_thread.run_sync(own_server.stop)
+    async with trio.open_nursery() as nursery:
+        store = PostgresStore(url, QUICK)
+        nursery.start_soon(trio.to_thread.run_sync, own_server.start)
+        await nursery.start(store.run)
+        await store.check()
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_first_start_gives_up_in_time(tmp_path: Path) -> None:
+    store = PostgresStore(
+        f"postgresql://postgres@/postgres?host={tmp_path}", structs.replace(QUICK, open_s=0.05)
+    )
+    with trio.fail_after(2), pytest.raises(StoreUnavailable):
+        await store.run()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://ana:hidden@host/db", "postgresql://ana:hidden@host:port/db", "hidden"]
+)
+async def test_a_url_that_is_none_is_refused_without_showing_the_password(url: str) -> None:
+    with pytest.raises(DatabaseRefused, match="LOCSHARE_DATABASE_URL") as caught:
+        await PostgresStore(url, QUICK).run()
+    assert "hidden" not in str(caught.value)
+
+
+async def test_a_database_that_does_not_exist_is_refused_at_once(own_server: Server) -> None:
+    with trio.fail_after(2), pytest.raises(DatabaseRefused, match="LOCSHARE_DATABASE_URL"):
+        await PostgresStore(own_server.url("nowhere"), QUICK).run()
+
+
+async def test_run_again_while_the_database_is_away_it_starts_at_once_and_waits(
+    own_server: Server, url: str
+) -> None:
+    store = PostgresStore(url, QUICK)
+    session = a_session()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        await store.create_session(session)
+        nursery.cancel_scope.cancel()
+    await store.end_session(session.id)
+    await trio.to_thread.run_sync(own_server.stop)
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(1):
+            await nursery.start(store.run)
+        await trio.to_thread.run_sync(own_server.start)
+        await first_answer(store.check)
+        await until(lambda: not store.statistics().waiting_orders)
+        nursery.cancel_scope.cancel()
+    query = "SELECT id FROM sessions WHERE NOT is_active"
+    assert ids(own_server, url, query) == {session.id}
