@@ -68,28 +68,33 @@ def run(arguments: Namespace) -> int:
     settings = load_settings(arguments).settings
     logs.configure(settings.log_level, settings.log_format)
     logs.capture_uncaught()
-    # Imported only now, so that what is wrong with the settings is told at once.
-    from locshare.actors import StartError
-    from locshare.supervisor import RestartBudgetExceeded
-
     try:
         trio.run(partial(serve, settings, people=arguments.people if arguments.demo else 0))
-    except RestartBudgetExceeded:
+    except GaveUp as error:
+        log.exception("gave_up", exc_info=error.__cause__)
         complain("gave up, because a part of the server keeps crashing; the log says which")
-        return EXIT_FAILURE
-    except (StartError, LocshareError, OSError) as error:
-        complain(f"cannot start: {explain(error)}")
+    except Exception as error:
+        reason = explain(error)
+        if reason is None:
+            raise  # a fault of the program: shown as such, with a redacted traceback
         log.debug("start_failed", exc_info=error)
-        return EXIT_FAILURE
-    return EXIT_OK
+        complain(f"cannot start: {reason}")
+    else:
+        return EXIT_OK
+    return EXIT_FAILURE
+
+
+class GaveUp(LocshareError):
+    """The server was ready and then ended by itself. The cause says why."""
 
 
 async def serve(settings: Settings, *, people: int) -> None:
     """The server, and beside it a demo of so many people, none if 0.
 
-    Raises what :func:`locshare.app.serve` raises, outside of any group.
+    Raises, outside of any group, what :func:`locshare.app.serve` raises before it is ready, and
+    GaveUp for what it raises later.
     """
-    from locshare import app
+    from locshare import app  # only now, so that what is wrong with the settings is told at once
 
     ready = Ready()
     failure: Exception | None = None
@@ -101,6 +106,8 @@ async def serve(settings: Settings, *, people: int) -> None:
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
             failure = error
         nursery.cancel_scope.cancel()
+    if failure is not None and ready.addresses is not None:
+        raise GaveUp from failure
     if failure is not None:
         raise failure
 
@@ -113,19 +120,20 @@ class Ready(trio.TaskStatus["Addresses"]):
 
     def __init__(self) -> None:
         self._event = trio.Event()
-        self._addresses: Addresses | None = None
+        self.addresses: Addresses | None = None
+        """None until the server is ready."""
 
     def started(self, value: "Addresses | None" = None) -> None:
         """Called by the server."""
-        self._addresses = value
+        self.addresses = value
         self._event.set()
 
     async def wait(self) -> "Addresses":
         """Until the server is ready; for ever when it does not get so far."""
         await self._event.wait()
-        if self._addresses is None:
+        if self.addresses is None:
             raise RuntimeError("the server is ready without an address")
-        return self._addresses
+        return self.addresses
 
 
 # --- the demo ---------------------------------------------------------------------------------
@@ -185,19 +193,17 @@ def _people(text: str) -> int:
 # --- failures ---------------------------------------------------------------------------------
 
 
-def explain(error: BaseException) -> str:
-    """Why the server did not start, for people: the innermost reason that says something."""
-    while True:
-        if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        elif type(error).__module__.startswith("locshare.actors") and error.__cause__ is not None:
-            error = error.__cause__
-        else:
-            break
+def explain(error: BaseException | None) -> str | None:
+    """Why the server did not start, for people; None for a fault of the program.
+
+    The supervisor's errors say which child failed; their cause says why.
+    """
+    while error is not None and not isinstance(error, LocshareError | OSError):
+        error = error.__cause__
+    if error is None:
+        return None
     if not isinstance(error, OSError) or error.strerror is None:
-        text = str(error) or type(error).__name__
-        expected = isinstance(error, LocshareError)
-        return logs.scrub(text if expected else f"{type(error).__name__}: {text}")
+        return logs.scrub(str(error) or type(error).__name__)
     text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if error.errno == errno.EADDRINUSE:
         text += ". Stop what listens there, or choose others with --http-bind and --ws-bind"
