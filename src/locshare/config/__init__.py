@@ -14,12 +14,13 @@ where that came from, what is allowed and what to do. A secret is in no repr and
 Reading the settings file is all the I/O there is. Nothing awaits.
 """
 
-from locshare.config.fields import About, Setting, hide_password, parse_bind
+from locshare.config.fields import MIN_SECRET_BYTES, About, Setting, hide_password, parse_bind
 from locshare.config.loading import CONFIG_VARIABLE, Loaded, SettingsError, load
 from locshare.config.settings import Settings, all_settings, default_data_dir
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "MIN_SECRET_BYTES",
     "About",
     "Loaded",
     "Setting",
