@@ -67,6 +67,7 @@ _SOCKET_PATH_BYTES: Final = 103  # macOS; Linux has 107
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _LOG_BYTES: Final = 4 * 1024 * 1024
 _LOG_TAIL: Final = 12
+_FRESH: Final = "postgres.new-"
 
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "",
@@ -197,8 +198,8 @@ class EmbeddedPostgres:
         if watcher is not None:
             with watcher:
                 watcher.kill()
-        self._remove_socket_dir()
-        if self._lock is not None:
+        if self._lock is not None:  # otherwise the directory is another's
+            self._remove_socket_dir()
             self._lock.close()
             self._lock = None
 
@@ -252,9 +253,10 @@ class EmbeddedPostgres:
         self, bin_dir: Path, account: pwd.struct_passwd | None, check: Callable[[], None]
     ) -> None:
         """In a directory of its own, renamed when complete: there is never half a cluster."""
-        fresh = self.data_dir / "postgres.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
+        for abandoned in self.data_dir.glob(f"{_FRESH}*"):
+            # The initdb of a process that was killed may still write into it.
+            shutil.rmtree(abandoned, ignore_errors=True)
+        fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=self.data_dir))
         if account is not None:
             os.chown(fresh, account.pw_uid, account.pw_gid)
         with self._open_log() as output:
@@ -267,20 +269,24 @@ class EmbeddedPostgres:
                     "--encoding=UTF8",
                     "--no-locale",
                     "--no-instructions",
+                    *(["--no-sync"] if self._settings["fsync"] == "off" else []),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # a process group that can be killed as a whole
                 **_as(account),
             )
-            try:
-                deadline = time.monotonic() + INIT_S
-                while process.poll() is None and time.monotonic() < deadline:
-                    check()
-                    time.sleep(_POLL_S)
-            finally:
-                process.kill()
+        try:
+            deadline = time.monotonic() + INIT_S
+            while process.poll() is None and time.monotonic() < deadline:
+                check()
+                time.sleep(_POLL_S)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                shutil.rmtree(fresh, ignore_errors=True)
         if process.returncode != 0:
             raise EmbeddedError(f"initdb failed in {self.data_dir}:\n{self._tail()}")
         fresh.rename(self.cluster)

@@ -1,0 +1,319 @@
+"""The embedded PostgreSQL: quick, alone on its data, on no network, and gone when it should be."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from tests.postgres import running_server
+from tests.program import data_directory
+from tests.store.kit import QUICK, START, a_session, running_store, until
+
+from locshare.store import embedded
+from locshare.store.embedded import (
+    EmbeddedDied,
+    EmbeddedError,
+    EmbeddedPostgres,
+    embedded_postgres,
+)
+from locshare.store.port import StoreUnavailable
+from locshare.store.postgres import PostgresStore
+
+pytestmark = pytest.mark.store
+
+
+@pytest.fixture(scope="module")
+def made_cluster() -> Iterator[Path]:
+    """A data directory with a cluster in it, made once."""
+    with data_directory() as folder:
+        server = EmbeddedPostgres(folder)
+        server.start()
+        server.stop()
+        yield folder
+
+
+@pytest.fixture
+def data_dir(made_cluster: Path) -> Iterator[Path]:
+    """The same directory; whatever runs in it is stopped before the next test."""
+    yield made_cluster
+    server = EmbeddedPostgres(made_cluster)
+    server.start()
+    server.stop()
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of everything that runs on the cluster in ``folder``: server and watcher."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                directory = str((entry / "cwd").readlink())
+            except OSError:
+                continue
+            if os.fsencode(folder) in command or directory.startswith(str(folder)):
+                found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks into /proc")
+
+
+@linux
+async def test_it_listens_on_a_private_socket_only_and_leaves_no_process(data_dir: Path) -> None:
+    async with embedded_postgres(data_dir) as url:
+        place = Path(url.partition("?host=")[2])
+        assert mode_of(place) == 0o700
+        assert (place / ".s.PGSQL.5432").is_socket()
+        assert "listen_addresses= " in " ".join(processes_of(data_dir))
+        inodes = tcp_listeners()
+        assert not inodes & sockets_of(data_dir)
+    assert processes_of(data_dir) == []
+    assert names_in(data_dir) == {"postgres", "postgres.lock", "postgres.log"}
+    assert not (data_dir / "postgres" / "postmaster.pid").exists()
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def tcp_listeners() -> set[str]:
+    lines = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {fields[9] for fields in lines if fields[3] == "0A"}
+
+
+def sockets_of(folder: Path) -> set[str]:
+    pid = (folder / "postgres" / "postmaster.pid").read_text().split()[0]
+    links = [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link[8:-1] for link in links if link.startswith("socket:[")}
+
+
+async def test_a_second_start_and_a_stop_are_quick_and_the_data_is_there(data_dir: Path) -> None:
+    session = a_session()
+    async with running_store(partial(embedded_postgres, data_dir)) as store:
+        await store.create_session(session)
+    began = time.monotonic()
+    async with running_store(partial(embedded_postgres, data_dir)) as store:
+        assert time.monotonic() - began < 2
+        assert await store.load_session(session.id) is not None
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.5
+
+
+async def test_it_does_not_hold_up_the_loop_while_it_starts() -> None:
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            began = trio.current_time()
+            await trio.sleep(0.001)
+            longest = max(longest, trio.current_time() - began)
+
+    with data_directory() as folder:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tick)
+            async with embedded_postgres(folder):
+                nursery.cancel_scope.cancel()
+    assert longest < 0.25
+
+
+async def test_cancelled_while_it_starts_it_gives_up_and_the_next_start_works() -> None:
+    with data_directory() as folder:
+        with trio.move_on_after(0.1) as scope:
+            async with embedded_postgres(folder):
+                pass
+        assert scope.cancelled_caught
+        assert not (folder / "postgres").exists(), "there is never half a cluster"
+        async with embedded_postgres(folder):
+            pass
+
+
+_VICTIM = """
+import os, sys, time
+from pathlib import Path
+from locshare.store.embedded import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]))
+server.start()
+if "unwatched" in sys.argv:
+    server._watcher.kill()
+    server._watcher.wait()
+print(server.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def killed_user(data_dir: Path, *arguments: str) -> int:
+    """SIGKILL a process that ran the embedded server. Returns the postmaster's pid."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _VICTIM, str(data_dir), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as victim:
+        assert victim.stdout is not None
+        pid = int(victim.stdout.readline())
+        victim.kill()
+    return pid
+
+
+@linux
+async def test_the_database_ends_with_its_program_even_after_sigkill(data_dir: Path) -> None:
+    killed_user(data_dir)
+    await until(lambda: not processes_of(data_dir))
+    assert not (data_dir / "postgres" / "postmaster.pid").exists(), "an orderly shutdown"
+
+
+async def test_a_start_right_after_sigkill_works(data_dir: Path) -> None:
+    for _ in range(2):
+        killed_user(data_dir)
+        with trio.fail_after(2):
+            async with running_store(partial(embedded_postgres, data_dir)) as store:
+                await store.check()
+
+
+@linux
+async def test_a_server_that_was_left_over_is_stopped_never_joined_by_a_second_one(
+    data_dir: Path,
+) -> None:
+    leftover = killed_user(data_dir, "unwatched")
+    assert processes_of(data_dir)
+    async with embedded_postgres(data_dir):
+        masters = [each for each in processes_of(data_dir) if " -D " in each]
+        assert len(masters) == 1
+        assert int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0]) != leftover
+    assert processes_of(data_dir) == []
+
+
+async def test_a_pid_file_that_names_a_stranger_stands_in_nobodys_way(data_dir: Path) -> None:
+    pid_file = data_dir / "postgres" / "postmaster.pid"
+    pid_file.write_text(f"{os.getpid()}\n{data_dir / 'postgres'}\n1700000000\n5432\n\n\n\nready\n")
+    shutil.chown(pid_file, (data_dir / "postgres").stat().st_uid)
+    with trio.fail_after(2):
+        async with embedded_postgres(data_dir):
+            pass
+
+
+async def test_two_on_one_data_directory_are_refused_with_the_name_of_the_first(
+    data_dir: Path,
+) -> None:
+    async with running_store(partial(embedded_postgres, data_dir)) as store:
+        with pytest.raises(EmbeddedError, match=f"process {os.getpid()}.*LOCSHARE_DATA_DIR"):
+            await PostgresStore(partial(embedded_postgres, data_dir), QUICK).run()
+        await store.check()
+
+
+async def test_a_directory_that_is_too_long_for_a_socket_works(data_dir: Path) -> None:
+    long = data_dir / ("d" * 100)
+    shutil.copytree(data_dir / "postgres", long / "postgres", symlinks=True)
+    owner = (data_dir / "postgres").stat()
+    for path in (long / "postgres", *(long / "postgres").rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    async with running_store(partial(embedded_postgres, long)) as store:
+        await store.check()
+        short = (long / "socket").readlink()
+        assert short.exists()
+    assert not short.exists()
+    assert not (long / "socket").is_symlink()
+    shutil.rmtree(long)
+
+
+async def test_a_cluster_of_another_version_is_a_clear_error(data_dir: Path) -> None:
+    version = data_dir / "postgres" / "PG_VERSION"
+    version.write_text("17\n")
+    try:
+        with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 17.*pg_upgrade"):
+            async with embedded_postgres(data_dir):
+                pass
+    finally:
+        version.write_text(f"{embedded.MAJOR}\n")
+
+
+async def test_without_the_extra_the_error_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EmbeddedError, match=r"locshare\[embedded\].*LOCSHARE_DATABASE_URL"):
+        async with embedded_postgres(tmp_path):
+            pass
+
+
+async def test_a_start_that_fails_says_why_and_leaves_nothing(data_dir: Path) -> None:
+    with pytest.raises(EmbeddedError, match="shared_bufers"):
+        async with embedded_postgres(data_dir, {"shared_bufers": "1MB"}):
+            pass
+    assert EmbeddedPostgres(data_dir).pid is None
+    async with embedded_postgres(data_dir):
+        pass
+
+
+async def test_when_it_dies_the_store_crashes_and_runs_again_with_all_that_waited(
+    data_dir: Path,
+) -> None:
+    store = PostgresStore(partial(embedded_postgres, data_dir), QUICK)
+    session = a_session()
+
+    async def die() -> None:
+        with pytest.raises(EmbeddedDied):
+            await store.run()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(die)
+        await until(lambda: store.statistics().is_open)
+        await store.create_session(session)
+        pid = int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not store.statistics().is_open)
+    await store.end_session(session.id)
+    with pytest.raises(StoreUnavailable):
+        await store.purge(START)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        await until(lambda: not store.statistics().waiting_orders and store.statistics().is_open)
+        stored = await store.load_session(session.id)
+        assert stored is not None
+        assert stored.session.is_active is False
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another account can only be had as root")
+def test_as_root_the_server_is_another_account_which_may_pass_through_but_not_look() -> None:
+    with data_directory() as folder:
+        outer = folder / "private"
+        outer.mkdir(mode=0o700)
+        server = EmbeddedPostgres(outer / "data")
+        server.start()
+        try:
+            assert Path(f"/proc/{server.pid}").stat().st_uid != 0
+        finally:
+            server.stop()
+        assert mode_of(outer) == 0o701
+        assert mode_of(outer / "data" / "postgres") == 0o700
+
+
+def test_the_test_server_can_be_stopped_and_started_and_cleans_up() -> None:
+    with running_server() as server:
+        place = Path(server.url().partition("?host=")[2])
+        name = server.create_database()
+        server.stop()
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(OSError, match=r"\w"):
+            client.connect(str(place / ".s.PGSQL.5432"))
+        server.start()
+        assert server.execute("SELECT count(*) FROM sessions", name) == "0"
+    assert not place.parent.exists()
