@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "addresses": set(),
     "process": set(),
     "crashes": {"supervisor"},
-    "figures": GROUND | {"broadcast", "connection", "session"},
+    "figures": GROUND | {"broadcast", "connection", "session", "store"},
     "limits": GROUND | {"broadcast", "connection", "session", "api"},
     "client": {"errors", "wire"},
     "simulate": GROUND | {"wire", "client"},

@@ -52,7 +52,7 @@ from locshare.process import LastDeadline, allow_connections, calm_garbage_colle
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.tally import SessionStatistics
 from locshare.store.embedded import embedded_postgres
-from locshare.store.postgres import PostgresStore
+from locshare.store.postgres import PostgresStore, StoreStatistics
 from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
 from locshare.web.pages import pages
 
@@ -127,6 +127,10 @@ class Application:
     @property
     def loop(self) -> Callable[[], LoopStatistics]:
         return self.pacer.statistics
+
+    @property
+    def database(self) -> Callable[[], StoreStatistics]:
+        return self.store.statistics
 
     @property
     def addresses(self) -> Addresses:

@@ -11,6 +11,7 @@ from locshare.broadcast.pacer import LoopStatistics
 from locshare.connection.tally import ConnectionStatistics
 from locshare.metrics import Family, counter, gauge
 from locshare.session.tally import SessionStatistics
+from locshare.store.postgres import StoreStatistics
 
 
 class Sources(Protocol):
@@ -22,6 +23,8 @@ class Sources(Protocol):
     def connections(self) -> Callable[[], ConnectionStatistics]: ...
     @property
     def loop(self) -> Callable[[], LoopStatistics]: ...
+    @property
+    def database(self) -> Callable[[], StoreStatistics]: ...
 
 
 def families(sources: Sources) -> Iterator[Family]:
@@ -29,6 +32,7 @@ def families(sources: Sources) -> Iterator[Family]:
     yield from session_families(sources.sessions())
     yield from connection_families(sources.connections())
     yield from loop_families(sources.loop())
+    yield from store_families(sources.database())
 
 
 def session_families(of: SessionStatistics) -> Iterator[Family]:
@@ -74,3 +78,17 @@ def loop_families(of: LoopStatistics) -> Iterator[Family]:
         "locshare_loop_longest_turn_seconds", "Longest turn since the last scrape.", of.longest_turn
     )
     yield counter("locshare_loop_turns_total", "Turns of the loop.", of.turns)
+
+
+def store_families(of: StoreStatistics) -> Iterator[Family]:
+    """The database, and what waits for it."""
+    yield gauge("locshare_store_open", "1 when the database answers, else 0.", of.is_open)
+    waiting = {
+        "join_or_create": of.waiting_promises,
+        "leave_or_end": of.waiting_orders,
+        "last_seen": of.waiting_touches,
+    }
+    yield gauge("locshare_store_waiting", "Writes that wait.", waiting, "kind")
+    yield counter("locshare_store_dropped_total", "Writes given up: too many waited.", of.dropped)
+    yield counter("locshare_store_join_batches_total", "Statements for joins.", of.join_batches)
+    yield counter("locshare_store_failures_total", "Writes that found no database.", of.failures)
