@@ -355,6 +355,12 @@ def test_a_console_shows_an_exception_below_its_line() -> None:
     assert output.lines[-1] == "    ValueError: reason"
 
 
+def test_a_console_says_nothing_of_a_stack_that_is_not_there() -> None:
+    log, output = logger("console")
+    log.info("event", stack=None, a=1)
+    assert output.lines[0].endswith("event  a=1")
+
+
 def test_what_is_below_the_level_is_not_written() -> None:
     log, output = logger(level="warning")
     log.debug("no")

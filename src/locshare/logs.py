@@ -156,7 +156,7 @@ class ConsoleRenderer:
         time = datetime.fromisoformat(entry.pop("timestamp")).astimezone()
         level = str(entry.pop("level", "info"))
         event = _plain(entry.pop("event", ""))
-        blocks = [entry.pop(key) for key in ("exception", "stack") if entry.get(key)]
+        blocks = [block for key in ("exception", "stack") if (block := entry.pop(key, None))]
         pairs = " ".join(f"{self._paint('2', _plain(k))}={_plain(v)}" for k, v in entry.items())
         line = (
             f"{self._paint('2', time.strftime('%H:%M:%S'))} "

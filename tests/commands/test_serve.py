@@ -231,6 +231,13 @@ def test_the_number_of_people_is_checked(people: str, capsys: pytest.CaptureFixt
     assert "is not a whole number from 1 to 45" in capsys.readouterr().err
 
 
+def test_the_people_of_the_demo_leave_room_for_somebody_real(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["serve", "--demo", "--people", "8", "--max-participants", "8"]) == 2
+    assert "--people 8 fills a session of 8" in capsys.readouterr().err
+
+
 def run_serve(options: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LOCSHARE_")}
     return subprocess.run(

@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from locshare import logs
-from locshare.commands import EXIT_FAILURE, EXIT_OK, complain, say
+from locshare.commands import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
 from locshare.commands.flags import add_settings_flags, load_settings
 from locshare.config import Settings
 from locshare.errors import LocshareError
@@ -66,10 +66,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Serve until stopped. Raises SettingsError."""
     settings = load_settings(arguments).settings
+    people = arguments.people if arguments.demo else 0
+    if people >= settings.max_participants:
+        complain(
+            f"--people {people} fills a session of {settings.max_participants}, so that nobody "
+            "could join; give fewer, or raise --max-participants"
+        )
+        return EXIT_USAGE
     logs.configure(settings.log_level, settings.log_format)
     logs.capture_uncaught()
     try:
-        trio.run(partial(serve, settings, people=arguments.people if arguments.demo else 0))
+        trio.run(partial(serve, settings, people=people))
     except GaveUp as error:
         log.exception("gave_up", exc_info=error.__cause__)
         complain("gave up, because a part of the server keeps crashing; the log says which")
