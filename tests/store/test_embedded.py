@@ -317,3 +317,17 @@ def test_the_test_server_can_be_stopped_and_started_and_cleans_up() -> None:
         server.start()
         assert server.execute("SELECT count(*) FROM sessions", name) == "0"
     assert not place.parent.exists()
+
+
+async def test_a_server_that_does_not_react_is_gone_in_time_and_the_next_start_recovers(
+    data_dir: Path,
+) -> None:
+    session = a_session()
+    async with running_store(partial(embedded_postgres, data_dir)) as store:
+        await store.create_session(session)
+        pid = int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.5
+    async with running_store(partial(embedded_postgres, data_dir)) as store:
+        assert await store.load_session(session.id) is not None
