@@ -48,7 +48,11 @@ TOKENS = st.builds(
     st.text(BASE64URL, min_size=20, max_size=43),
 )
 # Shorter than any part of a token, so that a part that is found is the token's.
-AROUND = st.text(max_size=12) | st.text(BASE64URL + ".eyJ", max_size=12)
+AROUND = st.one_of(
+    st.text(max_size=12),
+    st.text(BASE64URL + ".", max_size=12),
+    st.sampled_from(["eyJ", "eyJ.", "eyJa.", "eyJa.b.", ".", "..", "token=", "Bearer ", "\\"]),
+)
 
 
 @pytest.fixture(autouse=True)
