@@ -1,0 +1,80 @@
+"""The settings reach the rooms."""
+
+import msgspec
+
+from locshare.api import ApiLimits, Rate, ServerLimits
+from locshare.broadcast.pacing import PacingLimits
+from locshare.config import Settings
+from locshare.connection.pool import PoolLimits
+from locshare.limits import (
+    api_limits,
+    pacing_limits,
+    pool_limits,
+    server_limits,
+    session_limits,
+)
+from locshare.session.limits import SessionLimits
+
+WISHES = Settings(
+    max_participants=7,
+    retention_s=11,
+    inactive_after_s=12,
+    flush_window_max_s=0.13,
+    ping_interval_s=14,
+    missed_pings=5,
+    max_message_bytes=1600,
+    outbox_bytes=17_000,
+    position_per_second=1.8,
+    position_burst=19,
+    message_per_second=20.5,
+    message_burst=21,
+    max_http_connections=22,
+    create_per_second=2.3,
+    create_burst=24,
+    join_per_second=2.5,
+    join_burst=26,
+    drain_deadline_s=2.7,
+    trusted_proxies=("192.0.2.0/24",),
+)
+
+
+def test_the_defaults_of_the_settings_are_those_of_the_rooms() -> None:
+    defaults = Settings()
+    assert session_limits(defaults) == SessionLimits()
+    assert pacing_limits(defaults) == PacingLimits()
+    assert pool_limits(defaults, defaults.max_connections) == PoolLimits()
+    assert api_limits(defaults) == ApiLimits()
+    assert server_limits(defaults) == ServerLimits()
+
+
+def test_every_wish_arrives() -> None:
+    session = session_limits(WISHES)
+    assert (session.max_participants, session.retention, session.inactive_after) == (7, 11, 12)
+    assert pacing_limits(WISHES).max_window == 0.13
+    pool = pool_limits(WISHES, 28)
+    assert (pool.max_connections, pool.ping_interval, pool.missed_pings) == (28, 14, 5)
+    assert pool.drain_deadline == 2.7
+    connection = pool.connection
+    assert connection.transport.max_message_bytes == 1600
+    assert connection.outbox.max_bytes == 17_000
+    conduct = connection.conduct
+    assert (conduct.position_rate, conduct.position_burst) == (1.8, 19)
+    assert (conduct.message_rate, conduct.message_burst) == (20.5, 21)
+    api = api_limits(WISHES)
+    assert (api.create, api.join) == (Rate(2.3, 24), Rate(2.5, 26))
+    assert api.trusted_proxies == ("192.0.2.0/24",)
+    assert server_limits(WISHES).connections == 22
+
+
+def test_no_wish_was_forgotten_here() -> None:
+    elsewhere = {
+        "http_bind", "ws_bind", "public_url", "public_ws_url", "allowed_origins", "database_url",
+        "data_dir", "jwt_secret", "jwt_previous_secret", "jwt_previous_until", "max_sessions",
+        "max_connections", "tile_url", "tile_attribution", "log_level", "log_format",
+    }  # fmt: skip
+    changed = {
+        field.name
+        for field in msgspec.structs.fields(Settings)
+        if getattr(WISHES, field.name) != getattr(Settings(), field.name)
+    }
+    assert changed | elsewhere == {field.name for field in msgspec.structs.fields(Settings)}
