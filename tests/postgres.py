@@ -38,6 +38,13 @@ from locshare.store.migrate import migrate
 # Nothing here has to survive a power cut.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "migrated"
+_SCHEMA = "SELECT version, checksum FROM schema_migrations ORDER BY version"
+_RENEW = f"""
+    DO $$ BEGIN PERFORM pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid(); END $$;
+    TRUNCATE sessions CASCADE;
+    {_SCHEMA}
+"""
 
 
 class Server:
@@ -46,6 +53,7 @@ class Server:
     def __init__(self, folder: Path, settings: Mapping[str, str] = FAST) -> None:
         self._embedded = EmbeddedPostgres(folder, settings)
         self._numbers = count(1)
+        self._spare: list[str] = []
 
     def start(self) -> None:
         """Return when it accepts connections."""
@@ -105,8 +113,30 @@ class Server:
     def create_database(self, template: str | None = TEMPLATE) -> str:
         """Returns the name of a fresh one: migrated, or empty with ``template=None``."""
         name = f"test_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        # With fsync off a copy of the files is more than twice as quick as one through the log.
+        self.execute(
+            f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY"
+        )
         return name
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a migrated, empty database for the block.
+
+        One that is as good as new is emptied and used again: to copy one takes 50 times as long.
+        """
+        name = self._spare.pop() if self._spare else self.create_database()
+        try:
+            yield self.url(name)
+        finally:
+            try:
+                renewed = self.execute(_RENEW, name) == self.execute(_SCHEMA, TEMPLATE)
+            except subprocess.CalledProcessError:
+                renewed = False
+            if renewed:
+                self._spare.append(name)
+            else:
+                self.drop_database(name)
 
     def drop_database(self, name: str) -> None:
         """Whoever is connected is thrown out."""
@@ -185,7 +215,6 @@ def postgres_server() -> Iterator[Server]:
 
 @pytest.fixture
 def postgres_url(postgres_server: Server) -> Iterator[str]:
-    """A fresh, migrated database."""
-    name = postgres_server.create_database()
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
+    """A migrated database with nothing in it."""
+    with postgres_server.database() as url:
+        yield url

@@ -37,9 +37,10 @@ def own_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def url(own_server: Server) -> str:
-    """A database on a server that the test may stop."""
-    return own_server.url(own_server.create_database())
+def url(own_server: Server) -> Iterator[str]:
+    """A database on a server that the test may stop, if it starts it again."""
+    with own_server.database() as url:
+        yield url
 
 
 def ids(server: Server, url: str, query: str) -> set[UUID]:
