@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "locshare"
 
-GROUND = {"errors", "config", "logs", "metrics", "auth"}
+GROUND = {"errors", "config", "logs", "metrics", "auth", "listening"}
 RUNTIME = {"actors", "supervisor"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": GROUND | RUNTIME | {"wire", "session", "store"},
     "web": GROUND,
     "addresses": set(),
+    "listening": set(),
     "process": set(),
     "crashes": {"supervisor"},
     "figures": GROUND | {"broadcast", "connection", "session", "store"},

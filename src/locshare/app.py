@@ -58,7 +58,6 @@ from locshare.web.pages import pages
 
 log = structlog.get_logger()
 
-SECRET_FILE: Final = "jwt_secret"  # noqa: S105 - a name of a file
 _STORE_STOP_S: Final = 5.0
 _MARGIN_S: Final = 3.0
 _BEYOND_DRAIN_S: Final = 20.0
@@ -223,7 +222,7 @@ def token_keys(settings: Settings) -> TokenKeys:
     if settings.jwt_secret is not None:
         secret = settings.jwt_secret
     else:
-        secret = load_or_create_secret(settings.data_dir / SECRET_FILE)
+        secret = load_or_create_secret(settings.secret_file)
     return TokenKeys(
         secret, previous=settings.jwt_previous_secret, previous_until=settings.jwt_previous_until
     )

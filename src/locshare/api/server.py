@@ -17,7 +17,6 @@ Started again after a crash it binds the same port, also when it was asked for p
 """
 
 import errno
-import socket
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -34,11 +33,9 @@ from msgspec import Struct
 
 from locshare.api.edge import AsgiApp
 from locshare.config import parse_bind
+from locshare.listening import OUT_OF_FILES, PAUSE_WHEN_OUT_OF_FILES_S, addresses_of, listen
 
 log = structlog.get_logger()
-
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_PAUSE_WHEN_OUT_OF_FILES_S: Final = 0.2
 
 
 class ServerLimits(Struct, frozen=True):
@@ -93,14 +90,15 @@ class ApiServer:
         """
         stopping = trio.Event()
         self._slots = trio.CapacityLimiter(self._limits.connections)
-        listeners = await self._listen()
+        sockets = await listen(self._host, self._port, self._limits.backlog)
+        self.addresses = addresses_of(sockets)
+        self._port = self.addresses[0][1]
+        listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in sockets]
         async with trio.open_nursery() as nursery:
             try:
                 connections = await nursery.start(self._hold, stopping)
                 for listener in listeners:
                     nursery.start_soon(self._accept, listener, *connections)
-                self.addresses = tuple(each.socket.getsockname()[:2] for each in listeners)
-                self._port = self.addresses[0][1]
                 log.info(
                     "http_listening", addresses=[f"{host}:{port}" for host, port in self.addresses]
                 )
@@ -110,36 +108,6 @@ class ApiServer:
                 for listener in listeners:
                     listener.socket.close()
                 stopping.set()
-
-    async def _listen(self) -> list[trio.SocketListener]:
-        listeners = []
-        port = self._port
-        try:
-            found = await trio.socket.getaddrinfo(
-                self._host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )
-            for family, kind, protocol, _, address in dict.fromkeys(found):
-                sock = trio.socket.socket(family, kind, protocol)
-                try:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    if family == socket.AF_INET6:
-                        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                    # With port 0 the second family gets the port that the first was given.
-                    await sock.bind((address[0], port, *address[2:]))
-                    port = sock.getsockname()[1]
-                    sock.listen(self._limits.backlog)
-                except BaseException:
-                    sock.close()
-                    raise
-                listeners.append(trio.SocketListener(sock))
-        except BaseException as error:
-            for listener in listeners:
-                listener.socket.close()
-            if isinstance(error, OSError):
-                where = f"{self._host or '*'}:{port}"
-                raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
-            raise
-        return listeners
 
     async def _hold(
         self,
@@ -173,10 +141,10 @@ class ApiServer:
                 transport = await listener.accept()
             except OSError as error:
                 self._slots.release_on_behalf_of(slot)
-                if error.errno not in _OUT_OF_RESOURCES:
+                if error.errno not in OUT_OF_FILES:
                     raise
                 log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
-                await trio.sleep(_PAUSE_WHEN_OUT_OF_FILES_S)
+                await trio.sleep(PAUSE_WHEN_OUT_OF_FILES_S)
             except BaseException:
                 self._slots.release_on_behalf_of(slot)
                 raise

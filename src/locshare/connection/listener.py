@@ -13,6 +13,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 import structlog
@@ -22,10 +23,10 @@ from msgspec import Struct
 from locshare.config import parse_bind
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.transport import TransportLimits, prepare_listening_socket
+from locshare.listening import OUT_OF_FILES, PAUSE_WHEN_OUT_OF_FILES_S, addresses_of, listen
 
 log = structlog.get_logger()
 
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PEER_GAVE_UP = {
     errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT,
     errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EINTR,
@@ -38,7 +39,7 @@ class ListenerLimits(Struct, frozen=True):
     backlog: int = 4096
     """The kernel's queue; it is cut to net.core.somaxconn."""
     accepts_per_wakeup: int = 64
-    pause_when_out_of_files: float = 0.2
+    pause_when_out_of_files: float = PAUSE_WHEN_OUT_OF_FILES_S
     transport: TransportLimits = TransportLimits()
 
 
@@ -77,9 +78,12 @@ class Listener:
         Cancellation closes the listening sockets and takes nothing from anyone connected.
         """
         self._starts += 1
+        prepare = partial(prepare_listening_socket, limits=self._limits.transport)
         with ExitStack() as stack:
-            sockets = await self._bind(stack)
-            self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
+            sockets = await listen(self._host, self._port, self._limits.backlog, prepare)
+            for sock in sockets:
+                stack.enter_context(sock)
+            self.addresses = addresses_of(sockets)
             self._port = self.addresses[0][1]
             async with trio.open_nursery() as nursery:
                 for sock in sockets:
@@ -91,26 +95,6 @@ class Listener:
         """A picture of now."""
         return ListenerStatistics(self._starts, self._out_of_files)
 
-    async def _bind(self, stack: ExitStack) -> list[socket.socket]:
-        found = await trio.socket.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        sockets: list[socket.socket] = []
-        port = self._port
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            sock = stack.enter_context(socket.socket(family, kind, protocol))
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            prepare_listening_socket(sock, self._limits.transport)
-            # With port 0 the second address family gets the port that the first was given.
-            sock.bind((address[0], port, *address[2:]))
-            port = sock.getsockname()[1]
-            sock.listen(self._limits.backlog)
-            sockets.append(sock)
-        return sockets
-
     async def _accept(self, listening: socket.socket) -> None:
         while True:
             await trio.lowlevel.wait_readable(listening)
@@ -120,7 +104,7 @@ class Listener:
                 except BlockingIOError:
                     break
                 except OSError as error:
-                    if error.errno in _OUT_OF_RESOURCES:
+                    if error.errno in OUT_OF_FILES:
                         self._out_of_files += 1
                         log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
                         await trio.sleep(self._limits.pause_when_out_of_files)
