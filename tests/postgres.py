@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one server per test run, a fresh migrated database per test.
+"""A real PostgreSQL for tests: one server per test run, a migrated, empty database per test.
 
 In a conftest::
 
@@ -10,8 +10,8 @@ and then, with the real clock (not autojump)::
         store = PostgresStore(postgres_url)
 
 For fault tests `with running_server() as server` gives a server of one's own, with `stop()`,
-`start()` (same URLs again), `kill()` (give `settings={}` then) and `create_database()`; it works
-outside pytest too.
+`start()` (same URLs again), `kill()` (give `settings={}` then), `with server.database() as url` and
+`create_database()`; it works outside pytest too.
 The servers live in directories of their own under the temporary directory, as root or not, and
 are gone when the block, or the test run, ends.
 """

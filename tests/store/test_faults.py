@@ -178,6 +178,7 @@ async def test_a_database_that_does_not_answer_is_unavailable_in_time_and_nothin
         session = a_session()
         await store.create_session(session)
         late, person = a_session(), a_participant(session.id)
+        await store.add_participant(a_participant(session.id))  # the statement is prepared
         calls: tuple[Callable[[], Awaitable[object]], ...] = (
             partial(store.create_session, late),
             partial(store.add_participant, person),
@@ -199,8 +200,12 @@ async def test_a_database_that_does_not_answer_is_unavailable_in_time_and_nothin
         await until(lambda: not store.statistics().waiting_orders)
         await first_answer(store.check)
         assert await store.load_session(late.id) is None
-        await until(lambda: not ids(own_server, url, "SELECT id FROM participants"))
+        kept = partial(ids, own_server, url, "SELECT id FROM participants")
+        await until(lambda: len(kept()) == 1)
         await until(lambda: len(ids(own_server, url, "SELECT id FROM sessions")) == 1)
+        stored = await store.load_session(session.id)
+        assert stored is not None
+        assert person.id not in {each.id for each in stored.participants}
 
 
 async def test_what_was_refused_can_be_tried_again_with_the_same_id(

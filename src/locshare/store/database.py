@@ -43,6 +43,7 @@ AWAY: Final[tuple[type[Exception], ...]] = (
     *REFUSED,
 )
 _CLOSE_S: Final = 0.1
+_RELEASE_S: Final = 0.2
 
 
 class DatabaseRefused(LocshareError):
@@ -71,7 +72,8 @@ class Database:
         """``await work(connection, *args)`` in the asyncio loop, on a connection of the pool.
 
         Raises StoreUnavailable when the database is away: DoubtfulWrite once ``work`` was begun.
-        Cancelled or out of time, the query's connection is dropped, not waited for.
+        Cancelled or out of time, the query is cancelled at the server; if that takes longer than
+        ``_RELEASE_S``, its connection is dropped.
         """
         began = False
 
@@ -91,11 +93,11 @@ class Database:
                     # connection, and before it has read the end of it.
                     _drop(connection)
                     raise ConnectionResetError("the connection was broken") from error
-                except asyncio.CancelledError:
-                    _drop(connection)
-                    raise
                 finally:
-                    await self._pool.release(connection)
+                    # asyncpg has asked the server to cancel a query that was cancelled here, so
+                    # that it does not take effect later; a server that is mute is not waited for.
+                    with suppress(TimeoutError):
+                        await self._pool.release(connection, timeout=_RELEASE_S)
 
         try:
             return await self._bridge.call(use())
