@@ -60,7 +60,9 @@ class Store(Protocol):
     """Every coroutine is a checkpoint; cancelling one may leave its write done or not done."""
 
     async def create_session(self, session: SessionRecord) -> None:
-        """Durable on return. Raises StoreUnavailable."""
+        """Durable on return; doing it twice with the same id is doing it once. Raises
+        StoreUnavailable; ValueError when no such row can be.
+        """
         ...
 
     async def load_session(self, session_id: UUID) -> StoredSession | None:
@@ -69,7 +71,8 @@ class Store(Protocol):
 
     async def add_participant(self, participant: ParticipantRecord) -> None:
         """Durable on return; concurrent calls may share one statement. Doing it twice with the
-        same id is doing it once. Raises StoreUnavailable; KeyError when the session is unknown.
+        same id is doing it once. Raises StoreUnavailable; KeyError when the session is unknown,
+        ValueError when no such row can be.
         """
         ...
 

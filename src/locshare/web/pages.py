@@ -1,0 +1,163 @@
+"""The pages: ``/`` (make a session), ``/join/{id}`` (be in one), and the files they are made of.
+
+Everything is read into memory when the blueprint is made: a few small files, each with its ETag.
+So serving one is a dictionary lookup, no path of a request ever reaches the file system, and an
+upgrade of the package under a running server changes nothing half.
+
+The pages may run scripts and styles of this server only, talk to it and to its WebSocket address
+only, and be shown in no other page's frame (Content-Security-Policy). No page holds anything
+secret: the session's id is in the address bar, the token stays in the tab's memory.
+"""
+
+import hashlib
+import html
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from msgspec import Struct
+from quart import Blueprint, Response, request
+
+STATIC: Final = Path(__file__).parent / "static"
+
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".webmanifest": "application/manifest+json",
+}
+
+_FIXED: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # the address of a page is a join link
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Asked again each time, answered by 304: an upgrade is seen at once, and costs no version
+    # numbers in names.
+    "Cache-Control": "no-cache",
+}
+_PERMISSIONS: Final = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
+
+
+class _File(Struct, frozen=True):
+    body: bytes
+    content_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, body: bytes, suffix: str) -> "_File":
+        return cls(body, _TYPES[suffix], hashlib.sha256(body).hexdigest()[:16])
+
+
+def pages(
+    *,
+    public_ws_url: Callable[[], str],
+    tile_url: str | None = None,
+    tile_attribution: str | None = None,
+    static: Path = STATIC,
+) -> Blueprint:
+    """The routes. ``public_ws_url`` is asked per request, since a chosen port is known late.
+
+    Raises OSError when a page cannot be read, ValueError for a file of an unknown kind: both are
+    faults of the installation.
+    """
+    values = {"tile_url": tile_url or "", "tile_attribution": tile_attribution or ""}
+    files = dict(_read(static))
+    home = _File.of(_filled(files.pop("index.html").body, values), ".html")
+    join = _File.of(_filled(files.pop("join.html").body, values), ".html")
+    routes = Blueprint("pages", __name__)
+
+    def page(file: _File, status: int = 200) -> Response:
+        answer = _answer(file, status)
+        answer.headers["Content-Security-Policy"] = content_policy(public_ws_url(), tile_url)
+        answer.headers["Permissions-Policy"] = _PERMISSIONS
+        return answer
+
+    @routes.get("/")
+    async def index() -> Response:
+        return page(home)
+
+    @routes.get("/join/<session>")
+    async def join_session(session: str) -> Response:
+        # The page asks the API about the session and says what it hears. An id that cannot be one
+        # gets the same page, which says so, under the right status.
+        return page(join, 200 if _is_uuid(session) else 404)
+
+    @routes.get("/favicon.ico")
+    async def icon() -> Response:
+        file = files.get("icon.svg")
+        return Response(b"", 404) if file is None else _answer(file)
+
+    for name, file in files.items():
+        routes.add_url_rule(f"/static/{name}", f"static:{name}", _serving(file), methods=["GET"])
+    return routes
+
+
+def content_policy(ws_url: str, tile_url: str | None = None) -> str:
+    """The Content-Security-Policy of the pages."""
+    images = "'self' data:"
+    if tile_url is not None and not tile_url.startswith("/"):
+        images += f" {_origin(tile_url)}"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"img-src {images}",
+            f"connect-src 'self' {_origin(ws_url)}",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    # A host name with {s} stands for several servers, and a template's braces for none.
+    host = parts.netloc.replace("{s}", "*")
+    return f"{parts.scheme}://{host}"
+
+
+def _read(folder: Path) -> Iterator[tuple[str, _File]]:
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        if path.suffix not in _TYPES:
+            raise ValueError(f"{path.name}: no page is made of files like this")
+        yield path.relative_to(folder).as_posix(), _File.of(path.read_bytes(), path.suffix)
+
+
+def _filled(template: bytes, values: dict[str, str]) -> bytes:
+    for name, value in values.items():
+        template = template.replace(f"{{{{{name}}}}}".encode(), html.escape(value).encode())
+    return template
+
+
+def _serving(file: _File) -> Callable[[], Awaitable[Response]]:
+    async def serve() -> Response:
+        return _answer(file)
+
+    return serve
+
+
+def _answer(file: _File, status: int = 200) -> Response:
+    if status == 200 and file.etag in request.if_none_match:
+        answer = Response(b"", 304)
+    else:
+        answer = Response(file.body, status, content_type=file.content_type)
+    answer.set_etag(file.etag)
+    answer.headers.update(_FIXED)
+    return answer
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

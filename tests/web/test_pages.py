@@ -1,0 +1,145 @@
+"""What the pages are served with."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import structlog
+from quart_trio import QuartTrio
+
+from locshare.metrics import Registry
+from locshare.web.pages import STATIC, content_policy, pages
+
+
+def client_of(app: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
+
+
+def client(**options: Any) -> httpx.AsyncClient:
+    app = QuartTrio("test", static_folder=None)
+    app.register_blueprint(pages(public_ws_url=lambda: "wss://live.example:8443", **options))
+    return client_of(app)
+
+
+JOIN = f"/join/{uuid4()}"
+
+
+@pytest.mark.parametrize("path", ["/", JOIN])
+async def test_a_page_may_load_and_reach_this_server_only(path: str) -> None:
+    async with client() as http:
+        answer = await http.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = dict(
+        part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["connect-src"] == "'self' wss://live.example:8443"
+    assert policy["frame-ancestors"] == policy["form-action"] == policy["base-uri"] == "'none'"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "geolocation=(self)" in answer.headers["permissions-policy"]
+
+
+@pytest.mark.parametrize("page", ["index.html", "join.html"])
+def test_a_page_has_nothing_inline_that_the_policy_would_forbid(page: str) -> None:
+    text = (STATIC / page).read_text(encoding="utf-8")
+    assert "<style" not in text
+    assert " style=" not in text
+    assert "javascript:" not in text
+    assert " onclick=" not in text
+    for script in text.split("<script")[1:]:
+        assert "src=" in script.split(">")[0]
+
+
+async def test_the_tiles_server_may_be_asked_for_images_and_for_nothing_else() -> None:
+    tiles = "https://{s}.tiles.example/{z}/{x}/{y}.png?a=1&b=2"
+    async with client(tile_url=tiles, tile_attribution='© "them" <b>') as http:
+        answer = await http.get(JOIN)
+    policy = answer.headers["content-security-policy"]
+    assert "img-src 'self' data: https://*.tiles.example;" in policy
+    assert policy.count("tiles.example") == 1
+    assert "a=1&amp;b=2" in answer.text
+    assert "<b>" not in answer.text.split("</head>")[0]
+
+
+def test_tiles_of_this_server_need_no_further_permission() -> None:
+    assert "img-src 'self' data:;" in content_policy("ws://a", "/tiles/{z}/{x}/{y}.png")
+
+
+@pytest.mark.parametrize("wrong", ["x", "%00", "{" + str(uuid4()) + "}", str(uuid4()) + "0"])
+async def test_an_id_that_cannot_be_one_gets_the_page_with_404(wrong: str) -> None:
+    async with client() as http:
+        answer = await http.get(f"/join/{wrong}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+async def test_every_file_is_served_with_its_type_and_again_with_304() -> None:
+    types = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+    async with client() as http:
+        for path in sorted(STATIC.rglob("*")):
+            if path.suffix not in types:
+                continue
+            url = f"/static/{path.relative_to(STATIC).as_posix()}"
+            answer = await http.get(url)
+            assert answer.status_code == 200
+            assert answer.content == path.read_bytes()
+            assert answer.headers["content-type"].split(";")[0] == types[path.suffix]
+            again = await http.get(url, headers={"If-None-Match": answer.headers["etag"]})
+            assert again.status_code == 304
+            assert again.content == b""
+        page = await http.get("/")
+        same = await http.get("/", headers={"If-None-Match": page.headers["etag"]})
+        assert same.status_code == 304
+        assert same.headers["content-security-policy"]
+        other = await http.get("/", headers={"If-None-Match": '"other"'})
+        assert other.status_code == 200
+
+
+async def test_head_is_get_without_the_body() -> None:
+    async with client() as http:
+        whole, head = await http.get("/"), await http.head("/")
+    assert head.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-length"] == str(len(whole.content))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/", "/static/../pages.py", "/static/%2e%2e/pages.py", "/static/none.js", "/join/",
+     "/static//etc/passwd", "/static/join.html"],
+)  # fmt: skip
+async def test_nothing_else_is_served(path: str) -> None:
+    async with client() as http:
+        assert (await http.get(path)).status_code == 404
+
+
+def test_a_file_of_an_unknown_kind_is_a_fault_of_the_installation(tmp_path: Path) -> None:
+    for name in ("index.html", "join.html", "notes.txt"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        pages(public_ws_url=lambda: "ws://a", static=tmp_path)
+
+
+async def test_the_api_puts_no_headers_over_those_of_the_pages() -> None:
+    from tests.api.conftest import URLS, StandIn
+
+    from locshare.api import create_app
+    from locshare.auth import TokenKeys
+
+    with structlog.testing.capture_logs():
+        app = create_app(
+            StandIn(),
+            TokenKeys("s" * 32),
+            urls=lambda: URLS,
+            registry=Registry(),
+            blueprints=[pages(public_ws_url=lambda: "ws://a:1")],
+        )
+        async with client_of(app) as http:
+            answer = await http.get(JOIN)
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-cache"
