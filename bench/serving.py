@@ -1,0 +1,277 @@
+"""The real program for a measurement: started with data and ports of its own, always ended.
+
+::
+
+    with running_server() as server:
+        session = server.create()
+
+What it starts has a rate limit for nobody and a log of one JSON object per line. Where there are
+two cores or more, ``pin=True`` gives the server (and its database) the first for itself and leaves
+the others to this process, so that neither takes the other's time.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.figures import cores
+
+HOST = "127.0.0.1"
+READY_S = 60.0
+"""The first start makes a database cluster."""
+STOP_S = 20.0
+CALLERS = 8
+"""Requests at a time while sessions are filled."""
+
+UNLIMITED = {"LOCSHARE_CREATE_PER_SECOND": "0", "LOCSHARE_JOIN_PER_SECOND": "0"}
+
+
+class NotServing(Exception):
+    """The program did not start or stop, or did not answer as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchSession:
+    """A session that was created here."""
+
+    session_id: str
+    host_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the server's process holds: ``rss`` in bytes, ``blocks`` of Python objects."""
+
+    rss: int
+    blocks: int
+
+
+class Server:
+    """One ``locshare serve``. ``start`` and ``stop`` may be repeated: same data, same ports."""
+
+    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.http_port, self.ws_port = free_port(), free_port()
+        self._environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("LOCSHARE_")
+        } | {
+            "LOCSHARE_HTTP_BIND": f"{HOST}:{self.http_port}",
+            "LOCSHARE_WS_BIND": f"{HOST}:{self.ws_port}",
+            "LOCSHARE_DATA_DIR": str(data_dir),
+            "LOCSHARE_LOG_FORMAT": "json",
+            **UNLIMITED,
+            **(environment or {}),
+        }
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._tail: list[str] = []
+        self._local = threading.local()
+        self.database_s = 0.0
+        """How long the database's own start took, the last time."""
+
+    @property
+    def pid(self) -> int:
+        """Of the server itself; its database has others."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """True from the start until the process has ended."""
+        return self._process is not None and self._process.poll() is None
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> float:
+        """Start, and wait until it is ready. Returns the seconds that took. Raises NotServing."""
+        self._tail.clear()
+        self.database_s = 0.0
+        ready: queue.Queue[float | None] = queue.Queue()
+        began = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "locshare", "serve"],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C here is ours to pass on
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
+        self._reader.start()
+        try:
+            at = ready.get(timeout=READY_S)
+        except queue.Empty:
+            at = None
+        if at is None:
+            self.kill()
+            raise NotServing("the program did not get ready:\n" + "".join(self._tail))
+        return at - began
+
+    def _read(self, process: "subprocess.Popen[str]", ready: "queue.Queue[float | None]") -> None:
+        assert process.stderr is not None
+        with process.stderr as lines:
+            for line in lines:
+                now = time.monotonic()
+                self._tail = [*self._tail[-19:], line]
+                with contextlib.suppress(ValueError, AttributeError):
+                    entry = json.loads(line)
+                    if entry.get("event") == "embedded_postgres_started":
+                        self.database_s = entry["seconds"]
+                    if entry.get("event") == "ready":
+                        ready.put(now)
+        ready.put(None)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Signal, and wait for the end. Returns the seconds that took. Raises NotServing when it
+        took too long (then it was killed) or ended with an error.
+        """
+        assert self._process is not None
+        began = time.monotonic()
+        self._process.send_signal(number)
+        try:
+            status = self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise NotServing("the program did not stop:\n" + "".join(self._tail)) from None
+        took = time.monotonic() - began
+        if status != 0:
+            raise NotServing(f"the program ended with {status}:\n" + "".join(self._tail))
+        return took
+
+    def kill(self) -> None:
+        """End it, whatever state it is in. Its database's watcher sees to the rest."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    # --- what it is asked ---------------------------------------------------------------------
+
+    def request(self, method: str, path: str, body: Any = None, token: str | None = None) -> bytes:
+        """One request on this thread's own connection. Raises NotServing unless it succeeds."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPConnection(HOST, self.http_port, timeout=30)
+            self._local.connection = connection
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        content = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            data: bytes = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise NotServing(f"{method} {path}: {type(error).__name__}") from error
+        if answer.status >= 300:
+            raise NotServing(f"{method} {path}: {answer.status} {data[:200]!r}")
+        return data
+
+    def create(self) -> BenchSession:
+        """A new session."""
+        answer = json.loads(self.request("POST", "/api/sessions", {"name": "bench"}))
+        return BenchSession(answer["session_id"], answer["host_token"])
+
+    def join(self, session: BenchSession, name: str) -> str:
+        """A new participant's token."""
+        path = f"/api/sessions/{session.session_id}/join"
+        token: str = json.loads(self.request("POST", path, {"display_name": name}))[
+            "websocket_token"
+        ]
+        return token
+
+    def end(self, session: BenchSession) -> None:
+        """What the host does at last."""
+        self.request("DELETE", f"/api/sessions/{session.session_id}", token=session.host_token)
+
+    def fill(self, sessions: int, size: int) -> list[tuple[BenchSession, list[str]]]:
+        """``sessions`` new sessions, each with the tokens of ``size`` people."""
+        with ThreadPoolExecutor(CALLERS) as pool:
+            created = list(pool.map(lambda _: self.create(), range(sessions)))
+            places = [each for each in created for _ in range(size)]
+            names = [f"person {each}" for each in range(len(places))]
+            tokens = list(pool.map(self.join, places, names))
+        return [(each, tokens[at * size : (at + 1) * size]) for at, each in enumerate(created)]
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics, by name and labels."""
+        found = {}
+        for line in self.request("GET", "/metrics").decode().splitlines():
+            if not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                found[name] = float(value)
+        return found
+
+    def memory(self) -> Memory:
+        """What it holds now."""
+        samples = self.metrics()
+        return Memory(
+            int(samples.get("process_resident_memory_bytes", 0)),
+            int(samples["python_allocated_blocks"]),
+        )
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def data_directory() -> Iterator[Path]:
+    """A directory for the server's data, removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="locshare-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_server(
+    environment: Mapping[str, str] | None = None, *, pin: bool = False
+) -> Iterator[Server]:
+    """A server that is ready; gone, with its data, when the block ends. Raises NotServing."""
+    with data_directory() as folder, _own_cores(pin) as apart:
+        server = Server(folder, environment)
+        try:
+            server.start()
+            apart()
+            yield server
+        finally:
+            if server.running:
+                server.stop()
+
+
+@contextmanager
+def _own_cores(pin: bool) -> Iterator[Any]:
+    """Inside, this process has the first core, which what it starts inherits. The function that is
+    given moves this process to the other cores.
+    """
+    allowed = cores()
+    if not pin or len(allowed) < 2 or not hasattr(os, "sched_setaffinity"):
+        yield lambda: None
+        return
+    os.sched_setaffinity(0, allowed[:1])
+    try:
+        yield lambda: os.sched_setaffinity(0, allowed[1:])
+    finally:
+        os.sched_setaffinity(0, allowed)

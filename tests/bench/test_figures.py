@@ -1,0 +1,57 @@
+"""Percentiles by the nearest rank, and what is read from /proc."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from bench.figures import PROC, busy_seconds, cpu_seconds, descendants, percentile, started, summary
+from hypothesis import given
+from hypothesis import strategies as st
+
+linux = pytest.mark.skipif(not PROC.joinpath("stat").exists(), reason="there is no /proc")
+
+
+@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=200), st.floats(0.001, 1))
+def test_a_percentile_is_the_least_value_that_its_share_does_not_exceed(
+    values: list[float], share: float
+) -> None:
+    ordered = sorted(values)
+    found = percentile(ordered, share)
+    assert found in ordered
+    assert sum(each <= found for each in ordered) >= share * len(ordered)
+    assert sum(each < found for each in ordered) < share * len(ordered)
+
+
+def test_the_percentiles_of_a_hundred_are_their_ranks() -> None:
+    values = [each / 1000 for each in range(100, 0, -1)]
+    assert summary(values) == {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
+
+
+def test_nothing_measured_is_zero() -> None:
+    assert percentile([], 0.5) == 0.0
+
+
+@linux
+def test_a_child_is_a_descendant_until_it_ends() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        began = started(child.pid)
+        assert began is not None
+        assert descendants(os.getpid())[child.pid] == began
+    finally:
+        child.communicate()
+    assert started(child.pid) is None
+    assert child.pid not in descendants(os.getpid())
+
+
+@linux
+def test_processor_time_grows_with_work() -> None:
+    before, all_before = cpu_seconds(os.getpid()), busy_seconds()
+    assert before is not None
+    assert all_before is not None
+    while (now := cpu_seconds(os.getpid())) is not None and now < before + 0.05:
+        sum(range(10_000))
+    after = busy_seconds()
+    assert after is not None
+    assert after > all_before
