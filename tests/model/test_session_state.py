@@ -1,0 +1,293 @@
+"""Random histories of a session against what its participants should know.
+
+Hypothesis plays the host, the participants, their phones and the clock. Beside the rules stands a
+shadow of every connected phone, which knows only what it was sent: the snapshot, then each event
+and each flush. After every step the rules' invariants hold, and each shadow's picture is the
+session's own.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
+from msgspec import Struct
+
+from locshare.broadcast.fanout import Flush
+from locshare.errors import CloseReason
+from locshare.session.limits import SessionLimits
+from locshare.session.state import SessionState
+from locshare.session.table import Member, Moment, SessionTable
+from locshare.store.port import SessionRecord, StoredSession
+from locshare.wire.dialects import PLAIN, Dialect
+from locshare.wire.messages import (
+    EndReason,
+    LeaveReason,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    Position,
+    SessionEnded,
+    SessionStateData,
+)
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LIMITS = SessionLimits(max_participants=4, retention=30, inactive_after=600, seat_lifetime=15)
+
+
+class Phone(Struct, eq=False):
+    """A receiver that keeps its picture. The state never calls it; the test does."""
+
+    user_id: str
+    roster: dict[str, bool]
+    positions: dict[str, float]
+    ended: str | None = None
+    closed: bool = False
+    dialect: Dialect = PLAIN
+
+    def send_event(self, frame: bytes) -> None:
+        raise AssertionError("the rules call no receiver")
+
+    def send_positions(self, flush: Flush) -> None:
+        raise AssertionError("the rules call no receiver")
+
+    def close(self, reason: CloseReason) -> None:
+        raise AssertionError("the rules call no receiver")
+
+    def learn(self, snapshot: SessionStateData) -> None:
+        self.roster = {each.user_id: each.online for each in snapshot.participants}
+        self.positions = {each.user_id: each.lat for each in snapshot.positions}
+
+
+class Histories(RuleBasedStateMachine):
+    users: "Bundle[str]" = Bundle("users")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = 1000.0
+        self.made = 0
+        record = SessionRecord(
+            UUID(int=1), "A", START, START + timedelta(hours=1), UUID(int=2), True, START
+        )
+        self.table = SessionTable(StoredSession(record, ()), self.clock)
+        self.state = SessionState(self.table, LIMITS)
+        self.gone: list[Phone] = []
+        self.arrived: dict[str, float] = {}
+        self.newest: dict[str, float] = {}
+        self.frozen: tuple[object, ...] | None = None
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(START + timedelta(seconds=self.clock - 1000), self.clock)
+
+    def phones(self) -> dict[str, Phone]:
+        return dict(self.table.receivers)  # type: ignore[arg-type]  # ours are all phones
+
+    def deliver(self) -> None:
+        """As the actor does after each command: events to all but whom they are about."""
+        pending = self.table.pending
+        while pending:
+            event = pending.popleft()
+            for phone in self.phones().values():
+                match event:
+                    case ParticipantJoined(data):
+                        if data.user_id != phone.user_id:
+                            assert data.user_id not in phone.roster, "joined twice"
+                            phone.roster[data.user_id] = False
+                    case ParticipantUpdated(data):
+                        if data.user_id != phone.user_id:
+                            assert data.user_id in phone.roster, "updated before it joined"
+                            phone.roster[data.user_id] = data.online
+                    case ParticipantLeft(data):
+                        assert data.user_id != phone.user_id
+                        del phone.roster[data.user_id]
+                        phone.positions.pop(data.user_id, None)
+                    case SessionEnded(data):
+                        phone.ended = data.reason
+
+    @rule(target=users)
+    def joins(self) -> str:
+        self.made += 1
+        user_id, seat = f"user {self.made}", UUID(int=100 + self.made)
+        full = len(self.table.roster) + len(self.table.seats) >= LIMITS.max_participants
+        expired = any(until <= self.clock for until in self.table.seats.values())
+        reserved = self.state.reserve(seat, self.clock)
+        if self.table.ended is not None:
+            assert not reserved
+        elif not expired:
+            assert reserved is not full
+        if reserved:
+            member = Member(user_id, f"Name {self.made}", "#112233", START, START)
+            self.state.join(member, seat, self.clock)
+            self.state.join(member, seat, self.clock)  # asked again after a crash
+            assert user_id in self.table.roster
+        self.deliver()
+        return user_id
+
+    @rule()
+    def reserves_and_is_cut_off(self) -> None:
+        self.made += 1
+        self.state.reserve(UUID(int=100 + self.made), self.clock)
+
+    @rule()
+    def gives_a_seat_back(self) -> None:
+        self.made += 1
+        seat = UUID(int=100 + self.made)
+        before = len(self.table.seats)
+        if self.state.reserve(seat, self.clock):
+            self.state.release(seat)
+            assert len(self.table.seats) <= before
+
+    @rule(user_id=users)
+    def connects(self, user_id: str) -> None:
+        if user_id not in self.table.roster or self.table.ended is not None:
+            return  # the actor refuses
+        before = self.table.receivers.get(user_id)
+        phone = Phone(user_id, {}, {})
+        phone.learn(self.state.snapshot(user_id, "participant", self.moment, "epoch"))
+        assert phone.roster[user_id], "one sees oneself online"
+        assert self.state.connect(phone, self.moment) is before
+        if before is not None:
+            assert not self.table.pending, "a replacement is no news"
+            self.gone.append(before)  # type: ignore[arg-type]  # ours are all phones
+        self.deliver()
+
+    @rule(user_id=users)
+    def loses_the_connection(self, user_id: str) -> None:
+        phone = self.phones().get(user_id)
+        if phone is not None:
+            self.state.disconnect(phone, self.moment)
+            self.gone.append(phone)
+        self.deliver()
+
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data())
+    def is_told_late_of_a_lost_connection(self, data: st.DataObject) -> None:
+        before = self.picture()
+        self.state.disconnect(data.draw(st.sampled_from(self.gone)), self.moment)
+        assert self.picture() == before
+        assert not self.table.pending
+
+    @rule(user_id=users, lat=st.integers(-90, 90))
+    def moves(self, user_id: str, lat: int) -> None:
+        position = Position(float(lat), 0.0, 5.0, START)
+        self.state.move(user_id, position, self.clock)
+        if user_id in self.table.roster and self.table.ended is None:
+            self.newest[user_id], self.arrived[user_id] = float(lat), self.clock
+        else:
+            assert user_id not in self.table.positions
+
+    @rule()
+    def is_flushed(self) -> None:
+        moved = self.state.take_moved()
+        assert not self.table.moved
+        for phone in self.phones().values():
+            phone.positions |= {u: p.lat for u, p in moved.items() if u != phone.user_id}
+
+    @rule(user_id=users, reason=st.sampled_from(["left", "removed"]))
+    def leaves(self, user_id: str, reason: LeaveReason) -> None:
+        if user_id not in self.table.roster or self.table.ended is not None:
+            return  # the actor refuses
+        phone = self.phones().get(user_id)
+        assert self.state.leave(user_id, reason) is phone
+        if phone is not None:
+            self.gone.append(phone)
+        self.deliver()
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 4.0, 14.0, 29.5, 31.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock += seconds
+        deadline = self.state.forget_stale(self.clock)
+        held = [entry.arrived for entry in self.table.positions.values()]
+        assert deadline == (min(held) + LIMITS.retention if held else None)
+        assert all(self.clock - arrived < LIMITS.retention for arrived in held)
+
+    @rule()
+    def is_noted(self) -> None:
+        since = self.table.touched_at
+        active, seen = self.state.take_seen(self.moment)
+        assert active <= self.moment.wall
+        heard = {user for user, at in self.table.heard.items() if at >= since}
+        assert set(seen) == heard
+
+    @rule()
+    def is_adopted_by_a_new_incarnation(self) -> None:
+        before = self.picture()
+        self.state = SessionState(self.table, LIMITS)
+        assert self.picture() == before
+
+    @precondition(lambda self: self.made > 3)
+    @rule(reason=st.sampled_from(["expired", "ended_by_host", "inactive"]))
+    def ends(self, reason: EndReason) -> None:
+        first = self.table.ended is None
+        before = self.table.ended
+        self.state.end(reason)
+        self.deliver()
+        assert self.table.ended == (reason if first else before)
+        if first:
+            assert all(phone.ended == reason for phone in self.phones().values())
+            self.table.receivers.clear()  # as the farewell does
+
+    def picture(self) -> tuple[object, ...]:
+        table = self.table
+        return (
+            dict(table.roster), dict(table.positions), dict(table.moved), dict(table.receivers),
+            table.ended,
+        )  # fmt: skip
+
+    # --- what holds -------------------------------------------------------------------------------
+
+    @invariant()
+    def what_belongs_together_is_together(self) -> None:
+        table = self.table
+        roster = set(table.roster)
+        assert set(table.receivers) <= roster
+        assert set(table.heard) <= roster
+        assert set(table.positions) <= roster
+        assert set(table.moved) <= set(table.positions)
+        assert not table.pending
+
+    @invariant()
+    def there_are_never_too_many(self) -> None:
+        assert len(self.table.roster) + len(self.table.seats) <= LIMITS.max_participants
+
+    @invariant()
+    def positions_are_the_newest(self) -> None:
+        for user_id, held in self.table.positions.items():
+            assert held.position.lat == self.newest[user_id]
+            assert held.arrived == self.arrived[user_id]
+
+    @invariant()
+    def every_phone_has_the_session_s_picture(self) -> None:
+        table = self.table
+        for phone in self.phones().values():
+            expected = {user: user in table.receivers for user in table.roster}
+            assert phone.roster == expected
+            for user_id, held in table.positions.items():
+                if user_id != phone.user_id and user_id not in table.moved:
+                    assert phone.positions[user_id] == held.position.lat
+
+    @invariant()
+    def inactivity_is_counted_while_nobody_is_connected(self) -> None:
+        deadline = self.state.inactive_at()
+        assert (deadline is None) == bool(self.table.receivers)
+        if deadline is not None:
+            assert deadline == self.table.active_at + LIMITS.inactive_after
+
+    @invariant()
+    def an_ended_session_holds_no_position_and_never_changes(self) -> None:
+        if self.table.ended is None:
+            return
+        assert not self.table.positions
+        assert not self.table.moved
+        assert not self.table.seats
+        if self.frozen is None:
+            self.frozen = self.picture()
+        assert self.picture() == self.frozen
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
