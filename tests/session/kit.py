@@ -1,0 +1,210 @@
+"""A session manager over a store in memory, real supervisors and actors, and phones that note what
+they are told."""
+
+import json
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import trio
+import trio.testing
+from msgspec import Struct
+from tests.doubles import MemoryStore
+
+from locshare.actors import ActorRef, Registry
+from locshare.broadcast.fanout import Flush
+from locshare.errors import CloseReason
+from locshare.session.limits import SessionLimits
+from locshare.session.link import SessionLink
+from locshare.session.manager import SESSIONS, SessionManager
+from locshare.session.table import SessionTable
+from locshare.supervisor import (
+    DynamicSpec,
+    Report,
+    SupervisorRef,
+    SupervisorSpec,
+    TaskSpec,
+    open_supervisor,
+)
+from locshare.wire.dialects import PLAIN, Dialect
+from locshare.wire.messages import Position
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def position(lat: float = 52.5, lng: float = 13.4) -> Position:
+    return Position(lat, lng, 5.0, START)
+
+
+def messages_in(frames: bytes) -> list[dict[str, Any]]:
+    """The messages of finished, unmasked text frames."""
+    found = []
+    while frames:
+        assert frames[0] == 0x81
+        size, head = frames[1], 2
+        if size == 126:
+            size, head = int.from_bytes(frames[2:4], "big"), 4
+        elif size == 127:
+            size, head = int.from_bytes(frames[2:10], "big"), 10
+        found.append(json.loads(frames[head : head + size]))
+        frames = frames[head + size :]
+    return found
+
+
+class Phone:
+    """A receiver that keeps what it was told."""
+
+    def __init__(self, user_id: str, dialect: Dialect = PLAIN) -> None:
+        self.user_id = user_id
+        self.dialect = dialect
+        self.reason: CloseReason | None = None
+        self.messages: list[dict[str, Any]] = []
+        self.flushes = 0
+
+    @property
+    def closed(self) -> bool:
+        return self.reason is not None
+
+    def send_event(self, frame: bytes) -> None:
+        if not self.closed:
+            self.messages += messages_in(frame)
+
+    def send_positions(self, flush: Flush) -> None:
+        if not self.closed:
+            self.flushes += 1
+            self.messages += messages_in(flush.without(self.user_id))
+
+    def close(self, reason: CloseReason) -> None:
+        self.reason = self.reason or reason
+
+    # What a test asks.
+
+    @property
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.messages]
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        return [message["data"] for message in self.messages if message["type"] == kind]
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        (only,) = self.all("session_state")
+        return only
+
+    def heard(self) -> list[tuple[str, float]]:
+        """Who was where, in order."""
+        return [(data["user_id"], data["lat"]) for data in self.all("location_update")]
+
+
+class Clock:
+    """The wall clock, which goes with Trio's unless it is set."""
+
+    def __init__(self) -> None:
+        self.offset = START.timestamp() - trio.current_time()
+
+    def __call__(self) -> datetime:
+        return datetime.fromtimestamp(trio.current_time() + self.offset, UTC)
+
+    def set_by(self, seconds: float) -> None:
+        self.offset += seconds
+
+
+class Someone(Struct):
+    """A participant with a phone in hand."""
+
+    user_id: str
+    link: SessionLink
+    phone: Phone
+
+
+class House:
+    """Everything that sessions need, running."""
+
+    def __init__(self, limits: SessionLimits) -> None:
+        self.limits = limits
+        self.store = MemoryStore()
+        self.names: Registry[Hashable] = Registry()
+        self.clock = Clock()
+        self.window = 0.0
+        self.reports: list[Report] = []
+        self.manager = SessionManager(
+            self.store,
+            self.names,
+            limits,
+            window=lambda: self.window,
+            now=self.clock,
+            report=self.reports.append,
+        )
+        self.root: SupervisorRef
+
+    async def session(self, expires_in: timedelta = HOUR) -> UUID:
+        return (await self.manager.create(name="Amber Falcon", expires_in=expires_in)).id
+
+    async def join(self, session_id: UUID, name: str = "Ada") -> str:
+        record = await self.manager.join(
+            session_id, display_name=name, avatar_color="#112233", role="participant"
+        )
+        return record.user_id
+
+    async def connect(self, session_id: UUID, user_id: str) -> Someone:
+        link = await self.manager.open(session_id, user_id, "participant")
+        phone = Phone(user_id)
+        await link.attach(phone)
+        return Someone(user_id, link, phone)
+
+    async def someone(self, session_id: UUID, name: str = "Ada") -> Someone:
+        """Join and connect."""
+        return await self.connect(session_id, await self.join(session_id, name))
+
+    async def group(self, *names: str) -> tuple[UUID, list[Someone]]:
+        """A session in which all of them are connected and have nothing left to read."""
+        session_id = await self.session()
+        people = [await self.someone(session_id, name) for name in names]
+        await settle()
+        for each in people:
+            each.phone.messages.clear()
+            each.phone.flushes = 0
+        return session_id, people
+
+    def table(self, session_id: UUID) -> SessionTable:
+        return self.manager._tables[session_id]
+
+    def actor(self, session_id: UUID) -> ActorRef:
+        ref = self.names.lookup(session_id)
+        assert ref is not None
+        return ref
+
+    async def crash(self, session_id: UUID) -> None:
+        """The session's handler raises; returns when the next incarnation is there."""
+        ref = self.actor(session_id)
+        ref.cast("a message that no session knows")
+        await ref.wait_exit()
+        await settle()
+
+
+async def settle() -> None:
+    """Until everybody waits, without letting the clock jump."""
+    await trio.testing.wait_all_tasks_blocked()
+
+
+LIMITS = SessionLimits(max_participants=5)
+
+
+@asynccontextmanager
+async def house(
+    limits: SessionLimits = LIMITS, max_sessions: int = 100, keeper: bool = True
+) -> AsyncIterator[House]:
+    """A running house; it has stopped in order when the block ends."""
+    home = House(limits)
+    children = [
+        DynamicSpec(max_children=max_sessions, report=home.reports.append).child(
+            SESSIONS, register=home.names.name(SESSIONS)
+        )
+    ]
+    tasks = [TaskSpec("keeper", home.manager.keeper.run)] if keeper else []
+    spec = SupervisorSpec([*children, *tasks], report=home.reports.append)
+    async with open_supervisor(spec) as home.root:
+        yield home
