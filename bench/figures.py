@@ -49,6 +49,15 @@ def cpu_seconds(pid: int) -> float | None:
     return None if fields is None else (int(fields[11]) + int(fields[12])) / _ticks()
 
 
+def resident_bytes(pid: int) -> int | None:
+    """What one process has in RAM."""
+    try:
+        pages = int((PROC / str(pid) / "statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
 def busy_seconds() -> float | None:
     """Processor time of everything on this machine so far, idle and waiting excluded."""
     try:

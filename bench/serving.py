@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.figures import cores
+from bench.figures import cores, resident_bytes
 
 HOST = "127.0.0.1"
 READY_S = 60.0
@@ -56,10 +56,12 @@ class BenchSession:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the server's process holds: ``rss`` in bytes, ``blocks`` of Python objects."""
+    """What the server's process holds: ``rss`` in bytes; ``blocks`` is how many pieces of memory
+    its Python objects have, None when it does not tell.
+    """
 
     rss: int
-    blocks: int
+    blocks: int | None
 
 
 class Server:
@@ -81,6 +83,7 @@ class Server:
         self._reader: threading.Thread | None = None
         self._tail: list[str] = []
         self._local = threading.local()
+        self._connections: list[http.client.HTTPConnection] = []
         self.database_s = 0.0
         """How long the database's own start took, the last time."""
 
@@ -142,6 +145,7 @@ class Server:
         took too long (then it was killed) or ended with an error.
         """
         assert self._process is not None
+        self.hang_up()
         began = time.monotonic()
         self._process.send_signal(number)
         try:
@@ -156,6 +160,7 @@ class Server:
 
     def kill(self) -> None:
         """End it, whatever state it is in. Its database's watcher sees to the rest."""
+        self.hang_up()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -168,6 +173,7 @@ class Server:
         if connection is None:
             connection = http.client.HTTPConnection(HOST, self.http_port, timeout=30)
             self._local.connection = connection
+            self._connections.append(connection)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -182,6 +188,11 @@ class Server:
         if answer.status >= 300:
             raise NotServing(f"{method} {path}: {answer.status} {data[:200]!r}")
         return data
+
+    def hang_up(self) -> None:
+        """Close the connections of all threads; the next request makes another."""
+        for each in self._connections:
+            each.close()
 
     def create(self) -> BenchSession:
         """A new session."""
@@ -207,6 +218,7 @@ class Server:
             places = [each for each in created for _ in range(size)]
             names = [f"person {each}" for each in range(len(places))]
             tokens = list(pool.map(self.join, places, names))
+        self.hang_up()
         return [(each, tokens[at * size : (at + 1) * size]) for at, each in enumerate(created)]
 
     def metrics(self) -> dict[str, float]:
@@ -221,10 +233,11 @@ class Server:
     def memory(self) -> Memory:
         """What it holds now."""
         samples = self.metrics()
-        return Memory(
-            int(samples.get("process_resident_memory_bytes", 0)),
-            int(samples["python_allocated_blocks"]),
-        )
+        rss = resident_bytes(self.pid)
+        if rss is None:
+            rss = int(samples.get("process_resident_memory_bytes", 0))
+        blocks = samples.get("python_allocated_blocks")
+        return Memory(rss, None if blocks is None else int(blocks))
 
 
 def free_port() -> int:

@@ -1,0 +1,308 @@
+"""Many people in one loop, at a fraction of what they cost the server: whoever is due sends,
+whoever can be read is read, everything that comes is counted.
+
+No task and no object per message. All of it is synchronous; nothing here waits but the loop's
+``select``. How the numbers are to be read is told in :mod:`bench.load`.
+"""
+
+import random
+import selectors
+import socket
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bench.frames import (
+    CLOSE,
+    MOST_SENDERS,
+    PING,
+    PONG,
+    POSITION,
+    SPAN_US,
+    TEXT,
+    BadFrame,
+    Frame,
+    FrameReader,
+    client_frame,
+    clock_us,
+    payloads,
+    read_position,
+    since_s,
+    upgrade_request,
+    write_position,
+)
+from bench.serving import HOST, NotServing
+
+CONNECT_PER_S = 400
+"""How many people connect in a second: each asks for a snapshot and is told to all others."""
+PATIENCE_S = 10.0
+"""How long the last connection, the last delivery or the last goodbye is waited for."""
+
+_CHUNK = 262_144
+_SNAPSHOT = b'{"type":"session_state"'
+_ERROR = b'{"type":"error"'
+
+dice = random.Random()  # noqa: S311 - spreads a load, keeps no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many, and how often. Times in seconds."""
+
+    sessions: int
+    size: int
+    interval_s: float = 2.0
+    duration_s: float = 20.0
+    waves: int = 1
+    sample: int = 1
+
+    @property
+    def people(self) -> int:
+        """All of them."""
+        return self.sessions * self.size
+
+
+@dataclass
+class Tally:
+    """What came, of all connections."""
+
+    delivered: int = 0
+    repeated: int = 0
+    foreign: int = 0
+    unreadable: int = 0
+    errors: int = 0
+    closed: int = 0
+    latencies: "array[float]" = field(default_factory=lambda: array("d"))
+    sweeps: "array[float]" = field(default_factory=lambda: array("d"))
+    counted_from_us: int | None = None
+    """Updates sent before this moment are not in ``latencies``."""
+
+
+class Person:
+    """One connection: it sends when told, and counts what comes. Never waits."""
+
+    __slots__ = (
+        "_began", "_first", "_key", "_last", "_reader", "_sample", "_seen", "_tally", "_upgraded",
+        "connect_s", "number", "open", "socket",
+    )  # fmt: skip
+
+    def __init__(self, number: int, size: int, sample: int, tally: Tally) -> None:
+        self.number = number
+        self.open = False
+        """True from the snapshot to the end of the connection."""
+        self._upgraded = False
+        self.connect_s = 0.0
+        self._began = time.monotonic()
+        self._first = number - number % size
+        self._last = [-1] * size
+        self._sample = sample
+        self._tally = tally
+        self._reader = FrameReader()
+        self._seen = b""
+        self._key = dice.randbytes(4)
+
+    def connect(self, port: int, token: str) -> None:
+        """Connect and ask for the upgrade; the answer comes to :meth:`receive`."""
+        self._began = time.monotonic()
+        self.socket = socket.create_connection((HOST, port), timeout=PATIENCE_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(upgrade_request(HOST, port, token))
+        self.socket.setblocking(False)
+
+    def send(self, timestamp: str) -> None:
+        """One position. What does not fit into the socket is an error: nobody is so slow here."""
+        lat, lng = write_position(self.number, clock_us(time.monotonic()))
+        text = (
+            f'{{"type":"location_update","data":{{"lat":{lat},"lng":{lng},'
+            f'"accuracy":5,"timestamp":"{timestamp}"}}}}'
+        )
+        self.socket.send(client_frame(TEXT, text.encode(), self._key))
+
+    def receive(self) -> bool:
+        """Read what is there. False when the connection has ended; then it is only to be closed.
+        Raises NotServing when it does not even begin.
+        """
+        try:
+            data = self.socket.recv(_CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            data = b""
+        now = time.monotonic()
+        self.open = self.open and bool(data)
+        if data and not self._upgraded:
+            data = self._upgrade(data)
+            if not data:
+                return True
+        return bool(data) and self._take(data, now)
+
+    def _take(self, data: bytes, now: float) -> bool:
+        try:
+            whole, texts, others = self._reader.feed(data)
+        except BadFrame:
+            self._tally.unreadable += 1
+            self.open = False
+            return False
+        if texts and not self.open:
+            whole, texts = self._open(whole, now)
+        found = POSITION.findall(whole)
+        if found:
+            self._count(found, clock_us(now))
+        if len(found) != texts:
+            self._tally.errors += whole.count(_ERROR)
+        return not others or self._answer(others)
+
+    def _answer(self, others: Sequence[Frame]) -> bool:
+        for frame in others:
+            if frame.opcode == PING:
+                self.socket.send(client_frame(PONG, frame.payload, self._key))
+            elif frame.opcode == CLOSE:
+                self.open = False
+        return self.open
+
+    def _upgrade(self, data: bytes) -> bytes:
+        """Take the answer to the upgrade away. Returns what came behind it."""
+        self._seen += data
+        head, end, rest = self._seen.partition(b"\r\n\r\n")
+        if not end:
+            return b""
+        if not head.startswith(b"HTTP/1.1 101 "):
+            status, _, _ = head.partition(b"\r\n")
+            raise NotServing(f"the upgrade was answered with {status!r}")
+        self._upgraded = True
+        self._seen = b""
+        return rest
+
+    def _open(self, whole: bytes, now: float) -> tuple[bytes, int]:
+        """Take the snapshot away, whose positions are nobody's delivery."""
+        first, *later = payloads(whole)
+        if not first.startswith(_SNAPSHOT):
+            raise NotServing("the first message was no snapshot")
+        self.open = True
+        self.connect_s = now - self._began
+        return b"".join(later), len(later)
+
+    def _count(self, found: list[tuple[bytes, bytes]], now_us: int) -> None:
+        tally = self._tally
+        tally.delivered += len(found)
+        if self._sample > 1:
+            found = found[dice.randrange(self._sample) :: self._sample]
+        since = tally.counted_from_us
+        for lat, lng in found:
+            sender, sent_us = read_position(lat, lng)
+            place = sender - self._first
+            if not 0 <= sender < MOST_SENDERS or not 0 <= sent_us < SPAN_US:
+                tally.unreadable += 1
+                continue
+            if not 0 <= place < len(self._last):
+                tally.foreign += 1
+                continue
+            last = self._last[place]
+            if last >= 0 and not 0 < (sent_us - last) % SPAN_US < SPAN_US // 2:
+                tally.repeated += 1
+            self._last[place] = sent_us
+            if since is not None and (sent_us - since) % SPAN_US < SPAN_US // 2:
+                tally.latencies.append(since_s(sent_us, now_us))
+
+
+class Crowd:
+    """Everyone of one wave, in one loop: whoever is due sends, whoever can be read is read."""
+
+    def __init__(self, load: Load, port: int, tokens: Sequence[str]) -> None:
+        self.tally = Tally()
+        self.sent = 0
+        self._load = load
+        self._port = port
+        self._tokens = tokens
+        self._selector = selectors.DefaultSelector()
+        self._people = [
+            Person(number, load.size, load.sample, self.tally) for number in range(load.people)
+        ]
+        self._leaving = False
+
+    @property
+    def here(self) -> int:
+        """How many have their snapshot and are connected."""
+        return sum(person.open for person in self._people)
+
+    @property
+    def connect_s(self) -> list[float]:
+        """Of each, from before the connecting to after the snapshot."""
+        return [person.connect_s for person in self._people]
+
+    @property
+    def expected(self) -> int:
+        """Each update to each other person of its session."""
+        return self.sent * (self._load.size - 1)
+
+    def connect(self) -> None:
+        """Everyone, evenly over time. Raises NotServing."""
+        gap = 1 / CONNECT_PER_S
+        due = time.monotonic()
+        for person, token in zip(self._people, self._tokens, strict=True):
+            self._run_until(due)
+            due = max(due + gap, time.monotonic())
+            person.connect(self._port, token)
+            self._selector.register(person.socket, selectors.EVENT_READ, person)
+        if not self._run_while(lambda: self.here < len(self._people)):
+            raise NotServing(f"{self.here} of {len(self._people)} people could connect")
+
+    def send_for(self, seconds: float) -> None:
+        """Everyone once in each interval, each at a random moment of a slot of their own, in an
+        order that mixes the sessions.
+        """
+        order = dice.sample(self._people, len(self._people))
+        slot = self._load.interval_s / len(order)
+        began = time.monotonic()
+        for turn in range(round(seconds / slot)):
+            self._run_until(began + (turn + dice.random()) * slot)
+            person = order[turn % len(order)]
+            if person.open:
+                person.send(datetime.now(UTC).isoformat(timespec="milliseconds"))
+                self.sent += 1
+
+    def drain(self) -> None:
+        """Until everything has come, or nothing will."""
+        self._run_while(lambda: self.tally.delivered < self.expected)
+        self._run_until(time.monotonic() + 0.2)  # what comes twice
+
+    def leave(self) -> None:
+        """Until the server has closed every connection. Raises NotServing."""
+        self._leaving = True
+        if not self._run_while(lambda: self.here > 0):
+            raise NotServing("connections outlived their session")
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        for key in list(self._selector.get_map().values()):
+            key.data.socket.close()
+        self._selector.close()
+
+    def _run_until(self, due: float) -> None:
+        while True:
+            self._turn(max(due - time.monotonic(), 0))
+            if time.monotonic() >= due:
+                return
+
+    def _run_while(self, unfinished: Callable[[], bool]) -> bool:
+        """False when it is still unfinished at the end of all patience."""
+        deadline = time.monotonic() + PATIENCE_S
+        while unfinished():
+            if time.monotonic() > deadline:
+                return False
+            self._turn(0.02)
+        return True
+
+    def _turn(self, timeout: float) -> None:
+        ready = self._selector.select(timeout)
+        if not ready:
+            return
+        began = time.monotonic()
+        for key, _ in ready:
+            if not key.data.receive():
+                self._selector.unregister(key.fileobj)
+                key.data.socket.close()
+                self.tally.closed += not self._leaving
+        self.tally.sweeps.append(time.monotonic() - began)

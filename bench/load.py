@@ -1,0 +1,296 @@
+"""A group, or twenty, or a hundred: what a position takes from one person to all others.
+
+    python -m bench.load --scenario thousand
+    python -m bench.load --sessions 20 --size 50 --interval 2 --duration 60 --waves 2
+
+Starts the real program, creates the sessions and joins everyone over REST, connects everyone, lets
+each send a position every interval, evenly spread, and counts. Then the hosts end the sessions,
+everybody is gone, and the server's memory is looked at again. ``--waves 2`` does all of that twice
+with one server: what the first wave leaves behind would show in the second.
+
+Latency is from just before the sender's ``send`` to just after the receiver's ``recv``, of every
+delivery (with ``--sample K`` of every Kth) sent after the first interval. The generator's own work
+is in it: all receivers of a flush become readable at once and are read one after the other;
+*sweep* is how long reading all that was ready took. Every delivery is counted: each update sent is
+expected once by each other person of its session. *Repeated* came twice or after a newer one,
+*foreign* is of another session, *unreadable* has no sender; all of these, and *lost*, must be 0, or
+the exit status is 1.
+
+With two cores or more the server and its database have one, the generator the others (of which it
+uses one). A generator above 85 % of its core measures itself, and says so. *Others* is what all
+other processes of the machine took: the database, and whatever disturbs.
+"""
+
+import argparse
+import gc
+import json
+import resource
+import sys
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from bench.crowd import PATIENCE_S, Crowd, Load
+from bench.figures import busy_seconds, cpu_seconds, processor, summary
+from bench.frames import clock_us
+from bench.serving import BenchSession, Memory, NotServing, Server, running_server
+
+SETTLE_S = 1.0
+TOO_BUSY = 0.85
+
+SCENARIOS = {
+    "session": Load(1, 50, duration_s=20),
+    "thousand": Load(20, 50, duration_s=60),
+    "full": Load(100, 100, duration_s=15, sample=20),
+}
+
+
+@dataclass
+class Wave:
+    """One wave's figures. Shares are of one core; None where the system does not tell."""
+
+    join_s: float
+    connect_ms: dict[str, float]
+    latency_ms: dict[str, float]
+    sent: int
+    expected: int
+    delivered: int
+    lost: int
+    repeated: int
+    foreign: int
+    unreadable: int
+    errors: int
+    closed: int
+    deliveries_per_s: float
+    server_share: float | None
+    server_us_per_delivery: float | None
+    generator_share: float
+    others_share: float | None
+    sweep_ms: dict[str, float]
+    memory: dict[str, Memory]
+
+    @property
+    def complete(self) -> bool:
+        """True when everything came, once, and to the right people."""
+        wrong = self.lost, self.repeated, self.foreign, self.unreadable, self.errors, self.closed
+        return not any(wrong)
+
+
+def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
+    """One wave, from nobody to nobody. Raises NotServing."""
+    memory = {"start": server.memory()}
+    say(f"{load.people} people join {load.sessions} sessions")
+    began = time.monotonic()
+    filled = server.fill(load.sessions, load.size)
+    join_s = time.monotonic() - began
+    crowd = Crowd(load, server.ws_port, [token for _, tokens in filled for token in tokens])
+    tally = crowd.tally
+    try:
+        say("they connect")
+        crowd.connect()
+        memory["joined"] = server.memory()
+        say(f"each sends every {load.interval_s:g} s for {load.duration_s:g} s")
+        crowd.send_for(load.interval_s)
+        tally.counted_from_us = clock_us(time.monotonic())
+        tally.sweeps = array("d")
+        delivered = tally.delivered
+        before = _Clocks(server.pid)
+        crowd.send_for(load.duration_s)
+        window = _Clocks(server.pid).since(before)
+        delivered = tally.delivered - delivered
+        sweeps = summary(tally.sweeps)
+        crowd.drain()
+        memory["loaded"] = server.memory()
+        say("the hosts end the sessions")
+        _end_all(server, [session for session, _ in filled])
+        crowd.leave()
+    finally:
+        crowd.close()
+    _wait_until_empty(server)
+    memory["left"] = server.memory()
+    return Wave(
+        join_s=round(join_s, 3),
+        connect_ms=summary(crowd.connect_s),
+        latency_ms=summary(tally.latencies),
+        sent=crowd.sent,
+        expected=crowd.expected,
+        delivered=tally.delivered,
+        lost=crowd.expected - tally.delivered,
+        repeated=tally.repeated,
+        foreign=tally.foreign,
+        unreadable=tally.unreadable,
+        errors=tally.errors,
+        closed=tally.closed,
+        deliveries_per_s=round(delivered / window.wall, 1),
+        server_share=_share(window.server, window.wall),
+        server_us_per_delivery=(
+            None if window.server is None or not delivered
+            else round(window.server / delivered * 1e6, 2)
+        ),
+        generator_share=round(window.generator / window.wall, 3),
+        others_share=_share(window.others, window.wall),
+        sweep_ms=sweeps,
+        memory=memory,
+    )  # fmt: skip
+
+
+class _Clocks:
+    """What everybody has used so far; with :meth:`since`, in between."""
+
+    def __init__(self, pid: int) -> None:
+        self.wall = time.monotonic()
+        self.generator = time.process_time()
+        self.server = cpu_seconds(pid)
+        busy = busy_seconds()
+        self.others = (
+            None if busy is None or self.server is None else busy - self.server - self.generator
+        )
+
+    def since(self, before: "_Clocks") -> "_Clocks":
+        """Changes these to the difference."""
+        self.wall -= before.wall
+        self.generator -= before.generator
+        self.server = _minus(self.server, before.server)
+        self.others = _minus(self.others, before.others)
+        return self
+
+
+def _minus(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
+
+
+def _share(used: float | None, wall: float) -> float | None:
+    return None if used is None else round(used / wall, 3)
+
+
+def _end_all(server: Server, sessions: Sequence[BenchSession]) -> None:
+    for each in sessions:
+        server.end(each)
+    server.hang_up()
+
+
+def _wait_until_empty(server: Server) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        samples = server.metrics()
+        connections, sessions = samples["locshare_connections"], samples["locshare_sessions"]
+        if not connections and not sessions:
+            break
+        if time.monotonic() > deadline:
+            raise NotServing(f"{connections:g} connections and {sessions:g} sessions did not end")
+        time.sleep(0.05)
+    time.sleep(SETTLE_S)
+
+
+def run(load: Load, say: Callable[[str], None]) -> list[Wave]:
+    """All waves with one server. Raises NotServing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < load.people + 100:
+        if hard != resource.RLIM_INFINITY and hard < load.people + 100:
+            raise NotServing(f"{hard} open files are too few for {load.people} connections")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (load.people + 100, hard))
+    environment = {"LOCSHARE_MAX_PARTICIPANTS": str(max(load.size, 2))}
+    waves = []
+    with running_server(environment, pin=True) as server:
+        for number in range(load.waves):
+            if load.waves > 1:
+                say(f"wave {number + 1} of {load.waves}")
+            gc.collect()
+            gc.disable()  # a collection among thousands of objects would look like latency
+            try:
+                waves.append(run_wave(server, load, say))
+            finally:
+                gc.enable()
+    return waves
+
+
+def report(load: Load, waves: Sequence[Wave]) -> str:
+    """For people."""
+    what = f"{load.sessions} sessions of {load.size}, an update each every {load.interval_s:g} s"
+    lines = [
+        f"{what} for {load.duration_s:g} s",
+        f"{processor()}, CPython {sys.version.split()[0]}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "",
+        f"{'milliseconds':<22}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}",
+    ]
+    for number, wave in enumerate(waves, 1):
+        of = f" ({number})" if len(waves) > 1 else ""
+        for name, figures in (
+            ("send to receipt", wave.latency_ms),
+            ("connect to snapshot", wave.connect_ms),
+            ("generator's sweep", wave.sweep_ms),
+        ):
+            cells = "".join(f"{value:>9.2f}" for value in figures.values())
+            lines.append(f"{name + of:<22}{cells}")
+    for number, wave in enumerate(waves, 1):
+        lines += ["", *_wave_lines(load, wave, f" ({number})" if len(waves) > 1 else "")]
+    return "\n".join(lines)
+
+
+def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
+    cost = f"{wave.server_us_per_delivery or 0:.2f} µs per delivery"
+    lines = [
+        (
+            f"deliveries{of}: {wave.expected} expected, {wave.delivered} came, {wave.lost} lost, "
+            f"{wave.repeated} repeated, {wave.foreign} foreign, {wave.unreadable} unreadable; "
+            f"{wave.errors} errors, {wave.closed} connections lost"
+        ),
+        f"rate{of}: {wave.deliveries_per_s:,.0f} deliveries/s; joined in {wave.join_s:.1f} s",
+        (
+            f"cores{of}: server {_percent(wave.server_share)} ({cost}), "
+            f"generator {_percent(wave.generator_share)}, others {_percent(wave.others_share)}"
+        ),
+    ]
+    start = wave.memory["start"]
+    for name, memory in wave.memory.items():
+        line = f"memory{of} {name:<7} RSS {memory.rss / 2**20:7.1f} MiB"
+        if memory.blocks is not None:
+            line += f"  blocks {memory.blocks:>9,}"
+        if name in ("joined", "loaded"):
+            line += f"  {(memory.rss - start.rss) / load.people / 1024:6.1f} KiB per connection"
+        lines.append(line)
+    if wave.generator_share > TOO_BUSY:
+        lines.append(
+            f"WARNING: the generator needed {_percent(wave.generator_share)} of a core: latencies "
+            "are its own, not the server's"
+        )
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None else f"{share:.0%}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. Returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.load", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--scenario", choices=SCENARIOS, help="what the other options change")
+    parser.add_argument("--sessions", type=int)
+    parser.add_argument("--size", type=int, help="people in a session")
+    parser.add_argument("--interval", type=float, dest="interval_s", metavar="S")
+    parser.add_argument("--duration", type=float, dest="duration_s", metavar="S")
+    parser.add_argument("--waves", type=int)
+    parser.add_argument("--sample", type=int, metavar="K", help="look at every Kth delivery")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    options = vars(parser.parse_args(arguments))
+    as_json = options.pop("json")
+    load = SCENARIOS[options.pop("scenario") or "session"]
+    load = Load(**{**asdict(load), **{k: v for k, v in options.items() if v is not None}})
+    try:
+        waves = run(load, lambda text: print(f"... {text}", file=sys.stderr, flush=True))
+    except NotServing as error:
+        print(error, file=sys.stderr)
+        return 2
+    if as_json:
+        print(json.dumps({"load": asdict(load), "waves": [asdict(wave) for wave in waves]}))
+    else:
+        print(report(load, waves))
+    return 0 if all(wave.complete for wave in waves) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
