@@ -1,0 +1,40 @@
+"""A small Python client of the REST and the WebSocket contract, on Trio.
+
+    async with Client("http://127.0.0.1:8080") as client:
+        session = await client.create_session("Alps")
+        me = await client.join(session.session_id, "Ada")
+        async with connect(me.websocket_url, me.websocket_token) as connection:
+            await connection.send_position(position)
+            async for message in connection:
+                ...
+
+:class:`Client` is the REST API, :func:`connect` one connection. The tokens stay out of URLs, logs
+and the texts of errors.
+"""
+
+from locshare.client.connection import Connection, connect
+from locshare.client.errors import (
+    ApiProblem,
+    ClientError,
+    ConnectionRefused,
+    End,
+    NotConnected,
+    Unreachable,
+)
+from locshare.client.rest import Client, CreatedSession, Joined, SessionDescription, patiently
+
+__all__ = [
+    "ApiProblem",
+    "Client",
+    "ClientError",
+    "Connection",
+    "ConnectionRefused",
+    "CreatedSession",
+    "End",
+    "Joined",
+    "NotConnected",
+    "SessionDescription",
+    "Unreachable",
+    "connect",
+    "patiently",
+]

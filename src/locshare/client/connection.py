@@ -1,0 +1,224 @@
+"""One WebSocket to a session: the snapshot, then typed messages, until it ends.
+
+:func:`connect` is a context manager; the connection it gives is closed when the block ends.
+Someone must iterate over it: what is not read backs up, at first here and then at the server, which
+closes readers that are too slow. Protocol pings and the server's close are answered beside that, by
+a task of this connection's own.
+
+trio-websocket leaves the socket open when the server has closed the WebSocket. So the stream is
+opened, owned and closed here.
+"""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, final
+from urllib.parse import urlsplit
+
+import msgspec
+import trio
+import trio_websocket
+
+from locshare.client.errors import (
+    ClientError,
+    ConnectionRefused,
+    End,
+    NotConnected,
+    Unreachable,
+    problem_of,
+)
+from locshare.wire.messages import (
+    ClientMessage,
+    Leave,
+    LocationUpdate,
+    Ping,
+    Position,
+    ServerMessage,
+    SessionState,
+    SessionStateData,
+)
+
+CONNECT_TIMEOUT_S: Final = 10.0
+"""From the first packet to the snapshot."""
+CLOSE_TIMEOUT_S: Final = 0.5
+"""How long the server has to answer our close before the socket is closed without it."""
+SUBPROTOCOL: Final = "locshare.v1"
+_BEARER: Final = "locshare.bearer."
+_QUEUE: Final = 64
+_RECEIVE_BYTES: Final = 65_536
+_ABNORMAL: Final = 1006
+_PORTS: Final = {"ws": 80, "wss": 443}
+
+_decoder: Final = msgspec.json.Decoder(ServerMessage)
+_encoder: Final = msgspec.json.Encoder()
+
+
+@final
+class Connection:
+    """A connected participant. Made by :func:`connect` only.
+
+    Sending raises NotConnected once the connection has ended; iterating ends then.
+    """
+
+    def __init__(self, websocket: trio_websocket.WebSocketConnection) -> None:
+        self._websocket = websocket
+        self._end: End | None = None
+        self.unreadable = 0
+        """Messages that were none of the contract. They are skipped: a newer server may know
+        more types.
+        """
+
+    snapshot: SessionStateData
+    """The state of the session when this connection was accepted."""
+
+    @property
+    def end(self) -> End | None:
+        """How the connection ended, None while it is open. By our own wish: 1000."""
+        if self._end is None and (closed := self._websocket.closed) is not None:
+            self._end = End.of(int(closed.code))
+        return self._end
+
+    def __aiter__(self) -> "Connection":
+        return self
+
+    async def __anext__(self) -> ServerMessage:
+        """The next message. The iteration ends with the connection (see :attr:`end`)."""
+        while True:
+            try:
+                text = await self._websocket.get_message()
+            except trio_websocket.ConnectionClosed:
+                raise StopAsyncIteration from None
+            try:
+                message: ServerMessage = _decoder.decode(text)
+            except (msgspec.DecodeError, UnicodeError):
+                self.unreadable += 1
+            else:
+                return message
+
+    async def send_position(self, position: Position) -> None:
+        """Report a position. On return it has been handed to the network, no more."""
+        await self._send(LocationUpdate(position))
+
+    async def ping(self) -> None:
+        """Ask for a ``pong``, which comes among the messages."""
+        await self._send(Ping())
+
+    async def leave(self) -> None:
+        """Leave the session for good. The server closes with 1000; go on iterating until then."""
+        await self._send(Leave())
+
+    async def _send(self, message: ClientMessage) -> None:
+        # Text frames: the protocol has no binary ones.
+        text = _encoder.encode(message).decode()
+        try:
+            await self._websocket.send_message(text)
+        except trio_websocket.ConnectionClosed:
+            raise NotConnected(self.end or End.of(_ABNORMAL)) from None
+
+
+@asynccontextmanager
+async def connect(
+    url: str, token: str, *, timeout: float = CONNECT_TIMEOUT_S
+) -> AsyncIterator[Connection]:
+    """Connect to ``url`` (``ws://host:port/ws``) with a participant's ``token``.
+
+    The snapshot has been received when the block begins. Raises ConnectionRefused when the server
+    does not accept, NotConnected when it closes before its snapshot, Unreachable when there is no
+    answer within ``timeout`` seconds. The block's own exceptions leave it as they are. Cancellation
+    closes the connection, which takes :data:`CLOSE_TIMEOUT_S` at most.
+    """
+    refusal: ClientError | None = None
+    failure: Exception | None = None
+    deadline = trio.current_time() + timeout
+    stream, host, resource = await _open_stream(url, deadline)
+    try:
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    with trio.CancelScope(deadline=deadline) as opening:
+                        connection = await _handshake(nursery, stream, host, resource, token)
+                    if opening.cancelled_caught:
+                        raise Unreachable(f"no answer from {host} in time")  # noqa: TRY301
+                except ClientError as error:
+                    refusal = error
+                else:
+                    try:
+                        yield connection
+                    except Exception as error:  # noqa: BLE001 - raised again outside the nursery
+                        failure = error
+                    finally:
+                        await _close(connection)
+                nursery.cancel_scope.cancel()
+        except* trio_websocket.ConnectionRejected as group:
+            refusal = _refusal(group)
+    finally:
+        await trio.aclose_forcefully(stream)
+    if refusal is not None:
+        raise refusal
+    if failure is not None:
+        raise failure
+
+
+async def _open_stream(url: str, deadline: float) -> tuple[trio.abc.Stream, str, str]:
+    """A stream to the host of ``url``, and what its request names: host and resource."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise Unreachable("a WebSocket URL begins with ws:// or wss:// and names a host")
+    port = parts.port or _PORTS[parts.scheme]
+    stream: trio.abc.Stream
+    with trio.CancelScope(deadline=deadline) as scope:
+        try:
+            if parts.scheme == "wss":
+                stream = await trio.open_ssl_over_tcp_stream(
+                    parts.hostname,
+                    port,
+                    https_compatible=True,
+                    ssl_context=ssl.create_default_context(),
+                )
+            else:
+                stream = await trio.open_tcp_stream(parts.hostname, port)
+        except OSError as error:
+            raise Unreachable(f"cannot connect to {parts.netloc}") from error
+        return stream, parts.netloc.rpartition("@")[2], parts.path or "/"
+    if scope.cancelled_caught:
+        raise Unreachable(f"cannot connect to {parts.netloc} in time")
+    raise AssertionError("unreachable")
+
+
+async def _handshake(
+    nursery: trio.Nursery, stream: trio.abc.Stream, host: str, resource: str, token: str
+) -> Connection:
+    """The upgrade and the snapshot."""
+    websocket = await trio_websocket.wrap_client_stream(
+        nursery,
+        stream,
+        host,
+        resource,
+        subprotocols=[SUBPROTOCOL, _BEARER + token],
+        message_queue_size=_QUEUE,
+        receive_buffer_size=_RECEIVE_BYTES,
+    )
+    connection = Connection(websocket)
+    async for message in connection:
+        if isinstance(message, SessionState):
+            connection.snapshot = message.data
+            return connection
+        raise Unreachable("the first message was not the snapshot")
+    raise NotConnected(connection.end or End.of(_ABNORMAL))
+
+
+async def _close(connection: Connection) -> None:
+    """Say goodbye; whoever is cancelled says it too."""
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_TIMEOUT_S):
+        await connection._websocket.aclose()
+
+
+def _refusal(group: BaseExceptionGroup[trio_websocket.ConnectionRejected]) -> ConnectionRefused:
+    rejected = group.exceptions[0]
+    while isinstance(rejected, BaseExceptionGroup):
+        rejected = rejected.exceptions[0]
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in rejected.headers
+    }
+    problem = problem_of(rejected.status_code, headers, rejected.body or b"", ConnectionRefused)
+    return ConnectionRefused(problem.status, problem.code, problem.detail, problem.retry_after)

@@ -1,0 +1,122 @@
+"""What can go wrong for a client, and whether coming back can help.
+
+Invariant: no text of these errors holds a token or a position, so they may be logged.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from locshare.errors import CloseReason, LocshareError
+
+_LONGEST_WAIT_S: Final = 3600.0
+"""A server that says "come back next year" is not believed."""
+
+
+class ClientError(LocshareError):
+    """Base of what this package raises. ``reconnect`` says whether trying again can help."""
+
+    reconnect: bool = False
+
+
+class Unreachable(ClientError):
+    """No answer: nobody listens, the network broke, it took too long, or it was not HTTP."""
+
+    reconnect = True
+
+
+class ApiProblem(ClientError):
+    """The server refused, with a status of 400 or more.
+
+    ``code`` is the stable code of docs/rest.md, empty when the answer had none (a proxy's, say);
+    ``retry_after`` is in seconds, None when the server named no time.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, retry_after: float | None) -> None:
+        super().__init__(f"{status} {code}: {detail}" if code else f"{status}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_after = retry_after
+        self.reconnect = status in (408, 429) or status >= 500
+
+
+class ConnectionRefused(ApiProblem):
+    """The upgrade to a WebSocket was refused. 401, 403, 404 and 410 are final."""
+
+
+class NotConnected(ClientError):
+    """The connection has ended, so nothing can be sent on it. ``end`` says how it ended."""
+
+    def __init__(self, end: "End") -> None:
+        super().__init__(end.text)
+        self.end = end
+        self.reconnect = end.reconnect
+
+
+class End(Struct, frozen=True):
+    """How a connection ended: the close code, and what it means where it is one of ours."""
+
+    code: int
+    reason: CloseReason | None
+
+    @classmethod
+    def of(cls, code: int) -> "End":
+        """The end that close code ``code`` stands for."""
+        return cls(code, _REASONS.get(code))
+
+    @property
+    def reconnect(self) -> bool:
+        """Whether to come back with the same token. A code nobody knows is worth a try."""
+        return True if self.reason is None else self.reason.reconnect
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"closed with {self.code}" if self.reason is None else self.reason.text
+
+
+_REASONS: Final = {reason.code: reason for reason in CloseReason}
+
+
+class _Details(Struct, frozen=True):
+    code: str = ""
+    detail: str = ""
+    title: str = ""
+
+
+def problem_of(
+    status: int, headers: Mapping[str, str], body: bytes, kind: type[ApiProblem] = ApiProblem
+) -> ApiProblem:
+    """The refusal in an HTTP answer. ``headers`` has lower-case names. Never raises."""
+    try:
+        details = msgspec.json.decode(body, type=_Details)
+    except (msgspec.DecodeError, UnicodeError):
+        details = _Details()
+    return kind(
+        status,
+        details.code,
+        details.detail or details.title or "no details",
+        retry_after_of(headers.get("retry-after")),
+    )
+
+
+def retry_after_of(value: str | None, now: datetime | None = None) -> float | None:
+    """``Retry-After`` in seconds from ``now``: a number, or a date of HTTP. None if unusable."""
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value[:9]), _LONGEST_WAIT_S)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    seconds = (at - (now or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_WAIT_S)

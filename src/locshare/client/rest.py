@@ -1,0 +1,186 @@
+"""The REST API as a typed client: one method per call of docs/rest.md.
+
+Every method raises ApiProblem when the server refuses and Unreachable when there is no answer,
+nothing else. A cancelled call may have happened at the server or not. One client may be used by
+many tasks at once; it keeps connections open between calls until it is closed.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import trio
+from msgspec import Struct
+
+from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem_of
+from locshare.wire.messages import ParticipantView
+
+TIMEOUT_S: Final = 10.0
+_MOST_CONNECTIONS: Final = 16
+"""To one server. More callers wait for one of these: a crowd that joins must not be an attack."""
+
+
+class CreatedSession(Struct, frozen=True):
+    """``host_token`` is given this once; it ends the session and removes participants."""
+
+    session_id: str
+    join_link: str
+    expires_at: datetime
+    name: str
+    host_token: str
+
+
+class SessionDescription(Struct, frozen=True):
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    participant_count: int
+    is_active: bool
+
+
+class Joined(Struct, frozen=True):
+    """``websocket_token`` is that of one participant, valid until the session ends."""
+
+    user_id: str
+    websocket_token: str
+    websocket_url: str
+
+
+class _Participants(Struct, frozen=True):
+    participants: tuple[ParticipantView, ...]
+
+
+T = TypeVar("T")
+
+
+class Client:
+    """The REST API of the server at ``url`` (``http://host:port``). Use as a context manager."""
+
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_S) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS),
+            # A proxy in the environment would not be used by the WebSocket either.
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what is kept open, also when cancelled."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 1.0):
+            await self._http.aclose()
+
+    async def create_session(
+        self, name: str | None = None, *, expires_in_minutes: int | None = None
+    ) -> CreatedSession:
+        """A new session; without a name it gets a friendly one."""
+        body: dict[str, object] = {}
+        if name is not None:
+            body["name"] = name
+        if expires_in_minutes is not None:
+            body["expires_in_minutes"] = expires_in_minutes
+        answer = await self._call("POST", "/api/sessions", body=body)
+        return _decode(answer, CreatedSession)
+
+    async def describe(self, session_id: str) -> SessionDescription:
+        """Also of a session that has ended, as long as the server remembers it."""
+        return _decode(await self._call("GET", _path(session_id)), SessionDescription)
+
+    async def join(
+        self,
+        session_id: str,
+        display_name: str,
+        *,
+        avatar_color: str | None = None,
+        host_token: str | None = None,
+    ) -> Joined:
+        """A new participant; with the host's token, as the host."""
+        body: dict[str, object] = {"display_name": display_name}
+        if avatar_color is not None:
+            body["avatar_color"] = avatar_color
+        answer = await self._call("POST", _path(session_id, "join"), body=body, token=host_token)
+        return _decode(answer, Joined)
+
+    async def participants(self, session_id: str) -> tuple[ParticipantView, ...]:
+        """Who is in the session."""
+        answer = await self._call("GET", _path(session_id, "participants"))
+        return _decode(answer, _Participants).participants
+
+    async def remove(self, session_id: str, user_id: str, token: str) -> None:
+        """With the participant's own token: leave. With the host's: remove someone."""
+        await self._call("DELETE", _path(session_id, "participants", user_id), token=token)
+
+    async def end(self, session_id: str, host_token: str) -> None:
+        """End the session for all."""
+        await self._call("DELETE", _path(session_id), token=host_token)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: dict[str, object] | None = None,
+        token: str | None = None,
+    ) -> bytes:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        try:
+            answer = await self._http.request(method, path, content=content, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # The type only: a text may quote the request.
+            raise Unreachable(f"no answer from {self.url}: {type(error).__name__}") from error
+        if answer.status_code >= 400:
+            raise problem_of(answer.status_code, answer.headers, answer.content)
+        return answer.content
+
+
+async def patiently(
+    call: Callable[[], Awaitable[T]], *, tries: int = 8, wait: float = 0.5, longest: float = 30.0
+) -> T:
+    """``call()``, again and again while the server says "not now" or is not there.
+
+    Waits as long as ``Retry-After`` says, else ``wait`` seconds, doubled each time, at most
+    ``longest``. Raises what the last try raised, and at once what is final.
+    """
+    for left in range(tries - 1, -1, -1):
+        try:
+            return await call()
+        except ClientError as error:
+            if not error.reconnect or not left:
+                raise
+            named = error.retry_after if isinstance(error, ApiProblem) else None
+        await trio.sleep(min(wait if named is None else named, longest))
+        wait *= 2
+    raise ValueError("tries must be at least 1")
+
+
+def _path(*parts: str) -> str:
+    return "/".join(["/api/sessions", *(quote(part, safe="") for part in parts)])
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeError):
+        # Not chained: the library's text may quote the body, which may hold a token.
+        raise Unreachable("the answer is not one of a locshare server") from None
