@@ -10,9 +10,9 @@ opened, owned and closed here.
 """
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, final
+from typing import Final, cast, final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -127,8 +127,8 @@ async def connect(
     answer within ``timeout`` seconds. The block's own exceptions leave it as they are. Cancellation
     closes the connection, which takes :data:`CLOSE_TIMEOUT_S` at most.
     """
-    refusal: ClientError | None = None
-    failure: Exception | None = None
+    refusal: ClientError | None = None  # before the block
+    failure: Exception | None = None  # of the block
     deadline = trio.current_time() + timeout
     stream, host, resource = await _open_stream(url, deadline)
     try:
@@ -138,7 +138,7 @@ async def connect(
                     with trio.CancelScope(deadline=deadline) as opening:
                         connection = await _handshake(nursery, stream, host, resource, token)
                     if opening.cancelled_caught:
-                        raise Unreachable(f"no answer from {host} in time")  # noqa: TRY301
+                        raise Unreachable(f"no answer from {host} in time")
                 except ClientError as error:
                     refusal = error
                 else:
@@ -159,45 +159,55 @@ async def connect(
         raise failure
 
 
-async def _open_stream(url: str, deadline: float) -> tuple[trio.abc.Stream, str, str]:
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+async def _open_stream(url: str, deadline: float) -> tuple[Stream, str, str]:
     """A stream to the host of ``url``, and what its request names: host and resource."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise Unreachable("a WebSocket URL begins with ws:// or wss:// and names a host")
     port = parts.port or _PORTS[parts.scheme]
-    stream: trio.abc.Stream
-    with trio.CancelScope(deadline=deadline) as scope:
+    with trio.CancelScope(deadline=deadline):
         try:
+            stream: Stream = await trio.open_tcp_stream(parts.hostname, port)
             if parts.scheme == "wss":
-                stream = await trio.open_ssl_over_tcp_stream(
-                    parts.hostname,
-                    port,
-                    https_compatible=True,
-                    ssl_context=ssl.create_default_context(),
-                )
-            else:
-                stream = await trio.open_tcp_stream(parts.hostname, port)
-        except OSError as error:
-            raise Unreachable(f"cannot connect to {parts.netloc}") from error
+                stream = await _encrypt(stream, parts.hostname)
+        except (OSError, trio.BrokenResourceError) as error:
+            raise Unreachable(f"cannot connect to {parts.hostname}:{port}") from error
         return stream, parts.netloc.rpartition("@")[2], parts.path or "/"
-    if scope.cancelled_caught:
-        raise Unreachable(f"cannot connect to {parts.netloc} in time")
-    raise AssertionError("unreachable")
+    raise Unreachable(f"cannot connect to {parts.hostname}:{port} in time")
+
+
+async def _encrypt(stream: trio.SocketStream, host: str) -> trio.SSLStream[trio.SocketStream]:
+    encrypted = trio.SSLStream(
+        stream, ssl.create_default_context(), server_hostname=host, https_compatible=True
+    )
+    try:
+        # Now, where it can fail with a reason, and not with the first byte.
+        await encrypted.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return encrypted
 
 
 async def _handshake(
-    nursery: trio.Nursery, stream: trio.abc.Stream, host: str, resource: str, token: str
+    nursery: trio.Nursery, stream: Stream, host: str, resource: str, token: str
 ) -> Connection:
     """The upgrade and the snapshot."""
-    websocket = await trio_websocket.wrap_client_stream(
-        nursery,
-        stream,
-        host,
-        resource,
-        subprotocols=[SUBPROTOCOL, _BEARER + token],
-        message_queue_size=_QUEUE,
-        receive_buffer_size=_RECEIVE_BYTES,
-    )
+    with trio.CancelScope() as answered:
+        websocket = await trio_websocket.wrap_client_stream(
+            cast("trio.Nursery", _Spawner(nursery, answered)),
+            stream,
+            host,
+            resource,
+            subprotocols=[SUBPROTOCOL, _BEARER + token],
+            message_queue_size=_QUEUE,
+            receive_buffer_size=_RECEIVE_BYTES,
+        )
+    if answered.cancelled_caught:
+        raise Unreachable(f"{host} hung up before it answered")
     connection = Connection(websocket)
     async for message in connection:
         if isinstance(message, SessionState):
@@ -205,6 +215,25 @@ async def _handshake(
             return connection
         raise Unreachable("the first message was not the snapshot")
     raise NotConnected(connection.end or End.of(_ABNORMAL))
+
+
+@final
+class _Spawner:
+    """What trio-websocket uses of a nursery, and one thing more: when its reader has ended, the
+    wait for the handshake ends too. By itself it waits for ever when the server hangs up.
+    """
+
+    def __init__(self, nursery: trio.Nursery, waiting: trio.CancelScope) -> None:
+        self._nursery = nursery
+        self._waiting = waiting
+
+    def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
+        """As of a nursery."""
+        self._nursery.start_soon(self._run, task)
+
+    async def _run(self, task: Callable[[], Awaitable[None]]) -> None:
+        await task()
+        self._waiting.cancel()
 
 
 async def _close(connection: Connection) -> None:
@@ -220,5 +249,4 @@ def _refusal(group: BaseExceptionGroup[trio_websocket.ConnectionRejected]) -> Co
     headers = {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in rejected.headers
     }
-    problem = problem_of(rejected.status_code, headers, rejected.body or b"", ConnectionRefused)
-    return ConnectionRefused(problem.status, problem.code, problem.detail, problem.retry_after)
+    return problem_of(rejected.status_code, headers, rejected.body or b"", ConnectionRefused)

@@ -6,7 +6,7 @@ Invariant: no text of these errors holds a token or a position, so they may be l
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -89,9 +89,10 @@ class _Details(Struct, frozen=True):
     title: str = ""
 
 
-def problem_of(
-    status: int, headers: Mapping[str, str], body: bytes, kind: type[ApiProblem] = ApiProblem
-) -> ApiProblem:
+P = TypeVar("P", bound=ApiProblem)
+
+
+def problem_of(status: int, headers: Mapping[str, str], body: bytes, kind: type[P]) -> P:
     """The refusal in an HTTP answer. ``headers`` has lower-case names. Never raises."""
     try:
         details = msgspec.json.decode(body, type=_Details)

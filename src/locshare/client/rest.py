@@ -8,7 +8,7 @@ many tasks at once; it keeps connections open between calls until it is closed.
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -71,7 +71,7 @@ class Client:
             trust_env=False,
         )
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -150,7 +150,7 @@ class Client:
             # The type only: a text may quote the request.
             raise Unreachable(f"no answer from {self.url}: {type(error).__name__}") from error
         if answer.status_code >= 400:
-            raise problem_of(answer.status_code, answer.headers, answer.content)
+            raise problem_of(answer.status_code, answer.headers, answer.content, ApiProblem)
         return answer.content
 
 
