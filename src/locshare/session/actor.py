@@ -12,6 +12,7 @@ Ends by itself, with reason ``normal``, when the session ends.
 """
 
 import enum
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, final
@@ -100,7 +101,7 @@ class SessionActor(Actor):
         self._state = SessionState(table, context.limits)
         self._epoch = uuid4().hex[:12]
         self._timers: dict[Tick, Timer] = {}
-        self._flushed_at = 0.0
+        self._flushed_at = -math.inf
 
     def init(self) -> Continue | None:
         """Adopt the table, whoever left it."""

@@ -1,0 +1,45 @@
+"""How asynchronous tests are run here: whole, and where they ask for it under a mock clock."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+
+def complete(async_fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Fail a test that Cancelled leaves: pytest-trio would let it pass, half run."""
+
+    @wraps(async_fn)
+    async def test(**fixtures: Any) -> None:
+        try:
+            await async_fn(**fixtures)
+        except trio.Cancelled as error:
+            raise AssertionError("Cancelled left the test") from error
+        except BaseExceptionGroup as group:
+            if group.split(trio.Cancelled)[0] is not None:
+                raise AssertionError("Cancelled left the test, in a group") from group
+            raise
+
+    return test
+
+
+def run_mocked(async_fn: Callable[..., Any], **options: Any) -> Any:
+    """`trio.run` with a clock that jumps as soon as everybody waits."""
+    options["clock"] = trio.testing.MockClock(autojump_threshold=0)
+    return trio.run(async_fn, **options)
+
+
+def mock_the_clock_below(folder: Path, items: list[pytest.Item]) -> None:
+    """For a folder's conftest: its asynchronous tests run under the mock clock."""
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and folder in item.path.parents
+            and inspect.iscoroutinefunction(item.obj)
+        ):
+            item.add_marker(pytest.mark.trio(run=run_mocked), append=False)

@@ -1,0 +1,308 @@
+"""What the people in a session see, and when."""
+
+from uuid import UUID
+
+import pytest
+import trio
+from tests.session.kit import HOUR, House, house, position, settle
+
+from locshare.errors import CloseReason
+from locshare.session.errors import (
+    ParticipantNotFound,
+    SessionFull,
+    SessionNotFound,
+    SessionOver,
+)
+from locshare.session.limits import SessionLimits
+
+# --- snapshot and updates -------------------------------------------------------------------------
+
+
+async def test_the_snapshot_comes_first_and_exactly_once() -> None:
+    async with house() as home:
+        session = await home.session()
+        ada = await home.someone(session, "Ada")
+        await ada.link.update(position(1))
+        bo = await home.someone(session, "Bo")
+        await ada.link.update(position(2))
+        await settle()
+        assert bo.phone.types == ["session_state", "location_update"]
+        snapshot = bo.phone.snapshot
+        assert snapshot["session"]["name"] == "Amber Falcon"
+        assert snapshot["you"] == {"user_id": bo.user_id, "role": "participant"}
+        assert [p["display_name"] for p in snapshot["participants"]] == ["Ada", "Bo"]
+        assert all(p["online"] for p in snapshot["participants"])
+        assert [(p["user_id"], p["lat"]) for p in snapshot["positions"]] == [(ada.user_id, 1)]
+
+
+async def test_a_position_goes_to_all_others_and_not_back() -> None:
+    async with house() as home:
+        _, (ada, bo, cy) = await home.group("Ada", "Bo", "Cy")
+        await ada.link.update(position(1))
+        await settle()
+        assert ada.phone.messages == []
+        assert bo.phone.heard() == cy.phone.heard() == [(ada.user_id, 1)]
+
+
+async def test_a_quiet_session_is_flushed_at_once() -> None:
+    async with house() as home:
+        _, (ada, bo) = await home.group("Ada", "Bo")
+        before = trio.current_time()
+        for lat in range(3):
+            await ada.link.update(position(lat))
+            await settle()
+        assert [lat for _, lat in bo.phone.heard()] == [0, 1, 2]
+        assert trio.current_time() == before
+
+
+async def test_within_the_flush_window_updates_are_joined_and_the_newest_wins() -> None:
+    async with house() as home:
+        _, (ada, bo, cy) = await home.group("Ada", "Bo", "Cy")
+        home.window = 0.25
+        await ada.link.update(position(1))
+        await settle()
+        assert cy.phone.heard() == [(ada.user_id, 1)], "the window is between flushes"
+        await ada.link.update(position(2))
+        await bo.link.update(position(3))
+        await ada.link.update(position(4))
+        await settle()
+        assert cy.phone.flushes == 1
+        await trio.sleep(0.25)
+        assert cy.phone.flushes == 2
+        assert dict(cy.phone.heard()[1:]) == {ada.user_id: 4, bo.user_id: 3}
+        assert bo.phone.heard() == [(ada.user_id, 1), (ada.user_id, 4)]
+
+
+async def test_a_position_older_than_the_retention_is_in_no_snapshot() -> None:
+    async with house() as home:
+        session, (ada, _bo) = await home.group("Ada", "Bo")
+        await ada.link.update(position(1))
+        await trio.sleep(29.9)
+        assert len((await home.someone(session, "Cy")).phone.snapshot["positions"]) == 1
+        await trio.sleep(0.2)
+        assert (await home.someone(session, "Di")).phone.snapshot["positions"] == []
+
+
+async def test_no_position_is_held_longer_than_the_retention_even_if_nobody_asks() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await ada.link.update(position(1))
+        await trio.sleep(20)
+        await bo.link.update(position(2))
+        await trio.sleep(10.01)
+        assert list(home.table(session).positions) == [bo.user_id]
+        await trio.sleep(20)
+        assert home.table(session).positions == {}
+
+
+async def test_a_participant_who_left_can_report_nothing_more() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await ada.link.leave()
+        await ada.link.update(position(1))
+        await settle()
+        assert bo.phone.heard() == []
+        assert home.table(session).positions == {}
+
+
+# --- coming and going -----------------------------------------------------------------------------
+
+
+async def test_everyone_else_hears_who_joined_came_online_went_offline_and_left() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        bo = await home.someone(session, "Bo")
+        bo.link.detach()
+        await settle()
+        bo = await home.connect(session, bo.user_id)
+        await bo.link.leave()
+        assert ada.phone.types == [
+            "participant_joined",
+            "participant_updated",
+            "participant_updated",
+            "participant_updated",
+            "participant_left",
+        ]
+        assert [u["online"] for u in ada.phone.all("participant_updated")] == [True, False, True]
+        assert ada.phone.all("participant_left") == [{"user_id": bo.user_id, "reason": "left"}]
+        assert bo.phone.types == ["session_state"]
+
+
+async def test_a_newer_connection_replaces_the_older_and_nobody_sees_it() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        newer = await home.connect(session, bo.user_id)
+        await settle()
+        assert bo.phone.reason is CloseReason.REPLACED
+        assert not newer.phone.closed
+        bo.link.detach()  # the older one's task ends now
+        await settle()
+        assert ada.phone.messages == []
+        await ada.link.update(position(1))
+        await settle()
+        assert newer.phone.heard() == [(ada.user_id, 1)]
+
+
+async def test_who_is_removed_is_disconnected_and_cannot_come_back() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await home.manager.remove(session, bo.user_id)
+        assert bo.phone.reason is CloseReason.FORBIDDEN
+        assert ada.phone.all("participant_left") == [{"user_id": bo.user_id, "reason": "removed"}]
+        with pytest.raises(ParticipantNotFound):
+            await home.manager.open(session, bo.user_id, "participant")
+        with pytest.raises(ParticipantNotFound):
+            await home.manager.remove(session, bo.user_id)
+        assert not home.store.participants[session][bo.user_id].is_active
+
+
+async def test_someone_removed_between_opening_and_attaching_is_refused() -> None:
+    async with house() as home:
+        session, (_ada,) = await home.group("Ada")
+        bo = await home.join(session, "Bo")
+        link = await home.manager.open(session, bo, "participant")
+        await home.manager.remove(session, bo)
+        with pytest.raises(ParticipantNotFound):
+            await link.attach((await home.someone(session, "Cy")).phone.__class__(bo))
+
+
+async def test_leaving_twice_is_leaving_once() -> None:
+    async with house() as home:
+        _, (ada, bo) = await home.group("Ada", "Bo")
+        await bo.link.leave()
+        await bo.link.leave()
+        assert len(ada.phone.all("participant_left")) == 1
+
+
+async def test_a_session_holds_no_more_than_its_limit_and_a_seat_that_is_left_is_free() -> None:
+    async with house(SessionLimits(max_participants=2)) as home:
+        session, (_ada, bo) = await home.group("Ada", "Bo")
+        with pytest.raises(SessionFull) as full:
+            await home.join(session, "Cy")
+        assert full.value.limit == 2
+        await bo.link.leave()
+        await home.join(session, "Cy")
+
+
+async def test_last_seen_is_when_a_participant_was_last_heard_of() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await trio.sleep(10)
+        await ada.link.update(position())
+        heard = home.clock()
+        await trio.sleep(50)
+        bo.link.detach()
+        await settle()
+        seen = {p.user_id: p for p in await home.manager.participants(session)}
+        assert abs((seen[ada.user_id].last_seen - heard).total_seconds()) < 0.001
+        assert seen[ada.user_id].online
+        assert not seen[bo.user_id].online
+        (offline,) = ada.phone.all("participant_updated")
+        assert offline["last_seen"] < heard.isoformat()
+
+
+# --- departures -----------------------------------------------------------------------------------
+
+
+async def test_a_departure_is_noted_even_if_the_mailbox_is_full() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        actor = home.actor(session)
+        capacity = 1024
+        # No checkpoint between these: the actor cannot take any of them out.
+        for lat in range(capacity):
+            assert bo.link is not None
+            await bo.link.update(position(lat % 90))
+        assert actor._mailbox.capacity == len(actor._mailbox.queue) == capacity
+        bo.link.detach()
+        await settle()
+        assert ada.phone.all("participant_updated")[0]["online"] is False
+        assert bo.user_id not in home.table(session).receivers
+
+
+async def test_detaching_before_attaching_or_twice_does_nothing() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        link = await home.manager.open(session, ada.user_id, "participant")
+        link.detach()
+        ada.link.detach()
+        ada.link.detach()
+        await settle()
+        assert home.table(session).receivers == {}
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+async def test_when_the_host_ends_it_everyone_is_told_and_closed() -> None:
+    async with house() as home:
+        session, people = await home.group("Ada", "Bo")
+        await home.manager.end(session)
+        for each in people:
+            assert each.phone.messages[-1] == {
+                "type": "session_ended",
+                "data": {"reason": "ended_by_host"},
+            }
+            assert each.phone.reason is CloseReason.SESSION_ENDED
+        await assert_over(home, session)
+        assert not home.store.sessions[session].is_active
+        with pytest.raises(SessionOver):
+            await people[0].link.update(position())
+
+
+async def test_it_ends_at_its_expiry() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        left = home.store.sessions[session].expires_at - home.clock()
+        await trio.sleep(left.total_seconds() - 0.1)
+        assert not ada.phone.closed
+        await trio.sleep(0.2)
+        assert ada.phone.all("session_ended") == [{"reason": "expired"}]
+        await assert_over(home, session)
+
+
+async def test_the_expiry_follows_the_wall_clock_when_that_is_set() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        home.clock.set_by(-1800)
+        await trio.sleep(3700)
+        assert not ada.phone.closed
+        home.clock.set_by(+1800)
+        await trio.sleep(61)
+        assert ada.phone.all("session_ended") == [{"reason": "expired"}]
+        await assert_over(home, session)
+
+
+async def test_it_ends_when_nobody_was_connected_for_an_hour() -> None:
+    async with house() as home:
+        session = await home.session(expires_in=24 * HOUR)
+        ada = await home.someone(session)
+        await trio.sleep(2 * 3600)
+        assert not ada.phone.closed, "somebody is connected"
+        ada.link.detach()
+        await trio.sleep(3599)
+        again = await home.connect(session, ada.user_id)
+        again.link.detach()
+        await trio.sleep(3599)
+        assert home.table(session).ended is None
+        await trio.sleep(2)
+        await assert_over(home, session)
+        assert home.manager.statistics().ended["inactive"] == 1
+
+
+async def test_a_session_that_is_over_before_it_is_in_memory_is_over() -> None:
+    async with house() as home:
+        session = await home.session()
+        await trio.sleep(3601)
+        with pytest.raises(SessionOver):
+            await home.join(session)
+        with pytest.raises(SessionNotFound):
+            await home.join(home.store.sessions[session].creator_id)
+
+
+async def assert_over(home: House, session: UUID) -> None:
+    await settle()
+    for ask in (home.manager.participants, home.manager.end, home.join):
+        with pytest.raises(SessionOver):
+            await ask(session)
+    assert (await home.manager.describe(session)).is_active is False
