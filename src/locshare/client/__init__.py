@@ -8,10 +8,12 @@
             async for message in connection:
                 ...
 
-:class:`Client` is the REST API, :func:`connect` one connection. The tokens stay out of URLs, logs
+:class:`Client` is the REST API, :func:`connect` one connection, :class:`Live` a participant who
+comes back by itself. The tokens stay out of URLs, logs
 and the texts of errors.
 """
 
+from locshare.client.backoff import Backoff
 from locshare.client.connection import Connection, connect
 from locshare.client.errors import (
     ApiProblem,
@@ -21,10 +23,13 @@ from locshare.client.errors import (
     NotConnected,
     Unreachable,
 )
+from locshare.client.live import Live, Watcher, WentOffline
+from locshare.client.picture import Picture
 from locshare.client.rest import Client, CreatedSession, Joined, SessionDescription, patiently
 
 __all__ = [
     "ApiProblem",
+    "Backoff",
     "Client",
     "ClientError",
     "Connection",
@@ -32,9 +37,13 @@ __all__ = [
     "CreatedSession",
     "End",
     "Joined",
+    "Live",
     "NotConnected",
+    "Picture",
     "SessionDescription",
     "Unreachable",
+    "Watcher",
+    "WentOffline",
     "connect",
     "patiently",
 ]

@@ -170,9 +170,9 @@ async def _open_stream(url: str, deadline: float) -> tuple[Stream, str, str]:
     port = parts.port or _PORTS[parts.scheme]
     with trio.CancelScope(deadline=deadline):
         try:
-            stream: Stream = await trio.open_tcp_stream(parts.hostname, port)
-            if parts.scheme == "wss":
-                stream = await _encrypt(stream, parts.hostname)
+            plain = await trio.open_tcp_stream(parts.hostname, port)
+            secret = parts.scheme == "wss"
+            stream: Stream = await _encrypt(plain, parts.hostname) if secret else plain
         except (OSError, trio.BrokenResourceError) as error:
             raise Unreachable(f"cannot connect to {parts.hostname}:{port}") from error
         return stream, parts.netloc.rpartition("@")[2], parts.path or "/"

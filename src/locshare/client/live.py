@@ -1,0 +1,159 @@
+"""A participant who stays connected: comes back by itself until that cannot work any more.
+
+:meth:`Live.run` is the task; it keeps :attr:`Live.picture`, and tells a :class:`Watcher` what
+happens. Between two checkpoints the picture is whole. A position that is sent while there is no
+connection is dropped: the next one will be newer.
+"""
+
+from datetime import UTC, datetime
+from random import Random
+from typing import final
+
+import trio
+
+from locshare.client.backoff import Backoff
+from locshare.client.connection import CONNECT_TIMEOUT_S, Connection, connect
+from locshare.client.errors import ClientError, End, NotConnected
+from locshare.client.picture import Picture
+from locshare.wire.messages import Position, ServerMessage, SessionStateData
+
+
+class WentOffline(ClientError):
+    """A connection ended by :meth:`Live.go_offline`."""
+
+    reconnect = True
+
+
+class Watcher:
+    """Told by :meth:`Live.run`, in its task, what happens. Methods must be quick and not raise."""
+
+    def connected(self, snapshot: SessionStateData) -> None:
+        """Connected, for the first time or again."""
+
+    def received(self, message: ServerMessage) -> None:
+        """A message after the snapshot; the picture has it already."""
+
+    def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
+        """A connection has ended, or could not be made. ``retry_in`` seconds until the next try;
+        None when there will be none.
+        """
+
+
+@final
+class Live:
+    """One participant's lasting connection to ``url`` with ``token``."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        watcher: Watcher | None = None,
+        backoff: Backoff | None = None,
+        random: Random | None = None,
+        timeout: float = CONNECT_TIMEOUT_S,
+    ) -> None:
+        self.url = url
+        self.picture: Picture | None = None
+        """None before the first snapshot."""
+        self.unreadable = 0
+        """Messages skipped because they are none of the contract."""
+        self._token = token
+        self._watcher = watcher or Watcher()
+        self._backoff = backoff or Backoff()
+        self._random = random or Random()  # noqa: S311 - jitter, not a secret
+        self._timeout = timeout
+        self._connection: Connection | None = None
+        self._scope: trio.CancelScope | None = None
+        self._may_connect = trio.Event()
+        self._may_connect.set()
+
+    @property
+    def connected(self) -> bool:
+        """True while there is a connection to send on."""
+        return self._connection is not None
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> ClientError:
+        """Stay connected; started with the first snapshot. Returns why coming back cannot work:
+        the session has ended, this participant has left, was removed or replaced, or the token is
+        not accepted. Cancellation closes the connection.
+        """
+        attempt = 0
+        while True:
+            await self._may_connect.wait()
+            began: float | None = None
+            cause: ClientError | None = None
+            with trio.CancelScope() as self._scope:
+                try:
+                    async with connect(self.url, self._token, timeout=self._timeout) as connection:
+                        began = trio.current_time()
+                        task_status.started()
+                        task_status = trio.TASK_STATUS_IGNORED
+                        cause = await self._follow(connection)
+                except ClientError as error:
+                    cause = error
+            self._scope = None
+            if cause is None:
+                self._watcher.disconnected(WentOffline("went offline"), 0.0)
+                attempt = 0
+                continue
+            if not cause.reconnect:
+                self._watcher.disconnected(cause, None)
+                return cause
+            if began is not None and trio.current_time() - began >= self._backoff.settled_after:
+                attempt = 0
+            delay = self._backoff.delay(attempt, cause, self._random)
+            attempt += 1
+            self._watcher.disconnected(cause, delay)
+            await trio.sleep(delay)
+
+    async def _follow(self, connection: Connection) -> ClientError:
+        """Take what comes until the connection has ended. Returns how."""
+        if self.picture is None:
+            self.picture = Picture.of(connection.snapshot)
+        else:
+            self.picture.replace(connection.snapshot)
+        self._connection = connection
+        self._watcher.connected(connection.snapshot)
+        try:
+            async for message in connection:
+                self.picture.apply(message, datetime.now(UTC))
+                self._watcher.received(message)
+        finally:
+            self._connection = None
+            self.unreadable += connection.unreadable
+        return NotConnected(connection.end or End.of(1006))
+
+    async def send_position(self, position: Position) -> bool:
+        """Report a position. False when there is no connection: it has been dropped."""
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            await connection.send_position(position)
+        except NotConnected:
+            return False
+        return True
+
+    async def leave(self) -> bool:
+        """Leave for good; :meth:`run` then returns. False when there is no connection."""
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            await connection.leave()
+        except NotConnected:
+            return False
+        return True
+
+    def go_offline(self) -> None:
+        """Close the connection and make none until :meth:`go_online`, like a phone in a tunnel."""
+        self._may_connect = trio.Event()
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def go_online(self) -> None:
+        """Connect again."""
+        self._may_connect.set()
