@@ -6,11 +6,13 @@ taken over at once; and since entries are removed only if they still point at th
 old owner's end never removes the new owner's entry. A lookup never returns a dead ref. During a
 restart it finds nobody or the new one, and does not wait (statements 64 to 66).
 
-Everything here is plain functions: one thread, no lock, no checkpoint.
+Everything here but :meth:`Registry.wait` is plain functions: one thread, no lock, no checkpoint.
 """
 
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar, final
+
+import trio
 
 from locshare.actors.mailbox import Offer
 from locshare.actors.reasons import AlreadyRegistered, NoProc
@@ -25,10 +27,11 @@ R = TypeVar("R")
 class Registry(Generic[K]):
     """One table of names. Make as many as there are kinds of names."""
 
-    __slots__ = ("_refs",)
+    __slots__ = ("_awaited", "_refs")
 
     def __init__(self) -> None:
         self._refs: dict[K, ActorRef] = {}
+        self._awaited: dict[K, trio.lowlevel.ParkingLot] = {}
 
     def register(self, key: K, ref: ActorRef) -> None:
         """Give ``key`` to ``ref``. Raises AlreadyRegistered with the holder if it is taken, by
@@ -40,6 +43,8 @@ class Registry(Generic[K]):
         if ref.alive:
             self._refs[key] = ref
             ref._incarnation.hold_name(self, key)
+            if key in self._awaited:
+                self._awaited.pop(key).unpark_all()
 
     def unregister(self, key: K, ref: ActorRef) -> bool:
         """Free ``key`` if ``ref`` holds it. False if it does not."""
@@ -52,6 +57,22 @@ class Registry(Generic[K]):
     def lookup(self, key: K) -> ActorRef | None:
         """The living holder of ``key``, or None."""
         return self._refs.get(key)
+
+    async def wait(self, key: K) -> ActorRef:
+        """The living holder of ``key``, as soon as there is one: for who must bridge the gap of a
+        restart. The holder may still be in its init. A checkpoint always; no limit of time.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            holder = self._refs.get(key)
+            if holder is not None:
+                return holder
+            lot = self._awaited.setdefault(key, trio.lowlevel.ParkingLot())
+            try:
+                await lot.park()
+            finally:
+                if not lot and self._awaited.get(key) is lot:
+                    del self._awaited[key]
 
     def keys_of(self, ref: ActorRef) -> tuple[K, ...]:
         """The keys that ``ref`` holds here."""

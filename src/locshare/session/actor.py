@@ -117,6 +117,8 @@ class SessionActor(Actor):
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         if table.positions:
             self._forget_stale()
+        if table.moved:
+            self._arm(Tick.FLUSH, 0.0)  # what the last incarnation had not yet told
         return None
 
     def handle_continue(self, value: Any) -> HandlerResult:  # noqa: ARG002 - one thing to go on with

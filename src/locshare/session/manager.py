@@ -362,30 +362,11 @@ class SessionManager:
 
         Without a checkpoint after the start: whoever asked for it is there to keep it.
         """
-        supervisor = self._sessions()
-        if supervisor is None:
-            raise SessionUnavailable("the sessions are being restarted")
-        session = ChildSpec(
-            "session",
-            SessionActor,
-            (table, self._context),
-            restart="transient",
-            shutdown=self._limits.shutdown,
-            register=self._names.name(table.session.id),
-            heir=table.heir,
-        )
-        spec = SupervisorSpec(
-            [session],
-            max_restarts=self._limits.max_restarts,
-            max_seconds=self._limits.restart_window,
-            report=partial(self._take_report, table),
-        )
         table.starting = True
         try:
+            supervisor = await self._running_sessions()
             with trio.CancelScope(shield=True):
-                ref = await supervisor.start_child(
-                    spec.child(short_id(table.session.id), restart="temporary")
-                )
+                ref = await supervisor.start_child(self._spec_of(table))
         except MaxChildren:
             raise SessionUnavailable("there are as many sessions as there may be") from None
         except (StartError, ActorDown):
@@ -395,6 +376,32 @@ class SessionManager:
             table.news.unpark_all()
         table.supervisor = ref
         ref.monitor(partial(self._supervisor_ended, table))
+
+    def _spec_of(self, table: SessionTable) -> ChildSpec:
+        """A supervisor with one session actor, which adopts ``table`` in each of its lives."""
+        session = ChildSpec(
+            "session",
+            SessionActor,
+            (table, self._context),
+            restart="transient",
+            shutdown=self._limits.shutdown,
+            register=self._names.name(table.session.id),
+            heir=table.heir,
+        )
+        return SupervisorSpec(
+            [session],
+            max_restarts=self._limits.max_restarts,
+            max_seconds=self._limits.restart_window,
+            report=partial(self._take_report, table),
+        ).child(short_id(table.session.id), restart="temporary")
+
+    async def _running_sessions(self) -> DynamicSupervisorRef:
+        """The dynamic supervisor, waited for while it is being restarted."""
+        with trio.move_on_after(self._limits.call_timeout):
+            ref = await self._names.wait(SESSIONS)
+            if isinstance(ref, DynamicSupervisorRef):
+                return ref
+        raise SessionUnavailable("the sessions are being restarted")
 
     def _sessions(self) -> DynamicSupervisorRef | None:
         ref = self._names.lookup(SESSIONS)

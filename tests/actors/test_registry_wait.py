@@ -1,0 +1,70 @@
+"""Waiting for a name bridges the gap of a restart."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from locshare.actors import Actor, Registry, open_host
+
+
+async def test_a_name_that_is_held_is_not_waited_for() -> None:
+    names: Registry[str] = Registry()
+    async with open_host() as host:
+        ref = await host.start(Actor(), register=names.name("key"))  # type: ignore[arg-type]  # Name is invariant
+        assert await names.wait("key") is ref
+
+
+async def test_all_who_wait_for_a_name_are_given_its_next_holder() -> None:
+    names: Registry[Any] = Registry()
+    found = []
+
+    async def wait() -> None:
+        found.append(await names.wait("key"))
+
+    async with open_host() as host, trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        await host.start(Actor(), register=names.name("other"))
+        await wait_all_tasks_blocked()
+        assert found == []
+        ref = await host.start(Actor(), register=names.name("key"))
+        await wait_all_tasks_blocked()
+        assert found == [ref, ref]
+
+
+async def test_a_holder_that_dies_before_the_waiter_runs_is_not_returned() -> None:
+    names: Registry[Any] = Registry()
+    found = []
+
+    async def wait() -> None:
+        found.append(await names.wait("key"))
+
+    async with open_host() as host, trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+
+        class Brief(Actor):
+            def init(self) -> None:
+                raise RuntimeError
+
+        with pytest.raises(Exception, match="did not start"):
+            await host.start(Brief(), register=names.name("key"))
+        await wait_all_tasks_blocked()
+        assert [each for each in found if each.alive] == found
+        ref = await host.start(Actor(), register=names.name("key"))
+        await wait_all_tasks_blocked()
+        assert found == [ref]
+
+
+async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+    names: Registry[Any] = Registry()
+    with trio.move_on_after(0):
+        await names.wait("key")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(names.wait, "key")
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert not names._awaited

@@ -1,0 +1,331 @@
+"""Finding, starting, joining: many at once, cancelled anywhere, with a store that fails."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import trio
+from msgspec import structs
+from tests.session.kit import HOUR, Phone, house, position, settle
+
+from locshare.errors import CloseReason
+from locshare.session.errors import (
+    SessionFull,
+    SessionNotFound,
+    SessionOver,
+    SessionUnavailable,
+)
+from locshare.session.limits import SessionLimits
+from locshare.store.port import StoreUnavailable
+
+
+async def test_those_who_come_at_once_share_one_load() -> None:
+    async with house() as home:
+        session = await home.session()
+        async with trio.open_nursery() as nursery:
+            for _ in range(100):
+                nursery.start_soon(home.manager.participants, session)
+        assert home.store.calls["load_session"] == 1
+
+
+async def test_when_who_loads_is_cancelled_another_goes_on() -> None:
+    async with house() as home:
+        session = await home.session()
+        home.store.gate = trio.Event()
+        found = []
+
+        async def look() -> None:
+            found.append(await home.manager.participants(session))
+
+        async with trio.open_nursery() as nursery:
+            first = trio.CancelScope()
+            nursery.start_soon(_within, first, look)
+            await settle()
+            nursery.start_soon(look)
+            nursery.start_soon(look)
+            await settle()
+            first.cancel()
+            await settle()
+            home.store.gate.set()
+        assert found == [(), ()]
+        assert home.store.calls["load_session"] == 2
+
+
+async def _within(scope: trio.CancelScope, look: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await look()
+
+
+async def test_a_failed_load_is_shared_and_the_next_one_tries_again() -> None:
+    async with house() as home:
+        session = await home.session()
+        home.store.away = True
+        failures = []
+
+        async def look() -> None:
+            with pytest.raises(StoreUnavailable):
+                await home.manager.participants(session)
+            failures.append(1)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(look)
+        assert len(failures) == 10
+        assert home.store.calls["load_session"] == 1
+        home.store.away = False
+        assert await home.manager.participants(session) == ()
+
+
+async def test_a_session_is_described_without_being_started() -> None:
+    async with house() as home:
+        session = await home.session()
+        info = await home.manager.describe(session)
+        assert (info.id, info.name, info.participant_count) == (session, "Amber Falcon", 0)
+        assert info.is_active
+        assert home.manager.statistics().live == 0
+        await home.join(session)
+        assert (await home.manager.describe(session)).participant_count == 1
+        with pytest.raises(SessionNotFound):
+            await home.manager.describe(uuid4())
+
+
+async def test_a_session_without_a_name_gets_a_friendly_one() -> None:
+    async with house() as home:
+        record = await home.manager.create(name=None, expires_in=HOUR)
+        adjective, animal = record.name.split()
+        assert adjective.istitle()
+        assert animal.istitle()
+
+
+async def test_however_many_join_at_once_no_more_get_in_than_there_are_seats() -> None:
+    async with house(SessionLimits(max_participants=7)) as home:
+        session = await home.session()
+        full = []
+
+        async def join() -> None:
+            try:
+                await home.join(session)
+            except SessionFull:
+                full.append(1)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(30):
+                nursery.start_soon(join)
+        assert len(full) == 23
+        assert len(home.store.participants[session]) == len(home.table(session).roster) == 7
+        assert not home.table(session).seats
+
+
+async def test_a_join_that_cannot_be_written_gives_its_seat_back() -> None:
+    async with house(SessionLimits(max_participants=1)) as home:
+        session = await home.session()
+        await home.manager.participants(session)
+        home.store.away = True
+        with pytest.raises(StoreUnavailable):
+            await home.join(session)
+        home.store.away = False
+        await settle()
+        await home.join(session)
+
+
+async def test_a_join_that_is_cancelled_happens_whole_or_not_at_all() -> None:
+    """Cancelled after each number of steps that it may take."""
+    happened = set()
+    for steps in range(40):
+        async with house(SessionLimits(max_participants=1)) as home:
+            session = await home.session()
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(home.join, session)
+                    for _ in range(steps):
+                        await trio.lowlevel.cancel_shielded_checkpoint()
+                    scope.cancel()
+            await settle()
+            written = len(home.store.participants[session])
+            known = await home.manager.participants(session)
+            assert written == len(known)
+            happened.add(written)
+            if not written:
+                await home.join(session)  # the seat is free
+    assert happened == {0, 1}
+
+
+async def test_a_session_deleted_from_the_database_by_hand_is_not_found() -> None:
+    async with house() as home:
+        session = await home.session()
+        await home.manager.participants(session)
+        del home.store.participants[session]
+        with pytest.raises(SessionNotFound):
+            await home.join(session)
+
+
+async def test_there_are_no_more_sessions_in_memory_than_allowed() -> None:
+    async with house(max_sessions=2) as home:
+        for _ in range(2):
+            await home.someone(await home.session())
+        third = await home.session()
+        with pytest.raises(SessionUnavailable):
+            await home.join(third)
+        assert third not in home.manager._tables
+        first = next(iter(home.manager._tables))
+        await home.manager.end(first)
+        await settle()
+        await home.join(third)
+
+
+async def test_without_the_database_live_sessions_go_on() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        home.store.away = True
+        await ada.link.update(position(1))
+        await settle()
+        assert bo.phone.heard() == [(ada.user_id, 1)]
+        await home.crash(session)
+        await bo.link.update(position(2))
+        await settle()
+        await bo.link.leave()
+        assert ada.phone.heard() == [(bo.user_id, 2)]
+        with pytest.raises(StoreUnavailable):
+            await home.join(session)
+        await home.manager.end(session)
+        await settle()
+        assert ada.phone.all("session_ended") == [{"reason": "ended_by_host"}]
+        home.store.away = False
+        with pytest.raises(SessionOver):
+            await home.join(session)  # the end is still to be written, and counts
+
+
+async def test_a_session_that_is_ending_is_not_read_back_meanwhile() -> None:
+    async with house() as home:
+        session, _ = await home.group("Ada")
+        home.store.gate = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(home.manager.end, session)
+            await settle()
+            with pytest.raises(SessionOver):
+                await home.manager.open(session, "anyone", "participant")
+            assert home.store.calls["load_session"] == 1
+            home.store.gate.set()
+        await settle()
+        assert home.manager._tables == {}
+
+
+async def test_who_left_before_a_restart_of_the_server_is_not_there_after_it() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await bo.link.leave()
+        store = home.store
+    async with house() as again:
+        again.store.sessions, again.store.participants = store.sessions, store.participants
+        roster = await again.manager.participants(session)
+        assert [p.user_id for p in roster] == [ada.user_id]
+        assert not roster[0].online
+
+
+# --- what the keeper does -------------------------------------------------------------------------
+
+
+async def test_what_ended_while_nobody_looked_is_ended_in_the_database() -> None:
+    async with house() as home:
+        session = await home.session()
+        await trio.sleep(3600 + 61)
+        assert not home.store.sessions[session].is_active
+
+
+async def test_rows_of_ended_sessions_are_deleted_after_a_day() -> None:
+    async with house() as home:
+        session = await home.session()
+        await trio.sleep(3600 + 24 * 3600 - 5)
+        assert session in home.store.sessions
+        await trio.sleep(120)
+        assert session not in home.store.sessions
+
+
+async def test_a_session_is_not_inactive_because_the_server_was_off() -> None:
+    async with house() as home:
+        session = await home.session(expires_in=24 * HOUR)
+        store = home.store
+    async with house() as again:
+        again.store.sessions, again.store.participants = store.sessions, store.participants
+        for record in list(store.sessions.values()):
+            old = again.clock() - 5 * HOUR
+            store.sessions[record.id] = structs.replace(record, last_activity=old)
+        await trio.sleep(120)
+        assert store.sessions[session].is_active
+        assert await again.manager.participants(session) == ()
+        await trio.sleep(3700)
+        assert not store.sessions[session].is_active
+
+
+async def test_a_database_that_is_away_puts_the_keeper_s_work_off() -> None:
+    async with house() as home:
+        session = await home.session()
+        home.store.away = True
+        await trio.sleep(2 * 3600)
+        home.store.away = False
+        await trio.sleep(61)
+        assert not home.store.sessions[session].is_active
+
+
+async def test_stopping_notes_the_last_activity() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        await trio.sleep(5)
+        await ada.link.update(position())
+        await settle()
+        home.store.touches.clear()
+    (touched,) = home.store.touches
+    assert touched[0] == session
+    assert set(touched[2]) == {ada.user_id}
+
+
+async def test_activity_is_noted_now_and_then_while_somebody_is_connected() -> None:
+    async with house() as home:
+        _, (ada,) = await home.group("Ada")
+        home.store.touches.clear()
+        for _ in range(60):
+            await ada.link.update(position())
+            await trio.sleep(2)
+        assert 3 <= len(home.store.touches) <= 5
+        ada.link.detach()
+        await trio.sleep(31)
+        home.store.touches.clear()
+        await trio.sleep(1000)
+        assert home.store.touches == []
+
+
+async def test_what_ended_just_before_the_stop_is_still_written() -> None:
+    async with house(keeper=True) as home:
+        session = await home.session(expires_in=timedelta(seconds=30))
+        await home.someone(session)
+        gate = home.store.gate = trio.Event()
+        await trio.sleep(31)
+        assert home.store.sessions[session].is_active
+        gate.set()
+    assert not home.store.sessions[session].is_active
+
+
+async def test_attaching_a_connection_that_has_closed_meanwhile_attaches_nothing() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        bo = await home.join(session, "Bo")
+        link = await home.manager.open(session, bo, "participant")
+        phone = Phone(bo)
+        phone.close(CloseReason.PEER_GONE)
+        await link.attach(phone)
+        assert phone.messages == []
+        assert ada.phone.all("participant_updated") == []
+        assert bo not in home.table(session).receivers
+
+
+async def test_figures_are_of_what_is_in_memory_now() -> None:
+    async with house() as home:
+        _, (ada, _bo) = await home.group("Ada", "Bo")
+        await ada.link.update(position())
+        ada.link.detach()
+        await settle()
+        now = home.manager.statistics()
+        assert (now.live, now.participants, now.online) == (1, 2, 1)
+        assert (now.created, now.loaded, now.joined, now.attached) == (1, 1, 2, 2)
+        assert (now.updates, now.flushes) == (1, 1)
