@@ -93,7 +93,8 @@ def pages(
         return Response(b"", 404) if file is None else _answer(file)
 
     for name, file in files.items():
-        routes.add_url_rule(f"/static/{name}", f"static:{name}", _serving(file), methods=["GET"])
+        endpoint = f"static:{name.replace('.', ':')}"  # Quart keeps the dot for blueprints
+        routes.add_url_rule(f"/static/{name}", endpoint, _serving(file), methods=["GET"])
     return routes
 
 

@@ -1,0 +1,132 @@
+/**
+ * One participant's WebSocket, which comes back by itself: docs/protocol.md.
+ *
+ * `onMessage` gets every message of the server, parsed; the first after each (re)connection is the
+ * snapshot. `onStatus` gets `connecting`, `live` (the snapshot is there) or `waiting` (and until when).
+ * `onEnd` is called once, with why there is no coming back: see backoff.js. After that, or after
+ * `stop()`, nothing is called any more.
+ *
+ * A browser shows no protocol pings to a script and may hold a dead connection for minutes, so
+ * silence is answered by a ping of our own, and silence after that by a new connection.
+ */
+
+import { delayAfter, whyStay } from "./backoff.js";
+
+const OPEN_DEADLINE_MS = 15_000;
+const SILENCE_MS = 25_000;
+const ANSWER_MS = 8_000;
+const LOST = 1006;
+
+export class Connection {
+  #url;
+  #protocols;
+  #handlers;
+  #socket = null;
+  #attempt = 0;
+  #live = false;
+  #stopped = false;
+  #retry = 0; // timers
+  #silence = 0;
+
+  constructor(url, token, { onMessage, onStatus, onEnd }) {
+    this.#url = url;
+    this.#protocols = ["locshare.v1", `locshare.bearer.${token}`];
+    this.#handlers = { onMessage, onStatus, onEnd };
+  }
+
+  get live() {
+    return this.#live;
+  }
+
+  /** Connect; what goes wrong comes by `onStatus` and `onEnd`. */
+  start() {
+    clearTimeout(this.#retry);
+    this.#handlers.onStatus("connecting", 0);
+    let socket;
+    try {
+      socket = new WebSocket(this.#url, this.#protocols);
+    } catch {
+      this.#end("failed"); // not a URL that this page may use: ws:// from an https page
+      return;
+    }
+    this.#socket = socket;
+    this.#expect(OPEN_DEADLINE_MS);
+    socket.onmessage = ({ data }) => this.#heard(data);
+    socket.onclose = ({ code }) => this.#lost(code);
+  }
+
+  /** Send a message; false when there is no connection to send it on. */
+  send(type, data = {}) {
+    if (!this.#live || this.#socket.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify({ type, data }));
+    return true;
+  }
+
+  /** Something speaks for the network being there, or for this tab having slept: find out now. */
+  probe() {
+    if (this.#stopped) return;
+    if (this.#socket === null) this.start();
+    else if (this.send("ping")) this.#expect(ANSWER_MS);
+  }
+
+  /** End it for good, from this side. */
+  stop() {
+    this.#stopped = true;
+    this.#drop();
+    clearTimeout(this.#retry);
+  }
+
+  #heard(data) {
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    this.#watchSilence();
+    if (message.type === "session_state") {
+      this.#live = true;
+      this.#attempt = 0;
+    }
+    this.#handlers.onMessage(message);
+    if (message.type === "session_state" && this.#live) this.#handlers.onStatus("live", 0);
+  }
+
+  #watchSilence() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.probe(), SILENCE_MS);
+  }
+
+  #expect(ms) {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#lost(LOST), ms);
+  }
+
+  #lost(code) {
+    this.#drop();
+    const why = whyStay(code);
+    if (why !== null) {
+      this.#end(why);
+      return;
+    }
+    const wait = delayAfter(code, this.#attempt);
+    this.#attempt += 1;
+    this.#retry = setTimeout(() => this.start(), wait);
+    this.#handlers.onStatus("waiting", Date.now() + wait);
+  }
+
+  #drop() {
+    clearTimeout(this.#silence);
+    this.#live = false;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket === null) return;
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #end(why) {
+    this.stop();
+    this.#handlers.onEnd(why);
+  }
+}

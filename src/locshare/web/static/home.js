@@ -1,0 +1,48 @@
+/** `/`: make a session, get its link, go in. */
+
+import { createSession } from "./api.js";
+import { keepHostToken } from "./keeping.js";
+import { canShare, copy, share } from "./sharing.js";
+
+const byId = (id) => document.getElementById(id);
+const form = document.querySelector("#create form");
+const problem = form.querySelector(".problem");
+const button = form.querySelector("button");
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  problem.hidden = true;
+  button.disabled = true;
+  try {
+    const name = form.elements.name.value.trim();
+    const minutes = Number(form.elements.duration.value);
+    show(await createSession({ name: name || null, expires_in_minutes: minutes }));
+  } catch (error) {
+    problem.textContent = `That did not work. ${error.message}`;
+    problem.hidden = false;
+  } finally {
+    button.disabled = false;
+  }
+});
+
+function show(session) {
+  keepHostToken(session.session_id, session.host_token);
+  const section = byId("created");
+  section.querySelector("h1").textContent = session.name;
+  byId("link").value = session.join_link;
+  // By this origin, so that the tab's token is there whatever the public address is.
+  byId("enter").href = `/join/${encodeURIComponent(session.session_id)}`;
+  byId("create").hidden = true;
+  section.hidden = false;
+  section.querySelector("h1").focus();
+
+  byId("share").hidden = !canShare;
+  byId("share").onclick = () => share(session.name, session.join_link);
+  byId("link").onfocus = () => byId("link").select();
+  byId("copy").onclick = async () => {
+    const copied = (await copy(session.join_link)) === "copied";
+    byId("copy").textContent = copied ? "Copied" : "Copy it by hand";
+    document.querySelector("[role=status]").textContent = copied ? "Link copied" : "";
+    if (!copied) byId("link").focus();
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * The list of people: who, how far and in which direction, and how fresh that is. Rows are kept and
+ * changed, never made anew, so that focus and scrolling stay where they are.
+ */
+
+import { ago, compass, initials, inkOn, length, safeColor } from "./format.js";
+import { bearing, distance } from "./geo.js";
+
+const FRESH_MS = 20_000;
+
+/** What the second line of a row says. Pure. */
+export function standing(person, now) {
+  const seen = ago(now - person.lastSeen);
+  if (person.isMe) return person.place === null ? "your position is not shared" : "sharing your position";
+  if (!person.online) return `offline · last seen ${seen}`;
+  if (person.place === null) return "no position";
+  return now - person.place.at < FRESH_MS ? "live" : `last seen ${seen}`;
+}
+
+export class PeopleList {
+  #list;
+  #onPick;
+  #rows = new Map(); // user_id → the parts of a row
+
+  /** `onPick(userId)` is called when somebody's row is pressed. */
+  constructor(list, onPick) {
+    this.#list = list;
+    this.#onPick = onPick;
+  }
+
+  /** Show `people` in their order; `followed` is the user_id that the map follows, or null. */
+  show(people, followed, now) {
+    const own = people.find((each) => each.isMe)?.place ?? null;
+    const gone = new Set(this.#rows.keys());
+    people.forEach((person, at) => {
+      gone.delete(person.userId);
+      const row = this.#rows.get(person.userId) ?? this.#add(person.userId);
+      this.#fill(row, person, own, now);
+      row.button.setAttribute("aria-pressed", String(person.userId === followed));
+      if (this.#list.children[at] !== row.item) {
+        this.#list.insertBefore(row.item, this.#list.children[at] ?? null);
+      }
+    });
+    for (const userId of gone) {
+      this.#rows.get(userId).item.remove();
+      this.#rows.delete(userId);
+    }
+  }
+
+  #add(userId) {
+    const make = (tag, className) => {
+      const element = document.createElement(tag);
+      if (className) element.className = className;
+      return element;
+    };
+    const row = {
+      item: make("li"), button: make("button"), avatar: make("span", "avatar"),
+      who: make("span", "who"), name: make("b"), state: make("small"), far: make("span", "far"),
+      length: make("span"), arrow: arrow(),
+    };
+    row.item.dataset.user = userId;
+    row.button.type = "button";
+    row.avatar.setAttribute("aria-hidden", "true");
+    row.who.append(row.name, row.state);
+    row.far.append(row.length, row.arrow);
+    row.button.append(row.avatar, row.who, row.far);
+    row.button.addEventListener("click", () => this.#onPick(userId));
+    row.item.append(row.button);
+    this.#rows.set(userId, row);
+    return row;
+  }
+
+  #fill(row, person, own, now) {
+    const color = safeColor(person.color);
+    row.avatar.style.setProperty("--color", color);
+    row.avatar.style.setProperty("--on-color", inkOn(color));
+    set(row.avatar, initials(person.name));
+    set(row.name, person.isMe ? `${person.name} (you)` : person.name);
+    set(row.state, standing(person, now));
+    row.item.classList.toggle("is-offline", !person.online && !person.isMe);
+    row.button.disabled = person.place === null;
+    const far = own !== null && person.place !== null && !person.isMe;
+    row.far.hidden = !far;
+    if (!far) return;
+    const metres = distance(own, person.place);
+    const direction = bearing(own, person.place);
+    const near = metres < 10;
+    set(row.length, near ? length(metres) : `${length(metres)} ${compass(direction)}`);
+    row.arrow.toggleAttribute("hidden", near);
+    row.arrow.style.transform = `rotate(${direction.toFixed(0)}deg)`;
+  }
+}
+
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function arrow() {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", "M12 20V5m0 0-6 6m6-6 6 6");
+  svg.append(path);
+  return svg;
+}

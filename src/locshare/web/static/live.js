@@ -1,0 +1,265 @@
+/**
+ * The map with everyone on it: wires the session's state, the connection, this device's position and
+ * what is seen of them. One for each load of the page. It ends once, by `onEnd(why, detail)`: what
+ * backoff.js says, and for `ended` the reason in detail.
+ */
+
+import { endSession, leaveSession } from "./api.js";
+import { Connection } from "./connection.js";
+import { remaining } from "./format.js";
+import { PeopleList } from "./list.js";
+import { Locator } from "./locator.js";
+import { MapView } from "./map.js";
+import { EMPTY, everyone, expire, locatedMyself, reduce } from "./session.js";
+import { share } from "./sharing.js";
+
+const TICK_MS = 1_000;
+/** A gap that is shorter than this is not worth a word. */
+const PATIENCE_MS = 1_000;
+const LEAVE_DEADLINE_MS = 2_000;
+const SHORT_MS = 5 * 60_000;
+
+const POSITION_HINTS = {
+  asking: "Allow this page to use your position, so that the others see you.",
+  denied:
+    "You see the others, but they do not see you. To be seen, allow this page to use your " +
+    "position in the browser’s settings, then reload it.",
+  unavailable: "Your position cannot be found just now. The others see you as soon as it is.",
+  insecure:
+    "You see the others, but they do not see you: browsers share a position only with pages that " +
+    "come over https.",
+  unsupported: "You see the others, but they do not see you: this browser has no position to share.",
+};
+
+const byId = (id) => document.getElementById(id);
+const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
+
+export class Live {
+  #id;
+  #membership;
+  #onEnd;
+  #state = EMPTY;
+  #link = { kind: "connecting", since: Date.now(), until: 0 };
+  #follow = "everyone";
+  #connection;
+  #locator;
+  #map;
+  #list;
+  #ticker = 0;
+  #frame = 0;
+  #finished = false;
+
+  /** `membership` is `{userId, token, url}`, as keeping.js keeps it. */
+  constructor(id, membership, onEnd) {
+    this.#id = id;
+    this.#membership = membership;
+    this.#onEnd = onEnd;
+    this.#map = new MapView(byId("map"), {
+      tileUrl: meta("tile-url"),
+      onFollow: (what) => this.#followed(what),
+    });
+    this.#list = new PeopleList(byId("list"), (userId) => this.#map.follow(userId));
+    this.#connection = new Connection(membership.url, membership.token, {
+      onMessage: (message) => this.#heard(message),
+      onStatus: (kind, until) => this.#linked(kind, until),
+      onEnd: (why) => this.#finish(why),
+    });
+    this.#locator = new Locator({
+      send: (place) => this.#connection.send("location_update", place),
+      onPlace: (place) => this.#set(locatedMyself(this.#state, place, Date.now())),
+      onStatus: (status) => notice(byId("position"), POSITION_HINTS[status] ?? "", status !== "asking"),
+    });
+    this.#wire();
+  }
+
+  start() {
+    this.#connection.start();
+    this.#locator.start();
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#tick();
+  }
+
+  // --- what happens
+
+  #heard(message) {
+    const before = this.#state;
+    this.#set(reduce(before, message, Date.now()));
+    if (message.type === "session_state") {
+      this.#locator.connected();
+    } else if (message.type === "participant_joined") {
+      say(`${message.data.display_name} joined`);
+    } else if (message.type === "participant_left") {
+      const name = before.people.get(message.data.user_id)?.name;
+      if (name) say(`${name} left`);
+    } else if (message.type === "session_ended") {
+      this.#finish("ended");
+    }
+  }
+
+  #linked(kind, until) {
+    if (kind === "live" || this.#link.kind === "live") this.#link.since = Date.now();
+    this.#link = { ...this.#link, kind, until };
+    this.#showLink();
+  }
+
+  #set(state) {
+    if (state === this.#state || this.#finished) return;
+    this.#state = state;
+    if (this.#frame !== 0) return;
+    // However many messages come in one go, they are shown once.
+    this.#frame = -1;
+    queueMicrotask(() => {
+      this.#frame = 0;
+      this.#show();
+    });
+  }
+
+  #tick() {
+    this.#state = expire(this.#state, Date.now());
+    this.#show();
+    this.#showLink();
+  }
+
+  #followed(what) {
+    this.#follow = what;
+    byId("follow-me").setAttribute("aria-pressed", String(what === "me"));
+    byId("follow-everyone").setAttribute("aria-pressed", String(what === "everyone"));
+    this.#show();
+  }
+
+  async #leave() {
+    const sure = "The others no longer see you. With the link you can join again.";
+    if (!(await confirmed("Leave the session?", sure, "Leave"))) return;
+    if (this.#connection.send("leave")) {
+      // The server answers by closing, which ends this; do not wait for ever.
+      setTimeout(() => this.#finish("left"), LEAVE_DEADLINE_MS);
+      return;
+    }
+    const { userId, token } = this.#membership;
+    await leaveSession(this.#id, userId, token).catch(() => undefined);
+    this.#finish("left");
+  }
+
+  async #end() {
+    const sure = "The session is over for everyone, and its link leads nowhere.";
+    if (!(await confirmed("End the session?", sure, "End for everyone"))) return;
+    try {
+      await endSession(this.#id, this.#membership.token);
+    } catch (error) {
+      if (error.status !== 410) {
+        notice(byId("position"), `The session could not be ended. ${error.message}`, true);
+        return;
+      }
+    }
+    this.#state = { ...this.#state, ended: "ended_by_host" };
+    this.#finish("ended");
+  }
+
+  #finish(why) {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#connection.stop();
+    this.#locator.stop();
+    clearInterval(this.#ticker);
+    this.#onEnd(why, this.#state.ended);
+  }
+
+  // --- what is seen
+
+  #show() {
+    const { session, me } = this.#state;
+    if (session === null || this.#finished) return;
+    const now = Date.now();
+    const people = everyone(this.#state);
+    this.#map.show(people, now);
+    const followed = this.#follow === "me" ? me.userId : this.#follow;
+    this.#list.show(people, followed, now);
+    const placed = people.filter((each) => each.place !== null).length;
+    text(byId("unfold").firstElementChild, `${people.length} ${people.length === 1 ? "person" : "people"} · ${placed} on the map`);
+    text(document.querySelector("#live h1"), session.name);
+    document.title = `${session.name} · locshare`;
+    byId("end").hidden = me.role !== "host";
+    const left = session.expiresAt - now;
+    const line = document.querySelector(".left-over");
+    text(line, left > 0 ? `ends in ${remaining(left)}` : "ends now");
+    line.classList.toggle("is-short", left < SHORT_MS);
+  }
+
+  #showLink() {
+    const { kind, since, until } = this.#link;
+    const now = Date.now();
+    let said = "";
+    if (kind !== "live" && (this.#state.session === null || now - since > PATIENCE_MS)) {
+      const seconds = Math.ceil((until - now) / 1000);
+      if (this.#state.session === null && kind === "connecting") said = "Connecting …";
+      else if (navigator.onLine === false) said = "You are offline. Positions may be old.";
+      else if (kind === "waiting" && seconds > 1) said = `Connection lost. Trying again in ${seconds} s …`;
+      else said = "Connection lost. Trying again …";
+    }
+    notice(byId("connection"), said, kind === "waiting" || this.#state.session !== null);
+  }
+
+  #wire() {
+    const attribution = document.querySelector(".attribution");
+    attribution.textContent = meta("tile-attribution");
+    attribution.hidden = attribution.textContent === "";
+    byId("zoom-in").onclick = () => this.#map.zoom(1);
+    byId("zoom-out").onclick = () => this.#map.zoom(-1);
+    byId("follow-me").onclick = () => this.#map.follow("me");
+    byId("follow-everyone").onclick = () => this.#map.follow("everyone");
+    byId("leave").onclick = () => this.#leave();
+    byId("end").onclick = () => this.#end();
+    byId("share").onclick = async () => {
+      const happened = await share(this.#state.session?.name ?? "locshare", location.href);
+      const words = { copied: "Link copied", failed: "Copy the link from the address bar" }[happened];
+      if (!words) return;
+      say(words);
+      const label = byId("share").lastElementChild;
+      label.textContent = words;
+      byId("share").classList.add("says");
+      setTimeout(() => {
+        label.textContent = "Share";
+        byId("share").classList.remove("says");
+      }, 2_500);
+    };
+    byId("unfold").onclick = () => {
+      const open = byId("unfold").getAttribute("aria-expanded") === "true";
+      byId("unfold").setAttribute("aria-expanded", String(!open));
+    };
+    // A tab that comes back, or a network, may find its connection dead without having been told.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden || this.#finished) return;
+      this.#connection.probe();
+      this.#tick();
+    });
+    window.addEventListener("online", () => this.#finished || this.#connection.probe());
+    window.addEventListener("offline", () => this.#finished || this.#showLink());
+  }
+}
+
+function text(element, value) {
+  if (element.textContent !== value) element.textContent = value;
+}
+
+function notice(element, value, warning) {
+  text(element, value);
+  element.hidden = value === "";
+  element.classList.toggle("is-warning", warning);
+}
+
+function say(words) {
+  byId("said").textContent = words;
+}
+
+/** Ask; true when the answer is yes. */
+function confirmed(question, explanation, yes) {
+  const dialog = byId("sure");
+  dialog.querySelector("h2").textContent = question;
+  dialog.querySelector("p").textContent = explanation;
+  dialog.querySelector("[value=yes]").textContent = yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.onclose = () => answer(dialog.returnValue === "yes");
+  });
+}

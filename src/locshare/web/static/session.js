@@ -1,0 +1,144 @@
+/**
+ * What a participant knows of the session: `reduce(state, message, now)` gives the next state, and
+ * the old one stays as it was. Pure: `now` is milliseconds of a clock that only this tab reads.
+ *
+ * Positions and events come in two lanes (docs/protocol.md): a position may come before its
+ * participant has been announced, or after the participant left. It is kept, and shown only
+ * while the participant is known. No position is kept longer than the retention.
+ */
+
+/** For how long a position is worth something without a new one. */
+export const RETENTION_MS = 30_000;
+
+export const EMPTY = Object.freeze({
+  session: null, // {id, name, expiresAt} as soon as a snapshot came
+  me: null, // {userId, role}
+  people: new Map(), // user_id → {userId, name, color, online, lastSeen}
+  positions: new Map(), // user_id → {lat, lng, accuracy, heading, speed, at}
+  ended: null, // the reason, once it has
+});
+
+/** The state after a message of the server. What is not understood changes nothing. */
+export function reduce(state, message, now) {
+  const data = message?.data ?? {};
+  switch (message?.type) {
+    case "session_state":
+      return snapshot(data, now);
+    case "location_update":
+      return located(state, data.user_id, data, now);
+    case "participant_joined":
+      return withPerson(state, data.user_id, {
+        userId: data.user_id,
+        name: data.display_name,
+        color: data.avatar_color,
+        online: false,
+        lastSeen: now,
+      });
+    case "participant_updated": {
+      const person = state.people.get(data.user_id);
+      if (person === undefined) return state;
+      const lastSeen = data.online ? now : Math.max(person.lastSeen, lastPosition(state, data));
+      return withPerson(state, data.user_id, { ...person, online: data.online, lastSeen });
+    }
+    case "participant_left":
+      return without(state, data.user_id);
+    case "session_ended":
+      return { ...state, ended: data.reason ?? "expired" };
+    default:
+      return state;
+  }
+}
+
+/** The state with this tab's own position, which the server does not send back. */
+export function locatedMyself(state, place, now) {
+  return state.me === null ? state : located(state, state.me.userId, place, now);
+}
+
+/** The state without the positions that nobody renewed; the same object when there are none. */
+export function expire(state, now) {
+  const positions = new Map(state.positions);
+  for (const [userId, { at }] of positions) {
+    if (now - at >= RETENTION_MS) positions.delete(userId);
+  }
+  return positions.size === state.positions.size ? state : { ...state, positions };
+}
+
+/**
+ * Everyone, as the list and the map show them: me first, then who is on the map, then who is online,
+ * then the rest, each by name.
+ */
+export function everyone(state) {
+  const found = [];
+  for (const person of state.people.values()) {
+    const place = state.positions.get(person.userId) ?? null;
+    found.push({
+      ...person,
+      place,
+      isMe: person.userId === state.me?.userId,
+      lastSeen: Math.max(person.lastSeen, place?.at ?? 0),
+    });
+  }
+  const rank = (each) => (each.isMe ? 0 : each.place !== null ? 1 : each.online ? 2 : 3);
+  return found.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+}
+
+function snapshot(data, now) {
+  // Server times are only ever compared with server times: the clock of a phone may be wrong.
+  const serverTime = Date.parse(data.server_time);
+  const here = (time) => now - Math.max(0, serverTime - Date.parse(time)) || 0;
+  const people = new Map();
+  for (const each of data.participants) {
+    people.set(each.user_id, {
+      userId: each.user_id,
+      name: each.display_name,
+      color: each.avatar_color,
+      online: each.online,
+      lastSeen: here(each.last_seen),
+    });
+  }
+  const positions = new Map();
+  for (const each of data.positions) {
+    // A snapshot does not say when a position arrived. It is not above the retention, and not
+    // newer than the last sign of its sender.
+    const seen = people.get(each.user_id)?.lastSeen ?? now;
+    positions.set(each.user_id, placeOf(each, Math.max(seen, now - RETENTION_MS + 1)));
+  }
+  return {
+    session: {
+      id: data.session.id,
+      name: data.session.name,
+      expiresAt: now + (Date.parse(data.session.expires_at) - serverTime),
+    },
+    me: { userId: data.you.user_id, role: data.you.role },
+    people,
+    positions,
+    ended: null,
+  };
+}
+
+function located(state, userId, data, now) {
+  if (typeof data.lat !== "number" || typeof data.lng !== "number") return state;
+  const positions = new Map(state.positions);
+  positions.set(userId, placeOf(data, now));
+  return { ...state, positions };
+}
+
+function placeOf({ lat, lng, accuracy, heading, speed }, at) {
+  return { lat, lng, accuracy: accuracy ?? 0, heading: heading ?? null, speed: speed ?? null, at };
+}
+
+function lastPosition(state, data) {
+  return state.positions.get(data.user_id)?.at ?? 0;
+}
+
+function withPerson(state, userId, person) {
+  return { ...state, people: new Map(state.people).set(userId, person) };
+}
+
+function without(state, userId) {
+  const people = new Map(state.people);
+  const positions = new Map(state.positions);
+  people.delete(userId);
+  positions.delete(userId);
+  return { ...state, people, positions };
+}

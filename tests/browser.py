@@ -1,0 +1,64 @@
+"""A real Chromium for tests and tools, driven by playwright's sync API.
+
+Where there is none the test is skipped with the reason; in CI, where one has to be, it fails.
+Use it from plain functions: playwright keeps an asyncio loop in its thread while it runs, which
+Trio's tests must not meet.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAC_APPLICATIONS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+DEADLINE_MS = 20_000.0
+
+
+def find_chromium() -> str | None:
+    """The path of an installed Chromium or Chrome, or None."""
+    for name in NAMES:
+        if (found := shutil.which(name)) is not None:
+            return found
+    return next((path for path in MAC_APPLICATIONS if Path(path).exists()), None)
+
+
+@contextmanager
+def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
+    """A headless browser; it is gone when the block ends."""
+    path = find_chromium()
+    if path is None:
+        raise FileNotFoundError("no Chromium or Chrome is installed")
+    options: dict[str, Any] = {}
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options["chromium_sandbox"] = False  # Chromium's sandbox does not start for root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=["--disable-dev-shm-usage", "--disable-gpu", *arguments],
+            **options,
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def chromium_or_skip() -> Iterator[Browser]:
+    """:func:`chromium` for a test."""
+    if find_chromium() is None:
+        reason = "no Chromium or Chrome is installed"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}, and in CI there has to be one")
+        pytest.skip(reason)
+    with chromium() as browser:
+        yield browser
