@@ -1,7 +1,9 @@
 """Percentiles, and what Linux tells of processes. Without a /proc it is None, never a guess."""
 
 import os
-from collections.abc import Iterator, Sequence
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -34,6 +36,25 @@ def processor() -> str:
         lines = []
     name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "?")
     return f"{name}, {len(cores())} cores"
+
+
+def circumstances() -> str:
+    """Where and when, for the head of a report."""
+    now = datetime.now(UTC)
+    return f"{processor()}, CPython {platform.python_version()}, {now:%Y-%m-%d %H:%M} UTC"
+
+
+def table(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Named summaries under one another."""
+    lines = [f"{'milliseconds':<22}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}"]
+    for name, figures in rows.items():
+        lines.append(f"{name:<22}" + "".join(f"{value:>9.2f}" for value in figures.values()))
+    return lines
+
+
+def percent(share: float | None) -> str:
+    """A share of a core, for people."""
+    return "?" if share is None else f"{share:.0%}"
 
 
 def cores() -> list[int]:

@@ -30,10 +30,9 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from bench.crowd import PATIENCE_S, Crowd, Load
-from bench.figures import busy_seconds, cpu_seconds, processor, summary
+from bench.figures import busy_seconds, circumstances, cpu_seconds, percent, summary, table
 from bench.frames import clock_us
 from bench.serving import BenchSession, Memory, NotServing, Server, running_server
 
@@ -209,21 +208,13 @@ def run(load: Load, say: Callable[[str], None]) -> list[Wave]:
 def report(load: Load, waves: Sequence[Wave]) -> str:
     """For people."""
     what = f"{load.sessions} sessions of {load.size}, an update each every {load.interval_s:g} s"
-    lines = [
-        f"{what} for {load.duration_s:g} s",
-        f"{processor()}, CPython {sys.version.split()[0]}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "",
-        f"{'milliseconds':<22}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}",
-    ]
+    rows = {}
     for number, wave in enumerate(waves, 1):
         of = f" ({number})" if len(waves) > 1 else ""
-        for name, figures in (
-            ("send to receipt", wave.latency_ms),
-            ("connect to snapshot", wave.connect_ms),
-            ("generator's sweep", wave.sweep_ms),
-        ):
-            cells = "".join(f"{value:>9.2f}" for value in figures.values())
-            lines.append(f"{name + of:<22}{cells}")
+        rows["send to receipt" + of] = wave.latency_ms
+        rows["connect to snapshot" + of] = wave.connect_ms
+        rows["generator's sweep" + of] = wave.sweep_ms
+    lines = [f"{what}, for {load.duration_s:g} s", circumstances(), "", *table(rows)]
     for number, wave in enumerate(waves, 1):
         lines += ["", *_wave_lines(load, wave, f" ({number})" if len(waves) > 1 else "")]
     return "\n".join(lines)
@@ -239,8 +230,8 @@ def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
         ),
         f"rate{of}: {wave.deliveries_per_s:,.0f} deliveries/s; joined in {wave.join_s:.1f} s",
         (
-            f"cores{of}: server {_percent(wave.server_share)} ({cost}), "
-            f"generator {_percent(wave.generator_share)}, others {_percent(wave.others_share)}"
+            f"cores{of}: server {percent(wave.server_share)} ({cost}), "
+            f"generator {percent(wave.generator_share)}, others {percent(wave.others_share)}"
         ),
     ]
     start = wave.memory["start"]
@@ -253,20 +244,16 @@ def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
         lines.append(line)
     if wave.generator_share > TOO_BUSY:
         lines.append(
-            f"WARNING: the generator needed {_percent(wave.generator_share)} of a core: latencies "
+            f"WARNING: the generator needed {percent(wave.generator_share)} of a core: latencies "
             "are its own, not the server's"
         )
     return lines
 
 
-def _percent(share: float | None) -> str:
-    return "?" if share is None else f"{share:.0%}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.load", description=__doc__.split("\n")[0]
+        prog="python -m bench.load", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--scenario", choices=SCENARIOS, help="what the other options change")
     parser.add_argument("--sessions", type=int)

@@ -222,9 +222,13 @@ class Server:
         return [(each, tokens[at * size : (at + 1) * size]) for at, each in enumerate(created)]
 
     def metrics(self) -> dict[str, float]:
-        """Every sample of /metrics, by name and labels."""
+        """Every sample of /metrics, by name and labels. Closes all connections: the next request
+        may be a minute away, and the server does not keep idle ones for ever.
+        """
         found = {}
-        for line in self.request("GET", "/metrics").decode().splitlines():
+        text = self.request("GET", "/metrics").decode()
+        self.hang_up()
+        for line in text.splitlines():
             if not line.startswith("#"):
                 name, _, value = line.rpartition(" ")
                 found[name] = float(value)
