@@ -23,12 +23,10 @@ from locshare.client import (
     CreatedSession,
     Joined,
     Live,
-    Watcher,
     patiently,
 )
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
 from locshare.simulate.movement import Phone, journey, kind_of
-from locshare.wire.messages import SessionStateData
 
 log = structlog.get_logger()
 
@@ -121,14 +119,10 @@ class Show:
     def __init__(self, created: CreatedSession, tickets: list[Joined], ws_url: str) -> None:
         self._link = created.join_link
         self._session = created.session_id
-        self._missing = len(tickets)
-        self._all_connected = trio.Event()
         self._over = trio.Event()
         self._began = trio.current_time()
         # The URL in a ticket is for the world and may not be reachable from here.
-        self._lives = [
-            Live(ws_url, each.websocket_token, watcher=_Arrival(self._arrived)) for each in tickets
-        ]
+        self._lives = [Live(ws_url, each.websocket_token) for each in tickets]
 
     @classmethod
     async def prepare(cls, client: Client, addresses: Addresses, people: int) -> "Show":
@@ -152,18 +146,14 @@ class Show:
             if len(self._lives) > _OFTEN_OFFLINE:
                 nursery.start_soon(_lose_the_network, self._lives[_OFTEN_OFFLINE])
             with trio.move_on_after(CONNECT_DEADLINE_S):
-                await self._all_connected.wait()
+                for live in self._lives:
+                    await live.has_connected.wait()
             # As in all logs, eight characters of the id and no more: the whole of it is the link.
             log.info("demo_session", session=self._session[:8], people=len(self._lives))
             tell(self._link)
             await self._over.wait()
             log.info("demo_session_ended", session=self._session[:8])
             nursery.cancel_scope.cancel()
-
-    def _arrived(self) -> None:
-        self._missing -= 1
-        if not self._missing:
-            self._all_connected.set()
 
     async def _stay(self, live: Live) -> None:
         # Whoever cannot come back, be it that the session has ended or that the server does not
@@ -175,7 +165,7 @@ class Show:
         """Report at once when connected, then evenly spread, so that someone always moves."""
         seed = SEED + number
         phone = Phone(journey(kind_of("mixed", number), CITIES[DEFAULT_CITY], seed), seed)
-        await self._all_connected.wait()
+        await live.has_connected.wait()
         due = trio.current_time() - INTERVAL_S + INTERVAL_S * number / len(self._lives)
         while True:
             now = trio.current_time()
@@ -192,17 +182,3 @@ async def _lose_the_network(live: Live) -> None:
         live.go_offline()
         await trio.sleep(random.uniform(*OFFLINE_S))
         live.go_online()
-
-
-@final
-class _Arrival(Watcher):
-    """Tells of the first connection only."""
-
-    def __init__(self, arrived: Callable[[], None]) -> None:
-        self._arrived: Callable[[], None] | None = arrived
-
-    def connected(self, snapshot: SessionStateData) -> None:
-        """See :meth:`Watcher.connected`."""
-        arrived, self._arrived = self._arrived, None
-        if arrived is not None:
-            arrived()

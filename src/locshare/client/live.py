@@ -56,6 +56,8 @@ class Live:
         self.url = url
         self.picture: Picture | None = None
         """None before the first snapshot."""
+        self.has_connected = trio.Event()
+        """Set with the first snapshot, and never reset."""
         self.unreadable = 0
         """Messages skipped because they are none of the contract."""
         self._token = token
@@ -116,6 +118,7 @@ class Live:
         else:
             self.picture.replace(connection.snapshot)
         self._connection = connection
+        self.has_connected.set()
         self._watcher.connected(connection.snapshot)
         try:
             async for message in connection:
