@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
-from typing import Final, NamedTuple, final
+from typing import Final, final
 
 import structlog
 import trio
@@ -25,6 +25,7 @@ from locshare.client import (
     Live,
     patiently,
 )
+from locshare.simulate.cast import person
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
 from locshare.simulate.movement import Phone, journey, kind_of
 
@@ -46,36 +47,8 @@ SEED: Final = 20
 SESSION_NAME: Final = "A walk through the city"
 
 
-class Person(NamedTuple):
-    """Who somebody is on the map."""
-
-    name: str
-    color: str
-
-
-CAST: Final = (
-    Person("Maya", "#E4572E"),
-    Person("Jonas", "#2E86AB"),
-    Person("Aïcha", "#3A7D44"),
-    Person("Luca", "#F2A541"),
-    Person("Ines", "#8E44AD"),
-    Person("Kenji", "#D6336C"),
-    Person("Zofia", "#0B7285"),
-    Person("Ravi", "#5C4033"),
-    Person("Elif", "#C92A2A"),
-    Person("Noah", "#1864AB"),
-    Person("Sofía", "#2B8A3E"),
-    Person("Owen", "#E67700"),
-)
 _OFTEN_OFFLINE: Final = 2
 """Who of them loses the network now and then: one who walks."""
-
-
-def person(number: int) -> Person:
-    """Person ``number`` (from 0); from the thirteenth on, names come again with a number."""
-    again, index = divmod(number, len(CAST))
-    known = CAST[index]
-    return known if not again else Person(f"{known.name} {again + 1}", known.color)
 
 
 async def run_demo(

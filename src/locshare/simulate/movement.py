@@ -13,7 +13,7 @@ from math import cos, degrees, pi, radians, sin, sqrt
 from random import Random
 from typing import Final, Literal, Protocol, final
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from locshare.simulate.cities import City
 from locshare.simulate.geo import Place, Plane
@@ -255,8 +255,17 @@ class Phone:
             lng=round(fix.place.lng, 7),
             accuracy=round(self._accuracy + 2 * sin(2 * pi * seconds / self._period), 1),
             timestamp=timestamp,
-            altitude=UNSET if fix.altitude is None else round(fix.altitude, 1),
-            speed=round(fix.speed, 2),
+            altitude=_altitude(fix.altitude),
+            speed=min(round(fix.speed, 2), _FASTEST_REPORT),
             heading=UNSET if fix.heading is None else round(fix.heading, 1) % 360,
             battery=float(max(1, round(self._battery - _BATTERY_PER_HOUR * seconds / 3600))),
         )
+
+
+_FASTEST_REPORT: Final = 1000.0
+_LOWEST, _HIGHEST = -12_000, 100_000
+
+
+def _altitude(metres: float | None) -> float | UnsetType:
+    """Unset where a report may not hold it: recordings have the oddest values."""
+    return UNSET if metres is None or not _LOWEST <= metres <= _HIGHEST else round(metres, 1)

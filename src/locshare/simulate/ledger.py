@@ -1,0 +1,112 @@
+"""The account of a simulation: what was sent, who should get it, who did, and how late. Pure.
+
+Everyone who is connected when an update is sent should get it, its sender excepted. Each such
+*delivery* ends in one of four ways:
+
+received   it came; the time from sending to receipt is a latency
+skipped    a newer one of the same sender came instead: positions are latest-wins (docs/protocol.md)
+waived     its sender's or its receiver's connection ended before: the next snapshot repairs that
+lost       none of these. It must not happen
+
+An update is known by its sender and its timestamp, so a sender's timestamps must differ.
+"""
+
+from collections import deque
+from datetime import datetime
+from typing import Final, final
+
+from msgspec import Struct
+
+LATENCIES_KEPT: Final = 200_000
+"""The newest; percentiles are of these."""
+
+
+class Latency(Struct, frozen=True):
+    """Milliseconds from sending to receipt; None when nothing was received."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    worst: float | None
+
+
+@final
+class Ledger:
+    """Of one session. Times are of one clock, in seconds; user ids say who."""
+
+    def __init__(self, latencies: deque[float] | None = None) -> None:
+        """``latencies`` (seconds) may be shared by several."""
+        self.sent = 0
+        self.received = 0
+        self.skipped = 0
+        self.waived = 0
+        self.foreign = 0
+        """Updates of people who are none of ours."""
+        self.latencies = deque(maxlen=LATENCIES_KEPT) if latencies is None else latencies
+        self._ours: set[str] = set()
+        self._online: set[str] = set()
+        self._due: dict[tuple[str, str], deque[tuple[datetime, float]]] = {}
+        """By receiver and sender: what has not come yet, oldest first."""
+
+    def add(self, user_id: str) -> None:
+        """Somebody of ours, not connected yet."""
+        self._ours.add(user_id)
+
+    def connected(self, user_id: str) -> None:
+        """From now on ``user_id`` should get what is sent."""
+        self._online.add(user_id)
+
+    def disconnected(self, user_id: str) -> None:
+        """What was on its way to or from ``user_id`` is waived."""
+        self._online.discard(user_id)
+        for pair, due in self._due.items():
+            if user_id in pair:
+                self.waived += len(due)
+                due.clear()
+
+    def sending(self, sender: str, timestamp: datetime, now: float) -> None:
+        """``sender`` is about to send an update."""
+        self.sent += 1
+        for receiver in self._online:
+            if receiver != sender:
+                due = self._due.get((receiver, sender))
+                if due is None:
+                    due = self._due[receiver, sender] = deque()
+                due.append((timestamp, now))
+
+    def receiving(self, receiver: str, sender: str, timestamp: datetime, now: float) -> None:
+        """``receiver`` has got an update."""
+        if sender not in self._ours:
+            self.foreign += 1
+            return
+        due = self._due.get((receiver, sender))
+        while due and due[0][0] <= timestamp:
+            dated, sent_at = due.popleft()
+            if dated == timestamp:
+                self.received += 1
+                self.latencies.append(now - sent_at)
+            else:
+                self.skipped += 1
+
+    @property
+    def expected(self) -> int:
+        """Deliveries that should come or have come, without those waived."""
+        return self.received + self.skipped + self.outstanding
+
+    @property
+    def outstanding(self) -> int:
+        """Deliveries on their way; after the end, and some patience: lost."""
+        return sum(map(len, self._due.values()))
+
+
+def latency(values: list[float]) -> Latency:
+    """The percentiles of ``values`` (seconds, in any order), by the nearest rank."""
+    if not values:
+        return Latency(None, None, None, None)
+    values = sorted(values)
+
+    def at(percent: int) -> float:
+        rank = -(-percent * len(values) // 100)  # rounded up
+        return round(values[max(rank, 1) - 1] * 1000, 3)
+
+    return Latency(at(50), at(95), at(99), at(100))
