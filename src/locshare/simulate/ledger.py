@@ -40,6 +40,8 @@ class Ledger:
         self.received = 0
         self.skipped = 0
         self.waived = 0
+        self.lost = 0
+        """Right after :meth:`close`; 0 before."""
         self.foreign = 0
         """Updates of people who are none of ours."""
         self.latencies = deque(maxlen=LATENCIES_KEPT) if latencies is None else latencies
@@ -88,14 +90,19 @@ class Ledger:
             else:
                 self.skipped += 1
 
+    def close(self) -> None:
+        """What has not come by now is lost."""
+        self.lost += self.outstanding
+        self._due.clear()
+
     @property
     def expected(self) -> int:
         """Deliveries that should come or have come, without those waived."""
-        return self.received + self.skipped + self.outstanding
+        return self.received + self.skipped + self.lost + self.outstanding
 
     @property
     def outstanding(self) -> int:
-        """Deliveries on their way; after the end, and some patience: lost."""
+        """Deliveries on their way."""
         return sum(map(len, self._due.values()))
 
 
