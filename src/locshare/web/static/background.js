@@ -16,6 +16,7 @@ const STEPS = [
   [2 * SECOND, 4], [SECOND, 5],
 ];
 const CELL_PX = 220;
+const SCALE_BAR_ROOM_PX = 52;
 
 /** Draw all of it. `theme` holds colours, `own` this tab's place or null, `tiles` a Tiles or null. */
 export function drawBackground(context, camera, size, { theme, own, tiles }) {
@@ -65,7 +66,7 @@ function drawGraticule(context, camera, size, theme) {
   lines(step, (x, y, value) => {
     if (x !== null) {
       if (x > 60) context.fillText(angle(value, step, "E", "W"), x + 4, 5);
-    } else if (y > 20 && y < size.height - 14) {
+    } else if (y > 20 && y < size.height - SCALE_BAR_ROOM_PX) {
       context.fillText(angle(value, step, "N", "S"), 5, y + 3);
     }
   });

@@ -7,7 +7,7 @@
 
 import { wrapped } from "./geo.js";
 
-export const MIN_ZOOM = 2;
+export const MIN_ZOOM = 0.5;
 export const MAX_ZOOM = 20;
 /** As near as fitting goes: one person alone is shown with the streets around. */
 export const FIT_ZOOM = 17;

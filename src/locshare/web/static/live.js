@@ -211,11 +211,11 @@ export class Live {
     byId("end").onclick = () => this.#end();
     byId("share").onclick = async () => {
       const happened = await share(this.#state.session?.name ?? "locshare", location.href);
-      const words = { copied: "Link copied", failed: "Copy the link from the address bar" }[happened];
-      if (!words) return;
-      say(words);
+      if (happened === "failed") window.prompt("The link to share", location.href);
+      if (happened !== "copied") return;
+      say("Link copied");
       const label = byId("share").lastElementChild;
-      label.textContent = words;
+      label.textContent = "Copied";
       byId("share").classList.add("says");
       setTimeout(() => {
         label.textContent = "Share";

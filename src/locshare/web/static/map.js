@@ -194,7 +194,7 @@ export class MapView {
     const points = [...marker.trail.slice(0, -1), here];
     context.strokeStyle = marker.element.style.getPropertyValue("--color");
     context.lineWidth = 4;
-    context.lineCap = "round";
+    context.lineCap = "butt"; // round ends would overlap, and show where they do
     for (let i = 1; i < points.length; i += 1) {
       const [a, b] = [points[i - 1], points[i]].map((p) => toScreen(this.#camera, this.#size, p));
       context.globalAlpha = 0.55 * (1 - (now - points[i - 1].at) / RETENTION_MS);

@@ -40,7 +40,8 @@ class Marker {
     element.classList.toggle("is-offline", !person.online && !person.isMe);
     this.dot.textContent = initials(person.name);
     this.name.textContent = person.isMe ? "You" : shortened(person.name);
-    const { heading, at } = person.place;
+    const { lat, lng, heading, at } = person.place;
+    element.dataset.place = `${lat.toFixed(6)},${lng.toFixed(6)}`;
     this.arrow.hidden = heading === null;
     if (heading !== null) this.arrow.style.transform = `rotate(${heading}deg)`;
     if (at === this.at) return;
