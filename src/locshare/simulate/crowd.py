@@ -293,14 +293,15 @@ class _Gathering:
             nursery.start_soon(_cancel_when, stop, nursery.cancel_scope)
             try:
                 async with trio.open_nursery() as joining:
-                    for _ in range(1 if self._plan.session_id else self._plan.sessions):
+                    for group in range(self._plan.people // self._plan.size):
                         session_id = self._plan.session_id or await self._make()
                         ledger = Ledger(self._crowd.latencies)
                         self._crowd.ledgers.append(ledger)
                         for number in range(self._plan.size):
-                            joining.start_soon(self._join, number, session_id, ledger)
-            except* ClientError as group:
-                self.refusal = _first(group)
+                            index = group * self._plan.size + number
+                            joining.start_soon(self._join, number, index, session_id, ledger)
+            except* ClientError as refusals:
+                self.refusal = _first(refusals)
             nursery.cancel_scope.cancel()
 
     async def _make(self) -> str:
@@ -308,14 +309,14 @@ class _Gathering:
         self._made.append(created)
         return created.session_id
 
-    async def _join(self, number: int, session_id: str, ledger: Ledger) -> None:
+    async def _join(self, number: int, index: int, session_id: str, ledger: Ledger) -> None:
         name, color = person(number)
         async with self._limit:
             join = partial(self._client.join, session_id, name, avatar_color=color)
             ticket = await patiently(join)
         plan, crowd = self._plan, self._crowd
-        seed = plan.seed * 1_000_003 + len(crowd.people)
-        phone = Phone(_journey(plan, len(crowd.people), seed), seed)
+        seed = plan.seed * 1_000_003 + index
+        phone = Phone(_journey(plan, index, seed), seed)
         url = ticket.websocket_url if plan.ws_url is None else f"{plan.ws_url}/ws"
         crowd.people.append(Simulated(crowd, ledger, session_id, ticket, url, phone, seed))
 
