@@ -84,15 +84,15 @@ class Person:
     """One connection: it sends when told, and counts what comes. Never waits."""
 
     __slots__ = (
-        "_began", "_first", "_key", "_last", "_reader", "_sample", "_seen", "_tally", "_upgraded",
-        "connect_s", "number", "open", "socket",
+        "_began", "_first", "_key", "_last", "_reader", "_sample", "_seen", "_tally",
+        "connect_s", "number", "open", "socket", "upgraded",
     )  # fmt: skip
 
     def __init__(self, number: int, size: int, sample: int, tally: Tally) -> None:
         self.number = number
         self.open = False
         """True from the snapshot to the end of the connection."""
-        self._upgraded = False
+        self.upgraded = False
         self.connect_s = 0.0
         self._began = time.monotonic()
         self._first = number - number % size
@@ -132,7 +132,7 @@ class Person:
             data = b""
         now = time.monotonic()
         self.open = self.open and bool(data)
-        if data and not self._upgraded:
+        if data and not self.upgraded:
             data = self._upgrade(data)
             if not data:
                 return True
@@ -171,7 +171,7 @@ class Person:
         if not head.startswith(b"HTTP/1.1 101 "):
             status, _, _ = head.partition(b"\r\n")
             raise NotServing(f"the upgrade was answered with {status!r}")
-        self._upgraded = True
+        self.upgraded = True
         self._seen = b""
         return rest
 
@@ -247,7 +247,12 @@ class Crowd:
             person.connect(self._port, token)
             self._selector.register(person.socket, selectors.EVENT_READ, person)
         if not self._run_while(lambda: self.here < len(self._people)):
-            raise NotServing(f"{self.here} of {len(self._people)} people could connect")
+            raise NotServing(
+                f"{self.here} of {len(self._people)} people are connected; "
+                f"{sum(not person.upgraded for person in self._people)} got no answer to the "
+                f"upgrade, {self.tally.closed} were closed, {self.tally.unreadable} of them for "
+                "what they were sent"
+            )
 
     def send_for(self, seconds: float) -> None:
         """Everyone once in each interval, each at a random moment of a slot of their own, in an
