@@ -1,0 +1,122 @@
+"""Make the README's pictures, docs/pictures/{phone,desktop}.png, from a real server's demo.
+
+    .venv/bin/python tools/screenshots.py [URL of a join link]
+
+Without a link it starts `locshare serve --demo` on free ports, with a database of its own, and
+stops it afterwards. The viewer stands in the middle of those who move.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from playwright.sync_api import Browser, Page, ViewportSize  # noqa: E402 - after the path
+from tests.browser import chromium  # noqa: E402
+from tests.program import data_directory, free_port  # noqa: E402
+
+PICTURES = ROOT / "docs" / "pictures"
+MOST_BYTES = 150 * 1024
+START_DEADLINE_S = 90.0
+LINK = re.compile(r"https?://\S+/join/[0-9a-f-]{36}")
+WAYS_MS = 20_000.0
+"""Until the ways behind people can be seen."""
+AVERAGE = """() => {
+    const places = [...document.querySelectorAll(".marker[data-place]")]
+        .map((marker) => marker.dataset.place.split(",").map(Number));
+    const mean = (at) => places.reduce((sum, place) => sum + place[at], 0) / places.length;
+    return { latitude: mean(0), longitude: mean(1), accuracy: 12 };
+}"""
+
+
+def main(arguments: list[str]) -> None:
+    """Make both pictures. Raises AssertionError when one is too big, or nobody is on it."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    if arguments:
+        make_pictures(arguments[0])
+    else:
+        with demo() as link:
+            make_pictures(link)
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """The join link of a running demo, which is stopped when the block ends."""
+    with data_directory() as folder:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "locshare", "serve", "--demo"],
+            env=os.environ
+            | {
+                "LOCSHARE_DATA_DIR": str(folder),
+                "LOCSHARE_HTTP_BIND": f"127.0.0.1:{free_port()}",
+                "LOCSHARE_WS_BIND": f"127.0.0.1:{free_port()}",
+                "PYTHONPATH": str(ROOT / "src"),
+                "PYTHONUNBUFFERED": "1",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        late = threading.Timer(START_DEADLINE_S, server.kill)
+        late.start()
+        try:
+            yield link_in(server)
+        finally:
+            late.cancel()
+            server.terminate()
+            server.communicate()
+
+
+def link_in(server: "subprocess.Popen[str]") -> str:
+    """The link that the server prints."""
+    for line in server.stdout or ():
+        if (found := LINK.search(line)) is not None:
+            return found.group()
+    raise AssertionError("the server printed no link; try it by hand: locshare serve --demo")
+
+
+def make_pictures(link: str) -> None:
+    """Both, at once: it is the waiting that takes the time."""
+    with chromium() as browser:
+        phone = visitor(browser, link, {"width": 390, "height": 780}, 1.5)
+        desktop = visitor(browser, link, {"width": 1200, "height": 720}, 1.0)
+        phone.wait_for_timeout(WAYS_MS)
+        for page, name in ((phone, "phone"), (desktop, "desktop")):
+            path = PICTURES / f"{name}.png"
+            page.screenshot(path=path)
+            size = path.stat().st_size
+            print(f"{path.relative_to(ROOT)}: {size / 1024:.0f} KiB")
+            if size > MOST_BYTES:
+                raise AssertionError(f"{path.name} is bigger than {MOST_BYTES / 1024:.0f} KiB")
+
+
+def visitor(browser: Browser, link: str, viewport: ViewportSize, scale: float) -> Page:
+    """The page of somebody who has joined: a watcher on the big screen, a walker on the small."""
+    walks = viewport["width"] < 600
+    context = browser.new_context(
+        viewport=viewport, device_scale_factor=scale, has_touch=walks, color_scheme="light"
+    )
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_label("Your name").fill("Robin" if walks else "Base camp")
+    page.get_by_role("radio", name="Violet").check(force=True)
+    if walks:
+        context.grant_permissions(["geolocation"])
+    page.get_by_role("button", name="Join").click()
+    page.locator(".marker-dot").nth(3).wait_for()
+    if walks:
+        page.wait_for_timeout(3_000)
+        context.set_geolocation(page.evaluate(AVERAGE))
+        page.locator(".marker.is-me .marker-dot").wait_for()
+    return page
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
