@@ -219,8 +219,10 @@ class Simulated(Watcher):
                 # Two updates of one moment could not be told apart.
                 self._newest = max(datetime.now(UTC), self._newest + timedelta(microseconds=1))
                 position = self._phone.position(now - began, self._newest)
-                self._ledger.sending(self.ticket.user_id, self._newest, now)
-                await self.live.send_position(position)
+                # Once it is in the account it is sent, also when the end comes in this moment.
+                with trio.CancelScope(shield=True, deadline=now + PATIENCE_S):
+                    self._ledger.sending(self.ticket.user_id, self._newest, now)
+                    await self.live.send_position(position)
             # What could not be sent in time is left out, not sent in a burst.
             while due <= now:
                 due += interval

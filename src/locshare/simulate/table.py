@@ -74,7 +74,7 @@ async def show(crowd: Crowd, console: Console) -> None:
     if not console.is_terminal:
         while True:
             await trio.sleep(LINE_EVERY_S)
-            console.print(line_of(meter.read(trio.current_time())), highlight=False)
+            console.print(line_of(meter.read(trio.current_time())), highlight=False, soft_wrap=True)
     # Refreshed here and not by rich's own thread: it would read figures that are being changed.
     with LiveDisplay(console=console, auto_refresh=False, transient=True) as display:
         while True:
@@ -119,9 +119,10 @@ def milliseconds(latency: Latency) -> str:
 
 def summary_of(summary: Summary) -> str:
     """The end, for people."""
+    sessions = f"{summary.sessions} session{'s' if summary.sessions > 1 else ''}"
     lost = f"{summary.lost:,} lost" if summary.lost else "nothing lost"
     lines = [
-        f"{summary.people} people in {summary.sessions} sessions for {summary.seconds:.0f} s",
+        f"{summary.people} people in {sessions} for {summary.seconds:.0f} s",
         f"  sent       {summary.sent:,} updates",
         f"  received   {summary.received:,} of {summary.expected:,} expected: {lost}",
     ]
