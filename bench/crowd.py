@@ -220,6 +220,9 @@ class Crowd:
         self._people = [
             Person(number, load.size, load.sample, self.tally) for number in range(load.people)
         ]
+        # One order for the whole wave: in another, whoever was last would soon be first, and of two
+        # updates so close together the server rightly broadcasts the newer only.
+        self._order = dice.sample(self._people, len(self._people))
         self._leaving = False
 
     @property
@@ -258,7 +261,7 @@ class Crowd:
         """Everyone once in each interval, each at a random moment of a slot of their own, in an
         order that mixes the sessions.
         """
-        order = dice.sample(self._people, len(self._people))
+        order = self._order
         slot = self._load.interval_s / len(order)
         began = time.monotonic()
         for turn in range(round(seconds / slot)):

@@ -2,11 +2,17 @@
 
 import os
 import platform
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 PROC = Path("/proc")
+TOO_BUSY = 0.85
+"""A generator that needs more of its core measures itself."""
+DISTURBED = 0.4
+"""The database takes half of it while people join; the rest is noise."""
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
@@ -86,6 +92,64 @@ def busy_seconds() -> float | None:
     except (OSError, ValueError):
         return None
     return (sum(ticks) - ticks[3] - ticks[4]) / _ticks()
+
+
+class Clocks:
+    """Processor time since this was made: of this process, the server ``pid``, and all others.
+    Seconds; None where the system does not tell.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._before = self._now()
+
+    def shares(self) -> "Shares":
+        """The use of each so far, as a share of one core."""
+        wall, generator, server, busy = map(_minus, self._now(), self._before)
+        assert wall is not None
+        assert generator is not None
+        others = None if busy is None or server is None else busy - server - generator
+        return Shares(wall, *(_share(each, wall) for each in (generator, server, others)))
+
+    def _now(self) -> tuple[float, float, float | None, float | None]:
+        return time.monotonic(), time.process_time(), cpu_seconds(self._pid), busy_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Who used how much in ``wall`` seconds; 1 is a whole core."""
+
+    wall: float
+    generator: float | None
+    server: float | None
+    others: float | None
+
+    def __str__(self) -> str:
+        server, generator, others = map(percent, (self.server, self.generator, self.others))
+        return f"server {server}, generator {generator}, others {others}"
+
+    def warnings(self) -> list[str]:
+        """Why the figures are not the server's, if so."""
+        found = []
+        if (self.generator or 0) > TOO_BUSY:
+            found.append(
+                f"WARNING: the generator needed {percent(self.generator)} of a core: the times are "
+                "its own, not the server's"
+            )
+        if (self.others or 0) > DISTURBED:
+            found.append(
+                f"WARNING: other processes took {percent(self.others)} of a core: measure again "
+                "when they do not"
+            )
+        return found
+
+
+def _minus(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
+
+
+def _share(used: float | None, wall: float) -> float | None:
+    return None if used is None else round(used / wall, 3)
 
 
 def started(pid: int) -> str | None:

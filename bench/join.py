@@ -22,7 +22,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from bench.figures import circumstances, cpu_seconds, percent, summary, table
+from bench.figures import Clocks, Shares, circumstances, summary, table
 from bench.serving import HOST, BenchSession, NotServing, running_server
 
 SESSION_SIZE = 50
@@ -179,7 +179,7 @@ class Joiners:
 
 @dataclass
 class Joins:
-    """The figures. Shares are of one core."""
+    """The figures."""
 
     rate: float
     joins: int
@@ -188,8 +188,7 @@ class Joins:
     latency_ms: dict[str, float]
     send_lag_ms: dict[str, float]
     connections: int
-    server_share: float | None
-    generator_share: float
+    shares: Shares
 
 
 def join_request(session: BenchSession, name: str) -> bytes:
@@ -215,32 +214,26 @@ def run(rate: float, seconds: float, say: Callable[[str], None]) -> Joins:
         joiners = Joiners(server.http_port)
         try:
             joiners.run(requests[:WARM_UP], rate)
-            before = time.monotonic(), time.process_time(), cpu_seconds(server.pid)
+            clocks = Clocks(server.pid)
             joiners.run(requests[WARM_UP:], rate)
-            wall = time.monotonic() - before[0]
-            used = cpu_seconds(server.pid)
-            generator = time.process_time() - before[1]
+            shares = clocks.shares()
         finally:
             joiners.close()
     return Joins(
-        rate=round(count / wall, 1),
+        rate=round(count / shares.wall, 1),
         joins=count,
         failed=count - joiners.results[str(CREATED)],
         results=dict(joiners.results),
         latency_ms=summary(joiners.latencies),
         send_lag_ms=summary(joiners.lags),
         connections=joiners.opened,
-        server_share=(
-            None if used is None or before[2] is None else round((used - before[2]) / wall, 3)
-        ),
-        generator_share=round(generator / wall, 3),
+        shares=shares,
     )
 
 
 def report(joins: Joins) -> str:
     """For people."""
     answers = ", ".join(f"{number} of status {status}" for status, number in joins.results.items())
-    server, generator = percent(joins.server_share), percent(joins.generator_share)
     return "\n".join(
         [
             f"{joins.joins} joins, {joins.rate:g} a second, over {joins.connections} connections",
@@ -249,7 +242,8 @@ def report(joins: Joins) -> str:
             *table({"due to answer": joins.latency_ms, "send lag": joins.send_lag_ms}),
             "",
             f"answers: {answers}; {joins.failed} failed",
-            f"cores: server {server} (its database not counted), generator {generator}",
+            f"cores: {joins.shares} (the database is one of them)",
+            *joins.shares.warnings(),
         ]
     )
 

@@ -18,7 +18,7 @@ the exit status is 1.
 
 With two cores or more the server and its database have one, the generator the others (of which it
 uses one). A generator above 85 % of its core measures itself, and says so. *Others* is what all
-other processes of the machine took: the database, and whatever disturbs; above 20 % it says so.
+other processes of the machine took: the database, and whatever disturbs; above 40 % it says so.
 """
 
 import argparse
@@ -32,13 +32,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from bench.crowd import PATIENCE_S, Crowd, Load
-from bench.figures import busy_seconds, circumstances, cpu_seconds, percent, summary, table
+from bench.figures import Clocks, Shares, circumstances, summary, table
 from bench.frames import clock_us
 from bench.serving import BenchSession, Memory, NotServing, Server, running_server
 
 SETTLE_S = 1.0
-TOO_BUSY = 0.85
-DISTURBED = 0.2
 
 SCENARIOS = {
     "session": Load(1, 50, duration_s=20),
@@ -49,7 +47,7 @@ SCENARIOS = {
 
 @dataclass
 class Wave:
-    """One wave's figures. Shares are of one core; None where the system does not tell."""
+    """One wave's figures; None where the system does not tell."""
 
     join_s: float
     connect_ms: dict[str, float]
@@ -64,10 +62,8 @@ class Wave:
     errors: int
     closed: int
     deliveries_per_s: float
-    server_share: float | None
     server_us_per_delivery: float | None
-    generator_share: float
-    others_share: float | None
+    shares: Shares
     sweep_ms: dict[str, float]
     memory: dict[str, Memory]
 
@@ -96,9 +92,9 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
         tally.counted_from_us = clock_us(time.monotonic())
         tally.sweeps = array("d")
         delivered = tally.delivered
-        before = _Clocks(server.pid)
+        clocks = Clocks(server.pid)
         crowd.send_for(load.duration_s)
-        window = _Clocks(server.pid).since(before)
+        shares = clocks.shares()
         delivered = tally.delivered - delivered
         sweeps = summary(tally.sweeps)
         crowd.drain()
@@ -123,46 +119,16 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
         unreadable=tally.unreadable,
         errors=tally.errors,
         closed=tally.closed,
-        deliveries_per_s=round(delivered / window.wall, 1),
-        server_share=_share(window.server, window.wall),
+        deliveries_per_s=round(delivered / shares.wall, 1),
         server_us_per_delivery=(
-            None if window.server is None or not delivered
-            else round(window.server / delivered * 1e6, 2)
+            None
+            if shares.server is None or not delivered
+            else round(shares.server * shares.wall / delivered * 1e6, 2)
         ),
-        generator_share=round(window.generator / window.wall, 3),
-        others_share=_share(window.others, window.wall),
+        shares=shares,
         sweep_ms=sweeps,
         memory=memory,
-    )  # fmt: skip
-
-
-class _Clocks:
-    """What everybody has used so far; with :meth:`since`, in between."""
-
-    def __init__(self, pid: int) -> None:
-        self.wall = time.monotonic()
-        self.generator = time.process_time()
-        self.server = cpu_seconds(pid)
-        busy = busy_seconds()
-        self.others = (
-            None if busy is None or self.server is None else busy - self.server - self.generator
-        )
-
-    def since(self, before: "_Clocks") -> "_Clocks":
-        """Changes these to the difference."""
-        self.wall -= before.wall
-        self.generator -= before.generator
-        self.server = _minus(self.server, before.server)
-        self.others = _minus(self.others, before.others)
-        return self
-
-
-def _minus(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else after - before
-
-
-def _share(used: float | None, wall: float) -> float | None:
-    return None if used is None else round(used / wall, 3)
+    )
 
 
 def _end_all(server: Server, sessions: Sequence[BenchSession]) -> None:
@@ -230,10 +196,7 @@ def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
             f"{wave.errors} errors, {wave.closed} connections lost"
         ),
         f"rate{of}: {wave.deliveries_per_s:,.0f} deliveries/s; joined in {wave.join_s:.1f} s",
-        (
-            f"cores{of}: server {percent(wave.server_share)} ({cost}), "
-            f"generator {percent(wave.generator_share)}, others {percent(wave.others_share)}"
-        ),
+        f"cores{of}: {wave.shares} ({cost})",
     ]
     start = wave.memory["start"]
     for name, memory in wave.memory.items():
@@ -243,17 +206,7 @@ def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
         if name in ("joined", "loaded"):
             line += f"  {(memory.rss - start.rss) / load.people / 1024:6.1f} KiB per connection"
         lines.append(line)
-    if wave.generator_share > TOO_BUSY:
-        lines.append(
-            f"WARNING: the generator needed {percent(wave.generator_share)} of a core: latencies "
-            "are its own, not the server's"
-        )
-    if (wave.others_share or 0) > DISTURBED:
-        lines.append(
-            f"WARNING: other processes took {percent(wave.others_share)} of a core: measure again "
-            "when they do not"
-        )
-    return lines
+    return [*lines, *wave.shares.warnings()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,17 @@ import subprocess
 import sys
 
 import pytest
-from bench.figures import PROC, busy_seconds, cpu_seconds, descendants, percentile, started, summary
+from bench.figures import (
+    PROC,
+    Clocks,
+    Shares,
+    busy_seconds,
+    cpu_seconds,
+    descendants,
+    percentile,
+    started,
+    summary,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +65,32 @@ def test_processor_time_grows_with_work() -> None:
     after = busy_seconds()
     assert after is not None
     assert after > all_before
+
+
+@linux
+def test_work_of_this_process_is_the_generators_share() -> None:
+    clocks = Clocks(os.getppid())
+    while clocks.shares().wall < 0.1:
+        sum(range(10_000))
+    shares = clocks.shares()
+    assert shares.generator is not None
+    assert 0.02 < shares.generator < 1.1
+    assert shares.server is not None
+    assert shares.others is not None
+
+
+@pytest.mark.parametrize(
+    ("shares", "word"),
+    [
+        pytest.param(Shares(1, 0.5, 0.9, 0.1), None, id="quiet"),
+        pytest.param(Shares(1, 0.9, 0.5, 0.1), "generator", id="busy generator"),
+        pytest.param(Shares(1, 0.5, 0.5, 0.6), "other", id="disturbed"),
+        pytest.param(Shares(1, 0.5, None, None), None, id="not told"),
+    ],
+)
+def test_figures_that_are_not_the_servers_come_with_a_warning(
+    shares: Shares, word: str | None
+) -> None:
+    found = shares.warnings()
+    assert [word in each for each in found if word] == [True] * (word is not None)
+    assert len(found) == (word is not None)
