@@ -9,7 +9,7 @@ session's own.
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from hypothesis import settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 from msgspec import Struct
@@ -56,23 +56,23 @@ class Phone(Struct, eq=False):
         raise AssertionError("the rules call no receiver")
 
     def learn(self, snapshot: SessionStateData) -> None:
+        """Take over what a snapshot tells."""
         self.roster = {each.user_id: each.online for each in snapshot.participants}
         self.positions = {each.user_id: each.lat for each in snapshot.positions}
 
 
 class Histories(RuleBasedStateMachine):
     users: "Bundle[str]" = Bundle("users")
+    seats: "Bundle[int]" = Bundle("seats")
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = 1000.0
+        self.clock = 1000.3
         self.made = 0
-        record = SessionRecord(
-            UUID(int=1), "A", START, START + timedelta(hours=1), UUID(int=2), True, START
-        )
-        self.table = SessionTable(StoredSession(record, ()), self.clock)
+        self.table = a_table(self.clock)
         self.state = SessionState(self.table, LIMITS)
         self.gone: list[Phone] = []
+        self.left: set[str] = set()
         self.arrived: dict[str, float] = {}
         self.newest: dict[str, float] = {}
         self.frozen: tuple[object, ...] | None = None
@@ -120,17 +120,37 @@ class Histories(RuleBasedStateMachine):
         elif not expired:
             assert reserved is not full
         if reserved:
-            member = Member(user_id, f"Name {self.made}", "#112233", START, START)
-            self.state.join(member, seat, self.clock)
-            self.state.join(member, seat, self.clock)  # asked again after a crash
-            assert user_id in self.table.roster
+            self.comes_in(user_id, seat)
         self.deliver()
         return user_id
 
-    @rule()
-    def reserves_and_is_cut_off(self) -> None:
+    def comes_in(self, user_id: str, seat: UUID) -> None:
+        member = Member(user_id, f"Name of {user_id}", "#112233", START, START)
+        known = user_id in self.table.roster
+        entered = self.state.join(member, seat, self.clock)
+        assert entered is (user_id in self.table.roster and self.table.ended is None)
+        assert seat not in self.table.seats
+        assert len(self.table.pending) == (entered and not known)
+        # Asked again, after a crash:
+        assert self.state.join(member, seat, self.clock) is entered
+        assert len(self.table.pending) == (entered and not known)
+
+    @rule(target=seats)
+    def reserves(self) -> int:
+        """The join is written slowly, or never."""
         self.made += 1
         self.state.reserve(UUID(int=100 + self.made), self.clock)
+        return self.made
+
+    @rule(target=users, number=seats)
+    def joins_at_last(self, number: int) -> str:
+        user_id, seat = f"user {number}", UUID(int=100 + number)
+        kept = self.table.seats.get(seat, 0.0) > self.clock
+        if user_id not in self.left:
+            self.comes_in(user_id, seat)
+            assert not kept or user_id in self.table.roster, "a seat is kept for whom it is"
+        self.deliver()
+        return user_id
 
     @rule()
     def gives_a_seat_back(self) -> None:
@@ -147,9 +167,16 @@ class Histories(RuleBasedStateMachine):
             return  # the actor refuses
         before = self.table.receivers.get(user_id)
         phone = Phone(user_id, {}, {})
-        phone.learn(self.state.snapshot(user_id, "participant", self.moment, "epoch"))
+        snapshot = self.state.snapshot(user_id, "participant", self.moment, "epoch")
+        phone.learn(snapshot)
         assert phone.roster[user_id], "one sees oneself online"
+        assert phone.positions == {
+            user: self.newest[user]
+            for user, arrived in self.arrived.items()
+            if user in self.table.roster and arrived + LIMITS.retention > self.clock
+        }, "all that are fresh, and nothing older"
         assert self.state.connect(phone, self.moment) is before
+        assert snapshot.seq == self.state.seq, "the next event is the next number"
         if before is not None:
             assert not self.table.pending, "a replacement is no news"
             self.gone.append(before)  # type: ignore[arg-type]  # ours are all phones
@@ -192,18 +219,25 @@ class Histories(RuleBasedStateMachine):
         if user_id not in self.table.roster or self.table.ended is not None:
             return  # the actor refuses
         phone = self.phones().get(user_id)
+        self.left.add(user_id)
         assert self.state.leave(user_id, reason) is phone
         if phone is not None:
             self.gone.append(phone)
         self.deliver()
 
-    @rule(seconds=st.sampled_from([0.0, 0.5, 4.0, 14.0, 29.5, 31.0]))
+    @rule(seconds=st.sampled_from([0.1, 0.7, 4.0, 14.3, 29.5, 31.0]))
     def time_passes(self, seconds: float) -> None:
         self.clock += seconds
+
+    @rule()
+    def forgets(self) -> None:
         deadline = self.state.forget_stale(self.clock)
         held = [entry.arrived for entry in self.table.positions.values()]
         assert deadline == (min(held) + LIMITS.retention if held else None)
-        assert all(self.clock - arrived < LIMITS.retention for arrived in held)
+        assert deadline is None or deadline > self.clock
+        fresh = {u for u, at in self.arrived.items() if at + LIMITS.retention > self.clock}
+        if self.table.ended is None:
+            assert set(self.table.positions) == fresh & set(self.table.roster)
 
     @rule()
     def is_noted(self) -> None:
@@ -287,6 +321,32 @@ class Histories(RuleBasedStateMachine):
         if self.frozen is None:
             self.frozen = self.picture()
         assert self.picture() == self.frozen
+
+
+def a_table(clock: float) -> SessionTable:
+    """Of a session in which nobody is."""
+    record = SessionRecord(
+        UUID(int=1), "A", START, START + timedelta(hours=1), UUID(int=2), True, START
+    )
+    return SessionTable(StoredSession(record, ()), clock)
+
+
+@given(arrived=st.floats(0, 1e9), retention=st.floats(0.001, 1e5))
+@example(arrived=2.3, retention=30.0)  # 2.3 + 30 - 30 < 2.3
+def test_a_position_is_forgotten_at_the_instant_that_was_foretold(
+    arrived: float, retention: float
+) -> None:
+    table = a_table(arrived)
+    state = SessionState(table, SessionLimits(retention=retention))
+    state.join(Member("user", "Name", "#112233", START, START), UUID(int=3), arrived)
+    state.move("user", Position(1.0, 2.0, 5.0, START), arrived)
+    due = state.forget_stale(arrived)
+    if due is None:
+        assert arrived + retention == arrived  # too short to be told
+        return
+    at_last = state.snapshot("user", "participant", Moment(START, due), "epoch")
+    assert at_last.positions == ()
+    assert state.forget_stale(due) is None, "a timer set for it would run for ever"
 
 
 TestHistories = Histories.TestCase

@@ -152,12 +152,12 @@ class SessionActor(Actor):
                 return self._attach(request, reply_to)
             case ReserveSeat(seat):
                 if not self._state.reserve(seat, trio.current_time()):
-                    reply_to.fail(SessionFull(self._context.limits.max_participants))
-                    return NO_REPLY
+                    return self._refuse_full(reply_to)
             case Join(member, seat):
-                self._state.join(member, seat, trio.current_time())
-                self._context.tally.joined += 1
+                if not self._state.join(member, seat, trio.current_time()):
+                    return self._refuse_full(reply_to)
                 self._deliver()
+                self._context.tally.joined += 1
             case Leave():
                 return self._leave(request, reply_to)
             case End():
@@ -202,6 +202,10 @@ class SessionActor(Actor):
     def terminate(self, reason: ExitReason) -> None:  # noqa: ARG002 - in any case
         """Note the last activity. The receivers are the next incarnation's, or the manager's."""
         self._note_activity()
+
+    def _refuse_full(self, reply_to: ReplyTo[None]) -> Any:
+        reply_to.fail(SessionFull(self._context.limits.max_participants))
+        return NO_REPLY
 
     # --- connections ------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class ReserveSeat(Struct, Request[None], frozen=True):
 
 
 class Join(Struct, Request[None], frozen=True):
-    """Call: the join is written."""
+    """Call: the join is written. Fails with SessionFull if that took longer than seats are kept."""
 
     member: Member
     seat: UUID

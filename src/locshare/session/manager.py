@@ -31,6 +31,7 @@ from locshare.actors import (
     ActorRef,
     CallTimeout,
     Down,
+    Ref,
     Registry,
     Request,
     StartError,
@@ -47,6 +48,7 @@ from locshare.session.commands import (
 from locshare.session.delivery import say_farewell
 from locshare.session.errors import (
     ParticipantNotFound,
+    SessionFull,
     SessionNotFound,
     SessionOver,
     SessionUnavailable,
@@ -195,7 +197,8 @@ class SessionManager:
         """A new participant, durable and known to all on return.
 
         Raises SessionNotFound, SessionOver, SessionFull, SessionUnavailable, StoreUnavailable.
-        Cancelled before the write it happens not at all; later, whole.
+        Cancelled before the write it happens not at all; later, whole. What was written for a
+        join that then fails is taken back.
         """
         table = await self._find(session_id)
         now = self._now()
@@ -212,14 +215,28 @@ class SessionManager:
         try:
             await self.ask(table, ReserveSeat(record.id))
             with trio.CancelScope(shield=True):  # all of these have deadlines of their own
-                await self._store.add_participant(record)
-                await self.ask(table, Join(Member.of(record), record.id))
-        except KeyError:
-            raise SessionNotFound from None  # deleted from the database by hand
+                await self._write(record)
+                await self._let_in(table, record)
         except BaseException:
             self._cast(table, ReleaseSeat(record.id))
             raise
         return record
+
+    async def _write(self, record: ParticipantRecord) -> None:
+        try:
+            await self._store.add_participant(record)
+        except KeyError:
+            raise SessionNotFound from None  # deleted from the database by hand
+
+    async def _let_in(self, table: SessionTable, record: ParticipantRecord) -> None:
+        """Make a member of whom ``record`` describes, which is written, or take it back."""
+        try:
+            await self.ask(table, Join(Member.of(record), record.id))
+        except (SessionFull, SessionUnavailable):
+            if record.user_id in table.roster:
+                return  # an incarnation that died had done it; the next one tells the others
+            await self._store.deactivate_participant(record.session_id, record.user_id)
+            raise
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
         """Who is in the session. Raises SessionNotFound, SessionOver, SessionUnavailable,
@@ -364,18 +381,19 @@ class SessionManager:
         """
         table.starting = True
         try:
-            supervisor = await self._running_sessions()
-            with trio.CancelScope(shield=True):
-                ref = await supervisor.start_child(self._spec_of(table))
+            ref = await self._start_supervised(self._spec_of(table))
         except MaxChildren:
             raise SessionUnavailable("there are as many sessions as there may be") from None
-        except (StartError, ActorDown):
+        except StartError:
             raise SessionUnavailable from None
         finally:
             table.starting = False
             table.news.unpark_all()
         table.supervisor = ref
         ref.monitor(partial(self._supervisor_ended, table))
+        if table.ended is not None:
+            # It ended at once, and may have been buried before its supervisor was known.
+            self.keeper.hand_over(table)
 
     def _spec_of(self, table: SessionTable) -> ChildSpec:
         """A supervisor with one session actor, which adopts ``table`` in each of its lives."""
@@ -395,12 +413,13 @@ class SessionManager:
             report=partial(self._take_report, table),
         ).child(short_id(table.session.id), restart="temporary")
 
-    async def _running_sessions(self) -> DynamicSupervisorRef:
-        """The dynamic supervisor, waited for while it is being restarted."""
+    async def _start_supervised(self, spec: ChildSpec) -> Ref:
+        """Start a child of the dynamic supervisor, which is waited for while it is restarted."""
         with trio.move_on_after(self._limits.call_timeout):
-            ref = await self._names.wait(SESSIONS)
-            if isinstance(ref, DynamicSupervisorRef):
-                return ref
+            while isinstance(sessions := await self._names.wait(SESSIONS), DynamicSupervisorRef):
+                # One that dies before it has answered takes the child with it; the next is asked.
+                with suppress(ActorDown), trio.CancelScope(shield=True):
+                    return await sessions.start_child(spec)
         raise SessionUnavailable("the sessions are being restarted")
 
     def _sessions(self) -> DynamicSupervisorRef | None:
@@ -418,7 +437,10 @@ class SessionManager:
             try:
                 await self.ask(table, Leave(user_id, reason))
             except ParticipantNotFound:
-                return  # somebody else was faster, or our first request was handled after all
+                pass  # somebody else was faster, or an incarnation that died had done it
+            except SessionUnavailable:
+                if user_id in table.roster:
+                    raise
             await self._store.deactivate_participant(table.session.id, user_id)
 
     # --- ends -------------------------------------------------------------------------------------

@@ -77,17 +77,26 @@ class SessionState:
         """The join did not happen."""
         self._table.seats.pop(seat, None)
 
-    def join(self, member: Member, seat: UUID, clock: float) -> None:
-        """``member`` is in, and takes the place of its seat. Doing it twice is doing it once."""
+    def join(self, member: Member, seat: UUID, clock: float) -> bool:
+        """``member`` is in, and takes the place of its seat. Doing it twice is doing it once.
+
+        False when it is not in: the session has ended, or the seat was not kept for so long and
+        somebody else has the last one.
+        """
         table = self._table
-        table.seats.pop(seat, None)
-        if member.user_id in table.roster or table.ended is not None:
-            return
+        if table.ended is not None:
+            return False
+        if member.user_id in table.roster:
+            return True
+        if not self.reserve(seat, clock):
+            return False
+        del table.seats[seat]
         table.roster[member.user_id] = member
         table.active_at = clock
         self._decide(
             ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color))
         )
+        return True
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -158,13 +167,15 @@ class SessionState:
         or None when there is none.
         """
         table = self._table
-        oldest = clock - self._limits.retention
-        for user_id in [u for u, held in table.positions.items() if held.arrived <= oldest]:
+        # The same sum here, in the answer and in the snapshot: they round alike, so a timer that
+        # is set for the answer finds the position due, and the snapshot leaves it out.
+        retention = self._limits.retention
+        for user_id in [u for u, h in table.positions.items() if h.arrived + retention <= clock]:
             table.moved.pop(user_id, None)
             del table.positions[user_id]
         if not table.positions:
             return None
-        return min(held.arrived for held in table.positions.values()) + self._limits.retention
+        return min(held.arrived for held in table.positions.values()) + retention
 
     def inactive_at(self) -> float | None:
         """When the session ends by inactivity; None while somebody is connected."""
@@ -192,7 +203,7 @@ class SessionState:
         """All that ``user_id``, who is about to connect, should know: themselves online."""
         table = self._table
         session = table.session
-        oldest = moment.clock - self._limits.retention
+        retention = self._limits.retention
         return SessionStateData(
             SessionView(str(session.id), session.name, session.created_at, session.expires_at),
             You(user_id, role),
@@ -200,7 +211,7 @@ class SessionState:
             tuple(
                 ParticipantPosition.of(user, held.position)
                 for user, held in table.positions.items()
-                if held.arrived > oldest
+                if held.arrived + retention > moment.clock
             ),
             moment.wall,
             epoch,
