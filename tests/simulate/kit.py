@@ -1,0 +1,78 @@
+"""The server's rooms on real loopback ports over a store in memory: quick to start and to stop, and
+to start again in the same place. The whole program, with its database, is tested in tests/e2e.
+"""
+
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+from tests.doubles import MemoryStore
+
+from locshare.actors import Registry as Names
+from locshare.addresses import Addresses, addresses
+from locshare.api import ApiLimits, ApiServer, PublicUrls, Rate, create_app
+from locshare.auth import TokenKeys
+from locshare.connection.connection import ConnectionLimits
+from locshare.connection.listener import Listener
+from locshare.connection.pool import ConnectionPool, PoolLimits
+from locshare.connection.tally import ConnectionStatistics
+from locshare.metrics import Registry as Metrics
+from locshare.session.limits import SessionLimits
+from locshare.session.manager import SESSIONS, SessionManager
+from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
+
+SECRET = b"test secret, test secret, test secret"
+API_LIMITS = ApiLimits(create=Rate(1000, 1000), join=Rate(1000, 1000))
+
+
+class Server(Struct):
+    """A running server. Its public URLs are those of another machine, which is not reachable."""
+
+    addresses: Addresses
+    store: MemoryStore
+    manager: SessionManager
+    pool: ConnectionPool
+
+    @property
+    def ws(self) -> str:
+        """Where to connect."""
+        return f"{self.addresses.ws_url}/ws"
+
+    def connections(self) -> ConnectionStatistics:
+        """Counters."""
+        return self.pool.statistics()
+
+
+@asynccontextmanager
+async def serving(
+    *, again: Server | None = None, max_participants: int = 50, api: ApiLimits = API_LIMITS
+) -> AsyncIterator[Server]:
+    """A server; with ``again`` one that takes the place of that other one, which has stopped."""
+    http, ws = "127.0.0.1:0", "127.0.0.1:0"
+    if again is not None:
+        http = again.addresses.http_url.removeprefix("http://")
+        ws = again.addresses.ws_url.removeprefix("ws://")
+    store = MemoryStore() if again is None else again.store
+    names: Names[Hashable] = Names()
+    manager = SessionManager(store, names, SessionLimits(max_participants=max_participants))
+    keys = TokenKeys(SECRET)
+    pool = ConnectionPool(
+        keys, manager, PoolLimits(drain_deadline=1.0, connection=ConnectionLimits())
+    )
+    listener = Listener(ws, pool)
+    urls = PublicUrls("https://map.example", "wss://map.example")
+    rest = create_app(manager, keys, urls=lambda: urls, registry=Metrics(), limits=api)
+    server = ApiServer(rest, http)
+    tree = SupervisorSpec(
+        [
+            DynamicSpec().child(SESSIONS, register=names.name(SESSIONS)),
+            TaskSpec("keeper", manager.keeper.run),
+            TaskSpec("connections", pool.serve, shutdown=5.0),
+            TaskSpec("heartbeat", pool.heartbeat),
+            TaskSpec("listener", listener.serve),
+            TaskSpec("api", server.serve),
+        ]
+    )
+    async with open_supervisor(tree):
+        reached = addresses(server.addresses[0], listener.addresses[0], urls.http, urls.ws)
+        yield Server(reached, store, manager, pool)
