@@ -3,7 +3,7 @@
     .venv/bin/python tools/screenshots.py [URL of a join link]
 
 Without a link it starts `locshare serve --demo` on free ports, with a database of its own, and
-stops it afterwards. The viewer stands in the middle of those who move.
+stops it afterwards. Its two viewers stand near those who move.
 """
 
 import os
@@ -28,11 +28,11 @@ START_DEADLINE_S = 90.0
 LINK = re.compile(r"https?://\S+/join/[0-9a-f-]{36}")
 WAYS_MS = 20_000.0
 """Until the ways behind people can be seen."""
-AVERAGE = """() => {
+NEAR = """([north, east]) => {
     const places = [...document.querySelectorAll(".marker[data-place]")]
         .map((marker) => marker.dataset.place.split(",").map(Number));
     const mean = (at) => places.reduce((sum, place) => sum + place[at], 0) / places.length;
-    return { latitude: mean(0), longitude: mean(1), accuracy: 12 };
+    return { latitude: mean(0) + north, longitude: mean(1) + east, accuracy: 12 };
 }"""
 
 
@@ -98,23 +98,24 @@ def make_pictures(link: str) -> None:
 
 
 def visitor(browser: Browser, link: str, viewport: ViewportSize, scale: float) -> Page:
-    """The page of somebody who has joined: a watcher on the big screen, a walker on the small."""
-    walks = viewport["width"] < 600
+    """The page of somebody who has joined and stands near the others."""
+    small = viewport["width"] < 600
     context = browser.new_context(
-        viewport=viewport, device_scale_factor=scale, has_touch=walks, color_scheme="light"
+        viewport=viewport,
+        device_scale_factor=scale,
+        has_touch=small,
+        color_scheme="light",
+        permissions=["geolocation"],
     )
     page = context.new_page()
     page.goto(link)
-    page.get_by_label("Your name").fill("Robin" if walks else "Base camp")
-    page.get_by_role("radio", name="Violet").check(force=True)
-    if walks:
-        context.grant_permissions(["geolocation"])
+    page.get_by_label("Your name").fill("Robin" if small else "Noor")
+    page.get_by_role("radio", name="Violet" if small else "Amber").check(force=True)
     page.get_by_role("button", name="Join").click()
     page.locator(".marker-dot").nth(3).wait_for()
-    if walks:
-        page.wait_for_timeout(3_000)
-        context.set_geolocation(page.evaluate(AVERAGE))
-        page.locator(".marker.is-me .marker-dot").wait_for()
+    page.wait_for_timeout(3_000)
+    context.set_geolocation(page.evaluate(NEAR, [-0.0030, -0.0012] if small else [0.0016, 0.0030]))
+    page.locator(".marker.is-me .marker-dot").wait_for()
     return page
 
 

@@ -25,14 +25,15 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
     opened = browser.new_page()
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.route(f"{ORIGIN}/**", _serve)
+    opened.route(f"{ORIGIN}/**", serve_files)
     opened.goto(f"{ORIGIN}/empty")
     yield opened
     opened.close()
     assert errors == []
 
 
-def _serve(route: Route) -> None:
+def serve_files(route: Route) -> None:
+    """Answer for ``ORIGIN``: its static files, and an empty page for all else."""
     path = route.request.url.removeprefix(ORIGIN)
     file = STATIC / path.removeprefix("/static/")
     if path.startswith("/static/") and file.is_file():

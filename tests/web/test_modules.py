@@ -445,3 +445,28 @@ def luminance(color: str) -> float:
 def test_the_list_says_how_somebody_stands(run: Run, change: dict[str, Any], expected: str) -> None:
     person = {"isMe": False, "online": True, "lastSeen": 75_000, "place": {"at": 75_000}, **change}
     assert run("list", "m.standing(x.person, 100_000)", person=person) == expected
+
+
+# --- names on the map -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("markers", "expected"),
+    [
+        ([(0, 0), (200, 0)], [True, True]),  # apart
+        ([(0, 0), (20, 2)], [True, False]),  # beside each other: one name
+        ([(0, 0), (0, 25)], [False, True]),  # below each other: a marker is on the upper's name
+        ([(0, 0, {"shown": False}), (20, 2, {"shown": True})], [False, True]),  # what is seen stays
+        ([(0, 0, {"shown": True}), (20, 2, {"first": True})], [False, True]),
+        ([(0, 0, {"first": True}), (5, 10)], [True, False]),  # one's own, whatever is on it
+        ([], []),
+    ],
+)
+def test_in_a_crowd_some_names_are_left_out_and_the_rest_can_be_read(
+    run: Run, markers: list[Any], expected: list[bool]
+) -> None:
+    given = [
+        {"x": x, "y": y, "width": 60, "first": False, "shown": False, **dict(*more)}
+        for x, y, *more in markers
+    ]
+    assert run("labels", "m.readable(x.given)", given=given) == expected

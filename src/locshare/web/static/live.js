@@ -40,6 +40,7 @@ export class Live {
   #onEnd;
   #state = EMPTY;
   #link = { kind: "connecting", since: Date.now(), until: 0 };
+  #position = "";
   #follow = "everyone";
   #connection;
   #locator;
@@ -67,7 +68,7 @@ export class Live {
     this.#locator = new Locator({
       send: (place) => this.#connection.send("location_update", place),
       onPlace: (place) => this.#set(locatedMyself(this.#state, place, Date.now())),
-      onStatus: (status) => notice(byId("position"), POSITION_HINTS[status] ?? "", status !== "asking"),
+      onStatus: (status) => this.#positioned(status),
     });
     this.#wire();
   }
@@ -118,6 +119,12 @@ export class Live {
     this.#state = expire(this.#state, Date.now());
     this.#show();
     this.#showLink();
+  }
+
+  #positioned(status) {
+    if (status === this.#position) return; // what was dismissed stays so
+    this.#position = status;
+    notice(byId("position"), POSITION_HINTS[status] ?? "", status !== "asking");
   }
 
   #followed(what) {
@@ -226,6 +233,9 @@ export class Live {
       const open = byId("unfold").getAttribute("aria-expanded") === "true";
       byId("unfold").setAttribute("aria-expanded", String(!open));
     };
+    byId("position").querySelector("button").onclick = () => {
+      byId("position").hidden = true;
+    };
     // A tab that comes back, or a network, may find its connection dead without having been told.
     document.addEventListener("visibilitychange", () => {
       if (document.hidden || this.#finished) return;
@@ -242,7 +252,7 @@ function text(element, value) {
 }
 
 function notice(element, value, warning) {
-  text(element, value);
+  text(element.firstElementChild, value);
   element.hidden = value === "";
   element.classList.toggle("is-warning", warning);
 }

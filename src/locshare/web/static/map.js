@@ -9,6 +9,7 @@ import { drawBackground, scaleBar } from "./background.js";
 import { between, fitted, FIT_ZOOM, panned, scaleOf, suits, toScreen, zoomed } from "./camera.js";
 import { attachGestures } from "./gestures.js";
 import { metresPerUnit, unproject } from "./geo.js";
+import { readable } from "./labels.js";
 import { Markers } from "./markers.js";
 import { RETENTION_MS } from "./session.js";
 import { Tiles } from "./tiles.js";
@@ -177,11 +178,13 @@ export class MapView {
       own: own === undefined ? null : unproject(own.where(now)),
       tiles: this.#tiles,
     });
-    for (const marker of this.#markers) {
+    const markers = [...this.#markers];
+    for (const marker of markers) {
       this.#drawTrail(marker, now);
       this.#drawAccuracy(marker, now);
-      this.#place(marker, now);
     }
+    const places = markers.map((marker) => this.#place(marker, now));
+    readable(places).forEach((named, at) => markers[at].setNamed(named));
     this.#drawScale();
     this.#drawnAt = now;
   }
@@ -228,6 +231,7 @@ export class MapView {
     marker.element.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
     marker.element.style.zIndex = marker.person.isMe ? 100_000 : Math.max(0, Math.round(y));
     marker.element.style.opacity = marker.freshness(now).toFixed(2);
+    return { x, y, width: marker.width, first: marker.person.isMe, shown: marker.named };
   }
 
   #drawScale() {

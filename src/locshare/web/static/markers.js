@@ -28,6 +28,8 @@ class Marker {
     this.began = 0;
     this.glide = 0;
     this.trail = []; // {x, y, at}
+    this.width = 0; // of the name
+    this.named = true; // whether there is room for it
   }
 
   show(person, now, still) {
@@ -39,7 +41,11 @@ class Marker {
     element.classList.toggle("is-me", person.isMe);
     element.classList.toggle("is-offline", !person.online && !person.isMe);
     this.dot.textContent = initials(person.name);
-    this.name.textContent = person.isMe ? "You" : shortened(person.name);
+    const name = person.isMe ? "You" : shortened(person.name);
+    if (this.name.textContent !== name) {
+      this.name.textContent = name;
+      this.width = this.name.offsetWidth;
+    }
     const { lat, lng, heading, at } = person.place;
     element.dataset.place = `${lat.toFixed(6)},${lng.toFixed(6)}`;
     this.arrow.hidden = heading === null;
@@ -64,6 +70,13 @@ class Marker {
       x: this.from.x + wrapped(this.to.x - this.from.x) * share,
       y: this.from.y + (this.to.y - this.from.y) * share,
     };
+  }
+
+  /** Show the name or leave it out. */
+  setNamed(named) {
+    if (named === this.named) return;
+    this.named = named;
+    this.name.classList.toggle("is-crowded", !named);
   }
 
   /** True while it moves. */
