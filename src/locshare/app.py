@@ -48,6 +48,7 @@ from locshare.limits import (
     session_limits,
 )
 from locshare.metrics import Registry as Metrics
+from locshare.metrics import process_families
 from locshare.process import LastDeadline, allow_connections, calm_garbage_collector
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.tally import SessionStatistics
@@ -93,6 +94,7 @@ class Application:
         self.stopping = False
         self.stop_scope = trio.CancelScope()
         self.metrics.collect(lambda: families(self))
+        self.metrics.collect(process_families)
 
     def _rest(self) -> RestApplication:
         settings = self.settings
