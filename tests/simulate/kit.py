@@ -2,9 +2,10 @@
 to start again in the same place. The whole program, with its database, is tested in tests/e2e.
 """
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 
+import trio
 from msgspec import Struct
 from tests.doubles import MemoryStore
 
@@ -76,3 +77,10 @@ async def serving(
     async with open_supervisor(tree):
         reached = addresses(server.addresses[0], listener.addresses[0], urls.http, urls.ws)
         yield Server(reached, store, manager, pool)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Until figures that nobody tells of are as wanted; 10 s at most."""
+    with trio.fail_after(10):
+        while not holds():
+            await trio.sleep(0.005)

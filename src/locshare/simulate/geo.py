@@ -53,7 +53,8 @@ def bearing(a: Place, b: Place) -> float:
     lat_a, lat_b, turn = radians(a.lat), radians(b.lat), radians(b.lng - a.lng)
     east = sin(turn) * cos(lat_b)
     north = cos(lat_a) * sin(lat_b) - sin(lat_a) * cos(lat_b) * cos(turn)
-    return degrees(atan2(east, north)) % 360
+    # Twice: a negative number that is nearly 0 becomes 360 by the first.
+    return degrees(atan2(east, north)) % 360 % 360
 
 
 def between(a: Place, b: Place, fraction: float) -> Place:
