@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, Route
 from tests.web.conftest import Run
 
 from locshare.errors import CloseReason
@@ -470,3 +471,44 @@ def test_in_a_crowd_some_names_are_left_out_and_the_rest_can_be_read(
         for x, y, *more in markers
     ]
     assert run("labels", "m.readable(x.given)", given=given) == expected
+
+
+# --- tiles ------------------------------------------------------------------------------------
+
+RED = "<svg xmlns='http://www.w3.org/2000/svg' width='256' height='256'><rect width='256' height='256' fill='#f00'/></svg>"  # noqa: E501
+
+
+def test_tiles_are_drawn_once_they_have_come_and_missing_ones_leave_the_map(
+    page: Page, run: Run
+) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if "/3/4/" in route.request.url:
+            route.fulfill(body=RED, content_type="image/svg+xml")
+        else:
+            route.fulfill(status=404)
+
+    page.route("**/tiles/**", answer)
+    pixels = run(
+        "tiles",
+        """
+        const size = { width: 512, height: 256 };
+        const canvas = Object.assign(document.createElement("canvas"), size);
+        const context = canvas.getContext("2d");
+        const draw = () => tiles.draw(context, { x: 0.5, y: 0.4375, zoom: 3 }, size,
+                                      { tileAlpha: 1 });
+        const pixel = (x) => [...context.getImageData(x, 100, 1, 1).data];
+        let tiles;
+        await new Promise((loaded) => {
+            tiles = new m.Tiles("/tiles/{z}/{x}/{y}.svg", loaded);
+            draw();
+        });
+        const before = pixel(400);
+        draw();
+        return [before, pixel(400), pixel(100)];
+        """,
+    )
+    assert pixels == [[0, 0, 0, 0], [255, 0, 0, 255], [0, 0, 0, 0]]
+    assert {url.rpartition("/tiles/")[2] for url in asked} == {"3/3/3.svg", "3/4/3.svg"}

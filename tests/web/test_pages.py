@@ -70,6 +70,10 @@ def test_tiles_of_this_server_need_no_further_permission() -> None:
     assert "img-src 'self' data:;" in content_policy("ws://a", "/tiles/{z}/{x}/{y}.png")
 
 
+def test_an_address_that_the_policy_cannot_name_is_allowed_by_its_scheme() -> None:
+    assert "connect-src 'self' ws:;" in content_policy("ws://[::1]:8081")
+
+
 @pytest.mark.parametrize("wrong", ["x", "%00", "{" + str(uuid4()) + "}", str(uuid4()) + "0"])
 async def test_an_id_that_cannot_be_one_gets_the_page_with_404(wrong: str) -> None:
     async with client() as http:

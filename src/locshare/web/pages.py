@@ -122,6 +122,8 @@ def _origin(url: str) -> str:
     parts = urlsplit(url)
     # A host name with {s} stands for several servers, and a template's braces for none.
     host = parts.netloc.replace("{s}", "*")
+    if host.startswith("["):
+        return f"{parts.scheme}:"  # the policy's grammar has no IPv6 addresses
     return f"{parts.scheme}://{host}"
 
 

@@ -14,6 +14,7 @@ import { EMPTY, everyone, expire, locatedMyself, reduce } from "./session.js";
 import { share } from "./sharing.js";
 
 const TICK_MS = 1_000;
+const GATHER_MS = 30;
 /** A gap that is shorter than this is not worth a word. */
 const PATIENCE_MS = 1_000;
 const LEAVE_DEADLINE_MS = 2_000;
@@ -22,8 +23,7 @@ const SHORT_MS = 5 * 60_000;
 const POSITION_HINTS = {
   asking: "Allow this page to use your position, so that the others see you.",
   denied:
-    "You see the others, but they do not see you. To be seen, allow this page to use your " +
-    "position in the browser’s settings, then reload it.",
+    "You see the others, but they do not see you. Allow this page your position, then reload it.",
   unavailable: "Your position cannot be found just now. The others see you as soon as it is.",
   insecure:
     "You see the others, but they do not see you: browsers share a position only with pages that " +
@@ -47,7 +47,7 @@ export class Live {
   #map;
   #list;
   #ticker = 0;
-  #frame = 0;
+  #showing = 0; // a timer
   #finished = false;
 
   /** `membership` is `{userId, token, url}`, as keeping.js keeps it. */
@@ -59,7 +59,10 @@ export class Live {
       tileUrl: meta("tile-url"),
       onFollow: (what) => this.#followed(what),
     });
-    this.#list = new PeopleList(byId("list"), (userId) => this.#map.follow(userId));
+    this.#list = new PeopleList(byId("list"), (userId) => {
+      byId("unfold").setAttribute("aria-expanded", "false"); // it would hide the map on a phone
+      this.#map.follow(userId);
+    });
     this.#connection = new Connection(membership.url, membership.token, {
       onMessage: (message) => this.#heard(message),
       onStatus: (kind, until) => this.#linked(kind, until),
@@ -106,13 +109,12 @@ export class Live {
   #set(state) {
     if (state === this.#state || this.#finished) return;
     this.#state = state;
-    if (this.#frame !== 0) return;
-    // However many messages come in one go, they are shown once.
-    this.#frame = -1;
-    queueMicrotask(() => {
-      this.#frame = 0;
+    if (this.#showing !== 0) return;
+    // However many messages a flush of the server brings, they are shown once.
+    this.#showing = setTimeout(() => {
+      this.#showing = 0;
       this.#show();
-    });
+    }, GATHER_MS);
   }
 
   #tick() {
