@@ -1,18 +1,18 @@
 """``locshare simulate``: flags, what is shown, exit statuses, and Ctrl-C."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
 import pytest
 import trio
 from rich.console import Console
-from tests.simulate.kit import Server, serving
+from tests.simulate.kit import Server, serving, until
 
 from locshare import cli
 from locshare.commands import simulate
@@ -103,23 +103,18 @@ async def locshare_simulate(
     command += ["--url", server.addresses.http_url, "--ws-url", server.addresses.ws_url]
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            process: trio.Process = await nursery.start(
-                lambda task_status: trio.run_process(
-                    [*command, *flags],
-                    capture_stdout=False,
-                    capture_stderr=False,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    check=False,
-                    env=os.environ | {"PYTHONUNBUFFERED": "1"},
-                    task_status=task_status,
-                )
+            run = partial(
+                trio.run_process,
+                [*command, *flags],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                check=False,
             )
+            process: trio.Process = await nursery.start(run)
             assert process.stdout is not None
             assert process.stderr is not None
             if interrupt:
-                while server.connections().open < 4:
-                    await trio.sleep(0.01)
+                await until(lambda: server.connections().open == 4)
                 process.send_signal(signal.SIGINT)
             out = b"".join([part async for part in process.stdout])
             err = b"".join([part async for part in process.stderr])
