@@ -155,6 +155,18 @@ async def test_ctrl_c_ends_it_in_order() -> None:
     assert done.stdout.startswith(b"4 people")
 
 
+async def test_a_second_ctrl_c_ends_it_at_once() -> None:
+    stop = trio.Event()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(simulate._stop_on_signal, stop)
+            signal.raise_signal(signal.SIGINT)
+            await stop.wait()
+            signal.raise_signal(signal.SIGINT)
+            await trio.sleep_forever()
+    assert caught.group_contains(KeyboardInterrupt)
+
+
 async def test_a_refusal_is_one_line_and_status_1() -> None:
     async with serving() as server:
         done = await locshare_simulate(server, "--session", SESSION)
