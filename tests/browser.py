@@ -53,12 +53,12 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
 
 
 @contextmanager
-def chromium_or_skip() -> Iterator[Browser]:
+def chromium_or_skip(arguments: Sequence[str] = ()) -> Iterator[Browser]:
     """:func:`chromium` for a test."""
     if find_chromium() is None:
         reason = "no Chromium or Chrome is installed"
         if os.environ.get("CI"):
             pytest.fail(f"{reason}, and in CI there has to be one")
         pytest.skip(reason)
-    with chromium() as browser:
+    with chromium(arguments) as browser:
         yield browser

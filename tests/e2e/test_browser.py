@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 BRANDENBURG_GATE = (52.516272, 13.377722)
 REICHSTAG = (52.518620, 13.376187)
 ALEXANDERPLATZ = (52.521918, 13.413215)
+PLAIN_HOST = "locshare.example"
+"""This machine by a name that browsers do not take for a loopback address."""
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 expect.set_options(timeout=DEADLINE_MS)
@@ -28,7 +30,7 @@ def program() -> Iterator[Program]:
 
 @pytest.fixture(scope="module")
 def browser(program: Program) -> Iterator[Browser]:
-    with chromium_or_skip() as started:
+    with chromium_or_skip([f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1"]) as started:
         yield started
 
 
@@ -113,7 +115,7 @@ def phone(
             each for each in opened.complaints if not any(part in each for part in complaints)
         ]
         assert unexpected == []
-        assert opened.hosts <= {"127.0.0.1"}, "the page needs nobody but its server"
+        assert opened.hosts <= {"127.0.0.1", PLAIN_HOST}, "the page needs nobody but its server"
 
 
 @contextmanager
@@ -249,6 +251,21 @@ def test_who_does_not_share_a_position_sees_the_others_and_is_told(
         expect(shy.page.get_by_text("they do not see you")).to_be_visible()
         expect(bo.row("Shy")).to_contain_text("no position")
         expect(bo.marker("Shy")).to_have_count(0)
+
+
+def test_over_plain_http_the_page_says_why_nobody_is_seen(
+    browser: Browser, program: Program
+) -> None:
+    link = create(program)["join_link"]
+    # Browsers note that over plain http this header counts for nothing.
+    with two(browser, program, complaints=("Cross-Origin-Opener-Policy",)) as (far, bo):
+        bo.join(link, "Bo")
+        far.join(link.replace("127.0.0.1", PLAIN_HOST), "Far")
+        expect(far.page.get_by_text("only with pages that come over https")).to_be_visible()
+        far.sees("Bo", ALEXANDERPLATZ)
+        far.page.get_by_role("button", name="Dismiss").click()
+        expect(far.page.get_by_text("they do not see you")).to_be_hidden()
+        expect(bo.row("Far")).to_contain_text("no position")
 
 
 def test_a_connection_that_is_gone_shows_its_person_as_offline(
