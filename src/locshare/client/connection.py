@@ -58,6 +58,7 @@ class Connection:
     """A connected participant. Made by :func:`connect` only.
 
     Sending raises NotConnected once the connection has ended; iterating ends then.
+    A cancelled send may have been written in part: close the connection then.
     """
 
     def __init__(self, websocket: trio_websocket.WebSocketConnection) -> None:
