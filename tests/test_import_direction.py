@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "limits": GROUND | {"broadcast", "connection", "session", "api"},
     "client": {"errors", "wire"},
     "simulate": GROUND | {"wire", "client"},
-    "demo": GROUND | {"wire", "client", "simulate"},
+    "demo": GROUND | {"wire", "addresses", "client", "simulate"},
     "app": GROUND
     | RUNTIME
     | {"addresses", "process", "figures", "limits", "crashes"}
