@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 import trio
 import trio.testing
 from msgspec import Struct
@@ -183,6 +184,23 @@ class House:
         ref.cast("a message that no session knows")
         await ref.wait_exit()
         await settle()
+
+
+class Fault:
+    """Makes a function raise when it is called with what ``when`` accepts, so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        self.left = 0
+        self.when: Any = lambda *_args: True
+        original = getattr(owner, name)
+
+        def faulty(*args: Any) -> Any:
+            if self.left and self.when(*args):
+                self.left -= 1
+                raise RuntimeError("injected")
+            return original(*args)
+
+        monkeypatch.setattr(owner, name, faulty)
 
 
 async def settle() -> None:

@@ -1,11 +1,10 @@
 """A crash costs the message that caused it, and nothing else."""
 
 import gc
-from typing import Any
 
 import pytest
 import trio
-from tests.session.kit import Phone, house, position, settle
+from tests.session.kit import Fault, Phone, house, position, settle
 
 from locshare.actors import introspect
 from locshare.errors import CloseReason
@@ -18,23 +17,6 @@ from locshare.session.manager import SESSIONS
 from locshare.session.state import SessionState
 from locshare.session.table import SessionTable
 from locshare.supervisor import DynamicSupervisorRef
-
-
-class Fault:
-    """Makes a function raise when it is called with what ``when`` accepts, so many times."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
-        self.left = 0
-        self.when: Any = lambda *_args: True
-        original = getattr(owner, name)
-
-        def faulty(*args: Any) -> Any:
-            if self.left and self.when(*args):
-                self.left -= 1
-                raise RuntimeError("injected")
-            return original(*args)
-
-        monkeypatch.setattr(owner, name, faulty)
 
 
 async def test_connections_positions_and_roster_are_there_after_a_crash() -> None:
@@ -273,9 +255,7 @@ async def test_when_the_supervisor_of_all_sessions_dies_each_is_there_again() ->
         await settle()
         assert ada.phone.heard() == [(bo.user_id, 2)]
         assert not ada.phone.closed
-        assert home.names.lookup(quiet) is None
-        await trio.sleep(61)  # a quiet session is revived by the keeper
-        assert home.names.lookup(quiet) is not None
+        assert home.names.lookup(quiet) is not None, "although nobody asked for it"
         assert not cy.phone.closed
         assert set(home.table(moving).receivers) == {ada.user_id, bo.user_id}
 
@@ -350,3 +330,20 @@ async def test_an_actor_that_hangs_makes_callers_give_up_and_not_wait_for_ever()
         await introspect.resume(home.actor(session))
         await home.join(session, "Cy")
         assert not ada.phone.closed
+
+
+async def test_who_comes_while_the_supervisor_of_all_sessions_dies_waits_for_the_next_one() -> None:
+    """An update after each number of steps that the death and the restart may take."""
+    for steps in range(25):
+        async with house() as home:
+            _, (ada, bo) = await home.group("Ada", "Bo")
+            sessions = home.names.lookup(SESSIONS)
+            assert isinstance(sessions, DynamicSupervisorRef)
+            sessions._incarnation.kill()
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            await ada.link.update(position(1))
+            await ada.link.update(position(2))
+            await settle()
+            assert bo.phone.heard()[-1] == (ada.user_id, 2)
+            assert not ada.phone.closed

@@ -2,14 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from uuid import uuid4
+from functools import partial
+from uuid import UUID, uuid4
 
 import pytest
 import trio
 from msgspec import structs
-from tests.session.kit import HOUR, Phone, house, position, settle
+from tests.doubles import MemoryStore
+from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
 
+from locshare.actors import Ref, introspect
 from locshare.errors import CloseReason
+from locshare.session import actor as actor_module
 from locshare.session.errors import (
     SessionFull,
     SessionNotFound,
@@ -17,7 +21,9 @@ from locshare.session.errors import (
     SessionUnavailable,
 )
 from locshare.session.limits import SessionLimits
+from locshare.session.manager import SESSIONS
 from locshare.store.port import StoreUnavailable
+from locshare.supervisor import ChildSpec, DynamicSupervisorRef
 
 
 async def test_those_who_come_at_once_share_one_load() -> None:
@@ -52,7 +58,7 @@ async def test_when_who_loads_is_cancelled_another_goes_on() -> None:
         assert home.store.calls["load_session"] == 2
 
 
-async def _within(scope: trio.CancelScope, look: Callable[[], Awaitable[None]]) -> None:
+async def _within(scope: trio.CancelScope, look: Callable[[], Awaitable[object]]) -> None:
     with scope:
         await look()
 
@@ -223,6 +229,165 @@ async def test_who_left_before_a_restart_of_the_server_is_not_there_after_it() -
         assert not roster[0].online
 
 
+# --- what a join or a leave leaves behind ---------------------------------------------------------
+
+
+async def test_a_join_cancelled_while_it_is_written_happens_whole() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        home.store.gate = trio.Event()
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+            nursery.start_soon(_within, scope, partial(home.join, session, "Bo"))
+            await settle()
+            scope.cancel()
+            await settle()
+            home.store.gate.set()
+        assert [j["display_name"] for j in ada.phone.all("participant_joined")] == ["Bo"]
+        assert len(home.store.participants[session]) == len(home.table(session).roster) == 2
+
+
+async def test_a_join_that_the_session_does_not_confirm_is_taken_back() -> None:
+    async with house(SessionLimits(max_participants=2)) as home:
+        session, (ada,) = await home.group("Ada")
+        home.store.gate = trio.Event()
+        async with trio.open_nursery() as nursery:
+
+            async def join() -> None:
+                with pytest.raises(SessionUnavailable):
+                    await home.join(session, "Bo")
+
+            nursery.start_soon(join)
+            await settle()
+            await introspect.suspend(home.actor(session))
+            home.store.gate.set()
+        assert active_in(home.store, session) == {ada.user_id}
+        await introspect.resume(home.actor(session))
+        await settle()
+        assert ada.phone.messages == []
+        await home.join(session, "Cy")  # the seat is free
+
+
+async def test_a_join_written_more_slowly_than_seats_are_kept_makes_no_session_too_large() -> None:
+    async with house(SessionLimits(max_participants=1, seat_lifetime=15)) as home:
+        session = await home.session()
+        await home.manager.participants(session)
+        gate = home.store.gate = trio.Event()
+        async with trio.open_nursery() as nursery:
+
+            async def join() -> None:
+                with pytest.raises(SessionFull):
+                    await home.join(session, "Ada")
+
+            nursery.start_soon(join)
+            await trio.sleep(16)
+            home.store.gate = None
+            bo = await home.join(session, "Bo")
+            gate.set()
+        assert active_in(home.store, session) == set(home.table(session).roster) == {bo}
+
+
+async def test_a_leave_that_an_incarnation_did_before_it_died_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for crashes in (1, 2):
+        with monkeypatch.context() as patch:
+            async with house() as home:
+                session, (ada, bo) = await home.group("Ada", "Bo")
+                Fault(patch, actor_module, "deliver_events").left = crashes
+                await bo.link.leave()
+                await settle()
+                assert active_in(home.store, session) == {ada.user_id}
+                assert ada.phone.all("participant_left") == [
+                    {"user_id": bo.user_id, "reason": "left"}
+                ]
+                assert home.table(session).incarnations == 1 + crashes
+
+
+async def test_a_leave_that_the_session_does_not_hear_is_not_written() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await introspect.suspend(home.actor(session))
+        with pytest.raises(SessionUnavailable):
+            await bo.link.leave()
+        await introspect.resume(home.actor(session))
+        await settle()
+        assert active_in(home.store, session) == {ada.user_id, bo.user_id}
+        assert not bo.phone.closed
+
+
+def active_in(store: MemoryStore, session: UUID) -> set[str]:
+    """Who would be in the session after a restart of the server."""
+    people = store.participants[session].values()
+    return {each.user_id for each in people if each.is_active}
+
+
+# --- sessions that are over -----------------------------------------------------------------------
+
+
+async def test_why_a_session_is_over_is_told_although_nobody_has_noted_it_yet() -> None:
+    async with house(keeper=False) as home:
+        hour, day = await home.session(), await home.session(expires_in=24 * HOUR)
+        await trio.sleep(3601)
+        for session, reason in ((hour, "expired"), (day, "inactive")):
+            with pytest.raises(SessionOver) as over:
+                await home.manager.open(session, "anyone", "participant")
+            assert over.value.reason == reason
+            assert home.store.sessions[session].is_active
+
+
+async def test_a_session_that_ends_while_it_is_started_leaves_nothing_behind() -> None:
+    """The clock reaches its expiry after each number of steps that a start may take."""
+    outcomes: set[str | None] = set()
+    for steps in range(25):
+        async with house() as home:
+            session = await home.session()
+
+            async def look(home: House = home, session: UUID = session) -> None:
+                try:
+                    await home.manager.participants(session)
+                except SessionOver as over:
+                    outcomes.add(over.reason)
+                else:
+                    outcomes.add("started")
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(look)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                home.clock.set_by(+3600)
+            await trio.sleep(61)
+            sessions = home.names.lookup(SESSIONS)
+            assert isinstance(sessions, DynamicSupervisorRef)
+            assert sessions.count_children().specs == 0
+            assert home.manager._tables == {}
+    assert outcomes == {"started", "expired"}
+
+
+async def test_a_session_that_is_over_before_its_starter_goes_on_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house() as home:
+        session = await home.session()
+        start_child = DynamicSupervisorRef.start_child
+
+        async def start_late(sessions: DynamicSupervisorRef, spec: ChildSpec) -> Ref:
+            home.clock.set_by(+3600)  # later than its expiry was looked at
+            ref = await start_child(sessions, spec)
+            await settle()  # it ends, and is buried
+            assert not home.store.sessions[session].is_active
+            return ref
+
+        monkeypatch.setattr(DynamicSupervisorRef, "start_child", start_late)
+        with pytest.raises(SessionOver):
+            await home.manager.participants(session)
+        await settle()
+        sessions = home.names.lookup(SESSIONS)
+        assert isinstance(sessions, DynamicSupervisorRef)
+        assert sessions.count_children().specs == 0
+        assert home.manager._tables == {}
+
+
 # --- what the keeper does -------------------------------------------------------------------------
 
 
@@ -329,3 +494,20 @@ async def test_figures_are_of_what_is_in_memory_now() -> None:
         assert (now.live, now.participants, now.online) == (1, 2, 1)
         assert (now.created, now.loaded, now.joined, now.attached) == (1, 1, 2, 2)
         assert (now.updates, now.flushes) == (1, 1)
+
+
+async def test_a_keeper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("end_session", "sweep", "purge"):
+        with monkeypatch.context() as patch:
+            async with house() as home:
+                session = await home.session(expires_in=timedelta(seconds=100))
+                other = await home.session(expires_in=timedelta(seconds=100))
+                await home.someone(session)
+                fault = Fault(patch, MemoryStore, place)
+                fault.left = 1
+                await trio.sleep(121)
+                assert fault.left == 0
+                assert [report.child_id for report in home.reports] == ["keeper"]
+                assert not home.store.sessions[session].is_active
+                assert not home.store.sessions[other].is_active
+                assert home.manager._tables == {}

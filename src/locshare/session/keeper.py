@@ -47,12 +47,18 @@ class Keeper:
         self._bury = bury
         self._revive = revive
         self._ended: deque[SessionTable] = deque()
+        self._orphans = False
         self._called = trio.Event()
         self._up_since = now()
 
     def hand_over(self, table: SessionTable) -> None:
         """``table`` has ended. Never blocks."""
         self._ended.append(table)
+        self._called.set()
+
+    def revive_soon(self) -> None:
+        """A session has lost its actor, and it was not its own fault. Never blocks."""
+        self._orphans = True
         self._called.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -62,8 +68,11 @@ class Keeper:
         try:
             while True:
                 await self._bury_all()
-                if trio.current_time() >= next_sweep:
+                due = trio.current_time() >= next_sweep
+                if due or self._orphans:
+                    self._orphans = False
                     await self._revive()
+                if due:
                     await self._sweep()
                     next_sweep = trio.current_time() + self._limits.sweep_interval
                 with trio.move_on_at(next_sweep):

@@ -9,7 +9,7 @@ Supervision. Each session is a small supervisor of its own (a temporary child of
 supervisor that is registered under :data:`SESSIONS`) with the session actor as its only child, so
 that a session that keeps crashing spends its own restart budget. When that is spent the session
 ends with ``internal_error``, and no other one notices. When the dynamic supervisor itself is
-restarted, its sessions are started again as soon as somebody needs them.
+restarted, its sessions are started again: at once by whoever needs them, the others by the keeper.
 
 Invariant between any two checkpoints: a session that has not ended has at most one table, and a
 table that is not in ``_tables`` is in nobody's hands but those of a start that is under way.
@@ -462,6 +462,8 @@ class SessionManager:
             SessionState(table, self._limits).end("internal_error")
             say_farewell(table, self._tally)
             self._note_end(table)
+        elif table.ended is None:
+            self.keeper.revive_soon()
 
     def _note_end(self, table: SessionTable) -> None:
         reason = table.ended
