@@ -462,6 +462,20 @@ async def test_who_goes_offline_is_seen_so_and_comes_back_when_told() -> None:
             nursery.cancel_scope.cancel()
 
 
+async def test_who_goes_offline_twice_comes_back_when_told_once() -> None:
+    diary = Diary()
+    async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
+        live = Live(server.ws, ada.websocket_token, watcher=diary)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(live.run)
+            live.go_offline()
+            await diary.until("WentOffline for now")
+            live.go_offline()
+            live.go_online()
+            await diary.until("connected", 2)
+            nursery.cancel_scope.cancel()
+
+
 # --- decisions --------------------------------------------------------------------------------
 
 CAUSES: list[ClientError] = [

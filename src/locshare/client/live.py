@@ -153,7 +153,9 @@ class Live:
 
     def go_offline(self) -> None:
         """Close the connection and make none until :meth:`go_online`, like a phone in a tunnel."""
-        self._may_connect = trio.Event()
+        if self._may_connect.is_set():
+            # Not when offline already: whoever waits has the old event, and nobody would set it.
+            self._may_connect = trio.Event()
         if self._scope is not None:
             self._scope.cancel()
 
