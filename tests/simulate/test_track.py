@@ -71,6 +71,19 @@ def test_every_segment_and_route_is_a_way_of_its_own() -> None:
     assert len(parse_tracks(text, speed=1.0)) == 3
 
 
+def test_a_segment_without_points_is_no_way() -> None:
+    one = track(point(0, 0), point(0, 1))
+    text = gpx(f"<rte></rte><trk><trkseg></trkseg></trk>{one}")
+    assert len(parse_tracks(text, speed=1.0)) == 1
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    text = gpx(track(
+        point(0, 0, time="2026-03-01T12:00:00Z"), point(0, 1, time="2026-03-01T12:00:10"),
+    ))  # fmt: skip
+    assert moments(text) == [[0, 10]]
+
+
 def test_a_way_of_one_place_is_none() -> None:
     assert parse_tracks(gpx(track(point(1, 1), point(1, 1))), speed=1.0) == []
 

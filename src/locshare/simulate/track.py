@@ -5,6 +5,7 @@ speed is assumed. Who has come to the end goes back the same way, so that nobody
 """
 
 from bisect import bisect_right
+from datetime import UTC
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, final
@@ -121,6 +122,8 @@ _Way = list[gpxpy.gpx.GPXTrackPoint] | list[gpxpy.gpx.GPXRoutePoint]
 
 
 def _timed(way: _Way, speed: float, name: str) -> list[TrackPoint]:
+    if not way:
+        return []  # recorders write empty segments where they found no satellite
     places = [_place(point.latitude, point.longitude, name) for point in way]
     seconds = _recorded(way)
     if seconds is None:
@@ -138,10 +141,11 @@ def _timed(way: _Way, speed: float, name: str) -> list[TrackPoint]:
 
 def _recorded(way: _Way) -> list[float] | None:
     """Seconds since the first point; None when a time is missing or they go backwards."""
-    times = [point.time for point in way]
-    if not times or any(time is None for time in times):
+    # GPX times are UTC, also where the recorder forgot to say so.
+    times = [point.time.replace(tzinfo=point.time.tzinfo or UTC) for point in way if point.time]
+    if len(times) < len(way):
         return None
-    seconds = [(time - times[0]).total_seconds() for time in times if time and times[0]]
+    seconds = [(time - times[0]).total_seconds() for time in times]
     growing = all(one <= other for one, other in pairwise(seconds))
     return seconds if growing and seconds[-1] > 0 else None
 
