@@ -9,6 +9,7 @@ from msgspec import structs
 from tests.simulate.kit import Server, serving, until
 
 from locshare.client import ApiProblem, Client, Unreachable
+from locshare.simulate import crowd as crowd_module
 from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import Crowd, Plan, simulate
 from locshare.simulate.geo import Place, distance
@@ -108,6 +109,16 @@ async def test_an_end_by_someone_else_is_counted_as_failure() -> None:
     summary = crowd.summary()
     assert (summary.failed, summary.lost) == (4, 0)
     assert summary.errors == {"closed session_ended": 4}
+
+
+async def test_who_could_not_connect_is_counted_as_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crowd_module, "CONNECT_DEADLINE_S", 0.2)
+    async with serving() as server:
+        crowd = await run(plan_for(server, duration=0.1, ws_url="ws://127.0.0.1:1"))
+    summary = crowd.summary()
+    assert (summary.sent, summary.lost, summary.failed) == (0, 0, 4)
 
 
 async def test_a_lost_connection_is_a_reconnect_and_no_loss() -> None:

@@ -99,7 +99,9 @@ class Crowd:
         self.people: list[Simulated] = []
         self.reconnects = 0
         self.failed = 0
-        """People whose connection ended for good before they left."""
+        """People who were not connected when sending ended, or whose connection ended for good
+        before. Nothing is lost with who is not there, so the account alone would not show them.
+        """
         self.errors: Counter[str] = Counter()
         """By what happened, in few words."""
         self.sending_s = 0.0
@@ -174,6 +176,7 @@ class Simulated(Watcher):
         self._phone = phone
         self._was_connected = False
         self._leaving = False
+        self._failed = False
         self._newest = datetime.min.replace(tzinfo=UTC)
         ledger.add(ticket.user_id)
 
@@ -198,7 +201,13 @@ class Simulated(Watcher):
         self._ledger.disconnected(self.ticket.user_id)
         if not self._leaving:
             self._crowd.errors[_in_few_words(cause)] += 1
-            self._crowd.failed += retry_in is None
+            if retry_in is None:
+                self.fail()
+
+    def fail(self) -> None:
+        """Count this person as failed, once."""
+        self._crowd.failed += not self._failed
+        self._failed = True
 
     # --- tasks ----------------------------------------------------------------------------------
 
@@ -376,6 +385,9 @@ async def _run(
             await trio.sleep(float("inf") if plan.duration is None else plan.duration)
         finally:
             crowd.sending_s = trio.current_time() - began
+            for each in crowd.people:
+                if not each.live.connected:
+                    each.fail()
         moving.cancel_scope.cancel()
     for _ in range(round(PATIENCE_S / _CHECK_S)):
         if not crowd.outstanding:

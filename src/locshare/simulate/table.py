@@ -136,6 +136,8 @@ def summary_of(summary: Summary) -> str:
     if summary.reconnects:
         lines.append(f"  reconnects {summary.reconnects}")
     if summary.failed:
-        lines.append(f"  failed     {summary.failed} people, who could not stay to the end")
+        lines.append(
+            f"  failed     {summary.failed} people, who could not connect or stay to the end"
+        )
     lines += [f"  error      {what}: {count}" for what, count in summary.errors.items()]
     return "\n".join(lines)
