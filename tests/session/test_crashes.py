@@ -4,19 +4,21 @@ import gc
 
 import pytest
 import trio
-from tests.session.kit import Fault, Phone, house, position, settle
+from tests.doubles import MemoryStore
+from tests.session.kit import HOUR, Fault, Phone, house, position, settle
 
-from locshare.actors import introspect
+from locshare.actors import Exited, Registry, Request, introspect
 from locshare.errors import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session import delivery
+from locshare.session.actor import SessionActor
 from locshare.session.commands import Update
 from locshare.session.errors import SessionOver, SessionUnavailable
 from locshare.session.limits import SessionLimits
-from locshare.session.manager import SESSIONS
+from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.state import SessionState
 from locshare.session.table import SessionTable
-from locshare.supervisor import DynamicSupervisorRef
+from locshare.supervisor import DynamicSupervisorRef, SupervisorRef
 
 
 async def test_connections_positions_and_roster_are_there_after_a_crash() -> None:
@@ -191,6 +193,22 @@ async def test_a_join_during_a_crash_happens_once(monkeypatch: pytest.MonkeyPatc
                 assert not home.table(session).seats
 
 
+async def test_a_join_that_an_incarnation_did_before_it_died_has_happened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        fault = Fault(monkeypatch, actor_module, "deliver_events")
+        fault.left = 2
+        crashes = iter((True, False, True))  # not the delivery of the incarnation between
+        fault.when = lambda *_args: next(crashes, False)
+        bo = await home.join(session, "Bo")
+        await settle()
+        assert [j["user_id"] for j in ada.phone.all("participant_joined")] == [bo]
+        assert home.table(session).incarnations == 3
+        assert home.store.participants[session][bo].is_active
+
+
 async def test_a_crash_in_the_middle_of_the_farewell_is_finished_by_the_next_incarnation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -347,3 +365,84 @@ async def test_who_comes_while_the_supervisor_of_all_sessions_dies_waits_for_the
             await settle()
             assert bo.phone.heard()[-1] == (ada.user_id, 2)
             assert not ada.phone.closed
+
+
+async def test_a_session_whose_first_incarnation_cannot_begin_is_unavailable_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house() as home:
+        session = await home.session()
+        Fault(monkeypatch, SessionActor, "init").left = 1
+        with pytest.raises(SessionUnavailable):
+            await home.manager.participants(session)
+        assert home.manager._tables == {}
+        await home.someone(session)
+
+
+async def test_a_session_that_is_not_restarted_makes_callers_give_up() -> None:
+    async with house(SessionLimits(call_timeout=5)) as home:
+        session, (ada,) = await home.group("Ada")
+        supervisor = home.table(session).supervisor
+        assert isinstance(supervisor, SupervisorRef)
+        await introspect.suspend(supervisor)
+        await home.crash(session)
+        before = trio.current_time()
+        with pytest.raises(SessionUnavailable):
+            await ada.link.update(position())
+        assert trio.current_time() - before == pytest.approx(5)
+        await introspect.resume(supervisor)
+        await ada.link.update(position())
+
+
+async def test_without_a_supervisor_of_sessions_callers_give_up() -> None:
+    store = MemoryStore()
+    manager = SessionManager(store, Registry(), SessionLimits(call_timeout=5))
+    session = await manager.create(name=None, expires_in=HOUR)
+    before = trio.current_time()
+    with pytest.raises(SessionUnavailable):
+        await manager.participants(session.id)
+    assert trio.current_time() - before == pytest.approx(5)
+
+
+async def test_a_call_that_no_session_knows_crashes_it_and_is_answered_with_that() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        ref = home.actor(session)
+        with pytest.raises(Exited):
+            await ref.call(Request())
+        await ada.link.update(position(1))
+        await settle()
+        assert bo.phone.heard() == [(ada.user_id, 1)]
+        assert home.table(session).incarnations == 2
+
+
+async def test_news_that_no_session_knows_is_ignored() -> None:
+    async with house() as home:
+        session, _ = await home.group("Ada")
+        home.actor(session).info("something else")
+        await settle()
+        assert home.table(session).incarnations == 1
+
+
+async def test_inspection_shows_counts_and_no_position_and_changes_nothing() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await ada.link.update(position(12.345))
+        await settle()
+        state = await introspect.get_state(home.actor(session))
+        assert isinstance(state, dict)
+        assert (state["participants"], state["online"], state["positions"]) == (2, 2, 1)
+        assert "12.345" not in str(state)
+        assert bo.user_id not in str(state)
+        with pytest.raises(TypeError):
+            await introspect.replace_state(home.actor(session), lambda _: None)
+        assert home.table(session).incarnations == 1
+
+
+async def test_when_the_clock_is_set_forward_it_expires_within_a_minute() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        await home.crash(session)
+        home.clock.set_by(+3600)
+        await trio.sleep(60.1)
+        assert ada.phone.all("session_ended") == [{"reason": "expired"}]
