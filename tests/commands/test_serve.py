@@ -67,9 +67,12 @@ async def test_the_demo_begins_when_the_server_is_ready_and_ends_with_it(
         await stop.wait()
         steps.append("server ended")
 
-    async def demo(addresses: Addresses, *, people: int, task_status: Any) -> None:
+    async def demo(
+        addresses: Addresses, *, people: int, announce: Callable[[str], None], task_status: Any
+    ) -> None:
         steps.append(f"demo of {people} at {addresses.public_url}")
         task_status.started(LINK)
+        announce(LAN_LINK)
         try:
             await trio.sleep_forever()
         finally:
@@ -79,7 +82,9 @@ async def test_the_demo_begins_when_the_server_is_ready_and_ends_with_it(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: serve(Settings(), people=3))
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert LINK in capsys.readouterr().out
+        invited = capsys.readouterr().out
+        assert LINK in invited
+        assert LAN_LINK in invited, "to the session that took its place"
         stop.set()
     assert steps == ["ready", "demo of 3 at http://127.0.0.1:1", "server ended", "demo ended"]
 
@@ -94,7 +99,7 @@ async def test_the_server_outlives_a_crash_of_the_demo(stand_in: Callable[..., N
         await trio.testing.wait_all_tasks_blocked()
         ended = True
 
-    async def demo(addresses: Addresses, *, people: int, task_status: Any) -> None:
+    async def demo(addresses: Addresses, **_options: Any) -> None:
         crashed.set()
         raise OSError("refused")
 

@@ -151,9 +151,12 @@ async def _demo(ready: Ready, people: int) -> None:
     try:
         from locshare.demo import run_demo
 
-        async with trio.open_nursery() as nursery:
-            link: str = await nursery.start(partial(run_demo, addresses, people=people))
+        def invite(link: str) -> None:
             say(invitation(link, terminal=sys.stdout.isatty(), encoding=sys.stdout.encoding))
+
+        async with trio.open_nursery() as nursery:
+            demo = partial(run_demo, addresses, people=people, announce=invite)
+            invite(await nursery.start(demo))
     except Exception as error:
         log.warning("demo_ended", error=type(error).__name__, exc_info=error)
 
