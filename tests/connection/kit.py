@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 
 import trio
 import trio_websocket
-from locshare.auth import TokenExpired, TokenInvalid
 from msgspec import Struct
 from websockets.client import ClientProtocol
 from websockets.frames import Frame
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
+from locshare.auth import TokenExpired, TokenInvalid
 from locshare.broadcast.fanout import encode_flush, encode_frame, text_frame
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.broadcast.receiver import Receiver
