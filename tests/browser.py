@@ -8,6 +8,7 @@ Trio's tests must not meet.
 import asyncio
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -31,6 +33,12 @@ def find_chromium() -> str | None:
         if (found := shutil.which(name)) is not None:
             return found
     return next((path for path in MAC_APPLICATIONS if Path(path).exists()), None)
+
+
+def driver_runs() -> bool:
+    """Whether playwright's driver, a Node.js of its own, can be started."""
+    node, _ = compute_driver_executable()
+    return subprocess.run([node, "--version"], capture_output=True, check=False).returncode == 0
 
 
 @contextmanager
@@ -66,8 +74,12 @@ def _ordinary_loops() -> Iterator[None]:
 @contextmanager
 def chromium_or_skip(arguments: Sequence[str] = ()) -> Iterator[Browser]:
     """:func:`chromium` for a test."""
+    reason = None
     if find_chromium() is None:
         reason = "no Chromium or Chrome is installed"
+    elif not driver_runs():
+        reason = "playwright's driver does not run on this system (libatomic1 may be missing)"
+    if reason is not None:
         if os.environ.get("CI"):
             pytest.fail(f"{reason}, and in CI there has to be one")
         pytest.skip(reason)
