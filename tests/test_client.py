@@ -19,12 +19,12 @@ from locshare.client import (
     Client,
     ClientError,
     ConnectionRefused,
-    CreatedSession,
     End,
-    Joined,
     Live,
     NotConnected,
     Picture,
+    SessionCreated,
+    SessionJoined,
     Unreachable,
     Watcher,
     WentOffline,
@@ -66,7 +66,7 @@ def position(lat: float = 52.5) -> Position:
 @asynccontextmanager
 async def group(
     server: Server, *names: str
-) -> AsyncIterator[tuple[Client, CreatedSession, list[Joined]]]:
+) -> AsyncIterator[tuple[Client, SessionCreated, list[SessionJoined]]]:
     """A session that these have joined."""
     async with Client(server.addresses.http_url) as client:
         session = await client.create_session("Alps")

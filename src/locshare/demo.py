@@ -20,9 +20,9 @@ from locshare.addresses import Addresses
 from locshare.client import (
     Client,
     ClientError,
-    CreatedSession,
-    Joined,
     Live,
+    SessionCreated,
+    SessionJoined,
     patiently,
 )
 from locshare.simulate.cast import person
@@ -89,7 +89,7 @@ def _tell_nobody(_link: str) -> None:
 class Show:
     """One session of the demo: its people, who have joined, and their connections."""
 
-    def __init__(self, created: CreatedSession, tickets: list[Joined], ws_url: str) -> None:
+    def __init__(self, created: SessionCreated, tickets: list[SessionJoined], ws_url: str) -> None:
         self._link = created.join_link
         self._session = created.session_id
         self._over = trio.Event()

@@ -1,4 +1,5 @@
-"""The bodies of the REST API, and how a body becomes one of them. Pure: no I/O, no clock.
+"""The requests of the REST API, and how a body becomes one of them. Pure: no I/O, no clock. (The
+answers are in :mod:`locshare.wire.answers`, for clients read them too.)
 
 Types are strict (the text "60" is not the number 60) and unknown fields are ignored, as on the
 WebSocket, so that an older server takes what a newer client sends. Names may be of any script:
@@ -7,14 +8,12 @@ they are normalised to NFC, trimmed, and then measured in code points, as Postgr
 
 import unicodedata
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from locshare.api.problems import Code, FieldError, Problem
-from locshare.wire.messages import ParticipantView
 
 NAME_CHARS: Final = 255
 DISPLAY_NAME_CHARS: Final = 100
@@ -43,42 +42,6 @@ class JoinSession(Struct, frozen=True):
 
     display_name: str
     avatar_color: Annotated[str, Meta(pattern=r"\A#[0-9A-Fa-f]{6}\Z")] | None = None
-
-
-# --- answers ----------------------------------------------------------------------------------
-
-
-class SessionCreated(Struct, frozen=True):
-    session_id: str
-    join_link: str
-    expires_at: datetime
-    name: str
-    host_token: str
-
-
-class SessionDescription(Struct, frozen=True):
-    id: str
-    name: str
-    created_at: datetime
-    expires_at: datetime
-    participant_count: int
-    is_active: bool
-
-
-class SessionJoined(Struct, frozen=True):
-    """``websocket_url`` is without the token, so that the token stays out of logs."""
-
-    user_id: str
-    websocket_token: str
-    websocket_url: str
-
-
-class ParticipantList(Struct, frozen=True):
-    participants: tuple[ParticipantView, ...]
-
-
-class Success(Struct, frozen=True):
-    success: bool = True
 
 
 # --- decoding ---------------------------------------------------------------------------------

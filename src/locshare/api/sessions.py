@@ -21,11 +21,6 @@ from locshare.api.messages import (
     DEFAULT_COLOR,
     CreateSession,
     JoinSession,
-    ParticipantList,
-    SessionCreated,
-    SessionDescription,
-    SessionJoined,
-    Success,
     T,
     clean_display_name,
     clean_name,
@@ -34,6 +29,13 @@ from locshare.api.messages import (
 from locshare.api.problems import Code, Problem
 from locshare.auth import Claims
 from locshare.store.port import ParticipantRecord, SessionRecord
+from locshare.wire.answers import (
+    ParticipantList,
+    SessionCreated,
+    SessionDescription,
+    SessionJoined,
+    Success,
+)
 from locshare.wire.messages import ParticipantView, Role
 
 

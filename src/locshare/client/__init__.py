@@ -25,7 +25,8 @@ from locshare.client.errors import (
 )
 from locshare.client.live import Live, Watcher, WentOffline
 from locshare.client.picture import Picture
-from locshare.client.rest import Client, CreatedSession, Joined, SessionDescription, patiently
+from locshare.client.rest import Client, patiently
+from locshare.wire.answers import SessionCreated, SessionDescription, SessionJoined
 
 __all__ = [
     "ApiProblem",
@@ -34,13 +35,13 @@ __all__ = [
     "ClientError",
     "Connection",
     "ConnectionRefused",
-    "CreatedSession",
     "End",
-    "Joined",
     "Live",
     "NotConnected",
     "Picture",
+    "SessionCreated",
     "SessionDescription",
+    "SessionJoined",
     "Unreachable",
     "Watcher",
     "WentOffline",

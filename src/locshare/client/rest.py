@@ -6,7 +6,6 @@ many tasks at once; it keeps connections open between calls until it is closed.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
 from urllib.parse import quote
@@ -14,45 +13,19 @@ from urllib.parse import quote
 import httpx
 import msgspec
 import trio
-from msgspec import Struct
 
 from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem_of
+from locshare.wire.answers import (
+    ParticipantList,
+    SessionCreated,
+    SessionDescription,
+    SessionJoined,
+)
 from locshare.wire.messages import ParticipantView
 
 TIMEOUT_S: Final = 10.0
 _MOST_CONNECTIONS: Final = 16
 """To one server. More callers wait for one of these: a crowd that joins must not be an attack."""
-
-
-class CreatedSession(Struct, frozen=True):
-    """``host_token`` is given this once; it ends the session and removes participants."""
-
-    session_id: str
-    join_link: str
-    expires_at: datetime
-    name: str
-    host_token: str
-
-
-class SessionDescription(Struct, frozen=True):
-    id: str
-    name: str
-    created_at: datetime
-    expires_at: datetime
-    participant_count: int
-    is_active: bool
-
-
-class Joined(Struct, frozen=True):
-    """``websocket_token`` is that of one participant, valid until the session ends."""
-
-    user_id: str
-    websocket_token: str
-    websocket_url: str
-
-
-class _Participants(Struct, frozen=True):
-    participants: tuple[ParticipantView, ...]
 
 
 T = TypeVar("T")
@@ -89,7 +62,7 @@ class Client:
 
     async def create_session(
         self, name: str | None = None, *, expires_in_minutes: int | None = None
-    ) -> CreatedSession:
+    ) -> SessionCreated:
         """A new session; without a name it gets a friendly one."""
         body: dict[str, object] = {}
         if name is not None:
@@ -97,7 +70,7 @@ class Client:
         if expires_in_minutes is not None:
             body["expires_in_minutes"] = expires_in_minutes
         answer = await self._call("POST", "/api/sessions", body=body)
-        return _decode(answer, CreatedSession)
+        return _decode(answer, SessionCreated)
 
     async def describe(self, session_id: str) -> SessionDescription:
         """Also of a session that has ended, as long as the server remembers it."""
@@ -110,18 +83,18 @@ class Client:
         *,
         avatar_color: str | None = None,
         host_token: str | None = None,
-    ) -> Joined:
+    ) -> SessionJoined:
         """A new participant; with the host's token, as the host."""
         body: dict[str, object] = {"display_name": display_name}
         if avatar_color is not None:
             body["avatar_color"] = avatar_color
         answer = await self._call("POST", _path(session_id, "join"), body=body, token=host_token)
-        return _decode(answer, Joined)
+        return _decode(answer, SessionJoined)
 
     async def participants(self, session_id: str) -> tuple[ParticipantView, ...]:
         """Who is in the session."""
         answer = await self._call("GET", _path(session_id, "participants"))
-        return _decode(answer, _Participants).participants
+        return _decode(answer, ParticipantList).participants
 
     async def remove(self, session_id: str, user_id: str, token: str) -> None:
         """With the participant's own token: leave. With the host's: remove someone."""

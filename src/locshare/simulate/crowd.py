@@ -20,10 +20,10 @@ from locshare.client import (
     ApiProblem,
     Client,
     ClientError,
-    CreatedSession,
-    Joined,
     Live,
     NotConnected,
+    SessionCreated,
+    SessionJoined,
     Watcher,
     patiently,
 )
@@ -160,7 +160,7 @@ class Simulated(Watcher):
         crowd: Crowd,
         ledger: Ledger,
         session_id: str,
-        ticket: Joined,
+        ticket: SessionJoined,
         url: str,
         phone: Phone,
         seed: int,
@@ -295,7 +295,7 @@ class _Gathering:
         self._client = client
         self._plan = plan
         self._crowd = crowd
-        self._made: list[CreatedSession] = []
+        self._made: list[SessionCreated] = []
         self._limit = trio.CapacityLimiter(AT_ONCE)
 
     async def run(self, stop: trio.Event) -> None:

@@ -1,0 +1,46 @@
+"""What the REST API answers, as frozen structs: for the server that encodes them and for the client
+that decodes them. One struct is one answer of docs/rest.md. Pure.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from locshare.wire.messages import ParticipantView
+
+
+class SessionCreated(Struct, frozen=True):
+    """``host_token`` is given this once; it ends the session and removes participants."""
+
+    session_id: str
+    join_link: str
+    expires_at: datetime
+    name: str
+    host_token: str
+
+
+class SessionDescription(Struct, frozen=True):
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    participant_count: int
+    is_active: bool
+
+
+class SessionJoined(Struct, frozen=True):
+    """``websocket_token`` is that of one participant, valid until the session ends;
+    ``websocket_url`` is without it, so that it stays out of logs.
+    """
+
+    user_id: str
+    websocket_token: str
+    websocket_url: str
+
+
+class ParticipantList(Struct, frozen=True):
+    participants: tuple[ParticipantView, ...]
+
+
+class Success(Struct, frozen=True):
+    success: bool = True
