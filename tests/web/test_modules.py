@@ -448,6 +448,40 @@ def test_the_list_says_how_somebody_stands(run: Run, change: dict[str, Any], exp
     assert run("list", "m.standing(x.person, 100_000)", person=person) == expected
 
 
+def test_a_row_tells_programs_whose_it_is_and_which_position_it_shows(run: Run) -> None:
+    rows = run(
+        "list",
+        """
+        const list = document.createElement("ul");
+        const people = new m.PeopleList(list, () => undefined);
+        const bo = { userId: "bo", name: "Bo", color: "#112233", online: true, isMe: false,
+                     lastSeen: 0, place: { ...x.place, at: 0 } };
+        const seen = () => ({ ...list.firstElementChild.dataset });
+        people.show([bo], null, 0);
+        const before = seen();
+        people.show([{ ...bo, place: null }], null, 30_000);
+        return [before, seen()];
+        """,
+        place=BERLIN,
+    )
+    assert rows == [{"userId": "bo", "lat": "52.520008", "lng": "13.404954"}, {"userId": "bo"}]
+
+
+def test_who_is_no_longer_live_in_the_list_fades_on_the_map_until_forgotten(run: Run) -> None:
+    fresh = run(
+        "markers",
+        """
+        const markers = new m.Markers(document.createElement("div"), () => undefined);
+        const person = { userId: "bo", name: "Bo", color: "#112233", online: true, isMe: false,
+                         place: { ...x.place, heading: null, at: 0 } };
+        markers.show([person], 0, true);
+        return [0, 20_000, 25_000, 30_000].map((now) => markers.get("bo").freshness(now));
+        """,
+        place=BERLIN,
+    )
+    assert fresh == [1, 1, pytest.approx(0.675), pytest.approx(0.35)]
+
+
 # --- names on the map -------------------------------------------------------------------------
 
 

@@ -5,8 +5,7 @@
 
 import { ago, compass, initials, inkOn, length, safeColor } from "./format.js";
 import { bearing, distance } from "./geo.js";
-
-const FRESH_MS = 20_000;
+import { FRESH_MS } from "./session.js";
 
 /** What the second line of a row says. Pure. */
 export function standing(person, now) {
@@ -58,7 +57,7 @@ export class PeopleList {
       who: make("span", "who"), name: make("b"), state: make("small"), far: make("span", "far"),
       length: make("span"), arrow: arrow(),
     };
-    row.item.dataset.user = userId;
+    row.item.dataset.userId = userId;
     row.button.type = "button";
     row.avatar.setAttribute("aria-hidden", "true");
     row.who.append(row.name, row.state);
@@ -79,6 +78,7 @@ export class PeopleList {
     set(row.state, standing(person, now));
     row.item.classList.toggle("is-offline", !person.online && !person.isMe);
     row.button.disabled = person.place === null;
+    locate(row.item, person.place);
     const far = own !== null && person.place !== null && !person.isMe;
     row.far.hidden = !far;
     if (!far) return;
@@ -88,6 +88,14 @@ export class PeopleList {
     set(row.length, near ? length(metres) : `${length(metres)} ${compass(direction)}`);
     row.arrow.toggleAttribute("hidden", near);
     row.arrow.style.transform = `rotate(${direction.toFixed(0)}deg)`;
+  }
+}
+
+/** For whoever drives the page from outside: the position that is shown, or none. */
+function locate(item, place) {
+  for (const part of ["lat", "lng"]) {
+    if (place === null) delete item.dataset[part];
+    else item.dataset[part] = place[part].toFixed(6);
   }
 }
 

@@ -5,9 +5,8 @@
 
 import { initials, inkOn, safeColor, shortened } from "./format.js";
 import { project, wrapped } from "./geo.js";
-import { RETENTION_MS } from "./session.js";
+import { FRESH_MS, RETENTION_MS } from "./session.js";
 
-const FADE_FROM_MS = 18_000;
 const LEAST_GLIDE_MS = 200;
 const MOST_GLIDE_MS = 2_200;
 /** A leap in units of the map that nobody walks or drives between two updates: about 4 km. */
@@ -17,7 +16,7 @@ class Marker {
   constructor(person) {
     this.element = document.createElement("div");
     this.element.className = "marker";
-    this.element.dataset.user = person.userId;
+    this.element.dataset.userId = person.userId;
     for (const part of ["arrow", "dot", "name"]) {
       this[part] = document.createElement("span");
       this[part].className = `marker-${part}`;
@@ -86,8 +85,8 @@ class Marker {
 
   /** 1 for a fresh position, less for one that is about to be forgotten. */
   freshness(now) {
-    const age = now - this.person.place.at - FADE_FROM_MS;
-    return 1 - 0.65 * clamp(age / (RETENTION_MS - FADE_FROM_MS), 0, 1);
+    const age = now - this.person.place.at - FRESH_MS;
+    return 1 - 0.65 * clamp(age / (RETENTION_MS - FRESH_MS), 0, 1);
   }
 }
 

@@ -9,6 +9,8 @@
 
 /** For how long a position is worth something without a new one. */
 export const RETENTION_MS = 30_000;
+/** Up to this age it counts as live; then it fades. Whoever stands still says so each 15 s. */
+export const FRESH_MS = 20_000;
 
 export const EMPTY = Object.freeze({
   session: null, // {id, name, expiresAt} as soon as a snapshot came
