@@ -204,6 +204,11 @@ def test_after_a_crash_of_the_server_everyone_is_there_again(
         program.kill()
         for each in (ada, bo):
             expect(each.page.get_by_text("Connection lost")).to_be_visible()
+            # Without the seconds, which a screen reader would say anew each second.
+            spoken = each.page.get_by_role("status").filter(has_text="Connection lost")
+            expect(spoken.locator(":not([aria-hidden])")).to_have_text(
+                "Connection lost. Trying again"
+            )
         program.start()
         for each in (ada, bo):
             expect(each.page.locator("#connection")).to_be_hidden()

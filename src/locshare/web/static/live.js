@@ -198,13 +198,17 @@ export class Live {
     const { kind, since, until } = this.#link;
     const now = Date.now();
     let said = "";
+    let countdown = ""; // seen only: a screen reader would say it anew each second
     if (kind !== "live" && (this.#state.session === null || now - since > PATIENCE_MS)) {
       const seconds = Math.ceil((until - now) / 1000);
       if (this.#state.session === null && kind === "connecting") said = "Connecting …";
       else if (navigator.onLine === false) said = "You are offline. Positions may be old.";
-      else if (kind === "waiting" && seconds > 1) said = `Connection lost. Trying again in ${seconds} s …`;
-      else said = "Connection lost. Trying again …";
+      else {
+        said = "Connection lost. Trying again";
+        countdown = kind === "waiting" && seconds > 1 ? ` in ${seconds} s …` : " …";
+      }
     }
+    text(byId("connection").lastElementChild, countdown);
     notice(byId("connection"), said, kind === "waiting" || this.#state.session !== null);
   }
 
