@@ -494,6 +494,7 @@ def test_who_is_no_longer_live_in_the_list_fades_on_the_map_until_forgotten(run:
         ([(0, 0, {"shown": False}), (20, 2, {"shown": True})], [False, True]),  # what is seen stays
         ([(0, 0, {"shown": True}), (20, 2, {"first": True})], [False, True]),
         ([(0, 0, {"first": True}), (5, 10)], [True, False]),  # one's own, whatever is on it
+        ([(0, 0, {"shift": 30}), (75, 0)], [True, False]),  # where it is, not where it would be
         ([], []),
     ],
 )
@@ -501,10 +502,29 @@ def test_in_a_crowd_some_names_are_left_out_and_the_rest_can_be_read(
     run: Run, markers: list[Any], expected: list[bool]
 ) -> None:
     given = [
-        {"x": x, "y": y, "width": 60, "first": False, "shown": False, **dict(*more)}
+        {"x": x, "y": y, "width": 60, "shift": 0, "first": False, "shown": False, **dict(*more)}
         for x, y, *more in markers
     ]
     assert run("labels", "m.readable(x.given)", given=given) == expected
+
+
+@pytest.mark.parametrize(
+    ("x", "width", "expected"),
+    [
+        (200, 120, 0),  # there is room
+        (340, 120, -14),  # 4 from the edge
+        (370, 120, -43),  # no further than its marker
+        (10, 120, 43),
+        (30, 120, 34),
+        (700, 120, -43),  # out of sight with its marker
+        (385, 20, 0),  # a name that its marker covers stays below it
+        (200, 600, 104),  # wider than the map: its beginning
+    ],
+)
+def test_names_at_the_edge_move_inwards_and_never_leave_their_marker(
+    run: Run, x: float, width: float, expected: float
+) -> None:
+    assert run("labels", "m.inwards(x.x, x.width, 390)", x=x, width=width) == expected
 
 
 # --- tiles ------------------------------------------------------------------------------------

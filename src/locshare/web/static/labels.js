@@ -1,12 +1,17 @@
-/** Which names on the map can be read: in a crowd some are left out, rather than all being a blot. Pure. */
+/**
+ * Which names on the map can be read: in a crowd some are left out, rather than all being a blot; at
+ * the edge they move inwards, rather than being cut off. Pure.
+ */
 
 const DOT = 17; // the radius of what a marker covers
 const TOP = 21; // from the middle of a marker to its name
 const HEIGHT = 20;
+const MARGIN = 4; // from a name to the edge of the map
 
 /**
- * Each marker is `{x, y, width, first, shown}`: where it is and how wide its name is, in pixels;
- * whether it comes before all others; whether its name can be seen now, which then tends to stay.
+ * Each marker is `{x, y, width, shift, first, shown}`: where it is, how wide its name is and how far
+ * that is moved, in pixels; whether it comes before all others; whether its name can be seen now,
+ * which then tends to stay.
  * Returns for each whether its name is to be seen.
  */
 export function readable(markers) {
@@ -15,8 +20,8 @@ export function readable(markers) {
   const taken = [];
   const result = markers.map(() => false);
   for (const at of order) {
-    const { x, y, width, first } = markers[at];
-    const name = box(x - width / 2, y + TOP, width, HEIGHT);
+    const { x, y, width, shift, first } = markers[at];
+    const name = box(x + shift - width / 2, y + TOP, width, HEIGHT);
     const free =
       taken.every((other) => !meet(name, other)) &&
       markers.every((other, whose) => whose === at || !covers(other, name));
@@ -25,6 +30,16 @@ export function readable(markers) {
     result[at] = true;
   }
   return result;
+}
+
+/**
+ * By how many pixels a name moves sideways to stay on a map that is `room` wide. It never leaves its
+ * marker, and so goes out of sight with it.
+ */
+export function inwards(x, width, room) {
+  const most = Math.max(0, width / 2 - DOT);
+  const wanted = clamp(x, MARGIN + width / 2, room - MARGIN - width / 2) - x;
+  return clamp(wanted, -most, most);
 }
 
 const box = (left, top, width, height) => ({ left, top, right: left + width, bottom: top + height });

@@ -9,12 +9,13 @@ import { drawBackground, scaleBar } from "./background.js";
 import { between, fitted, FIT_ZOOM, panned, scaleOf, suits, toScreen, zoomed } from "./camera.js";
 import { attachGestures } from "./gestures.js";
 import { metresPerUnit, unproject } from "./geo.js";
-import { readable } from "./labels.js";
+import { inwards, readable } from "./labels.js";
 import { Markers } from "./markers.js";
 import { RETENTION_MS } from "./session.js";
 import { Tiles } from "./tiles.js";
 
-const PADDING = { top: 64, right: 60, bottom: 72, left: 60 };
+/** Room for names, banners and, on the right, the buttons. */
+const PADDING = { top: 64, right: 88, bottom: 72, left: 48 };
 const TRAVEL_MS = 500;
 /** Between two drawings when only people move, who move slowly. */
 const CALM_FRAME_MS = 50;
@@ -231,7 +232,10 @@ export class MapView {
     marker.element.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
     marker.element.style.zIndex = marker.person.isMe ? 100_000 : Math.max(0, Math.round(y));
     marker.element.style.opacity = marker.freshness(now).toFixed(2);
-    return { x, y, width: marker.width, first: marker.person.isMe, shown: marker.named };
+    const { width } = marker;
+    const shift = inwards(x, width, this.#size.width);
+    marker.name.style.setProperty("--shift", `${shift.toFixed(1)}px`);
+    return { x, y, width, shift, first: marker.person.isMe, shown: marker.named };
   }
 
   #drawScale() {
