@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.figures import cores, resident_bytes
 
@@ -67,6 +67,8 @@ class Memory:
 class Server:
     """One ``locshare serve``. ``start`` and ``stop`` may be repeated: same data, same ports."""
 
+    module: ClassVar[tuple[str, ...]] = ("locshare", "serve")
+
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         self.http_port, self.ws_port = free_port(), free_port()
         self._environment = {
@@ -82,6 +84,8 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._tail: list[str] = []
+        self.entries: dict[str, dict[str, Any]] = {}
+        """The last log line of each event."""
         self._local = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
         self.database_s = 0.0
@@ -107,7 +111,7 @@ class Server:
         ready: queue.Queue[float | None] = queue.Queue()
         began = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "locshare", "serve"],
+            [sys.executable, "-m", *self.module],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -132,8 +136,9 @@ class Server:
             for line in lines:
                 now = time.monotonic()
                 self._tail = [*self._tail[-19:], line]
-                with contextlib.suppress(ValueError, AttributeError):
+                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                     entry = json.loads(line)
+                    self.entries[entry["event"]] = entry
                     if entry.get("event") == "embedded_postgres_started":
                         self.database_s = entry["seconds"]
                     if entry.get("event") == "ready":

@@ -50,6 +50,7 @@ from locshare.limits import (
 from locshare.metrics import Registry as Metrics
 from locshare.metrics import process_families
 from locshare.process import LastDeadline, allow_connections, calm_garbage_collector
+from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.tally import SessionStatistics
 from locshare.store.embedded import embedded_postgres
@@ -68,10 +69,11 @@ _BEYOND_DRAIN_S: Final = 20.0
 class Application:
     """All parts of one server, put together and not yet running. Makes no task and no socket.
 
+    ``sessions`` are limits of sessions other than the settings give, for tests and benchmarks.
     Raises SecretError when the secret is too short, OSError when it can be neither read nor kept.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sessions: SessionLimits | None = None) -> None:
         self.settings = settings
         self.names: Names[Hashable] = Names()
         self.metrics = Metrics()
@@ -83,7 +85,7 @@ class Application:
         self.manager = SessionManager(
             self.store,
             self.names,
-            session_limits(settings),
+            sessions or session_limits(settings),
             window=self.pacer.window,
             report=log_crash,
         )
