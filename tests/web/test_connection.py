@@ -145,6 +145,27 @@ def test_what_is_no_json_is_passed_over(server: Server) -> None:
     assert "waiting" not in server.told()
 
 
+def test_a_network_that_is_back_ends_the_wait_for_it(server: Server) -> None:
+    server.snapshot()
+    close(server, 1001)
+    server.page.evaluate("connection.probe()")
+    server.connections(2)
+
+
+@pytest.mark.parametrize("code", [1013, 4429])
+def test_a_server_that_asked_for_time_gets_it(server: Server, code: int) -> None:
+    server.snapshot()
+    close(server, code)
+    server.page.evaluate("connection.probe()")
+    server.pass_time(4.9)
+    server.page.evaluate("connection.probe()")
+    server.page.wait_for_timeout(50)
+    server.connections(1)
+    server.pass_time(30)
+    server.page.wait_for_timeout(50)
+    assert len(server.routes) > 1
+
+
 def test_who_stops_it_hears_nothing_more(server: Server) -> None:
     server.snapshot()
     server.page.evaluate("connection.stop()")

@@ -32,6 +32,11 @@ export function whyStay(code) {
   return ENDINGS[code]?.stay ?? null;
 }
 
+/** Whether the server asked for some time, so that nothing may shorten the wait. */
+export function askedForTime(code) {
+  return (ENDINGS[code]?.least ?? 0) >= 5_000;
+}
+
 /** Milliseconds to wait after `code`; `attempt` is 0 for the first. `random` gives 0 … 1. */
 export function delayAfter(code, attempt, random = Math.random) {
   const { least, most } = ENDINGS[code]?.stay ? AGAIN : (ENDINGS[code] ?? AGAIN);

@@ -10,7 +10,7 @@
  * silence is answered by a ping of our own, and silence after that by a new connection.
  */
 
-import { delayAfter, whyStay } from "./backoff.js";
+import { askedForTime, delayAfter, whyStay } from "./backoff.js";
 
 const OPEN_DEADLINE_MS = 15_000;
 const SILENCE_MS = 25_000;
@@ -25,6 +25,7 @@ export class Connection {
   #attempt = 0;
   #live = false;
   #stopped = false;
+  #mayHurry = true;
   #retry = 0; // timers
   #silence = 0;
 
@@ -65,8 +66,9 @@ export class Connection {
   /** Something speaks for the network being there, or for this tab having slept: find out now. */
   probe() {
     if (this.#stopped) return;
-    if (this.#socket === null) this.start();
-    else if (this.send("ping")) this.#expect(ANSWER_MS);
+    if (this.#socket === null) {
+      if (this.#mayHurry) this.start();
+    } else if (this.send("ping")) this.#expect(ANSWER_MS);
   }
 
   /** End it for good, from this side. */
@@ -109,6 +111,7 @@ export class Connection {
       this.#end(why);
       return;
     }
+    this.#mayHurry = !askedForTime(code);
     const wait = delayAfter(code, this.#attempt);
     this.#attempt += 1;
     this.#retry = setTimeout(() => this.start(), wait);

@@ -2,7 +2,7 @@
  * The map: a canvas with the background, accuracies and ways, and above it the markers. What it
  * follows is `everyone` (all who have a place), `me`, a user_id, or null once somebody moved it.
  *
- * It draws only when something has changed, and while something moves: a map at rest costs nothing.
+ * It draws only when something has changed, and while something moves; at rest once a second, for who fades.
  */
 
 import { drawBackground, scaleBar } from "./background.js";
