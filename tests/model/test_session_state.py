@@ -301,7 +301,9 @@ class Histories(RuleBasedStateMachine):
             expected = {user: user in table.receivers for user in table.roster}
             assert phone.roster == expected
             for user_id, held in table.positions.items():
-                if user_id != phone.user_id and user_id not in table.moved:
+                # What is stale and not yet forgotten is in no snapshot.
+                fresh = held.arrived + LIMITS.retention > self.clock
+                if fresh and user_id != phone.user_id and user_id not in table.moved:
                     assert phone.positions[user_id] == held.position.lat
 
     @invariant()
