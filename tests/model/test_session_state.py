@@ -46,6 +46,10 @@ class Phone(Struct, eq=False):
     closed: bool = False
     dialect: Dialect = PLAIN
 
+    @property
+    def backlog_bytes(self) -> int:
+        return 0
+
     def send_event(self, frame: bytes) -> None:
         raise AssertionError("the rules call no receiver")
 

@@ -69,6 +69,10 @@ class Phone:
     def closed(self) -> bool:
         return self.reason is not None
 
+    @property
+    def backlog_bytes(self) -> int:
+        return 0
+
     def send_event(self, frame: bytes) -> None:
         if not self.closed:
             self.messages += messages_in(frame)

@@ -8,7 +8,7 @@ message *types* and durations only, never messages (68).
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar, final
 
@@ -20,7 +20,7 @@ from locshare.actors.incarnation import Status
 from locshare.actors.loop import Inspect
 from locshare.actors.mailbox import CALL, CAST, DOWN, INFO, TIMER
 from locshare.actors.reasons import NoProc
-from locshare.actors.ref import ActorRef, check_timeout
+from locshare.actors.ref import ActorRef, Ref, check_timeout
 from locshare.actors.reply import ReplyTo
 
 T = TypeVar("T")
@@ -98,6 +98,31 @@ def statistics(ref: ActorRef) -> Statistics:
         busy=None if life.tracer is None else life.tracer.busy,
         slowest=None if life.tracer is None else life.tracer.slowest,
     )
+
+
+def gauges(ref: ActorRef) -> Mapping[str, int]:
+    """What the actor counts by itself (``Actor.gauges``); nothing if that fails."""
+    try:
+        return ref._incarnation.actor.gauges()
+    except Exception:  # noqa: BLE001 - looking must not harm
+        return {}
+
+
+def status(ref: Ref) -> Status:
+    """Where the incarnation behind ``ref`` stands in its life."""
+    return ref._incarnation.status
+
+
+def task_of(ref: Ref) -> trio.lowlevel.Task | None:
+    """The Trio task behind ``ref``, None before its first step and after its end."""
+    return ref._incarnation.task
+
+
+def kill(ref: Ref) -> None:
+    """OTP's ``exit(pid, kill)``: end it without ``terminate``. Returns at once; safe on the dead.
+    Its supervisor sees an abnormal exit.
+    """
+    ref._incarnation.kill()
 
 
 async def inspect(ref: ActorRef, function: Callable[[Actor], T], timeout: float | None = 5.0) -> T:
@@ -190,12 +215,16 @@ def trace_events(ref: ActorRef) -> tuple[TraceEvent, ...]:
 __all__ = [
     "Statistics",
     "TraceEvent",
+    "gauges",
     "get_state",
     "inspect",
+    "kill",
     "replace_state",
     "resume",
     "statistics",
+    "status",
     "suspend",
+    "task_of",
     "trace",
     "trace_events",
 ]

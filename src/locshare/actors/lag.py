@@ -1,8 +1,9 @@
 """Who holds up the loop: isolation is cooperative, so a handler that does not yield stops everyone
 (statement 79). Nothing can prevent that; this names it.
 
-:class:`StepWatch` is a Trio instrument. While it is installed it costs two clock readings per
-task step, otherwise nothing. Durations are of the real clock, also under a mock clock.
+:class:`StepWatch` and :class:`TaskTimes` are Trio instruments. While one is installed it costs two
+clock readings per task step, otherwise nothing. Durations are of the real clock, also under a
+mock clock.
 """
 
 from collections.abc import Callable
@@ -46,12 +47,68 @@ class StepWatch(trio.abc.Instrument):
         self._began = perf_counter()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if not self._began:
+            return  # installed in the middle of this step
         seconds = perf_counter() - self._began
         self.busy += seconds
         if seconds > self.longest:
             self.longest = seconds
         if seconds >= self._threshold:
             self._listener(SlowStep(task.name, seconds, _recent_message(task)))
+
+
+@final
+class TaskTimes(trio.abc.Instrument):
+    """How long every task has held the loop since this was installed: BEAM's reductions, in time.
+
+    The time of a task that has ended goes to the task that holds its nursery, as that of a
+    process's children goes to the process (getrusage's ``RUSAGE_CHILDREN``).
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[trio.lowlevel.Task, float] = {}
+        self._began = 0.0
+        self._exited: trio.lowlevel.Task | None = None
+        self._longest: SlowStep | None = None
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002 - Trio's hook
+        self._began = perf_counter()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if not self._began:
+            return  # installed in the middle of this step
+        seconds = perf_counter() - self._began
+        if self._longest is None or seconds > self._longest.seconds:
+            self._longest = SlowStep(task.name, seconds, _recent_message(task))
+        if task is self._exited:  # this was its last step
+            self._exited = None
+            seconds += self._seconds.pop(task, 0.0)
+            if task.parent_nursery is None:
+                return
+            task = task.parent_nursery.parent_task
+        self._seconds[task] = self._seconds.get(task, 0.0) + seconds
+
+    def task_exited(self, task: trio.lowlevel.Task) -> None:
+        self._exited = task
+
+    def of(self, task: trio.lowlevel.Task) -> float:
+        """Seconds of the task itself and of those of its children that have ended."""
+        return self._seconds.get(task, 0.0)
+
+    def below(self, task: trio.lowlevel.Task) -> float:
+        """Seconds of the task and everything in its nurseries. Takes a step per task."""
+        total, todo = 0.0, [task]
+        while todo:
+            task = todo.pop()
+            total += self._seconds.get(task, 0.0)
+            for nursery in task.child_nurseries:
+                todo.extend(nursery.child_tasks)
+        return total
+
+    def take_longest(self) -> SlowStep | None:
+        """The longest step since this was last asked, and whose it was."""
+        longest, self._longest = self._longest, None
+        return longest
 
 
 def _recent_message(task: trio.lowlevel.Task) -> str | None:

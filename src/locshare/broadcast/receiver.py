@@ -30,6 +30,11 @@ class Receiver(Protocol):
         """True once the connection ended or was told to close."""
         ...
 
+    @property
+    def backlog_bytes(self) -> int:
+        """What it has not yet been able to write."""
+        ...
+
     def send_event(self, frame: bytes) -> None:
         """Queue one finished frame on the ordered lane: delivered in order, or the connection is
         closed with ``TOO_SLOW``. Ignored after close.

@@ -327,6 +327,15 @@ class SessionActor(Actor):
         self._context.on_ended(self._table)
         return StopActor()
 
+    def gauges(self) -> Mapping[str, int]:
+        """How many people, and what waits to be written to their phones."""
+        receivers = self._table.receivers
+        return {
+            "participants": len(self._table.roster),
+            "online": len(receivers),
+            "bytes": sum(receiver.backlog_bytes for receiver in receivers.values()),
+        }
+
     def get_state(self) -> object:
         """For inspection: counts, never positions."""
         table = self._table

@@ -48,13 +48,25 @@ class ChildState(Enum):
 class Child:
     """A spec, and the life that it has now or had last."""
 
-    __slots__ = ("key", "life", "limits", "restarts", "spec", "starter", "state", "stoppers")
+    __slots__ = (
+        "key",
+        "last_reason",
+        "life",
+        "limits",
+        "restarts",
+        "spec",
+        "starter",
+        "state",
+        "stoppers",
+    )
 
     def __init__(self, spec: AnySpec) -> None:
         self.spec = spec
         self.life: Incarnation | None = None
         self.state = ChildState.STARTING
         self.restarts = 0
+        #: Why a life last ended abnormally, in words: the exception itself is not kept.
+        self.last_reason: str | None = None
         #: Dynamic supervisors: the key in their table, who waits for the start, who for the end.
         self.key = 0
         self.starter: Any = None
@@ -78,6 +90,7 @@ class ChildInfo:
     state: Literal["starting", "running", "restarting", "stopping", "stopped"]
     type: ChildType
     restarts: int  #: automatic restart attempts so far
+    last_reason: str | None  #: of the last abnormal end, such as "crash: ValueError in Join"
 
 
 @final
@@ -219,6 +232,8 @@ class Overseer(Actor):
                 self.leave_message(child, life, Verdict.LEAVE)
             return
         if not reason.expected:
+            during = f" in {life.last_message}" if life.last_message else ""
+            child.last_reason = f"{reason}{during}"
             brutal = child.spec.shutdown is BRUTAL_KILL and reason is KILLED
             if was is not ChildState.STOPPING:
                 self.report("crash" if life.started else "start_failed", child, reason)
@@ -322,6 +337,7 @@ class Overseer(Actor):
                 child.state.value,
                 child.spec.type,
                 child.restarts,
+                child.last_reason,
             )
             for child in self.children()
         )

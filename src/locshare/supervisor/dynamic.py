@@ -206,6 +206,7 @@ class DynamicSupervisor(Overseer):
         except StartError as error:
             child.life = old
             self._incarnation.last_crash = Crash(error)
+            child.last_reason = str(Crash(error))
             self.report("start_failed", child, Crash(error))
             self.leave_message(child, old, Verdict.RESTART)
         return None

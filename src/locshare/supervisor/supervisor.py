@@ -316,6 +316,7 @@ class Supervisor(Overseer):
         """
         if child.life is None:
             self._incarnation.last_crash = Crash(error)
+            child.last_reason = str(Crash(error))
             self.report("start_failed", child, Crash(error))
             child.state = ChildState.RESTARTING
             self.leave_message(child, None, Verdict.RESTART)

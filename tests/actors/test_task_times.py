@@ -1,0 +1,52 @@
+"""Who has held the loop, and for how long."""
+
+from time import perf_counter
+
+import trio
+import trio.testing
+
+from locshare.actors.lag import TaskTimes
+
+
+def work(seconds: float) -> None:
+    end = perf_counter() + seconds
+    while perf_counter() < end:
+        pass
+
+
+async def test_time_is_counted_for_the_task_that_works_and_that_of_the_dead_for_its_parent() -> (
+    None
+):
+    times = TaskTimes()
+    trio.lowlevel.add_instrument(times)
+    tasks: dict[str, trio.lowlevel.Task] = {}
+
+    async def worker(name: str, seconds: float, then: trio.Event) -> None:
+        tasks[name] = trio.lowlevel.current_task()
+        for _ in range(2):
+            await trio.lowlevel.checkpoint()
+            work(seconds)
+        await then.wait()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            go, stay = trio.Event(), trio.Event()
+            here = trio.lowlevel.current_task()
+            nursery.start_soon(worker, "busy", 0.02, go)
+            nursery.start_soon(worker, "idle", 0.0, stay)
+            await trio.testing.wait_all_tasks_blocked()
+            assert times.of(tasks["busy"]) >= 0.04
+            assert times.of(tasks["idle"]) < 0.02
+            before = times.of(here)
+            assert times.below(here) >= times.of(tasks["busy"])
+            longest = times.take_longest()
+            assert longest is not None
+            assert longest.task.endswith("worker")
+            assert longest.seconds >= 0.02
+            go.set()
+            await trio.testing.wait_all_tasks_blocked()
+            assert times.of(tasks["busy"]) == 0.0, "nothing is kept of a task that has ended"
+            assert times.of(here) >= before + 0.04, "what it took is its parent's"
+            stay.set()
+    finally:
+        trio.lowlevel.remove_instrument(times)
