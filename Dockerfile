@@ -19,7 +19,8 @@ ENV PATH=/opt/locshare/bin:$PATH \
     LOCSHARE_DATA_DIR=/var/lib/locshare/data \
     LOCSHARE_HTTP_BIND=0.0.0.0:8080 \
     LOCSHARE_WS_BIND=0.0.0.0:8081 \
-    LOCSHARE_LOG_FORMAT=json
+    LOCSHARE_LOG_FORMAT=json \
+    LOCSHARE_ENVIRONMENT=production
 VOLUME /var/lib/locshare/data
 EXPOSE 8080 8081
 # Longer than LOCSHARE_DRAIN_DEADLINE_S, so that everyone is told to come back.

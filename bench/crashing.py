@@ -19,7 +19,6 @@ from locshare.config import load
 from locshare.session.commands import ReserveSeat
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS
-from locshare.supervisor import open_supervisor
 
 CRASHES = 1000
 EVERY_S = 0.02
@@ -62,7 +61,7 @@ async def main() -> None:
     limits = SessionLimits(max_restarts=10**9, max_participants=settings.max_participants + 1)
     application = Application(settings, limits)
     with application.stop_scope:
-        async with open_supervisor(application.tree()), trio.open_nursery() as nursery:
+        async with application.running(), trio.open_nursery() as nursery:
             nursery.start_soon(partial(crash_on_signal, application))
             log.info("ready", sessions=SESSIONS)
             await trio.sleep_forever()

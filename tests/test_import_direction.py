@@ -30,6 +30,9 @@ ALLOWED: dict[str, set[str]] = {
     "process": set(),
     "crashes": {"supervisor"},
     "figures": GROUND | {"broadcast", "connection", "session", "store"},
+    "control": GROUND | RUNTIME,
+    "inspection": GROUND | RUNTIME | {"control"},
+    "vitals": {"inspection", "broadcast", "connection", "session"},
     "limits": GROUND | {"broadcast", "connection", "session", "api"},
     "client": {"errors", "wire"},
     "simulate": GROUND | {"wire", "client"},
@@ -37,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "app": GROUND
     | RUNTIME
     | {"addresses", "process", "figures", "limits", "crashes"}
+    | {"control", "inspection", "vitals"}
     | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
     "commands": GROUND | {"wire", "addresses", "app", "client", "simulate", "demo"},
     "cli": GROUND | {"commands", "app", "client", "simulate", "demo"},

@@ -4,6 +4,7 @@
 
     root, one_for_one
     ├── signals       SIGINT and SIGTERM
+    ├── control       the Unix socket of ``locshare top``
     ├── store         PostgreSQL: the pool, the migrations, what is written behind
     ├── pacer         measures the loop, sets the flush window
     ├── sessions      dynamic: a supervisor with one actor for each session
@@ -11,7 +12,8 @@
     ├── connections   every WebSocket; drains when it is stopped
     ├── heartbeat     protocol pings
     ├── listener      accepts WebSockets
-    └── api           REST, the page, health and metrics over HTTP
+    ├── api           REST, the page, health and metrics over HTTP
+    └── debug         /debug/tree on an internal port, if there is one
 
 Started from top to bottom and stopped from bottom to top: first nobody new comes in, then the
 connections are told to come back, then the sessions note their last activity, and the store, which
@@ -22,8 +24,10 @@ crash and be started again without the others.
 
 import os
 import signal
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -38,8 +42,12 @@ from locshare.config import Settings
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.tally import ConnectionStatistics
+from locshare.control import ControlServer
 from locshare.crashes import log_crash
 from locshare.figures import families
+from locshare.inspection.operations import Inspector
+from locshare.inspection.views import Vitals
+from locshare.inspection.web import create_debug_app
 from locshare.limits import (
     api_limits,
     pacing_limits,
@@ -55,7 +63,14 @@ from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.tally import SessionStatistics
 from locshare.store.embedded import embedded_postgres
 from locshare.store.postgres import PostgresStore, StoreStatistics
-from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
+from locshare.supervisor import (
+    DynamicSpec,
+    SupervisorRef,
+    SupervisorSpec,
+    TaskSpec,
+    open_supervisor,
+)
+from locshare.vitals import vitals
 from locshare.web.pages import pages
 
 log = structlog.get_logger()
@@ -93,6 +108,8 @@ class Application:
         self.pool = ConnectionPool(self.keys, self.manager, limits)
         self.listener = Listener(settings.ws_bind, self.pool)
         self.api = ApiServer(self._rest(), settings.http_bind, server_limits(settings))
+        self.root: SupervisorRef | None = None
+        self.inspector = Inspector(lambda: self.root, self._vitals)
         self.stopping = False
         self.stop_scope = trio.CancelScope()
         self.metrics.collect(lambda: families(self))
@@ -116,6 +133,9 @@ class Application:
                 )
             ],
         )
+
+    def _vitals(self) -> Vitals:
+        return vitals(self.manager.statistics(), self.pool.statistics(), self.pacer.peek())
 
     # What locshare.figures asks.
 
@@ -145,12 +165,28 @@ class Application:
             self.settings.public_ws_url,
         )
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[SupervisorRef]:
+        """The tree around a block: all children are up in it, and stopped in order after it.
+
+        Raises StartError, RestartBudgetExceeded and what else
+        :func:`locshare.supervisor.open_supervisor` raises.
+        """
+        async with open_supervisor(self.tree()) as root:
+            self.root = root
+            yield root
+
     def tree(self) -> SupervisorSpec:
         """The children of the root, in the order in which they start."""
         settings = self.settings
+        optional = []
+        if settings.debug_bind is not None:
+            debug = ApiServer(create_debug_app(self.inspector), settings.debug_bind)
+            optional.append(TaskSpec("debug", debug.serve))
         return SupervisorSpec(
             [
                 TaskSpec("signals", stop_on_signal, (self.stop_scope,)),
+                TaskSpec("control", self._control, restart="transient"),
                 TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S),
                 TaskSpec("pacer", self.pacer.run),
                 DynamicSpec(max_children=settings.max_sessions).child(
@@ -163,9 +199,29 @@ class Application:
                 TaskSpec("heartbeat", self.pool.heartbeat),
                 TaskSpec("listener", self.listener.serve),
                 TaskSpec("api", self.api.serve),
+                *optional,
             ],
             report=log_crash,
         )
+
+    async def _control(
+        self, *, task_status: trio.TaskStatus[Path | None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """The control socket. A server that was not asked for one serves without when its
+        data_dir cannot hold it (read-only, a path too long); one that was does not start.
+        """
+        path = self.settings.control_path
+        if path is None:
+            task_status.started(None)
+            return
+        server = ControlServer(path, self.inspector.operations())
+        try:
+            await server.serve(task_status=task_status)
+        except OSError as error:
+            if self.settings.control_socket is not None:
+                raise
+            log.warning("no_control_socket", reason=str(error))
+            task_status.started(None)
 
 
 async def serve(
@@ -184,7 +240,7 @@ async def serve(
     last_deadline = LastDeadline(settings.drain_deadline_s + _BEYOND_DRAIN_S)
     try:
         with application.stop_scope:
-            async with open_supervisor(application.tree()):
+            async with application.running():
                 try:
                     calm_garbage_collector()
                     reached = application.addresses

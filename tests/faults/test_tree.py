@@ -4,88 +4,16 @@ The whole application with a real database, in this process, so that a child can
 roots: without warning, as a bug in it would.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 import trio
-from tests.connection.kit import trio_client
-from tests.session.served import Client
-
-from locshare.actors import Ref
-from locshare.app import Application
-from locshare.config import Settings
-from locshare.supervisor import SupervisorRef, open_supervisor
-
-DEADLINE_S = 15
-
-
-class Running:
-    """The application, its root, and a group of two who see each other."""
-
-    def __init__(self, application: Application, root: SupervisorRef) -> None:
-        self.application = application
-        self.root = root
-
-    def child(self, name: str) -> Ref:
-        ref = self.root.child(name)
-        assert ref is not None
-        return ref
-
-    async def kill(self, name: str) -> None:
-        """End a child as a crash would, and wait for its next life."""
-        before = self.child(name)
-        before._incarnation.kill()
-        await before.wait_exit()
-        with trio.fail_after(DEADLINE_S):
-            # A supervisor tells nobody that a child is back.
-            while (now := self.root.child(name)) is None or now is before or not now.alive:  # noqa: ASYNC110
-                await trio.sleep(0.01)
-
-    async def create(self) -> str:
-        async with httpx.AsyncClient(base_url=self.application.addresses.http_url) as http:
-            created = await http.post("/api/sessions", json={})
-            assert created.status_code == 201, created.text
-            session_id: str = created.json()["session_id"]
-        return session_id
-
-    @asynccontextmanager
-    async def phone(self, session_id: str, name: str) -> AsyncIterator[Client]:
-        async with httpx.AsyncClient(base_url=self.application.addresses.http_url) as http:
-            answer = await http.post(
-                f"/api/sessions/{session_id}/join", json={"display_name": name}
-            )
-        assert answer.status_code == 201, answer.text
-        joined = answer.json()
-        protocols = ["locshare.v1", f"locshare.bearer.{joined['websocket_token']}"]
-        async with trio_client(joined["websocket_url"], protocols) as socket:
-            client = Client(joined["user_id"], socket)
-            assert (await client.next())["type"] == "session_state"
-            yield client
-
-
-@asynccontextmanager
-async def running(url: str, folder: Path) -> AsyncIterator[Running]:
-    application = Application(
-        Settings(http_bind="127.0.0.1:0", ws_bind="127.0.0.1:0", database_url=url, data_dir=folder)
-    )
-    async with open_supervisor(application.tree()) as root:
-        yield Running(application, root)
-
-
-async def talk(first: Client, second: Client, lat: float) -> None:
-    """Each moves and is seen by the other."""
-    await first.move(lat)
-    assert (await second.until("location_update"))["lat"] == lat
-    await second.move(-lat)
-    assert (await first.until("location_update"))["lat"] == -lat
+from tests.faults.kit import DEADLINE_S, running, talk
 
 
 @pytest.mark.parametrize(
     "name",
-    ["signals", "store", "pacer", "sessions", "keeper", "heartbeat", "listener", "api"],
+    ["signals", "control", "store", "pacer", "sessions", "keeper", "heartbeat", "listener", "api"],
 )
 async def test_when_a_child_dies_no_phone_notices_and_others_can_still_come(
     name: str, postgres_url: str, tmp_path: Path

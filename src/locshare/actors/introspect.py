@@ -10,6 +10,7 @@ message *types* and durations only, never messages (68).
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Any, NamedTuple, TypeVar, final
 
 import trio
@@ -78,6 +79,7 @@ class Statistics:
     dropped: int  #: casts and infos lost to a full mailbox, or to the death
     skipped: int  #: calls whose callers had gone
     timers: int
+    bytes: int  #: of the mailbox itself, not of the messages in it
     busy: float | None  #: seconds spent in handlers since the trace was switched on
     slowest: TraceEvent | None
 
@@ -95,6 +97,7 @@ def statistics(ref: ActorRef) -> Statistics:
         dropped=mailbox.dropped,
         skipped=life.skipped,
         timers=len(life.timers),
+        bytes=getsizeof(mailbox.queue),
         busy=None if life.tracer is None else life.tracer.busy,
         slowest=None if life.tracer is None else life.tracer.slowest,
     )
@@ -206,6 +209,11 @@ def trace(
     ref._incarnation.tracer = Tracer(length, listener) if on else None
 
 
+def is_traced(ref: ActorRef) -> bool:
+    """True while a trace is on."""
+    return ref._incarnation.tracer is not None
+
+
 def trace_events(ref: ActorRef) -> tuple[TraceEvent, ...]:
     """The last events, oldest first; empty while the trace is off."""
     tracer = ref._incarnation.tracer
@@ -218,6 +226,7 @@ __all__ = [
     "gauges",
     "get_state",
     "inspect",
+    "is_traced",
     "kill",
     "replace_state",
     "resume",

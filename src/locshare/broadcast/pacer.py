@@ -118,7 +118,11 @@ class Pacer:
 
     def statistics(self) -> LoopStatistics:
         """A picture of now; begins a new measurement of the longest turn."""
-        longest, self._meter.longest = self._meter.longest, 0.0
-        return LoopStatistics(
-            self._window, self._load.busy, self._load.lag, longest, self._meter.turns
-        )
+        picture = self.peek()
+        self._meter.longest = 0.0
+        return picture
+
+    def peek(self) -> LoopStatistics:
+        """A picture of now that takes nothing from the next one of :meth:`statistics`."""
+        meter, load = self._meter, self._load
+        return LoopStatistics(self._window, load.busy, load.lag, meter.longest, meter.turns)

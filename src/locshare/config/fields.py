@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 PREFIX: Final = "LOCSHARE_"
+MAX_SOCKET_PATH_BYTES: Final = 103
+"""The shortest ``sun_path`` of the systems we run on (macOS), without its final zero byte."""
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518 section 3.2: an HS256 key has at least as many bits as its hash."""
 
@@ -276,3 +278,12 @@ def check_directory(value: Path) -> Path:
     if path.exists() and not path.is_dir():
         raise ValueError("is not a directory")
     return path.absolute()
+
+
+def check_socket(value: str) -> str:
+    if value == "off":
+        return value
+    path = str(check_directory(Path(value).parent) / Path(value).name)
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ValueError(f"has {len(os.fsencode(path))} bytes")
+    return path

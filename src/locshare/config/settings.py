@@ -20,6 +20,7 @@ from locshare.config.fields import (
     check_networks,
     check_origins,
     check_secret,
+    check_socket,
     check_tile_url,
     check_url,
 )
@@ -248,9 +249,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         About("What the tiles' licence wants shown on the map.", allowed="text", default="none"),
     ] = None
 
+    environment: Annotated[
+        Literal["development", "production"],
+        About(
+            "What the server is for. A production server cannot be started with --faults.",
+            section="Operation",
+        ),
+    ] = "development"  # fmt: skip
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        About("The least severe log lines that are written.", section="Operation"),
+        About("The least severe log lines that are written."),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "console", "json"],
@@ -259,6 +267,22 @@ class Settings(Struct, frozen=True, kw_only=True):
             "elsewhere."
         ),
     ] = "auto"
+    control_socket: Annotated[
+        str | None,
+        About(
+            "The Unix socket of `locshare top`. Only the user who runs the server can open it.",
+            allowed="a path of at most 103 bytes, or off", check=check_socket,
+            default="control.sock under data_dir",
+        ),
+    ] = None  # fmt: skip
+    debug_bind: Annotated[
+        str | None,
+        About(
+            "Where /debug/tree, the live tree of actors, is served. Nobody has to log in there: "
+            "keep it inside.",
+            allowed=_BIND, check=check_bind, default="none: not served",
+        ),
+    ] = None  # fmt: skip
     drain_deadline_s: Annotated[
         float,
         About(
@@ -272,6 +296,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     def secret_file(self) -> Path:
         """Where the generated secret is kept."""
         return self.data_dir / "jwt_secret"
+
+    @property
+    def control_path(self) -> Path | None:
+        """Where the control socket is; None for none."""
+        if self.control_socket is None:
+            return self.data_dir / "control.sock"
+        return None if self.control_socket == "off" else Path(self.control_socket)
 
     def __repr__(self) -> str:
         changed = ", ".join(

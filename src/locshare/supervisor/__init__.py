@@ -43,7 +43,7 @@ from locshare.supervisor.spec import (
     SupervisorSpec,
     TaskSpec,
 )
-from locshare.supervisor.supervisor import Supervisor, SupervisorRef
+from locshare.supervisor.supervisor import OverseerRef, Supervisor, SupervisorRef
 from locshare.supervisor.tasks import TaskSupervisor, TaskSupervisorRef
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "DynamicSupervisor",
     "DynamicSupervisorRef",
     "MaxChildren",
+    "OverseerRef",
     "Report",
     "Reporter",
     "Restart",

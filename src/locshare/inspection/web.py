@@ -1,0 +1,45 @@
+"""``/debug/tree`` on an internal port: the live tree, to read only.
+
+For tools that speak HTTP and cannot open the control socket. There is nothing to log in with, so
+the port must not be reachable from outside.
+"""
+
+import msgspec
+from quart import Response, request
+from quart_trio import QuartTrio
+
+from locshare.control import ControlError
+from locshare.inspection.operations import Inspector
+from locshare.inspection.text import as_text
+from locshare.inspection.views import Tree
+
+
+def create_debug_app(inspector: Inspector) -> QuartTrio:
+    """``GET /debug/tree`` with ``limit`` and ``sort`` as in :class:`Tree`; JSON, or plain text for
+    ``format=text``.
+    """
+    app = QuartTrio("locshare.debug", static_folder=None)
+
+    @app.get("/debug/tree")
+    async def tree() -> Response:
+        query = dict(request.args)
+        wanted = query.pop("format", "json")
+        if wanted not in ("json", "text"):
+            return _problem(400, f"format is {wanted!r}; allowed: json, text")
+        try:
+            asked = msgspec.convert(query, Tree, strict=False)
+            picture = await inspector.picture(asked)
+        except msgspec.ValidationError as error:
+            return _problem(400, str(error))
+        except ControlError as error:
+            return _problem(503 if error.code == "not_ready" else 400, error.message)
+        if wanted == "text":
+            return Response(as_text(picture), mimetype="text/plain")
+        return Response(msgspec.json.encode(picture), mimetype="application/json")
+
+    return app
+
+
+def _problem(status: int, detail: str) -> Response:
+    body = msgspec.json.encode({"status": status, "detail": detail})
+    return Response(body, status, mimetype="application/problem+json")
