@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "figures": GROUND | {"broadcast", "connection", "session", "store"},
     "control": GROUND | RUNTIME,
     "inspection": GROUND | RUNTIME | {"control"},
+    "top": GROUND | {"control", "inspection"},
     "vitals": {"inspection", "broadcast", "connection", "session"},
     "limits": GROUND | {"broadcast", "connection", "session", "api"},
     "client": {"errors", "wire"},
@@ -42,7 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"addresses", "process", "figures", "limits", "crashes"}
     | {"control", "inspection", "vitals"}
     | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
-    "commands": GROUND | {"wire", "addresses", "app", "client", "simulate", "demo"},
+    "commands": GROUND
+    | {"wire", "addresses", "app", "client", "simulate", "demo"}
+    | {"control", "inspection", "top"},
     "cli": GROUND | {"commands", "app", "client", "simulate", "demo"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -28,6 +28,7 @@ from locshare.config import SettingsError
 COMMANDS: Final = {
     "serve": "run the server (with --demo: and a session to look at)",
     "simulate": "let simulated people walk and drive in sessions of a running server",
+    "top": "look into a running server: its actors, their mailboxes and restarts",
     "checkconfig": "check the settings; show what is in effect and where it comes from",
     "defaultconfig": "print a settings file with all defaults, explained",
     "gentoken": "make a secret, or make and read tokens, for tests and for finding faults",
@@ -38,6 +39,7 @@ examples:
   locshare serve --demo                    a server with eight people to watch
   locshare serve --http-bind :8080 --ws-bind :8081
                                            reachable from other machines
+  locshare top                             what goes on inside a running server
   locshare defaultconfig > locshare.toml   a settings file to edit
   locshare COMMAND --help                  all about one command
 

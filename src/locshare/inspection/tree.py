@@ -5,6 +5,7 @@ a stuck actor can be looked at. It gives way to the others every few hundred chi
 true for its moment, the whole is not one moment.
 """
 
+import math
 import sys
 from collections.abc import Iterable
 from typing import Final, NamedTuple, final
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple, final
 import trio
 
 from locshare.actors import ActorRef, Ref
+from locshare.actors.incarnation import Status
 from locshare.actors.introspect import gauges, is_traced, statistics, status, task_of
 from locshare.actors.lag import TaskTimes
 from locshare.control import ControlError
@@ -179,6 +181,8 @@ class TreeReader:
 
     def _own_weight(self, info: ChildInfo) -> float:
         ref = info.ref
+        if isinstance(ref, ActorRef) and (is_traced(ref) or status(ref) is Status.SUSPENDED):
+            return math.inf  # somebody is at work on it
         match self._sort:
             case "restarts":
                 return info.restarts

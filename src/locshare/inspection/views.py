@@ -7,7 +7,8 @@ from msgspec import Struct
 
 SortKey = Literal["load", "mailbox", "handled", "restarts", "id"]
 """By what the children of a dynamic supervisor are ordered, most first, and chosen when there are
-too many (``id``: in start order). A child counts with all below it."""
+too many (``id``: in start order). A child counts with all below it; those that are traced or
+suspended come first."""
 
 DEFAULT_LIMIT = 30
 

@@ -1,0 +1,50 @@
+"""Draw `locshare top` as it looks at a running server: docs/pictures/top.svg.
+
+Start a server, let people move in it (`locshare simulate`), and run
+
+    .venv/bin/python tools/picture_of_top.py CONTROL_SOCKET
+
+It watches for a few seconds, traces the busiest session, and writes what the terminal would show.
+"""
+
+import io
+import sys
+from pathlib import Path
+from typing import Final
+
+import trio
+from rich.console import Console
+
+from locshare.control import open_control
+from locshare.inspection.views import Picture, Trace, TraceLine, Watch
+from locshare.top.browser import Browser
+from locshare.top.screen import draw
+
+WIDTH: Final = 132
+HEIGHT: Final = 38
+TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "top.svg"
+
+
+async def main(socket: Path) -> None:
+    browser = Browser()
+    async with open_control(socket) as control, open_control(socket) as tracing:
+        seen = 0
+        async for picture in control.stream(Watch(1.0, 12), Picture):
+            browser.show(picture)
+            seen += 1
+            if seen == 3:
+                break
+        sessions = [row for row in browser.rows if row.view.path.endswith("/session")]
+        browser.selected = browser.tracing = sessions[0].view.path
+        with trio.move_on_after(2):
+            async for line in tracing.stream(Trace(browser.selected), TraceLine):
+                browser.traced(line)
+        browser.show(await anext(control.stream(Watch(1.0, 12), Picture)))
+    console = Console(record=True, width=WIDTH, height=HEIGHT, file=io.StringIO())
+    console.print(draw(browser, HEIGHT))
+    TARGET.write_text(console.export_svg(title="locshare top"))
+    print(f"wrote {TARGET}")
+
+
+if __name__ == "__main__":
+    trio.run(main, Path(sys.argv[1]))
