@@ -7,11 +7,10 @@ while they are read. Trace and its timings are off until :func:`trace` is called
 message *types* and durations only, never messages (68).
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from sys import getsizeof
-from typing import Any, NamedTuple, TypeVar, final
+from typing import Any, TypeVar, final
 
 import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
@@ -19,51 +18,12 @@ from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 from locshare.actors.actor import Actor
 from locshare.actors.incarnation import Status
 from locshare.actors.loop import Inspect
-from locshare.actors.mailbox import CALL, CAST, DOWN, INFO, TIMER
 from locshare.actors.reasons import NoProc
 from locshare.actors.ref import ActorRef, Ref, check_timeout
 from locshare.actors.reply import ReplyTo
+from locshare.actors.watch import TRACE_LENGTH, Interceptor, TraceEvent, Tracer, Watch
 
 T = TypeVar("T")
-
-#: How many trace events an actor keeps.
-TRACE_LENGTH = 64
-
-_KINDS = {CAST: "cast", CALL: "call", INFO: "info", DOWN: "down", TIMER: "timer"}
-
-
-class TraceEvent(NamedTuple):
-    """One handled message: when it was done, its kind, the name of its type, seconds of work."""
-
-    at: float
-    kind: str
-    type: str
-    seconds: float
-
-
-@final
-class Tracer:
-    """The last events of one actor and its sums since the trace was switched on."""
-
-    __slots__ = ("busy", "count", "events", "listener", "slowest")
-
-    def __init__(self, length: int, listener: Callable[[TraceEvent], None] | None) -> None:
-        self.events: deque[TraceEvent] = deque(maxlen=length)
-        self.listener = listener
-        self.busy = 0.0
-        self.count = 0
-        self.slowest: TraceEvent | None = None
-
-    def record(self, kind: int, message_type: type, seconds: float) -> None:
-        """One message has been handled."""
-        event = TraceEvent(trio.current_time(), _KINDS[kind], message_type.__qualname__, seconds)
-        self.events.append(event)
-        self.busy += seconds
-        self.count += 1
-        if self.slowest is None or seconds > self.slowest.seconds:
-            self.slowest = event
-        if self.listener is not None:
-            self.listener(event)
 
 
 @final
@@ -87,7 +47,7 @@ class Statistics:
 def statistics(ref: ActorRef) -> Statistics:
     """The counters of ``ref``; of a dead one too, as long as somebody holds the ref."""
     life = ref._incarnation
-    mailbox = life.mailbox
+    mailbox, tracer = life.mailbox, _tracer(ref)
     return Statistics(
         status=life.status.value,
         waiting=len(mailbox.queue),
@@ -98,8 +58,8 @@ def statistics(ref: ActorRef) -> Statistics:
         skipped=life.skipped,
         timers=len(life.timers),
         bytes=getsizeof(mailbox.queue),
-        busy=None if life.tracer is None else life.tracer.busy,
-        slowest=None if life.tracer is None else life.tracer.slowest,
+        busy=None if tracer is None else tracer.busy,
+        slowest=None if tracer is None else tracer.slowest,
     )
 
 
@@ -206,26 +166,52 @@ def trace(
 
     ``listener`` is called after every message, inside the actor's task: quick, and no raising.
     """
-    ref._incarnation.tracer = Tracer(length, listener) if on else None
+    _put(ref, Tracer(length, listener) if on else None, interceptor_of(ref))
 
 
 def is_traced(ref: ActorRef) -> bool:
     """True while a trace is on."""
-    return ref._incarnation.tracer is not None
+    return _tracer(ref) is not None
 
 
 def trace_events(ref: ActorRef) -> tuple[TraceEvent, ...]:
     """The last events, oldest first; empty while the trace is off."""
-    tracer = ref._incarnation.tracer
+    tracer = _tracer(ref)
     return () if tracer is None else tuple(tracer.events)
 
 
+def install(ref: ActorRef, interceptor: Interceptor | None) -> None:
+    """Let ``interceptor`` see what ``ref`` handles from its next message on (OTP:
+    ``sys:install``); None takes it out. It replaces another one, and ends with the incarnation.
+    """
+    _put(ref, _tracer(ref), interceptor)
+
+
+def interceptor_of(ref: ActorRef) -> Interceptor | None:
+    """What :func:`install` has put there."""
+    watch = ref._incarnation.watch
+    return None if watch is None else watch.interceptor
+
+
+def _tracer(ref: ActorRef) -> Tracer | None:
+    watch = ref._incarnation.watch
+    return None if watch is None else watch.tracer
+
+
+def _put(ref: ActorRef, tracer: Tracer | None, interceptor: Interceptor | None) -> None:
+    nothing = tracer is None and interceptor is None
+    ref._incarnation.watch = None if nothing else Watch(tracer, interceptor)
+
+
 __all__ = [
+    "Interceptor",
     "Statistics",
     "TraceEvent",
     "gauges",
     "get_state",
     "inspect",
+    "install",
+    "interceptor_of",
     "is_traced",
     "kill",
     "replace_state",

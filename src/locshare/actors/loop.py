@@ -41,8 +41,8 @@ from locshare.actors.reasons import (
 from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, StopActor
 
 if TYPE_CHECKING:
-    from locshare.actors.introspect import Tracer
     from locshare.actors.ref import ActorRef, Ref
+    from locshare.actors.watch import Watch
 
 #: Results of ``handle_call`` that are not replies.
 _SPECIAL = frozenset({type(NO_REPLY), type(IGNORE), Continue, StopActor})
@@ -88,8 +88,8 @@ class ActorIncarnation(Incarnation):
         "skipped",
         "suspended",
         "timers",
-        "tracer",
         "unanswered",
+        "watch",
     )
 
     ref: "ActorRef"
@@ -114,7 +114,7 @@ class ActorIncarnation(Incarnation):
         #: The type of the last message of the last batch.
         self.recent: type = type(None)
         self.suspended = False
-        self.tracer: Tracer | None = None
+        self.watch: Watch | None = None
         self.handled = 0
         self.skipped = 0
         self.high_water = 0
@@ -187,6 +187,7 @@ class ActorIncarnation(Incarnation):
         has_after_batch = type(actor).after_batch is not Actor.after_batch
         limit = actor.batch_limit
         result: object
+        began = 0.0
         while True:
             taken = 0
             if len(queue) > self.high_water:  # it only shrinks from here on: the highest point
@@ -201,7 +202,12 @@ class ActorIncarnation(Incarnation):
                     mailbox.admit()
                 taken += 1
                 self.current = message
-                began = perf_counter() if self.tracer is not None else 0.0
+                watch = self.watch
+                if watch is not None:
+                    began = perf_counter()
+                    held = watch.before(kind, message)
+                    if held is not None:
+                        await held
                 if kind == CAST:
                     result = handle_cast(message)
                 elif kind == CALL:
@@ -224,8 +230,8 @@ class ActorIncarnation(Incarnation):
                     result = handle_info(message)
                 if result is not None:
                     await self._follow(result, "a handler")
-                if began:
-                    self._trace(kind, message, began)
+                if watch is not None:
+                    watch.after(kind, message, perf_counter() - began)
             if taken:
                 self.handled += taken
                 last = self.current
@@ -311,20 +317,18 @@ class ActorIncarnation(Incarnation):
             return type(current.request if isinstance(current, ReplyTo) else current).__qualname__
         return None if self.recent is type(None) else self.recent.__qualname__
 
-    def _trace(self, kind: int, message: object, began: float) -> None:
-        if self.tracer is not None:
-            request = message.request if isinstance(message, ReplyTo) else message
-            self.tracer.record(kind, type(request), perf_counter() - began)
-
     # -- end -------------------------------------------------------------------------------
 
     async def _terminate(self, reason: ExitReason) -> ExitReason:
         self.status = Status.STOPPING
         actor = self.actor
-        if type(actor).terminate is Actor.terminate:
+        interceptor = None if self.watch is None else self.watch.interceptor
+        if type(actor).terminate is Actor.terminate and interceptor is None:
             return reason
         deadline = trio.current_time() + self.grace if self._stop is None else self._stop.deadline
         try:
+            if interceptor is not None:
+                interceptor.before_terminate(reason)
             result = actor.terminate(reason)
             if result is not None:
                 with trio.CancelScope(shield=True, deadline=deadline) as self._stopping_scope:
@@ -392,8 +396,8 @@ class ActorIncarnation(Incarnation):
         message = current.request if isinstance(current, ReplyTo) else current
         if message is not None:
             self.last_message = self.recent_type()
-        if self.tracer is not None:
-            self.last_events = tuple(self.tracer.events)
+        if self.watch is not None and self.watch.tracer is not None:
+            self.last_events = tuple(self.watch.tracer.events)
         # A hook that fails must neither stop the exit path nor say more than it should.
         with suppress(Exception):
             self.details = dict(self.actor.redact(message))

@@ -86,6 +86,10 @@ class TaskIncarnation(Incarnation):
             )
         return self._requested or NORMAL
 
+    def replace_function(self, function: TaskFunction) -> None:
+        """Run another function with the same arguments. Only before the launch."""
+        self._function = function
+
     def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
         del deadline  # a cancellation has none; whoever asks kills when the time has passed
         if self.reason is None:

@@ -7,7 +7,7 @@ new task the context of the dead one (statement 78). It only leaves a message.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -53,6 +53,7 @@ class Child:
         "last_reason",
         "life",
         "limits",
+        "on_launch",
         "restarts",
         "spec",
         "starter",
@@ -67,6 +68,8 @@ class Child:
         self.restarts = 0
         #: Why a life last ended abnormally, in words: the exception itself is not kept.
         self.last_reason: str | None = None
+        #: Is shown each new life before it runs: see locshare.supervisor.inject.
+        self.on_launch: Callable[[Incarnation], None] | None = None
         #: Dynamic supervisors: the key in their table, who waits for the start, who for the end.
         self.key = 0
         self.starter: Any = None
@@ -207,6 +210,8 @@ class Overseer(Actor):
         child.life = None
         life = build(child.spec)
         child.life = life
+        if child.on_launch is not None:
+            child.on_launch(life)
         life.on_started = lambda life: self.child_started(child, life)
         life.on_exit = lambda life: self.child_exited(child, life)
         life.launch(nursery, child.spec.init_timeout)

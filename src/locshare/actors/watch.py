@@ -1,0 +1,100 @@
+"""Looking over an actor's shoulder while it handles messages: OTP's debug functions.
+
+An incarnation has one place for a :class:`Watch`. Empty, it costs one test per message (statement
+68). In it are the :class:`Tracer`, which notes types and durations, and an :class:`Interceptor`,
+which may do what a fault would: OTP's ``sys:install``. They are put there by
+:mod:`locshare.actors.introspect`.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, final
+
+import trio
+
+from locshare.actors.mailbox import CALL, CAST, DOWN, INFO, TIMER
+from locshare.actors.reasons import ExitReason
+
+#: How many trace events an actor keeps.
+TRACE_LENGTH = 64
+
+_KINDS = {CAST: "cast", CALL: "call", INFO: "info", DOWN: "down", TIMER: "timer"}
+
+
+class TraceEvent(NamedTuple):
+    """One handled message: when it was done, its kind, the name of its type, seconds of work."""
+
+    at: float
+    kind: str
+    type: str
+    seconds: float
+
+
+@final
+class Tracer:
+    """The last events of one actor and its sums since the trace was switched on."""
+
+    __slots__ = ("busy", "count", "events", "listener", "slowest")
+
+    def __init__(self, length: int, listener: Callable[[TraceEvent], None] | None) -> None:
+        self.events: deque[TraceEvent] = deque(maxlen=length)
+        self.listener = listener
+        self.busy = 0.0
+        self.count = 0
+        self.slowest: TraceEvent | None = None
+
+    def record(self, kind: int, message_type: type, seconds: float) -> None:
+        """One message has been handled."""
+        event = TraceEvent(trio.current_time(), _KINDS[kind], message_type.__qualname__, seconds)
+        self.events.append(event)
+        self.busy += seconds
+        self.count += 1
+        if self.slowest is None or seconds > self.slowest.seconds:
+            self.slowest = event
+        if self.listener is not None:
+            self.listener(event)
+
+
+class Interceptor:
+    """Runs in the actor's own task. What it raises is the handler's crash, in every respect; what
+    it awaits is the handler's time.
+    """
+
+    __slots__ = ()
+
+    def before(self, message: object) -> Awaitable[None] | None:
+        """``message`` (of a call: the request) is about to be handled. An awaitable is awaited
+        first. Calls whose callers have gone, and timers and DOWNs that were cancelled, are handled
+        by nobody and do not come here.
+        """
+
+    def before_terminate(self, reason: ExitReason) -> None:
+        """``terminate`` is about to be called. Raising is a crash in it (statement 69)."""
+
+
+@final
+class Watch:
+    """What is installed in one incarnation."""
+
+    __slots__ = ("interceptor", "tracer")
+
+    def __init__(self, tracer: Tracer | None, interceptor: Interceptor | None) -> None:
+        self.tracer = tracer
+        self.interceptor = interceptor
+
+    def before(self, kind: int, message: Any) -> Awaitable[None] | None:
+        """The loop has taken ``message``."""
+        if self.interceptor is None:
+            return None
+        if kind == CALL:
+            return self.interceptor.before(message.request) if message.waiting else None
+        if kind == TIMER:
+            return None if message.cancelled else self.interceptor.before(message.message)
+        if kind == DOWN and getattr(getattr(message, "monitor", None), "cancelled", False):
+            return None
+        return self.interceptor.before(message)
+
+    def after(self, kind: int, message: Any, seconds: float) -> None:
+        """``message`` (of a timer: what it said) has been handled."""
+        if self.tracer is not None:
+            self.tracer.record(kind, type(message.request if kind == CALL else message), seconds)

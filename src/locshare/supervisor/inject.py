@@ -1,0 +1,35 @@
+"""Do to a running supervisor and its children what a fault would. For tests and fault injection; a
+program that works calls none of it.
+"""
+
+from collections.abc import Callable
+
+from locshare.actors import Ref
+from locshare.actors.incarnation import Incarnation
+from locshare.supervisor.child import Child
+from locshare.supervisor.errors import ChildNotFound
+from locshare.supervisor.supervisor import OverseerRef
+
+
+def child_of(supervisor: OverseerRef, id: str, ref: Ref | None) -> Child:  # noqa: A002 - OTP's word
+    """The child with this id and, if it has a life now, this ref. Raises ChildNotFound, NoProc."""
+    for child in supervisor._overseer().children():
+        if child.spec.id == id and (ref is None or child.ref is ref):
+            return child
+    raise ChildNotFound(f"there is no child {id!r} here")
+
+
+def at_each_launch(child: Child, function: Callable[[Incarnation], None] | None) -> None:
+    """Show ``function`` every further life of ``child`` before it runs. It must not raise; see
+    :func:`locshare.actors.inject.fail_init`. None ends it.
+    """
+    child.on_launch = function
+
+
+def set_budget(supervisor: OverseerRef, max_restarts: int, max_seconds: float) -> None:
+    """Another restart budget for this life of ``supervisor``; what has been counted still counts.
+    Raises NoProc.
+    """
+    window = supervisor._overseer()._window
+    window.max_restarts = max_restarts
+    window.max_seconds = max_seconds
