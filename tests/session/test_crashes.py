@@ -1,13 +1,17 @@
 """A crash costs the message that caused it, and nothing else."""
 
 import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 import trio
 from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, Fault, Phone, house, position, settle
+from tests.session.kit import HOUR, Fault, House, Phone, Someone, house, position, settle
 
 from locshare.actors import Exited, Registry, Request, introspect
+from locshare.broadcast.fanout import Flush
 from locshare.errors import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session import delivery
@@ -94,6 +98,74 @@ async def test_a_position_that_cannot_be_encoded_crashes_one_flush_and_not_all(
         await settle()
         assert [lat for _, lat in bo.phone.heard()] == [2]
         assert home.table(session).incarnations == 2
+
+
+class Trap(Phone):
+    """A receiver that raises, against its contract, as often as it was told to."""
+
+    traps = 0
+
+    def send_event(self, frame: bytes) -> None:
+        self._spring()
+        super().send_event(frame)
+
+    def send_positions(self, flush: Flush) -> None:
+        self._spring()
+        super().send_positions(flush)
+
+    def _spring(self) -> None:
+        if self.traps:
+            self.traps -= 1
+            raise RuntimeError
+
+
+@asynccontextmanager
+async def trapped() -> AsyncIterator[tuple[House, UUID, list[Someone], Trap]]:
+    """Ada, Bo and Cy, of whom Bo is in the middle and has the trap."""
+    async with house() as home:
+        session = await home.session()
+        ada = await home.someone(session, "Ada")
+        bo = await home.manager.open(session, await home.join(session, "Bo"), "participant")
+        trap = Trap(bo._user_id)
+        await bo.attach(trap)
+        cy = await home.someone(session, "Cy")
+        await settle()
+        for phone in (ada.phone, trap, cy.phone):
+            phone.messages.clear()
+        yield home, session, [ada, cy], trap
+
+
+async def test_a_crash_in_the_middle_of_a_flush_leaves_nobody_with_an_old_position() -> None:
+    async with trapped() as (home, session, (ada, cy), trap):
+        trap.traps = 1
+        await ada.link.update(position(1))
+        await settle()
+        assert home.table(session).incarnations == 2
+        assert trap.heard() == cy.phone.heard() == [(ada.user_id, 1)]
+
+
+async def test_a_crash_in_the_middle_of_telling_an_event_tells_everyone_once() -> None:
+    async with trapped() as (home, session, (ada, cy), trap):
+        trap.traps = 1
+        di = await home.join(session, "Di")
+        assert home.table(session).incarnations == 2
+        for phone in (ada.phone, trap, cy.phone):
+            assert [j["user_id"] for j in phone.all("participant_joined")] == [di]
+
+
+@pytest.mark.parametrize("what", ["flush", "event"])
+async def test_what_crashes_whoever_tells_it_is_tried_once_more_and_then_dropped(what: str) -> None:
+    async with trapped() as (home, session, (ada, cy), trap):
+        trap.traps = 2
+        if what == "flush":
+            await ada.link.update(position(1))
+        else:
+            await home.join(session, "Di")
+        await settle()
+        assert home.table(session).incarnations == 3
+        await cy.link.update(position(5))
+        await settle()
+        assert trap.heard()[-1] == ada.phone.heard()[-1] == (cy.user_id, 5)
 
 
 async def test_an_event_that_was_decided_is_delivered_by_the_next_incarnation(

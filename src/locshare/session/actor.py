@@ -44,7 +44,7 @@ from locshare.session.commands import (
     ReserveSeat,
     Update,
 )
-from locshare.session.delivery import deliver_events, say_farewell, send_positions
+from locshare.session.delivery import deliver_events, resume, say_farewell, send_positions
 from locshare.session.errors import ParticipantNotFound, SessionFull, SessionOver
 from locshare.session.limits import SessionLimits
 from locshare.session.state import SessionState
@@ -108,6 +108,7 @@ class SessionActor(Actor):
         table = self._table
         table.incarnations += 1
         table.news.unpark_all()
+        resume(table)
         self._deliver()
         if table.ended is not None:
             return Continue(_FINISH)  # the last incarnation crashed in the middle of its farewell

@@ -45,7 +45,7 @@ from locshare.session.commands import (
     ReleaseSeat,
     ReserveSeat,
 )
-from locshare.session.delivery import say_farewell
+from locshare.session.delivery import drop, say_farewell
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionFull,
@@ -457,8 +457,7 @@ class SessionManager:
         """Runs in the exit path of a session's supervisor."""
         table.news.unpark_all()
         if table.gave_up:
-            # Whatever event was still to be delivered may be what crashed it.
-            table.pending.clear()
+            drop(table)
             SessionState(table, self._limits).end("internal_error")
             say_farewell(table, self._tally)
             self._note_end(table)

@@ -9,16 +9,19 @@ Positions live here and nowhere else, for the retention at most.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, final
+from typing import Final, NamedTuple, final
 from uuid import UUID
 
 import trio
 from msgspec import Struct
 
 from locshare.actors import MailboxHeir, Ref
+from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
+from locshare.wire.dialects import Dialect
 from locshare.wire.messages import EndReason, Event, Position
 
 
@@ -63,6 +66,13 @@ class Held(Struct, frozen=True, gc=False):
     arrived: float
 
 
+class Telling(NamedTuple):
+    """An event that is being told, as finished frames, and who has heard it or need not."""
+
+    frames: Mapping[Dialect, bytes]
+    told: set[str]
+
+
 @final
 class SessionTable:
     """The table of one session. All times are Trio's clock unless they are datetimes."""
@@ -71,6 +81,7 @@ class SessionTable:
         "active_at",
         "departed",
         "ended",
+        "flushing",
         "gave_up",
         "heard",
         "heir",
@@ -85,6 +96,7 @@ class SessionTable:
         "session",
         "starting",
         "supervisor",
+        "telling",
         "touched_at",
     )
 
@@ -108,6 +120,9 @@ class SessionTable:
         """What was heard before this has been noted for the store."""
         self.pending: deque[Event] = deque()
         """Events that were decided and are still to be delivered: empty between two messages."""
+        self.telling: Telling | None = None
+        self.flushing: Mapping[Dialect, Flush] | None = None
+        """What a crash interrupted in the middle of telling; None between two messages."""
         self.departed: deque[Receiver] = deque()
         """Connections that have ended, put here by their tasks: an exit signal that cannot be
         refused by a full mailbox or lost between two incarnations."""
