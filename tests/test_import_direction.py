@@ -33,6 +33,10 @@ ALLOWED: dict[str, set[str]] = {
     "control": GROUND | RUNTIME,
     "inspection": GROUND | RUNTIME | {"control"},
     "top": GROUND | {"control", "inspection"},
+    "faults": GROUND
+    | RUNTIME
+    | {"wire", "control", "inspection"}
+    | {"broadcast", "session", "connection"},
     "vitals": {"inspection", "broadcast", "connection", "session"},
     "limits": GROUND | {"broadcast", "connection", "session", "api"},
     "client": {"errors", "wire"},
@@ -41,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "app": GROUND
     | RUNTIME
     | {"addresses", "process", "figures", "limits", "crashes"}
-    | {"control", "inspection", "vitals"}
+    | {"control", "inspection", "vitals", "faults"}
     | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
     "commands": GROUND
     | {"wire", "addresses", "app", "client", "simulate", "demo"}

@@ -25,7 +25,8 @@ crash and be started again without the others.
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,8 @@ from locshare.connection.pool import ConnectionPool
 from locshare.connection.tally import ConnectionStatistics
 from locshare.control import ControlServer
 from locshare.crashes import log_crash
+from locshare.faults import Faults, Seams
+from locshare.faults.seams import Database
 from locshare.figures import families
 from locshare.inspection.operations import Inspector
 from locshare.inspection.views import Vitals
@@ -85,27 +88,34 @@ class Application:
     """All parts of one server, put together and not yet running. Makes no task and no socket.
 
     ``sessions`` are limits of sessions other than the settings give, for tests and benchmarks.
+    With ``faults`` whoever can open the control socket can break it on purpose.
     Raises SecretError when the secret is too short, OSError when it can be neither read nor kept.
     """
 
-    def __init__(self, settings: Settings, sessions: SessionLimits | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: SessionLimits | None = None,
+        faults: Faults | None = None,
+    ) -> None:
         self.settings = settings
+        self.faults = faults
+        seams = Seams() if faults is None else faults.seams
         self.names: Names[Hashable] = Names()
         self.metrics = Metrics()
-        self.keys = token_keys(settings)
-        self.store = PostgresStore(
-            settings.database_url or partial(embedded_postgres, settings.data_dir)
-        )
+        self.keys = token_keys(settings, seams.now)
+        self.store = PostgresStore(seams.database(database_of(settings)))
         self.pacer = Pacer(pacing_limits(settings))
         self.manager = SessionManager(
             self.store,
             self.names,
             sessions or session_limits(settings),
             window=self.pacer.window,
+            now=seams.now,
             report=log_crash,
         )
         limits = pool_limits(settings, allow_connections(settings.max_connections))
-        self.pool = ConnectionPool(self.keys, self.manager, limits)
+        self.pool = ConnectionPool(self.keys, seams.sessions(self.manager), limits)
         self.listener = Listener(settings.ws_bind, self.pool)
         self.api = ApiServer(self._rest(), settings.http_bind, server_limits(settings))
         self.root: SupervisorRef | None = None
@@ -135,7 +145,12 @@ class Application:
         )
 
     def _vitals(self) -> Vitals:
-        return vitals(self.manager.statistics(), self.pool.statistics(), self.pacer.peek())
+        return vitals(
+            self.manager.statistics(),
+            self.pool.statistics(),
+            self.pacer.peek(),
+            faults=self.faults is not None,
+        )
 
     # What locshare.figures asks.
 
@@ -214,11 +229,14 @@ class Application:
         if path is None:
             task_status.started(None)
             return
-        server = ControlServer(path, self.inspector.operations())
+        operations = self.inspector.operations()
+        if self.faults is not None:
+            operations += self.faults.operations(self.inspector, self.pool, self.names)
+        server = ControlServer(path, operations)
         try:
             await server.serve(task_status=task_status)
         except OSError as error:
-            if self.settings.control_socket is not None:
+            if self.settings.control_socket is not None or self.faults is not None:
                 raise
             log.warning("no_control_socket", reason=str(error))
             task_status.started(None)
@@ -227,16 +245,20 @@ class Application:
 async def serve(
     settings: Settings,
     *,
+    faults: bool = False,
     task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the server until SIGINT, SIGTERM or cancellation, then stop it in order.
 
-    ``task_status`` is told the addresses when clients can come. A second signal, or the last
-    deadline, ends the process at once. Raises what :class:`Application` raises, StartError (its
-    cause says why) when a part does not come up, RestartBudgetExceeded when one keeps crashing.
+    With ``faults`` it can be broken on purpose (:mod:`locshare.faults`). ``task_status`` is told
+    the addresses when clients can come. A second signal, or the last deadline, ends the process at
+    once. Raises what :class:`Application` raises, StartError (its cause says why) when a part does
+    not come up, RestartBudgetExceeded when one keeps crashing.
     """
     began = trio.current_time()
-    application = Application(settings)
+    application = Application(settings, faults=Faults() if faults else None)
+    if faults:
+        log.warning("faults_can_be_injected", by="whoever opens the control socket")
     last_deadline = LastDeadline(settings.drain_deadline_s + _BEYOND_DRAIN_S)
     try:
         with application.stop_scope:
@@ -274,7 +296,15 @@ async def stop_on_signal(
             scope.cancel()
 
 
-def token_keys(settings: Settings) -> TokenKeys:
+def database_of(settings: Settings) -> Database:
+    """The database of the settings; without a URL, the embedded one."""
+    if settings.database_url is None:
+        return partial(embedded_postgres, settings.data_dir)
+    url = settings.database_url
+    return lambda: nullcontext(url)
+
+
+def token_keys(settings: Settings, now: Callable[[], datetime]) -> TokenKeys:
     """The keys of the settings; without a secret, the one that is kept in the data directory,
     made when it is not there. Raises SecretError, OSError.
     """
@@ -284,5 +314,8 @@ def token_keys(settings: Settings) -> TokenKeys:
     else:
         secret = load_or_create_secret(settings.secret_file)
     return TokenKeys(
-        secret, previous=settings.jwt_previous_secret, previous_until=settings.jwt_previous_until
+        secret,
+        previous=settings.jwt_previous_secret,
+        previous_until=settings.jwt_previous_until,
+        now=now,
     )

@@ -7,7 +7,7 @@ here is the rest.
 
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.loop import ActorIncarnation
-from locshare.actors.mailbox import TIMER
+from locshare.actors.mailbox import INFO, TIMER
 from locshare.actors.ref import ActorRef
 from locshare.actors.task import TaskIncarnation
 
@@ -25,6 +25,11 @@ def fail_init(life: Incarnation, error: Exception) -> None:
         life.actor.init = init  # type: ignore[method-assign]  # of this one only
     elif isinstance(life, TaskIncarnation):
         life.replace_function(run)
+
+
+def post(ref: ActorRef, message: object) -> None:
+    """``info`` that no bound applies to: it arrives, unless the actor is dead."""
+    ref._incarnation.mailbox.put_exempt(INFO, message)
 
 
 class _Filler:

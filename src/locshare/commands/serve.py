@@ -60,6 +60,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--people", type=_people, default=8, metavar="N",
         help=f"how many of them, 1 to {MOST_PEOPLE} (default 8)",
     )  # fmt: skip
+    parser.add_argument(
+        "--faults", action="store_true",
+        help="let scripts break the server on purpose, over the control socket; not in production",
+    )  # fmt: skip
     add_settings_flags(parser)
 
 
@@ -73,10 +77,13 @@ def run(arguments: Namespace) -> int:
             "could join; give fewer, or raise --max-participants"
         )
         return EXIT_USAGE
+    if arguments.faults and (problem := why_no_faults(settings)):
+        complain(problem)
+        return EXIT_USAGE
     logs.configure(settings.log_level, settings.log_format)
     logs.capture_uncaught()
     try:
-        trio.run(partial(serve, settings, people=people))
+        trio.run(partial(serve, settings, people=people, faults=arguments.faults))
     except GaveUp as error:
         log.exception("gave_up", exc_info=error.__cause__)
         complain("gave up, because a part of the server keeps crashing; the log says which")
@@ -91,12 +98,22 @@ def run(arguments: Namespace) -> int:
     return EXIT_FAILURE
 
 
+def why_no_faults(settings: Settings) -> str | None:
+    """Why ``--faults`` is refused with these settings; None when it is not."""
+    if settings.environment == "production":
+        return "--faults is refused: environment is production. Only a server for tests may have it"
+    if settings.control_path is None:
+        return "--faults needs the control socket, and control_socket is off"
+    return None
+
+
 class GaveUp(LocshareError):
     """The server was ready and then ended by itself. The cause says why."""
 
 
-async def serve(settings: Settings, *, people: int) -> None:
-    """The server, and beside it a demo of so many people, none if 0.
+async def serve(settings: Settings, *, people: int, faults: bool = False) -> None:
+    """The server, and beside it a demo of so many people, none if 0. With ``faults`` it can be
+    broken on purpose.
 
     Raises, outside of any group, what :func:`locshare.app.serve` raises before it is ready, and
     GaveUp for what it raises later.
@@ -109,7 +126,7 @@ async def serve(settings: Settings, *, people: int) -> None:
         if people:
             nursery.start_soon(_demo, ready, people)
         try:
-            await app.serve(settings, task_status=ready)
+            await app.serve(settings, faults=faults, task_status=ready)
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
             failure = error
         nursery.cancel_scope.cancel()

@@ -131,6 +131,10 @@ class Connection:
         else:
             self._scope.cancel()
 
+    def kill(self) -> None:
+        """Cancel :meth:`run`: no close frame, no farewell."""
+        self._scope.cancel()
+
     def ping(self) -> None:
         """Send a protocol ping."""
         if self.outbox is not None:

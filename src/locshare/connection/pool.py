@@ -150,6 +150,17 @@ class ConnectionPool:
                 self._fewer = trio.Event()
             await self._fewer.wait()
 
+    def kill(self, user_id: str) -> bool:
+        """Cancel the task of a participant's connection, as a fault would. False when there is
+        none. Takes a step per open connection.
+        """
+        for connection in self._connections():
+            outbox = connection.outbox
+            if outbox is not None and outbox.user_id == user_id and not outbox.closed:
+                connection.kill()
+                return True
+        return False
+
     # --- inside ---------------------------------------------------------------------------------
 
     async def _host_connections(
