@@ -12,7 +12,7 @@ from locshare.actors import Actor, Registry, StartError, open_host
 async def test_a_name_that_is_held_is_not_waited_for() -> None:
     names: Registry[str] = Registry()
     async with open_host() as host:
-        ref = await host.start(Actor(), register=names.name("key"))  # type: ignore[arg-type]  # Name is invariant
+        ref = await host.start(Actor(), register=names.name("key"))
         assert await names.wait("key") is ref
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    class Counter(Actor):
+    class Counter(Actor[Add | Reset]):
         def init(self) -> None:
             self.total = 0
 
@@ -12,12 +12,12 @@
                     return self.total
             return super().handle_call(request, reply_to)
 
-        def handle_cast(self, message: object) -> None:
+        def handle_cast(self, message: Add | Reset) -> None:
             match message:
                 case Add(amount):
                     self.total += amount
-                case _:
-                    super().handle_cast(message)
+                case Reset():
+                    self.total = 0
 
 One message at a time (statement 55): the next is taken only when the handler has finished, even if
 it awaited. Handlers are best written as plain functions: then nothing else runs in the middle of
@@ -31,14 +31,14 @@ Results. ``handle_call``: the reply (any value, an exception object included), `
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, final
 
 import trio
 
 from locshare.actors.mailbox import TIMER, MailboxSpec
 from locshare.actors.monitors import Monitor
 from locshare.actors.reasons import ExitReason, UnhandledMessage
-from locshare.actors.ref import ActorRef, Ref
+from locshare.actors.ref import ActorRef, M, Ref
 from locshare.actors.reply import Continue, Ignore, ReplyTo, StopActor
 
 if TYPE_CHECKING:
@@ -53,8 +53,11 @@ HandlerResult = Continue | StopActor | None
 InitResult = Continue | Ignore | None
 
 
-class Actor:
+class Actor(Generic[M]):
     """Base of all actors. Subclasses need not call ``super().__init__``.
+
+    ``M`` is the type of what ``handle_cast`` takes, and so of what may be cast to the ref. A bare
+    ``Actor`` takes any message.
 
     ``__init__`` runs before the actor has a ref or a task; ``init`` is the first thing that runs
     in its own task. Everything below that says "in a handler" includes ``init``.
@@ -82,7 +85,7 @@ class Actor:
             f"{type(self).__name__} does not handle the call {type(request).__qualname__}"
         )
 
-    def handle_cast(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
+    def handle_cast(self, message: M) -> HandlerResult | Awaitable[HandlerResult]:
         """Act on an order. The default crashes."""
         raise UnhandledMessage(
             f"{type(self).__name__} does not handle the cast {type(message).__qualname__}"
@@ -150,7 +153,7 @@ class Actor:
     # -- what a handler may use ------------------------------------------------------------
 
     @property
-    def ref(self) -> ActorRef:
+    def ref(self) -> ActorRef[M]:
         """The address of this incarnation."""
         return self._incarnation.ref
 

@@ -9,7 +9,7 @@ belongs to (statements 71, 72). Supervisors below the border need no shield of t
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
-from typing import TypeVar, final
+from typing import Any, final
 
 import trio
 
@@ -18,10 +18,8 @@ from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
 from locshare.actors.loop import ActorIncarnation
 from locshare.actors.mailbox import MailboxHeir
 from locshare.actors.reasons import SHUTDOWN, Crash, InitTimeout, StartError
-from locshare.actors.ref import ActorRef
+from locshare.actors.ref import ActorRef, M
 from locshare.actors.registry import Name
-
-A = TypeVar("A", bound=ActorRef)
 
 
 @final
@@ -36,13 +34,13 @@ class Host:
 
     async def start(
         self,
-        actor: Actor,
+        actor: Actor[M],
         *,
         name: str = "",
-        register: Name[object] | None = None,
+        register: Name[Any, M] | None = None,
         heir: MailboxHeir | None = None,
         init_timeout: float = inf,
-    ) -> ActorRef:
+    ) -> ActorRef[M]:
         """Start ``actor`` and return its ref after its init.
 
         Raises StartError with the original exception as cause if init fails or declines,

@@ -8,7 +8,7 @@ stored without care.
 
 from collections.abc import Callable
 from math import inf, isnan
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
@@ -26,8 +26,15 @@ from locshare.actors.reasons import (
 from locshare.actors.reply import ReplyTo, Request
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
     from locshare.actors.incarnation import Incarnation
     from locshare.actors.loop import ActorIncarnation
+
+    M = TypeVarWithDefault("M", contravariant=True, default=Any)
+else:
+    # The default is news to type checkers only: it lets a bare `ActorRef` mean "any message".
+    M = TypeVar("M", contravariant=True)
 
 R = TypeVar("R")
 
@@ -104,8 +111,13 @@ class Ref:
         raise CallTimeout(timeout, self.name)
 
 
-class ActorRef(Ref):
-    """An actor's address. All sends of one task arrive in the order in which they were made."""
+class ActorRef(Ref, Generic[M]):
+    """An actor's address. All sends of one task arrive in the order in which they were made.
+
+    ``M`` is the type of what may be cast, offered and delivered. A bare ``ActorRef`` takes any
+    message; an ``ActorRef[Add | Reset]`` may stand for an ``ActorRef[Add]``. News (:meth:`info`)
+    is of any kind, and a request carries the type of its own reply.
+    """
 
     __slots__ = ("_mailbox",)
 
@@ -117,7 +129,7 @@ class ActorRef(Ref):
         super().__init__(incarnation, name, serial)
         self._mailbox = mailbox
 
-    def cast(self, message: object) -> None:
+    def cast(self, message: M) -> None:
         """Send and forget. Never blocks, never raises; a dead or full target drops and counts."""
         mailbox = self._mailbox
         if mailbox.put(CAST, message) is not Offer.ACCEPTED:
@@ -131,7 +143,7 @@ class ActorRef(Ref):
         if mailbox.put(INFO, message) is not Offer.ACCEPTED:
             mailbox.dropped += 1
 
-    def offer(self, message: object) -> Offer:
+    def offer(self, message: M) -> Offer:
         """Cast, and say whether it was taken. Without a checkpoint; nothing is counted unless
         the actor's overflow rule itself drops.
         """
@@ -140,7 +152,7 @@ class ActorRef(Ref):
             self._mailbox.dropped += 1
         return offer
 
-    async def deliver(self, message: object) -> None:
+    async def deliver(self, message: M) -> None:
         """Cast, waiting for room in the mailbox (overflow rule REFUSE; with the other rules
         nothing ever waits). A checkpoint always.
 

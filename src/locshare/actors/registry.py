@@ -10,7 +10,8 @@ Everything here but :meth:`Registry.wait` is plain functions: one thread, no loc
 """
 
 from collections.abc import Hashable, Iterator
-from typing import Generic, TypeVar, final
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import trio
 
@@ -19,21 +20,35 @@ from locshare.actors.reasons import AlreadyRegistered, NoProc
 from locshare.actors.ref import ActorRef
 from locshare.actors.reply import Request
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    M = TypeVarWithDefault("M", default=Any)
+else:
+    M = TypeVar("M")  # as in locshare.actors.ref
+
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 
 
 @final
-class Registry(Generic[K]):
-    """One table of names. Make as many as there are kinds of names."""
+class Registry(Generic[K, M]):
+    """One table of names. Make as many as there are kinds of names.
+
+    ``K`` is the type of the keys, ``M`` of what may be cast to every holder: any message, in a
+    ``Registry[str]``.
+    """
 
     __slots__ = ("_awaited", "_refs")
 
+    if not TYPE_CHECKING:  # typing's own does not know that M may be left out
+        __class_getitem__ = classmethod(GenericAlias)
+
     def __init__(self) -> None:
-        self._refs: dict[K, ActorRef] = {}
+        self._refs: dict[K, ActorRef[M]] = {}
         self._awaited: dict[K, trio.lowlevel.ParkingLot] = {}
 
-    def register(self, key: K, ref: ActorRef) -> None:
+    def register(self, key: K, ref: ActorRef[M]) -> None:
         """Give ``key`` to ``ref``. Raises AlreadyRegistered with the holder if it is taken, by
         ``ref`` itself too; registering a dead ref has no effect.
         """
@@ -54,11 +69,11 @@ class Registry(Generic[K]):
         ref._incarnation.release_name(self, key)
         return True
 
-    def lookup(self, key: K) -> ActorRef | None:
+    def lookup(self, key: K) -> ActorRef[M] | None:
         """The living holder of ``key``, or None."""
         return self._refs.get(key)
 
-    async def wait(self, key: K) -> ActorRef:
+    async def wait(self, key: K) -> ActorRef[M]:
         """The living holder of ``key``, as soon as there is one: for who must bridge the gap of a
         restart. The holder may still be in its init. A checkpoint always; no limit of time.
         """
@@ -78,7 +93,7 @@ class Registry(Generic[K]):
         """The keys that ``ref`` holds here."""
         return tuple(key for key, holder in self._refs.items() if holder is ref)
 
-    def name(self, key: K) -> "Name[K]":
+    def name(self, key: K) -> "Name[K, M]":
         """An address that is looked up anew on every use. Also for a child spec."""
         return Name(self, key)
 
@@ -98,18 +113,21 @@ class Registry(Generic[K]):
 
 
 @final
-class Name(Generic[K]):
+class Name(Generic[K, M]):
     """A key in a registry, used as an address: it survives restarts, since every use is a fresh
     lookup. In the gap of a restart nobody is there.
     """
 
     __slots__ = ("key", "registry")
 
-    def __init__(self, registry: Registry[K], key: K) -> None:
+    if not TYPE_CHECKING:  # as in Registry
+        __class_getitem__ = classmethod(GenericAlias)
+
+    def __init__(self, registry: Registry[K, M], key: K) -> None:
         self.registry = registry
         self.key = key
 
-    def whereis(self) -> ActorRef | None:
+    def whereis(self) -> ActorRef[M] | None:
         """The living holder, or None."""
         return self.registry.lookup(self.key)
 
@@ -120,7 +138,7 @@ class Name(Generic[K]):
             raise NoProc("the holder of a name")
         return await ref.call(request, timeout)
 
-    def cast(self, message: object) -> None:
+    def cast(self, message: M) -> None:
         """As :meth:`ActorRef.cast`; nobody there means dropped."""
         ref = self.registry.lookup(self.key)
         if ref is not None:
@@ -132,7 +150,7 @@ class Name(Generic[K]):
         if ref is not None:
             ref.info(message)
 
-    def offer(self, message: object) -> Offer:
+    def offer(self, message: M) -> Offer:
         """As :meth:`ActorRef.offer`; DEAD if nobody holds the name."""
         ref = self.registry.lookup(self.key)
         return Offer.DEAD if ref is None else ref.offer(message)

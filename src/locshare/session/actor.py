@@ -42,6 +42,7 @@ from locshare.session.commands import (
     Leave,
     ReleaseSeat,
     ReserveSeat,
+    SessionOrder,
     Update,
 )
 from locshare.session.delivery import deliver_events, resume, say_farewell, send_positions
@@ -90,7 +91,7 @@ _LONGEST_SLEEP: Final = 60.0
 
 
 @final
-class SessionActor(Actor):
+class SessionActor(Actor[SessionOrder]):
     """One incarnation of one session."""
 
     mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=1024)
@@ -128,7 +129,7 @@ class SessionActor(Actor):
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def handle_cast(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
+    def handle_cast(self, message: SessionOrder) -> HandlerResult | Awaitable[HandlerResult]:
         """Positions, and what needs no answer."""
         if type(message) is Update:  # one comparison: these are nearly all there are
             self._state.move(message.user_id, message.position, trio.current_time())

@@ -1,6 +1,6 @@
 """What can be asked of a session actor. The casts are small, for they are many."""
 
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -61,7 +61,10 @@ class End(Struct, Request[None], frozen=True):
     """Call: the host ends the session."""
 
 
+SessionOrder = Update | CheckDepartures | ReleaseSeat
+"""What may be cast to a session."""
+
 SessionRequest = ReserveSeat | Join | Attach | Leave | End
 """For :func:`typing.assert_never`-style matches."""
 
-CHECK_DEPARTURES: Any = CheckDepartures()
+CHECK_DEPARTURES: Final = CheckDepartures()

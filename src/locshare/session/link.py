@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar, final
 
 from locshare.actors import ActorDown, ActorRef, Offer, Request
 from locshare.broadcast.receiver import Receiver
-from locshare.session.commands import Attach, Update
+from locshare.session.commands import Attach, SessionOrder, Update
 from locshare.session.table import SessionTable
 from locshare.wire.messages import Position, Role
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 class Switchboard(Protocol):
     """What a link needs of :class:`locshare.session.manager.SessionManager`."""
 
-    async def incarnation(self, table: SessionTable) -> ActorRef:
+    async def incarnation(self, table: SessionTable) -> ActorRef[SessionOrder]:
         """The living actor of the session, waited for or started. Raises SessionOver,
         SessionUnavailable.
         """
@@ -52,7 +52,7 @@ class SessionLink:
         self._user_id = user_id
         self._role: Role = role
         self._receiver: Receiver | None = None
-        self._actor: ActorRef | None = None
+        self._actor: ActorRef[SessionOrder] | None = None
 
     async def attach(self, receiver: Receiver) -> None:
         """Make ``receiver`` the participant's connection, instead of an older one (which is

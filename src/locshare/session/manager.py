@@ -44,6 +44,7 @@ from locshare.session.commands import (
     Leave,
     ReleaseSeat,
     ReserveSeat,
+    SessionOrder,
 )
 from locshare.session.delivery import drop, say_farewell
 from locshare.session.errors import (
@@ -303,7 +304,7 @@ class SessionManager:
         _check_not_over(table)
         raise SessionUnavailable("the session is being restarted")
 
-    async def incarnation(self, table: SessionTable) -> ActorRef:
+    async def incarnation(self, table: SessionTable) -> ActorRef[SessionOrder]:
         """The living actor of a session: there, waited for, or started again.
 
         Raises SessionOver, SessionUnavailable.
@@ -426,7 +427,7 @@ class SessionManager:
         ref = self._names.lookup(SESSIONS)
         return ref if isinstance(ref, DynamicSupervisorRef) else None
 
-    def _cast(self, table: SessionTable, message: object) -> None:
+    def _cast(self, table: SessionTable, message: SessionOrder) -> None:
         actor = self._names.lookup(table.session.id)
         if actor is not None:
             actor.cast(message)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
-from typing import Any, ClassVar, Final, Literal, final
+from typing import Any, ClassVar, Final, Literal, Never, final
 
 import trio
 
@@ -148,7 +148,7 @@ def build(spec: AnySpec) -> Incarnation:
     return life
 
 
-class Overseer(Actor):
+class Overseer(Actor[Never]):
     """Base of the supervisors: launch, exit, report, counting, kill."""
 
     mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=None)

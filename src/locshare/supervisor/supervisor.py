@@ -12,7 +12,7 @@ significant children.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Never, final
 
 import trio
 
@@ -51,8 +51,8 @@ from locshare.supervisor.errors import (
 from locshare.supervisor.spec import AnySpec, SupervisorSpec
 
 
-class OverseerRef(ActorRef):
-    """What the refs of all supervisors can do."""
+class OverseerRef(ActorRef[Never]):
+    """What the refs of all supervisors can do. A supervisor takes no casts."""
 
     __slots__ = ()
 
