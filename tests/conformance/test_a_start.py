@@ -138,13 +138,13 @@ async def test_s05_an_init_may_decline(journal: Journal) -> None:
     ("field", "build"),
     [
         ("id", lambda: ChildSpec("", Actor)),
-        ("id", lambda: ChildSpec(None, Actor)),  # type: ignore[arg-type]  # the point
-        ("start", lambda: ChildSpec("a", None)),  # type: ignore[arg-type]  # the point
-        ("args", lambda: TaskSpec("a", trio.sleep, [1])),  # type: ignore[arg-type]  # the point
-        ("restart", lambda: ChildSpec("a", Actor, restart="always")),  # type: ignore[arg-type]
+        ("id", lambda: ChildSpec(None, Actor)),  # type: ignore[call-overload]  # the point
+        ("start", lambda: ChildSpec("a", None)),  # type: ignore[call-overload]  # the point
+        ("args", lambda: TaskSpec("a", trio.sleep, [1])),  # type: ignore[call-overload]  # the point
+        ("restart", lambda: ChildSpec("a", Actor, restart="always")),  # type: ignore[call-overload]
         ("shutdown", lambda: ChildSpec("a", Actor, shutdown=-1)),
         ("shutdown", lambda: ChildSpec("a", Actor, shutdown=nan)),
-        ("type", lambda: ChildSpec("a", Actor, type="boss")),  # type: ignore[arg-type]
+        ("type", lambda: ChildSpec("a", Actor, type="boss")),  # type: ignore[call-overload]
         ("init_timeout", lambda: ChildSpec("a", Actor, init_timeout=0)),
         ("max_restarts", lambda: SupervisorSpec(max_restarts=-1)),
         ("max_restarts", lambda: DynamicSpec(max_restarts=1.5)),  # type: ignore[arg-type]

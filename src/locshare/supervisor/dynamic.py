@@ -28,6 +28,7 @@ from locshare.actors.actor import HandlerResult, InitResult
 from locshare.actors.clock import CallAt
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.reasons import KILLED
+from locshare.actors.ref import M
 from locshare.supervisor.child import (
     STUCK_AFTER,
     Child,
@@ -57,7 +58,7 @@ class DynamicSupervisorRef(OverseerRef):
         """
         return await self.call(StartDynamic(spec), None)
 
-    async def start_actor(self, spec: ChildSpec) -> ActorRef:
+    async def start_actor(self, spec: ChildSpec[M, *tuple[Any, ...]]) -> ActorRef[M]:
         """As :meth:`start_child`, typed for actors."""
         ref = await self.call(StartDynamic(spec), None)
         if not isinstance(ref, ActorRef):

@@ -13,16 +13,37 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from math import inf, isnan
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVarTuple, final, get_args
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    Protocol,
+    TypedDict,
+    Unpack,
+    final,
+    get_args,
+    overload,
+)
+
+import trio
 
 from locshare.actors import Actor, MailboxHeir, Name
+from locshare.actors.ref import M
 from locshare.supervisor.decide import Restart, Strategy
 from locshare.supervisor.errors import BadSpec
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVarTuple
+
     from locshare.supervisor.report import Reporter
 
-Ts = TypeVarTuple("Ts")
+    Ts = TypeVarTuple("Ts", default=Unpack[tuple[Any, ...]])
+else:
+    from typing import TypeVarTuple
+
+    Ts = TypeVarTuple("Ts")  # a bare `ChildSpec` has any arguments; see `M`
 
 
 class _Brutal(Enum):
@@ -43,10 +64,31 @@ DEFAULT_MAX_RESTARTS: Final = 3
 DEFAULT_MAX_SECONDS: Final = 5.0
 
 
+# The keywords of the specs, written once for all forms of their `__init__`.
+
+
+class _TaskOptions(TypedDict, total=False):
+    restart: Restart
+    shutdown: ShutdownTime
+    init_timeout: float
+
+
+class _ChildOptions(TypedDict, Generic[M], total=False):
+    restart: Restart
+    shutdown: ShutdownTime | None
+    type: ChildType
+    init_timeout: float
+    register: Name[Any, M] | None
+    heir: MailboxHeir | None
+
+
 @final
 @dataclass(frozen=True, slots=True, init=False)
-class ChildSpec:
+class ChildSpec(Generic[M, *Ts]):
     """An actor (or supervisor) to be run under a supervisor.
+
+    ``M`` is the type of the messages that its ref takes, ``Ts`` are those of the start arguments;
+    both are found from ``start``. A bare ``ChildSpec`` is one of any kind.
 
     ``id``: unique among the siblings of a static supervisor; also the ref's name.
     ``start``: builds the actor, in the supervisor's task; called with ``args`` for each life.
@@ -58,26 +100,42 @@ class ChildSpec:
     """
 
     id: str
-    start: Callable[..., Actor]
-    args: tuple[Any, ...]
+    start: Callable[[*Ts], Actor[M]]
+    args: tuple[*Ts]
     restart: Restart
     shutdown: ShutdownTime
     type: ChildType
     init_timeout: float
-    register: Name[Any] | None
+    register: Name[Any, M] | None
     heir: MailboxHeir | None
 
+    # Two forms, since no default fits tuple[*Ts]: without arguments `start` must need none.
+    @overload
+    def __init__(
+        self: "ChildSpec[M]",
+        id: str,
+        start: Callable[[], Actor[M]],
+        **options: Unpack[_ChildOptions[M]],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        id: str,
+        start: Callable[[*Ts], Actor[M]],
+        args: tuple[*Ts],
+        **options: Unpack[_ChildOptions[M]],
+    ) -> None: ...
     def __init__(
         self,
         id: str,  # noqa: A002 - OTP's word
-        start: Callable[[*Ts], Actor],
-        args: tuple[*Ts] = (),  # type: ignore[assignment]  # no default can be a tuple[*Ts]
+        start: Callable[..., Actor[M]],
+        args: tuple[Any, ...] = (),
         *,
         restart: Restart = "permanent",
         shutdown: ShutdownTime | None = None,
         type: ChildType = "worker",  # noqa: A002 - OTP's word
         init_timeout: float = inf,
-        register: Name[Any] | None = None,
+        register: Name[Any, M] | None = None,
         heir: MailboxHeir | None = None,
     ) -> None:
         if shutdown is None:
@@ -96,8 +154,14 @@ class ChildSpec:
         put(self, "heir", heir)
 
 
+class TaskFunction(Protocol[*Ts]):
+    """An async function that tells when it is ready, as for Trio's ``nursery.start``."""
+
+    def __call__(self, *args: *Ts, task_status: trio.TaskStatus[Any]) -> Awaitable[object]: ...
+
+
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class TaskSpec:
     """A plain async function to be run under a supervisor; see :mod:`locshare.actors.task`.
 
@@ -108,15 +172,75 @@ class TaskSpec:
 
     id: str
     run: Callable[..., Awaitable[object]]
-    args: tuple[Any, ...] = ()
-    restart: Restart = "permanent"
-    shutdown: ShutdownTime = DEFAULT_SHUTDOWN
-    init_timeout: float = inf
-    handshake: bool = True
-    type: Literal["worker"] = "worker"
+    args: tuple[Any, ...]
+    restart: Restart
+    shutdown: ShutdownTime
+    init_timeout: float
+    handshake: bool
+    type: Literal["worker"]
 
-    def __post_init__(self) -> None:
-        _check_child(self.id, self.run, self.args, self.restart, self.shutdown, self.init_timeout)
+    # With and without arguments, as in ChildSpec; with and without a handshake. The arguments are
+    # checked here, but are no parameters of the class: a list of specs wants a TaskSpec with any
+    # arguments, and for mypy a function with a keyword of its own is no TaskFunction of those.
+    @overload
+    def __init__(
+        self,
+        id: str,
+        run: TaskFunction[()],
+        *,
+        handshake: Literal[True] = True,
+        **options: Unpack[_TaskOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        id: str,
+        run: TaskFunction[*Ts],
+        args: tuple[*Ts],
+        *,
+        handshake: Literal[True] = True,
+        **options: Unpack[_TaskOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        id: str,
+        run: Callable[[], Awaitable[object]],
+        *,
+        handshake: Literal[False],
+        **options: Unpack[_TaskOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        id: str,
+        run: Callable[[*Ts], Awaitable[object]],
+        args: tuple[*Ts],
+        *,
+        handshake: Literal[False],
+        **options: Unpack[_TaskOptions],
+    ) -> None: ...
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - OTP's word
+        run: Callable[..., Awaitable[object]],
+        args: tuple[Any, ...] = (),
+        *,
+        restart: Restart = "permanent",
+        shutdown: ShutdownTime = DEFAULT_SHUTDOWN,
+        init_timeout: float = inf,
+        handshake: bool = True,
+    ) -> None:
+        _check_child(id, run, args, restart, shutdown, init_timeout)
+        put = object.__setattr__
+        put(self, "id", id)
+        put(self, "run", run)
+        put(self, "args", args)
+        put(self, "restart", restart)
+        put(self, "shutdown", shutdown)
+        put(self, "init_timeout", init_timeout)
+        put(self, "handshake", handshake)
+        put(self, "type", "worker")
 
 
 AnySpec = ChildSpec | TaskSpec
