@@ -61,6 +61,9 @@ class Actor(Generic[M]):
 
     ``__init__`` runs before the actor has a ref or a task; ``init`` is the first thing that runs
     in its own task. Everything below that says "in a handler" includes ``init``.
+
+    An exception that leaves a handler is a crash. Nothing but a kill cancels a handler that awaits,
+    and then ``terminate`` is not called.
     """
 
     mailbox: ClassVar[MailboxSpec] = MailboxSpec()
@@ -76,11 +79,15 @@ class Actor(Generic[M]):
     # -- callbacks -------------------------------------------------------------------------
 
     def init(self) -> InitResult | Awaitable[InitResult]:
-        """Get ready. The starter waits for it; messages that arrive meanwhile wait too."""
+        """Get ready. The starter waits for it; messages that arrive meanwhile wait too. If it
+        raises, the start has failed and the starter sees StartError.
+        """
         return None
 
     def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:  # noqa: ARG002 - a hook
-        """Answer a request. The default crashes: an unknown request is a bug of the caller."""
+        """Answer a request. A crash raises Exited in the caller; to refuse and live on, call
+        ``reply_to.fail``. The default crashes: an unknown request is a bug of the caller.
+        """
         raise UnhandledMessage(
             f"{type(self).__name__} does not handle the call {type(request).__qualname__}"
         )
@@ -158,8 +165,8 @@ class Actor(Generic[M]):
         return self._incarnation.ref
 
     def send_after(self, seconds: float, message: object) -> "Timer":
-        """Send ``message`` to ``handle_info`` after ``seconds``. Exempt from the mailbox bound;
-        dies with the incarnation; costs a heap entry, no task.
+        """Send ``message``, of any type, to ``handle_info`` after ``seconds``. Exempt from the
+        mailbox bound; dies with the incarnation; costs a heap entry, no task.
         """
         return Timer(self._incarnation, trio.current_time() + seconds, message)
 
@@ -175,18 +182,19 @@ class Actor(Generic[M]):
 
     def link(self, ref: ActorRef) -> None:
         """Tie two fates (statement 63): an abnormal end of one stops the other with the same
-        reason, or is a ``LinkExit`` message if that other traps exits. Linking twice is one
-        link. Rarely right: the supervisor and the nursery already are the links that matter.
+        reason, or is a ``LinkExit`` message if that other traps exits. One that is dead already
+        counts as ending now; linking twice is one link. Rarely right: the supervisor and the
+        nursery already are the links that matter.
         """
         self._incarnation.link(ref)
 
     def unlink(self, ref: ActorRef) -> None:
-        """Undo :meth:`link`. Never fails."""
+        """Undo :meth:`link`. Never fails; repeatable."""
         self._incarnation.unlink(ref)
 
     def spawn(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a helper task that is cancelled when this actor ends, and waited for. If it raises,
-        the actor crashes with the same exception.
+        the actor crashes with the same exception. Raises RuntimeError outside the actor's life.
         """
         self._incarnation.spawn_helper(async_fn, *args)
 
@@ -216,7 +224,7 @@ class Timer:
 
     @property
     def pending(self) -> bool:
-        """True until it is due, cancelled, or its actor dead."""
+        """True until it is due or cancelled, or its actor has died."""
         return self.armed
 
     def cancel(self) -> None:
@@ -227,5 +235,6 @@ class Timer:
         self._incarnation.clock.disarm(self)
 
     def fire(self) -> None:
+        """The clock says that it is due."""
         self._incarnation.timers.pop(self, None)
         self._incarnation.mailbox.put_exempt(TIMER, self)

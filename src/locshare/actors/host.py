@@ -44,8 +44,9 @@ class Host:
         """Start ``actor`` and return its ref after its init.
 
         Raises StartError with the original exception as cause if init fails or declines,
-        InitTimeout if it takes longer than ``init_timeout`` seconds; nothing is left behind. If
-        the wait is cancelled, the actor is killed and waited for.
+        InitTimeout if it takes longer than ``init_timeout`` seconds, AlreadyRegistered if the
+        name is taken; nothing is left behind. If the wait is cancelled, the actor is killed and
+        waited for.
         """
         life = ActorIncarnation(actor, name=name, heir=heir)
         if register is not None:
@@ -59,7 +60,9 @@ class Host:
         return life.ref
 
     async def stop(self, timeout: float = DEFAULT_GRACE) -> None:
-        """Stop all in reverse start order, each within ``timeout`` seconds, then by kill."""
+        """Stop all in reverse start order, each within ``timeout`` seconds, then by kill. If
+        cancelled, it goes no further: whoever was asked stays asked, the rest runs on.
+        """
         for life in reversed(list(self._lives)):
             deadline = trio.current_time() + timeout
             life.request_stop(SHUTDOWN, deadline)

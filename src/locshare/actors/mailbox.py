@@ -72,7 +72,7 @@ class MailboxSpec:
     """How an actor's mailbox is bounded. Class attribute ``Actor.mailbox``.
 
     ``capacity``: the most entries that wait, or None for no bound. DOWN and timers count when
-    the room is measured but are themselves never refused.
+    the room is measured but are themselves never refused. Raises ValueError if it is below 1.
     """
 
     capacity: int | None = 1024

@@ -92,7 +92,8 @@ class Ref:
 
         Raises NoProc at once if the target is dead, CallTimeout if it has not ended within
         ``timeout`` seconds (the request stands, nothing is killed), ValueError for a bad timeout
-        (and then nothing was asked). Cancelling the wait does not take the request back.
+        (and then nothing was asked), CallToSelf in the target's own task. Cancelling the wait
+        does not take the request back.
         """
         check_timeout(timeout)
         incarnation = self._incarnation
@@ -130,22 +131,24 @@ class ActorRef(Ref, Generic[M]):
         self._mailbox = mailbox
 
     def cast(self, message: M) -> None:
-        """Send and forget. Never blocks, never raises; a dead or full target drops and counts."""
+        """Send and forget. Never blocks, never raises; a dead or full target drops and counts.
+        What gives way in a full mailbox is the actor's rule (:class:`Overflow`).
+        """
         mailbox = self._mailbox
         if mailbox.put(CAST, message) is not Offer.ACCEPTED:
             mailbox.dropped += 1
 
     def info(self, message: object) -> None:
-        """Like :meth:`cast`, for news rather than orders: lands in ``handle_info``, which
-        ignores what it does not know.
+        """Like :meth:`cast`, for news rather than orders, hence of any type: lands in
+        ``handle_info``, which ignores what it does not know.
         """
         mailbox = self._mailbox
         if mailbox.put(INFO, message) is not Offer.ACCEPTED:
             mailbox.dropped += 1
 
     def offer(self, message: M) -> Offer:
-        """Cast, and say whether it was taken. Without a checkpoint; nothing is counted unless
-        the actor's overflow rule itself drops.
+        """Cast, and say whether it was taken: ACCEPTED, FULL or DEAD. Without a checkpoint, never
+        raises; nothing is counted unless the actor's overflow rule itself drops.
         """
         offer = self._mailbox.put(CAST, message)
         if offer is Offer.FULL and self._mailbox.overflow is not Overflow.REFUSE:
@@ -157,7 +160,8 @@ class ActorRef(Ref, Generic[M]):
         nothing ever waits). A checkpoint always.
 
         Raises NoProc if the target is dead, Exited if it dies during the wait; then it never saw
-        the message. If the wait is cancelled, the message was not taken.
+        the message. CallToSelf if the actor itself would wait. There is no timeout: cancel the
+        wait instead, and the message was not taken.
         """
         mailbox = self._mailbox
         await trio.lowlevel.checkpoint()

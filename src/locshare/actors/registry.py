@@ -75,7 +75,8 @@ class Registry(Generic[K, M]):
 
     async def wait(self, key: K) -> ActorRef[M]:
         """The living holder of ``key``, as soon as there is one: for who must bridge the gap of a
-        restart. The holder may still be in its init. A checkpoint always; no limit of time.
+        restart. The holder may still be in its init. A checkpoint always; no limit of time;
+        cancelling the wait leaves nothing behind.
         """
         await trio.lowlevel.checkpoint()
         while True:
@@ -115,7 +116,7 @@ class Registry(Generic[K, M]):
 @final
 class Name(Generic[K, M]):
     """A key in a registry, used as an address: it survives restarts, since every use is a fresh
-    lookup. In the gap of a restart nobody is there.
+    lookup. In the gap of a restart nobody is there. ``M`` as in :class:`Registry`.
     """
 
     __slots__ = ("key", "registry")
@@ -132,7 +133,9 @@ class Name(Generic[K, M]):
         return self.registry.lookup(self.key)
 
     async def call(self, request: Request[R], timeout: float | None = 5.0) -> R:
-        """As :meth:`ActorRef.call`; NoProc at once if nobody holds the name."""
+        """As :meth:`ActorRef.call`, also when cancelled; NoProc at once if nobody holds the
+        name. Bound to the holder of that instant: its successor does not answer for it.
+        """
         ref = self.registry.lookup(self.key)
         if ref is None:
             raise NoProc("the holder of a name")

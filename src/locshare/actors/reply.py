@@ -57,7 +57,9 @@ class ReplyTo(Generic[R]):
 
     @property
     def waiting(self) -> bool:
-        """False once the call has been answered or its caller has given up."""
+        """False once the call is over: answered, timed out, its caller cancelled, or its server
+        dead.
+        """
         return self._task is not None
 
     def reply(self, value: R) -> None:
@@ -82,10 +84,12 @@ class ReplyTo(Generic[R]):
             self._finish(outcome.Error(CallTimeout(self._seconds, self._target)))
 
     def arm(self, seconds: float, deadline: float) -> None:
+        """Give up at ``deadline`` (absolute), which is ``seconds`` after the call."""
         self._seconds = seconds
         self._clock.set(deadline, self)
 
     def server_died(self, reason: ExitReason) -> None:
+        """Raise Exited in the caller."""
         if self._task is not None:
             self._finish(outcome.Error(Exited(reason, self._target)))
 

@@ -149,7 +149,11 @@ def build(spec: AnySpec) -> Incarnation:
 
 
 class Overseer(Actor[Never]):
-    """Base of the supervisors: launch, exit, report, counting, kill."""
+    """Base of the supervisors: launch, exit, report, counting, kill.
+
+    A kill is passed on to all children, and cancels whatever the supervisor itself waits for; it
+    ends after they have.
+    """
 
     mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=None)
     hosts_children: ClassVar[bool] = True
@@ -176,6 +180,7 @@ class Overseer(Actor[Never]):
             reporter.set(self._report)
 
     def report(self, kind: Kind, child: Child, reason: ExitReason) -> None:
+        """Tell our hook about ``child``."""
         life = child.life
         hook = self._report
         if hook is None:
@@ -270,6 +275,7 @@ class Overseer(Actor[Never]):
         """A transient child has ended as expected, or a restarted one has declined."""
 
     def leave_message(self, child: Child, life: Incarnation | None, judged: Verdict) -> None:
+        """Come back to this exit in our own task, behind what waits there."""
         self._incarnation.mailbox.put_exempt(INFO, ChildExit(child, life, judged))
 
     def give_up(self, child: Child) -> None:

@@ -46,7 +46,12 @@ T = TypeVar("T")
 
 
 class DynamicSupervisorRef(OverseerRef):
-    """The ref of a dynamic supervisor. Cancelling a request does not take it back."""
+    """The ref of a dynamic supervisor.
+
+    The requests below wait as long as it takes: each is bounded by the child's own timeouts.
+    They raise NoProc if the supervisor is dead and Exited if it ends meanwhile. Cancelling one
+    does not take it back.
+    """
 
     __slots__ = ()
 
@@ -54,12 +59,12 @@ class DynamicSupervisorRef(OverseerRef):
         """Start a child; returns its ref after its init. Ids need not be unique here.
 
         If init declines (IGNORE) the ref is that of a life already over and no child is kept.
-        Raises MaxChildren, StartError (with the original exception as cause), NoProc, Exited.
+        Raises MaxChildren, StartError (with the original exception as cause).
         """
         return await self.call(StartDynamic(spec), None)
 
     async def start_actor(self, spec: ChildSpec[M, *tuple[Any, ...]]) -> ActorRef[M]:
-        """As :meth:`start_child`, typed for actors."""
+        """As :meth:`start_child`, typed for actors: the ref takes what the actor handles."""
         ref = await self.call(StartDynamic(spec), None)
         if not isinstance(ref, ActorRef):
             raise TypeError("a ChildSpec starts an actor")

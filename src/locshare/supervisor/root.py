@@ -81,8 +81,9 @@ class _Handshake(trio.TaskStatus[SupervisorRef]):
 async def open_supervisor(
     spec: SupervisorSpec, *, name: str = "root"
 ) -> AsyncIterator[SupervisorRef]:
-    """A tree for the time of a block. Leaving the block stops it in order; if it ends by itself
-    the block is cancelled and the error of :func:`run_root` is raised.
+    """A tree for the time of a block. Leaving the block, or being cancelled in it, stops the tree
+    in order; if it ends by itself the block is cancelled and the error of :func:`run_root` is
+    raised.
     """
     ends: list[BaseException] = []
     handshake = _Handshake()

@@ -96,7 +96,7 @@ class ChildSpec(Generic[M, *Ts]):
     never. ``shutdown``: seconds for an orderly stop, ``BRUTAL_KILL`` or ``INFINITY``; the default
     is 5 s for a worker, ``INFINITY`` for a supervisor. ``init_timeout``: seconds for init.
     ``register``: a name that every incarnation takes before its init. ``heir``: keeps waiting
-    messages over a crash, see :class:`~locshare.actors.MailboxHeir`.
+    messages over a crash, see :class:`~locshare.actors.MailboxHeir`. Raises BadSpec.
     """
 
     id: str
@@ -166,8 +166,8 @@ class TaskSpec:
     """A plain async function to be run under a supervisor; see :mod:`locshare.actors.task`.
 
     ``run`` is awaited with ``args`` and, unless ``handshake`` is False, with a ``task_status``
-    whose ``started(value)`` ends the init; the value is then ``ref.value``. Fields as in
-    :class:`ChildSpec`.
+    whose ``started(value)`` ends the init; the value is then ``ref.value``. Fields and errors as
+    in :class:`ChildSpec`; a stop is a cancellation.
     """
 
     id: str
@@ -252,7 +252,8 @@ class SupervisorSpec:
     """A static supervisor: children in start order, a strategy, a restart budget.
 
     ``max_restarts`` within ``max_seconds`` (inclusive), over all children together. ``report``
-    gets the crash reports of this supervisor and those below it; the default is inherited.
+    gets the crash reports of this supervisor and those below it; the default is inherited. Raises
+    BadSpec.
     """
 
     children: tuple[AnySpec, ...]

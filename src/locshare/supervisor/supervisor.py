@@ -52,7 +52,9 @@ from locshare.supervisor.spec import AnySpec, SupervisorSpec
 
 
 class OverseerRef(ActorRef[Never]):
-    """What the refs of all supervisors can do. A supervisor takes no casts."""
+    """What the refs of all supervisors can do. A supervisor takes no casts, and its mailbox has
+    no bound: a request never waits for room.
+    """
 
     __slots__ = ()
 
@@ -92,14 +94,14 @@ class SupervisorRef(OverseerRef):
         return await self.call(StartChild(spec), None)
 
     async def restart_child(self, id: str) -> Ref:  # noqa: A002 - OTP's word
-        """Start a child that is present but not running. Raises ChildNotFound, ChildRunning,
-        ChildRestarting, StartError.
+        """Start a child that is present but not running; as :meth:`start_child` if init declines.
+        Raises ChildNotFound, ChildRunning, ChildRestarting, StartError.
         """
         return await self.call(RestartChild(id), None)
 
     async def terminate_child(self, id: str) -> None:  # noqa: A002 - OTP's word
-        """Stop a child, or call off its restart. Its spec is kept unless it is temporary.
-        Raises ChildNotFound.
+        """Stop a child by its own shutdown setting, or call off its restart; returns after its
+        death. Its spec is kept unless it is temporary. Raises ChildNotFound.
         """
         await self.call(TerminateChild(id), None)
 
@@ -110,7 +112,9 @@ class SupervisorRef(OverseerRef):
         await self.call(DeleteChild(id), None)
 
     def child(self, id: str) -> Ref | None:  # noqa: A002 - OTP's word
-        """The ref of the child that runs under this id now, or None. Does not wait."""
+        """The ref of the child that runs under this id now, or None. Does not wait. Raises NoProc
+        if we are dead.
+        """
         return next((info.ref for info in self.which_children() if info.id == id), None)
 
 

@@ -30,8 +30,9 @@ class TaskSupervisorRef(DynamicSupervisorRef):
         *args: *Ts,
         shutdown: ShutdownTime = DEFAULT_SHUTDOWN,
     ) -> Ref:
-        """Start ``async_fn(*args)`` and return its ref at once; nobody waits for it. Raises
-        MaxChildren, NoProc, Exited.
+        """Start ``async_fn(*args)`` and return its ref at once; nobody waits for it. ``shutdown``
+        in seconds, as in a spec. Raises MaxChildren, NoProc, Exited. Cancelling the start does not
+        take it back.
         """
         name = getattr(async_fn, "__name__", "task")
         return await self.start_child(
@@ -42,7 +43,8 @@ class TaskSupervisorRef(DynamicSupervisorRef):
         """Run ``async_fn(*args)`` and return its result.
 
         Raises Exited if the task crashed (the crash is the cause) or was stopped; MaxChildren,
-        NoProc if it could not start. Cancelling the wait stops the task.
+        NoProc if it could not start. Cancelling the wait kills the task and does not wait for its
+        end; a task whose start was not answered yet may run on.
         """
         ref = await self.start(async_fn, *args)
         try:
