@@ -50,7 +50,7 @@ class DynamicSupervisorRef(OverseerRef):
 
     The requests below wait as long as it takes: each is bounded by the child's own timeouts.
     They raise NoProc if the supervisor is dead and Exited if it ends meanwhile. Cancelling one
-    does not take it back.
+    does not take it back once it is being handled.
     """
 
     __slots__ = ()

@@ -32,7 +32,7 @@ class TaskSupervisorRef(DynamicSupervisorRef):
     ) -> Ref:
         """Start ``async_fn(*args)`` and return its ref at once; nobody waits for it. ``shutdown``
         in seconds, as in a spec. Raises MaxChildren, NoProc, Exited. Cancelling the start does not
-        take it back.
+        take it back once it is being handled.
         """
         name = getattr(async_fn, "__name__", "task")
         return await self.start_child(
