@@ -155,6 +155,15 @@ async def test_cancelling_run_stops_the_task(autojump_clock: object) -> None:
         assert pool.count_children().specs == 0
 
 
+async def test_run_that_is_cancelled_at_once_leaves_no_task() -> None:
+    async with open_supervisor(SupervisorSpec([TASKS])) as sup:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await tasks(sup).run(trio.sleep_forever)
+        await wait_all_tasks_blocked()
+        assert tasks(sup).count_children().specs == 0
+
+
 async def test_start_waits_for_nobody_and_the_stop_waits_for_all(autojump_clock: object) -> None:
     async with open_supervisor(SupervisorSpec([TASKS])) as sup:
         began = trio.current_time()

@@ -50,7 +50,11 @@ class Host:
         """
         life = ActorIncarnation(actor, name=name, heir=heir)
         if register is not None:
-            register.registry.register(register.key, life.ref)
+            try:
+                register.registry.register(register.key, life.ref)
+            except Exception as error:
+                life.never_lived(Crash(error))  # which gives back to the heir what it inherited
+                raise
         life.on_exit = self._lives.pop
         self._lives[life] = None
         life.launch(self._nursery, init_timeout)

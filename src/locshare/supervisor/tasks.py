@@ -44,9 +44,10 @@ class TaskSupervisorRef(DynamicSupervisorRef):
 
         Raises Exited if the task crashed (the crash is the cause) or was stopped; MaxChildren,
         NoProc if it could not start. Cancelling the wait kills the task and does not wait for its
-        end; a task whose start was not answered yet may run on.
+        end.
         """
-        ref = await self.start(async_fn, *args)
+        with trio.CancelScope(shield=True):  # for two steps; a start must not outlive its asker
+            ref = await self.start(async_fn, *args)
         try:
             reason = await ref.wait_exit()
         except trio.Cancelled:
