@@ -68,12 +68,19 @@ class Relay:
 
     @asynccontextmanager
     async def _around(self, database: Database) -> AsyncIterator[str]:
-        async with database() as url, trio.open_nursery() as nursery:
-            with tempfile.TemporaryDirectory(prefix="locshare-relay-") as folder:
+        error: BaseException | None = None
+        with tempfile.TemporaryDirectory(prefix="locshare-relay-") as folder:
+            async with database() as url:
                 dial, relayed = _reroute(url, folder)
-                await nursery.start(self._serve, Path(folder) / _SOCKET, dial)
-                yield relayed
-                nursery.cancel_scope.cancel()
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self._serve, Path(folder) / _SOCKET, dial)
+                    try:
+                        yield relayed
+                    except BaseException as caught:  # noqa: BLE001 - raised again, not in a group
+                        error = caught
+                    nursery.cancel_scope.cancel()
+                if error is not None:
+                    raise error
 
     async def _serve(
         self,
