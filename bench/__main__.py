@@ -14,7 +14,7 @@ import sys
 import time
 
 SHORT_FORMS = {
-    "runtime": "runtime",
+    "runtime": "runtime --short",
     "bridge": "bridge",
     "group": "load --scenario session --duration 10",
     "thousand": "load --scenario thousand --duration 10",

@@ -1,188 +1,240 @@
-"""What the actor runtime costs on one core, beside a bare Trio channel and task as the limit.
+"""What the actor runtime costs on one core: beside a bare Trio task and channel as the limit, and
+beside pykka.
 
-    python -m bench.runtime
+    python -m bench.runtime          # a minute; the figures of docs/performance.md
+    python -m bench.runtime --short  # 20 s
 
-Each figure is the best of several rounds, since the noise of a shared machine only ever adds.
+Standard output is the table as it stands in docs/performance.md; progress and circumstances go to
+standard error. The process keeps to one core, where the system lets it. Rounds of the three take
+turns; a figure is that of the best round, since the noise of a shared machine only ever adds, and
+a ratio is that of two such figures.
 """
 
-import gc
-import time
-import tracemalloc
-from collections.abc import Awaitable, Callable
+import argparse
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from math import isnan
 
 import trio
+from bench.figures import circumstances, cores, percentile
+from bench.peers import Restarting, System, TooMany
+from bench.peers.actors import open_actors
+from bench.peers.channels import open_channels
+from bench.peers.footprint import measured
+from bench.peers.threads import open_threads
+from bench.rounds import Figures, Round, best, seconds, take_turns
+from bench.tracing import cost_when_off
 
-from locshare.actors import Actor, Host, ReplyTo, Request, open_host
-from locshare.actors.introspect import trace
-from locshare.supervisor import ChildSpec, DynamicSpec, Report, SupervisorSpec, open_supervisor
-
-ROUNDS = 5
+HEAD = (
+    "| | locshare actor | bare Trio | ratio | pykka | ratio |",
+    "|---|---|---|---|---|---|",
+)
+NAMES = ("actors", "channels", "threads")
+PROCESSES = {name: name for name in NAMES}
 BATCH = 100
+DASH = "—"
+MICRO = 1e6
 
 
-class Echo(Request[int]):
-    """Answered at once."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything. ``messages`` is at least BATCH."""
+
+    rounds: int = 15
+    messages: int = 3_000
+    started: int = 500
+    crashed: int = 200
+    crowd: int = 10_000
+    crowd_rounds: int = 3
+    idle: int = 2_000
+    idle_rounds: int = 3
+    sets: int = 20
+    pairs: int = 60
+    pair: int = 300
 
 
-class Server(Actor):
-    """Counts casts, answers calls, crashes on demand."""
-
-    count = 0
-
-    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:  # noqa: ARG002
-        return 1
-
-    def handle_cast(self, message: Any) -> None:
-        if message is None:
-            raise RuntimeError
-        self.count += 1
+LONG = Plan()
+SHORT = Plan(rounds=5, messages=2_000, crowd_rounds=1, idle_rounds=1, sets=5, pairs=60)
 
 
-def forget(report: Report) -> None:
-    """The crashes here are on purpose."""
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A line of the table: what it is, its unit, and whether a rate is of interest."""
+
+    what: str
+    unit: str = "µs"
+    rate: bool = False
+
+    def line(self, values: Mapping[str, float]) -> str:
+        """``values`` may lack a system that cannot do this."""
+        ours = values["actors"]
+        cells = [self.what, self._cell(ours)]
+        for name in NAMES[1:]:
+            theirs = values.get(name, float("nan"))
+            if isnan(theirs):
+                cells += [DASH, DASH]
+            else:
+                cells += [self._cell(theirs), f"{ours / theirs:.2f}"]
+        return f"| {' | '.join(cells)} |"
+
+    def _cell(self, value: float) -> str:
+        text = f"{value:.2f} {self.unit}" if value < 1 else f"{value:.1f} {self.unit}"
+        # Three digits of a rate, which is as much as the other figure has.
+        return f"{text} ({float(f'{MICRO / value:.3g}'):,.0f}/s)" if self.rate else text
 
 
-async def best(work: Callable[[int], Awaitable[None]], count: int) -> float:
-    """Microseconds for each of ``count`` operations, in the best round."""
-    times = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        await work(count)
-        times.append(time.perf_counter() - began)
-    return min(times) / count * 1e6
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What one round of each gives, and how many rounds."""
+
+    figures: tuple[Figure, ...]
+    them: Mapping[str, Round]
+    rounds: int
+
+    async def lines(self) -> list[str]:
+        """Measure; one line for each figure."""
+        found = {
+            name: best(figures)
+            for name, figures in (await take_turns(self.rounds, self.them)).items()
+        }
+        return [
+            figure.line({name: figures[at] for name, figures in found.items()})
+            for at, figure in enumerate(self.figures)
+        ]
 
 
-async def bare_channels() -> tuple[float, float, float]:
-    """A round trip over two memory channels; a send in batches of BATCH; a send by itself."""
-    there, inbox = trio.open_memory_channel[int](1000)
-    back, answers = trio.open_memory_channel[int](1000)
-    received = 0
+def comparisons(plan: Plan, systems: Mapping[str, System], traced: System) -> list[Comparison]:
+    """The whole table. ``traced`` is ours with its trace on."""
 
-    async def echo() -> None:
-        async for message in inbox:
-            await back.send(message)
+    def compare(
+        figures: tuple[Figure, ...],
+        one_round: Callable[[System], Awaitable[Figures]],
+        rounds: int = plan.rounds,
+        ours: System = systems["actors"],
+    ) -> Comparison:
+        them = {name: partial(one_round, system) for name, system in systems.items()}
+        return Comparison(figures, them | {"actors": partial(one_round, ours)}, rounds)
 
-    async def round_trips(count: int) -> None:
-        for _ in range(count):
-            await there.send(1)
-            await answers.receive()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(echo)
-        call = await best(round_trips, 5_000)
-        nursery.cancel_scope.cancel()
-
-    there, inbox = trio.open_memory_channel[int](1000)
-
-    async def sink() -> None:
-        nonlocal received
-        async for _ in inbox:
-            received += 1
-
-    async def sends(count: int, batch: int = BATCH) -> None:
-        nonlocal received
-        received = 0
-        for done in range(batch, count + 1, batch):
-            for _ in range(batch):
-                there.send_nowait(1)
-            while received < done:
-                await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(sink)
-        cast = await best(sends, 10_000)
-        single = await best(partial(sends, batch=1), 5_000)
-        nursery.cancel_scope.cancel()
-    return call, cast, single
-
-
-async def messages(host: Host, traced: bool) -> tuple[float, float, float]:
-    """The same with an actor."""
-    server = Server()
-    ref = await host.start(server)
-    trace(ref, traced)
-    request = Echo()
-
-    async def calls(count: int) -> None:
-        for _ in range(count):
-            await ref.call(request)
-
-    async def casts(count: int, batch: int = BATCH) -> None:
-        server.count = 0
-        for done in range(batch, count + 1, batch):
-            for _ in range(batch):
-                ref.cast(1)
-            while server.count < done:
-                await trio.lowlevel.checkpoint()
-
-    call = await best(calls, 5_000)
-    cast = await best(casts, 10_000)
-    return call, cast, await best(partial(casts, batch=1), 5_000)
-
-
-async def thousand_idle_actors(host: Host) -> float:
-    """KiB for each of 1,000 idle actors, by tracemalloc."""
-    await host.start(Server())
-    gc.collect()
-    tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
-    refs = [await host.start(Server()) for _ in range(1000)]
-    gc.collect()
-    after, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return (after - before) / len(refs) / 1024
-
-
-async def life_cycles() -> tuple[float, float, float]:
-    """Microseconds to start a dynamic child, to stop one of many, to restart one."""
-    fragile = ChildSpec("a", Server)
-    spec = SupervisorSpec([DynamicSpec().child("pool"), fragile], max_restarts=10**9, report=forget)
-    async with open_supervisor(spec) as sup:
-        pool: Any = sup.child("pool")
-
-        async def restarts(count: int) -> None:
-            for _ in range(count):
-                ref: Any = sup.child("a")
-                ref.cast(None)
-                while (new := sup.child("a")) is None or new is ref:
-                    await trio.lowlevel.checkpoint()
-
-        restart = await best(restarts, 500)
-        began = time.perf_counter()
-        for _ in range(10_000):
-            await pool.start_actor(ChildSpec("x", Server))
-        start = (time.perf_counter() - began) / 10_000 * 1e6
-        began = time.perf_counter()
-        await pool.stop(timeout=60)
-        stop = (time.perf_counter() - began) / 10_000 * 1e6
-    return start, stop, restart
-
-
-async def main() -> None:
-    channel_call, channel_cast, channel_single = await bare_channels()
-    async with open_host() as host:
-        call, cast, single = await messages(host, traced=False)
-        traced_call, traced_cast, _ = await messages(host, traced=True)
-        memory = await thousand_idle_actors(host)
-    start, stop, restart = await life_cycles()
-    rows = [
-        ("call and reply", call, channel_call, "µs"),
-        ("cast, in batches of 100", cast, channel_cast, "µs"),
-        ("cast to an actor that sleeps", single, channel_single, "µs"),
-        ("call, trace on", traced_call, channel_call, "µs"),
-        ("cast, trace on", traced_cast, channel_cast, "µs"),
-        ("start of a dynamic child (of 10,000)", start, None, "µs"),
-        ("stop of a dynamic child (of 10,000)", stop, None, "µs"),
-        ("crash to the next incarnation", restart, None, "µs"),
-        ("memory of an idle actor", memory, None, "KiB"),
+    call = partial(call_round, plan.messages)
+    batches = partial(cast_round, plan.messages * 3, BATCH)
+    restarting = {
+        name: partial(crash_round, plan.crashed, system)
+        for name, system in systems.items()
+        if isinstance(system, Restarting)
+    }
+    crowd = f"{plan.crowd:,} started and stopped, in all"
+    return [
+        compare((Figure("call and reply", rate=True),), call),
+        compare(
+            (Figure("call latency p50"), Figure("call latency p99")),
+            partial(latency_round, plan.messages),
+        ),
+        compare((Figure(f"cast, in batches of {BATCH}", rate=True),), batches),
+        compare(
+            (Figure("cast to one that sleeps", rate=True),), partial(cast_round, plan.messages, 1)
+        ),
+        compare((Figure("call and reply, trace on", rate=True),), call, ours=traced),
+        compare(
+            (Figure(f"cast, in batches of {BATCH}, trace on", rate=True),), batches, ours=traced
+        ),
+        compare(
+            (Figure("start", rate=True), Figure("stop", rate=True)),
+            partial(life_round, plan.started),
+        ),
+        Comparison((Figure("crash to the next incarnation", rate=True),), restarting, plan.rounds),
+        compare((Figure(crowd, "s"),), partial(crowd_round, plan.crowd), plan.crowd_rounds),
+        idle(plan, "memory of an idle one, tracemalloc", PROCESSES, "--traced"),
+        idle(plan, "the same with its supervisor's part", {"actors": "children"}, "--traced"),
+        idle(plan, "memory of an idle one, RSS", PROCESSES),
     ]
-    print("| | actor | bare channel | ratio |\n|---|---|---|---|")
-    for what, ours, bare, unit in rows:
-        beside = f"{bare:.1f} {unit} | {ours / bare:.2f}" if bare else "|"
-        print(f"| {what} | {ours:.1f} {unit} | {beside} |")
+
+
+async def call_round(count: int, system: System) -> Figures:
+    """µs of a call."""
+    return (await seconds(system.calls(count)) / count * MICRO,)
+
+
+async def latency_round(count: int, system: System) -> Figures:
+    """p50 and p99, µs."""
+    ordered = sorted(await system.latencies(count))
+    return percentile(ordered, 0.5) * MICRO, percentile(ordered, 0.99) * MICRO
+
+
+async def cast_round(count: int, batch: int, system: System) -> Figures:
+    """µs of a message."""
+    return (await seconds(system.casts(count, batch)) / count * MICRO,)
+
+
+async def life_round(count: int, system: System) -> Figures:
+    """µs of a start, and of a stop."""
+    start = await seconds(system.start(count))
+    stop = await seconds(system.stop())
+    return start / count * MICRO, stop / count * MICRO
+
+
+async def crash_round(count: int, system: Restarting) -> Figures:
+    """µs from a crash to the next incarnation."""
+    return (await seconds(system.crashes(count)) / count * MICRO,)
+
+
+async def crowd_round(count: int, system: System) -> Figures:
+    """Seconds in all; nan when the machine does not allow so many."""
+    try:
+        return (await seconds(system.crowd(count)),)
+    except TooMany:
+        return (float("nan"),)
+
+
+def idle(plan: Plan, what: str, processes: Mapping[str, str], *options: str) -> Comparison:
+    """KiB of an idle one, each time in a process of its own."""
+
+    async def one_round(process: str) -> Figures:
+        return (await measured(process, plan.idle, *options),)
+
+    them = {name: partial(one_round, process) for name, process in processes.items()}
+    return Comparison((Figure(what, "KiB"),), them, plan.idle_rounds)
+
+
+async def run(plan: Plan) -> None:
+    """Measure and print everything."""
+    async with AsyncExitStack() as stack:
+        actors = await stack.enter_async_context(open_actors())
+        traced = await stack.enter_async_context(open_actors(traced=True))
+        systems: dict[str, System] = {
+            "actors": actors,
+            "channels": await stack.enter_async_context(open_channels()),
+            "threads": await stack.enter_async_context(open_threads()),
+        }
+        print(*HEAD, sep="\n", flush=True)
+        for each in comparisons(plan, systems, traced):
+            print(each.figures[0].what, file=sys.stderr)
+            print(*await each.lines(), sep="\n", flush=True)
+    print("", *await cost_when_off(plan.sets, plan.pairs, plan.pair, BATCH), sep="\n", flush=True)
+
+
+def keep_to_one_core() -> str:
+    """What came of it. Threads and children of this process keep to it too."""
+    if not hasattr(os, "sched_setaffinity"):
+        return "on any core"
+    core = cores()[-1]
+    os.sched_setaffinity(0, {core})
+    return f"on core {core} only"
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.runtime", description="what the actor runtime costs on one core"
+    )
+    parser.add_argument("--short", action="store_true", help="fewer rounds, rougher figures")
+    plan = SHORT if parser.parse_args().short else LONG
+    print(circumstances(), keep_to_one_core(), sep=", ", file=sys.stderr)
+    trio.run(run, plan)
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    main()
