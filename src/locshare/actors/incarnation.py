@@ -40,6 +40,8 @@ DEFAULT_GRACE: Final = 5.0
 
 _serials = count(1)
 
+_NO_DETAILS: Final[Mapping[str, object]] = {}
+
 
 class Status(Enum):
     """Where an incarnation stands in its life."""
@@ -113,7 +115,7 @@ class Incarnation:
         #: After a crash: the type of the message that was being handled. Never the message.
         self.last_message: str | None = None
         #: ... what the actor's ``redact`` allowed, and the last trace events if a trace was on.
-        self.details: Mapping[str, object] = {}
+        self.details: Mapping[str, object] = _NO_DETAILS
         self.last_events: tuple[object, ...] = ()
         self.on_started: Callable[[Incarnation], None] = _nothing
         self.on_exit: Callable[[Incarnation], None] = _nothing
@@ -156,7 +158,9 @@ class Incarnation:
         if self.status is Status.STARTING:
             self.status = Status.RUNNING
         self._wake_waiters()
-        self.on_started(self)
+        # Let go of: it holds the starter's closure, and an idle actor should be small.
+        on_started, self.on_started = self.on_started, _nothing
+        on_started(self)
 
     def never_lived(self, reason: ExitReason) -> None:
         """End an incarnation that was made but will not be launched."""
