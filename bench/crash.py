@@ -1,54 +1,136 @@
-"""What a crash of a session costs the people in it.
+"""What a crash of a session costs the people in it, and those in other sessions.
 
-``python -m bench.crash``: 50 people in one session of the real server (bench.crashing), an update
-each every 2 s, over real sockets. Twice the same: undisturbed, and while the session's actor is
-crashed 1,000 times, every 20 ms. Told are the latency of the updates that arrived, those that did
-not, closed connections, and the recovery: from the message that crashed the actor to the next
-incarnation's answer to a caller who waited for it.
+``python -m bench.crash``: 50 people in one session of the real server and 200 in four others, an
+update each every 2 s, over real sockets. Twice the same: undisturbed, and while the actor of the
+first session is crashed 1,000 times, every 20 ms, by fault injection (``serve --faults``).
+After every fiftieth crash somebody joins, 50 ms later, and looks whether everybody is there.
+Undisturbed, as many harmless questions are asked and as many people join: the difference is the
+crashes and nothing else.
 
-An update may be lost to a crash only if it *is* the message that crashed it, and none is.
-Exit status 1 when an update was lost or a connection closed.
+Told are the latency of the updates that arrived, those that did not, closed connections, and the
+recovery: from the message that crashed the actor to the next incarnation's answer to a question.
+
+An update may be lost to a crash only if it *is* the message that crashed it, and none is: those are
+made for it. Exit status 1 when an update was lost, a connection closed, or a snapshot incomplete.
 """
 
-import os
-import signal
 import sys
+import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
-from bench.crashing import CRASHES, EVERY_S
-from bench.crowd import Crowd, Load
+import trio
+from bench.crowd import Crowd, Load, Tally
 from bench.figures import circumstances, summary, table
 from bench.frames import clock_us
-from bench.serving import Server, data_directory
+from bench.serving import HOST, BenchSession, Server, data_directory
 
-ROUND = Load(sessions=1, size=50, duration_s=CRASHES * EVERY_S * 1.3)
+from locshare.client import Client, connect
+from locshare.faults import FaultClient, open_faults, session_actor, session_supervisor
+
+CRASHES = 1000
+EVERY_S = 0.02
+LOOK_AFTER = 50
+LOOK_S = 0.05
+SEATS = 100
+"""For those who look: they come and go, but a place is never given twice at the same time."""
+
+ROUND = Load(sessions=5, size=50, duration_s=CRASHES * EVERY_S * 1.4)
 
 
-class CrashingServer(Server):
-    """bench.crashing as a subprocess."""
+class FaultyServer(Server):
+    """``locshare serve --faults``."""
 
-    module = ("bench.crashing",)
+    module = ("locshare", "serve", "--faults")
 
 
-def run_round(server: Server, load: Load, crash: bool) -> tuple[Crowd, dict[str, float]]:
-    """One session from its creation to its end. Returns the crowd and the latencies (ms)."""
-    ((session, tokens),) = server.fill(1, load.size)
-    crowd = Crowd(load, server.ws_port, tokens)
+class Crasher(threading.Thread):
+    """Crashes one session beside the crowd, in a Trio run of its own; or, without ``crash``, asks
+    something as often.
+    """
+
+    def __init__(self, server: Server, folder: Path, session: BenchSession, crash: bool) -> None:
+        super().__init__(name="crasher", daemon=True)
+        self._server = server
+        self._socket = folder / "control.sock"
+        self._session_id = session.session_id
+        self._crash = crash
+        self.recoveries: list[float] = []
+        self.looks: list[bool] = []
+        """Whether who joined found everybody."""
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """The thread."""
+        try:
+            trio.run(self._crash_on_and_on)
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
+            self.error = error
+
+    async def _crash_on_and_on(self) -> None:
+        async with (
+            open_faults(self._socket) as faults,
+            Client(f"http://{HOST}:{self._server.http_port}") as api,
+        ):
+            # What is measured is the restart and not the giving up.
+            await faults.set_budget(session_supervisor(self._session_id), 10 * CRASHES)
+            for number in range(1, CRASHES + 1):
+                await self._disturb(faults)
+                if number % LOOK_AFTER == 0:
+                    await trio.sleep(LOOK_S)
+                    self.looks.append(await self._look(api))
+
+    async def _disturb(self, faults: FaultClient) -> None:
+        due = trio.current_time() + EVERY_S
+        if self._crash:
+            self.recoveries.append(await faults.crash_now(session_actor(self._session_id)))
+        else:
+            await faults.pending()
+        await trio.sleep_until(due)
+
+    async def _look(self, api: Client) -> bool:
+        joined = await api.join(self._session_id, "somebody who looks")
+        async with connect(joined.websocket_url, joined.websocket_token) as connection:
+            snapshot = connection.snapshot
+            online = sum(each.online for each in snapshot.participants)
+            found = online == ROUND.size + 1 and len(snapshot.positions) == ROUND.size
+            await connection.leave()
+        return found
+
+
+def run_round(server: Server, folder: Path, load: Load, crash: bool) -> tuple[Crowd, Crasher]:
+    """All sessions from their creation to their end."""
+    filled = server.fill(load.sessions, load.size)
+    crowd = Crowd(
+        load,
+        server.ws_port,
+        [token for _, tokens in filled for token in tokens],
+        first=Tally(),
+    )
+    crasher = Crasher(server, folder, filled[0][0], crash)
     try:
         crowd.connect()
         crowd.send_for(load.interval_s)
-        crowd.tally.counted_from_us = clock_us(time.monotonic())
-        if crash:
-            os.kill(server.pid, signal.SIGUSR1)
+        crowd.tally.counted_from_us = crowd.first.counted_from_us = clock_us(time.monotonic())
+        crasher.start()
         crowd.send_for(load.duration_s)
         crowd.drain()
-        latency = summary(crowd.tally.latencies)
-        server.end(session)
+        crasher.join()
+        _end([session for session, _ in filled], server)
         crowd.leave()
     finally:
         crowd.close()
+    if crasher.error is not None:
+        raise crasher.error
     time.sleep(0.5)
-    return crowd, latency
+    return crowd, crasher
+
+
+def _end(sessions: Sequence[BenchSession], server: Server) -> None:
+    for session in sessions:
+        server.end(session)
+    server.hang_up()
 
 
 def main() -> int:
@@ -57,24 +139,31 @@ def main() -> int:
     counts: list[str] = []
     harmed = 0
     with data_directory() as folder:
-        server = CrashingServer(folder)
+        server = FaultyServer(folder, {"LOCSHARE_MAX_PARTICIPANTS": str(SEATS)})
         server.start()
         try:
             for name, crash in (("undisturbed", False), (f"{CRASHES} crashes", True)):
-                print(f"{name}: {ROUND.size} people, {ROUND.duration_s:g} s", file=sys.stderr)
-                crowd, latencies[name] = run_round(server, ROUND, crash)
-                tally = crowd.tally
+                print(f"{name}: {ROUND.people} people, {ROUND.duration_s:g} s", file=sys.stderr)
+                crowd, crasher = run_round(server, folder, ROUND, crash)
+                latencies[f"{name}, its session"] = summary(crowd.first.latencies)
+                latencies[f"{name}, others"] = summary(crowd.tally.latencies)
+                closed = crowd.tally.closed + crowd.first.closed
                 counts.append(
-                    f"{name}: {tally.delivered} of {crowd.expected} updates arrived, "
-                    f"{tally.closed} connections closed"
+                    f"{name}: {crowd.delivered} of {crowd.expected} updates arrived, "
+                    f"{closed} connections closed"
                 )
-                harmed += crowd.expected - tally.delivered + tally.closed
+                harmed += crowd.expected - crowd.delivered + closed
         finally:
             server.stop()
-    figures = server.entries.get("crash_figures", {})
-    latencies["recovery"] = {key: figures.get(key, 0.0) for key in ("p50", "p95", "p99", "max")}
+    complete = sum(crasher.looks)
+    latencies["recovery"] = summary(crasher.recoveries)
+    counts.append(
+        f"who joined {LOOK_S * 1000:g} ms after a crash found everybody and where they are: "
+        f"{complete} of {len(crasher.looks)}"
+    )
     print(circumstances(), *table(latencies), *counts, sep="\n")
-    return 1 if harmed or figures.get("crashes") != CRASHES else 0
+    harmed += len(crasher.looks) - complete
+    return 1 if harmed or len(crasher.recoveries) != CRASHES else 0
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ class Person:
     """One connection: it sends when told, and counts what comes. Never waits."""
 
     __slots__ = (
-        "_began", "_first", "_key", "_last", "_reader", "_sample", "_seen", "_tally",
-        "connect_s", "number", "open", "socket", "upgraded",
+        "_began", "_first", "_key", "_last", "_reader", "_sample", "_seen", "connect_s",
+        "number", "open", "socket", "tally", "upgraded",
     )  # fmt: skip
 
     def __init__(self, number: int, size: int, sample: int, tally: Tally) -> None:
@@ -98,7 +98,7 @@ class Person:
         self._first = number - number % size
         self._last = [-1] * size
         self._sample = sample
-        self._tally = tally
+        self.tally = tally
         self._reader = FrameReader()
         self._seen = b""
         self._key = dice.randbytes(4)
@@ -142,7 +142,7 @@ class Person:
         try:
             whole, texts, others = self._reader.feed(data)
         except BadFrame:
-            self._tally.unreadable += 1
+            self.tally.unreadable += 1
             self.open = False
             return False
         if texts and not self.open:
@@ -151,7 +151,7 @@ class Person:
         if found:
             self._count(found, clock_us(now))
         if len(found) != texts:
-            self._tally.errors += whole.count(_ERROR)
+            self.tally.errors += whole.count(_ERROR)
         return not others or self._answer(others)
 
     def _answer(self, others: Sequence[Frame]) -> bool:
@@ -185,7 +185,7 @@ class Person:
         return b"".join(later), len(later)
 
     def _count(self, found: list[tuple[bytes, bytes]], now_us: int) -> None:
-        tally = self._tally
+        tally = self.tally
         tally.delivered += len(found)
         if self._sample > 1:
             found = found[dice.randrange(self._sample) :: self._sample]
@@ -208,17 +208,25 @@ class Person:
 
 
 class Crowd:
-    """Everyone of one wave, in one loop: whoever is due sends, whoever can be read is read."""
+    """Everyone of one wave, in one loop: whoever is due sends, whoever can be read is read.
 
-    def __init__(self, load: Load, port: int, tokens: Sequence[str]) -> None:
+    What comes to the first session is counted in ``first``, if that is given.
+    """
+
+    def __init__(
+        self, load: Load, port: int, tokens: Sequence[str], *, first: Tally | None = None
+    ) -> None:
         self.tally = Tally()
+        """Of everyone but those in ``first``."""
+        self.first = self.tally if first is None else first
         self.sent = 0
         self._load = load
         self._port = port
         self._tokens = tokens
         self._selector = selectors.DefaultSelector()
         self._people = [
-            Person(number, load.size, load.sample, self.tally) for number in range(load.people)
+            Person(number, load.size, load.sample, self.first if number < load.size else self.tally)
+            for number in range(load.people)
         ]
         # One order for the whole wave: in another, whoever was last would soon be first, and of two
         # updates so close together the server rightly broadcasts the newer only.
@@ -239,6 +247,12 @@ class Crowd:
     def expected(self) -> int:
         """Each update to each other person of its session."""
         return self.sent * (self._load.size - 1)
+
+    @property
+    def delivered(self) -> int:
+        """All that came."""
+        apart = 0 if self.first is self.tally else self.first.delivered
+        return self.tally.delivered + apart
 
     def connect(self) -> None:
         """Everyone, evenly over time. Raises NotServing."""
@@ -273,7 +287,7 @@ class Crowd:
 
     def drain(self) -> None:
         """Until everything has come, or nothing will."""
-        self._run_while(lambda: self.tally.delivered < self.expected)
+        self._run_while(lambda: self.delivered < self.expected)
         self._run_until(time.monotonic() + 0.2)  # what comes twice
 
     def leave(self) -> None:
@@ -312,5 +326,5 @@ class Crowd:
             if not key.data.receive():
                 self._selector.unregister(key.fileobj)
                 key.data.socket.close()
-                self.tally.closed += not self._leaving
+                key.data.tally.closed += not self._leaving
         self.tally.sweeps.append(time.monotonic() - began)

@@ -52,9 +52,9 @@ def circumstances() -> str:
 
 def table(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Named summaries under one another."""
-    lines = [f"{'milliseconds':<22}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}"]
+    lines = [f"{'milliseconds':<27}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}"]
     for name, figures in rows.items():
-        lines.append(f"{name:<22}" + "".join(f"{value:>9.2f}" for value in figures.values()))
+        lines.append(f"{name:<27}" + "".join(f"{value:>9.2f}" for value in figures.values()))
     return lines
 
 
