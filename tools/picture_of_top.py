@@ -2,9 +2,11 @@
 
 Start a server, let people move in it (`locshare simulate`), and run
 
-    .venv/bin/python tools/picture_of_top.py CONTROL_SOCKET
+    .venv/bin/python tools/picture_of_top.py CONTROL_SOCKET [ORDER]
 
-It watches for a few seconds, traces the busiest session, and writes what the terminal would show.
+It watches for a few seconds, traces the first session, and writes what the terminal would show.
+ORDER is that of the sessions, as for --sort. (The committed picture: a server with --faults, of
+whose sessions some were crashed, by restarts.)
 """
 
 import io
@@ -12,11 +14,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import trio
 from rich.console import Console
 
 from locshare.control import open_control
-from locshare.inspection.views import Picture, Trace, TraceLine, Watch
+from locshare.inspection.views import Picture, SortKey, Trace, TraceLine, Watch
 from locshare.top.browser import Browser
 from locshare.top.screen import draw
 
@@ -25,11 +28,11 @@ HEIGHT: Final = 38
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "top.svg"
 
 
-async def main(socket: Path) -> None:
-    browser = Browser()
+async def main(socket: Path, order: SortKey) -> None:
+    browser = Browser(order)
     async with open_control(socket) as control, open_control(socket) as tracing:
         seen = 0
-        async for picture in control.stream(Watch(1.0, 12), Picture):
+        async for picture in control.stream(Watch(1.0, 12, order), Picture):
             browser.show(picture)
             seen += 1
             if seen == 3:
@@ -39,7 +42,7 @@ async def main(socket: Path) -> None:
         with trio.move_on_after(2):
             async for line in tracing.stream(Trace(browser.selected), TraceLine):
                 browser.traced(line)
-        browser.show(await anext(control.stream(Watch(1.0, 12), Picture)))
+        browser.show(await anext(control.stream(Watch(1.0, 12, order), Picture)))
     console = Console(record=True, width=WIDTH, height=HEIGHT, file=io.StringIO())
     console.print(draw(browser, HEIGHT))
     TARGET.write_text(console.export_svg(title="locshare top"))
@@ -47,4 +50,4 @@ async def main(socket: Path) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, Path(sys.argv[1]))
+    trio.run(main, Path(sys.argv[1]), msgspec.convert((sys.argv[2:] or ["load"])[0], type=SortKey))

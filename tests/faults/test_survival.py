@@ -185,7 +185,9 @@ async def test_a_connection_that_dies_costs_itself_and_comes_back(real: Real, ho
 # --- the parts of the server ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", ["sessions", "listener", "api", "store", "pacer", "heartbeat"])
+@pytest.mark.parametrize(
+    "part", ["sessions", "listener", "api", "store", "pacer", "heartbeat", "keeper", "signals"]
+)
 async def test_when_a_part_of_the_server_dies_no_phone_notices(real: Real, part: str) -> None:
     async with real.group() as group:
         before = await real.restarts(part)
@@ -297,11 +299,14 @@ async def test_each_fault_is_loud(real: Real, program: Program) -> None:
     async with real.group(1) as group:
         await real.faults.skew_clock(1)
         await real.faults.crash_now(session_actor(group.session_id))
+        await real.faults.crash_telling(group.session_id, "event", after=0)
+        await group.join()
         assert await real.faults.pending() == ["the wall clock is 1 s off"]
         await real.faults.clear()
         assert await real.faults.pending() == []
     faults = [entry["fault"] for entry in program.events("fault")]
-    assert {"SkewClock", "CrashNow", "Clear"} <= set(faults)
+    assert {"SkewClock", "CrashNow", "CrashTelling", "Clear"} <= set(faults)
+    assert group.session_id not in "".join(program.raw), "all of it is the join link"
 
 
 async def test_what_cannot_be_is_refused_with_the_reason(real: Real) -> None:

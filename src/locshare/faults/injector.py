@@ -85,7 +85,9 @@ class Faults:
 
         async def answered(request: Any, _send: Send) -> object:
             if not isinstance(request, ask.Pending):
-                log.warning("fault", fault=type(request).__name__, request=repr(request))
+                # Not the whole request: a session's id is its join link.
+                path = getattr(request, "path", None)
+                log.warning("fault", fault=type(request).__name__, path=path)
             return await answer(request)
 
         return answered

@@ -1,0 +1,54 @@
+"""The examples in the documentation work, and its links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """Those of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    for path, anchor in _LINK.findall(page.read_text()):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {path}"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name} links to {path}#{anchor}"
+
+
+def test_the_tests_that_the_runtime_page_names_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/runtime.md").read_text()))
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert {name for name in named if f"def {name}(" not in sources} == set()
+
+
+def test_the_example_of_the_runtime_page_runs_and_has_the_right_types(tmp_path: Path) -> None:
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/runtime.md").read_text(), re.DOTALL
+    )
+    file = tmp_path / "example.py"
+    file.write_text(example)
+    environment = {"PYTHONPATH": str(ROOT / "src"), "MYPYPATH": str(ROOT / "src"), "PATH": ""}
+    run = [sys.executable, str(file)]
+    check = [
+        *(sys.executable, "-m", "mypy", "--strict", "--config-file="),
+        f"--cache-dir={ROOT / '.mypy_cache' / 'examples'}",
+        str(file),
+    ]
+    for command in (run, check):
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment, timeout=240
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
