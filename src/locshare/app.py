@@ -45,7 +45,7 @@ from locshare.connection.pool import ConnectionPool
 from locshare.connection.tally import ConnectionStatistics
 from locshare.control import ControlServer
 from locshare.crashes import log_crash
-from locshare.faults import Faults, Seams
+from locshare.faults import Faults, Injector, Seams
 from locshare.faults.seams import Database
 from locshare.figures import families
 from locshare.inspection.operations import Inspector
@@ -231,7 +231,8 @@ class Application:
             return
         operations = self.inspector.operations()
         if self.faults is not None:
-            operations += self.faults.operations(self.inspector, self.pool, self.names)
+            injector = Injector(self.faults, self.inspector, self.pool, self.names)
+            operations += injector.operations()
         server = ControlServer(path, operations)
         try:
             await server.serve(task_status=task_status)

@@ -134,7 +134,8 @@ async def test_a_handler_that_is_slow_holds_up_its_own_session_alone(real: Real)
         async with group.walking(), other.walking():
             await trio.sleep(1)
             before = other.phones[0].seen[other.phones[1].user_id][-1]
-            assert other.phones[1].step - before <= 2
+            assert other.phones[1].step - before <= 1
+            assert before > 5
         await other.settled()
         await group.settled(skipped=1000)  # the newest position counts
 
@@ -198,7 +199,7 @@ async def test_when_a_part_of_the_server_dies_no_phone_notices(real: Real, part:
         async with group.walking():
             await real.faults.kill(part)
             await eventually(restarted)
-        await group.settled(skipped=5)
+        await group.settled()
         await group.check_snapshot()
 
 
@@ -208,7 +209,7 @@ async def test_when_the_registry_loses_its_names_no_phone_notices(real: Real) ->
             assert await real.faults.lose_names() >= 3
             await trio.sleep(0.3)
         for each in (group, other):
-            await each.settled(skipped=5)
+            await each.settled()
             await each.check_snapshot()
 
 

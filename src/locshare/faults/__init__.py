@@ -15,13 +15,15 @@ that was started without.
 
 from locshare.faults.client import FaultClient, open_faults, session_actor, session_supervisor
 from locshare.faults.handlers import InjectedFault
-from locshare.faults.injector import Faults
+from locshare.faults.injector import Injector
 from locshare.faults.seams import Seams
+from locshare.faults.surroundings import Faults
 
 __all__ = [
     "FaultClient",
     "Faults",
     "InjectedFault",
+    "Injector",
     "Seams",
     "open_faults",
     "session_actor",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Hashable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, final
 from uuid import UUID
 
@@ -16,9 +16,7 @@ from locshare.connection.pool import ConnectionPool
 from locshare.control import ControlError, Operation, Send
 from locshare.faults import requests as ask
 from locshare.faults.handlers import CrashPlan, DelayPlan, HandlerFaults, Poison
-from locshare.faults.links import WiredSessions, Wires
-from locshare.faults.relay import Relay
-from locshare.faults.seams import Seams, utc_now
+from locshare.faults.surroundings import Faults
 from locshare.inspection.operations import Inspector
 from locshare.inspection.tree import ROOT, Found
 from locshare.supervisor import OverseerRef
@@ -33,30 +31,24 @@ _PAGE: Final = 4096
 
 
 @final
-class Faults:
-    """All faults of one server. Its :attr:`seams` are given to the parts when they are made."""
+class Injector:
+    """Breaks what it is given, by request."""
 
-    def __init__(self) -> None:
-        self._skew = timedelta()
-        self._relay = Relay()
-        self._wires = Wires()
-        self._plans: dict[Child, HandlerFaults] = {}
-        self.seams: Final = Seams(
-            now=self._now,
-            database=self._relay.around,
-            sessions=lambda sessions: WiredSessions(sessions, self._wires),
-        )
-
-    def _now(self) -> datetime:
-        return utc_now() + self._skew
-
-    def operations(
-        self, inspector: Inspector, pool: ConnectionPool, names: Registry[Hashable]
-    ) -> list[Operation]:
-        """For :class:`locshare.control.ControlServer`, beside those of ``inspector``."""
+    def __init__(
+        self,
+        faults: Faults,
+        inspector: Inspector,
+        pool: ConnectionPool,
+        names: Registry[Hashable],
+    ) -> None:
+        self._faults = faults
         self._inspector = inspector
         self._pool = pool
         self._names = names
+        self._plans: dict[Child, HandlerFaults] = {}
+
+    def operations(self) -> list[Operation]:
+        """For :class:`locshare.control.ControlServer`, beside those of the inspector."""
         answers: dict[type[Struct], Any] = {
             ask.Crash: self._crash,
             ask.CrashNow: self._crash_now,
@@ -179,25 +171,25 @@ class Faults:
             raise ControlError(
                 "bad_request", "session_id is not a UUID - at `$.session_id`"
             ) from None
-        self._wires.traps[session_id, request.what] = request.after
+        self._faults.wires.traps[session_id, request.what] = request.after
 
     async def _kill_connection(self, request: ask.KillConnection) -> None:
         if not self._pool.kill(request.user_id):
             raise ControlError("not_found", f"nobody is connected as {request.user_id!r}")
 
     async def _crash_connection(self, request: ask.CrashConnection) -> None:
-        self._wires.crashing.add(request.user_id)
+        self._faults.wires.crashing.add(request.user_id)
 
     # --- what is around ---------------------------------------------------------------------------
 
     async def _cut_store(self, _request: ask.CutStore) -> None:
-        self._relay.cut()
+        self._faults.relay.cut()
 
     async def _delay_store(self, request: ask.DelayStore) -> None:
-        self._relay.delay(request.seconds)
+        self._faults.relay.delay(request.seconds)
 
     async def _restore_store(self, _request: ask.RestoreStore) -> None:
-        self._relay.restore()
+        self._faults.relay.restore()
 
     async def _lose_names(self, _request: ask.LoseNames) -> int:
         lost = [(key, ref) for key in self._names if (ref := self._names.lookup(key)) is not None]
@@ -208,7 +200,7 @@ class Faults:
         return len(lost)
 
     async def _skew_clock(self, request: ask.SkewClock) -> None:
-        self._skew = timedelta(seconds=request.seconds)
+        self._faults.skew = timedelta(seconds=request.seconds)
 
     async def _press_memory(self, request: ask.PressMemory) -> None:
         held = []
@@ -223,22 +215,19 @@ class Faults:
 
     async def _pending(self, _request: ask.Pending) -> list[str]:
         sentences = [sentence for plan in self._plans.values() for sentence in plan.sentences()]
-        sentences += [f"the connection of {user} crashes" for user in self._wires.crashing]
+        sentences += [f"the connection of {user} crashes" for user in self._faults.wires.crashing]
         sentences += [
             f"session {session} crashes while it tells {what}"
-            for session, what in self._wires.traps
+            for session, what in self._faults.wires.traps
         ]
-        if self._relay.sentence:
-            sentences.append(self._relay.sentence)
-        if self._skew:
-            sentences.append(f"the wall clock is {self._skew.total_seconds():g} s off")
+        if self._faults.relay.sentence:
+            sentences.append(self._faults.relay.sentence)
+        if self._faults.skew:
+            sentences.append(f"the wall clock is {self._faults.skew.total_seconds():g} s off")
         return sentences
 
     async def _clear(self, _request: ask.Clear) -> None:
         for plan in self._plans.values():
             plan.clear()
         self._plans.clear()
-        self._wires.crashing.clear()
-        self._wires.traps.clear()
-        self._relay.restore()
-        self._skew = timedelta()
+        self._faults.clear()

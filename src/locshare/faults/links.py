@@ -26,6 +26,11 @@ class Wires:
         self.traps: dict[tuple[UUID, What], int] = {}
         """How many connections the session tells before it raises."""
 
+    def clear(self) -> None:
+        """Nothing is to happen."""
+        self.crashing.clear()
+        self.traps.clear()
+
     def spring(self, session_id: UUID, what: What) -> None:
         """A session is about to tell a connection something. Raises InjectedFault."""
         left = self.traps.get((session_id, what))

@@ -2,20 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from locshare.connection.admission import Sessions
+from locshare.session.manager import utc_now
 
 Database: TypeAlias = Callable[[], AbstractAsyncContextManager[str]]
 """Makes the database be there for the time of a block, and tells its URL."""
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 def _as_they_are(sessions: Sessions) -> Sessions:
