@@ -36,8 +36,8 @@ unit: $(VENV)/.dev ## the test suite with its coverage gates
 	$(BIN)/python -m pytest --cov --cov-report= $(ARGS)
 	$(BIN)/python tools/coverage_gates.py
 
-conformance: $(VENV)/.dev ## the OTP statements that the runtime keeps, each with its test's result
-	@$(BIN)/python -m tests.conformance.report
+conformance: $(VENV)/.dev ## run the OTP statements and list each with its result (ARGS='--repeat 50')
+	@$(BIN)/python -m tests.conformance.report $(ARGS)
 
 audit: $(VENV)/.dev ## known vulnerabilities in the pinned dependencies (asks the package index)
 	$(BIN)/pip-audit --skip-editable -r constraints.txt --no-deps --disable-pip

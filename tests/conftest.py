@@ -7,6 +7,16 @@ import pytest
 from tests.running import complete
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--repeat",
+        type=int,
+        default=3,
+        metavar="N",
+        help="run each asynchronous conformance test N times (default: 3)",
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No asynchronous test passes because it was cancelled half-way."""
