@@ -152,7 +152,7 @@ class ActorIncarnation(Incarnation):
                     raise cancelled from None
             except BaseException as error:  # noqa: BLE001 - carried to the root if fatal (75)
                 reason = Crash(error)
-            if self.started:
+            if self.started and not self.killed:
                 reason = await self._terminate(reason)
         finally:
             await self._end_helpers()

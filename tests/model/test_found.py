@@ -1,0 +1,40 @@
+"""What the models have found: each sequence once more by itself, named by the rule it broke."""
+
+from typing import Any
+
+import trio
+from tests.conformance.children import Journal, Probe, at, probe
+
+from locshare.actors import KILLED, ReplyTo, StopActor
+from locshare.supervisor import BRUTAL_KILL, ChildSpec, SupervisorSpec, open_supervisor
+
+
+async def test_a_shutdown_time_of_zero_leaves_none_for_terminate() -> None:
+    """The child was parked: the stop woke it, the kill followed at once, and terminate ran."""
+    journal = Journal()
+    spec = SupervisorSpec([probe("a", journal, shutdown=0)], report=journal.reports.append)
+    async with open_supervisor(spec) as sup:
+        ref = at(sup, "a")
+        await sup.terminate_child("a")
+        assert ref.exit_reason is KILLED
+    assert journal.lines == ["init a"]
+
+
+async def test_a_handler_that_outlasts_its_brutal_kill_is_not_followed_by_terminate() -> None:
+    journal = Journal()
+
+    class Shielded(Probe):
+        async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+            return StopActor(reply="done")
+
+    child = ChildSpec("a", Shielded, ("a", journal), shutdown=BRUTAL_KILL)
+    async with open_supervisor(SupervisorSpec([child])) as sup, trio.open_nursery() as nursery:
+        ref: Any = at(sup, "a")
+        nursery.start_soon(ref.call, None)
+        await trio.sleep(0.5)
+        await sup.terminate_child("a")
+        assert trio.current_time() == 1
+        assert ref.exit_reason is KILLED
+    assert journal.lines == ["init a"]
