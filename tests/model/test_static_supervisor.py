@@ -1,38 +1,42 @@
-"""Random histories of a static supervisor against a plain model without tasks.
+"""Random histories of a static supervisor against its model (static_model.py).
 
-Hypothesis draws a strategy, a budget and a sequence of starts, crashes, ends, terminations, calls
-and clock steps; after each step the tree and the model must agree on who exists, who runs, how
-often everybody was started, and whether the supervisor is still there. Trio hands its scheduler's
-random source to Hypothesis, so a failing sequence replays and shrinks.
+Hypothesis draws a strategy, a budget, children good and bad, and a sequence of crashes, ends,
+kills, requests and clock steps; a request or the supervisor's own stop may fall into the middle of
+what a crash has set off. After each step the tree and the model must agree on the whole journal
+with its instants (so on every start, stop and exit, and their order), on the reports, on each
+request's outcome, and on who exists, who runs and how often it was restarted. Trio hands its
+scheduler's random source to Hypothesis, so a failing sequence replays and shrinks.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.model.static_model import BRUTAL, FOREVER, Child, Init, Op, Plan, StaticModel
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from locshare.actors import (
+    IGNORE,
     NORMAL,
     SHUTDOWN,
     Actor,
+    ActorDown,
     ActorRef,
-    NoProc,
+    Down,
+    ExitReason,
     ReplyTo,
     Request,
+    StartError,
     StopActor,
 )
+from locshare.actors.introspect import kill
 from locshare.supervisor import (
-    AlreadyPresent,
-    AlreadyStarted,
-    ChildNotFound,
-    ChildRunning,
+    BRUTAL_KILL,
     ChildSpec,
     Report,
-    Restart,
     RestartBudgetExceeded,
     Strategy,
     SupervisorError,
@@ -44,206 +48,319 @@ from locshare.supervisor import (
 IDS = "abcd"
 SECONDS = 5
 
-Step = tuple[str, str, Any]
-
 
 class Ask(Request[str]):
-    """Answered with the child's id."""
+    """Answered with the child's name."""
 
 
-class Child(Actor):
-    def __init__(self, name: str, starts: "Counter[str]") -> None:
-        self.name = name
-        self.starts = starts
+class World:
+    """What the real children write, and what they are told to do next."""
 
-    def init(self) -> None:
-        self.starts[self.name] += 1
+    def __init__(self, scripts: dict[str, deque[Init]]) -> None:
+        self.scripts = scripts
+        self.journal: list[tuple[float, str]] = []
+        self.reports: list[tuple[str, str]] = []
 
-    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
-        return self.name
+    def note(self, line: str) -> None:
+        self.journal.append((trio.current_time(), line))
 
-    def handle_cast(self, message: Any) -> StopActor:
-        if message == "crash":
+    def report(self, report: Report) -> None:
+        self.reports.append((report.kind, report.child_id))
+
+    def spec(self, plan: Plan) -> ChildSpec:
+        return ChildSpec(
+            plan.name,
+            self.build,
+            (plan,),
+            restart=plan.restart,
+            shutdown=BRUTAL_KILL if plan.shutdown == BRUTAL else plan.shutdown,
+        )
+
+    def build(self, plan: Plan) -> "Probe":
+        script = self.scripts.get(plan.name)
+        init = script.popleft() if script else "ok"
+        if init == "unbuildable":
+            self.note(f"no {plan.name}")
+            raise RuntimeError
+        return Probe(plan, init, self)
+
+
+class Probe(Actor):
+    """A child after plan."""
+
+    def __init__(self, plan: Plan, init: Init, world: World) -> None:
+        self.plan = plan
+        self.how = init
+        self.world = world
+
+    async def init(self) -> Any:
+        name, world = self.plan.name, self.world
+
+        def ended(down: Down) -> None:
+            world.note(f"exit {name} {down.reason.label}")
+
+        self.ref.monitor(ended)
+        world.note(f"init {name}")
+        if self.how.startswith("slow"):
+            await trio.sleep(1)
+        if self.how.endswith("fails"):
+            raise RuntimeError
+        return IGNORE if self.how == "declines" else None
+
+    def handle_call(self, request: Ask, reply_to: ReplyTo[str]) -> str:
+        return self.plan.name
+
+    def handle_cast(self, message: ExitReason | None) -> StopActor:
+        if message is None:
             raise RuntimeError
         return StopActor(message)
 
+    async def terminate(self, reason: ExitReason) -> None:
+        self.world.note(f"terminate {self.plan.name}")
+        match self.plan.ending:
+            case "lingers":
+                await trio.sleep(1)
+            case "hangs":
+                await trio.sleep(FOREVER)
+            case "raises":
+                raise RuntimeError
+        self.world.note(f"ended {self.plan.name}")
 
-@dataclass
-class Model:
-    """What a supervisor should be, in the words of the statements."""
 
-    strategy: Strategy
-    budget: int
-    children: dict[str, tuple[Restart, bool]] = field(default_factory=dict)  # in start order
-    starts: "Counter[str]" = field(default_factory=Counter)
-    instants: list[float] = field(default_factory=list)
-    alive: bool = True
+# -- histories -----------------------------------------------------------------------------
 
-    def begin(self, name: str, restart: Restart) -> None:
-        self.children[name] = (restart, True)
-        self.starts[name] += 1
 
-    def end(self, name: str, abnormal: bool, now: float) -> None:
-        restart, running = self.children[name]
-        if not running:
-            return
-        if restart == "temporary":
-            del self.children[name]
-        elif restart == "transient" and not abnormal:
-            self.children[name] = (restart, False)
-        else:
-            self.restart(name, now)
+@dataclass(frozen=True)
+class Ask4:
+    """A request: for what, and the child as it would be started."""
 
-    def restart(self, name: str, now: float) -> None:
-        self.instants = [at for at in self.instants if now - at <= SECONDS] + [now]
-        if len(self.instants) > self.budget:
-            self.alive = False
-            return
-        names = list(self.children)
-        reach = {
-            "one_for_one": [name],
-            "one_for_all": names,
-            "rest_for_one": names[names.index(name) :],
-        }[self.strategy]
-        for other in reach:
-            kind, _ = self.children[other]
-            if kind == "temporary":
-                del self.children[other]
-            else:
-                self.begin(other, kind)
+    op: Op
+    plan: Plan
 
+
+@dataclass(frozen=True)
+class End:
+    """A child ends, or two do in the same instant; in the middle of what follows comes a request
+    or the supervisor's stop.
+    """
+
+    how: Literal["crash", "normal", "shutdown", "killed"]
+    names: tuple[str, ...]
+    inits: tuple[Init, ...]
+    amid: Ask4 | Literal["stop"] | None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Let time pass: seconds, or until the oldest restart is exactly as old as the window is
+    long, or just older.
+    """
+
+    seconds: float | Literal["edge", "beyond"]
+
+
+Step = Ask4 | End | Wait
 
 names = st.sampled_from(IDS)
-steps: st.SearchStrategy[Step] = st.one_of(
-    st.tuples(st.just("start"), names, st.sampled_from(["permanent", "transient", "temporary"])),
-    st.tuples(st.just("crash"), names, st.none()),
-    st.tuples(st.just("crash"), names, st.none()),  # twice as likely
-    st.tuples(st.just("end"), names, st.sampled_from([NORMAL, SHUTDOWN])),
-    st.tuples(st.sampled_from(["terminate", "restart", "delete", "call"]), names, st.none()),
-    st.tuples(st.just("wait"), st.just(""), st.sampled_from([1, 2, 4, 5, 6])),
+INITS: tuple[Init, ...] = get_args(Init)
+inits: st.SearchStrategy[tuple[Init, ...]] = st.lists(st.sampled_from(INITS), max_size=3).map(tuple)
+plans: st.SearchStrategy[Plan] = st.builds(
+    Plan,
+    name=names,
+    restart=st.sampled_from(["permanent", "transient", "temporary"]),
+    shutdown=st.sampled_from([2.0, 2.0, BRUTAL, 0.0]),
+    ending=st.sampled_from(["quick", "quick", "lingers", "hangs", "raises"]),
 )
+asks = st.builds(Ask4, st.sampled_from(["start", "restart", "terminate", "delete"]), plans)
+ends = st.builds(
+    End,
+    how=st.sampled_from(["crash", "crash", "normal", "shutdown", "killed"]),
+    names=st.lists(names, min_size=1, max_size=2, unique=True).map(tuple),
+    inits=inits,
+    amid=st.one_of(st.none(), st.none(), asks, st.just("stop")),
+)
+waits = st.builds(Wait, st.sampled_from([1, 2, 4, 6, "edge", "beyond"]))
+steps: st.SearchStrategy[Step] = st.one_of(ends, ends, asks, waits)
 
 
-kinds: st.SearchStrategy[Restart] = st.sampled_from(["permanent", "transient", "temporary"])
-
-
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     strategy=st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"]),
     budget=st.integers(0, 4),
-    first=st.lists(kinds, max_size=len(IDS)),
-    history=st.lists(steps, min_size=12, max_size=40),
+    first=st.lists(plans, max_size=len(IDS), unique_by=lambda plan: plan.name),
+    scripts=st.dictionaries(names, inits, max_size=2),
+    history=st.lists(steps, min_size=5, max_size=30),
 )
 def test_a_static_supervisor_is_its_model(
-    strategy: Strategy, budget: int, first: list[Restart], history: list[Step]
+    strategy: Strategy,
+    budget: int,
+    first: list[Plan],
+    scripts: dict[str, tuple[Init, ...]],
+    history: list[Step],
 ) -> None:
-    trio.run(replay, strategy, budget, first, history, clock=MockClock(autojump_threshold=0))
+    model = StaticModel(strategy, budget, SECONDS, {name: deque(scripts[name]) for name in scripts})
+    world = World({name: deque(scripts[name]) for name in scripts})
+    clock = MockClock(autojump_threshold=0)
+    trio.run(replay, model, world, first, history, clock=clock)
 
 
-async def replay(
-    strategy: Strategy, budget: int, first: list[Restart], history: list[Step]
-) -> None:
-    model = Model(strategy, budget)
-    starts: Counter[str] = Counter()
-    children = []
-    for name, restart in zip(IDS, first, strict=False):
-        model.begin(name, restart)
-        children.append(ChildSpec(name, Child, (name, starts), restart=restart))
+async def replay(model: StaticModel, world: World, first: list[Plan], history: list[Step]) -> None:
     spec = SupervisorSpec(
-        children, strategy=strategy, max_restarts=budget, max_seconds=SECONDS, report=forget
+        map(world.spec, first),
+        strategy=model.strategy,
+        max_restarts=model.budget,
+        max_seconds=model.seconds,
+        report=world.report,
     )
-    finished = False
+    booted = model.boot(first)
+    left = False
     try:
         async with open_supervisor(spec) as sup:
+            assert booted
+            agree(model, world, sup)
+            run = Replay(model, world, sup)
             for step in history:
-                await take(step, sup, model, starts)
                 with trio.CancelScope(shield=True):
-                    await wait_all_tasks_blocked()
-                assert sup.alive is model.alive
-                assert starts == model.starts
+                    await run.take(step)
                 if not model.alive:
+                    assert not sup.alive
                     await trio.sleep_forever()
-                agree(sup, model)
-            finished = True
+            left = True
+    except StartError:
+        assert not booted
     except RestartBudgetExceeded:
-        assert not model.alive
+        assert model.gave_up
     else:
-        assert finished
-        assert model.alive
+        if left:
+            model.stop_at = model.now
+            model.run()
+        assert not model.gave_up
+    assert world.journal == model.journal
+    assert world.reports == model.reports
 
 
-def forget(report: Report) -> None:
-    """The reports are not looked at here."""
+class Replay:
+    """Takes each step in the tree and in the model."""
 
+    def __init__(self, model: StaticModel, world: World, sup: SupervisorRef) -> None:
+        self.model = model
+        self.world = world
+        self.sup = sup
+        self.answers: dict[int, str] = {}
 
-def agree(sup: SupervisorRef, model: Model) -> None:
-    real = [(info.id, info.ref is not None) for info in sup.which_children()]
-    assert real == [(name, running) for name, (_, running) in model.children.items()]
-    assert sup.count_children().active == sum(running for _, running in model.children.values())
+    async def take(self, step: Step) -> None:
+        async with trio.open_nursery() as nursery:
+            match step:
+                case Ask4():
+                    self.ask(step, nursery)
+                case End():
+                    await self.end(step, nursery)
+                case Wait(seconds):
+                    await self.wait(seconds)
+            self.model.run()
+            await trio.sleep_until(self.model.now)
+            await wait_all_tasks_blocked()
+        assert self.answers == self.model.answers
+        agree(self.model, self.world, self.sup)
 
+    def ask(self, ask: Ask4, nursery: trio.Nursery) -> None:
+        number = len(self.model.requests)
+        nursery.start_soon(self.request, number, ask)
+        self.model.request(number, ask.op, ask.plan)
 
-async def take(step: Step, sup: SupervisorRef, model: Model, starts: "Counter[str]") -> None:
-    """One step, in the tree and in the model."""
-    what, name, detail = step
-    ref = sup.child(name)
-    present = name in model.children
-    running = present and model.children[name][1]
-    if what == "wait":
-        await trio.sleep(detail)
-    elif what in ("crash", "end", "call"):
-        if isinstance(ref, ActorRef):
-            await use(what, ref, detail, model, name)
-    else:
-        expected = EXPECTED[what](present, running)
+    async def request(self, number: int, ask: Ask4) -> None:
         try:
-            if what == "start":
-                await sup.start_child(ChildSpec(name, Child, (name, starts), restart=detail))
-                model.begin(name, detail)
-            elif what == "restart":
-                await sup.restart_child(name)
-                model.begin(name, model.children[name][0])
-            elif what == "terminate":
-                await sup.terminate_child(name)
-                restart, _ = model.children[name]
-                model.children[name] = (restart, False)
-                if restart == "temporary":
-                    del model.children[name]
+            if ask.op == "start":
+                await self.sup.start_child(self.world.spec(ask.plan))
+            elif ask.op == "restart":
+                await self.sup.restart_child(ask.plan.name)
+            elif ask.op == "terminate":
+                await self.sup.terminate_child(ask.plan.name)
             else:
-                await sup.delete_child(name)
-                del model.children[name]
-        except SupervisorError as error:
-            outcome: Any = type(error)
+                await self.sup.delete_child(ask.plan.name)
+        except (SupervisorError, StartError, ActorDown) as error:
+            self.answers[number] = type(error).__name__
         else:
-            outcome = None
-        assert outcome is expected
+            self.answers[number] = "ok"
 
-
-EXPECTED: dict[str, Any] = {
-    "start": lambda present, running: (
-        AlreadyStarted if running else AlreadyPresent if present else None
-    ),
-    "restart": lambda present, running: (
-        ChildRunning if running else None if present else ChildNotFound
-    ),
-    "delete": lambda present, running: (
-        ChildRunning if running else None if present else ChildNotFound
-    ),
-    "terminate": lambda present, running: None if present else ChildNotFound,
-}
-
-
-async def use(what: str, ref: ActorRef, detail: Any, model: Model, name: str) -> None:
-    if what == "call":
-        assert await ref.call(Ask()) == name
-        return
-    ref.cast("crash" if what == "crash" else detail)
-    model.end(name, what == "crash", trio.current_time())
-    with trio.CancelScope(shield=True):
-        await ref.wait_exit()
-        await wait_all_tasks_blocked()
-    if model.alive:
-        try:
-            await ref.call(Ask())
-        except NoProc:
+    async def end(self, step: End, nursery: trio.Nursery) -> None:
+        model = self.model
+        victims = [model.children[name] for name in step.names if name in model.children]
+        victims = [child for child in victims if child.running]
+        if len(victims) == 2 and any(slow_to_end(child) for child in victims):
+            victims.pop()
+        if not victims:
             return
-        raise AssertionError("a dead actor answered")
+        for child in victims:
+            for scripts in (model.scripts, self.world.scripts):
+                scripts[child.plan.name] = deque(step.inits)
+            assert await self.actor(child).call(Ask()) == child.plan.name
+        since = len(self.world.journal)
+        for child in victims:
+            finish(self.actor(child), step.how)
+        # All have been told; who comes first is Trio's choice, and the journal knows it.
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+        told = [line.split()[1] for _, line in self.world.journal[since:]]
+        victims.sort(key=lambda child: told.index(child.plan.name))
+        for child in victims:
+            model.end(child.plan.name, step.how)
+        if step.amid is not None:
+            start = model.now
+            if step.amid == "stop":
+                model.stop_at = start + 0.5
+            else:
+                ask, number = step.amid, len(model.requests)
+                model.at(start + 0.5, lambda: model.request(number, ask.op, ask.plan))
+            await trio.sleep(0.5)
+            if not self.sup.alive:
+                return  # the budget has tripped: nobody is there to be asked
+            if step.amid == "stop":
+                nursery.start_soon(self.sup.stop, SHUTDOWN, FOREVER)
+            else:
+                nursery.start_soon(self.request, number, ask)
+
+    def actor(self, child: Child) -> ActorRef:
+        ref = self.sup.child(child.plan.name)
+        assert isinstance(ref, ActorRef)
+        return ref
+
+    async def wait(self, seconds: float | str) -> None:
+        model = self.model
+        if isinstance(seconds, str):
+            oldest = model.instants[0] if model.instants else model.now
+            edge = oldest + SECONDS + (2**-10 if seconds == "beyond" else 0)
+            seconds = max(0, edge - model.now)
+        model.advance(model.now + seconds)
+        await trio.sleep_until(model.now)
+
+
+def finish(ref: ActorRef, how: str) -> None:
+    match how:
+        case "killed":
+            kill(ref)
+        case "crash":
+            ref.cast(None)
+        case "normal":
+            ref.cast(NORMAL)
+        case _:
+            ref.cast(SHUTDOWN)
+
+
+def slow_to_end(child: Child) -> bool:
+    return child.plan.ending in ("lingers", "hangs")
+
+
+def agree(model: StaticModel, world: World, sup: SupervisorRef) -> None:
+    assert world.journal == model.journal
+    assert world.reports == model.reports
+    assert sup.alive is model.alive
+    if not model.alive:
+        return
+    real = [
+        (info.id, info.state, info.ref is not None, info.restarts) for info in sup.which_children()
+    ]
+    assert real == [
+        (name, child.state, child.running, child.restarts) for name, child in model.children.items()
+    ]
+    assert sup.count_children().active == sum(child.running for child in model.children.values())
