@@ -3,9 +3,9 @@
 from typing import Any
 
 import trio
-from tests.conformance.children import Journal, Probe, at, probe
+from tests.conformance.children import Journal, Probe, Script, at, exit_of, probe, static
 
-from locshare.actors import KILLED, ReplyTo, StopActor
+from locshare.actors import KILLED, ReplyTo, Shutdown, StopActor
 from locshare.supervisor import BRUTAL_KILL, ChildSpec, SupervisorSpec, open_supervisor
 
 
@@ -38,3 +38,22 @@ async def test_a_handler_that_outlasts_its_brutal_kill_is_not_followed_by_termin
         assert trio.current_time() == 1
         assert ref.exit_reason is KILLED
     assert journal.lines == ["init a"]
+
+
+async def test_a_stop_in_the_middle_of_a_start_keeps_its_reason() -> None:
+    """The interrupted start put a stop of its own in front: plain shutdown, and more time."""
+    journal = Journal()
+    inner = SupervisorSpec([probe("a", journal)]).child("inner", restart="temporary")
+    slow = probe("slow", journal, Script(init_seconds=10))
+    async with open_supervisor(SupervisorSpec([inner])) as root, trio.open_nursery() as nursery:
+        sup = static(root.child("inner"))
+        seen = []
+
+        async def start() -> None:
+            seen.append(await exit_of(lambda: sup.start_child(slow)))
+
+        nursery.start_soon(start)
+        await trio.sleep(1)
+        assert await sup.stop(Shutdown("for a reason")) == Shutdown("for a reason")
+    assert seen == [Shutdown("for a reason")]
+    assert journal.lines == ["init a", "init slow", "terminate a", "ended a"]

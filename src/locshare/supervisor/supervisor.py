@@ -18,6 +18,7 @@ import trio
 
 from locshare.actors import (
     IGNORE,
+    NO_REPLY,
     SHUTDOWN,
     ActorRef,
     Crash,
@@ -198,7 +199,7 @@ class Supervisor(Overseer):
             reply_to.fail(error)
             return None
         except _Interrupted:
-            return StopActor(SHUTDOWN)  # the request that waits in the system lane comes first
+            return NO_REPLY  # the stop in the system lane comes next; our end tells the caller
         return super().handle_call(request, reply_to)
 
     async def handle_info(self, message: Any) -> HandlerResult:
