@@ -4,8 +4,9 @@ from typing import Any
 
 import trio
 from tests.conformance.children import Journal, Probe, Script, at, exit_of, probe, static
+from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import KILLED, ReplyTo, Shutdown, StopActor
+from locshare.actors import KILLED, Down, Monitor, ReplyTo, Shutdown, StopActor, open_host
 from locshare.supervisor import BRUTAL_KILL, ChildSpec, SupervisorSpec, open_supervisor
 
 
@@ -57,3 +58,24 @@ async def test_a_stop_in_the_middle_of_a_start_keeps_its_reason() -> None:
         assert await sup.stop(Shutdown("for a reason")) == Shutdown("for a reason")
     assert seen == [Shutdown("for a reason")]
     assert journal.lines == ["init a", "init slow", "terminate a", "ended a"]
+
+
+async def test_a_monitor_may_be_cancelled_by_the_callback_of_another() -> None:
+    """The exit path was going through the monitors when one of them went away, and broke off:
+    nobody after it heard, and the supervisor was not told either.
+    """
+    journal = Journal()
+    heard = []
+    async with open_host() as host:
+        ref = await host.start(Probe("a", journal))
+
+        def first(down: Down) -> None:
+            heard.append("first")
+            second.cancel()
+
+        ref.monitor(first)
+        second: Monitor = ref.monitor(lambda _: heard.append("second"))
+        ref.monitor(lambda _: heard.append("third"))
+        await ref.stop()
+        await wait_all_tasks_blocked()
+        assert heard == ["first", "third"]

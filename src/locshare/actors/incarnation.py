@@ -224,11 +224,11 @@ class Incarnation:
             registry.free(key, self.ref)  # type: ignore[arg-type]  # only actors hold names
         self._names = None
         self._close(reason)
-        for monitor in self._monitors or ():
+        monitors, self._monitors = self._monitors, None  # a callback may cancel another one
+        for monitor in monitors or ():
             # A callback that breaks its promise must not keep the others from hearing.
             with suppress(Exception):
                 monitor.deliver(reason)
-        self._monitors = None
         self._wake_waiters()
         on_exit, self.on_started, self.on_exit = self.on_exit, _nothing, _nothing
         self.task = None
