@@ -6,7 +6,8 @@ import trio
 from tests.conformance.children import Journal, Probe, Script, at, exit_of, probe, static
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import KILLED, Down, Monitor, ReplyTo, Shutdown, StopActor, open_host
+from locshare.actors import KILLED, NOPROC, Down, Monitor, ReplyTo, Shutdown, StopActor, open_host
+from locshare.actors.introspect import inspect
 from locshare.supervisor import BRUTAL_KILL, ChildSpec, SupervisorSpec, open_supervisor
 
 
@@ -79,3 +80,14 @@ async def test_a_monitor_may_be_cancelled_by_the_callback_of_another() -> None:
         await ref.stop()
         await wait_all_tasks_blocked()
         assert heard == ["first", "third"]
+
+
+async def test_linking_to_the_dead_is_an_abnormal_end_however_they_died() -> None:
+    """A partner that had ended normally made the link a silent nothing; OTP says noproc."""
+    journal = Journal()
+    async with open_host() as host:
+        gone = await host.start(Probe("gone", journal))
+        await gone.stop()
+        ref = await host.start(Probe("a", journal))
+        await inspect(ref, lambda actor: actor.link(gone))
+        assert await ref.wait_exit() is NOPROC

@@ -182,9 +182,9 @@ class Actor(Generic[M]):
 
     def link(self, ref: ActorRef) -> None:
         """Tie two fates (statement 63): an abnormal end of one stops the other with the same
-        reason, or is a ``LinkExit`` message if that other traps exits. One that is dead already
-        counts as ending now; linking twice is one link. Rarely right: the supervisor and the
-        nursery already are the links that matter.
+        reason, or is a ``LinkExit`` message if that other traps exits. Linking twice is one
+        link; linking to the dead is a partner's end with ``noproc``. Rarely right: the supervisor
+        and the nursery already are the links that matter.
         """
         self._incarnation.link(ref)
 

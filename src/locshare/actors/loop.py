@@ -31,6 +31,7 @@ from locshare.actors.mailbox import CALL, CAST, DOWN, TIMER, Mailbox, MailboxHei
 from locshare.actors.monitors import Down, LinkExit, Monitor
 from locshare.actors.reasons import (
     KILLED,
+    NOPROC,
     SHUTDOWN,
     BadReturn,
     Crash,
@@ -434,7 +435,7 @@ class ActorIncarnation(Incarnation):
         if partner is self:
             return
         if partner.reason is not None:
-            self.partner_exited(partner, partner.reason)
+            self.partner_exited(partner, NOPROC)  # as for a monitor, and as in OTP
             return
         for one, other in ((self, partner), (partner, self)):
             if one._links is None:
