@@ -3,12 +3,12 @@
 from typing import Any
 
 import trio
-from tests.conformance.children import Journal, Probe, Script, at, exit_of, probe, static
+from tests.conformance.children import Journal, Probe, Script, at, dynamic, exit_of, probe, static
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import KILLED, NOPROC, Down, Monitor, ReplyTo, Shutdown, StopActor, open_host
 from locshare.actors.introspect import inspect
-from locshare.supervisor import BRUTAL_KILL, ChildSpec, SupervisorSpec, open_supervisor
+from locshare.supervisor import BRUTAL_KILL, ChildSpec, DynamicSpec, SupervisorSpec, open_supervisor
 
 
 async def test_a_shutdown_time_of_zero_leaves_none_for_terminate() -> None:
@@ -20,6 +20,18 @@ async def test_a_shutdown_time_of_zero_leaves_none_for_terminate() -> None:
         await sup.terminate_child("a")
         assert ref.exit_reason is KILLED
     assert journal.lines == ["init a"]
+
+
+async def test_a_shutdown_time_of_zero_leaves_none_under_a_dynamic_supervisor_either() -> None:
+    """Whether the stop or its limit came first was left to the scheduler."""
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec([DynamicSpec().child("pool")])) as sup:
+        pool = dynamic(sup.child("pool"))
+        for _ in range(20):
+            ref = await pool.start_actor(probe("a", journal, shutdown=0))
+            await pool.terminate_child(ref)
+            assert ref.exit_reason is KILLED
+            assert journal.take() == ["init a"]
 
 
 async def test_a_handler_that_outlasts_its_brutal_kill_is_not_followed_by_terminate() -> None:

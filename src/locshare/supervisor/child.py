@@ -312,7 +312,7 @@ class Overseer(Actor[Never]):
         # An actor in its init cannot take a request yet, and has nothing to terminate. A
         # supervisor in its init can, and has children that should stop in order.
         unborn = not life.started and child.spec.type == "worker"
-        if shutdown is BRUTAL_KILL or unborn:
+        if shutdown is BRUTAL_KILL or unborn or shutdown == 0:
             life.kill()
             return -inf
         deadline = trio.current_time() + shutdown
