@@ -3,49 +3,19 @@
 The model is told the same steps as the real tree and keeps its own time. It writes the journal
 that the real children are expected to write, with instants, and the reports that are expected. Its
 supervisor does one thing at a time, in the order of its inbox; while it is busy children may end,
-which is why every wait goes through :meth:`StaticModel.advance`.
+which is why every wait goes through :meth:`Lives.advance`.
 """
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
-from itertools import count
 from typing import Literal
 
-from locshare.supervisor import Restart, Strategy
+from tests.model.lives import BRUTAL, FOREVER, Child, Init, Lives, Plan
 
-#: How the next init goes. Slow ones take a second.
-Init = Literal["ok", "fails", "declines", "slow", "slow, fails", "unbuildable"]
-#: What ``terminate`` does: nothing, take a second, take for ever, raise.
-Ending = Literal["quick", "lingers", "hangs", "raises"]
+from locshare.supervisor import Strategy
+
 Op = Literal["start", "restart", "terminate", "delete"]
-
-BRUTAL = -1.0
-#: The grace of a crash where no shutdown time says it.
-GRACE = 5.0
-FOREVER = 1e9
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What both the real child and its model are made from."""
-
-    name: str
-    restart: Restart = "permanent"
-    shutdown: float = 2.0  # or BRUTAL
-    ending: Ending = "quick"
-
-
-@dataclass(eq=False)
-class Child:
-    plan: Plan
-    state: str = "starting"
-    running: bool = False
-    life: int = 0
-    restarts: int = 0
-    exit_at: float = FOREVER
-    reason: str = ""
 
 
 class StartFailed(Exception):
@@ -57,39 +27,20 @@ class Interrupted(Exception):
 
 
 @dataclass
-class StaticModel:
+class StaticModel(Lives):
     """One supervisor and its children."""
 
-    strategy: Strategy
-    budget: int
-    seconds: float
+    strategy: Strategy = "one_for_one"
+    budget: int = 3
+    seconds: float = 5
     scripts: dict[str, deque[Init]] = field(default_factory=dict)  #: inits to come, by name
-    children: dict[str, Child] = field(default_factory=dict)  #: in start order
-    now: float = 0.0
-    journal: list[tuple[float, str]] = field(default_factory=list)
-    reports: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[int, str] = field(default_factory=dict)  #: of the requests, by number
     instants: list[float] = field(default_factory=list)
     alive: bool = True
     gave_up: bool = False
     stop_at: float = FOREVER
     inbox: deque[Callable[[], None]] = field(default_factory=deque)
-    events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
-    order: "count[int]" = field(default_factory=count)
     requests: set[int] = field(default_factory=set)
-
-    # -- time ------------------------------------------------------------------------------
-
-    def at(self, when: float, event: Callable[[], None]) -> None:
-        heappush(self.events, (when, next(self.order), event))
-
-    def advance(self, until: float) -> None:
-        """Let time pass, and what is due on the way happen."""
-        while self.events and self.events[0][0] <= until:
-            when, _, event = heappop(self.events)
-            self.now = max(self.now, when)
-            event()
-        self.now = max(self.now, until)
 
     def run(self) -> None:
         """Until nothing is left to do."""
@@ -107,49 +58,7 @@ class StaticModel:
         for request in self.requests - self.answers.keys():
             self.answers[request] = "Exited"
 
-    def note(self, line: str) -> None:
-        self.journal.append((self.now, line))
-
     # -- what happens to a child -----------------------------------------------------------
-
-    def end(self, name: str, how: Literal["crash", "normal", "shutdown", "killed"]) -> None:
-        """A child that runs comes to its end by itself, or is killed by a stranger."""
-        child = self.children[name]
-        if how == "killed":
-            self.exits(child, "killed")
-        else:
-            grace = GRACE if child.plan.shutdown == BRUTAL else child.plan.shutdown
-            self.terminate(child, how, self.now + grace)
-
-    def terminate(self, child: Child, reason: str, deadline: float) -> None:
-        """``terminate`` runs; the end is now or later."""
-        self.note(f"terminate {child.plan.name}")
-        match child.plan.ending:
-            case "quick":
-                self.note(f"ended {child.plan.name}")
-                self.exits(child, reason)
-            case "raises":
-                self.exits(child, "crash")
-            case "lingers" if self.now + 1 < deadline:
-                self.exits_at(child, self.now + 1, reason, whole=True)
-            case _:
-                self.exits_at(child, deadline, "killed")
-
-    def exits_at(self, child: Child, when: float, reason: str, *, whole: bool = False) -> None:
-        """Unless it is killed before. ``whole``: ``terminate`` comes to its own end."""
-        life = child.life
-        child.exit_at, child.reason = when, reason
-
-        def due() -> None:
-            if child.running and child.life == life:
-                if whole:
-                    self.note(f"ended {child.plan.name}")
-                self.exits(child, child.reason)
-
-        if when <= self.now:
-            due()
-        else:
-            self.at(when, due)
 
     def exits(self, child: Child, reason: str) -> None:
         """The exit path: report, decide, leave a message."""

@@ -10,33 +10,23 @@ scheduler's random source to Hypothesis, so a failing sequence replays and shrin
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.model.static_model import BRUTAL, FOREVER, Child, Init, Op, Plan, StaticModel
+from tests.model.children import Ask, World, finish
+from tests.model.lives import BRUTAL, FOREVER, Child, Init, Plan
+from tests.model.static_model import Op, StaticModel
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from locshare.actors import (
-    IGNORE,
-    NORMAL,
     SHUTDOWN,
-    Actor,
     ActorDown,
     ActorRef,
-    Down,
-    ExitReason,
-    ReplyTo,
-    Request,
     StartError,
-    StopActor,
 )
-from locshare.actors.introspect import kill
 from locshare.supervisor import (
-    BRUTAL_KILL,
-    ChildSpec,
-    Report,
     RestartBudgetExceeded,
     Strategy,
     SupervisorError,
@@ -47,84 +37,6 @@ from locshare.supervisor import (
 
 IDS = "abcd"
 SECONDS = 5
-
-
-class Ask(Request[str]):
-    """Answered with the child's name."""
-
-
-class World:
-    """What the real children write, and what they are told to do next."""
-
-    def __init__(self, scripts: dict[str, deque[Init]]) -> None:
-        self.scripts = scripts
-        self.journal: list[tuple[float, str]] = []
-        self.reports: list[tuple[str, str]] = []
-
-    def note(self, line: str) -> None:
-        self.journal.append((trio.current_time(), line))
-
-    def report(self, report: Report) -> None:
-        self.reports.append((report.kind, report.child_id))
-
-    def spec(self, plan: Plan) -> ChildSpec:
-        return ChildSpec(
-            plan.name,
-            self.build,
-            (plan,),
-            restart=plan.restart,
-            shutdown=BRUTAL_KILL if plan.shutdown == BRUTAL else plan.shutdown,
-        )
-
-    def build(self, plan: Plan) -> "Probe":
-        script = self.scripts.get(plan.name)
-        init = script.popleft() if script else "ok"
-        if init == "unbuildable":
-            self.note(f"no {plan.name}")
-            raise RuntimeError
-        return Probe(plan, init, self)
-
-
-class Probe(Actor):
-    """A child after plan."""
-
-    def __init__(self, plan: Plan, init: Init, world: World) -> None:
-        self.plan = plan
-        self.how = init
-        self.world = world
-
-    async def init(self) -> Any:
-        name, world = self.plan.name, self.world
-
-        def ended(down: Down) -> None:
-            world.note(f"exit {name} {down.reason.label}")
-
-        self.ref.monitor(ended)
-        world.note(f"init {name}")
-        if self.how.startswith("slow"):
-            await trio.sleep(1)
-        if self.how.endswith("fails"):
-            raise RuntimeError
-        return IGNORE if self.how == "declines" else None
-
-    def handle_call(self, request: Ask, reply_to: ReplyTo[str]) -> str:
-        return self.plan.name
-
-    def handle_cast(self, message: ExitReason | None) -> StopActor:
-        if message is None:
-            raise RuntimeError
-        return StopActor(message)
-
-    async def terminate(self, reason: ExitReason) -> None:
-        self.world.note(f"terminate {self.plan.name}")
-        match self.plan.ending:
-            case "lingers":
-                await trio.sleep(1)
-            case "hangs":
-                await trio.sleep(FOREVER)
-            case "raises":
-                raise RuntimeError
-        self.world.note(f"ended {self.plan.name}")
 
 
 # -- histories -----------------------------------------------------------------------------
@@ -198,7 +110,12 @@ def test_a_static_supervisor_is_its_model(
     scripts: dict[str, tuple[Init, ...]],
     history: list[Step],
 ) -> None:
-    model = StaticModel(strategy, budget, SECONDS, {name: deque(scripts[name]) for name in scripts})
+    model = StaticModel(
+        strategy=strategy,
+        budget=budget,
+        seconds=SECONDS,
+        scripts={name: deque(scripts[name]) for name in scripts},
+    )
     world = World({name: deque(scripts[name]) for name in scripts})
     clock = MockClock(autojump_threshold=0)
     trio.run(replay, model, world, first, history, clock=clock)
@@ -304,7 +221,7 @@ class Replay:
         told = [line.split()[1] for _, line in self.world.journal[since:]]
         victims.sort(key=lambda child: told.index(child.plan.name))
         for child in victims:
-            model.end(child.plan.name, step.how)
+            model.end(child, step.how)
         if step.amid is not None:
             start = model.now
             if step.amid == "stop":
@@ -333,18 +250,6 @@ class Replay:
             seconds = max(0, edge - model.now)
         model.advance(model.now + seconds)
         await trio.sleep_until(model.now)
-
-
-def finish(ref: ActorRef, how: str) -> None:
-    match how:
-        case "killed":
-            kill(ref)
-        case "crash":
-            ref.cast(None)
-        case "normal":
-            ref.cast(NORMAL)
-        case _:
-            ref.cast(SHUTDOWN)
 
 
 def slow_to_end(child: Child) -> bool:
