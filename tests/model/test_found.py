@@ -2,13 +2,33 @@
 
 from typing import Any
 
+import pytest
 import trio
-from tests.conformance.children import Journal, Probe, Script, at, dynamic, exit_of, probe, static
+from tests.conformance.children import (
+    Crash_,
+    Journal,
+    Probe,
+    Script,
+    at,
+    crash,
+    dynamic,
+    exit_of,
+    probe,
+    static,
+)
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import KILLED, NOPROC, Down, Monitor, ReplyTo, Shutdown, StopActor, open_host
 from locshare.actors.introspect import inspect
-from locshare.supervisor import BRUTAL_KILL, ChildSpec, DynamicSpec, SupervisorSpec, open_supervisor
+from locshare.supervisor import (
+    BRUTAL_KILL,
+    ChildSpec,
+    DynamicSpec,
+    Report,
+    RestartBudgetExceeded,
+    SupervisorSpec,
+    open_supervisor,
+)
 
 
 async def test_a_shutdown_time_of_zero_leaves_none_for_terminate() -> None:
@@ -103,3 +123,26 @@ async def test_linking_to_the_dead_is_an_abnormal_end_however_they_died() -> Non
         ref = await host.start(Probe("a", journal))
         await inspect(ref, lambda actor: actor.link(gone))
         assert await ref.wait_exit() is NOPROC
+
+
+async def test_the_root_gives_up_for_the_crash_that_tripped_it() -> None:
+    """A supervisor that had survived a crash of its own was then stopped with the others, and its
+    old crash became the cause.
+    """
+    journal = Journal()
+    inner = SupervisorSpec([probe("within", journal)]).child("inner")
+    spec = SupervisorSpec([probe("a", journal), inner], max_restarts=0, report=ignore)
+
+    async def run() -> None:
+        async with open_supervisor(spec) as sup:
+            await crash(at(static(sup.child("inner")), "within"))
+            at(sup, "a").cast(Crash_(LookupError()))
+            await trio.sleep_forever()
+
+    with pytest.raises(RestartBudgetExceeded) as caught:
+        await run()
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def ignore(report: Report) -> None:
+    """The reports are not looked at here."""

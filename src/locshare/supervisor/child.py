@@ -233,7 +233,8 @@ class Overseer(Actor[Never]):
         if child.life is not life:
             return  # a late notice from an old incarnation changes nothing (14)
         was = child.state
-        crash = reason if isinstance(reason, Crash) else life.last_crash
+        # Of what a supervisor has lived through, only what it gave up for is its parent's concern.
+        crash = reason if isinstance(reason, Crash) else life.last_crash if life.gave_up else None
         if crash is not None:
             self._incarnation.last_crash = crash
         if was is ChildState.STARTING:
