@@ -1,11 +1,13 @@
 """What survives what: each row of docs/architecture.md, on the real program, with people moving."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
 from tests.faults.traffic import (
     DEADLINE_S,
+    Group,
     Real,
     breaking,
     control_socket,
@@ -326,3 +328,35 @@ async def test_what_cannot_be_is_refused_with_the_reason(real: Real) -> None:
     ]:
         with pytest.raises(ControlError, match=says):
             await wrong
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("how", "code"), [("term", 1012), ("kill", 1006)])
+async def test_after_the_end_of_the_process_everybody_comes_back_with_their_tokens(
+    how: str, code: int
+) -> None:
+    with faulty_program() as program:
+        async with (
+            breaking(program, clear=False) as real,
+            real.group() as group,
+            trio.open_nursery() as nursery,
+        ):
+            for phone in group.phones:
+                nursery.start_soon(phone.walk, [])
+            await trio.sleep(0.3)
+            await trio.to_thread.run_sync(program.stop if how == "term" else program.kill)
+            for phone in group.phones:
+                await phone.until(lambda p=phone: p.closed is not None)
+                assert phone.closed == code
+        await trio.to_thread.run_sync(program.start)
+        again = Group(real, group.session_id)
+        async with AsyncExitStack() as stack:
+            for phone in group.phones:
+                back = await stack.enter_async_context(again.phone(phone.joined))
+                assert len(back.snapshot["participants"]) == 3
+                again.phones.append(back)
+            async with again.walking():
+                pass
+            await again.settled()

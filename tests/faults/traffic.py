@@ -251,11 +251,14 @@ def control_socket(program: Program) -> Path:
 
 
 @asynccontextmanager
-async def breaking(program: Program) -> AsyncIterator[Real]:
-    """The program during one test; no fault is left in it afterwards."""
+async def breaking(program: Program, *, clear: bool = True) -> AsyncIterator[Real]:
+    """The program during one test; no fault is left in it afterwards, unless it is not to be there
+    any more (``clear`` is false).
+    """
     async with open_faults(control_socket(program)) as faults:
         # Tests follow each other faster than the root's budget allows its children to die.
         await faults.set_budget(".", 1000)
         yield Real(program, faults)
-        await faults.clear()
-        assert program.running
+        if clear:
+            await faults.clear()
+            assert program.running
