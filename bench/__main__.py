@@ -1,4 +1,4 @@
-"""Every benchmark in its short form, one after the other: about two and a half minutes.
+"""Every benchmark in its short form, one after the other: about three minutes.
 
     python -m bench            # all
     python -m bench group join # some
@@ -20,7 +20,7 @@ SHORT_FORMS = {
     "thousand": "load --scenario thousand --duration 10",
     "join": "join --seconds 5",
     "start": "start --repeat 2",
-    "crash": "crash",
+    "crash": "crash --every 0.02",
 }
 
 

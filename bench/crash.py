@@ -1,8 +1,11 @@
 """What a crash of a session costs the people in it, and those in other sessions.
 
-``python -m bench.crash``: 50 people in one session of the real server and 200 in four others, an
-update each every 2 s, over real sockets. Twice the same: undisturbed, and while the actor of the
-first session is crashed 1,000 times, every 20 ms, by fault injection (``serve --faults``).
+    python -m bench.crash                # a crash every 100 ms: four minutes
+    python -m bench.crash --every 0.02   # one minute
+
+50 people in one session of the real server and 200 in four others, an update each every 2 s, over
+real sockets. Twice the same: undisturbed, and while the actor of the first session is crashed 1,000
+times by fault injection (``serve --faults``).
 After every fiftieth crash somebody joins, 50 ms later, and looks whether everybody is there.
 Undisturbed, as many harmless questions are asked and as many people join: the difference is the
 crashes and nothing else.
@@ -14,10 +17,10 @@ An update may be lost to a crash only if it *is* the message that crashed it, an
 made for it. Exit status 1 when an update was lost, a connection closed, or a snapshot incomplete.
 """
 
+import argparse
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import trio
@@ -30,13 +33,11 @@ from locshare.client import Client, connect
 from locshare.faults import FaultClient, open_faults, session_actor, session_supervisor
 
 CRASHES = 1000
-EVERY_S = 0.02
+EVERY_S = 0.1
 LOOK_AFTER = 50
 LOOK_S = 0.05
 SEATS = 100
 """For those who look: they come and go, but a place is never given twice at the same time."""
-
-ROUND = Load(sessions=5, size=50, duration_s=CRASHES * EVERY_S * 1.4)
 
 
 class FaultyServer(Server):
@@ -46,16 +47,20 @@ class FaultyServer(Server):
 
 
 class Crasher(threading.Thread):
-    """Crashes one session beside the crowd, in a Trio run of its own; or, without ``crash``, asks
-    something as often.
+    """Crashes one session of ``size`` beside the crowd, ``every`` so many seconds, in a Trio run of
+    its own; or, without ``crash``, asks something as often.
     """
 
-    def __init__(self, server: Server, folder: Path, session: BenchSession, crash: bool) -> None:
+    def __init__(
+        self, server: Server, folder: Path, session: BenchSession, *, size: int, every: float
+    ) -> None:
         super().__init__(name="crasher", daemon=True)
         self._server = server
         self._socket = folder / "control.sock"
         self._session_id = session.session_id
-        self._crash = crash
+        self._size = size
+        self._every = every
+        self.crash = False
         self.recoveries: list[float] = []
         self.looks: list[bool] = []
         """Whether who joined found everybody."""
@@ -82,8 +87,8 @@ class Crasher(threading.Thread):
                     self.looks.append(await self._look(api))
 
     async def _disturb(self, faults: FaultClient) -> None:
-        due = trio.current_time() + EVERY_S
-        if self._crash:
+        due = trio.current_time() + self._every
+        if self.crash:
             self.recoveries.append(await faults.crash_now(session_actor(self._session_id)))
         else:
             await faults.pending()
@@ -94,21 +99,20 @@ class Crasher(threading.Thread):
         async with connect(joined.websocket_url, joined.websocket_token) as connection:
             snapshot = connection.snapshot
             online = sum(each.online for each in snapshot.participants)
-            found = online == ROUND.size + 1 and len(snapshot.positions) == ROUND.size
+            found = online == self._size + 1 and len(snapshot.positions) == self._size
             await connection.leave()
         return found
 
 
-def run_round(server: Server, folder: Path, load: Load, crash: bool) -> tuple[Crowd, Crasher]:
+def run_round(
+    server: Server, folder: Path, load: Load, every: float, crash: bool
+) -> tuple[Crowd, Crasher]:
     """All sessions from their creation to their end."""
     filled = server.fill(load.sessions, load.size)
-    crowd = Crowd(
-        load,
-        server.ws_port,
-        [token for _, tokens in filled for token in tokens],
-        first=Tally(),
-    )
-    crasher = Crasher(server, folder, filled[0][0], crash)
+    tokens = [token for _, tokens in filled for token in tokens]
+    crowd = Crowd(load, server.ws_port, tokens, first=Tally())
+    crasher = Crasher(server, folder, filled[0][0], size=load.size, every=every)
+    crasher.crash = crash
     try:
         crowd.connect()
         crowd.send_for(load.interval_s)
@@ -117,7 +121,9 @@ def run_round(server: Server, folder: Path, load: Load, crash: bool) -> tuple[Cr
         crowd.send_for(load.duration_s)
         crowd.drain()
         crasher.join()
-        _end([session for session, _ in filled], server)
+        for session, _ in filled:
+            server.end(session)
+        server.hang_up()
         crowd.leave()
     finally:
         crowd.close()
@@ -127,24 +133,19 @@ def run_round(server: Server, folder: Path, load: Load, crash: bool) -> tuple[Cr
     return crowd, crasher
 
 
-def _end(sessions: Sequence[BenchSession], server: Server) -> None:
-    for session in sessions:
-        server.end(session)
-    server.hang_up()
-
-
-def main() -> int:
-    """Run both rounds and print the table."""
+def measure(every: float) -> int:
+    """Both rounds, and the table. Returns how much harm was done."""
+    load = Load(sessions=5, size=50, duration_s=CRASHES * every * 1.1 + 5)
     latencies: dict[str, dict[str, float]] = {}
     counts: list[str] = []
-    harmed = 0
+    harm = 0
     with data_directory() as folder:
         server = FaultyServer(folder, {"LOCSHARE_MAX_PARTICIPANTS": str(SEATS)})
         server.start()
         try:
             for name, crash in (("undisturbed", False), (f"{CRASHES} crashes", True)):
-                print(f"{name}: {ROUND.people} people, {ROUND.duration_s:g} s", file=sys.stderr)
-                crowd, crasher = run_round(server, folder, ROUND, crash)
+                print(f"{name}: {load.people} people, {load.duration_s:g} s", file=sys.stderr)
+                crowd, crasher = run_round(server, folder, load, every, crash)
                 latencies[f"{name}, its session"] = summary(crowd.first.latencies)
                 latencies[f"{name}, others"] = summary(crowd.tally.latencies)
                 closed = crowd.tally.closed + crowd.first.closed
@@ -152,18 +153,30 @@ def main() -> int:
                     f"{name}: {crowd.delivered} of {crowd.expected} updates arrived, "
                     f"{closed} connections closed"
                 )
-                harmed += crowd.expected - crowd.delivered + closed
+                harm += crowd.expected - crowd.delivered + closed
         finally:
             server.stop()
-    complete = sum(crasher.looks)
     latencies["recovery"] = summary(crasher.recoveries)
+    complete = sum(crasher.looks)
     counts.append(
         f"who joined {LOOK_S * 1000:g} ms after a crash found everybody and where they are: "
         f"{complete} of {len(crasher.looks)}"
     )
-    print(circumstances(), *table(latencies), *counts, sep="\n")
-    harmed += len(crasher.looks) - complete
-    return 1 if harmed or len(crasher.recoveries) != CRASHES else 0
+    print(f"{circumstances()}, a crash every {every * 1000:g} ms")
+    print(*table(latencies), *counts, sep="\n")
+    return harm + len(crasher.looks) - complete + CRASHES - len(crasher.recoveries)
+
+
+def main() -> int:
+    """The command. Returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.crash", description="what a crash costs the people in a session"
+    )
+    parser.add_argument(
+        "--every", type=float, default=EVERY_S, metavar="SECONDS",
+        help=f"between two crashes (default {EVERY_S:g})",
+    )  # fmt: skip
+    return 1 if measure(parser.parse_args().every) else 0
 
 
 if __name__ == "__main__":

@@ -475,3 +475,23 @@ def test_event_names_in_this_program_are_snake_case() -> None:
                 event = str(node.args[0].value)
                 assert event.replace("_", "").islower(), f"{path}: {event}"
                 assert event.isidentifier(), f"{path}: {event}"
+
+
+def test_a_stack_says_where_and_not_what() -> None:
+    def deeper(depth: int) -> None:
+        secret = "52.51632"
+        if depth == 0:
+            raise ValueError(secret)
+        deeper(depth - 1)
+
+    with pytest.raises(ValueError, match="52") as caught:
+        deeper(2)
+    lines = logs.stack_of(caught.value).splitlines()
+    assert len(lines) == 4
+    assert lines[-1].startswith(f'  File "{__file__}", line ')
+    assert lines[-1].endswith("test_a_stack_says_where_and_not_what.<locals>.deeper")
+    assert "52.5" not in "".join(lines)
+    with pytest.raises(ValueError, match="52") as caught:
+        deeper(200)
+    assert len(logs.stack_of(caught.value).splitlines()) == 50
+    assert logs.stack_of(ValueError()) == ""

@@ -4,10 +4,9 @@ Types, ids and where in the code; never an exception's own text, which may quote
 message may be somebody's position.
 """
 
-import traceback
-
 import structlog
 
+from locshare.logs import stack_of
 from locshare.supervisor import Report
 
 log = structlog.get_logger()
@@ -25,6 +24,6 @@ def log_crash(report: Report) -> None:
         incarnation=report.incarnation,
         reason=str(report.reason),
         handling=report.last_message,
-        stack="".join(traceback.format_tb(error.__traceback__)) if error is not None else None,
+        stack=None if error is None else stack_of(error),
         **report.details,
     )

@@ -24,6 +24,7 @@ import re
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -45,6 +46,7 @@ _POSITION_KEYS: Final = frozenset(
 )  # fmt: skip
 _DEEPEST: Final = 6
 _LONGEST_TEXT: Final = 65_536
+_MOST_PLACES: Final = 50
 
 # base64url of `{"` is always eyJ. All dotted parts that follow are taken, so that nothing of a
 # token is left when something that looks like the start of one stands before it.
@@ -80,6 +82,20 @@ def format_exception(exc_info: ExcInfo) -> str:
     """
     lines = traceback.TracebackException(*exc_info, capture_locals=False).format()
     return _COORDINATE.sub(REDACTED, scrub("".join(lines).rstrip()))
+
+
+def stack_of(error: BaseException) -> str:
+    """Where ``error`` was raised, outermost first, at most the innermost 50 places. Neither its own
+    text, which may quote a message, nor lines of source: reading those took as long as the restart
+    of what had crashed.
+    """
+    places: deque[str] = deque(maxlen=_MOST_PLACES)
+    at = error.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        places.append(f'  File "{code.co_filename}", line {at.tb_lineno}, in {code.co_qualname}\n')
+        at = at.tb_next
+    return "".join(places)
 
 
 def redact(_logger: Any, _method: str, entry: EventDict) -> EventDict:

@@ -15,7 +15,6 @@ None exactly while the connection goes on.
 """
 
 import socket
-import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -49,6 +48,7 @@ from locshare.connection.transport import (
     Upgrade,
 )
 from locshare.errors import CloseReason
+from locshare.logs import stack_of
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
 from locshare.wire.dialects import PLAIN, Dialect, InvalidMessage
@@ -345,7 +345,7 @@ class Connection:
             "connection_crashed",
             connection=self.number,
             error=type(error).__name__,
-            stack="".join(traceback.format_tb(error.__traceback__)),
+            stack=stack_of(error),
         )
 
     def _end(self) -> None:

@@ -12,7 +12,6 @@ time must be longer than that.
 """
 
 import socket
-import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
@@ -25,6 +24,7 @@ from locshare.connection.admission import Refusal, Sessions, Verifier
 from locshare.connection.connection import Connection, ConnectionLimits
 from locshare.connection.tally import ConnectionStatistics, Tally
 from locshare.errors import CloseReason
+from locshare.logs import stack_of
 
 log = structlog.get_logger()
 
@@ -193,7 +193,7 @@ class ConnectionPool:
         log.error(
             "connection_crashed",
             error=type(error).__name__,
-            stack="".join(traceback.format_tb(error.__traceback__)),
+            stack=stack_of(error),
         )
 
     def _check_pulse(self, connection: Connection) -> None:
