@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "addresses": set(),
     "listening": set(),
     "process": set(),
-    "crashes": {"supervisor"},
+    "crashes": {"logs", "supervisor"},
     "figures": GROUND | {"broadcast", "connection", "session", "store"},
     "control": GROUND | RUNTIME,
     "inspection": GROUND | RUNTIME | {"control"},
