@@ -34,7 +34,7 @@ HELP: Final = """\
   [b]s r[/]  suspend: it takes no message, they wait. resume: it goes on
   [b]t[/]    trace: types and times of its messages, never their contents
   [b]K[/]    kill, as a crash would: its supervisor restarts it, or gives up
-  [b]x a[/]  terminate: stop in order, for good. a: start it again
+  [b]x a[/]  terminate: stop in order, for good (a session: until it is needed). a: start it again
   [b]o[/]    order sessions by load, messages handled, mailbox, restarts, age
 
 Any key goes back."""
