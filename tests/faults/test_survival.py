@@ -79,9 +79,9 @@ async def test_a_crash_while_somebody_joins_is_a_join(real: Real) -> None:
     async with real.group(3) as group:
         async with group.walking():
             await real.faults.crash(session_actor(group.session_id), message="Join")
-            first = await group.join()
+            first = await group.join(patient=False)
             await real.faults.crash_telling(group.session_id, "event")
-            second = await group.join()
+            second = await group.join(patient=False)
             await real.faults.crash(session_actor(group.session_id), message="Attach")
             async with group.phone() as third:
                 assert len(third.snapshot["participants"]) == 6

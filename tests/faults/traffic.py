@@ -17,6 +17,7 @@ import httpx
 import trio
 import trio_websocket
 from tests.connection.kit import Raw, request, trio_client
+from tests.faults.kit import patiently
 from tests.program import Program, data_directory, running_program
 
 from locshare.faults import FaultClient, open_faults
@@ -144,8 +145,13 @@ class Group:
             await raw.send(request(f"/ws?token={joined['websocket_token']}"))
             return int((await raw.head()).split()[1])
 
-    async def join(self) -> dict[str, Any]:
-        answer = await self.real.post(f"/api/sessions/{self.session_id}/join", display_name="Ada")
+    async def join(self, *, patient: bool = True) -> dict[str, Any]:
+        """Somebody new. Only who is patient asks again when told to come back later."""
+
+        async def ask() -> httpx.Response:
+            return await self.real.post(f"/api/sessions/{self.session_id}/join", display_name="Ada")
+
+        answer = await patiently(ask) if patient else await ask()
         assert answer.status_code == 201, answer.text
         joined: dict[str, Any] = answer.json()
         return joined
@@ -209,7 +215,7 @@ class Real:
     @asynccontextmanager
     async def group(self, size: int = 3) -> AsyncIterator[Group]:
         """A new session with so many phones."""
-        created = await self.post("/api/sessions")
+        created = await patiently(lambda: self.post("/api/sessions"))
         assert created.status_code == 201, created.text
         group = Group(self, created.json()["session_id"])
         async with AsyncExitStack() as stack:
