@@ -60,6 +60,7 @@ class MailboxModel:
     numbers: "count[int]" = field(default_factory=lambda: count(10_000))  #: of timers
     order: "count[int]" = field(default_factory=count)
     events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    held: bool = False  #: a sender sends several things in a row; the actor's turn is to come
 
     def __post_init__(self) -> None:
         self.lives.append(Life())
@@ -164,7 +165,7 @@ class MailboxModel:
 
     def wake(self, life: Life) -> None:
         """Serve what there is to serve, unless a slow handler is at work."""
-        while life.alive and life.current is None:
+        while life.alive and life.current is None and not self.held:
             if life.stopping is not None:
                 self.die(life, life.stopping)
             elif life.system:

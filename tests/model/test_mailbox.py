@@ -1,6 +1,6 @@
 """Random traffic to one actor against the model of its mailbox (mailbox_model.py).
 
-Many senders each send one thing, in one of five ways, to an actor that may be slow, suspended, full
+Many senders each send something, in one of five ways, to an actor that may be slow, suspended, full
 or about to die, or to one of its former lives; some are cancelled, some run out of time. Each step
 has an instant of its own, so all that happens is determined. At each step what was handled and
 when, what each sender was told and when, and what was counted must be the model's. So nothing is
@@ -144,16 +144,23 @@ class Send:
 
 
 @dataclass(frozen=True)
+class Burst:
+    """One sender sends several things in a row."""
+
+    sends: tuple[tuple[Kind, Work], ...]
+
+
+@dataclass(frozen=True)
 class Other:
-    what: Literal["suspend", "resume", "stop", "kill", "peer", "wait"]
+    what: Literal["suspend", "resume", "stop", "kill", "peer", "wait", "disarm"]
 
 
 @dataclass(frozen=True)
 class Cancel:
-    which: int
+    which: int  #: among the senders that wait
 
 
-Step = Send | Other | Cancel
+Step = Send | Burst | Other | Cancel
 
 WORKS: tuple[Work, ...] = get_args(Work)
 works: st.SearchStrategy[Work] = st.sampled_from(["quick", "quick", "slow", "slow", *WORKS])
@@ -164,28 +171,58 @@ sends: st.SearchStrategy[Step] = st.builds(
     timeout=st.sampled_from([None, 0.625, 2.625]),
     back=st.sampled_from([0, 0, 0, 0, 1]),
 )
+bursts: st.SearchStrategy[Step] = st.builds(
+    Burst,
+    st.lists(
+        st.tuples(st.sampled_from(["cast", "info", "offer"]), works), min_size=2, max_size=4
+    ).map(tuple),
+)
 steps: st.SearchStrategy[Step] = st.one_of(
     sends,
     sends,
-    sends,
-    st.builds(Other, st.sampled_from(["suspend", "resume", "stop", "kill", "peer", "wait"])),
-    st.builds(Cancel, st.integers(0, 30)),
+    bursts,
+    st.builds(Other, st.sampled_from(["suspend", "suspend", "resume", "resume", "peer", "wait"])),
+    st.builds(Other, st.sampled_from(["stop", "kill", "disarm"])),
+    st.builds(Cancel, st.integers(0, 3)),
+)
+
+
+#: Beginnings that a random history rarely finds: a line of senders in front of a full mailbox...
+CROWDED: tuple[Step, ...] = (
+    Other("suspend"),
+    Burst((("cast", "quick"),) * 4),
+    Send("deliver", "quick", None, 0),
+    Send("call", "quick", None, 0),
+    Send("deliver", "slow", None, 0),
+    Send("call", "quick", None, 0),
+)
+#: ... and a timer that is due, and waits to be handled.
+OVERDUE: tuple[Step, ...] = (
+    Send("cast", "arm", None, 0),
+    Other("suspend"),
+    Other("wait"),
+    Other("wait"),
 )
 
 
 @settings(max_examples=500, deadline=None)
 @given(
-    capacity=st.integers(1, 3),
-    overflow=st.sampled_from(Overflow),
+    capacity=st.integers(1, 4),
+    overflow=st.sampled_from([Overflow.REFUSE, *Overflow]),
     heir=st.booleans(),
+    beginning=st.sampled_from([(), CROWDED, OVERDUE]),
     history=st.lists(steps, min_size=8, max_size=40),
 )
 def test_a_mailbox_is_its_model(
-    capacity: int, overflow: Overflow, heir: bool, history: list[Step]
+    capacity: int,
+    overflow: Overflow,
+    heir: bool,
+    beginning: tuple[Step, ...],
+    history: list[Step],
 ) -> None:
     model = MailboxModel(capacity, overflow, heir)
     world = World(MailboxSpec(capacity, overflow))
-    trio.run(replay, model, world, history, clock=MockClock(autojump_threshold=0))
+    trio.run(replay, model, world, [*beginning, *history], clock=MockClock(autojump_threshold=0))
 
 
 async def replay(model: MailboxModel, world: World, history: list[Step]) -> None:
@@ -215,7 +252,8 @@ class Replay:
         self.world = world
         self.nursery = nursery
         self.told: dict[int, tuple[float, str]] = {}
-        self.scopes: list[trio.CancelScope] = []
+        self.sent = 0
+        self.scopes: dict[int, trio.CancelScope] = {}
         self.peers = list(range(PEERS))
 
     async def take(self, index: int, step: Step) -> None:
@@ -229,20 +267,32 @@ class Replay:
         match step:
             case Send():
                 self.send(step)
+            case Burst(sends):
+                model.held = True
+                for kind, work in sends:
+                    self.send(Send(kind, work, None, 0))
+                model.held = False
+                model.wake(model.life)
             case Cancel(which):
-                if which < len(self.scopes):
-                    self.scopes[which].cancel()
-                    model.cancel(which)
+                waiting = [number for number in range(self.sent) if number not in model.told]
+                if waiting:
+                    number = waiting[which % len(waiting)]
+                    self.scopes[number].cancel()
+                    model.cancel(number)
             case Other(what):
                 self.do(what)
         await wait_all_tasks_blocked()
         self.agree()
 
     def send(self, step: Send) -> None:
-        number = len(self.scopes)
         back = min(step.back, len(self.world.lives) - 1)
+        to, number = self.world.lives[-1 - back], self.sent
         message = Message(number, step.work)
-        self.start(number, step.kind, self.world.lives[-1 - back], message, step.timeout)
+        if step.kind in ("cast", "info", "offer"):
+            self.sent += 1
+            self.told[number] = (trio.current_time(), send(step.kind, to, message))
+        else:
+            self.start(step.kind, to, message, step.timeout)
         entry = Entry(number, step.kind, step.work)
         self.model.send(entry, self.model.lives[-1 - back], step.timeout)
 
@@ -250,25 +300,30 @@ class Replay:
         model, subject = self.model, self.world.lives[-1]
         match what:
             case "suspend" | "resume":
-                number = len(self.scopes)
-                self.start(number, what, subject, None, None)
-                model.system(number, what)
+                model.system(self.sent, what)
+                self.start(what, subject, None, None)
             case "stop":
                 subject._incarnation.request_stop(NORMAL)
                 model.ask_to_stop(model.life, "normal")
             case "kill":
                 kill(subject)
                 model.kill()
+            case "disarm":
+                actor = subject._incarnation.actor
+                assert isinstance(actor, Subject)
+                if actor.timers:
+                    actor.timers.pop().cancel()
+                    model.life.timers.pop().gone = True
             case "peer" if self.peers:
                 number = self.peers.pop()
                 kill(self.world.peers[number])
                 model.exempt(Entry(number, "down"), model.life)
 
-    def start(
-        self, number: int, what: str, to: ActorRef, message: Any, timeout: float | None
-    ) -> None:
-        scope = trio.CancelScope()
-        self.scopes.append(scope)
+    def start(self, what: str, to: ActorRef, message: Any, timeout: float | None) -> None:
+        """Whoever may have to wait does so in a task of its own."""
+        number, scope = self.sent, trio.CancelScope()
+        self.sent += 1
+        self.scopes[number] = scope
         self.nursery.start_soon(self.sender, number, scope, what, to, message, timeout)
 
     async def sender(
@@ -314,17 +369,22 @@ class Replay:
         self.do("kill")
         await wait_all_tasks_blocked()
         self.agree()
-        assert self.told.keys() == set(range(len(self.scopes)))
+        assert self.told.keys() == set(range(self.sent))
+
+
+def send(kind: str, to: ActorRef, message: Message) -> str:
+    match kind:
+        case "offer":
+            return to.offer(message).value
+        case "cast":
+            to.cast(message)
+        case _:
+            to.info(message)
+    return ""
 
 
 async def use(what: str, to: ActorRef, message: Message, timeout: float | None) -> str:
     match what:
-        case "cast":
-            to.cast(message)
-        case "info":
-            to.info(message)
-        case "offer":
-            return to.offer(message).value
         case "deliver":
             await to.deliver(message)
         case "suspend":

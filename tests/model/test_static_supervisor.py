@@ -9,7 +9,7 @@ scheduler's random source to Hypothesis, so a failing sequence replays and shrin
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import trio
@@ -52,14 +52,15 @@ class Ask4:
 
 @dataclass(frozen=True)
 class End:
-    """A child ends, or two do in the same instant; in the middle of what follows comes a request
-    or the supervisor's stop.
+    """A child ends, or two do in the same instant; in the middle of what follows comes a request,
+    perhaps one for the very child, or the supervisor's stop.
     """
 
     how: Literal["crash", "normal", "shutdown", "killed"]
     names: tuple[str, ...]
     inits: tuple[Init, ...]
     amid: Ask4 | Literal["stop"] | None
+    same: bool
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ Step = Ask4 | End | Wait
 
 names = st.sampled_from(IDS)
 INITS: tuple[Init, ...] = get_args(Init)
-inits: st.SearchStrategy[tuple[Init, ...]] = st.lists(st.sampled_from(INITS), max_size=3).map(tuple)
+inits: st.SearchStrategy[tuple[Init, ...]] = st.lists(
+    st.sampled_from([*INITS, "slow, fails"]), max_size=3
+).map(tuple)
 plans: st.SearchStrategy[Plan] = st.builds(
     Plan,
     name=names,
@@ -89,7 +92,8 @@ ends = st.builds(
     how=st.sampled_from(["crash", "crash", "normal", "shutdown", "killed"]),
     names=st.lists(names, min_size=1, max_size=2, unique=True).map(tuple),
     inits=inits,
-    amid=st.one_of(st.none(), st.none(), asks, st.just("stop")),
+    amid=st.one_of(st.none(), st.none(), asks, asks, st.just("stop")),
+    same=st.booleans(),
 )
 waits = st.builds(Wait, st.sampled_from([1, 2, 4, 6, "edge", "beyond"]))
 steps: st.SearchStrategy[Step] = st.one_of(ends, ends, asks, waits)
@@ -228,6 +232,8 @@ class Replay:
                 model.stop_at = start + 0.5
             else:
                 ask, number = step.amid, len(model.requests)
+                if step.same:
+                    ask = replace(ask, plan=replace(ask.plan, name=victims[0].plan.name))
                 model.at(start + 0.5, lambda: model.request(number, ask.op, ask.plan))
             await trio.sleep(0.5)
             if not self.sup.alive:
