@@ -36,7 +36,7 @@ def main() -> int:
     failed = []
     for number, name in enumerate(names, 1):
         module, *arguments = SHORT_FORMS[name].split()
-        command = ["-m", f"bench.{module}", *arguments]
+        command = ["-m", f"bench.solo.{module}", *arguments]
         print(f"\n=== {number} of {len(names)}: python {' '.join(command)}", flush=True)
         began = time.monotonic()
         status = subprocess.run([sys.executable, *command], check=False).returncode

@@ -2,7 +2,7 @@
 
 The loop runs inside Trio (trio-asyncio), in a task that is shielded from the cancellation of the
 block around which it was opened, so that the block's own ``finally`` can still talk to the
-database. ``python -m bench.bridge`` measures it against a loop in a thread of its own.
+database. ``python -m bench.solo.bridge`` measures it against a loop in a thread of its own.
 
 Cancellation: a cancelled Trio caller cancels the asyncio task, waits for its end, and only then
 raises Cancelled; if the task finished first, its result is returned. Exceptions cross as they are.

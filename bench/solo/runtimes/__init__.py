@@ -1,5 +1,5 @@
 """The same few operations with an actor of locshare, a bare Trio task, and an actor of pykka: what
-:mod:`bench.runtime` compares.
+:mod:`bench.solo.runtime` compares.
 """
 
 from typing import Protocol, runtime_checkable

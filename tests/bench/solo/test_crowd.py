@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from bench.crowd import Load, Person, Tally
-from bench.frames import PONG, SPAN_US, clock_us, write_position
 from bench.serving import NotServing
+from bench.solo.crowd import Load, Person, Tally
+from bench.solo.frames import PONG, SPAN_US, clock_us, write_position
 from websockets.frames import Frame
 from websockets.protocol import SERVER, Protocol
 

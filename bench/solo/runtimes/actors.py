@@ -61,7 +61,7 @@ async def casts(ref: ActorRef, server: Server, count: int, batch: int) -> None:
 
 @final
 class Actors:
-    """See :class:`bench.peers.System`. The actor that is called and cast to may be traced."""
+    """See :class:`bench.solo.runtimes.System`. Who is called and cast to may be traced."""
 
     def __init__(self, host: Host, supervisor: SupervisorRef, server: Server) -> None:
         self._host = host

@@ -4,7 +4,7 @@ network does to the stream.
 
 import msgspec
 import pytest
-from bench.frames import (
+from bench.solo.frames import (
     CLOSE,
     PING,
     PONG,

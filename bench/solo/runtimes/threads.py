@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, final
 
 import pykka
-from bench.peers import TooMany
+from bench.solo.runtimes import TooMany
 
 
 class Tally:
@@ -37,7 +37,7 @@ Ref = pykka.ActorRef[Server]
 
 @final
 class Threads:
-    """See :class:`bench.peers.System`. Nothing here awaits: the asker's thread blocks."""
+    """See :class:`bench.solo.runtimes.System`. Nothing here awaits: the asker's thread blocks."""
 
     def __init__(self) -> None:
         self._ref: Ref = Server.start()

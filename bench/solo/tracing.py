@@ -1,9 +1,9 @@
 """What trace and statistics cost while they are switched off (statement 68).
 
 The actor's loop as it is against the same loop without the statements that serve them
-(:mod:`bench.peers.stripped`), in pairs of short rounds. Where a function's code happens to lie in
-memory makes as much of a difference as what is to be measured, so each of several sets is compiled
-anew; and the loop is measured against itself too, which shows the noise.
+(:mod:`bench.solo.runtimes.stripped`), in pairs of short rounds. Where a function's code happens to
+lie in memory makes as much of a difference as what is to be measured, so each of several sets is
+compiled anew; and the loop is measured against itself too, which shows the noise.
 """
 
 import sys
@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
-from bench.peers.actors import Server, calls, casts
-from bench.peers.stripped import SERVANTS, start_as, variant
-from bench.rounds import Figures, seconds, surplus, take_turns
+from bench.solo.rounds import Figures, seconds, surplus, take_turns
+from bench.solo.runtimes.actors import Server, calls, casts
+from bench.solo.runtimes.stripped import SERVANTS, start_as, variant
 
 from locshare.actors import ActorRef
 

@@ -23,7 +23,7 @@ class Crashed(Exception):
 
 @final
 class Channels:
-    """See :class:`bench.peers.System`."""
+    """See :class:`bench.solo.runtimes.System`."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery

@@ -1,6 +1,6 @@
 """The memory of idle ones, measured in a process of its own.
 
-    python -m bench.peers.footprint channels 2000 [--traced]
+    python -m bench.solo.runtimes.footprint channels 2000 [--traced]
 
 Prints KiB for each: resident (RSS), or with ``--traced`` what tracemalloc saw. A thread's stack is
 not in the latter.
@@ -17,10 +17,10 @@ from contextlib import AbstractAsyncContextManager
 
 import trio
 from bench.figures import resident_bytes
-from bench.peers import Startable
-from bench.peers.actors import open_actors, open_children
-from bench.peers.channels import open_channels
-from bench.peers.threads import open_threads
+from bench.solo.runtimes import Startable
+from bench.solo.runtimes.actors import open_actors, open_children
+from bench.solo.runtimes.channels import open_channels
+from bench.solo.runtimes.threads import open_threads
 
 OPENERS: dict[str, Callable[[], AbstractAsyncContextManager[Startable]]] = {
     "actors": open_actors,
@@ -55,7 +55,7 @@ async def _memory(traced: bool) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.peers.footprint")
+    parser = argparse.ArgumentParser(prog="python -m bench.solo.runtimes.footprint")
     parser.add_argument("system", choices=list(OPENERS))
     parser.add_argument("count", type=int)
     parser.add_argument("--traced", action="store_true")
@@ -67,7 +67,7 @@ def main() -> None:
 
 async def measured(name: str, count: int, *options: str) -> float:
     """The same from another process."""
-    command = [sys.executable, "-m", "bench.peers.footprint", name, str(count), *options]
+    command = [sys.executable, "-m", "bench.solo.runtimes.footprint", name, str(count), *options]
     done = await trio.run_process(command, capture_stdout=True)
     return float(done.stdout)
 

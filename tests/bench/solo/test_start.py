@@ -4,7 +4,7 @@ import json
 
 import pytest
 from bench.figures import PROC
-from bench.start import main
+from bench.solo.start import main
 
 
 @pytest.mark.e2e

@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from bench.join import Answer, AnswerReader, BadAnswer, main
+from bench.solo.join import Answer, AnswerReader, BadAnswer, main
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
-from bench.peers.actors import Server
+from bench.solo.runtimes.actors import Server
 
 from locshare.actors import ActorRef
 from locshare.actors import loop as loop_module

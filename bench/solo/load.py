@@ -1,7 +1,7 @@
 """A group, or twenty, or a hundred: what a position takes from one person to all others.
 
-    python -m bench.load --scenario thousand
-    python -m bench.load --sessions 20 --size 50 --interval 2 --duration 60 --waves 2
+    python -m bench.solo.load --scenario thousand
+    python -m bench.solo.load --sessions 20 --size 50 --interval 2 --duration 60 --waves 2
 
 Starts the real program, creates the sessions and joins everyone over REST, connects everyone, lets
 each send a position every interval, evenly spread, and counts. Then the hosts end the sessions,
@@ -31,10 +31,10 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from bench.crowd import PATIENCE_S, Crowd, Load
 from bench.figures import Clocks, Shares, circumstances, summary, table
-from bench.frames import clock_us
 from bench.serving import BenchSession, Memory, NotServing, Server, running_server
+from bench.solo.crowd import PATIENCE_S, Crowd, Load
+from bench.solo.frames import clock_us
 
 SETTLE_S = 1.0
 
@@ -212,7 +212,7 @@ def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.load", description=__doc__.partition("\n")[0]
+        prog="python -m bench.solo.load", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--scenario", choices=SCENARIOS, help="what the other options change")
     parser.add_argument("--sessions", type=int)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from bench.load import main
+from bench.solo.load import main
 
 
 @pytest.mark.e2e

@@ -1,6 +1,6 @@
 """How long joining takes when two hundred people a second do it.
 
-    python -m bench.join --rate 200 --seconds 10
+    python -m bench.solo.join --rate 200 --seconds 10
 
 Open loop: request k is due at k/rate, whether or not the ones before were answered, and its latency
 counts from when it was *due*. So a server that stands still for a second is seen by all whom it
@@ -251,7 +251,7 @@ def report(joins: Joins) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.join", description=__doc__.partition("\n")[0]
+        prog="python -m bench.solo.join", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--rate", type=float, default=200, help="joins a second")
     parser.add_argument("--seconds", type=float, default=10)

@@ -1,6 +1,6 @@
 """Which asyncio loop disturbs the Trio loop less: inside it (trio-asyncio) or in a thread?
 
-    python -m bench.bridge
+    python -m bench.solo.bridge
 
 Each variant runs the store's own insert (a pooled connection, one row, one commit) against an
 embedded PostgreSQL, 200 times a second. Beside it a Trio task ticks every millisecond; how late it

@@ -1,8 +1,8 @@
 """What the actor runtime costs on one core: beside a bare Trio task and channel as the limit, and
 beside pykka.
 
-    python -m bench.runtime          # a minute; the figures of docs/performance.md
-    python -m bench.runtime --short  # 20 s
+    python -m bench.solo.runtime          # a minute; the figures of docs/performance.md
+    python -m bench.solo.runtime --short  # 20 s
 
 Standard output is the table as it stands in docs/performance.md; progress and circumstances go to
 standard error. The process keeps to one core, where the system lets it. Rounds of the three take
@@ -21,13 +21,13 @@ from math import isnan
 
 import trio
 from bench.figures import circumstances, cores, percentile
-from bench.peers import Restarting, System, TooMany
-from bench.peers.actors import open_actors
-from bench.peers.channels import open_channels
-from bench.peers.footprint import measured
-from bench.peers.threads import open_threads
-from bench.rounds import Figures, Round, best, seconds, take_turns
-from bench.tracing import cost_when_off
+from bench.solo.rounds import Figures, Round, best, seconds, take_turns
+from bench.solo.runtimes import Restarting, System, TooMany
+from bench.solo.runtimes.actors import open_actors
+from bench.solo.runtimes.channels import open_channels
+from bench.solo.runtimes.footprint import measured
+from bench.solo.runtimes.threads import open_threads
+from bench.solo.tracing import cost_when_off
 
 HEAD = (
     "| | locshare actor | bare Trio | ratio | pykka | ratio |",
@@ -228,7 +228,7 @@ def keep_to_one_core() -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.runtime", description="what the actor runtime costs on one core"
+        prog="python -m bench.solo.runtime", description="what the actor runtime costs on one core"
     )
     parser.add_argument("--short", action="store_true", help="fewer rounds, rougher figures")
     plan = SHORT if parser.parse_args().short else LONG

@@ -2,7 +2,7 @@
 whoever can be read is read, everything that comes is counted.
 
 No task and no object per message. All of it is synchronous; nothing here waits but the loop's
-``select``. How the numbers are to be read is told in :mod:`bench.load`.
+``select``. How the numbers are to be read is told in :mod:`bench.solo.load`.
 """
 
 import random
@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bench.frames import (
+from bench.serving import HOST, NotServing
+from bench.solo.frames import (
     CLOSE,
     MOST_SENDERS,
     PING,
@@ -33,7 +34,6 @@ from bench.frames import (
     upgrade_request,
     write_position,
 )
-from bench.serving import HOST, NotServing
 
 CONNECT_PER_S = 400
 """How many people connect in a second: each asks for a snapshot and is told to all others."""

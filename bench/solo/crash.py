@@ -1,7 +1,7 @@
 """What a crash of a session costs the people in it, and those in other sessions.
 
-    python -m bench.crash                # a crash every 100 ms: four minutes
-    python -m bench.crash --every 0.02   # one minute
+    python -m bench.solo.crash                # a crash every 100 ms: four minutes
+    python -m bench.solo.crash --every 0.02   # one minute
 
 50 people in one session of the real server and 200 in four others, an update each every 2 s, over
 real sockets. Twice the same: undisturbed, and while the actor of the first session is crashed 1,000
@@ -24,10 +24,10 @@ import time
 from pathlib import Path
 
 import trio
-from bench.crowd import Crowd, Load, Tally
 from bench.figures import circumstances, summary, table
-from bench.frames import clock_us
 from bench.serving import HOST, BenchSession, Server, data_directory
+from bench.solo.crowd import Crowd, Load, Tally
+from bench.solo.frames import clock_us
 
 from locshare.client import Client, connect
 from locshare.faults import FaultClient, open_faults, session_actor, session_supervisor
@@ -170,7 +170,7 @@ def measure(every: float) -> int:
 def main() -> int:
     """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.crash", description="what a crash costs the people in a session"
+        prog="python -m bench.solo.crash", description="what a crash costs the people in a session"
     )
     parser.add_argument(
         "--every", type=float, default=EVERY_S, metavar="SECONDS",

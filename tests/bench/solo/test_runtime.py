@@ -5,14 +5,14 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 import trio
-from bench.peers import Restarting, System
-from bench.peers.actors import ECHO, open_actors
-from bench.peers.channels import open_channels
-from bench.peers.footprint import footprint
-from bench.peers.stripped import SERVANTS, UnknownLoop, loop_source, start_as, variant
-from bench.peers.threads import open_threads
-from bench.rounds import Figures, best, surplus, take_turns
-from bench.runtime import HEAD, Comparison, Figure, Plan, comparisons, run
+from bench.solo.rounds import Figures, best, surplus, take_turns
+from bench.solo.runtime import HEAD, Comparison, Figure, Plan, comparisons, run
+from bench.solo.runtimes import Restarting, System
+from bench.solo.runtimes.actors import ECHO, open_actors
+from bench.solo.runtimes.channels import open_channels
+from bench.solo.runtimes.footprint import footprint
+from bench.solo.runtimes.stripped import SERVANTS, UnknownLoop, loop_source, start_as, variant
+from bench.solo.runtimes.threads import open_threads
 
 from locshare.actors.introspect import statistics
 

@@ -1,6 +1,6 @@
 """How long the program takes to be ready, and to be gone after Ctrl-C.
 
-    python -m bench.start --repeat 5
+    python -m bench.solo.start --repeat 5
 
 Each repetition starts the program twice with one data directory: the first start makes the database
 cluster, the second is what ``make run`` is like every other day. *Ready* counts from the making of
@@ -88,7 +88,7 @@ def report(kinds: dict[str, Starts]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.start", description=__doc__.partition("\n")[0]
+        prog="python -m bench.solo.start", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
