@@ -10,26 +10,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.broadcast.pacer import LoopMeter, Pacer
-from locshare.broadcast.pacing import DEFAULT_LIMITS, IDLE, Load, next_window, smooth
+from locshare.broadcast.pacing import (
+    DEFAULT_LIMITS,
+    IDLE,
+    Load,
+    fitting_load,
+    next_window,
+    smooth,
+)
 
 LIMITS = DEFAULT_LIMITS
 
 
-def settle(base: float, writes: float, *, steps: int = 600, start: float = 0.0) -> list[float]:
-    """The windows chosen on a core with `base` load and `writes` load at no window, of which a
-    window of w saves all but 1/(1 + 20 w): a session with twenty updates per second.
+def busy_at(base: float, writes: float, window: float) -> float:
+    """The load of a core with `base` and, at no window, `writes` load, of which a window of w saves
+    all but 1/(1 + 20 w): a session with twenty updates per second.
     """
+    return min(1.0, base + writes / (1 + 20 * window))
+
+
+def settle(base: float, writes: float, *, steps: int = 600, start: float = 0.0) -> list[float]:
+    """The windows chosen, one after the other."""
     window, load, windows = start, IDLE, []
     for _ in range(steps):
-        busy = min(1.0, base + writes / (1 + 20 * window))
-        load = smooth(load, Load(busy, 0.001), LIMITS)
+        load = smooth(load, Load(busy_at(base, writes, window), 0.001), LIMITS)
         window = next_window(window, load, LIMITS)
         windows.append(window)
     return windows
-
-
-def busy_at(base: float, writes: float, window: float) -> float:
-    return min(1.0, base + writes / (1 + 20 * window))
 
 
 def test_a_free_core_has_no_window() -> None:
@@ -46,22 +53,46 @@ def test_an_overloaded_core_gets_the_widest_window_within_two_seconds() -> None:
     assert windows[-1] == LIMITS.max_window
 
 
-@pytest.mark.parametrize(("base", "writes"), [(0.3, 1.0), (0.4, 0.5), (0.2, 3.0), (0.5, 0.9)])
+LOADS = [(0.3, 1.0), (0.4, 0.5), (0.2, 3.0), (0.5, 0.9), (0.05, 0.7)]
+
+
+@pytest.mark.parametrize(("base", "writes"), LOADS)
 def test_under_load_the_window_comes_to_rest_where_the_core_has_room(
     base: float, writes: float
 ) -> None:
-    windows = settle(base, writes)
-    rest = windows[-100:]
-    assert max(rest) == min(rest), "no oscillation"
-    assert LIMITS.calm <= busy_at(base, writes, rest[0]) <= LIMITS.busy or rest[0] == 0.25
+    rest = settle(base, writes)[-100:]
+    assert max(rest) == pytest.approx(min(rest), rel=1e-6), "no oscillation"
+    busy = busy_at(base, writes, rest[0])
+    assert busy == pytest.approx(fitting_load(rest[0], LIMITS), abs=1e-6) or (
+        rest[0] == LIMITS.first_window and busy < LIMITS.opening
+    )
+
+
+@pytest.mark.parametrize(("base", "writes"), LOADS)
+def test_where_it_comes_to_rest_does_not_depend_on_what_was_before(
+    base: float, writes: float
+) -> None:
+    from_below, from_above = settle(base, writes), settle(base, writes, start=LIMITS.max_window)
+    assert from_below[-1] == pytest.approx(from_above[-1], rel=1e-6)
+
+
+def test_a_little_more_load_makes_the_window_a_little_wider() -> None:
+    """A tenth of the sessions, ten thousand people, sending four times as often: the case of
+    docs/performance.md, in which the others are to feel at most a fifth.
+    """
+    before, after = settle(0.28, 1.9)[-1], settle(0.34, 1.9)[-1]
+    assert before < after < 1.2 * before
 
 
 def test_when_the_load_goes_the_window_closes_again() -> None:
     assert settle(0.1, 0.2, start=0.25, steps=60)[-1] == 0.0
 
 
-def test_the_window_does_not_close_below_the_first_step_but_to_none() -> None:
-    assert next_window(LIMITS.first_step, Load(0.0, 0.0), LIMITS) == 0.0
+def test_the_narrowest_window_stays_open_until_the_core_is_calm() -> None:
+    between = Load((LIMITS.calm + LIMITS.opening) / 2, 0.001)
+    assert next_window(0.0, between, LIMITS) == 0.0
+    assert next_window(LIMITS.first_window, between, LIMITS) >= LIMITS.first_window
+    assert next_window(LIMITS.first_window, Load(0.0, 0.0), LIMITS) == 0.0
 
 
 def test_long_turns_of_the_loop_widen_the_window_whatever_the_share() -> None:
@@ -116,7 +147,7 @@ async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends(
                     if pacer.window() > 0:
                         break
             statistics = pacer.statistics()
-            assert statistics.busy > LIMITS.busy
+            assert statistics.busy > LIMITS.opening
             assert statistics.longest_turn >= 0.002
             assert pacer.statistics().longest_turn < statistics.longest_turn
             scope.cancel()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits
+from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, Written
 from locshare.errors import CloseReason
 from locshare.wire.dialects import PLAIN
 
@@ -89,6 +89,7 @@ class Rig:
         self.wire = FakeWire(room)
         self.closing: list[float] = []
         self.spawned = 0
+        self.written = Written()
         self._nursery = nursery
         self.outbox = Outbox(
             user_id,
@@ -96,6 +97,7 @@ class Rig:
             self.wire,
             spawn=self._spawn,
             on_closing=self.closing.append,
+            written=self.written,
             limits=limits,
         )
 

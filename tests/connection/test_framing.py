@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.connection.kit import client_frame
 
-from locshare.broadcast.outbox import Outbox
+from locshare.broadcast.outbox import Outbox, Written
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
 from locshare.connection.transport import Closed, ControlFrame, TooLarge, Transport
 from locshare.errors import CloseReason
@@ -99,7 +99,12 @@ async def converse(
     received: list[object] = []
     async with trio.open_nursery() as nursery:
         outbox = Outbox(
-            "me", PLAIN, transport, spawn=nursery.start_soon, on_closing=lambda _seconds: None
+            "me",
+            PLAIN,
+            transport,
+            spawn=nursery.start_soon,
+            on_closing=lambda _seconds: None,
+            written=Written(),
         )
         transport.bind(outbox)
         start = 0

@@ -41,6 +41,24 @@ class OutboxLimits(Struct, frozen=True):
 DEFAULT_LIMITS: Final = OutboxLimits()
 
 
+class Written:
+    """What all outboxes that share it have written.
+
+    Shared, because three numbers per outbox would be three places in memory that every flush has to
+    fetch for every receiver, and nothing of what is near to hand.
+    """
+
+    __slots__ = ("size", "stalls", "writes")
+
+    def __init__(self) -> None:
+        self.writes = 0
+        """How many times bytes were handed to the kernel."""
+        self.size = 0
+        """Bytes that it took."""
+        self.stalls = 0
+        """How many times a socket did not take all that was offered while it was free."""
+
+
 class Wire(Protocol):
     """What an outbox needs of a socket. Only :meth:`wait_writable` awaits."""
 
@@ -69,12 +87,12 @@ class Outbox:
 
     ``spawn`` starts the drain task; ``on_closing`` is called once, when the connection was told to
     close or was lost, with the seconds that are left for it. Both are called from inside the
-    methods here, and so must neither block nor raise.
+    methods here, and so must neither block nor raise. ``written`` is where its writes are counted.
     """
 
     __slots__ = (
-        "_backlog", "_blocked", "_limits", "_on_closing", "_send", "_spawn", "_wire",
-        "bytes_out", "dialect", "reason", "stalls", "user_id", "writes",
+        "_backlog", "_blocked", "_limits", "_on_closing", "_send", "_spawn", "_wire", "_written",
+        "dialect", "reason", "user_id",
     )  # fmt: skip
 
     def __init__(
@@ -85,21 +103,18 @@ class Outbox:
         *,
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
         on_closing: Callable[[float], None],
+        written: Written,
         limits: OutboxLimits = DEFAULT_LIMITS,
     ) -> None:
         self.user_id = user_id
         self.dialect = dialect
         self.reason: CloseReason | None = None
         """Why the connection ends; the first reason stands. None while it goes on."""
-        self.writes = 0
-        """How many times bytes were handed to the kernel."""
-        self.bytes_out = 0
-        self.stalls = 0
-        """How many times the socket did not take all that was offered while it was free."""
         self._wire = wire
         self._send = wire.send
         self._spawn = spawn
         self._on_closing = on_closing
+        self._written = written
         self._limits = limits
         self._backlog: Backlog | None = None
         self._blocked = False  # a backlog, or closed: the one test of the fast path
@@ -123,7 +138,9 @@ class Outbox:
                 self._backlog.add_positions(flush.frames, self.user_id)
                 self._check_bound(self._backlog)
             return
-        data = flush.without(self.user_id)
+        user_id = self.user_id
+        # Asked here too, to spare nearly everyone the call.
+        data = flush.without(user_id) if user_id in flush.frames else flush.joined
         if not data:
             return
         # What _write does, written out: this runs for every receiver of every flush.
@@ -134,10 +151,11 @@ class Outbox:
         except OSError:
             self.lost(CloseReason.PEER_GONE)
             return
-        self.writes += 1
-        self.bytes_out += sent
+        written = self._written
+        written.writes += 1
+        written.size += sent
         if sent != len(data):
-            self._stall().add_rest(flush.frames, self.user_id, sent)
+            self._stall().add_rest(flush.frames, user_id, sent)
 
     def send_event(self, frame: bytes) -> None:
         """See :meth:`~locshare.broadcast.receiver.Receiver.send_event`."""
@@ -208,8 +226,8 @@ class Outbox:
         except OSError:
             self.lost(CloseReason.PEER_GONE)
             return 0
-        self.writes += 1
-        self.bytes_out += sent
+        self._written.writes += 1
+        self._written.size += sent
         return sent
 
     def _send_alone(self, frame: bytes) -> None:
@@ -220,7 +238,7 @@ class Outbox:
 
     def _stall(self) -> Backlog:
         """The socket is full: from now on frames wait, and a drain task writes them."""
-        self.stalls += 1
+        self._written.stalls += 1
         self._blocked = True
         backlog = self._backlog = Backlog()
         self._spawn(self._drain)

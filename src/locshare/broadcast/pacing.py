@@ -1,16 +1,22 @@
 """How wide the flush window should be, given how busy the core is. Pure: no clock, no tasks.
 
 A wider window joins more updates into one write, so the core gets less busy as the window widens:
-a feedback that a controller can chase in circles. Three things keep this one still. Between
-``calm`` and ``busy`` it does nothing at all, and the band is wide. It narrows the window by small
-steps and widens it by larger ones, so that it comes back to the edge slowly. And it decides on
-smoothed figures, so that one long turn (a garbage collection, a storm of connections) moves
-nothing.
+a feedback that a controller can chase in circles. So the window is no sum of past corrections. For
+every window there is one load at which it is the right one (:func:`fitting_load`), which rises with
+the window, and the window goes a part of the way to where load and window fit. Where the two
+meet does not depend on what was before, and a little more load makes the window a little wider and
+not at once the widest. All steps are ratios, since what a window saves depends on its ratio to
+another one.
+
+It decides on smoothed figures, so that one long turn (a garbage collection, a storm of connections)
+moves nothing; and between no window and the narrowest there is a gap in the loads, so that it does
+not open and close all the time.
 
 It aims for the narrowest window with which the core still has room, not for an idle core: a window
 costs every update half of its width in latency.
 """
 
+from math import exp, log
 from typing import Final
 
 from msgspec import Struct
@@ -20,16 +26,22 @@ class PacingLimits(Struct, frozen=True):
     """Seconds, and shares of one core between 0 and 1."""
 
     max_window: float = 0.25
-    calm: float = 0.60
-    """Below this the window narrows."""
-    busy: float = 0.72
-    """Above this it widens…"""
+    first_window: float = 0.005
+    """The narrowest window but none: less gains too few joins to be worth a timer."""
+    calm: float = 0.56
+    """Below this the narrowest window closes…"""
+    opening: float = 0.64
+    """…and above this it opens."""
+    narrowest_fits: float = 0.58
+    """The load at which the narrowest window is the right one…"""
+    widest_fits: float = 0.71
+    """…and that for the widest."""
     strained: float = 0.88
-    """…and above this it doubles at each step."""
+    """Above this the window doubles at each step."""
     max_lag: float = 0.1
     """A mean turn of the event loop longer than this counts as strained, whatever the share."""
-    first_step: float = 0.01
-    """The narrowest window but none: less gains too few joins to be worth a timer."""
+    gain: float = 1.0
+    """How far a step goes: by e to the power of this times what the load is off by."""
     smoothing: float = 0.4
     """Weight of the newest figure."""
 
@@ -58,15 +70,19 @@ def smooth(before: Load, measured: Load, limits: PacingLimits) -> Load:
     )
 
 
+def fitting_load(window: float, limits: PacingLimits) -> float:
+    """The load at which ``window`` (not 0) is the right one. Rises with the window's logarithm."""
+    part = log(window / limits.first_window) / log(limits.max_window / limits.first_window)
+    return limits.narrowest_fits + part * (limits.widest_fits - limits.narrowest_fits)
+
+
 def next_window(window: float, load: Load, limits: PacingLimits) -> float:
     """The flush window for the next interval, in seconds."""
     if load.busy > limits.strained or load.lag > limits.max_lag:
-        wider = window * 2
-    elif load.busy > limits.busy:
-        wider = window * 1.2
-    elif load.busy < limits.calm:
-        narrower = window * 0.9
-        return narrower if narrower >= limits.first_step else 0.0
-    else:
-        return window
-    return min(max(wider, limits.first_step), limits.max_window)
+        return min(max(window * 2, limits.first_window), limits.max_window)
+    if window < limits.first_window:
+        return limits.first_window if load.busy > limits.opening else 0.0
+    if window <= limits.first_window and load.busy < limits.calm:
+        return 0.0
+    step = exp(limits.gain * (load.busy - fitting_load(window, limits)))
+    return min(max(window * step, limits.first_window), limits.max_window)

@@ -215,6 +215,7 @@ class Connection:
             self.transport,
             spawn=lambda drain: self._spawn(partial(self._drain_guarded, drain)),
             on_closing=self._set_last_deadline,
+            written=self._tally.written,
             limits=self._limits.outbox,
         )
         self.transport.bind(outbox)
@@ -361,9 +362,6 @@ class Connection:
         self.transport.close(abort=unsent)
         reason = outbox.reason or CloseReason.GOING_AWAY
         self._tally.bytes_in += self.transport.bytes_in
-        self._tally.bytes_out += outbox.bytes_out
-        self._tally.writes += outbox.writes
-        self._tally.stalls += outbox.stalls
         if self._conduct is None:
             return  # refused, and counted as that
         self._tally.closed[reason] += 1

@@ -235,9 +235,9 @@ class ConnectionPool:
             },
             rate_limited=tally.rate_limited,
             bytes_in=tally.bytes_in + sum(c.transport.bytes_in for c in self._connections()),
-            bytes_out=tally.bytes_out + sum(outbox.bytes_out for outbox in outboxes),
-            writes=tally.writes + sum(outbox.writes for outbox in outboxes),
-            stalls=tally.stalls + sum(outbox.stalls for outbox in outboxes),
+            bytes_out=tally.written.size,
+            writes=tally.written.writes,
+            stalls=tally.written.stalls,
             blocked=sum(outbox.backlog_bytes > 0 for outbox in outboxes),
             backlog_bytes=sum(outbox.backlog_bytes for outbox in outboxes),
         )

@@ -5,19 +5,20 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from locshare.broadcast.outbox import Written
 from locshare.errors import CloseReason
 
 
 class Tally:
     """What happened so far. One instance for all connections of a pool; connections add to it.
 
-    Bytes and writes of a connection are added when it ends; a pool's ``statistics()`` adds those
-    of the open ones.
+    Bytes that came in are added when a connection ends; a pool's ``statistics()`` adds those of the
+    open ones.
     """
 
     __slots__ = (
-        "accepted", "bad", "bytes_in", "bytes_out", "closed", "crashes", "leaves", "opened",
-        "pings", "positions", "rate_limited", "refused", "stalls", "writes",
+        "accepted", "bad", "bytes_in", "closed", "crashes", "leaves", "opened", "pings",
+        "positions", "rate_limited", "refused", "written",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -32,9 +33,7 @@ class Tally:
         self.bad = 0
         self.rate_limited = 0
         self.bytes_in = 0
-        self.bytes_out = 0
-        self.writes = 0
-        self.stalls = 0
+        self.written = Written()
 
 
 class ConnectionStatistics(Struct, frozen=True):
