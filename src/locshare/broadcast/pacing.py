@@ -4,8 +4,9 @@ A wider window joins more updates into one write, so the core gets less busy as 
 a feedback that a controller can chase in circles. So the window is no sum of past corrections. For
 every window there is one load at which it is the right one (:func:`fitting_load`), which rises with
 the window, and the window goes a part of the way to where load and window fit. Where the two
-meet does not depend on what was before, and a little more load makes the window a little wider and
-not at once the widest. All steps are ratios, since what a window saves depends on its ratio to
+meet does not depend on what was before. The fitting load rises with the square of the window: the
+wider it is already, the more of the spare core is used before everybody has to wait longer for the
+sake of a few who send more. Steps are ratios, since what a window saves depends on its ratio to
 another one.
 
 It decides on smoothed figures, so that one long turn (a garbage collection, a storm of connections)
@@ -16,7 +17,7 @@ It aims for the narrowest window with which the core still has room, not for an 
 costs every update half of its width in latency.
 """
 
-from math import exp, log
+from math import exp
 from typing import Final
 
 from msgspec import Struct
@@ -34,13 +35,11 @@ class PacingLimits(Struct, frozen=True):
     """…and above this it opens."""
     narrowest_fits: float = 0.58
     """The load at which the narrowest window is the right one…"""
-    widest_fits: float = 0.71
-    """…and that for the widest."""
     strained: float = 0.88
-    """Above this the window doubles at each step."""
+    """…and that for the widest. Above this the window doubles at each step."""
     max_lag: float = 0.1
     """A mean turn of the event loop longer than this counts as strained, whatever the share."""
-    gain: float = 1.0
+    gain: float = 0.7
     """How far a step goes: by e to the power of this times what the load is off by."""
     smoothing: float = 0.4
     """Weight of the newest figure."""
@@ -71,9 +70,9 @@ def smooth(before: Load, measured: Load, limits: PacingLimits) -> Load:
 
 
 def fitting_load(window: float, limits: PacingLimits) -> float:
-    """The load at which ``window`` (not 0) is the right one. Rises with the window's logarithm."""
-    part = log(window / limits.first_window) / log(limits.max_window / limits.first_window)
-    return limits.narrowest_fits + part * (limits.widest_fits - limits.narrowest_fits)
+    """The load at which ``window`` is the right one."""
+    part = (window / limits.max_window) ** 2
+    return limits.narrowest_fits + part * (limits.strained - limits.narrowest_fits)
 
 
 def next_window(window: float, load: Load, limits: PacingLimits) -> float:
