@@ -112,6 +112,17 @@ def test_people_move_at_once_turn_and_pause(kind: Kind, city: City) -> None:
     assert any(fix.speed == 0 for fix in fixes)
 
 
+@pytest.mark.parametrize(("kind", "usual"), [("walking", 5), ("driving", 30)])
+def test_the_average_speed_is_the_usual_one_whatever_the_city(kind: Kind, usual: float) -> None:
+    speeds = [
+        journey(kind, city, seed).at(second).speed
+        for city in CITIES.values()
+        for seed in range(3)
+        for second in range(0, 600, 20)
+    ]
+    assert sum(speeds) / len(speeds) * 3.6 == pytest.approx(usual, rel=0.1)
+
+
 def test_different_seeds_are_different_people() -> None:
     places = {journey("walking", CITIES["berlin"], seed).at(60).place for seed in range(50)}
     assert len(places) == 50

@@ -152,3 +152,9 @@ def test_at_the_end_one_turns_back() -> None:
 
 def test_who_shares_a_way_starts_elsewhere_on_it() -> None:
     assert Track(WAY, start=0.5).at(0).place == Track(WAY).at(100).place
+
+
+def test_after_a_round_trip_everything_is_as_before() -> None:
+    going = Track(WAY, speed_up=8)
+    assert going.round_trip == 50
+    assert going.at(7 + going.round_trip) == going.at(7)

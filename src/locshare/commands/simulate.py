@@ -60,8 +60,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--size", type=_count, default=8, metavar="N", help="people in each (default 8)"
     )
     who.add_argument(
-        "--city", choices=sorted(CITIES), default=DEFAULT_CITY, help=f"(default {DEFAULT_CITY})"
-    )
+        "--city", choices=sorted(CITIES), default=DEFAULT_CITY, metavar="CITY",
+        help=f"one of {', '.join(sorted(CITIES))} (default {DEFAULT_CITY})",
+    )  # fmt: skip
     who.add_argument("--movement", choices=MOVEMENTS, default="mixed", help="(default mixed)")
     who.add_argument(
         "--gpx", type=Path, metavar="FILE", help="follow the tracks and routes of a GPX 1.1 file"

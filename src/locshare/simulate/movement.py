@@ -24,8 +24,9 @@ Kind = Literal["walking", "driving", "stationary"]
 MOVEMENTS: Final = ("walking", "driving", "stationary", "mixed")
 
 _BATTERY_PER_HOUR: Final = 9.0
-_KEPT: Final = 512
-"""Pieces of a way; the older half is forgotten when there are more."""
+_KEPT: Final = 64
+"""Pieces of a way; the older half is forgotten when there are more. Nobody asks for the time of
+half an hour ago, and a crowd of thousands would remember gigabytes of ways."""
 
 
 class Fix(Struct, frozen=True, gc=False):
@@ -64,12 +65,12 @@ class Style(Struct, frozen=True):
 
 
 WALKING: Final = Style(
-    radius=450, slowest=1.1, fastest=1.7, corner=3, corner_speed=1.0, gain=0.5, loss=0.7,
+    radius=450, slowest=1.2, fastest=1.8, corner=3, corner_speed=1.0, gain=0.5, loss=0.7,
     turns=0.45, stops=0.12, shortest_stop=5, longest_stop=40, finer=2,
 )  # fmt: skip
 DRIVING: Final = Style(
-    radius=1200, slowest=8.5, fastest=13.9, corner=12, corner_speed=4.5, gain=1.6, loss=2.2,
-    turns=0.35, stops=0.25, shortest_stop=4, longest_stop=20,
+    radius=1200, slowest=10, fastest=13.9, corner=12, corner_speed=5, gain=1.8, loss=2.4,
+    turns=0.3, stops=0.2, shortest_stop=4, longest_stop=18,
 )  # fmt: skip
 FASTEST_M_S: Final = {"walking": WALKING.fastest, "driving": DRIVING.fastest, "stationary": 0.5}
 """No journey of a kind is ever faster."""

@@ -53,6 +53,11 @@ class Track:
         """Seconds from the first point to the last, as recorded."""
         return self._seconds[-1]
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds from one beginning at the first point to the next, as it is gone."""
+        return 2 * self.duration / self._speed_up
+
     def at(self, seconds: float) -> Fix:
         """See :meth:`locshare.simulate.movement.Journey.at`."""
         there_and_back = 2 * self.duration
