@@ -1,0 +1,101 @@
+"""What a real phone reports of a journey: not quite where it is. Pure.
+
+Two things are added to what the simulated phone says. The fix is off by a few metres, in a
+direction that wanders over minutes, as that of satellites is; now and then reception is bad for
+half a minute, and both the error and the accuracy that the phone admits grow. And no two reports of
+one phone are of the same place, so that whoever gets one knows which it is.
+"""
+
+from datetime import datetime
+from math import cos, pi, radians, sin
+from random import Random
+from typing import Final, final
+
+from locshare.simulate.movement import Journey
+from locshare.simulate.movement import Phone as SteadyPhone
+from locshare.wire.messages import Position
+
+TICK_S: Final = 0.25
+"""Reports of different ticks are told apart."""
+TOLD_APART_S: Final = 4096 * TICK_S
+"""So long no place comes again."""
+
+_UNITS: Final = 10_000_000
+"""Of a degree, as positions are rounded: 7 places, about a centimetre."""
+_DIGIT: Final = 64
+_HALF_ROUND: Final = 180 * _UNITS
+_METRES: Final = 111_195.0
+"""Of a degree of latitude."""
+_NEAREST_POLE: Final = 89.999
+
+_ERROR_SHARE: Final = 0.35
+"""Of the admitted accuracy, at most, in each of two directions; the accuracy is a radius."""
+_WORSE_M: Final = 25.0
+_SHARP: Final = 12
+"""The higher, the shorter the times of bad reception."""
+
+
+@final
+class UnsteadyPhone:
+    """The phone of someone on ``journey``. All of it is a function of ``seed`` and the time."""
+
+    __slots__ = ("_bad", "_east", "_north", "_phone")
+
+    def __init__(self, journey: Journey, seed: int) -> None:
+        random = Random(seed)  # noqa: S311 - a phone, not a secret
+        self._phone = SteadyPhone(journey, seed)
+        self._bad = _Wave(random, 240, 600)
+        self._east = _Wave(random, 50, 90), _Wave(random, 120, 300)
+        self._north = _Wave(random, 50, 90), _Wave(random, 120, 300)
+
+    def position(self, seconds: float, timestamp: datetime) -> Position:
+        """The report ``seconds`` (not negative) after the beginning, dated ``timestamp``."""
+        report = self._phone.position(seconds, timestamp)
+        worse = _WORSE_M * max(0.0, self._bad.at(seconds)) ** _SHARP
+        accuracy = round(report.accuracy + worse, 1)
+        reach = _ERROR_SHARE * accuracy / _METRES
+        lat = min(
+            max(report.lat + reach * _mix(self._north, seconds), -_NEAREST_POLE), _NEAREST_POLE
+        )
+        lng = report.lng + reach * _mix(self._east, seconds) / cos(radians(lat))
+        tick = int(seconds / TICK_S)
+        return Position(
+            lat=_marked(lat, tick % _DIGIT) / _UNITS,
+            lng=_wrapped(_marked(lng, tick // _DIGIT % _DIGIT)) / _UNITS,
+            accuracy=accuracy,
+            timestamp=timestamp,
+            altitude=report.altitude,
+            speed=report.speed,
+            heading=report.heading,
+            battery=report.battery,
+        )
+
+
+class _Wave:
+    __slots__ = ("_phase", "_rate")
+
+    def __init__(self, random: Random, shortest_s: float, longest_s: float) -> None:
+        self._rate = 2 * pi / random.uniform(shortest_s, longest_s)
+        self._phase = random.uniform(0, 2 * pi)
+
+    def at(self, seconds: float) -> float:
+        """From -1 to 1."""
+        return sin(self._rate * seconds + self._phase)
+
+
+def _mix(waves: tuple[_Wave, _Wave], seconds: float) -> float:
+    """A quick and a slow wave, from -1 to 1: together they do not come round again."""
+    return 0.4 * waves[0].at(seconds) + 0.6 * waves[1].at(seconds)
+
+
+def _marked(angle: float, digit: int) -> int:
+    """``angle`` in units, less than 64 of them (70 cm) off, so that modulo 64 it is ``digit``."""
+    units = int(angle * _UNITS)
+    return units - units % _DIGIT + digit
+
+
+def _wrapped(units: int) -> int:
+    """Brought back to the map. A round is a multiple of 64 units: the digit stays."""
+    if units > _HALF_ROUND:
+        return units - 2 * _HALF_ROUND
+    return units + 2 * _HALF_ROUND if units < -_HALF_ROUND else units

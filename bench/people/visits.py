@@ -1,0 +1,80 @@
+"""Joining and leaving as in life: people come late, leave early, lose their connection for a while
+and return. Pure functions of a source of chance.
+"""
+
+from random import Random
+
+from msgspec import Struct
+
+
+class Visit(Struct, frozen=True):
+    """One stretch of being connected; seconds after the beginning of the run."""
+
+    arrives_s: float
+    leaves_s: float | None
+    """None: stays to the end."""
+    gracefully: bool
+    """True: closes the WebSocket properly. False: the connection just breaks (radio gone)."""
+
+
+class Habits(Struct, frozen=True, kw_only=True):
+    """How restless people are in a run of ``duration_s``. Shares are from 0 to 1.
+
+    ``late`` is the share of people who come later than they would, at any time up to the middle of
+    the run; ``early`` of those who leave before its end, after the middle. ``losses_per_hour`` is
+    how often somebody who is connected loses the connection, at moments that know nothing of each
+    other, for ``shortest_away_s`` to ``longest_away_s``. ``closing`` is the share of losses that
+    are a proper close (the page is left, the app put away) and no broken connection.
+    """
+
+    duration_s: float
+    late: float = 0.2
+    early: float = 0.2
+    losses_per_hour: float = 6.0
+    shortest_away_s: float = 5.0
+    longest_away_s: float = 60.0
+    closing: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        for name in ("late", "early", "closing"):
+            if not 0 <= (share := getattr(self, name)) <= 1:
+                raise ValueError(f"{name} {share}: must be a share from 0 to 1")
+        if self.duration_s <= 0:
+            raise ValueError(f"duration_s {self.duration_s}: must be positive")
+        if self.losses_per_hour < 0:
+            raise ValueError(f"losses_per_hour {self.losses_per_hour}: must not be negative")
+        if not 0 < self.shortest_away_s <= self.longest_away_s:
+            raise ValueError(
+                f"shortest_away_s {self.shortest_away_s}: must be positive and at most "
+                f"longest_away_s, {self.longest_away_s}"
+            )
+
+
+def visits(arrives_s: float, habits: Habits, random: Random) -> tuple[Visit, ...]:
+    """The visits of one person who would come at ``arrives_s``: at least one, in order, apart from
+    each other. Who would be back after their own end does not come back. Raises ValueError.
+    """
+    duration = habits.duration_s
+    if not 0 <= arrives_s < duration:
+        raise ValueError(f"arrives_s {arrives_s}: must be in the run, of {duration} s")
+    if random.random() < habits.late:
+        arrives_s = random.uniform(arrives_s, max(arrives_s, duration / 2))
+    leaves_s = None
+    if random.random() < habits.early:
+        leaves_s = random.uniform(max((arrives_s + duration) / 2, duration / 2), duration)
+    end = duration if leaves_s is None else leaves_s
+    found = []
+    while (lost := arrives_s + _until_lost(habits, random)) < end:
+        found.append(Visit(arrives_s, lost, random.random() < habits.closing))
+        arrives_s = lost + random.uniform(habits.shortest_away_s, habits.longest_away_s)
+        if arrives_s >= end:
+            return tuple(found)
+    return (*found, Visit(arrives_s, leaves_s, True))
+
+
+def _until_lost(habits: Habits, random: Random) -> float:
+    """Seconds; never none at all."""
+    if not habits.losses_per_hour:
+        return float("inf")
+    return random.expovariate(habits.losses_per_hour / 3600) or 1e-3
