@@ -300,12 +300,16 @@ async def raw_client(
 
 @asynccontextmanager
 async def trio_client(
-    url: str, subprotocols: Sequence[str] | None = None
+    url: str,
+    subprotocols: Sequence[str] | None = None,
+    extra_headers: list[tuple[bytes, bytes]] | None = None,
 ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
     """A client of trio-websocket. It does not close its socket after the server has closed the
     WebSocket, so that is done here.
     """
-    async with trio_websocket.open_websocket_url(url, subprotocols=subprotocols) as client:
+    async with trio_websocket.open_websocket_url(
+        url, subprotocols=subprotocols, extra_headers=extra_headers
+    ) as client:
         try:
             yield client
         finally:

@@ -1,0 +1,1 @@
+"""What the comparators share: everything but where the sessions are kept."""

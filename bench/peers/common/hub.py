@@ -1,0 +1,62 @@
+"""The connections of this process, by session and participant, and how they are told."""
+
+from collections.abc import Iterator
+
+from bench.peers.common.connection import REPLACED, SESSION_ENDED, Close, Connection
+from bench.peers.common.messages import EndReason, ended
+
+
+class Hub:
+    """Nothing here waits."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, dict[str, Connection]] = {}
+
+    def add(self, connection: Connection) -> Connection | None:
+        """It is its participant's from now on; the one before is closed and returned."""
+        session = self._sessions.setdefault(connection.session_id, {})
+        older = session.get(connection.user_id)
+        session[connection.user_id] = connection
+        if older is not None:
+            older.close(REPLACED)
+        return older
+
+    def remove(self, connection: Connection) -> bool:
+        """False when it was not its participant's (any more)."""
+        session = self._sessions.get(connection.session_id, {})
+        if session.get(connection.user_id) is not connection:
+            return False
+        del session[connection.user_id]
+        if not session:
+            del self._sessions[connection.session_id]
+        return True
+
+    def has(self, session_id: str, user_id: str | None = None) -> bool:
+        """Is anybody, or this participant, connected here?"""
+        session = self._sessions.get(session_id, {})
+        return bool(session) if user_id is None else user_id in session
+
+    def send(self, session_id: str, text: str, but: str = "") -> None:
+        """Tell everybody of a session but one."""
+        for user_id, connection in self._sessions.get(session_id, {}).items():
+            if user_id != but:
+                connection.send(text)
+
+    def close(self, session_id: str, user_id: str, close: Close, spare: str = "") -> None:
+        """Close the connection of one participant, unless it is that with the id ``spare``."""
+        connection = self._sessions.get(session_id, {}).get(user_id)
+        if connection is not None and connection.id != spare:
+            connection.close(close)
+            self.remove(connection)
+
+    def end(self, session_id: str, reason: EndReason) -> None:
+        """Tell everybody of a session that it is over, and close their connections."""
+        text = ended(reason)
+        for connection in self._sessions.pop(session_id, {}).values():
+            connection.send(text)
+            connection.close(SESSION_ENDED)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """All of them."""
+        for session in self._sessions.values():
+            yield from session.values()

@@ -1,0 +1,115 @@
+"""What a session and its participants are, and what a place to keep them in must offer."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from bench.peers.common.connection import Connection
+from bench.peers.common.messages import LeaveReason, ParticipantView, Position
+from msgspec import Struct
+
+Role = Literal["participant", "host"]
+
+RETENTION_S = 30
+"""How long a position lives without a newer one."""
+FORGET_S = 3600
+"""How long an ended session is remembered, so that its people are told 410 and not 404."""
+
+
+class Session(Struct, frozen=True):
+    """What does not change in the life of a session."""
+
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime
+
+
+class Participant(Struct, frozen=True):
+    """Somebody who joined."""
+
+    user_id: str
+    display_name: str
+    avatar_color: str
+    joined_at: datetime
+
+    def view(self, *, last_seen: datetime, online: bool) -> ParticipantView:
+        """What others see."""
+        return ParticipantView(
+            user_id=self.user_id,
+            display_name=self.display_name,
+            avatar_color=self.avatar_color,
+            joined_at=self.joined_at,
+            last_seen=last_seen,
+            is_active=True,
+            online=online,
+        )
+
+
+class Found(Struct, frozen=True):
+    """A session as it is now."""
+
+    session: Session
+    participants: int
+    is_active: bool
+
+
+class Sessions(Protocol):
+    """Where the sessions are: in this process, or in Redis.
+
+    Those with a ``session_id`` raise Problem SESSION_NOT_FOUND and, except :meth:`find`,
+    SESSION_ENDED.
+    """
+
+    async def ready(self) -> bool:
+        """True when requests can be served."""
+        ...
+
+    async def create(self, session: Session) -> None:
+        """Keep a new one."""
+        ...
+
+    async def find(self, session_id: str) -> Found:
+        """Also one that has ended, for a while."""
+        ...
+
+    async def join(self, session_id: str, participant: Participant) -> None:
+        """Raises Problem SESSION_FULL."""
+        ...
+
+    async def participants(self, session_id: str) -> Sequence[ParticipantView]:
+        """In the order of joining."""
+        ...
+
+    async def remove(self, session_id: str, user_id: str, reason: LeaveReason) -> None:
+        """Out of the session for good, and their connection closed. Raises Problem
+        PARTICIPANT_NOT_FOUND.
+        """
+        ...
+
+    async def end(self, session_id: str) -> None:
+        """By the host's wish."""
+        ...
+
+    async def admit(self, session_id: str, user_id: str) -> None:
+        """May they connect? Raises Problem NOT_A_PARTICIPANT."""
+        ...
+
+    async def attach(self, connection: Connection) -> str:
+        """From now on it gets what happens in its session. Returns its snapshot, which is to be
+        sent first. Raises as :meth:`admit`.
+        """
+        ...
+
+    async def move(self, connection: Connection, position: Position) -> None:
+        """An update came."""
+        ...
+
+    async def detach(self, connection: Connection) -> None:
+        """It is gone, or was never attached."""
+        ...
+
+
+def utc_now() -> datetime:
+    """Aware, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Comparator: Starlette on uvicorn, stateless workers, everything that is shared in Redis."""

@@ -1,0 +1,1 @@
+"""Comparator: Starlette on uvicorn, sessions in memory, a broadcast per update."""

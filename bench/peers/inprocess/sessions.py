@@ -1,0 +1,180 @@
+"""Sessions in the memory of one process, and the application with them."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from bench.peers.common import messages
+from bench.peers.common.app import create_app
+from bench.peers.common.connection import FORBIDDEN, LEFT, Connection
+from bench.peers.common.hub import Hub
+from bench.peers.common.messages import (
+    EndReason,
+    LeaveReason,
+    ParticipantPosition,
+    ParticipantView,
+    Position,
+)
+from bench.peers.common.model import (
+    FORGET_S,
+    RETENTION_S,
+    Found,
+    Participant,
+    Session,
+    utc_now,
+)
+from bench.peers.common.problems import Problem
+from bench.peers.common.settings import Settings
+from starlette.applications import Starlette
+
+
+class Live:
+    """A session and all that changes in it. Positions have the loop's time of their arrival."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.participants: dict[str, Participant] = {}
+        self.last_seen: dict[str, datetime] = {}
+        self.positions: dict[str, tuple[float, ParticipantPosition]] = {}
+        self.seq = 0
+        self.ended = False
+
+
+class MemorySessions:
+    """See :class:`bench.peers.common.model.Sessions`. Nothing here waits for anything."""
+
+    def __init__(self, max_participants: int) -> None:
+        self._max_participants = max_participants
+        self._sessions: dict[str, Live] = {}
+        self._hub = Hub()
+        self._epoch = uuid4().hex[:12]
+
+    async def ready(self) -> bool:
+        return True
+
+    async def create(self, session: Session) -> None:
+        self._sessions[session.id] = Live(session)
+        seconds = (session.expires_at - session.created_at).total_seconds()
+        asyncio.get_running_loop().call_later(seconds, self._end, session.id, "expired")
+
+    async def find(self, session_id: str) -> Found:
+        live = self._known(session_id)
+        return Found(live.session, len(live.participants), not live.ended)
+
+    async def join(self, session_id: str, participant: Participant) -> None:
+        live = self._active(session_id)
+        if len(live.participants) >= self._max_participants:
+            raise Problem("SESSION_FULL", f"a session holds {self._max_participants}")
+        live.participants[participant.user_id] = participant
+        live.last_seen[participant.user_id] = participant.joined_at
+        self._tell(
+            live,
+            messages.joined(
+                participant.user_id, participant.display_name, participant.avatar_color
+            ),
+            but=participant.user_id,
+        )
+
+    async def participants(self, session_id: str) -> Sequence[ParticipantView]:
+        return self._views(self._active(session_id))
+
+    async def remove(self, session_id: str, user_id: str, reason: LeaveReason) -> None:
+        live = self._active(session_id)
+        if live.participants.pop(user_id, None) is None:
+            raise Problem("PARTICIPANT_NOT_FOUND", "no such participant in this session")
+        live.last_seen.pop(user_id, None)
+        live.positions.pop(user_id, None)
+        self._hub.close(session_id, user_id, LEFT if reason == "left" else FORBIDDEN)
+        self._tell(live, messages.left(user_id, reason), but=user_id)
+
+    async def end(self, session_id: str) -> None:
+        self._active(session_id)
+        self._end(session_id, "ended_by_host")
+
+    async def admit(self, session_id: str, user_id: str) -> None:
+        if user_id not in self._active(session_id).participants:
+            raise Problem("NOT_A_PARTICIPANT", "no longer a participant")
+
+    async def attach(self, connection: Connection) -> str:
+        session_id, user_id = connection.session_id, connection.user_id
+        await self.admit(session_id, user_id)
+        live = self._active(session_id)
+        now = live.last_seen[user_id] = utc_now()
+        if self._hub.add(connection) is None:
+            text = messages.updated(user_id, online=True, last_seen=now)
+            self._tell(live, text, but=user_id)
+        oldest = asyncio.get_running_loop().time() - RETENTION_S
+        session = live.session
+        return messages.encode(
+            "session_state",
+            messages.Snapshot(
+                messages.SessionView(
+                    session.id, session.name, session.created_at, session.expires_at
+                ),
+                messages.You(user_id, connection.role),
+                self._views(live),
+                [position for arrived, position in live.positions.values() if arrived > oldest],
+                now,
+                self._epoch,
+                live.seq,
+            ),
+        )
+
+    async def move(self, connection: Connection, position: Position) -> None:
+        live = self._sessions.get(connection.session_id)
+        user_id = connection.user_id
+        if live is None or live.ended or user_id not in live.participants:
+            return
+        moved = ParticipantPosition.of(user_id, position)
+        live.positions[user_id] = (asyncio.get_running_loop().time(), moved)
+        live.last_seen[user_id] = utc_now()
+        self._hub.send(connection.session_id, messages.moved(moved), but=user_id)
+
+    async def detach(self, connection: Connection) -> None:
+        if self._hub.remove(connection):
+            live = self._sessions[connection.session_id]
+            last_seen = live.last_seen[connection.user_id]
+            text = messages.updated(connection.user_id, online=False, last_seen=last_seen)
+            self._tell(live, text, but=connection.user_id)
+
+    def _known(self, session_id: str) -> Live:
+        try:
+            return self._sessions[session_id]
+        except KeyError:
+            raise Problem("SESSION_NOT_FOUND", "no such session") from None
+
+    def _active(self, session_id: str) -> Live:
+        live = self._known(session_id)
+        if live.ended:
+            raise Problem("SESSION_ENDED", "the session has ended")
+        return live
+
+    def _views(self, live: Live) -> list[ParticipantView]:
+        session_id = live.session.id
+        return [
+            participant.view(
+                last_seen=live.last_seen[user_id], online=self._hub.has(session_id, user_id)
+            )
+            for user_id, participant in live.participants.items()
+        ]
+
+    def _tell(self, live: Live, event: str, but: str) -> None:
+        live.seq += 1
+        self._hub.send(live.session.id, event, but)
+
+    def _end(self, session_id: str, reason: EndReason) -> None:
+        live = self._sessions.get(session_id)
+        if live is None or live.ended:
+            return
+        live.ended = True
+        live.positions.clear()
+        self._hub.end(session_id, reason)
+        loop = asyncio.get_running_loop()
+        loop.call_later(FORGET_S, self._sessions.pop, session_id, None)
+
+
+def application() -> Starlette:
+    """For uvicorn."""
+    settings = Settings.handed_on()
+    return create_app(MemorySessions(settings.max_participants), settings)

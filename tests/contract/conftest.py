@@ -1,0 +1,38 @@
+"""Every test here runs against each server: locshare with its embedded PostgreSQL, and the two
+comparators. Each is started once.
+"""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from bench.targets import Target, started
+from tests.contract.kit import DEADLINE_S, Group, create
+
+SEATS = 5
+SECRET = "only for the tests of the contract"
+
+
+@pytest.fixture(scope="session", params=["locshare", "inprocess", "redis"])
+def server(request: pytest.FixtureRequest) -> Iterator[Target]:
+    if request.param == "redis" and shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt install redis-server)")
+    with started(
+        request.param,
+        pin=False,
+        max_participants=SEATS,
+        environment={"LOCSHARE_JWT_SECRET": SECRET, "PEER_JWT_SECRET": SECRET},
+    ) as target:
+        yield target
+
+
+@pytest.fixture
+async def http(server: Target) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.http_url, timeout=DEADLINE_S) as client:
+        yield client
+
+
+@pytest.fixture
+async def group(http: httpx.AsyncClient) -> Group:
+    return await create(http, name="Alps")
