@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from bench.figures import cores
 from bench.results import TargetDescription
 from bench.serving import data_directory
+from bench.targets.counting import facts
 from bench.targets.own import LocshareTarget
 from bench.targets.peers import PeerTarget
 from bench.targets.started import StartedTarget
@@ -43,7 +44,9 @@ def started(
     if name not in STARTABLE:
         raise ValueError(f"no server {name!r} can be started; allowed are {', '.join(STARTABLE)}")
     with data_directory() as folder, _apart(pin) as place:
-        description = TargetDescription(name=name, title=STARTABLE[name], dialect="plain")
+        description = TargetDescription(
+            name=name, title=STARTABLE[name], dialect="plain", facts=facts(name)
+        )
         target: StartedTarget
         if name == "locshare":
             target = LocshareTarget(

@@ -15,6 +15,13 @@ from tests.connection.kit import trio_client
 
 DEADLINE_S = 10.0
 BERLIN = {"lat": 52.520008, "lng": 13.404954, "accuracy": 8, "timestamp": "2026-03-01T12:00:00Z"}
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+"""Headers of a request that, once refused, is answered as any other."""
 UNKNOWN = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 
 

@@ -7,7 +7,17 @@ import httpx
 import pytest
 import trio_websocket
 from tests.connection.kit import trio_client
-from tests.contract.kit import BERLIN, Group, Person, Phone, assert_problem, create, pair, phone
+from tests.contract.kit import (
+    BERLIN,
+    UPGRADE,
+    Group,
+    Person,
+    Phone,
+    assert_problem,
+    create,
+    pair,
+    phone,
+)
 from tests.contract.test_rest import run_out
 
 pytestmark = pytest.mark.e2e
@@ -46,14 +56,6 @@ async def test_the_snapshot_comes_first_and_is_complete(group: Group, in_query: 
 async def test_the_token_given_as_a_subprotocol_is_not_repeated(group: Group) -> None:
     async with phone(await group.join()) as connected:
         assert connected.socket.subprotocol == "locshare.v1"
-
-
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 async def test_who_may_not_connect_is_refused_with_a_status(group: Group) -> None:

@@ -1,0 +1,155 @@
+"""The comparators as programs: their flags, several workers, and a client that does not read."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+from bench.serving import HOST, free_port
+from bench.targets.peers import ROOT, redis_process
+from bench.targets.process import Process
+from bench.targets.started import answers
+from tests.contract.kit import BERLIN, DEADLINE_S, Group, create, phone
+
+from bench.targets import started
+
+pytestmark = pytest.mark.e2e
+
+needs_redis = pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="redis-server is not installed"
+)
+
+
+def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("module", ["bench.peers.external", "bench.peers.inprocess"])
+@pytest.mark.parametrize(
+    ("flag", "value", "allowed"),
+    [("--http", "8090", "HOST:PORT"), ("--max-participants", "0", "number from 1")],
+)
+def test_a_wrong_flag_is_named(module: str, flag: str, value: str, allowed: str) -> None:
+    ended = run(module, flag, value)
+    assert ended.returncode == 2
+    assert flag in ended.stderr
+    assert repr(value) in ended.stderr
+    assert allowed in ended.stderr
+
+
+@pytest.mark.parametrize("url", [f"redis://{HOST}:{free_port()}", "nonsense"])
+def test_without_redis_it_does_not_start_and_says_what_to_do(url: str) -> None:
+    ended = run("bench.peers.external", "--redis", url)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"no Redis at {url}: ")
+    assert "apt install redis-server" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@contextmanager
+def several_workers(folder: Path, workers: int) -> Iterator[str]:
+    place = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    redis, redis_port = redis_process(folder, place)
+    port = free_port()
+    server = Process(
+        [
+            *(sys.executable, "-m", "bench.peers.external", "--workers", str(workers)),
+            *("--http", f"{HOST}:{port}", "--redis", f"redis://{HOST}:{redis_port}"),
+        ],
+        log=folder / "server.log",
+        place=place,
+        ready=partial(answers, port),
+        environment={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        redis.start()
+        server.start()
+        yield f"http://{HOST}:{port}"
+    finally:
+        server.stop()
+        redis.stop()
+
+
+@pytest.fixture
+async def group(tmp_path: Path) -> AsyncIterator[Group]:
+    with several_workers(tmp_path, 2) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=DEADLINE_S) as client:
+            yield await create(client)
+
+
+@needs_redis
+async def test_people_on_different_workers_are_one_group(group: Group) -> None:
+    """Which worker a connection comes to is chance: with 16 of them, 1 in 30,000 runs has all on
+    one, and shows nothing.
+    """
+    people = [await group.join(str(number)) for number in range(16)]
+    async with AsyncExitStack() as stack:
+        phones = [await stack.enter_async_context(phone(each)) for each in people]
+        for number, sender in enumerate(phones):
+            await sender.move(battery=number)
+            for receiver in phones:
+                if receiver is not sender:
+                    await receiver.until("location_update", battery=number)
+        # The same people again: each older connection is closed, wherever it is.
+        for person, older in zip(people, phones, strict=True):
+            await stack.enter_async_context(phone(person))
+            assert await older.closed() == 4409
+        assert all(each["online"] for each in (await group.participants()).values())
+        await group.end()
+
+
+async def test_who_does_not_read_is_given_up_and_holds_nobody_up() -> None:
+    with started("inprocess", pin=False) as target:
+        async with httpx.AsyncClient(base_url=target.http_url, timeout=DEADLINE_S) as client:
+            group = await create(client)
+            ada, bo, deaf = [await group.join() for _ in range(3)]
+            async with phone(ada) as first, phone(bo) as second:
+                with socket.create_connection((HOST, int(target.http_url.rpartition(":")[2]))) as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    s.sendall(
+                        (
+                            f"GET /ws?token={deaf.token} HTTP/1.1\r\nHost: {HOST}\r\n"
+                            "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                            "Sec-WebSocket-Version: 13\r\n"
+                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                        ).encode()
+                    )
+                    await first.until("participant_updated", user_id=deaf.user_id, online=True)
+                    update = json.dumps({"type": "location_update", "data": BERLIN})
+                    heard = 0
+
+                    async def send(sent: trio.Event) -> None:
+                        while not sent.is_set():
+                            await second.send_raw(update)
+
+                    with trio.fail_after(30):
+                        async with trio.open_nursery() as nursery:
+                            given_up = trio.Event()
+                            nursery.start_soon(send, given_up)
+                            while True:
+                                message = await first.next()
+                                if message["type"] == "location_update":
+                                    heard += 1
+                                elif message["data"] == message["data"] | {
+                                    "user_id": deaf.user_id,
+                                    "online": False,
+                                }:
+                                    break
+                            given_up.set()
+                    assert heard > 1000

@@ -1,0 +1,185 @@
+"""Servers started for a measurement: where they run, how they are broken and repaired, their end.
+
+Every server's ``survives`` is shown here: the same tokens serve again after it.
+"""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+import httpx
+import pytest
+import trio
+from bench.figures import cores
+from bench.figures import started as began
+from bench.results import DisruptionKind
+from tests.contract.kit import DEADLINE_S, UPGRADE, Group, Phone, assert_problem, create, phone
+
+from bench.targets import STARTABLE, NotServing, Target, started
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module", params=STARTABLE)
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    if request.param == "redis" and shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt install redis-server)")
+    mine = cores()
+    with started(request.param) as server:
+        pids = server.pids()
+        yield server
+        pids = [*pids, *server.pids()]
+    assert {pid: began(pid) for pid in pids} == dict.fromkeys(pids)
+    assert cores() == mine
+
+
+@pytest.fixture
+async def http(target: Target) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=target.http_url, timeout=DEADLINE_S) as client:
+        yield client
+
+
+@pytest.fixture
+async def group(http: httpx.AsyncClient) -> Group:
+    return await create(http)
+
+
+async def break_and_repair(target: Target, kind: DisruptionKind, group: Group) -> None:
+    assert await trio.to_thread.run_sync(target.begin, kind, group.id)
+    await trio.to_thread.run_sync(target.end, kind)
+
+
+async def assert_heard(first: Phone, second: Phone, battery: int) -> None:
+    await first.move(battery=battery)
+    await second.until("location_update", battery=battery)
+
+
+async def test_it_is_ready_and_known(target: Target, http: httpx.AsyncClient) -> None:
+    assert (await http.get("/health/ready")).status_code == 200
+    description = target.description
+    assert STARTABLE[description.name] == description.title
+    assert description.dialect == "plain"
+    assert description.facts is not None
+    assert len(target.pids()) == description.facts.processes
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(cores()) < 2, reason="needs two cores to choose"
+)
+async def test_it_has_the_first_core_for_itself(target: Target) -> None:
+    [place] = {frozenset(os.sched_getaffinity(pid)) for pid in target.pids()}
+    assert len(place) == 1
+    assert place.isdisjoint(cores())
+
+
+async def test_it_takes_more_people_than_a_group_has(target: Target, group: Group) -> None:
+    for _ in range(60):
+        await group.join()
+
+
+async def test_a_pause_holds_it_up_and_loses_nobody(target: Target, group: Group) -> None:
+    async with phone(await group.join()) as first, phone(await group.join()) as second:
+        assert "SIGSTOP" in await trio.to_thread.run_sync(target.begin, "pause_process", group.id)
+        await first.move(battery=1)
+        with trio.move_on_after(0.3):
+            await second.until("location_update")
+            raise AssertionError("it was not paused")
+        await trio.to_thread.run_sync(target.end, "pause_process")
+        await second.until("location_update", battery=1)
+
+
+async def test_after_a_kill_it_is_there_again_with_what_it_keeps(
+    target: Target, group: Group
+) -> None:
+    ada, bo = await group.join("Ada"), await group.join("Bo")
+    before = set(target.pids())
+    await break_and_repair(target, "kill_process", group)
+    assert set(target.pids()) != before
+    assert target.description.facts is not None
+    if "kill_process" in target.description.facts.survives:
+        async with phone(ada) as first, phone(bo) as second:
+            await assert_heard(first, second, 2)
+    else:
+        url = ada.url.replace("ws:", "http:")
+        answer = await group.http.get(url, params={"token": ada.token}, headers=UPGRADE)
+        assert_problem(answer, 404, "SESSION_NOT_FOUND")
+
+
+@pytest.mark.parametrize("target", ["locshare"], indirect=True)
+async def test_a_crash_of_a_session_is_not_noticed_by_its_people(
+    target: Target, group: Group
+) -> None:
+    async with phone(await group.join()) as first, phone(await group.join()) as second:
+        detail = await trio.to_thread.run_sync(target.begin, "crash_session", group.id)
+        assert "crashed" in detail
+        await assert_heard(first, second, 3)
+        await trio.to_thread.run_sync(target.end, "crash_session")
+    with pytest.raises(NotServing, match="not injected"):
+        await trio.to_thread.run_sync(
+            target.begin, "crash_session", "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
+        )
+
+
+@pytest.mark.parametrize("target", ["locshare"], indirect=True)
+async def test_without_its_database_a_live_session_goes_on(target: Target, group: Group) -> None:
+    async with phone(await group.join()) as first, phone(await group.join()) as second:
+        await trio.to_thread.run_sync(target.begin, "cut_database", group.id)
+        assert (await group.http.post("/api/sessions", json={})).status_code == 503
+        await assert_heard(first, second, 4)
+        await trio.to_thread.run_sync(target.end, "cut_database")
+        await create(group.http)
+
+
+@pytest.mark.parametrize("target", ["redis"], indirect=True)
+async def test_without_redis_a_session_stands_still(target: Target, group: Group) -> None:
+    async with phone(await group.join()) as first, phone(await group.join()) as second:
+        assert "Redis" in await trio.to_thread.run_sync(target.begin, "cut_database", group.id)
+        await first.move(battery=5)
+        with trio.move_on_after(0.3):
+            await second.until("location_update")
+            raise AssertionError("it does not need Redis")
+        await trio.to_thread.run_sync(target.end, "cut_database")
+        await second.until("location_update", battery=5)
+
+
+@pytest.mark.parametrize("kind", ["drop_clients", "cut_network"])
+async def test_who_is_dropped_comes_back(
+    target: Target, group: Group, kind: DisruptionKind
+) -> None:
+    assert not target.can(kind)  # others do that
+    with pytest.raises(NotServing, match=kind):
+        target.begin(kind, group.id)
+    assert target.description.facts is not None
+    assert kind in target.description.facts.survives
+    ada, bo = await group.join("Ada"), await group.join("Bo")
+    async with phone(ada) as second:
+        async with phone(bo) as lost:
+            await lost.move(battery=6)
+            await second.until("location_update")
+            await lost.socket._stream.aclose()  # without a word, as a network does it
+        await second.until("participant_updated", user_id=bo.user_id, online=False)
+        async with phone(bo) as first:
+            assert [each["battery"] for each in first.snapshot["positions"]] == [6]
+            await assert_heard(first, second, 7)
+
+
+def test_another_name_cannot_be_started() -> None:
+    with (
+        pytest.raises(ValueError, match="'nginx' can be started; allowed are locshare, redis"),
+        started("nginx"),
+    ):
+        pass
+
+
+def test_without_redis_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(NotServing, match="apt install redis-server"), started("redis"):
+        pass
+
+
+def test_a_server_that_does_not_come_up_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"PYTHONPATH": "/nowhere", "PYTHONSAFEPATH": "1"}
+    start = partial(started, "inprocess", environment=environment)
+    with pytest.raises(NotServing, match=r"ended with 1:\n.*No module named"), start():
+        pass
