@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format unit audit bench conformance lock clean chromium
+.PHONY: help run test lint types format unit audit bench conformance lock clean packages
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -18,7 +18,7 @@ help: ## show this list
 run: $(VENV)/.run ## start the server with a demo session and print its link
 	@exec env LOCSHARE_DATA_DIR="$${LOCSHARE_DATA_DIR:-.data}" $(BIN)/locshare serve --demo $(ARGS)
 
-test: $(VENV)/.dev chromium lint types unit ## everything a change must pass
+test: $(VENV)/.dev packages lint types unit ## everything a change must pass
 
 lint: $(VENV)/.dev ## format and lint, changing nothing
 	$(BIN)/ruff format --check .
@@ -48,8 +48,8 @@ bench: $(VENV)/.dev ## the short forms of the benchmarks
 lock: ## resolve the newest dependencies again and write constraints.txt
 	$(PYTHON) tools/lock.py
 
-chromium:
-	@sh tools/ensure_chromium.sh
+packages:
+	@sh tools/ensure_packages.sh
 
 clean: ## remove what make made; the demo's database under .data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
