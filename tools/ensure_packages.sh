@@ -14,7 +14,11 @@ have_chromium() {
 
 # playwright's driver is linked against it; the smallest Debian installations have none.
 have_libatomic() {
-  [ "$(uname -s)" != Linux ] || ls /usr/lib*/*/libatomic.so.1 /usr/lib*/libatomic.so.1 >/dev/null 2>&1
+  [ "$(uname -s)" = Linux ] || return 0
+  for path in /usr/lib*/*/libatomic.so.1 /usr/lib*/libatomic.so.1; do
+    [ -e "$path" ] && return 0
+  done
+  return 1
 }
 
 have_redis() {
