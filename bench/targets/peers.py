@@ -63,6 +63,8 @@ class PeerTarget(StartedTarget):
         self._process.start()
 
     def stop(self) -> None:
+        if self._redis is not None:
+            self._redis[0].signal(signal.SIGCONT)  # else the server waits for it, to say goodbye
         self._process.stop()
         if self._redis is not None:
             self._redis[0].stop()

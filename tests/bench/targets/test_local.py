@@ -5,13 +5,14 @@ Every server's ``survives`` is shown here: the same tokens serve again after it.
 
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import httpx
 import pytest
 import trio
-from bench.figures import cores
+from bench.figures import cores, descendants
 from bench.figures import started as began
 from bench.results import DisruptionKind
 from tests.contract.kit import DEADLINE_S, UPGRADE, Group, Phone, assert_problem, create, phone
@@ -19,6 +20,12 @@ from tests.contract.kit import DEADLINE_S, UPGRADE, Group, Phone, assert_problem
 from bench.targets import STARTABLE, NotServing, Target, started
 
 pytestmark = pytest.mark.e2e
+
+
+needs_redis = pytest.mark.skipif(
+    shutil.which("redis-server") is None,
+    reason="redis-server is not installed (apt install redis-server)",
+)
 
 
 @pytest.fixture(scope="module", params=STARTABLE)
@@ -162,6 +169,24 @@ async def test_who_is_dropped_comes_back(
         async with phone(bo) as first:
             assert [each["battery"] for each in first.snapshot["positions"]] == [6]
             await assert_heard(first, second, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("locshare", "kill_process"),
+        ("locshare", "pause_process"),
+        ("inprocess", "pause_process"),
+        pytest.param("redis", "cut_database", marks=needs_redis),
+    ],
+)
+def test_what_was_broken_and_not_repaired_is_ended_too(name: str, kind: DisruptionKind) -> None:
+    with started(name, pin=False) as server:
+        pids = {*server.pids(), *(each for pid in server.pids() for each in descendants(pid))}
+        server.begin(kind, "")
+        broke = time.monotonic()
+    assert {pid: began(pid) for pid in pids} == dict.fromkeys(pids)
+    assert time.monotonic() - broke < 10  # nobody was waited for in vain
 
 
 def test_another_name_cannot_be_started() -> None:
