@@ -1,0 +1,1 @@
+"""Trouble on the way between the people and a server under measurement."""

@@ -1,0 +1,260 @@
+"""A way over real links that loses packets: Linux network namespaces joined by veth pairs.
+
+::
+
+    this machine ──veth── router ──veth── far end
+
+The far end is a second TCP stack; the router drops packets at random, in both directions. It takes
+a router because a stack that drops its own packets on their way out knows it: it would wait for
+room and not for an acknowledgement. So what happens is what happens on a bad radio link: loss,
+retransmission, back-off.
+
+Nothing of the machine is changed but one device and one route that lead to the router; both go with
+it. The addresses are of 198.18.0.0/15, which is set aside for benchmarks (RFC 2544).
+"""
+
+import ctypes
+import ipaddress
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bench.figures import started
+
+T = TypeVar("T")
+
+NAMESPACES = Path("/run/netns")
+COMMAND_S = 10.0
+"""How long one command may take."""
+_CLONE_NEWNET = 0x40000000
+_BENCHMARKS = ipaddress.ip_network("198.18.0.0/15")
+_NAME = re.compile(r"locshare-(\d+)-(\d+)-(\d+)-(router|far)")
+_numbers = itertools.count()
+
+_RULES = """
+table inet trouble {
+    counter forwarded { }
+    counter dropped { }
+    chain forward {
+        type filter hook forward priority filter; policy accept;
+        counter name forwarded
+        numgen random mod 1000000 < PER_MILLION counter name dropped drop
+    }
+}
+"""
+
+
+class Unavailable(Exception):
+    """This machine does not let it be done; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A far end that packets reach, or not."""
+
+    far: str
+    router: str
+    """Names of the namespaces, for ``ip netns exec``."""
+    near_address: str
+    far_address: str
+    delays: bool
+    """True when the link itself delays (``tc netem``), false when it only loses."""
+
+    def listening(self, backlog: int = 4096) -> socket.socket:
+        """A new socket that listens at the far end, on a free port. It stays there whoever has it,
+        and so do the connections that it accepts. Raises Unavailable.
+        """
+        return inside(
+            self.far, lambda: socket.create_server((self.far_address, 0), backlog=backlog)
+        )
+
+    def packets(self) -> tuple[int, int]:
+        """How many came to the router so far, and how many of them it dropped."""
+        text = run("ip", "netns", "exec", self.router, "nft", "-j", "list", "counters")
+        found = {
+            each["counter"]["name"]: each["counter"]["packets"]
+            for each in json.loads(text)["nftables"]
+            if "counter" in each
+        }
+        return found["forwarded"], found["dropped"]
+
+
+@contextmanager
+def lossy_link(loss: float, *, delay_s: float = 0.0, jitter_s: float = 0.0) -> Iterator[Link]:
+    """A link that loses the share ``loss`` of the packets of each direction and, where the kernel
+    can, delays them (each direction by ``delay_s``, more or less by up to ``jitter_s``). Removed at
+    the end of the block; what a crash has left is removed before. Raises Unavailable.
+    """
+    _require()
+    remove_stale()
+    pid = os.getpid()
+    number = next(_numbers)
+    name = f"locshare-{pid}-{started(pid)}-{number}"
+    router, far, device = f"{name}-router", f"{name}-far", _device(pid, number)
+    try:
+        near_address, far_address = _connect(router, far, device)
+        rules = _RULES.replace("PER_MILLION", str(round(loss * 1e6)))
+        run("ip", "netns", "exec", router, "nft", "-f", "-", text=rules)
+        delays = bool(delay_s or jitter_s) and _delay(router, delay_s, jitter_s)
+        yield Link(far, router, near_address, far_address, delays)
+    finally:
+        _remove(router, far, device)
+
+
+def _require() -> None:
+    if sys.platform != "linux":
+        raise Unavailable("network namespaces are of Linux")
+    if os.geteuid() != 0:
+        raise Unavailable("only root may make network namespaces")
+    for program, package in (("ip", "iproute2"), ("nft", "nftables")):
+        if shutil.which(program) is None:
+            raise Unavailable(f"there is no {program}; it is in the package {package}")
+
+
+def _connect(router: str, far: str, device: str) -> tuple[str, str]:
+    """Make all three ends reach each other. Returns the addresses of the first and the last."""
+    near_net, far_net = _free_block().subnets(new_prefix=30)
+    (near, near_gate), (far_gate, end) = (list(each.hosts()) for each in (near_net, far_net))
+    # Single segments: a loss is then of one packet and not of many that were joined on the way.
+    pair = ("gso_max_segs", "1", "type", "veth", "peer", "name")
+    run("ip", "netns", "add", router)
+    run("ip", "netns", "add", far)
+    run("ip", "link", "add", device, *pair, "near", "netns", router)
+    run("ip", "-n", router, "link", "add", "far", *pair, "end", "netns", far)
+    for at, of, address in (
+        ((), device, near),
+        (("-n", router), "near", near_gate),
+        (("-n", router), "far", far_gate),
+        (("-n", far), "end", end),
+    ):
+        run("ip", *at, "address", "add", f"{address}/30", "dev", of)
+        run("ip", *at, "link", "set", of, "up", "gso_max_segs", "1")
+    run("ip", "route", "add", str(far_net), "via", str(near_gate))
+    run("ip", "-n", far, "route", "add", "default", "via", str(far_gate))
+    forward = Path("/proc/sys/net/ipv4/ip_forward")
+    inside(router, lambda: forward.write_text("1"))
+    return str(near), str(end)
+
+
+def _free_block() -> ipaddress.IPv4Network:
+    """Eight addresses that no route of this machine knows."""
+    routes = json.loads(run("ip", "-j", "-4", "route", "show", "table", "all"))
+    taken = [
+        ipaddress.ip_network(each["dst"], strict=False)
+        for each in routes
+        if each["dst"] != "default"
+    ]
+    blocks = list(_BENCHMARKS.subnets(new_prefix=29))
+    random.shuffle(blocks)
+    for block in blocks:
+        if not any(block.overlaps(each) for each in taken):
+            return block
+    raise Unavailable(f"all of {_BENCHMARKS} is in use")
+
+
+def _delay(router: str, delay_s: float, jitter_s: float) -> bool:
+    """False where the kernel has no netem."""
+    how = ("netem", "delay", f"{delay_s * 1e3:g}ms", f"{jitter_s * 1e3:g}ms")
+    try:
+        for device in ("near", "far"):
+            run("tc", "-n", router, "qdisc", "add", "dev", device, "root", *how)
+    except Unavailable:
+        return False
+    return True
+
+
+# --- what is left -----------------------------------------------------------------------------
+
+
+def remove_stale() -> list[str]:
+    """Remove what processes have left that are no more. Returns the names of the namespaces."""
+    found = []
+    for path in NAMESPACES.glob("locshare-*"):
+        name = _NAME.fullmatch(path.name)
+        if name is not None and started(int(name[1])) != name[2]:
+            found.append(path.name)
+            _remove(path.name, _device(int(name[1]), int(name[3])))
+    return found
+
+
+def _device(pid: int, number: int) -> str:
+    """At most 15 characters."""
+    return f"lsb{pid}-{number % 1000}"
+
+
+def _remove(*names: str) -> None:
+    """Namespaces and devices, as far as they are there. The device goes by name: it would else stay
+    for as long as the kernel remembers a connection of the namespace that it leads to.
+    """
+    for name in names:
+        what = ("netns",) if _NAME.fullmatch(name) else ("link",)
+        with suppress(Unavailable):
+            run("ip", *what, "delete", name)
+
+
+# --- how it is done ---------------------------------------------------------------------------
+
+
+def run(*command: str, text: str = "") -> str:
+    """What a command printed. Raises Unavailable with what it complained of."""
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+            start_new_session=True,  # Ctrl-C ends this process, and what it made is then removed
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{' '.join(command)}: {error}") from error
+    if done.returncode:
+        said = done.stderr.strip() or f"exit status {done.returncode}"
+        raise Unavailable(f"{' '.join(command)}: {said}")
+    return done.stdout
+
+
+def inside(namespace: str, function: Callable[[], T]) -> T:
+    """Call ``function`` in a thread that is in a network namespace: the sockets that it makes
+    belong there for good. Raises what it raises, or Unavailable.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            _enter(NAMESPACES / namespace)
+            done.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            failed.append(error)
+
+    # A thread of its own, which ends: nothing else may ever run in that namespace by mistake.
+    thread = threading.Thread(target=call, name=f"inside {namespace}")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
+
+
+def _enter(path: Path) -> None:
+    """Move the calling thread, and no other, into a network namespace."""
+    # os.setns is there from Python 3.12 on.
+    libc = ctypes.CDLL(None, use_errno=True)
+    with path.open("rb") as file:
+        if libc.setns(file.fileno(), _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise Unavailable(f"setns {path}: {os.strerror(number)}")
