@@ -39,7 +39,7 @@ NAMESPACES = Path("/run/netns")
 COMMAND_S = 10.0
 """How long one command may take."""
 _CLONE_NEWNET = 0x40000000
-_BENCHMARKS = ipaddress.ip_network("198.18.0.0/15")
+_BENCHMARKS = ipaddress.IPv4Network("198.18.0.0/15")
 _NAME = re.compile(r"locshare-(\d+)-(\d+)-(\d+)-(router|far)")
 _numbers = itertools.count()
 
@@ -152,7 +152,7 @@ def _free_block() -> ipaddress.IPv4Network:
     """Eight addresses that no route of this machine knows."""
     routes = json.loads(run("ip", "-j", "-4", "route", "show", "table", "all"))
     taken = [
-        ipaddress.ip_network(each["dst"], strict=False)
+        ipaddress.IPv4Network(each["dst"], strict=False)
         for each in routes
         if each["dst"] != "default"
     ]

@@ -1,0 +1,184 @@
+"""What is broken on purpose while a scenario runs: when, and by whom.
+
+:func:`planned` decides, and is repeatable; :class:`Disruptor` does it in a thread of its own, so
+that a loop of people need not wait while a server is started again. ``drop_clients`` may be in a
+plan, but whoever has the connections drops them: the Disruptor passes it over.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bench.results import DisruptionKind
+from bench.targets.target import NotServing, Target
+
+LEAST_S: Final = 6.0
+"""A run that is shorter has no room for a disruption and the recovery from it."""
+USUAL_GAP_S: Final = 60.0
+"""A long run has one disruption in so much time ..."""
+LEAST_GAP_S: Final = 15.0
+"""... and a shorter one comes down to this before a kind is left out."""
+
+LASTS_S: Final[dict[DisruptionKind, float]] = {
+    "crash_session": 0.0,
+    "kill_process": 1.0,
+    "pause_process": 3.0,
+    "cut_database": 5.0,
+    "cut_network": 3.0,
+    "drop_clients": 0.0,
+}
+"""How long each is left broken, if the run is long enough."""
+
+_EARLIEST, _LATEST, _LONGEST = 0.2, 0.35, 0.25
+"""Shares of a gap: where in it a disruption begins, and how long it lasts at most. So at least
+0.4 of every gap, the last one too, are there to recover in.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Seconds; ``at_s`` from the beginning of the run."""
+
+    at_s: float
+    kind: DisruptionKind
+    lasts_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of one. The times are of ``time.monotonic``; ``ended_at`` is when the target was
+    whole again, None as long as it is not. ``error`` is what went wrong with the breaking or the
+    repair itself.
+    """
+
+    kind: DisruptionKind
+    began_at: float
+    ended_at: float | None
+    detail: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    kind: DisruptionKind
+    place: int
+    """In the log."""
+    tried: bool = False
+    """A repair has failed, and the log says why."""
+
+
+def planned(kinds: Sequence[DisruptionKind], duration_s: float, *, seed: int) -> list[Planned]:
+    """Spread over a run of ``duration_s``, each kind in turn; the same for the same arguments. None
+    at all when there are no kinds or the run is shorter than ``LEAST_S``.
+    """
+    if not kinds or duration_s < LEAST_S:
+        return []
+    many = max(int(duration_s / USUAL_GAP_S), min(len(kinds), int(duration_s / LEAST_GAP_S)), 1)
+    gap = duration_s / many
+    dice = random.Random(seed)  # noqa: S311 - spreads disruptions, keeps no secret
+    plan = []
+    for number in range(many):
+        kind = kinds[number % len(kinds)]
+        at_s = (number + dice.uniform(_EARLIEST, _LATEST)) * gap
+        plan.append(Planned(round(at_s, 3), kind, min(LASTS_S[kind], _LONGEST * gap)))
+    return plan
+
+
+class Disruptor:
+    """Breaks and repairs ``target`` as planned; ``session_id`` is the session for what is done to
+    one. :meth:`close` must be called.
+    """
+
+    def __init__(self, target: Target, plan: Sequence[Planned], session_id: str) -> None:
+        self._target = target
+        self._plan = [each for each in plan if each.kind != "drop_clients"]
+        self._session_id = session_id
+        self._lock = threading.Lock()
+        self._log: list[Done] = []
+        self._broken: _Broken | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failed: BaseException | None = None
+
+    @property
+    def log(self) -> Sequence[Done]:
+        """What was done so far, in order. May be read from any thread."""
+        with self._lock:
+            return tuple(self._log)
+
+    def start(self, began: float) -> None:
+        """Go. ``began`` is the monotonic moment of the run's beginning."""
+        assert self._thread is None, "a Disruptor starts once"
+        self._thread = threading.Thread(target=self._run, args=(began,), name="disruptor")
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, and repair what is still broken; that may take as long as the target's ``end``. What
+        cannot be repaired is told by the log.
+        """
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._failed is not None:
+            raise self._failed
+
+    def _run(self, began: float) -> None:
+        try:
+            try:
+                for each in self._plan:
+                    if self._closing.wait(max(began + each.at_s - time.monotonic(), 0.0)):
+                        break
+                    self._disrupt(each)
+            finally:
+                self._repair()
+        except BaseException as error:  # noqa: BLE001 - raised again by close
+            self._failed = error
+
+    def _disrupt(self, each: Planned) -> None:
+        self._repair()
+        if self._broken is not None:  # two at a time would tell nothing of either
+            why = f"left out: {self._broken.kind} could not be repaired"
+            self._note(Done(each.kind, time.monotonic(), None, "", why))
+            return
+        entry = Done(each.kind, time.monotonic(), None, "")
+        # Who fails in the middle of breaking may have broken something.
+        self._broken = _Broken(each.kind, self._note(entry))
+        try:
+            entry = replace(entry, detail=self._target.begin(each.kind, self._session_id))
+        except NotServing as error:
+            entry = replace(entry, error=str(error))
+        self._note(entry, self._broken.place)
+        if entry.error is None:
+            self._closing.wait(each.lasts_s)
+        self._repair()
+
+    def _repair(self) -> None:
+        """If there is something to repair. When it cannot be, it stays broken and is tried again
+        before the next disruption and at the end.
+        """
+        broken = self._broken
+        if broken is None:
+            return
+        entry = self.log[broken.place]
+        try:
+            self._target.end(broken.kind)
+        except NotServing as error:
+            if not broken.tried:
+                why = [each for each in (entry.error, f"repair: {error}") if each is not None]
+                self._note(replace(entry, error="; ".join(why)), broken.place)
+            self._broken = replace(broken, tried=True)
+        else:
+            self._note(replace(entry, ended_at=time.monotonic()), broken.place)
+            self._broken = None
+
+    def _note(self, entry: Done, place: int | None = None) -> int:
+        """Write the entry of that place anew, or a new one. Returns its place."""
+        with self._lock:
+            if place is None:
+                self._log.append(entry)
+                return len(self._log) - 1
+            self._log[place] = entry
+            return place

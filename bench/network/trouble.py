@@ -1,0 +1,201 @@
+"""Trouble between the driver and a target's WebSockets, as a target that leads through it.
+
+::
+
+    with lossy(target, loss=0.2, delay_s=0.05, jitter_s=0.02) as troubled:
+        ...  # drive `troubled`; REST goes the usual way
+
+Where the machine lets it (Linux, root, ``ip``, ``nft``) packets are lost on a real link between two
+TCP stacks; elsewhere a proxy imitates what an application sees of it. ``how`` says which it was.
+"""
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from bench.network.faults import Cut, Faults
+from bench.network.namespace import Unavailable, lossy_link
+from bench.network.process import proxy_process
+from bench.network.proxy import Proxy, ProxyGone, text_of
+from bench.results import DisruptionKind, TargetDescription
+from bench.targets.target import NotServing, Target
+
+REQUEST_S = 30.0
+_DEFAULT_PORT = 80
+
+
+class Rerouted:
+    """A target whose WebSockets lead through a proxy; all else is the target's own."""
+
+    def __init__(self, target: Target, proxy: Proxy, ws_url: str, how: str) -> None:
+        self._target = target
+        self._proxy = proxy
+        self._ws_url = ws_url
+        self.how = how
+        """What is done to the connections, for the remarks of a run."""
+
+    @property
+    def description(self) -> TargetDescription:
+        """The target's."""
+        return self._target.description
+
+    @property
+    def http_url(self) -> str:
+        """The target's."""
+        return self._target.http_url
+
+    @property
+    def ws_url(self) -> str:
+        """Of the proxy."""
+        return self._ws_url
+
+    @property
+    def topic(self) -> str:
+        """The target's."""
+        return self._target.topic
+
+    def pids(self) -> Sequence[int]:
+        """The target's: what the proxy takes is not the server's."""
+        return self._target.pids()
+
+    def can(self, kind: DisruptionKind) -> bool:
+        """What the target can."""
+        return self._target.can(kind)
+
+    def begin(self, kind: DisruptionKind, session_id: str) -> str:
+        """As the target does. Raises NotServing."""
+        return self._target.begin(kind, session_id)
+
+    def end(self, kind: DisruptionKind) -> None:
+        """As the target does. Raises NotServing."""
+        self._target.end(kind)
+
+
+class Cuttable(Rerouted):
+    """One whose network can be cut: every connection is reset and new ones are refused."""
+
+    def can(self, kind: DisruptionKind) -> bool:
+        """What the target can, and this."""
+        return kind == "cut_network" or super().can(kind)
+
+    def begin(self, kind: DisruptionKind, session_id: str) -> str:
+        """Cut the network, or what the target does. Raises NotServing."""
+        if kind != "cut_network":
+            return super().begin(kind, session_id)
+        try:
+            self._proxy.do(Faults(refusing=True))
+            many = self._proxy.do(Cut())
+        except ProxyGone as error:
+            raise NotServing(f"cut_network: {error}") from error
+        return f"{many} connections reset, new ones refused"
+
+    def end(self, kind: DisruptionKind) -> None:
+        """Let connections through again, or what the target does. Raises NotServing."""
+        if kind != "cut_network":
+            super().end(kind)
+            return
+        try:
+            self._proxy.do(Faults())
+        except ProxyGone as error:
+            raise NotServing(f"cut_network: {error}") from error
+
+
+@contextmanager
+def behind_proxy(target: Target) -> Iterator[Cuttable]:
+    """``target`` through a proxy without faults, which can ``cut_network``. Raises NotServing."""
+    url = _websocket_url(target)
+    how = "WebSockets go through a proxy on this machine, which takes some of the time"
+    with _proxy(url, None, Faults(), 0) as proxy:
+        yield Cuttable(target, proxy, _through(url, proxy), how)
+
+
+@contextmanager
+def lossy(
+    target: Target, *, loss: float, delay_s: float, jitter_s: float, seed: int = 0
+) -> Iterator[Rerouted]:
+    """``target`` over a way that loses the share ``loss`` of the packets of each direction and
+    takes ``delay_s`` longer, more or less by up to ``jitter_s``. Raises NotServing.
+    """
+    url = _websocket_url(target)
+    with ExitStack() as stack:
+        wanted = Faults(loss=loss, delay_s=delay_s, jitter_s=jitter_s)
+        listener, faults, how = _way(stack, wanted)
+        proxy = stack.enter_context(_proxy(url, listener, faults, seed))
+        yield Rerouted(target, proxy, _through(url, proxy), how)
+
+
+def _way(stack: ExitStack, wanted: Faults) -> tuple[socket.socket | None, Faults, str]:
+    """Where the proxy is to listen, what is left for it to do, and how to say that."""
+    try:
+        link = stack.enter_context(
+            lossy_link(wanted.loss, delay_s=wanted.delay_s, jitter_s=wanted.jitter_s)
+        )
+        listener = link.listening()
+    except Unavailable as error:
+        return None, wanted, f"loss is imitated by a proxy, as a retransmission's delay ({error})"
+    how = "packets are lost on a real link (network namespaces, nftables)"
+    if not (wanted.delay_s or wanted.jitter_s):
+        return listener, Faults(), how
+    if link.delays:
+        return listener, Faults(), f"{how}, which delays them (tc netem)"
+    return listener, replace(wanted, loss=0.0), f"{how}; a proxy behind it delays what arrives"
+
+
+@contextmanager
+def _proxy(url: str, listener: socket.socket | None, faults: Faults, seed: int) -> Iterator[Proxy]:
+    parts = urlsplit(url)
+    if parts.scheme != "ws" or parts.hostname is None:
+        raise NotServing(
+            f"{url} cannot be led through a proxy: only ws:// can (with TLS the certificate would "
+            "not be that of the proxy's address)"
+        )
+    to = parts.hostname, parts.port or _DEFAULT_PORT
+    with ExitStack() as stack:
+        try:
+            proxy = stack.enter_context(
+                proxy_process(to, listener=listener, faults=faults, seed=seed)
+            )
+        except ProxyGone as error:
+            raise NotServing(str(error)) from error
+        yield proxy
+
+
+def _through(url: str, proxy: Proxy) -> str:
+    return urlsplit(url)._replace(netloc=text_of(proxy.address)).geturl()
+
+
+# --- where the target's WebSockets are --------------------------------------------------------
+
+
+def _websocket_url(target: Target) -> str:
+    """As the target says, or as a join is answered, without the query (a token may be in it)."""
+    if target.ws_url is not None:
+        return target.ws_url
+    api = f"{target.http_url}/api/sessions"
+    session = _request("POST", api, {"name": "bench"})
+    path = f"{api}/{session.get('session_id')}"
+    joined = _request("POST", f"{path}/join", {"display_name": "bench"})
+    with suppress(NotServing):  # it ends by itself, too, when nobody is connected
+        _request("DELETE", path, token=session.get("host_token"))
+    url = joined.get("websocket_url")
+    if not isinstance(url, str):
+        raise NotServing(f"{path}/join answered no websocket_url; give the address of the socket")
+    return urlsplit(url)._replace(query="").geturl()
+
+
+def _request(method: str, url: str, body: Any = None, token: object = None) -> dict[str, Any]:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    try:
+        answer = httpx.request(
+            method, url, json=body, headers=headers, timeout=REQUEST_S
+        ).raise_for_status()
+        found = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise NotServing(f"{method} {url}: {error}") from error
+    if not isinstance(found, dict):
+        raise NotServing(f"{method} {url}: answered {answer.text[:200]!r}, which is no object")
+    return found
