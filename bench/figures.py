@@ -85,6 +85,29 @@ def resident_bytes(pid: int) -> int | None:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
+def context_switches(pid: int) -> int | None:
+    """Of all threads of one process that live now, voluntary and involuntary, so far."""
+    found = 0
+    try:
+        for status in (PROC / str(pid) / "task").glob("*/status"):
+            for line in status.read_text().splitlines()[-2:]:
+                name, _, number = line.partition(":")
+                if name.endswith("ctxt_switches"):
+                    found += int(number)
+    except (OSError, ValueError):
+        return None  # a thread or all of it is gone
+    return found
+
+
+def memory_bytes() -> int | None:
+    """The RAM of this machine."""
+    try:
+        first = (PROC / "meminfo").read_text().partition("\n")[0]
+        return int(first.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def busy_seconds() -> float | None:
     """Processor time of everything on this machine so far, idle and waiting excluded."""
     try:

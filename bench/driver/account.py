@@ -1,0 +1,295 @@
+"""Who has sent what, and who has got it: an account of every delivery. Pure: times are given.
+
+Each member of a session numbers the updates that it sends. Whoever receives a position finds the
+update in its sender's recent ones, by latitude and longitude, which a phone does not repeat among
+its last few hundred. So the account needs nothing of the server but the numbers it was given, and
+survives one that prints them anew or rounds them to six places.
+
+Of each sender a receiver remembers the number of the last update that came. Whatever was sent
+later is on its way or lost; a number that was skipped is lost unless it comes late; one that comes
+again is counted apart and hides no loss.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from bench.driver.latency import Histogram
+
+ON_ITS_WAY_S = 1.0
+"""An update sent so shortly before a connection ended, and not come, was on its way to it. What was
+sent earlier and had not come is lost.
+"""
+RECENT = 512
+"""Updates that a sender's deliveries are recognised among."""
+_NEAR = 6e-7
+"""Degrees: half a step of six places, and a little. Two updates that are so near each other are
+not told apart when a server rounds.
+"""
+_MOST_MISSED = 1_000
+"""Skipped numbers that one receiver remembers; one that comes later than that counts as repeated"""
+_LONGEST_GAP = 100
+_NEVER = 1 << 62
+
+
+class Heard(NamedTuple):
+    """A position as it came from the server."""
+
+    user_id: str
+    lat: float
+    lng: float
+
+
+class Sent:
+    """One update: the ``seq``-th of its sender, at a moment of the monotonic clock."""
+
+    __slots__ = ("at", "sender", "seq")
+
+    def __init__(self, sender: "Member", seq: int, at: float) -> None:
+        self.sender = sender
+        self.seq = seq
+        self.at = at
+
+
+class Session:
+    """The members of one session, who keep their places in it."""
+
+    __slots__ = ("connected", "members", "session_id")
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.members: list[Member] = []
+        self.connected = 0
+        """How many of them are, now."""
+
+
+class Member:
+    """A participant, as a sender and as a receiver."""
+
+    __slots__ = (
+        "_missed", "_recent", "_base", "_held", "_known", "connected", "counted_from", "place",
+        "seq", "session", "user_id",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, user_id: str) -> None:
+        self.session = session
+        self.user_id = user_id
+        self.place = len(session.members)
+        self.connected = False
+        """From the first message of a connection to its end."""
+        self.seq = 0
+        """Of the last update sent; 0 before the first."""
+        self.counted_from = _NEVER
+        """Updates after this one are part of the measurement."""
+        self._recent: dict[tuple[float, float], Sent] = {}
+        self._known: list[int] = []
+        self._base: list[int] = []
+        self._held: dict[int, int] = {}
+        self._missed: dict[tuple[int, int], None] = {}
+        session.members.append(self)
+
+    def find(self, lat: float, lng: float) -> Sent | None:
+        """The recent update that reported this; None when there is none."""
+        sent = self._recent.get((lat, lng))
+        if sent is not None:
+            return sent
+        near = [
+            each
+            for (my_lat, my_lng), each in self._recent.items()
+            if abs(my_lat - lat) < _NEAR and abs(my_lng - lng) < _NEAR
+        ]
+        return near[0] if len(near) == 1 else None
+
+    def newest(self) -> Iterable[Sent]:
+        """Its recent updates, the last one first."""
+        return reversed(self._recent.values())
+
+    def remember(self, lat: float, lng: float, at: float) -> Sent:
+        """Number a new update."""
+        self.seq += 1
+        sent = Sent(self, self.seq, at)
+        recent = self._recent
+        recent.pop((lat, lng), None)  # so that the newest are last
+        recent[lat, lng] = sent
+        if len(recent) > RECENT:
+            del recent[next(iter(recent))]
+        return sent
+
+    def begin(self) -> None:
+        """A connection begins: what was sent before is not expected on it."""
+        self._base = [each.seq for each in self.session.members]
+        self._known = self._base.copy()
+        self._held.clear()
+        self._missed.clear()
+
+    def hold(self, sent: Sent) -> None:
+        """It has an update from before its connection: of the snapshot, or sent as it connected."""
+        place = sent.sender.place
+        if sent.seq > self._held.get(place, 0):
+            self._held[place] = sent.seq
+
+    def on_its_way(self, now: float) -> int:
+        """How many counted updates were on their way to it now."""
+        found = 0
+        for sender, known in zip(self.session.members, self._known, strict=True):
+            if sender.seq == known or sender is self:
+                continue
+            for sent in sender.newest():
+                if sent.seq <= known or sent.at < now - ON_ITS_WAY_S:
+                    break
+                found += sent.seq > sender.counted_from
+        return found
+
+    def stale(self) -> Iterable["Member"]:
+        """The other connected members whose last update it has not got."""
+        for sender, known in zip(self.session.members, self._known, strict=True):
+            if sender is self or not sender.connected or not sender.seq:
+                continue
+            if known == self._base[sender.place]:
+                known = self._held.get(sender.place, 0)
+            if known < sender.seq:
+                yield sender
+
+    def _skip(self, place: int, first: int, end: int) -> None:
+        missed = self._missed
+        for seq in range(max(first, end - _LONGEST_GAP), end):
+            missed[place, seq] = None
+            if len(missed) > _MOST_MISSED:
+                del missed[next(iter(missed))]
+
+
+class Account:
+    """All sessions of a run."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, Member] = {}
+        self.sent = 0
+        self.expected = 0
+        self.delivered = 0
+        self.late = 0
+        """Came after a newer one of the same sender. They are delivered."""
+        self.repeated = 0
+        """Came again. They are not delivered a second time."""
+        self.early = 0
+        """Sent before the receiver was known to be connected. Not expected, not delivered."""
+        self.foreign = 0
+        """Of another session, or of nobody who has joined."""
+        self.unrecognised = 0
+        """Positions that their sender has not reported, or not lately."""
+        self.latencies = Histogram()
+        """Of the deliveries since :meth:`take_latencies`."""
+        self._counting = False
+
+    def member(self, session: Session, user_id: str) -> Member:
+        """A new one."""
+        member = self.members[user_id] = Member(session, user_id)
+        return member
+
+    def count(self) -> None:
+        """What is sent from now on is part of the measurement."""
+        self._counting = True
+        for each in self.members.values():
+            each.counted_from = each.seq
+
+    def connected(self, member: Member) -> None:
+        """Its first message has come."""
+        member.connected = True
+        member.session.connected += 1
+        member.begin()
+
+    def ended(self, member: Member, now: float) -> None:
+        """Its connection has ended, or is about to: nothing more is expected on it."""
+        if member.connected:
+            self.expected -= member.on_its_way(now)
+            member.connected = False
+            member.session.connected -= 1
+
+    def sends(self, member: Member, lat: float, lng: float, at: float) -> Sent:
+        """It sends an update, at this moment."""
+        sent = member.remember(lat, lng, at)
+        if self._counting:
+            self.sent += 1
+            self.expected += member.session.connected - member.connected
+        return sent
+
+    def snapshot(self, member: Member, positions: Iterable[Heard]) -> None:
+        """These positions came in a snapshot: knowledge, not deliveries."""
+        for each in positions:
+            sent = self.identify(each)
+            if sent is None or sent.sender is member:
+                continue
+            if sent.sender.session is not member.session:
+                self.foreign += 1
+            else:
+                member.hold(sent)
+
+    def identify(self, heard: Heard) -> Sent | None:
+        """The update that a position is of; None when it is of none (counted)."""
+        sender = self.members.get(heard[0])
+        sent = None if sender is None else sender.find(heard[1], heard[2])
+        if sent is None:
+            self.unrecognised += 1
+        return sent
+
+    def receives(self, member: Member, positions: Iterable[Heard], now: float) -> list[Sent]:
+        """These came at once. Returns those that are deliveries (counted or not)."""
+        fresh: list[Sent] = []
+        if not member.connected:
+            return fresh
+        known, session, members = member._known, member.session, self.members
+        add = self.latencies.add
+        for heard in positions:
+            sender = members.get(heard[0])
+            if sender is None or sender.session is not session:
+                self.foreign += 1
+                continue
+            if sender is member:  # some servers send back what they got
+                continue
+            sent = sender._recent.get((heard[1], heard[2])) or sender.find(heard[1], heard[2])
+            if sent is None:
+                self.unrecognised += 1
+                continue
+            seq, place = sent.seq, sender.place
+            last = known[place]
+            if seq > last:
+                if seq != last + 1:
+                    member._skip(place, last + 1, seq)
+                known[place] = seq
+            elif not self._comes_late(member, sent):
+                continue
+            fresh.append(sent)
+            if seq > sender.counted_from:
+                self.delivered += 1
+                add(now - sent.at)
+        return fresh
+
+    def _comes_late(self, member: Member, sent: Sent) -> bool:
+        """True for a delivery that a newer one has overtaken."""
+        key = sent.sender.place, sent.seq
+        if key in member._missed:
+            del member._missed[key]
+            self.late += 1
+            return True
+        if sent.seq <= member._base[sent.sender.place]:
+            self.early += 1
+            member.hold(sent)
+        else:
+            self.repeated += 1
+        return False
+
+    def take_latencies(self) -> Histogram:
+        """Those since the last call."""
+        taken, self.latencies = self.latencies, Histogram()
+        return taken
+
+    @property
+    def lost(self) -> int:
+        """Expected and not come."""
+        return self.expected - self.delivered
+
+    def stale_pairs(self) -> int:
+        """Receivers and senders, both connected, of which the one does not have the other's last
+        update.
+        """
+        return sum(
+            1 for each in self.members.values() if each.connected for _ in each.stale()
+        )

@@ -1,0 +1,214 @@
+"""Everybody of a run in one loop, and what is noted each second."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from typing import NamedTuple
+
+from bench.driver.account import Account, Member, Sent, Session
+from bench.driver.connection import Address, Lost, look_up
+from bench.driver.dialect import Access, Refusal, Speaker
+from bench.driver.latency import Histogram
+from bench.driver.loop import Loop
+from bench.driver.person import GOODBYE_S, Person, State
+from bench.driver.plan import Participant, Plan
+from bench.driver.recovery import Recovery
+from bench.driver.traffic import Traffic
+
+DRAIN_S = 10.0
+"""How long the last updates are waited for when somebody still lacks one."""
+IDLE_S = 1.0
+"""When nobody does, but some updates were left out: how long nothing must have come."""
+
+Entry = tuple[Participant, Access, str]
+"""A person, what they connect with, and the address for that."""
+
+
+class Second(NamedTuple):
+    """What happened in about a second, ``at_s`` after the measuring began."""
+
+    at_s: float
+    connected: int
+    sent: int
+    delivered: int
+    disconnects: int
+    latencies: Histogram
+
+
+class Crowd:
+    """See the module. Not to be used after :meth:`close`."""
+
+    def __init__(
+        self, plan: Plan, speaker: Speaker, entries: Sequence[Sequence[Entry]], began: float
+    ) -> None:
+        self.loop = Loop()
+        self.account = Account()
+        self.traffic = Traffic()
+        self.speaker = speaker
+        self.random = Random(f"{plan.seed} driver")  # noqa: S311 - spreads a load
+        self.interval_s = plan.interval_s
+        self.began = began
+        self.sending = True
+        self.recoveries: list[Recovery] = []
+        self.latencies = Histogram()
+        """Of all deliveries so far, but those of the current second."""
+        self.listeners: list[Callable[[Second], None]] = []
+        """Told every second."""
+        self._people: dict[Member, Person] = {}
+        self._counted_from = began
+        self._seen = 0, 0, 0
+        self._ticks = 0
+        addresses: dict[str, Address] = {}
+        for entered in entries:
+            if entered:
+                session = Session(entered[0][1].session_id)
+                for participant, access, url in entered:
+                    member = self.account.member(session, access.user_id)
+                    where = url.partition("?")[0]
+                    if where not in addresses:
+                        addresses[where] = look_up(url)
+                    self._people[member] = Person(
+                        self, participant, access, member, url, addresses[where]
+                    )
+
+    # --- the run, step by step ----------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Plan everybody's visits."""
+        for person in self._people.values():
+            person.come()
+        self._start_ticking()
+
+    def run_until(self, moment: float) -> None:
+        """Let them."""
+        self.loop.run_until(moment)
+
+    def count(self) -> None:
+        """The measured time begins."""
+        self.account.count()
+        self.account.take_latencies()
+        self._counted_from = time.monotonic()
+        self._start_ticking()
+
+    def drain(self) -> None:
+        """Nobody sends any more; wait for what is on its way."""
+        self.sending = False
+        deadline = time.monotonic() + DRAIN_S
+        seen, since = self.account.delivered, time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            if self.account.delivered != seen:
+                seen, since = self.account.delivered, now
+            if not self.account.stale_pairs() and (
+                self.account.lost <= 0 or now - since > IDLE_S
+            ):
+                break
+            self.loop.run_until(now + 0.1)
+
+    def leave(self, within_s: float) -> None:
+        """Everybody closes their connection, evenly over this time, and is waited for."""
+        everyone = list(self._people.values())
+        self.random.shuffle(everyone)
+        now = time.monotonic()
+        for number, person in enumerate(everyone):
+            self.loop.at(now + within_s * number / len(everyone), person.goodbye)
+        last = now + within_s
+        self.loop.run_until(last)
+        patience = last + GOODBYE_S + 2
+        self.loop.run_until(patience, lambda: all(p.state is State.AWAY for p in everyone))
+
+    def close(self) -> None:
+        """Give every socket back."""
+        self._ticks += 1
+        for person in self._people.values():
+            person.close()
+        self.loop.close()
+
+    # --- disruptions --------------------------------------------------------------------------
+
+    def cut(self, share: float) -> int:
+        """Cut the connections of a share of those who have one. Returns how many."""
+        here = [each for each in self._people.values() if each.state is State.HERE]
+        chosen = self.random.sample(here, round(len(here) * share))
+        for each in chosen:
+            each.cut()
+        return len(chosen)
+
+    def wanted(self) -> Iterable[Member]:
+        """Those whose visit lasts."""
+        return [member for member, person in self._people.items() if person.wanted]
+
+    def check_recoveries(self) -> None:
+        """Find out which disruptions are over."""
+        people = self._people
+        for each in self.recoveries:
+            each.check(lambda member: people[member].wanted)
+
+    # --- what people tell ---------------------------------------------------------------------
+
+    def arrived(self, person: Person, now: float, *, again: bool, seconds: float) -> None:
+        """See Surroundings."""
+        del person, now
+        self.traffic.opened += 1
+        (self.traffic.reconnect if again else self.traffic.connect).add(seconds)
+
+    def lost(self, person: Person, cause: Lost, now: float) -> None:
+        """See Surroundings."""
+        self.traffic.ends.append(now)
+        self.traffic.reasons[str(cause)] += 1
+        for each in self.recoveries:
+            each.lost(person.member)
+
+    def refused(self, person: Person, cause: Lost, now: float) -> None:
+        """See Surroundings."""
+        del person
+        self.traffic.refusals.append(now)
+        self.traffic.reasons[str(cause)] += 1
+
+    def unanswered(self) -> None:
+        """See Surroundings."""
+        self.traffic.unanswered += 1
+
+    def blocked(self) -> None:
+        """See Surroundings."""
+        self.traffic.blocked += 1
+
+    def disliked(self, refusal: Refusal) -> None:
+        """See Surroundings."""
+        self.traffic.disliked[refusal.reason] += 1
+
+    def deliveries(self, person: Person, fresh: list[Sent], now: float) -> None:
+        """See Surroundings."""
+        for each in self.recoveries:
+            each.deliveries(person.member, fresh, now)
+
+    # --- every second -------------------------------------------------------------------------
+
+    def _start_ticking(self) -> None:
+        """Second by second from now on."""
+        self._ticks += 1
+        self._tick_at(time.monotonic() + 1, self._ticks)
+
+    def _tick_at(self, due: float, ticks: int) -> None:
+        self.loop.at(due, lambda: self._tick(due, ticks))
+
+    def _tick(self, due: float, ticks: int) -> None:
+        if ticks != self._ticks:
+            return  # those of another time
+        self._tick_at(due + 1, ticks)
+        now = time.monotonic()
+        for person in self._people.values():
+            person.look(now)
+        sent, delivered, ends = self.account.sent, self.account.delivered, len(self.traffic.ends)
+        before, self._seen = self._seen, (sent, delivered, ends)
+        latencies = self.account.take_latencies()
+        self.latencies.merge(latencies)
+        second = Second(
+            at_s=now - self._counted_from,
+            connected=sum(person.state is State.HERE for person in self._people.values()),
+            sent=sent - before[0],
+            delivered=delivered - before[1],
+            disconnects=ends - before[2],
+            latencies=latencies,
+        )
+        for listener in self.listeners:
+            listener(second)

@@ -1,0 +1,194 @@
+"""One run: a target and a plan in, a :class:`bench.results.Run` out.
+
+Everybody joins over HTTP beforehand; it is the WebSockets that are measured. The time line:
+people come, each at the plan's moment → the measured time → nobody sends any more, what is on its
+way is waited for → stale pairs are counted → everybody says goodbye → the hosts end the sessions.
+"""
+
+import gc
+import resource
+import time
+from collections.abc import Sequence
+
+from bench.driver.crowd import Crowd, Entry, Second
+from bench.driver.dialect import Speaker
+from bench.driver.endpoints import endpoint
+from bench.driver.phoenix import Phoenix
+from bench.driver.plain import Plain
+from bench.driver.plan import Plan
+from bench.driver.progress import Standing, Watcher
+from bench.driver.remarks import remarks
+from bench.driver.rest import Rest, Room
+from bench.driver.usage import Look, UsageMeter
+from bench.driver.wreckage import Wreckage
+from bench.results import Moment, Run
+from bench.targets.target import NotServing, Target
+
+_SPARE_FILES = 200
+
+
+def measure(target: Target, plan: Plan, watcher: Watcher) -> Run:
+    """Run it. Raises NotServing when it cannot be; what a server loses, refuses or ends is a
+    result.
+    """
+    description = target.description
+    watcher.begins(description.name, plan.scenario, plan.title)
+    _allow_files(plan.people)
+    rest = Rest(target.http_url)
+    watcher.phase(f"{plan.people:,} people join {len(plan.sessions)} sessions")
+    rooms = rest.fill(plan.sessions, lambda _done, _of: None)
+    gc.collect()
+    gc.disable()  # a collection among thousands of objects would look like latency
+    try:
+        run = _Running(target, plan, watcher, rooms).run()
+    finally:
+        gc.enable()
+        rest.end(rooms)
+    watcher.ended(run)
+    return run
+
+
+class _Running:
+    def __init__(
+        self, target: Target, plan: Plan, watcher: Watcher, rooms: Sequence[Room]
+    ) -> None:
+        self._target = target
+        self._plan = plan
+        self._watcher = watcher
+        self._rooms = rooms
+        self._failures = sum(each is None for room in rooms for each in room.joined)
+        self._moments: list[Moment] = []
+        self._meter = UsageMeter(target.pids)
+        speaker = _speaker(target)
+        entries = _entries(target, speaker, plan, rooms)
+        self._crowd = Crowd(plan, speaker, entries, time.monotonic())
+        self._crowd.listeners.append(self._second)
+        self._wreckage = Wreckage(target, plan, self._crowd, rooms[0].session_id)
+
+    def run(self) -> Run:
+        plan, crowd, say = self._plan, self._crowd, self._watcher.phase
+        try:
+            say("they connect" if plan.measured_from_s else "measuring")
+            crowd.begin()
+            crowd.run_until(crowd.began + plan.measured_from_s)
+            say("measuring")
+            crowd.count()
+            self._moments.clear()
+            self._meter.begin()
+            self._wreckage.begin()
+            crowd.run_until(crowd.began + plan.ends_s)
+            usage = self._meter.usage(crowd.account.delivered)
+            share = self._meter.generator_share
+            say("waiting for what is on its way")
+            crowd.drain()
+            self._wreckage.end()
+            stale = crowd.account.stale_pairs()
+            say("they say goodbye")
+            crowd.leave(plan.goodbye_s)
+        finally:
+            self._wreckage.close()
+            crowd.close()
+        account, traffic = crowd.account, crowd.traffic
+        crowd.latencies.merge(account.take_latencies())
+        excused = self._wreckage.excuses
+        return Run(
+            scenario=plan.scenario,
+            target=self._target.description.name,
+            title=plan.title,
+            seed=plan.seed,
+            scale=plan.scale,
+            people=plan.people,
+            sessions=len(plan.sessions),
+            interval_s=plan.interval_s,
+            duration_s=plan.duration_s,
+            delivery=crowd.latencies.latencies(),
+            connect=traffic.connect.latencies() if traffic.connect.count else None,
+            reconnect=traffic.reconnect.latencies() if traffic.reconnect.count else None,
+            sent=account.sent,
+            expected=account.expected,
+            delivered=account.delivered,
+            lost=account.lost,
+            stale_pairs=stale,
+            foreign=account.foreign,
+            refused=sum(not excused(moment) for moment in traffic.refusals),
+            disconnects=sum(not excused(moment) for moment in traffic.ends),
+            connections=traffic.opened,
+            join_failures=self._failures,
+            usage=usage,
+            moments=tuple(self._moments),
+            disruptions=self._wreckage.disruptions(),
+            remarks=(*remarks(account, traffic, usage, share), *self._wreckage.remarks()),
+        )
+
+    def _second(self, second: Second) -> None:
+        look = self._meter.look()
+        moment = _moment(second, look)
+        self._moments.append(moment)
+        crowd, traffic = self._crowd, self._crowd.traffic
+        self._watcher.moment(
+            moment,
+            Standing(
+                target=self._target.description.name,
+                scenario=self._plan.scenario,
+                title=self._plan.title,
+                people=self._plan.people,
+                left_s=max(crowd.began + self._plan.ends_s - time.monotonic(), 0.0),
+                sent=crowd.account.sent,
+                expected=crowd.account.expected,
+                delivered=crowd.account.delivered,
+                lost=crowd.account.lost,
+                refused=len(traffic.refusals),
+                disconnects=len(traffic.ends),
+                reconnects=traffic.reconnect.count,
+                generator_share=self._meter.generator_share,
+            ),
+        )
+
+
+def _moment(second: Second, look: Look) -> Moment:
+    latencies = second.latencies
+    some = bool(latencies.count)
+    return Moment(
+        at_s=round(second.at_s, 3),
+        connected=second.connected,
+        sent=second.sent,
+        delivered=second.delivered,
+        disconnects=second.disconnects,
+        p50_ms=latencies.percentile_ms(0.5) if some else None,
+        p95_ms=latencies.percentile_ms(0.95) if some else None,
+        max_ms=round(latencies.max_s * 1e3, 4) if some else None,
+        cpu_share=look.cpu_share,
+        rss_bytes=look.rss_bytes,
+        context_switches=look.context_switches,
+    )
+
+
+def _speaker(target: Target) -> Speaker:
+    return Phoenix(target.topic) if target.description.dialect == "phoenix" else Plain()
+
+
+def _entries(
+    target: Target, speaker: Speaker, plan: Plan, rooms: Sequence[Room]
+) -> list[list[Entry]]:
+    """Everybody who could join."""
+    found = []
+    for participants, room in zip(plan.sessions, rooms, strict=True):
+        entered = []
+        for participant, joined in zip(participants, room.joined, strict=True):
+            if joined is not None:
+                access, answered = joined
+                url = endpoint(target.ws_url, answered, target.description.dialect)
+                entered.append((participant, access, speaker.address(access, url)))
+        found.append(entered)
+    return found
+
+
+def _allow_files(people: int) -> None:
+    """Each connection is an open file. Raises NotServing."""
+    needed = people + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise NotServing(f"{hard} open files are too few for {people} connections (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

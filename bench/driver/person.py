@@ -1,0 +1,377 @@
+"""One person: connects, reports positions, reads, comes back when a connection ends, goes.
+
+Never waits: the loop calls when there is something to do. After an unexpected end it comes back as
+our own clients do, by the rule of :mod:`locshare.client.backoff`.
+"""
+
+import enum
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import Random
+from typing import Protocol
+
+from bench.driver.account import Account, Heard, Member, Sent
+from bench.driver.connection import Address, Connection, Lost
+from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot, Speaker
+from bench.driver.loop import Loop
+from bench.driver.plan import Participant, Visit
+from locshare.client.backoff import Backoff
+from locshare.client.connection import CONNECT_TIMEOUT_S
+from locshare.client.errors import ClientError
+
+ANSWER_S = 10.0
+"""A heartbeat that nothing was heard after for so long means that the connection is dead."""
+GOODBYE_S = 5.0
+"""How long the server has to answer a goodbye."""
+
+_BACKOFF = Backoff()
+
+
+class State(enum.Enum):
+    """Of a person."""
+
+    AWAY = enum.auto()
+    CONNECTING = enum.auto()
+    HERE = enum.auto()
+    BACKING_OFF = enum.auto()
+    GAVE_UP = enum.auto()
+    LEAVING = enum.auto()
+
+
+class Surroundings(Protocol):
+    """What a person knows of the run, and whom it tells."""
+
+    loop: Loop
+    account: Account
+    speaker: Speaker
+    random: Random
+    interval_s: float
+    began: float
+    sending: bool
+    """False once the run is over: no more updates, no more visits."""
+
+    def arrived(self, person: "Person", now: float, *, again: bool, seconds: float) -> None:
+        """Connected, ``seconds`` after it was asked for or lost."""
+        ...
+
+    def lost(self, person: "Person", cause: Lost, now: float) -> None:
+        """A connection ended without being asked to."""
+        ...
+
+    def refused(self, person: "Person", cause: Lost, now: float) -> None:
+        """A connection did not come about."""
+        ...
+
+    def unanswered(self) -> None:
+        """A goodbye was not answered in time."""
+        ...
+
+    def blocked(self) -> None:
+        """An update was not sent because the socket did not take the last."""
+        ...
+
+    def disliked(self, refusal: Refusal) -> None:
+        """The server did not like something, or said what cannot be read."""
+        ...
+
+    def deliveries(self, person: "Person", fresh: list[Sent], now: float) -> None:
+        """Updates came."""
+        ...
+
+
+class Person:
+    """See the module. ``now`` is always of the monotonic clock."""
+
+    __slots__ = (
+        "_around", "_asked_at", "_attempts", "_beat_at", "_connection", "_conversation",
+        "_goodbye_at", "_greeted", "_heard_at", "_here_at", "_life", "_lost_at", "_phone",
+        "_visits", "access", "address", "member", "state", "url",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        around: Surroundings,
+        participant: Participant,
+        access: Access,
+        member: Member,
+        url: str,
+        address: Address,
+    ) -> None:
+        self._around = around
+        self._phone = participant.phone
+        self._visits = deque(participant.visits)
+        self.access = access
+        self.member = member
+        self.url = url
+        self.address = address
+        self.state = State.AWAY
+        self._life = 0
+        """Counts the connections, so that what was planned for an earlier one is not done."""
+        self._attempts = 0
+        self._asked_at = self._here_at = self._heard_at = self._beat_at = self._goodbye_at = 0.0
+        self._lost_at: float | None = None
+        self._greeted = False
+        self._connection: Connection | None = None
+        self._conversation: Conversation
+
+    @property
+    def wanted(self) -> bool:
+        """True while a visit lasts, connected or not."""
+        return self.state is not State.AWAY and self.state is not State.LEAVING
+
+    # --- what it does -------------------------------------------------------------------------
+
+    def come(self) -> None:
+        """Plan the next visit, and the others after it."""
+        if self._visits:
+            visit = self._visits.popleft()
+            around = self._around
+            around.loop.at(around.began + visit.arrives_s, lambda: self._visit(visit))
+
+    def _visit(self, visit: Visit) -> None:
+        around = self._around
+        if not around.sending:
+            return
+        if visit.leaves_s is not None:
+            around.loop.at(around.began + visit.leaves_s, lambda: self._end_visit(visit))
+        if self.state is State.LEAVING:
+            self._gone()
+        if self.state is State.AWAY:
+            self._lost_at = None
+            self._attempts = 0
+            self._connect()
+
+    def _end_visit(self, visit: Visit) -> None:
+        if visit.gracefully:
+            self.goodbye(for_good=not self._visits)
+        elif self.state is not State.LEAVING:
+            self._around.account.ended(self.member, time.monotonic())
+            self._gone()
+        self.come()
+
+    def goodbye(self, *, for_good: bool = False) -> None:
+        """Close the connection properly, if there is one; or leave the session."""
+        if self.state is State.LEAVING:
+            return
+        if self.state is not State.HERE:
+            self._gone()
+            return
+        assert self._connection is not None
+        now = self._goodbye_at = time.monotonic()
+        self.state = State.LEAVING
+        self._around.account.ended(self.member, now)
+        try:
+            if for_good:
+                self._connection.send(self._conversation.leave())
+            if not for_good or not self._around.speaker.closes:
+                self._connection.say_goodbye()
+        except Lost:
+            self._gone()
+        else:
+            self._writes()
+
+    def cut(self) -> None:
+        """Lose the connection, as if the network had."""
+        if self.state is State.HERE:
+            self._over(Lost("cut on purpose"), time.monotonic())
+
+    def look(self, now: float) -> None:
+        """Once a second: has something taken too long, is it time for a heartbeat?"""
+        if self.state is State.HERE:
+            self._look_alive(now)
+        elif self.state is State.CONNECTING and now - self._asked_at > CONNECT_TIMEOUT_S:
+            self._over(Lost(f"no answer within {CONNECT_TIMEOUT_S:g} s"), now)
+        elif self.state is State.LEAVING and now - self._goodbye_at > GOODBYE_S:
+            self._around.unanswered()
+            self._gone()
+
+    def close(self) -> None:
+        """Give the socket back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._around.loop.remove(connection.fileno)
+            connection.close()
+
+    # --- what the loop tells it ---------------------------------------------------------------
+
+    def write(self) -> None:
+        """The socket can be written."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.write()
+        except Lost as cause:
+            self._over(cause, time.monotonic())
+        else:
+            self._writes()
+
+    def read(self) -> bytes | None:
+        """Read what is there."""
+        if self._connection is None:
+            return None
+        try:
+            return self._connection.read()
+        except Lost as cause:
+            self._over(cause, time.monotonic())
+            return None
+
+    def take(self, data: bytes, now: float) -> None:
+        """Look at what was read at ``now``."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._heard_at = now
+        try:
+            texts = connection.receive(data)
+            if not self._greeted and connection.open:
+                self._greeted = True
+                if (hello := self._conversation.hello()) is not None:
+                    connection.send(hello)
+                self._writes()
+            if texts:
+                self._understand(texts, now)
+        except Lost as cause:
+            self._over(cause, time.monotonic())
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.state = State.CONNECTING
+        self._life += 1
+        self._greeted = False
+        self._asked_at = time.monotonic()
+        self._conversation = self._around.speaker.converse(self.access)
+        try:
+            self._connection = Connection(self.url, self.address)
+        except Lost as cause:
+            self._over(cause, time.monotonic())
+        else:
+            self._around.loop.add(self._connection.fileno, self)
+
+    def _understand(self, texts: list[bytes], now: float) -> None:
+        read = self._conversation.read
+        heard: list[Heard] = []
+        for text in texts:
+            message = read(text)
+            if type(message) is Heard:
+                heard.append(message)
+            elif message is not None:
+                self._take_in(heard, now)
+                heard = []
+                self._act(message, now)
+        self._take_in(heard, now)
+
+    def _take_in(self, heard: list[Heard], now: float) -> None:
+        if heard and (fresh := self._around.account.receives(self.member, heard, now)):
+            self._around.deliveries(self, fresh, now)
+
+    def _act(self, message: Message, now: float) -> None:
+        if isinstance(message, Snapshot):
+            if self.state is State.CONNECTING:
+                self._arrive(now)
+            if self.state is State.HERE:
+                self._around.account.snapshot(self.member, message.positions)
+        elif isinstance(message, Refusal):
+            self._around.disliked(message)
+        elif isinstance(message, Ended):
+            raise Lost(message.reason, _Final(message.reason) if not message.reconnect else None)
+
+    def _arrive(self, now: float) -> None:
+        around = self._around
+        self.state = State.HERE
+        self._here_at = self._beat_at = now
+        around.account.connected(self.member)
+        again = self._lost_at is not None
+        since = self._asked_at if self._lost_at is None else self._lost_at
+        around.arrived(self, now, again=again, seconds=now - since)
+        self._lost_at = None
+        around.loop.at(now, self._report_for(self._life, first=True))
+
+    def _report_for(self, life: int, *, first: bool) -> Callable[[], None]:
+        return lambda: self._report(life, first=first)
+
+    def _report(self, life: int, *, first: bool) -> None:
+        around = self._around
+        connection = self._connection
+        if life != self._life or self.state is not State.HERE or not around.sending:
+            return
+        assert connection is not None
+        if connection.wants_to_write:
+            around.blocked()
+        else:
+            since = time.monotonic() - around.began
+            position = self._phone.position(since, datetime.now(UTC))
+            text = self._conversation.position(position)
+            at = time.monotonic()
+            try:
+                connection.send(text)
+            except Lost as cause:
+                self._over(cause, time.monotonic())
+                return
+            around.account.sends(self.member, position.lat, position.lng, at)
+            self._writes()
+        # After the first one at any time, so that those who came together do not send together.
+        spread = 0.5 if first else 0.05
+        gap = around.interval_s * around.random.uniform(1 - spread, 1 + spread)
+        around.loop.at(time.monotonic() + gap, self._report_for(life, first=False))
+
+    def _look_alive(self, now: float) -> None:
+        assert self._connection is not None
+        speaker = self._around.speaker
+        unanswered = self._beat_at > self._heard_at
+        since_beat = now - self._beat_at
+        if unanswered and since_beat > ANSWER_S:
+            self._over(Lost(f"nothing heard for {now - self._heard_at:.0f} s"), now)
+        elif not unanswered and (
+            now - self._heard_at > speaker.heartbeat_s
+            or (speaker.always_beats and since_beat > speaker.heartbeat_s)
+        ):
+            self._beat_at = now
+            try:
+                self._connection.send(self._conversation.heartbeat())
+            except Lost as cause:
+                self._over(cause, now)
+            else:
+                self._writes()
+
+    def _writes(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._around.loop.want_writes(connection.fileno, self, connection.wants_to_write)
+
+    def _over(self, cause: Lost, now: float) -> None:
+        self.close()
+        if self.state is State.LEAVING:
+            self._gone()
+            return
+        if self.state is State.HERE:
+            self._around.account.ended(self.member, now)
+            self._lost_at = now
+            if now - self._here_at >= _BACKOFF.settled_after:
+                self._attempts = 0
+            self._around.lost(self, cause, now)
+        else:
+            self._around.refused(self, cause, now)
+        if not cause.cause.reconnect:
+            self.state = State.GAVE_UP
+            return
+        self.state = State.BACKING_OFF
+        delay = _BACKOFF.delay(self._attempts, cause.cause, self._around.random)
+        self._attempts += 1
+        life = self._life
+        self._around.loop.at(now + delay, lambda: self._come_back(life))
+
+    def _come_back(self, life: int) -> None:
+        if self.state is State.BACKING_OFF and life == self._life:
+            self._connect()
+
+    def _gone(self) -> None:
+        self.close()
+        self.state = State.AWAY
+        self._life += 1
+
+
+class _Final(ClientError):
+    """Coming back makes no sense."""

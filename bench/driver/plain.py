@@ -1,0 +1,128 @@
+"""The plain dialect, docs/protocol.md: ``{"type": …, "data": {…}}``. Pure."""
+
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Struct
+
+from bench.driver.account import Heard
+from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
+from bench.results import Dialect
+from locshare.wire.messages import Leave, LocationUpdate, Ping, Position
+
+
+class _Snapshot(Struct):
+    positions: tuple["_Position", ...] = ()
+
+
+class _Position(Struct, gc=False):
+    user_id: str
+    lat: float
+    lng: float
+
+
+class _Moved(Struct, gc=False, tag_field="type", tag="location_update"):
+    data: _Position
+
+
+class _State(Struct, tag_field="type", tag="session_state"):
+    data: _Snapshot
+
+
+class _EndedData(Struct):
+    reason: str = ""
+
+
+class _SessionEnded(Struct, tag_field="type", tag="session_ended"):
+    data: _EndedData
+
+
+class _Problem(Struct):
+    code: str = ""
+    message: str = ""
+
+
+class _Error(Struct, tag_field="type", tag="error"):
+    data: _Problem
+
+
+class _Tag(Struct):
+    type: str
+
+
+_decoder: Final = msgspec.json.Decoder(_Moved | _State | _SessionEnded | _Error)
+_tag: Final = msgspec.json.Decoder(_Tag)
+_encode: Final = msgspec.json.Encoder().encode
+_KNOWN: Final = {"location_update", "session_state", "session_ended", "error"}
+
+
+class Plain:
+    """The speaker."""
+
+    name: Dialect = "plain"
+    heartbeat_s = 15.0
+    always_beats = False
+    closes = True
+
+    def address(self, access: Access, websocket_url: str) -> str:
+        """With the token in the query, which every server of this dialect takes."""
+        return with_query(websocket_url, f"token={quote(access.token)}")
+
+    def converse(self, access: Access) -> Conversation:
+        """A new connection's."""
+        del access
+        return _CONVERSATION
+
+
+class PlainConversation:
+    """Has no state."""
+
+    def hello(self) -> bytes | None:
+        """Nothing: the token says who it is."""
+        return None
+
+    def position(self, position: Position) -> bytes:
+        """``location_update``."""
+        return _encode(LocationUpdate(position))
+
+    def heartbeat(self) -> bytes:
+        """``ping``, answered by ``pong``."""
+        return _encode(Ping())
+
+    def leave(self) -> bytes:
+        """``leave``."""
+        return _encode(Leave())
+
+    def read(self, text: bytes) -> Message:
+        """What one message means."""
+        try:
+            message = _decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            return _unread(text, error)
+        data = message.data
+        if isinstance(data, _Position):
+            return Heard(data.user_id, data.lat, data.lng)
+        if isinstance(data, _Snapshot):
+            return Snapshot([Heard(each.user_id, each.lat, each.lng) for each in data.positions])
+        if isinstance(data, _EndedData):
+            return Ended(f"the session ended: {data.reason}", reconnect=False)
+        return Refusal(f"{data.code}: {data.message}")
+
+
+_CONVERSATION: Final = PlainConversation()
+
+
+def _unread(text: bytes, error: Exception) -> Message:
+    """An unknown type is none of our business; anything else is a fault."""
+    try:
+        tag = _tag.decode(text).type
+    except (msgspec.DecodeError, UnicodeError):
+        tag = None
+    return None if tag is not None and tag not in _KNOWN else Refusal(f"unreadable: {error}")
+
+
+def with_query(url: str, query: str) -> str:
+    """``url`` with more in its query."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))

@@ -1,0 +1,85 @@
+"""What people do in a run: who comes when, how often they report, how long it is measured."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from bench.results import DisruptionKind
+from locshare.wire.messages import Position
+
+
+class Phone(Protocol):
+    """Where somebody is. No two of its last few hundred reports are of the same place."""
+
+    def position(self, seconds: float, timestamp: datetime) -> Position:
+        """The report ``seconds`` after the beginning of the run, dated ``timestamp``."""
+        ...
+
+
+class Visit(Protocol):
+    """One stretch of being connected; seconds after the beginning of the run."""
+
+    @property
+    def arrives_s(self) -> float:
+        """When the person connects."""
+        ...
+
+    @property
+    def leaves_s(self) -> float | None:
+        """None: stays to the end."""
+        ...
+
+    @property
+    def gracefully(self) -> bool:
+        """True: closes the WebSocket properly; False: the connection just breaks."""
+        ...
+
+
+class Participant(Struct, frozen=True):
+    """One person. The visits are in order and apart from each other. Whoever ends the last of them
+    early and gracefully leaves the session for good.
+    """
+
+    name: str
+    color: str
+    phone: Phone
+    visits: Sequence[Visit]
+
+
+class Break(Struct, frozen=True):
+    """Something to be broken on purpose, ``at_s`` after the beginning of the measured time."""
+
+    at_s: float
+    kind: DisruptionKind
+    lasts_s: float
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    scenario: str
+    title: str
+    seed: int
+    scale: float
+    sessions: Sequence[Sequence[Participant]]
+    interval_s: float
+    measured_from_s: float = 0.0
+    """Until then people come and send, and nothing is counted but connections."""
+    duration_s: float
+    """Of the measured time. Then nobody sends any more, and what is on its way is waited for."""
+    disruptions: bool = False
+    """Break what the target can."""
+    goodbye_s: float = 1.0
+    """At last everybody closes their connection, evenly over this time."""
+
+    @property
+    def people(self) -> int:
+        """All of them."""
+        return sum(map(len, self.sessions))
+
+    @property
+    def ends_s(self) -> float:
+        """When sending stops."""
+        return self.measured_from_s + self.duration_s

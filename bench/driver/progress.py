@@ -1,0 +1,47 @@
+"""What whoever watches a run is told. The watchers are in :mod:`bench.watching`."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from bench.results import Moment, Run
+
+
+class Standing(Struct, frozen=True):
+    """Of a run, now."""
+
+    target: str
+    scenario: str
+    title: str
+    people: int
+    left_s: float
+    """Until sending stops; 0 after that."""
+    sent: int
+    expected: int
+    delivered: int
+    lost: int
+    """What is on its way, too."""
+    refused: int
+    disconnects: int
+    reconnects: int
+    generator_share: float
+
+
+class Watcher(Protocol):
+    """Called in the thread of the run; must be quick."""
+
+    def begins(self, target: str, scenario: str, title: str) -> None:
+        """A run begins."""
+        ...
+
+    def phase(self, text: str) -> None:
+        """What is done now."""
+        ...
+
+    def moment(self, moment: Moment, standing: Standing) -> None:
+        """A second has passed."""
+        ...
+
+    def ended(self, run: Run) -> None:
+        """A run has ended."""
+        ...

@@ -1,0 +1,46 @@
+"""What a reader must know of a run beside its numbers. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from bench.driver.account import Account
+from bench.driver.traffic import Traffic
+from bench.figures import DISTURBED, TOO_BUSY, percent
+from bench.results import Usage
+
+_MOST = 3
+
+
+def remarks(
+    account: Account, traffic: Traffic, usage: Usage | None, generator_share: float
+) -> Iterator[str]:
+    """One line each."""
+    if generator_share > TOO_BUSY:
+        yield (
+            f"the driver needed {percent(generator_share)} of a core: the times are partly its "
+            "own, not the server's"
+        )
+    if usage is not None and (usage.others_share or 0) > DISTURBED:
+        yield (
+            f"other processes took {percent(usage.others_share)} of a core: the times are "
+            "disturbed"
+        )
+    counted = {
+        "updates came twice": account.repeated,
+        "updates came after a newer one of the same sender": account.late,
+        "positions came that their sender has not reported": account.unrecognised,
+        "updates were not sent because the socket did not take the one before": traffic.blocked,
+        "goodbyes were not answered": traffic.unanswered,
+    }
+    for what, number in counted.items():
+        if number:
+            yield f"{number:,} {what}"
+    yield from _most("the server complained, or could not be read", traffic.disliked)
+    yield from _most("connections ended or were refused", traffic.reasons)
+
+
+def _most(what: str, reasons: Counter[str]) -> Iterator[str]:
+    if reasons:
+        named = "; ".join(f"{count:,} × {why}" for why, count in reasons.most_common(_MOST))
+        more = len(reasons) - _MOST
+        yield f"{what}: {named}" + (f"; and {more} more reasons" if more > 0 else "")

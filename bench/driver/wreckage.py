@@ -1,0 +1,115 @@
+"""The disruptions of a run: begun by :mod:`bench.disruptions` in a thread, or by the driver itself
+where it is the clients' side that breaks; and how long each took to recover from.
+"""
+
+import time
+from collections.abc import Iterator
+
+from bench.disruptions import Disruptor, Done, planned
+from bench.driver.crowd import Crowd
+from bench.driver.plan import Plan
+from bench.driver.recovery import Recovery
+from bench.results import Disruption, DisruptionKind
+from bench.targets.target import Target
+
+DROPPED = 0.2
+"""The share of connections that ``drop_clients`` cuts."""
+KINDS: tuple[DisruptionKind, ...] = (
+    "kill_process", "drop_clients", "crash_session", "pause_process", "cut_database",
+    "cut_network",
+)  # fmt: skip
+"""In the order in which a run has them."""
+_LOOK_S = 0.05
+
+
+class Wreckage:
+    """Of one run; nothing of all this happens unless the plan wants disruptions."""
+
+    def __init__(self, target: Target, plan: Plan, crowd: Crowd, session_id: str) -> None:
+        self._crowd = crowd
+        self._measured_from = 0.0
+        self._plan = []
+        if plan.disruptions:
+            kinds = [each for each in KINDS if each == "drop_clients" or target.can(each)]
+            self._plan = planned(kinds, plan.duration_s, seed=plan.seed)
+        self._disruptor = Disruptor(target, self._plan, session_id)
+        self._followed: list[Recovery | None] = []
+        """By the place in the Disruptor's log; None while it is not known when to count from."""
+        self._active = False
+
+    def begin(self) -> None:
+        """The measured time begins."""
+        self._measured_from = time.monotonic()
+        if not self._plan:
+            return
+        self._active = True
+        self._disruptor.start(self._measured_from)
+        for each in self._plan:
+            if each.kind == "drop_clients":
+                self._crowd.loop.at(self._measured_from + each.at_s, self._drop)
+        self._look()
+
+    def end(self) -> None:
+        """Last look: what has not recovered by now has not in this run."""
+        if self._active:
+            self._follow()
+            self._crowd.check_recoveries()
+        self._active = False
+
+    def close(self) -> None:
+        """Repair what is still broken."""
+        self._active = False
+        self._disruptor.close()
+
+    def excuses(self, moment: float) -> bool:
+        """True when a connection that ended then was ended by a disruption."""
+        return any(each.excuses(moment) for each in self._crowd.recoveries)
+
+    def disruptions(self) -> tuple[Disruption, ...]:
+        """As results, in order."""
+        found = [
+            Disruption(
+                at_s=round(each.began - self._measured_from, 3),
+                kind=each.kind,
+                detail=each.detail,
+                recovery_s=None if each.recovery_s is None else round(each.recovery_s, 4),
+            )
+            for each in self._crowd.recoveries
+        ]
+        return tuple(sorted(found, key=lambda each: each.at_s))
+
+    def remarks(self) -> Iterator[str]:
+        """What went wrong with the breaking itself."""
+        for done in self._disruptor.log:
+            if done.error is not None:
+                yield f"{done.kind} went wrong: {done.error}"
+
+    def _look(self) -> None:
+        if self._active:
+            self._follow()
+            self._crowd.check_recoveries()
+            self._crowd.loop.at(time.monotonic() + _LOOK_S, self._look)
+
+    def _follow(self) -> None:
+        for place, done in enumerate(self._disruptor.log):
+            if place == len(self._followed):
+                self._followed.append(None)
+            if self._followed[place] is None:
+                since = _counted_since(done)
+                if since is not None:
+                    self._followed[place] = self._watch(done.kind, done.detail, done.began_at, since)
+
+    def _drop(self) -> None:
+        now = time.monotonic()
+        self._watch("drop_clients", f"{DROPPED:.0%} of the connections cut", now, now)
+        self._crowd.cut(DROPPED)
+
+    def _watch(self, kind: DisruptionKind, detail: str, began: float, since: float) -> Recovery:
+        recovery = Recovery(kind, detail, began, since, self._crowd.wanted())
+        self._crowd.recoveries.append(recovery)
+        return recovery
+
+
+def _counted_since(done: Done) -> float | None:
+    """From its beginning; a pause from its end, since nobody can recover from one before that."""
+    return done.ended_at if done.kind == "pause_process" else done.began_at
