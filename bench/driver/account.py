@@ -66,8 +66,17 @@ class Member:
     """A participant, as a sender and as a receiver."""
 
     __slots__ = (
-        "_missed", "_recent", "_base", "_held", "_known", "connected", "counted_from", "place",
-        "seq", "session", "user_id",
+        "_base",
+        "_held",
+        "_known",
+        "_missed",
+        "_recent",
+        "connected",
+        "counted_from",
+        "place",
+        "seq",
+        "session",
+        "user_id",
     )  # fmt: skip
 
     def __init__(self, session: Session, user_id: str) -> None:
@@ -144,9 +153,9 @@ class Member:
         for sender, known in zip(self.session.members, self._known, strict=True):
             if sender is self or not sender.connected or not sender.seq:
                 continue
-            if known == self._base[sender.place]:
-                known = self._held.get(sender.place, 0)
-            if known < sender.seq:
+            place = sender.place
+            newest = known if known > self._base[place] else self._held.get(place, 0)
+            if newest < sender.seq:
                 yield sender
 
     def _skip(self, place: int, first: int, end: int) -> None:
@@ -290,6 +299,4 @@ class Account:
         """Receivers and senders, both connected, of which the one does not have the other's last
         update.
         """
-        return sum(
-            1 for each in self.members.values() if each.connected for _ in each.stale()
-        )
+        return sum(1 for each in self.members.values() if each.connected for _ in each.stale())

@@ -98,9 +98,7 @@ class Crowd:
         while (now := time.monotonic()) < deadline:
             if self.account.delivered != seen:
                 seen, since = self.account.delivered, now
-            if not self.account.stale_pairs() and (
-                self.account.lost <= 0 or now - since > IDLE_S
-            ):
+            if not self.account.stale_pairs() and (self.account.lost <= 0 or now - since > IDLE_S):
                 break
             self.loop.run_until(now + 0.1)
 

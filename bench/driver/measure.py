@@ -49,9 +49,7 @@ def measure(target: Target, plan: Plan, watcher: Watcher) -> Run:
 
 
 class _Running:
-    def __init__(
-        self, target: Target, plan: Plan, watcher: Watcher, rooms: Sequence[Room]
-    ) -> None:
+    def __init__(self, target: Target, plan: Plan, watcher: Watcher, rooms: Sequence[Room]) -> None:
         self._target = target
         self._plan = plan
         self._watcher = watcher

@@ -12,12 +12,12 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Raw, Struct
-
 from bench.driver.account import Heard
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.driver.plain import with_query
 from bench.results import Dialect
+from msgspec import Raw, Struct
+
 from locshare.wire.messages import Position
 
 _Ref = str | int | None
@@ -138,4 +138,3 @@ def _listed(payload: Raw) -> Snapshot | None:
     except _FAILURES:
         return None
     return Snapshot([Heard(each.user_id, each.lat, each.lng) for each in found]) if found else None
-

@@ -2,9 +2,8 @@
 
 from typing import Protocol
 
-from msgspec import Struct
-
 from bench.results import Moment, Run
+from msgspec import Struct
 
 
 class Standing(Struct, frozen=True):

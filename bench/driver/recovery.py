@@ -74,7 +74,8 @@ class Recovery:
     def check(self, wanted: Callable[[Member], bool]) -> bool:
         """True once it is over. ``wanted`` says whether somebody's visit lasts."""
         if self.recovered_at is None and not any(
-            wanted(member) and any(wanted(each) for each in member.session.members if each is not member)
+            wanted(member)
+            and any(wanted(each) for each in member.session.members if each is not member)
             for member in self._unheard | self._unseen.keys()
         ):
             self.recovered_at = self._progress

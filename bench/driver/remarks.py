@@ -22,8 +22,7 @@ def remarks(
         )
     if usage is not None and (usage.others_share or 0) > DISTURBED:
         yield (
-            f"other processes took {percent(usage.others_share)} of a core: the times are "
-            "disturbed"
+            f"other processes took {percent(usage.others_share)} of a core: the times are disturbed"
         )
     counted = {
         "updates came twice": account.repeated,
@@ -41,6 +40,6 @@ def remarks(
 
 def _most(what: str, reasons: Counter[str]) -> Iterator[str]:
     if reasons:
-        named = "; ".join(f"{count:,} × {why}" for why, count in reasons.most_common(_MOST))
+        named = "; ".join(f"{why} ({count:,})" for why, count in reasons.most_common(_MOST))
         more = len(reasons) - _MOST
         yield f"{what}: {named}" + (f"; and {more} more reasons" if more > 0 else "")

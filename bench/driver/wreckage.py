@@ -97,7 +97,9 @@ class Wreckage:
             if self._followed[place] is None:
                 since = _counted_since(done)
                 if since is not None:
-                    self._followed[place] = self._watch(done.kind, done.detail, done.began_at, since)
+                    self._followed[place] = self._watch(
+                        done.kind, done.detail, done.began_at, since
+                    )
 
     def _drop(self) -> None:
         now = time.monotonic()
