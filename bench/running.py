@@ -1,0 +1,110 @@
+"""Scenarios against targets, one run after the other, each kept as soon as it is known."""
+
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bench.driver.measure import measure
+from bench.driver.progress import Watcher
+from bench.figures import cores, memory_bytes, processor
+from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
+from bench.scenarios import Options, Scenario
+from bench.targets import NotServing, Target, started
+from bench.watching import Watchers
+from bench.watching.lines import Lines
+from bench.watching.live import Display
+from bench.watching.prometheus import Figures
+
+RESULTS = "results.json"
+
+Opened = AbstractContextManager[Target]
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What is to be done; all of it makes sense."""
+
+    scenarios: Sequence[Scenario]
+    targets: Sequence[Target]
+    start: Sequence[str]
+    """Names of STARTABLE."""
+    options: Options
+    out: Path
+    figures: Figures | None
+    """Where they are served while it runs."""
+    command: str
+
+
+def run(order: Order) -> tuple[Results, list[str]]:
+    """Do it. Returns what was found, which is in ``results.json`` too, and what could not be
+    measured. Raises OSError when the folder cannot be written.
+
+    A server that is started is started anew for each scenario, so that none finds what another
+    left behind; and each scenario meets all targets in turn, so that they meet the same machine.
+    """
+    results = Results(version=VERSION, machine=_machine(order.command), targets=(), runs=())
+    failures: list[str] = []
+    openers = [
+        *((name, partial(started, name, pin=True)) for name in order.start),
+        *((each.description.name, partial(nullcontext, each)) for each in order.targets),
+    ]
+    with _watching(order.figures) as watcher:
+        for scenario in order.scenarios:
+            for name, opener in openers:
+                watcher.phase(f"{name} gets ready for {scenario.name}")
+                try:
+                    for described, found in _runs(opener(), scenario, order.options, watcher):
+                        results = _with(results, described, found)
+                        save(results, order.out / RESULTS)
+                except NotServing as error:
+                    failures.append(f"{scenario.name} against {name}: {error}")
+    return results, failures
+
+
+def _runs(
+    opened: Opened, scenario: Scenario, options: Options, watcher: Watcher
+) -> Iterator[tuple[TargetDescription, Run]]:
+    with ExitStack() as stack:
+        target = stack.enter_context(opened)
+        target = stack.enter_context(scenario.around(target, options.seed))
+        for plan in scenario.plans(options):
+            found = measure(target, plan, watcher)
+            how = getattr(target, "how", None)  # a way that somebody put around it
+            if how is not None:
+                found = replace(found, remarks=(how, *found.remarks))
+            yield target.description, found
+
+
+def _with(results: Results, described: TargetDescription, found: Run) -> Results:
+    known = [each for each in results.targets if each.name != described.name]
+    order = results.targets if len(known) < len(results.targets) else (*known, described)
+    return replace(results, targets=order, runs=(*results.runs, found))
+
+
+def _machine(command: str) -> Machine:
+    return Machine(
+        processor=processor().rpartition(", ")[0],
+        cores=len(cores()),
+        memory_bytes=memory_bytes(),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        began=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+    )
+
+
+@contextmanager
+def _watching(served: Figures | None) -> Iterator[Watcher]:
+    with ExitStack() as stack:
+        watchers: list[Watcher] = []
+        if served is not None:
+            watchers.append(stack.enter_context(served))
+        terminal = sys.stderr.isatty()
+        watchers.append(stack.enter_context(Display()) if terminal else Lines())
+        yield Watchers(watchers)

@@ -1,0 +1,11 @@
+"""A group as it usually is."""
+
+from bench.scenarios.scenario import Scenario, Size, steady
+
+SCENARIO = Scenario(
+    name="baseline",
+    about="50 people in a session, an update each every 2 s, for 10 minutes",
+    sizes=(Size(50, 600),),
+    short_sizes=(Size(50, 10),),
+    make=steady,
+)

@@ -1,0 +1,11 @@
+"""More and more people: latency and processor time against load."""
+
+from bench.scenarios.scenario import Scenario, Size, steady
+
+SCENARIO = Scenario(
+    name="ladder",
+    about="500, 1,000 and 2,000 people in sessions of 50, a minute each, one run after another",
+    sizes=(Size(500, 60), Size(1_000, 60), Size(2_000, 60)),
+    short_sizes=(Size(500, 6), Size(1_000, 6), Size(2_000, 6)),
+    make=steady,
+)

@@ -1,0 +1,55 @@
+"""Many groups at once whose people come in rushes, lose their connections, come back and leave."""
+
+from bench.driver.plan import Plan
+from bench.people.arrivals import Peaks
+from bench.people.visits import Habits
+from bench.scenarios.scenario import (
+    INTERVAL_S,
+    Options,
+    Scenario,
+    Size,
+    groups,
+    participants,
+    population,
+    title,
+)
+
+RUSH = 0.4
+"""The share of the run in which the groups meet."""
+LOSSES = 1.5
+"""How often somebody who is there loses the connection, in the whole run, however long it is."""
+
+
+def habits(duration_s: float) -> Habits:
+    """As restless in a short run as in a long one."""
+    return Habits(
+        duration_s=duration_s,
+        losses_per_hour=LOSSES * 3600 / duration_s,
+        shortest_away_s=duration_s / 60,
+        longest_away_s=duration_s / 6,
+    )
+
+
+def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
+    sessions, each = groups(size.people, options.scale)
+    duration_s = size.duration_s
+    rush = Peaks(span_s=duration_s * RUSH)
+    people = population(sessions, each, options, rush, habits(duration_s))
+    return Plan(
+        scenario=scenario.name,
+        title=f"{title(people, options, INTERVAL_S, duration_s)}, coming and going",
+        seed=options.seed,
+        scale=options.scale,
+        sessions=participants(people, options),
+        interval_s=INTERVAL_S,
+        duration_s=duration_s,
+    )
+
+
+SCENARIO = Scenario(
+    name="stress",
+    about="20 sessions of 50 for 5 minutes; people come in rushes, drop out, return, leave",
+    sizes=(Size(1_000, 300),),
+    short_sizes=(Size(500, 15),),
+    make=_make,
+)

@@ -1,0 +1,36 @@
+"""The benchmarks of this server alone in their short forms, one after the other: three minutes.
+
+Slow is not wrong: one fails when it found something wrong or could not run.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+SHORT_FORMS: Mapping[str, str] = {
+    "runtime": "runtime --short",
+    "bridge": "bridge",
+    "group": "load --scenario session --duration 10",
+    "thousand": "load --scenario thousand --duration 10",
+    "join": "join --seconds 5",
+    "start": "start --repeat 2",
+    "crash": "crash --every 0.02",
+}
+
+
+def run(names: Sequence[str]) -> int:
+    """Run them, all when none is named. Returns the exit status."""
+    chosen = list(names) or list(SHORT_FORMS)
+    failed = []
+    for number, name in enumerate(chosen, 1):
+        module, *arguments = SHORT_FORMS[name].split()
+        command = ["-m", f"bench.solo.{module}", *arguments]
+        print(f"\n=== {number} of {len(chosen)}: python {' '.join(command)}", flush=True)
+        began = time.monotonic()
+        status = subprocess.run([sys.executable, *command], check=False).returncode
+        print(f"--- {time.monotonic() - began:.0f} s", flush=True)
+        if status:
+            failed.append(name)
+    print(f"\n{', '.join(failed)} failed" if failed else "\nall ran", flush=True)
+    return 1 if failed else 0

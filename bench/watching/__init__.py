@@ -1,0 +1,33 @@
+"""Those who watch a run: a display for a terminal, lines for a log, figures for Prometheus."""
+
+from collections.abc import Sequence
+
+from bench.driver.progress import Standing, Watcher
+from bench.results import Moment, Run
+
+
+class Watchers:
+    """Several as one."""
+
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self._watchers = watchers
+
+    def begins(self, target: str, scenario: str, title: str) -> None:
+        """See Watcher."""
+        for each in self._watchers:
+            each.begins(target, scenario, title)
+
+    def phase(self, text: str) -> None:
+        """See Watcher."""
+        for each in self._watchers:
+            each.phase(text)
+
+    def moment(self, moment: Moment, standing: Standing) -> None:
+        """See Watcher."""
+        for each in self._watchers:
+            each.moment(moment, standing)
+
+    def ended(self, run: Run) -> None:
+        """See Watcher."""
+        for each in self._watchers:
+            each.ended(run)
