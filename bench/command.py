@@ -13,11 +13,12 @@ from bench.people.population import recorded_tracks
 from bench.report import write_report
 from bench.results import BadResults, load
 from bench.running import Order, run
-from bench.scenarios import SCENARIOS, Options
-from bench.solo import short
 from bench.solo.short import SHORT_FORMS
 from bench.targets import STARTABLE, parse
 from bench.watching.prometheus import Figures
+
+from bench.scenarios import SCENARIOS, Options
+from bench.solo import short
 from locshare.simulate.track import Track, UnusableTrack
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
@@ -58,9 +59,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, command: 
     return FAILED if failures or not results.runs else 0
 
 
-def _order(
-    parser: argparse.ArgumentParser, options: argparse.Namespace, command: str
-) -> Order:
+def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command: str) -> Order:
     """What was typed, checked. Exits for bad usage."""
     names = options.scenarios or [ALL]
     chosen = list(SCENARIOS) if ALL in names else list(dict.fromkeys(names))
@@ -136,7 +135,9 @@ def _list() -> int:
     print("scenarios:")
     for name, scenario in SCENARIOS.items():
         print(f"  {name:<{width}}  {scenario.about}")
-        short = ", ".join(f"{each.people:,} people for {each.duration_s:g} s" for each in scenario.short_sizes)
+        short = ", ".join(
+            f"{each.people:,} people for {each.duration_s:g} s" for each in scenario.short_sizes
+        )
         print(f"  {'':<{width}}  short: {short}")
     print("servers to start:")
     for name, title in STARTABLE.items():

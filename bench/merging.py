@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 from bench.results import BadResults, Results
+from msgspec.structs import replace
 
 
 def merged(found: Sequence[Results]) -> Results:

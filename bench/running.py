@@ -2,25 +2,25 @@
 
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from bench.driver.measure import measure
 from bench.driver.progress import Watcher
 from bench.figures import cores, memory_bytes, processor
 from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
-from bench.scenarios import Options, Scenario
 from bench.targets import NotServing, Target, started
 from bench.watching import Watchers
 from bench.watching.lines import Lines
 from bench.watching.live import Display
 from bench.watching.prometheus import Figures
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bench.scenarios import Options, Scenario
 
 RESULTS = "results.json"
 
@@ -50,7 +50,7 @@ def run(order: Order) -> tuple[Results, list[str]]:
     """
     results = Results(version=VERSION, machine=_machine(order.command), targets=(), runs=())
     failures: list[str] = []
-    openers = [
+    openers: list[tuple[str, Callable[[], Opened]]] = [
         *((name, partial(started, name, pin=True)) for name in order.start),
         *((each.description.name, partial(nullcontext, each)) for each in order.targets),
     ]

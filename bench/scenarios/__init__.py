@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from bench.scenarios import baseline, faults, flood, ladder, lossy, storm, stress
 from bench.scenarios.scenario import Options, Scenario
+
+from bench.scenarios import baseline, faults, flood, ladder, lossy, storm, stress
 
 __all__ = ["SCENARIOS", "Options", "Scenario"]
 

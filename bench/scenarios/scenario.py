@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 
-from msgspec import Struct
-
 from bench.driver.plan import Participant, Plan
 from bench.people.arrivals import Arrivals, Evenly
 from bench.people.population import RECORDED, Population, equal_groups, phone
 from bench.people.visits import Habits
 from bench.targets.target import Target
+from msgspec import Struct
+
 from locshare.simulate.track import Track
 
 SESSION_SIZE = 50
@@ -110,9 +110,7 @@ def participants(people: Population, options: Options) -> list[list[Participant]
     found: list[list[Participant]] = [[] for _ in range(people.sessions)]
     for member in people.members:
         carried = phone(member, options.tracks)
-        found[member.group].append(
-            Participant(member.name, member.color, carried, member.visits)
-        )
+        found[member.group].append(Participant(member.name, member.color, carried, member.visits))
     return found
 
 

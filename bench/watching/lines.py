@@ -30,7 +30,9 @@ class Lines:
         """See Watcher."""
         if moment.at_s >= self._next_s:
             self._next_s = moment.at_s + EVERY_S - 0.5
-            self._say("    " + ", ".join(f"{name} {value}" for name, value in figures(moment, standing)))
+            self._say(
+                "    " + ", ".join(f"{name} {value}" for name, value in figures(moment, standing))
+            )
 
     def ended(self, run: Run) -> None:
         """See Watcher."""

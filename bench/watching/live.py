@@ -1,16 +1,16 @@
 """A live display of a run, on a terminal."""
 
 from types import TracebackType
+from typing import Self
 
+from bench.driver.progress import Standing
+from bench.results import Moment, Run
+from bench.watching.text import figures, summary
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
-
-from bench.driver.progress import Standing
-from bench.results import Moment, Run
-from bench.watching.text import figures, summary
 
 
 class Display:
@@ -23,7 +23,7 @@ class Display:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._phase = ""
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 

@@ -4,10 +4,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Self
 
 from bench.driver.progress import Standing
 from bench.results import Moment, Run
 from bench.serving import HOST
+
 from locshare.metrics import CONTENT_TYPE, Family, Kind, Registry, Sample
 
 _Now = tuple[Moment, Standing]
@@ -19,7 +21,9 @@ _FIGURES: Mapping[str, tuple[Kind, str, Callable[[Moment, Standing], float | Non
     "expected_total": ("counter", "Deliveries that should come.", lambda _, now: now.expected),
     "delivered_total": ("counter", "Deliveries that came.", lambda _, now: now.delivered),
     "outstanding": ("gauge", "Deliveries lost or on their way.", lambda _, now: now.lost),
-    "refused_total": ("counter", "Connections that did not come about.", lambda _, now: now.refused),
+    "refused_total": (
+        "counter", "Connections that did not come about.", lambda _, now: now.refused,
+    ),
     "disconnects_total": (
         "counter", "Connections that ended unasked, by disruptions too.",
         lambda _, now: now.disconnects,
@@ -57,7 +61,7 @@ class Figures:
         registry = self._registry
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - http.server's name
+            def do_GET(self) -> None:
                 found = self.path.partition("?")[0] == "/metrics"
                 body = registry.exposition() if found else b"see /metrics\n"
                 self.send_response(200 if found else 404)
@@ -78,7 +82,7 @@ class Figures:
         """Where it listens."""
         return self._server.server_port
 
-    def __enter__(self) -> "Figures":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
