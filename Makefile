@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format unit audit bench conformance lock clean packages
+.PHONY: help run test lint types format unit audit bench bench-solo conformance lock clean packages
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -42,8 +42,12 @@ conformance: $(VENV)/.dev ## run the OTP statements and list each with its resul
 audit: $(VENV)/.dev ## known vulnerabilities in the pinned dependencies (asks the package index)
 	$(BIN)/pip-audit --skip-editable -r constraints.txt --no-deps --disable-pip
 
-bench: $(VENV)/.dev ## the short forms of the benchmarks
-	$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.dev ## measure this server and two others with the short scenarios, write a report
+	$(BIN)/python -m bench run all --short --start locshare --start redis --start inprocess \
+	  --out bench-report $(ARGS)
+
+bench-solo: $(VENV)/.dev ## the short benchmarks of this server alone
+	$(BIN)/python -m bench solo $(ARGS)
 
 lock: ## resolve the newest dependencies again and write constraints.txt
 	$(PYTHON) tools/lock.py

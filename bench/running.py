@@ -50,13 +50,14 @@ def run(order: Order) -> tuple[Results, list[str]]:
     """
     results = Results(version=VERSION, machine=_machine(order.command), targets=(), runs=())
     failures: list[str] = []
-    openers: list[tuple[str, Callable[[], Opened]]] = [
-        *((name, partial(started, name, pin=True)) for name in order.start),
-        *((each.description.name, partial(nullcontext, each)) for each in order.targets),
-    ]
+    openers: dict[str, Callable[[], Opened]] = {
+        name: partial(started, name, pin=True) for name in order.start
+    }
+    for each in order.targets:
+        openers[each.description.name] = partial(_there, each)
     with _watching(order.figures) as watcher:
         for scenario in order.scenarios:
-            for name, opener in openers:
+            for name, opener in openers.items():
                 watcher.phase(f"{name} gets ready for {scenario.name}")
                 try:
                     for described, found in _runs(opener(), scenario, order.options, watcher):
@@ -79,6 +80,10 @@ def _runs(
             if how is not None:
                 found = replace(found, remarks=(how, *found.remarks))
             yield target.description, found
+
+
+def _there(target: Target) -> Opened:
+    return nullcontext(target)
 
 
 def _with(results: Results, described: TargetDescription, found: Run) -> Results:

@@ -83,6 +83,17 @@ class Crowd:
         """Let them."""
         self.loop.run_until(moment)
 
+    def wait_for_all(self, patience_s: float, settle_s: float) -> None:
+        """Wait until everybody whose visit lasts is connected, and then that the server recovers
+        from it; not at all when that is so already.
+        """
+        if not self._all_here():
+            self.loop.run_until(time.monotonic() + patience_s, self._all_here)
+            self.loop.run_until(time.monotonic() + settle_s)
+
+    def _all_here(self) -> bool:
+        return all(each.state is State.HERE for each in self._people.values() if each.wanted)
+
     def count(self) -> None:
         """The measured time begins."""
         self.account.count()

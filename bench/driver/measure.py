@@ -61,20 +61,25 @@ class _Running:
         entries = _entries(target, speaker, plan, rooms)
         self._crowd = Crowd(plan, speaker, entries, time.monotonic())
         self._crowd.listeners.append(self._second)
+        self._ends = self._crowd.began + plan.measured_from_s + plan.duration_s
+        """When sending stops."""
         self._wreckage = Wreckage(target, plan, self._crowd, rooms[0].session_id)
 
     def run(self) -> Run:
         plan, crowd, say = self._plan, self._crowd, self._watcher.phase
         try:
-            say("they connect" if plan.measured_from_s else "measuring")
             crowd.begin()
-            crowd.run_until(crowd.began + plan.measured_from_s)
+            if plan.measured_from_s:
+                say("they connect")
+                crowd.run_until(crowd.began + plan.measured_from_s)
+                crowd.wait_for_all(plan.waits_s, plan.interval_s)
             say("measuring")
+            self._ends = time.monotonic() + plan.duration_s
             crowd.count()
             self._moments.clear()
             self._meter.begin()
             self._wreckage.begin()
-            crowd.run_until(crowd.began + plan.ends_s)
+            crowd.run_until(self._ends)
             usage = self._meter.usage(crowd.account.delivered)
             share = self._meter.generator_share
             say("waiting for what is on its way")
@@ -130,7 +135,7 @@ class _Running:
                 scenario=self._plan.scenario,
                 title=self._plan.title,
                 people=self._plan.people,
-                left_s=max(crowd.began + self._plan.ends_s - time.monotonic(), 0.0),
+                left_s=max(self._ends - time.monotonic(), 0.0),
                 sent=crowd.account.sent,
                 expected=crowd.account.expected,
                 delivered=crowd.account.delivered,

@@ -67,6 +67,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     interval_s: float
     measured_from_s: float = 0.0
     """Until then people come and send, and nothing is counted but connections."""
+    waits_s: float = 0.0
+    """So much longer, at most, when some are still not connected then."""
     duration_s: float
     """Of the measured time. Then nobody sends any more, and what is on its way is waited for."""
     disruptions: bool = False
@@ -78,8 +80,3 @@ class Plan(Struct, frozen=True, kw_only=True):
     def people(self) -> int:
         """All of them."""
         return sum(map(len, self.sessions))
-
-    @property
-    def ends_s(self) -> float:
-        """When sending stops."""
-        return self.measured_from_s + self.duration_s

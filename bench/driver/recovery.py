@@ -40,7 +40,10 @@ class Recovery:
         self._since = since
         self._progress = since
         self._unheard = set(people)
-        self._unseen = {member: _next_since(member, since) for member in self._unheard}
+        self._unseen = {
+            member: member.seq + 1 if member.connected else 0 for member in self._unheard
+        }
+        """The number of the first update that only shows the interval; 0 when none does."""
 
     @property
     def recovery_s(self) -> float | None:
@@ -68,7 +71,7 @@ class Recovery:
                 self._unheard.remove(receiver)
                 self._progress = now
             first = unseen.pop(sent.sender, None)
-            if first is not None and first != sent.seq:
+            if first is not None and sent.seq > first:
                 self._progress = now
 
     def check(self, wanted: Callable[[Member], bool]) -> bool:
@@ -80,13 +83,3 @@ class Recovery:
         ):
             self.recovered_at = self._progress
         return self.recovered_at is not None
-
-
-def _next_since(member: Member, since: float) -> int:
-    """The number of the first update sent at ``since`` or later."""
-    number = member.seq + 1
-    for sent in member.newest():
-        if sent.at < since:
-            break
-        number = sent.seq
-    return number

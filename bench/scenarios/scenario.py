@@ -19,6 +19,9 @@ INTERVAL_S = 2.0
 CONNECT_PER_S = 400
 """How fast people come where it is not the coming that is measured."""
 
+WAITS_S = 20.0
+"""How much longer somebody who is not connected when all should be is waited for."""
+
 
 class Options(Struct, frozen=True, kw_only=True):
     """As typed. ``duration_s`` replaces the scenario's own."""
@@ -84,6 +87,7 @@ def steady(
         sessions=participants(people, options),
         interval_s=interval_s,
         measured_from_s=ramp_s + min(interval_s, 2.0),
+        waits_s=WAITS_S,
         duration_s=size.duration_s,
     )
 

@@ -28,7 +28,7 @@ class Lines:
 
     def moment(self, moment: Moment, standing: Standing) -> None:
         """See Watcher."""
-        if moment.at_s >= self._next_s:
+        if moment.at_s >= self._next_s and standing.left_s:
             self._next_s = moment.at_s + EVERY_S - 0.5
             self._say(
                 "    " + ", ".join(f"{name} {value}" for name, value in figures(moment, standing))
