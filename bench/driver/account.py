@@ -199,6 +199,10 @@ class Account:
         for each in self.members.values():
             each.counted_from = each.seq
 
+    def settle(self) -> None:
+        """What has not come by now is lost, even if the connection ends a moment later."""
+        self._counting = False
+
     def connected(self, member: Member) -> None:
         """Its first message has come."""
         member.connected = True
@@ -208,7 +212,8 @@ class Account:
     def ended(self, member: Member, now: float) -> None:
         """Its connection has ended, or is about to: nothing more is expected on it."""
         if member.connected:
-            self.expected -= member.on_its_way(now)
+            if self._counting:
+                self.expected -= member.on_its_way(now)
             member.connected = False
             member.session.connected -= 1
 

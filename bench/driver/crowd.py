@@ -19,6 +19,7 @@ DRAIN_S = 10.0
 """How long the last updates are waited for when somebody still lacks one."""
 IDLE_S = 1.0
 """When nobody does, but some updates were left out: how long nothing must have come."""
+TICK_S = 1.0
 
 Entry = tuple[Participant, Access, str]
 """A person, what they connect with, and the address for that."""
@@ -195,7 +196,7 @@ class Crowd:
     def _start_ticking(self) -> None:
         """Second by second from now on."""
         self._ticks += 1
-        self._tick_at(time.monotonic() + 1, self._ticks)
+        self._tick_at(time.monotonic() + TICK_S, self._ticks)
 
     def _tick_at(self, due: float, ticks: int) -> None:
         self.loop.at(due, lambda: self._tick(due, ticks))
@@ -203,7 +204,7 @@ class Crowd:
     def _tick(self, due: float, ticks: int) -> None:
         if ticks != self._ticks:
             return  # those of another time
-        self._tick_at(due + 1, ticks)
+        self._tick_at(due + TICK_S, ticks)
         now = time.monotonic()
         for person in self._people.values():
             person.look(now)

@@ -85,6 +85,7 @@ class _Running:
             say("waiting for what is on its way")
             crowd.drain()
             self._wreckage.end()
+            crowd.account.settle()
             stale = crowd.account.stale_pairs()
             say("they say goodbye")
             crowd.leave(plan.goodbye_s)

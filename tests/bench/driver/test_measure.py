@@ -1,0 +1,247 @@
+"""What the driver finds out about a server that does one thing wrong: each figure counts what it
+says, and nothing else is counted.
+"""
+
+import pytest
+from bench.driver.measure import measure
+from bench.results import Dialect, Run
+from bench.targets.target import NotServing
+from tests.crooked import Nobody, Stay, Wrong, crooked, plan
+
+from bench.driver import crowd, person
+
+CLEAN = ("lost", "stale_pairs", "foreign", "refused", "disconnects", "join_failures")
+BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server does not do is waited for a little less."""
+    monkeypatch.setattr(crowd, "DRAIN_S", 0.4)
+    monkeypatch.setattr(crowd, "IDLE_S", 0.2)
+    monkeypatch.setattr(crowd, "TICK_S", 0.2)
+
+
+def wrong_figures(run: Run) -> set[str]:
+    return {name for name in CLEAN if getattr(run, name)}
+
+
+def has_remark(run: Run, text: str) -> bool:
+    return any(text in each for each in run.remarks)
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_a_good_server_loses_nothing(dialect: Dialect) -> None:
+    with crooked(dialect=dialect) as server:
+        watcher = Nobody()
+        run = measure(server, plan((4, 3)), watcher)
+    assert wrong_figures(run) == set()
+    assert run.people == run.connections == 7
+    assert run.sessions == 2
+    assert run.sent > 20
+    assert 2 * run.sent < run.expected < 3 * run.sent  # two or three others each
+    assert run.delivered == run.expected == run.delivery.count
+    assert sum(count for _, count in run.delivery.histogram) == run.delivered
+    assert 0 < run.delivery.p50_ms <= run.delivery.p95_ms <= run.delivery.max_ms < 1000
+    assert run.connect is not None
+    assert run.connect.count == 7
+    assert run.reconnect is None
+    assert run.usage is None  # it has no process of its own
+    assert run.remarks == ()
+    assert run.moments[0].connected == 7
+    assert run.moments[0].delivered > 10
+    assert watcher.moments[-1][1].target == "crooked"
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_a_server_with_unusual_but_legal_ways_loses_nothing(dialect: Dialect) -> None:
+    with crooked(Wrong(loose=True), dialect) as server:
+        run = measure(server, plan(), Nobody())
+    assert wrong_figures(run) == set()
+    assert run.delivered > 20
+    assert run.remarks == ()
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_every_lost_delivery_is_counted(dialect: Dialect) -> None:
+    with crooked(Wrong(lose_every=5), dialect) as server:
+        run = measure(server, plan((4,)), Nobody())
+    assert wrong_figures(run) <= {"lost", "stale_pairs"}
+    assert run.lost == run.expected - run.delivered
+    assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
+
+
+def test_updates_that_come_twice_hide_no_loss() -> None:
+    with crooked(Wrong(lose_every=5, repeat=True)) as server:
+        run = measure(server, plan((4,)), Nobody())
+    assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
+    assert has_remark(run, "updates came twice")
+
+
+def test_an_update_that_was_overtaken_is_delivered_and_remarked() -> None:
+    with crooked(Wrong(overtake=True)) as server:
+        run = measure(server, plan((3,)), Nobody())
+    # The last of a sender may wait for one that never comes.
+    assert run.lost <= 3 * 2
+    assert has_remark(run, "after a newer one")
+
+
+def test_a_receiver_without_the_newest_update_is_a_stale_pair() -> None:
+    with crooked(Wrong(keep_last=True)) as server:
+        run = measure(server, plan((3,)), Nobody())
+    assert run.stale_pairs == 6
+    # The last one of each sender; those that were sent before the measuring are made up for.
+    assert run.lost == 6
+
+
+def test_what_comes_to_another_session_is_foreign() -> None:
+    with crooked(Wrong(mix=True)) as server:
+        run = measure(server, plan((2, 2)), Nobody())
+    assert wrong_figures(run) == {"foreign"}
+    assert run.foreign >= 2 * run.sent
+    assert run.delivered == run.expected == run.sent
+
+
+def test_an_own_update_that_comes_back_is_nothing() -> None:
+    with crooked(Wrong(echo=True)) as server:
+        run = measure(server, plan((2,)), Nobody())
+    assert wrong_figures(run) == set()
+    assert run.delivered == run.expected == run.sent
+    assert run.remarks == ()
+
+
+def test_a_delay_of_the_server_is_in_the_latency() -> None:
+    with crooked(Wrong(delay_s=0.03)) as server:
+        run = measure(server, plan((2,), interval_s=0.2), Nobody())
+    assert run.delivery.p50_ms >= 30
+
+
+def test_coordinates_with_six_places_are_recognised() -> None:
+    with crooked(Wrong(decimals=6)) as server:
+        run = measure(server, plan(), Nobody())
+    assert wrong_figures(run) == set()
+    assert run.delivered > 20
+
+
+def test_a_position_that_nobody_has_reported_is_no_delivery() -> None:
+    with crooked(Wrong(invent=True)) as server:
+        run = measure(server, plan(), Nobody())
+    assert run.delivered == 0
+    assert run.lost == run.expected > 20
+    assert has_remark(run, "that their sender has not reported")
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_what_the_server_complains_of_is_remarked(dialect: Dialect) -> None:
+    with crooked(Wrong(complain=True), dialect) as server:
+        run = measure(server, plan(), Nobody())
+    assert wrong_figures(run) == set()
+    assert has_remark(run, "too many")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (Wrong(hang_up_after=4), "without a goodbye"),
+        (Wrong(close_after=4, close_code=1011), "closed with 1011"),
+    ],
+    ids=["hung up", "closed"],
+)
+def test_a_connection_that_ends_unasked_is_a_disconnect_and_comes_back(
+    wrong: Wrong, reason: str
+) -> None:
+    with crooked(wrong) as server:
+        run = measure(server, plan((3,), duration_s=1.2), Nobody())
+    assert wrong_figures(run) == {"disconnects"}
+    assert run.disconnects == 3
+    assert run.connections == 6
+    assert run.reconnect is not None
+    assert run.reconnect.count == 3
+    assert run.reconnect.p50_ms >= 250  # the back-off of a phone
+    assert has_remark(run, reason)
+
+
+def test_who_is_told_not_to_come_back_does_not() -> None:
+    with crooked(Wrong(close_after=2, close_code=4410)) as server:
+        run = measure(server, plan((3,)), Nobody())
+    assert run.disconnects == run.connections == 3
+
+
+def test_a_refused_upgrade_is_counted_and_tried_again() -> None:
+    with crooked(Wrong(refuse_first=2)) as server:
+        run = measure(server, plan((3,), measured_from_s=0.6), Nobody())
+    assert wrong_figures(run) == {"refused"}
+    assert run.refused == 2
+    assert run.connections == 3
+    assert has_remark(run, "503")
+
+
+def test_a_connection_without_a_first_message_is_refused_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(person, "CONNECT_TIMEOUT_S", 0.3)
+    with crooked(Wrong(mute=True)) as server:
+        run = measure(server, plan((2,), duration_s=0.9), Nobody())
+    assert run.refused >= 2
+    assert run.connections == run.sent == 0
+    assert run.connect is None
+    assert has_remark(run, "no answer within 0.3 s")
+
+
+def test_who_could_not_join_is_counted_and_the_others_are_measured() -> None:
+    with crooked(Wrong(fail_joins=1)) as server:
+        run = measure(server, plan((3,)), Nobody())
+    assert wrong_figures(run) == {"join_failures"}
+    assert run.connections == 2
+    assert run.delivered == run.sent
+
+
+def test_a_server_that_nobody_can_join_is_not_measured() -> None:
+    with (
+        crooked(Wrong(fail_joins=3)) as server,
+        pytest.raises(NotServing, match="nobody of 3 people could join"),
+    ):
+        measure(server, plan((3,)), Nobody())
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_visits_come_and_go_without_a_disconnect(dialect: Dialect) -> None:
+    visits = Stay(0.0, 0.2), Stay(0.3, 0.5, gracefully=False), Stay(0.6, 0.8)
+    with crooked(dialect=dialect) as server:
+        run = measure(server, plan((3,), duration_s=0.9, visits=visits), Nobody())
+        left = len(server.left)
+    assert wrong_figures(run) == set()
+    assert run.connections == 9
+    assert run.connect is not None
+    assert run.connect.count == 9
+    assert left == 3  # the last visit ends before the run: for good
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_heartbeats_keep_a_quiet_connection(
+    dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quicken(dialect, monkeypatch)
+    with crooked(dialect=dialect) as server:
+        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), Nobody())
+        beats = server.heartbeats
+    assert beats >= 2
+    assert wrong_figures(run) == set()
+    assert run.connections == 1
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_a_connection_that_answers_no_heartbeat_is_given_up(
+    dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quicken(dialect, monkeypatch)
+    with crooked(Wrong(deaf=True), dialect) as server:
+        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), Nobody())
+    assert wrong_figures(run) == {"disconnects"}
+    assert has_remark(run, "nothing heard for")
+
+
+def quicken(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> None:
+    speaker = "bench.driver.plain.Plain" if dialect == "plain" else "bench.driver.phoenix.Phoenix"
+    monkeypatch.setattr(f"{speaker}.heartbeat_s", 0.2)
+    monkeypatch.setattr(person, "ANSWER_S", 0.2)
