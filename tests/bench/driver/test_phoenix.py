@@ -1,0 +1,258 @@
+"""The phoenix dialect, held to the official client from npm: the server of the tests serves that
+client, and the driver; so what the driver says and understands is what the client does.
+"""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import httpx
+import pytest
+from bench.driver.account import Heard
+from bench.driver.dialect import Access, Ended, Refusal, Snapshot
+from bench.driver.measure import measure
+from bench.driver.phoenix import Phoenix, PhoenixConversation
+from tests.crooked import TOPIC, Crooked, Nobody, Walker, Wrong, crooked, plan
+
+CLIENT = Path(__file__).with_name("official_client.mjs")
+PACKAGES = "phoenix@1.8.16", "ws@8.23.0"
+PATIENCE_S = 10.0
+
+
+class OfficialClient:
+    """One that runs, in node."""
+
+    def __init__(self, modules: Path, server: Crooked, token: str, session_id: str) -> None:
+        address = server.socket_url.removesuffix("/websocket")  # the client adds it
+        topic = TOPIC.replace("{session_id}", session_id)
+        self._process = subprocess.Popen(
+            ["node", str(CLIENT), address, token, topic],
+            env={"MODULES": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._said: Queue[list[Any]] = Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._said.put(json.loads(line))
+
+    def hears(self, what: str) -> list[Any]:
+        """The next thing of this kind."""
+        deadline = time.monotonic() + PATIENCE_S
+        seen = []
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                seen.append(self._said.get(timeout=left))
+            except Empty:
+                break
+            if seen[-1][0] == what:
+                return seen[-1]
+        pytest.fail(f"the official client never said {what!r}, only {seen}")
+
+    def push(self, *what: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(PATIENCE_S)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._reader.join()
+            self._process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the official client, or the reason why there is none."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not installed")
+    folder = tmp_path_factory.mktemp("npm")
+    done = subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"npm cannot install {' '.join(PACKAGES)}: {done.stderr[-200:]}")
+    return folder
+
+
+def join(server: Crooked, session_id: str | None = None) -> tuple[str, str, str]:
+    """A new participant: session, user, token."""
+
+    def post(path: str) -> Any:
+        return httpx.post(server.http_url + path, json={}, trust_env=False).json()
+
+    session_id = session_id or post("/api/sessions")["session_id"]
+    joined = post(f"/api/sessions/{session_id}/join")
+    return session_id, joined["user_id"], joined["websocket_token"]
+
+
+@pytest.fixture
+def server() -> Iterator[Crooked]:
+    with crooked(dialect="phoenix") as made:
+        yield made
+
+
+def test_the_official_client_is_served(modules: Path, server: Crooked) -> None:
+    session_id, first_id, first_token = join(server)
+    _, second_id, second_token = join(server, session_id)
+    first = OfficialClient(modules, server, first_token, session_id)
+    first.hears("joined")
+    first.push("location_update", {"lat": 1.5, "lng": 2.5})
+    deadline = time.monotonic() + PATIENCE_S
+    while first_id not in server.newest and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second = OfficialClient(modules, server, second_token, session_id)
+    try:
+        snapshot = second.hears("joined")
+        assert snapshot[1] == {"positions": [{"user_id": first_id, "lat": 1.5, "lng": 2.5}]}
+        second.push("location_update", {"lat": 3, "lng": 4})
+        assert first.hears("location_update")[1] == {"user_id": second_id, "lat": 3, "lng": 4}
+        while server.heartbeats < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.heartbeats >= 2
+        second.push("leave")
+        second.hears("left")
+        assert server.left == [second_id]
+    finally:
+        first.close()
+        second.close()
+
+
+def test_the_official_client_and_the_driver_see_each_other(modules: Path, server: Crooked) -> None:
+    created: list[str] = []
+    answer = server.answer
+
+    def with_a_guest(method: str, path: str) -> Any:
+        status, body = answer(method, path)
+        if path == "/api/sessions":
+            created.append(body["session_id"])
+            _, _, token = join(server, body["session_id"])
+            guests.append(OfficialClient(modules, server, token, body["session_id"]))
+            guests[0].hears("joined")
+        return status, body
+
+    guests: list[OfficialClient] = []
+    server.answer = with_a_guest  # type: ignore[method-assign]  # the guest must be there first
+    try:
+        talker = threading.Timer(
+            0.3, lambda: guests[0].push("location_update", {"lat": 5, "lng": 6})
+        )
+        talker.start()
+        run = measure(server, plan((2,)), Nobody())
+        talker.join()
+        heard = guests[0].hears("location_update")[1]
+    finally:
+        for each in guests:
+            each.close()
+    assert heard["user_id"] in server.newest
+    assert set(heard) >= {"user_id", "lat", "lng", "accuracy", "timestamp"}
+    assert run.delivered == run.expected == run.sent > 5
+    assert run.foreign == 2  # the guest did not join by the driver; both people got its position
+
+
+# --- without node ---------------------------------------------------------------------------------
+
+
+def conversation() -> PhoenixConversation:
+    made = Phoenix(TOPIC).converse(Access("s1", "u1", "token"))
+    assert isinstance(made, PhoenixConversation)
+    return made
+
+
+def text(*message: Any) -> bytes:
+    return json.dumps(message).encode()
+
+
+def joined() -> PhoenixConversation:
+    made = conversation()
+    made.hello()
+    made.read(text("1", "1", "session:s1", "phx_reply", {"status": "ok", "response": {}}))
+    return made
+
+
+def test_what_is_sent_has_the_shape_of_the_second_version() -> None:
+    speaker, talk = Phoenix(TOPIC), conversation()
+    address = speaker.address(Access("s1", "u1", "a+b"), "ws://h/socket/websocket?x=1")
+    assert address == "ws://h/socket/websocket?x=1&token=a%2Bb&vsn=2.0.0"
+    hello = talk.hello()
+    assert hello is not None
+    assert json.loads(hello) == ["1", "1", "session:s1", "phx_join", {}]
+    position = Walker(0).position(0, datetime(2026, 1, 1, tzinfo=UTC))
+    assert json.loads(talk.position(position)) == [
+        "1", "2", "session:s1", "location_update",
+        {"lat": 10.0, "lng": 20.000_123_4, "accuracy": 5, "timestamp": "2026-01-01T00:00:00Z"},
+    ]  # fmt: skip
+    assert json.loads(talk.heartbeat()) == [None, "3", "phoenix", "heartbeat", {}]
+    assert json.loads(talk.leave()) == ["1", "4", "session:s1", "phx_leave", {}]
+
+
+def test_the_reply_to_the_join_is_the_first_message() -> None:
+    talk = conversation()
+    talk.hello()
+    listed = {"positions": [{"user_id": "u2", "lat": 1, "lng": 2, "speed": None}]}
+    reply = {"status": "ok", "response": listed}
+    assert talk.read(text("1", "1", "session:s1", "phx_reply", reply)) == Snapshot(
+        [Heard("u2", 1.0, 2.0)]
+    )
+    assert talk.read(text(None, "2", "phoenix", "phx_reply", {"status": "ok"})) is None
+
+
+def test_a_join_that_is_refused_is_an_end() -> None:
+    talk = conversation()
+    talk.hello()
+    reply = {"status": "error", "response": {"reason": "unauthorized"}}
+    found = talk.read(text("1", "1", "session:s1", "phx_reply", reply))
+    assert isinstance(found, Ended)
+    assert "unauthorized" in found.reason
+
+
+@pytest.mark.parametrize("event", ["phx_error", "phx_close"])
+def test_a_channel_that_ends_is_a_connection_that_ends(event: str) -> None:
+    talk = joined()
+    assert talk.read(text("0", None, "session:s1", event, {})) is None  # an older channel's
+    assert isinstance(talk.read(text("1", None, "session:s1", event, {})), Ended)
+
+
+def test_other_events_are_nothing_unless_they_list_positions() -> None:
+    talk = joined()
+    assert talk.read(text(None, None, "session:s1", "presence_diff", {"joins": {}})) is None
+    listed = {"positions": [{"user_id": "u2", "lat": 1, "lng": 2}]}
+    assert isinstance(talk.read(text(None, None, "session:s1", "state", listed)), Snapshot)
+
+
+def test_an_update_with_other_fields_in_another_order_is_understood() -> None:
+    data = {"heading": 3, "lng": 2, "user_id": "u2", "lat": 1e0}
+    found = joined().read(text(None, None, "session:s1", "location_update", data))
+    assert found == Heard("u2", 1.0, 2.0)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"{}", b"[1,2]", b"\xff", b'[null,null,"t","e"]'])
+def test_what_cannot_be_read_is_told(wrong: bytes) -> None:
+    assert isinstance(joined().read(wrong), Refusal)
+
+
+def test_a_lost_join_is_tried_again() -> None:
+    with crooked(Wrong(hang_up_after=3), "phoenix") as server:
+        run = measure(server, plan((2,), duration_s=1.2), Nobody())
+    assert run.disconnects == 2
+    assert run.connections == 4
+    assert run.lost == 0

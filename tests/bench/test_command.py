@@ -1,0 +1,228 @@
+"""``python -m bench``: what can be typed, what it leaves behind, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench.command import main
+from bench.driver.measure import measure
+from bench.driver.progress import Standing
+from bench.results import Moment, load, save
+from bench.running import RESULTS
+from bench.watching.live import Display
+from bench.watching.prometheus import Figures
+from bench.watching.text import figures
+from rich.console import Console
+from tests.crooked import Crooked, Nobody, Wrong, crooked, plan
+
+from bench.driver import crowd
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def server() -> Iterator[Crooked]:
+    with crooked() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowd, "DRAIN_S", 0.5)
+
+
+def typed(server: Crooked, out: Path, *more: str) -> list[str]:
+    target = f"one={server.http_url},dialect=plain"
+    return [
+        "run",
+        "flood",
+        "--short",
+        "--scale",
+        "0.03",
+        "--duration",
+        "1",
+        "--target",
+        target,
+        "--out",
+        str(out),
+        *more,
+    ]
+
+
+def test_a_scenario_is_run_and_kept_and_reported(
+    server: Crooked, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed(server, tmp_path)) == 0
+    results = load(tmp_path / RESULTS)
+    (run,) = results.runs
+    assert (run.scenario, run.target, run.people, run.lost) == ("flood", "one", 3, 0)
+    assert run.delivered == 2 * run.sent > 0
+    assert [each.name for each in results.targets] == ["one"]
+    assert results.machine.command.startswith("python -m bench run flood")
+    assert results.machine.cores >= 1
+    out, err = capfd.readouterr()
+    for path in out.split():
+        assert Path(path).stat().st_size > 0
+    assert out
+    assert "=== flood against one" in err
+    assert "(0.000% lost)" in err
+
+
+def test_a_target_that_is_not_there_fails_and_the_others_are_measured(
+    server: Crooked, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = typed(server, tmp_path, "--target", "two=http://127.0.0.1:9,dialect=plain")
+    assert main(arguments) == 1
+    assert [run.target for run in load(tmp_path / RESULTS).runs] == ["one"]
+    assert "flood against two: " in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "nothing to measure"),
+        (["run", "nope", "--start", "locshare"], "'nope'"),
+        (["run", "--start", "nginx"], "nginx"),
+        (["run", "--target", "x"], "x"),
+        (["run", "--start", "locshare", "--scale", "0"], "scale 0"),
+        (["run", "--start", "locshare", "--duration", "0"], "duration 0"),
+        (["run", "--start", "locshare", "--start", "locshare"], "twice"),
+        (["run", "--start", "locshare", "--gpx", "/nowhere.gpx"], "/nowhere.gpx"),
+        (["solo", "nope"], "'nope'"),
+        (["report", "/nowhere.json"], "/nowhere.json"),
+        ([], "COMMAND"),
+    ],
+)
+def test_bad_usage_is_told_and_nothing_is_done(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as end:
+        status = int(str(end.code))
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_names_every_scenario_and_server(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("baseline", "storm", "flood", "stress", "ladder", "faults", "lossy", "locshare"):
+        assert f"\n  {name} " in out
+
+
+def test_reports_of_several_files_are_made_again(
+    server: Crooked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed(server, tmp_path / "a")) == 0
+    found = load(tmp_path / "a" / RESULTS)
+    other = tmp_path / "other.json"
+    save(found, other)
+    capsys.readouterr()
+    assert (
+        main(["report", str(tmp_path / "a" / RESULTS), str(other), "--out", str(tmp_path / "b")])
+        == 0
+    )
+    assert list((tmp_path / "b").iterdir())
+    strange = json.loads(other.read_bytes())
+    strange["machine"]["processor"] = "an abacus"
+    other.write_text(json.dumps(strange))
+    assert main(["report", str(tmp_path / "a" / RESULTS), str(other)]) == 2
+    assert "different machines" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: Path) -> None:
+    with crooked() as server, crooked(Wrong()) as slow:
+        arguments = typed(server, tmp_path, "--target", f"two={slow.http_url},dialect=plain")
+        arguments[arguments.index("1")] = "1.5"
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench", *arguments],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "=== flood against two" in line:
+                    break
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+            process.wait()
+        assert process.returncode == 130
+        assert "interrupted" in err
+        assert "Traceback" not in err
+        assert [run.target for run in load(tmp_path / RESULTS).runs] == ["one"]
+        deadline = time.monotonic() + 5
+        while any(slow.sessions.values()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not any(slow.sessions.values())
+
+
+# --- those who watch ------------------------------------------------------------------------------
+
+
+MOMENT = Moment(
+    at_s=1, connected=3, sent=5, delivered=10, disconnects=1, p50_ms=1.5, p95_ms=2.5, max_ms=9
+)
+STANDING = Standing(
+    target="one", scenario="flood", title="t", people=4, left_s=8, sent=50, expected=110,
+    delivered=100, lost=10, refused=2, disconnects=1, reconnects=1, generator_share=0.25,
+)  # fmt: skip
+
+
+def test_the_figures_can_be_scraped_while_it_runs() -> None:
+    with Figures(0) as served:
+        served.moment(MOMENT, STANDING)
+        with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/metrics") as answer:
+            text = answer.read().decode()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{served.port}/")
+    labels = 'target="one",scenario="flood"'
+    assert f"locshare_bench_connected{{{labels}}} 3\n" in text
+    assert f"locshare_bench_delivered_total{{{labels}}} 100\n" in text
+    assert f'locshare_bench_latency_seconds{{{labels},quantile="0.95"}} 0.0025\n' in text
+    assert "locshare_bench_server_cpu_share{" not in text  # not measured is not shown
+
+
+def test_a_port_that_is_taken_is_bad_usage(
+    server: Crooked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Figures(0) as served, pytest.raises(SystemExit, match="2"):
+        main(typed(server, tmp_path, "--metrics", str(served.port)))
+    assert "--metrics" in capsys.readouterr().err
+
+
+def test_what_is_shown_while_it_runs() -> None:
+    shown = dict(figures(MOMENT, STANDING))
+    assert shown["connected"] == "3 of 4"
+    assert shown["p95"] == "2.5 ms"
+    assert shown["lost"] == "10"
+    assert shown["server CPU"] == shown["RSS"] == "?"
+    assert shown["left"] == "8 s"
+
+
+def test_the_display_of_a_terminal_leaves_what_was_found_behind(server: Crooked) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=160)
+    with Display(console) as display:
+        display.begins("one", "flood", "[4 people]")
+        display.phase("measuring")
+        display.moment(MOMENT, STANDING)
+        display.ended(measure(server, plan((2,)), Nobody()))
+    shown = out.getvalue()
+    for text in ("[4 people]", "measuring", "3 of 4", "2.5 ms", "(0.000% lost)"):
+        assert text in shown
