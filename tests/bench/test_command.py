@@ -1,5 +1,6 @@
 """``python -m bench``: what can be typed, what it leaves behind, and how it ends."""
 
+import io
 import json
 import os
 import signal
