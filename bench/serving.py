@@ -23,12 +23,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from bench.figures import cores, resident_bytes
 
@@ -67,7 +67,7 @@ class Memory:
 class Server:
     """One ``locshare serve``. ``start`` and ``stop`` may be repeated: same data, same ports."""
 
-    module: ClassVar[tuple[str, ...]] = ("locshare", "serve")
+    module: tuple[str, ...] = ("locshare", "serve")
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         self.http_port, self.ws_port = free_port(), free_port()
@@ -272,7 +272,7 @@ def running_server(
     environment: Mapping[str, str] | None = None, *, pin: bool = False
 ) -> Iterator[Server]:
     """A server that is ready; gone, with its data, when the block ends. Raises NotServing."""
-    with data_directory() as folder, _own_cores(pin) as apart:
+    with data_directory() as folder, own_cores(pin) as apart:
         server = Server(folder, environment)
         try:
             server.start()
@@ -284,9 +284,9 @@ def running_server(
 
 
 @contextmanager
-def _own_cores(pin: bool) -> Iterator[Any]:
+def own_cores(pin: bool) -> Iterator[Callable[[], None]]:
     """Inside, this process has the first core, which what it starts inherits. The function that is
-    given moves this process to the other cores.
+    given moves this process to the other cores. Without ``pin``, or with one core, nothing happens.
     """
     allowed = cores()
     if not pin or len(allowed) < 2 or not hasattr(os, "sched_setaffinity"):

@@ -35,8 +35,6 @@ from bench.solo.frames import (
     write_position,
 )
 
-CONNECT_PER_S = 400
-"""How many people connect in a second: each asks for a snapshot and is told to all others."""
 PATIENCE_S = 10.0
 """How long the last connection, the last delivery or the last goodbye is waited for."""
 
@@ -57,6 +55,8 @@ class Load:
     duration_s: float = 20.0
     waves: int = 1
     sample: int = 1
+    connect_per_s: float = 400.0
+    """Each of them asks for a snapshot and is told to all others of its session."""
 
     @property
     def people(self) -> int:
@@ -256,7 +256,7 @@ class Crowd:
 
     def connect(self) -> None:
         """Everyone, evenly over time. Raises NotServing."""
-        gap = 1 / CONNECT_PER_S
+        gap = 1 / self._load.connect_per_s
         due = time.monotonic()
         for person, token in zip(self._people, self._tokens, strict=True):
             self._run_until(due)

@@ -150,13 +150,18 @@ def _wait_until_empty(server: Server) -> None:
     time.sleep(SETTLE_S)
 
 
+def allow_files(people: int) -> None:
+    """Let this process have a connection for each. Raises NotServing when it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < people + 100:
+        if hard != resource.RLIM_INFINITY and hard < people + 100:
+            raise NotServing(f"{hard} open files are too few for {people} connections")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (people + 100, hard))
+
+
 def run(load: Load, say: Callable[[str], None]) -> list[Wave]:
     """All waves with one server. Raises NotServing."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < load.people + 100:
-        if hard != resource.RLIM_INFINITY and hard < load.people + 100:
-            raise NotServing(f"{hard} open files are too few for {load.people} connections")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (load.people + 100, hard))
+    allow_files(load.people)
     environment = {"LOCSHARE_MAX_PARTICIPANTS": str(max(load.size, 2))}
     waves = []
     with running_server(environment, pin=True) as server:
@@ -221,6 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--duration", type=float, dest="duration_s", metavar="S")
     parser.add_argument("--waves", type=int)
     parser.add_argument("--sample", type=int, metavar="K", help="look at every Kth delivery")
+    parser.add_argument(
+        "--connect-rate", type=float, dest="connect_per_s", metavar="N", help="connects a second"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     options = vars(parser.parse_args(arguments))
     as_json = options.pop("json")
