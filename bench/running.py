@@ -12,7 +12,6 @@ from bench.driver.measure import measure
 from bench.driver.progress import Watcher
 from bench.figures import cores, memory_bytes, processor
 from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
-from bench.targets import NotServing, Target, started
 from bench.watching import Watchers
 from bench.watching.lines import Lines
 from bench.watching.live import Display
@@ -21,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.scenarios import Options, Scenario
+from bench.targets import NotServing, Target, started
 
 RESULTS = "results.json"
 

@@ -7,7 +7,8 @@
 
 What it starts has a rate limit for nobody and a log of one JSON object per line. Where there are
 two cores or more, ``pin=True`` gives the server (and its database) the first for itself and leaves
-the others to this process, so that neither takes the other's time.
+the others to this process, so that neither takes the other's time; ``database="apart"`` leaves them
+to the database too.
 """
 
 import contextlib
@@ -23,19 +24,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from bench.figures import cores, resident_bytes
+from bench.figures import cores, descendants, resident_bytes
 
 HOST = "127.0.0.1"
 READY_S = 60.0
 """The first start makes a database cluster."""
 STOP_S = 20.0
+_ACCESS = '"event":"http_request"'
 CALLERS = 8
 """Requests at a time while sessions are filled."""
 
@@ -136,6 +138,8 @@ class Server:
             for line in lines:
                 now = time.monotonic()
                 self._tail = [*self._tail[-19:], line]
+                if _ACCESS in line:
+                    continue  # a thousand a second, which would be parsed in the generator's time
                 with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                     entry = json.loads(line)
                     self.entries[entry["event"]] = entry
@@ -269,14 +273,19 @@ def data_directory() -> Iterator[Path]:
 
 @contextmanager
 def running_server(
-    environment: Mapping[str, str] | None = None, *, pin: bool = False
+    environment: Mapping[str, str] | None = None,
+    *,
+    pin: bool = False,
+    database: Literal["beside", "apart"] = "beside",
 ) -> Iterator[Server]:
-    """A server that is ready; gone, with its data, when the block ends. Raises NotServing."""
+    """A server that is ready; gone, with its data, when the block ends. Pinned, its database shares
+    its core (``beside``) or this process's (``apart``). Raises NotServing.
+    """
     with data_directory() as folder, own_cores(pin) as apart:
         server = Server(folder, environment)
         try:
             server.start()
-            apart()
+            apart(descendants(server.pid) if database == "apart" else ())
             yield server
         finally:
             if server.running:
@@ -284,16 +293,23 @@ def running_server(
 
 
 @contextmanager
-def own_cores(pin: bool) -> Iterator[Callable[[], None]]:
+def own_cores(pin: bool) -> Iterator[Callable[[Iterable[int]], None]]:
     """Inside, this process has the first core, which what it starts inherits. The function that is
-    given moves this process to the other cores. Without ``pin``, or with one core, nothing happens.
+    given moves this process with all its threads, and those whose numbers it gets, to the others.
     """
     allowed = cores()
     if not pin or len(allowed) < 2 or not hasattr(os, "sched_setaffinity"):
-        yield lambda: None
+        yield lambda _: None
         return
+
+    def move(others: Iterable[int]) -> None:
+        threads = [each.native_id for each in threading.enumerate() if each.native_id]
+        for pid in (*threads, *others):
+            with contextlib.suppress(ProcessLookupError):  # a backend may end at any time
+                os.sched_setaffinity(pid, allowed[1:])
+
     os.sched_setaffinity(0, allowed[:1])
     try:
-        yield lambda: os.sched_setaffinity(0, allowed[1:])
+        yield move
     finally:
         os.sched_setaffinity(0, allowed)

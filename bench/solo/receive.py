@@ -124,7 +124,7 @@ def contenders(load: Load) -> Iterator[dict[str, Contender]]:
             servers[way] = server = WayServer(way, folder, environment)
             stack.callback(_end, server)
             server.start()
-        apart()
+        apart(())
         found = {}
         for way, server in servers.items():
             say(f"{way}: {load.people} people join")

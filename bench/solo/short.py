@@ -13,7 +13,7 @@ SHORT_FORMS: Mapping[str, str] = {
     "bridge": "bridge",
     "group": "load --scenario session --duration 10",
     "thousand": "load --scenario thousand --duration 10",
-    "join": "join --seconds 5",
+    "rest": "rest --seconds 5",
     "start": "start --repeat 2",
     "crash": "crash --every 0.02",
 }

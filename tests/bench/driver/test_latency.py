@@ -8,7 +8,7 @@ from bench.figures import percentile
 
 
 def test_percentiles_are_half_a_percent_wrong_at_most() -> None:
-    dice = random.Random(1)  # noqa: S311 - figures, not secrets
+    dice = random.Random(1)
     values = [dice.lognormvariate(-6, 1.5) for _ in range(20_000)]
     histogram = Histogram()
     for value in values:
