@@ -6,6 +6,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -67,6 +68,7 @@ PROGRAMS: Mapping[str, Program] = {
 }
 
 
+@cache
 def facts(name: str) -> Facts:
     """Of a server that can be started here. Raises ValueError for another name, and
     PackageNotFoundError when something that it needs is not installed.
