@@ -1,0 +1,103 @@
+"""The scripts' own code against the real rooms of the server, on real sockets. Only k6 is not real:
+its three modules are stand-ins on what node has.
+"""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import trio
+from tests.bench.k6.kit import needs_node, run_script
+from tests.simulate.kit import Server, serving, until
+
+from locshare.wire.dialects import PLAIN
+from locshare.wire.messages import Leave, LocationUpdate
+
+pytestmark = needs_node
+
+Settings = dict[str, object]
+
+SHORT: Settings = {"INTERVAL": 0.15, "DURATION": 1.5}
+SIZES: dict[str, Settings] = {
+    "baseline": {"SIZE": 6},
+    "storm": {"SESSIONS": 3, "SIZE": 5},
+    "flood": {"SESSIONS": 2, "SIZE": 5},
+    "stress": {"SESSIONS": 2, "SIZE": 6, "LOSSES_PER_HOUR": 2000},
+    "faults": {"SESSIONS": 2, "SIZE": 5, "DROP_EVERY": 0.5, "DROP_SHARE": 0.4},
+}
+
+
+def where(server: Server) -> Settings:
+    return {"HTTP_URL": server.addresses.http_url, "WS_URL": server.addresses.ws_url}
+
+
+def broken(found: dict[str, Any]) -> list[str]:
+    """The thresholds that were not kept."""
+    return [each for each, kept in found["thresholds"].items() if not kept]
+
+
+def messages(found: dict[str, Any]) -> Counter[str]:
+    """What was sent, by kind. Fails for what the server's decoder does not take."""
+    return Counter(type(PLAIN.decode(frame)).__name__ for frame in found["frames"])
+
+
+@pytest.mark.parametrize("scenario", SIZES)
+async def test_a_scenario_keeps_its_thresholds_and_leaves_nothing(scenario: str) -> None:
+    async with serving() as server:
+        found = await run_script(scenario, where(server) | SHORT | SIZES[scenario])
+        statistics = server.connections()
+    assert broken(found) == []
+    assert statistics.open == 0
+    sessions = found["scenario"]["vus"]
+    assert [each["method"] for each in found["requests"]].count("DELETE") == sessions
+    sent, metrics = messages(found), found["metrics"]
+    assert metrics["sent"]["sum"] == sent[LocationUpdate.__name__]
+    assert statistics.closed["left"] == sent[Leave.__name__] > 0
+    assert metrics["delivered"]["sum"] == metrics["delivery_ms"]["samples"] > 0
+    assert metrics["error_messages"]["samples"] == 0
+
+
+async def test_everybody_gets_everything_from_everybody() -> None:
+    """Of four people who are all there from the start, each gets what three others send."""
+    at_once: Settings = {"SESSIONS": 2, "SIZE": 4, "RAMP": 0.01}
+    async with serving() as server:
+        found = await run_script("storm", where(server) | SHORT | at_once)
+    sent, delivered = (found["metrics"][name]["sum"] for name in ("sent", "delivered"))
+    assert sent >= 2 * 4 * 7
+    assert 0.9 * sent * 3 < delivered <= sent * 3
+    assert found["metrics"]["lost"] == {"samples": delivered, "sum": 0, "rate": 0}
+
+
+async def test_what_does_not_arrive_is_lost() -> None:
+    """The account is worth something only if it can come out wrong."""
+    async with serving() as server:
+        found = await run_script("baseline", where(server) | SHORT | {"SIZE": 5}, swallow=10)
+    assert found["metrics"]["lost"]["rate"] == pytest.approx(0.1, abs=0.02)
+    assert "lost: rate<0.001" in broken(found)
+
+
+async def test_a_restart_of_the_server_is_recovered_from() -> None:
+    settings: Settings = {"SESSIONS": 1, "SIZE": 4, "INTERVAL": 0.1, "DURATION": 4}
+    settings |= {"DROP_EVERY": 60, "OUTAGES": 1}
+    found: dict[str, Any] = {}
+
+    async def run(server: Server) -> None:
+        found.update(await run_script("faults", where(server) | settings))
+
+    async with trio.open_nursery() as nursery:
+        async with serving() as first:
+            nursery.start_soon(run, first)
+            await until(lambda: first.connections().open == 4)
+            await trio.sleep(0.3)
+        async with serving(again=first):
+            await until(lambda: bool(found))
+    metrics = found["metrics"]
+    assert metrics["unexpected_disconnects"]["sum"] == metrics["recoveries"]["sum"] == 4
+    assert 0 < metrics["recovery_ms"]["max"] < 5000
+    assert broken(found) == []
+
+
+async def test_without_a_server_the_thresholds_are_broken() -> None:
+    nowhere: Settings = {"HTTP_URL": "http://127.0.0.1:1", "SIZE": 2, "DURATION": 0.2}
+    found = await run_script("baseline", nowhere)
+    assert {"join_failed: rate==0", "delivered: count>0"} <= set(broken(found))
