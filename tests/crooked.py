@@ -386,6 +386,7 @@ def plan(
         duration_s=duration_s,
         disruptions=disruptions,
         goodbye_s=0.05,
+        drain_s=0.4,
     )
 
 

@@ -15,10 +15,10 @@ from bench.driver.plan import Participant, Plan
 from bench.driver.recovery import Recovery
 from bench.driver.traffic import Traffic
 
-DRAIN_S = 10.0
-"""How long the last updates are waited for when somebody still lacks one."""
 IDLE_S = 1.0
-"""When nobody does, but some updates were left out: how long nothing must have come."""
+"""When everybody has everyone's newest, but some updates were left out: how long nothing must have
+come before they are given up.
+"""
 TICK_S = 1.0
 
 Entry = tuple[Participant, Access, str]
@@ -102,10 +102,10 @@ class Crowd:
         self._counted_from = time.monotonic()
         self._start_ticking()
 
-    def drain(self) -> None:
-        """Nobody sends any more; wait for what is on its way."""
+    def drain(self, patience_s: float) -> None:
+        """Nobody sends any more; wait for what is on its way, until everything has come."""
         self.sending = False
-        deadline = time.monotonic() + DRAIN_S
+        deadline = time.monotonic() + patience_s
         seen, since = self.account.delivered, time.monotonic()
         while (now := time.monotonic()) < deadline:
             if self.account.delivered != seen:

@@ -83,7 +83,7 @@ class _Running:
             usage = self._meter.usage(crowd.account.delivered)
             share = self._meter.generator_share
             say("waiting for what is on its way")
-            crowd.drain()
+            crowd.drain(plan.drain_s)
             self._wreckage.end()
             crowd.account.settle()
             stale = crowd.account.stale_pairs()

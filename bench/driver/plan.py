@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from locshare.wire.messages import Position
 
+DRAIN_S = 10.0
+
 
 class Phone(Protocol):
     """Where somebody is. No two of its last few hundred reports are of the same place."""
@@ -71,6 +73,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """So much longer, at most, when some are still not connected then."""
     duration_s: float
     """Of the measured time. Then nobody sends any more, and what is on its way is waited for."""
+    drain_s: float = DRAIN_S
+    """How long the last updates are waited for, at most, while somebody still lacks one."""
     disruptions: bool = False
     """Break what the target can."""
     goodbye_s: float = 1.0

@@ -2,13 +2,21 @@
 
 from contextlib import AbstractContextManager
 
+from bench.driver.plan import Plan
 from bench.network.trouble import lossy
-from bench.scenarios.scenario import Scenario, Size, steady
+from bench.scenarios.scenario import Options, Scenario, Size, steady
 from bench.targets.target import Target
+from msgspec.structs import replace
 
 LOSS = 0.2
 DELAY_S = 0.05
 JITTER_S = 0.02
+DRAIN_S = 30.0
+"""TCP doubles its wait each time the same packet is lost: 13 s after the sixth time."""
+
+
+def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
+    return replace(steady(scenario, size, options), drain_s=DRAIN_S)
 
 
 def _around(target: Target, seed: int) -> AbstractContextManager[Target]:
@@ -20,6 +28,6 @@ SCENARIO = Scenario(
     about="50 people in a session for a minute; 20 % of all packets lost, 50 ms ± 20 ms delay",
     sizes=(Size(50, 60),),
     short_sizes=(Size(50, 12),),
-    make=steady,
+    make=_make,
     around=_around,
 )

@@ -24,8 +24,6 @@ from bench.watching.text import figures
 from rich.console import Console
 from tests.crooked import Crooked, Nobody, Wrong, crooked, plan
 
-from bench.driver import crowd
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,11 +31,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def server() -> Iterator[Crooked]:
     with crooked() as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crowd, "DRAIN_S", 0.5)
 
 
 def typed(server: Crooked, out: Path, *more: str) -> list[str]:

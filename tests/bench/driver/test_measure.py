@@ -17,7 +17,6 @@ BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server does not do is waited for a little less."""
-    monkeypatch.setattr(crowd, "DRAIN_S", 0.4)
     monkeypatch.setattr(crowd, "IDLE_S", 0.2)
     monkeypatch.setattr(crowd, "TICK_S", 0.2)
 
