@@ -155,12 +155,14 @@ class Person:
         return not others or self._answer(others)
 
     def _answer(self, others: Sequence[Frame]) -> bool:
+        """A ping may come before the snapshot. False when the server closes."""
         for frame in others:
             if frame.opcode == PING:
                 self.socket.send(client_frame(PONG, frame.payload, self._key))
             elif frame.opcode == CLOSE:
                 self.open = False
-        return self.open
+                return False
+        return True
 
     def _upgrade(self, data: bytes) -> bytes:
         """Take the answer to the upgrade away. Returns what came behind it."""

@@ -63,6 +63,12 @@ def test_a_person_is_there_with_the_snapshot_whose_positions_are_no_delivery(lin
     assert line.tally.delivered == 0
 
 
+def test_a_protocol_ping_may_come_before_the_snapshot(line: Line) -> None:
+    assert line.give(SWITCHING, b"\x89\x00", SNAPSHOT)
+    assert line.person.open
+    assert line.server.recv(100)[0] == 0x80 | PONG
+
+
 def test_what_comes_with_the_snapshot_in_one_piece_counts(line: Line) -> None:
     assert line.give(SWITCHING + SNAPSHOT + moved(4, clock_us(time.monotonic())))
     assert line.person.open
