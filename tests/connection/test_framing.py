@@ -1,5 +1,6 @@
 """The scanner in front of the protocol object changes nothing but the time that it takes."""
 
+import itertools
 import socket
 
 import pytest
@@ -7,10 +8,19 @@ import trio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.connection.kit import client_frame
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from locshare.broadcast.outbox import Outbox, Written
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
-from locshare.connection.transport import Closed, ControlFrame, TooLarge, Transport
+from locshare.connection.transport import (
+    DEFAULT_LIMITS,
+    Closed,
+    NoMessage,
+    TooLarge,
+    Transport,
+)
 from locshare.errors import CloseReason
 from locshare.wire.dialects import PLAIN
 
@@ -38,6 +48,83 @@ def test_a_frame_is_found_anywhere_in_the_bytes() -> None:
 )
 def test_a_frame_not_worth_waiting_for_is_known_by_its_head(frame: bytes) -> None:
     assert frame_end(frame[:10], 0, LIMIT) == UNUSUAL
+
+
+# --- what `websockets` reads of a stream, this server reads of it, however it is cut --------------
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """A whole message in one frame or in several, with control frames among them."""
+    is_text = draw(st.booleans())
+    payload = draw(st.text(max_size=60)).encode() if is_text else draw(st.binary(max_size=60))
+    if draw(st.integers(0, 9)) == 0:
+        payload *= 120  # beyond what a short length can say, and what a message may be
+    cuts = sorted(draw(st.lists(st.integers(0, len(payload)), max_size=4)))
+    parts = [payload[a:b] for a, b in itertools.pairwise([0, *cuts, len(payload)])]
+    frames = []
+    for number, part in enumerate(parts):
+        opcode = (1 if is_text else 2) if number == 0 else 0
+        fin = number == len(parts) - 1
+        frames.append(client_frame(part, opcode, fin=fin, mask=draw(MASKS)))
+        frames += [] if fin else draw(st.lists(CONTROLS, max_size=2))
+    return b"".join(frames)
+
+
+MASKS = st.binary(min_size=4, max_size=4)
+CONTROLS = st.builds(
+    client_frame, st.binary(max_size=125), st.sampled_from([9, 10]), fin=st.just(True), mask=MASKS
+)
+CLOSES = st.one_of(
+    st.just(b""),
+    st.just(client_frame(b"", 8)),
+    st.builds(
+        lambda code, reason: client_frame(code.to_bytes(2, "big") + reason.encode(), 8),
+        st.sampled_from([1000, 1001, 3000, 4999]),
+        st.text(max_size=30),
+    ),
+)
+
+
+def by_the_library(stream: bytes) -> tuple[list[object], list[bytes]]:
+    """What `websockets` makes of the whole stream at once: messages and replies."""
+    protocol = ServerProtocol(state=State.OPEN, max_size=LIMIT)
+    protocol.receive_data(stream)
+    received: list[object] = []
+    parts: list[bytes] = []
+    is_text = True
+    for event in protocol.events_received():
+        assert isinstance(event, Frame)
+        if event.opcode in (Opcode.PING, Opcode.PONG):
+            received.append("no message")
+        elif event.opcode is not Opcode.CLOSE:
+            if event.opcode is not Opcode.CONT:
+                is_text = event.opcode is Opcode.TEXT
+            parts.append(bytes(event.data))
+            if event.fin:
+                payload = b"".join(parts)
+                parts.clear()
+                if len(payload) > DEFAULT_LIMITS.max_message_bytes:
+                    received.append(TooLarge(len(payload)))
+                else:
+                    received.append(payload.decode() if is_text else payload)
+            else:
+                received.append("no message")
+    closed = protocol.close_rcvd is not None
+    received.append(CloseReason.PEER_CLOSED if closed else CloseReason.PEER_GONE)
+    return received, [b"".join(protocol.data_to_send())]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(messages() | CONTROLS, max_size=6), CLOSES, st.data())
+def test_a_valid_stream_is_read_as_the_library_reads_it(
+    pieces: list[bytes], close: bytes, data: st.DataObject
+) -> None:
+    stream = b"".join(pieces) + close
+    cuts = sorted(data.draw(st.sets(st.integers(1, max(len(stream), 1)), max_size=20)))
+    received, replies, reason = trio.run(converse, stream, cuts)
+    assert (received, replies) == by_the_library(stream)
+    assert reason is (CloseReason.PEER_CLOSED if close else None)
 
 
 # --- the same stream, cut differently, is the same conversation ---------------------------------
@@ -114,7 +201,7 @@ async def converse(
             start = cut
         theirs.shutdown(socket.SHUT_WR)
         while not isinstance(message := await transport.receive(), Closed):
-            received.append("control" if isinstance(message, ControlFrame) else message)
+            received.append("no message" if isinstance(message, NoMessage) else message)
             if isinstance(message, TooLarge):
                 assert message.size > 4096
         received.append(message.reason)

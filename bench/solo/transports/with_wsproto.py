@@ -7,7 +7,7 @@ from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 
 from locshare.broadcast.backlog import Control
 from locshare.broadcast.outbox import Outbox
-from locshare.connection.transport import CONTROL_FRAME, TooLarge, Transport, TransportLimits
+from locshare.connection.transport import NO_MESSAGE, TooLarge, Transport, TransportLimits
 from locshare.errors import CloseReason
 
 
@@ -69,4 +69,4 @@ class WsprotoTransport(Transport):
         else:
             if isinstance(event, Ping):
                 self._outbox.send_control(Control.PONG, connection.send(event.response()))
-            self._messages.append(CONTROL_FRAME)
+            self._messages.append(NO_MESSAGE)

@@ -18,8 +18,8 @@ class ConductLimits(Struct, frozen=True):
     position_burst: float = 20.0
     message_rate: float = 20.0
     message_burst: float = 40.0
-    """All messages together, protocol pings too; not below the burst of positions, so that the
-    stricter limit speaks first."""
+    """All messages together, protocol pings and fragments too; not below the burst of positions,
+    so that the stricter limit speaks first."""
     excess_tolerated: float = 100.0
     """How many messages over the rate are dropped before the connection is closed…"""
     excess_forgiven: float = 5.0
@@ -83,7 +83,7 @@ class Conduct:
         self._bad_since = now
 
     def message(self, now: float) -> Verdict:
-        """Any message or control frame but a position came."""
+        """Any message but a position came, or a frame that ends none."""
         return Verdict.ACCEPT if self._messages.take(now) else self._over(now)
 
     def position(self, now: float) -> Verdict:

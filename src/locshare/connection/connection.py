@@ -39,7 +39,7 @@ from locshare.connection.transport import (
     PING_FRAME,
     Closed,
     ConnectionLost,
-    ControlFrame,
+    NoMessage,
     NotAnUpgrade,
     Received,
     TooLarge,
@@ -300,7 +300,7 @@ class Connection:
 
     def _take_odd(self, received: Received, outbox: Outbox, conduct: Conduct) -> None:
         """Something other than a text message of acceptable size."""
-        if isinstance(received, ControlFrame):
+        if isinstance(received, NoMessage):
             self._check_rate(conduct.message(trio.current_time()), outbox)
         elif isinstance(received, TooLarge):
             limit = self._limits.transport.max_message_bytes

@@ -54,7 +54,9 @@ except ImportError:  # a platform without the library's C extension
 
 PING_FRAME: Final = b"\x89\x00"
 
-_READ_BYTES = 16 * 1024
+_READ_BYTES = 4 * 1024
+"""What one turn may bring of one client, so that nobody holds up all others: as many bytes of the
+smallest frames there are, pings, take 8 ms."""
 _TEXT_FINAL = 0x80 | Opcode.TEXT
 _PONG_FINAL = 0x80 | Opcode.PONG
 _LONGEST_CONTROL = 0x80 | 125
@@ -106,13 +108,15 @@ class Closed(Struct, frozen=True):
     reason: CloseReason
 
 
-class ControlFrame(Struct, frozen=True):
-    """A ping or pong came (a ping has been answered). Reported so that it can be counted."""
+class NoMessage(Struct, frozen=True):
+    """A frame came that ends no message: a ping (it has been answered), a pong, or a fragment.
+    Reported so that it can be counted.
+    """
 
 
-CONTROL_FRAME: Final = ControlFrame()
+NO_MESSAGE: Final = NoMessage()
 
-Received = str | bytes | TooLarge | ControlFrame | Closed
+Received = str | bytes | TooLarge | NoMessage | Closed
 
 
 class Upgrade:
@@ -299,7 +303,7 @@ class Transport:
                 payload = payload_start(data, start)
                 self._deliver(apply_mask(data[payload:end], data[payload - 4 : payload]), True)
             elif data[start] == _PONG_FINAL and data[start + 1] <= _LONGEST_CONTROL:
-                self._messages.append(CONTROL_FRAME)
+                self._messages.append(NO_MESSAGE)
             else:
                 self._ask_protocol(data[start:end])
             start = end
@@ -332,16 +336,19 @@ class Transport:
             if frame.fin:
                 payload, self._partial = bytes(self._partial), None
                 self._deliver(payload, self._partial_is_text)
+            else:
+                self._messages.append(NO_MESSAGE)
         elif opcode is Opcode.CLOSE:
             # The protocol has written the echo, unless we closed first; see _write_replies.
             self._end(CloseReason.PEER_CLOSED)
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
-            self._messages.append(CONTROL_FRAME)
+            self._messages.append(NO_MESSAGE)
         elif frame.fin:
             self._deliver(bytes(frame.data), opcode is Opcode.TEXT)
         else:
             self._partial = bytearray(frame.data)
             self._partial_is_text = opcode is Opcode.TEXT
+            self._messages.append(NO_MESSAGE)
 
     def _end(self, reason: CloseReason) -> None:
         if self._ended is None:
