@@ -42,6 +42,10 @@ class TrioWebsocketTransport(Transport):
         )
         return _Upgrade(self, request)
 
+    async def linger(self) -> None:
+        """See :meth:`Transport.linger`. The second task reads and forgets already."""
+        await trio.lowlevel.checkpoint()
+
     async def receive(self) -> Received:
         """See :meth:`Transport.receive`."""
         assert self.websocket is not None
