@@ -1,0 +1,55 @@
+"""The report: what a reader makes of results, as one HTML file and as Markdown with its charts."""
+
+from pathlib import Path
+
+from bench.report.blocks import Report
+from bench.report.charts.svg import standalone
+from bench.report.html import html
+from bench.report.markdown import CHARTS, markdown
+from bench.report.matrix import scores
+from bench.report.runs import check, groups
+from bench.report.sections.charts import charts
+from bench.report.sections.decision import decision
+from bench.report.sections.detail import detail
+from bench.report.sections.head import circumstances, targets
+from bench.report.sections.verdict import verdict
+from bench.results import Results
+
+__all__ = ["compose", "write_report"]
+
+
+def write_report(results: Results, folder: Path) -> list[Path]:
+    """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into ``folder``, which is made when
+    it is not there. Returns the files, the HTML first. The same results make the same files. Raises
+    OSError, and BadResults for a run against a target that is not described.
+    """
+    report = compose(results)
+    (folder / CHARTS).mkdir(parents=True, exist_ok=True)
+    texts = {
+        folder / "report.html": html(report),
+        folder / "report.md": markdown(report),
+    } | {
+        folder / CHARTS / f"{picture.key}.svg": standalone(picture.svg)
+        for picture in report.pictures
+    }
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8", errors="replace")
+    return list(texts)
+
+
+def compose(results: Results) -> Report:
+    """What both files say. Raises BadResults."""
+    check(results)
+    together = groups(results)
+    totals = scores(results)
+    return Report(
+        title="Live location servers, measured",
+        head=circumstances(results),
+        sections=(
+            verdict(results, together, totals),
+            targets(results),
+            charts(results, together),
+            decision(results, totals),
+            detail(results, together),
+        ),
+    )

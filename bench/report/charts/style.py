@@ -1,0 +1,183 @@
+"""How every chart looks: one size, one palette, few lines. Colours are those of a light page; see
+``svg.py`` for the dark one.
+
+matplotlib takes a second to import, so only what draws imports it.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bench.report.blocks import Picture
+from bench.report.charts import svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 440.0
+"""Points. On a phone it shrinks to about 350 pixels, and 11-point text to nine."""
+TEXT = 11.0
+LEGEND_LINE = 17.0
+_LONGEST_NAME = 26
+_LEGEND_GAP = 34.0
+_PER_LETTER = 6.2
+
+TARGETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Of Okabe and Ito, told apart by everybody; a seventh target begins again with another dash."""
+INK, MUTED, GRID, BAD = "#1b2430", "#5a6675", "#dde2e8", "#b3261e"
+MARKERS = "osD^vP"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
+
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: small, and in the reader's font
+    "text.parse_math": False,  # a name may have a dollar in it
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so every machine measures the same
+    "font.size": TEXT,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": TEXT,
+    "axes.titlecolor": MUTED,
+    "axes.titlepad": 6.0,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelsize": TEXT,
+    "axes.unicode_minus": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": TEXT - 1,
+    "ytick.labelsize": TEXT - 1,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 0.0,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
+    "path.simplify": True,
+    "path.simplify_threshold": 0.2,
+}
+
+
+def picture(
+    key: str, title: str, alt: str, draw: Callable[["Figure"], float], note: str = ""
+) -> Picture:
+    """``draw`` fills a figure of WIDTH and returns how high it made it, in points. The same input
+    makes the same picture.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever the reader's own matplotlibrc says
+        mpl.rcParams.update(_RC)
+        mpl.rcParams["svg.hashsalt"] = key
+        figure = Figure()
+        figure.patch.set_alpha(0)
+        height = draw(figure)
+        figure.set_size_inches(WIDTH / 72, height / 72)
+        text = io.StringIO()
+        with _any_script():
+            figure.savefig(text, format="svg", metadata={"Date": None})
+    return Picture(key, title, alt, svg.finished(text.getvalue(), key, alt), note)
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """A name in a script that matplotlib's font lacks is drawn by the reader's font."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def colour(target: int) -> str:
+    """Of the target with this number, the same in every chart."""
+    return TARGETS[target % len(TARGETS)]
+
+
+def line(target: int) -> dict[str, Any]:
+    """How its lines are drawn."""
+    return {
+        "color": colour(target),
+        "linestyle": DASHES[target // len(TARGETS) % len(DASHES)],
+    }
+
+
+def marker(target: int) -> str:
+    """The shape of its points."""
+    return MARKERS[target % len(MARKERS)]
+
+
+def name(text: str) -> str:
+    """Short enough for a chart, and without what XML does not allow."""
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+
+
+def slug(*words: str) -> str:
+    """A file's name."""
+    return "-".join(re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")[:40] for word in words)
+
+
+def axes(figure: "Figure", top: float, bottom: float, height: float, left: float = 52) -> "Axes":
+    """From ``top`` to ``bottom``, points from the top of a figure that is ``height`` high."""
+    right = 14.0
+    return figure.add_axes(
+        (
+            left / WIDTH,
+            1 - bottom / height,
+            (WIDTH - left - right) / WIDTH,
+            (bottom - top) / height,
+        )
+    )
+
+
+def legend_height(names: Sequence[str]) -> float:
+    """How much of the top :func:`legend` needs."""
+    return LEGEND_LINE * len(_lines(names)) + 8
+
+
+def legend(figure: "Figure", entries: Sequence[tuple[int, str]], height: float) -> None:
+    """Targets' numbers and names above everything else, in as many lines as they need."""
+    from matplotlib.lines import Line2D
+
+    names = [name(text) for _, text in entries]
+    for row, line_ in enumerate(_lines(names)):
+        y = 1 - (10 + row * LEGEND_LINE) / height
+        for place, x in line_:
+            target = entries[place][0]
+            figure.add_artist(
+                Line2D(
+                    [(x + 2) / WIDTH, (x + 20) / WIDTH],
+                    [y, y],
+                    linewidth=3.5,
+                    solid_capstyle="butt",
+                    **line(target),
+                )
+            )
+            figure.text((x + 26) / WIDTH, y, names[place], va="center_baseline", fontsize=TEXT)
+
+
+def _lines(names: Sequence[str]) -> list[list[tuple[int, float]]]:
+    """Which names stand in which line, and where each begins."""
+    lines: list[list[tuple[int, float]]] = [[]]
+    x = 0.0
+    for place, text in enumerate(names):
+        wide = _LEGEND_GAP + _PER_LETTER * len(name(text)) + 10
+        if x and x + wide > WIDTH:
+            lines.append([])
+            x = 0.0
+        lines[-1].append((place, x))
+        x += wide
+    return lines

@@ -1,0 +1,233 @@
+"""Pass or fail: each criterion knows which runs it is judged by, and its worst finding decides.
+
+A run in which something was broken on purpose loses updates and connections by that; so loss and
+disconnects are judged by the runs in which nothing was, and recovery by those in which it was. The
+ladder counts up to 2,000 people, the most for which a criterion names a latency; what comes above
+is there to find the limit.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import inf
+
+from bench.report import words
+from bench.report.forms import LADDER, shortness
+from bench.results import Run
+
+UNDISTURBED = ("baseline", "storm", "flood", "stress", LADDER)
+LATENCY_LIMITS = ((500, 500.0), (1_000, 300.0), (2_000, 200.0))
+"""People, and the milliseconds that their p95 must be below."""
+MOST_PEOPLE = LATENCY_LIMITS[-1][0]
+RECOVERY_LIMIT_S = 5.0
+FAULTS = "faults"
+LOSSY = "lossy"
+_NEARLY = 0.02
+"""A step counts as one of 500 people when it has 490 to 510: sessions are of equal size."""
+
+
+class Verdict(Enum):
+    """What became of a criterion."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measured value. None is worse than any: what was waited for did not come."""
+
+    value: float | None
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A criterion's verdict on one target."""
+
+    verdict: Verdict
+    worst: Sample | None = None
+    """What decided; None when nothing was measured."""
+    caveats: tuple[str, ...] = ()
+    """Why a reader should not take it for more than it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """Passed when every sample of every selected run is less than ``limit``."""
+
+    title: str
+    limit: float
+    limit_text: str
+    judged_by: str
+    select: Callable[[Sequence[Run]], list[Run]]
+    samples: Callable[[Run], Iterator[Sample]]
+    text: Callable[[float], str]
+    """A value in words."""
+
+
+def judge(criterion: Criterion, runs: Sequence[Run]) -> Finding:
+    """The verdict on the target that all of ``runs`` are of."""
+    selected = criterion.select(runs)
+    samples = [(sample, run) for run in selected for sample in criterion.samples(run)]
+    if not samples:
+        return Finding(Verdict.NOT_MEASURED)
+    worst = max((sample for sample, _ in samples), key=_badness)
+    verdict = Verdict.PASS if _badness(worst) < criterion.limit else Verdict.FAIL
+    judged = dict.fromkeys(id(run) for _, run in samples)
+    caveats = [text for run in selected if id(run) in judged for text in _caveats(run)]
+    return Finding(verdict, worst, tuple(dict.fromkeys(caveats)))
+
+
+def _badness(sample: Sample) -> float:
+    return inf if sample.value is None else sample.value
+
+
+def _caveats(run: Run) -> Iterator[str]:
+    short = shortness(run)
+    if short:
+        yield f"{where(run)}: a short form, which is no proof ({short})"
+    missing = run.refused + run.join_failures
+    if missing:
+        yield (
+            f"{where(run)}: {words.plural(missing, 'join or connection', 'joins or connections')}"
+            " never came about, and what did not is in no other figure"
+        )
+
+
+def where(run: Run) -> str:
+    """The run's scenario, with its people where that is not one size."""
+    return f"{LADDER}, {run.people:,} people" if run.scenario == LADDER else run.scenario
+
+
+# --- which runs ---------------------------------------------------------------------------------
+
+
+def undisturbed(runs: Sequence[Run]) -> list[Run]:
+    """Those in which nothing was broken on purpose, of the ladder those up to MOST_PEOPLE."""
+    return [
+        run
+        for run in runs
+        if run.scenario in UNDISTURBED
+        and not run.disruptions
+        and not (run.scenario == LADDER and run.people > MOST_PEOPLE * (1 + _NEARLY))
+    ]
+
+
+def _of(scenario: str) -> Callable[[Sequence[Run]], list[Run]]:
+    return lambda runs: [run for run in runs if run.scenario == scenario]
+
+
+def _step(people: int) -> Callable[[Sequence[Run]], list[Run]]:
+    """The runs of the ladder with ``people``; when there are none, those that would have as many at
+    full scale.
+    """
+
+    def near(value: float) -> bool:
+        return abs(value - people) <= people * _NEARLY
+
+    def select(runs: Sequence[Run]) -> list[Run]:
+        steps = [run for run in runs if run.scenario == LADDER]
+        return [run for run in steps if near(run.people)] or [
+            run for run in steps if near(run.people / run.scale)
+        ]
+
+    return select
+
+
+# --- which values -------------------------------------------------------------------------------
+
+
+def p95(run: Run) -> Iterator[Sample]:
+    """Of what arrived; when nothing did although it should have, that is a sample too."""
+    if run.delivery.count:
+        yield Sample(run.delivery.p95_ms, where(run))
+    elif run.expected:
+        yield Sample(None, f"{where(run)}: nothing arrived")
+
+
+def _loss(run: Run) -> Iterator[Sample]:
+    if run.expected:
+        yield Sample(run.loss_share, where(run))
+
+
+def _disconnects(run: Run) -> Iterator[Sample]:
+    if run.connections:
+        yield Sample(run.disconnect_share, where(run))
+
+
+def _stale(run: Run) -> Iterator[Sample]:
+    if run.expected:
+        yield Sample(run.stale_pairs, where(run))
+
+
+def _recoveries(run: Run) -> Iterator[Sample]:
+    for each in run.disruptions:
+        what = f"{words.DISRUPTIONS[each.kind]} at {each.at_s:g} s"
+        lasted = "" if each.recovery_s is not None else ": did not recover in the run"
+        yield Sample(each.recovery_s, what + lasted)
+
+
+def _latency(people: int, limit_ms: float) -> Criterion:
+    return Criterion(
+        title=f"{people:,} people: p95 latency",
+        limit=limit_ms,
+        limit_text=f"< {limit_ms:g} ms",
+        judged_by=f"the step of the ladder with {people:,} people",
+        select=_step(people),
+        samples=p95,
+        text=words.ms,
+    )
+
+
+_QUIET = f"each of baseline, storm, flood, stress and the ladder up to {MOST_PEOPLE:,} people"
+
+CRITERIA = (
+    *(_latency(people, limit_ms) for people, limit_ms in LATENCY_LIMITS),
+    Criterion(
+        title="recovery",
+        limit=RECOVERY_LIMIT_S,
+        limit_text=f"< {RECOVERY_LIMIT_S:g} s",
+        judged_by="each disruption of faults; one that was not recovered from in the run fails",
+        select=_of(FAULTS),
+        samples=_recoveries,
+        text=words.seconds,
+    ),
+    Criterion(
+        title="lost updates",
+        limit=0.001,
+        limit_text="< 0.1 %",
+        judged_by=_QUIET,
+        select=undisturbed,
+        samples=_loss,
+        text=words.percent,
+    ),
+    Criterion(
+        title="unexpected disconnects",
+        limit=0.01,
+        limit_text="< 1 %",
+        judged_by=_QUIET,
+        select=undisturbed,
+        samples=_disconnects,
+        text=words.percent,
+    ),
+    Criterion(
+        title="lossy network: p95 latency",
+        limit=2_000,
+        limit_text="< 2,000 ms",
+        judged_by="lossy",
+        select=_of(LOSSY),
+        samples=p95,
+        text=words.ms,
+    ),
+    Criterion(
+        title="lossy network: stale pairs at the end",
+        limit=1,
+        limit_text="none",
+        judged_by="lossy",
+        select=_of(LOSSY),
+        samples=_stale,
+        text=words.number,
+    ),
+)

@@ -1,0 +1,42 @@
+"""The full form of each scenario, and what of a run falls short of it: a short form is no proof."""
+
+from dataclasses import dataclass
+
+from bench.results import Run
+
+LADDER = "ladder"
+
+
+@dataclass(frozen=True, slots=True)
+class FullForm:
+    """The least that counts. ``people`` is None where a run may have any number."""
+
+    people: int | None
+    duration_s: float
+
+
+FULL_FORMS = {
+    "baseline": FullForm(50, 600),
+    "storm": FullForm(1_000, 60),
+    "flood": FullForm(100, 60),
+    "stress": FullForm(1_000, 300),
+    LADDER: FullForm(None, 60),
+    "faults": FullForm(500, 1_800),
+    "lossy": FullForm(50, 60),
+}
+"""In the order in which a report names them."""
+
+
+def shortness(run: Run) -> str | None:
+    """How ``run`` is less than the full form of its scenario, None when it is not. Of a scenario
+    that is not among FULL_FORMS only the scale is known.
+    """
+    form = FULL_FORMS.get(run.scenario, FullForm(None, 0))
+    found = []
+    if run.scale != 1:
+        found.append(f"scale {run.scale:g}")
+    if form.people is not None and run.people < form.people:
+        found.append(f"{run.people:,} people instead of {form.people:,}")
+    if run.duration_s < form.duration_s:
+        found.append(f"{run.duration_s:g} s instead of {form.duration_s:g} s")
+    return ", ".join(found) or None

@@ -1,0 +1,164 @@
+"""The decision matrix with its rule, its inputs and its sums."""
+
+from collections.abc import Sequence
+
+from bench.report.anchors import Anchors
+from bench.report.blocks import (
+    MISSING,
+    Block,
+    Cell,
+    Code,
+    Column,
+    Heading,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+)
+from bench.report.inputs import ASPECTS, Measure
+from bench.report.matrix import AspectScore, MeasureScore, Scored, TargetScore
+from bench.results import Results
+
+_RULE = (
+    "Every value scores from 0 to 10 between two anchors: at the first or better 10, at the second "
+    "or worse 0, and between them each tenfold counts the same, unless the rule says each unit. A "
+    "measure is the mean of its values' scores, an aspect the mean of its measures, the total the "
+    "mean of the aspects by weight; each is rounded to two digits before it is used. What was not "
+    "measured or not stated is left out of the mean, and the score is then marked as partial: "
+    "compare it with care. Where a criterion names a limit of recovery, loss or disconnects, just "
+    "reaching it is worth 5. Performance, reliability and cost are from measurements, development "
+    "experience and operations from stated facts."
+)
+
+
+def decision(results: Results, totals: Sequence[TargetScore]) -> Section:
+    """The matrix, then what it is made of."""
+    blocks: list[Block] = [
+        _matrix(results, totals),
+        Paragraph("The totals, to be checked by hand or weighed anew:"),
+        Code("\n".join(f"{each.target}: {each.arithmetic}" for each in totals)),
+        Heading("The rule"),
+        Paragraph(_RULE),
+        _rules(),
+    ]
+    for place, aspect in enumerate(ASPECTS):
+        blocks += [
+            Heading(f"{aspect.title} ({aspect.weight} %)"),
+            _inputs(results, [each.aspects[place] for each in totals]),
+        ]
+        if aspect.remark:
+            blocks.append(Paragraph(aspect.remark))
+    return Section("decision", "Decision matrix", tuple(blocks))
+
+
+def _matrix(results: Results, totals: Sequence[TargetScore]) -> Table:
+    rows = [
+        Row(
+            (
+                Cell(aspect.title),
+                Cell(f"{aspect.weight} %"),
+                *(_score(each.aspects[place]) for each in totals),
+            )
+        )
+        for place, aspect in enumerate(ASPECTS)
+    ]
+    rows += [
+        Row(
+            (
+                Cell("total"),
+                Cell("100 %"),
+                *(_total(each.total, each.partial, each.weight) for each in totals),
+            ),
+            strong=True,
+        ),
+        Row(
+            (
+                Cell("with equal weights"),
+                Cell(""),
+                *(_total(each.unweighted, each.partial, each.weight) for each in totals),
+            )
+        ),
+    ]
+    columns = (Column("aspect"), Column("weight", numeric=True), *_targets(results))
+    return Table(columns, tuple(rows))
+
+
+def _total(score: float | None, partial: bool, weight: int) -> Cell:
+    if score is None:
+        return MISSING
+    over = f"over {weight} %" if weight < 100 else "partial"
+    return Cell(f"{score:.2f}" + (f" ({over})" if partial else ""))
+
+
+def _score(score: AspectScore | MeasureScore) -> Cell:
+    if score.score is None:
+        return MISSING
+    return Cell(f"{score.score:.2f}" + (" (partial)" if score.partial else ""))
+
+
+def _rules() -> Table:
+    rows: list[Row] = []
+    for aspect in ASPECTS:
+        rows.append(Row((Cell(f"{aspect.title}, {aspect.weight} %"),)))
+        for measure in aspect.measures:
+            anchors = measure.anchors
+            rows.append(
+                Row(
+                    (
+                        Cell(measure.title),
+                        Cell(measure.text(anchors.ten)),
+                        Cell(measure.text(anchors.zero)),
+                        Cell(_way(anchors)),
+                        Cell(measure.rule),
+                    )
+                )
+            )
+    columns = (
+        Column("measure"),
+        Column("scores 10", numeric=True),
+        Column("scores 0", numeric=True),
+        Column("between"),
+        Column("values from"),
+    )
+    return Table(columns, tuple(rows))
+
+
+def _way(anchors: Anchors) -> str:
+    return "each tenfold the same" if anchors.log else "each unit the same"
+
+
+def _inputs(results: Results, scores: Sequence[AspectScore]) -> Table:
+    rows: list[Row] = []
+    for place, measure in enumerate(scores[0].measures if scores else ()):
+        rows += _measure(measure.measure, [each.measures[place] for each in scores])
+    rows.append(Row((Cell("aspect"), *map(_score, scores)), strong=True))
+    return Table((Column("measure"), *_targets(results)), tuple(rows))
+
+
+def _measure(measure: Measure, scores: Sequence[MeasureScore]) -> list[Row]:
+    keys = list(dict.fromkeys(key for each in scores for key in each.readings))
+    if len(keys) <= 1:
+        title = measure.title + (f", {keys[0]}" if keys and keys[0] else "")
+        return [
+            Row(
+                (
+                    Cell(title),
+                    *(_value(next(iter(each.readings.values()), None)) for each in scores),
+                )
+            )
+        ]
+    rows = [
+        Row((Cell(f"{measure.title}, {key}"), *(_value(each.readings[key]) for each in scores)))
+        for key in keys
+    ]
+    return [*rows, Row((Cell(f"{measure.title}, mean"), *map(_score, scores)))]
+
+
+def _value(scored: Scored | None) -> Cell:
+    return MISSING if scored is None else Cell(f"{scored.reading.text} → {scored.score:.2f}")
+
+
+def _targets(results: Results) -> list[Column]:
+    return [
+        Column(each.name, numeric=True, swatch=place) for place, each in enumerate(results.targets)
+    ]

@@ -1,0 +1,180 @@
+"""Everything that was measured, one table for each scenario, and what was broken in it."""
+
+from collections.abc import Callable, Sequence
+
+from bench.report import words
+from bench.report.blocks import (
+    MISSING,
+    Block,
+    Cell,
+    Column,
+    Heading,
+    Items,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    cell,
+)
+from bench.report.runs import Group
+from bench.results import Latencies, Results, Run, Usage
+
+Reader = Callable[[Run], str | None]
+
+
+def _timed(which: Callable[[Run], Latencies | None], read: Callable[[Latencies], float]) -> Reader:
+    def text(run: Run) -> str | None:
+        latencies = which(run)
+        return words.ms(read(latencies)) if latencies is not None and latencies.count else None
+
+    return text
+
+
+def _used(read: Callable[[Usage], str]) -> Reader:
+    return lambda run: None if run.usage is None else read(run.usage)
+
+
+def _spread(what: str, which: Callable[[Run], Latencies | None]) -> list[tuple[str, Reader]]:
+    return [
+        (f"{what} p50", _timed(which, lambda each: each.p50_ms)),
+        (f"{what} p95", _timed(which, lambda each: each.p95_ms)),
+        (f"{what} p99", _timed(which, lambda each: each.p99_ms)),
+        (f"{what} max", _timed(which, lambda each: each.max_ms)),
+    ]
+
+
+def _share(some: int, share: float, whole: int) -> str:
+    return words.count(some) + (f" ({words.percent(share)})" if whole else "")
+
+
+MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
+    (
+        "Updates",
+        (
+            ("sent", lambda run: words.count(run.sent)),
+            ("expected deliveries", lambda run: words.count(run.expected)),
+            ("delivered", lambda run: words.count(run.delivered)),
+            ("lost", lambda run: _share(run.lost, run.loss_share, run.expected)),
+            ("stale pairs at the end", lambda run: words.count(run.stale_pairs)),
+            ("to another session", lambda run: words.count(run.foreign)),
+        ),
+    ),
+    (
+        "Latency",
+        (
+            *_spread("delivery", lambda run: run.delivery),
+            ("deliveries timed", lambda run: words.count(run.delivery.count)),
+        ),
+    ),
+    (
+        "Connections",
+        (
+            ("opened", lambda run: words.count(run.connections)),
+            ("refused", lambda run: words.count(run.refused)),
+            ("joins failed", lambda run: words.count(run.join_failures)),
+            (
+                "unexpected disconnects",
+                lambda run: _share(run.disconnects, run.disconnect_share, run.connections),
+            ),
+            *_spread("connect", lambda run: run.connect),
+            (
+                "reconnects",
+                lambda run: words.count(None if run.reconnect is None else run.reconnect.count),
+            ),
+            *_spread("reconnect", lambda run: run.reconnect),
+        ),
+    ),
+    (
+        "Machine",
+        (
+            ("CPU, of one core", _used(lambda usage: words.percent(usage.cpu_share))),
+            (
+                "CPU per delivered update",
+                _used(
+                    lambda usage: (
+                        words.NOT_MEASURED
+                        if usage.us_per_delivery is None
+                        else f"{words.fine(usage.us_per_delivery)} µs"
+                    )
+                ),
+            ),
+            ("memory at the start", _used(lambda usage: words.mebibytes(usage.rss_start_bytes))),
+            ("memory at its peak", _used(lambda usage: words.mebibytes(usage.rss_peak_bytes))),
+            ("context switches", _used(lambda usage: words.count(usage.context_switches))),
+            (
+                "the load generator, of one core",
+                _used(lambda usage: words.percent(usage.generator_share)),
+            ),
+            (
+                "other processes, of one core",
+                _used(lambda usage: words.percent(usage.others_share)),
+            ),
+        ),
+    ),
+)
+
+
+def detail(results: Results, together: Sequence[Group]) -> Section:
+    """One part for each scenario and step of the ladder."""
+    blocks: list[Block] = []
+    for group in together:
+        blocks.append(Heading(group.label))
+        blocks += [Paragraph(text) for text in _titles(group)]
+        blocks.append(_table(results, group))
+        remarks = tuple(f"{run.target}: {each}" for run in group.runs for each in run.remarks)
+        if remarks:
+            blocks.append(Items(remarks, "Remarks", warning=True))
+        blocks += _disruptions(results, group)
+    return Section("detail", "Every measure", tuple(blocks) or (Paragraph("There is no run."),))
+
+
+def _titles(group: Group) -> list[str]:
+    """What was run; said once where it was the same for all."""
+    several = {f"{run.title}; seed {run.seed}, scale {run.scale:g}" for run in group.runs}
+    if len(several) == 1:
+        return [f"{several.pop()}."]
+    return [
+        f"{run.target}: {run.title}; seed {run.seed}, scale {run.scale:g}." for run in group.runs
+    ]
+
+
+def _table(results: Results, group: Group) -> Table:
+    columns: list[tuple[Column, Run | None]] = [
+        (Column(target.name, numeric=True, swatch=place), run)
+        for place, target in enumerate(results.targets)
+        for run in group.of(target.name) or (None,)
+    ]
+    rows: list[Row] = []
+    for part, measures in MEASURES:
+        rows.append(Row((Cell(part),)))
+        for title, read in measures:
+            values = (MISSING if run is None else cell(read(run)) for _, run in columns)
+            rows.append(Row((Cell(title), *values)))
+    return Table((Column("measure"), *(column for column, _ in columns)), tuple(rows))
+
+
+def _disruptions(results: Results, group: Group) -> list[Block]:
+    rows = [
+        Row(
+            (
+                Cell(target.name, swatch=place),
+                Cell(words.seconds(each.at_s)),
+                Cell(words.DISRUPTIONS[each.kind]),
+                Cell("did not recover in the run", "fail")
+                if each.recovery_s is None
+                else Cell(words.seconds(each.recovery_s)),
+                Cell(each.detail),
+            )
+        )
+        for place, target in enumerate(results.targets)
+        for run in group.of(target.name)
+        for each in run.disruptions
+    ]
+    columns = (
+        Column("target"),
+        Column("at", numeric=True),
+        Column("what was broken"),
+        Column("recovery", numeric=True),
+        Column("how"),
+    )
+    return [Table(columns, tuple(rows))] if rows else []

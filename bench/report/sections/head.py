@@ -1,0 +1,73 @@
+"""Where, when and with what it was measured, and what is known of the targets without measuring."""
+
+from bench.report import words
+from bench.report.blocks import (
+    Block,
+    Cell,
+    Code,
+    Column,
+    Facts,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    cell,
+)
+from bench.results import Results, TargetDescription
+
+_STATED = (
+    "Stated or counted, not measured. Dependencies are all packages that an installation brings."
+)
+
+
+def circumstances(results: Results) -> tuple[Block, ...]:
+    """The machine and the command, for the top of the page."""
+    machine = results.machine
+    facts = Facts(
+        (
+            ("Processor", machine.processor),
+            ("Cores", words.count(machine.cores)),
+            ("Memory", words.gibibytes(machine.memory_bytes)),
+            ("System", machine.system),
+            ("Python", machine.python),
+            ("Began (UTC)", machine.began),
+        )
+    )
+    return facts, Code(machine.command)
+
+
+def targets(results: Results) -> Section:
+    """What is known of each target without measuring."""
+    table = Table(
+        (
+            Column("name"),
+            Column("what it is"),
+            Column("dialect"),
+            Column("language"),
+            Column("lines of code", numeric=True),
+            Column("dependencies", numeric=True),
+            Column("services beside it"),
+            Column("processes", numeric=True),
+            Column("made to survive"),
+        ),
+        tuple(_target(place, each) for place, each in enumerate(results.targets)),
+    )
+    return Section("targets", "Targets", (Paragraph(_STATED), table))
+
+
+def _target(place: int, target: TargetDescription) -> Row:
+    named = (Cell(target.name, swatch=place), Cell(target.title), Cell(target.dialect))
+    facts = target.facts
+    if facts is None:
+        return Row((*named, *[Cell("not stated", "missing")] * 6))
+    return Row(
+        (
+            *named,
+            cell(facts.language),
+            cell(words.count(facts.lines_of_code)),
+            cell(words.count(facts.dependencies)),
+            cell(", ".join(facts.services) or "none"),
+            cell(words.count(facts.processes)),
+            cell(", ".join(facts.survives) or "nothing stated"),
+        )
+    )

@@ -1,0 +1,209 @@
+"""What came out of it: the criteria, the totals, and one line for each scenario and target."""
+
+from collections.abc import Sequence
+
+from bench.report import words
+from bench.report.blocks import (
+    MISSING,
+    Block,
+    Card,
+    Cards,
+    Cell,
+    Column,
+    Heading,
+    Items,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    Tone,
+    cell,
+)
+from bench.report.criteria import CRITERIA, Criterion, Finding, Verdict, judge
+from bench.report.forms import LADDER, shortness
+from bench.report.matrix import TargetScore
+from bench.report.runs import Group, of
+from bench.results import Results, Run
+
+_TONES: dict[Verdict, Tone] = {
+    Verdict.PASS: "pass",
+    Verdict.FAIL: "fail",
+    Verdict.NOT_MEASURED: "missing",
+}
+
+_SHORT = (
+    "Of {} there are runs with fewer people or less time than the scenario asks for. They show "
+    "that everything works; what they measure is no proof of the criteria."
+)
+
+
+def verdict(results: Results, together: Sequence[Group], totals: Sequence[TargetScore]) -> Section:
+    """Read first."""
+    findings = {
+        target.name: [judge(each, of(target.name, results.runs)) for each in CRITERIA]
+        for target in results.targets
+    }
+    blocks: list[Block] = [*_warnings(results), _cards(results, findings, totals)]
+    if not results.runs:
+        blocks.append(Paragraph("There is no run in these results."))
+    blocks += [Heading("Criteria"), _criteria(results, findings)]
+    if together:
+        blocks += [Heading("Every run in one line"), _summary(results, together)]
+    return Section("verdict", "Verdict", tuple(blocks))
+
+
+def _warnings(results: Results) -> list[Block]:
+    found: list[Block] = []
+    short = dict.fromkeys(run.scenario for run in results.runs if shortness(run))
+    if short:
+        found.append(
+            Items(
+                (_SHORT.format(", ".join(short)),),
+                "Short forms",
+                warning=True,
+            )
+        )
+    foreign = tuple(
+        f"{_place(run)}: {words.plural(run.foreign, 'delivery', 'deliveries')} to people of "
+        "another session, who must get none"
+        for run in results.runs
+        if run.foreign
+    )
+    if foreign:
+        found.append(Items(foreign, "Sessions were mixed up", warning=True))
+    remarks = tuple(f"{_place(run)}: {remark}" for run in results.runs for remark in run.remarks)
+    if remarks:
+        found.append(Items(remarks, "Remarks on the runs", warning=True))
+    return found
+
+
+def _place(run: Run) -> str:
+    step = f", {run.people:,} people" if run.scenario == LADDER else ""
+    return f"{run.target}, {run.scenario}{step}"
+
+
+def _cards(
+    results: Results, findings: dict[str, list[Finding]], totals: Sequence[TargetScore]
+) -> Cards:
+    cards = []
+    for place, (target, total) in enumerate(zip(results.targets, totals, strict=True)):
+        verdicts = [each.verdict for each in findings[target.name]]
+        lines = [
+            Cell(f"{many} {verdict.value}", _TONES[verdict])
+            for verdict in Verdict
+            if (many := verdicts.count(verdict))
+        ]
+        cards.append(
+            Card(
+                title=target.name,
+                subtitle=f"{target.title} ({target.dialect} dialect)",
+                swatch=place,
+                figure="?" if total.total is None else f"{total.total:.2f}",
+                unit=_unit(total),
+                lines=tuple(lines),
+            )
+        )
+    return Cards(tuple(cards))
+
+
+def _unit(total: TargetScore) -> str:
+    if total.total is None:
+        return "nothing to score"
+    if not total.partial:
+        return "of 10 in the decision matrix"
+    if total.weight < 100:
+        return f"of 10 in the decision matrix, over the {total.weight} % of it that were measured"
+    return "of 10 in the decision matrix, partial: not all of it was measured"
+
+
+# --- criteria -----------------------------------------------------------------------------------
+
+
+def _criteria(results: Results, findings: dict[str, list[Finding]]) -> Table:
+    notes: dict[str, int] = {}
+    rows = [
+        Row(
+            (
+                Cell(criterion.title),
+                Cell(criterion.limit_text),
+                *(
+                    _verdict(criterion, findings[target.name][place], target.name, notes)
+                    for target in results.targets
+                ),
+                Cell(criterion.judged_by),
+            )
+        )
+        for place, criterion in enumerate(CRITERIA)
+    ]
+    columns = (
+        Column("criterion"),
+        Column("limit"),
+        *(Column(each.name, swatch=place) for place, each in enumerate(results.targets)),
+        Column("judged by the worst of"),
+    )
+    return Table(columns, tuple(rows), tuple(notes))
+
+
+def _verdict(criterion: Criterion, finding: Finding, target: str, notes: dict[str, int]) -> Cell:
+    worst = finding.worst
+    if worst is None:
+        return MISSING
+    text = worst.where if worst.value is None else f"{criterion.text(worst.value)}, {worst.where}"
+    numbers = [
+        notes.setdefault(f"{target}, {caveat}", len(notes) + 1) for caveat in finding.caveats
+    ]
+    return Cell(f"{finding.verdict.value}: {text}", _TONES[finding.verdict], tuple(numbers))
+
+
+# --- one line each ------------------------------------------------------------------------------
+
+
+def _summary(results: Results, together: Sequence[Group]) -> Table:
+    rows: list[Row] = []
+    for group in together:
+        rows.append(Row((Cell(_heading(group)),)))
+        for place, target in enumerate(results.targets):
+            runs = group.of(target.name)
+            name = Cell(target.name, swatch=place)
+            rows += [_line(name, run) for run in runs] or [Row((name, *[MISSING] * 6))]
+    return Table(
+        (
+            Column("target"),
+            Column("p95 latency", numeric=True),
+            Column("lost", numeric=True),
+            Column("of expected", numeric=True),
+            Column("stale pairs", numeric=True),
+            Column("disconnects", numeric=True),
+            Column("CPU", numeric=True),
+        ),
+        tuple(rows),
+    )
+
+
+def _heading(group: Group) -> str:
+    short = dict.fromkeys(filter(None, map(shortness, group.runs)))
+    return group.label + (f" (short form: {'; '.join(short)})" if short else "")
+
+
+def _line(name: Cell, run: Run) -> Row:
+    usage = run.usage
+    disrupted = bool(run.disruptions)
+    return Row(
+        (
+            name,
+            Cell(words.ms(run.delivery.p95_ms)) if run.delivery.count else _nothing(run),
+            _bad(run.lost, disrupted),
+            cell(words.percent(run.loss_share) if run.expected else None),
+            _bad(run.stale_pairs, disrupted=False),
+            _bad(run.disconnects, disrupted),
+            cell(None if usage is None else words.percent(usage.cpu_share)),
+        )
+    )
+
+
+def _nothing(run: Run) -> Cell:
+    return Cell("nothing arrived", "fail") if run.expected else MISSING
+
+
+def _bad(many: int, disrupted: bool) -> Cell:
+    return Cell(words.count(many), "warn" if many and not disrupted else "")
