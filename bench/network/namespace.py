@@ -2,15 +2,16 @@
 
 ::
 
-    this machine ──veth── router ──veth── far end
+    this machine, with the server ──veth── router ──veth── far end, with a client
 
 The far end is a second TCP stack; the router drops packets at random, in both directions. It takes
 a router because a stack that drops its own packets on their way out knows it: it would wait for
 room and not for an acknowledgement. So what happens is what happens on a bad radio link: loss,
-retransmission, back-off.
+retransmission, back-off, with the server's own socket at the one end of it.
 
 Nothing of the machine is changed but one device and one route that lead to the router; both go with
-it. The addresses are of 198.18.0.0/15, which is set aside for benchmarks (RFC 2544).
+it. The addresses are of 198.18.0.0/15, which is set aside for benchmarks (RFC 2544). A server that
+listens on 127.0.0.1 is reached, too: the router translates addresses, and the device lets it.
 """
 
 import ctypes
@@ -44,15 +45,19 @@ _NAME = re.compile(r"locshare-(\d+)-(\d+)-(\d+)-(router|far)")
 _numbers = itertools.count()
 
 _RULES = """
-table inet trouble {
-    counter forwarded { }
-    counter dropped { }
-    chain forward {
+table ip trouble {{
+    counter forwarded {{ }}
+    counter dropped {{ }}
+    chain translate {{
+        type nat hook prerouting priority dstnat; policy accept;
+        iifname "far" ip daddr {near} dnat to {host}
+    }}
+    chain forward {{
         type filter hook forward priority filter; policy accept;
         counter name forwarded
-        numgen random mod 1000000 < PER_MILLION counter name dropped drop
-    }
-}
+        numgen random mod 1000000 < {per_million} counter name dropped drop
+    }}
+}}
 """
 
 
@@ -62,23 +67,15 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A far end that packets reach, or not."""
+    """A far end whose packets reach this machine, or not."""
 
     far: str
     router: str
-    """Names of the namespaces, for ``ip netns exec``."""
-    near_address: str
-    far_address: str
+    """Names of the namespaces, for :func:`inside` and ``ip netns exec``."""
+    address: str
+    """What the server's host is called at the far end; ports are the same."""
     delays: bool
     """True when the link itself delays (``tc netem``), false when it only loses."""
-
-    def listening(self, backlog: int = 4096) -> socket.socket:
-        """A new socket that listens at the far end, on a free port. It stays there whoever has it,
-        and so do the connections that it accepts. Raises Unavailable.
-        """
-        return inside(
-            self.far, lambda: socket.create_server((self.far_address, 0), backlog=backlog)
-        )
 
     def packets(self) -> tuple[int, int]:
         """How many came to the router so far, and how many of them it dropped."""
@@ -92,28 +89,31 @@ class Link:
 
 
 @contextmanager
-def lossy_link(loss: float, *, delay_s: float = 0.0, jitter_s: float = 0.0) -> Iterator[Link]:
+def lossy_link(
+    loss: float, *, host: str = "127.0.0.1", delay_s: float = 0.0, jitter_s: float = 0.0
+) -> Iterator[Link]:
     """A link that loses the share ``loss`` of the packets of each direction and, where the kernel
-    can, delays them (each direction by ``delay_s``, more or less by up to ``jitter_s``). Removed at
-    the end of the block; what a crash has left is removed before. Raises Unavailable.
+    can, delays them (each direction by ``delay_s``, more or less by up to ``jitter_s``). ``host``
+    is where the server listens: an IPv4 address of this machine. Removed at the end of the block;
+    what a crash has left is removed before. Raises Unavailable.
     """
-    _require()
+    _require(host)
     remove_stale()
     pid = os.getpid()
     number = next(_numbers)
     name = f"locshare-{pid}-{started(pid)}-{number}"
     router, far, device = f"{name}-router", f"{name}-far", _device(pid, number)
     try:
-        near_address, far_address = _connect(router, far, device)
-        rules = _RULES.replace("PER_MILLION", str(round(loss * 1e6)))
+        near = _connect(router, far, device, host)
+        rules = _RULES.format(near=near, host=host, per_million=round(loss * 1e6))
         run("ip", "netns", "exec", router, "nft", "-f", "-", text=rules)
         delays = bool(delay_s or jitter_s) and _delay(router, delay_s, jitter_s)
-        yield Link(far, router, near_address, far_address, delays)
+        yield Link(far, router, near, delays)
     finally:
         _remove(router, far, device)
 
 
-def _require() -> None:
+def _require(host: str) -> None:
     if sys.platform != "linux":
         raise Unavailable("network namespaces are of Linux")
     if os.geteuid() != 0:
@@ -121,14 +121,19 @@ def _require() -> None:
     for program, package in (("ip", "iproute2"), ("nft", "nftables")):
         if shutil.which(program) is None:
             raise Unavailable(f"there is no {program}; it is in the package {package}")
+    # Only an address of this machine can be bound; packets to another would have to be forwarded.
+    try:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+    except OSError as error:
+        raise Unavailable(f"{host} is no IPv4 address of this machine ({error})") from error
 
 
-def _connect(router: str, far: str, device: str) -> tuple[str, str]:
-    """Make all three ends reach each other. Returns the addresses of the first and the last."""
+def _connect(router: str, far: str, device: str, host: str) -> str:
+    """Make both ends reach each other. Returns the address of this one."""
     near_net, far_net = _free_block().subnets(new_prefix=30)
     (near, near_gate), (far_gate, end) = (list(each.hosts()) for each in (near_net, far_net))
-    # Single segments: a loss is then of one packet and not of many that were joined on the way.
-    pair = ("gso_max_segs", "1", "type", "veth", "peer", "name")
+    pair = ("type", "veth", "peer", "name")
     run("ip", "netns", "add", router)
     run("ip", "netns", "add", far)
     run("ip", "link", "add", device, *pair, "near", "netns", router)
@@ -140,12 +145,24 @@ def _connect(router: str, far: str, device: str) -> tuple[str, str]:
         (("-n", far), "end", end),
     ):
         run("ip", *at, "address", "add", f"{address}/30", "dev", of)
+        # Single segments: a loss is then of one packet and not of many that were joined.
         run("ip", *at, "link", "set", of, "up", "gso_max_segs", "1")
     run("ip", "route", "add", str(far_net), "via", str(near_gate))
     run("ip", "-n", far, "route", "add", "default", "via", str(far_gate))
-    forward = Path("/proc/sys/net/ipv4/ip_forward")
-    inside(router, lambda: forward.write_text("1"))
-    return str(near), str(end)
+    # The way to the translated address leads back here, for 127.0.0.1 too.
+    run("ip", "-n", router, "route", "replace", f"{host}/32", "via", str(near))
+    _write("route_localnet", device)
+    inside(router, lambda: _write("route_localnet", "all"))
+    inside(router, lambda: _write("forwarding", "all"))
+    return str(near)
+
+
+def _write(switch: str, device: str) -> None:
+    path = Path("/proc/sys/net/ipv4/conf", device, switch)
+    try:
+        path.write_text("1")
+    except OSError as error:
+        raise Unavailable(f"{path}: {error}") from error
 
 
 def _free_block() -> ipaddress.IPv4Network:

@@ -151,8 +151,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"python -m bench.network.proxy: {error}", file=sys.stderr)
         return 2
     _allow_many_connections()
-    trio.run(_serve, listener, Relay(*to, faults=faults, seed=options.seed))
-    return 0
+    status = 0
+    try:
+        trio.run(_serve, listener, Relay(*to, faults=faults, seed=options.seed))
+    except* KeyboardInterrupt:
+        status = 130
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -215,7 +219,4 @@ def _obey(do: Callable[[Command], int], line: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

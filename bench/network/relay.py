@@ -29,7 +29,7 @@ class Relay:
     """Everything that was accepted on one listener. To be used in one Trio loop."""
 
     def __init__(self, host: str, port: int, *, faults: Faults, seed: int = 0) -> None:
-        self._dial = partial(trio.open_tcp_stream, host, port)
+        self.dial = partial(trio.open_tcp_stream, host, port)
         self.faults = faults
         self.dice = random.Random(seed)  # noqa: S311 - spreads delays, keeps no secret
         self._moving = trio.Event()
@@ -39,7 +39,10 @@ class Relay:
     @property
     def carrying(self) -> int:
         """How many connections are carried now; without those whose fate is decided."""
-        return len(self._connections)
+        return len(self._open())
+
+    def _open(self) -> "list[_Connection]":
+        return [each for each in self._connections if each.open]
 
     def do(self, command: Command) -> int:
         """Obey. Returns how many connections it struck. Never waits."""
@@ -47,9 +50,14 @@ class Relay:
             self.faults = command
             self._update()
             return 0
-        fate: Fate = command.how if isinstance(command, Cut) else "silent"
-        many = math.ceil(command.share * len(self._connections))
-        for each in self.dice.sample(list(self._connections), many):
+        if isinstance(command, Cut):  # who is only just being connected is cut off, too
+            candidates = list(self._connections)
+            fate: Fate = command.how
+        else:
+            candidates = self._open()
+            fate = "silent"
+        many = math.ceil(command.share * len(candidates))
+        for each in self.dice.sample(candidates, many):
             del self._connections[each]
             each.strike(fate)
         return many
@@ -73,15 +81,7 @@ class Relay:
         if self.faults.refusing:
             reset(client)
             return
-        try:
-            server = await self._dial()
-        except OSError:
-            reset(client)
-            return
-        except trio.Cancelled:
-            reset(client)
-            raise
-        connection = _Connection(self, client, server)
+        connection = _Connection(self, client)
         self._connections[connection] = None
         try:
             await connection.run()
@@ -91,16 +91,20 @@ class Relay:
 
 @final
 class _Connection:
-    """Two streams and a lane in each direction, until both directions have ended or its fate is
-    decided from outside.
+    """A client's stream, the one it leads to, and a lane in each direction; until both directions
+    have ended or its fate is decided from outside.
     """
 
-    def __init__(self, relay: Relay, client: trio.SocketStream, server: trio.SocketStream) -> None:
+    def __init__(self, relay: Relay, client: trio.SocketStream) -> None:
         self._relay = relay
-        self._client = client
-        self._server = server
+        self._streams = [client]
         self._scope = trio.CancelScope()
         self._fate: Fate | None = None
+
+    @property
+    def open(self) -> bool:
+        """True when the other side was reached."""
+        return len(self._streams) == 2
 
     def strike(self, fate: Fate) -> None:
         """Carry nothing any more. The first fate stays."""
@@ -112,23 +116,28 @@ class _Connection:
         """Until both streams are closed."""
         try:
             with self._scope:
-                self.strike("fin" if await self._carry_both() else "rst")
+                self.strike("fin" if await self._connect_and_carry() else "rst")
             if self._fate != "rst":
                 await self._swallow()
         finally:
-            reset(self._client)  # what is closed already stays so
-            reset(self._server)
+            for each in self._streams:  # what is closed already stays so
+                reset(each)
 
-    async def _carry_both(self) -> bool:
+    async def _connect_and_carry(self) -> bool:
         """True when all that was sent was taken."""
+        try:
+            self._streams.append(await self._relay.dial())
+        except OSError:
+            return False
+        client, server = self._streams
         whole = []
 
         async def carry(source: trio.SocketStream, target: trio.SocketStream) -> None:
             whole.append(await self._carry(source, target))
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(carry, self._client, self._server)
-            nursery.start_soon(carry, self._server, self._client)
+            nursery.start_soon(carry, client, server)
+            nursery.start_soon(carry, server, client)
         return all(whole)
 
     async def _carry(self, source: trio.SocketStream, target: trio.SocketStream) -> bool:
@@ -155,7 +164,7 @@ class _Connection:
 
     async def _swallow(self) -> None:
         """Take what still comes, and let it be, until both ends have closed."""
-        streams = self._client, self._server
+        streams = self._streams
         in_order = self._fate == "fin"
         with trio.move_on_after(FIN_PATIENCE_S if in_order else math.inf) as patience:
             if in_order:

@@ -11,16 +11,16 @@ TCP stacks; elsewhere a proxy imitates what an application sees of it. ``how`` s
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from bench.network.faults import Cut, Faults
-from bench.network.namespace import Unavailable, lossy_link
+from bench.network.namespace import Link, Unavailable, lossy_link
 from bench.network.process import proxy_process
-from bench.network.proxy import Proxy, ProxyGone, text_of
+from bench.network.proxy import Address, Proxy, ProxyGone, text_of
 from bench.results import DisruptionKind, TargetDescription
 from bench.targets.target import NotServing, Target
 
@@ -107,9 +107,10 @@ class Cuttable(Rerouted):
 @contextmanager
 def behind_proxy(target: Target) -> Iterator[Cuttable]:
     """``target`` through a proxy without faults, which can ``cut_network``. Raises NotServing."""
-    url = _websocket_url(target)
+    url, server = _socket_of(target)
     how = "WebSockets go through a proxy on this machine, which takes some of the time"
-    with _proxy(url, None, Faults(), 0) as proxy:
+    with ExitStack() as stack:
+        proxy = _started(stack, proxy_process(server))
         yield Cuttable(target, proxy, _through(url, proxy), how)
 
 
@@ -120,48 +121,51 @@ def lossy(
     """``target`` over a way that loses the share ``loss`` of the packets of each direction and
     takes ``delay_s`` longer, more or less by up to ``jitter_s``. Raises NotServing.
     """
-    url = _websocket_url(target)
+    url, server = _socket_of(target)
+    faults = Faults(loss=loss, delay_s=delay_s, jitter_s=jitter_s)
     with ExitStack() as stack:
-        wanted = Faults(loss=loss, delay_s=delay_s, jitter_s=jitter_s)
-        listener, faults, how = _way(stack, wanted)
-        proxy = stack.enter_context(_proxy(url, listener, faults, seed))
+        try:
+            link = stack.enter_context(_link(server, faults))
+        except Unavailable as error:
+            how = f"loss is imitated by a proxy, as a retransmission's delay ({error})"
+            proxy = _started(stack, proxy_process(server, faults=faults, seed=seed))
+        else:
+            faults, how = _left_to_do(link, faults)
+            dial = link.address, server[1]
+            proxy = _started(
+                stack, proxy_process(dial, faults=faults, seed=seed, namespace=link.far)
+            )
         yield Rerouted(target, proxy, _through(url, proxy), how)
 
 
-def _way(stack: ExitStack, wanted: Faults) -> tuple[socket.socket | None, Faults, str]:
-    """Where the proxy is to listen, what is left for it to do, and how to say that."""
-    try:
-        link = stack.enter_context(
-            lossy_link(wanted.loss, delay_s=wanted.delay_s, jitter_s=wanted.jitter_s)
-        )
-        listener = link.listening()
-    except Unavailable as error:
-        return None, wanted, f"loss is imitated by a proxy, as a retransmission's delay ({error})"
-    how = "packets are lost on a real link (network namespaces, nftables)"
-    if not (wanted.delay_s or wanted.jitter_s):
-        return listener, Faults(), how
-    if link.delays:
-        return listener, Faults(), f"{how}, which delays them (tc netem)"
-    return listener, replace(wanted, loss=0.0), f"{how}; a proxy behind it delays what arrives"
-
-
 @contextmanager
-def _proxy(url: str, listener: socket.socket | None, faults: Faults, seed: int) -> Iterator[Proxy]:
-    parts = urlsplit(url)
-    if parts.scheme != "ws" or parts.hostname is None:
-        raise NotServing(
-            f"{url} cannot be led through a proxy: only ws:// can (with TLS the certificate would "
-            "not be that of the proxy's address)"
-        )
-    to = parts.hostname, parts.port or _DEFAULT_PORT
-    with ExitStack() as stack:
-        try:
-            proxy = stack.enter_context(
-                proxy_process(to, listener=listener, faults=faults, seed=seed)
-            )
-        except ProxyGone as error:
-            raise NotServing(str(error)) from error
-        yield proxy
+def _link(server: Address, faults: Faults) -> Iterator[Link]:
+    host, _ = server
+    try:
+        host = socket.gethostbyname(host)
+    except OSError as error:
+        raise Unavailable(f"{host}: {error}") from error
+    with lossy_link(
+        faults.loss, host=host, delay_s=faults.delay_s, jitter_s=faults.jitter_s
+    ) as link:
+        yield link
+
+
+def _left_to_do(link: Link, faults: Faults) -> tuple[Faults, str]:
+    """What the link does not do itself, and how to say what is done."""
+    how = "packets are lost on a real link (network namespaces, nftables)"
+    if not (faults.delay_s or faults.jitter_s):
+        return Faults(), how
+    if link.delays:
+        return Faults(), f"{how}, which delays them (tc netem)"
+    return replace(faults, loss=0.0), f"{how}; a proxy at its far end delays what is carried"
+
+
+def _started(stack: ExitStack, proxy: AbstractContextManager[Proxy]) -> Proxy:
+    try:
+        return stack.enter_context(proxy)
+    except (ProxyGone, Unavailable) as error:
+        raise NotServing(str(error)) from error
 
 
 def _through(url: str, proxy: Proxy) -> str:
@@ -169,6 +173,18 @@ def _through(url: str, proxy: Proxy) -> str:
 
 
 # --- where the target's WebSockets are --------------------------------------------------------
+
+
+def _socket_of(target: Target) -> tuple[str, Address]:
+    """The URL of the target's WebSockets, and the address in it. Raises NotServing."""
+    url = _websocket_url(target)
+    parts = urlsplit(url)
+    if parts.scheme != "ws" or parts.hostname is None:
+        raise NotServing(
+            f"{url} cannot be led through a proxy: only ws:// can (with TLS the certificate would "
+            "not be that of the proxy's address)"
+        )
+    return url, (parts.hostname, parts.port or _DEFAULT_PORT)
 
 
 def _websocket_url(target: Target) -> str:

@@ -1,0 +1,180 @@
+"""The proxy as it is used: in a thread, in a process, and typed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from threading import Thread
+from typing import Any
+
+import pytest
+from bench.network.faults import Cut, Faults, HalfOpen
+from bench.network.process import proxy_process
+from bench.network.proxy import Address, Proxy, ProxyGone, main, proxy_thread
+
+DEADLINE_S = 10
+Start = Callable[..., AbstractContextManager[Proxy]]
+both = pytest.mark.parametrize("start", [proxy_thread, proxy_process])
+
+
+@pytest.fixture
+def echo() -> Iterator[Address]:
+    """The address of a server that sends back what it gets."""
+
+    def answer(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while data := connection.recv(65_536):
+                connection.sendall(data)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                Thread(target=answer, args=(listener.accept()[0],)).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Thread(target=serve)
+        server.start()
+        yield listener.getsockname()
+        listener.shutdown(socket.SHUT_RDWR)
+        server.join(DEADLINE_S)
+
+
+def dial(address: Address) -> socket.socket:
+    return socket.create_connection(address, timeout=DEADLINE_S)
+
+
+def echoes(connection: socket.socket) -> bool:
+    with suppress(OSError):
+        connection.sendall(b"hello")
+        return connection.recv(100) == b"hello"
+    return False
+
+
+def refuses(proxy: Proxy) -> bool:
+    """True when who connects is reset, which may come in the middle of the connecting."""
+    try:
+        with dial(proxy.address) as connection:
+            return not echoes(connection)
+    except ConnectionResetError:
+        return True
+
+
+@both
+def test_faults_come_and_go_while_it_runs(start: Start, echo: Address) -> None:
+    with start(echo) as proxy, dial(proxy.address) as first, dial(proxy.address) as second:
+        assert echoes(first)
+        assert echoes(second)
+        assert proxy.do(Faults(refusing=True)) == 0
+        assert refuses(proxy)
+        assert proxy.do(Cut(share=0.5)) == 1
+        assert sorted([echoes(first), echoes(second)]) == [False, True]
+        assert proxy.do(HalfOpen()) == 1
+        proxy.do(Faults())
+        with dial(proxy.address) as third:
+            assert echoes(third)
+
+
+@both
+def test_it_begins_with_the_faults_it_is_given(start: Start, echo: Address) -> None:
+    with start(echo, faults=Faults(refusing=True)) as proxy:
+        assert refuses(proxy)
+
+
+@both
+def test_its_end_resets_what_is_open_and_frees_the_port(start: Start, echo: Address) -> None:
+    with start(echo) as proxy:
+        client = dial(proxy.address)
+        assert echoes(client)
+    with client:
+        assert not echoes(client)
+    with pytest.raises(ConnectionRefusedError):
+        dial(proxy.address)
+    with pytest.raises(ProxyGone):
+        proxy.do(Faults())
+
+
+def test_a_process_that_was_killed_is_noticed(echo: Address) -> None:
+    with proxy_process(echo) as proxy:
+        process: Any = proxy
+        process._process.kill()
+        with pytest.raises(ProxyGone):
+            proxy.do(Faults())
+
+
+def test_a_process_that_cannot_start_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(ProxyGone), proxy_process(("127.0.0.1", 1)):
+        pass
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(echo: Address) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "bench.network.proxy", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(
+        [*command, "--to", f"{echo[0]}:{echo[1]}", "--delay", "1ms", "--rate", "1MB"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def say(process: "subprocess.Popen[str]", line: str) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    return process.stdout.readline()
+
+
+def test_the_command_obeys_lines_and_ends_with_its_input(
+    typed: "subprocess.Popen[str]",
+) -> None:
+    assert typed.stdout is not None
+    heard = typed.stdout.readline().split()
+    assert heard[0] == "listening"
+    host, _, port = heard[1].rpartition(":")
+    with dial((host, int(port))) as client:
+        assert echoes(client)
+        assert say(typed, "nonsense").startswith("error 'nonsense' is no command")
+        assert say(typed, "faults delay=2ms") == "ok 0\n"
+        assert say(typed, "cut") == "ok 1\n"
+        assert not echoes(client)
+    assert typed.communicate(timeout=DEADLINE_S) == ("", "")
+    assert typed.returncode == 0
+
+
+def test_ctrl_c_ends_it_without_noise(typed: "subprocess.Popen[str]") -> None:
+    assert typed.stdout is not None
+    typed.stdout.readline()
+    typed.send_signal(signal.SIGINT)
+    assert typed.wait(DEADLINE_S) == 130
+    assert typed.stderr is not None
+    assert typed.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--listen", "127.0.0.1:0", "--to", "8081"], "'8081' is no address; write HOST:PORT"),
+        (["--listen", "0", "--to", "h:1"], "'0' is no address"),
+        (["--listen", "127.0.0.1:0", "--to", "h:1", "--delay", "slow"], "'slow' is not a time"),
+        (["--listen", "192.0.2.77:1", "--to", "h:1"], "annot assign requested address"),
+    ],
+)
+def test_what_cannot_work_is_told(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert why in capsys.readouterr().err
