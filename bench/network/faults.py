@@ -38,8 +38,8 @@ class Faults:
     rate: float | None = None
     """Bytes per second of one direction of one connection."""
     loss: float = 0.0
-    """The share of pieces that take a retransmission's time longer, and all behind them too: what
-    an application sees of lost packets. No byte is lost.
+    """The share of pieces that take a retransmission's time longer, and all behind them with them:
+    what an application sees of lost packets. No byte is lost.
     """
     stalled: bool = False
     """Nothing is read and nothing is sent; it goes on where it stopped."""

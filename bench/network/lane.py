@@ -62,7 +62,11 @@ class Lane:
 
     def put(self, now: float, piece: Piece, faults: Faults) -> None:
         """``piece`` sets off. Nothing may follow an end."""
-        arrival = max(now + self._travel_s(faults), self._arrival)
+        arrival = now + self._travel_s(faults)
+        if arrival < self._arrival:
+            arrival = self._arrival  # what waits for a lost piece anyway comes with it
+        else:
+            arrival += self._recovery_s(faults.loss)
         if piece:
             self.held += len(piece)
             arrival += len(piece) / faults.rate if faults.rate is not None else 0.0
@@ -78,10 +82,12 @@ class Lane:
         return piece
 
     def _travel_s(self, faults: Faults) -> float:
-        travel = faults.delay_s
-        if faults.jitter_s:
-            travel = max(travel + self._dice.uniform(-faults.jitter_s, faults.jitter_s), 0.0)
+        if not faults.jitter_s:
+            return faults.delay_s
+        return max(faults.delay_s + self._dice.uniform(-faults.jitter_s, faults.jitter_s), 0.0)
+
+    def _recovery_s(self, loss: float) -> float:
         losses = 0
-        while faults.loss and losses < _MOST_LOSSES and self._dice.random() < faults.loss:
+        while loss and losses < _MOST_LOSSES and self._dice.random() < loss:
             losses += 1
-        return travel + RETRANSMISSION_S * ((1 << losses) - 1)
+        return RETRANSMISSION_S * ((1 << losses) - 1)

@@ -45,10 +45,12 @@ class _Person(Watcher):
         self.sent_at: list[float] = []
         self._group = group
         self._began = time.monotonic()
-        self._leaving = False
+        self.unsure = False
+        """Connected anew since the last send: what was sent before may be lost."""
 
     def connected(self, snapshot: SessionStateData) -> None:
         self._group.outcome.connect_s.append(time.monotonic() - self._began)
+        self.unsure = True
 
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
         self._group.outcome.disconnects.append(str(cause))
@@ -65,6 +67,7 @@ class _Person(Watcher):
         self.sent_at.append(time.monotonic())
         if await self.live.send_position(position):
             self._group.outcome.sent += 1
+            self.unsure = False
 
     def knows_last_of(self, other: "_Person") -> bool:
         picture = self.live.picture
@@ -101,7 +104,10 @@ class Group:
                 for person in self.people.values():
                     senders.start_soon(self._send, person)
             ended = time.monotonic()
-            while self._stale() and time.monotonic() < ended + SETTLE_S:  # noqa: ASYNC110 - a poll
+            while self._stale() and time.monotonic() < ended + SETTLE_S:
+                for person in self.people.values():
+                    if person.unsure and person.live.connected:
+                        await person.move()
                 await trio.sleep(0.02)
             self.outcome.settled_s = time.monotonic() - ended
             self.outcome.stale_pairs = self._stale()

@@ -55,7 +55,8 @@ def test_a_group_keeps_working_over_a_link_that_loses_a_fifth_of_the_packets() -
         group = Group(PEOPLE, interval_s=0.5, duration_s=STEPS * 0.5)
         outcome = trio.run(group.run, target)
     assert target.how.startswith("packets are lost on a real link")
-    assert outcome.sent == PEOPLE * STEPS
     assert outcome.connected == PEOPLE
     assert outcome.stale_pairs == 0
-    assert outcome.latency_s  # and all of them are of the group: others would be a KeyError
+    assert (
+        len(outcome.latency_s) > PEOPLE * STEPS
+    )  # and all of them are of the group: others would be a KeyError
