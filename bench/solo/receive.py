@@ -1,8 +1,8 @@
 """What it costs to receive, by four ways, in one run: the server's own transport, every byte
 through `websockets`' protocol object, the same with `wsproto`, and trio-websocket's own connection.
 
-    python -m bench.solo.receive          # 20 sessions of 50: two minutes
-    python -m bench.solo.receive --full   # and 100 sessions of 100: four minutes more
+    python -m bench.solo.receive          # 20 sessions of 50: two and a half minutes
+    python -m bench.solo.receive --full   # and 100 sessions of 100: six in all
     python -m bench.solo.receive --short  # once, for a few seconds
 
 The real program serves each time, with its sessions, limits and broadcast
