@@ -20,7 +20,7 @@ SETTLE_S = 60.0
 """Whose last packet is lost several times waits so much longer each time."""
 _DEGREES = 1e-3
 
-dice = random.Random(1)  # noqa: S311 - spreads a load, keeps no secret
+dice = random.Random(1)
 
 
 @dataclass
