@@ -20,6 +20,7 @@ FULL_FORMS = {
     "storm": FullForm(1_000, 60),
     "flood": FullForm(100, 60),
     "stress": FullForm(1_000, 300),
+    "town": FullForm(1_000, 300),
     LADDER: FullForm(None, 60),
     "faults": FullForm(500, 1_800),
     "lossy": FullForm(50, 60),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bench.scenarios.scenario import Options, Scenario
 
-from bench.scenarios import baseline, faults, flood, ladder, lossy, storm, stress
+from bench.scenarios import baseline, faults, flood, ladder, lossy, storm, stress, town
 
 __all__ = ["SCENARIOS", "Options", "Scenario"]
 
@@ -15,6 +15,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         storm.SCENARIO,
         flood.SCENARIO,
         stress.SCENARIO,
+        town.SCENARIO,
         ladder.SCENARIO,
         faults.SCENARIO,
         lossy.SCENARIO,

@@ -112,7 +112,17 @@ def test_bad_usage_is_told_and_nothing_is_done(
 def test_the_list_names_every_scenario_and_server(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for name in ("baseline", "storm", "flood", "stress", "ladder", "faults", "lossy", "locshare"):
+    for name in (
+        "baseline",
+        "storm",
+        "flood",
+        "stress",
+        "town",
+        "ladder",
+        "faults",
+        "lossy",
+        "locshare",
+    ):
         assert f"\n  {name} " in out
 
 

@@ -57,13 +57,22 @@ def test_the_storm_comes_within_its_minute_and_goes_within_ten_seconds() -> None
     assert plan.goodbye_s == 10
 
 
-def test_people_come_back_and_leave_early_only_under_stress() -> None:
+def test_a_town_has_mostly_small_groups_and_some_crowds() -> None:
+    (plan,) = SCENARIOS["town"].plans(Options())
+    sizes = [len(session) for session in plan.sessions]
+    assert sum(sizes) == 1_000
+    assert min(sizes) == 2
+    assert sum(size <= 4 for size in sizes) > len(sizes) / 2
+    assert 30 < max(sizes) <= 50
+
+
+def test_people_come_back_and_leave_early_only_under_stress_and_in_town() -> None:
     for name, scenario in SCENARIOS.items():
         (plan, *_) = scenario.plans(Options(short=True))
         visits = [person.visits for session in plan.sessions for person in session]
         restless = any(len(each) > 1 for each in visits)
         early = any(each[-1].leaves_s is not None for each in visits)
-        assert (restless, early) == (name == "stress", name == "stress")
+        assert (restless, early) == (name in ("stress", "town"),) * 2
 
 
 def test_the_duration_can_be_replaced_and_the_seed_decides() -> None:

@@ -1,0 +1,55 @@
+"""A day of such a server in a few minutes: mostly pairs and small groups, some crowds, who come in
+rushes, lose their connections, come back and leave.
+
+The other scenarios have sessions of one size, which makes their figures easy to compare. Here the
+sizes follow a power law, so that a small session's update and a crowd's meet in one server.
+"""
+
+from bench.driver.plan import Plan
+from bench.people.arrivals import Peaks
+from bench.people.population import RECORDED, power_law_groups
+from bench.scenarios.scenario import (
+    INTERVAL_S,
+    SESSION_SIZE,
+    Options,
+    Scenario,
+    Size,
+    participants,
+    title,
+)
+from bench.scenarios.stress import RUSH, habits
+
+EXPONENT = 1.6
+"""Three groups in ten are pairs; one in twenty has more than 30 people, a quarter of everybody."""
+FEWEST = 2
+
+
+def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
+    duration_s = size.duration_s
+    people = power_law_groups(
+        max(round(size.people * options.scale), FEWEST),
+        largest=SESSION_SIZE,
+        exponent=EXPONENT,
+        seed=options.seed,
+        arrivals=Peaks(span_s=duration_s * RUSH),
+        movement=RECORDED if options.tracks else "mixed",
+        habits=habits(duration_s),
+    )
+    return Plan(
+        scenario=scenario.name,
+        title=f"{title(people, options, INTERVAL_S, duration_s)}, sizes by a power law",
+        seed=options.seed,
+        scale=options.scale,
+        sessions=participants(people, options),
+        interval_s=INTERVAL_S,
+        duration_s=duration_s,
+    )
+
+
+SCENARIO = Scenario(
+    name="town",
+    about="1,000 people in groups of 2 to 50 by a power law for 5 minutes; they come and go",
+    sizes=(Size(1_000, 300),),
+    short_sizes=(Size(300, 12),),
+    make=_make,
+)
