@@ -174,6 +174,10 @@ class Crowd:
         self.traffic.refusals.append(now)
         self.traffic.reasons[str(cause)] += 1
 
+    def gave_up(self) -> None:
+        """See Surroundings."""
+        self.traffic.gave_up += 1
+
     def unanswered(self) -> None:
         """See Surroundings."""
         self.traffic.unanswered += 1

@@ -65,6 +65,10 @@ class Surroundings(Protocol):
         """A connection did not come about."""
         ...
 
+    def gave_up(self) -> None:
+        """Somebody was told that coming back makes no sense, while the visit lasts."""
+        ...
+
     def unanswered(self) -> None:
         """A goodbye was not answered in time."""
         ...
@@ -357,6 +361,7 @@ class Person:
             self._around.refused(self, cause, now)
         if not cause.cause.reconnect:
             self.state = State.GAVE_UP
+            self._around.gave_up()
             return
         self.state = State.BACKING_OFF
         delay = _BACKOFF.delay(self._attempts, cause.cause, self._around.random)

@@ -29,6 +29,7 @@ def remarks(
         "updates came after a newer one of the same sender": account.late,
         "positions came that their sender has not reported": account.unrecognised,
         "updates were not sent because the socket did not take the one before": traffic.blocked,
+        "people were told not to come back": traffic.gave_up,
         "goodbyes were not answered": traffic.unanswered,
     }
     for what, number in counted.items():

@@ -23,5 +23,7 @@ class Traffic:
         self.reconnect = Histogram()
         self.blocked = 0
         """Updates that were not sent because the socket did not take the last one."""
+        self.gave_up = 0
+        """People who were told that coming back makes no sense."""
         self.unanswered = 0
         """Goodbyes that the server did not answer in time."""

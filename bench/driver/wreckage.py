@@ -15,7 +15,7 @@ from bench.targets.target import Target
 DROPPED = 0.2
 """The share of connections that ``drop_clients`` cuts."""
 KINDS: tuple[DisruptionKind, ...] = (
-    "kill_process", "drop_clients", "crash_session", "pause_process", "cut_database",
+    "kill_process", "crash_session", "drop_clients", "pause_process", "cut_database",
     "cut_network",
 )  # fmt: skip
 """In the order in which a run has them."""

@@ -27,7 +27,7 @@ SCENARIO = Scenario(
     name="lossy",
     about="50 people in a session for a minute; 20 % of all packets lost, 50 ms ± 20 ms delay",
     sizes=(Size(50, 60),),
-    short_sizes=(Size(50, 12),),
+    short_sizes=(Size(20, 10),),
     make=_make,
     around=_around,
 )

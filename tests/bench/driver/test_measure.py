@@ -164,6 +164,7 @@ def test_who_is_told_not_to_come_back_does_not() -> None:
     with crooked(Wrong(close_after=2, close_code=4410)) as server:
         run = measure(server, plan((3,)), Nobody())
     assert run.disconnects == run.connections == 3
+    assert has_remark(run, "3 people were told not to come back")
 
 
 def test_a_refused_upgrade_is_counted_and_tried_again() -> None:
