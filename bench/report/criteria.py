@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 from math import inf
 
-from bench.report import words
 from bench.report.forms import LADDER, shortness
 from bench.results import Run
+
+from bench.report import words
 
 UNDISTURBED = ("baseline", "storm", "flood", "stress", "town", LADDER)
 LATENCY_LIMITS = ((500, 500.0), (1_000, 300.0), (2_000, 200.0))
@@ -51,6 +52,8 @@ class Finding:
     """What decided; None when nothing was measured."""
     caveats: tuple[str, ...] = ()
     """Why a reader should not take it for more than it is."""
+    short: bool = False
+    """Judged by a short form: no proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Criterion:
     samples: Callable[[Run], Iterator[Sample]]
     text: Callable[[float], str]
     """A value in words."""
+    scenarios: tuple[str, ...] = ()
+    """All of which should have been run."""
 
 
 def judge(criterion: Criterion, runs: Sequence[Run]) -> Finding:
@@ -75,9 +80,12 @@ def judge(criterion: Criterion, runs: Sequence[Run]) -> Finding:
         return Finding(Verdict.NOT_MEASURED)
     worst = max((sample for sample, _ in samples), key=_badness)
     verdict = Verdict.PASS if _badness(worst) < criterion.limit else Verdict.FAIL
-    judged = dict.fromkeys(id(run) for _, run in samples)
-    caveats = [text for run in selected if id(run) in judged for text in _caveats(run)]
-    return Finding(verdict, worst, tuple(dict.fromkeys(caveats)))
+    judged = list({id(run): run for _, run in samples}.values())
+    caveats = [text for run in judged for text in _caveats(run)]
+    there = {run.scenario for run in judged}
+    if missing := [name for name in criterion.scenarios if name not in there]:
+        caveats.append(f"judged without {', '.join(missing)}, not measured")
+    return Finding(verdict, worst, tuple(dict.fromkeys(caveats)), any(map(shortness, judged)))
 
 
 def _badness(sample: Sample) -> float:
@@ -202,6 +210,7 @@ CRITERIA = (
         select=undisturbed,
         samples=_loss,
         text=words.percent,
+        scenarios=UNDISTURBED,
     ),
     Criterion(
         title="unexpected disconnects",
@@ -211,6 +220,7 @@ CRITERIA = (
         select=undisturbed,
         samples=_disconnects,
         text=words.percent,
+        scenarios=UNDISTURBED,
     ),
     Criterion(
         title="lossy network: p95 latency",
@@ -228,6 +238,6 @@ CRITERIA = (
         judged_by="lossy",
         select=_of(LOSSY),
         samples=_stale,
-        text=words.number,
+        text=words.whole,
     ),
 )

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report import words
 from bench.report.anchors import Anchors
 from bench.report.criteria import FAULTS, p95, undisturbed
 from bench.report.runs import of, steps
 from bench.results import Disruption, Facts, Results, Run
+
+from bench.report import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +258,14 @@ ASPECTS = (
             Measure(
                 "lines of code",
                 Anchors(300, 30_000),
-                words.number,
+                words.whole,
                 "stated",
                 _fact(lambda facts: facts.lines_of_code),
             ),
             Measure(
                 "dependencies",
                 Anchors(1, 100),
-                words.number,
+                words.whole,
                 "stated",
                 _fact(lambda facts: facts.dependencies),
             ),
@@ -279,14 +280,14 @@ ASPECTS = (
             Measure(
                 "services to run beside it",
                 Anchors(0, 5, log=False),
-                words.number,
+                words.whole,
                 "stated; each costs two points",
                 _fact(lambda facts: len(facts.services)),
             ),
             Measure(
                 "processes",
                 Anchors(1, 100),
-                words.number,
+                words.whole,
                 "stated",
                 _fact(lambda facts: facts.processes),
             ),

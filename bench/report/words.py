@@ -2,11 +2,9 @@
 
 from math import floor, log10
 
-from bench.results import DisruptionKind
-
 NOT_MEASURED = "not measured"
 
-DISRUPTIONS: dict[DisruptionKind, str] = {
+DISRUPTIONS: dict[str, str] = {
     "crash_session": "session crashed",
     "kill_process": "process killed",
     "pause_process": "process paused",
@@ -14,7 +12,7 @@ DISRUPTIONS: dict[DisruptionKind, str] = {
     "cut_network": "network cut",
     "drop_clients": "clients dropped",
 }
-"""What happened, in words."""
+"""What happened, in words: an entry for each DisruptionKind."""
 
 
 def number(value: float) -> str:
@@ -36,6 +34,11 @@ def fine(value: float) -> str:
 def count(value: int | None) -> str:
     """A whole number."""
     return NOT_MEASURED if value is None else f"{value:,}"
+
+
+def whole(value: float) -> str:
+    """Of something that is counted."""
+    return f"{value:,.0f}"
 
 
 def ms(value: float | None) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from bench.report import words
 from bench.report.blocks import Picture
 from bench.report.charts import scales, style
 from bench.report.charts.series import over_time
@@ -12,6 +11,8 @@ from bench.report.charts.time import points
 from bench.report.criteria import RECOVERY_LIMIT_S
 from bench.report.runs import Group
 from bench.results import Disruption, Run, TargetDescription
+
+from bench.report import words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,7 +123,9 @@ def recovery_times(group: Group, targets: Sequence[TargetDescription]) -> Pictur
         axes.set_ylim(plot, 0)
         axes.set_yticks([])
         axes.grid(visible=True, axis="x")
-        axes.axvline(RECOVERY_LIMIT_S, color=style.MUTED, linewidth=1.4, linestyle=(0, (4, 2)))
+        axes.axvline(
+            RECOVERY_LIMIT_S, color=style.MUTED, linewidth=1.4, linestyle=(0, (4, 2)), zorder=0.5
+        )
         axes.set_title("")
         axes.annotate(
             f"limit {RECOVERY_LIMIT_S:g} s",
@@ -154,9 +157,10 @@ def recovery_times(group: Group, targets: Sequence[TargetDescription]) -> Pictur
                     va="center_baseline",
                     color=style.INK,
                     fontsize=style.TEXT - 1,
+                    bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1},
                 )
                 y += _BAR
-        axes.set_xlabel("seconds, the longest of its kind")
+        axes.set_xlabel("seconds")
         style.legend(figure, entries, height)
         return height
 
@@ -178,4 +182,4 @@ def _longest(disruptions: Sequence[Disruption]) -> float | None:
 def _label(longest: float | None, many: int) -> str:
     if longest is None:
         return "did not recover in the run"
-    return words.seconds(longest) + (f" of {many}" if many > 1 else "")
+    return words.seconds(longest) + (f", longest of {many}" if many > 1 else "")

@@ -28,7 +28,7 @@ _PER_LETTER = 6.2
 
 TARGETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Of Okabe and Ito, told apart by everybody; a seventh target begins again with another dash."""
-INK, MUTED, GRID, BAD = "#1b2430", "#5a6675", "#dde2e8", "#b3261e"
+INK, MUTED, GRID, PAPER, BAD = "#1b2430", "#5a6675", "#dde2e8", "#ffffff", "#b3261e"
 MARKERS = "osD^vP"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
 

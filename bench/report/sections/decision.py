@@ -10,11 +10,13 @@ from bench.report.blocks import (
     Code,
     Column,
     Heading,
+    Items,
     Paragraph,
     Row,
     Section,
     Table,
 )
+from bench.report.forms import shortness
 from bench.report.inputs import ASPECTS, Measure
 from bench.report.matrix import AspectScore, MeasureScore, Scored, TargetScore
 from bench.results import Results
@@ -34,6 +36,7 @@ _RULE = (
 def decision(results: Results, totals: Sequence[TargetScore]) -> Section:
     """The matrix, then what it is made of."""
     blocks: list[Block] = [
+        *_warning(results),
         _matrix(results, totals),
         Paragraph("The totals, to be checked by hand or weighed anew:"),
         Code("\n".join(f"{each.target}: {each.arithmetic}" for each in totals)),
@@ -49,6 +52,16 @@ def decision(results: Results, totals: Sequence[TargetScore]) -> Section:
         if aspect.remark:
             blocks.append(Paragraph(aspect.remark))
     return Section("decision", "Decision matrix", tuple(blocks))
+
+
+def _warning(results: Results) -> list[Block]:
+    short = dict.fromkeys(run.scenario for run in results.runs if shortness(run))
+    if not short:
+        return []
+    text = (
+        f"What is scored of {', '.join(short)} comes from short forms: it shows how, not who wins."
+    )
+    return [Items((text,), "Short forms", warning=True)]
 
 
 def _matrix(results: Results, totals: Sequence[TargetScore]) -> Table:

@@ -1,6 +1,5 @@
 """Where, when and with what it was measured, and what is known of the targets without measuring."""
 
-from bench.report import words
 from bench.report.blocks import (
     Block,
     Cell,
@@ -14,6 +13,8 @@ from bench.report.blocks import (
     cell,
 )
 from bench.results import Results, TargetDescription
+
+from bench.report import words
 
 _STATED = (
     "Stated or counted, not measured. Dependencies are all packages that an installation brings."
@@ -68,6 +69,9 @@ def _target(place: int, target: TargetDescription) -> Row:
             cell(words.count(facts.dependencies)),
             cell(", ".join(facts.services) or "none"),
             cell(words.count(facts.processes)),
-            cell(", ".join(facts.survives) or "nothing stated"),
+            cell(
+                ", ".join(words.DISRUPTIONS.get(each, each) for each in facts.survives)
+                or "nothing stated"
+            ),
         )
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from bench.report import words
 from bench.report.blocks import (
     MISSING,
     Block,
@@ -24,6 +23,8 @@ from bench.report.forms import LADDER, shortness
 from bench.report.matrix import TargetScore
 from bench.report.runs import Group, of
 from bench.results import Results, Run
+
+from bench.report import words
 
 _TONES: dict[Verdict, Tone] = {
     Verdict.PASS: "pass",
@@ -87,12 +88,6 @@ def _cards(
 ) -> Cards:
     cards = []
     for place, (target, total) in enumerate(zip(results.targets, totals, strict=True)):
-        verdicts = [each.verdict for each in findings[target.name]]
-        lines = [
-            Cell(f"{many} {verdict.value}", _TONES[verdict])
-            for verdict in Verdict
-            if (many := verdicts.count(verdict))
-        ]
         cards.append(
             Card(
                 title=target.name,
@@ -100,10 +95,28 @@ def _cards(
                 swatch=place,
                 figure="?" if total.total is None else f"{total.total:.2f}",
                 unit=_unit(total),
-                lines=tuple(lines),
+                lines=_counts(findings[target.name]),
             )
         )
     return Cards(tuple(cards))
+
+
+def _counts(findings: Sequence[Finding]) -> tuple[Cell, ...]:
+    """How many of each kind; what short forms passed is no proof and not counted with the rest."""
+    kinds = [(verdict, short) for verdict in Verdict for short in (False, True)]
+    return tuple(
+        Cell(f"{many} {_judged(*kind)}", _tone(*kind))
+        for kind in kinds
+        if (many := sum((each.verdict, each.short) == kind for each in findings))
+    )
+
+
+def _judged(verdict: Verdict, short: bool) -> str:
+    return verdict.value + (" in short form" if short else "")
+
+
+def _tone(verdict: Verdict, short: bool) -> Tone:
+    return "warn" if short and verdict is Verdict.PASS else _TONES[verdict]
 
 
 def _unit(total: TargetScore) -> str:
@@ -137,7 +150,7 @@ def _criteria(results: Results, findings: dict[str, list[Finding]]) -> Table:
     ]
     columns = (
         Column("criterion"),
-        Column("limit"),
+        Column("limit", numeric=True),
         *(Column(each.name, swatch=place) for place, each in enumerate(results.targets)),
         Column("judged by the worst of"),
     )
@@ -152,7 +165,11 @@ def _verdict(criterion: Criterion, finding: Finding, target: str, notes: dict[st
     numbers = [
         notes.setdefault(f"{target}, {caveat}", len(notes) + 1) for caveat in finding.caveats
     ]
-    return Cell(f"{finding.verdict.value}: {text}", _TONES[finding.verdict], tuple(numbers))
+    return Cell(
+        f"{_judged(finding.verdict, finding.short)}: {text}",
+        _tone(finding.verdict, finding.short),
+        tuple(numbers),
+    )
 
 
 # --- one line each ------------------------------------------------------------------------------
