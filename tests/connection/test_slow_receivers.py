@@ -5,6 +5,7 @@ import socket
 import struct
 from datetime import UTC, datetime
 
+import pytest
 import trio
 from tests.connection.kit import Raw, client_frame, raw_client, serving
 
@@ -149,6 +150,18 @@ async def test_accepted_sockets_write_without_delay_and_keep_little_in_the_kerne
         # Linux doubles what it is asked for.
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 64 * 1024
         assert not sock.getblocking()
+
+
+async def test_accepted_sockets_try_again_each_second_where_the_kernel_can() -> None:
+    longest = 44  # TCP_RTO_MAX_MS of linux/tcp.h
+    with socket.socket() as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_TCP, longest, 1_000)
+        except OSError:
+            pytest.skip("this kernel has no TCP_RTO_MAX_MS")
+    async with serving() as server, raw_client(server, "ada"):
+        (connection,) = server.pool._connections()
+        assert connection.transport._sock.getsockopt(socket.IPPROTO_TCP, longest) == 1_000
 
 
 async def test_a_client_that_pings_and_never_reads_is_bounded() -> None:

@@ -28,6 +28,7 @@ import json
 import logging
 import socket
 import struct
+import sys
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -61,6 +62,8 @@ _TEXT_FINAL = 0x80 | Opcode.TEXT
 _PONG_FINAL = 0x80 | Opcode.PONG
 _LONGEST_CONTROL = 0x80 | 125
 
+_TCP_RTO_MAX_MS: Final = 44  # linux/tcp.h; the socket module does not name it yet
+
 # The library logs headers (tokens) and payloads (positions) when its logger allows it. This one is
 # outside the hierarchy of loggers, so that no logging configuration can wake it.
 _SILENT = logging.Logger("locshare.websocket")  # noqa: LOG001 - on purpose, see above
@@ -79,6 +82,10 @@ class TransportLimits(Struct, frozen=True):
     send_buffer_bytes: int = 64 * 1024
     """SO_SNDBUF. The kernel would grow it to megabytes for a slow phone, and all of that would be
     old positions that it must read before the newest one."""
+    longest_retransmission_ms: int = 1_000
+    """TCP_RTO_MAX_MS, where the kernel has it (Linux 6.15). Each time a packet is lost again the
+    wait doubles, up to two minutes: on a bad link a phone would stand still long after it could
+    be reached again."""
 
 
 DEFAULT_LIMITS: Final = TransportLimits()
@@ -429,6 +436,9 @@ def prepare_listening_socket(sock: socket.socket, limits: TransportLimits) -> No
     """Options that accepted sockets inherit, which saves two system calls for each of them."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # an older kernel
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_RTO_MAX_MS, limits.longest_retransmission_ms)
 
 
 _VERDICTS = {

@@ -105,7 +105,8 @@ def test_a_short_form_is_no_proof_and_says_so() -> None:
 
 
 def test_a_verdict_names_the_scenarios_that_it_does_without() -> None:
-    runs = [run(each, duration_s=9_999) for each in ("baseline", "storm", "stress", "ladder")]
+    there = ("baseline", "storm", "stress", "town", "ladder")
+    runs = [run(each, duration_s=9_999) for each in there]
     assert found("lost updates", *runs).caveats == ("judged without flood, not measured",)
     assert found("lost updates", *runs, run("flood")).caveats == ()
 
