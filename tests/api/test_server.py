@@ -1,11 +1,15 @@
 """The API over real sockets: hypercorn's side, slow and rude clients, and the stop."""
 
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
+import h2.connection
+import h2.events
 import httpx
 import pytest
 import structlog.testing
@@ -376,4 +380,99 @@ async def test_an_application_that_fails_ends_its_own_connection_only() -> None:
                 async with await connect(server) as stream:
                     await stream.send_all(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
                     assert (await read_answer(stream))[0] == status
-    assert "http_server_failed" in [entry["event"] for entry in logged]
+    assert "http_application_failed" in [entry["event"] for entry in logged]
+
+
+async def session_path(manager: StandIn) -> str:
+    session = await manager.create(name=None, expires_in=timedelta(hours=1))
+    return f"/api/sessions/{session.id}"
+
+
+async def test_a_body_that_nobody_reads_does_not_hold_the_answer_up(
+    app: RestApplication, manager: StandIn
+) -> None:
+    path = await session_path(manager)
+    async with serving(app) as server:
+        async with await connect(server) as stream:
+            await stream.send_all(
+                f"GET {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+                + b"1\r\n \r\n" * 2_000
+                + b"0\r\n\r\n"
+            )
+            assert (await read_answer(stream))[0] == 200
+            await read_to_end(stream)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert server.connections == 0
+
+
+async def test_requests_that_come_together_are_answered_in_order(
+    app: RestApplication, manager: StandIn
+) -> None:
+    path = await session_path(manager)
+    requests = [("GET", path), ("HEAD", path), ("GET", "/nowhere"), ("GET", "/health/live")]
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(
+            b"".join(
+                f"{how} {where} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for how, where in requests
+            )
+            + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        answers = await read_to_end(stream)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"200", b"200", b"404", b"200", b"404"]
+
+
+async def test_a_short_answer_comes_in_one_piece(app: RestApplication, manager: StandIn) -> None:
+    path = await session_path(manager)
+    async with serving(app) as server, await connect(server) as stream:
+        for where in (path, "/health/live"):
+            await stream.send_all(f"GET {where} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            head, _, body = (await stream.receive_some(65_536)).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert body.endswith(b"}")
+
+
+async def test_an_answer_whose_body_never_comes_still_has_its_head() -> None:
+    async def gives_up(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async with serving(gives_up) as server, await connect(server) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await read_to_end(stream)).startswith(b"HTTP/1.1 200")
+
+
+async def test_http_2_without_tls_is_spoken_too(app: RestApplication) -> None:
+    async with serving(app) as server:
+        host, port = server.addresses[0]
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        client.send_headers(
+            1,
+            [(":method", "GET"), (":path", "/health/live"), (":scheme", "http"),
+             (":authority", f"{host}:{port}")],
+            end_stream=True,
+        )  # fmt: skip
+        events: list[h2.events.Event] = []
+        async with await connect(server) as stream:
+            while not any(isinstance(event, h2.events.StreamEnded) for event in events):
+                if outgoing := client.data_to_send():
+                    await stream.send_all(outgoing)
+                events += client.receive_data(await stream.receive_some(65_536))
+    bodies = [event.data for event in events if isinstance(event, h2.events.DataReceived)]
+    assert b"".join(bodies) == b'{"status":"ok"}'
+
+
+async def test_silence_in_the_middle_of_a_request_ends_with_the_read_timeout(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def waits(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    limits = ServerLimits(keep_alive_s=5, read_timeout_s=9)
+    async with serving(waits, limits) as server, await connect(server) as stream:
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        await trio.sleep(6)
+        await stream.send_all(b"x")
+        began = trio.current_time()
+        assert await read_to_end(stream) == b""
+        assert 8.9 < trio.current_time() - began < 9.1

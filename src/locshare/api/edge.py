@@ -10,26 +10,18 @@ headers, bodies and client addresses are not logged. Nothing is remembered betwe
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final
 
 import structlog
 import trio
 
+from locshare.api.exchange import ROUTE, AsgiApp, Message, Receive, Scope, Send, send_answer
 from locshare.api.problems import CONTENT_TYPE, Code, Problem
 from locshare.metrics import Registry
 
 log = structlog.get_logger()
 
-# Typed loosely on purpose: hypercorn's and Quart's ASGI types disagree in details.
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
-
-ROUTE: Final = "locshare.route"
-"""Key of the scope under which the application leaves the route that it found."""
 UNKNOWN_ROUTE: Final = "unknown"
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -194,16 +186,9 @@ def _is_problem(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 async def _answer(send: Send, problem: Problem, prefix: str = "http") -> None:
-    body = problem.body()
-    fixed: Mapping[str, str] = {
-        "content-type": CONTENT_TYPE, "content-length": str(len(body)), "connection": "close",
-    }  # fmt: skip
-    headers = [
-        (name.lower().encode(), value.encode())
-        for name, value in {**fixed, **problem.headers}.items()
-    ]
-    await send({"type": f"{prefix}.response.start", "status": problem.status, "headers": headers})
-    await send({"type": f"{prefix}.response.body", "body": body})
+    """Refuse a request of which nothing more is to be read."""
+    problem.headers["Connection"] = "close"
+    await send_answer(problem.answer(), send, prefix)
 
 
 async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:

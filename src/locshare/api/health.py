@@ -12,7 +12,8 @@ import trio
 from msgspec import Struct
 from quart import Blueprint, Response
 
-from locshare.api.sessions import reply
+from locshare.api.exchange import reply
+from locshare.api.framework import response
 from locshare.errors import LocshareError
 from locshare.metrics import CONTENT_TYPE, Registry
 
@@ -51,14 +52,14 @@ def health_blueprint(registry: Registry, checks: Mapping[str, Check]) -> Bluepri
 
     @routes.get("/health/live")
     async def live() -> Response:
-        return reply(Live())
+        return response(reply(Live()))
 
     @routes.get("/health/ready")
     async def ready() -> Response:
         states = await _ask(checks)
         if all(state == "ok" for state in states.values()):
-            return reply(Ready("ok", states))
-        answer = reply(Ready("unavailable", states), 503)
+            return response(reply(Ready("ok", states)))
+        answer = response(reply(Ready("unavailable", states), 503))
         answer.headers["Retry-After"] = str(RETRY_AFTER_S)
         return answer
 

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from locshare.api.exchange import Answer
 from locshare.errors import LocshareError
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -91,8 +92,11 @@ class Problem(LocshareError):
         """The HTTP status."""
         return self.code.status
 
-    def body(self) -> bytes:
-        """The problem details as JSON."""
+    def answer(self) -> Answer:
+        """The problem details as JSON, with the headers that go with them."""
+        return Answer(self.status, self._body(), CONTENT_TYPE, self.headers)
+
+    def _body(self) -> bytes:
         return msgspec.json.encode(
             ProblemDetails(
                 title=HTTPStatus(self.status).phrase,

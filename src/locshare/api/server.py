@@ -1,13 +1,9 @@
 """Serves an ASGI application over HTTP/1.1 with hypercorn, as a supervised child.
 
 hypercorn's own entry point hides the address it bound, prints a banner, and waits for ever for a
-client that does not read its answer. So this accepts by itself and gives hypercorn one connection
-at a time, through a stream that bounds every wait:
-
-- a request line and its headers arrive within the keep-alive time, and in so many bytes;
-- a body arrives within the time that the application gives it;
-- an answer is read, at least in part, every few seconds;
-- there are so many connections at most; further ones wait in the kernel's queue.
+client that does not read its answer. So this accepts by itself, and each connection
+(:mod:`locshare.api.connection`) gives hypercorn's protocol its bytes and bounds every wait. There
+are so many connections at most; further ones wait in the kernel's queue.
 
 A crash of one connection is logged and ends that connection only. When serving is cancelled it
 stops in order: nobody new, idle connections closed at once, running requests given a moment, the
@@ -17,6 +13,7 @@ Started again after a crash it binds the same port, also when it was asked for p
 """
 
 import errno
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -26,12 +23,11 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.logging import Logger
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
 from msgspec import Struct
 
-from locshare.api.edge import AsgiApp
+from locshare.api.connection import Connection, Patience
+from locshare.api.exchange import AsgiApp
 from locshare.config import parse_bind
 from locshare.listening import OUT_OF_FILES, PAUSE_WHEN_OUT_OF_FILES_S, addresses_of, listen
 
@@ -53,6 +49,11 @@ class ServerLimits(Struct, frozen=True):
     requests_per_connection: int = 10_000
     stop_s: float = 0.8
 
+    @property
+    def patience(self) -> Patience:
+        """Those of one connection."""
+        return Patience(self.keep_alive_s, self.read_timeout_s, self.write_timeout_s)
+
 
 DEFAULT_LIMITS: Final = ServerLimits()
 
@@ -69,7 +70,7 @@ class ApiServer:
         self._limits = limits
         self._config = _config(limits)
         self._slots = trio.CapacityLimiter(limits.connections)
-        self._streams: set[_Stream] = set()
+        self._connections: set[Connection] = set()
         self._drained = trio.Event()
         self.addresses: tuple[tuple[str, int], ...] = ()
         """Where it listens, from the moment ``serve`` has reported to be started."""
@@ -77,7 +78,7 @@ class ApiServer:
     @property
     def connections(self) -> int:
         """How many are open now."""
-        return len(self._streams)
+        return len(self._connections)
 
     async def serve(
         self,
@@ -124,11 +125,11 @@ class ApiServer:
                 self._drained = trio.Event()
                 await context.terminated.set()  # hypercorn closes idle connections now
                 with trio.move_on_after(self._limits.stop_s):
-                    if self._streams:
+                    if self._connections:
                         await self._drained.wait()
-                # hypercorn shields its writes from cancellation: only a closed socket ends them.
-                for stream in tuple(self._streams):
-                    stream.cut()
+                # Writes are shielded from cancellation: only a closed socket ends them.
+                for connection in tuple(self._connections):
+                    connection.cut()
                 connections.cancel_scope.cancel()
 
     async def _accept(
@@ -149,86 +150,23 @@ class ApiServer:
                 self._slots.release_on_behalf_of(slot)
                 raise
             else:
-                connections.start_soon(self._serve, transport, slot, context)
+                sock = socket.socket(fileno=transport.socket.detach())
+                sock.setblocking(False)
+                connections.start_soon(self._serve, sock, slot, context)
 
-    async def _serve(
-        self, transport: trio.SocketStream, slot: object, context: WorkerContext
-    ) -> None:
-        stream = _Stream(transport, self._limits.write_timeout_s)
-        self._streams.add(stream)
+    async def _serve(self, sock: socket.socket, slot: object, context: WorkerContext) -> None:
+        connection = Connection(self._app, self._config, context, sock, self._limits.patience)
+        self._connections.add(connection)
         try:
-            await _Connection(
-                self._app,
-                self._config,
-                context,
-                ConnectionState({}),
-                stream,  # type: ignore[arg-type]  # it uses five methods, all of which are there
-            ).run()
+            await connection.run()
         except Exception:  # one connection must not take the server, and all others, down
             log.exception("http_connection_failed")
         finally:
-            stream.cut()
+            connection.cut()
             self._slots.release_on_behalf_of(slot)
-            self._streams.discard(stream)
-            if not self._streams:
+            self._connections.discard(connection)
+            if not self._connections:
                 self._drained.set()
-
-
-class _Connection(TCPServer):
-    """hypercorn's connection, which without this stays, with its slot, for a whole keep-alive
-    time after the client has closed it.
-    """
-
-    _ended = False
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        self._ended = True
-        await self.idle_task.stop()
-
-    async def _idle_timeout(self) -> None:
-        if not self._ended:  # an answer may be finished, into nothing, after the end
-            await super()._idle_timeout()
-
-
-class _Stream:
-    """A socket stream as hypercorn uses it, whose writes cannot take for ever."""
-
-    def __init__(self, transport: trio.SocketStream, write_timeout_s: float) -> None:
-        self._transport = transport
-        self._write_timeout_s = write_timeout_s
-        self.socket = transport.socket
-
-    async def receive_some(self, max_bytes: int) -> bytes | bytearray:
-        """Bounded by hypercorn, with ``read_timeout``."""
-        return await self._transport.receive_some(max_bytes)
-
-    async def send_all(self, data: bytes) -> None:
-        """Raises trio.BrokenResourceError when the client takes nothing for too long."""
-        rest = memoryview(data)
-        while rest:
-            sent = 0
-            with trio.move_on_after(self._write_timeout_s):
-                try:
-                    sent = await self.socket.send(rest)
-                except OSError as error:
-                    raise trio.BrokenResourceError from error
-            if not sent:
-                self.cut()
-                raise trio.BrokenResourceError("the client does not read")
-            rest = rest[sent:]
-
-    async def send_eof(self) -> None:
-        """Say that nothing more comes."""
-        await self._transport.send_eof()
-
-    async def aclose(self) -> None:
-        """Close the socket."""
-        await self._transport.aclose()
-
-    def cut(self) -> None:
-        """Close the socket now; whoever waits for it is woken with ClosedResourceError."""
-        self.socket.close()
 
 
 class _QuietLogger(Logger):
@@ -251,7 +189,5 @@ def _config(limits: ServerLimits) -> Config:
     config.logger_class = _QuietLogger
     config.include_server_header = False
     config.h11_max_incomplete_size = limits.header_bytes
-    config.keep_alive_timeout = limits.keep_alive_s
     config.keep_alive_max_requests = limits.requests_per_connection
-    config.read_timeout = limits.read_timeout_s  # type: ignore[assignment]  # it may be a float
     return config

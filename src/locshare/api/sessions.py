@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-import msgspec
 import trio
 from msgspec import Struct
-from quart import Blueprint, Response, request
+from werkzeug.http import parse_options_header
 
+from locshare.api.exchange import JSON, Answer, Request, reply
 from locshare.api.limits import ApiLimits, ClientAddress, RateLimiter
 from locshare.api.messages import (
     DEFAULT_COLOR,
@@ -126,24 +126,10 @@ class SessionCalls:
         self._creating = RateLimiter(limits.create, limits.addresses)
         self._joining = RateLimiter(limits.join, limits.addresses)
 
-    def blueprint(self) -> Blueprint:
-        """The routes."""
-        routes = Blueprint("sessions", __name__, url_prefix="/api/sessions")
-        one = "/<session>"
-        routes.add_url_rule("", view_func=self.create, methods=["POST"])
-        routes.add_url_rule(one, view_func=self.describe, methods=["GET"])
-        routes.add_url_rule(one, view_func=self.end, methods=["DELETE"])
-        routes.add_url_rule(f"{one}/join", view_func=self.join, methods=["POST"])
-        routes.add_url_rule(f"{one}/participants", view_func=self.participants, methods=["GET"])
-        routes.add_url_rule(
-            f"{one}/participants/<user_id>", view_func=self.remove, methods=["DELETE"]
-        )
-        return routes
-
-    async def create(self) -> Response:
+    async def create(self, request: Request) -> Answer:
         """``POST /api/sessions``"""
-        self._slow_down(self._creating)
-        wish = await _body(CreateSession)
+        self._slow_down(self._creating, request)
+        wish = await _body(request, CreateSession)
         session = await self._sessions.create(
             name=clean_name(wish.name), expires_in=timedelta(minutes=wish.expires_in_minutes)
         )
@@ -164,7 +150,7 @@ class SessionCalls:
             201,
         )
 
-    async def describe(self, session: str) -> Response:
+    async def describe(self, _request: Request, session: str) -> Answer:
         """``GET /api/sessions/{id}``"""
         info = await self._sessions.describe(_uuid(session))
         return reply(
@@ -178,15 +164,15 @@ class SessionCalls:
             )
         )
 
-    async def join(self, session: str) -> Response:
+    async def join(self, request: Request, session: str) -> Answer:
         """``POST /api/sessions/{id}/join``"""
         session_id = _uuid(session)
         role: Role = "participant"
-        if "Authorization" in request.headers:
-            self._host_of(session_id)
+        if request.headers(b"authorization"):
+            self._host_of(session_id, request)
             role = "host"
-        self._slow_down(self._joining)
-        wish = await _body(JoinSession)
+        self._slow_down(self._joining, request)
+        wish = await _body(request, JoinSession)
         display_name = clean_display_name(wish.display_name)
         info = await self._sessions.describe(session_id)
         participant = await self._sessions.join(
@@ -203,77 +189,74 @@ class SessionCalls:
         )
         return reply(SessionJoined(participant.user_id, token, f"{self._urls().ws}/ws"), 201)
 
-    async def participants(self, session: str) -> Response:
+    async def participants(self, _request: Request, session: str) -> Answer:
         """``GET /api/sessions/{id}/participants``"""
         return reply(ParticipantList(await self._sessions.participants(_uuid(session))))
 
-    async def remove(self, session: str, user_id: str) -> Response:
+    async def remove(self, request: Request, session: str, user_id: str) -> Answer:
         """``DELETE /api/sessions/{id}/participants/{user_id}``"""
         session_id = _uuid(session)
-        claims = self._claims_in(session_id)
+        claims = self._claims_in(session_id, request)
         if claims.role != "host" and claims.user_id != user_id:
             raise Problem(Code.FORBIDDEN, "only the host may remove someone else")
         await self._sessions.remove(session_id, user_id)
         return reply(Success())
 
-    async def end(self, session: str) -> Response:
+    async def end(self, request: Request, session: str) -> Answer:
         """``DELETE /api/sessions/{id}``"""
         session_id = _uuid(session)
-        self._host_of(session_id)
+        self._host_of(session_id, request)
         await self._sessions.end(session_id)
         return reply(Success())
 
-    def _host_of(self, session_id: UUID) -> Claims:
-        claims = self._claims_in(session_id)
+    def _host_of(self, session_id: UUID, request: Request) -> Claims:
+        claims = self._claims_in(session_id, request)
         if claims.role != "host":
             raise Problem(Code.FORBIDDEN, "only the host may do this")
         return claims
 
-    def _claims_in(self, session_id: UUID) -> Claims:
+    def _claims_in(self, session_id: UUID, request: Request) -> Claims:
         """The claims of the request's token, which is one of this session."""
-        claims = self._tokens.verify(_bearer())
+        claims = self._tokens.verify(_bearer(request))
         if claims.session_id != session_id:
             raise Problem(Code.FORBIDDEN, "the token is of another session")
         return claims
 
-    def _slow_down(self, limiter: RateLimiter) -> None:
-        forwarded = ",".join(request.headers.getlist("X-Forwarded-For")) or None
-        # Quart keeps the peer's address as a header of its own making, before the client's.
-        client = request.scope.get("client")
-        key = self._addresses.key(client[0] if client else None, forwarded)
+    def _slow_down(self, limiter: RateLimiter, request: Request) -> None:
+        forwarded = ",".join(request.headers(b"x-forwarded-for")) or None
+        key = self._addresses.key(request.client, forwarded)
         wait = limiter.take(key, trio.current_time())
         if wait > 0:
             raise Problem(Code.RATE_LIMITED, retry_after=int(wait) + 1)
 
 
-def reply(body: Struct, status: int = 200) -> Response:
-    """``body`` as a JSON answer."""
-    return Response(msgspec.json.encode(body), status, content_type="application/json")
-
-
-async def _body(kind: type[T]) -> T:
-    """The request's body. Raises Problem, and werkzeug's RequestEntityTooLarge, RequestTimeout."""
-    content_type = request.headers.get("Content-Type", "")
-    if content_type and not _is_json(request.mimetype):
+async def _body(request: Request, kind: type[T]) -> T:
+    """The request's body. Raises Problem, and what ``request.read`` raises."""
+    content_type = request.header(b"content-type")
+    if content_type and not _is_json(content_type):
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
-    if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.header(b"content-encoding", "identity").lower() != "identity":
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
-    body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    body = await request.read()
     if body and not content_type:
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
     return decode(body, kind)
 
 
-def _is_json(mimetype: str) -> bool:
-    return mimetype == "application/json" or (
-        mimetype.startswith("application/") and mimetype.endswith("+json")
-    )
+def _is_json(content_type: str) -> bool:
+    """JSON, by whatever name, in UTF-8."""
+    if content_type == JSON:  # nearly always
+        return True
+    mimetype, options = parse_options_header(content_type)
+    mimetype = mimetype.lower()
+    return (
+        mimetype == JSON or (mimetype.startswith("application/") and mimetype.endswith("+json"))
+    ) and options.get("charset", "utf-8").lower() in ("utf-8", "utf8")
 
 
-def _bearer() -> str:
-    headers = request.headers.getlist("Authorization")
+def _bearer(request: Request) -> str:
+    """The token that the request carries. Raises Problem."""
+    headers = request.headers(b"authorization")
     if not headers:
         raise Problem(Code.TOKEN_MISSING)
     scheme, _, token = headers[0].partition(" ")
