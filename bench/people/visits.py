@@ -75,6 +75,7 @@ def visits(arrives_s: float, habits: Habits, random: Random) -> tuple[Visit, ...
 
 def _until_lost(habits: Habits, random: Random) -> float:
     """Seconds; never none at all."""
-    if not habits.losses_per_hour:
+    per_second = habits.losses_per_hour / 3600
+    if not per_second:
         return float("inf")
-    return random.expovariate(habits.losses_per_hour / 3600) or 1e-3
+    return random.expovariate(per_second) or 1e-3
