@@ -11,12 +11,14 @@ from msgspec.structs import replace
 LOSS = 0.2
 DELAY_S = 0.05
 JITTER_S = 0.02
+WAITS_S = 8.0
+"""For the last to connect; the others go on without whoever needs longer."""
 DRAIN_S = 30.0
 """TCP doubles its wait each time the same packet is lost: 13 s after the sixth time."""
 
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
-    return replace(steady(scenario, size, options), drain_s=DRAIN_S)
+    return replace(steady(scenario, size, options), waits_s=WAITS_S, drain_s=DRAIN_S)
 
 
 def _around(target: Target, seed: int) -> AbstractContextManager[Target]:
