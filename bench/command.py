@@ -13,12 +13,11 @@ from bench.people.population import recorded_tracks
 from bench.report import write_report
 from bench.results import BadResults, load
 from bench.running import Order, run
-from bench.solo.short import SHORT_FORMS
-from bench.watching.prometheus import Figures
-
 from bench.scenarios import SCENARIOS, Options
 from bench.solo import short
+from bench.solo.short import SHORT_FORMS
 from bench.targets import STARTABLE, parse
+from bench.watching.prometheus import Figures
 from locshare.simulate.track import Track, UnusableTrack
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130

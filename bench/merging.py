@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from bench.results import BadResults, Results
 from msgspec.structs import replace
+
+from bench.results import BadResults, Results
 
 
 def merged(found: Sequence[Results]) -> Results:

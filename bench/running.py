@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from bench.driver.measure import measure
 from bench.driver.progress import Watcher
 from bench.figures import cores, memory_bytes, processor
 from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
+from bench.scenarios import Options, Scenario
+from bench.targets import NotServing, Target, started
 from bench.watching import Watchers
 from bench.watching.lines import Lines
 from bench.watching.live import Display
 from bench.watching.prometheus import Figures
-from msgspec import Struct
-from msgspec.structs import replace
-
-from bench.scenarios import Options, Scenario
-from bench.targets import NotServing, Target, started
 
 RESULTS = "results.json"
 

@@ -19,14 +19,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from bench.driver.plan import Participant, Plan
-from bench.driver.progress import Standing
-from bench.results import Dialect, DisruptionKind, Moment, Run, TargetDescription
 from msgspec import Struct
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from bench.driver.plan import Participant, Plan
+from bench.driver.progress import Standing
+from bench.results import Dialect, DisruptionKind, Moment, Run, TargetDescription
 from locshare.wire.messages import Position
 
 HOST = "127.0.0.1"

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from math import exp, log, sin
 from random import Random
 
+from msgspec.structs import replace
+
 from bench.results import (
     VERSION,
     Disruption,
@@ -17,7 +19,6 @@ from bench.results import (
     TargetDescription,
     Usage,
 )
-from msgspec.structs import replace
 
 MACHINE = Machine(
     processor="synthetic processor",

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from playwright.sync_api import Browser, Page, ViewportSize  # noqa: E402 - after the path
+
 from tests.browser import chromium  # noqa: E402
 from tests.program import data_directory, free_port  # noqa: E402
 

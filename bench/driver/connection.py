@@ -13,14 +13,14 @@ import ssl
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bench.driver.frames import cut, end_of_frame
-from bench.targets.target import NotServing
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
+from bench.driver.frames import cut, end_of_frame
+from bench.targets.target import NotServing
 from locshare.client.errors import (
     ClientError,
     ConnectionRefused,

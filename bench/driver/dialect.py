@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 
 from bench.driver.account import Heard
 from bench.results import Dialect
-
 from locshare.wire.messages import Position
 
 

@@ -17,7 +17,6 @@ from bench.driver.connection import Address, Connection, Lost
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot, Speaker
 from bench.driver.loop import Loop
 from bench.driver.plan import Participant, Visit
-
 from locshare.client.backoff import Backoff
 from locshare.client.connection import CONNECT_TIMEOUT_S
 from locshare.client.errors import ClientError

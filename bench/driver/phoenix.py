@@ -12,12 +12,12 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec import Raw, Struct
+
 from bench.driver.account import Heard
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.driver.plain import with_query
 from bench.results import Dialect
-from msgspec import Raw, Struct
-
 from locshare.wire.messages import Position
 
 _Ref = str | int | None

@@ -4,11 +4,11 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
+from msgspec import Struct
+
 from bench.driver.account import Heard
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.results import Dialect
-from msgspec import Struct
-
 from locshare.wire.messages import Leave, LocationUpdate, Ping, Position
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bench.results import DisruptionKind
 from msgspec import Struct
 
+from bench.results import DisruptionKind
 from locshare.wire.messages import Position
 
 DRAIN_S = 10.0

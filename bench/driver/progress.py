@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
-from bench.results import Moment, Run
 from msgspec import Struct
+
+from bench.results import Moment, Run
 
 
 class Standing(Struct, frozen=True):

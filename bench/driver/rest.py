@@ -10,11 +10,11 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
+
 from bench.driver.dialect import Access
 from bench.driver.plan import Participant
 from bench.targets.target import NotServing
-from msgspec import Struct
-
 from locshare.client.errors import retry_after_of
 
 CALLERS = 8

@@ -7,9 +7,10 @@ seen, so its start is left out; of one that is gone, what it did since the last 
 import time
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from bench.figures import busy_seconds, context_switches, cpu_seconds, resident_bytes
 from bench.results import Usage
-from msgspec import Struct
 
 
 class Look(Struct, frozen=True):

@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import trio
+
 from bench.network.faults import (
     BadCommand,
     Command,

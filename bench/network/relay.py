@@ -13,6 +13,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import Final, Literal, final
 
 import trio
+
 from bench.network.faults import Command, Cut, Faults
 from bench.network.lane import Lane
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+
 from bench.network.faults import Cut, Faults
 from bench.network.namespace import Link, Unavailable, lossy_link
 from bench.network.process import proxy_process

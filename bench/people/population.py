@@ -15,12 +15,12 @@ from pathlib import Path
 from random import Random
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from bench.people.arrivals import AllAtOnce, Arrivals
 from bench.people.phone import UnsteadyPhone
 from bench.people.sizes import power_law
 from bench.people.visits import Habits, Visit, visits
-from msgspec import Struct
-
 from locshare.simulate.cast import person
 from locshare.simulate.cities import CITIES
 from locshare.simulate.movement import MOVEMENTS, Fix, Journey, Kind, journey, kind_of

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from math import inf
 
+from bench.report import words
 from bench.report.forms import LADDER, shortness
 from bench.results import Run
-
-from bench.report import words
 
 UNDISTURBED = ("baseline", "storm", "flood", "stress", "town", LADDER)
 LATENCY_LIMITS = ((500, 500.0), (1_000, 300.0), (2_000, 200.0))

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from bench.report.blocks import Picture, Report
-from bench.report.charts.svg import DARK, LIGHT
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from bench.report.blocks import Picture, Report
+from bench.report.charts.svg import DARK, LIGHT
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.report import words
 from bench.report.anchors import Anchors
 from bench.report.criteria import FAULTS, p95, undisturbed
 from bench.report.runs import of, steps
 from bench.results import Disruption, Facts, Results, Run
-
-from bench.report import words
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from bench.scenarios.scenario import Options, Scenario
-
 from bench.scenarios import baseline, faults, flood, ladder, lossy, storm, stress, town
+from bench.scenarios.scenario import Options, Scenario
 
 __all__ = ["SCENARIOS", "Options", "Scenario"]
 

@@ -1,8 +1,9 @@
 """The server is broken on purpose, again and again, in each way that it can be here."""
 
+from msgspec.structs import replace
+
 from bench.driver.plan import Plan
 from bench.scenarios.scenario import Options, Scenario, Size, steady
-from msgspec.structs import replace
 
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:

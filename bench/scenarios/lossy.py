@@ -2,11 +2,12 @@
 
 from contextlib import AbstractContextManager
 
+from msgspec.structs import replace
+
 from bench.driver.plan import Plan
 from bench.network.trouble import lossy
 from bench.scenarios.scenario import Options, Scenario, Size, steady
 from bench.targets.target import Target
-from msgspec.structs import replace
 
 LOSS = 0.2
 DELAY_S = 0.05

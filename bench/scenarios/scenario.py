@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 
+from msgspec import Struct
+
 from bench.driver.plan import Participant, Plan
 from bench.people.arrivals import Arrivals, Evenly
 from bench.people.population import RECORDED, Population, equal_groups, phone
 from bench.people.visits import Habits
 from bench.targets.target import Target
-from msgspec import Struct
-
 from locshare.simulate.track import Track
 
 SESSION_SIZE = 50

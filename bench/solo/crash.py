@@ -24,11 +24,11 @@ import time
 from pathlib import Path
 
 import trio
+
 from bench.figures import circumstances, summary, table
 from bench.serving import HOST, BenchSession, Server, data_directory
 from bench.solo.crowd import Crowd, Load, Tally
 from bench.solo.frames import clock_us
-
 from locshare.client import Client, connect
 from locshare.faults import FaultClient, open_faults, session_actor, session_supervisor
 

@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+
 from bench.figures import Clocks, Shares, circumstances, percent, percentile, resident_bytes
 from bench.serving import NotServing, Server, data_directory, own_cores
 from bench.solo.crowd import PATIENCE_S, Crowd, Load

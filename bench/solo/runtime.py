@@ -20,6 +20,7 @@ from functools import partial
 from math import isnan
 
 import trio
+
 from bench.figures import circumstances, cores, percentile
 from bench.solo.rounds import Figures, Round, best, seconds, take_turns
 from bench.solo.runtimes import Restarting, System, TooMany

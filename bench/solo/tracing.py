@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
+
 from bench.solo.rounds import Figures, seconds, surplus, take_turns
 from bench.solo.runtimes.actors import Server, calls, casts
 from bench.solo.runtimes.stripped import SERVANTS, start_as, variant
-
 from locshare.actors import ActorRef
 
 WITHOUT = {"real": frozenset[str](), "again": frozenset[str](), "stripped": SERVANTS}

@@ -10,13 +10,13 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from bench.results import DisruptionKind, Facts
 from msgspec import Struct
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import bench.peers
 import locshare
+from bench.results import DisruptionKind, Facts
 
 _PEERS = Path(bench.peers.__file__).parent
 _SILENT = {

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import trio
+
+from bench import serving
 from bench.results import DisruptionKind, TargetDescription
 from bench.serving import Server
 from bench.targets.process import on_cores, wait_until
 from bench.targets.started import Begin, End, StartedTarget, answers
 from bench.targets.target import NotServing
-
-from bench import serving
 from locshare.control import ControlError
 from locshare.faults import FaultClient, open_faults, session_actor
 

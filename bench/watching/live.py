@@ -3,14 +3,15 @@
 from types import TracebackType
 from typing import Self
 
-from bench.driver.progress import Standing
-from bench.results import Moment, Run
-from bench.watching.text import figures, summary
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from bench.driver.progress import Standing
+from bench.results import Moment, Run
+from bench.watching.text import figures, summary
 
 
 class Display:

@@ -15,16 +15,6 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Blueprint, Response
-from tests.api.conftest import (
-    SECRET,
-    URLS,
-    Api,
-    MakeApp,
-    StandIn,
-    assert_problem,
-    bearer,
-    client_of,
-)
 
 from locshare.api import ApiLimits, create_app
 from locshare.api.problems import Code
@@ -38,6 +28,16 @@ from locshare.session.errors import (
     SessionUnavailable,
 )
 from locshare.store.port import StoreUnavailable
+from tests.api.conftest import (
+    SECRET,
+    URLS,
+    Api,
+    MakeApp,
+    StandIn,
+    assert_problem,
+    bearer,
+    client_of,
+)
 
 SESSION = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 ORIGIN = "https://other.example"

@@ -5,12 +5,12 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
-from tests.api.conftest import MakeApp, client_of
 
 from locshare.api import Check, when
 from locshare.api.health import CHECK_TIMEOUT_S
 from locshare.metrics import CONTENT_TYPE, Registry
 from locshare.store.port import StoreUnavailable
+from tests.api.conftest import MakeApp, client_of
 
 
 async def fine() -> None:

@@ -6,10 +6,10 @@ import trio
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, bearer, client_of
 
 from locshare.api import ApiLimits, Rate
 from locshare.api.limits import ClientAddress, RateLimiter
+from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, bearer, client_of
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 

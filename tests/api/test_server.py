@@ -15,9 +15,9 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
-from tests.api.conftest import MakeApp, StandIn, assert_problem
 
 from locshare.api import ApiLimits, ApiServer, RestApplication, ServerLimits
+from tests.api.conftest import MakeApp, StandIn, assert_problem
 
 BODY = b'{"display_name": "Ada"}'
 

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from tests.api.conftest import Api, StandIn, assert_problem, bearer
 
 from locshare.auth import TokenKeys
+from tests.api.conftest import Api, StandIn, assert_problem, bearer
 
 UNKNOWN = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 

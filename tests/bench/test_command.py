@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
 from bench.command import main
 from bench.driver.measure import measure
 from bench.driver.progress import Standing
@@ -21,7 +23,6 @@ from bench.running import RESULTS
 from bench.watching.live import Display
 from bench.watching.prometheus import Figures
 from bench.watching.text import figures
-from rich.console import Console
 from tests.crooked import Crooked, Nobody, Wrong, crooked, plan
 
 ROOT = Path(__file__).resolve().parents[2]

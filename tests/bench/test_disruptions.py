@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bench.disruptions import LASTS_S, LEAST_S, Disruptor, Done, Planned, planned
 from bench.results import DisruptionKind, TargetDescription
 from bench.targets.target import NotServing
-from hypothesis import given
-from hypothesis import strategies as st
 
 KINDS: list[DisruptionKind] = list(LASTS_S)
 PATIENCE_S = 5.0

@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bench.figures import (
     PROC,
     Clocks,
@@ -16,8 +19,6 @@ from bench.figures import (
     started,
     summary,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 linux = pytest.mark.skipif(not PROC.joinpath("stat").exists(), reason="there is no /proc")
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.broadcast.wire_kit import parse
 
 from locshare.broadcast.fanout import Flush, encode_flush, encode_frame, text_frame
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import ParticipantPosition, Pong
+from tests.broadcast.wire_kit import parse
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 70000])

@@ -8,12 +8,12 @@ import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.broadcast.wire_kit import UNLIMITED, Rig, parse
 
 from locshare.broadcast.backlog import ENTRY_COST, Control
 from locshare.broadcast.fanout import Flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.errors import CloseReason
+from tests.broadcast.wire_kit import UNLIMITED, Rig, parse
 
 PONG = b"\x8a\x02hi"
 

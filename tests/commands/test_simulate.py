@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import trio
 from rich.console import Console
-from tests.simulate.kit import Server, serving, until
 
 from locshare import cli
 from locshare.commands import simulate
@@ -20,6 +19,7 @@ from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import Crowd, Plan, Summary
 from locshare.simulate.ledger import Latency, Ledger
 from locshare.simulate.table import Meter, line_of, show, summary_of, table_of
+from tests.simulate.kit import Server, serving, until
 
 SESSION = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.program import Program, data_directory, running_program
 
 from locshare.cli import main
+from tests.program import Program, data_directory, running_program
 
 pytestmark = pytest.mark.e2e
 DEADLINE_S = 20.0

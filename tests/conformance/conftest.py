@@ -9,6 +9,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+
 from tests.conformance.children import Journal
 from tests.running import mock_the_clock_below
 

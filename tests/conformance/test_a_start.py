@@ -5,16 +5,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Echo,
-    Journal,
-    Script,
-    at,
-    finish,
-    probe,
-)
 
 from locshare.actors import Actor, InitTimeout, Registry, StartError
 from locshare.supervisor import (
@@ -27,6 +17,16 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
     run_root,
+)
+from tests.conformance.children import (
+    REPEATS,
+    Boom,
+    Echo,
+    Journal,
+    Script,
+    at,
+    finish,
+    probe,
 )
 
 

@@ -3,19 +3,6 @@
 from typing import Any
 
 import pytest
-from tests.conformance.children import (
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Remember,
-    at,
-    crash,
-    dynamic,
-    finish,
-    probe,
-    settle,
-)
 
 from locshare.actors import (
     KILLED,
@@ -29,6 +16,19 @@ from locshare.actors import (
     Shutdown,
 )
 from locshare.supervisor import ChildSpec, DynamicSpec, SupervisorSpec, open_supervisor
+from tests.conformance.children import (
+    Boom,
+    Crash_,
+    Echo,
+    Journal,
+    Remember,
+    at,
+    crash,
+    dynamic,
+    finish,
+    probe,
+    settle,
+)
 
 EXPECTED: list[ExitReason] = [NORMAL, SHUTDOWN, Shutdown("detail")]
 

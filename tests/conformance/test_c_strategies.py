@@ -2,6 +2,15 @@
 
 import pytest
 import trio
+
+from locshare.actors import Ref
+from locshare.supervisor import (
+    ChildRestarting,
+    Strategy,
+    SupervisorRef,
+    SupervisorSpec,
+    open_supervisor,
+)
 from tests.conformance.children import (
     REPEATS,
     Boom,
@@ -15,15 +24,6 @@ from tests.conformance.children import (
     finish,
     probe,
     settle,
-)
-
-from locshare.actors import Ref
-from locshare.supervisor import (
-    ChildRestarting,
-    Strategy,
-    SupervisorRef,
-    SupervisorSpec,
-    open_supervisor,
 )
 
 

@@ -5,6 +5,16 @@ import sys
 
 import pytest
 import trio
+
+from locshare.actors import SHUTDOWN
+from locshare.supervisor import (
+    DynamicSpec,
+    RestartBudgetExceeded,
+    SupervisorRef,
+    SupervisorSpec,
+    open_supervisor,
+    run_root,
+)
 from tests.conformance.children import (
     Boom,
     Crash_,
@@ -19,16 +29,6 @@ from tests.conformance.children import (
     probe,
     settle,
     static,
-)
-
-from locshare.actors import SHUTDOWN
-from locshare.supervisor import (
-    DynamicSpec,
-    RestartBudgetExceeded,
-    SupervisorRef,
-    SupervisorSpec,
-    open_supervisor,
-    run_root,
 )
 
 

@@ -5,20 +5,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Script,
-    Work,
-    at,
-    finish,
-    probe,
-    settle,
-)
 
 from locshare.actors import (
     KILLED,
@@ -38,6 +24,20 @@ from locshare.supervisor import (
     SupervisorSpec,
     TaskSpec,
     open_supervisor,
+)
+from tests.conformance.children import (
+    REPEATS,
+    Boom,
+    Crash_,
+    Echo,
+    Journal,
+    Probe,
+    Script,
+    Work,
+    at,
+    finish,
+    probe,
+    settle,
 )
 
 

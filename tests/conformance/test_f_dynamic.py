@@ -6,6 +6,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+
+from locshare.actors import KILLED, SHUTDOWN, StartError, open_host
+from locshare.supervisor import (
+    ChildCounts,
+    ChildNotFound,
+    DynamicSpec,
+    DynamicSupervisorRef,
+    MaxChildren,
+    SupervisorSpec,
+    open_supervisor,
+)
 from tests.conformance.children import (
     Boom,
     Crash_,
@@ -17,17 +28,6 @@ from tests.conformance.children import (
     finish,
     probe,
     settle,
-)
-
-from locshare.actors import KILLED, SHUTDOWN, StartError, open_host
-from locshare.supervisor import (
-    ChildCounts,
-    ChildNotFound,
-    DynamicSpec,
-    DynamicSupervisorRef,
-    MaxChildren,
-    SupervisorSpec,
-    open_supervisor,
 )
 
 

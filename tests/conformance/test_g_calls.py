@@ -5,17 +5,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    Boom,
-    Echo,
-    Finish,
-    Journal,
-    Probe,
-    Remember,
-    Script,
-    Work,
-    settle,
-)
 
 from locshare.actors import (
     IGNORE,
@@ -39,6 +28,17 @@ from locshare.actors import (
     open_host,
 )
 from locshare.actors.introspect import statistics
+from tests.conformance.children import (
+    Boom,
+    Echo,
+    Finish,
+    Journal,
+    Probe,
+    Remember,
+    Script,
+    Work,
+    settle,
+)
 
 
 class Narrow(Probe):

@@ -5,18 +5,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Remember,
-    Script,
-    Work,
-    settle,
-)
 
 from locshare.actors import (
     Actor,
@@ -34,6 +22,18 @@ from locshare.actors import (
 )
 from locshare.actors.actor import HandlerResult
 from locshare.actors.introspect import resume, statistics, suspend
+from tests.conformance.children import (
+    REPEATS,
+    Boom,
+    Crash_,
+    Echo,
+    Journal,
+    Probe,
+    Remember,
+    Script,
+    Work,
+    settle,
+)
 
 
 async def test_s53_cast_returns_at_once_and_never_fails(journal: Journal) -> None:

@@ -4,15 +4,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    REPEATS,
-    Crash_,
-    Echo,
-    Finish,
-    Journal,
-    Probe,
-    settle,
-)
 
 from locshare.actors import (
     NOPROC,
@@ -29,6 +20,15 @@ from locshare.actors import (
     open_host,
 )
 from locshare.actors.introspect import inspect, resume, suspend
+from tests.conformance.children import (
+    REPEATS,
+    Crash_,
+    Echo,
+    Finish,
+    Journal,
+    Probe,
+    settle,
+)
 
 
 class Watcher(Actor):

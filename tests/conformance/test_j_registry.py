@@ -2,6 +2,9 @@
 
 import pytest
 import trio
+
+from locshare.actors import AlreadyRegistered, NoProc, Registry, StartError, open_host
+from locshare.supervisor import SupervisorSpec, open_supervisor
 from tests.conformance.children import (
     REPEATS,
     Crash_,
@@ -13,9 +16,6 @@ from tests.conformance.children import (
     probe,
     settle,
 )
-
-from locshare.actors import AlreadyRegistered, NoProc, Registry, StartError, open_host
-from locshare.supervisor import SupervisorSpec, open_supervisor
 
 
 async def test_s64_keys_are_unique_and_a_refused_registration_leaves_no_trace(

@@ -4,20 +4,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    Boom,
-    Crash_,
-    Echo,
-    Finish,
-    Journal,
-    Probe,
-    Remember,
-    Script,
-    Work,
-    at,
-    probe,
-    settle,
-)
 
 from locshare.actors import (
     KILLED,
@@ -44,6 +30,20 @@ from locshare.actors.introspect import (
     trace_events,
 )
 from locshare.supervisor import BRUTAL_KILL, SupervisorSpec, open_supervisor
+from tests.conformance.children import (
+    Boom,
+    Crash_,
+    Echo,
+    Finish,
+    Journal,
+    Probe,
+    Remember,
+    Script,
+    Work,
+    at,
+    probe,
+    settle,
+)
 
 
 async def test_s67_get_state_answers_between_messages_and_times_out_on_a_busy_actor(

@@ -8,20 +8,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Script,
-    Work,
-    at,
-    dynamic,
-    probe,
-    settle,
-)
 
 from locshare.actors import (
     KILLED,
@@ -46,6 +32,20 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
     run_root,
+)
+from tests.conformance.children import (
+    REPEATS,
+    Boom,
+    Crash_,
+    Echo,
+    Journal,
+    Probe,
+    Script,
+    Work,
+    at,
+    dynamic,
+    probe,
+    settle,
 )
 
 where = contextvars.ContextVar("where", default="nowhere")

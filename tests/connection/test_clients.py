@@ -11,14 +11,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.connection.kit import (
-    QUICK_ENDS,
-    SNAPSHOT_TEXT,
-    Server,
-    an_update,
-    serving,
-    trio_client,
-)
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_asyncio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -28,6 +20,14 @@ from websockets.sync.client import connect as connect_sync
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.errors import CloseReason
+from tests.connection.kit import (
+    QUICK_ENDS,
+    SNAPSHOT_TEXT,
+    Server,
+    an_update,
+    serving,
+    trio_client,
+)
 
 TIMEOUT_S = 5
 PING_MESSAGE = '{"type": "ping"}'

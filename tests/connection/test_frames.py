@@ -5,6 +5,10 @@ import struct
 
 import pytest
 import trio
+
+from locshare.connection.connection import ConnectionLimits
+from locshare.connection.pool import PoolLimits
+from locshare.connection.transport import TransportLimits
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
@@ -17,10 +21,6 @@ from tests.connection.kit import (
     request,
     serving,
 )
-
-from locshare.connection.connection import ConnectionLimits
-from locshare.connection.pool import PoolLimits
-from locshare.connection.transport import TransportLimits
 
 PING_MESSAGE = b'{"type": "ping"}'
 

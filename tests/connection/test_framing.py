@@ -7,7 +7,6 @@ import pytest
 import trio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.connection.kit import client_frame
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -23,6 +22,7 @@ from locshare.connection.transport import (
 )
 from locshare.errors import CloseReason
 from locshare.wire.dialects import PLAIN
+from tests.connection.kit import client_frame
 
 LIMIT = 64 * 1024
 

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 import trio
+
+from locshare.connection.connection import ConnectionLimits
+from locshare.connection.pool import PoolLimits
+from locshare.connection.transport import TransportLimits
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
@@ -17,10 +21,6 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
-
-from locshare.connection.connection import ConnectionLimits
-from locshare.connection.pool import PoolLimits
-from locshare.connection.transport import TransportLimits
 
 BROWSER = ("Origin: https://example.org",)
 

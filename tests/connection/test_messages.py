@@ -5,6 +5,16 @@ import json
 import pytest
 import trio
 import trio.testing
+from websockets.frames import Frame, Opcode
+
+from locshare.broadcast.fanout import text_frame
+from locshare.broadcast.outbox import Outbox
+from locshare.connection.conduct import ConductLimits
+from locshare.connection.connection import ConnectionLimits
+from locshare.connection.pool import PoolLimits
+from locshare.errors import CloseReason
+from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
+from locshare.store.port import StoreUnavailable
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
@@ -20,16 +30,6 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
-from websockets.frames import Frame, Opcode
-
-from locshare.broadcast.fanout import text_frame
-from locshare.broadcast.outbox import Outbox
-from locshare.connection.conduct import ConductLimits
-from locshare.connection.connection import ConnectionLimits
-from locshare.connection.pool import PoolLimits
-from locshare.errors import CloseReason
-from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
-from locshare.store.port import StoreUnavailable
 
 
 def limited(**conduct: float) -> PoolLimits:

@@ -11,6 +11,11 @@ import structlog
 import trio
 import trio.testing
 import trio_websocket
+
+from locshare.connection.connection import Connection, ConnectionLimits
+from locshare.connection.listener import Listener, ListenerLimits
+from locshare.connection.pool import ConnectionPool, PoolLimits
+from locshare.errors import CloseReason
 from tests.connection.kit import (
     QUICK_ENDS,
     Room,
@@ -22,11 +27,6 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
-
-from locshare.connection.connection import Connection, ConnectionLimits
-from locshare.connection.listener import Listener, ListenerLimits
-from locshare.connection.pool import ConnectionPool, PoolLimits
-from locshare.errors import CloseReason
 
 FAST_PULSE = PoolLimits(
     ping_interval=0.1, drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 import trio
-from tests.connection.kit import Raw, client_frame, raw_client, serving
 
 from locshare.broadcast.fanout import Flush, encode_flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
@@ -17,6 +16,7 @@ from locshare.connection.transport import TransportLimits
 from locshare.errors import CloseReason
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import ParticipantPosition
+from tests.connection.kit import Raw, client_frame, raw_client, serving
 
 SMALL_BUFFER = 4096
 

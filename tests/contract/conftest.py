@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
-from tests.contract.kit import DEADLINE_S, Group, create
 
 from bench.targets import Target, started
+from tests.contract.kit import DEADLINE_S, Group, create
 
 SEATS = 5
 SECRET = "only for the tests of the contract"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import trio
 import trio_websocket
+
 from tests.connection.kit import trio_client
 
 DEADLINE_S = 10.0

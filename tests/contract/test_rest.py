@@ -7,10 +7,10 @@ from uuid import UUID
 import httpx
 import jwt
 import pytest
-from tests.contract.conftest import SEATS, SECRET
-from tests.contract.kit import UNKNOWN, Group, assert_problem, bearer, create
 
 from bench.targets import Target
+from tests.contract.conftest import SEATS, SECRET
+from tests.contract.kit import UNKNOWN, Group, assert_problem, bearer, create
 
 pytestmark = pytest.mark.e2e
 

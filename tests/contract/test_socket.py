@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 import trio_websocket
+
 from tests.connection.kit import trio_client
 from tests.contract.kit import (
     BERLIN,

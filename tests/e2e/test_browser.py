@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+
 from tests.browser import DEADLINE_MS, chromium_or_skip
 from tests.program import Program, data_directory, running_program
 

@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio_websocket
 from msgspec import Struct
+
 from tests.connection.kit import trio_client
 from tests.program import Program, data_directory, running_program
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 import trio
-from tests.connection.kit import trio_client
-from tests.session.served import Client
 
 from locshare.actors import Ref
 from locshare.app import Application
 from locshare.config import Settings
 from locshare.supervisor import SupervisorRef
+from tests.connection.kit import trio_client
+from tests.session.served import Client
 
 DEADLINE_S = 15
 

@@ -5,6 +5,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 import trio
+
+from locshare.control import ControlError, open_control
+from locshare.faults import session_actor, session_supervisor
+from locshare.inspection.views import Picture, Watch
 from tests.faults.traffic import (
     DEADLINE_S,
     Group,
@@ -15,10 +19,6 @@ from tests.faults.traffic import (
     faulty_program,
 )
 from tests.program import Program
-
-from locshare.control import ControlError, open_control
-from locshare.faults import session_actor, session_supervisor
-from locshare.inspection.views import Picture, Watch
 
 pytestmark = pytest.mark.e2e
 

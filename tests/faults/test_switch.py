@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.faults.kit import running
 
 from locshare import cli
 from locshare.control import ControlError
 from locshare.faults import open_faults
+from tests.faults.kit import running
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from tests.faults.kit import DEADLINE_S, running, talk
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import trio
 import trio_websocket
+
+from locshare.faults import FaultClient, open_faults
 from tests.connection.kit import Raw, request, trio_client
 from tests.faults.kit import patiently
 from tests.program import Program, data_directory, running_program
-
-from locshare.faults import FaultClient, open_faults
 
 DEADLINE_S = 20
 STEP_S = 0.03

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.faults.kit import running, talk
 
 from locshare.actors import StartError
 from locshare.control import ControlError, open_control
 from locshare.inspection.views import Picture, Tree, Watch
 from locshare.listening import listen
+from tests.faults.kit import running, talk
 
 
 async def test_the_server_shows_its_sessions_by_load_and_nobody_in_them(

@@ -4,7 +4,6 @@ from collections import defaultdict, deque
 from typing import Any
 
 import trio
-from tests.model.lives import BRUTAL, FOREVER, Init, Plan
 
 from locshare.actors import (
     IGNORE,
@@ -20,6 +19,7 @@ from locshare.actors import (
 )
 from locshare.actors.introspect import kill
 from locshare.supervisor import BRUTAL_KILL, ChildSpec, Report
+from tests.model.lives import BRUTAL, FOREVER, Init, Plan
 
 
 class Ask(Request[str]):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.running import mock_the_clock_below
 
 HERE = Path(__file__).parent

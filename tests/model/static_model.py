@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.model.lives import BRUTAL, FOREVER, Child, Init, Lives, Plan
-
 from locshare.supervisor import Strategy
+from tests.model.lives import BRUTAL, FOREVER, Child, Init, Lives, Plan
 
 Op = Literal["start", "restart", "terminate", "delete"]
 

@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.model.bonds_model import Bonds, Life
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from locshare.actors import (
@@ -30,6 +29,7 @@ from locshare.actors import (
     open_host,
 )
 from locshare.actors.introspect import inspect, kill, resume, suspend
+from tests.model.bonds_model import Bonds, Life
 
 Op = Literal[
     "start",

@@ -13,9 +13,6 @@ from typing import Literal, get_args
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.model.children import World, finish
-from tests.model.dynamic_model import DynamicModel
-from tests.model.lives import BRUTAL, FOREVER, Init, Plan
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from locshare.actors import ActorDown, ActorRef, Down, Ref, StartError
@@ -26,6 +23,9 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
+from tests.model.children import World, finish
+from tests.model.dynamic_model import DynamicModel
+from tests.model.lives import BRUTAL, FOREVER, Init, Plan
 
 #: Longer than the longest that anything here takes, so that the edge is an instant of its own.
 SECONDS = 10

@@ -4,18 +4,6 @@ from typing import Any
 
 import pytest
 import trio
-from tests.conformance.children import (
-    Crash_,
-    Journal,
-    Probe,
-    Script,
-    at,
-    crash,
-    dynamic,
-    exit_of,
-    probe,
-    static,
-)
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import KILLED, NOPROC, Down, Monitor, ReplyTo, Shutdown, StopActor, open_host
@@ -28,6 +16,18 @@ from locshare.supervisor import (
     RestartBudgetExceeded,
     SupervisorSpec,
     open_supervisor,
+)
+from tests.conformance.children import (
+    Crash_,
+    Journal,
+    Probe,
+    Script,
+    at,
+    crash,
+    dynamic,
+    exit_of,
+    probe,
+    static,
 )
 
 

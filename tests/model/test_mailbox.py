@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.model.mailbox_model import TIMER, Entry, Kind, MailboxModel, Work
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from locshare.actors import (
@@ -36,6 +35,7 @@ from locshare.actors import (
 )
 from locshare.actors.introspect import kill, resume, statistics, suspend
 from locshare.supervisor import ChildSpec, Report, SupervisorSpec, open_supervisor
+from tests.model.mailbox_model import TIMER, Entry, Kind, MailboxModel, Work
 
 PEERS = 4
 

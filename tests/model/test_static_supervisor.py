@@ -15,9 +15,6 @@ from typing import Literal, get_args
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.model.children import Ask, World, finish
-from tests.model.lives import BRUTAL, FOREVER, Child, Init, Plan
-from tests.model.static_model import Op, StaticModel
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from locshare.actors import (
@@ -34,6 +31,9 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
+from tests.model.children import Ask, World, finish
+from tests.model.lives import BRUTAL, FOREVER, Child, Init, Plan
+from tests.model.static_model import Op, StaticModel
 
 IDS = "abcd"
 SECONDS = 5

@@ -5,6 +5,7 @@ where real sockets are waited for, a clock that jumps when everybody waits would
 from pathlib import Path
 
 import pytest
+
 from tests.running import mock_the_clock_below
 
 HERE = Path(__file__).parent

@@ -12,7 +12,6 @@ import pytest
 import trio
 import trio.testing
 from msgspec import Struct
-from tests.doubles import MemoryStore
 
 from locshare.actors import ActorRef, Registry
 from locshare.broadcast.fanout import Flush
@@ -31,6 +30,7 @@ from locshare.supervisor import (
 )
 from locshare.wire.dialects import PLAIN, Dialect
 from locshare.wire.messages import Position
+from tests.doubles import MemoryStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

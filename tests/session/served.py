@@ -9,12 +9,12 @@ from uuid import UUID
 import trio
 import trio_websocket
 from msgspec import Struct
-from tests.connection.kit import Raw, request, trio_client
-from tests.session.kit import House, house
 
 from locshare.auth import TokenKeys
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
+from tests.connection.kit import Raw, request, trio_client
+from tests.session.kit import House, house
 
 DEADLINE_S = 10
 

@@ -7,8 +7,6 @@ from uuid import UUID
 
 import pytest
 import trio
-from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, Fault, House, Phone, Someone, house, position, settle
 
 from locshare.actors import Exited, Registry, Request, introspect
 from locshare.broadcast.fanout import Flush
@@ -23,6 +21,8 @@ from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.state import SessionState
 from locshare.session.table import SessionTable
 from locshare.supervisor import DynamicSupervisorRef, SupervisorRef
+from tests.doubles import MemoryStore
+from tests.session.kit import HOUR, Fault, House, Phone, Someone, house, position, settle
 
 
 async def test_connections_positions_and_roster_are_there_after_a_crash() -> None:

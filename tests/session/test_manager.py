@@ -8,8 +8,6 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 from msgspec import structs
-from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
 
 from locshare.actors import Ref, introspect
 from locshare.errors import CloseReason
@@ -24,6 +22,8 @@ from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS
 from locshare.store.port import StoreUnavailable
 from locshare.supervisor import ChildSpec, DynamicSupervisorRef
+from tests.doubles import MemoryStore
+from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
 
 
 async def test_those_who_come_at_once_share_one_load() -> None:

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 import trio
-from tests.session.kit import HOUR, House, house, position, settle
 
 from locshare.errors import CloseReason
 from locshare.session.errors import (
@@ -14,6 +13,7 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.limits import SessionLimits
+from tests.session.kit import HOUR, House, house, position, settle
 
 # --- snapshot and updates -------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import trio
 from msgspec import Struct
-from tests.doubles import MemoryStore
 
 from locshare.actors import Registry as Names
 from locshare.addresses import Addresses, addresses
@@ -21,6 +20,7 @@ from locshare.metrics import Registry as Metrics
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
+from tests.doubles import MemoryStore
 
 SECRET = b"test secret, test secret, test secret"
 API_LIMITS = ApiLimits(create=Rate(1000, 1000), join=Rate(1000, 1000))

@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 import trio
 from msgspec import structs
-from tests.simulate.kit import Server, serving, until
 
 from locshare.client import ApiProblem, Client, Unreachable
 from locshare.simulate import crowd as crowd_module
@@ -14,6 +13,7 @@ from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import Crowd, Plan, simulate
 from locshare.simulate.geo import Place, distance
 from locshare.simulate.track import TrackPoint
+from tests.simulate.kit import Server, serving, until
 
 
 def plan_for(server: Server, **changes: object) -> Plan:

@@ -14,9 +14,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from tests.postgres import running_server
-from tests.program import data_directory
-from tests.store.kit import QUICK, START, a_session, running_store, until
 
 from locshare.store import embedded
 from locshare.store.embedded import (
@@ -27,6 +24,9 @@ from locshare.store.embedded import (
 )
 from locshare.store.port import StoreUnavailable
 from locshare.store.postgres import PostgresStore
+from tests.postgres import running_server
+from tests.program import data_directory
+from tests.store.kit import QUICK, START, a_session, running_store, until
 
 pytestmark = pytest.mark.store
 

@@ -9,6 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 from msgspec import structs
+
+from locshare.store.database import DatabaseRefused
+from locshare.store.port import StoreUnavailable
+from locshare.store.postgres import PostgresStore
 from tests.postgres import Server, running_server
 from tests.store.kit import (
     QUICK,
@@ -19,10 +23,6 @@ from tests.store.kit import (
     running_store,
     until,
 )
-
-from locshare.store.database import DatabaseRefused
-from locshare.store.port import StoreUnavailable
-from locshare.store.postgres import PostgresStore
 
 T = TypeVar("T")
 pytestmark = pytest.mark.store

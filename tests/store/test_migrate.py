@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
-from tests.postgres import Server
-from tests.store.kit import QUICK, database_of, running_store
 
 from locshare.store.bridge import open_bridge
 from locshare.store.migrate import Migration, MigrationError, bundled, migrate, outstanding
 from locshare.store.postgres import PostgresStore
+from tests.postgres import Server
+from tests.store.kit import QUICK, database_of, running_store
 
 pytestmark = pytest.mark.store
 T = TypeVar("T")

@@ -8,6 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 from msgspec import structs
+
+from locshare.store.port import ParticipantRecord, StoreUnavailable
+from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
 from tests.store.kit import (
     QUICK,
@@ -18,9 +21,6 @@ from tests.store.kit import (
     running_store,
     until,
 )
-
-from locshare.store.port import ParticipantRecord, StoreUnavailable
-from locshare.store.postgres import PostgresStore
 
 pytestmark = pytest.mark.store
 HOUR = timedelta(hours=1)

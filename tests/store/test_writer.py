@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 import trio.testing
-from tests.store.kit import START, a_participant, a_session
 
 from locshare.store.port import SessionRecord, StoredSession, StoreUnavailable
 from locshare.store.writer import DoubtfulWrite, LateWrites, Outcomes, Promises
+from tests.store.kit import START, a_participant, a_session
 
 HOUR = timedelta(hours=1)
 A, B, C = uuid4(), uuid4(), uuid4()

@@ -2,10 +2,10 @@
 
 import pytest
 from msgspec import Struct
-from tests.top.kit import picture, session
 
 from locshare.inspection.views import Kill, Restart, Resume, Suspend, Terminate, TraceLine
 from locshare.top.browser import SORTS, Browser, Do, Quit, SortBy, StartTrace, StopTrace
+from tests.top.kit import picture, session
 
 
 def browsing(*keys: str) -> Browser:

@@ -4,11 +4,11 @@ import io
 
 import pytest
 from rich.console import Console
-from tests.top.kit import picture, session
 
 from locshare.inspection.views import LongStep, Picture, TraceLine
 from locshare.top.browser import Browser
 from locshare.top.screen import draw, page_of
+from tests.top.kit import picture, session
 
 
 def shown(browser: Browser, height: int = 30, width: int = 140) -> str:

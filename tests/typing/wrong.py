@@ -5,8 +5,6 @@ than that no form of a call fits, so what is then wrong must be the one differen
 ``right.py``.
 """
 
-from tests.typing.right import Add, Adder, Counter, Reset, Total, listen, quiet, work
-
 from locshare.actors import (
     Actor,
     ActorRef,
@@ -28,6 +26,7 @@ from locshare.supervisor import (
     TaskSpec,
     TaskSupervisorRef,
 )
+from tests.typing.right import Add, Adder, Counter, Reset, Total, listen, quiet, work
 
 
 async def replies(ref: ActorRef[Add], name: Name[str], reply_to: ReplyTo[int]) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
-from tests.browser import chromium_or_skip
 
 from locshare.web.pages import STATIC
+from tests.browser import chromium_or_skip
 
 ORIGIN = "https://locshare.test"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

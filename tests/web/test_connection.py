@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute
+
 from tests.web.conftest import ORIGIN, serve_files
 
 pytestmark = pytest.mark.browser

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route
-from tests.web.conftest import Run
 
 from locshare.errors import CloseReason
 from locshare.web.pages import STATIC
+from tests.web.conftest import Run
 
 pytestmark = pytest.mark.browser
 

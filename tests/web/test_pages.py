@@ -130,10 +130,9 @@ def test_a_file_of_an_unknown_kind_is_a_fault_of_the_installation(tmp_path: Path
 
 
 async def test_the_api_puts_no_headers_over_those_of_the_pages() -> None:
-    from tests.api.conftest import URLS, StandIn
-
     from locshare.api import create_app
     from locshare.auth import TokenKeys
+    from tests.api.conftest import URLS, StandIn
 
     with structlog.testing.capture_logs():
         app = create_app(

@@ -6,17 +6,18 @@ from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+
 from bench.peers.common.model import Sessions
 from bench.peers.common.problems import Problem
 from bench.peers.common.rest import Calls
 from bench.peers.common.settings import Settings
 from bench.peers.common.socket import OUT_OF_REACH, Socket
 from bench.peers.common.tokens import Tokens
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import WebSocketRoute
 
 log = logging.getLogger(__name__)
 

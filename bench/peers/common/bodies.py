@@ -4,9 +4,10 @@ import unicodedata
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from bench.peers.common.problems import Problem
 from msgspec import Meta, Struct
 from starlette.requests import Request
+
+from bench.peers.common.problems import Problem
 
 MAX_BODY_BYTES = 16 * 1024
 NAME_CHARS = 255

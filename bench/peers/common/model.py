@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+from msgspec import Struct
+
 from bench.peers.common.connection import Connection
 from bench.peers.common.messages import LeaveReason, ParticipantView, Position
-from msgspec import Struct
 
 Role = Literal["participant", "host"]
 

@@ -5,6 +5,10 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from bench.peers.common.bodies import (
     DEFAULT_COLOR,
     NAME_CHARS,
@@ -18,9 +22,6 @@ from bench.peers.common.model import Found, Participant, Role, Session, Sessions
 from bench.peers.common.problems import Problem
 from bench.peers.common.settings import Settings
 from bench.peers.common.tokens import Claims, Tokens
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 ADJECTIVES = ("Amber", "Brave", "Calm", "Golden", "Quick", "Silver", "Swift", "Wild")
 ANIMALS = ("Badger", "Crane", "Falcon", "Fox", "Heron", "Lynx", "Otter", "Raven")

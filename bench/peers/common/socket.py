@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 
+from starlette.websockets import WebSocket
+
 from bench.peers.common import messages
 from bench.peers.common.connection import Connection
 from bench.peers.common.messages import BadMessage, LocationUpdate, Ping
 from bench.peers.common.model import Sessions
 from bench.peers.common.problems import Problem
 from bench.peers.common.tokens import Claims, Tokens
-from starlette.websockets import WebSocket
 
 SUBPROTOCOL = "locshare.v1"
 BEARER = "locshare.bearer."

@@ -3,9 +3,10 @@
 from typing import get_args
 
 import jwt
+from msgspec import Struct
+
 from bench.peers.common.model import Role, Session
 from bench.peers.common.problems import Problem
-from msgspec import Struct
 
 ALGORITHM = "HS256"
 

@@ -3,6 +3,7 @@
 import sys
 
 import redis
+
 from bench.peers.common.app import run
 from bench.peers.common.settings import count, parser, settings_of
 

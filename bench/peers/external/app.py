@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from bench.peers.common.app import create_app
-from bench.peers.common.settings import Settings
-from bench.peers.external.sessions import RedisSessions
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
+
+from bench.peers.common.app import create_app
+from bench.peers.common.settings import Settings
+from bench.peers.external.sessions import RedisSessions
 
 POOL = 32
 """Connections to Redis; more requests at a time wait for one."""

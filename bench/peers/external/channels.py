@@ -5,12 +5,13 @@ import logging
 from typing import Literal
 
 import msgspec
-from bench.peers.common.connection import FORBIDDEN, LEFT, REPLACED
-from bench.peers.common.hub import Hub
-from bench.peers.common.messages import EndReason
 from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from bench.peers.common.connection import FORBIDDEN, LEFT, REPLACED
+from bench.peers.common.hub import Hub
+from bench.peers.common.messages import EndReason
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
 from bench.peers.common import messages
 from bench.peers.common.connection import Connection
 from bench.peers.common.hub import Hub
@@ -20,8 +23,6 @@ from bench.peers.common.model import FORGET_S, RETENTION_S, Found, Participant, 
 from bench.peers.common.problems import Problem
 from bench.peers.external import keys
 from bench.peers.external.channels import Channels, Dismiss, Finish, Notice, Tell, encode
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 

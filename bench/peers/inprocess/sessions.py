@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
+from starlette.applications import Starlette
+
 from bench.peers.common import messages
 from bench.peers.common.app import create_app
 from bench.peers.common.connection import FORBIDDEN, LEFT, Connection
@@ -26,7 +28,6 @@ from bench.peers.common.model import (
 )
 from bench.peers.common.problems import Problem
 from bench.peers.common.settings import Settings
-from starlette.applications import Starlette
 
 
 class Live:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
+from bench.report import words
 from bench.report.blocks import Picture
 from bench.report.charts import scales, style
 from bench.report.charts.series import over_time
@@ -11,8 +12,6 @@ from bench.report.charts.time import points
 from bench.report.criteria import RECOVERY_LIMIT_S
 from bench.report.runs import Group
 from bench.results import Disruption, Run, TargetDescription
-
-from bench.report import words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,5 +1,6 @@
 """Where, when and with what it was measured, and what is known of the targets without measuring."""
 
+from bench.report import words
 from bench.report.blocks import (
     Block,
     Cell,
@@ -13,8 +14,6 @@ from bench.report.blocks import (
     cell,
 )
 from bench.results import Results, TargetDescription
-
-from bench.report import words
 
 _STATED = (
     "Stated or counted, not measured. Dependencies are all packages that an installation brings."

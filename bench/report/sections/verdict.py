@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.report import words
 from bench.report.blocks import (
     MISSING,
     Block,
@@ -23,8 +24,6 @@ from bench.report.forms import LADDER, shortness
 from bench.report.matrix import TargetScore
 from bench.report.runs import Group, of
 from bench.results import Results, Run
-
-from bench.report import words
 
 _TONES: dict[Verdict, Tone] = {
     Verdict.PASS: "pass",

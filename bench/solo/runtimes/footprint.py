@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import trio
+
 from bench.figures import resident_bytes
 from bench.solo.runtimes import Startable
 from bench.solo.runtimes.actors import open_actors, open_children

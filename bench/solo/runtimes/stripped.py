@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
-from bench.solo.runtimes.actors import Server
 
+from bench.solo.runtimes.actors import Server
 from locshare.actors import ActorRef
 from locshare.actors import loop as loop_module
 from locshare.actors.host import settle_start

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, final
 
 import pykka
+
 from bench.solo.runtimes import TooMany
 
 

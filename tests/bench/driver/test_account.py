@@ -1,6 +1,7 @@
 """The account of deliveries, step by step."""
 
 import pytest
+
 from bench.driver.account import ON_ITS_WAY_S, Account, Heard, Member, Session
 
 

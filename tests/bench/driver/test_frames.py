@@ -1,8 +1,9 @@
 """Frames are cut where the ``websockets`` library puts their ends, however the stream is cut."""
 
 import pytest
-from bench.driver.frames import cut, end_of_frame
 from websockets.frames import Frame, Opcode
+
+from bench.driver.frames import cut, end_of_frame
 
 SIZES = 0, 1, 125, 126, 127, 65_535, 65_536, 70_000
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from bench.driver.latency import Histogram
 from bench.figures import percentile
 

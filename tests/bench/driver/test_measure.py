@@ -3,12 +3,12 @@ says, and nothing else is counted.
 """
 
 import pytest
+
+from bench.driver import crowd, person
 from bench.driver.measure import measure
 from bench.results import Dialect, Run
 from bench.targets.target import NotServing
 from tests.crooked import Nobody, Stay, Wrong, crooked, plan
-
-from bench.driver import crowd, person
 
 CLEAN = ("lost", "stale_pairs", "foreign", "refused", "disconnects", "join_failures")
 BOTH: tuple[Dialect, ...] = ("plain", "phoenix")

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from bench.driver.account import Heard
 from bench.driver.dialect import Access, Ended, Refusal, Snapshot
 from bench.driver.measure import measure

@@ -1,6 +1,7 @@
 """When a disruption counts as over."""
 
 import pytest
+
 from bench.driver.account import Account, Heard, Member, Session
 from bench.driver.recovery import EXCUSED_S, Recovery
 from bench.results import DisruptionKind

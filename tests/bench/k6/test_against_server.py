@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import trio
-from tests.bench.k6.kit import needs_node, run_script
-from tests.simulate.kit import Server, serving, until
 
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import Leave, LocationUpdate
+from tests.bench.k6.kit import needs_node, run_script
+from tests.simulate.kit import Server, serving, until
 
 pytestmark = needs_node
 

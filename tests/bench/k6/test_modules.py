@@ -6,11 +6,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.bench.k6.kit import SCENARIOS, SCRIPTS, ask, needs_node
 
 from locshare.simulate.geo import Place, distance
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import Leave, LocationUpdate
+from tests.bench.k6.kit import SCENARIOS, SCRIPTS, ask, needs_node
 
 pytestmark = needs_node
 

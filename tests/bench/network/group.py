@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import trio
-from bench.targets.target import Target
 
+from bench.targets.target import Target
 from locshare.client import Client, ClientError, Live, Watcher
 from locshare.wire.messages import ParticipantMoved, Position, ServerMessage, SessionStateData
 

@@ -1,6 +1,9 @@
 """Commands as text: what is written is read again, and what is none says why."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bench.network.faults import (
     BadCommand,
     Command,
@@ -14,8 +17,6 @@ from bench.network.faults import (
     parse_share,
     write,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 seconds = st.floats(0, 1e4)
 shares = st.floats(0, 1, exclude_min=True)

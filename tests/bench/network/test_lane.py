@@ -4,10 +4,11 @@ import random
 from math import inf
 
 import pytest
-from bench.network.faults import Faults
-from bench.network.lane import MOST_HELD, RETRANSMISSION_S, Lane
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.network.faults import Faults
+from bench.network.lane import MOST_HELD, RETRANSMISSION_S, Lane
 
 faults = st.builds(
     Faults,

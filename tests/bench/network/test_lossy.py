@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import trio
+
 from bench.network.namespace import Unavailable, lossy_link
 from bench.network.trouble import lossy
 from bench.results import DisruptionKind, TargetDescription

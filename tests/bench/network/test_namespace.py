@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from bench.network import namespace
 from bench.network.namespace import (
     NAMESPACES,
     Link,
@@ -20,8 +22,6 @@ from bench.network.namespace import (
     remove_stale,
     run,
 )
-
-from bench.network import namespace
 
 DEADLINE_S = 20
 PACKETS = 2_000

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+
 from bench.network.faults import Cut, Faults, HalfOpen
 from bench.network.process import proxy_process
 from bench.network.proxy import Address, Proxy, ProxyGone, main, proxy_thread

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bench.network.faults import Cut, Faults, HalfOpen
 from bench.network.lane import MOST_HELD
 from bench.network.relay import Relay
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 DEADLINE_S = 10
 MUCH = 64 * MOST_HELD

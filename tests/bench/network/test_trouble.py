@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
+
+from bench.network import trouble
 from bench.network.faults import Faults
 from bench.network.lane import RETRANSMISSION_S
 from bench.network.namespace import Link, Unavailable
 from bench.network.trouble import Rerouted, behind_proxy, lossy
 from bench.results import DisruptionKind, TargetDescription
 from bench.targets.target import NotServing, Target
-
-from bench.network import trouble
 
 DEADLINE_S = 10
 

@@ -13,6 +13,9 @@ import httpx
 import pytest
 import uvicorn
 import uvloop
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+
 from bench.figures import cores
 from bench.peers.common.app import create_app
 from bench.peers.common.model import Participant, Session, Sessions, utc_now
@@ -24,8 +27,6 @@ from bench.serving import HOST, free_port
 from bench.targets.peers import redis_process
 from bench.targets.process import wait_until
 from bench.targets.started import answers
-from redis.asyncio import Redis
-from starlette.applications import Starlette
 from tests.contract.kit import DEADLINE_S, Person, assert_problem, phone
 
 ID = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"

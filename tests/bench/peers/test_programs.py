@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+
 from bench.serving import HOST, free_port
+from bench.targets import started
 from bench.targets.peers import ROOT, redis_process
 from bench.targets.process import Process
 from bench.targets.started import answers
 from tests.contract.kit import BERLIN, DEADLINE_S, Group, create, phone
-
-from bench.targets import started
 
 pytestmark = pytest.mark.e2e
 

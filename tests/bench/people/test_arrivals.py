@@ -3,9 +3,10 @@
 from random import Random
 
 import pytest
-from bench.people.arrivals import AllAtOnce, Arrivals, Evenly, Peaks
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.people.arrivals import AllAtOnce, Arrivals, Evenly, Peaks
 
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=40)
 WAYS = st.one_of(

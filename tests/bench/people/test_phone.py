@@ -5,10 +5,10 @@ from itertools import pairwise
 from typing import get_args
 
 import msgspec
-from bench.people.phone import TOLD_APART_S, UnsteadyPhone
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bench.people.phone import TOLD_APART_S, UnsteadyPhone
 from locshare.simulate.cities import CITIES, City
 from locshare.simulate.geo import Place, distance
 from locshare.simulate.movement import FASTEST_M_S, Fix, Kind, journey

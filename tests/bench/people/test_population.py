@@ -6,6 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bench.people.arrivals import AllAtOnce, Evenly, Peaks
 from bench.people.population import (
     RECORDED,
@@ -17,9 +20,6 @@ from bench.people.population import (
     recorded_tracks,
 )
 from bench.people.visits import Habits
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from locshare.simulate.cities import CITIES
 from locshare.simulate.geo import Place, distance
 from locshare.simulate.movement import DRIVING

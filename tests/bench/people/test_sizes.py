@@ -4,9 +4,10 @@ from math import exp, log
 from random import Random
 
 import pytest
-from bench.people.sizes import SMALLEST, power_law
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.people.sizes import SMALLEST, power_law
 
 
 @given(st.integers(2, 3_000), st.integers(3, 200), st.floats(0.5, 4), st.integers())

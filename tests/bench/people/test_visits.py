@@ -4,9 +4,10 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from bench.people.visits import Habits, Visit, visits
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.people.visits import Habits, Visit, visits
 
 SHARES = st.floats(0, 1)
 HABITS = st.builds(

@@ -1,11 +1,12 @@
 """Pass, fail or not measured: by which runs, and by which of their values."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bench.report.criteria import CRITERIA, Criterion, Finding, Verdict, judge
 from bench.report.forms import shortness
 from bench.results import Disruption, Latencies, Run
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.synthetic import NOTHING, run
 
 PASS, FAIL, NOT_MEASURED = Verdict.PASS, Verdict.FAIL, Verdict.NOT_MEASURED

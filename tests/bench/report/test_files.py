@@ -6,12 +6,12 @@ from pathlib import Path
 from xml.parsers import expat
 
 import pytest
-from bench.results import BadResults, Results, load, save
 from msgspec.structs import replace
-from tests.reading import Page, column, read
-from tests.synthetic import NOTHING, disruptions, latencies, moments, results, run, target
 
 from bench.report import write_report
+from bench.results import BadResults, Results, load, save
+from tests.reading import Page, column, read
+from tests.synthetic import NOTHING, disruptions, latencies, moments, results, run, target
 
 REMARK = "the generator <was> busy | 97 % of its core"
 NASTY = '<script>alert(1)</script> | "a" & $x_1^2$ `code` \\'

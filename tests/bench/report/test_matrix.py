@@ -1,12 +1,13 @@
 """The decision matrix against sums made by hand, and what must hold for any values."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from bench.report.anchors import Anchors
 from bench.report.inputs import ASPECTS
 from bench.report.matrix import TargetScore, scores
 from bench.results import Disruption, Facts, Latencies, Run
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
 from tests.synthetic import NOTHING, USAGE, results, run, target
 
 FACTS = Facts(

@@ -1,9 +1,9 @@
 """What the scenarios ask of people, in their long and short forms."""
 
 import pytest
-from bench.scenarios.scenario import groups
 
 from bench.scenarios import SCENARIOS, Options
+from bench.scenarios.scenario import groups
 
 ALL = sorted(SCENARIOS)
 FORMS = [Options(), Options(short=True), Options(short=True, scale=0.1), Options(scale=0.2)]

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from bench.serving import HOST
-from bench.solo.callers import Answer, AnswerReader, BadAnswer, Call, Callers
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bench.serving import HOST
+from bench.solo.callers import Answer, AnswerReader, BadAnswer, Call, Callers
 
 ANSWER = b"HTTP/1.1 201 \r\ncontent-type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"

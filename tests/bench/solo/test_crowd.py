@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from bench.serving import NotServing
-from bench.solo.crowd import Load, Person, Tally
-from bench.solo.frames import PONG, SPAN_US, clock_us, write_position
 from websockets.frames import Frame
 from websockets.protocol import SERVER, Protocol
 
+from bench.serving import NotServing
+from bench.solo.crowd import Load, Person, Tally
+from bench.solo.frames import PONG, SPAN_US, clock_us, write_position
 from locshare.broadcast.fanout import text_frame
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"

@@ -4,6 +4,12 @@ network does to the stream.
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
+from websockets.protocol import SERVER, Protocol
+
 from bench.solo.frames import (
     CLOSE,
     PING,
@@ -21,12 +27,6 @@ from bench.solo.frames import (
     since_s,
     write_position,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
-from websockets.frames import Frame as WebSocketFrame
-from websockets.frames import Opcode
-from websockets.protocol import SERVER, Protocol
-
 from locshare.broadcast.fanout import encode_frame, text_frame
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import LocationUpdate, ParticipantMoved, ParticipantPosition

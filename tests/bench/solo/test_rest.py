@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from bench.serving import BenchSession
 from bench.solo.rest import main, places
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 import trio
+
 from bench.solo.rounds import Figures, best, surplus, take_turns
 from bench.solo.runtime import HEAD, Comparison, Figure, Plan, comparisons, run
 from bench.solo.runtimes import Restarting, System
@@ -13,7 +14,6 @@ from bench.solo.runtimes.channels import open_channels
 from bench.solo.runtimes.footprint import footprint
 from bench.solo.runtimes.stripped import SERVANTS, UnknownLoop, loop_source, start_as, variant
 from bench.solo.runtimes.threads import open_threads
-
 from locshare.actors.introspect import statistics
 
 TINY = Plan(

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from bench.figures import PROC
 from bench.solo.start import main
 

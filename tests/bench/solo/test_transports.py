@@ -6,7 +6,9 @@ from unittest.mock import patch
 
 import pytest
 import trio
+
 from bench.solo.transports.serve import WAYS
+from locshare.errors import CloseReason
 from tests.connection.kit import (
     SNAPSHOT_TEXT,
     an_update,
@@ -17,8 +19,6 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
-
-from locshare.errors import CloseReason
 
 pytestmark = pytest.mark.parametrize("way", WAYS)
 

@@ -6,11 +6,11 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from bench.targets.counting import PROGRAMS, distributions, lines_of_code, requirements
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bench.targets import STARTABLE, facts
+from bench.targets.counting import PROGRAMS, distributions, lines_of_code, requirements
 
 
 def test_a_line_counts_when_something_is_on_it_but_comments_and_docstrings() -> None:

@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from bench.figures import PROC
 
+from bench.figures import PROC
 from bench.targets import NotServing, parse
 
 

@@ -12,12 +12,12 @@ from functools import partial
 import httpx
 import pytest
 import trio
+
 from bench.figures import cores, descendants
 from bench.figures import started as began
 from bench.results import DisruptionKind
-from tests.contract.kit import DEADLINE_S, UPGRADE, Group, Phone, assert_problem, create, phone
-
 from bench.targets import STARTABLE, NotServing, Target, started
+from tests.contract.kit import DEADLINE_S, UPGRADE, Group, Phone, assert_problem, create, phone
 
 pytestmark = pytest.mark.e2e
 
