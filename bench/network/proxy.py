@@ -18,10 +18,11 @@ import argparse
 import contextlib
 import queue
 import resource
+import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -152,12 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"python -m bench.network.proxy: {error}", file=sys.stderr)
         return 2
     _allow_many_connections()
-    status = 0
-    try:
-        trio.run(_serve, listener, Relay(*to, faults=faults, seed=options.seed))
-    except* KeyboardInterrupt:
-        status = 130
-    return status
+    return trio.run(_serve, listener, Relay(*to, faults=faults, seed=options.seed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,17 +195,31 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(listener: socket.socket, relay: Relay) -> None:
-    print(f"listening {text_of(listener.getsockname()[:2])}", flush=True)
-    listener.setblocking(False)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(
-            relay.serve, trio.SocketListener(trio.socket.from_stdlib_socket(listener))
-        )
-        # Reading in a thread: making standard input non-blocking would make a terminal so, too.
-        while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            print(_obey(relay.do, line), flush=True)
+async def _serve(listener: socket.socket, relay: Relay) -> int:
+    """Until the input ends or SIGINT comes. Returns the exit status."""
+    interrupted = False
+
+    async def wait_for_interrupt(signals: AsyncIterator[int]) -> None:
+        nonlocal interrupted
+        await anext(signals)
+        interrupted = True
         nursery.cancel_scope.cancel()
+
+    listener.setblocking(False)
+    # Taken before anybody is told to be listened to, and as an event: a KeyboardInterrupt may
+    # strike between the making of a coroutine and its first step.
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_interrupt, signals)
+            nursery.start_soon(
+                relay.serve, trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+            )
+            print(f"listening {text_of(listener.getsockname()[:2])}", flush=True)
+            # Reading in a thread: making standard input non-blocking would make a terminal so, too.
+            while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+                print(_obey(relay.do, line), flush=True)
+            nursery.cancel_scope.cancel()
+    return 130 if interrupted else 0
 
 
 def _obey(do: Callable[[Command], int], line: str) -> str:
