@@ -27,6 +27,7 @@ import traceback
 from collections import deque
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import structlog
@@ -61,6 +62,8 @@ _NAMED_POSITION: Final = re.compile(
     r"(?i)\b((?:lat|lng|lon|latitude|longitude|altitude|accuracy|speed|heading)"
     r"[\"']?\s*[=:]\s*)[\"']?[-+]?[0-9.][0-9.eE+-]*[\"']?"
 )
+_SUSPECT: Final = re.compile(r"[:=]|eyJ|(?i:bearer)")
+"""What each of the patterns above needs; most texts in a log have none of it."""
 _COORDINATE: Final = re.compile(r"(?<![\w.])[-+]?[0-9]{1,3}\.[0-9]{3,}(?![\w.])")
 
 
@@ -69,6 +72,8 @@ _COORDINATE: Final = re.compile(r"(?<![\w.])[-+]?[0-9]{1,3}\.[0-9]{3,}(?![\w.])"
 
 def scrub(text: str) -> str:
     """``text`` without tokens, passwords and named coordinates."""
+    if _SUSPECT.search(text) is None:
+        return text
     text = _JWT.sub(REDACTED, text)
     text = _BEARER.sub(rf"\1{REDACTED}", text)
     text = _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
@@ -103,9 +108,14 @@ def redact(_logger: Any, _method: str, entry: EventDict) -> EventDict:
     return {str(key): _redacted(str(key), value, 0) for key, value in entry.items()}
 
 
-def _redacted(key: str, value: Any, depth: int) -> Any:
+@lru_cache(maxsize=1024)
+def _is_private(key: str) -> bool:
     name = key.lower()
-    if name in _SECRET_KEYS or name in _POSITION_KEYS or name.endswith(_SECRET_SUFFIXES):
+    return name in _SECRET_KEYS or name in _POSITION_KEYS or name.endswith(_SECRET_SUFFIXES)
+
+
+def _redacted(key: str, value: Any, depth: int) -> Any:
+    if _is_private(key):
         return REDACTED
     if isinstance(value, str):
         return scrub(value[:_LONGEST_TEXT])
@@ -152,13 +162,14 @@ def _add_time(_logger: Any, _method: str, entry: EventDict) -> EventDict:
 # --- rendering --------------------------------------------------------------------------------
 
 _FIRST: Final = ("timestamp", "level", "event")
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 
 def render_json(_logger: Any, _method: str, entry: EventDict) -> str:
     """One JSON object in ASCII; time, level and event come first."""
     ordered = {key: entry[key] for key in _FIRST if key in entry} | dict(entry)
-    return _JWT.sub(REDACTED, json.dumps(ordered, separators=(",", ":")))
+    return _JWT.sub(REDACTED, _encode(ordered))
 
 
 class ConsoleRenderer:
