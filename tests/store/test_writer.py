@@ -120,13 +120,13 @@ def test_another_session_is_seen_as_it_is() -> None:
 class Fake:
     """A database of which the test decides what happens to a batch."""
 
-    def __init__(self, limit: int = 100) -> None:
+    def __init__(self, limit: int = 100, gather_s: float = 0.0) -> None:
         self.batches: list[list[UUID]] = []
         self.erased: list[UUID] = []
         self.gate = trio.Event()
         self.failure: StoreUnavailable | None = None
         self.promises = Promises[SessionRecord](
-            self.write, self.erase, wait_s=2, batch=10, limit=limit
+            self.write, self.erase, wait_s=2, batch=10, limit=limit, gather_s=gather_s
         )
 
     async def write(self, records: Sequence[SessionRecord]) -> Outcomes:
@@ -154,6 +154,36 @@ async def test_all_that_wait_share_the_next_batch(
         await trio.testing.wait_all_tasks_blocked()
         fake.gate.set()
     assert [len(batch) for batch in fake.batches] == [1, 10, 2]
+
+
+async def test_the_first_is_written_at_once_and_who_comes_soon_after_shares_the_next_batch(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake(gather_s=1.0)
+    fake.gate.set()
+    nursery.start_soon(fake.promises.run)
+    await fake.promises.add(a_session())
+    assert trio.current_time() == 0
+    async with trio.open_nursery() as callers:
+        for _ in range(3):
+            await trio.sleep(0.3)
+            callers.start_soon(fake.promises.add, a_session())
+    assert trio.current_time() == pytest.approx(1)
+    assert [len(batch) for batch in fake.batches] == [1, 3]
+
+
+async def test_a_whole_batch_waits_for_nobody(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake(gather_s=1.0)
+    fake.gate.set()
+    async with trio.open_nursery() as callers:
+        for _ in range(25):
+            callers.start_soon(fake.promises.add, a_session())
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(fake.promises.run)
+    assert [len(batch) for batch in fake.batches] == [10, 10, 5]
+    assert trio.current_time() == pytest.approx(1), "the last five might have been joined by others"
 
 
 async def test_a_caller_waits_so_long_and_what_is_written_afterwards_is_erased(

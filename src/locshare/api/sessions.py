@@ -174,13 +174,14 @@ class SessionCalls:
         self._slow_down(self._joining, request)
         wish = await _body(request, JoinSession)
         display_name = clean_display_name(wish.display_name)
-        info = await self._sessions.describe(session_id)
         participant = await self._sessions.join(
             session_id,
             display_name=display_name,
             avatar_color=wish.avatar_color or DEFAULT_COLOR,
             role=role,
         )
+        # Asked after, when it is in memory: before, each of the first fifty would read it anew.
+        info = await self._sessions.describe(session_id)
         token = self._tokens.issue(
             session_id=session_id,
             user_id=participant.user_id,

@@ -75,6 +75,11 @@ class StoreLimits(Struct, frozen=True):
     """How long the first start waits for a database that is not there."""
     promises: int = 2000
     """Joins, and new sessions, that may wait at once; further ones are refused."""
+    promise_batch: int = 64
+    """Of them in one statement: all who are in it go on in the same turn of the loop."""
+    gather_s: float = 0.01
+    """From the beginning of one such statement to that of the next, unless so many wait. A row
+    costs a twentieth of what a statement does."""
     orders: int = 50_000
     """Ends and leaves that may wait while the database is away."""
     touches: int = 200_000
@@ -117,8 +122,9 @@ class PostgresStore:
         self._was_open = False
         promises: Any = {
             "wait_s": limits.wait_s,
-            "batch": limits.batch,
+            "batch": limits.promise_batch,
             "limit": limits.promises,
+            "gather_s": limits.gather_s,
         }
         self._sessions = Promises[SessionRecord](
             self._insert_sessions, self._erase_sessions, **promises

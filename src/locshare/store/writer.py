@@ -60,6 +60,9 @@ Outcomes = Sequence[Exception | None]
 class Promises(Generic[R]):
     """Writes with a waiting caller each; ``write`` gets all that wait, ``batch`` at most.
 
+    One who finds nobody waiting is written at once; after that, unless a whole batch waits, the
+    next write begins ``gather_s`` after this one began, so that under load many share it.
+
     ``write`` returns one outcome for each record. ``erase`` gets the ids of records that may have
     been written although their callers were told that they were not; it raises StoreUnavailable,
     and is asked again. An id is erased before a record with the same id is written anew.
@@ -73,12 +76,14 @@ class Promises(Generic[R]):
         wait_s: float,
         batch: int,
         limit: int,
+        gather_s: float = 0.0,
     ) -> None:
         self._write = write
         self._erase = erase
         self._wait_s = wait_s
         self._batch = batch
         self._limit = limit
+        self._gather_s = gather_s
         self._waiting: dict[_Promise[R], None] = {}
         self._doubtful: dict[UUID, None] = {}
         self._wake = trio.Event()
@@ -120,7 +125,13 @@ class Promises(Generic[R]):
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
-            await self.flush()
+            began = trio.current_time()
+            if not await self._write_batch():
+                continue
+            if len(self._waiting) < self._batch:
+                await trio.sleep_until(began + self._gather_s)
+            if self._waiting or self._doubtful:
+                self._wake.set()
 
     def tidy(self) -> None:
         """Let ``run`` erase what is doubtful, if anything is."""
@@ -129,21 +140,26 @@ class Promises(Generic[R]):
 
     async def flush(self) -> None:
         """Write what waits now. Cancelled in the middle of a batch, its callers are told so."""
-        while self._waiting or self._doubtful:
-            if self._doubtful:
-                doubtful = tuple(self._doubtful)
-                try:
-                    await self._erase(doubtful)
-                except StoreUnavailable as error:
-                    self.fail(str(error))
-                    return
-                for record_id in doubtful:
-                    del self._doubtful[record_id]
-            batch = list(islice(self._waiting, self._batch))
-            for promise in batch:
-                del self._waiting[promise]
-            if batch:
-                await self._keep(batch)
+        while (self._waiting or self._doubtful) and await self._write_batch():
+            pass
+
+    async def _write_batch(self) -> bool:
+        """Erase what is doubtful, then write one batch. False when that is not possible now."""
+        if self._doubtful:
+            doubtful = tuple(self._doubtful)
+            try:
+                await self._erase(doubtful)
+            except StoreUnavailable as error:
+                self.fail(str(error))
+                return False
+            for record_id in doubtful:
+                del self._doubtful[record_id]
+        batch = list(islice(self._waiting, self._batch))
+        for promise in batch:
+            del self._waiting[promise]
+        if batch:
+            await self._keep(batch)
+        return True
 
     async def _keep(self, batch: Sequence[_Promise[R]]) -> None:
         self.batches += 1
