@@ -255,6 +255,22 @@ async def test_without_a_colour_a_participant_gets_the_usual_one(
     assert colours == {"#FF5733"}
 
 
+async def test_a_session_that_nobody_has_joined_yet_is_looked_up_once(
+    api: Api, manager: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("join", "describe"):
+        call = getattr(manager, name)
+
+        async def noted(*args: Any, _name: str = name, _call: Any = call, **options: Any) -> Any:
+            asked.append(_name)
+            return await _call(*args, **options)
+
+        monkeypatch.setattr(manager, name, noted)
+    await api.join((await api.create())["session_id"])
+    assert asked == ["join", "describe"], "describing what is not in memory reads the database"
+
+
 @pytest.mark.parametrize("name", ["x", "x" * 100, "名" * 100, " " * 50 + "x" + " " * 50, "👩‍🚒"])
 async def test_a_display_name_has_1_to_100_characters_after_trimming(api: Api, name: str) -> None:
     assert await api.join((await api.create())["session_id"], name)

@@ -65,4 +65,4 @@ async def test_who_was_told_that_they_joined_is_there_after_everything_was_kille
             listed = (await http.get(f"/api/sessions/{session}/participants")).json()
     assert statuses == {201: SEATS, 409: CROWD - SEATS}
     assert {each["user_id"] for each in listed["participants"]} == joined
-    assert took < SEATS / 3
+    assert took < SEATS, "joins that wait at the same time share a statement"

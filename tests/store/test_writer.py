@@ -156,20 +156,31 @@ async def test_all_that_wait_share_the_next_batch(
     assert [len(batch) for batch in fake.batches] == [1, 10, 2]
 
 
-async def test_the_first_is_written_at_once_and_who_comes_soon_after_shares_the_next_batch(
+async def test_one_after_the_other_is_written_at_once(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake(gather_s=1.0)
     fake.gate.set()
     nursery.start_soon(fake.promises.run)
-    await fake.promises.add(a_session())
+    for _ in range(3):
+        await fake.promises.add(a_session())
     assert trio.current_time() == 0
+
+
+async def test_after_a_batch_that_was_shared_many_share_the_next(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake(gather_s=1.0)
+    fake.gate.set()
+    nursery.start_soon(fake.promises.run)
     async with trio.open_nursery() as callers:
+        for _ in range(2):
+            callers.start_soon(fake.promises.add, a_session())
         for _ in range(3):
             await trio.sleep(0.3)
             callers.start_soon(fake.promises.add, a_session())
     assert trio.current_time() == pytest.approx(1)
-    assert [len(batch) for batch in fake.batches] == [1, 3]
+    assert [len(batch) for batch in fake.batches] == [2, 3]
 
 
 async def test_a_whole_batch_waits_for_nobody(

@@ -78,8 +78,8 @@ class StoreLimits(Struct, frozen=True):
     promise_batch: int = 64
     """Of them in one statement: all who are in it go on in the same turn of the loop."""
     gather_s: float = 0.01
-    """From the beginning of one such statement to that of the next, unless so many wait. A row
-    costs a twentieth of what a statement does."""
+    """From the beginning of one that several shared to that of the next, unless so many wait: a
+    statement costs as much of the core as all else that a join needs."""
     orders: int = 50_000
     """Ends and leaves that may wait while the database is away."""
     touches: int = 200_000

@@ -60,8 +60,8 @@ Outcomes = Sequence[Exception | None]
 class Promises(Generic[R]):
     """Writes with a waiting caller each; ``write`` gets all that wait, ``batch`` at most.
 
-    One who finds nobody waiting is written at once; after that, unless a whole batch waits, the
-    next write begins ``gather_s`` after this one began, so that under load many share it.
+    Who finds nobody waiting is written at once. After a write that several shared the next begins
+    ``gather_s`` later than it did, unless a whole batch waits: so under load many share each.
 
     ``write`` returns one outcome for each record. ``erase`` gets the ids of records that may have
     been written although their callers were told that they were not; it raises StoreUnavailable,
@@ -126,9 +126,10 @@ class Promises(Generic[R]):
             await self._wake.wait()
             self._wake = trio.Event()
             began = trio.current_time()
-            if not await self._write_batch():
+            shared = await self._write_batch()
+            if shared is None:
                 continue
-            if len(self._waiting) < self._batch:
+            if shared > 1 and len(self._waiting) < self._batch:
                 await trio.sleep_until(began + self._gather_s)
             if self._waiting or self._doubtful:
                 self._wake.set()
@@ -140,18 +141,21 @@ class Promises(Generic[R]):
 
     async def flush(self) -> None:
         """Write what waits now. Cancelled in the middle of a batch, its callers are told so."""
-        while (self._waiting or self._doubtful) and await self._write_batch():
-            pass
+        while self._waiting or self._doubtful:
+            if await self._write_batch() is None:
+                return
 
-    async def _write_batch(self) -> bool:
-        """Erase what is doubtful, then write one batch. False when that is not possible now."""
+    async def _write_batch(self) -> int | None:
+        """Erase what is doubtful, then write one batch. Returns how many were in it, None when
+        nothing can be written now.
+        """
         if self._doubtful:
             doubtful = tuple(self._doubtful)
             try:
                 await self._erase(doubtful)
             except StoreUnavailable as error:
                 self.fail(str(error))
-                return False
+                return None
             for record_id in doubtful:
                 del self._doubtful[record_id]
         batch = list(islice(self._waiting, self._batch))
@@ -159,7 +163,7 @@ class Promises(Generic[R]):
             del self._waiting[promise]
         if batch:
             await self._keep(batch)
-        return True
+        return len(batch)
 
     async def _keep(self, batch: Sequence[_Promise[R]]) -> None:
         self.batches += 1
