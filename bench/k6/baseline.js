@@ -2,13 +2,13 @@
 //
 //   k6 run -e HTTP_URL=http://127.0.0.1:8080 baseline.js
 
-import { Group } from './group.js';
-import { gathering, stays } from './people.js';
-import { optionsOf, planOf } from './plan.js';
+import { Group } from "./group.js";
+import { gathering, stays } from "./people.js";
+import { optionsOf, planOf } from "./plan.js";
 
 const plan = planOf({ sessions: 1, size: 50, interval: 2, duration: 600 });
 
-export const options = optionsOf('baseline', plan);
+export const options = optionsOf("baseline", plan);
 
 export default async function () {
   const visitsOf = (number, random) => stays(random() * gathering(plan.duration));

@@ -6,19 +6,19 @@
 //
 //   k6 run -e HTTP_URL=http://127.0.0.1:8080 faults.js
 
-import { Group } from './group.js';
-import { sleep } from './locshare.js';
-import { gathering, stays } from './people.js';
-import { number, optionsOf, planOf, seconds } from './plan.js';
+import { Group } from "./group.js";
+import { sleep } from "./locshare.js";
+import { gathering, stays } from "./people.js";
+import { number, optionsOf, planOf, seconds } from "./plan.js";
 
 const plan = planOf({ sessions: 10, size: 50, interval: 2, duration: 1800 });
-const every = seconds('DROP_EVERY', plan.duration / 30);
-const share = number('DROP_SHARE', 0.2, 0, 1);
-const outages = number('OUTAGES', 0, 0, 1e9);
+const every = seconds("DROP_EVERY", plan.duration / 30);
+const share = number("DROP_SHARE", 0.2, 0, 1);
+const outages = number("OUTAGES", 0, 0, 1e9);
 
-export const options = optionsOf('faults', plan, {
+export const options = optionsOf("faults", plan, {
   ...(outages ? { unexpected_disconnects: null } : {}),
-  recoveries: ['count>0'],
+  recoveries: ["count>0"],
 });
 
 export default async function () {

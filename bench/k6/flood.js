@@ -4,13 +4,13 @@
 //
 //   k6 run -e HTTP_URL=http://127.0.0.1:8080 flood.js
 
-import { Group } from './group.js';
-import { gathering, stays } from './people.js';
-import { optionsOf, planOf } from './plan.js';
+import { Group } from "./group.js";
+import { gathering, stays } from "./people.js";
+import { optionsOf, planOf } from "./plan.js";
 
 const plan = planOf({ sessions: 2, size: 50, interval: 0.5, duration: 300 });
 
-export const options = optionsOf('flood', plan);
+export const options = optionsOf("flood", plan);
 
 export default async function () {
   const visitsOf = (number, random) => stays(random() * gathering(plan.duration));

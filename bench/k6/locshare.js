@@ -1,6 +1,6 @@
 // What goes over the wire: the REST calls of docs/rest.md and the messages of docs/protocol.md.
 
-import http from 'k6/http';
+import http from "k6/http";
 
 const TRIES = 6;
 const LONGEST_WAIT_S = 10;
@@ -9,12 +9,12 @@ const LONGEST_WAIT_S = 10;
 
 /** A position report, as the text of one frame. `position` has the fields of docs/protocol.md. */
 export function locationUpdate(position) {
-  return JSON.stringify({ type: 'location_update', data: position });
+  return JSON.stringify({ type: "location_update", data: position });
 }
 
 /** Leave for good; the server closes the connection with 1000. */
 export function leave() {
-  return JSON.stringify({ type: 'leave', data: {} });
+  return JSON.stringify({ type: "leave", data: {} });
 }
 
 /**
@@ -23,38 +23,38 @@ export function leave() {
  */
 export function socketParameters(token) {
   return {
-    headers: { 'Sec-WebSocket-Protocol': `locshare.v1, locshare.bearer.${token}` },
-    tags: { name: '/ws' },
+    headers: { "Sec-WebSocket-Protocol": `locshare.v1, locshare.bearer.${token}` },
+    tags: { name: "/ws" },
   };
 }
 
 /** Where a participant connects: `answered` by the join, with another front if one is given. */
 export function socketUrl(answered, wsUrl) {
-  return wsUrl ? wsUrl + answered.replace(/^wss?:\/\/[^/]*/, '') : answered;
+  return wsUrl ? wsUrl + answered.replace(/^wss?:\/\/[^/]*/, "") : answered;
 }
 
 // --- requests: each resolves to the answer's body, or to null when there is none to be had -------
 
 /** {session_id, host_token, …} */
 export function createSession(httpUrl, name) {
-  return request('POST', `${httpUrl}/api/sessions`, '/api/sessions', { name });
+  return request("POST", `${httpUrl}/api/sessions`, "/api/sessions", { name });
 }
 
 /** {user_id, websocket_token, websocket_url} */
 export function join(httpUrl, sessionId, name, color) {
   const body = { display_name: name, avatar_color: color };
   const url = `${httpUrl}/api/sessions/${sessionId}/join`;
-  return request('POST', url, '/api/sessions/{id}/join', body);
+  return request("POST", url, "/api/sessions/{id}/join", body);
 }
 
 /** {success} */
 export function endSession(httpUrl, sessionId, hostToken) {
   const url = `${httpUrl}/api/sessions/${sessionId}`;
-  return request('DELETE', url, '/api/sessions/{id}', null, hostToken);
+  return request("DELETE", url, "/api/sessions/{id}", null, hostToken);
 }
 
 async function request(method, url, name, body, token) {
-  const headers = body === null ? {} : { 'Content-Type': 'application/json' };
+  const headers = body === null ? {} : { "Content-Type": "application/json" };
   if (token) {
     headers.Authorization = `Bearer ${token}`;
   }
@@ -70,7 +70,7 @@ async function request(method, url, name, body, token) {
     if (!later || attempt === TRIES) {
       return null;
     }
-    const asked = Number(answer.headers['Retry-After']) || 1;
+    const asked = Number(answer.headers["Retry-After"]) || 1;
     await sleep(Math.min(asked, LONGEST_WAIT_S) * 1000);
   }
 }

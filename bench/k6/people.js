@@ -20,7 +20,7 @@ const CITIES = [
   [-23.558, -46.661], // São Paulo
   [35.6717, 139.765], // Tokyo
 ];
-const COLORS = ['#E4572E', '#2E86AB', '#3A7D44', '#F2A541', '#8E44AD', '#D6336C'];
+const COLORS = ["#E4572E", "#2E86AB", "#3A7D44", "#F2A541", "#8E44AD", "#D6336C"];
 
 // Slowest and fastest in m/s, and how far one turns in a second, in degrees.
 const WALKING = { slowest: 1.1, fastest: 1.7, turns: 8 };
@@ -109,22 +109,22 @@ function round(value, places) {
   return Number(value.toFixed(places));
 }
 
-// --- when they come and go: visits, in seconds after the beginning of the run ----------------------
+// --- when they come and go: visits, in seconds after the beginning of the run ------------------
 
 /** From `arrives` to the end. */
 export function stays(arrives) {
   return [{ arrives, leaves: null }];
 }
 
-/** How late the last one comes of those who begin together: a crowd does not push a door at once. */
+/** How late the last one comes of those who begin together: not all push the door at once. */
 export function gathering(duration) {
   return Math.min(5, duration / 10);
 }
 
 /**
  * Of somebody restless, at least one: comes later with a probability of `late`, leaves before the
- * end with one of `early`, and loses the connection `lossesPerHour` times an hour, for `shortest` to
- * `longest` seconds.
+ * end with one of `early`, and loses the connection `lossesPerHour` times an hour, for `shortest`
+ * to `longest` seconds.
  */
 export function comesAndGoes(duration, habits, random) {
   const latest = random() < habits.late ? duration / 2 : gathering(duration);

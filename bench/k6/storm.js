@@ -1,18 +1,18 @@
-// Connection storm: 1,000 people in sessions of 50 join and connect within 60 s (RAMP), evenly and in
-// all sessions at a time; they stay for 10 s and leave in order.
+// Connection storm: 1,000 people in sessions of 50 join and connect within 60 s (RAMP), evenly and
+// in all sessions at a time; they stay for 10 s and leave in order.
 //
 //   k6 run -e HTTP_URL=http://127.0.0.1:8080 storm.js
 
-import { Group } from './group.js';
-import { stays } from './people.js';
-import { optionsOf, planOf, seconds } from './plan.js';
+import { Group } from "./group.js";
+import { stays } from "./people.js";
+import { optionsOf, planOf, seconds } from "./plan.js";
 
 const plan = planOf({ sessions: 20, size: 50, interval: 2, duration: 70 });
-const ramp = Math.min(seconds('RAMP', (plan.duration * 6) / 7), plan.duration);
+const ramp = Math.min(seconds("RAMP", (plan.duration * 6) / 7), plan.duration);
 
-export const options = optionsOf('storm', plan, {
-  connect_failed: ['rate==0'],
-  connect_ms: ['p(99)<500'],
+export const options = optionsOf("storm", plan, {
+  connect_failed: ["rate==0"],
+  connect_ms: ["p(99)<500"],
 });
 
 export default async function () {

@@ -1,6 +1,6 @@
 // Lets node find the stand-ins where a script imports a module of k6.
 
-const STANDINS = new Set(['k6/http', 'k6/metrics', 'k6/websockets']);
+const STANDINS = new Set(["k6/http", "k6/metrics", "k6/websockets"]);
 
 export function resolve(specifier, context, next) {
   if (!STANDINS.has(specifier)) {

@@ -39,22 +39,25 @@ export class Rate extends Metric {
 export class Trend extends Metric {
   measures(percentile) {
     const sorted = [...this.values].sort((one, other) => one - other);
-    const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+    const last = sorted.length - 1;
+    const at = (share) => sorted[Math.min(last, Math.floor(share * sorted.length))] ?? 0;
     const average = sorted.length ? this.sum() / sorted.length : 0;
     const found = { avg: average, min: at(0), med: at(0.5), max: at(1) };
     return percentile === undefined ? found : { [`p(${percentile})`]: at(percentile / 100) };
   }
 }
 
-const EXPRESSION = /^(?<measure>[a-z]+|p\((?<percentile>\d+(?:\.\d+)?)\)) *(?<sign><=|<|>=|>|===|==|!=) *(?<limit>\d+(?:\.\d+)?)$/;
+const MEASURE = String.raw`(?<measure>[a-z]+|p\((?<percentile>\d+(?:\.\d+)?)\))`;
+const SIGN = "(?<sign><=|<|>=|>|===|==|!=)";
+const EXPRESSION = new RegExp(String.raw`^${MEASURE} *${SIGN} *(?<limit>\d+(?:\.\d+)?)$`);
 const SIGNS = {
-  '<': (value, limit) => value < limit,
-  '<=': (value, limit) => value <= limit,
-  '>': (value, limit) => value > limit,
-  '>=': (value, limit) => value >= limit,
-  '==': (value, limit) => value === limit,
-  '===': (value, limit) => value === limit,
-  '!=': (value, limit) => value !== limit,
+  "<": (value, limit) => value < limit,
+  "<=": (value, limit) => value <= limit,
+  ">": (value, limit) => value > limit,
+  ">=": (value, limit) => value >= limit,
+  "==": (value, limit) => value === limit,
+  "===": (value, limit) => value === limit,
+  "!=": (value, limit) => value !== limit,
 };
 
 /** {"name: expression": kept}. Throws for what k6 would not take. */

@@ -2,22 +2,22 @@
 //
 //   node --experimental-websocket run.mjs SCRIPT NAME=VALUE…
 
-import { register } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { register } from "node:module";
+import { pathToFileURL } from "node:url";
 
-register('./hooks.mjs', import.meta.url);
+register("./hooks.mjs", import.meta.url);
 
 const [script, ...settings] = process.argv.slice(2);
 globalThis.__ENV = Object.fromEntries(settings.map((each) => each.split(/=(.*)/s)));
 
 const { default: iteration, options } = await import(pathToFileURL(script));
-const { judge, metrics } = await import('k6/metrics');
-const { requests } = await import('k6/http');
-const { frames } = await import('k6/websockets');
+const { judge, metrics } = await import("k6/metrics");
+const { requests } = await import("k6/http");
+const { frames } = await import("k6/websockets");
 
 const [[, scenario]] = Object.entries(options.scenarios);
-if (scenario.executor !== 'per-vu-iterations' || scenario.iterations !== 1) {
-  throw new Error('only one iteration per virtual user is run here');
+if (scenario.executor !== "per-vu-iterations" || scenario.iterations !== 1) {
+  throw new Error("only one iteration per virtual user is run here");
 }
 judge(options.thresholds);
 

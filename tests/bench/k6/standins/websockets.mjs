@@ -5,10 +5,17 @@
 
 export const frames = [];
 
-const PARAMETERS = new Set(['headers', 'tags', 'jar', 'compression']);
-const EVENTS = new Set(['open', 'message', 'ping', 'pong', 'close', 'error']);
+const PARAMETERS = new Set(["headers", "tags", "jar", "compression"]);
 const swallow = Number(process.env.SWALLOW || 0);
 let updates = 0;
+
+function swallowed(text) {
+  if (!swallow || !text.startsWith('{"type":"location_update"')) {
+    return false;
+  }
+  updates += 1;
+  return updates % swallow === 0;
+}
 
 export class WebSocket {
   constructor(url, _, parameters = {}) {
@@ -17,50 +24,51 @@ export class WebSocket {
       throw new Error(`unknown WebSocket's option ${unknown[0]}`);
     }
     const headers = parameters.headers || {};
-    const offered = headers['Sec-WebSocket-Protocol'];
-    const protocols = offered ? offered.split(', ') : [];
+    const offered = headers["Sec-WebSocket-Protocol"];
+    const protocols = offered ? offered.split(", ") : [];
     this.inner = new globalThis.WebSocket(url, protocols);
-  }
-
-  get readyState() {
-    return this.inner.readyState;
-  }
-
-  addEventListener(event, handler) {
-    if (!EVENTS.has(event)) {
-      throw new Error(`can't add event handler: ${event}`);
-    }
-    if (event === 'close') {
-      this.whenClosed(handler);
-      return;
-    }
-    this.inner.addEventListener(event, (what) => {
-      if (event === 'message' && swallow && what.data.startsWith('{"type":"location_update"')) {
-        updates += 1;
-        if (updates % swallow === 0) {
-          return;
-        }
+    this.failed = false;
+    this.handlers = { open: [], message: [], ping: [], pong: [], close: [], error: [] };
+    this.inner.addEventListener("open", (event) => this.tell("open", event));
+    this.inner.addEventListener("message", (event) => {
+      if (!swallowed(event.data)) {
+        this.tell("message", event);
       }
-      handler(what);
+    });
+    this.inner.addEventListener("error", (event) => {
+      // Where no connection came about, node 20 tells of an error only and goes on connecting.
+      const failed = this.inner.readyState === 0;
+      this.failed ||= failed;
+      this.tell("error", event);
+      if (failed) {
+        this.tell("close", event);
+      }
+    });
+    this.inner.addEventListener("close", (event) => {
+      if (!this.failed) {
+        this.tell("close", event);
+      }
     });
   }
 
-  // node 20 tells of a connection that never came about by an error alone; in k6 a close follows it.
-  whenClosed(handler) {
-    let told = false;
-    const tell = (what) => {
-      if (!told) {
-        told = true;
-        handler(what);
-      }
-    };
-    this.inner.addEventListener('close', tell);
-    this.inner.addEventListener('error', (what) => setTimeout(tell, 0, what));
+  get readyState() {
+    return this.failed ? 3 : this.inner.readyState;
+  }
+
+  addEventListener(event, handler) {
+    if (!this.handlers[event]) {
+      throw new Error(`can't add event handler: ${event}`);
+    }
+    this.handlers[event].push(handler);
+  }
+
+  tell(name, event) {
+    this.handlers[name].forEach((handler) => handler(event));
   }
 
   send(text) {
     if (this.readyState !== 1) {
-      throw new Error('InvalidStateError');
+      throw new Error("InvalidStateError");
     }
     frames.push(text);
     this.inner.send(text);
@@ -68,7 +76,7 @@ export class WebSocket {
 
   close() {
     if (this.readyState === 0) {
-      throw new Error('k6 would wait here for ever');
+      throw new Error("k6 would wait here for ever");
     }
     this.inner.close();
   }
