@@ -476,3 +476,72 @@ async def test_silence_in_the_middle_of_a_request_ends_with_the_read_timeout(
         began = trio.current_time()
         assert await read_to_end(stream) == b""
         assert 8.9 < trio.current_time() - began < 9.1
+
+
+async def test_a_client_that_waits_for_100_continue_gets_it(app: RestApplication) -> None:
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(
+            b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        with trio.fail_after(5):
+            assert (await read_answer(stream))[0] == 100
+            await stream.send_all(b"{}")
+            assert (await read_answer(stream))[0] == 201
+
+
+async def test_an_answer_in_parts_arrives_in_parts() -> None:
+    seen = trio.Event()
+
+    async def in_parts(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await seen.wait()
+        await send({"type": "http.response.body", "body": b"HTTP/1.1 200 a body"})
+
+    async with serving(in_parts) as server, await connect(server) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = b""
+        with trio.fail_after(5):
+            while b"first" not in got:
+                got += bytes(await stream.receive_some())
+            seen.set()
+            got += await read_to_end(stream)
+    assert b"HTTP/1.1 200 a body\r\n0\r\n\r\n" in got
+
+
+async def test_a_request_that_takes_long_is_not_idle_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def slow(_scope: Any, _receive: Any, send: Any) -> None:
+        await trio.sleep(12)
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with (
+        serving(slow, ServerLimits(keep_alive_s=5)) as server,
+        await connect(server) as stream,
+    ):
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await read_answer(stream))[0] == 200
+        answered = trio.current_time()
+        assert await read_to_end(stream) == b""
+        assert 4.9 < trio.current_time() - answered < 5.1
+
+
+async def test_a_body_that_ends_too_early_joins_nobody(
+    app: RestApplication, manager: StandIn
+) -> None:
+    session = await manager.create(name=None, expires_in=timedelta(hours=1))
+    head = (
+        f"POST /api/sessions/{session.id}/join HTTP/1.1\r\nHost: x\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(BODY) + 1}\r\n\r\n"
+    )
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(head.encode() + BODY)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        await stream.send_eof()
+        assert not (await read_to_end(stream)).startswith(b"HTTP/1.1 2")
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert (await manager.describe(session.id)).participant_count == 0

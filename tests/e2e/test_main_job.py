@@ -188,6 +188,33 @@ async def test_after_a_sigkill_everyone_goes_on_with_their_old_tokens(program: P
         assert [p["display_name"] for p in listed["participants"]] == ["Ada", "Bo"]
 
 
+async def test_who_was_told_that_they_joined_is_there_after_a_sigkill_in_the_middle(
+    program: Program,
+) -> None:
+    told: set[str] = set()
+    enough = trio.Event()
+
+    async def join(name: str) -> None:
+        try:
+            told.add((await group.join(name)).user_id)
+        except httpx.TransportError:
+            return
+        if len(told) >= 15:
+            enough.set()
+
+    async with group_of(program) as group:
+        async with trio.open_nursery() as nursery:
+            for number in range(45):
+                nursery.start_soon(join, f"person {number}")
+            with trio.fail_after(DEADLINE_S):
+                await enough.wait()
+            program.kill()
+        program.start()
+        async with httpx.AsyncClient(base_url=program.http_url, timeout=DEADLINE_S) as http:
+            listed = (await http.get(f"/api/sessions/{group.id}/participants")).json()
+    assert told <= {each["user_id"] for each in listed["participants"]}
+
+
 async def test_a_position_does_not_survive_the_process(program: Program) -> None:
     async with group_of(program) as group:
         people = [await group.join("Ada"), await group.join("Bo")]

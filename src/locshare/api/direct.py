@@ -83,7 +83,8 @@ async def read_body(request: Request, receive: Receive, limits: ApiLimits) -> by
     with trio.move_on_after(limits.body_timeout_s):
         while True:
             message = await receive()
-            # A client that is gone has sent all that it ever will, and gets no answer.
+            if message["type"] == "http.disconnect":  # half a body is not to be acted on
+                raise _close(Code.BAD_REQUEST)
             body += message.get("body", b"")
             if len(body) > limits.body_bytes:
                 raise _close(Code.BODY_TOO_LARGE)

@@ -1,0 +1,105 @@
+"""Two ways lead to the handlers, Quart's and the short one: nobody can tell them apart."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import trio
+
+from locshare.api import ApiLimits
+from locshare.session.errors import SessionOver, SessionUnavailable
+from locshare.store.port import StoreUnavailable
+from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, client_of
+
+JSON = {"Content-Type": "application/json"}
+
+
+def told(answer: httpx.Response) -> tuple[int, Any, dict[str, str]]:
+    """Everything but the request's id."""
+    headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+    return answer.status_code, answer.json(), headers
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (SessionOver(), 410),
+        (SessionUnavailable(), 503),
+        (StoreUnavailable(retry_after=7), 503),
+        (trio.TooSlowError(), 503),
+        (RuntimeError("unforeseen"), 500),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+async def test_an_error_is_answered_alike(
+    api: Api, manager: StandIn, failure: Exception, status: int
+) -> None:
+    path = f"/api/sessions/{(await api.create())['session_id']}"
+    manager.failure = failure
+    short, framework = [await api.client.get(each) for each in (path, f"{path}/participants")]
+    assert short.status_code == status
+    assert told(short) == told(framework)
+
+
+@pytest.mark.parametrize("session", ["none", f"{uuid4()}0", f"{{{uuid4()}}}"])
+async def test_a_wrong_id_is_answered_alike(client: httpx.AsyncClient, session: str) -> None:
+    path = f"/api/sessions/{session}"
+    short, framework = [await client.get(each) for each in (path, f"{path}/participants")]
+    assert_problem(short, 400, "INVALID_ID")
+    assert told(short) == told(framework)
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"{", JSON, 400),
+        (b"[]", JSON, 400),
+        (b"{}", {}, 415),
+        (b"{}", {"Content-Type": "text/plain"}, 415),
+        (b"{}", {"Content-Type": "application/json; charset=latin-1"}, 415),
+        (b"{}", JSON | {"Content-Encoding": "gzip"}, 415),
+        (b" " * 20_000, JSON, 413),
+    ],
+)
+async def test_a_wrong_body_is_answered_alike(
+    api: Api, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    path = f"/api/sessions/{(await api.create())['session_id']}/join"
+    short, framework = [
+        await api.client.post(each, content=content, headers=headers)
+        for each in (path, "/api/sessions")
+    ]
+    assert short.status_code == status
+    assert told(short) == told(framework)
+
+
+async def test_a_body_without_its_length_is_bounded_too(api: Api) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 1000
+
+    path = f"/api/sessions/{(await api.create())['session_id']}/join"
+    answer = await api.client.post(path, content=endless(), headers=JSON)
+    assert_problem(answer, 413, "BODY_TOO_LARGE")
+
+
+async def test_an_answer_that_takes_too_long_is_503(make_app: MakeApp, manager: StandIn) -> None:
+    async with client_of(make_app(limits=ApiLimits(answer_timeout_s=0.05))) as client:
+        path = f"/api/sessions/{(await Api(client).create())['session_id']}"
+        manager.gate = trio.Event()
+        short, framework = [await client.get(each) for each in (path, f"{path}/participants")]
+    assert_problem(short, 503, "UNAVAILABLE")
+    assert told(short) == told(framework)
+
+
+async def test_other_methods_of_the_same_paths_are_answered(api: Api) -> None:
+    path = f"/api/sessions/{(await api.create())['session_id']}"
+    got, head = await api.client.get(path), await api.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(got.content))
+    allowed = (await api.client.options(path)).headers["allow"]
+    assert set(allowed.split(", ")) == {"DELETE", "GET", "HEAD", "OPTIONS"}
+    assert_problem(await api.client.put(f"{path}/join"), 405, "METHOD_NOT_ALLOWED")
+    assert_problem(await api.client.post(f"{path}/join/"), 404, "NOT_FOUND")
