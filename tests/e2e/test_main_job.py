@@ -188,6 +188,8 @@ async def test_after_a_sigkill_everyone_goes_on_with_their_old_tokens(program: P
         assert [p["display_name"] for p in listed["participants"]] == ["Ada", "Bo"]
 
 
+# httpx does not close the body of a request that the server's end cuts off while it is written.
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx._content.ByteStream:ResourceWarning")
 async def test_who_was_told_that_they_joined_is_there_after_a_sigkill_in_the_middle(
     program: Program,
 ) -> None:
