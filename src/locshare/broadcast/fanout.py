@@ -50,6 +50,8 @@ class Flush:
         """
         if user_id not in self.frames:
             return self.joined
+        if len(self.frames) == 1:
+            return b""
         spans = self._spans
         if spans is None:
             spans = self._spans = self._measure()

@@ -74,8 +74,11 @@ class SessionContext(Struct, frozen=True):
         return Moment(self.now(), trio.current_time())
 
 
-class Tick(enum.Enum):
-    """Why a session wakes up by itself. One timer of each kind at most."""
+class Tick(enum.IntEnum):
+    """Why a session wakes up by itself. One timer of each kind at most.
+
+    Integers, because every update looks two of them up and the hash of a plain Enum is Python code.
+    """
 
     FLUSH = enum.auto()
     STALE = enum.auto()
