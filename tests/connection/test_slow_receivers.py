@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 import trio
+from msgspec import structs
 
 from locshare.broadcast.fanout import Flush, encode_flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
@@ -112,6 +113,20 @@ async def test_a_receiver_that_never_reads_is_cut_after_the_write_deadline_and_n
             pass
         else:
             raise AssertionError("expected a reset")
+
+
+async def test_who_misses_pings_because_it_does_not_read_is_slow_and_not_silent() -> None:
+    limits = structs.replace(small(), ping_interval=0.1)
+    async with (
+        serving(limits) as server,
+        raw_client(server, "stuck", receive_buffer=SMALL_BUFFER),
+        raw_client(server, "mute"),
+    ):
+        receiver = server.room.receivers["stuck"]
+        while not server.pool.statistics().blocked:
+            receiver.send_positions(flush_of(1))
+        await server.all_gone()
+        assert server.closed() == {"too_slow": 1, "silent": 1}
 
 
 async def test_a_backlog_of_events_over_the_bound_is_cut_at_once() -> None:

@@ -206,7 +206,9 @@ class ConnectionPool:
         else:
             connection.missed_pings += 1
             if connection.missed_pings >= self._limits.missed_pings:
-                connection.close(CloseReason.SILENT)
+                # Whoever does not read has not seen the pings either.
+                slow = outbox.backlog_bytes > 0
+                connection.close(CloseReason.TOO_SLOW if slow else CloseReason.SILENT)
                 return
         connection.ping()
 
