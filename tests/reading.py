@@ -19,6 +19,7 @@ class _Reader(HTMLParser):
         self.page = Page("", [], set(), [])
         self.texts: list[str] = []
         self._in_style = False
+        self._in_cell = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.page.elements.add(tag)
@@ -30,16 +31,18 @@ class _Reader(HTMLParser):
             self.page.tables[-1].append([])
         elif tag in ("td", "th"):
             self.page.tables[-1][-1].append("")
+            self._in_cell = True
 
     def handle_endtag(self, tag: str) -> None:
-        del tag
         self._in_style = False
+        if tag in ("td", "th"):
+            self._in_cell = False
 
     def handle_data(self, data: str) -> None:
         if self._in_style:
             return
         self.texts.append(data)
-        if self.page.tables and self.page.tables[-1] and self.page.tables[-1][-1]:
+        if self._in_cell:
             self.page.tables[-1][-1][-1] += data
 
 

@@ -1,6 +1,9 @@
 """The report: what a reader makes of results, as one HTML file and as Markdown with its charts."""
 
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from bench.report.blocks import Report
 from bench.report.charts.svg import standalone
@@ -13,6 +16,7 @@ from bench.report.sections.decision import decision
 from bench.report.sections.detail import detail
 from bench.report.sections.head import circumstances, targets
 from bench.report.sections.verdict import verdict
+from bench.report.words import visible
 from bench.results import Results
 
 __all__ = ["compose", "write_report"]
@@ -39,6 +43,7 @@ def write_report(results: Results, folder: Path) -> list[Path]:
 
 def compose(results: Results) -> Report:
     """What both files say. Raises BadResults."""
+    results = msgspec.convert(_visible(msgspec.to_builtins(results)), Results)
     check(results)
     together = groups(results)
     totals = scores(results)
@@ -53,3 +58,14 @@ def compose(results: Results) -> Report:
             detail(results, together),
         ),
     )
+
+
+def _visible(value: Any) -> Any:
+    """Every text in it, wherever it comes from: names and remarks are other people's."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {key: _visible(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_visible(each) for each in value]
+    return value

@@ -1,14 +1,27 @@
 """From a measured value to a score from 0 to 10, between two values that are written down."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from math import log10
 
 BEST = 10.0
 
 
-def rounded(value: float) -> float:
-    """As it is printed: whoever checks the sums has no other digits."""
-    return round(value, 2)
+_PRINTED = Decimal("0.01")
+
+
+def rounded(value: float | Decimal) -> float:
+    """As it is printed, halves up: whoever checks the sums has no other digits."""
+    return float(Decimal(value).quantize(_PRINTED, ROUND_HALF_UP))
+
+
+def weighted(terms: Sequence[tuple[int, float]]) -> float:
+    """The mean of rounded scores by weight, as one finds it with pencil and paper: 8.245 is not a
+    little less than that. Rounded; there is at least one.
+    """
+    total = sum((weight * Decimal(str(score)) for weight, score in terms), Decimal())
+    return rounded(total / sum(weight for weight, _ in terms))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ What is missing is left out and never guessed; a mean over less than there is el
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-from bench.report.anchors import rounded
+from bench.report.anchors import weighted
 from bench.report.inputs import ASPECTS, Aspect, Measure, Reading, subjects
 from bench.results import Results
 
@@ -77,7 +76,7 @@ class TargetScore:
         there = self._there()
         if not there:
             return None
-        return rounded(sum(weight * score for weight, score in there) / self.weight)
+        return weighted(there)
 
     @property
     def unweighted(self) -> float | None:
@@ -105,7 +104,7 @@ class TargetScore:
 def mean(scores: Sequence[float | None]) -> float | None:
     """Of those that are not None, rounded; None when all are."""
     there = [each for each in scores if each is not None]
-    return rounded(fmean(there)) if there else None
+    return weighted([(1, each) for each in there]) if there else None
 
 
 def scores(results: Results) -> list[TargetScore]:

@@ -11,6 +11,8 @@ from bench.results import BadResults, Results, Run
 class Group:
     """Runs that are compared with each other."""
 
+    number: int
+    """From 1, in the order in which a report names them: labels may look alike."""
     scenario: str
     label: str
     """Such as ``storm``, or ``ladder, 500 people``."""
@@ -28,14 +30,23 @@ def of(target: str, runs: Sequence[Run]) -> list[Run]:
 
 def groups(results: Results) -> list[Group]:
     """Of all runs, in the order in which a report names them, the ladder from its lowest step."""
-    return [
-        Group(scenario, label, tuple(run for run in results.runs if _label(run) == label))
+    named = [
+        (scenario, label)
         for scenario in scenarios(results)
         for label in dict.fromkeys(
             _label(run)
             for run in sorted(results.runs, key=lambda run: run.people)
             if run.scenario == scenario
         )
+    ]
+    return [
+        Group(
+            number,
+            scenario,
+            label,
+            tuple(run for run in results.runs if (run.scenario, _label(run)) == (scenario, label)),
+        )
+        for number, (scenario, label) in enumerate(named, 1)
     ]
 
 

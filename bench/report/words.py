@@ -1,5 +1,6 @@
 """Numbers as a reader sees them. None is *not measured*, and nothing that is not 0 becomes 0."""
 
+import re
 from math import floor, log10
 
 NOT_MEASURED = "not measured"
@@ -13,6 +14,26 @@ DISRUPTIONS: dict[str, str] = {
     "drop_clients": "clients dropped",
 }
 """What happened, in words: an entry for each DisruptionKind."""
+
+
+_UNSEEN = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufffe\\uffff]"
+)
+"""Controls, changes of the writing direction, and what no XML may contain."""
+
+
+def visible(text: str) -> str:
+    """Each letter that cannot be seen as one that can, so that two names that differ still do: a
+    control as its picture, anything else as ``\\u202e``.
+    """
+    return _UNSEEN.sub(_picture, text)
+
+
+def _picture(found: "re.Match[str]") -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\N{SYMBOL FOR DELETE}" if code == 0x7F else f"\\u{code:04x}"
 
 
 def number(value: float) -> str:

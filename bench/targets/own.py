@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import trio
 
-from bench import serving
 from bench.results import DisruptionKind, TargetDescription
 from bench.serving import Server
 from bench.targets.process import on_cores, wait_until
@@ -56,18 +55,12 @@ class LocshareTarget(StartedTarget):
 
     def start(self) -> None:
         with on_cores(self._place):
-            try:
-                self._server.start()
-            except serving.NotServing as error:
-                raise NotServing(str(error)) from error
+            self._server.start()
 
     def stop(self) -> None:
         if self._server.running:
             os.kill(self._server.pid, signal.SIGCONT)
-            try:
-                self._server.stop()
-            except serving.NotServing as error:
-                raise NotServing(str(error)) from error
+            self._server.stop()
         # After a SIGKILL its database ends by itself, a little later.
         pid_file = self._folder / "postgres" / "postmaster.pid"
         wait_until(lambda: not pid_file.exists(), GONE_S, "its database did not end", None)

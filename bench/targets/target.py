@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bench.results import DisruptionKind, TargetDescription
+from bench.serving import NotServing
 
-
-class NotServing(Exception):
-    """The server did not start or stop, or did not answer as it should."""
+__all__ = ["NotServing", "Target"]
 
 
 class Target(Protocol):

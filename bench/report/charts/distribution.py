@@ -48,7 +48,7 @@ def distribution(group: Group, targets: Sequence[TargetDescription]) -> Picture 
         for _, target, _, _, latencies in found
     )
     return style.picture(
-        style.slug("latency", group.label),
+        style.slug("latency", str(group.number), group.label),
         group.label,
         f"Cumulative distribution of delivery latency in {group.label}. {facts}.",
         draw,

@@ -126,8 +126,9 @@ def name(text: str) -> str:
 
 
 def slug(*words: str) -> str:
-    """A file's name."""
-    return "-".join(re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")[:40] for word in words)
+    """A file's name. Of a word without a letter or digit nothing is left."""
+    cut = (re.sub(r"[^a-z0-9]+", "-", word.lower())[:40].strip("-") for word in words)
+    return "-".join(filter(None, cut))
 
 
 def axes(figure: "Figure", top: float, bottom: float, height: float, left: float = 52) -> "Axes":

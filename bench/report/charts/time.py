@@ -89,7 +89,7 @@ def over_the_run(group: Group, targets: Sequence[TargetDescription]) -> Picture 
     facts = "; ".join(_fact(name, moments) for _, name, moments in runs)
     named = ", ".join(panel.title for panel, _ in panels)
     return style.picture(
-        style.slug("time", group.label),
+        style.slug("time", str(group.number), group.label),
         group.label,
         f"{group.label} over time: {named}. {facts}.",
         draw,

@@ -22,14 +22,14 @@ from bench.report.matrix import AspectScore, MeasureScore, Scored, TargetScore
 from bench.results import Results
 
 _RULE = (
-    "Every value scores from 0 to 10 between two anchors: at the first or better 10, at the second "
-    "or worse 0, and between them each tenfold counts the same, unless the rule says each unit. A "
-    "measure is the mean of its values' scores, an aspect the mean of its measures, the total the "
-    "mean of the aspects by weight; each is rounded to two digits before it is used. What was not "
-    "measured or not stated is left out of the mean, and the score is then marked as partial: "
-    "compare it with care. Where a criterion names a limit of recovery, loss or disconnects, just "
-    "reaching it is worth 5. Performance, reliability and cost are from measurements, development "
-    "experience and operations from stated facts."
+    "Every value scores from 0 to 10 between two anchors: at the first or better 10, at the "
+    "second or worse 0, and between them each tenfold counts the same, unless the rule says each "
+    "unit. A measure is the mean of its values' scores, an aspect the mean of its measures, the "
+    "total the mean of the aspects by weight; each is rounded to two digits, halves up, before it "
+    "is used. What was not measured or not stated is left out of the mean, and the score is then "
+    "marked as partial: compare it with care. Where a criterion names a limit of recovery, loss "
+    "or disconnects, just reaching it is worth 5. Performance, reliability and cost are from "
+    "measurements, development experience and operations from stated facts."
 )
 
 

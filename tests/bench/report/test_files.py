@@ -150,6 +150,75 @@ def test_names_and_remarks_are_text(page: Page, text: str) -> None:
     assert r"the generator \<was\> busy \| 97 % of its core" in text
 
 
+def _plain(cell: str) -> str:
+    """Without escapes and emphasis; `` (1)`` at the end is the number of a note, as on the page."""
+    cell = re.sub(r"(?<!\\)\*\*", "", cell).strip()
+    cell = re.sub(r"( \(\d+\))+$", lambda notes: re.sub(r"\D", "", notes[0]), cell)
+    return re.sub(r"\\(.)", r"\1", cell)
+
+
+def _cells(text: str) -> list[list[list[str]]]:
+    """The tables of a Markdown file as a reader gets them."""
+    return [
+        [
+            [_plain(cell) for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+            for number, line in enumerate(table.splitlines())
+            if number != 1  # the line below the columns
+        ]
+        for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    ]
+
+
+def test_a_cell_says_the_same_in_both_files(page: Page, text: str) -> None:
+    cards = ["target", "what it is", "score", "criteria"]  # no table on the page
+    tables = [table for table in _cells(text) if table[0] != cards]
+    assert len(tables) == len(page.tables) > 5
+    for ours, theirs in zip(tables, page.tables, strict=True):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            said = [" ".join(cell.split()) for cell in one]
+            shown = [" ".join(cell.split()) for cell in other]
+            assert said == shown + [""] * (len(said) - len(shown))
+
+
+HOSTILE = [
+    "nul\x00 and escape \x1b[2J",
+    "nul\x01 and escape \x1b[2J",
+    "two\nlines\tand a tab",
+    "back\u202ewards",
+    "half a pair \ud800",
+    "no character \uffff",
+    "\"quotes' & <tags/> | `ticks` --> ]]>",
+    "long " * 200,
+]
+
+
+def test_no_name_breaks_a_file(tmp_path: Path) -> None:
+    runs = [
+        run(scenario, name, delivery=latencies(5), moments=moments(5, 5.0, 9), remarks=(name,))
+        for scenario in ("baseline", "faults", "ladder")
+        for name in HOSTILE
+    ]
+    html, text, *charts = write_report(results(runs), tmp_path)
+    for chart in charts:
+        expat.ParserCreate().Parse(chart.read_bytes(), True)
+    page = read(html.read_text())
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    for each in (html.read_text(), text.read_text(), *(chart.read_text() for chart in charts)):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e\ufffd\uffff]", each)
+    assert "nul\N{SYMBOL FOR NULL} and escape \N{SYMBOL FOR ESCAPE}[2J" in page.text
+    assert "back\\u202ewards" in page.text
+
+
+def test_scenarios_that_look_alike_have_charts_of_their_own(tmp_path: Path) -> None:
+    names = ("***", "???", "a b", "a-b", "A.B")
+    runs = [run(name, delivery=latencies(5), moments=moments(5, 5.0, 9)) for name in names]
+    _, _, *charts = write_report(results(runs), tmp_path)
+    assert len({chart.name for chart in charts}) == len(charts) == 2 * len(names)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z0-9]+)*\.svg", chart.name) for chart in charts)
+
+
 def test_every_row_of_a_markdown_table_has_as_many_cells(text: str) -> None:
     for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         counts = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in table.splitlines()}
