@@ -42,7 +42,14 @@ class Session:
 
     def __init__(self) -> None:
         self.members: dict[socket.socket, Send] = {}
-        self.orders, self._inbox = trio.open_memory_channel[tuple[socket.socket, bytes]](1024)
+        self._orders, self._inbox = trio.open_memory_channel[tuple[socket.socket, bytes]](1024)
+
+    async def order(self, sender: socket.socket, frame: bytes) -> None:
+        """Have it handed on. Without giving way to others, unless the channel is full."""
+        try:
+            self._orders.send_nowait((sender, frame))
+        except trio.WouldBlock:
+            await self._orders.send((sender, frame))
 
     async def run(self) -> None:
         """Hand on what comes, until cancelled."""
@@ -84,7 +91,7 @@ class Server:
             sock.send(_SNAPSHOT)
             while frame := _handed_on(await _read(sock)):
                 if self._shape == "channel":
-                    await session.orders.send((sock, frame))
+                    await session.order(sock, frame)
                 else:
                     session.tell(sock, frame)
         except OSError:
