@@ -46,6 +46,11 @@ class Faults:
     refusing: bool = False
     """Whoever connects is reset at once."""
 
+    @property
+    def clear(self) -> bool:
+        """True when what is carried goes on as it comes."""
+        return not (self.delay_s or self.jitter_s or self.rate or self.loss or self.stalled)
+
     def __post_init__(self) -> None:
         for name, value in (("delay", self.delay_s), ("jitter", self.jitter_s)):
             if not (isfinite(value) and value >= 0):

@@ -45,6 +45,11 @@ class Lane:
         return self._pieces[0][0] if self._pieces else inf
 
     @property
+    def empty(self) -> bool:
+        """True when nothing is under way."""
+        return not self._pieces
+
+    @property
     def over(self) -> bool:
         """True when the end was taken, too."""
         return self._ended and not self._pieces

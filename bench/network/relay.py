@@ -5,6 +5,7 @@ passed on and the other goes on; a reset is passed on as one. It never holds mor
 """
 
 import math
+import os
 import random
 import struct
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import Final, Literal, final
 import trio
 
 from bench.network.faults import Command, Cut, Faults
-from bench.network.lane import Lane
+from bench.network.lane import PIECE, Lane
 
 Fate = Literal["rst", "fin", "silent"]
 
@@ -64,6 +65,8 @@ class Relay:
         return many
 
     def _update(self) -> None:
+        self.clear = self.faults.clear
+        """True while every byte goes on as it comes."""
         if not self.faults.stalled:
             self._moving.set()
         elif self._moving.is_set():
@@ -147,6 +150,13 @@ class _Connection:
         """
         relay, lane = self._relay, Lane(self._relay.dice)
         while not lane.over:
+            if relay.clear and lane.empty:
+                piece = await _receive_fast(source)
+                if not (relay.clear and piece):
+                    lane.put(trio.current_time(), piece, relay.faults)
+                elif not await _send_fast(target, piece):
+                    return False
+                continue
             await relay.until_moving()
             if room := lane.room(relay.faults):
                 with trio.move_on_at(lane.due):
@@ -194,6 +204,30 @@ async def _send(target: trio.SocketStream, piece: bytes) -> bool:
     except trio.BrokenResourceError:
         return False
     return True
+
+
+async def _receive_fast(source: trio.SocketStream) -> bytes | None:
+    """As :func:`_receive`, at a fraction of its price."""
+    fileno = source.socket.fileno()
+    while True:
+        await trio.lowlevel.wait_readable(fileno)
+        try:
+            return os.read(fileno, PIECE)
+        except BlockingIOError:
+            continue
+        except OSError:
+            return None
+
+
+async def _send_fast(target: trio.SocketStream, piece: bytes) -> bool:
+    """As :func:`_send`, at a fraction of its price where the socket takes everything."""
+    try:
+        taken = os.write(target.socket.fileno(), piece)
+    except BlockingIOError:
+        taken = 0
+    except OSError:
+        return False
+    return taken == len(piece) or await _send(target, piece[taken:])
 
 
 async def _sink(source: trio.SocketStream) -> None:

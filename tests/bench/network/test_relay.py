@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.network.faults import Cut, Faults, HalfOpen
-from bench.network.lane import MOST_HELD
+from bench.network.lane import MOST_HELD, Lane
 from bench.network.relay import Relay
 
 DEADLINE_S = 10
@@ -189,6 +189,39 @@ async def test_the_end_of_one_direction_is_passed_on_and_the_other_goes_on() -> 
         await server.send_eof()
         assert await client.receive_some() == b""
         await until(lambda: not made.relay.carrying)
+
+
+async def test_who_does_not_read_holds_the_sender_back_and_then_gets_everything() -> None:
+    async with way() as made:
+        client, server = await made.pair()
+        sent = bytearray()
+        with trio.move_on_after(0.3):
+            while len(sent) < MUCH:
+                piece = bytes([len(sent) % 251]) * 65_521
+                sent += piece[: await client.socket.send(piece)]
+        assert len(sent) < MUCH
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.send_eof)
+            assert await everything(server) == sent
+
+
+async def test_where_nothing_is_wrong_no_lane_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with way() as made:
+        with monkeypatch.context() as patch:
+            patch.delattr(Lane, "put")
+            client, server = await made.pair()
+            await client.send_all(b"hello")
+            assert await server.receive_some() == b"hello"
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [Faults(delay_s=1), Faults(jitter_s=1), Faults(rate=1), Faults(loss=0.1), Faults(stalled=True)],
+)
+def test_whatever_concerns_bytes_is_something_wrong(faults: Faults) -> None:
+    assert not faults.clear
+    assert Faults().clear
+    assert Faults(refusing=True).clear  # who is in stays
 
 
 async def test_a_reset_is_passed_on_as_one_behind_what_was_sent_before_it() -> None:
