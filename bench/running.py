@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from bench.driver.measure import measure
 from bench.driver.progress import Watcher
 from bench.figures import cores, memory_bytes, processor
+from bench.network.trouble import Rerouted
 from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
 from bench.scenarios import Options, Scenario
 from bench.targets import NotServing, Target, started
@@ -76,9 +77,8 @@ def _runs(
         target = stack.enter_context(scenario.around(target, options.seed))
         for plan in scenario.plans(options):
             found = measure(target, plan, watcher)
-            how = getattr(target, "how", None)  # a way that somebody put around it
-            if how is not None:
-                found = replace(found, remarks=(how, *found.remarks))
+            if isinstance(target, Rerouted):
+                found = replace(found, remarks=(target.how, *found.remarks))
             yield target.description, found
 
 

@@ -45,13 +45,22 @@ class Address(NamedTuple):
     host: str
 
 
-def look_up(url: str) -> Address:
-    """The address of a ``ws://`` or ``wss://`` URL. Raises NotServing."""
+def place(url: str) -> tuple[str, int]:
+    """Host and port of a ``ws://`` or ``wss://`` URL."""
     uri = parse_uri(url)
+    return uri.host, uri.port
+
+
+def look_up(url: str, via: tuple[str, int] | None = None) -> Address:
+    """The address of a ``ws://`` or ``wss://`` URL, which ``via`` leads to if it is given. Raises
+    NotServing.
+    """
+    uri = parse_uri(url)
+    host, port = via or (uri.host, uri.port)
     try:
-        found = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise NotServing(f"{uri.host}: {error.strerror or error}") from error
+        raise NotServing(f"{host}: {error.strerror or error}") from error
     family, _, _, _, address = found[0]
     return Address(
         family, tuple(address), ssl.create_default_context() if uri.secure else None, uri.host

@@ -40,8 +40,14 @@ class Crowd:
     """See the module. Not to be used after :meth:`close`."""
 
     def __init__(
-        self, plan: Plan, speaker: Speaker, entries: Sequence[Sequence[Entry]], began: float
+        self,
+        plan: Plan,
+        speaker: Speaker,
+        entries: Sequence[Sequence[Entry]],
+        began: float,
+        via: tuple[str, int] | None,
     ) -> None:
+        """``via`` is where everybody connects to, if not to the addresses of the entries."""
         self.loop = Loop()
         self.account = Account()
         self.traffic = Traffic()
@@ -67,7 +73,7 @@ class Crowd:
                     member = self.account.member(session, access.user_id)
                     where = url.partition("?")[0]
                     if where not in addresses:
-                        addresses[where] = look_up(url)
+                        addresses[where] = look_up(url, via)
                     self._people[member] = Person(
                         self, participant, access, member, url, addresses[where]
                     )

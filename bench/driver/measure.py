@@ -21,6 +21,7 @@ from bench.driver.remarks import remarks
 from bench.driver.rest import Rest, Room
 from bench.driver.usage import Look, UsageMeter
 from bench.driver.wreckage import Wreckage
+from bench.network.trouble import Rerouted
 from bench.results import Moment, Run
 from bench.targets.target import NotServing, Target
 
@@ -59,7 +60,8 @@ class _Running:
         self._meter = UsageMeter(target.pids)
         speaker = _speaker(target)
         entries = _entries(target, speaker, plan, rooms)
-        self._crowd = Crowd(plan, speaker, entries, time.monotonic())
+        via = target.via if isinstance(target, Rerouted) else None
+        self._crowd = Crowd(plan, speaker, entries, time.monotonic(), via)
         self._crowd.listeners.append(self._second)
         self._ends = self._crowd.began + plan.measured_from_s + plan.duration_s
         """When sending stops."""

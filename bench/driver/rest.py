@@ -103,6 +103,16 @@ class Rest:
             at += len(participants)
         return rooms
 
+    def websocket_url(self) -> str:
+        """Where whoever joins is told to connect, as somebody is told who joins a session that is
+        ended at once. Raises NotServing.
+        """
+        created = self._create()
+        path = f"/api/sessions/{created.session_id}"
+        joined = self._ask("POST", f"{path}/join", {"display_name": "bench"}, _Joined)
+        self.end([Room(created.session_id, created.host_token, ())])
+        return joined.websocket_url
+
     def end(self, rooms: Sequence[Room]) -> None:
         """The hosts end the sessions. A server that has none left, or cannot, is left alone."""
         with ThreadPoolExecutor(CALLERS) as pool:

@@ -5,37 +5,37 @@
     with lossy(target, loss=0.2, delay_s=0.05, jitter_s=0.02) as troubled:
         ...  # drive `troubled`; REST goes the usual way
 
+The people connect to a proxy instead, and say all that they would say to the server: its address
+stays what it is, so that its certificate, too, is that of whom they mean.
+
 Where the machine lets it (Linux, root, ``ip``, ``nft``) packets are lost on a real link between two
 TCP stacks; elsewhere a proxy imitates what an application sees of it. ``how`` says which it was.
 """
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
-
+from bench.driver.connection import place
+from bench.driver.endpoints import endpoint
+from bench.driver.rest import Rest
 from bench.network.faults import Cut, Faults
 from bench.network.namespace import Link, Unavailable, lossy_link
 from bench.network.process import proxy_process
-from bench.network.proxy import Address, Proxy, ProxyGone, text_of
+from bench.network.proxy import Address, Proxy, ProxyGone
 from bench.results import DisruptionKind, TargetDescription
 from bench.targets.target import NotServing, Target
-
-REQUEST_S = 30.0
-_DEFAULT_PORT = 80
 
 
 class Rerouted:
     """A target whose WebSockets lead through a proxy; all else is the target's own."""
 
-    def __init__(self, target: Target, proxy: Proxy, ws_url: str, how: str) -> None:
+    def __init__(self, target: Target, proxy: Proxy, how: str) -> None:
         self._target = target
         self._proxy = proxy
-        self._ws_url = ws_url
+        self.via = proxy.address
+        """Where to connect, whatever address a WebSocket has."""
         self.how = how
         """What is done to the connections, for the remarks of a run."""
 
@@ -50,9 +50,9 @@ class Rerouted:
         return self._target.http_url
 
     @property
-    def ws_url(self) -> str:
-        """Of the proxy."""
-        return self._ws_url
+    def ws_url(self) -> str | None:
+        """The target's."""
+        return self._target.ws_url
 
     @property
     def topic(self) -> str:
@@ -108,11 +108,11 @@ class Cuttable(Rerouted):
 @contextmanager
 def behind_proxy(target: Target) -> Iterator[Cuttable]:
     """``target`` through a proxy without faults, which can ``cut_network``. Raises NotServing."""
-    url, server = _socket_of(target)
+    server = _socket_of(target)
     how = "WebSockets go through a proxy on this machine, which takes some of the time"
     with ExitStack() as stack:
         proxy = _started(stack, proxy_process(server))
-        yield Cuttable(target, proxy, _through(url, proxy), how)
+        yield Cuttable(target, proxy, how)
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def lossy(
     """``target`` over a way that loses the share ``loss`` of the packets of each direction and
     takes ``delay_s`` longer, more or less by up to ``jitter_s``. Raises NotServing.
     """
-    url, server = _socket_of(target)
+    server = _socket_of(target)
     faults = Faults(loss=loss, delay_s=delay_s, jitter_s=jitter_s)
     with ExitStack() as stack:
         try:
@@ -136,7 +136,7 @@ def lossy(
             proxy = _started(
                 stack, proxy_process(dial, faults=faults, seed=seed, namespace=link.far)
             )
-        yield Rerouted(target, proxy, _through(url, proxy), how)
+        yield Rerouted(target, proxy, how)
 
 
 @contextmanager
@@ -169,50 +169,7 @@ def _started(stack: ExitStack, proxy: AbstractContextManager[Proxy]) -> Proxy:
         raise NotServing(str(error)) from error
 
 
-def _through(url: str, proxy: Proxy) -> str:
-    return urlsplit(url)._replace(netloc=text_of(proxy.address)).geturl()
-
-
-# --- where the target's WebSockets are --------------------------------------------------------
-
-
-def _socket_of(target: Target) -> tuple[str, Address]:
-    """The URL of the target's WebSockets, and the address in it. Raises NotServing."""
-    url = _websocket_url(target)
-    parts = urlsplit(url)
-    if parts.scheme != "ws" or parts.hostname is None:
-        raise NotServing(
-            f"{url} cannot be led through a proxy: only ws:// can (with TLS the certificate would "
-            "not be that of the proxy's address)"
-        )
-    return url, (parts.hostname, parts.port or _DEFAULT_PORT)
-
-
-def _websocket_url(target: Target) -> str:
-    """As the target says, or as a join is answered, without the query (a token may be in it)."""
-    if target.ws_url is not None:
-        return target.ws_url
-    api = f"{target.http_url}/api/sessions"
-    session = _request("POST", api, {"name": "bench"})
-    path = f"{api}/{session.get('session_id')}"
-    joined = _request("POST", f"{path}/join", {"display_name": "bench"})
-    with suppress(NotServing):  # it ends by itself, too, when nobody is connected
-        _request("DELETE", path, token=session.get("host_token"))
-    url = joined.get("websocket_url")
-    if not isinstance(url, str):
-        raise NotServing(f"{path}/join answered no websocket_url; give the address of the socket")
-    return urlsplit(url)._replace(query="").geturl()
-
-
-def _request(method: str, url: str, body: Any = None, token: object = None) -> dict[str, Any]:
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    try:
-        answer = httpx.request(
-            method, url, json=body, headers=headers, timeout=REQUEST_S
-        ).raise_for_status()
-        found = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise NotServing(f"{method} {url}: {error}") from error
-    if not isinstance(found, dict):
-        raise NotServing(f"{method} {url}: answered {answer.text[:200]!r}, which is no object")
-    return found
+def _socket_of(target: Target) -> Address:
+    """Where the target's WebSockets are, as it says or as a join is answered. Raises NotServing."""
+    answered = "" if target.ws_url is not None else Rest(target.http_url).websocket_url()
+    return place(endpoint(target.ws_url, answered, target.description.dialect))

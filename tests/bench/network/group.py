@@ -1,5 +1,5 @@
-"""A group of people on a target, small enough for one Trio loop: each sends a position every so
-often, comes back when the connection is lost, and notes what comes of the others'.
+"""A group of people on a troubled target, small enough for one Trio loop: each sends a position
+every so often, comes back when the connection is lost, and notes what comes of the others'.
 """
 
 import random
@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import trio
 
-from bench.targets.target import Target
+from bench.network.proxy import text_of
+from bench.network.trouble import Rerouted
 from locshare.client import Client, ClientError, Live, Watcher
 from locshare.wire.messages import ParticipantMoved, Position, ServerMessage, SessionStateData
 
@@ -86,13 +87,13 @@ class Group:
         self._interval_s = interval_s
         self._duration_s = duration_s
 
-    async def run(self, target: Target) -> Outcome:
+    async def run(self, target: Rerouted) -> Outcome:
         """Join, connect, send for the duration, wait for what is on its way, look."""
         async with Client(target.http_url) as client, trio.open_nursery() as nursery:
             session = await client.create_session("group")
             for number in range(self._size):
                 joined = await client.join(session.session_id, f"person {number}")
-                url = _led(joined.websocket_url, target.ws_url)
+                url = _led(joined.websocket_url, target)
                 person = _Person(self, joined.user_id, url, joined.websocket_token)
                 self.people[person.user_id] = person
             for person in self.people.values():
@@ -131,7 +132,5 @@ class Group:
         )
 
 
-def _led(url: str, through: str | None) -> str:
-    return (
-        url if through is None else urlsplit(url)._replace(netloc=urlsplit(through).netloc).geturl()
-    )
+def _led(url: str, through: Rerouted) -> str:
+    return urlsplit(url)._replace(netloc=text_of(through.via)).geturl()

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,7 +17,7 @@ from bench.network.lane import RETRANSMISSION_S
 from bench.network.namespace import Link, Unavailable
 from bench.network.trouble import Rerouted, behind_proxy, lossy
 from bench.results import DisruptionKind, TargetDescription
-from bench.targets.target import NotServing, Target
+from bench.targets.target import NotServing
 
 DEADLINE_S = 10
 
@@ -59,12 +58,10 @@ def url_of(server: socket.socket, path: str = "/ws") -> str:
     return f"ws://127.0.0.1:{server.getsockname()[1]}{path}"
 
 
-def connected(target: Target, server: socket.socket) -> tuple[socket.socket, socket.socket]:
+def connected(target: Rerouted, server: socket.socket) -> tuple[socket.socket, socket.socket]:
     """A client that took the target's way, and the server's end of it."""
-    assert target.ws_url is not None
-    parts = urlsplit(target.ws_url)
-    assert parts.port != server.getsockname()[1]
-    client = socket.create_connection((parts.hostname or "", parts.port or 0), DEADLINE_S)
+    assert target.via[1] != server.getsockname()[1]
+    client = socket.create_connection(target.via, DEADLINE_S)
     accepted, _ = server.accept()
     return client, accepted
 
@@ -72,6 +69,7 @@ def connected(target: Target, server: socket.socket) -> tuple[socket.socket, soc
 def all_else_is_the_targets(rerouted: Rerouted, target: Elsewhere) -> None:
     assert rerouted.description is target.description
     assert rerouted.http_url == target.http_url
+    assert rerouted.ws_url == target.ws_url
     assert rerouted.topic == target.topic
     assert rerouted.pids() == (4711,)
     assert rerouted.can("kill_process")
@@ -89,7 +87,6 @@ def test_a_cut_network_resets_who_is_connected_and_refuses_who_comes(
 ) -> None:
     target = Elsewhere(url_of(server, "/socket/websocket?vsn=2.0.0"))
     with behind_proxy(target) as cuttable:
-        assert urlsplit(cuttable.ws_url)[2:4] == ("/socket/websocket", "vsn=2.0.0")
         all_else_is_the_targets(cuttable, target)
         assert cuttable.can("cut_network")
         client, accepted = connected(cuttable, server)
@@ -111,10 +108,8 @@ def test_a_cut_network_resets_who_is_connected_and_refuses_who_comes(
     assert ("begin", "cut_network") not in target.calls
 
 
-def refused(target: Target) -> None:
-    parts = urlsplit(target.ws_url or "")
-    address = parts.hostname or "", parts.port or 0
-    with socket.create_connection(address, DEADLINE_S) as client:
+def refused(target: Rerouted) -> None:
+    with socket.create_connection(target.via, DEADLINE_S) as client:
         client.recv(10)
 
 
@@ -175,12 +170,13 @@ class Contract(BaseHTTPRequestHandler):
     """As much of docs/rest.md as is asked for."""
 
     asked: ClassVar[list[str]]
-    websocket_url: ClassVar[str | None]
+    websocket_url: ClassVar[str]
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("/join"):
-            self.answer({"user_id": "u", "websocket_url": self.websocket_url})
+            joined = {"user_id": "u", "websocket_token": "t", "websocket_url": self.websocket_url}
+            self.answer(joined)
         else:
             self.answer({"session_id": "s1", "host_token": "t"})
 
@@ -198,7 +194,7 @@ class Contract(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def rest(websocket_url: str | None) -> Iterator[tuple[str, list[str]]]:
+def rest(websocket_url: str) -> Iterator[tuple[str, list[str]]]:
     """The URL of a REST interface, and what it is asked."""
 
     class Handler(Contract):
@@ -215,14 +211,11 @@ def rest(websocket_url: str | None) -> Iterator[tuple[str, list[str]]]:
             thread.join()
 
 
-def test_a_target_that_does_not_say_is_asked_by_a_join_whose_token_goes_no_further(
-    server: socket.socket,
-) -> None:
+def test_a_target_that_does_not_say_is_asked_by_a_join(server: socket.socket) -> None:
     with (
-        rest(url_of(server, "/ws?token=secret")) as (http_url, asked),
+        rest(url_of(server, "/ws?region=1")) as (http_url, asked),
         behind_proxy(Elsewhere(None, http_url)) as cuttable,
     ):
-        assert urlsplit(cuttable.ws_url)[2:4] == ("/ws", "")
         client, accepted = connected(cuttable, server)
         client.close()
         accepted.close()
@@ -233,19 +226,23 @@ def test_a_target_that_does_not_say_is_asked_by_a_join_whose_token_goes_no_furth
     ]
 
 
-def test_a_join_that_names_no_socket_is_told() -> None:
-    with rest(None) as (http_url, _), pytest.raises(NotServing, match="no websocket_url"):
+@pytest.mark.parametrize("answered", ["", "http://127.0.0.1:1/ws", "ws:///ws"])
+def test_a_join_that_names_no_socket_is_told(answered: str) -> None:
+    with rest(answered) as (http_url, _), pytest.raises(NotServing, match="websocket_url"):
         behind_proxy(Elsewhere(None, http_url)).__enter__()
 
 
-@pytest.mark.parametrize("url", ["wss://127.0.0.1:1/ws", "http://127.0.0.1:1/ws", "ws:///ws"])
-def test_what_cannot_be_led_through_a_proxy_is_told(url: str) -> None:
-    with pytest.raises(NotServing, match="only ws://"):
-        behind_proxy(Elsewhere(url)).__enter__()
+def test_the_way_of_a_target_with_tls_is_troubled_like_any_other(server: socket.socket) -> None:
+    target = Elsewhere(url_of(server).replace("ws:", "wss:"))
+    with behind_proxy(target) as cuttable:
+        client, accepted = connected(cuttable, server)
+        with client, accepted:
+            client.sendall(b"a record")
+            assert accepted.recv(10) == b"a record"
 
 
 def test_a_rest_interface_that_does_not_answer_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(NotServing, match=f"POST http://127.0.0.1:{port}/api/sessions: "):
+    with pytest.raises(NotServing, match="POST /api/sessions: "):
         behind_proxy(Elsewhere(None, f"http://127.0.0.1:{port}")).__enter__()
