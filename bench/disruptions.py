@@ -15,12 +15,8 @@ from typing import Final
 from bench.results import DisruptionKind
 from bench.targets.target import NotServing, Target
 
-LEAST_S: Final = 6.0
-"""A run that is shorter has no room for a disruption and the recovery from it."""
 USUAL_GAP_S: Final = 60.0
-"""A long run has one disruption in so much time ..."""
-LEAST_GAP_S: Final = 15.0
-"""... and a shorter one comes down to this before a kind is left out."""
+"""A long run has one disruption in so much time, on average."""
 
 LASTS_S: Final[dict[DisruptionKind, float]] = {
     "crash_session": 0.0,
@@ -32,9 +28,21 @@ LASTS_S: Final[dict[DisruptionKind, float]] = {
 }
 """How long each is left broken, if the run is long enough."""
 
-_EARLIEST, _LATEST, _LONGEST = 0.2, 0.35, 0.25
-"""Shares of a gap: where in it a disruption begins, and how long it lasts at most. So at least
-0.4 of every gap, the last one too, are there to recover in.
+ROOM_S: Final[dict[DisruptionKind, float]] = {
+    "crash_session": 4.0,
+    "drop_clients": 4.0,
+    "pause_process": 6.0,
+    "cut_database": 6.0,
+    "cut_network": 10.0,
+    "kill_process": 12.0,
+}
+"""How much of a run each needs at least, with the recovery from it: phones that were refused three
+times, which they are within 3.5 s, wait up to 4 s more.
+"""
+
+_EARLIEST, _LATEST, _LONGEST = 0.1, 0.25, 0.25
+"""Shares of a disruption's room: where in it it begins, and how long it lasts at most. So at least
+half of it, at the end of the run too, are there to recover in.
 """
 
 
@@ -71,20 +79,37 @@ class _Broken:
 
 
 def planned(kinds: Sequence[DisruptionKind], duration_s: float, *, seed: int) -> list[Planned]:
-    """Spread over a run of ``duration_s``, each kind in turn; the same for the same arguments. None
-    at all when there are no kinds or the run is shorter than ``LEAST_S``.
+    """Spread over a run of ``duration_s``: all of one kind, then all of the next, in the order of
+    ``kinds``; the same for the same arguments. Where the run is too short for every kind, the seed
+    decides which of them it has.
     """
-    if not kinds or duration_s < LEAST_S:
-        return []
-    many = max(int(duration_s / USUAL_GAP_S), min(len(kinds), int(duration_s / LEAST_GAP_S)), 1)
-    gap = duration_s / many
+    chosen = _fitting(kinds, duration_s, seed)
+    many = max(int(duration_s / USUAL_GAP_S), len(chosen)) if chosen else 0
+    series = [chosen[number * len(chosen) // many] for number in range(many)]
+    stretch = duration_s / sum(ROOM_S[kind] for kind in series) if series else 0.0
     dice = random.Random(seed)  # noqa: S311 - spreads disruptions, keeps no secret
     plan = []
-    for number in range(many):
-        kind = kinds[number % len(kinds)]
-        at_s = (number + dice.uniform(_EARLIEST, _LATEST)) * gap
-        plan.append(Planned(round(at_s, 3), kind, min(LASTS_S[kind], _LONGEST * gap)))
+    begins = 0.0
+    for kind in series:
+        room = ROOM_S[kind] * stretch
+        at_s = begins + dice.uniform(_EARLIEST, _LATEST) * room
+        plan.append(Planned(round(at_s, 3), kind, min(LASTS_S[kind], _LONGEST * room)))
+        begins += room
     return plan
+
+
+def _fitting(
+    kinds: Sequence[DisruptionKind], duration_s: float, seed: int
+) -> Sequence[DisruptionKind]:
+    """Those that the run has room for, another one first with each seed."""
+    first = seed % len(kinds) if kinds else 0
+    chosen = set()
+    left_s = duration_s
+    for kind in (*kinds[first:], *kinds[:first]):
+        if ROOM_S[kind] <= left_s:
+            left_s -= ROOM_S[kind]
+            chosen.add(kind)
+    return [kind for kind in kinds if kind in chosen]
 
 
 class Disruptor:

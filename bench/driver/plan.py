@@ -6,7 +6,6 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from bench.results import DisruptionKind
 from locshare.wire.messages import Position
 
 DRAIN_S = 10.0
@@ -48,14 +47,6 @@ class Participant(Struct, frozen=True):
     color: str
     phone: Phone
     visits: Sequence[Visit]
-
-
-class Break(Struct, frozen=True):
-    """Something to be broken on purpose, ``at_s`` after the beginning of the measured time."""
-
-    at_s: float
-    kind: DisruptionKind
-    lasts_s: float
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """When everybody was well again after a disruption. Pure.
 
-Counted from the moment the disruption began (a pause: ended), it has recovered when
+Counted from the moment the disruption began (of a pause and a cut network: ended), it has recovered
+when
 
 - each person whose visit lasts has got an update that was sent after that moment, on a connection
   that still lives, and

@@ -3,7 +3,7 @@ where it is the clients' side that breaks; and how long each took to recover fro
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.disruptions import Disruptor, Done, planned
 from bench.driver.crowd import Crowd
@@ -15,10 +15,15 @@ from bench.targets.target import Target
 DROPPED = 0.2
 """The share of connections that ``drop_clients`` cuts."""
 KINDS: tuple[DisruptionKind, ...] = (
-    "kill_process", "crash_session", "drop_clients", "pause_process", "cut_database",
-    "cut_network",
+    "drop_clients", "pause_process", "cut_network", "crash_session", "cut_database",
+    "kill_process",
 )  # fmt: skip
-"""In the order in which a run has them."""
+"""In the order in which a run has them. Between two that end connections there is time, where there
+is anything to fill it with: whose last connection was short comes back later. And after the last
+nobody may be left to break anything for: who was told that the session is gone stays away.
+"""
+FROM_ITS_END: frozenset[DisruptionKind] = frozenset({"pause_process", "cut_network"})
+"""What is recovered from since it ended: nobody can before that, whatever the server does."""
 _LOOK_S = 0.05
 
 
@@ -28,10 +33,12 @@ class Wreckage:
     def __init__(self, target: Target, plan: Plan, crowd: Crowd, session_id: str) -> None:
         self._crowd = crowd
         self._measured_from = 0.0
-        self._plan = []
+        possible: Sequence[DisruptionKind] = ()
         if plan.disruptions:
-            kinds = [each for each in KINDS if each == "drop_clients" or target.can(each)]
-            self._plan = planned(kinds, plan.duration_s, seed=plan.seed)
+            possible = [each for each in KINDS if each == "drop_clients" or target.can(each)]
+        self._plan = planned(possible, plan.duration_s, seed=plan.seed)
+        broken = {each.kind for each in self._plan}
+        self._left_out = [each for each in possible if each not in broken]
         self._disruptor = Disruptor(target, self._plan, session_id)
         self._followed: list[Recovery | None] = []
         """By the place in the Disruptor's log; None while it is not known when to count from."""
@@ -79,7 +86,9 @@ class Wreckage:
         return tuple(sorted(found, key=lambda each: each.at_s))
 
     def remarks(self) -> Iterator[str]:
-        """What went wrong with the breaking itself."""
+        """What was not broken, and what went wrong with the breaking itself."""
+        if self._left_out:
+            yield f"the run was too short for {', '.join(self._left_out)}"
         for done in self._disruptor.log:
             if done.error is not None:
                 yield f"{done.kind} went wrong: {done.error}"
@@ -113,5 +122,4 @@ class Wreckage:
 
 
 def _counted_since(done: Done) -> float | None:
-    """From its beginning; a pause from its end, since nobody can recover from one before that."""
-    return done.ended_at if done.kind == "pause_process" else done.began_at
+    return done.ended_at if done.kind in FROM_ITS_END else done.began_at

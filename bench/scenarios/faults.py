@@ -1,9 +1,15 @@
-"""The server is broken on purpose, again and again, in each way that it can be here."""
+"""The server is broken on purpose, again and again, in each way that it can be here; so is the way
+to it, which leads through a proxy.
+"""
+
+from contextlib import AbstractContextManager
 
 from msgspec.structs import replace
 
 from bench.driver.plan import Plan
+from bench.network.trouble import behind_proxy
 from bench.scenarios.scenario import Options, Scenario, Size, steady
+from bench.targets.target import Target
 
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
@@ -11,10 +17,16 @@ def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
     return replace(plan, title=f"{plan.title}, with disruptions", disruptions=True)
 
 
+def _around(target: Target, seed: int) -> AbstractContextManager[Target]:
+    del seed
+    return behind_proxy(target)
+
+
 SCENARIO = Scenario(
     name="faults",
     about="500 people in 10 sessions for 30 minutes; processes killed and stopped, clients cut off",
     sizes=(Size(500, 1800),),
-    short_sizes=(Size(200, 30),),
+    short_sizes=(Size(200, 42),),
     make=_make,
+    around=_around,
 )

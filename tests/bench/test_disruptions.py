@@ -2,14 +2,14 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.disruptions import LASTS_S, LEAST_S, Disruptor, Done, Planned, planned
+from bench.disruptions import LASTS_S, ROOM_S, Disruptor, Done, Planned, planned
 from bench.results import DisruptionKind, TargetDescription
 from bench.targets.target import NotServing
 
@@ -70,28 +70,46 @@ def all_ended(number: int) -> Callable[[Sequence[Done]], bool]:
 # --- the plan ---------------------------------------------------------------------------------
 
 
-@given(st.lists(st.sampled_from(KINDS), max_size=6), st.floats(0, 7200), st.integers(0, 2**32))
-def test_each_comes_in_turn_with_room_to_recover_and_the_same_every_time(
+some_kinds = st.lists(st.sampled_from(KINDS), max_size=6, unique=True)
+seeds = st.integers(0, 2**32)
+
+
+@given(some_kinds, st.floats(0, 7200), seeds)
+def test_each_has_room_to_recover_and_it_is_the_same_every_time(
     kinds: list[DisruptionKind], duration_s: float, seed: int
 ) -> None:
     plan = planned(kinds, duration_s, seed=seed)
     assert plan == planned(kinds, duration_s, seed=seed)
-    assert bool(plan) == (bool(kinds) and duration_s >= LEAST_S)
-    assert [each.kind for each in plan] == [kinds[at % len(kinds)] for at in range(len(plan))]
-    if plan:
-        gap = duration_s / len(plan)
-        room = min(0.4 * gap, 6.0) - 0.001
-        assert plan[0].at_s > 1
-        assert all(a.at_s + a.lasts_s + room < b.at_s for a, b in pairwise(plan))
-        assert plan[-1].at_s + plan[-1].lasts_s + room < duration_s
-        assert all(0 <= each.lasts_s <= LASTS_S[each.kind] for each in plan)
+    assert bool(plan) == any(ROOM_S[each] <= duration_s for each in kinds)
+    assert [each.kind for each in plan] == sorted((each.kind for each in plan), key=kinds.index)
+    ends = [each.at_s for each in plan[1:]] + [duration_s] * bool(plan)
+    for each, end in zip(plan, ends, strict=True):
+        assert each.at_s >= 0.1 * ROOM_S[each.kind] - 0.001
+        assert 0 <= each.lasts_s <= LASTS_S[each.kind]
+        assert end - each.at_s - each.lasts_s >= 0.5 * ROOM_S[each.kind] - 0.001
 
 
-def test_half_an_hour_has_thirty_of_their_full_length_and_a_minute_has_every_kind() -> None:
+@given(some_kinds, st.floats(0, 7200), seeds)
+def test_every_kind_is_there_as_often_as_the_others_where_there_is_room_for_all(
+    kinds: list[DisruptionKind], duration_s: float, seed: int
+) -> None:
+    times = Counter(each.kind for each in planned(kinds, duration_s, seed=seed))
+    if sum(ROOM_S[each] for each in kinds) <= duration_s:
+        assert set(times) == set(kinds)
+    assert len(set(times.values())) <= 2
+    assert not times or max(times.values()) - min(times.values()) <= 1
+
+
+def test_half_an_hour_has_thirty_of_their_full_length() -> None:
     long = planned(KINDS, 1800, seed=1)
     assert [each.lasts_s for each in long] == [LASTS_S[each.kind] for each in long]
-    assert len(long) == 30
-    assert {each.kind for each in planned(KINDS[:4], 60, seed=1)} == set(KINDS[:4])
+    assert Counter(each.kind for each in long) == dict.fromkeys(KINDS, 5)
+
+
+def test_a_run_that_is_too_short_for_all_has_each_of_them_with_some_seed() -> None:
+    plans = [planned(KINDS, 14, seed=seed) for seed in range(len(KINDS))]
+    assert {each.kind for plan in plans for each in plan} == set(KINDS)
+    assert all(1 <= len(plan) < len(KINDS) for plan in plans)
 
 
 def test_another_seed_is_another_plan() -> None:

@@ -1,9 +1,14 @@
 """What the scenarios ask of people, in their long and short forms."""
 
+from typing import get_args
+
 import pytest
 
+from bench.results import DisruptionKind
 from bench.scenarios import SCENARIOS, Options
 from bench.scenarios.scenario import groups
+from bench.targets import parse
+from tests.crooked import crooked
 
 ALL = sorted(SCENARIOS)
 FORMS = [Options(), Options(short=True), Options(short=True, scale=0.1), Options(scale=0.2)]
@@ -105,3 +110,15 @@ def test_what_makes_no_sense_is_refused(options: Options, message: str) -> None:
 )
 def test_groups_are_of_fifty_at_most(people: int, scale: float, found: tuple[int, int]) -> None:
     assert groups(people, scale) == found
+
+
+KINDS: tuple[DisruptionKind, ...] = get_args(DisruptionKind)
+
+
+@pytest.mark.parametrize("name", [each for each in ALL if each != "lossy"])  # has its own tests
+def test_the_network_of_any_target_can_be_cut_in_faults_and_nowhere_else(name: str) -> None:
+    with crooked() as server:
+        target = parse(f"one={server.http_url},dialect=plain")
+        with SCENARIOS[name].around(target, 1) as found:
+            possible = [each for each in KINDS if found.can(each)]
+    assert possible == (["cut_network"] if name == "faults" else [])

@@ -1,0 +1,100 @@
+"""What a run breaks, and what it says of it: clients that the driver drops itself, and a target
+whose network is cut by what stands before it.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from bench import disruptions
+from bench.disruptions import Done
+from bench.driver.measure import measure
+from bench.driver.recovery import EXCUSED
+from bench.driver.wreckage import KINDS, _counted_since
+from bench.network.trouble import behind_proxy
+from bench.results import DisruptionKind, Run
+from bench.scenarios import SCENARIOS
+from locshare.client.backoff import Backoff
+from tests.crooked import Nobody, crooked, plan
+
+CUT_S = 0.6
+FOURTH_S = Backoff().first * Backoff().factor ** 3
+"""The longest wait of somebody whom a cut of 3 s has refused three times."""
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of seconds has room for the two that any target has."""
+    monkeypatch.setitem(disruptions.LASTS_S, "cut_network", CUT_S)
+    monkeypatch.setitem(disruptions.ROOM_S, "cut_network", 3.0)
+    monkeypatch.setitem(disruptions.ROOM_S, "drop_clients", 2.0)
+
+
+def broken(run: Run) -> list[DisruptionKind]:
+    return [each.kind for each in run.disruptions]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_who_is_dropped_and_whose_network_is_cut_comes_back() -> None:
+    with crooked() as server, behind_proxy(server) as target:
+        run = measure(target, plan((5, 5), duration_s=5, disruptions=True), Nobody())
+    assert broken(run) == ["drop_clients", "cut_network"]
+    dropped, cut = run.disruptions
+    assert dropped.detail == "20% of the connections cut"
+    assert cut.detail == "10 connections reset, new ones refused"
+    assert run.connections == 10 + 2 + 10
+    for each in (dropped, cut):
+        assert each.recovery_s is not None
+        assert 0 < each.recovery_s < 3
+    assert (run.disconnects, run.refused, run.stale_pairs) == (0, 0, 0)  # all are excused
+    assert not any("too short" in each for each in run.remarks)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_recovery_counts_from_when_the_server_could_begin_with_it(kind: DisruptionKind) -> None:
+    held_up = kind in ("pause_process", "cut_network")
+    assert _counted_since(Done(kind, 1.0, None, "")) == (None if held_up else 1.0)
+    assert _counted_since(Done(kind, 1.0, 4.0, "")) == (4.0 if held_up else 1.0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_a_run_has_no_time_for_is_told() -> None:
+    with crooked() as server, behind_proxy(server) as target:
+        run = measure(target, plan(duration_s=2.5, disruptions=True), Nobody())
+    assert broken(run) == ["drop_clients"]
+    assert "the run was too short for cut_network" in run.remarks
+
+
+@pytest.mark.usefixtures("hasty")
+def test_nothing_is_broken_where_the_plan_does_not_want_it() -> None:
+    with crooked() as server, behind_proxy(server) as target:
+        run = measure(target, plan(duration_s=2.5), Nobody())
+    assert run.disruptions == ()
+    assert run.remarks == ()
+
+
+@pytest.mark.parametrize("missing", [(), ("crash_session",)])
+def test_who_lost_a_connection_has_had_a_settled_one_before_the_next_loss(
+    missing: Sequence[DisruptionKind],
+) -> None:
+    kinds = [each for each in KINDS if each not in missing]
+    (size,) = SCENARIOS["faults"].short_sizes
+    for seed in range(50):
+        planned = disruptions.planned(kinds, size.duration_s, seed=seed)
+        losses = [each for each in planned if each.kind in EXCUSED]
+        for each, following in pairwise(losses):
+            waits_s = Backoff().first if each.kind == "drop_clients" else FOURTH_S
+            back_s = each.at_s + each.lasts_s + waits_s
+            assert following.at_s - back_s > Backoff().settled_after
+
+
+def test_every_kind_has_its_turn_and_a_kill_the_last() -> None:
+    assert set(KINDS) == set(disruptions.ROOM_S) == set(disruptions.LASTS_S)
+    assert KINDS[-1] == "kill_process"
+
+
+def test_the_short_form_has_room_for_every_kind() -> None:
+    for size in (*SCENARIOS["faults"].short_sizes, *SCENARIOS["faults"].sizes):
+        plan = disruptions.planned(KINDS, size.duration_s, seed=1)
+        assert {each.kind for each in plan} == set(KINDS)
