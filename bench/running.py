@@ -76,9 +76,11 @@ def _runs(
         target = stack.enter_context(opened)
         target = stack.enter_context(scenario.around(target, options.seed))
         for plan in scenario.plans(options):
-            found = measure(target, plan, watcher)
             if isinstance(target, Rerouted):
+                found = measure(target, plan, watcher, via=target.via)
                 found = replace(found, remarks=(target.how, *found.remarks))
+            else:
+                found = measure(target, plan, watcher)
             yield target.description, found
 
 

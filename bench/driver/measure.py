@@ -21,16 +21,18 @@ from bench.driver.remarks import remarks
 from bench.driver.rest import Rest, Room
 from bench.driver.usage import Look, UsageMeter
 from bench.driver.wreckage import Wreckage
-from bench.network.trouble import Rerouted
 from bench.results import Moment, Run
 from bench.targets.target import NotServing, Target
 
 _SPARE_FILES = 200
 
 
-def measure(target: Target, plan: Plan, watcher: Watcher) -> Run:
-    """Run it. Raises NotServing when it cannot be; what a server loses, refuses or ends is a
-    result.
+def measure(
+    target: Target, plan: Plan, watcher: Watcher, *, via: tuple[str, int] | None = None
+) -> Run:
+    """Run it. ``via`` is the host and port that people connect to, if they are not those of the
+    target's address. Raises NotServing when it cannot be run; what a server loses, refuses or ends
+    is a result.
     """
     description = target.description
     watcher.begins(description.name, plan.scenario, plan.title)
@@ -41,7 +43,7 @@ def measure(target: Target, plan: Plan, watcher: Watcher) -> Run:
     gc.collect()
     gc.disable()  # a collection among thousands of objects would look like latency
     try:
-        run = _Running(target, plan, watcher, rooms).run()
+        run = _Running(target, plan, watcher, rooms, via).run()
     finally:
         gc.enable()
         rest.end(rooms)
@@ -50,7 +52,14 @@ def measure(target: Target, plan: Plan, watcher: Watcher) -> Run:
 
 
 class _Running:
-    def __init__(self, target: Target, plan: Plan, watcher: Watcher, rooms: Sequence[Room]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        plan: Plan,
+        watcher: Watcher,
+        rooms: Sequence[Room],
+        via: tuple[str, int] | None,
+    ) -> None:
         self._target = target
         self._plan = plan
         self._watcher = watcher
@@ -60,7 +69,6 @@ class _Running:
         self._meter = UsageMeter(target.pids)
         speaker = _speaker(target)
         entries = _entries(target, speaker, plan, rooms)
-        via = target.via if isinstance(target, Rerouted) else None
         self._crowd = Crowd(plan, speaker, entries, time.monotonic(), via)
         self._crowd.listeners.append(self._second)
         self._ends = self._crowd.began + plan.measured_from_s + plan.duration_s

@@ -38,7 +38,9 @@ def broken(run: Run) -> list[DisruptionKind]:
 @pytest.mark.usefixtures("hasty")
 def test_who_is_dropped_and_whose_network_is_cut_comes_back() -> None:
     with crooked() as server, behind_proxy(server) as target:
-        run = measure(target, plan((5, 5), duration_s=5, disruptions=True), Nobody())
+        run = measure(
+            target, plan((5, 5), duration_s=5, disruptions=True), Nobody(), via=target.via
+        )
     assert broken(run) == ["drop_clients", "cut_network"]
     dropped, cut = run.disruptions
     assert dropped.detail == "20% of the connections cut"
@@ -61,7 +63,7 @@ def test_recovery_counts_from_when_the_server_could_begin_with_it(kind: Disrupti
 @pytest.mark.usefixtures("hasty")
 def test_what_a_run_has_no_time_for_is_told() -> None:
     with crooked() as server, behind_proxy(server) as target:
-        run = measure(target, plan(duration_s=2.5, disruptions=True), Nobody())
+        run = measure(target, plan(duration_s=2.5, disruptions=True), Nobody(), via=target.via)
     assert broken(run) == ["drop_clients"]
     assert "the run was too short for cut_network" in run.remarks
 
@@ -69,7 +71,7 @@ def test_what_a_run_has_no_time_for_is_told() -> None:
 @pytest.mark.usefixtures("hasty")
 def test_nothing_is_broken_where_the_plan_does_not_want_it() -> None:
     with crooked() as server, behind_proxy(server) as target:
-        run = measure(target, plan(duration_s=2.5), Nobody())
+        run = measure(target, plan(duration_s=2.5), Nobody(), via=target.via)
     assert run.disruptions == ()
     assert run.remarks == ()
 
