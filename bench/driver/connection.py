@@ -20,6 +20,7 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from bench.driver.frames import cut, end_of_frame
+from bench.driver.trust import trusting, unverified
 from bench.targets.target import NotServing
 from locshare.client.errors import (
     ClientError,
@@ -62,9 +63,7 @@ def look_up(url: str, via: tuple[str, int] | None = None) -> Address:
     except OSError as error:
         raise NotServing(f"{host}: {error.strerror or error}") from error
     family, _, _, _, address = found[0]
-    return Address(
-        family, tuple(address), ssl.create_default_context() if uri.secure else None, uri.host
-    )
+    return Address(family, tuple(address), trusting() if uri.secure else None, uri.host)
 
 
 class Lost(Exception):
@@ -78,11 +77,13 @@ class Lost(Exception):
 
 
 class Connection:
-    """One WebSocket. Every method may raise Lost; then it is only to be closed."""
+    """One WebSocket. Every method may raise Lost; then it is only to be closed. A certificate that
+    cannot be verified is NotServing: trying again would not help.
+    """
 
     __slots__ = (
-        "_address", "_connected", "_fragments", "_protocol", "_rest", "_secured", "_unread",
-        "fileno", "socket",
+        "_address", "_connected", "_fragments", "_listens", "_protocol", "_rest", "_secured",
+        "_unread", "fileno", "socket",
     )  # fmt: skip
 
     def __init__(self, url: str, address: Address) -> None:
@@ -94,10 +95,16 @@ class Connection:
         """The beginning of what is not whole yet."""
         self._fragments: list[bytes] = []
         self._connected = False
+        self._listens = False
+        """It is the server's turn in a TLS handshake."""
         self._secured = False
         self.socket = socket.socket(address.family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.tls is not None:  # now: of one that is reset meanwhile, half would be left
+            self.socket = address.tls.wrap_socket(
+                self.socket, server_hostname=address.host, do_handshake_on_connect=False
+            )
         self.fileno = self.socket.fileno()
         status = self.socket.connect_ex(address.address)
         if status not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
@@ -112,8 +119,8 @@ class Connection:
 
     @property
     def wants_to_write(self) -> bool:
-        """True while there is something that the socket did not take."""
-        return not self._connected or bool(self._rest)
+        """True while there is something that the socket did not take, or it is to connect."""
+        return bool(self._rest) if self._connected else not self._listens
 
     def write(self) -> None:
         """The socket can be written: go on with the connecting, or with what it did not take."""
@@ -123,9 +130,11 @@ class Connection:
     def read(self) -> bytes | None:
         """What has come; empty when the other end has finished, None when nothing is there."""
         try:
-            if self._secured:
-                return self._read_records()
-            return self.socket.recv(_CHUNK) if self._connected or self._connect() else None
+            if not self._connected:
+                if not self._connect():
+                    return None
+                self._send()
+            return self._read_records() if self._secured else self.socket.recv(_CHUNK)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -234,29 +243,31 @@ class Connection:
 
     def _connect(self) -> bool:
         """True when what is below the WebSocket is connected."""
-        tls = self._address.tls
-        if tls is None or not isinstance(self.socket, ssl.SSLSocket):
-            status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if status:
-                raise Lost(os.strerror(status))
-            if tls is None:
-                self._connected = True
-                return True
-            self.socket = tls.wrap_socket(
-                self.socket, server_hostname=self._address.host, do_handshake_on_connect=False
-            )
+        status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if status:
+            raise Lost(os.strerror(status))
+        self._connected = not isinstance(self.socket, ssl.SSLSocket) or self._shake_hands(
+            self.socket
+        )
+        return self._connected
+
+    def _shake_hands(self, tls: ssl.SSLSocket) -> bool:
+        """Go on with it. True when it is done."""
         try:
-            self.socket.do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            tls.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as wants:
+            self._listens = isinstance(wants, ssl.SSLWantReadError)
             return False
+        except ssl.SSLCertVerificationError as error:
+            raise unverified(self._address.host, error) from error
         except OSError as error:
             raise Lost(f"TLS: {error}") from error
-        self._connected = self._secured = True
+        self._secured = True
         return True
 
     def _read_records(self) -> bytes | None:
         """All that the TLS layer has: what it keeps would not make the socket readable."""
-        pieces = []
+        pieces: list[bytes] = []
         while True:
             try:
                 pieces.append(self.socket.recv(_CHUNK))

@@ -216,10 +216,13 @@ class Person:
         if self._connection is None:
             return None
         try:
-            return self._connection.read()
+            data = self._connection.read()
         except Lost as cause:
             self._over(cause, time.monotonic())
             return None
+        if not self._greeted:
+            self._writes()  # in a TLS handshake what is read decides whose turn it is
+        return data
 
     def take(self, data: bytes, now: float) -> None:
         """Look at what was read at ``now``."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from bench.driver.dialect import Access
 from bench.driver.plan import Participant
+from bench.driver.trust import trusting, unverified
 from bench.targets.target import NotServing
 from locshare.client.errors import retry_after_of
 
@@ -59,8 +61,7 @@ class Rest:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise NotServing(f"{url!r} is no http:// or https:// address")
-        secure = parts.scheme == "https"
-        self._kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._tls = trusting() if parts.scheme == "https" else None
         self._host, self._port, self._path = parts.hostname, parts.port, parts.path.rstrip("/")
         self._local = threading.local()
         self._open: list[http.client.HTTPConnection] = []
@@ -156,7 +157,7 @@ class Rest:
     def _request(self, method: str, path: str, body: object, token: str = "") -> bytes:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._kind(self._host, self._port, timeout=TIMEOUT_S)
+            connection = self._connection()
             self._local.connection = connection
             self._open.append(connection)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -168,6 +169,9 @@ class Rest:
             connection.request(method, self._path + path, content, headers)
             answer = connection.getresponse()
             data = answer.read()
+        except ssl.SSLCertVerificationError as error:
+            connection.close()
+            raise unverified(self._host, error) from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise NotServing(f"{method} {path}: {type(error).__name__}: {error}") from error
@@ -177,3 +181,10 @@ class Rest:
         if answer.status >= 300:
             raise NotServing(f"{method} {path}: {answer.status} {data[:200]!r}")
         return data
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        return http.client.HTTPSConnection(
+            self._host, self._port, timeout=TIMEOUT_S, context=self._tls
+        )

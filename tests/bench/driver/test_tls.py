@@ -1,0 +1,236 @@
+"""Targets with TLS, of both dialects, REST and WebSockets: whom the driver believes, and that it is
+in nobody's way while it shakes hands.
+"""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bench.command import main
+from bench.driver import connection, crowd
+from bench.driver.connection import Connection, Lost, look_up
+from bench.driver.measure import measure
+from bench.driver.trust import FILE
+from bench.network.trouble import behind_proxy
+from bench.results import Dialect, load
+from bench.running import RESULTS
+from bench.serving import running_server
+from bench.targets import NotServing, Target, parse
+from tests.bench.driver.tls import HOST, Certificate, certificate, tls_before
+from tests.crooked import Nobody, Wrong, crooked, plan
+
+BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FILE, raising=False)
+    monkeypatch.setattr(crowd, "IDLE_S", 0.2)
+    monkeypatch.setattr(crowd, "TICK_S", 0.2)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificate(tmp_path_factory.mktemp("own"), f"IP:{HOST}")
+
+
+@pytest.fixture(scope="module")
+def anothers(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificate(tmp_path_factory.mktemp("anothers"), "DNS:elsewhere.example")
+
+
+@pytest.fixture
+def trusted(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certificate:
+    monkeypatch.setenv(FILE, str(own.file))
+    return own
+
+
+@contextmanager
+def secured(shown: Certificate, dialect: Dialect, wrong: Wrong | None = None) -> Iterator[Target]:
+    """A server of the dialect, everything of it behind TLS."""
+    context = shown.serving()
+    with crooked(wrong, dialect) as server:
+        behind = urlsplit(server.socket_url)
+        rest = urlsplit(server.http_url).port
+        assert behind.port is not None
+        assert rest is not None
+        with tls_before(rest, context) as api, tls_before(behind.port, context) as ws:
+            yield parse(
+                f"one=https://{HOST}:{api},dialect={dialect},ws=wss://{HOST}:{ws}{behind.path}"
+            )
+
+
+# --- whom it believes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_everything_is_delivered_over_tls(dialect: Dialect, trusted: Certificate) -> None:
+    with secured(trusted, dialect) as target:
+        run = measure(target, plan((4, 3)), Nobody())
+    assert run.delivered == run.expected > 2 * run.sent > 40
+    assert run.connections == run.people == 7
+    assert (run.lost, run.stale_pairs, run.refused, run.disconnects) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_large_messages_in_many_records_are_read_whole(
+    dialect: Dialect, trusted: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_CHUNK", 100)  # what a record has more than that stays in it
+    with secured(trusted, dialect, Wrong(loose=True)) as target:
+        run = measure(target, plan((4,)), Nobody())
+    assert run.delivered == run.expected > 40
+    assert (run.lost, run.stale_pairs, run.refused, run.disconnects) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_who_is_hung_up_on_comes_back(dialect: Dialect, trusted: Certificate) -> None:
+    with secured(trusted, dialect, Wrong(hang_up_after=3)) as target:
+        run = measure(target, plan((2,), duration_s=1.5), Nobody())
+    assert (run.disconnects, run.connections, run.refused) == (2, 4, 0)
+
+
+def test_a_server_that_runs_is_measured_by_its_address(
+    trusted: Certificate, tmp_path: Path
+) -> None:
+    context = trusted.serving()
+    with (
+        running_server() as server,
+        tls_before(server.http_port, context) as api,
+        tls_before(server.ws_port, context) as ws,
+    ):
+        target = f"one=https://{HOST}:{api},dialect=plain,ws=wss://{HOST}:{ws}"
+        small = ["--scale", "0.1", "--duration", "1"]
+        assert main(["run", "baseline", *small, "--target", target, "--out", str(tmp_path)]) == 0
+    (run,) = load(tmp_path / RESULTS).runs
+    assert run.people == run.connections == 5
+    assert run.delivered == run.expected > 0
+
+
+def test_a_way_with_tls_is_led_through_a_proxy_and_cut(trusted: Certificate) -> None:
+    with secured(trusted, "plain") as target, behind_proxy(target) as cuttable:
+        run = measure(cuttable, plan((3,)), Nobody())
+        cuttable.begin("cut_network", "")
+        cut = measure(cuttable, plan((2,), duration_s=0.2), Nobody())
+    assert run.delivered == run.expected > 20
+    assert (cut.connections, cut.refused > 0) == (0, True)
+
+
+# --- whom it does not -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_an_unknown_authority_is_told_with_what_to_do(dialect: Dialect, own: Certificate) -> None:
+    with (
+        secured(own, dialect) as target,
+        pytest.raises(NotServing, match=f"certificate of {HOST} .*self.signed.*{FILE}"),
+    ):
+        measure(target, plan(), Nobody())
+
+
+def test_so_is_that_of_the_websocket_alone_at_once(own: Certificate) -> None:
+    with (
+        crooked() as server,
+        tls_before(urlsplit(server.socket_url).port or 0, own.serving()) as ws,
+    ):
+        target = parse(f"one={server.http_url},dialect=plain,ws=wss://{HOST}:{ws}")
+        began = time.monotonic()
+        with pytest.raises(NotServing, match=f"certificate of {HOST} .*{FILE}"):
+            measure(target, plan(duration_s=9), Nobody())
+    assert time.monotonic() - began < 5
+
+
+def test_the_command_says_it_and_fails(
+    own: Certificate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tls_before(9, own.serving()) as api:
+        target = f"one=https://{HOST}:{api},dialect=plain"
+        assert main(["run", "flood", "--short", "--target", target, "--out", str(tmp_path)]) == 1
+    assert f"flood against one: the certificate of {HOST} cannot" in capsys.readouterr().err
+
+
+def test_another_name_is_told_and_no_file_would_help(
+    anothers: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FILE, str(anothers.file))
+    with secured(anothers, "plain") as target, pytest.raises(NotServing, match="mismatch") as told:
+        measure(target, plan(), Nobody())
+    assert FILE not in str(told.value)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_that_cannot_be_used_is_told(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv(FILE, str(file))
+    with pytest.raises(NotServing, match=f"{FILE} is {file}: "):
+        measure(parse(f"one=https://{HOST}:9,dialect=plain"), plan(), Nobody())
+
+
+# --- one connection -------------------------------------------------------------------------------
+
+
+@contextmanager
+def dialled() -> Iterator[tuple[Connection, socket.socket]]:
+    """A connection that has not shaken hands, and the server's end of it."""
+    with socket.create_server((HOST, 0)) as listener:
+        url = f"wss://{HOST}:{listener.getsockname()[1]}/"
+        made = Connection(url, look_up(url))
+        accepted, _ = listener.accept()
+        try:
+            yield made, accepted
+        finally:
+            made.close()
+            accepted.close()
+
+
+def read(made: Connection) -> bytes:
+    """What comes next."""
+    while (data := made.read()) is None:
+        time.sleep(0.001)
+    return data
+
+
+def test_a_server_that_is_slow_to_shake_hands_takes_no_time_of_the_driver() -> None:
+    with dialled() as (made, accepted):
+        before = made.wants_to_write
+        made.write()
+        assert (before, made.wants_to_write) == (True, False)  # or the loop would never rest
+        assert made.read() is None
+        accepted.close()
+        with pytest.raises(Lost):
+            read(made)
+
+
+def test_what_came_before_a_reset_is_read(trusted: Certificate) -> None:
+    goes_on = threading.Event()
+
+    def serve(accepted: socket.socket) -> None:
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with trusted.serving().wrap_socket(accepted, server_side=True) as secure:
+            secure.recv(65_536)  # the request for an upgrade
+            goes_on.wait(10)
+            secure.send(b"last words")
+            secure.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with dialled() as (made, accepted):
+        server = threading.Thread(target=serve, args=(accepted,))
+        server.start()
+        made.write()
+        while not made._connected:
+            assert made.read() is None
+            time.sleep(0.001)
+        goes_on.set()
+        server.join()
+        assert read(made) == b"last words"
+        assert read(made) == b""
