@@ -31,10 +31,10 @@ LASTS_S: Final[dict[DisruptionKind, float]] = {
 ROOM_S: Final[dict[DisruptionKind, float]] = {
     "crash_session": 4.0,
     "drop_clients": 4.0,
-    "pause_process": 6.0,
-    "cut_database": 6.0,
-    "cut_network": 10.0,
-    "kill_process": 12.0,
+    "pause_process": 5.0,
+    "cut_database": 5.0,
+    "cut_network": 9.0,
+    "kill_process": 11.0,
 }
 """How much of a run each needs at least, with the recovery from it: phones that were refused three
 times, which they are within 3.5 s, wait up to 4 s more.

@@ -26,7 +26,7 @@ SCENARIO = Scenario(
     name="faults",
     about="500 people in 10 sessions for 30 minutes; processes killed and stopped, clients cut off",
     sizes=(Size(500, 1800),),
-    short_sizes=(Size(200, 42),),
+    short_sizes=(Size(200, 38),),
     make=_make,
     around=_around,
 )

@@ -14,6 +14,6 @@ SCENARIO = Scenario(
     name="flood",
     about="100 people in 2 sessions, an update each every 500 ms, for a minute",
     sizes=(Size(100, 60),),
-    short_sizes=(Size(100, 6),),
+    short_sizes=(Size(100, 5),),
     make=_make,
 )

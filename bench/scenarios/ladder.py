@@ -6,6 +6,6 @@ SCENARIO = Scenario(
     name="ladder",
     about="500, 1,000 and 2,000 people in sessions of 50, a minute each, one run after another",
     sizes=(Size(500, 60), Size(1_000, 60), Size(2_000, 60)),
-    short_sizes=(Size(500, 5), Size(1_000, 5), Size(2_000, 5)),
+    short_sizes=(Size(500, 3), Size(1_000, 3), Size(2_000, 3)),
     make=steady,
 )

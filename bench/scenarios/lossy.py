@@ -12,14 +12,18 @@ from bench.targets.target import Target
 LOSS = 0.2
 DELAY_S = 0.05
 JITTER_S = 0.02
-WAITS_S = 8.0
+WAITS_S, SHORT_WAITS_S = 8.0, 5.0
 """For the last to connect; the others go on without whoever needs longer."""
-DRAIN_S = 30.0
+DRAIN_S, SHORT_DRAIN_S = 30.0, 15.0
 """TCP doubles its wait each time the same packet is lost: 13 s after the sixth time."""
 
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
-    return replace(steady(scenario, size, options), waits_s=WAITS_S, drain_s=DRAIN_S)
+    return replace(
+        steady(scenario, size, options),
+        waits_s=SHORT_WAITS_S if options.short else WAITS_S,
+        drain_s=SHORT_DRAIN_S if options.short else DRAIN_S,
+    )
 
 
 def _around(target: Target, seed: int) -> AbstractContextManager[Target]:
@@ -30,7 +34,7 @@ SCENARIO = Scenario(
     name="lossy",
     about="50 people in a session for a minute; 20 % of all packets lost, 50 ms ± 20 ms delay",
     sizes=(Size(50, 60),),
-    short_sizes=(Size(20, 10),),
+    short_sizes=(Size(20, 8),),
     make=_make,
     around=_around,
 )

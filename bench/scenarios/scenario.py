@@ -19,8 +19,10 @@ INTERVAL_S = 2.0
 CONNECT_PER_S = 400
 """How fast people come where it is not the coming that is measured."""
 
-WAITS_S = 20.0
+WAITS_S, SHORT_WAITS_S = 20.0, 8.0
 """How much longer somebody who is not connected when all should be is waited for."""
+GOODBYE_S, SHORT_GOODBYE_S = 1.0, 0.5
+"""Over which everybody closes their connection."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -87,8 +89,9 @@ def steady(
         sessions=participants(people, options),
         interval_s=interval_s,
         measured_from_s=ramp_s + min(interval_s, 2.0),
-        waits_s=WAITS_S,
+        waits_s=SHORT_WAITS_S if options.short else WAITS_S,
         duration_s=size.duration_s,
+        goodbye_s=SHORT_GOODBYE_S if options.short else GOODBYE_S,
     )
 
 

@@ -40,6 +40,6 @@ SCENARIO = Scenario(
     name="storm",
     about="1,000 people in 20 sessions connect within a minute and close within 10 s",
     sizes=(Size(1_000, 60),),
-    short_sizes=(Size(300, 8),),
+    short_sizes=(Size(300, 6),),
     make=_make,
 )

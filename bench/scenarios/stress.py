@@ -50,6 +50,6 @@ SCENARIO = Scenario(
     name="stress",
     about="20 sessions of 50 for 5 minutes; people come in rushes, drop out, return, leave",
     sizes=(Size(1_000, 300),),
-    short_sizes=(Size(500, 12),),
+    short_sizes=(Size(500, 10),),
     make=_make,
 )

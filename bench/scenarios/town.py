@@ -50,6 +50,6 @@ SCENARIO = Scenario(
     name="town",
     about="1,000 people in groups of 2 to 50 by a power law for 5 minutes; they come and go",
     sizes=(Size(1_000, 300),),
-    short_sizes=(Size(300, 8),),
+    short_sizes=(Size(300, 7),),
     make=_make,
 )
