@@ -19,6 +19,8 @@ INTERVAL_S = 2.0
 CONNECT_PER_S = 400
 """How fast people come where it is not the coming that is measured."""
 
+SETTLE_S, SHORT_SETTLE_S = 2.0, 1.0
+"""After the last has come, at most; for an interval, if that is less."""
 WAITS_S, SHORT_WAITS_S = 20.0, 8.0
 """How much longer somebody who is not connected when all should be is waited for."""
 GOODBYE_S, SHORT_GOODBYE_S = 1.0, 0.5
@@ -88,7 +90,7 @@ def steady(
         scale=options.scale,
         sessions=participants(people, options),
         interval_s=interval_s,
-        measured_from_s=ramp_s + min(interval_s, 2.0),
+        measured_from_s=ramp_s + min(interval_s, SHORT_SETTLE_S if options.short else SETTLE_S),
         waits_s=SHORT_WAITS_S if options.short else WAITS_S,
         duration_s=size.duration_s,
         goodbye_s=SHORT_GOODBYE_S if options.short else GOODBYE_S,

@@ -56,9 +56,9 @@ def test_the_long_forms_are_what_is_promised(
 
 def test_the_short_forms_of_all_take_two_minutes_at_a_server_where_nothing_is_waited_for() -> None:
     plans = [plan for each in SCENARIOS.values() for plan in each.plans(Options(short=True))]
-    assert sum(plan.measured_from_s + plan.duration_s for plan in plans) < 120
+    assert sum(plan.measured_from_s + plan.duration_s for plan in plans) < 110
     assert sum(plan.waits_s for plan in plans) <= 53
-    assert all(plan.drain_s <= 15 and plan.goodbye_s <= 1 for plan in plans)
+    assert all(plan.goodbye_s <= 1 for plan in plans)
 
 
 def test_the_storm_comes_within_its_minute_and_goes_within_ten_seconds() -> None:
