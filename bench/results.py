@@ -50,9 +50,9 @@ class Moment(Struct, frozen=True, kw_only=True):
 
 
 class Disruption(Struct, frozen=True, kw_only=True):
-    """Something that was broken on purpose. ``recovery_s`` is from its beginning (for a pause and a cut
-    network: from its end) until everybody was connected again and positions went from each session's people to
-    each other; None when that did not come in the run.
+    """Something that was broken on purpose. ``recovery_s`` is from its beginning (for a pause and a
+    cut network: from its end) until everybody was connected again and positions went from each
+    session's people to each other; None when that did not come in the run.
     """
 
     at_s: float
