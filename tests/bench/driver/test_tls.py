@@ -116,9 +116,9 @@ def test_a_server_that_runs_is_measured_by_its_address(
 
 def test_a_way_with_tls_is_led_through_a_proxy_and_cut(trusted: Certificate) -> None:
     with secured(trusted, "plain") as target, behind_proxy(target) as cuttable:
-        run = measure(cuttable, plan((3,)), Nobody())
+        run = measure(cuttable, plan((3,)), Nobody(), via=cuttable.via)
         cuttable.begin("cut_network", "")
-        cut = measure(cuttable, plan((2,), duration_s=0.2), Nobody())
+        cut = measure(cuttable, plan((2,), duration_s=0.2), Nobody(), via=cuttable.via)
     assert run.delivered == run.expected > 20
     assert (cut.connections, cut.refused > 0) == (0, True)
 
