@@ -73,11 +73,10 @@ def loop_families(of: LoopStatistics) -> Iterator[Family]:
     """The event loop and the pacer."""
     yield gauge("locshare_flush_window_seconds", "Least time between two flushes.", of.window)
     yield gauge("locshare_loop_busy_ratio", "Share of time not spent waiting.", of.busy)
-    yield gauge("locshare_loop_lag_seconds", "Mean length of a turn of the loop.", of.lag)
+    yield gauge("locshare_loop_lag_seconds", "How late a timer is, smoothed.", of.lag)
     yield gauge(
-        "locshare_loop_longest_turn_seconds", "Longest turn since the last scrape.", of.longest_turn
+        "locshare_loop_longest_lag_seconds", "The latest since the last scrape.", of.longest_lag
     )
-    yield counter("locshare_loop_turns_total", "Turns of the loop.", of.turns)
 
 
 def store_families(of: StoreStatistics) -> Iterator[Family]:

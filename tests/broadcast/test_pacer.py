@@ -1,6 +1,5 @@
 """The flush window: none while the core is free, wider under load, and still in between."""
 
-import itertools
 import time
 
 import pytest
@@ -9,7 +8,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locshare.broadcast.pacer import LoopMeter, Pacer
+from locshare.broadcast.pacer import INTERVAL_S, Pacer
 from locshare.broadcast.pacing import (
     DEFAULT_LIMITS,
     IDLE,
@@ -112,59 +111,56 @@ def test_the_window_stays_in_its_bounds_and_is_never_wider_for_less_load(
 # --- measured -----------------------------------------------------------------------------------
 
 
-async def test_the_meter_tells_work_from_waiting() -> None:
-    meter = LoopMeter()
-    trio.lowlevel.add_instrument(meter)
-    try:
-        await trio.sleep(0.05)
-        waited = meter.waited
-        busy_until = time.perf_counter() + 0.05
-        while time.perf_counter() < busy_until:
-            pass
-        await trio.lowlevel.checkpoint()
-    finally:
-        trio.lowlevel.remove_instrument(meter)
-    assert waited >= 0.04
-    assert meter.worked >= 0.05
-    assert meter.longest >= 0.05
-    assert meter.turns >= 2
-
-
-async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends(
-    nursery: trio.Nursery,
-) -> None:
+async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends() -> None:
     pacer = Pacer()
-    assert pacer.window() == 0.0
-    with trio.CancelScope() as scope:
-        async with trio.open_nursery() as inner:
-            await inner.start(pacer.run)
-            with trio.fail_after(10):
-                for _ in itertools.count():
-                    until = time.perf_counter() + 0.002
-                    while time.perf_counter() < until:
-                        pass
-                    await trio.lowlevel.checkpoint()
-                    if pacer.window() > 0:
-                        break
-            statistics = pacer.statistics()
-            assert statistics.busy > LIMITS.opening
-            assert statistics.longest_turn >= 0.002
-            assert pacer.statistics().longest_turn < statistics.longest_turn
-            scope.cancel()
-    assert pacer.window() == 0.0
+    assert pacer.window(trio.current_time()) == 0.0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pacer.run)
+        with trio.fail_after(10):
+            while pacer.window(trio.current_time()) == 0.0:
+                work(0.002)
+                await trio.lowlevel.checkpoint()
+        assert pacer.peek().busy > LIMITS.opening
+        nursery.cancel_scope.cancel()
+    assert pacer.window(trio.current_time()) == 0.0
 
 
-async def test_a_turn_that_is_already_too_long_has_the_widest_window_at_once(
-    nursery: trio.Nursery,
-) -> None:
+async def test_a_long_turn_is_seen_as_lag_once_in_full() -> None:
     pacer = Pacer()
-    await nursery.start(pacer.run)
-    await trio.sleep(0.01)
-    assert pacer.window() == 0.0
-    until = time.perf_counter() + LIMITS.max_lag + 0.01
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pacer.run)
+        work(INTERVAL_S + 0.05)
+        await trio.testing.wait_all_tasks_blocked()
+        statistics = pacer.statistics()
+        assert statistics.longest_lag >= 0.05
+        assert 0.0 < statistics.lag < statistics.longest_lag
+        assert pacer.statistics().longest_lag == 0.0
+        nursery.cancel_scope.cancel()
+
+
+async def test_while_an_adjustment_is_overdue_the_window_is_the_widest() -> None:
+    pacer = Pacer()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pacer.run)
+        assert pacer.window(trio.current_time()) == 0.0
+        work(INTERVAL_S + LIMITS.max_lag + 0.01)
+        assert pacer.window(trio.current_time()) == LIMITS.max_window
+        await trio.testing.wait_all_tasks_blocked()
+        assert pacer.window(trio.current_time()) < LIMITS.max_window
+        nursery.cancel_scope.cancel()
+
+
+async def test_waiting_is_no_load() -> None:
+    pacer = Pacer()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pacer.run)
+        await trio.sleep(5 * INTERVAL_S)
+        assert 0.0 < pacer.peek().busy < LIMITS.calm
+        nursery.cancel_scope.cancel()
+
+
+def work(seconds: float) -> None:
+    """Hold the loop."""
+    until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         pass
-    assert pacer.window() == LIMITS.max_window
-    await trio.lowlevel.checkpoint()
-    assert pacer.window() < LIMITS.max_window
-    nursery.cancel_scope.cancel()

@@ -139,7 +139,7 @@ class House:
             self.store,
             self.names,
             limits,
-            window=lambda: self.window,
+            window=lambda _: self.window,
             now=self.clock,
             report=self.reports.append,
         )

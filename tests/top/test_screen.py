@@ -43,7 +43,7 @@ def test_the_head_has_the_vitals() -> None:
     )
     for part in (
         "locshare 1.2.3", "pid 42", "up 1 h 1 min", "50.0 MiB", "sessions 7",
-        "people 5 online of 6", "connections 9", "31%", "turn 2.1 ms", "flush window 250 ms", "50%",
+        "people 5 online of 6", "connections 9", "31%", "lag 2.1 ms", "flush window 250 ms", "50%",
         "longest step 12.3 ms (api#3 in Join)",
     ):  # fmt: skip
         assert part in text

@@ -2,18 +2,20 @@
 
 ``Pacer.window()`` is 0 while the core has room (sessions flush at once) and up to 250 ms under
 load, so that the number of writes falls as load rises. The decision is
-:func:`locshare.broadcast.pacing.next_window`; this file has the clock, the Trio instrument that
-sees when the loop waits, and the task that brings them together ten times a second.
+:func:`locshare.broadcast.pacing.next_window`; this file has the clocks, and the task that brings
+them together ten times a second.
 
-The instrument has the two I/O hooks only, so it costs one call before and one after each turn of
-the loop and nothing per task.
+Nothing is done per turn of the loop: how busy it is the kernel knows
+(:mod:`locshare.broadcast.demand`), and how long a ready task waits is how late this one wakes up.
 """
 
+import math
 import time
 
 import trio
 from msgspec import Struct
 
+from locshare.broadcast.demand import ThreadDemand
 from locshare.broadcast.pacing import DEFAULT_LIMITS, IDLE, Load, PacingLimits, next_window, smooth
 
 INTERVAL_S = 0.1
@@ -25,65 +27,31 @@ class LoopStatistics(Struct, frozen=True):
 
     window: float
     busy: float
-    """Smoothed share of time not spent waiting."""
+    """Smoothed share of time not spent waiting for events."""
     lag: float
-    """Smoothed mean length of a turn."""
-    longest_turn: float
+    """Smoothed lateness of a timer."""
+    longest_lag: float
     """Since the last picture was taken."""
-    turns: int
-    """Since the start."""
-
-
-class LoopMeter(trio.abc.Instrument):
-    """Adds up how long the loop works and how long it waits, turn by turn.
-
-    With real time: a mock clock says nothing about load.
-    """
-
-    def __init__(self) -> None:
-        self.worked = 0.0
-        self.waited = 0.0
-        self.turns = 0
-        self.longest = 0.0
-        self._mark = time.perf_counter()
-
-    def this_turn(self) -> float:
-        """How long the present turn has taken so far; 0 before the loop has been seen to wait."""
-        return time.perf_counter() - self._mark if self.turns else 0.0
-
-    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's signature
-        """The turn is over."""
-        now = time.perf_counter()
-        turn = now - self._mark
-        self.worked += turn
-        self.turns += 1
-        if turn > self.longest:
-            self.longest = turn
-        self._mark = now
-
-    def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's signature
-        """The next turn begins."""
-        now = time.perf_counter()
-        self.waited += now - self._mark
-        self._mark = now
 
 
 class Pacer:
-    """One for the whole process. ``window`` may be read at any time, also before ``run``."""
+    """One for the whole process. ``window`` may be asked at any time, also before ``run``."""
 
     def __init__(self, limits: PacingLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._window = 0.0
         self._load = IDLE
-        self._meter = LoopMeter()
+        self._longest_lag = 0.0
+        self._due = math.inf
+        """When the next adjustment should happen, by Trio's clock."""
 
-    def window(self) -> float:
-        """The least time between two flushes of a session now, in seconds.
+    def window(self, now: float) -> float:
+        """The least time between two flushes of a session at ``now`` (Trio's clock), in seconds.
 
-        The widest at once when the turn that asks has already taken too long: a sudden load can
-        fill one turn for seconds, and the task that adjusts is not run before it ends.
+        The widest at once when an adjustment is overdue: a sudden load can fill one turn of the
+        loop for seconds, and the task that adjusts is not run before it ends.
         """
-        if self._meter.this_turn() > self._limits.max_lag:
+        if now - self._due > self._limits.max_lag:
             return self._limits.max_window
         return self._window
 
@@ -93,36 +61,40 @@ class Pacer:
         A supervised child. Started again after a crash it begins from an idle picture.
         """
         self._load = IDLE
-        meter = self._meter = LoopMeter()
-        trio.lowlevel.add_instrument(meter)
+        demand = ThreadDemand()
         try:
+            # Real time beside real work: a mock clock says nothing about load.
+            then, before = time.perf_counter(), demand.seconds()
             task_status.started()
             while True:
-                worked, waited, turns = meter.worked, meter.waited, meter.turns
-                await trio.sleep(INTERVAL_S)
-                self._adjust(meter.worked - worked, meter.waited - waited, meter.turns - turns)
+                self._due = trio.current_time() + INTERVAL_S
+                await trio.sleep_until(self._due)
+                lag = trio.current_time() - self._due
+                now, after = time.perf_counter(), demand.seconds()
+                self._adjust(now - then, after - before, lag)
+                then, before = now, after
         finally:
-            trio.lowlevel.remove_instrument(meter)
+            demand.close()
+            self._due = math.inf
             self._window = 0.0
 
-    def _adjust(self, worked: float, waited: float, turns: int) -> None:
-        total = worked + waited
-        if total <= 0.0:
+    def _adjust(self, elapsed: float, demanded: float, lag: float) -> None:
+        if elapsed <= 0.0:
             return
-        measured = Load(worked / total, worked / max(turns, 1))
+        self._longest_lag = max(self._longest_lag, lag)
+        measured = Load(min(demanded / elapsed, 1.0), lag)
         # An overloaded loop comes here late: then one measurement stands for several intervals,
         # or the window would widen the slower the more it is needed.
-        for _ in range(min(max(round(total / INTERVAL_S), 1), _MOST_STEPS)):
+        for _ in range(min(max(round(elapsed / INTERVAL_S), 1), _MOST_STEPS)):
             self._load = smooth(self._load, measured, self._limits)
             self._window = next_window(self._window, self._load, self._limits)
 
     def statistics(self) -> LoopStatistics:
-        """A picture of now; begins a new measurement of the longest turn."""
+        """A picture of now; begins a new measurement of the longest lag."""
         picture = self.peek()
-        self._meter.longest = 0.0
+        self._longest_lag = 0.0
         return picture
 
     def peek(self) -> LoopStatistics:
         """A picture of now that takes nothing from the next one of :meth:`statistics`."""
-        meter, load = self._meter, self._load
-        return LoopStatistics(self._window, load.busy, load.lag, meter.longest, meter.turns)
+        return LoopStatistics(self._window, self._load.busy, self._load.lag, self._longest_lag)

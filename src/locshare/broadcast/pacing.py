@@ -38,7 +38,7 @@ class PacingLimits(Struct, frozen=True):
     strained: float = 0.88
     """…and that for the widest. Above this the window doubles at each step."""
     max_lag: float = 0.1
-    """A mean turn of the event loop longer than this counts as strained, whatever the share."""
+    """A timer that is later than this on average counts as strained, whatever the share."""
     gain: float = 0.7
     """How far a step goes: by e to the power of this times what the load is off by."""
     smoothing: float = 0.4
@@ -54,7 +54,7 @@ class Load(Struct, frozen=True):
     busy: float
     """Share of the interval that was not spent waiting for events, 0 to 1."""
     lag: float
-    """Mean length of a turn of the event loop, in seconds: how long a ready task waits."""
+    """How late a timer is, in seconds: how long a ready task waits."""
 
 
 IDLE = Load(0.0, 0.0)

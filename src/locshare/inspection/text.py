@@ -11,12 +11,12 @@ def as_text(picture: Picture) -> str:
     """The vitals, then the tree, indented by depth."""
     of = picture.vitals
     up, memory = duration(of.uptime), size(of.rss)
-    turn, window = f"{of.lag * 1000:.1f} ms", f"{of.window * 1000:.0f} ms"
+    lag, window = f"{of.lag * 1000:.1f} ms", f"{of.window * 1000:.0f} ms"
     lines = [
         f"locshare {of.version}, pid {of.pid}, up {up}, {memory} in RAM, {of.tasks} tasks",
         f"{of.sessions} sessions, {of.online} of {of.participants} people online",
         f"{of.connections} connections, {of.crashes} session crashes",
-        f"loop busy {share(of.busy)}, turn {turn}, flush window {window}",
+        f"loop busy {share(of.busy)}, lag {lag}, flush window {window}",
         "",
         _ROW.format("", "state", "mailbox", "high", "handled", "load", "restarts", "last reason"),
     ]

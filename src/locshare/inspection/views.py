@@ -78,7 +78,7 @@ class Vitals(Struct, frozen=True, omit_defaults=True):
     busy: float = 0.0
     """Smoothed share of time that the loop did not wait."""
     lag: float = 0.0
-    """Smoothed mean length of a turn of the loop."""
+    """Smoothed lateness of a timer."""
     window: float = 0.0
     """The flush window now."""
     longest_step: LongStep | None = None

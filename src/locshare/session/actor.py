@@ -60,8 +60,8 @@ class SessionContext(Struct, frozen=True):
 
     limits: SessionLimits
     tally: Tally
-    window: Callable[[], float]
-    """The least time between two flushes, in seconds, now."""
+    window: Callable[[float], float]
+    """The least time between two flushes, in seconds, at a time of Trio's clock."""
     now: Callable[[], datetime]
     """The wall clock, in UTC."""
     touch: Callable[[UUID, datetime, Mapping[str, datetime]], None]
@@ -198,7 +198,7 @@ class SessionActor(Actor[SessionOrder]):
         if not table.moved or Tick.FLUSH in self._timers:
             return
         now = trio.current_time()
-        wait = self._flushed_at + self._context.window() - now
+        wait = self._flushed_at + self._context.window(now) - now
         if wait > 0:
             self._arm(Tick.FLUSH, wait)
         else:

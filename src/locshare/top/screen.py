@@ -76,7 +76,7 @@ def _head(browser: Browser) -> RenderableType:
     faults = "  [b white on red] faults can be injected [/]" if of.faults else ""
     people = f"people [b]{of.online}[/] online of {of.participants}"
     slow = f"waiting for slow phones {size(of.backlog)}"
-    loop = f"loop busy {_gauge(of.busy)}  turn {of.lag * 1000:.1f} ms"
+    loop = f"loop busy {_gauge(of.busy)}  lag {of.lag * 1000:.1f} ms"
     window = f"flush window [b]{of.window * 1000:.0f} ms[/]"
     crashes = f"session crashes {of.crashes}"
     lines = [

@@ -1,0 +1,105 @@
+"""What a thread asks of a core: its work, and the time it stood in line; not what it waited for."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from locshare.broadcast import demand
+from locshare.broadcast.demand import ThreadDemand
+
+
+@pytest.fixture
+def mine() -> Iterator[ThreadDemand]:
+    of = ThreadDemand()
+    yield of
+    of.close()
+
+
+def work(processor_seconds: float) -> None:
+    until = time.thread_time() + processor_seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_work_counts_and_waiting_does_not(mine: ThreadDemand) -> None:
+    before = mine.seconds()
+    time.sleep(0.2)
+    waited = mine.seconds()
+    work(0.05)
+    assert waited - before < 0.1
+    assert mine.seconds() - waited >= 0.05
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux tells it, if so built")
+def test_standing_in_line_for_a_core_counts(mine: ThreadDemand) -> None:
+    """Two processes on one core: each gets half of it and asks for all."""
+    with one_core(), rival():
+        began, worked, before = time.perf_counter(), time.thread_time(), mine.seconds()
+        work(0.2)
+        elapsed = time.perf_counter() - began
+        worked, asked = time.thread_time() - worked, mine.seconds() - before
+    assert asked > worked + 0.3 * (elapsed - worked) > worked
+
+
+def test_another_thread_s_work_is_not_mine(mine: ThreadDemand) -> None:
+    before = mine.seconds()
+    other = threading.Thread(target=work, args=(0.2,))
+    other.start()
+    other.join()
+    assert mine.seconds() - before < 0.15
+
+
+def test_where_the_kernel_does_not_tell_it_the_work_still_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(demand, "_SCHEDSTAT", "/nowhere/{}")
+    of = ThreadDemand()
+    before = of.seconds()
+    work(0.02)
+    assert of.seconds() - before >= 0.02
+    of.close()
+
+
+def test_closing_twice_gives_nobody_else_s_file_away() -> None:
+    of = ThreadDemand()
+    of.close()
+    read, write = os.pipe()
+    of.close()
+    os.write(write, b"x")
+    assert os.read(read, 1) == b"x"
+    os.close(read)
+    os.close(write)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """This thread, and the processes it starts, on one core only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def rival() -> Iterator[None]:
+    """A process that wants the core too, ten seconds at most."""
+    code = (
+        "import time; until = time.perf_counter() + 10; print(flush=True)\n"
+        "while time.perf_counter() < until: pass"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield
+        finally:
+            process.kill()
