@@ -51,7 +51,9 @@ DEFAULT_LIMITS: Final = PoolLimits()
 class ConnectionPool:
     """Takes accepted sockets (:meth:`adopt`) and serves them as connections."""
 
-    _SLOTS = 20
+    _SLOTS = 200
+    """At 20,000 connections a hundred pings at a time: these and their answers, which come all at
+    once, hold everyone else up for two milliseconds."""
 
     def __init__(
         self, verifier: Verifier, sessions: Sessions, limits: PoolLimits = DEFAULT_LIMITS
