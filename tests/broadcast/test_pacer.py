@@ -16,9 +16,12 @@ from locshare.broadcast.pacing import (
     fitting_load,
     next_window,
     smooth,
+    window_for,
 )
 
 LIMITS = DEFAULT_LIMITS
+MANY = 1e6
+"""Deliveries per second: any window would join some."""
 
 
 def busy_at(base: float, writes: float, window: float) -> float:
@@ -108,21 +111,37 @@ def test_the_window_stays_in_its_bounds_and_is_never_wider_for_less_load(
     assert 0.0 <= narrow <= wide <= LIMITS.max_window
 
 
+def test_a_window_that_would_join_little_is_none() -> None:
+    assert window_for(0.25, 28.0, LIMITS) == 0.0, "eight people: seven deliveries in it"
+    assert window_for(0.25, 4950.0, LIMITS) == 0.25, "a hundred"
+    assert window_for(LIMITS.first_window, 4950.0, LIMITS) == LIMITS.first_window
+    assert window_for(LIMITS.first_window, 1225.0, LIMITS) == 0.0, "fifty"
+    assert window_for(0.0, MANY, LIMITS) == 0.0
+
+
+@given(st.floats(0, 0.25), st.floats(0, 1e6), st.floats(0, 0.25), st.floats(0, 1e6))
+def test_more_to_deliver_and_a_wider_window_never_make_it_narrower(
+    window: float, deliveries: float, other: float, others: float
+) -> None:
+    less = window_for(min(window, other), min(deliveries, others), LIMITS)
+    assert less <= window_for(max(window, other), max(deliveries, others), LIMITS)
+
+
 # --- measured -----------------------------------------------------------------------------------
 
 
 async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends() -> None:
     pacer = Pacer()
-    assert pacer.window(trio.current_time()) == 0.0
+    assert pacer.window(trio.current_time(), MANY) == 0.0
     async with trio.open_nursery() as nursery:
         await nursery.start(pacer.run)
         with trio.fail_after(10):
-            while pacer.window(trio.current_time()) == 0.0:
+            while pacer.window(trio.current_time(), MANY) == 0.0:
                 work(0.002)
                 await trio.lowlevel.checkpoint()
         assert pacer.peek().busy > LIMITS.opening
         nursery.cancel_scope.cancel()
-    assert pacer.window(trio.current_time()) == 0.0
+    assert pacer.window(trio.current_time(), MANY) == 0.0
 
 
 async def test_a_long_turn_is_seen_as_lag_once_in_full() -> None:
@@ -142,11 +161,20 @@ async def test_while_an_adjustment_is_overdue_the_window_is_the_widest() -> None
     pacer = Pacer()
     async with trio.open_nursery() as nursery:
         await nursery.start(pacer.run)
-        assert pacer.window(trio.current_time()) == 0.0
+        assert pacer.window(trio.current_time(), MANY) == 0.0
         work(INTERVAL_S + LIMITS.max_lag + 0.01)
-        assert pacer.window(trio.current_time()) == LIMITS.max_window
+        assert pacer.window(trio.current_time(), MANY) == LIMITS.max_window
         await trio.testing.wait_all_tasks_blocked()
-        assert pacer.window(trio.current_time()) < LIMITS.max_window
+        assert pacer.window(trio.current_time(), MANY) < LIMITS.max_window
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_session_with_little_to_deliver_has_none_even_then() -> None:
+    pacer = Pacer()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pacer.run)
+        work(INTERVAL_S + LIMITS.max_lag + 0.01)
+        assert pacer.window(trio.current_time(), 28.0) == 0.0
         nursery.cancel_scope.cancel()
 
 

@@ -134,12 +134,13 @@ class House:
         self.names: Registry[Hashable] = Registry()
         self.clock = Clock()
         self.window = 0.0
+        self.worth = 0.0  # deliveries per second from which on a session has the window
         self.reports: list[Report] = []
         self.manager = SessionManager(
             self.store,
             self.names,
             limits,
-            window=lambda _: self.window,
+            window=lambda _now, deliveries: self.window if deliveries >= self.worth else 0.0,
             now=self.clock,
             report=self.reports.append,
         )

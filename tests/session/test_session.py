@@ -73,6 +73,22 @@ async def test_within_the_flush_window_updates_are_joined_and_the_newest_wins() 
         assert bo.phone.heard() == [(ada.user_id, 1), (ada.user_id, 4)]
 
 
+async def test_a_session_says_how_much_it_delivers_when_it_asks_for_its_window() -> None:
+    """Four people who send five times a second are sixty deliveries per second."""
+    async with house() as home:
+        _, people = await home.group("Ada", "Bo", "Cy", "Di")
+        home.window = 0.15
+        bo = people[1].phone
+        for worth, joined in ((70.0, False), (50.0, True)):
+            home.worth = worth
+            for lat in range(100):
+                for each in people:
+                    await each.link.update(position(lat))
+                    await trio.sleep(0.05)
+            seen, bo.flushes = bo.flushes, 0
+            assert (seen < 200) is joined, f"{seen} flushes of 300 updates of others"
+
+
 async def test_a_position_older_than_the_retention_is_in_no_snapshot() -> None:
     async with house() as home:
         session, (ada, _bo) = await home.group("Ada", "Bo")

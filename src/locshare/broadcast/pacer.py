@@ -16,7 +16,15 @@ import trio
 from msgspec import Struct
 
 from locshare.broadcast.demand import ThreadDemand
-from locshare.broadcast.pacing import DEFAULT_LIMITS, IDLE, Load, PacingLimits, next_window, smooth
+from locshare.broadcast.pacing import (
+    DEFAULT_LIMITS,
+    IDLE,
+    Load,
+    PacingLimits,
+    next_window,
+    smooth,
+    window_for,
+)
 
 INTERVAL_S = 0.1
 _MOST_STEPS = 5
@@ -26,6 +34,7 @@ class LoopStatistics(Struct, frozen=True):
     """A picture of the event loop. Seconds, and shares of one core."""
 
     window: float
+    """Of the sessions that have one."""
     busy: float
     """Smoothed share of time not spent waiting for events."""
     lag: float
@@ -45,15 +54,16 @@ class Pacer:
         self._due = math.inf
         """When the next adjustment should happen, by Trio's clock."""
 
-    def window(self, now: float) -> float:
-        """The least time between two flushes of a session at ``now`` (Trio's clock), in seconds.
+    def window(self, now: float, deliveries: float) -> float:
+        """The least time between two flushes, in seconds, of a session that has so many
+        ``deliveries`` per second, at ``now`` (Trio's clock).
 
-        The widest at once when an adjustment is overdue: a sudden load can fill one turn of the
+        Of the widest at once when an adjustment is overdue: a sudden load can fill one turn of the
         loop for seconds, and the task that adjusts is not run before it ends.
         """
-        if now - self._due > self._limits.max_lag:
-            return self._limits.max_window
-        return self._window
+        overdue = now - self._due > self._limits.max_lag
+        widest = self._limits.max_window if overdue else self._window
+        return window_for(widest, deliveries, self._limits)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Measure and adjust until cancelled; the window is 0 again afterwards.

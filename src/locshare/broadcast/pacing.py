@@ -14,7 +14,9 @@ moves nothing; and between no window and the narrowest there is a gap in the loa
 not open and close all the time.
 
 It aims for the narrowest window with which the core still has room, not for an idle core: a window
-costs every update half of its width in latency.
+costs every update half of its width in latency. And it is for those sessions only in which it joins
+something (:func:`window_for`): a family's updates are too far apart to be joined, however busy the
+core, so they need not wait for one another.
 """
 
 from math import exp
@@ -43,6 +45,10 @@ class PacingLimits(Struct, frozen=True):
     """How far a step goes: by e to the power of this times what the load is off by."""
     smoothing: float = 0.4
     """Weight of the newest figure."""
+    least_joined: float = 16.0
+    """Deliveries of a session within the window, below which it has none. The timer that ends a
+    window, and the step it makes the session take, cost as much as seven writes; sparing less
+    than twice that is not worth anybody's wait."""
 
 
 DEFAULT_LIMITS: Final = PacingLimits()
@@ -85,3 +91,10 @@ def next_window(window: float, load: Load, limits: PacingLimits) -> float:
         return 0.0
     step = exp(limits.gain * (load.busy - fitting_load(window, limits)))
     return min(max(window * step, limits.first_window), limits.max_window)
+
+
+def window_for(window: float, deliveries: float, limits: PacingLimits) -> float:
+    """The flush window of a session with so many ``deliveries`` per second, in seconds: none where
+    it would join too few of them.
+    """
+    return window if window * deliveries >= limits.least_joined else 0.0

@@ -33,6 +33,7 @@ from locshare.actors import (
     Timer,
 )
 from locshare.broadcast.fanout import encode_frame
+from locshare.broadcast.rate import DeliveryRate
 from locshare.errors import CloseReason
 from locshare.session.commands import (
     Attach,
@@ -60,8 +61,9 @@ class SessionContext(Struct, frozen=True):
 
     limits: SessionLimits
     tally: Tally
-    window: Callable[[float], float]
-    """The least time between two flushes, in seconds, at a time of Trio's clock."""
+    window: Callable[[float, float], float]
+    """The least time between two flushes, in seconds, at a time of Trio's clock, with so many
+    deliveries per second."""
     now: Callable[[], datetime]
     """The wall clock, in UTC."""
     touch: Callable[[UUID, datetime, Mapping[str, datetime]], None]
@@ -106,6 +108,7 @@ class SessionActor(Actor[SessionOrder]):
         self._epoch = uuid4().hex[:12]
         self._timers: dict[Tick, Timer] = {}
         self._flushed_at = -math.inf
+        self._rate = DeliveryRate()
 
     def init(self) -> Continue | None:
         """Adopt the table, whoever left it."""
@@ -198,7 +201,7 @@ class SessionActor(Actor[SessionOrder]):
         if not table.moved or Tick.FLUSH in self._timers:
             return
         now = trio.current_time()
-        wait = self._flushed_at + self._context.window(now) - now
+        wait = self._flushed_at + self._context.window(now, self._rate.per_second) - now
         if wait > 0:
             self._arm(Tick.FLUSH, wait)
         else:
@@ -269,6 +272,8 @@ class SessionActor(Actor[SessionOrder]):
         if not moved:
             return
         self._flushed_at = now
+        others = max(len(self._table.receivers) - 1, 0)
+        self._rate.note(len(moved) * others, now)
         send_positions(self._table, moved)
         if Tick.STALE not in self._timers:
             self._arm(Tick.STALE, self._context.limits.retention)

@@ -118,7 +118,7 @@ class _Flight:
 class SessionManager:
     """``names`` is where the dynamic supervisor is registered, under :data:`SESSIONS`.
 
-    ``window`` is the flush window at a time of Trio's clock, in seconds
+    ``window`` is the flush window of a session now, in seconds
     (:meth:`locshare.broadcast.pacer.Pacer.window`); ``now`` is the wall clock, in UTC; ``report``
     gets the crash reports of the sessions.
     """
@@ -129,7 +129,7 @@ class SessionManager:
         names: Registry[Hashable],
         limits: SessionLimits = DEFAULT_LIMITS,
         *,
-        window: Callable[[float], float] = lambda _: 0.0,
+        window: Callable[[float, float], float] = lambda _now, _deliveries: 0.0,
         now: Callable[[], datetime] = utc_now,
         report: Reporter = log_report,
     ) -> None:
