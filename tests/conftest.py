@@ -1,10 +1,15 @@
 """What holds for all tests."""
 
 import inspect
+import signal
 
 import pytest
 
 from tests.running import complete
+
+# A shell starts what it runs in the background (`make test &`) with SIGINT ignored, and so would be
+# every program that a test starts and then interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
