@@ -35,6 +35,8 @@ _CHUNK = 262_144
 _LONGEST_HEAD = 65_536
 _LONGEST = 16 * 2**20
 """Bytes of one message: a snapshot of thousands."""
+_PROBE_S = 2.0
+"""How long one of several addresses of a name may take to answer."""
 
 
 class Address(NamedTuple):
@@ -55,6 +57,9 @@ def place(url: str) -> tuple[str, int]:
 def look_up(url: str, via: tuple[str, int] | None = None) -> Address:
     """The address of a ``ws://`` or ``wss://`` URL, which ``via`` leads to if it is given. Raises
     NotServing.
+
+    Of several (``localhost`` is two, and many servers listen on one of them) the first where
+    somebody takes a connection, else the first.
     """
     uri = parse_uri(url)
     host, port = via or (uri.host, uri.port)
@@ -62,8 +67,22 @@ def look_up(url: str, via: tuple[str, int] | None = None) -> Address:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise NotServing(f"{host}: {error.strerror or error}") from error
-    family, _, _, _, address = found[0]
-    return Address(family, tuple(address), trusting() if uri.secure else None, uri.host)
+    family, address = _first_to_answer([(each[0], tuple(each[4])) for each in found])
+    return Address(family, address, trusting() if uri.secure else None, uri.host)
+
+
+def _first_to_answer(
+    places: Sequence[tuple[int, tuple[object, ...]]],
+) -> tuple[int, tuple[object, ...]]:
+    for family, address in places if len(places) > 1 else ():
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_PROBE_S)
+            try:
+                probe.connect(address)
+            except OSError:
+                continue
+            return family, address
+    return places[0]
 
 
 class Lost(Exception):
