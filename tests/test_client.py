@@ -499,14 +499,14 @@ def test_a_wait_is_never_shorter_than_asked_for_nor_longer_than_bounded(
     assert asked + rule.first / 2 <= delay <= asked + rule.longest
 
 
-def test_waits_double_and_clients_do_not_come_back_together() -> None:
+def test_waits_grow_and_clients_do_not_come_back_together() -> None:
     rule, lost = Backoff(), Unreachable("x")
     crowd = [
         [rule.delay(attempt, lost, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
         for attempt in (0, 3)
     ]
     assert all(0.25 <= each <= 0.5 for each in crowd[0])
-    assert all(2.0 <= each <= 4.0 for each in crowd[1])
+    assert all(0.84 <= each <= 1.69 for each in crowd[1])
     assert len(set(crowd[0])) == 50
 
 

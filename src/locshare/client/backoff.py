@@ -1,8 +1,10 @@
 """How long to wait before the next try to connect. Pure.
 
-Doubling, so that a server that is away is not hammered; jitter, so that a thousand clients that
-lost it in the same moment do not come back in the same moment; and never sooner than the server
-asked for, by ``Retry-After`` or by what its close code means (docs/protocol.md).
+Growing, so that a server that is away is not hammered, but slowly: of one that was away for two
+seconds everybody should be back within three more, and not half of them still be waiting. Jitter,
+so that a thousand clients that lost it in the same moment do not come back in the same moment. And
+never sooner than the server asked for, by ``Retry-After`` or by what its close code means
+(docs/protocol.md).
 """
 
 from random import Random
@@ -24,14 +26,14 @@ class Backoff(Struct, frozen=True):
     """The rule. Times in seconds."""
 
     first: float = 0.5
-    factor: float = 2.0
+    factor: float = 1.5
     longest: float = 30.0
     """Of one wait, unless the server asks for more."""
     settled_after: float = 5.0
     """A connection that lived so long was a good one: the next try counts as the first again."""
 
     def delay(self, attempt: int, cause: ClientError, random: Random) -> float:
-        """Before try number ``attempt`` (from 0) after ``cause``: from half to all of the doubled
+        """Before try number ``attempt`` (from 0) after ``cause``: from half to all of the grown
         wait, on top of what the server asked for.
         """
         # The exponent is bounded, or it overflows after some hours of trying.
