@@ -151,8 +151,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     flush_window_max_s: Annotated[
         float,
         About(
-            "How far the time between two broadcasts of a session may widen under load. A quiet "
-            "session is always flushed at once.",
+            "How far the time between two broadcasts of a session may widen under load. A quiet or "
+            "small one, in which nothing would be joined, is always flushed at once.",
             unit="seconds", ge=0, le=2,
         ),
     ] = 0.25  # fmt: skip
