@@ -2,15 +2,20 @@
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 
+import msgspec
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from locshare.api import ApiLimits, Rate
 from locshare.client import (
@@ -235,6 +240,37 @@ async def test_the_token_is_in_no_url() -> None:
         nursery.cancel_scope.cancel()
     assert deaf.heard.startswith(b"GET /ws HTTP/1.1\r\n")
     assert b"locshare.v1, locshare.bearer.t.o.k.e.n\r\n" in deaf.heard
+
+
+async def test_a_ping_that_comes_after_the_close_frame_disturbs_nobody() -> None:
+    """trio-websocket would answer it, which is an error of its own protocol library."""
+    state = SessionStateData(
+        SessionView("id", "Alps", NOW, NOW), You("ada", "participant"), (), (), NOW, "epoch", 0
+    )
+
+    async def answer_close_with_ping(stream: trio.SocketStream) -> None:
+        protocol = ServerProtocol(subprotocols=[Subprotocol("locshare.v1")])
+        while protocol.state is not State.CLOSING and (data := await stream.receive_some(65_536)):
+            protocol.receive_data(data)
+            for event in protocol.events_received():
+                if isinstance(event, Request):
+                    protocol.send_response(protocol.accept(event))
+                    protocol.send_text(msgspec.json.encode(SessionState(state)))
+                    await stream.send_all(b"".join(protocol.data_to_send()))
+        await stream.send_all(b"\x89\x00")
+        await trio.sleep(0.05)
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(b"".join(protocol.data_to_send()))
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(
+            partial(trio.serve_tcp, answer_close_with_ping, 0, host="127.0.0.1")
+        )
+        port = listeners[0].socket.getsockname()[1]
+        with trio.fail_after(5):
+            async with connect(f"ws://127.0.0.1:{port}/ws", "x") as connection:
+                assert connection.snapshot == state
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_server_that_says_nothing_is_unreachable_in_time() -> None:

@@ -19,6 +19,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame
 from websockets.http11 import Response
 from websockets.uri import parse_uri
+from wsproto.utilities import LocalProtocolError
 
 from locshare.auth import TokenExpired, TokenInvalid
 from locshare.broadcast.fanout import encode_flush, encode_frame, text_frame
@@ -305,16 +306,23 @@ async def trio_client(
     extra_headers: list[tuple[bytes, bytes]] | None = None,
 ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
     """A client of trio-websocket. It does not close its socket after the server has closed the
-    WebSocket, so that is done here.
+    WebSocket, so that is done here. And it tries to answer a ping that comes while it closes, which
+    wsproto refuses.
     """
-    async with trio_websocket.open_websocket_url(
-        url, subprotocols=subprotocols, extra_headers=extra_headers
-    ) as client:
-        try:
-            yield client
-        finally:
-            if client.closed is not None:
-                await client._close_stream()
+    closing = False
+    try:
+        async with trio_websocket.open_websocket_url(
+            url, subprotocols=subprotocols, extra_headers=extra_headers
+        ) as client:
+            try:
+                yield client
+            finally:
+                if client.closed is not None:
+                    await client._close_stream()
+            closing = True
+    except LocalProtocolError:
+        if not closing:
+            raise
 
 
 class SansIOClient:

@@ -9,6 +9,7 @@ trio-websocket leaves the socket open when the server has closed the WebSocket. 
 opened, owned and closed here.
 """
 
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 import trio
 import trio_websocket
+from wsproto.utilities import LocalProtocolError
 
 from locshare.client.errors import (
     ClientError,
@@ -220,8 +222,10 @@ async def _handshake(
 
 @final
 class _Spawner:
-    """What trio-websocket uses of a nursery, and one thing more: when its reader has ended, the
-    wait for the handshake ends too. By itself it waits for ever when the server hangs up.
+    """What trio-websocket uses of a nursery, and two things more. When its reader has ended, the
+    wait for the handshake ends too: by itself it waits for ever when the server hangs up. And a
+    ping that comes when the close frame has been sent, which its reader tries to answer though
+    nothing may follow that frame (RFC 6455 section 5.5.1), ends the reader and nothing else.
     """
 
     def __init__(self, nursery: trio.Nursery, waiting: trio.CancelScope) -> None:
@@ -233,7 +237,8 @@ class _Spawner:
         self._nursery.start_soon(self._run, task)
 
     async def _run(self, task: Callable[[], Awaitable[None]]) -> None:
-        await task()
+        with contextlib.suppress(LocalProtocolError):
+            await task()
         self._waiting.cancel()
 
 
