@@ -36,8 +36,8 @@ ROOM_S: Final[dict[DisruptionKind, float]] = {
     "cut_network": 9.0,
     "kill_process": 11.0,
 }
-"""How much of a run each needs at least, with the recovery from it: phones that were refused three
-times, which they are within 3.5 s, wait up to 4 s more.
+"""How much of a run each needs at least, with the recovery from it: phones that were refused four
+times, which they are within 4.1 s, wait up to 2.6 s more.
 """
 
 _EARLIEST, _LATEST, _LONGEST = 0.1, 0.25, 0.25
