@@ -292,6 +292,10 @@ class Connection:
                 pieces.append(self.socket.recv(_CHUNK))
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return b"".join(pieces) if pieces else None
+            except OSError:
+                if not pieces:
+                    raise
+                return b"".join(pieces)  # what came before a reset; the next read shows the end
             if not pieces[-1]:
                 return b"".join(pieces)  # the end of the stream shows again
 
