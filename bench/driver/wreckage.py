@@ -103,12 +103,11 @@ class Wreckage:
         for place, done in enumerate(self._disruptor.log):
             if place == len(self._followed):
                 self._followed.append(None)
-            if self._followed[place] is None:
-                since = _counted_since(done)
-                if since is not None:
-                    self._followed[place] = self._watch(
-                        done.kind, done.detail, done.began_at, since
-                    )
+            followed = self._followed[place]
+            if followed is not None:
+                followed.detail = done.detail  # known when it was done: later than when it began
+            elif (since := _counted_since(done)) is not None:
+                self._followed[place] = self._watch(done.kind, done.detail, done.began_at, since)
 
     def _drop(self) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 whose network is cut by what stands before it.
 """
 
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -58,6 +59,23 @@ def test_recovery_counts_from_when_the_server_could_begin_with_it(kind: Disrupti
     held_up = kind in ("pause_process", "cut_network")
     assert _counted_since(Done(kind, 1.0, None, "")) == (None if held_up else 1.0)
     assert _counted_since(Done(kind, 1.0, 4.0, "")) == (4.0 if held_up else 1.0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_was_done_is_told_although_it_is_known_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(disruptions.ROOM_S, "crash_session", 2.0)
+
+    def crash(kind: DisruptionKind, session_id: str) -> str:
+        time.sleep(0.3)  # the run looks at it several times meanwhile
+        return f"{kind} of {session_id}"
+
+    with crooked() as server:
+        monkeypatch.setattr(server, "can", lambda kind: kind == "crash_session")
+        monkeypatch.setattr(server, "begin", crash)
+        monkeypatch.setattr(server, "end", lambda kind: None)
+        run = measure(server, plan(duration_s=5, disruptions=True), Nobody())
+    assert broken(run) == ["drop_clients", "crash_session"]
+    assert run.disruptions[1].detail.startswith("crash_session of ")
 
 
 @pytest.mark.usefixtures("hasty")
