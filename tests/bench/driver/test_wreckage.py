@@ -2,7 +2,7 @@
 whose network is cut by what stands before it.
 """
 
-import time
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,8 +11,8 @@ import pytest
 from bench import disruptions
 from bench.disruptions import Done
 from bench.driver.measure import measure
-from bench.driver.recovery import EXCUSED
-from bench.driver.wreckage import KINDS, _counted_since
+from bench.driver.recovery import EXCUSED, Recovery
+from bench.driver.wreckage import KINDS, Wreckage, _counted_since
 from bench.network.trouble import behind_proxy
 from bench.results import DisruptionKind, Run
 from bench.scenarios import SCENARIOS
@@ -64,10 +64,21 @@ def test_recovery_counts_from_when_the_server_could_begin_with_it(kind: Disrupti
 @pytest.mark.usefixtures("hasty")
 def test_what_was_done_is_told_although_it_is_known_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(disruptions.ROOM_S, "crash_session", 2.0)
+    followed = threading.Event()
+    watch = Wreckage._watch
+
+    def noted(
+        self: Wreckage, kind: DisruptionKind, detail: str, began: float, since: float
+    ) -> Recovery:
+        if kind == "crash_session":
+            followed.set()
+        return watch(self, kind, detail, began, since)
 
     def crash(kind: DisruptionKind, session_id: str) -> str:
-        time.sleep(0.3)  # the run looks at it several times meanwhile
+        assert followed.wait(10)
         return f"{kind} of {session_id}"
+
+    monkeypatch.setattr(Wreckage, "_watch", noted)
 
     with crooked() as server:
         monkeypatch.setattr(server, "can", lambda kind: kind == "crash_session")
