@@ -116,11 +116,17 @@ class ApiServer:
         *,
         task_status: trio.TaskStatus[tuple[trio.Nursery, WorkerContext]],
     ) -> None:
-        """The home of the connections: shielded, so that a cancelled server stops in order."""
+        """The home of the connections: shielded, so that a cancelled server stops in order.
+
+        The shield begins with the handshake. Before it, a cancelled start would never return:
+        its child is not cancelled, and nobody would set ``stopping``.
+        """
         context = WorkerContext(None)
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope() as scope:
             async with trio.open_nursery() as connections:
+                await trio.lowlevel.checkpoint_if_cancelled()
                 task_status.started((connections, context))
+                scope.shield = True
                 await stopping.wait()
                 self._drained = trio.Event()
                 await context.terminated.set()  # hypercorn closes idle connections now

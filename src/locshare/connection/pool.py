@@ -168,10 +168,16 @@ class ConnectionPool:
     async def _host_connections(
         self, *, task_status: trio.TaskStatus[trio.Nursery] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """The nursery of all connections, shielded so that a cancelled pool can drain first."""
-        with trio.CancelScope(shield=True):
+        """The nursery of all connections, shielded so that a cancelled pool can drain first.
+
+        The shield begins with the handshake. Before it, a cancelled start would never return:
+        its child is not cancelled, and nobody has the nursery that would end it.
+        """
+        with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
+                await trio.lowlevel.checkpoint_if_cancelled()
                 task_status.started(nursery)
+                scope.shield = True
                 await trio.sleep_forever()
 
     async def _run(self, connection: Connection) -> None:

@@ -42,9 +42,12 @@ async def open_bridge() -> AsyncIterator[Bridge]:
     closing = trio.Event()
 
     async def hold(*, task_status: trio.TaskStatus[Bridge]) -> None:
-        with trio.CancelScope(shield=True):
+        # The shield begins with the handshake: before it, a cancelled start would never return.
+        with trio.CancelScope() as scope:
             async with trio_asyncio.open_loop() as loop:
+                await trio.lowlevel.checkpoint_if_cancelled()
                 task_status.started(Bridge(loop))
+                scope.shield = True
                 await closing.wait()
 
     async with trio.open_nursery() as nursery:
