@@ -170,6 +170,7 @@ class Histories(RuleBasedStateMachine):
         if user_id not in self.table.roster or self.table.ended is not None:
             return  # the actor refuses
         before = self.table.receivers.get(user_id)
+        hidden = user_id in self.table.untold
         phone = Phone(user_id, {}, {})
         snapshot = self.state.snapshot(user_id, "participant", self.moment, "epoch")
         phone.learn(snapshot)
@@ -182,9 +183,31 @@ class Histories(RuleBasedStateMachine):
         assert self.state.connect(phone, self.moment) is before
         assert snapshot.seq == self.state.seq, "the next event is the next number"
         if before is not None:
-            assert not self.table.pending, "a replacement is no news"
+            if not hidden:
+                assert not self.table.pending, "a replacement is no news"
             self.gone.append(before)  # type: ignore[arg-type]  # ours are all phones
         self.deliver()
+
+    @rule(user_id=users)
+    def flaps(self, user_id: str) -> None:
+        """As a phone on a bad network, or somebody who wants everybody to hear it all the time."""
+        for _ in range(4):
+            self.loses_the_connection(user_id)
+            self.connects(user_id)
+
+    @rule()
+    def what_was_not_told_is_told_when_it_may_be(self) -> None:
+        due = self.state.untold_until()
+        assert (due is None) == (not self.table.untold)
+        while due is not None:
+            before = len(self.table.untold)
+            self.clock = max(self.clock, due)
+            self.state.show_untold(self.moment)
+            assert len(self.table.untold) < before, "a timer set for it would run for ever"
+            self.deliver()
+            due = self.state.untold_until()
+        for phone in self.phones().values():
+            assert phone.roster == {u: u in self.table.receivers for u in self.table.roster}
 
     @rule(user_id=users)
     def loses_the_connection(self, user_id: str) -> None:
@@ -283,6 +306,7 @@ class Histories(RuleBasedStateMachine):
         table = self.table
         roster = set(table.roster)
         assert set(table.receivers) <= roster
+        assert table.untold <= set(table.presence) <= roster
         assert set(table.heard) <= roster
         assert set(table.positions) <= roster
         assert set(table.moved) <= set(table.positions)
@@ -302,7 +326,11 @@ class Histories(RuleBasedStateMachine):
     def every_phone_has_the_session_s_picture(self) -> None:
         table = self.table
         for phone in self.phones().values():
-            expected = {user: user in table.receivers for user in table.roster}
+            expected = {
+                user: (user in table.receivers) is not (user in table.untold)
+                for user in table.roster
+            }
+            expected[phone.user_id] = True
             assert phone.roster == expected
             for user_id, held in table.positions.items():
                 # What is stale and not yet forgotten is in no snapshot.

@@ -47,7 +47,7 @@ from locshare.session.commands import (
     Update,
 )
 from locshare.session.delivery import deliver_events, resume, say_farewell, send_positions
-from locshare.session.errors import ParticipantNotFound, SessionFull, SessionOver
+from locshare.session.errors import ParticipantNotFound, SessionFull, SessionOver, TooManyJoins
 from locshare.session.limits import SessionLimits
 from locshare.session.state import SessionState
 from locshare.session.table import Moment, SessionTable
@@ -88,6 +88,8 @@ class Tick(enum.IntEnum):
     TOUCH = enum.auto()
     INACTIVE = enum.auto()
     EXPIRE = enum.auto()
+    PRESENCE = enum.auto()
+    """Somebody's coming or going may now be told."""
 
 
 _FINISH: Final = object()
@@ -122,6 +124,7 @@ class SessionActor(Actor[SessionOrder]):
         self._note_departures()
         self._arm_expiry()
         self._arm_inactivity()
+        self._arm_presence()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         if table.positions:
             self._forget_stale()
@@ -159,8 +162,7 @@ class SessionActor(Actor[SessionOrder]):
             case Attach():
                 return self._attach(request, reply_to)
             case ReserveSeat(seat):
-                if not self._state.reserve(seat, trio.current_time()):
-                    return self._refuse_full(reply_to)
+                return self._reserve(seat, reply_to)
             case Join(member, seat):
                 if not self._state.join(member, seat, trio.current_time()):
                     return self._refuse_full(reply_to)
@@ -191,6 +193,8 @@ class SessionActor(Actor[SessionOrder]):
                 return self._check_inactivity()
             case Tick.EXPIRE:
                 return self._check_expiry()
+            case Tick.PRESENCE:
+                self._show_untold()
         return None
 
     def after_batch(self) -> None:
@@ -210,6 +214,17 @@ class SessionActor(Actor[SessionOrder]):
     def terminate(self, reason: ExitReason) -> None:  # noqa: ARG002 - in any case
         """Note the last activity. The receivers are the next incarnation's, or the manager's."""
         self._note_activity()
+
+    def _reserve(self, seat: UUID, reply_to: ReplyTo[None]) -> Any:
+        now = trio.current_time()
+        if not self._state.reserve(seat, now):
+            return self._refuse_full(reply_to)
+        wait = self._state.join_wait(now)
+        if wait:
+            self._state.release(seat)
+            reply_to.fail(TooManyJoins(wait))
+            return NO_REPLY
+        return None
 
     def _refuse_full(self, reply_to: ReplyTo[None]) -> Any:
         reply_to.fail(SessionFull(self._context.limits.max_participants))
@@ -236,6 +251,7 @@ class SessionActor(Actor[SessionOrder]):
         if older is not None:
             older.close(CloseReason.REPLACED)
         self._deliver()
+        self._arm_presence()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         self._context.tally.attached += 1
         return None
@@ -246,6 +262,17 @@ class SessionActor(Actor[SessionOrder]):
             self._state.disconnect(departed.popleft(), self._context.moment())
             self._deliver()
         self._arm_inactivity()
+        self._arm_presence()
+
+    def _show_untold(self) -> None:
+        self._state.show_untold(self._context.moment())
+        self._deliver()
+        self._arm_presence()
+
+    def _arm_presence(self) -> None:
+        due = self._state.untold_until()
+        if due is not None:
+            self._arm(Tick.PRESENCE, due - trio.current_time())
 
     def _leave(self, request: Leave, reply_to: ReplyTo[None]) -> Any:
         if request.user_id not in self._table.roster:

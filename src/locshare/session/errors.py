@@ -1,5 +1,7 @@
 """What can go wrong when someone asks for a session. The API and the connections translate it."""
 
+import math
+
 from locshare.errors import LocshareError
 from locshare.wire.messages import EndReason
 
@@ -34,3 +36,11 @@ class SessionUnavailable(LocshareError):
     def __init__(self, text: str = "the session did not answer in time") -> None:
         super().__init__(text)
         self.retry_after = 1
+
+
+class TooManyJoins(SessionUnavailable):
+    """So many people joined this session lately that the next must wait ``retry_after`` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__("too many people join this session at once")
+        self.retry_after = math.ceil(wait)

@@ -13,6 +13,7 @@ Invariants between any two commands:
 - whoever is online, has a position or was heard of is in the roster; who moved has a position;
 - members and reserved seats together never grow beyond ``max_participants``;
 - a connected receiver has had its snapshot, and every event since, except those about itself;
+- who is shown online to the others is online, or is in ``table.untold``, and the reverse;
 - once ``table.ended`` is set, nothing changes any more and nobody's position is left.
 """
 
@@ -22,6 +23,7 @@ from typing import Final, final
 from uuid import UUID
 
 from locshare.broadcast.receiver import Receiver
+from locshare.session.churn import NEVER_SEEN, JoinRate, Presence
 from locshare.session.limits import SessionLimits
 from locshare.session.table import Held, Member, Moment, SessionTable
 from locshare.wire.messages import (
@@ -50,11 +52,12 @@ from locshare.wire.messages import (
 class SessionState:
     """The rules over one table. Making one changes nothing: the table may have been in use."""
 
-    __slots__ = ("_limits", "_table", "seq")
+    __slots__ = ("_join_rate", "_limits", "_table", "seq")
 
     def __init__(self, table: SessionTable, limits: SessionLimits) -> None:
         self._table: Final = table
         self._limits = limits
+        self._join_rate = JoinRate.of(limits.max_participants)
         self.seq = 0
         """How many events were decided since this was made."""
 
@@ -72,6 +75,15 @@ class SessionState:
                 return False
             table.seats[seat] = clock + self._limits.seat_lifetime
         return True
+
+    def join_wait(self, clock: float) -> float:
+        """Count one more who joins. 0 when they may; else the seconds until one may."""
+        table, limit = self._table, self._join_rate
+        left = table.joins.spent(limit.rate, limit.burst, clock)
+        if left is None:
+            return max(table.joins.ready_at(limit.rate) - clock, 0.001)
+        table.joins = left
+        return 0.0
 
     def release(self, seat: UUID) -> None:
         """The join did not happen."""
@@ -113,8 +125,7 @@ class SessionState:
         table.receivers.pop(user_id, None)
         table.receivers[user_id] = receiver
         table.heard[user_id] = table.active_at = moment.clock
-        if older is None:
-            self._decide(ParticipantUpdated(Updated(user_id, True, moment.wall)))
+        self._show(user_id, moment)
         return older
 
     def disconnect(self, receiver: Receiver, moment: Moment) -> None:
@@ -125,7 +136,42 @@ class SessionState:
             return
         del table.receivers[user_id]
         table.active_at = moment.clock
-        self._decide(ParticipantUpdated(Updated(user_id, False, self._last_seen(user_id, moment))))
+        self._show(user_id, moment)
+
+    def show_untold(self, moment: Moment) -> None:
+        """Tell who is online, and who no longer, where that had to wait and now need not."""
+        for user_id in tuple(self._table.untold):
+            self._show(user_id, moment)
+
+    def untold_until(self) -> float | None:
+        """When :meth:`show_untold` has something to do; None while everybody knows."""
+        presence = self._table.presence
+        return min((presence[user_id].ready_at() for user_id in self._table.untold), default=None)
+
+    def _show(self, user_id: str, moment: Moment) -> None:
+        """Let the others know whether ``user_id`` is online: now, later, or not at all when that
+        is what they think.
+        """
+        table = self._table
+        online = user_id in table.receivers
+        shown = table.presence.get(user_id, NEVER_SEEN)
+        told = self._presence_after(user_id, online, moment.clock)
+        if told is None:
+            table.presence.setdefault(user_id, shown)
+            table.untold.add(user_id)
+            return
+        table.untold.discard(user_id)
+        if told is not shown:
+            table.presence[user_id] = told
+            seen = moment.wall if online else self._last_seen(user_id, moment)
+            self._decide(ParticipantUpdated(Updated(user_id, online, seen)))
+
+    def _presence_after(self, user_id: str, online: bool, clock: float) -> Presence | None:
+        """What will have been told once ``user_id`` is ``online``: the same object when there is
+        nothing to tell, None when it has to wait.
+        """
+        shown = self._table.presence.get(user_id, NEVER_SEEN)
+        return shown if shown.online is online else shown.told(online, clock)
 
     def move(self, user_id: str, position: Position, clock: float) -> None:
         """A position arrived. Ignored when it is from somebody who is not, or no longer, in."""
@@ -144,8 +190,9 @@ class SessionState:
         """
         table = self._table
         receiver = table.receivers.pop(user_id, None)
-        for entries in (table.roster, table.positions, table.moved, table.heard):
+        for entries in (table.roster, table.positions, table.moved, table.heard, table.presence):
             entries.pop(user_id, None)
+        table.untold.discard(user_id)
         self._decide(ParticipantLeft(Left(user_id, reason)))
         return receiver
 
@@ -158,6 +205,7 @@ class SessionState:
         table.seats.clear()
         table.positions.clear()
         table.moved.clear()
+        table.untold.clear()
         self._decide(SessionEnded(Ended(reason)))
 
     # --- time -------------------------------------------------------------------------------------
@@ -204,6 +252,8 @@ class SessionState:
         table = self._table
         session = table.session
         retention = self._limits.retention
+        shown = table.presence.get(user_id, NEVER_SEEN)
+        told = self._presence_after(user_id, True, moment.clock)
         return SessionStateData(
             SessionView(str(session.id), session.name, session.created_at, session.expires_at),
             You(user_id, role),
@@ -215,11 +265,12 @@ class SessionState:
             ),
             moment.wall,
             epoch,
-            self.seq + (user_id not in table.receivers),
+            self.seq + (told is not None and told is not shown),
         )
 
     def participants(self, moment: Moment, connecting: str = "") -> tuple[ParticipantView, ...]:
-        """Everyone who is in, in the order of joining."""
+        """Everyone who is in, in the order of joining; online as the others were told."""
+        presence = self._table.presence
         return tuple(
             ParticipantView(
                 user_id,
@@ -228,7 +279,7 @@ class SessionState:
                 member.joined_at,
                 moment.wall if user_id == connecting else self._last_seen(user_id, moment),
                 True,
-                user_id == connecting or user_id in self._table.receivers,
+                user_id == connecting or presence.get(user_id, NEVER_SEEN).online,
             )
             for user_id, member in self._table.roster.items()
         )

@@ -8,6 +8,7 @@ command left it. Which entries go together is the business of :mod:`locshare.ses
 Positions live here and nowhere else, for the retention at most.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from msgspec import Struct
 from locshare.actors import MailboxHeir, Ref
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
+from locshare.session.churn import Allowance, Presence
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
 from locshare.wire.messages import EndReason, Event, Position
@@ -86,10 +88,12 @@ class SessionTable:
         "heard",
         "heir",
         "incarnations",
+        "joins",
         "moved",
         "news",
         "pending",
         "positions",
+        "presence",
         "receivers",
         "roster",
         "seats",
@@ -98,6 +102,7 @@ class SessionTable:
         "supervisor",
         "telling",
         "touched_at",
+        "untold",
     )
 
     def __init__(self, stored: StoredSession, clock: float) -> None:
@@ -109,6 +114,12 @@ class SessionTable:
         """Joins that are being written, each with the time until which its seat is kept."""
         self.receivers: dict[str, Receiver] = {}
         """Who is online, and the connection of each."""
+        self.presence: dict[str, Presence] = {}
+        """What the others were told of each who ever connected."""
+        self.untold: set[str] = set()
+        """Those of whom something else is true, which may not be told yet."""
+        self.joins = Allowance(math.inf, clock)
+        """How many more may join now."""
         self.positions: dict[str, Held] = {}
         self.moved: dict[str, Position] = {}
         """What the next flush will carry."""

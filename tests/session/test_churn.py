@@ -1,0 +1,103 @@
+"""Who comes and goes all the time is not heard of all the time, and in the end everybody knows."""
+
+import pytest
+import trio
+
+from locshare.session.churn import PRESENCE_BURST, PRESENCE_RATE
+from locshare.session.errors import TooManyJoins
+from locshare.session.limits import SessionLimits
+from tests.session.kit import House, Someone, house, settle
+
+
+async def flap(home: House, who: Someone, times: int, pause: float) -> Someone:
+    """Lose the connection and come back, again and again; online in the end."""
+    (session,) = home.manager._tables
+    for _ in range(times):
+        who.link.detach()
+        await settle()
+        who = await home.connect(session, who.user_id)
+        await trio.sleep(pause)
+    return who
+
+
+def told_of(who: Someone, whom: Someone) -> list[bool]:
+    """What ``whom`` heard of ``who``: online or not, in order."""
+    updates = whom.phone.all("participant_updated")
+    return [update["online"] for update in updates if update["user_id"] == who.user_id]
+
+
+async def test_a_short_loss_of_the_network_is_told_at_once() -> None:
+    async with house() as home:
+        _, (ada, bo) = await home.group("Ada", "Bo")
+        await flap(home, bo, 1, 0.0)
+        assert told_of(bo, ada) == [False, True]
+
+
+async def test_who_reconnects_all_the_time_is_told_of_twice_a_second_at_most() -> None:
+    async with house() as home:
+        _, (ada, bo) = await home.group("Ada", "Bo")
+        await flap(home, bo, 200, 0.1)  # 400 events in 20 s
+        told = len(told_of(bo, ada))
+        assert told <= PRESENCE_BURST + 20 * PRESENCE_RATE + 1
+
+
+@pytest.mark.parametrize("online", [True, False])
+async def test_the_last_state_of_who_came_and_went_is_told_in_the_end(online: bool) -> None:
+    async with house() as home:
+        _, (ada, bo) = await home.group("Ada", "Bo")
+        bo = await flap(home, bo, 20, 0.0)
+        if not online:
+            bo.link.detach()
+            await settle()
+        await trio.sleep(2 / PRESENCE_RATE)
+        assert told_of(bo, ada)[-1] is online
+
+
+async def test_who_comes_meanwhile_sees_what_the_others_see_and_then_the_truth() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        bo = await flap(home, bo, 20, 0.0)
+        bo.link.detach()
+        await settle()
+        cy = await home.someone(session, "Cy")
+        shown = {p["user_id"]: p["online"] for p in cy.phone.snapshot["participants"]}
+        assert shown[bo.user_id] is told_of(bo, ada)[-1]
+        assert cy.phone.snapshot["seq"] > 0
+        await trio.sleep(2 / PRESENCE_RATE)
+        assert [shown[bo.user_id], *told_of(bo, cy)][-1] is False
+
+
+async def test_what_was_not_told_yet_outlives_a_crash() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        bo = await flap(home, bo, 20, 0.0)
+        bo.link.detach()
+        await settle()
+        await home.crash(session)
+        await trio.sleep(2 / PRESENCE_RATE)
+        assert told_of(bo, ada)[-1] is False
+
+
+async def test_a_group_may_join_at_once_but_not_be_replaced_all_the_time() -> None:
+    async with house(SessionLimits(max_participants=5)) as home:
+        session, (ada,) = await home.group("Ada")
+        joined = 5 + 10 - 1
+        for _ in range(joined):
+            await home.manager.remove(session, await home.join(session))
+        with pytest.raises(TooManyJoins) as refused:
+            await home.join(session)
+        assert refused.value.retry_after >= 1
+        assert len(ada.phone.messages) == 2 * joined
+        assert not home.table(session).seats, "the seat is free again"
+        await trio.sleep(refused.value.retry_after)
+        await home.join(session)
+
+
+async def test_trying_to_join_a_full_session_spends_nothing() -> None:
+    async with house(SessionLimits(max_participants=2)) as home:
+        session, (_ada, bo) = await home.group("Ada", "Bo")
+        for _ in range(100):
+            with pytest.raises(Exception, match="full"):
+                await home.join(session)
+        await bo.link.leave()
+        await home.join(session)
