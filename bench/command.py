@@ -18,7 +18,8 @@ from bench.solo import short
 from bench.solo.short import SHORT_FORMS
 from bench.targets import STARTABLE, parse
 from bench.watching.prometheus import Figures
-from locshare.simulate.track import Track, UnusableTrack
+from locshare.simulate.gpx import UnusableTrack
+from locshare.simulate.track import Track
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 ALL = "all"

@@ -23,8 +23,9 @@ from bench.people.sizes import power_law
 from bench.people.visits import Habits, Visit, visits
 from locshare.simulate.cast import person
 from locshare.simulate.cities import CITIES
+from locshare.simulate.gpx import read_gpx
 from locshare.simulate.movement import MOVEMENTS, Fix, Journey, Kind, journey, kind_of
-from locshare.simulate.track import Track, read_tracks
+from locshare.simulate.track import Track
 
 __all__ = (
     "RECORDED", "Member", "MemberKind", "Population", "Visit", "equal_groups", "phone",
@@ -174,7 +175,7 @@ def phone(member: Member, tracks: Sequence[Track] = ()) -> UnsteadyPhone:
 
 def recorded_tracks(files: Sequence[Path], *, speed_up: float = 1.0) -> tuple[Track, ...]:
     """Every way in GPX files. Raises UnusableTrack, which names the file."""
-    return tuple(Track(way, speed_up=speed_up) for file in files for way in read_tracks(file))
+    return tuple(Track(way, speed_up=speed_up) for file in files for way in read_gpx(file).ways)
 
 
 def _journey(member: Member, tracks: Sequence[Track]) -> Journey:

@@ -16,9 +16,11 @@ from locshare.client import ClientError
 from locshare.commands import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
 from locshare.simulate.crowd import Crowd, Plan, simulate
+from locshare.simulate.gpx import UnusableTrack, read_gpx
 from locshare.simulate.movement import MOVEMENTS
+from locshare.simulate.pace import DEFAULT_SPEED_M_S
 from locshare.simulate.table import show, summary_of
-from locshare.simulate.track import TrackPoint, UnusableTrack, read_tracks
+from locshare.simulate.track import TrackPoint
 
 DESCRIPTION = """\
 Let simulated people join sessions of a running server, walk and drive through a city, and report
@@ -35,7 +37,6 @@ EXAMPLES = """\
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _GPX_SPEED_M_S: Final = {"driving": 10.0}
-_WALKING_M_S: Final = 1.4
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     who.add_argument("--movement", choices=MOVEMENTS, default="mixed", help="(default mixed)")
     who.add_argument(
-        "--gpx", type=Path, metavar="FILE", help="follow the tracks and routes of a GPX 1.1 file"
+        "--gpx", type=Path, metavar="FILE", help="follow the tracks and routes of a GPX file"
     )
     who.add_argument(
         "--speed-up", type=_factor, default=1.0, metavar="FACTOR",
@@ -110,8 +111,11 @@ def plan_of(arguments: Namespace) -> Plan:
         url = url or link_url
     tracks: tuple[list[TrackPoint], ...] = ()
     if arguments.gpx is not None:
-        speed = _GPX_SPEED_M_S.get(arguments.movement, _WALKING_M_S)
-        tracks = tuple(read_tracks(arguments.gpx, speed=speed))
+        speed = _GPX_SPEED_M_S.get(arguments.movement, DEFAULT_SPEED_M_S)
+        recording = read_gpx(arguments.gpx, speed=speed)
+        tracks = tuple(recording.ways)
+        for remark in recording.remarks:
+            complain(remark)
     return Plan(
         url=url or DEFAULT_URL,
         city=CITIES[arguments.city],

@@ -1,30 +1,16 @@
-"""A recorded way: GPX 1.1 tracks and routes, walked again. Reading is apart from moving.
+"""A recorded way, gone again: where somebody is on it at which second. Pure.
 
-Times in the file are kept (and can be sped up); where there are none, or they do not grow, an even
-speed is assumed. Who has come to the end goes back the same way, so that nobody jumps.
+Recorded times are kept (and can be sped up). At the end the way is gone back, so that nobody jumps.
+Reading it from a file is :mod:`locshare.simulate.gpx`.
 """
 
 from bisect import bisect_right
-from datetime import UTC
-from itertools import pairwise
-from pathlib import Path
-from typing import Final, final
-from xml.etree.ElementTree import ParseError
+from typing import final
 
-import gpxpy
-import gpxpy.gpx
 from msgspec import Struct
 
-from locshare.errors import LocshareError
 from locshare.simulate.geo import Place, bearing, between, distance
 from locshare.simulate.movement import Fix
-
-DEFAULT_SPEED_M_S: Final = 1.4
-LARGEST_FILE: Final = 64 * 2**20
-
-
-class UnusableTrack(LocshareError):
-    """A file that is no GPX, or has no way of two points in it. The text says which and why."""
 
 
 class TrackPoint(Struct, frozen=True, gc=False):
@@ -85,77 +71,3 @@ def _altitude(one: TrackPoint, other: TrackPoint, fraction: float) -> float | No
     if one.altitude is None or other.altitude is None:
         return one.altitude if other.altitude is None else other.altitude
     return one.altitude + (other.altitude - one.altitude) * fraction
-
-
-# --- reading ----------------------------------------------------------------------------------
-
-
-def read_tracks(path: Path, *, speed: float = DEFAULT_SPEED_M_S) -> list[list[TrackPoint]]:
-    """Every track's segment and every route in a file that has two points or more. Ways without
-    usable times are gone at ``speed`` m/s. Raises UnusableTrack.
-    """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UnusableTrack(f"{path}: larger than {LARGEST_FILE // 2**20} MiB")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UnusableTrack(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UnusableTrack(f"{path}: not UTF-8 text") from error
-    tracks = parse_tracks(text, speed=speed, name=str(path))
-    if not tracks:
-        raise UnusableTrack(f"{path}: no track or route with two different points")
-    return tracks
-
-
-def parse_tracks(text: str, *, speed: float, name: str = "GPX") -> list[list[TrackPoint]]:
-    """The ways in a GPX document. Raises UnusableTrack when it is none."""
-    if "<!ENTITY" in text:
-        # No GPX needs entities, and nested ones grow without bound.
-        raise UnusableTrack(f"{name}: entities are not allowed")
-    try:
-        document = gpxpy.parse(text)
-    except (gpxpy.gpx.GPXException, ParseError, ValueError) as error:
-        raise UnusableTrack(f"{name}: not a GPX file") from error
-    ways: list[_Way] = [segment.points for track in document.tracks for segment in track.segments]
-    ways += [route.points for route in document.routes]
-    timed = [_timed(way, speed, name) for way in ways]
-    return [points for points in timed if len(points) > 1]
-
-
-_Way = list[gpxpy.gpx.GPXTrackPoint] | list[gpxpy.gpx.GPXRoutePoint]
-
-
-def _timed(way: _Way, speed: float, name: str) -> list[TrackPoint]:
-    if not way:
-        return []  # recorders write empty segments where they found no satellite
-    places = [_place(point.latitude, point.longitude, name) for point in way]
-    seconds = _recorded(way)
-    if seconds is None:
-        seconds = [0.0]
-        seconds += [distance(one, other) / speed for one, other in pairwise(places)]
-        for index in range(1, len(seconds)):
-            seconds[index] += seconds[index - 1]
-    points: list[TrackPoint] = []
-    for place, at, point in zip(places, seconds, way, strict=True):
-        # Points of one moment: the first counts, or somebody would be at two places at once.
-        if not points or at > points[-1].seconds:
-            points.append(TrackPoint(place, at, point.elevation))
-    return points
-
-
-def _recorded(way: _Way) -> list[float] | None:
-    """Seconds since the first point; None when a time is missing or they go backwards."""
-    # GPX times are UTC, also where the recorder forgot to say so.
-    times = [point.time.replace(tzinfo=point.time.tzinfo or UTC) for point in way if point.time]
-    if len(times) < len(way):
-        return None
-    seconds = [(time - times[0]).total_seconds() for time in times]
-    growing = all(one <= other for one, other in pairwise(seconds))
-    return seconds if growing and seconds[-1] > 0 else None
-
-
-def _place(lat: float, lng: float, name: str) -> Place:
-    if not (-90 <= lat <= 90 and -180 <= lng <= 180):
-        raise UnusableTrack(f"{name}: a point that is not on the earth")
-    return Place(lat, lng)

@@ -22,8 +22,9 @@ from bench.people.population import (
 from bench.people.visits import Habits
 from locshare.simulate.cities import CITIES
 from locshare.simulate.geo import Place, distance
+from locshare.simulate.gpx import UnusableTrack
 from locshare.simulate.movement import DRIVING
-from locshare.simulate.track import Track, TrackPoint, UnusableTrack
+from locshare.simulate.track import Track, TrackPoint
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SEEDS = st.integers(0, 10**9)
