@@ -15,7 +15,6 @@ What is promised:
   exceptions is split (74).
 """
 
-import traceback
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
 from enum import Enum
@@ -28,6 +27,7 @@ import trio
 from trio.lowlevel import Abort, Task, current_task, enable_ki_protection, reschedule
 
 from locshare.actors.clock import CallAt, current_clock
+from locshare.actors.frames import clear_finished_frames
 from locshare.actors.reasons import KILLED, Crash, ExitReason
 
 if TYPE_CHECKING:
@@ -215,6 +215,9 @@ class Incarnation:
         reason = self._settle_reason(reason)
         if self.beside_kill is not None and not isinstance(reason, Crash):
             reason = self.beside_kill
+        if isinstance(reason, Crash):
+            # Before anybody hears of it: the reason outlives us in refs and reports.
+            clear_finished_frames(reason.exception)
         self.status = Status.DEAD
         self.reason = reason
         if self._init_limit is not None:
@@ -234,10 +237,6 @@ class Incarnation:
         self.task = None
         self.nursery = None
         on_exit(self)
-        if isinstance(reason, Crash):
-            # The reason outlives us in refs and reports. Its traceback keeps its lines but not
-            # the local variables, which hold messages and states.
-            traceback.clear_frames(reason.exception.__traceback__)
 
     def _settle_reason(self, reason: ExitReason) -> ExitReason:
         """The reason the world is told. Whoever was killed and came to an end in its own way all

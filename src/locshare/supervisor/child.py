@@ -17,6 +17,7 @@ import trio
 
 from locshare.actors import SHUTDOWN, Actor, Crash, ExitReason, MailboxSpec, Ref, StartError
 from locshare.actors.clock import CallAt
+from locshare.actors.frames import clear_finished_frames
 from locshare.actors.host import start_failure
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
 from locshare.actors.loop import ActorIncarnation
@@ -274,6 +275,19 @@ class Overseer(Actor[Never]):
 
     def kept(self, child: Child) -> None:
         """A transient child has ended as expected, or a restarted one has declined."""
+
+    def attempt_failed(self, child: Child, last: Incarnation | None, error: StartError) -> None:
+        """A restart attempt did not even begin a life: report it and try again, after whatever
+        waits in the mailbox (22). ``last`` is the life before.
+        """
+        clear_finished_frames(error)
+        crash = Crash(error)
+        self._incarnation.last_crash = crash
+        child.last_reason = str(crash)
+        self.report("start_failed", child, crash)
+        child.life = last
+        child.state = ChildState.RESTARTING
+        self.leave_message(child, last, Verdict.RESTART)
 
     def leave_message(self, child: Child, life: Incarnation | None, judged: Verdict) -> None:
         """Come back to this exit in our own task, behind what waits there."""

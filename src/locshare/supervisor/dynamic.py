@@ -16,7 +16,6 @@ from locshare.actors import (
     NO_REPLY,
     SHUTDOWN,
     ActorRef,
-    Crash,
     ExitReason,
     Ref,
     ReplyTo,
@@ -101,7 +100,6 @@ class DynamicSupervisor(Overseer):
         # By the serial of the last life that came up: while a child is being restarted it is
         # still found by the ref that it had (42).
         self._children: dict[int, Child] = {}
-        self._closing = False
 
     def children(self) -> Iterable[Child]:
         return tuple(self._children.values())
@@ -143,7 +141,6 @@ class DynamicSupervisor(Overseer):
     async def terminate(self, reason: ExitReason) -> None:
         """All at once, each with its own timer: the total is near the longest (43)."""
         del reason
-        self._closing = True
         deadlines = []
         for child in self.children():
             if child.ref is not None:
@@ -210,11 +207,7 @@ class DynamicSupervisor(Overseer):
         try:
             self.launch(child, ChildState.RESTARTING)
         except StartError as error:
-            child.life = old
-            self._incarnation.last_crash = Crash(error)
-            child.last_reason = str(Crash(error))
-            self.report("start_failed", child, Crash(error))
-            self.leave_message(child, old, Verdict.RESTART)
+            self.attempt_failed(child, old, error)
         return None
 
     # -- stop ------------------------------------------------------------------------------

@@ -298,33 +298,23 @@ class Supervisor(Overseer):
             self.give_up(failed)
             return StopActor(SHUTDOWN)
         failed.restarts += 1
-        order = [(child.spec.id, child.spec.restart) for child in self.children()]
-        steps = plan(self._strategy, order, failed.spec.id)
-        for id_ in steps.stop:
-            await self.stop_child(self._children[id_])
-        for id_ in steps.forget:
-            self.forget(self._children[id_])
-        for id_ in steps.start:
-            child = self._children.get(id_)
-            if child is None or child.ref is not None:
-                continue
+        order = [(child, child.spec.restart) for child in self.children()]
+        steps = plan(self._strategy, order, failed)
+        # Each of these steps may wait, and meanwhile children end: a temporary one is then gone
+        # from the table. So a round holds the children themselves and looks nothing up.
+        for child in steps.stop:
+            await self.stop_child(child)
+        for child in steps.forget:
+            self.forget(child)
+        for child in steps.start:
             try:
                 await self._start(child, ChildState.RESTARTING)
             except StartError as error:
-                self._attempt_failed(child, error)
+                # If the life did begin, its exit path has already left the message.
+                if child.life is None:
+                    self.attempt_failed(child, None, error)
                 return None
         return None
-
-    def _attempt_failed(self, child: Child, error: StartError) -> None:
-        """Try again, after whatever waits in the mailbox (22). If the life did begin, its exit
-        path has already left the message.
-        """
-        if child.life is None:
-            self._incarnation.last_crash = Crash(error)
-            child.last_reason = str(Crash(error))
-            self.report("start_failed", child, Crash(error))
-            child.state = ChildState.RESTARTING
-            self.leave_message(child, None, Verdict.RESTART)
 
     async def _stop_all(self) -> None:
         """Reverse start order, the next only after the one before is dead (32)."""

@@ -1,0 +1,53 @@
+"""Empty the frames of an exception that outlives its crash.
+
+An exit reason is kept in refs and reports, and its traceback holds frames, whose local variables
+are messages and states. The lines of a traceback are worth keeping; the variables must go.
+
+``traceback.clear_frames`` does not do: it follows one traceback only, while causes, contexts and
+the members of a group have tracebacks of their own. And before Python 3.13 ``frame.clear`` closes
+a generator or coroutine that is merely *suspended*. A traceback can lead through one: a server
+that caught an error, passed it to its caller and went on is in the traceback of what the caller
+raises, and clearing that would end the server from outside, in the middle of its ``await``.
+"""
+
+import gc
+import sys
+from contextlib import suppress
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from types import FrameType
+from typing import Final
+
+_CAN_BE_SUSPENDED: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
+
+
+def clear_finished_frames(error: BaseException) -> None:
+    """Drop the local variables of every finished frame that ``error`` leads to: its own, and those
+    of its causes, contexts and group members. Frames that run or are suspended are left alone.
+    """
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        error_ = todo.pop()
+        if error_ is None or id(error_) in seen:
+            continue
+        seen.add(id(error_))
+        todo += (error_.__cause__, error_.__context__)
+        if isinstance(error_, BaseExceptionGroup):
+            todo += error_.exceptions
+        entry = error_.__traceback__
+        while entry is not None:
+            if not _is_suspended(entry.tb_frame):
+                with suppress(RuntimeError):  # it runs, here or in another thread
+                    entry.tb_frame.clear()
+            entry = entry.tb_next
+
+
+def _is_suspended(frame: FrameType) -> bool:
+    """Whether ``frame.clear`` would close a live generator or coroutine.
+
+    From 3.13 on it refuses to. Before, only the collector knows: a frame whose generator still
+    lives is traversed by way of the generator, and one that has finished by itself, code included.
+    """
+    if sys.version_info >= (3, 13) or not frame.f_code.co_flags & _CAN_BE_SUSPENDED:
+        return False
+    return not any(referent is frame.f_code for referent in gc.get_referents(frame))
