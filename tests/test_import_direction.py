@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "locshare"
 
-GROUND = {"errors", "config", "logs", "metrics", "auth", "listening"}
+GROUND = {"errors", "config", "logs", "metrics", "auth", "listening", "links"}
 RUNTIME = {"actors", "supervisor"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": GROUND | RUNTIME | {"wire", "session", "store"},
     "web": GROUND,
     "addresses": set(),
+    "links": set(),
     "listening": set(),
     "process": set(),
     "crashes": {"logs", "supervisor"},
@@ -39,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"broadcast", "session", "connection"},
     "vitals": {"inspection", "broadcast", "connection", "session"},
     "limits": GROUND | {"broadcast", "connection", "session", "api"},
-    "client": {"errors", "wire"},
+    "client": {"errors", "links", "wire"},
     "simulate": GROUND | {"wire", "client"},
     "demo": GROUND | {"wire", "addresses", "client", "simulate"},
     "app": GROUND

@@ -59,6 +59,12 @@ def test_a_link_names_the_server_and_the_session() -> None:
     assert plan("--session", SESSION.upper()).session_id == SESSION
 
 
+@pytest.mark.parametrize("more", ["/", ".", ")", "%2E", "?a=b", "/?a=b#c", "#host=KEY"])
+def test_a_link_may_have_a_query_a_fragment_or_what_a_messenger_left_on_it(more: str) -> None:
+    made = plan("--link", f"https://map.example/rides/join/{SESSION}{more}")
+    assert (made.url, made.session_id) == ("https://map.example/rides", SESSION)
+
+
 def test_a_gpx_file_gives_the_ways(tmp_path: Path) -> None:
     file = tmp_path / "hike.gpx"
     points = '<trkpt lat="46" lon="8"/><trkpt lat="46.01" lon="8"/>'

@@ -316,6 +316,17 @@ def test_a_link_that_leads_nowhere_says_so(
         expect(lost.page.get_by_role("link", name="Create a session")).to_be_visible()
 
 
+@pytest.mark.parametrize("left_on", ["/", ".", ")", "%2E", "%3E", "/?fbclid=x", "%E2%80%9D#top"])
+def test_a_link_with_something_left_on_it_leads_into_its_session(
+    browser: Browser, program: Program, left_on: str
+) -> None:
+    link = create(program, "Sunday ride")["join_link"]
+    with phone(browser, program) as ada:
+        ada.open(link + left_on)
+        ada.says("Sunday ride")
+        assert ada.page.url.partition("#")[0] == link, "what is passed on is clean"
+
+
 def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Program) -> None:
     link = create(program)["join_link"]
     with phone(browser, program) as ada:

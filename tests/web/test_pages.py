@@ -74,7 +74,9 @@ def test_an_address_that_the_policy_cannot_name_is_allowed_by_its_scheme() -> No
     assert "connect-src 'self' ws:;" in content_policy("ws://[::1]:8081")
 
 
-@pytest.mark.parametrize("wrong", ["x", "%00", "{" + str(uuid4()) + "}", str(uuid4()) + "0"])
+@pytest.mark.parametrize(
+    "wrong", ["", "x", "%00", str(uuid4()) + "0", "0" + str(uuid4()), "%E2%28"]
+)
 async def test_an_id_that_cannot_be_one_gets_the_page_with_404(wrong: str) -> None:
     async with client() as http:
         answer = await http.get(f"/join/{wrong}")
@@ -114,7 +116,7 @@ async def test_head_is_get_without_the_body() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/", "/static/../pages.py", "/static/%2e%2e/pages.py", "/static/none.js", "/join/",
+    ["/static/", "/static/../pages.py", "/static/%2e%2e/pages.py", "/static/none.js",
      "/static//etc/passwd", "/static/join.html"],
 )  # fmt: skip
 async def test_nothing_else_is_served(path: str) -> None:
@@ -146,3 +148,56 @@ async def test_the_api_puts_no_headers_over_those_of_the_pages() -> None:
             answer = await http.get(JOIN)
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-cache"
+
+
+ID = JOIN.removeprefix("/join/")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        f"{ID}/", f"{ID}.", f"{ID})", f"{ID}%2E", f"{ID}%3E", f"%3C{ID}%3E", f"{ID}%22", f"{ID}'",
+        f"{ID}%20", f"{ID}%2F", f"{ID}%2F/", f"{ID}./", f"{ID}%E2%80%8B", f"{ID}/a/b", f"/{ID}",
+        f"{ID}%252E", f"{ID.upper()},", f"{ID}.?fbclid=x", f"{{{ID}}}",
+        f"{ID}%0d%0aSet-Cookie:%20x",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("folder", ["", "/maps"])
+async def test_what_was_left_on_a_link_is_taken_off_also_in_a_folder(
+    asked: str, folder: str
+) -> None:
+    async with client() as http:
+        # As by a proxy that serves this in a folder: it takes the folder off before it asks.
+        answer = await http.get(f"/join/{asked}")
+        assert answer.status_code == 302
+        clean = resolved(f"{folder}/join/{asked.partition('?')[0]}", answer.headers["location"])
+        assert clean == f"{folder}/join/{ID}"
+        assert (await http.get(clean.removeprefix(folder))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "asked", ["/nonsense/", "/nonsense/x/y", "//evil.example/x", "/%0d%0aX: y/", "/%2F%2Fx.y/", ""]
+)
+async def test_a_path_without_an_id_leads_to_the_page_that_says_so(asked: str) -> None:
+    path = f"/join{asked}"
+    async with client() as http:
+        answer = await http.get(path)
+        if answer.status_code == 302:
+            path = resolved(path, answer.headers["location"])
+            answer = await http.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert path.startswith("/join/")
+    assert path.count("/") == 2, "the page's own addresses are relative to this"
+
+
+def resolved(path: str, location: str) -> str:
+    """As browsers do it, which count empty segments; Python's urljoin does not."""
+    assert not location.startswith("/")
+    segments = path.split("/")[:-1]
+    for part in location.split("/"):
+        if part == "..":
+            segments.pop()
+        else:
+            segments.append(part)
+    return "/".join(segments)

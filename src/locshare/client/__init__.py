@@ -9,8 +9,8 @@
                 ...
 
 :class:`Client` is the REST API, :func:`connect` one connection, :class:`Live` a participant who
-comes back by itself. The tokens stay out of URLs, logs
-and the texts of errors.
+comes back by itself; :func:`parse_join_link` reads a link as people pass it on. The tokens stay out
+of URLs, logs and the texts of errors.
 """
 
 from locshare.client.backoff import Backoff
@@ -26,6 +26,7 @@ from locshare.client.errors import (
 from locshare.client.live import Live, Watcher, WentOffline
 from locshare.client.picture import Picture
 from locshare.client.rest import Client, patiently
+from locshare.links import JoinLink, parse_join_link
 from locshare.wire.answers import SessionCreated, SessionDescription, SessionJoined
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Connection",
     "ConnectionRefused",
     "End",
+    "JoinLink",
     "Live",
     "NotConnected",
     "Picture",
@@ -46,5 +48,6 @@ __all__ = [
     "Watcher",
     "WentOffline",
     "connect",
+    "parse_join_link",
     "patiently",
 ]

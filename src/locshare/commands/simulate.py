@@ -12,7 +12,7 @@ import msgspec
 import trio
 from rich.console import Console
 
-from locshare.client import ClientError
+from locshare.client import ClientError, JoinLink, parse_join_link
 from locshare.commands import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
 from locshare.simulate.crowd import Crowd, Plan, simulate
@@ -107,8 +107,8 @@ def plan_of(arguments: Namespace) -> Plan:
     """The plan that the flags describe. Raises UnusableTrack."""
     session, url = arguments.session, arguments.url
     if arguments.link is not None:
-        link_url, session = arguments.link
-        url = url or link_url
+        session = arguments.link.session_id
+        url = url or arguments.link.url
     tracks: tuple[list[TrackPoint], ...] = ()
     if arguments.gpx is not None:
         speed = _GPX_SPEED_M_S.get(arguments.movement, DEFAULT_SPEED_M_S)
@@ -186,12 +186,11 @@ def _uuid(text: str) -> str:
         raise ArgumentTypeError("not the id of a session, which is a UUID") from None
 
 
-def _link(text: str) -> tuple[str, str]:
-    """The server's URL and the session's id."""
-    url, found, session = text.partition("/join/")
-    if not found:
-        raise ArgumentTypeError("not a join link, which is like http://host:port/join/ID")
-    return _http_url(url), _uuid(session.rstrip("/"))
+def _link(text: str) -> JoinLink:
+    try:
+        return parse_join_link(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _number(lowest: float, highest: float, text: str) -> float:

@@ -1,5 +1,8 @@
 """The pages: ``/`` (make a session), ``/join/{id}`` (be in one), and the files they are made of.
 
+What messengers leave on a join link is taken off by a redirect, so that it is passed on clean. All
+addresses, of redirects too, are relative: a proxy may serve this in a folder.
+
 Everything is read into memory when the blueprint is made: a few small files, each with its ETag.
 So serving one is a dictionary lookup, no path of a request ever reaches the file system, and an
 upgrade of the package under a running server changes nothing half.
@@ -14,11 +17,13 @@ import html
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
-from uuid import UUID
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 from quart import Blueprint, Response, request
+from werkzeug.routing import BaseConverter
+
+from locshare.links import session_id_in
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -41,6 +46,13 @@ _FIXED: Final = {
     "Cache-Control": "no-cache",
 }
 _PERMISSIONS: Final = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
+
+
+class _Whatever(BaseConverter):
+    """Unlike ``path``, also slashes at the beginning and line breaks."""
+
+    regex = r"[\s\S]*"
+    part_isolating = False
 
 
 class _File(Struct, frozen=True):
@@ -70,6 +82,7 @@ def pages(
     home = _File.of(_filled(files.pop("index.html").body, values), ".html")
     join = _File.of(_filled(files.pop("join.html").body, values), ".html")
     routes = Blueprint("pages", __name__)
+    routes.record_once(lambda setup: setup.app.url_map.converters.update(whatever=_Whatever))
 
     def page(file: _File, status: int = 200) -> Response:
         answer = _answer(file, status)
@@ -81,11 +94,16 @@ def pages(
     async def index() -> Response:
         return page(home)
 
-    @routes.get("/join/<session>")
-    async def join_session(session: str) -> Response:
+    @routes.get("/join", strict_slashes=False, merge_slashes=False)
+    @routes.get("/join/<whatever:rest>", merge_slashes=False)
+    async def join_session(rest: str = "") -> Response:
         # The page asks the API about the session and says what it hears. An id that cannot be one
         # gets the same page, which says so, under the right status.
-        return page(join, 200 if _is_uuid(session) else 404)
+        session = session_id_in(rest)
+        clean = _clean_join_path(_raw_segments()[1:], session)
+        if clean is not None:
+            return Response(b"", 302, headers={**_FIXED, "Location": clean})
+        return page(join, 404 if session is None else 200)
 
     @routes.get("/favicon.ico")
     async def icon() -> Response:
@@ -159,8 +177,20 @@ def _answer(file: _File, status: int = 200) -> Response:
     return answer
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False
+def _raw_segments() -> list[str]:
+    """The path that was asked for, by its slashes, still percent-encoded."""
+    raw = request.scope.get("raw_path") or request.path.encode()
+    path = raw.decode("latin-1").partition("?")[0].removeprefix(request.root_path)
+    return path.split("/")[1:]
+
+
+def _clean_join_path(segments: list[str], session: str | None) -> str | None:
+    """Where to find the page for ``session``, relative to ``/join/`` and ``segments``; None when it
+    is there.
+    """
+    if not segments:
+        return "join/"
+    up, first = "../" * (len(segments) - 1), segments[0]
+    if session is None:
+        return None if not up else up + quote(first, safe="%")
+    return None if not up and first.lower() == session else up + session

@@ -11,6 +11,8 @@ export class Refused extends Error {
 }
 
 const DEADLINE_MS = 15_000;
+/** Relative to this file, since a proxy may serve all of it in a folder. */
+const BASE = new URL("../api/sessions", import.meta.url).pathname;
 
 async function call(method, path, { body, token } = {}) {
   const headers = {};
@@ -19,7 +21,7 @@ async function call(method, path, { body, token } = {}) {
   let answer;
   let text;
   try {
-    answer = await fetch(`/api/sessions${path}`, {
+    answer = await fetch(`${BASE}${path}`, {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),

@@ -31,7 +31,7 @@ function show(session) {
   section.querySelector("h1").textContent = session.name;
   byId("link").value = session.join_link;
   // By this origin, so that the tab's token is there whatever the public address is.
-  byId("enter").href = `/join/${encodeURIComponent(session.session_id)}`;
+  byId("enter").href = `join/${encodeURIComponent(session.session_id)}`;
   byId("create").hidden = true;
   section.hidden = false;
   section.querySelector("h1").focus();

@@ -19,8 +19,7 @@ const ENDED = {
   internal_error: "Something went wrong on the server.",
 };
 
-const [, , encodedId = ""] = location.pathname.split("/");
-const id = decoded(encodedId).toLowerCase();
+const id = decoded(location.pathname.split("/").at(-1)).toLowerCase();
 const byId = (name) => document.getElementById(name);
 
 /** What there is to say in each of the ends. `retry` is the label of a button that tries again. */

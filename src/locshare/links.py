@@ -1,0 +1,51 @@
+"""Join links as they arrive, with what messengers, mail programs and people leave on them. Pure.
+
+A link in a sentence is cut at the next blank, so the full stop, the bracket or the quotation mark
+behind it comes along, as itself or percent-encoded; trackers add a query. The id of a session is
+36 characters of a fixed shape, so it is found wherever it stands in its segment, unless letters or
+digits touch it: then the link has been damaged, and which session it meant is a guess.
+"""
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+_ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SEGMENT: Final = re.compile(rf"[^0-9a-z]*({_ID})(?![0-9a-z]).*", re.IGNORECASE | re.DOTALL)
+_PATH: Final = re.compile(
+    rf"(?P<root>.*)/join/+[^0-9a-z/]*(?P<id>{_ID})(?![0-9a-z])", re.IGNORECASE | re.DOTALL
+)
+_URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+_LONGEST: Final = 4_096
+"""Characters of a link that are looked at."""
+
+
+class JoinLink(NamedTuple):
+    """Where a join link leads: the server's URL without a slash at its end, and a session's id."""
+
+    url: str
+    session_id: str
+
+
+def parse_join_link(text: str) -> JoinLink:
+    """The link in ``text``, which may have words or brackets around it, and a query or fragment.
+    Raises ValueError with a sentence for whoever typed it.
+    """
+    found = _URL.search(text[:_LONGEST])
+    if found is not None:
+        try:
+            parts = urlsplit(found[0])
+            path = _PATH.match(unquote(parts.path))
+            if path is not None and parts.hostname and parts.port != 0:
+                # Without the user and password that a URL may carry.
+                server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path['root']}"
+                return JoinLink(server.rstrip("/"), path["id"].lower())
+        except ValueError:  # a port or an IPv6 address that is none
+            pass
+    raise ValueError("not a join link, which is like http://host:port/join/ID")
+
+
+def session_id_in(segment: str) -> str | None:
+    """The session's id in what follows ``/join/`` in a path, in lower case; None when none is."""
+    found = _SEGMENT.match(unquote(segment[:_LONGEST]))
+    return None if found is None else found[1].lower()
