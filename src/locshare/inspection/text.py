@@ -36,8 +36,15 @@ def _line(depth: int, view: ActorView) -> str:
         number(view.handled),
         share(view.load),
         view.restarts,
-        view.last_reason or "",
+        reason(view),
     )
+
+
+def reason(view: ActorView) -> str:
+    """Why it last ended abnormally, and when it comes again if that is known."""
+    if view.restart_in is None:
+        return view.last_reason or ""
+    return f"{view.last_reason or 'ended'}; next start in {view.restart_in:.1f} s"
 
 
 def state(view: ActorView) -> str:

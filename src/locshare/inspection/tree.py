@@ -73,6 +73,11 @@ def _child(supervisor: OverseerRef, name: str, walked: str) -> ChildInfo:
     raise ControlError("not_found", f"{where} has no child {name!r}; there are: {some}")
 
 
+def _until(instant: float | None) -> float | None:
+    """Seconds from now."""
+    return None if instant is None else max(0.0, instant - trio.current_time())
+
+
 def _labels(children: Iterable[ChildInfo]) -> list[str]:
     """The ids. Under a dynamic supervisor two may be the same: then with the incarnation."""
     seen: set[str] = set()
@@ -203,6 +208,7 @@ class TreeReader:
             return ActorView(
                 path, label, info.type, info.state,
                 restarts=info.restarts, last_reason=info.last_reason,
+                restart_in=_until(info.restart_at),
             )  # fmt: skip
         busy, load = (None, None) if self._loads is None else self._loads.of(ref)
         if not isinstance(ref, ActorRef):

@@ -31,6 +31,8 @@ class ActorView(Struct, frozen=True, omit_defaults=True):
     restarts: int = 0
     last_reason: str | None = None
     """Why it last ended abnormally."""
+    restart_in: float | None = None
+    """While it waits to be restarted, by its back-off: how long still."""
     mailbox: int | None = None
     capacity: int | None = None
     """None too when there is no bound."""

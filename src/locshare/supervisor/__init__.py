@@ -16,6 +16,7 @@ Children start in list order, each after the one before has finished its init, a
 A :class:`SupervisorRef` (or ``DynamicSupervisorRef``) starts and ends children at run time.
 """
 
+from locshare.supervisor.backoff import Backoff, Jitter
 from locshare.supervisor.child import ChildCounts, ChildInfo
 from locshare.supervisor.decide import Restart, Strategy
 from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef
@@ -52,6 +53,7 @@ __all__ = [
     "AlreadyPresent",
     "AlreadyStarted",
     "AnySpec",
+    "Backoff",
     "BadSpec",
     "ChildCounts",
     "ChildInfo",
@@ -62,6 +64,7 @@ __all__ = [
     "DynamicSpec",
     "DynamicSupervisor",
     "DynamicSupervisorRef",
+    "Jitter",
     "MaxChildren",
     "OverseerRef",
     "Report",

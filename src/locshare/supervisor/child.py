@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Literal, Never, final
 
 import trio
 
-from locshare.actors import SHUTDOWN, Actor, Crash, ExitReason, MailboxSpec, Ref, StartError
+from locshare.actors import SHUTDOWN, Actor, Crash, ExitReason, MailboxSpec, Ref, StartError, Timer
 from locshare.actors.clock import CallAt
 from locshare.actors.frames import clear_finished_frames
 from locshare.actors.host import start_failure
@@ -26,7 +26,7 @@ from locshare.actors.reasons import KILLED
 from locshare.actors.task import TaskIncarnation
 from locshare.supervisor.decide import Verdict, verdict
 from locshare.supervisor.errors import BadSpec
-from locshare.supervisor.report import Kind, Report, Reporter, reporter, send
+from locshare.supervisor.report import Kind, Report, Reporter, logger, reporter, send
 from locshare.supervisor.spec import BRUTAL_KILL, AnySpec, ChildSpec, ChildType, ShutdownTime
 from locshare.supervisor.window import RestartWindow
 
@@ -50,16 +50,20 @@ class Child:
     """A spec, and the life that it has now or had last."""
 
     __slots__ = (
+        "failures",
         "key",
         "last_reason",
         "life",
         "limits",
         "on_launch",
+        "restart_at",
         "restarts",
+        "retry",
         "spec",
         "starter",
         "state",
         "stoppers",
+        "up_since",
     )
 
     def __init__(self, spec: AnySpec) -> None:
@@ -69,6 +73,12 @@ class Child:
         self.restarts = 0
         #: Why a life last ended abnormally, in words: the exception itself is not kept.
         self.last_reason: str | None = None
+        #: For a back-off: failures since it was last healthy, the end of its last init, and while
+        #: it waits the next attempt's timer and its instant.
+        self.failures = 0
+        self.up_since = inf
+        self.retry: Timer | None = None
+        self.restart_at: float | None = None
         #: Is shown each new life before it runs: see locshare.supervisor.inject.
         self.on_launch: Callable[[Incarnation], None] | None = None
         #: Dynamic supervisors: the key in their table, who waits for the start, who for the end.
@@ -83,6 +93,13 @@ class Child:
         life = self.life
         return life.ref if life is not None and life.reason is None else None
 
+    def call_off(self) -> None:
+        """Do not wait for the next attempt any more. Safe to repeat."""
+        if self.retry is not None:
+            self.retry.cancel()
+            self.retry = None
+            self.restart_at = None
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,8 @@ class ChildInfo:
     type: ChildType
     restarts: int  #: automatic restart attempts so far
     last_reason: str | None  #: of the last abnormal end, such as "crash: ValueError in Join"
+    restart_at: float | None = None
+    """While a child with back-off waits: when it is started, of ``trio.current_time()``."""
 
 
 @final
@@ -212,6 +231,9 @@ class Overseer(Actor[Never]):
         nursery = self._incarnation.nursery
         if nursery is None:
             raise StartError(child.spec.id, "was started by a supervisor that is dead")
+        child.call_off()
+        if state is ChildState.STARTING:
+            child.failures = 0
         child.state = state
         child.life = None
         life = build(child.spec)
@@ -227,6 +249,7 @@ class Overseer(Actor[Never]):
         """In the child's task, right after its init."""
         if child.life is life and child.state is not ChildState.STOPPING:
             child.state = ChildState.RUNNING
+            child.up_since = trio.current_time()
 
     def child_exited(self, child: Child, life: Incarnation) -> None:
         """In the child's exit path: report, decide, and leave a message if there is work."""
@@ -269,7 +292,10 @@ class Overseer(Actor[Never]):
             case Verdict.KEEP:
                 child.state = ChildState.STOPPED
                 self.kept(child)
-            case Verdict.RESTART | Verdict.LEAVE:
+            case Verdict.RESTART:
+                child.state = ChildState.RESTARTING
+                self.restart_later(child, life)
+            case Verdict.LEAVE:
                 child.state = ChildState.RESTARTING
                 self.leave_message(child, life, judged)
 
@@ -287,7 +313,33 @@ class Overseer(Actor[Never]):
         self.report("start_failed", child, crash)
         child.life = last
         child.state = ChildState.RESTARTING
-        self.leave_message(child, last, Verdict.RESTART)
+        self.restart_later(child, last)
+
+    def restart_later(self, child: Child, life: Incarnation | None) -> None:
+        """Come back to this exit when its restart is due: at once, or after the back-off."""
+        backoff = child.spec.backoff
+        if backoff is None:
+            self.leave_message(child, life, Verdict.RESTART)
+            return
+        now = trio.current_time()
+        if life is not None and life.started and now - child.up_since >= backoff.reset_after_s:
+            child.failures = 0
+        child.up_since = inf
+        child.failures += 1
+        try:
+            delay = backoff.delay(child.failures)
+        except Exception as error:  # noqa: BLE001 - this may be an exit path: nothing may break it
+            logger.error("a back-off's random failed with %s", type(error).__qualname__)
+            delay = backoff.bound(child.failures)
+        child.restart_at = now + delay
+        child.retry = self.send_at(child.restart_at, ChildExit(child, life, Verdict.RESTART))
+
+    def may_restart(self, child: Child) -> bool:
+        """Count one automatic restart of ``child``. False if that is one too many. What has a
+        back-off costs nothing: it paces itself.
+        """
+        child.call_off()
+        return child.spec.backoff is not None or self._window.admit(trio.current_time())
 
     def leave_message(self, child: Child, life: Incarnation | None, judged: Verdict) -> None:
         """Come back to this exit in our own task, behind what waits there."""
@@ -306,6 +358,7 @@ class Overseer(Actor[Never]):
         """Stop one child by its own shutdown setting and wait for its death."""
         life = child.life
         if life is None or life.reason is not None:
+            child.call_off()
             child.state = ChildState.STOPPED
             return
         child.state = ChildState.STOPPING
@@ -364,6 +417,7 @@ class Overseer(Actor[Never]):
                 child.spec.type,
                 child.restarts,
                 child.last_reason,
+                child.restart_at,
             )
             for child in self.children()
         )

@@ -198,7 +198,7 @@ class DynamicSupervisor(Overseer):
             stopper.reply(None)
 
     def _restart(self, child: Child) -> HandlerResult:
-        if not self._window.admit(trio.current_time()):
+        if not self.may_restart(child):
             self.give_up(child)
             self.forget(child)
             return StopActor(SHUTDOWN)
@@ -218,6 +218,7 @@ class DynamicSupervisor(Overseer):
             raise ChildNotFound("no such child here")
         life = child.life
         if life.reason is not None:  # between two attempts
+            child.call_off()
             child.state = ChildState.STOPPED
             self.forget(child)
             return None

@@ -31,6 +31,7 @@ import trio
 
 from locshare.actors import Actor, MailboxHeir, Name
 from locshare.actors.ref import M
+from locshare.supervisor.backoff import Backoff
 from locshare.supervisor.decide import Restart, Strategy
 from locshare.supervisor.errors import BadSpec
 
@@ -71,6 +72,7 @@ class _TaskOptions(TypedDict, total=False):
     restart: Restart
     shutdown: ShutdownTime
     init_timeout: float
+    backoff: Backoff | None
 
 
 class _ChildOptions(TypedDict, Generic[M], total=False):
@@ -80,6 +82,7 @@ class _ChildOptions(TypedDict, Generic[M], total=False):
     init_timeout: float
     register: Name[Any, M] | None
     heir: MailboxHeir | None
+    backoff: Backoff | None
 
 
 @final
@@ -96,7 +99,8 @@ class ChildSpec(Generic[M, *Ts]):
     never. ``shutdown``: seconds for an orderly stop, ``BRUTAL_KILL`` or ``INFINITY``; the default
     is 5 s for a worker, ``INFINITY`` for a supervisor. ``init_timeout``: seconds for init.
     ``register``: a name that every incarnation takes before its init. ``heir``: keeps waiting
-    messages over a crash, see :class:`~locshare.actors.MailboxHeir`. Raises BadSpec.
+    messages over a crash, see :class:`~locshare.actors.MailboxHeir`. ``backoff``: wait before
+    each automatic restart, and do not count it, see :class:`Backoff`. Raises BadSpec.
     """
 
     id: str
@@ -108,6 +112,7 @@ class ChildSpec(Generic[M, *Ts]):
     init_timeout: float
     register: Name[Any, M] | None
     heir: MailboxHeir | None
+    backoff: Backoff | None
 
     # Two forms, since no default fits tuple[*Ts]: without arguments `start` must need none.
     @overload
@@ -137,10 +142,11 @@ class ChildSpec(Generic[M, *Ts]):
         init_timeout: float = inf,
         register: Name[Any, M] | None = None,
         heir: MailboxHeir | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
         if shutdown is None:
             shutdown = INFINITY if type == "supervisor" else DEFAULT_SHUTDOWN
-        _check_child(id, start, args, restart, shutdown, init_timeout)
+        _check_child(id, start, args, restart, shutdown, init_timeout, backoff)
         _one_of("type", type, get_args(ChildType))
         put = object.__setattr__
         put(self, "id", id)
@@ -152,6 +158,7 @@ class ChildSpec(Generic[M, *Ts]):
         put(self, "init_timeout", init_timeout)
         put(self, "register", register)
         put(self, "heir", heir)
+        put(self, "backoff", backoff)
 
 
 class TaskFunction(Protocol[*Ts]):
@@ -177,6 +184,7 @@ class TaskSpec:
     shutdown: ShutdownTime
     init_timeout: float
     handshake: bool
+    backoff: Backoff | None
     type: Literal["worker"]
 
     # With and without arguments, as in ChildSpec; with and without a handshake. The arguments are
@@ -230,8 +238,9 @@ class TaskSpec:
         shutdown: ShutdownTime = DEFAULT_SHUTDOWN,
         init_timeout: float = inf,
         handshake: bool = True,
+        backoff: Backoff | None = None,
     ) -> None:
-        _check_child(id, run, args, restart, shutdown, init_timeout)
+        _check_child(id, run, args, restart, shutdown, init_timeout, backoff)
         put = object.__setattr__
         put(self, "id", id)
         put(self, "run", run)
@@ -240,6 +249,7 @@ class TaskSpec:
         put(self, "shutdown", shutdown)
         put(self, "init_timeout", init_timeout)
         put(self, "handshake", handshake)
+        put(self, "backoff", backoff)
         put(self, "type", "worker")
 
 
@@ -296,6 +306,7 @@ class SupervisorSpec:
         shutdown: ShutdownTime = INFINITY,
         init_timeout: float = inf,
         register: Name[Any] | None = None,
+        backoff: Backoff | None = None,
     ) -> ChildSpec:
         """This supervisor as a child of another one."""
         from locshare.supervisor.supervisor import Supervisor
@@ -309,6 +320,7 @@ class SupervisorSpec:
             type="supervisor",
             init_timeout=init_timeout,
             register=register,
+            backoff=backoff,
         )
 
 
@@ -336,6 +348,7 @@ class DynamicSpec:
         restart: Restart = "permanent",
         shutdown: ShutdownTime = INFINITY,
         register: Name[Any] | None = None,
+        backoff: Backoff | None = None,
     ) -> ChildSpec:
         """This supervisor as a child of another one."""
         from locshare.supervisor.dynamic import DynamicSupervisor
@@ -348,6 +361,7 @@ class DynamicSpec:
             shutdown=shutdown,
             type="supervisor",
             register=register,
+            backoff=backoff,
         )
 
 
@@ -358,6 +372,7 @@ def _check_child(
     restart: object,
     shutdown: object,
     init_timeout: object,
+    backoff: object,
 ) -> None:
     if not isinstance(id, str) or not id:
         raise BadSpec("id", id, "a string that is not empty")
@@ -370,6 +385,8 @@ def _check_child(
         raise BadSpec("shutdown", shutdown, "seconds ≥ 0, BRUTAL_KILL or INFINITY")
     if not _is_seconds(init_timeout) or init_timeout == 0:
         raise BadSpec("init_timeout", init_timeout, "seconds > 0 or INFINITY")
+    if backoff is not None and not isinstance(backoff, Backoff):
+        raise BadSpec("backoff", backoff, "a Backoff or None")
 
 
 def _check_budget(max_restarts: object, max_seconds: object) -> None:

@@ -6,8 +6,9 @@ Two things do not wait. A stop request interrupts a start that is under way (sta
 after a failed restart attempt the supervisor returns to its mailbox before the next one, so that
 it serves requests in between (22). Reading (``which_children``) never waits at all.
 
-Choices that OTP leaves open: no back-off between attempts, since the budget bounds them; no
-significant children.
+Choices that OTP leaves open: back-off between attempts for the children that ask for it
+(:mod:`locshare.supervisor.backoff`); a group's restart waits as a whole for the child that caused
+it, and starts whoever else in its range still waits. No significant children.
 """
 
 from collections.abc import Iterable
@@ -294,7 +295,7 @@ class Supervisor(Overseer):
 
     async def _restart(self, failed: Child) -> HandlerResult:
         """One automatic restart attempt, of one child or of a group."""
-        if not self._window.admit(trio.current_time()):
+        if not self.may_restart(failed):
             self.give_up(failed)
             return StopActor(SHUTDOWN)
         failed.restarts += 1

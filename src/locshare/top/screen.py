@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from locshare.inspection.text import duration, mailbox, number, share, size, state
+from locshare.inspection.text import duration, mailbox, number, reason, share, size, state
 from locshare.inspection.views import Vitals
 from locshare.top.browser import Browser, Row
 
@@ -155,7 +155,7 @@ def _cells(row: Row) -> list[Text]:
         Text("" if people is None else f"{online}/{people}"),
         Text("" if view.bytes is None else size(view.bytes)),
         Text(str(view.restarts), style="red" if view.restarts else "dim"),
-        Text(view.last_reason or "", style="red" if view.last_reason else ""),
+        Text(reason(view), style="red" if view.last_reason else ""),
     ]
 
 
