@@ -52,7 +52,7 @@ class UnsteadyPhone:
         """The report ``seconds`` (not negative) after the beginning, dated ``timestamp``."""
         report = self._phone.position(seconds, timestamp)
         worse = _WORSE_M * max(0.0, self._bad.at(seconds)) ** _SHARP
-        accuracy = round(report.accuracy + worse, 1)
+        accuracy = round((report.accuracy or 0.0) + worse, 1)
         reach = _ERROR_SHARE * accuracy / _METRES
         lat = min(
             max(report.lat + reach * _mix(self._north, seconds), -_NEAREST_POLE), _NEAREST_POLE

@@ -6,13 +6,14 @@ and each flush. After every step the rules' invariants hold, and each shadow's p
 session's own.
 """
 
+import math
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from locshare.broadcast.fanout import Flush
 from locshare.errors import CloseReason
@@ -79,6 +80,7 @@ class Histories(RuleBasedStateMachine):
         self.left: set[str] = set()
         self.arrived: dict[str, float] = {}
         self.newest: dict[str, float] = {}
+        self.taken: dict[str, datetime] = {}
         self.frozen: tuple[object, ...] | None = None
 
     # --- what happens -----------------------------------------------------------------------------
@@ -225,18 +227,31 @@ class Histories(RuleBasedStateMachine):
         assert self.picture() == before
         assert not self.table.pending
 
-    @rule(user_id=users, lat=st.integers(-90, 90))
-    def moves(self, user_id: str, lat: int) -> None:
-        position = Position(float(lat), 0.0, 5.0, START)
-        self.state.move(user_id, position, self.clock)
-        if user_id in self.table.roster and self.table.ended is None:
-            self.newest[user_id], self.arrived[user_id] = float(lat), self.clock
-        else:
+    @rule(
+        user_id=users,
+        lat=st.integers(-90, 90),
+        age=st.sampled_from([0.0, 0.0, 0.4, 10.0, 45.0, 4000.0]),
+        said=st.booleans(),
+    )
+    def moves(self, user_id: str, lat: int, age: float, said: bool) -> None:
+        """With a clock that is right, and a fix of now, or one that had to wait."""
+        moment = self.moment
+        age_ms = age * 1000 if said else UNSET
+        taken = moment.wall - timedelta(seconds=age)
+        self.state.move(user_id, Position(float(lat), 0.0, 5.0, taken, age_ms=age_ms), moment)
+        if user_id not in self.table.roster or self.table.ended is not None:
             assert user_id not in self.table.positions
+            return
+        held = self.arrived.get(user_id, -math.inf) + LIMITS.retention > self.clock
+        if not held or taken >= self.taken[user_id]:
+            self.newest[user_id], self.arrived[user_id] = float(lat), self.clock
+            self.taken[user_id] = taken
+        entry = self.table.positions[user_id]
+        assert entry.taken <= entry.arrived
 
     @rule()
     def is_flushed(self) -> None:
-        moved = self.state.take_moved()
+        moved = self.state.take_moved(self.clock)
         assert not self.table.moved
         for phone in self.phones().values():
             phone.positions |= {u: p.lat for u, p in moved.items() if u != phone.user_id}
@@ -310,6 +325,7 @@ class Histories(RuleBasedStateMachine):
         assert set(table.heard) <= roster
         assert set(table.positions) <= roster
         assert set(table.moved) <= set(table.positions)
+        assert set(table.clocks) <= roster
         assert not table.pending
 
     @invariant()
@@ -373,7 +389,7 @@ def test_a_position_is_forgotten_at_the_instant_that_was_foretold(
     table = a_table(arrived)
     state = SessionState(table, SessionLimits(retention=retention))
     state.join(Member("user", "Name", "#112233", START, START), UUID(int=3), arrived)
-    state.move("user", Position(1.0, 2.0, 5.0, START), arrived)
+    state.move("user", Position(1.0, 2.0, 5.0, START), Moment(START, arrived))
     due = state.forget_stale(arrived)
     if due is None:
         assert arrived + retention == arrived  # too short to be told

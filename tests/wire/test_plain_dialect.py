@@ -1,13 +1,14 @@
 """The plain dialect: any bytes give a message or InvalidMessage, and every message its example."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import UNSET, structs
 
 from locshare.wire.dialects import PLAIN, InvalidMessage
 from locshare.wire.messages import (
@@ -91,7 +92,7 @@ def test_data_may_be_absent_where_there_is_none_and_unknown_fields_are_ignored(
     assert decode(message) == expected
 
 
-@pytest.mark.parametrize("field", ["lat", "lng", "accuracy", "timestamp"])
+@pytest.mark.parametrize("field", ["lat", "lng", "timestamp"])
 def test_a_missing_field_of_an_update_is_named(field: str) -> None:
     data = {name: value for name, value in UPDATE.items() if name != field}
     error = refusal({"type": "location_update", "data": data})
@@ -103,10 +104,11 @@ def test_a_missing_field_of_an_update_is_named(field: str) -> None:
     ("field", "value"),
     [
         ("lat", 90.001), ("lat", -91), ("lat", "52.5"), ("lat", None), ("lat", True),
-        ("lng", 180.5), ("lng", -181), ("accuracy", -1), ("accuracy", 1e6), ("accuracy", []),
-        ("timestamp", "yesterday"), ("timestamp", "2030-01-01T12:00:00"), ("timestamp", 12),
-        ("altitude", -12_001), ("speed", -0.1), ("speed", 1001), ("heading", 361),
-        ("battery", 101), ("battery", "full"),
+        ("lat", 90.0001), ("lat", -90.0001), ("lat", float("nan")), ("lat", float("inf")),
+        ("lng", 180.0001), ("lng", -180.0001), ("lng", []), ("timestamp", "yesterday"),
+        ("timestamp", "2030-01-01T12:00:00"), ("timestamp", 12), ("timestamp", None),
+        ("timestamp", "2030-01-01T12:00:60Z"), ("timestamp", "2030-01-01T23:59:61Z"),
+        ("timestamp", "9999-12-31T23:59:60Z"), ("timestamp", "2030-01-01T23:59:60"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_of_an_update_is_named_and_its_value_is_not_repeated(
@@ -117,7 +119,95 @@ def test_a_wrong_field_of_an_update_is_named_and_its_value_is_not_repeated(
     assert error.text.startswith(f"{field}: ")
     if isinstance(value, str | float):
         assert str(value) not in error.text
+    # Beside a field that makes no sense, too.
+    beside = refusal({"type": "location_update", "data": UPDATE | {field: value, "speed": -1}})
+    assert (beside.code, beside.text.partition(":")[0]) == ("INVALID_LOCATION", field)
     assert error.reply() == Error(Problem("INVALID_LOCATION", error.text))
+
+
+def position_with(**fields: object) -> Position:
+    message = decode({"type": "location_update", "data": UPDATE | fields})
+    assert isinstance(message, LocationUpdate)
+    return message.data
+
+
+EDGES: dict[str, tuple[int, int]] = {
+    "lat": (-90, 90), "lng": (-180, 180), "accuracy": (0, 100_000), "altitude": (-12_000, 100_000),
+    "speed": (0, 1000), "battery": (0, 100), "age_ms": (0, 86_400_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, edges in EDGES.items() for value in edges]
+)
+def test_a_number_at_the_edge_of_its_range_is_taken(field: str, value: float) -> None:
+    assert getattr(position_with(**{field: value}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (field, value)
+        for field, (low, high) in {**EDGES, "heading": (0, 360)}.items()
+        if field not in ("lat", "lng")
+        for value in list[object](
+            (low - 1e-4, high + 1e-4, -1e300, 10**40, float("nan"), "7", True, [], {})
+        )
+    ],
+)
+def test_an_optional_field_that_makes_no_sense_is_unknown_and_the_rest_stands(
+    field: str, value: object
+) -> None:
+    expected = structs.replace(position_with(), **{field: None if field == "accuracy" else UNSET})
+    found = position_with(**{field: value})
+    if isinstance(value, float) and value != value and field != "accuracy":
+        found = structs.replace(found, **{field: UNSET})  # null, as JavaScript writes it
+    assert found == expected
+
+
+def test_unknown_accuracy_is_null_or_absent_and_never_zero() -> None:
+    absent = {name: value for name, value in UPDATE.items() if name != "accuracy"}
+    message = decode({"type": "location_update", "data": absent})
+    assert isinstance(message, LocationUpdate)
+    assert message.data.accuracy is None
+    assert position_with(accuracy=None).accuracy is None
+    assert position_with(accuracy=0).accuracy == 0
+    out = PLAIN.encode(ParticipantMoved(ParticipantPosition.of("ada", message.data)))
+    assert json.loads(out)["data"]["accuracy"] is None
+
+
+@pytest.mark.parametrize("heading", ["360", "360.0", "3.6e2", "0", "-0.0"])
+def test_a_full_circle_is_north(heading: str) -> None:
+    text = json.dumps({"type": "location_update", "data": UPDATE | {"heading": "?"}})
+    message = PLAIN.decode(text.replace('"?"', heading))
+    assert isinstance(message, LocationUpdate)
+    assert message.data.heading == 0.0
+    assert position_with(heading=359.9999).heading == 359.9999
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2030-01-01T23:59:60Z", 0), ("2030-01-01T23:59:60.25Z", 0.25),
+        ("2030-01-01t15:59:60-08:00", 0), ("2030-01-02 05:29:60+05:30", 0),
+    ],
+)  # fmt: skip
+def test_a_leap_second_is_the_next_second(text: str, seconds: float) -> None:
+    expected = datetime(2030, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
+    assert position_with(timestamp=text).timestamp == expected
+    assert position_with(timestamp=text, speed=-1).timestamp == expected
+
+
+def test_a_bare_nan_is_unknown_but_makes_no_json_of_what_is_none() -> None:
+    text = json.dumps({"type": "location_update", "data": UPDATE | {"speed": float("nan")}})
+    assert "NaN" in text
+    message = PLAIN.decode(text)
+    assert isinstance(message, LocationUpdate)
+    assert message.data.speed is None
+    for broken in ("NaN,", '{"NaN"', text[:-1], text.replace("NaN", "NaN NaN")):
+        with pytest.raises(InvalidMessage) as caught:
+            PLAIN.decode(broken)
+        assert caught.value.text == "not valid JSON"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -205,19 +295,20 @@ def numbers(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 def optional(low: float, high: float) -> st.SearchStrategy[Any]:
-    return st.none() | st.just(msgspec.UNSET) | numbers(low, high)
+    return st.none() | st.just(UNSET) | numbers(low, high)
 
 
 POSITIONS = st.builds(
     Position,
     numbers(-90, 90),
     numbers(-180, 180),
-    numbers(0, 100_000),
+    st.none() | numbers(0, 100_000),
     st.datetimes(timezones=st.just(UTC)),
     optional(-12_000, 100_000),
     optional(0, 1000),
-    optional(0, 360),
+    st.none() | st.just(UNSET) | st.floats(0, 360, exclude_max=True),
     optional(0, 100),
+    optional(0, 86_400_000),
 )
 
 

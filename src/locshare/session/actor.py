@@ -141,7 +141,7 @@ class SessionActor(Actor[SessionOrder]):
     def handle_cast(self, message: SessionOrder) -> HandlerResult | Awaitable[HandlerResult]:
         """Positions, and what needs no answer."""
         if type(message) is Update:  # one comparison: these are nearly all there are
-            self._state.move(message.user_id, message.position, trio.current_time())
+            self._state.move(message.user_id, message.position, self._context.moment())
             return None
         match message:
             case CheckDepartures():
@@ -295,7 +295,7 @@ class SessionActor(Actor[SessionOrder]):
     def _flush(self, now: float) -> None:
         """One broadcast of all that changed since the last."""
         # Taken before it is encoded: a position that cannot be encoded crashes one flush, not all.
-        moved = self._state.take_moved()
+        moved = self._state.take_moved(now)
         if not moved:
             return
         self._flushed_at = now

@@ -22,8 +22,11 @@ from datetime import datetime
 from typing import Final, final
 from uuid import UUID
 
+from msgspec import UNSET
+
 from locshare.broadcast.receiver import Receiver
 from locshare.session.churn import NEVER_SEEN, JoinRate, Presence
+from locshare.session.fixes import is_newer, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.table import Held, Member, Moment, SessionTable
 from locshare.wire.messages import (
@@ -46,6 +49,9 @@ from locshare.wire.messages import (
     Updated,
     You,
 )
+
+WORTH_TELLING_MS: Final = 1000
+"""A younger fix is one of now, and a message is not made longer by saying so."""
 
 
 @final
@@ -173,14 +179,28 @@ class SessionState:
         shown = self._table.presence.get(user_id, NEVER_SEEN)
         return shown if shown.online is online else shown.told(online, clock)
 
-    def move(self, user_id: str, position: Position, clock: float) -> None:
-        """A position arrived. Ignored when it is from somebody who is not, or no longer, in."""
-        table = self._table
+    def move(self, user_id: str, position: Position, moment: Moment) -> None:
+        """A position arrived. Ignored when it is from somebody who is not, or no longer, in, or
+        when its fix is older than the one that is held.
+        """
+        table, clock = self._table, moment.clock
         if user_id not in table.roster or table.ended is not None:
             return
-        table.positions[user_id] = Held(position, clock)
-        table.moved[user_id] = position
         table.heard[user_id] = clock
+        held = table.positions.get(user_id)
+        known = table.clocks.get(user_id)
+        wall = moment.wall.timestamp()
+        fix = judge(position, known, wall, clock)
+        if fix.clock is not known:
+            table.clocks[user_id] = fix.clock
+        if (
+            held is not None
+            and held.arrived + self._limits.retention > clock
+            and not is_newer(position, fix, held.position, held.taken, wall)
+        ):
+            return
+        table.positions[user_id] = Held(position, clock, fix.taken)
+        table.moved[user_id] = position
 
     # --- who goes out -----------------------------------------------------------------------------
 
@@ -190,7 +210,9 @@ class SessionState:
         """
         table = self._table
         receiver = table.receivers.pop(user_id, None)
-        for entries in (table.roster, table.positions, table.moved, table.heard, table.presence):
+        for entries in (
+            table.roster, table.positions, table.moved, table.heard, table.presence, table.clocks,
+        ):  # fmt: skip
             entries.pop(user_id, None)
         table.untold.discard(user_id)
         self._decide(ParticipantLeft(Left(user_id, reason)))
@@ -233,11 +255,11 @@ class SessionState:
 
     # --- what comes out ---------------------------------------------------------------------------
 
-    def take_moved(self) -> dict[str, ParticipantPosition]:
+    def take_moved(self, clock: float) -> dict[str, ParticipantPosition]:
         """What changed since the last flush, and is now that flush's to carry."""
         table = self._table
         moved, table.moved = table.moved, {}
-        return {user_id: ParticipantPosition.of(user_id, p) for user_id, p in moved.items()}
+        return {user_id: self._shown(user_id, clock) for user_id in moved}
 
     def take_seen(self, moment: Moment) -> tuple[datetime, Mapping[str, datetime]]:
         """The session's last activity, and who was heard of since this was last asked."""
@@ -259,7 +281,7 @@ class SessionState:
             You(user_id, role),
             self.participants(moment, connecting=user_id),
             tuple(
-                ParticipantPosition.of(user, held.position)
+                self._shown(user, moment.clock)
                 for user, held in table.positions.items()
                 if held.arrived + retention > moment.clock
             ),
@@ -282,6 +304,14 @@ class SessionState:
                 user_id == connecting or presence.get(user_id, NEVER_SEEN).online,
             )
             for user_id, member in self._table.roster.items()
+        )
+
+    def _shown(self, user_id: str, clock: float) -> ParticipantPosition:
+        """Their position as the others get it, with the age of its fix where that is worth it."""
+        held = self._table.positions[user_id]
+        age_ms = int((clock - held.taken) * 1000)
+        return ParticipantPosition.of(
+            user_id, held.position, age_ms if age_ms >= WORTH_TELLING_MS else UNSET
         )
 
     def _last_seen(self, user_id: str, moment: Moment) -> datetime:

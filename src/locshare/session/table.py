@@ -22,6 +22,7 @@ from locshare.actors import MailboxHeir, Ref
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.session.churn import Allowance, Presence
+from locshare.session.fixes import SenderClock
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
 from locshare.wire.messages import EndReason, Event, Position
@@ -62,10 +63,13 @@ class Member(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True, gc=False):
-    """A participant's newest position and when it arrived, by Trio's clock."""
+    """A participant's newest position, when it arrived and when its fix was taken, by Trio's clock.
+    The retention counts from the arrival.
+    """
 
     position: Position
     arrived: float
+    taken: float
 
 
 class Telling(NamedTuple):
@@ -81,6 +85,7 @@ class SessionTable:
 
     __slots__ = (
         "active_at",
+        "clocks",
         "departed",
         "ended",
         "flushing",
@@ -123,6 +128,8 @@ class SessionTable:
         self.positions: dict[str, Held] = {}
         self.moved: dict[str, Position] = {}
         """What the next flush will carry."""
+        self.clocks: dict[str, SenderClock] = {}
+        """How far the clock of who sent positions is off."""
         self.heard: dict[str, float] = {}
         """When each participant was last heard of, in this process."""
         self.active_at = clock

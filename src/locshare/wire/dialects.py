@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from locshare.errors import LocshareError
+from locshare.wire.lenient import decode_update, without_constants
 from locshare.wire.messages import ClientMessage, Error, ErrorCode, Problem, ServerMessage
 
 
@@ -57,10 +58,29 @@ class PlainDialect:
         """See :meth:`Dialect.decode`."""
         try:
             return self._decoder.decode(data)
-        except msgspec.ValidationError as error:
-            raise _explain(str(error)) from None
         except (msgspec.DecodeError, UnicodeError, RecursionError):
+            pass
+        try:
+            try:
+                return self._decode_leniently(data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                return self._decode_leniently(without_constants(data))
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise InvalidMessage("INVALID_MESSAGE", "not valid JSON") from None
+
+    def _decode_leniently(self, data: bytes | str) -> ClientMessage:
+        """Raises InvalidMessage, and what the library raises when it is not JSON."""
+        try:
+            return self._decoder.decode(data)
+        except msgspec.ValidationError as error:
+            problem = str(error)
+        if _path_of(problem).startswith("data"):
+            try:
+                return decode_update(data)
+            except msgspec.ValidationError as error:
+                if _path_of(str(error)) != "type":
+                    problem = str(error)
+        raise _explain(problem)
 
     def encode(self, message: ServerMessage) -> bytes:
         """See :meth:`Dialect.encode`."""
@@ -70,10 +90,14 @@ class PlainDialect:
 PLAIN = PlainDialect()
 
 
+def _path_of(text: str) -> str:
+    """The path in msgspec's ``Expected … - at `$.path` ``; empty when there is none."""
+    return text.partition(" - at `$")[2].rstrip("`").lstrip(".")
+
+
 def _explain(text: str) -> InvalidMessage:
-    """Turn msgspec's ``Expected … - at `$.path` `` into a code and a sentence without the value."""
-    problem, _, path = text.partition(" - at `$")
-    path = path.rstrip("`").lstrip(".")
+    """Turn msgspec's error into a code and a sentence without the value."""
+    problem, path = text.partition(" - at `$")[0], _path_of(text)
     if path == "type" and problem.startswith("Invalid value"):
         return InvalidMessage(
             "UNKNOWN_TYPE", "type: not known here; allowed are location_update, ping and leave"

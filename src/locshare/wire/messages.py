@@ -1,8 +1,9 @@
 """Every message of the WebSocket contract, as frozen structs. Pure: no I/O, no clock.
 
 Client messages are decoded straight into these structs, so a wrong type, a missing field or a
-latitude of 91 is refused by the decoder and never reaches a session. Server messages are encoded
-from them. One struct is one message of docs/protocol.md.
+latitude of 91 is refused by the decoder and never reaches a session. (What is optional is not
+refused but unknown: :mod:`locshare.wire.lenient`.) Server messages are encoded from them. One
+struct is one message of docs/protocol.md.
 
 Units: degrees (WGS 84), metres, metres per second, degrees clockwise from true north, percent.
 Times are aware datetimes, RFC 3339 on the wire.
@@ -19,8 +20,11 @@ Accuracy = Annotated[float, Meta(ge=0, le=100_000)]
 """Radius of 68 % confidence in metres, as the Geolocation API gives it."""
 Altitude = Annotated[float, Meta(ge=-12_000, le=100_000)]
 Speed = Annotated[float, Meta(ge=0, le=1_000)]
-Heading = Annotated[float, Meta(ge=0, le=360)]
+Heading = Annotated[float, Meta(ge=0, lt=360)]
+"""360 is 0 on the wire, which :mod:`locshare.wire.lenient` sees to."""
 Battery = Annotated[float, Meta(ge=0, le=100)]
+Age = Annotated[float, Meta(ge=0, le=86_400_000)]
+"""Of a fix when it is sent, in milliseconds: no session lasts longer than these 24 hours."""
 Timestamp = Annotated[datetime, Meta(tz=True)]
 
 EndReason = Literal["expired", "ended_by_host", "inactive", "internal_error"]
@@ -32,16 +36,21 @@ Role = Literal["participant", "host"]
 
 
 class Position(Struct, frozen=True, gc=False):
-    """What one update reports. Optional fields are absent on the wire when they are unset."""
+    """What one update reports. Optional fields are absent on the wire when they are unset.
+
+    ``accuracy`` is None when it is unknown, never 0. ``timestamp`` is the time of the fix by the
+    sender's clock, ``age_ms`` its age when it was sent, by a clock that nobody sets.
+    """
 
     lat: Latitude
     lng: Longitude
-    accuracy: Accuracy
+    accuracy: Accuracy | None
     timestamp: Timestamp
     altitude: Altitude | UnsetType | None = UNSET
     speed: Speed | UnsetType | None = UNSET
     heading: Heading | UnsetType | None = UNSET
     battery: Battery | UnsetType | None = UNSET
+    age_ms: Age | UnsetType | None = UNSET
 
 
 class NoData(Struct, frozen=True, gc=False):
@@ -89,21 +98,27 @@ class You(Struct, frozen=True):
 
 
 class ParticipantPosition(Struct, frozen=True, gc=False):
-    """A position and whose it is: ``data`` of ``location_update``, and an entry of a snapshot."""
+    """A position and whose it is: ``data`` of ``location_update``, and an entry of a snapshot.
+
+    ``age_ms`` is the age of the fix when the server sent this; unset when it is less than a second.
+    """
 
     user_id: str
     lat: float
     lng: float
-    accuracy: float
+    accuracy: float | None
     timestamp: datetime
     altitude: float | UnsetType | None = UNSET
     speed: float | UnsetType | None = UNSET
     heading: float | UnsetType | None = UNSET
     battery: float | UnsetType | None = UNSET
+    age_ms: int | UnsetType = UNSET
 
     @classmethod
-    def of(cls, user_id: str, position: Position) -> "ParticipantPosition":
-        """The position of ``user_id``."""
+    def of(
+        cls, user_id: str, position: Position, age_ms: int | UnsetType = UNSET
+    ) -> "ParticipantPosition":
+        """The position of ``user_id``, whose fix is ``age_ms`` old."""
         return cls(
             user_id,
             position.lat,
@@ -114,6 +129,7 @@ class ParticipantPosition(Struct, frozen=True, gc=False):
             position.speed,
             position.heading,
             position.battery,
+            age_ms,
         )
 
 

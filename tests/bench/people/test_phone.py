@@ -53,7 +53,7 @@ def test_a_report_is_off_by_less_than_it_admits(
     phone = UnsteadyPhone(going, seed)
     for step in range(50):
         report = phone.position(start + 2 * step, NOW)
-        assert distance(place(report), going.at(start + 2 * step).place) <= report.accuracy
+        assert distance(place(report), going.at(start + 2 * step).place) <= (report.accuracy or 0.0)
 
 
 @given(KINDS, IN_CITIES, SEEDS, START, GAPS)
@@ -64,7 +64,9 @@ def test_nobody_goes_faster_than_they_can_but_for_the_accuracy(
     found = reports(UnsteadyPhone(journey(kind, city, seed), seed), start, gaps)
     for (earlier, one), (later, other) in pairwise(found):
         possible = FASTEST_M_S[kind] * 1.01 * (later - earlier)
-        assert distance(place(one), place(other)) <= possible + one.accuracy + other.accuracy
+        assert distance(place(one), place(other)) <= possible + (one.accuracy or 0.0) + (
+            other.accuracy or 0.0
+        )
 
 
 @given(KINDS, IN_CITIES, SEEDS, START, GAPS)
@@ -103,12 +105,12 @@ def test_a_still_phone_wanders_slowly_and_stays_near(seed: int, start: float) ->
     found = reports(UnsteadyPhone(Nailed(where), seed), start, [2.0] * 100)
     ways = [distance(place(one), place(other)) for (_, one), (_, other) in pairwise(found)]
     assert all(0 < way < 6 for way in ways)
-    assert all(distance(place(report), where) <= report.accuracy for _, report in found)
+    assert all(distance(place(report), where) <= (report.accuracy or 0.0) for _, report in found)
 
 
 def test_accuracy_is_mostly_good_and_sometimes_bad() -> None:
     accuracies = [
-        UnsteadyPhone(Nailed(Place(0, 0)), seed).position(second, NOW).accuracy
+        UnsteadyPhone(Nailed(Place(0, 0)), seed).position(second, NOW).accuracy or 0.0
         for seed in range(100)
         for second in range(0, 1800, 20)
     ]

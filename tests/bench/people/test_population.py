@@ -84,7 +84,9 @@ def test_a_group_is_in_one_city_and_the_groups_are_in_all_of_them() -> None:
         places[member.group].add(member.city)
         report = phone(member).position(0.0, NOW)
         centre = CITIES[member.city].centre
-        assert distance(centre, Place(report.lat, report.lng)) < DRIVING.radius + report.accuracy
+        assert distance(centre, Place(report.lat, report.lng)) < DRIVING.radius + (
+            report.accuracy or 0.0
+        )
     assert all(len(cities) == 1 for cities in places.values())
     assert set.union(*places.values()) == set(CITIES)
     assert len(CITIES) >= 20
@@ -131,7 +133,7 @@ def test_recorded_people_start_all_over_the_track_and_turn_at_its_ends() -> None
         for second in range(5, 1_700, 5):
             report = follows.position(second, NOW)
             way = distance(Place(earlier.lat, earlier.lng), Place(report.lat, report.lng))
-            assert way < 1.4 * 5 + earlier.accuracy + report.accuracy
+            assert way < 1.4 * 5 + (earlier.accuracy or 0.0) + (report.accuracy or 0.0)
             earlier = report
     starts.sort()
     assert min(starts) < 46.001
