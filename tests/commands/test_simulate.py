@@ -1,6 +1,7 @@
 """``locshare simulate``: flags, what is shown, exit statuses, and Ctrl-C."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import trio
 from rich.console import Console
 
 from locshare import cli
+from locshare.client import Unreachable
 from locshare.commands import simulate
 from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import Crowd, Plan, Summary
@@ -120,7 +122,7 @@ async def locshare_simulate(
             assert process.stdout is not None
             assert process.stderr is not None
             if interrupt:
-                await until(lambda: server.connections().open == 4)
+                await until(lambda: server.connections().messages_in["location_update"] >= 4)
                 process.send_signal(signal.SIGINT)
             out = b"".join([part async for part in process.stdout])
             err = b"".join([part async for part in process.stderr])
@@ -131,22 +133,22 @@ async def locshare_simulate(
 async def test_a_run_ends_with_a_summary_and_status_0() -> None:
     async with serving() as server:
         done = await locshare_simulate(
-            server, "--size", "4", "--interval", "0.2", "--duration", "1"
+            server, "--size", "4", "--interval", "0.2", "--duration", "4"
         )
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
-    assert text.startswith("4 people in 1 session for 1 s\n")
+    assert re.match(r"4 people in 1 session for [0-4] s\n", text), "joining is part of the 4 s"
     assert "nothing lost" in text
 
 
 async def test_the_summary_as_json_is_all_there_is() -> None:
     async with serving() as server:
         done = await locshare_simulate(
-            server, "--size", "3", "--interval", "0.2", "--duration", "1", "--json"
+            server, "--size", "4", "--interval", "0.2", "--json", interrupt=True
         )
     summary = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert summary["received"] + summary["skipped"] == summary["expected"] == summary["sent"] * 2
+    assert summary["received"] + summary["skipped"] == summary["expected"] == summary["sent"] * 3
     assert summary["lost"] == 0
     assert set(summary["latency_ms"]) == {"p50", "p95", "p99", "worst"}
 
@@ -184,16 +186,30 @@ async def test_a_refusal_is_one_line_and_status_1() -> None:
     assert done.stderr.decode() == f"locshare: 404 SESSION_NOT_FOUND: no such session ({url})\n"
 
 
+def test_a_dead_server_is_one_line_and_status_1() -> None:
+    command = [sys.executable, "-W", "error", "-m", "locshare", "simulate", "--duration", "0.5"]
+    done = subprocess.run(
+        [*command, "--url", "http://127.0.0.1:1"], capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == (
+        "locshare: could not connect to http://127.0.0.1:1 within 0.5 s: "
+        "no answer from http://127.0.0.1:1: ConnectError\n"
+    )
+
+
 @pytest.mark.parametrize(
-    ("lost", "failed", "status"), [(0, 0, 0), (1, 0, 1), (0, 1, 1)], ids=["all", "lost", "failed"]
+    ("sent", "lost", "failed", "status"),
+    [(1, 0, 0, 0), (1, 1, 0, 1), (1, 0, 1, 1), (0, 0, 0, 1)],
+    ids=["all", "lost", "failed", "nothing-sent"],
 )
-def test_status_1_is_for_what_was_lost_or_failed(
-    lost: int, failed: int, status: int, monkeypatch: pytest.MonkeyPatch
+def test_status_1_is_for_what_was_lost_or_failed_and_for_nothing_at_all(
+    sent: int, lost: int, failed: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def outcome(_plan: Plan, crowd: Crowd, _visible: bool) -> None:
         await trio.lowlevel.checkpoint()
         crowd.ledgers.append(Ledger())
-        crowd.ledgers[0].lost, crowd.failed = lost, failed
+        crowd.ledgers[0].sent, crowd.ledgers[0].lost, crowd.failed = sent, lost, failed
 
     monkeypatch.setattr(simulate, "_simulate", outcome)
     assert cli.main(["simulate"]) == status
@@ -234,6 +250,31 @@ def test_the_line_and_the_table_hold_the_figures() -> None:
     text = console.file.getvalue()
     assert "updates received" in text
     assert "1.0 / 2.0 / 2.0 ms" in text
+
+
+def test_why_nobody_is_connected_is_shown_instead_of_zeros() -> None:
+    crowd = a_crowd()
+    crowd.trouble = Unreachable("no answer from http://[::1]:1: ConnectError")
+    reading = Meter(crowd).read(1.0)
+    told = "nobody is connected, trying again: no answer from http://[::1]:1: ConnectError"
+    assert line_of(reading) == told
+    console = Console(file=StringIO(), width=100)
+    console.print(table_of(reading))
+    assert isinstance(console.file, StringIO)
+    assert " ".join(told.split()) in " ".join(console.file.getvalue().split())
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected", "told"),
+    [(0, 0, "nothing was sent"), (5, 0, "nobody else was there"), (5, 5, "nothing lost")],
+)
+def test_nothing_is_called_lost_or_not_lost_where_nothing_was_expected(
+    sent: int, expected: int, told: str
+) -> None:
+    crowd = a_crowd()
+    crowd.ledgers[0].sent, crowd.ledgers[0].received = sent, expected
+    assert told in summary_of(crowd.summary())
+    assert ("nothing lost" in summary_of(crowd.summary())) is (expected > 0)
 
 
 async def test_a_terminal_gets_a_table_and_a_file_gets_lines(

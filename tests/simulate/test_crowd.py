@@ -1,5 +1,7 @@
 """A simulation against the real rooms of the server: everything is counted, and nothing stays."""
 
+import re
+import socket
 from contextlib import suppress
 from uuid import UUID
 
@@ -7,10 +9,11 @@ import pytest
 import trio
 from msgspec import structs
 
+from locshare.api import ApiLimits, Rate
 from locshare.client import ApiProblem, Client, Unreachable
 from locshare.simulate import crowd as crowd_module
 from locshare.simulate.cities import CITIES
-from locshare.simulate.crowd import Crowd, Plan, simulate
+from locshare.simulate.crowd import CouldNotConnect, Crowd, Plan, simulate
 from locshare.simulate.geo import Place, distance
 from locshare.simulate.track import TrackPoint
 from tests.simulate.kit import Server, serving, until
@@ -22,16 +25,19 @@ def plan_for(server: Server, **changes: object) -> Plan:
         CITIES["berlin"],
         size=4,
         interval=0.1,
-        duration=0.5,
         ws_url=server.addresses.ws_url,
     )
     return structs.replace(plan, **changes)
 
 
-async def run(plan: Plan, stop: trio.Event | None = None) -> Crowd:
-    crowd = Crowd()
-    with trio.fail_after(20):
-        await simulate(plan, crowd, stop or trio.Event())
+async def run(plan: Plan) -> Crowd:
+    """Until everyone has reported a few times, however long that takes here."""
+    crowd, stop = Crowd(), trio.Event()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(simulate, plan, crowd, stop)
+            await until(lambda: crowd.sent >= 5 * plan.people)
+            stop.set()
     return crowd
 
 
@@ -39,7 +45,7 @@ async def test_everything_sent_is_received_by_all_others_of_the_session() -> Non
     async with serving() as server:
         summary = (await run(plan_for(server, sessions=2))).summary()
     assert (summary.sessions, summary.people) == (2, 8)
-    assert summary.sent >= 8 * 4
+    assert summary.sent >= 8 * 5
     assert summary.expected == summary.sent * 3
     assert summary.received + summary.skipped == summary.expected
     assert (summary.lost, summary.waived, summary.foreign, summary.failed) == (0, 0, 0, 0)
@@ -72,7 +78,7 @@ async def test_told_to_stop_it_ends_in_order() -> None:
         stop, crowd = trio.Event(), Crowd()
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:
-                await nursery.start(simulate, plan_for(server, duration=None), crowd, stop)
+                await nursery.start(simulate, plan_for(server), crowd, stop)
                 assert crowd.connected == 4
                 await until(lambda: crowd.received > 0)
                 stop.set()
@@ -91,17 +97,53 @@ async def test_a_full_session_is_told_and_nobody_stays_in_it() -> None:
         assert not (await server.manager.describe(record.id)).is_active
 
 
-async def test_nobody_there_is_told(autojump_clock: trio.abc.Clock) -> None:
-    plan = Plan("http://127.0.0.1:1", CITIES["berlin"], duration=1)
+@pytest.mark.parametrize("silent", [False, True], ids=["nobody-listens", "nobody-answers"])
+async def test_a_dead_server_is_told_within_the_duration(
+    silent: bool, autojump_clock: trio.abc.Clock
+) -> None:
+    url, why = "http://127.0.0.1:1", "no answer from http://127.0.0.1:1: ConnectError"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if silent:
+            url, why = f"http://127.0.0.1:{listener.getsockname()[1]}", "no answer"
+        began = trio.current_time()
+        with pytest.raises(CouldNotConnect) as told:
+            await simulate(Plan(url, CITIES["berlin"], duration=3), Crowd(), trio.Event())
+    assert str(told.value) == f"could not connect to {url} within 3 s: {why}"
+    assert trio.current_time() - began == pytest.approx(3, abs=0.01)
+
+
+async def test_a_dead_server_is_told_in_the_end_also_without_a_duration(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    crowd = Crowd()
     with pytest.raises(Unreachable):
-        await simulate(plan, Crowd(), trio.Event())
+        await simulate(Plan("http://127.0.0.1:1", CITIES["berlin"]), crowd, trio.Event())
+    assert isinstance(crowd.trouble, Unreachable), "and while it is tried, it can be shown"
+
+
+async def test_joining_that_takes_longer_than_the_duration_is_told() -> None:
+    slow = ApiLimits(create=Rate(1000, 1000), join=Rate(1, 1))
+    async with serving(api=slow) as server:
+        crowd = Crowd()
+        with trio.fail_after(20), pytest.raises(CouldNotConnect) as told:
+            await simulate(plan_for(server, duration=1), crowd, trio.Event())
+    url, joined = re.escape(server.addresses.http_url), r"( \([123] of 4 had joined\))?"
+    assert re.match(rf"could not connect to {url} within 1 s{joined}: ", str(told.value))
+
+
+async def test_told_to_stop_before_anyone_is_connected_it_ends_without_a_complaint() -> None:
+    stop, crowd = trio.Event(), Crowd()
+    stop.set()
+    with trio.fail_after(20):
+        await simulate(Plan("http://127.0.0.1:1", CITIES["berlin"]), crowd, stop)
+    assert (crowd.summary().people, crowd.summary().sent) == (0, 0)
 
 
 async def test_an_end_by_someone_else_is_counted_as_failure() -> None:
     async with serving() as server, Client(server.addresses.http_url) as client:
         session = await client.create_session()
         crowd = Crowd()
-        plan = plan_for(server, session_id=session.session_id, duration=None)
+        plan = plan_for(server, session_id=session.session_id)
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:
                 await nursery.start(simulate, plan, crowd, trio.Event())
@@ -111,14 +153,31 @@ async def test_an_end_by_someone_else_is_counted_as_failure() -> None:
     assert summary.errors == {"closed session_ended": 4}
 
 
-async def test_who_could_not_connect_is_counted_as_failure(
+async def test_who_can_join_and_not_connect_is_told_and_leaves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(crowd_module, "CONNECT_DEADLINE_S", 0.2)
     async with serving() as server:
-        crowd = await run(plan_for(server, duration=0.1, ws_url="ws://127.0.0.1:1"))
-    summary = crowd.summary()
-    assert (summary.sent, summary.lost, summary.failed) == (0, 0, 4)
+        with trio.fail_after(60), pytest.raises(CouldNotConnect) as told:
+            await simulate(plan_for(server, ws_url="ws://127.0.0.1:1"), Crowd(), trio.Event())
+        (record,) = server.store.sessions.values()
+        assert not (await server.manager.describe(record.id)).is_active
+    assert str(told.value) == (
+        f"could not connect to {server.addresses.http_url} (4 of 4 had joined): "
+        "cannot connect to 127.0.0.1:1"
+    )
+
+
+async def test_who_is_not_connected_at_the_end_is_counted_as_failure() -> None:
+    async with serving() as server:
+        crowd, stop = Crowd(), trio.Event()
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(simulate, plan_for(server), crowd, stop)
+                crowd.people[0].live.go_offline()
+                await until(lambda: crowd.connected == 3)
+                stop.set()
+    assert (crowd.summary().failed, crowd.summary().lost) == (1, 0)
 
 
 async def test_a_lost_connection_is_a_reconnect_and_no_loss() -> None:
@@ -126,7 +185,7 @@ async def test_a_lost_connection_is_a_reconnect_and_no_loss() -> None:
         crowd, stop = Crowd(), trio.Event()
         with trio.fail_after(15):
             async with trio.open_nursery() as nursery:
-                await nursery.start(simulate, plan_for(server, duration=None), crowd, stop)
+                await nursery.start(simulate, plan_for(server), crowd, stop)
                 crowd.people[0].live.go_offline()
                 await until(lambda: crowd.connected == 3)
                 crowd.people[0].live.go_online()
@@ -146,7 +205,7 @@ async def test_a_position_that_the_server_swallows_is_lost(
     async with serving() as server:
         crowd, stop = Crowd(), trio.Event()
         async with trio.open_nursery() as nursery:
-            await nursery.start(simulate, plan_for(server, duration=None), crowd, stop)
+            await nursery.start(simulate, plan_for(server), crowd, stop)
             await until(lambda: crowd.received > 0)
             # An update in the account that is not sent: to the receivers it looks the same.
             sender = crowd.people[0]
@@ -160,7 +219,7 @@ async def test_people_follow_a_recorded_way_each_elsewhere_on_it() -> None:
     way = [TrackPoint(Place(46.0, 8.0), 0.0), TrackPoint(Place(46.1, 8.0), 10_000.0)]
     async with serving() as server, Client(server.addresses.http_url) as client:
         session = await client.create_session()
-        plan = plan_for(server, tracks=(way,), session_id=session.session_id, duration=None)
+        plan = plan_for(server, tracks=(way,), session_id=session.session_id)
         crowd, stop = Crowd(), trio.Event()
         async with trio.open_nursery() as nursery:
             await nursery.start(simulate, plan, crowd, stop)
@@ -179,7 +238,7 @@ async def test_cancelled_it_ends_at_once() -> None:
         crowd = Crowd()
         with suppress(trio.Cancelled), trio.fail_after(5):
             async with trio.open_nursery() as nursery:
-                await nursery.start(simulate, plan_for(server, duration=None), crowd, trio.Event())
+                await nursery.start(simulate, plan_for(server), crowd, trio.Event())
                 nursery.cancel_scope.cancel()
         with trio.fail_after(5):
             await server.pool.wait_at_most(0)

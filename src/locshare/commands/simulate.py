@@ -15,7 +15,7 @@ from rich.console import Console
 from locshare.client import ClientError, JoinLink, parse_join_link
 from locshare.commands import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
-from locshare.simulate.crowd import Crowd, Plan, simulate
+from locshare.simulate.crowd import CouldNotConnect, Crowd, Plan, simulate
 from locshare.simulate.gpx import UnusableTrack, read_gpx
 from locshare.simulate.movement import MOVEMENTS
 from locshare.simulate.pace import DEFAULT_SPEED_M_S
@@ -24,7 +24,8 @@ from locshare.simulate.track import TrackPoint
 
 DESCRIPTION = """\
 Let simulated people join sessions of a running server, walk and drive through a city, and report
-where they are. Counts every update that somebody should get; exit status 1 when one was lost.
+where they are. Counts every update that somebody should get; exit status 1 when one was lost, when
+nothing was sent, or when somebody could not connect or stay.
 It makes its own sessions and ends them, or joins an existing one. Ctrl-C ends it in order."""
 EXAMPLES = """\
   locshare simulate                                     eight people until Ctrl-C
@@ -81,7 +82,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--interval", type=_seconds, default=2.0, metavar="SECONDS",
         help="between two updates of one person (default 2)",
     )  # fmt: skip
-    how.add_argument("--duration", type=_seconds, metavar="SECONDS", help="(default: until Ctrl-C)")
+    how.add_argument(
+        "--duration",
+        type=_seconds,
+        metavar="SECONDS",
+        help="of the whole, joining included (default: until Ctrl-C)",
+    )
     how.add_argument("--json", action="store_true", help="the summary as JSON, and nothing else")
 
 
@@ -95,12 +101,16 @@ def run(arguments: Namespace) -> int:
     crowd = Crowd()
     try:
         trio.run(_simulate, plan, crowd, not arguments.json)
+    except CouldNotConnect as error:
+        complain(str(error))
+        return EXIT_FAILURE
     except ClientError as error:
         complain(f"{error} ({plan.url})")
         return EXIT_FAILURE
     summary = crowd.summary()
     say(msgspec.json.encode(summary).decode() if arguments.json else summary_of(summary))
-    return EXIT_FAILURE if summary.lost or summary.failed else EXIT_OK
+    good = summary.sent and not summary.lost and not summary.failed
+    return EXIT_OK if good else EXIT_FAILURE
 
 
 def plan_of(arguments: Namespace) -> Plan:

@@ -7,11 +7,13 @@ ends it at once, and leaves the sessions to end by themselves.
 """
 
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
+from math import inf
 from random import Random
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 import trio
 from msgspec import Struct
@@ -43,6 +45,8 @@ RECENT: Final = 2_000
 """Deliveries that a latency shown in between is of."""
 _CHECK_S: Final = 0.02
 
+T = TypeVar("T")
+
 
 class Plan(Struct, frozen=True):
     """What to simulate. Times in seconds."""
@@ -53,7 +57,7 @@ class Plan(Struct, frozen=True):
     size: int = 8
     interval: float = 2.0
     duration: float | None = None
-    """None: until told to stop."""
+    """Of the whole: joining, connecting and moving. None: until told to stop."""
     movement: str = "mixed"
     tracks: tuple[list[TrackPoint], ...] = ()
     """Ways to follow instead."""
@@ -68,6 +72,10 @@ class Plan(Struct, frozen=True):
     def people(self) -> int:
         """All of them."""
         return self.size * (1 if self.session_id else self.sessions)
+
+
+class CouldNotConnect(ClientError):
+    """Nobody was connected in time. The text says to what, and what went wrong last."""
 
 
 class Summary(Struct, frozen=True):
@@ -104,6 +112,8 @@ class Crowd:
         """
         self.errors: Counter[str] = Counter()
         """By what happened, in few words."""
+        self.trouble: ClientError | None = None
+        """The last reason for which somebody could not join or connect."""
         self.sending_s = 0.0
         """How long positions were sent; 0 before the end of that."""
 
@@ -111,6 +121,11 @@ class Crowd:
     def connected(self) -> int:
         """People who are connected now."""
         return sum(each.live.connected for each in self.people)
+
+    @property
+    def has_connected(self) -> bool:
+        """Whether anyone was ever connected."""
+        return any(each.live.has_connected.is_set() for each in self.people)
 
     @property
     def sent(self) -> int:
@@ -199,6 +214,7 @@ class Simulated(Watcher):
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
         """See :meth:`Watcher.disconnected`."""
         self._ledger.disconnected(self.ticket.user_id)
+        self._crowd.trouble = cause
         if not self._leaving:
             self._crowd.errors[_in_few_words(cause)] += 1
             if retry_in is None:
@@ -269,20 +285,33 @@ async def simulate(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Do what ``plan`` says, until its time is over or ``stop`` is set. Started when all who could
-    are connected. Raises ClientError when not all could join; those who had have left then.
+    are connected. What is on its way then, and the goodbye, may take PATIENCE_S more each.
+
+    Raises ClientError when not all could join, CouldNotConnect when nobody was connected before
+    the end; those who had joined have left then.
     """
+    deadline = trio.current_time() + (inf if plan.duration is None else plan.duration)
     async with Client(plan.url) as client:
         gathering = _Gathering(client, plan, crowd)
         async with trio.open_nursery() as nursery:
             try:
-                await gathering.run(stop)
+                await gathering.run(stop, deadline)
                 if gathering.refusal is None and not stop.is_set():
-                    await _run(plan, crowd, stop, nursery, task_status)
+                    await _run(plan, crowd, stop, nursery, task_status, deadline)
             finally:
                 await gathering.part()
             nursery.cancel_scope.cancel()
         if gathering.refusal is not None:
             raise gathering.refusal
+        if not crowd.has_connected and not stop.is_set():
+            raise _nobody(plan, crowd)
+
+
+def _nobody(plan: Plan, crowd: Crowd) -> CouldNotConnect:
+    within = "" if plan.duration is None else f" within {plan.duration:g} s"
+    joined = f" ({len(crowd.people)} of {plan.people} had joined)" if crowd.people else ""
+    why = "no answer" if crowd.trouble is None else crowd.trouble
+    return CouldNotConnect(f"could not connect to {plan.url}{within}{joined}: {why}")
 
 
 @final
@@ -298,9 +327,11 @@ class _Gathering:
         self._made: list[SessionCreated] = []
         self._limit = trio.CapacityLimiter(AT_ONCE)
 
-    async def run(self, stop: trio.Event) -> None:
-        """Make the sessions, let everyone join; give up at the first refusal."""
+    async def run(self, stop: trio.Event, deadline: float) -> None:
+        """Make the sessions, let everyone join; give up at the first refusal or at ``deadline``."""
+        complete = False
         async with trio.open_nursery() as nursery:
+            nursery.cancel_scope.deadline = deadline
             nursery.start_soon(_cancel_when, stop, nursery.cancel_scope)
             try:
                 async with trio.open_nursery() as joining:
@@ -313,10 +344,23 @@ class _Gathering:
                             joining.start_soon(self._join, number, index, session_id, ledger)
             except* ClientError as refusals:
                 self.refusal = _first(refusals)
+            complete = self.refusal is None
             nursery.cancel_scope.cancel()
+        if self.refusal is None and not complete and not stop.is_set():
+            self.refusal = _nobody(self._plan, self._crowd)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        async def noting() -> T:
+            try:
+                return await call()
+            except ClientError as error:
+                self._crowd.trouble = error
+                raise
+
+        return await patiently(noting)
 
     async def _make(self) -> str:
-        created = await patiently(self._client.create_session)
+        created = await self._patiently(self._client.create_session)
         self._made.append(created)
         return created.session_id
 
@@ -324,7 +368,7 @@ class _Gathering:
         name, color = person(number)
         async with self._limit:
             join = partial(self._client.join, session_id, name, avatar_color=color)
-            ticket = await patiently(join)
+            ticket = await self._patiently(join)
         plan, crowd = self._plan, self._crowd
         seed = plan.seed * 1_000_003 + index
         phone = Phone(_journey(plan, index, seed), seed)
@@ -332,12 +376,12 @@ class _Gathering:
         crowd.people.append(Simulated(crowd, ledger, session_id, ticket, url, phone, seed))
 
     async def part(self) -> None:
-        """Everyone leaves; the sessions made here end."""
-        with trio.move_on_after(PATIENCE_S):
+        """Everyone leaves; the sessions made here end. It takes PATIENCE_S at most."""
+        with trio.move_on_after(PATIENCE_S / 2):
             async with trio.open_nursery() as leaving:
                 for each in self._crowd.people:
                     leaving.start_soon(each.leave, self._client)
-        with trio.move_on_after(PATIENCE_S):
+        with trio.move_on_after(PATIENCE_S / 2):
             for session in self._made:
                 end = partial(self._client.end, session.session_id, session.host_token)
                 try:
@@ -366,6 +410,7 @@ async def _run(
     stop: trio.Event,
     nursery: trio.Nursery,
     task_status: trio.TaskStatus[None],
+    deadline: float,
 ) -> None:
     """Connect everyone, let them move until the end, and wait for what is on its way."""
     for each in crowd.people:
@@ -373,16 +418,19 @@ async def _run(
     async with trio.open_nursery() as moving:
         moving.start_soon(_cancel_when, stop, moving.cancel_scope)
         moving.start_soon(_cancel_when_all_are_gone, crowd, moving.cancel_scope)
-        with trio.move_on_after(CONNECT_DEADLINE_S):
+        with trio.move_on_at(min(deadline, trio.current_time() + CONNECT_DEADLINE_S)):
             for each in crowd.people:
                 await each.live.has_connected.wait()
+        if not crowd.has_connected:
+            moving.cancel_scope.cancel()
+            return
         task_status.started()
         began = trio.current_time()
         try:
             for number, each in enumerate(crowd.people):
                 offset = plan.interval * number / len(crowd.people)
                 moving.start_soon(each.move, began, offset, plan.interval)
-            await trio.sleep(float("inf") if plan.duration is None else plan.duration)
+            await trio.sleep_until(deadline)
         finally:
             crowd.sending_s = trio.current_time() - began
             for each in crowd.people:

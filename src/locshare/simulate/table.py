@@ -10,6 +10,7 @@ import trio
 from msgspec import Struct
 from rich.console import Console
 from rich.live import Live as LiveDisplay
+from rich.markup import escape
 from rich.table import Table
 
 from locshare.simulate.crowd import Crowd, Summary
@@ -34,6 +35,8 @@ class Reading(Struct, frozen=True):
     latency: Latency
     reconnects: int
     errors: int
+    trouble: str
+    """Why nobody is connected; empty as soon as somebody is."""
 
 
 @final
@@ -65,6 +68,7 @@ class Meter:
             latency=crowd.recent_latency(),
             reconnects=crowd.reconnects,
             errors=crowd.errors.total(),
+            trouble="" if crowd.connected or crowd.trouble is None else str(crowd.trouble),
         )
 
 
@@ -84,6 +88,8 @@ async def show(crowd: Crowd, console: Console) -> None:
 
 def line_of(reading: Reading) -> str:
     """One line, for logs."""
+    if reading.trouble:
+        return f"nobody is connected, trying again: {reading.trouble}"
     return (
         f"connected {reading.connected}/{reading.people}"
         f"  sent {reading.sent_rate:.1f}/s  received {reading.received_rate:.1f}/s"
@@ -108,6 +114,8 @@ def table_of(reading: Reading) -> Table:
     table.add_row("reconnects", "", f"{reading.reconnects}")
     style = "red" if reading.errors else ""
     table.add_row("errors", "", f"{reading.errors}", style=style)
+    if reading.trouble:
+        table.caption = f"nobody is connected, trying again: {escape(reading.trouble)}"
     return table
 
 
@@ -121,6 +129,10 @@ def summary_of(summary: Summary) -> str:
     """The end, for people."""
     sessions = f"{summary.sessions} session{'s' if summary.sessions > 1 else ''}"
     lost = f"{summary.lost:,} lost" if summary.lost else "nothing lost"
+    if not summary.sent:
+        lost = "nothing was sent"
+    elif not summary.expected:
+        lost = "nobody else was there to receive them"
     lines = [
         f"{summary.people} people in {sessions} for {summary.seconds:.0f} s",
         f"  sent       {summary.sent:,} updates",
