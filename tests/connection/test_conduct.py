@@ -1,9 +1,14 @@
 """Rates and abuse, without sockets."""
 
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.connection.conduct import Conduct, ConductLimits, TokenBucket, Verdict
+from locshare.wire.messages import Position
 
 LIMITS = ConductLimits()
 
@@ -48,6 +53,46 @@ def test_a_little_over_the_rate_is_dropped_but_forgiven_for_ever() -> None:
     conduct = Conduct(LIMITS, 0.0)
     verdicts = {conduct.position(n / 12) for n in range(10_000)}  # 12 a second; 10 are allowed
     assert verdicts == {Verdict.ACCEPT, Verdict.WARN, Verdict.DROP}
+
+
+def position(taken: float) -> Position:
+    return Position(taken, 0.0, None, datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=taken))
+
+
+def queue(conduct: Conduct, order: Iterable[int]) -> list[int]:
+    """What a queue of positions that comes at once, in this order, leaves of itself at once."""
+    passed = []
+    for taken in order:
+        verdict = conduct.position(0.0)
+        conduct.keep_newest(position(taken), verdict)
+        if verdict is Verdict.ACCEPT:
+            passed.append(taken)
+    return passed
+
+
+@given(st.permutations(range(40)))
+def test_of_a_queue_over_the_rate_the_newest_is_held_and_the_old_end_is_dropped(
+    order: list[int],
+) -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    passed = queue(conduct, order)
+    assert len(passed) == 20
+    late = order[20:]
+    assert conduct.held == position(max(late))
+    assert conduct.due == pytest.approx(1 / LIMITS.position_rate)
+    assert conduct.release(conduct.due) == position(max(late))
+    assert conduct.release(conduct.due) is None
+    assert conduct.position(0.15) is not Verdict.ACCEPT, "it took what there was"
+    assert conduct.position(0.25) is Verdict.ACCEPT
+
+
+def test_a_held_position_is_given_up_for_a_newer_one_that_passes() -> None:
+    for taken, left in ((5, None), (3, position(4))):
+        conduct = Conduct(LIMITS, 0.0)
+        queue(conduct, [1] * 20 + [4])
+        assert conduct.position(0.2) is Verdict.ACCEPT
+        conduct.keep_newest(position(taken), Verdict.ACCEPT)
+        assert conduct.held == left
 
 
 def test_twenty_bad_messages_in_a_row_are_too_many_at_any_pace() -> None:

@@ -179,6 +179,39 @@ async def test_positions_over_the_rate_are_dropped_told_once_and_then_closed_wit
         assert server.closed() == {"rate_limited": 1}
 
 
+def queued(count: int) -> bytes:
+    """As many positions as waited in a tunnel, one a second, oldest first."""
+    return b"".join(
+        client_frame(an_update(lat=number, timestamp=f"2026-03-01T12:00:{number:02}Z"))
+        for number in range(count)
+    )
+
+
+async def test_of_forty_positions_at_once_the_newest_arrives_and_the_old_end_is_dropped() -> None:
+    async with (
+        serving() as server,
+        raw_client(server, "ada") as ada,
+        trio_client(server.url("bob")) as bob,
+    ):
+        assert await bob.get_message() == SNAPSHOT_TEXT
+        await ada.send(queued(40))
+        assert await next_error(ada) == "RATE_LIMITED"
+        seen: list[float] = []
+        with trio.fail_after(5):
+            while not seen or seen[-1] < 39:
+                seen.append(json.loads(await bob.get_message())["data"]["lat"])
+        assert seen == [*range(20), 39]
+
+
+async def test_a_position_that_is_held_still_goes_on_when_its_sender_closes() -> None:
+    limits = limited(position_rate=0.001, position_burst=2)
+    async with serving(limits) as server, raw_client(server, "ada") as ada:
+        await ada.send(queued(5) + client_frame(b"\x03\xe8", opcode=8))
+        assert await ada.close_code() == 1000
+        await server.all_gone()
+        assert [position.lat for _, position in server.room.positions] == [0, 1, 4]
+
+
 async def test_protocol_pings_count_as_messages() -> None:
     limits = limited(message_rate=0.001, message_burst=5, excess_tolerated=5, excess_forgiven=0)
     async with serving(limits) as server, raw_client(server, "ada") as ada:

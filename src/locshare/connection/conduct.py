@@ -2,13 +2,17 @@
 
 Two kinds of misconduct, each with its own patience. Too many messages: those beyond the rate are
 dropped, the client is told (``RATE_LIMITED``, once a second at most, so that a flood is not
-answered with a flood), and whoever goes on is closed with 4429. Bad messages: each is answered
+answered with a flood), and whoever goes on is closed with 4429. Of positions over the rate the
+newest is not dropped but held until the rate allows it: a phone that comes out of a tunnel sends
+forty at once, and the last is where it is. Bad messages: each is answered
 with its error, and whoever sends nothing else, or very many, is closed with 4400.
 """
 
 import enum
 
 from msgspec import Struct
+
+from locshare.wire.messages import Position
 
 
 class ConductLimits(Struct, frozen=True):
@@ -63,13 +67,17 @@ class TokenBucket:
         self._level = level - 1.0
         return True
 
+    def ready_at(self) -> float:
+        """From when on there is one to take."""
+        return self._at + max(1.0 - self._level, 0.0) / self._rate
+
 
 class Conduct:
     """The record of one connection. ``now`` is in seconds and never goes back."""
 
     __slots__ = (
         "_bad_count", "_bad_run", "_bad_since", "_excess", "_limits", "_messages", "_positions",
-        "_warned_at",
+        "_warned_at", "held",
     )  # fmt: skip
 
     def __init__(self, limits: ConductLimits, now: float) -> None:
@@ -81,6 +89,13 @@ class Conduct:
         self._bad_run = 0
         self._bad_count = 0
         self._bad_since = now
+        self.held: Position | None = None
+        """The newest position that came over the rate, until :attr:`due`."""
+
+    @property
+    def due(self) -> float:
+        """When the held position may go on."""
+        return self._positions.ready_at()
 
     def message(self, now: float) -> Verdict:
         """Any message but a position came, or a frame that ends none."""
@@ -92,6 +107,18 @@ class Conduct:
             self._bad_run = 0
             return Verdict.ACCEPT
         return self._over(now)
+
+    def keep_newest(self, position: Position, verdict: Verdict) -> None:
+        """``position`` came and got ``verdict``: hold it, or what is held, or neither."""
+        held = self.held
+        if held is None or position.timestamp >= held.timestamp:
+            self.held = None if verdict is Verdict.ACCEPT else position
+
+    def release(self, now: float) -> Position | None:
+        """The held position, which is held no longer."""
+        held, self.held = self.held, None
+        self._positions.take(now)
+        return held
 
     def good(self) -> None:
         """A valid message of another kind came."""

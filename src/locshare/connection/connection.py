@@ -76,7 +76,7 @@ _ROUTINE_ENDS = {
 """Ends that happen to well-behaved clients every day: logged at debug."""
 
 
-_TOO_MANY = Error(Problem("RATE_LIMITED", "too many messages; this one was dropped"))
+_TOO_MANY = Error(Problem("RATE_LIMITED", "too many messages; one was dropped"))
 
 
 class ConnectionLimits(Struct, frozen=True):
@@ -257,7 +257,10 @@ class Connection:
         if conduct is None:
             return
         while True:
-            received = await receive()
+            if conduct.held is None:
+                received = await receive()
+            else:
+                received = await self._receive_beside_held(link, conduct)
             # What the peer sent before its own close still counts; what it sent before it
             # heard of ours does not.
             if outbox.reason is not None and outbox.reason is not CloseReason.PEER_CLOSED:
@@ -271,6 +274,8 @@ class Connection:
                 if type(message) is LocationUpdate:
                     self._tally.positions += 1
                     verdict = conduct.position(trio.current_time())
+                    if verdict is not Verdict.ACCEPT or conduct.held is not None:
+                        conduct.keep_newest(message.data, verdict)
                     if verdict is Verdict.ACCEPT:
                         await link.update(message.data)
                     else:
@@ -278,11 +283,24 @@ class Connection:
                 else:
                     await self._take_other(message, link, outbox, conduct)
             elif type(received) is Closed:
+                await self._send_held(link, conduct)
                 if outbox.reason is None:
                     outbox.lost(received.reason)
                 return
             else:
                 self._take_odd(received, outbox, conduct)
+
+    async def _receive_beside_held(self, link: Link, conduct: Conduct) -> Received:
+        """As the transport's, and hand on the held position when it is due."""
+        with trio.move_on_at(conduct.due):
+            return await self.transport.receive()
+        await self._send_held(link, conduct)
+        return await self.transport.receive()
+
+    async def _send_held(self, link: Link, conduct: Conduct) -> None:
+        position = conduct.release(trio.current_time())
+        if position is not None:
+            await link.update(position)
 
     async def _take_other(
         self, message: ClientMessage, link: Link, outbox: Outbox, conduct: Conduct
