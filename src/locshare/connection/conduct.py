@@ -117,7 +117,8 @@ class Conduct:
     def release(self, now: float) -> Position | None:
         """The held position, which is held no longer."""
         held, self.held = self.held, None
-        self._positions.take(now)
+        if held is not None:
+            self._positions.take(now)
         return held
 
     def good(self) -> None:
