@@ -26,6 +26,7 @@ import trio
 from trio.lowlevel import Abort, Task, checkpoint, reschedule, wait_task_rescheduled
 
 from locshare.actors.actor import Actor, Timer
+from locshare.actors.clock import CallAt
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status, next_serial
 from locshare.actors.mailbox import CALL, CAST, DOWN, TIMER, Mailbox, MailboxHeir
 from locshare.actors.monitors import Down, LinkExit, Monitor
@@ -75,6 +76,7 @@ class ActorIncarnation(Incarnation):
     """One life of one :class:`Actor`."""
 
     __slots__ = (
+        "_limits",
         "_links",
         "_stop",
         "_watching",
@@ -124,6 +126,7 @@ class ActorIncarnation(Incarnation):
         self._watching: set[Monitor] | None = None
         self._links: dict[ActorIncarnation, None] | None = None
         self._stop: StopRequest | None = None
+        self._limits: list[CallAt] | None = None
         actor._incarnation = self
 
     # -- life ------------------------------------------------------------------------------
@@ -155,6 +158,8 @@ class ActorIncarnation(Incarnation):
                 reason = Crash(error)
             if self.started and not self.killed:
                 reason = await self._terminate(reason)
+                if reason is KILLED and self.actor.hosts_children:
+                    self.kill()  # out of time: the children too, for whom the nursery waits
         finally:
             await self._end_helpers()
         return reason
@@ -360,6 +365,16 @@ class ActorIncarnation(Incarnation):
     def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
         if self.mailbox.put_system(StopRequest(reason, deadline)):
             self.actor.on_stop_requested()
+            if self.actor.hosts_children:
+                # To cut `terminate` short would leave children that nobody asks to stop, and
+                # whose end our nursery waits for: when the time has passed they are killed.
+                self.limit(deadline, self.kill)
+
+    def limit(self, deadline: float, callback: Callable[[], None]) -> None:
+        """Call ``callback`` at ``deadline`` (absolute) unless this life is over by then."""
+        if self._limits is None:
+            self._limits = []
+        self._limits.append(CallAt(self.clock, deadline, callback))
 
     def kill(self) -> None:
         if self.reason is None:
@@ -382,6 +397,8 @@ class ActorIncarnation(Incarnation):
             _fail(task, Exited(reason, self.ref.name))
         for timer in list(self.timers):
             timer.cancel()
+        for limit in self._limits or ():
+            limit.disarm()
         for monitor in list(self._watching or ()):
             monitor.cancel()
         self._exit_links(reason)

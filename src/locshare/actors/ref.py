@@ -105,7 +105,9 @@ class Ref:
         incarnation.request_stop(reason, deadline)
         with trio.move_on_at(deadline):
             return await incarnation.wait_exit()
-        # The deadline that cuts `terminate` short is this very instant: let the death win.
+        # The deadline that cuts `terminate` short is this very instant, and which of the two tasks
+        # Trio runs first is chance: let the death win.
+        await trio.lowlevel.cancel_shielded_checkpoint()
         ended = self.exit_reason
         if ended is not None:
             return ended

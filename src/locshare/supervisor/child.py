@@ -63,6 +63,7 @@ class Child:
         "starter",
         "state",
         "stoppers",
+        "stuck",
         "up_since",
     )
 
@@ -77,6 +78,8 @@ class Child:
         #: it waits the next attempt's timer and its instant.
         self.failures = 0
         self.up_since = inf
+        #: Whether this life has been reported as stuck.
+        self.stuck = False
         self.retry: Timer | None = None
         self.restart_at: float | None = None
         #: Is shown each new life before it runs: see locshare.supervisor.inject.
@@ -236,6 +239,7 @@ class Overseer(Actor[Never]):
             child.failures = 0
         child.state = state
         child.life = None
+        child.stuck = False
         life = build(child.spec)
         child.life = life
         if child.on_launch is not None:
@@ -397,13 +401,30 @@ class Overseer(Actor[Never]):
         with trio.move_on_after(STUCK_AFTER):
             await life.wait_exit()
         if life.reason is None:
-            self.report("stuck", child, KILLED)
+            self.report_stuck(child)
             await life.wait_exit()
 
+    def report_stuck(self, child: Child) -> None:
+        """Say once that ``child`` ignores its kill, unless it is dead after all."""
+        if child.ref is not None and not child.stuck:
+            child.stuck = True
+            self.report("stuck", child, KILLED)
+
     def on_kill(self) -> None:
-        for child in self.children():
+        killed = [child for child in self.children() if child.ref is not None]
+        for child in killed:
+            child.state = ChildState.STOPPING
             if child.life is not None:
                 child.life.kill()
+        if killed and not self._incarnation.killed:
+
+            def say() -> None:
+                for child in killed:
+                    self.report_stuck(child)
+
+            # Not awaited like those that are stopped one by one: our own task is being cancelled,
+            # and only our nursery waits for them.
+            self._incarnation.limit(trio.current_time() + STUCK_AFTER, say)
 
     # -- inspection ------------------------------------------------------------------------
 

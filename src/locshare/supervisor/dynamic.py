@@ -26,7 +26,6 @@ from locshare.actors import (
 from locshare.actors.actor import HandlerResult, InitResult
 from locshare.actors.clock import CallAt
 from locshare.actors.incarnation import Incarnation
-from locshare.actors.reasons import KILLED
 from locshare.actors.ref import M
 from locshare.supervisor.child import (
     STUCK_AFTER,
@@ -232,11 +231,7 @@ class DynamicSupervisor(Overseer):
                 CallAt(
                     life.clock,
                     max(deadline, now) + STUCK_AFTER,
-                    lambda: self._still_there(child, life),
+                    lambda: self.report_stuck(child),
                 ),
             ]
         return NO_REPLY
-
-    def _still_there(self, child: Child, life: Incarnation) -> None:
-        if life.reason is None:
-            self.report("stuck", child, KILLED)

@@ -22,6 +22,7 @@ from locshare.actors import (
     NO_REPLY,
     SHUTDOWN,
     ActorRef,
+    CallTimeout,
     Crash,
     ExitReason,
     NoProc,
@@ -33,6 +34,7 @@ from locshare.actors import (
 )
 from locshare.actors.actor import HandlerResult, InitResult
 from locshare.supervisor.child import (
+    STUCK_AFTER,
     Child,
     ChildCounts,
     ChildExit,
@@ -50,7 +52,7 @@ from locshare.supervisor.errors import (
     ChildRunning,
     SupervisorError,
 )
-from locshare.supervisor.spec import AnySpec, SupervisorSpec
+from locshare.supervisor.spec import INFINITY, AnySpec, SupervisorSpec
 
 
 class OverseerRef(ActorRef[Never]):
@@ -67,6 +69,21 @@ class OverseerRef(ActorRef[Never]):
     def count_children(self) -> ChildCounts:
         """Specs, active, supervisors, workers, as of now. Raises NoProc if we are dead."""
         return self._overseer().count_children()
+
+    async def stop(self, reason: ExitReason = SHUTDOWN, timeout: float = INFINITY) -> ExitReason:
+        """Stop all children in order, then the supervisor; returns the reason after the end.
+
+        As long as it takes, like OTP: each child has its own ``shutdown`` time. With ``timeout``
+        (seconds), whoever below is still there when it has passed is killed, and the reason is
+        ``killed``; CallTimeout only if something ignores its kill for another 5 s. Otherwise as
+        :meth:`Ref.stop`; cancelling the wait takes neither the request nor its timeout back.
+        """
+        try:
+            return await super().stop(reason, timeout)
+        except CallTimeout:
+            with trio.move_on_after(STUCK_AFTER):
+                return await self.wait_exit()
+            raise
 
     def _overseer(self) -> Overseer:
         actor = self._incarnation.actor

@@ -1,0 +1,158 @@
+"""Stopping a supervisor: for as long as its children take, or until a deadline that kills them."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from locshare.actors import KILLED, SHUTDOWN, CallTimeout, Registry
+from locshare.supervisor import DynamicSpec, SupervisorSpec, open_supervisor
+from tests.conformance.children import (
+    REPEATS,
+    Boom,
+    Crash_,
+    Journal,
+    Script,
+    Work,
+    at,
+    dynamic,
+    probe,
+)
+
+KINDS = ["static", "dynamic", "nested"]
+
+
+async def tree(kind: str, journal: Journal, root: Any, script: Script) -> Any:
+    """A supervisor below ``root`` with two children, one of which takes as long as it likes."""
+    children = [
+        probe("a", journal, shutdown=1000.0),
+        probe("slow", journal, script, shutdown=1000.0),
+    ]
+    if kind == "dynamic":
+        pool = dynamic(await root.start_child(DynamicSpec().child("sup", restart="temporary")))
+        for child in children:
+            await pool.start_child(child)
+        return pool
+    spec = SupervisorSpec(children)
+    if kind == "nested":
+        spec = SupervisorSpec([spec.child("inner")])
+    return await root.start_child(spec.child("sup", restart="temporary"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_stop_waits_as_long_as_the_children_take(autojump_clock: object, kind: str) -> None:
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
+        sup = await tree(kind, journal, root, Script(terminate_seconds=8))
+        began = trio.current_time()
+        assert await sup.stop() == SHUTDOWN
+        assert trio.current_time() == began + 8
+    assert {"ended slow", "ended a"} <= set(journal.lines)
+    assert journal.reports == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_stop_with_a_deadline_kills_who_is_still_there(
+    autojump_clock: object, kind: str
+) -> None:
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
+        sup = await tree(kind, journal, root, Script(terminate_seconds=100))
+        began = trio.current_time()
+        assert await sup.stop(timeout=5) is KILLED
+        assert trio.current_time() == began + 5
+        assert sup.exit_reason is KILLED
+    assert "ended slow" not in journal.lines
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_deadline_holds_when_who_asked_has_gone(autojump_clock: object, kind: str) -> None:
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec()) as root:
+        sup = await tree(kind, journal, root, Script(terminate_seconds=100))
+        began = trio.current_time()
+        with trio.move_on_after(1):
+            await sup.stop(timeout=5)
+        assert await sup.wait_exit() is KILLED
+        assert trio.current_time() == began + 5
+
+
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+async def test_a_deadline_holds_in_the_middle_of_a_round(
+    autojump_clock: object, strategy: Any
+) -> None:
+    """The stop waits behind a handler, here one that waits for a slow child's end."""
+    journal = Journal()
+    spec = SupervisorSpec(
+        [
+            probe("a", journal),
+            probe("slow", journal, Script(terminate_seconds=100), shutdown=1000.0),
+        ],
+        strategy=strategy,
+    )
+    async with open_supervisor(SupervisorSpec([spec.child("sup", restart="temporary")])) as root:
+        sup: Any = root.child("sup")
+        at(sup, "a").cast(Crash_(Boom()))
+        await wait_all_tasks_blocked()
+        began = trio.current_time()
+        assert await sup.stop(timeout=5) is KILLED
+        assert trio.current_time() == began + 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_who_ignores_the_kill_is_reported_and_waited_for(
+    autojump_clock: object, kind: str
+) -> None:
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
+        script = Script(shields=True)
+        sup = await tree(kind, journal, root, script)
+        inner = sup.child("inner") if kind == "nested" else sup
+        ref: Any = next(info.ref for info in inner.which_children() if info.id == "slow")
+        began = trio.current_time()
+        with trio.move_on_after(1):
+            await ref.call(Work(31))
+        with pytest.raises(CallTimeout):
+            await sup.stop(timeout=5)
+        assert trio.current_time() == began + 11
+        await wait_all_tasks_blocked()
+        assert {report.child_id for report in journal.reports} >= {"slow"}
+        stuck = [report.child_id for report in journal.reports if report.kind == "stuck"]
+        assert sorted(stuck) == sorted(set(stuck))
+        assert await sup.wait_exit() is KILLED
+        assert trio.current_time() == began + 31
+
+
+@pytest.mark.parametrize("repeat", REPEATS)
+async def test_a_deadline_that_cuts_terminate_short_is_a_death_and_no_timeout(
+    autojump_clock: object, repeat: int
+) -> None:
+    """Both come in the same instant; which was seen was left to the scheduler."""
+    journal = Journal()
+    child = probe("a", journal, Script(terminate_seconds=100), restart="temporary")
+    async with open_supervisor(SupervisorSpec([child])) as sup:
+        assert await at(sup, "a").stop(timeout=2) is KILLED
+
+
+@pytest.mark.parametrize("shutdown", [0.0, 1.0])
+async def test_a_supervisor_that_gives_up_kills_its_children_when_its_time_has_passed(
+    autojump_clock: object, shutdown: float
+) -> None:
+    journal = Journal()
+    names: Registry[str] = Registry()
+    spec = SupervisorSpec(
+        [
+            probe("a", journal),
+            probe("slow", journal, Script(terminate_seconds=100), shutdown=1000.0),
+        ],
+        max_restarts=0,
+    )
+    inner = spec.child("sup", restart="temporary", shutdown=shutdown, register=names.name("sup"))
+    async with open_supervisor(SupervisorSpec([inner])) as root:
+        sup: Any = root.child("sup")
+        began = trio.current_time()
+        at(sup, "a").cast(Crash_(Boom()))
+        assert await sup.wait_exit() is KILLED
+        assert trio.current_time() == began + shutdown
+        assert names.lookup("sup") is None
