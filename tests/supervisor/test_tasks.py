@@ -14,6 +14,7 @@ from locshare.actors import (
     StartError,
 )
 from locshare.supervisor import (
+    AnySpec,
     ChildSpec,
     DynamicSpec,
     MaxChildren,
@@ -25,6 +26,7 @@ from locshare.supervisor import (
     TaskSupervisorRef,
     open_supervisor,
 )
+from tests.conformance.children import REPEATS
 
 
 def running(sup: SupervisorRef, name: str) -> Ref:
@@ -162,6 +164,66 @@ async def test_run_that_is_cancelled_at_once_leaves_no_task() -> None:
             await tasks(sup).run(trio.sleep_forever)
         await wait_all_tasks_blocked()
         assert tasks(sup).count_children().specs == 0
+
+
+@pytest.mark.parametrize("repeat", REPEATS)
+@pytest.mark.parametrize("place", ["below", "before", "after"])
+async def test_a_task_that_runs_others_is_stopped_with_the_tree(place: str, repeat: int) -> None:
+    """It waited, shielded, for a start by a supervisor that waited for it."""
+    ran = 0
+    full = trio.Event()
+    pools: list[TaskSupervisorRef] = []
+
+    async def leaf() -> None:
+        nonlocal ran
+        ran += 1
+        if ran == 10 + repeat:
+            full.set()
+
+    async def loop() -> None:
+        await found.wait()
+        while True:
+            await pools[0].run(leaf)
+
+    found = trio.Event()
+    other = TaskSpec("other", loop, handshake=False)
+    children: dict[str, list[AnySpec]] = {
+        "below": [TASKS],
+        "before": [other, TASKS],
+        "after": [TASKS, other],
+    }
+    with trio.fail_after(10):
+        async with open_supervisor(SupervisorSpec(children[place])) as sup:
+            pools.append(tasks(sup))
+            found.set()
+            if place == "below":
+                await tasks(sup).start(loop)
+            await full.wait()
+    assert sup.exit_reason == SHUTDOWN
+
+
+async def test_run_can_be_cancelled_while_its_supervisor_stops(autojump_clock: object) -> None:
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(3)
+
+    ran: list[str] = []
+
+    async def leaf() -> None:
+        ran.append("leaf")
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec([TASKS])) as sup, trio.open_nursery() as nursery:
+        pool = tasks(sup)
+        await pool.start(stubborn)
+        began = trio.current_time()
+        nursery.start_soon(sup.terminate_child, "tasks")
+        await trio.sleep(1)
+        with trio.move_on_after(0.25) as scope:
+            await pool.run(leaf)
+        assert scope.cancelled_caught
+        assert trio.current_time() - began == 1.25
+    assert ran == []
 
 
 async def test_start_waits_for_nobody_and_the_stop_waits_for_all(autojump_clock: object) -> None:

@@ -5,7 +5,7 @@ init blocks nobody; ``max_children`` counts those still starting), restarts too,
 asks all children at once, each with its own deadline (statement 43). No handler here awaits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import Any, ClassVar, TypeVar, final
@@ -79,6 +79,8 @@ class DynamicSupervisorRef(OverseerRef):
 @dataclass(frozen=True, slots=True)
 class StartDynamic(Request[Ref]):
     spec: AnySpec
+    #: Is shown the new life at once, in our task: its init is still to come.
+    launched: Callable[[Incarnation], None] | None = None
 
 
 @final
@@ -118,8 +120,8 @@ class DynamicSupervisor(Overseer):
     def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
         try:
             match request:
-                case StartDynamic(spec):
-                    return self._start_child(spec, reply_to)
+                case StartDynamic(spec, launched):
+                    return self._start_child(spec, launched, reply_to)
                 case TerminateDynamic(ref):
                     return self._terminate_child(ref, reply_to)
         except (SupervisorError, StartError) as error:
@@ -160,11 +162,18 @@ class DynamicSupervisor(Overseer):
 
     # -- start -----------------------------------------------------------------------------
 
-    def _start_child(self, spec: AnySpec, reply_to: ReplyTo[Any]) -> Any:
+    def _start_child(
+        self,
+        spec: AnySpec,
+        launched: Callable[[Incarnation], None] | None,
+        reply_to: ReplyTo[Any],
+    ) -> Any:
         if self._max_children is not None and len(self._children) >= self._max_children:
             raise MaxChildren(f"{self.ref.name} has {len(self._children)} children already")
         child = Child(spec)
         life = self.launch(child, ChildState.STARTING)
+        if launched is not None:
+            launched(life)
         child.starter = reply_to
         child.key = life.ref.serial
         self._children[child.key] = child

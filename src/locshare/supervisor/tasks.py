@@ -7,11 +7,10 @@ once and, if somebody waits for the result, told to him.
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar, TypeVarTuple, cast, final
 
-import trio
-
 from locshare.actors import NORMAL, ActorRef, Exited, Ref
+from locshare.actors.incarnation import Incarnation
 from locshare.actors.task import TaskIncarnation
-from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef
+from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef, StartDynamic
 from locshare.supervisor.spec import DEFAULT_SHUTDOWN, DynamicSpec, ShutdownTime, TaskSpec
 
 T = TypeVar("T")
@@ -34,28 +33,36 @@ class TaskSupervisorRef(DynamicSupervisorRef):
         in seconds, as in a spec. Raises MaxChildren, NoProc, Exited. Cancelling the start does not
         take it back once it is being handled.
         """
-        name = getattr(async_fn, "__name__", "task")
-        return await self.start_child(
-            TaskSpec(name, async_fn, args, restart="temporary", shutdown=shutdown, handshake=False)
-        )
+        return await self.start_child(_spec(async_fn, args, shutdown))
 
     async def run(self, async_fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run ``async_fn(*args)`` and return its result.
 
         Raises Exited if the task crashed (the crash is the cause) or was stopped; MaxChildren,
-        NoProc if it could not start. Cancelling the wait kills the task and does not wait for its
-        end.
+        NoProc if it could not start. Cancelling the wait, at any moment, kills the task and waits
+        neither for its end nor for the supervisor: that may be stopping, and waiting for us.
         """
-        with trio.CancelScope(shield=True):  # for two steps; a start must not outlive its asker
-            ref = await self.start(async_fn, *args)
+        launched: list[Incarnation] = []
         try:
-            reason = await ref.wait_exit()
-        except trio.Cancelled:
-            ref._incarnation.kill()
+            request = StartDynamic(_spec(async_fn, args), launched.append)
+            reason = await (await self.call(request, None)).wait_exit()
+        except BaseException:
+            # A call that was not taken yet is skipped, so who is not here will never be.
+            for life in launched:
+                life.kill()
             raise
         if reason != NORMAL:
-            raise Exited(reason, ref.name)
-        return cast("T", cast("TaskIncarnation", ref._incarnation).result)
+            raise Exited(reason, launched[0].ref.name)
+        return cast("T", cast("TaskIncarnation", launched[0]).result)
+
+
+def _spec(
+    async_fn: Callable[[*Ts], Awaitable[object]],
+    args: tuple[*Ts],
+    shutdown: ShutdownTime = DEFAULT_SHUTDOWN,
+) -> TaskSpec:
+    name = getattr(async_fn, "__name__", "task")
+    return TaskSpec(name, async_fn, args, restart="temporary", shutdown=shutdown, handshake=False)
 
 
 class TaskSupervisor(DynamicSupervisor):
