@@ -2,14 +2,23 @@
 
 import inspect
 import signal
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from tests.grouping import in_groups
 from tests.running import complete
+
+HERE = Path(__file__).parent
 
 # A shell starts what it runs in the background (`make test &`) with SIGINT ignored, and so would be
 # every program that a test starts and then interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example has no deadline, and none is too slow: that would test the machine.
+settings.register_profile("suite", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,7 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """No asynchronous test passes because it was cancelled half-way."""
+    """No asynchronous test passes because it was cancelled half-way. In parallel, a file's tests
+    share a worker: tests/grouping.py says what new tests have to mind.
+    """
+    in_groups(items, HERE)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = complete(item.obj)

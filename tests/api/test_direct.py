@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from locshare.store.port import StoreUnavailable
 from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, client_of
 
 JSON = {"Content-Type": "application/json"}
+UNKNOWN = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 
 
 def told(answer: httpx.Response) -> tuple[int, Any, dict[str, str]]:
@@ -43,7 +43,7 @@ async def test_an_error_is_answered_alike(
     assert told(short) == told(framework)
 
 
-@pytest.mark.parametrize("session", ["none", f"{uuid4()}0", f"{{{uuid4()}}}"])
+@pytest.mark.parametrize("session", ["none", f"{UNKNOWN}0", f"{{{UNKNOWN}}}"])
 async def test_a_wrong_id_is_answered_alike(client: httpx.AsyncClient, session: str) -> None:
     path = f"/api/sessions/{session}"
     short, framework = [await client.get(each) for each in (path, f"{path}/participants")]

@@ -315,7 +315,7 @@ def run_one(ask: Callable[[httpx.AsyncClient], Any]) -> httpx.Response:
     return answer
 
 
-FUZZ = settings(max_examples=150, deadline=None)
+FUZZ = settings(max_examples=150)
 
 
 @FUZZ

@@ -285,7 +285,7 @@ COMMANDS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(first_room=st.integers(0, 200), commands=COMMANDS, padding=st.sampled_from([0, 130]))
 def test_whatever_happens_frames_are_whole_events_complete_positions_newest(
     first_room: int, commands: list[tuple[str, object]], padding: int

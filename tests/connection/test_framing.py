@@ -115,7 +115,7 @@ def by_the_library(stream: bytes) -> tuple[list[object], list[bytes]]:
     return received, [b"".join(protocol.data_to_send())]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(messages() | CONTROLS, max_size=6), CLOSES, st.data())
 def test_a_valid_stream_is_read_as_the_library_reads_it(
     pieces: list[bytes], close: bytes, data: st.DataObject
@@ -156,7 +156,7 @@ ENDINGS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(PIECES, max_size=6), ENDINGS, TEXTS, st.data())
 @example([client_frame(b"a")], client_frame(b"\xff"), b"after", None)
 def test_however_the_stream_is_cut_the_same_messages_and_replies_result(

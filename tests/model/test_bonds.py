@@ -113,7 +113,7 @@ steps = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     traps=st.lists(st.booleans(), min_size=2, max_size=5),
     history=st.lists(steps, min_size=10, max_size=50),

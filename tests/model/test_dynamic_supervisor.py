@@ -87,7 +87,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     max_children=st.sampled_from([None, None, 0, 1, 2, 3]),
     budget=st.integers(0, 5),

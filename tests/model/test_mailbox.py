@@ -205,7 +205,7 @@ OVERDUE: tuple[Step, ...] = (
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     capacity=st.integers(1, 4),
     overflow=st.sampled_from([Overflow.REFUSE, *Overflow]),

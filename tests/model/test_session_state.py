@@ -400,4 +400,4 @@ def test_a_position_is_forgotten_at_the_instant_that_was_foretold(
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestHistories.settings = settings(max_examples=200, stateful_step_count=40)

@@ -99,7 +99,7 @@ waits = st.builds(Wait, st.sampled_from([1, 2, 4, 6, "edge", "beyond"]))
 steps: st.SearchStrategy[Step] = st.one_of(ends, ends, asks, waits)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     strategy=st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"]),
     budget=st.integers(0, 4),

@@ -243,7 +243,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     strategy=strategies,
     budget=st.integers(0, 3),

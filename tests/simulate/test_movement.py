@@ -41,7 +41,7 @@ def steps(kind: Kind, city: City, seed: int, start: float, seconds: float = 120)
 
 
 @given(KINDS, IN_CITIES, SEEDS, START)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nobody_is_faster_than_their_kind_and_nobody_jumps(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
@@ -52,7 +52,7 @@ def test_nobody_is_faster_than_their_kind_and_nobody_jumps(
 
 
 @given(st.sampled_from(["walking", "driving"]), IN_CITIES, SEEDS, START)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_reported_speed_is_that_of_the_way(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
@@ -64,7 +64,7 @@ def test_the_reported_speed_is_that_of_the_way(
 
 
 @given(st.sampled_from(["walking", "driving"]), IN_CITIES, SEEDS, START)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_speeding_up_and_braking_is_gentle(kind: Kind, city: City, seed: int, start: float) -> None:
     style = WALKING if kind == "walking" else DRIVING
     fixes = steps(kind, city, seed, start)
@@ -74,7 +74,7 @@ def test_speeding_up_and_braking_is_gentle(kind: Kind, city: City, seed: int, st
 
 
 @given(KINDS, IN_CITIES, SEEDS, st.lists(st.floats(0, 20_000), max_size=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_everyone_stays_within_the_radius(
     kind: Kind, city: City, seed: int, times: list[float]
 ) -> None:
@@ -85,7 +85,7 @@ def test_everyone_stays_within_the_radius(
 
 
 @given(KINDS, IN_CITIES, SEEDS, st.lists(st.floats(0, 20_000), min_size=1, max_size=10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_way_depends_on_seed_and_time_only(
     kind: Kind, city: City, seed: int, times: list[float]
 ) -> None:
@@ -135,7 +135,7 @@ def test_of_a_mixed_crowd_half_walk_and_one_in_eight_stays() -> None:
 
 
 @given(KINDS, IN_CITIES, SEEDS, st.floats(0, 30_000))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_report_is_one_that_the_server_takes(
     kind: Kind, city: City, seed: int, at: float
 ) -> None:

@@ -42,6 +42,7 @@ def test_the_end_of_any_frame_is_found(size: int, mask: bool) -> None:
         frame(5, mask=True),
         frame(300, mask=True),
     ],
+    ids=["binary", "ping", "close", "unfinished", "continued", "masked", "long and masked"],
 )
 def test_cutting_stops_at_a_frame_of_another_kind(other: bytes) -> None:
     texts, at = cut(frame(3) + other + frame(3), 0)

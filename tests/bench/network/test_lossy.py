@@ -42,7 +42,6 @@ class Serving:
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(150)
 def test_a_group_keeps_working_over_a_link_that_loses_a_fifth_of_the_packets() -> None:
     try:
         with lossy_link(0.0):

@@ -47,12 +47,14 @@ def _able() -> None:
 able = pytest.mark.usefixtures("_able")
 
 
-def names() -> set[str]:
-    return {each.name for each in NAMESPACES.glob("locshare-*")}
+def names(pid: int | None = None) -> set[str]:
+    """Those of a process, this one by default: others on this machine may have links, too."""
+    return {each.name for each in NAMESPACES.glob(f"locshare-{pid or os.getpid()}-*")}
 
 
-def devices() -> str:
-    return run("ip", "-brief", "link")
+def devices(pid: int | None = None) -> list[str]:
+    lines = run("ip", "-brief", "link").splitlines()
+    return [line for line in lines if line.startswith(f"lsb{pid or os.getpid()}-")]
 
 
 @pytest.fixture
@@ -169,24 +171,22 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next(
     holder: "subprocess.Popen[str]",
 ) -> None:
     left = held_by(holder)
-    assert left <= names()
+    assert left == names(holder.pid)
     assert not left & set(remove_stale())  # it lives
-    device = f"lsb{holder.pid}-0"
-    assert device in devices()
+    assert len(devices(holder.pid)) == 1
     holder.kill()
     holder.wait(DEADLINE_S)
-    assert left <= names()
     with lossy_link(0.0):
-        assert not left & names()
-        assert device not in devices()
+        assert names(holder.pid) == set()
+        assert devices(holder.pid) == []
 
 
 @able
 def test_ctrl_c_removes_it(holder: "subprocess.Popen[str]") -> None:
-    left = held_by(holder)
+    assert held_by(holder) == names(holder.pid)
     holder.send_signal(signal.SIGINT)
     holder.wait(DEADLINE_S)
-    assert not left & names()
+    assert names(holder.pid) == set()
 
 
 @able

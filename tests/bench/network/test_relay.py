@@ -110,7 +110,7 @@ quick = st.builds(
 chunks = st.lists(st.binary(min_size=1, max_size=2_000), max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(chunks, chunks, st.lists(quick, max_size=5))
 def test_both_ways_all_bytes_come_in_order_whatever_the_faults(
     up: Sequence[bytes], down: Sequence[bytes], series: Sequence[Faults]
@@ -143,7 +143,7 @@ def test_both_ways_all_bytes_come_in_order_whatever_the_faults(
     trio.run(main)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(quick, st.integers(0, 5), st.sampled_from(["rst", "fin"]))
 def test_what_comes_before_a_cut_is_a_beginning_of_what_was_sent(
     faults: Faults, milliseconds: int, how: str

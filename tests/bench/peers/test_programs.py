@@ -53,7 +53,7 @@ def test_a_wrong_flag_is_named(module: str, flag: str, value: str, allowed: str)
     assert allowed in ended.stderr
 
 
-@pytest.mark.parametrize("url", [f"redis://{HOST}:{free_port()}", "nonsense"])
+@pytest.mark.parametrize("url", [f"redis://{HOST}:1", "nonsense"])
 def test_without_redis_it_does_not_start_and_says_what_to_do(url: str) -> None:
     ended = run("bench.peers.external", "--redis", url)
     assert ended.returncode == 1

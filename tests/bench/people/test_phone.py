@@ -45,7 +45,7 @@ def reports(phone: UnsteadyPhone, start: float, gaps: list[float]) -> list[tuple
 
 
 @given(KINDS, IN_CITIES, SEEDS, START)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_report_is_off_by_less_than_it_admits(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
@@ -57,7 +57,7 @@ def test_a_report_is_off_by_less_than_it_admits(
 
 
 @given(KINDS, IN_CITIES, SEEDS, START, GAPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nobody_goes_faster_than_they_can_but_for_the_accuracy(
     kind: Kind, city: City, seed: int, start: float, gaps: list[float]
 ) -> None:
@@ -70,7 +70,7 @@ def test_nobody_goes_faster_than_they_can_but_for_the_accuracy(
 
 
 @given(KINDS, IN_CITIES, SEEDS, START, GAPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_two_reports_of_one_phone_are_of_the_same_place(
     kind: Kind, city: City, seed: int, start: float, gaps: list[float]
 ) -> None:
@@ -121,7 +121,7 @@ def test_accuracy_is_mostly_good_and_sometimes_bad() -> None:
 
 
 @given(KINDS, IN_CITIES, SEEDS, START)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_place_is_the_same_after_it_went_over_the_wire(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
@@ -135,7 +135,7 @@ def test_a_place_is_the_same_after_it_went_over_the_wire(
 
 
 @given(KINDS, IN_CITIES, SEEDS, st.lists(START, min_size=1, max_size=10))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_report_depends_on_seed_and_time_only(
     kind: Kind, city: City, seed: int, times: list[float]
 ) -> None:

@@ -47,7 +47,7 @@ POPULATIONS = st.one_of(
 
 
 @given(POPULATIONS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_everybody_is_there_once_and_groups_are_whole(population: Population) -> None:
     members = population.members
     assert [member.number for member in members] == list(range(population.people))

@@ -1,0 +1,45 @@
+"""Which tests share a worker when the suite runs in parallel (`pytest -n auto`, as `make test`).
+
+All tests of a group run on one worker, one after the other. **A file is a group**: what its tests
+share (a module's fixture, a server) is made once. Session-scoped fixtures, the PostgreSQL of
+tests/postgres.py among them, are made once in each worker that uses them; so two files may not
+meet in anything that the machine has once: a fixed port, a file outside of the test's own folder.
+Where they do, both say `pytestmark = pytest.mark.xdist_group("name")`, and run one after the other.
+
+Every worker collects for itself, so a parameter that names a test is no random one: a fixed UUID,
+or `ids=`.
+
+The groups that take longest begin first, so that no worker is left with a long one at the end.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_SLOW: Final = (
+    "bench/driver", "bench/solo", "bench", "e2e", "faults", "commands", "store", "contract",
+)  # fmt: skip
+"""Folders, slowest first; the others follow in their own order."""
+
+
+def group_of(item: pytest.Item) -> str:
+    """A file is a group; of the contract, each server is one."""
+    path = item.path.relative_to(item.config.rootpath)
+    callspec = getattr(item, "callspec", None)
+    if path.parent.name == "contract" and callspec is not None and "server" in callspec.params:
+        return f"contract-{callspec.params['server']}"
+    return path.with_suffix("").as_posix()
+
+
+def in_groups(items: list[pytest.Item], folder: Path) -> None:
+    """Name every test's group, unless it names one, and put the slow ones first."""
+
+    def rank(item: pytest.Item) -> int:
+        place = item.path.relative_to(folder).parent.as_posix()
+        return next((n for n, slow in enumerate(_SLOW) if place.startswith(slow)), len(_SLOW))
+
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items.sort(key=rank)
