@@ -41,7 +41,11 @@ _ACCESS = '"event":"http_request"'
 CALLERS = 8
 """Requests at a time while sessions are filled."""
 
-UNLIMITED = {"LOCSHARE_CREATE_PER_SECOND": "0", "LOCSHARE_JOIN_PER_SECOND": "0"}
+UNLIMITED = {
+    "LOCSHARE_CREATE_PER_SECOND": "0",
+    "LOCSHARE_JOIN_PER_SECOND": "0",
+    "LOCSHARE_READ_PER_SECOND": "0",
+}
 
 
 class NotServing(Exception):

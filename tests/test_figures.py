@@ -4,9 +4,16 @@ from typing import Any
 
 from msgspec import structs
 
+from locshare.api import ServerStatistics
 from locshare.broadcast.pacer import LoopStatistics
 from locshare.connection.tally import ConnectionStatistics
-from locshare.figures import connection_families, families, loop_families, session_families
+from locshare.figures import (
+    connection_families,
+    families,
+    http_families,
+    loop_families,
+    session_families,
+)
 from locshare.metrics import Registry
 from locshare.session.tally import SessionStatistics
 from locshare.store.postgres import StoreStatistics
@@ -16,11 +23,16 @@ def numbered(kind: type) -> Any:
     """A picture in which every field has another value: its place, counted from 1."""
     values = {}
     for place, field in enumerate(structs.fields(kind), start=1):
-        values[field.name] = {"one": place} if "Mapping" in str(field.type) else place
+        values[field.name] = {"one": place} if _is_mapping(field.type) else place
     return kind(**values)
 
 
+def _is_mapping(kind: object) -> bool:
+    return "Mapping" in str(kind) or "dict" in str(kind)
+
+
 class Sources:
+    http = staticmethod(lambda: numbered(ServerStatistics))
     sessions = staticmethod(lambda: numbered(SessionStatistics))
     connections = staticmethod(lambda: numbered(ConnectionStatistics))
     loop = staticmethod(lambda: numbered(LoopStatistics))
@@ -32,6 +44,7 @@ def test_each_figure_of_a_room_is_shown_exactly_once() -> None:
         (SessionStatistics, session_families),
         (ConnectionStatistics, connection_families),
         (LoopStatistics, loop_families),
+        (ServerStatistics, http_families),
     ):
         shown = [sample.value for each in show(numbered(kind)) for sample in each.samples]
         assert sorted(shown) == list(range(1, len(structs.fields(kind)) + 1)), kind.__name__

@@ -7,15 +7,15 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "locshare"
 
-GROUND = {"errors", "config", "logs", "metrics", "auth", "listening", "links"}
+GROUND = {
+    "errors", "config", "logs", "metrics", "auth", "listening", "links", "slots", "client_address",
+}  # fmt: skip
 RUNTIME = {"actors", "supervisor"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": {"errors"},
-    "logs": {"errors", "output"},
-    "output": set(),
-    "signals": {"output"},
+    "logs": {"errors"},
     "metrics": {"errors"},
     "auth": {"errors", "wire"},
     "actors": set(),
@@ -30,9 +30,11 @@ ALLOWED: dict[str, set[str]] = {
     "addresses": set(),
     "links": set(),
     "listening": set(),
+    "slots": set(),
+    "client_address": set(),
     "process": set(),
     "crashes": {"logs", "supervisor"},
-    "figures": GROUND | {"output", "broadcast", "connection", "session", "store"},
+    "figures": GROUND | {"api", "broadcast", "connection", "session", "store"},
     "control": GROUND | RUNTIME,
     "inspection": GROUND | RUNTIME | {"control"},
     "top": GROUND | {"control", "inspection"},
@@ -47,14 +49,13 @@ ALLOWED: dict[str, set[str]] = {
     "demo": GROUND | {"wire", "addresses", "client", "simulate"},
     "app": GROUND
     | RUNTIME
-    | {"addresses", "process", "signals", "figures", "limits", "crashes"}
+    | {"addresses", "process", "figures", "limits", "crashes"}
     | {"control", "inspection", "vitals", "faults"}
     | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
     "commands": GROUND
-    | {"output", "signals"}
     | {"wire", "addresses", "app", "client", "simulate", "demo"}
     | {"control", "inspection", "top"},
-    "cli": GROUND | {"output", "commands", "app", "client", "simulate", "demo"},
+    "cli": GROUND | {"commands", "app", "client", "simulate", "demo"},
     "__main__": {"cli"},
     "__init__": set(),
 }

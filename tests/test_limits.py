@@ -29,12 +29,16 @@ WISHES = Settings(
     message_per_second=20.5,
     message_burst=21,
     max_http_connections=22,
+    max_http_connections_per_address=23,
     create_per_second=2.3,
     create_burst=24,
     join_per_second=2.5,
     join_burst=26,
+    read_per_second=2.9,
+    read_burst=30,
     drain_deadline_s=2.7,
     trusted_proxies=("192.0.2.0/24",),
+    forwarded_header="forwarded",
 )
 
 
@@ -61,9 +65,11 @@ def test_every_wish_arrives() -> None:
     assert (conduct.position_rate, conduct.position_burst) == (1.8, 19)
     assert (conduct.message_rate, conduct.message_burst) == (20.5, 21)
     api = api_limits(WISHES)
-    assert (api.create, api.join) == (Rate(2.3, 24), Rate(2.5, 26))
-    assert api.trusted_proxies == ("192.0.2.0/24",)
-    assert server_limits(WISHES).connections == 22
+    assert (api.create, api.join, api.read) == (Rate(2.3, 24), Rate(2.5, 26), Rate(2.9, 30))
+    assert (api.trusted_proxies, api.forwarded_header) == (("192.0.2.0/24",), "forwarded")
+    server = server_limits(WISHES)
+    assert (server.connections, server.connections_per_address) == (22, 23)
+    assert server.trusted_proxies == ("192.0.2.0/24",)
 
 
 def test_no_wish_was_forgotten_here() -> None:
@@ -71,7 +77,7 @@ def test_no_wish_was_forgotten_here() -> None:
         "http_bind", "ws_bind", "public_url", "public_ws_url", "allowed_origins", "database_url",
         "data_dir", "jwt_secret", "jwt_previous_secret", "jwt_previous_until", "max_sessions",
         "max_connections", "tile_url", "tile_attribution", "log_level", "log_format", "environment",
-        "control_socket", "debug_bind",
+        "control_socket", "debug_bind", "internal_bind", "internal_hosts",
     }  # fmt: skip
     changed = {
         field.name

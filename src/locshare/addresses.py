@@ -2,6 +2,7 @@
 
 import socket
 from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -34,6 +35,11 @@ def addresses(
         (public_url or http_url).rstrip("/"),
         (public_ws_url or ws_url).rstrip("/"),
     )
+
+
+def path_prefix(public_url: str | None) -> str:
+    """The folder in which a proxy serves us: ``/map`` of ``https://host/map``; ``""`` for none."""
+    return "" if public_url is None else urlsplit(public_url).path.rstrip("/")
 
 
 def _reachable(host: str) -> str:

@@ -3,6 +3,7 @@
 ::
 
     root, one_for_one
+    ├── signals       SIGINT and SIGTERM
     ├── control       the Unix socket of ``locshare top``
     ├── store         PostgreSQL: the pool, the migrations, what is written behind
     ├── pacer         measures the loop, sets the flush window
@@ -12,16 +13,19 @@
     ├── heartbeat     protocol pings
     ├── listener      accepts WebSockets
     ├── api           REST, the page, health and metrics over HTTP
-    └── debug         /debug/tree on an internal port, if there is one
+    ├── internal      health, metrics and /debug/tree on a port of their own, if there is one
+    └── debug         /debug/tree alone on another, if there is one
 
 Started from top to bottom and stopped from bottom to top: first nobody new comes in, then the
 connections are told to come back, then the sessions note their last activity, and the store, which
-is last, writes it. Each has a deadline, and :class:`~locshare.signals.StopSignals` has one that is
-beyond them all. What a child needs of another is given as an object that outlives both, so each of
-them may crash and be started again without the others.
+is last, writes it. Each has a deadline, and :class:`~locshare.process.LastDeadline` is beyond them
+all. What a child needs of another is given as an object that outlives both, so each of them may
+crash and be started again without the others.
 """
 
-from collections.abc import AsyncIterator, Callable, Hashable
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 from functools import partial
@@ -30,13 +34,24 @@ from typing import Final
 
 import structlog
 import trio
+from quart import Blueprint
 
 from locshare.actors import Registry as Names
-from locshare.addresses import Addresses, addresses
-from locshare.api import ApiServer, PublicUrls, RestApplication, create_app, when
+from locshare.addresses import Addresses, addresses, path_prefix
+from locshare.api import (
+    ApiServer,
+    HttpMetrics,
+    PublicUrls,
+    RestApplication,
+    ServerStatistics,
+    create_app,
+    create_internal_app,
+    health_blueprint,
+    when,
+)
 from locshare.auth import TokenKeys, load_or_create_secret
 from locshare.broadcast.pacer import LoopStatistics, Pacer
-from locshare.config import Settings
+from locshare.config import Settings, parse_bind
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.tally import ConnectionStatistics
@@ -47,8 +62,9 @@ from locshare.faults.seams import Database
 from locshare.figures import families
 from locshare.inspection.operations import Inspector
 from locshare.inspection.views import Vitals
-from locshare.inspection.web import create_debug_app
+from locshare.inspection.web import debug_blueprint
 from locshare.limits import (
+    INTERNAL_LIMITS,
     api_limits,
     pacing_limits,
     pool_limits,
@@ -57,16 +73,14 @@ from locshare.limits import (
 )
 from locshare.metrics import Registry as Metrics
 from locshare.metrics import process_families
-from locshare.process import allow_connections, calm_garbage_collector
+from locshare.process import LastDeadline, allow_connections, calm_garbage_collector
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.tally import SessionStatistics
-from locshare.signals import StopSignals
 from locshare.store.embedded import embedded_postgres
 from locshare.store.postgres import PostgresStore, StoreStatistics
 from locshare.supervisor import (
     DynamicSpec,
-    Report,
     SupervisorRef,
     SupervisorSpec,
     TaskSpec,
@@ -79,14 +93,15 @@ log = structlog.get_logger()
 
 _STORE_STOP_S: Final = 5.0
 _MARGIN_S: Final = 3.0
+_BEYOND_DRAIN_S: Final = 20.0
+"""For everything but the connections: more than all other children may take together."""
 
 
 class Application:
     """All parts of one server, put together and not yet running. Makes no task and no socket.
 
     ``sessions`` are limits of sessions other than the settings give, for tests and benchmarks.
-    With ``faults`` whoever can open the control socket can break it on purpose. ``gave_up`` is
-    called when the root gives up, before it stops its children.
+    With ``faults`` whoever can open the control socket can break it on purpose.
     Raises SecretError when the secret is too short, OSError when it can be neither read nor kept.
     """
 
@@ -95,14 +110,13 @@ class Application:
         settings: Settings,
         sessions: SessionLimits | None = None,
         faults: Faults | None = None,
-        gave_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
-        self._gave_up = gave_up
         self.faults = faults
         seams = Seams() if faults is None else faults.seams
         self.names: Names[Hashable] = Names()
         self.metrics = Metrics()
+        self.http_metrics = HttpMetrics(self.metrics)
         self.keys = token_keys(settings, seams.now)
         self.store = PostgresStore(seams.database(database_of(settings)))
         self.pacer = Pacer(pacing_limits(settings))
@@ -117,10 +131,15 @@ class Application:
         limits = pool_limits(settings, allow_connections(settings.max_connections))
         self.pool = ConnectionPool(self.keys, seams.sessions(self.manager), limits)
         self.listener = Listener(settings.ws_bind, self.pool)
+        self._checks = {
+            "database": self.store.check,
+            "serving": when(lambda: not self.stopping),
+        }
         self.api = ApiServer(self._rest(), settings.http_bind, server_limits(settings))
         self.root: SupervisorRef | None = None
         self.inspector = Inspector(lambda: self.root, self._vitals)
         self.stopping = False
+        self.stop_scope = trio.CancelScope()
         self.metrics.collect(lambda: families(self))
         self.metrics.collect(process_families)
 
@@ -131,8 +150,11 @@ class Application:
             self.keys,
             urls=lambda: PublicUrls(self.addresses.public_url, self.addresses.public_ws_url),
             registry=self.metrics,
+            metrics=self.http_metrics,
             limits=api_limits(settings),
-            checks={"database": self.store.check, "serving": when(lambda: not self.stopping)},
+            checks=self._checks,
+            expose_metrics=settings.internal_bind is None,
+            prefix=path_prefix(settings.public_url),
             allowed_origins=settings.allowed_origins,
             blueprints=[
                 pages(
@@ -160,6 +182,10 @@ class Application:
     @property
     def connections(self) -> Callable[[], ConnectionStatistics]:
         return self.pool.statistics
+
+    @property
+    def http(self) -> Callable[[], ServerStatistics]:
+        return self.api.statistics
 
     @property
     def loop(self) -> Callable[[], LoopStatistics]:
@@ -193,12 +219,19 @@ class Application:
     def tree(self) -> SupervisorSpec:
         """The children of the root, in the order in which they start."""
         settings = self.settings
-        optional = []
-        if settings.debug_bind is not None:
-            debug = ApiServer(create_debug_app(self.inspector), settings.debug_bind)
-            optional.append(TaskSpec("debug", debug.serve))
+        health = health_blueprint(self.metrics, self._checks)
+        tree = debug_blueprint(self.inspector)
+        internal = [
+            TaskSpec(name, self._internal(bind, blueprints).serve)
+            for name, bind, blueprints in (
+                ("internal", settings.internal_bind, [health, tree]),
+                ("debug", settings.debug_bind, [tree]),
+            )
+            if bind is not None
+        ]
         return SupervisorSpec(
             [
+                TaskSpec("signals", stop_on_signal, (self.stop_scope,)),
                 TaskSpec("control", self._control, restart="transient"),
                 TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S),
                 TaskSpec("pacer", self.pacer.run),
@@ -212,16 +245,15 @@ class Application:
                 TaskSpec("heartbeat", self.pool.heartbeat),
                 TaskSpec("listener", self.listener.serve),
                 TaskSpec("api", self.api.serve),
-                *optional,
+                *internal,
             ],
-            report=self._report,
+            report=log_crash,
         )
 
-    def _report(self, report: Report) -> None:
-        log_crash(report)
-        root = self.root
-        if report.kind == "gave_up" and root is not None and report.supervisor == root.name:
-            self._gave_up()
+    def _internal(self, bind: str, blueprints: Sequence[Blueprint]) -> ApiServer:
+        names = {*self.settings.internal_hosts, parse_bind(bind)[0] or ""}
+        app = create_internal_app(self.http_metrics, blueprints, names)
+        return ApiServer(app, bind, INTERNAL_LIMITS)
 
     async def _control(
         self, *, task_status: trio.TaskStatus[Path | None] = trio.TASK_STATUS_IGNORED
@@ -249,41 +281,56 @@ class Application:
 
 async def serve(
     settings: Settings,
-    signals: StopSignals,
     *,
     faults: bool = False,
     task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the server until ``signals`` asks for its end or until cancellation, then stop it in
-    order.
+    """Run the server until SIGINT, SIGTERM or cancellation, then stop it in order.
 
     With ``faults`` it can be broken on purpose (:mod:`locshare.faults`). ``task_status`` is told
-    the addresses when clients can come. A signal is heard from before the first part is made to
-    after the last is gone. Raises what :class:`Application` raises, StartError (its cause says why)
-    when a part does not come up, RestartBudgetExceeded when one keeps crashing.
+    the addresses when clients can come. A second signal, or the last deadline, ends the process at
+    once. Raises what :class:`Application` raises, StartError (its cause says why) when a part does
+    not come up, RestartBudgetExceeded when one keeps crashing.
     """
     began = trio.current_time()
-    stop_scope = trio.CancelScope()
-    with stop_scope, signals.stopping(stop_scope.cancel):
-        await trio.lowlevel.checkpoint()  # it may have been asked to stop already
-        application = Application(
-            settings, faults=Faults() if faults else None, gave_up=signals.arm
-        )
-        if faults:
-            log.warning("faults_can_be_injected", by="whoever opens the control socket")
-        async with application.running():
-            try:
-                calm_garbage_collector()
-                reached = application.addresses
-                seconds = round(trio.current_time() - began, 3)
-                log.info("ready", http=reached.http_url, ws=reached.ws_url, seconds=seconds)
-                task_status.started(reached)
-                await trio.sleep_forever()
-            finally:
-                application.stopping = True
-                signals.arm()
-                log.info("stopping")
+    application = Application(settings, faults=Faults() if faults else None)
+    if faults:
+        log.warning("faults_can_be_injected", by="whoever opens the control socket")
+    last_deadline = LastDeadline(settings.drain_deadline_s + _BEYOND_DRAIN_S)
+    try:
+        with application.stop_scope:
+            async with application.running():
+                try:
+                    calm_garbage_collector()
+                    reached = application.addresses
+                    seconds = round(trio.current_time() - began, 3)
+                    log.info("ready", http=reached.http_url, ws=reached.ws_url, seconds=seconds)
+                    task_status.started(reached)
+                    await trio.sleep_forever()
+                finally:
+                    application.stopping = True
+                    last_deadline.start()
+                    log.info("stopping")
+    finally:
+        last_deadline.cancel()
     log.info("stopped")
+
+
+async def stop_on_signal(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """The first signal cancels ``scope``, which stops the tree in order; the second does not wait
+    for that. The first child of the tree, so that it hears both.
+    """
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            name = signal.Signals(number).name
+            if scope.cancel_called:
+                log.warning("stopping_at_once", signal=name)
+                os._exit(128 + number)
+            log.info("signal", signal=name)
+            scope.cancel()
 
 
 def database_of(settings: Settings) -> Database:

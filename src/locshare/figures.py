@@ -7,10 +7,10 @@ their public names. No label ever holds a session, a participant or a position.
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from locshare.api import ServerStatistics
 from locshare.broadcast.pacer import LoopStatistics
 from locshare.connection.tally import ConnectionStatistics
 from locshare.metrics import Family, counter, gauge
-from locshare.output import dropped_lines
 from locshare.session.tally import SessionStatistics
 from locshare.store.postgres import StoreStatistics
 
@@ -23,6 +23,8 @@ class Sources(Protocol):
     @property
     def connections(self) -> Callable[[], ConnectionStatistics]: ...
     @property
+    def http(self) -> Callable[[], ServerStatistics]: ...
+    @property
     def loop(self) -> Callable[[], LoopStatistics]: ...
     @property
     def database(self) -> Callable[[], StoreStatistics]: ...
@@ -32,9 +34,9 @@ def families(sources: Sources) -> Iterator[Family]:
     """Everything, as of now."""
     yield from session_families(sources.sessions())
     yield from connection_families(sources.connections())
+    yield from http_families(sources.http())
     yield from loop_families(sources.loop())
     yield from store_families(sources.database())
-    yield from log_families()
 
 
 def session_families(of: SessionStatistics) -> Iterator[Family]:
@@ -71,6 +73,23 @@ def connection_families(of: ConnectionStatistics) -> Iterator[Family]:
     yield gauge("locshare_backlog_bytes", "Bytes waiting for full sockets.", of.backlog_bytes)
 
 
+def http_families(of: ServerStatistics) -> Iterator[Family]:
+    """HTTP connections of the public port. (Requests are counted where they are answered.)"""
+    yield gauge("locshare_http_connections", "Open HTTP connections.", of.open)
+    yield counter("locshare_http_connections_accepted_total", "Accepted sockets.", of.accepted)
+    yield counter(
+        "locshare_http_connections_evicted_total", "Closed to make room for others.", of.evicted
+    )
+    yield counter(
+        "locshare_http_connections_reserved_total",
+        "Taken in beyond the limit, for health checks only.",
+        of.reserved,
+    )
+    yield counter(
+        "locshare_http_malformed_total", "Requests that are no HTTP/1.1.", of.malformed, "status"
+    )
+
+
 def loop_families(of: LoopStatistics) -> Iterator[Family]:
     """The event loop and the pacer."""
     yield gauge("locshare_flush_window_seconds", "Least time between two flushes.", of.window)
@@ -93,12 +112,3 @@ def store_families(of: StoreStatistics) -> Iterator[Family]:
     yield counter("locshare_store_dropped_total", "Writes given up: too many waited.", of.dropped)
     yield counter("locshare_store_join_batches_total", "Statements for joins.", of.join_batches)
     yield counter("locshare_store_failures_total", "Writes that found no database.", of.failures)
-
-
-def log_families() -> Iterator[Family]:
-    """The log."""
-    yield counter(
-        "locshare_log_lines_dropped_total",
-        "Log lines not written: standard error was not read, or could not be written.",
-        dropped_lines(),
-    )

@@ -4,6 +4,8 @@ The rooms know nothing of :class:`~locshare.config.Settings`: each has a struct 
 defaults of its own, and here an operator's wishes are put in.
 """
 
+from typing import Final
+
 from locshare.api import ApiLimits, Rate, ServerLimits
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.broadcast.pacing import PacingLimits
@@ -13,6 +15,11 @@ from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import TransportLimits
 from locshare.session.limits import SessionLimits
+
+INTERNAL_LIMITS: Final = ServerLimits(
+    connections=64, connections_per_address=64, reserved=8, backlog=128
+)
+"""Of an internal port: an orchestrator, a Prometheus or two, and who looks."""
 
 
 def pacing_limits(settings: Settings) -> PacingLimits:
@@ -56,10 +63,16 @@ def api_limits(settings: Settings) -> ApiLimits:
     return ApiLimits(
         create=Rate(settings.create_per_second, settings.create_burst),
         join=Rate(settings.join_per_second, settings.join_burst),
+        read=Rate(settings.read_per_second, settings.read_burst),
         trusted_proxies=settings.trusted_proxies,
+        forwarded_header=settings.forwarded_header,
     )
 
 
 def server_limits(settings: Settings) -> ServerLimits:
     """For :class:`locshare.api.ApiServer`."""
-    return ServerLimits(connections=settings.max_http_connections)
+    return ServerLimits(
+        connections=settings.max_http_connections,
+        connections_per_address=settings.max_http_connections_per_address,
+        trusted_proxies=settings.trusted_proxies,
+    )

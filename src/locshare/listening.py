@@ -9,7 +9,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
+import structlog
 import trio
+
+log = structlog.get_logger()
 
 OUT_OF_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """What ``accept`` fails with when the process or the machine has no room. The client stays in the
@@ -17,9 +20,47 @@ kernel's queue: wait a little and try again."""
 
 PAUSE_WHEN_OUT_OF_FILES_S: Final = 0.2
 
+PEER_GAVE_UP: Final = {
+    errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EINTR,
+    errno.ETIMEDOUT, errno.ECONNRESET,
+}  # fmt: skip
+"""What ``accept`` fails with for one client, or for the firewall's sake (accept(2)): the next one
+may be well."""
 
-class CannotListen(OSError):
-    """An address cannot be listened on. ``strerror`` names it and says why."""
+ACCEPTS_PER_WAKEUP: Final = 16
+"""So many are accepted before everybody else has a turn of the loop."""
+
+
+async def accept(
+    listening: socket.socket,
+    take: Callable[[socket.socket], None],
+    make_room: Callable[[], bool] = lambda: False,
+) -> None:
+    """Accept for ever, and ``take`` each socket, which is non-blocking. ``take`` must not raise.
+
+    When the process has no file descriptor left, ``make_room`` may free one and say so; otherwise
+    accepting pauses. Raises OSError when the listening socket itself is broken; ends by
+    cancellation. No accepted socket is lost by that.
+    """
+    while True:
+        await trio.lowlevel.wait_readable(listening)
+        for _ in range(ACCEPTS_PER_WAKEUP):
+            try:
+                sock, _address = listening.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    if not make_room():
+                        log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
+                        await trio.sleep(PAUSE_WHEN_OUT_OF_FILES_S)
+                    break
+                if error.errno not in PEER_GAVE_UP:
+                    raise
+            else:
+                sock.setblocking(False)
+                take(sock)
 
 
 async def listen(
@@ -31,7 +72,8 @@ async def listen(
     """One socket for each address of ``host`` (None: all interfaces), all on the same port.
 
     Port 0 picks a free one. ``prepare`` sets options that accepted sockets inherit. ``backlog`` is
-    cut to the kernel's maximum. Raises CannotListen; then, and when cancelled, nothing stays open.
+    cut to the kernel's maximum. Raises OSError, which names the address; then, and when cancelled,
+    nothing is left open.
     """
     with ExitStack() as stack:
         sockets = []
@@ -53,13 +95,7 @@ async def listen(
                 sockets.append(sock)
         except OSError as error:
             where = f"{host or '*'}:{port}"
-            raise CannotListen(
-                error.errno, f"cannot listen on {where}: {error.strerror}"
-            ) from error
-        except UnicodeError as error:  # of the codec for domain names: a label of 64 letters
-            raise CannotListen(
-                errno.EINVAL, f"cannot listen on {host}:{port}: not the name of a host"
-            ) from error
+            raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
         stack.pop_all()
         return sockets
 

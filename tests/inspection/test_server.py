@@ -56,7 +56,7 @@ async def test_debug_tree_over_http(postgres_url: str, tmp_path: Path) -> None:
     ):
         answer = await http.get("/debug/tree", params={"limit": 5})
         assert answer.status_code == 200
-        assert answer.json()["root"]["children"][0]["id"] == "control"
+        assert answer.json()["root"]["children"][0]["id"] == "signals"
         answer = await http.get("/debug/tree?format=text")
         assert answer.headers["content-type"].startswith("text/plain")
         assert "  sessions" in answer.text
@@ -67,6 +67,45 @@ async def test_debug_tree_over_http(postgres_url: str, tmp_path: Path) -> None:
             answer = await http.get(f"/debug/tree?{query}")
             assert answer.status_code == 400, query
             assert says in answer.json()["detail"]
+
+
+async def free_port() -> str:
+    (probe,) = await listen("127.0.0.1", 0, 1)
+    with probe:
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+async def test_an_internal_port_has_health_metrics_and_the_tree(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    bind = await free_port()
+    async with (
+        running(postgres_url, tmp_path, internal_bind=bind, internal_hosts=("locshare",)) as server,
+        httpx.AsyncClient(base_url=f"http://{bind}") as internal,
+        httpx.AsyncClient(base_url=server.application.addresses.http_url) as public,
+    ):
+        for path in ("/health/live", "/health/ready", "/metrics", "/debug/tree"):
+            assert (await internal.get(path)).status_code == 200, path
+            assert (await internal.get(path, headers={"Host": "locshare"})).status_code == 200
+            rebound = await internal.get(path, headers={"Host": "evil.example"})
+            assert rebound.status_code == 421, path
+        assert "locshare_http_connections" in (await internal.get("/metrics")).text
+        assert (await internal.post("/api/sessions")).status_code == 404
+        assert (await public.get("/health/ready")).status_code == 200
+        for path in ("/metrics", "/debug/tree"):
+            assert (await public.get(path)).status_code == 404, path
+
+
+async def test_the_debug_port_answers_to_no_strange_name(postgres_url: str, tmp_path: Path) -> None:
+    bind = await free_port()
+    async with (
+        running(postgres_url, tmp_path, debug_bind=bind),
+        httpx.AsyncClient(base_url=f"http://{bind}") as http,
+    ):
+        assert (await http.get("/debug/tree")).status_code == 200
+        rebound = await http.get("/debug/tree", headers={"Host": "evil.example"})
+        assert rebound.status_code == 421
+        assert (await http.get("/metrics")).status_code == 404
 
 
 async def test_the_control_socket_can_be_switched_off(postgres_url: str, tmp_path: Path) -> None:

@@ -4,20 +4,25 @@
 :class:`ApiServer` serves it as a supervised child.
 """
 
-from locshare.api.app import RestApplication, create_app
-from locshare.api.health import Check, when
+from locshare.api.app import RestApplication, create_app, create_internal_app
+from locshare.api.edge import HttpMetrics
+from locshare.api.health import Check, health_blueprint, when
 from locshare.api.limits import ApiLimits, Rate
-from locshare.api.server import ApiServer, ServerLimits
+from locshare.api.server import ApiServer, ServerLimits, ServerStatistics
 from locshare.api.sessions import PublicUrls
 
 __all__ = [
     "ApiLimits",
     "ApiServer",
     "Check",
+    "HttpMetrics",
     "PublicUrls",
     "Rate",
     "RestApplication",
     "ServerLimits",
+    "ServerStatistics",
     "create_app",
+    "create_internal_app",
+    "health_blueprint",
     "when",
 ]

@@ -12,39 +12,44 @@ from quart.typing import ResponseReturnValue
 from quart_trio import QuartTrio
 
 from locshare.api.direct import Direct
-from locshare.api.edge import Edge, HttpMetrics
+from locshare.api.edge import Edge, EdgeRules, HttpMetrics
 from locshare.api.errors import EXPECTED, problem_for
-from locshare.api.exchange import ROUTE
+from locshare.api.exchange import ROUTE, Handler
 from locshare.api.framework import response, sessions_blueprint
 from locshare.api.health import Check, health_blueprint
 from locshare.api.limits import DEFAULT_LIMITS, ApiLimits
+from locshare.api.origins import Hosts, Origins
 from locshare.api.sessions import PublicUrls, SessionCalls, Sessions, Tokens
 from locshare.metrics import Registry
 
 
 class RestApplication(QuartTrio):
-    """Quart behind the edge and the short way for the calls that come by the thousand, with a
-    deadline for every handler, and the route noted where the edge can see it.
+    """Quart behind the edge, with a deadline for every handler, the route noted where the edge can
+    see it, and everything off that a framework switches on by itself.
+
+    ``often`` are handlers that are called past the framework (:mod:`locshare.api.direct`).
     """
 
     def __init__(
         self,
-        calls: SessionCalls,
         limits: ApiLimits,
         metrics: HttpMetrics,
-        origins: Collection[str],
+        rules: EdgeRules,
+        blueprints: Sequence[Blueprint],
+        often: Mapping[tuple[str, str], Handler] = {},
     ) -> None:
         # No static folder: whatever is served is served by a blueprint that says so.
         super().__init__(__name__, static_folder=None, template_folder=None)
+        self.debug = False  # not asked of the environment (QUART_DEBUG)
         self._answer_timeout_s = limits.answer_timeout_s
-        often = {("GET", ""): calls.describe, ("POST", "/join"): calls.join}
-        self._edge = Edge(Direct(often, limits, super().asgi_app), metrics, origins)
+        self._edge = Edge(Direct(often, limits, super().asgi_app), metrics, rules)
         self.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
         self.config["BODY_TIMEOUT"] = limits.body_timeout_s
         # What nobody expected goes up to the edge, which logs and answers it in one place.
         self.config["PROPAGATE_EXCEPTIONS"] = True
         self.url_map.merge_slashes = False  # an answer or a 404, never a redirect
-        self.register_blueprint(sessions_blueprint(calls))
+        for blueprint in blueprints:
+            self.register_blueprint(blueprint)
         for kind in EXPECTED:
             self.register_error_handler(kind, _refuse)
 
@@ -68,23 +73,43 @@ def create_app(
     *,
     urls: Callable[[], PublicUrls],
     registry: Registry,
+    metrics: HttpMetrics | None = None,
     limits: ApiLimits = DEFAULT_LIMITS,
     checks: Mapping[str, Check] | None = None,
+    expose_metrics: bool = True,
+    prefix: str = "",
     allowed_origins: Collection[str] = (),
     blueprints: Sequence[Blueprint] = (),
 ) -> RestApplication:
-    """The application, to be served by :class:`locshare.api.server.ApiServer`.
+    """The public application, to be served by :class:`locshare.api.server.ApiServer`.
 
-    ``checks`` are what ``/health/ready`` asks; ``allowed_origins`` are those of other web pages
-    that may use the API (our own are of the same origin); ``blueprints`` are further routes, such
-    as the pages. Raises ValueError when a trusted proxy is not a network.
+    ``checks`` are what ``/health/ready`` asks; ``/metrics`` is there when ``expose_metrics``.
+    ``prefix`` is the path of the public URL; ``allowed_origins`` are those of other web pages that
+    may use the API (our own are of the same origin); ``blueprints`` are further routes, such as
+    the pages. Raises ValueError when a trusted proxy is not a network.
     """
     calls = SessionCalls(manager, tokens, limits, urls)
-    app = RestApplication(calls, limits, HttpMetrics(registry), allowed_origins)
-    app.register_blueprint(health_blueprint(registry, checks or {}))
-    for blueprint in blueprints:
-        app.register_blueprint(blueprint)
-    return app
+    return RestApplication(
+        limits,
+        metrics or HttpMetrics(registry),
+        EdgeRules(Origins(allowed_origins, lambda: urls().http), prefix=prefix),
+        [
+            sessions_blueprint(calls),
+            health_blueprint(registry if expose_metrics else None, checks or {}),
+            *blueprints,
+        ],
+        {("GET", ""): calls.describe, ("POST", "/join"): calls.join},
+    )
+
+
+def create_internal_app(
+    metrics: HttpMetrics, blueprints: Sequence[Blueprint], names: Collection[str] = ()
+) -> RestApplication:
+    """The application of an internal port, where nobody has to log in: ``blueprints`` are served to
+    whoever reaches it by an IP address, as ``localhost`` or by one of ``names``.
+    """
+    rules = EdgeRules(Origins((), lambda: ""), Hosts(names))
+    return RestApplication(DEFAULT_LIMITS, metrics, rules, blueprints)
 
 
 async def _refuse(error: Exception) -> Response:

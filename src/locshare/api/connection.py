@@ -12,7 +12,12 @@ Every wait is bounded:
   connection and again after each answer;
 - while a request is under way, something arrives every ``read_timeout_s``: the application's limits
   for a body and an answer are shorter, so this ends what has none;
-- an answer is read, at least in part, every ``write_timeout_s``.
+- an answer is read, at least in part, every ``write_timeout_s``, and as a whole at
+  ``_SLOWEST_BYTES_PER_S`` at least;
+- after our close the client has ``_LINGER_S`` to read the last answer.
+
+Whether it waits for its client is told to whoever holds it (``Watcher``), who may :meth:`cut` it
+then to make room.
 """
 
 import math
@@ -20,35 +25,58 @@ import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
-import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol import ProtocolWrapper
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, TaskGroup
 from hypercorn.utils import parse_socket_addr
 from msgspec import Struct
 
-log = structlog.get_logger()
+from locshare.api.exchange import RESERVED
+from locshare.api.heads import HeadLimits, Refused
+from locshare.api.protocol import Http1
+from locshare.api.unexpected import log_unexpected
 
 _READ_BYTES: Final = 65_536
 _PARTS: Final = 10
 """Of a request that may wait for the application; then nothing more is read from the socket."""
 
 
+_SLOWEST_BYTES_PER_S: Final = 1_000
+"""A client on GPRS reads 5,000; who reads less than this holds a connection for its own sake."""
+_LINGER_S: Final = 1.0
+_LINGER_BYTES: Final = 262_144
+"""What is still taken, and thrown away, of a client that sends while it is being closed: closing a
+socket with unread bytes in it resets the connection, and the client loses our last answer."""
+
+
 class Patience(Struct, frozen=True):
-    """How long a client is waited for. Seconds."""
+    """How long a client is waited for, in seconds, and how much is taken from it, in bytes."""
 
     keep_alive_s: float
     read_timeout_s: float
     write_timeout_s: float
+    head: HeadLimits
+    body_bytes: int
+
+
+class Watcher(Protocol):
+    """Who is told when a connection begins and ends to wait for its client."""
+
+    def waits(self, connection: "Connection", /) -> None:
+        """It waits for its client: for a request, or for an answer to be read."""
+
+    def works(self, connection: "Connection", /) -> None:
+        """A whole request is there, and it is our turn."""
 
 
 class Connection:
-    """``sock`` is connected and non-blocking, and closed when :meth:`run` ends."""
+    """``sock`` is connected and non-blocking, and closed when :meth:`run` ends. ``client`` is its
+    peer.
+    """
 
     def __init__(
         self,
@@ -56,45 +84,56 @@ class Connection:
         config: Config,
         context: WorkerContext,
         sock: socket.socket,
+        client: tuple[str, int] | None,
         patience: Patience,
+        watcher: Watcher,
     ) -> None:
         self._app = app
         self._config = config
         self._context = context
         self._sock = sock
+        self._client = client
         self._patience = patience
-        self._protocol: ProtocolWrapper
+        self._watcher = watcher
+        self.reserved = False
+        """Whether it is for health checks only. Set before :meth:`run`."""
+        self.refusal: Refused | None = None
+        """Why nothing more was read from it, if it broke the rules of HTTP."""
+        self._protocol: Http1
         self._head = b""
         """Of an answer, until there is something of its body to send with it."""
         self._writing = trio.Lock()
         self._idle = True
         self._time = trio.CancelScope()
+        self._reading = trio.CancelScope()
+        self._hung_up = False
+        """We have said that nothing more comes."""
 
     async def run(self) -> None:
         """Serve until either side closes it. Raises what the protocol fails with."""
         try:
-            client = parse_socket_addr(self._sock.family, self._sock.getpeername())
             server = parse_socket_addr(self._sock.family, self._sock.getsockname())
         except OSError:  # it is gone already
             self.cut()
             return
         try:
             async with trio.open_nursery() as nursery:
-                self._protocol = ProtocolWrapper(
+                self._protocol = Http1(
                     self._app,
                     self._config,
                     self._context,
-                    cast("TaskGroup", _Requests(nursery)),
-                    ConnectionState({}),
+                    cast("TaskGroup", _Requests(nursery, self._has_come)),
+                    ConnectionState({RESERVED: self.reserved}),
                     False,
-                    client,
+                    self._client,
                     server,
                     self._take,
                 )
-                await self._protocol.initiate()
+                self._protocol.bound(self._patience.head, self._patience.body_bytes)
                 self._wait_for_request()
                 nursery.start_soon(self._watch)
                 await self._read()
+                self.refusal = self._protocol.connection.refusal
                 self._time.cancel()
         finally:
             self.cut()
@@ -112,16 +151,21 @@ class Connection:
     # --- time -------------------------------------------------------------------------------------
 
     def _wait_for_request(self) -> None:
+        self._watcher.waits(self)
         self._idle = True
         stopping = self._context.terminated.is_set()
         seconds = -math.inf if stopping else self._patience.keep_alive_s
         self._time.deadline = trio.current_time() + seconds
 
+    def _has_come(self) -> None:
+        """The whole of a request is there."""
+        self._watcher.works(self)
+
     async def _watch(self) -> None:
         """Close the connection when its time is over, or when the server stops while it is idle."""
         with self._time:
             await self._context.terminated.wait()
-            while not self._idle:  # hypercorn closes it after the answer
+            while not self._idle and not self._hung_up:  # it is closed after the answer
                 await trio.sleep_forever()
         if self._open:
             with trio.CancelScope(shield=True):
@@ -131,7 +175,14 @@ class Connection:
     # --- in ---------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        while self._open:
+        with self._reading:
+            await self._read_requests()
+        await self._protocol.handle(Closed())
+        if self._hung_up:
+            await self._linger()
+
+    async def _read_requests(self) -> None:
+        while self._open and not self._hung_up:
             try:
                 await trio.lowlevel.wait_readable(self._sock)
                 data = self._sock.recv(_READ_BYTES)
@@ -144,7 +195,17 @@ class Connection:
             await self._protocol.handle(RawData(data))
             if not data:
                 break
-        await self._protocol.handle(Closed())
+
+    async def _linger(self) -> None:
+        """Give the client time to read our last answer, whatever it still sends."""
+        taken = 0
+        with trio.move_on_after(_LINGER_S), suppress(OSError, trio.ClosedResourceError):
+            while self._open and taken < _LINGER_BYTES:
+                await trio.lowlevel.wait_readable(self._sock)
+                data = self._sock.recv(_READ_BYTES)
+                if not data:
+                    break
+                taken += len(data)
 
     # --- out --------------------------------------------------------------------------------------
 
@@ -184,12 +245,17 @@ class Connection:
             await self._protocol.handle(Closed())
 
     async def _write_slowly(self, rest: memoryview) -> None:
+        self._watcher.waits(self)
+        last = trio.current_time() + self._patience.write_timeout_s
+        last += len(rest) / _SLOWEST_BYTES_PER_S
         while rest:
-            with trio.move_on_after(self._patience.write_timeout_s) as waiting:
+            deadline = min(last, trio.current_time() + self._patience.write_timeout_s)
+            with trio.CancelScope(deadline=deadline) as waiting:
                 await trio.lowlevel.wait_writable(self._sock)
             if waiting.cancelled_caught:
                 raise TimeoutError("the client does not read")
             rest = rest[self._send(rest) :]
+        self._watcher.works(self)
 
     def _send(self, data: bytes | memoryview) -> int:
         try:
@@ -198,10 +264,18 @@ class Connection:
             return 0
 
     def _hang_up(self) -> None:
-        """Say that nothing more comes, and close."""
-        with suppress(OSError):  # it is closed, or the client has closed it
+        """Say that nothing more comes; the reader closes the socket when the client has too."""
+        if self._hung_up:
+            return
+        self._hung_up = True
+        self._watcher.waits(self)
+        try:
             self._sock.shutdown(socket.SHUT_WR)
-        self.cut()
+        except OSError:  # it is closed, or the client has closed it
+            self.cut()
+        if self._context.terminated.is_set():
+            self.cut()
+        self._reading.cancel()
 
 
 def _is_head(data: bytes) -> bool:
@@ -212,8 +286,9 @@ def _is_head(data: bytes) -> bool:
 class _Requests:
     """hypercorn's task group: a task for each request, in the connection's nursery."""
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self, nursery: trio.Nursery, has_come: Callable[[], None]) -> None:
         self._nursery = nursery
+        self._has_come = has_come
 
     async def spawn_app(
         self,
@@ -223,7 +298,7 @@ class _Requests:
         send: Callable[[Any], Awaitable[None]],
     ) -> Callable[[Any], Awaitable[None]]:
         """Start the application on a request. Returns where the request's parts are put."""
-        parts = _Parts()
+        parts = _Parts(self._has_come)
         self._nursery.start_soon(self._run, app, scope, parts, send)
         return parts.put
 
@@ -243,9 +318,9 @@ class _Requests:
         except BaseExceptionGroup as group:
             if group.split(trio.Cancelled)[1] is None:
                 raise
-            log.exception("http_application_failed")
-        except Exception:  # one request must not take the connection down before it is answered
-            log.exception("http_application_failed")
+            log_unexpected("http_application_failed", group)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request is answered
+            log_unexpected("http_application_failed", error)
         finally:
             parts.close()
             await send(None)
@@ -254,9 +329,10 @@ class _Requests:
 class _Parts:
     """The parts of one request, on their way to the application."""
 
-    __slots__ = ("_came", "_closed", "_taken", "_waiting")
+    __slots__ = ("_came", "_closed", "_has_come", "_taken", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, has_come: Callable[[], None]) -> None:
+        self._has_come = has_come
         self._waiting: deque[Any] = deque()
         self._came = trio.lowlevel.ParkingLot()
         self._taken = trio.lowlevel.ParkingLot()
@@ -266,6 +342,8 @@ class _Parts:
         """Waits while too many do, but not with the last part: the one who tells of the end of a
         client may be the application itself, inside the sending of its answer.
         """
+        if part["type"] == "http.request" and not part["more_body"]:
+            self._has_come()
         if self._closed:
             return
         self._waiting.append(part)

@@ -1,8 +1,9 @@
 """What every request meets first and every answer last: the ASGI layer around the application.
 
 It gives each request an id, adds the headers that all answers have, answers CORS preflights,
-counts, writes the one access log line, and is the last net: an exception that nobody expected
-becomes a 500 without a word about it, and a log line with the same request id.
+turns away what may not come in at all (:class:`EdgeRules`), counts, writes the one access log line,
+and is the last net: an exception that nobody expected becomes a 500 without a word about it, and a
+log line with the same request id.
 
 The log line and the metrics name the *route*, never the path: the path of a stray request may
 hold anything, a token included, and a session's id is all that is needed to join it. Queries,
@@ -15,9 +16,23 @@ from typing import Final
 
 import structlog
 import trio
+from msgspec import Struct
 
-from locshare.api.exchange import ROUTE, AsgiApp, Message, Receive, Scope, Send, send_answer
+from locshare.api.exchange import (
+    ALLOWED_METHODS,
+    RESERVED,
+    ROUTE,
+    Answer,
+    AsgiApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    send_answer,
+)
+from locshare.api.origins import Hosts, Origins, header
 from locshare.api.problems import CONTENT_TYPE, Code, Problem
+from locshare.api.unexpected import log_unexpected
 from locshare.metrics import Registry
 
 log = structlog.get_logger()
@@ -26,8 +41,10 @@ UNKNOWN_ROUTE: Final = "unknown"
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 QUIET_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Asked every few seconds by machines: logged at debug level."""
+"""Asked every few seconds by machines: logged at debug level, and answered in the connections that
+are reserved for them."""
 PREFLIGHT_MAX_AGE_S: Final = 600
+_RETRY_AFTER_S: Final = 5
 
 
 class HttpMetrics:
@@ -42,29 +59,68 @@ class HttpMetrics:
         )
 
 
-class Edge:
-    """An ASGI application around ``app``. ``origins`` may use the API from other web pages;
-    ``*`` among them means all, which is safe in so far as no cookies are used.
+class EdgeRules(Struct, frozen=True):
+    """What is turned away before the application sees it. ``hosts`` None answers to every name.
+
+    A path below ``prefix`` is one without it: a proxy that serves us in a folder may strip the
+    folder's name or leave it. ``""`` for none; else it begins with a slash and ends with none.
     """
 
-    def __init__(self, app: AsgiApp, metrics: HttpMetrics, origins: Collection[str]) -> None:
+    origins: Origins
+    hosts: Hosts | None = None
+    prefix: str = ""
+
+    def refusal(self, scope: Scope) -> Problem | None:
+        """Why the request of ``scope`` is not to be served; None when it is."""
+        path, headers = scope["path"], scope["headers"]
+        if self.hosts is not None and not self.hosts.answers_to(headers):
+            return Problem(
+                Code.WRONG_HOST,
+                "this port answers to IP addresses, localhost, and the names in "
+                "LOCSHARE_INTERNAL_HOSTS",
+            )
+        if _is_reserved(scope) and path not in QUIET_ROUTES:
+            return Problem(
+                Code.UNAVAILABLE,
+                "too many connections, come back later",
+                retry_after=_RETRY_AFTER_S,
+            )
+        if not path.startswith("/"):
+            return Problem(Code.BAD_REQUEST, "the path begins with a slash")
+        if scope["method"] != scope["method"].upper():  # RFC 9110 section 9.1: methods have a case
+            allow = {"Allow": ALLOWED_METHODS.decode()}
+            return Problem(Code.METHOD_NOT_ALLOWED, "methods are in capitals", headers=allow)
+        if self.origins.is_foreign(scope["method"], headers):
+            return Problem(Code.CROSS_SITE)
+        if path == "/ws":
+            return Problem(Code.NOT_FOUND, "WebSockets are on another port: see websocket_url")
+        return None
+
+    def strip(self, scope: Scope) -> None:
+        """Take the prefix off the path of ``scope``, if it is there."""
+        if self.prefix and scope["path"].startswith(f"{self.prefix}/"):
+            scope["path"] = scope["path"][len(self.prefix) :]
+
+
+class Edge:
+    """An ASGI application around ``app``."""
+
+    def __init__(self, app: AsgiApp, metrics: HttpMetrics, rules: EdgeRules) -> None:
         self._app = app
         self._metrics = metrics
-        self._origins = frozenset(origins)
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's request. Raises nothing but cancellation."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await _refuse_websocket(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = trio.current_time()
         request_id = secrets.token_hex(8)
-        origin = self._origin(scope)
+        rules = self._rules
+        origin = rules.origins.granted(scope["headers"])
+        rules.strip(scope)
         status: int | None = None
         finishing = False
 
@@ -87,16 +143,21 @@ class Edge:
             await send(message)
 
         try:
-            if not scope["path"].startswith("/"):
-                # "OPTIONS *", or a whole URL as a proxy gets it: legal HTTP, but not for us.
-                await _answer(answer, Problem(Code.BAD_REQUEST, "the path begins with a slash"))
+            if scope["path"] == "*" and scope["method"] == "OPTIONS":
+                await send_answer(_ABOUT_THE_SERVER, answer)
+            elif (refusal := rules.refusal(scope)) is not None:
+                await _answer(answer, refusal)
+            elif scope["path"] == rules.prefix:
+                await send_answer(
+                    Answer(308, b"", headers={"Location": f"{rules.prefix}/"}), answer
+                )
             elif origin is not None and _is_preflight(scope):
                 await answer(_preflight())
                 await answer({"type": "http.response.body", "body": b""})
             else:
                 await self._app(scope, take, answer)
-        except Exception:  # whatever it is, one request must not take the server down
-            log.exception("request_failed", request_id=request_id, route=_route(scope))
+        except Exception as error:  # noqa: BLE001 - one request must not take the server down
+            log_unexpected("request_failed", error, request_id=request_id, route=_route(scope))
             if status is None:
                 await _answer(answer, Problem(Code.INTERNAL_ERROR))
         finally:
@@ -118,12 +179,9 @@ class Edge:
             request_id=request_id,
         )
 
-    def _origin(self, scope: Scope) -> str | None:
-        """The Origin of the request, if it is an allowed one."""
-        if not self._origins:
-            return None
-        origin = _header(scope, b"origin")
-        return origin if origin in self._origins or (origin and "*" in self._origins) else None
+
+_ABOUT_THE_SERVER: Final = Answer(200, b"", headers={"Allow": ALLOWED_METHODS.decode()})
+"""RFC 9110 section 9.3.7: ``OPTIONS *`` asks about the server and no resource."""
 
 
 def _route(scope: Scope) -> str:
@@ -131,18 +189,14 @@ def _route(scope: Scope) -> str:
     return route
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key.lower() == name:
-            text: str = value.decode("latin-1")
-            return text
-    return None
+def _is_reserved(scope: Scope) -> bool:
+    return bool((scope.get("state") or {}).get(RESERVED))
 
 
 def _is_preflight(scope: Scope) -> bool:
     return (
         scope["method"] == "OPTIONS"
-        and _header(scope, b"access-control-request-method") is not None
+        and header(scope["headers"], b"access-control-request-method") is not None
     )
 
 
@@ -151,7 +205,7 @@ def _preflight() -> Message:
         "type": "http.response.start",
         "status": 204,
         "headers": [
-            (b"access-control-allow-methods", b"GET, POST, DELETE"),
+            (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
             (b"access-control-allow-headers", b"Authorization, Content-Type"),
             (b"access-control-max-age", str(PREFLIGHT_MAX_AGE_S).encode()),
         ],
@@ -173,6 +227,8 @@ def _headers(
         # Data, never a page: it may not be kept, framed, or run if a browser is led to it.
         ours[b"cache-control"] = b"no-store"
         ours[b"content-security-policy"] = b"default-src 'none'; frame-ancestors 'none'"
+    if _is_reserved(scope):
+        ours[b"connection"] = b"close"
     if origin is not None:
         ours[b"access-control-allow-origin"] = origin.encode("latin-1")
         ours[b"access-control-expose-headers"] = b"Retry-After, X-Request-Id"
@@ -185,17 +241,7 @@ def _is_problem(headers: list[tuple[bytes, bytes]]) -> bool:
     return (b"content-type", CONTENT_TYPE.encode()) in headers
 
 
-async def _answer(send: Send, problem: Problem, prefix: str = "http") -> None:
+async def _answer(send: Send, problem: Problem) -> None:
     """Refuse a request of which nothing more is to be read."""
     problem.headers["Connection"] = "close"
-    await send_answer(problem.answer(), send, prefix)
-
-
-async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer an upgrade request on the HTTP port, where no WebSocket is."""
-    await receive()
-    if "websocket.http.response" in (scope.get("extensions") or {}):
-        problem = Problem(Code.NOT_FOUND, "WebSockets are on another port: see websocket_url")
-        await _answer(send, problem, "websocket.http")
-    else:
-        await send({"type": "websocket.close"})
+    await send_answer(problem.answer(), send)

@@ -19,6 +19,12 @@ AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 ROUTE: Final = "locshare.route"
 """Key of the scope under which whoever finds a request's route leaves it."""
 
+RESERVED: Final = "locshare.reserved"
+"""Key of the scope's ``state``: true in a connection that is for health checks only."""
+
+ALLOWED_METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+"""Of the server as a whole; each path allows some of them."""
+
 JSON: Final = "application/json"
 
 
@@ -66,8 +72,8 @@ def reply(body: Struct, status: int = 200) -> Answer:
     return Answer(status, msgspec.json.encode(body))
 
 
-async def send_answer(answer: Answer, send: Send, prefix: str = "http") -> None:
-    """``answer`` in the messages of ASGI; ``prefix`` is what their types begin with."""
+async def send_answer(answer: Answer, send: Send) -> None:
+    """``answer`` in the messages of ASGI."""
     headers = {
         "content-type": answer.content_type,
         "content-length": str(len(answer.body)),
@@ -75,9 +81,9 @@ async def send_answer(answer: Answer, send: Send, prefix: str = "http") -> None:
     }
     await send(
         {
-            "type": f"{prefix}.response.start",
+            "type": "http.response.start",
             "status": answer.status,
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         }
     )
-    await send({"type": f"{prefix}.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": answer.body})

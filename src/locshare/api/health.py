@@ -1,23 +1,22 @@
 """Is it alive, is it ready, and how is it doing: for process managers, proxies and Prometheus.
 
 ``live`` answers as long as the loop turns, whatever else is broken, so that nobody restarts a
-server because its database is away. ``ready`` asks each check at once, each with a deadline.
+server because its database is away. ``ready`` asks each check at once, each with a deadline; all
+who come while that is under way share the next round, so a flood of questions is one at a time.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal
 
-import structlog
 import trio
 from msgspec import Struct
 from quart import Blueprint, Response
 
 from locshare.api.exchange import reply
 from locshare.api.framework import response
+from locshare.api.unexpected import log_unexpected
 from locshare.errors import LocshareError
 from locshare.metrics import CONTENT_TYPE, Registry
-
-log = structlog.get_logger()
 
 CHECK_TIMEOUT_S: Final = 1.0
 RETRY_AFTER_S: Final = 5
@@ -46,9 +45,10 @@ def when(flag: Callable[[], bool]) -> Check:
     return check
 
 
-def health_blueprint(registry: Registry, checks: Mapping[str, Check]) -> Blueprint:
-    """``/health/live``, ``/health/ready`` and ``/metrics``."""
+def health_blueprint(registry: Registry | None, checks: Mapping[str, Check]) -> Blueprint:
+    """``/health/live``, ``/health/ready`` and, with a ``registry``, ``/metrics``."""
     routes = Blueprint("health", __name__)
+    readiness = _Readiness(checks)
 
     @routes.get("/health/live")
     async def live() -> Response:
@@ -56,18 +56,43 @@ def health_blueprint(registry: Registry, checks: Mapping[str, Check]) -> Bluepri
 
     @routes.get("/health/ready")
     async def ready() -> Response:
-        states = await _ask(checks)
+        states = await readiness.ask()
         if all(state == "ok" for state in states.values()):
             return response(reply(Ready("ok", states)))
         answer = response(reply(Ready("unavailable", states), 503))
         answer.headers["Retry-After"] = str(RETRY_AFTER_S)
         return answer
 
-    @routes.get("/metrics")
-    async def metrics() -> Response:
-        return Response(registry.exposition(), content_type=CONTENT_TYPE)
+    if registry is not None:
+
+        @routes.get("/metrics")
+        async def metrics() -> Response:
+            return Response(registry.exposition(), content_type=CONTENT_TYPE)
 
     return routes
+
+
+class _Readiness:
+    """Asks the checks for all who want to know at the same time. One of them does the asking; when
+    that one is cancelled, the next goes on.
+    """
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self._asking = trio.Lock()
+        self._round = 0
+        self._states: dict[str, State] = {}
+
+    async def ask(self) -> dict[str, State]:
+        """The state of each check, asked after this call began or while it waited."""
+        began = self._round
+        async with self._asking:
+            # The round that was under way may have looked before this caller came; the one after
+            # it did not.
+            if self._round < began + 2:
+                self._states = await _ask(self._checks)
+                self._round += 1
+            return self._states
 
 
 async def _ask(checks: Mapping[str, Check]) -> dict[str, State]:
@@ -79,8 +104,8 @@ async def _ask(checks: Mapping[str, Check]) -> dict[str, State]:
                 states[name] = "failed" if await check() is False else "ok"
             except LocshareError:
                 states[name] = "failed"
-            except Exception:  # a check that breaks is a check that fails
-                log.exception("check_failed", check=name)
+            except Exception as error:  # noqa: BLE001 - a check that breaks is a check that fails
+                log_unexpected("check_failed", error, check=name)
                 states[name] = "failed"
 
     async with trio.open_nursery() as nursery:

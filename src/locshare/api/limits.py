@@ -1,20 +1,17 @@
-"""How often one client address may create and join: token buckets in bounded memory.
+"""How often one client address may create, join and ask: token buckets in bounded memory.
 
-A client address is the peer's, or, when the peer is a trusted proxy, what that proxy says in
-``X-Forwarded-For``. An IPv6 client counts by its /64, which is what one household gets.
+Whose address that is: :mod:`locshare.client_address`.
 
 The table of buckets never grows beyond its bound: the address not seen for longest is forgotten,
 and so starts again with a full bucket. Pure: the time is given, nothing awaits.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from msgspec import Struct
 
-Network = IPv4Network | IPv6Network
+from locshare.client_address import ForwardedHeader
 
 
 class Rate(Struct, frozen=True):
@@ -36,11 +33,16 @@ class ApiLimits(Struct, frozen=True):
     join: Rate = Rate(per_second=250, burst=500)
     """As many as can fill the sessions that one address may create: a festival behind one
     carrier's address joins at once."""
+    read: Rate = Rate(per_second=500, burst=1000)
+    """Of all other calls. Reading a session costs the server 0.3 ms, so this is a seventh of a
+    core; a page reads once when it opens, so it is ten times what joining needs."""
     addresses: int = 10_000
     """Buckets of each kind that are remembered."""
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Networks whose ``X-Forwarded-For`` is believed. A peer on the loopback interface is the
-    reverse proxy of this machine; a client from outside cannot be one."""
+    """Networks whose word about their clients' addresses is believed. A peer on the loopback
+    interface is the reverse proxy of this machine; a client from outside cannot be one."""
+    forwarded_header: ForwardedHeader = "auto"
+    """The header in which they give it."""
 
 
 DEFAULT_LIMITS: Final = ApiLimits()
@@ -71,48 +73,3 @@ class RateLimiter:
         if len(self._buckets) > self._size:
             self._buckets.popitem(last=False)
         return 0.0 if allowed else (1 - level) / rate.per_second
-
-
-class ClientAddress:
-    """Finds the address of the client behind trusted proxies."""
-
-    __slots__ = ("_trusted",)
-
-    def __init__(self, trusted_proxies: Sequence[str]) -> None:
-        """Raises ValueError when one is not a network in CIDR notation."""
-        self._trusted: tuple[Network, ...] = tuple(
-            ip_network(network, strict=False) for network in trusted_proxies
-        )
-
-    def key(self, peer: str | None, forwarded_for: str | None) -> str:
-        """What to count by. ``forwarded_for`` is the header, all of its lines joined by commas.
-
-        Read from the right: each trusted proxy appended the address that it saw, and what stands
-        left of the first untrusted one could be anyone's invention.
-        """
-        address = _parse(peer or "")
-        if address is None:
-            return peer or "local"  # a Unix socket, or a test
-        for entry in reversed((forwarded_for or "").split(",")):
-            if not self._is_trusted(address):
-                break
-            previous = _parse(entry.strip())
-            if previous is None:
-                break
-            address = previous
-        if isinstance(address, IPv6Address):
-            return str(ip_network((address, 64), strict=False))
-        return str(address)
-
-    def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
-        return any(address in network for network in self._trusted)
-
-
-def _parse(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    # A socket of both families shows ::ffff:192.0.2.1 for 192.0.2.1.
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

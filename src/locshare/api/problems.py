@@ -28,6 +28,7 @@ class Code(enum.Enum):
     TOKEN_MISSING = (401, "a token is needed: Authorization: Bearer …")
     TOKEN_INVALID = (401, "the token is not accepted")
     FORBIDDEN = (403, "the token does not allow this")
+    CROSS_SITE = (403, "a page of another origin may not do this")
     NOT_FOUND = (404, "there is nothing at this path")
     SESSION_NOT_FOUND = (404, "no such session")
     PARTICIPANT_NOT_FOUND = (404, "no such participant in this session")
@@ -36,10 +37,16 @@ class Code(enum.Enum):
     SESSION_FULL = (409, "the session has as many participants as it may have")
     SESSION_ENDED = (410, "the session has ended")
     BODY_TOO_LARGE = (413, "the body is too large")
+    URI_TOO_LONG = (414, "the path is too long")
     UNSUPPORTED_MEDIA_TYPE = (415, "the body must be application/json in UTF-8")
+    EXPECTATION_FAILED = (417, "the only expectation that is met is 100-continue")
+    WRONG_HOST = (421, "this server does not answer to that host name")
     RATE_LIMITED = (429, "too many requests from this address")
+    HEADERS_TOO_LARGE = (431, "the request's head is too large")
     INTERNAL_ERROR = (500, "an internal error, which has been logged")
+    NOT_IMPLEMENTED = (501, "this is not implemented")
     UNAVAILABLE = (503, "not possible now, come back later")
+    HTTP_VERSION_NOT_SUPPORTED = (505, "this server speaks HTTP/1.1 (and 1.0) only")
 
     def __init__(self, status: int, detail: str) -> None:
         self.status = status
@@ -117,9 +124,15 @@ _BY_STATUS: Final = {
     408: Code.REQUEST_TIMEOUT,
     410: Code.SESSION_ENDED,
     413: Code.BODY_TOO_LARGE,
+    414: Code.URI_TOO_LONG,
     415: Code.UNSUPPORTED_MEDIA_TYPE,
+    417: Code.EXPECTATION_FAILED,
+    421: Code.WRONG_HOST,
     429: Code.RATE_LIMITED,
+    431: Code.HEADERS_TOO_LARGE,
+    501: Code.NOT_IMPLEMENTED,
     503: Code.UNAVAILABLE,
+    505: Code.HTTP_VERSION_NOT_SUPPORTED,
 }
 
 

@@ -3,7 +3,9 @@
 hypercorn's own entry point hides the address it bound, prints a banner, and waits for ever for a
 client that does not read its answer. So this accepts by itself, and each connection
 (:mod:`locshare.api.connection`) gives hypercorn's protocol its bytes and bounds every wait. There
-are so many connections at most; further ones wait in the kernel's queue.
+are so many connections at most, of each address and in all; who comes then takes the place of
+whoever has kept us waiting longest (:mod:`locshare.slots`), so that strangers who hold what they
+can get keep nobody out.
 
 A crash of one connection is logged and ends that connection only. When serving is cancelled it
 stops in order: nobody new, idle connections closed at once, running requests given a moment, the
@@ -12,10 +14,11 @@ rest cut. That takes at most ``stop_s``, whatever the clients do.
 Started again after a crash it binds the same port, also when it was asked for port 0.
 """
 
-import errno
 import socket
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -24,12 +27,17 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.logging import Logger
 from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.utils import parse_socket_addr
 from msgspec import Struct
 
 from locshare.api.connection import Connection, Patience
 from locshare.api.exchange import AsgiApp
+from locshare.api.heads import HeadLimits
+from locshare.api.unexpected import log_unexpected
+from locshare.client_address import ClientAddress
 from locshare.config import parse_bind
-from locshare.listening import OUT_OF_FILES, PAUSE_WHEN_OUT_OF_FILES_S, addresses_of, listen
+from locshare.listening import accept, addresses_of, listen
+from locshare.slots import SlotLimits, Slots
 
 log = structlog.get_logger()
 
@@ -38,8 +46,20 @@ class ServerLimits(Struct, frozen=True):
     """Counts, bytes and seconds."""
 
     connections: int = 1000
+    connections_per_address: int = 200
+    """Browsers hold six at most; behind one address there may be a festival, whose idle ones are
+    closed a little earlier then."""
+    reserved: int = 64
+    """Beyond ``connections``, for health checks when none of these can be closed. Each is there for
+    one quick request."""
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks that may hold more than ``connections_per_address``: theirs are many clients'."""
     backlog: int = 1024
     header_bytes: int = 16 * 1024
+    """A request line and its headers."""
+    body_bytes: int = 256 * 1024
+    """A body as it comes over the wire, the framing of its chunks included. What it may carry is
+    the application's affair."""
     keep_alive_s: float = 15.0
     """An idle connection lives so long; a request's headers take so long at most."""
     read_timeout_s: float = 30.0
@@ -52,10 +72,34 @@ class ServerLimits(Struct, frozen=True):
     @property
     def patience(self) -> Patience:
         """Those of one connection."""
-        return Patience(self.keep_alive_s, self.read_timeout_s, self.write_timeout_s)
+        return Patience(
+            self.keep_alive_s,
+            self.read_timeout_s,
+            self.write_timeout_s,
+            HeadLimits(self.header_bytes),
+            self.body_bytes,
+        )
+
+    @property
+    def slots(self) -> SlotLimits:
+        """How many connections, and whose."""
+        return SlotLimits(self.connections, self.connections_per_address, self.reserved)
 
 
 DEFAULT_LIMITS: Final = ServerLimits()
+
+
+class ServerStatistics(Struct, frozen=True):
+    """Totals since the server was made, but for ``open``, which is now."""
+
+    open: int
+    accepted: int
+    evicted: int
+    """Closed while they waited for their client, to make room for another."""
+    reserved: int
+    """Taken in beyond the limit, for a health check."""
+    malformed: dict[str, int]
+    """Requests that broke the rules of HTTP, by the status of their answer."""
 
 
 class ApiServer:
@@ -69,8 +113,11 @@ class ApiServer:
         self._host, self._port = parse_bind(bind)
         self._limits = limits
         self._config = _config(limits)
-        self._slots = trio.CapacityLimiter(limits.connections)
+        self._slots: Slots[Connection] = Slots(limits.slots)
+        self._client_address = ClientAddress(limits.trusted_proxies)
         self._connections: set[Connection] = set()
+        self._accepted = self._evicted = self._reserved = 0
+        self._malformed: Counter[str] = Counter()
         self._drained = trio.Event()
         self.addresses: tuple[tuple[str, int], ...] = ()
         """Where it listens, from the moment ``serve`` has reported to be started."""
@@ -79,6 +126,16 @@ class ApiServer:
     def connections(self) -> int:
         """How many are open now."""
         return len(self._connections)
+
+    def statistics(self) -> ServerStatistics:
+        """As of now."""
+        return ServerStatistics(
+            len(self._connections),
+            self._accepted,
+            self._evicted,
+            self._reserved,
+            dict(self._malformed),
+        )
 
     async def serve(
         self,
@@ -90,24 +147,24 @@ class ApiServer:
         Cancellation is answered within ``stop_s``.
         """
         stopping = trio.Event()
-        self._slots = trio.CapacityLimiter(self._limits.connections)
+        self._slots = Slots(self._limits.slots)
         sockets = await listen(self._host, self._port, self._limits.backlog)
         self.addresses = addresses_of(sockets)
         self._port = self.addresses[0][1]
-        listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in sockets]
         async with trio.open_nursery() as nursery:
             try:
-                connections = await nursery.start(self._hold, stopping)
-                for listener in listeners:
-                    nursery.start_soon(self._accept, listener, *connections)
+                take = partial(self._take, *await nursery.start(self._hold, stopping))
+                for sock in sockets:
+                    nursery.start_soon(accept, sock, take, self._make_room)
                 log.info(
                     "http_listening", addresses=[f"{host}:{port}" for host, port in self.addresses]
                 )
                 task_status.started(self.addresses)
                 await trio.sleep_forever()
             finally:
-                for listener in listeners:
-                    listener.socket.close()
+                for sock in sockets:
+                    trio.lowlevel.notify_closing(sock)
+                    sock.close()
                 stopping.set()
 
     async def _hold(
@@ -138,38 +195,48 @@ class ApiServer:
                     connection.cut()
                 connections.cancel_scope.cancel()
 
-    async def _accept(
-        self, listener: trio.SocketListener, connections: trio.Nursery, context: WorkerContext
-    ) -> None:
-        while True:
-            slot = object()
-            await self._slots.acquire_on_behalf_of(slot)
-            try:
-                transport = await listener.accept()
-            except OSError as error:
-                self._slots.release_on_behalf_of(slot)
-                if error.errno not in OUT_OF_FILES:
-                    raise
-                log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
-                await trio.sleep(PAUSE_WHEN_OUT_OF_FILES_S)
-            except BaseException:
-                self._slots.release_on_behalf_of(slot)
-                raise
-            else:
-                sock = socket.socket(fileno=transport.socket.detach())
-                sock.setblocking(False)
-                connections.start_soon(self._serve, sock, slot, context)
-
-    async def _serve(self, sock: socket.socket, slot: object, context: WorkerContext) -> None:
-        connection = Connection(self._app, self._config, context, sock, self._limits.patience)
+    def _take(self, home: trio.Nursery, context: WorkerContext, sock: socket.socket) -> None:
+        """Serve an accepted socket, at the cost of another one if need be. Raises nothing."""
+        try:
+            client = parse_socket_addr(sock.family, sock.getpeername())
+        except OSError:  # it is gone already
+            sock.close()
+            return
+        self._accepted += 1
+        connection = Connection(
+            self._app, self._config, context, sock, client, self._limits.patience, self._slots
+        )
+        address = None if client is None else self._client_address.of_peer(client[0])
+        admission = self._slots.admit(connection, address)
+        connection.reserved = admission.reserved
+        self._reserved += admission.reserved
+        if admission.evicted is not None:
+            self._evict(admission.evicted)
         self._connections.add(connection)
+        home.start_soon(self._serve, connection)
+
+    def _make_room(self) -> bool:
+        """Free a file descriptor, when there is none left."""
+        longest = self._slots.shed()
+        if longest is None:
+            return False
+        self._evict(longest)
+        return True
+
+    def _evict(self, connection: Connection) -> None:
+        self._evicted += 1
+        connection.cut()
+
+    async def _serve(self, connection: Connection) -> None:
         try:
             await connection.run()
-        except Exception:  # one connection must not take the server, and all others, down
-            log.exception("http_connection_failed")
+        except Exception as error:  # noqa: BLE001 - it must not take all others down
+            log_unexpected("http_connection_failed", error)
         finally:
             connection.cut()
-            self._slots.release_on_behalf_of(slot)
+            if connection.refusal is not None:
+                self._malformed[str(connection.refusal.status)] += 1
+            self._slots.release(connection)
             self._connections.discard(connection)
             if not self._connections:
                 self._drained.set()
@@ -187,7 +254,7 @@ class _QuietLogger(Logger):
 
     async def exception(self, message: str, *_: Any, **__: Any) -> None:
         """What escaped the edge; during a stop for instance."""
-        log.error("http_server_failed", message=message, exc_info=sys.exception())
+        log_unexpected("http_server_failed", sys.exception() or RuntimeError(), message=message)
 
 
 def _config(limits: ServerLimits) -> Config:

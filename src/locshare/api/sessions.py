@@ -16,7 +16,7 @@ from msgspec import Struct
 from werkzeug.http import parse_options_header
 
 from locshare.api.exchange import JSON, Answer, Request, reply
-from locshare.api.limits import ApiLimits, ClientAddress, RateLimiter
+from locshare.api.limits import ApiLimits, RateLimiter
 from locshare.api.messages import (
     DEFAULT_COLOR,
     CreateSession,
@@ -28,6 +28,7 @@ from locshare.api.messages import (
 )
 from locshare.api.problems import Code, Problem
 from locshare.auth import Claims
+from locshare.client_address import ClientAddress
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.wire.answers import (
     ParticipantList,
@@ -122,9 +123,10 @@ class SessionCalls:
         self._sessions = sessions
         self._tokens = tokens
         self._urls = urls
-        self._addresses = ClientAddress(limits.trusted_proxies)
+        self._addresses = ClientAddress(limits.trusted_proxies, limits.forwarded_header)
         self._creating = RateLimiter(limits.create, limits.addresses)
         self._joining = RateLimiter(limits.join, limits.addresses)
+        self._asking = RateLimiter(limits.read, limits.addresses)
 
     async def create(self, request: Request) -> Answer:
         """``POST /api/sessions``"""
@@ -150,8 +152,9 @@ class SessionCalls:
             201,
         )
 
-    async def describe(self, _request: Request, session: str) -> Answer:
+    async def describe(self, request: Request, session: str) -> Answer:
         """``GET /api/sessions/{id}``"""
+        self._slow_down(self._asking, request)
         info = await self._sessions.describe(_uuid(session))
         return reply(
             SessionDescription(
@@ -166,12 +169,12 @@ class SessionCalls:
 
     async def join(self, request: Request, session: str) -> Answer:
         """``POST /api/sessions/{id}/join``"""
+        self._slow_down(self._joining, request)
         session_id = _uuid(session)
         role: Role = "participant"
         if request.headers(b"authorization"):
             self._host_of(session_id, request)
             role = "host"
-        self._slow_down(self._joining, request)
         wish = await _body(request, JoinSession)
         display_name = clean_display_name(wish.display_name)
         participant = await self._sessions.join(
@@ -190,12 +193,14 @@ class SessionCalls:
         )
         return reply(SessionJoined(participant.user_id, token, f"{self._urls().ws}/ws"), 201)
 
-    async def participants(self, _request: Request, session: str) -> Answer:
+    async def participants(self, request: Request, session: str) -> Answer:
         """``GET /api/sessions/{id}/participants``"""
+        self._slow_down(self._asking, request)
         return reply(ParticipantList(await self._sessions.participants(_uuid(session))))
 
     async def remove(self, request: Request, session: str, user_id: str) -> Answer:
         """``DELETE /api/sessions/{id}/participants/{user_id}``"""
+        self._slow_down(self._asking, request)
         session_id = _uuid(session)
         claims = self._claims_in(session_id, request)
         if claims.role != "host" and claims.user_id != user_id:
@@ -205,6 +210,7 @@ class SessionCalls:
 
     async def end(self, request: Request, session: str) -> Answer:
         """``DELETE /api/sessions/{id}``"""
+        self._slow_down(self._asking, request)
         session_id = _uuid(session)
         self._host_of(session_id, request)
         await self._sessions.end(session_id)
@@ -224,8 +230,9 @@ class SessionCalls:
         return claims
 
     def _slow_down(self, limiter: RateLimiter, request: Request) -> None:
-        forwarded = ",".join(request.headers(b"x-forwarded-for")) or None
-        key = self._addresses.key(request.client, forwarded)
+        key = self._addresses.of_request(
+            request.client, request.headers(b"x-forwarded-for"), request.headers(b"forwarded")
+        )
         wait = limiter.take(key, trio.current_time())
         if wait > 0:
             raise Problem(Code.RATE_LIMITED, retry_after=int(wait) + 1)

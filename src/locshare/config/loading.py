@@ -9,6 +9,7 @@ import tomllib
 import types
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,6 +133,17 @@ def _fault(setting: Setting, raw: Any, origin: str, wrong: str) -> str:
     )
 
 
+def _same_binds(settings: Settings) -> list[tuple[str, str]]:
+    """The pairs of settings that name one address. Port 0 is another one each time."""
+    names = ("http_bind", "ws_bind", "internal_bind", "debug_bind")
+    binds = {name: bind for name in names if (bind := getattr(settings, name)) is not None}
+    return [
+        (one, other)
+        for one, other in combinations(binds, 2)
+        if binds[one] == binds[other] and parse_bind(binds[one])[1] != 0
+    ]
+
+
 def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
     """What no single setting does wrong; not about settings that are wrong by themselves."""
     found: list[str] = []
@@ -147,10 +159,8 @@ def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
         found.append(f"{values}: {why}.\n    {do}.")
 
     s = settings
-    if s.http_bind == s.ws_bind and parse_bind(s.http_bind)[1] != 0:
-        conflict(
-            "http_bind", "ws_bind", why="both cannot listen on one port", do="Change one of them"
-        )
+    for one, other in _same_binds(s):
+        conflict(one, other, why="both cannot listen on one port", do="Change one of them")
     if (s.public_url or "").startswith("https:") and not (s.public_ws_url or "").startswith("wss:"):
         conflict(
             "public_url", "public_ws_url",

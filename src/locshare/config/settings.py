@@ -74,15 +74,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     trusted_proxies: Annotated[
         tuple[str, ...],
         About(
-            "Networks whose X-Forwarded-For is believed when requests are counted per client.",
+            "Networks of reverse proxies: their word about a client's address is believed when "
+            "requests are counted per client, and they may hold any number of connections.",
             allowed="networks such as 10.0.0.0/8, separated by commas, or none",
             check=check_networks,
         ),
     ] = ("127.0.0.0/8", "::1/128")  # fmt: skip
+    forwarded_header: Annotated[
+        Literal["auto", "x-forwarded-for", "forwarded"],
+        About(
+            "The header in which those proxies give the client's address. auto is X-Forwarded-For "
+            "where there is one, else Forwarded (RFC 7239). A proxy passes on the other one as the "
+            "client sent it, so name it when your proxy writes Forwarded.",
+        ),
+    ] = "auto"
     allowed_origins: Annotated[
         tuple[str, ...],
         About(
-            "Other web pages that may use the API (CORS). The server's own page always may.",
+            "Other web pages that may use the API (CORS). The server's own page always may; what "
+            "any other page sends that would change something is refused.",
             allowed="origins such as https://example.org, separated by commas, or *, or none",
             check=check_origins,
         ),
@@ -209,10 +219,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_http_connections: Annotated[
         int,
         About(
-            "How many HTTP connections are served at once; further ones wait.",
+            "How many HTTP connections are held; a further one takes the place of the one whose "
+            "client was waited for longest.",
             section="REST API", ge=1, le=100_000,
         ),
     ] = 1000  # fmt: skip
+    max_http_connections_per_address: Annotated[
+        int,
+        About(
+            "How many of them one client address may hold (an IPv6 client counts by its /64); "
+            "trusted_proxies may hold all.",
+            ge=1, le=100_000,
+        ),
+    ] = 200  # fmt: skip
     create_per_second: Annotated[
         float,
         About(
@@ -234,6 +253,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     join_burst: Annotated[
         int, About("How many people may join at once, after a pause.", ge=1, le=1_000_000)
     ] = 500
+    read_per_second: Annotated[
+        float,
+        About(
+            "How many other calls (reading a session, leaving, ending) one client address may "
+            "make; 0 is no limit.",
+            unit="per second", ge=0, le=100_000,
+        ),
+    ] = 500.0  # fmt: skip
+    read_burst: Annotated[
+        int, About("How many of those calls at once, after a pause.", ge=1, le=1_000_000)
+    ] = 1000
 
     tile_url: Annotated[
         str | None,
@@ -275,11 +305,28 @@ class Settings(Struct, frozen=True, kw_only=True):
             default="control.sock under data_dir",
         ),
     ] = None  # fmt: skip
+    internal_bind: Annotated[
+        str | None,
+        About(
+            "A port of its own for /health/live, /health/ready, /metrics and /debug/tree, the live "
+            "tree of actors. /metrics is then on no other port. Nobody has to log in there: keep "
+            "it inside.",
+            allowed=_BIND, check=check_bind, default="none: health and metrics are on http_bind",
+        ),
+    ] = None  # fmt: skip
+    internal_hosts: Annotated[
+        tuple[str, ...],
+        About(
+            "Names by which clients reach internal_bind and debug_bind, beside IP addresses and "
+            "localhost; * for any. A request by another name is refused (421): it may be a web "
+            "page that makes a name of its own point there.",
+            allowed="host names, separated by commas, or *, or none",
+        ),
+    ] = ()
     debug_bind: Annotated[
         str | None,
         About(
-            "Where /debug/tree, the live tree of actors, is served. Nobody has to log in there: "
-            "keep it inside.",
+            "A port for /debug/tree alone, without health and metrics. Keep it inside, too.",
             allowed=_BIND, check=check_bind, default="none: not served",
         ),
     ] = None  # fmt: skip

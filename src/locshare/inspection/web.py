@@ -5,8 +5,7 @@ the port must not be reachable from outside.
 """
 
 import msgspec
-from quart import Response, request
-from quart_trio import QuartTrio
+from quart import Blueprint, Response, request
 
 from locshare.control import ControlError
 from locshare.inspection.operations import Inspector
@@ -14,13 +13,13 @@ from locshare.inspection.text import as_text
 from locshare.inspection.views import Tree
 
 
-def create_debug_app(inspector: Inspector) -> QuartTrio:
+def debug_blueprint(inspector: Inspector) -> Blueprint:
     """``GET /debug/tree`` with ``limit`` and ``sort`` as in :class:`Tree`; JSON, or plain text for
     ``format=text``.
     """
-    app = QuartTrio("locshare.debug", static_folder=None)
+    routes = Blueprint("debug", __name__)
 
-    @app.get("/debug/tree")
+    @routes.get("/debug/tree")
     async def tree() -> Response:
         query = dict(request.args)
         wanted = query.pop("format", "json")
@@ -37,7 +36,7 @@ def create_debug_app(inspector: Inspector) -> QuartTrio:
             return Response(as_text(picture), mimetype="text/plain")
         return Response(msgspec.json.encode(picture), mimetype="application/json")
 
-    return app
+    return routes
 
 
 def _problem(status: int, detail: str) -> Response:

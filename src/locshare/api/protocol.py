@@ -1,0 +1,159 @@
+"""HTTP/1.1 and nothing else: hypercorn's protocol object, without what it switches on by default.
+
+hypercorn speaks cleartext HTTP/2 when a client begins with its preface or asks to upgrade, takes an
+upgrade to WebSocket, and changes a method's case. Here every request is HTTP/1.0 or 1.1, an
+``Upgrade`` header is ignored (RFC 9110 section 7.8), and whatever :mod:`locshare.api.heads` refuses
+is answered with problem details and closed.
+"""
+
+from typing import Any, Final
+
+import h11
+from hypercorn.protocol.events import Event, Request, Response
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
+
+from locshare.api.exchange import ALLOWED_METHODS
+from locshare.api.heads import HeadLimits, Refused, check_bytes, check_lengths, normalized
+from locshare.api.problems import Problem, code_for_status
+
+_HEADS_END: Final = b"\r\n\r\n"
+_WHY: Final = {
+    400: "this is no request as RFC 9112 has it: a malformed line, or not exactly one Host",
+    431: "a line of the request is too long",
+    501: "the only Transfer-Encoding that is understood is chunked",
+}
+"""What h11 refuses, by its status."""
+
+
+class StrictConnection(h11.Connection):
+    """h11's server side that refuses what :mod:`locshare.api.heads` refuses. ``body_bytes`` bounds
+    a body as it comes over the wire, the framing of its chunks included.
+    """
+
+    def __init__(self, limits: HeadLimits, body_bytes: int) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
+        self._limits = limits
+        self._most_body_bytes = body_bytes
+        self._body_bytes = 0
+        self.method = b""
+        """Of the last request."""
+        self.chunked = False
+        """Whether the last request's body came in chunks."""
+        self.refusal: Refused | None = None
+        """Why nothing more is read."""
+
+    def receive_data(self, data: bytes) -> None:
+        """More bytes of the client; ``b""`` at their end."""
+        if self.their_state is h11.SEND_BODY:
+            self._body_bytes += len(data)
+        elif (
+            data.startswith(b"\r\n") and self.their_state is h11.IDLE and not self.trailing_data[0]
+        ):
+            data = data[2:]  # RFC 9112 section 2.2: one empty line before a request is ignored
+            if not data:
+                return
+        super().receive_data(data)
+
+    def next_event(self) -> Any:
+        """As h11's. Raises RemoteProtocolError, and ``refusal`` says why."""
+        try:
+            return self._next_event()
+        except Refused as refusal:
+            self.refusal = refusal
+            raise
+        except h11.RemoteProtocolError as error:
+            # Not h11's text, which quotes the request.
+            self.refusal = Refused(error.error_status_hint, _WHY[error.error_status_hint])
+            raise
+
+    def _next_event(self) -> Any:
+        if self._body_bytes > self._most_body_bytes and self.their_state is h11.SEND_BODY:
+            raise Refused(413, "the body is too large")
+        waiting = self.trailing_data[0] if self.their_state is h11.IDLE else b""
+        if waiting:
+            check_bytes(waiting, self._limits)
+        event = super().next_event()
+        if not isinstance(event, h11.Request):
+            return event
+        self.method = event.method
+        self.chunked = False
+        end = waiting.find(_HEADS_END)
+        self._body_bytes = len(waiting) - end
+        for name, _ in event.headers:
+            if name == b"content-length":
+                check_lengths(waiting[: end + 2])
+            elif name == b"transfer-encoding":
+                self.chunked = True
+        return normalized(event)
+
+
+class Http1(H11Protocol):
+    """One connection's protocol, driven by :class:`locshare.api.connection.Connection`."""
+
+    connection: StrictConnection
+    _refused = False
+
+    def bound(self, limits: HeadLimits, body_bytes: int) -> None:
+        """Set the limits. Call it once, before anything is received."""
+        self.connection = StrictConnection(limits, body_bytes)
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """No other protocol than this is spoken."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        """As hypercorn's, without WebSockets."""
+        self.stream = HTTPStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        await self.stream.handle(
+            Request(
+                stream_id=STREAM_ID,
+                headers=list(request.headers),
+                http_version=request.http_version.decode(),
+                method=request.method.decode("ascii"),
+                raw_path=request.target,
+                state=self.connection_state,
+            )
+        )
+        self.keep_alive_requests += 1
+        await self.context.mark_request()
+
+    async def stream_send(self, event: Event) -> None:
+        """What the application answers. After a chunked body the connection is closed: where one
+        chunk ends is what two servers in a row most easily disagree about.
+        """
+        if isinstance(event, Response) and self.connection.chunked and event.status_code >= 200:
+            event.headers.append((b"connection", b"close"))
+        await super().stream_send(event)
+
+    async def _send_h11_event(self, event: Any) -> None:
+        if not self._refused:  # whatever the application still answers goes nowhere
+            await super()._send_h11_event(event)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Answer a request that cannot be read, or whose body cannot."""
+        refusal = self.connection.refusal
+        why = None if refusal is None else refusal.why
+        answer = Problem(code_for_status(status_code), why).answer()
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"connection", b"close"),
+            *self.config.response_headers("h11"),
+        ]
+        if status_code == 405:
+            headers.append((b"allow", ALLOWED_METHODS))
+        await self._send_h11_event(h11.Response(status_code=answer.status, headers=headers))
+        if self.connection.method != b"HEAD":
+            await self._send_h11_event(h11.Data(data=answer.body))
+        await self._send_h11_event(h11.EndOfMessage())
+        self._refused = True

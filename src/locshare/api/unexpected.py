@@ -1,0 +1,41 @@
+"""The one place that logs what nobody expected while a request was served.
+
+By type and place only: the text of an exception may quote what a client sent, and that may be a
+name, a session's id, a token or a position. ``log.exception`` is used nowhere in this room (a test
+holds it to that).
+"""
+
+from typing import Final
+
+import structlog
+
+from locshare.logs import stack_of
+
+log = structlog.get_logger()
+
+_MOST_ERRORS: Final = 5
+"""Of a group, that are told apart."""
+
+
+def log_unexpected(event: str, error: BaseException, **known: object) -> None:
+    """Write ``event`` with the types of ``error`` (those inside, for a group) and where the first
+    one was raised. ``known`` is ours, never a client's.
+    """
+    leaves = _leaves(error)
+    log.error(
+        event,
+        error=", ".join(_name(each) for each in leaves[:_MOST_ERRORS]),
+        stack=stack_of(leaves[0]),
+        **known,
+    )
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for each in error.exceptions for leaf in _leaves(each)]
+
+
+def _name(error: BaseException) -> str:
+    cause = error.__cause__
+    return type(error).__name__ if cause is None else f"{type(error).__name__} from {_name(cause)}"

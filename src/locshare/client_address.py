@@ -1,0 +1,137 @@
+"""Whose request or connection it is: the address that clients are counted by. Pure.
+
+It is the peer's address, or, when the peer is a trusted proxy, what that proxy says in
+``X-Forwarded-For`` or ``Forwarded`` (RFC 7239). An IPv6 client counts by its /64, which is what one
+household gets.
+"""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final, Literal
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+ForwardedHeader = Literal["auto", "x-forwarded-for", "forwarded"]
+
+_HEADER_CHARS: Final = 4096
+"""A longer header is ignored: forty proxies in a row do not write that much."""
+_HOPS: Final = 32
+"""Entries that are looked at, from the right."""
+
+
+class ClientAddress:
+    """Finds the address of the client behind trusted proxies. ``header`` is the one that they
+    write; with ``auto`` it is ``X-Forwarded-For`` when there is one, else ``Forwarded``.
+    """
+
+    __slots__ = ("_header", "_trusted")
+
+    def __init__(self, trusted_proxies: Sequence[str], header: ForwardedHeader = "auto") -> None:
+        """Raises ValueError when one is not a network in CIDR notation."""
+        self._trusted: tuple[Network, ...] = tuple(
+            ip_network(network, strict=False) for network in trusted_proxies
+        )
+        self._header = header
+
+    def of_peer(self, peer: str) -> str | None:
+        """What to count a connection from ``peer`` by; None for a trusted proxy, whose connections
+        are those of all its clients, and for what is no IP address.
+        """
+        address = parse_address(peer)
+        if address is None or self._is_trusted(address):
+            return None
+        return _key(address)
+
+    def of_request(
+        self, peer: str | None, forwarded_for: Sequence[str] = (), forwarded: Sequence[str] = ()
+    ) -> str:
+        """What to count a request by. ``forwarded_for`` and ``forwarded`` are the values of the
+        two headers, one for each line.
+
+        Read from the right: each trusted proxy appended the address that it saw, and what stands
+        left of the first untrusted one could be anyone's invention. At an entry that names no
+        address (``unknown``, ``_hidden``) it ends: the client counts by the proxy that said so.
+        """
+        address = parse_address(peer or "")
+        if address is None:
+            return peer or "local"  # a Unix socket, or a test
+        for entry in self._entries(forwarded_for, forwarded):
+            if not self._is_trusted(address):
+                break
+            previous = parse_node(entry)
+            if previous is None:
+                break
+            address = previous
+        return _key(address)
+
+    def _entries(self, forwarded_for: Sequence[str], forwarded: Sequence[str]) -> list[str]:
+        """What the proxies said, the nearest first."""
+        if self._header == "forwarded" or (self._header == "auto" and not forwarded_for):
+            said = ",".join(forwarded)
+            found = [_for_of(each) for each in _split(said[: _HEADER_CHARS + 1], ",") if each]
+        else:
+            said = ",".join(forwarded_for)
+            found = [each for each in said[: _HEADER_CHARS + 1].split(",") if each.strip()]
+        return [] if len(said) > _HEADER_CHARS else found[: -_HOPS - 1 : -1]
+
+    def _is_trusted(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def parse_node(text: str) -> Address | None:
+    """An address as proxies write it: ``192.0.2.1``, ``192.0.2.1:4711``, ``2001:db8::1``,
+    ``[2001:db8::1]:4711``, with or without quotes. None when it is none of these.
+    """
+    text = text.strip(" \t").strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    return parse_address(text)
+
+
+def parse_address(text: str) -> Address | None:
+    """An IP address without its zone; one of IPv4 inside IPv6 as what it is. None when it is none.
+
+    A socket of both families shows ``::ffff:192.0.2.1`` for 192.0.2.1.
+    """
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _key(address: Address) -> str:
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _for_of(element: str) -> str:
+    """The ``for`` of one element of ``Forwarded``; empty when it has none."""
+    for pair in _split(element, ";"):
+        name, _, value = pair.partition("=")
+        if name.strip(" \t").lower() == "for":
+            return value.replace("\\", "")
+    return ""
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """The parts of ``text`` between separators that are not inside quotes."""
+    part: list[str] = []
+    quoted = escaped = False
+    for character in text:
+        if escaped:
+            escaped = False
+        elif quoted and character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif character == separator and not quoted:
+            yield "".join(part)
+            part = []
+            continue
+        part.append(character)
+    yield "".join(part)

@@ -1,0 +1,132 @@
+"""Who may hold a connection when there are more clients than room. Pure: no sockets, no clock.
+
+A listener that stops accepting when it is full lets whoever came first keep everybody else out, a
+health check included. So a newcomer is always taken in, and who has been waited for longest goes:
+the connections that wait for their *client* (idle, a request that is still arriving, an answer that
+is not being read) are kept in the order in which that wait began. One whose request is being worked
+on owes nothing and is never chosen. Where there is nobody to choose, the newcomer gets one of a few
+reserved slots, in which only health checks are answered; the reserve turns over by itself, the
+oldest first.
+
+Each client address holds a limited share. Every operation takes constant time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+H = TypeVar("H", bound=Hashable)
+
+
+class SlotLimits(Struct, frozen=True):
+    """Counts. ``reserved`` slots are beyond ``total``."""
+
+    total: int
+    per_address: int
+    reserved: int
+
+
+class Admission(Struct, Generic[H], frozen=True):
+    """What was decided about a newcomer. ``evicted`` has no slot any more and is to be closed."""
+
+    reserved: bool
+    evicted: H | None
+
+
+class _Address(Struct, Generic[H], eq=False):
+    held: int
+    waiting: OrderedDict[H, None]
+
+
+class Slots(Generic[H]):
+    """The slots of one listener. A holder is whatever stands for a connection."""
+
+    def __init__(self, limits: SlotLimits) -> None:
+        self._limits = limits
+        self._address_of: dict[H, str | None] = {}
+        self._waiting: OrderedDict[H, None] = OrderedDict()
+        self._addresses: dict[str, _Address[H]] = {}
+        self._reserved: OrderedDict[H, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._address_of) + len(self._reserved)
+
+    def held_by(self, address: str) -> int:
+        """How many slots an address has, reserved ones not counted."""
+        found = self._addresses.get(address)
+        return 0 if found is None else found.held
+
+    def admit(self, holder: H, address: str | None) -> Admission[H]:
+        """Give a new ``holder`` a slot, in which it waits. With ``address`` None, a proxy's for
+        instance, only the total counts.
+        """
+        here = None if address is None else self._addresses.get(address)
+        evicted: H | None = None
+        full = False
+        if here is not None and here.held >= self._limits.per_address:
+            full, evicted = True, next(iter(here.waiting), None)
+        elif len(self._address_of) >= self._limits.total:
+            full, evicted = True, next(iter(self._waiting), None)
+        if full and evicted is None:
+            return self._reserve(holder)
+        if evicted is not None:
+            self.release(evicted)
+        self._address_of[holder] = address
+        if address is not None:
+            here = self._addresses.setdefault(address, _Address(0, OrderedDict()))
+            here.held += 1
+        self.waits(holder)
+        return Admission(reserved=False, evicted=evicted)
+
+    def _reserve(self, holder: H) -> Admission[H]:
+        oldest: H | None = None
+        if len(self._reserved) >= self._limits.reserved:
+            oldest, _ = self._reserved.popitem(last=False)
+        self._reserved[holder] = None
+        return Admission(reserved=True, evicted=oldest)
+
+    def waits(self, holder: H) -> None:
+        """From now on ``holder`` waits for its client. One without a slot is ignored."""
+        if holder not in self._address_of:
+            return
+        for waiting in self._queues(holder):
+            waiting[holder] = None
+            waiting.move_to_end(holder)
+
+    def works(self, holder: H) -> None:
+        """``holder`` has its client's whole request, and waits for the client no longer."""
+        if holder in self._address_of:
+            for waiting in self._queues(holder):
+                waiting.pop(holder, None)
+
+    def shed(self) -> H | None:
+        """Take its slot from whoever waits longest, when there is no room at all (of file
+        descriptors, say).
+        """
+        longest = next(iter(self._waiting), None)
+        if longest is not None:
+            self.release(longest)
+        return longest
+
+    def release(self, holder: H) -> None:
+        """``holder`` has ended. Doing it again changes nothing."""
+        if holder in self._reserved:
+            del self._reserved[holder]
+        if holder not in self._address_of:
+            return
+        for waiting in self._queues(holder):
+            waiting.pop(holder, None)
+        address = self._address_of.pop(holder)
+        if address is not None:
+            here = self._addresses[address]
+            here.held -= 1
+            if here.held == 0:
+                del self._addresses[address]
+
+    def _queues(self, holder: H) -> tuple[OrderedDict[H, None], ...]:
+        address = self._address_of[holder]
+        if address is None:
+            return (self._waiting,)
+        return (self._waiting, self._addresses[address].waiting)
