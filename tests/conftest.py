@@ -2,6 +2,7 @@
 
 import inspect
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.grouping import in_groups
 from tests.running import complete
+from tests.skipping import judge, summarize
 
 HERE = Path(__file__).parent
 
@@ -29,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="run each asynchronous conformance test N times (default: 3)",
     )
+    parser.addoption(
+        "--allow-skips",
+        action="store_true",
+        help="let tests be skipped where the machine could have what they need (root, apt)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,3 +47,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = complete(item.obj)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    judge(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    judge(report, collector.config)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    summarize(terminalreporter)

@@ -15,7 +15,9 @@ RUNTIME = {"actors", "supervisor"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": {"errors"},
-    "logs": {"errors"},
+    "logs": {"errors", "output"},
+    "output": set(),
+    "signals": {"output"},
     "metrics": {"errors"},
     "auth": {"errors", "wire"},
     "actors": set(),
@@ -34,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "client_address": set(),
     "process": set(),
     "crashes": {"logs", "supervisor"},
-    "figures": GROUND | {"api", "broadcast", "connection", "session", "store"},
+    "figures": GROUND | {"output", "api", "broadcast", "connection", "session", "store"},
     "control": GROUND | RUNTIME,
     "inspection": GROUND | RUNTIME | {"control"},
     "top": GROUND | {"control", "inspection"},
@@ -49,13 +51,14 @@ ALLOWED: dict[str, set[str]] = {
     "demo": GROUND | {"wire", "addresses", "client", "simulate"},
     "app": GROUND
     | RUNTIME
-    | {"addresses", "process", "figures", "limits", "crashes"}
+    | {"addresses", "process", "signals", "figures", "limits", "crashes"}
     | {"control", "inspection", "vitals", "faults"}
     | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
     "commands": GROUND
+    | {"output", "signals"}
     | {"wire", "addresses", "app", "client", "simulate", "demo"}
     | {"control", "inspection", "top"},
-    "cli": GROUND | {"commands", "app", "client", "simulate", "demo"},
+    "cli": GROUND | {"output", "commands", "app", "client", "simulate", "demo"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-from locshare.process import EXIT_TOO_LATE
-
 
 def run(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
@@ -43,26 +41,3 @@ def test_what_exists_at_the_start_is_never_searched_for_garbage_again() -> None:
         "print(gc.get_freeze_count() > 1000, gc.isenabled(), gc.get_threshold()[0])\n"
     )
     assert ended.stdout.split() == ["True", "True", "50000"], ended.stderr
-
-
-def test_a_loop_that_hangs_cannot_keep_the_process_from_ending() -> None:
-    ended = run(
-        "from locshare.process import LastDeadline\nLastDeadline(0.05).start()\nwhile True: pass\n"
-    )
-    assert ended.returncode == EXIT_TOO_LATE
-    assert "not stopped after 0.05 s" in ended.stderr
-
-
-def test_a_last_deadline_that_was_not_needed_does_nothing() -> None:
-    ended = run(
-        "import threading\n"
-        "from locshare.process import LastDeadline\n"
-        "deadline = LastDeadline(0.05)\n"
-        "deadline.start()\n"
-        "deadline.cancel()\n"
-        "for thread in threading.enumerate():\n"
-        "    if thread is not threading.current_thread(): thread.join()\n"
-        "print('still here')\n"
-    )
-    assert ended.returncode == 0
-    assert ended.stdout == "still here\n"

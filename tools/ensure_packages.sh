@@ -1,34 +1,35 @@
 #!/bin/sh
-# What some tests need and pip does not have: a Chromium (playwright drives it) and a Redis (one of
-# the servers in the benchmarks). Use what is there; install Debian's packages where that can be
-# done without asking; else say what to do, and those tests are skipped.
+# What some tests need and pip does not have. Use what is there; install Debian's packages where
+# that can be done without asking (root, apt); else say what to do, and those tests are skipped.
+# Where it can be done a skipped test fails (tests/skipping.py).
 set -u
 
-have_chromium() {
-  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+PATH=$PATH:${SYSTEM_PATH-/usr/sbin:/sbin}
+
+has() { # a program, under one of these names
+  for name in "$@"; do
     command -v "$name" >/dev/null 2>&1 && return 0
   done
-  [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] \
+  return 1
+}
+
+on_linux() {
+  [ "$(uname -s)" = Linux ]
+}
+
+have_chromium() {
+  has chromium chromium-browser google-chrome google-chrome-stable \
+    || [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] \
     || [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ]
 }
 
 # playwright's driver is linked against it; the smallest Debian installations have none.
 have_libatomic() {
-  [ "$(uname -s)" = Linux ] || return 0
+  on_linux || return 0
   for path in /usr/lib*/*/libatomic.so.1 /usr/lib*/libatomic.so.1; do
     [ -e "$path" ] && return 0
   done
   return 1
-}
-
-have_redis() {
-  command -v redis-server >/dev/null 2>&1
-}
-
-install() {
-  export DEBIAN_FRONTEND=noninteractive
-  # shellcheck disable=SC2086  # a list of names
-  apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
 
 missing=""
@@ -43,8 +44,27 @@ want() { # package, the tests that need it
 
 have_chromium || want chromium "those with a browser"
 have_libatomic || want libatomic1 "those with a browser"
-have_redis || want redis-server "those with Redis"
+has redis-server || want redis-server "those with Redis"
+has openssl || want openssl "those with TLS"
+has pgbouncer || want pgbouncer "those with pgbouncer"
+has nginx || want nginx-light "those behind a proxy"
+if on_linux; then
+  has ip || want iproute2 "those with packet loss"
+  has nft || want nftables "those with packet loss"
+fi
 [ -z "$missing" ] && exit 0
+
+# A package of a server would start it, with its own settings on its own port.
+no_services=${NO_SERVICES-/usr/sbin/policy-rc.d}
+install() {
+  export DEBIAN_FRONTEND=noninteractive
+  if [ ! -e "$no_services" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$no_services" && chmod 755 "$no_services"
+    trap 'rm -f "$no_services"' EXIT INT TERM
+  fi
+  # shellcheck disable=SC2086  # a list of names
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
 
 if command -v apt-get >/dev/null 2>&1; then
   if [ "$(id -u)" = 0 ]; then

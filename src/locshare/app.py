@@ -3,7 +3,6 @@
 ::
 
     root, one_for_one
-    ├── signals       SIGINT and SIGTERM
     ├── control       the Unix socket of ``locshare top``
     ├── store         PostgreSQL: the pool, the migrations, what is written behind
     ├── pacer         measures the loop, sets the flush window
@@ -18,13 +17,11 @@
 
 Started from top to bottom and stopped from bottom to top: first nobody new comes in, then the
 connections are told to come back, then the sessions note their last activity, and the store, which
-is last, writes it. Each has a deadline, and :class:`~locshare.process.LastDeadline` is beyond them
-all. What a child needs of another is given as an object that outlives both, so each of them may
-crash and be started again without the others.
+is last, writes it. Each has a deadline, and :class:`~locshare.signals.StopSignals` has one that is
+beyond them all. What a child needs of another is given as an object that outlives both, so each of
+them may crash and be started again without the others.
 """
 
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
@@ -73,14 +70,16 @@ from locshare.limits import (
 )
 from locshare.metrics import Registry as Metrics
 from locshare.metrics import process_families
-from locshare.process import LastDeadline, allow_connections, calm_garbage_collector
+from locshare.process import allow_connections, calm_garbage_collector
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.session.tally import SessionStatistics
+from locshare.signals import StopSignals
 from locshare.store.embedded import embedded_postgres
 from locshare.store.postgres import PostgresStore, StoreStatistics
 from locshare.supervisor import (
     DynamicSpec,
+    Report,
     SupervisorRef,
     SupervisorSpec,
     TaskSpec,
@@ -93,15 +92,14 @@ log = structlog.get_logger()
 
 _STORE_STOP_S: Final = 5.0
 _MARGIN_S: Final = 3.0
-_BEYOND_DRAIN_S: Final = 20.0
-"""For everything but the connections: more than all other children may take together."""
 
 
 class Application:
     """All parts of one server, put together and not yet running. Makes no task and no socket.
 
     ``sessions`` are limits of sessions other than the settings give, for tests and benchmarks.
-    With ``faults`` whoever can open the control socket can break it on purpose.
+    With ``faults`` whoever can open the control socket can break it on purpose. ``gave_up`` is
+    called when the root gives up, before it stops its children.
     Raises SecretError when the secret is too short, OSError when it can be neither read nor kept.
     """
 
@@ -110,8 +108,10 @@ class Application:
         settings: Settings,
         sessions: SessionLimits | None = None,
         faults: Faults | None = None,
+        gave_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
+        self._gave_up = gave_up
         self.faults = faults
         seams = Seams() if faults is None else faults.seams
         self.names: Names[Hashable] = Names()
@@ -139,7 +139,6 @@ class Application:
         self.root: SupervisorRef | None = None
         self.inspector = Inspector(lambda: self.root, self._vitals)
         self.stopping = False
-        self.stop_scope = trio.CancelScope()
         self.metrics.collect(lambda: families(self))
         self.metrics.collect(process_families)
 
@@ -231,7 +230,6 @@ class Application:
         ]
         return SupervisorSpec(
             [
-                TaskSpec("signals", stop_on_signal, (self.stop_scope,)),
                 TaskSpec("control", self._control, restart="transient"),
                 TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S),
                 TaskSpec("pacer", self.pacer.run),
@@ -247,8 +245,14 @@ class Application:
                 TaskSpec("api", self.api.serve),
                 *internal,
             ],
-            report=log_crash,
+            report=self._report,
         )
+
+    def _report(self, report: Report) -> None:
+        log_crash(report)
+        root = self.root
+        if report.kind == "gave_up" and root is not None and report.supervisor == root.name:
+            self._gave_up()
 
     def _internal(self, bind: str, blueprints: Sequence[Blueprint]) -> ApiServer:
         names = {*self.settings.internal_hosts, parse_bind(bind)[0] or ""}
@@ -281,56 +285,41 @@ class Application:
 
 async def serve(
     settings: Settings,
+    signals: StopSignals,
     *,
     faults: bool = False,
     task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the server until SIGINT, SIGTERM or cancellation, then stop it in order.
+    """Run the server until ``signals`` asks for its end or until cancellation, then stop it in
+    order.
 
     With ``faults`` it can be broken on purpose (:mod:`locshare.faults`). ``task_status`` is told
-    the addresses when clients can come. A second signal, or the last deadline, ends the process at
-    once. Raises what :class:`Application` raises, StartError (its cause says why) when a part does
-    not come up, RestartBudgetExceeded when one keeps crashing.
+    the addresses when clients can come. A signal is heard from before the first part is made to
+    after the last is gone. Raises what :class:`Application` raises, StartError (its cause says why)
+    when a part does not come up, RestartBudgetExceeded when one keeps crashing.
     """
     began = trio.current_time()
-    application = Application(settings, faults=Faults() if faults else None)
-    if faults:
-        log.warning("faults_can_be_injected", by="whoever opens the control socket")
-    last_deadline = LastDeadline(settings.drain_deadline_s + _BEYOND_DRAIN_S)
-    try:
-        with application.stop_scope:
-            async with application.running():
-                try:
-                    calm_garbage_collector()
-                    reached = application.addresses
-                    seconds = round(trio.current_time() - began, 3)
-                    log.info("ready", http=reached.http_url, ws=reached.ws_url, seconds=seconds)
-                    task_status.started(reached)
-                    await trio.sleep_forever()
-                finally:
-                    application.stopping = True
-                    last_deadline.start()
-                    log.info("stopping")
-    finally:
-        last_deadline.cancel()
+    stop_scope = trio.CancelScope()
+    with stop_scope, signals.stopping(stop_scope.cancel):
+        await trio.lowlevel.checkpoint()  # it may have been asked to stop already
+        application = Application(
+            settings, faults=Faults() if faults else None, gave_up=signals.arm
+        )
+        if faults:
+            log.warning("faults_can_be_injected", by="whoever opens the control socket")
+        async with application.running():
+            try:
+                calm_garbage_collector()
+                reached = application.addresses
+                seconds = round(trio.current_time() - began, 3)
+                log.info("ready", http=reached.http_url, ws=reached.ws_url, seconds=seconds)
+                task_status.started(reached)
+                await trio.sleep_forever()
+            finally:
+                application.stopping = True
+                signals.arm()
+                log.info("stopping")
     log.info("stopped")
-
-
-async def stop_on_signal(
-    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """The first signal cancels ``scope``, which stops the tree in order; the second does not wait
-    for that. The first child of the tree, so that it hears both.
-    """
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for number in signals:
-            name = signal.Signals(number).name
-            if scope.cancel_called:
-                log.warning("stopping_at_once", signal=name)
-                os._exit(128 + number)
-            log.info("signal", signal=name)
-            scope.cancel()
 
 
 def database_of(settings: Settings) -> Database:

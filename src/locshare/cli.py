@@ -20,10 +20,12 @@ from locshare.commands import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
+    CannotWrite,
     Command,
     complain,
 )
 from locshare.config import SettingsError
+from locshare.output import open_standard_streams
 
 COMMANDS: Final = {
     "serve": "run the server (with --demo: and a session to look at)",
@@ -51,20 +53,19 @@ file. Exit status: 0 success, 1 failure, 2 wrong usage or settings, 130 interrup
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (without the program's name). Returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    open_standard_streams()
     try:
         try:
             status = _run(arguments)
-            sys.stdout.flush()  # here, where a reader that has gone away can be dealt with
         except SystemExit as stop:  # argparse's: help, version, wrong usage
-            sys.stdout.flush()
-            return stop.code if isinstance(stop.code, int) else EXIT_USAGE
+            status = stop.code if isinstance(stop.code, int) else EXIT_USAGE
+        _flush()  # here, where a reader that has gone away can be dealt with
     except SettingsError as error:
         for fault in error.faults:
             complain(fault)
         return EXIT_USAGE
-    except BrokenPipeError:
-        # `locshare … | head`. Python would complain again when it flushes at its own end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `locshare … | head`
+        _forget_output()
         return EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -72,10 +73,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupts, rest = group.split(KeyboardInterrupt)
         if interrupts is not None and rest is None:
             return EXIT_INTERRUPTED
-        return _crashed(group)
+        return _failed(group)
     except Exception as error:  # noqa: BLE001 - the last stop: shown redacted, and as an exit status
-        return _crashed(error)
+        return _failed(error)
     return status
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _forget_output() -> None:
+    """Python would complain of what is left in the buffer when it flushes at its own end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _failed(error: BaseException) -> int:
+    from locshare.commands.failures import explain
+
+    if isinstance(error, CannotWrite):
+        _forget_output()
+    reason = explain(error)
+    if reason is None:
+        return _crashed(error)
+    complain(reason)
+    return EXIT_FAILURE
 
 
 def _run(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ from locshare.api import ServerStatistics
 from locshare.broadcast.pacer import LoopStatistics
 from locshare.connection.tally import ConnectionStatistics
 from locshare.metrics import Family, counter, gauge
+from locshare.output import dropped_lines
 from locshare.session.tally import SessionStatistics
 from locshare.store.postgres import StoreStatistics
 
@@ -37,6 +38,7 @@ def families(sources: Sources) -> Iterator[Family]:
     yield from http_families(sources.http())
     yield from loop_families(sources.loop())
     yield from store_families(sources.database())
+    yield from log_families()
 
 
 def session_families(of: SessionStatistics) -> Iterator[Family]:
@@ -112,3 +114,12 @@ def store_families(of: StoreStatistics) -> Iterator[Family]:
     yield counter("locshare_store_dropped_total", "Writes given up: too many waited.", of.dropped)
     yield counter("locshare_store_join_batches_total", "Statements for joins.", of.join_batches)
     yield counter("locshare_store_failures_total", "Writes that found no database.", of.failures)
+
+
+def log_families() -> Iterator[Family]:
+    """The log."""
+    yield counter(
+        "locshare_log_lines_dropped_total",
+        "Log lines not written: standard error was not read, or could not be written.",
+        dropped_lines(),
+    )

@@ -63,6 +63,10 @@ async def accept(
                 take(sock)
 
 
+class CannotListen(OSError):
+    """An address cannot be listened on. ``strerror`` names it and says why."""
+
+
 async def listen(
     host: str | None,
     port: int,
@@ -72,8 +76,7 @@ async def listen(
     """One socket for each address of ``host`` (None: all interfaces), all on the same port.
 
     Port 0 picks a free one. ``prepare`` sets options that accepted sockets inherit. ``backlog`` is
-    cut to the kernel's maximum. Raises OSError, which names the address; then, and when cancelled,
-    nothing is left open.
+    cut to the kernel's maximum. Raises CannotListen; then, and when cancelled, nothing stays open.
     """
     with ExitStack() as stack:
         sockets = []
@@ -95,7 +98,13 @@ async def listen(
                 sockets.append(sock)
         except OSError as error:
             where = f"{host or '*'}:{port}"
-            raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from error
+            raise CannotListen(
+                error.errno, f"cannot listen on {where}: {error.strerror}"
+            ) from error
+        except UnicodeError as error:  # of the codec for domain names: a label of 64 letters
+            raise CannotListen(
+                errno.EINVAL, f"cannot listen on {host}:{port}: not the name of a host"
+            ) from error
         stack.pop_all()
         return sockets
 

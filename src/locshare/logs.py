@@ -25,13 +25,15 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, TextIO
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
+
+from locshare.output import BackgroundText
 
 REDACTED: Final = "[redacted]"
 
@@ -219,8 +221,9 @@ def _visible(text: str) -> str:
 
 
 class _Lines:
-    """Writes whole lines. Standard error may be closed, a full disk or a pipe nobody reads: the
-    program goes on without its log.
+    """Writes whole lines. Standard error may be closed or a full disk: the program goes on without
+    its log. That it does not wait for a pipe that nobody reads is the stream's part
+    (:mod:`locshare.output`).
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -261,6 +264,13 @@ class _StandardHandler(logging.Handler):
         self._lines.write(entry)
 
 
+def _dropped_line(processors: Sequence[Processor], count: int) -> bytes:
+    entry: Any = {"event": "log_lines_dropped", "level": "warning", "count": count}
+    for processor in processors:
+        entry = processor(None, "warning", entry)
+    return f"{entry}\n".encode(errors="backslashreplace")
+
+
 def configure(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
     """Set logging up for the process. ``level`` and ``form`` are ``log_level`` and ``log_format``
     of the settings. May be called again; loggers that were used keep what they had.
@@ -281,6 +291,8 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
+    if isinstance(stream, BackgroundText):
+        stream.writer.announce = partial(_dropped_line, rest)
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, _StandardHandler)]:
         root.removeHandler(handler)

@@ -1,16 +1,12 @@
-"""What is set once for the whole process: file descriptors, the garbage collector, the last resort.
+"""What is set once for the whole process: file descriptors and the garbage collector.
 
 The interpreter's defaults are made for scripts. A server that holds thousands of connections needs
-a descriptor for each, should not search all of them for garbage again and again, and must be gone
-when it was told to go, whatever hangs.
+a descriptor for each, and should not search all of them for garbage again and again.
 """
 
 import gc
-import os
 import resource
-import sys
-import threading
-from typing import Final, final
+from typing import Final
 
 import structlog
 
@@ -18,9 +14,6 @@ log = structlog.get_logger()
 
 _SPARE_FILES: Final = 512
 """Descriptors for everything but WebSockets: the API, the database, the logs."""
-
-EXIT_TOO_LATE: Final = 70
-"""The exit status of a process that was cut off (EX_SOFTWARE of sysexits.h)."""
 
 
 def allow_connections(wanted: int) -> int:
@@ -51,29 +44,3 @@ def calm_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
-
-
-@final
-class LastDeadline:
-    """Ends the process by force when an orderly end takes too long. A thread, because the loop may
-    be what hangs.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._cut_off)
-        self._timer.daemon = True
-        self._seconds = seconds
-
-    def start(self) -> None:
-        """From now on there are ``seconds`` left."""
-        self._timer.start()
-
-    def cancel(self) -> None:
-        """The orderly end came in time."""
-        self._timer.cancel()
-
-    def _cut_off(self) -> None:
-        # Not logged: the logger may be what hangs.
-        sys.stderr.write(f"locshare: not stopped after {self._seconds:g} s; giving up\n")
-        sys.stderr.flush()
-        os._exit(EXIT_TOO_LATE)

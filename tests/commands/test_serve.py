@@ -23,14 +23,18 @@ import locshare
 from locshare import cli
 from locshare.actors import StartError
 from locshare.addresses import Addresses
-from locshare.commands.serve import GaveUp, explain, invitation, qr_code, serve
+from locshare.commands.failures import explain
+from locshare.commands.serve import GaveUp, invitation, qr_code, serve
 from locshare.config import Settings
+from locshare.listening import CannotListen
+from locshare.signals import StopSignals
 from locshare.store.port import StoreUnavailable
 
 ADDRESSES = Addresses(
     "http://127.0.0.1:1", "ws://127.0.0.1:2", "http://127.0.0.1:1", "ws://127.0.0.1:2"
 )
 LINK = "http://127.0.0.1:1/join/6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
+SIGNALS = StopSignals(1.0)  # not installed
 LAN_LINK = LINK.replace("127.0.0.1", "192.168.1.5")
 
 Stand = Callable[..., Awaitable[None]]
@@ -60,7 +64,9 @@ async def test_the_demo_begins_when_the_server_is_ready_and_ends_with_it(
     steps: list[str] = []
     stop = trio.Event()
 
-    async def server(settings: Settings, *, faults: bool, task_status: Any) -> None:
+    async def server(
+        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
+    ) -> None:
         await trio.testing.wait_all_tasks_blocked()
         steps.append("ready")
         task_status.started(ADDRESSES)
@@ -80,7 +86,7 @@ async def test_the_demo_begins_when_the_server_is_ready_and_ends_with_it(
 
     stand_in(server, demo)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: serve(Settings(), people=3))
+        nursery.start_soon(lambda: serve(Settings(), SIGNALS, people=3))
         await trio.testing.wait_all_tasks_blocked(0.01)
         invited = capsys.readouterr().out
         assert LINK in invited
@@ -92,7 +98,9 @@ async def test_the_demo_begins_when_the_server_is_ready_and_ends_with_it(
 async def test_the_server_outlives_a_crash_of_the_demo(stand_in: Callable[..., None]) -> None:
     crashed, ended = trio.Event(), False
 
-    async def server(settings: Settings, *, faults: bool, task_status: Any) -> None:
+    async def server(
+        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
+    ) -> None:
         nonlocal ended
         task_status.started(ADDRESSES)
         await crashed.wait()
@@ -105,7 +113,7 @@ async def test_the_server_outlives_a_crash_of_the_demo(stand_in: Callable[..., N
 
     stand_in(server, demo)
     with capture_logs() as lines:
-        await serve(Settings(), people=1)
+        await serve(Settings(), SIGNALS, people=1)
     assert ended
     assert [line["event"] for line in lines] == ["demo_ended"]
 
@@ -113,43 +121,51 @@ async def test_the_server_outlives_a_crash_of_the_demo(stand_in: Callable[..., N
 async def test_without_a_demo_nothing_is_printed(
     stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def server(settings: Settings, *, faults: bool, task_status: Any) -> None:
+    async def server(
+        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
+    ) -> None:
         task_status.started(ADDRESSES)
         await trio.lowlevel.checkpoint()
 
     stand_in(server)
-    await serve(Settings(), people=0)
+    await serve(Settings(), SIGNALS, people=0)
     assert capsys.readouterr().out == ""
 
 
 async def test_a_server_that_is_stopped_before_it_is_ready_ends_quietly(
     stand_in: Callable[..., None],
 ) -> None:
-    async def server(settings: Settings, *, faults: bool, task_status: Any) -> None:
+    async def server(
+        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
+    ) -> None:
         await trio.lowlevel.checkpoint()
 
     stand_in(server)
-    await serve(Settings(), people=1)
+    await serve(Settings(), SIGNALS, people=1)
 
 
 @pytest.mark.parametrize("people", [0, 1])
 async def test_a_failed_start_is_raised_bare(people: int, stand_in: Callable[..., None]) -> None:
-    async def server(settings: Settings, *, faults: bool, task_status: Any) -> None:
+    async def server(
+        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
+    ) -> None:
         raise StoreUnavailable
 
     stand_in(server)
     with pytest.raises(StoreUnavailable):
-        await serve(Settings(), people=people)
+        await serve(Settings(), SIGNALS, people=people)
 
 
 async def test_an_end_after_it_was_ready_is_giving_up(stand_in: Callable[..., None]) -> None:
-    async def server(settings: Settings, *, faults: bool, task_status: Any) -> None:
+    async def server(
+        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
+    ) -> None:
         task_status.started(ADDRESSES)
         raise StoreUnavailable
 
     stand_in(server)
     with pytest.raises(GaveUp) as caught:
-        await serve(Settings(), people=0)
+        await serve(Settings(), SIGNALS, people=0)
     assert isinstance(caught.value.__cause__, StoreUnavailable)
 
 
@@ -211,14 +227,16 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (StoreUnavailable(), "the database cannot be reached"),
         (caused(StartError("store"), StoreUnavailable()), "the database cannot be reached"),
         (
-            caused(StartError("api"), OSError(errno.EADDRINUSE, "cannot listen on *:80: in use")),
-            ("cannot listen on *:80: in use. Stop what listens there, or choose others with "
+            caused(StartError("api"), CannotListen(errno.EADDRINUSE, "cannot listen on *:80: x")),
+            ("cannot listen on *:80: x. Stop what listens there, or choose others with "
             "--http-bind and --ws-bind"),
         ),
-        (OSError(errno.EACCES, "Permission denied"),
-         ("Permission denied. Ports below 1024 need a privilege; choose others with --http-bind "
-         "and --ws-bind")),
-        (OSError(errno.EACCES, "Permission denied", "/srv/x"), "/srv/x: Permission denied"),
+        (CannotListen(errno.EACCES, "cannot listen on *:80: Permission denied"),
+         ("cannot listen on *:80: Permission denied. Ports below 1024 need a privilege; choose "
+         "others with --http-bind and --ws-bind")),
+        (OSError(errno.EACCES, "Permission denied", "/srv/x"),
+         ("/srv/x: Permission denied. Give the user who runs locshare the right to it, or choose "
+         "another place with --data-dir")),
         (StoreUnavailable("refused: postgresql://a:hush@h/x"),
          "refused: postgresql://a:[redacted]@h/x"),
         (ValueError("a fault of the program"), None),

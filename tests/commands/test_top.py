@@ -79,7 +79,7 @@ def test_one_thing_done_to_one_child(folder: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--kill", "haertbeat"], "there are: signals"),
+        (["--kill", "haertbeat"], "there are: control"),
         (["--suspend", "heartbeat"], "heartbeat is a task"),
         (["--kill", "."], "SIGTERM"),
         (["--trace", "listener"], "listener is a task"),
@@ -162,7 +162,7 @@ def test_the_screen(program: Program, folder: str) -> None:
         terminal.press(" ")
         terminal.until("heartbeat")
         before = children(folder)["pacer"].get("restarts", 0)
-        terminal.press("\x1b[B" * 4)  # root, signals, control, store, pacer
+        terminal.press("\x1b[B" * 3)  # root, control, store, pacer
         terminal.press("K")
         terminal.until("Kill pacer as a crash would?")
         terminal.press("y")

@@ -27,6 +27,7 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
+from tests.skipping import KERNEL
 
 FAST_PULSE = PoolLimits(
     ping_interval=0.1, drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS)
@@ -288,7 +289,7 @@ async def test_it_listens_on_ipv6_too() -> None:
         try:
             await nursery.start(listener.serve)
         except OSError:
-            pytest.skip("no IPv6 here")
+            pytest.skip(f"{KERNEL} has no IPv6")
         url = f"ws://[::1]:{listener.addresses[0][1]}/ws?token=ada"
         async with trio_client(url) as ada:
             await ada.get_message()

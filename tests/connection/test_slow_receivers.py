@@ -18,6 +18,7 @@ from locshare.errors import CloseReason
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import ParticipantPosition
 from tests.connection.kit import Raw, client_frame, raw_client, serving
+from tests.skipping import KERNEL
 
 SMALL_BUFFER = 4096
 
@@ -173,7 +174,7 @@ async def test_accepted_sockets_try_again_each_second_where_the_kernel_can() -> 
         try:
             probe.setsockopt(socket.IPPROTO_TCP, longest, 1_000)
         except OSError:
-            pytest.skip("this kernel has no TCP_RTO_MAX_MS")
+            pytest.skip(f"{KERNEL} has no TCP_RTO_MAX_MS")
     async with serving() as server, raw_client(server, "ada"):
         (connection,) = server.pool._connections()
         assert connection.transport._sock.getsockopt(socket.IPPROTO_TCP, longest) == 1_000

@@ -56,7 +56,7 @@ async def test_debug_tree_over_http(postgres_url: str, tmp_path: Path) -> None:
     ):
         answer = await http.get("/debug/tree", params={"limit": 5})
         assert answer.status_code == 200
-        assert answer.json()["root"]["children"][0]["id"] == "signals"
+        assert answer.json()["root"]["children"][0]["id"] == "control"
         answer = await http.get("/debug/tree?format=text")
         assert answer.headers["content-type"].startswith("text/plain")
         assert "  sessions" in answer.text

@@ -2,29 +2,29 @@
 answers are in :mod:`locshare.wire.answers`, for clients read them too.)
 
 Types are strict (the text "60" is not the number 60) and unknown fields are ignored, as on the
-WebSocket, so that an older server takes what a newer client sends. Names may be of any script:
-they are normalised to NFC, trimmed, and then measured in code points, as PostgreSQL does.
+WebSocket, so that an older server takes what a newer client sends. Names may be of any script, and
+are cleaned (:mod:`locshare.session.display_names`) before they are measured.
 """
 
 import unicodedata
-from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from locshare.api.problems import Code, FieldError, Problem
+from locshare.session.display_names import clean
 
 NAME_CHARS: Final = 255
 DISPLAY_NAME_CHARS: Final = 100
+MOST_CHARS: Final = 4 * NAME_CHARS
+"""Of a name with what cannot be seen; a longer one is refused before it is looked at."""
 DEFAULT_COLOR: Final = "#FF5733"
 """The default of the column ``participants.avatar_color``."""
 
 _REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _DIRECTION_CONTROLS = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
 """They reorder the text around a name, so that it can pass for another."""
-_INVISIBLE = {"\u115f", "\u1160", "\u3164", "\uffa0", "\u2800"}
-"""Letters and symbols by category that show nothing."""
 
 
 # --- requests ---------------------------------------------------------------------------------
@@ -87,37 +87,32 @@ def _field_errors(raw: dict[str, Any], kind: type[Struct]) -> tuple[FieldError, 
 
 
 def clean_name(name: str | None) -> str | None:
-    """The name of a session: trimmed, 255 characters at most; None when nothing is left."""
-    if name is None:
+    """The name of a session: 255 characters at most; None when nothing was given."""
+    if name is None or not name.strip():
         return None
-    text = _clean(name)
-    return _checked("name", text, NAME_CHARS) if text else None
+    return _cleaned("name", name, NAME_CHARS)
 
 
 def clean_display_name(name: str) -> str:
-    """The name of a participant: trimmed, 1 to 100 characters of which one can be seen."""
-    text = _clean(name)
-    if not text:
+    """The name of a participant: 1 to 100 characters, of which the first can be seen."""
+    if not name.strip():
         raise _wrong("display_name", "Expected at least one character after trimming")
-    return _checked("display_name", text, DISPLAY_NAME_CHARS)
+    return _cleaned("display_name", name, DISPLAY_NAME_CHARS)
 
 
-def _clean(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def _checked(field: str, text: str, limit: int) -> str:
+def _cleaned(field: str, text: str, limit: int) -> str:
+    """What others are shown of ``text``. Raises Problem."""
+    text = text.strip()
+    if len(text) > MOST_CHARS:  # not worth the work
+        raise _wrong(field, f"Expected at most {limit} characters")
+    if not all(map(_allowed, text)):
+        raise _wrong(field, "Expected no control characters")
+    text = clean(text)
+    if not text:
+        raise _wrong(field, "Expected at least one visible character")
     if len(text) > limit:
         raise _wrong(field, f"Expected at most {limit} characters")
-    if not _every(text, _allowed):
-        raise _wrong(field, "Expected no control characters")
-    if _every(text, _unseen):
-        raise _wrong(field, "Expected at least one visible character")
     return text
-
-
-def _every(text: str, rule: Callable[[str], bool]) -> bool:
-    return all(rule(character) for character in text)
 
 
 def _allowed(character: str) -> bool:
@@ -125,10 +120,6 @@ def _allowed(character: str) -> bool:
         unicodedata.category(character) not in _REFUSED_CATEGORIES
         and character not in _DIRECTION_CONTROLS
     )
-
-
-def _unseen(character: str) -> bool:
-    return unicodedata.category(character)[0] in "CMZ" or character in _INVISIBLE
 
 
 def _wrong(field: str, message: str) -> Problem:

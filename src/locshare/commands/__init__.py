@@ -5,19 +5,27 @@ command and comment), ``add_arguments(parser)`` and ``run(arguments)``, which re
 status: one of the ``EXIT_…`` below. The names and one-line summaries are in :mod:`locshare.cli`,
 so that ``locshare --help`` imports none of this.
 
-Results go to standard output; errors and logs to standard error. ``run`` may raise SettingsError
-and KeyboardInterrupt, which :mod:`locshare.cli` turns into an exit status.
+Results go to standard output; errors and logs to standard error. ``run`` may raise SettingsError,
+KeyboardInterrupt, and what :func:`locshare.commands.failures.explain` explains; :mod:`locshare.cli`
+turns them into an exit status.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from typing import Final, Protocol
+
+from locshare.errors import LocshareError
 
 EXIT_OK: Final = 0
 EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
 """Of settings too: what was asked for makes no sense, and asking again will not help."""
 EXIT_INTERRUPTED: Final = 130
+
+
+class CannotWrite(LocshareError):
+    """Standard output is a full disk, for instance."""
 
 
 class Command(Protocol):
@@ -36,12 +44,20 @@ class Command(Protocol):
 
 
 def say(text: str = "") -> None:
-    """A line of result, on standard output, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """A line of result, on standard output, at once. Raises BrokenPipeError when its reader has
+    gone, CannotWrite when it cannot be written.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
 
 
 def complain(text: str) -> None:
-    """A line of error, on standard error."""
-    sys.stderr.write(f"locshare: {text}\n")
-    sys.stderr.flush()
+    """A line of error, on standard error. When that cannot be written there is nobody to tell."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"locshare: {text}\n")
+        sys.stderr.flush()

@@ -1,12 +1,13 @@
 """``locshare serve``: run the server, and with ``--demo`` a session that shows what it does.
 
-The server handles the signals and runs in the main task; the demo runs beside it, is told when it
-is ready, and is cancelled when it has ended. Whatever happens to the demo, the server goes on.
+The server runs in the main task; the demo runs beside it, is told when it is ready, and is
+cancelled when it has ended. Whatever happens to the demo, the server goes on.
 
-A server that cannot start says why in one line. What it says is scrubbed as the logs are.
+A server that cannot start says why in one line. What it says is scrubbed as the logs are. Nothing
+that it writes makes it wait (:mod:`locshare.output`), and a signal is heard whatever it is doing
+(:mod:`locshare.signals`).
 """
 
-import errno
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
@@ -18,11 +19,13 @@ from urllib.parse import urlsplit
 import structlog
 import trio
 
-from locshare import logs
+from locshare import logs, output
 from locshare.commands import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
+from locshare.commands.failures import explain
 from locshare.commands.flags import add_settings_flags, load_settings
 from locshare.config import Settings
 from locshare.errors import LocshareError
+from locshare.signals import StopSignals
 
 if TYPE_CHECKING:
     from locshare.addresses import Addresses
@@ -38,6 +41,10 @@ EXAMPLES = """\
   LOCSHARE_DATABASE_URL=postgresql://… locshare serve --public-url https://map.example.org \\
       --public-ws-url wss://map.example.org
 """
+
+_BEYOND_DRAIN_S: Final = 20.0
+"""For an orderly end of everything but the connections: more than all other parts may take
+together, the slowest start of a part that has to be given up included."""
 
 MOST_PEOPLE: Final = 45
 """Fewer than a session holds, so that somebody real can join."""
@@ -80,13 +87,19 @@ def run(arguments: Namespace) -> int:
     if arguments.faults and (problem := why_no_faults(settings)):
         complain(problem)
         return EXIT_USAGE
+    output.write_in_background()
     logs.configure(settings.log_level, settings.log_format)
     logs.capture_uncaught()
+    signals = StopSignals(settings.drain_deadline_s + _BEYOND_DRAIN_S)
+    signals.install()
     try:
-        trio.run(partial(serve, settings, people=people, faults=arguments.faults))
+        trio.run(partial(serve, settings, signals, people=people, faults=arguments.faults))
     except GaveUp as error:
-        log.exception("gave_up", exc_info=error.__cause__)
-        complain("gave up, because a part of the server keeps crashing; the log says which")
+        reason = explain(error.__cause__)
+        if reason is None:
+            log.exception("gave_up", exc_info=error.__cause__)
+            reason = "a part of the server keeps crashing; the log says which"
+        complain(f"gave up: {reason}")
     except Exception as error:
         reason = explain(error)
         if reason is None:
@@ -111,7 +124,9 @@ class GaveUp(LocshareError):
     """The server was ready and then ended by itself. The cause says why."""
 
 
-async def serve(settings: Settings, *, people: int, faults: bool = False) -> None:
+async def serve(
+    settings: Settings, signals: StopSignals, *, people: int, faults: bool = False
+) -> None:
     """The server, and beside it a demo of so many people, none if 0. With ``faults`` it can be
     broken on purpose.
 
@@ -126,7 +141,7 @@ async def serve(settings: Settings, *, people: int, faults: bool = False) -> Non
         if people:
             nursery.start_soon(_demo, ready, people)
         try:
-            await app.serve(settings, faults=faults, task_status=ready)
+            await app.serve(settings, signals, faults=faults, task_status=ready)
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
             failure = error
         nursery.cancel_scope.cancel()
@@ -215,25 +230,3 @@ def _people(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST_PEOPLE:
         raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_PEOPLE}")
     return int(text)
-
-
-# --- failures ---------------------------------------------------------------------------------
-
-
-def explain(error: BaseException | None) -> str | None:
-    """Why the server did not start, for people; None for a fault of the program.
-
-    The supervisor's errors say which child failed; their cause says why.
-    """
-    while error is not None and not isinstance(error, LocshareError | OSError):
-        error = error.__cause__
-    if error is None:
-        return None
-    if not isinstance(error, OSError) or error.strerror is None:
-        return logs.scrub(str(error) or type(error).__name__)
-    text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    if error.errno == errno.EADDRINUSE:
-        text += ". Stop what listens there, or choose others with --http-bind and --ws-bind"
-    elif error.errno == errno.EACCES and error.filename is None:
-        text += ". Ports below 1024 need a privilege; choose others with --http-bind and --ws-bind"
-    return logs.scrub(text)

@@ -3,7 +3,6 @@ client, and the driver; so what the driver says and understands is what the clie
 """
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -21,6 +20,7 @@ from bench.driver.dialect import Access, Ended, Refusal, Snapshot
 from bench.driver.measure import measure
 from bench.driver.phoenix import Phoenix, PhoenixConversation
 from tests.crooked import TOPIC, Crooked, Nobody, Walker, Wrong, crooked, plan
+from tests.node import NODE, NPM
 
 CLIENT = Path(__file__).with_name("official_client.mjs")
 PACKAGES = "phoenix@1.8.16", "ws@8.23.0"
@@ -34,7 +34,7 @@ class OfficialClient:
         address = server.socket_url.removesuffix("/websocket")  # the client adds it
         topic = TOPIC.replace("{session_id}", session_id)
         self._process = subprocess.Popen(
-            ["node", str(CLIENT), address, token, topic],
+            [NODE, str(CLIENT), address, token, topic],
             env={"MODULES": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -83,11 +83,9 @@ class OfficialClient:
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the official client, or the reason why there is none."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
     folder = tmp_path_factory.mktemp("npm")
     done = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES],
+        [*NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES],
         cwd=folder, capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
     if done.returncode:

@@ -10,10 +10,8 @@ import trio
 
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import Leave, LocationUpdate
-from tests.bench.k6.kit import needs_node, run_script
+from tests.bench.k6.kit import run_script
 from tests.simulate.kit import Server, serving, until
-
-pytestmark = needs_node
 
 Settings = dict[str, object]
 

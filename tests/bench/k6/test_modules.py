@@ -10,9 +10,8 @@ import pytest
 from locshare.simulate.geo import Place, distance
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import Leave, LocationUpdate
-from tests.bench.k6.kit import SCENARIOS, SCRIPTS, ask, needs_node
-
-pytestmark = needs_node
+from tests.bench.k6.kit import SCENARIOS, SCRIPTS, ask
+from tests.node import NODE
 
 NOW = 1_772_366_400_000
 
@@ -20,7 +19,7 @@ NOW = 1_772_366_400_000
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.js")), ids=lambda script: script.name)
 def test_every_script_is_javascript(script: Any) -> None:
     done = subprocess.run(
-        ["node", "--check", str(script)], capture_output=True, text=True, check=False
+        [NODE, "--check", str(script)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -1,0 +1,242 @@
+"""Standard output and standard error that never make their writer wait.
+
+``write(2)`` blocks while a pipe is full that nobody reads, while a terminal is stopped (Ctrl-S),
+and while a file system hangs. In a process with one thread for everything, one such line would stop
+every session, the health check and the answer to SIGTERM. So :func:`write_in_background` puts a
+:class:`BackgroundWriter` behind ``sys.stdout`` and ``sys.stderr``: a bounded queue and a thread
+that writes. That covers all that Python code writes: log lines, warnings, the libraries' logging,
+tracebacks, what a command prints.
+
+Invariants. ``write`` never waits and never raises. A line is written whole or not at all, and what
+was left out is counted and, where the log goes, said as soon as there is room again. Whatever the
+other end does (closed, full disk, broken pipe), the program goes on.
+
+The descriptor stays in the mode in which it was given: it is shared with other processes, and a
+terminal made non-blocking would be so for the shell too.
+"""
+
+import atexit
+import errno
+import io
+import os
+import select
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Final, TextIO, final
+
+MAX_WAITING_BYTES: Final = 1024 * 1024
+"""Of one stream. Ordinary logging at level debug fills this in some seconds; what is waited for
+longer than that will not be read soon either."""
+FLUSH_S: Final = 1.0
+"""At the end of the process a reader that is merely slow gets so long."""
+
+
+@final
+class BackgroundWriter:
+    """Writes to the file ``descriptor`` from a thread of its own, in order.
+
+    Used from any thread and from finalizers (which may run in the middle of a ``write``: hence the
+    reentrant lock), not from signal handlers. After a fork the child writes by itself.
+    """
+
+    def __init__(self, descriptor: int, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
+        self._descriptor = descriptor
+        self._max_waiting_bytes = max_waiting_bytes
+        self._changed = threading.Condition()
+        self._chunks: list[bytes] = []
+        self._waiting_bytes = 0
+        self._writing = False
+        self._torn = False
+        """The last write broke off in the middle of a line."""
+        self._dropped_announced = 0
+        self.dropped = 0
+        """Lines that were not written: too many waited, or the descriptor refused them."""
+        self.announce: Callable[[int], bytes] | None = None
+        """Makes the line that says how many were dropped; called in the writing thread."""
+        self._has_thread = True
+        try:
+            threading.Thread(target=self._run, name="output", daemon=True).start()
+        except RuntimeError:  # the system has no thread left for us; better slow than silent
+            self._has_thread = False
+        _writers.add(self)
+
+    def write(self, data: bytes) -> None:
+        """Queue ``data``, whole lines; or drop and count it when too much waits already."""
+        if not self._has_thread:
+            self._write_out(data)
+            return
+        with self._changed:
+            if self._waiting_bytes + len(data) > self._max_waiting_bytes:
+                self.dropped += _lines_in(data)
+                return
+            self._chunks.append(data)
+            self._waiting_bytes += len(data)
+            self._changed.notify_all()
+
+    def flush(self, timeout_s: float = FLUSH_S) -> bool:
+        """Wait until all is written, ``timeout_s`` at most. Returns whether it is. Blocks: for the
+        end of the process, and for tests.
+        """
+        if not self._has_thread:
+            return True
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._chunks and not self._writing, timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
+                while not self._chunks:
+                    self._changed.wait()
+                self._writing = True
+                chunks, self._chunks = self._chunks, []
+                self._waiting_bytes = 0
+            # One call for all that waits: each gives up the interpreter's lock and waits for it.
+            self._write_out(b"".join(chunks))
+            self._announce_dropped()
+
+    def _announce_dropped(self) -> None:
+        count = self.dropped - self._dropped_announced
+        if count == 0 or self.announce is None:
+            return
+        before = self.dropped
+        try:
+            self._write_out(self.announce(count))
+        except Exception:  # noqa: BLE001 - whatever it is, the lines that follow matter more
+            self._dropped_announced = before
+            return
+        if self.dropped == before:  # otherwise it could not be said either
+            self._dropped_announced = before
+
+    def _write_out(self, data: bytes) -> None:
+        rest = memoryview(b"\n" + data if self._torn else data)
+        self._torn = False
+        while rest:
+            try:
+                written = os.write(self._descriptor, rest)
+            except BlockingIOError:  # somebody else has made what we share non-blocking
+                poll = select.poll()
+                poll.register(self._descriptor, select.POLLOUT)
+                poll.poll()
+            except OSError as error:
+                self.dropped += _lines_in(bytes(rest))
+                # A full disk may have taken half a line, and have room again for the next one.
+                self._torn = len(rest) < len(data) and error.errno not in (errno.EPIPE, errno.EBADF)
+                return
+            else:
+                rest = rest[written:]
+
+    def after_fork(self) -> None:
+        """In a child: the thread is the parent's, and so is what waits."""
+        self._has_thread = False
+        self._chunks = []
+        self._changed = threading.Condition()
+
+
+def _lines_in(data: bytes) -> int:
+    return max(data.count(b"\n"), 1)
+
+
+_writers: "weakref.WeakSet[BackgroundWriter]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for writer in list(_writers):
+        writer.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+@final
+class BackgroundText(io.TextIOBase):
+    """A text stream in the place of ``like`` that hands whole lines to ``writer``."""
+
+    def __init__(self, writer: BackgroundWriter, like: TextIO) -> None:
+        super().__init__()
+        self.writer = writer
+        self._like = like
+        self._line = ""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has an attribute
+        return self._like.encoding
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        return "backslashreplace"  # a log in LANG=C is better than none
+
+    def isatty(self) -> bool:
+        return self._like.isatty()
+
+    def fileno(self) -> int:
+        return self._like.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        """Never waits, never raises."""
+        whole, newline, rest = (self._line + text).rpartition("\n")
+        self._line = rest
+        if newline:
+            self._hand_over(whole + newline)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over an unfinished line. Does not wait for it to be written."""
+        text, self._line = self._line, ""
+        if text:
+            self._hand_over(text)
+
+    def _hand_over(self, text: str) -> None:
+        self.writer.write(text.encode(self.encoding, self.errors))
+
+
+def write_in_background() -> None:
+    """Let nothing that is written to ``sys.stdout`` and ``sys.stderr`` wait, from now to the end of
+    the process, at which what waits gets ``FLUSH_S`` to be written.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, BackgroundText):
+            stream.flush()
+            setattr(sys, name, BackgroundText(BackgroundWriter(stream.fileno()), stream))
+    atexit.register(flush)
+
+
+def flush(timeout_s: float = FLUSH_S) -> None:
+    """Give what waits up to ``timeout_s`` to be written. Before every ``os._exit``."""
+    deadline = time.monotonic() + timeout_s
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, BackgroundText):
+            stream.flush()
+            stream.writer.flush(max(0.0, deadline - time.monotonic()))
+
+
+def dropped_lines() -> int:
+    """How many lines of standard error were not written so far."""
+    return sys.stderr.writer.dropped if isinstance(sys.stderr, BackgroundText) else 0
+
+
+def open_standard_streams() -> None:
+    """Call first. A parent may have closed standard input, output or error: the next file that is
+    opened (a database, a socket) would get that number, and a library's print would go into it.
+    And where no UTF-8 can be written a character that does not fit is no reason to fail.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is the one that is closed.
+            os.open(os.devnull, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

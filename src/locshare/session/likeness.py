@@ -1,0 +1,79 @@
+"""Which names look alike, and how to tell apart who is called the same. Pure.
+
+Two names are alike when a reader may take one for the other: the same letters in another case, in
+full width or other compatibility forms, with characters that cannot be seen, or from another script
+that has the same shapes (a Cyrillic A). The shapes are those of Unicode Technical Standard 39, as
+the package confusable-homoglyphs has them.
+"""
+
+import json
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+
+import regex
+
+from locshare.session.display_names import cut
+
+_ignored: Final = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}]+", regex.VERSION1)
+
+
+def distinct(name: str, others: Iterable[str], limit: int) -> str:
+    """``name``, or with the first number from 2 on that makes it unlike all ``others``. Not longer
+    than ``limit`` code points, which is more than the longest number needs.
+    """
+    taken: set[str] = set().union(*map(_keys, others))
+    found, number = name, 1
+    while not taken.isdisjoint(_keys(found)):
+        number += 1
+        suffix = f" {number}"
+        found = cut(name, limit - len(suffix)) + suffix
+    return found
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether a reader may take one for the other."""
+    return not _keys(one).isdisjoint(_keys(other))
+
+
+@lru_cache(maxsize=4096)
+def _keys(name: str) -> frozenset[str]:
+    """Names that share one of these are alike: what it looks like, and what it says in any case.
+
+    Two, for shapes depend on the case (``I`` looks like ``l`` and ``i`` does not).
+    """
+    plain = unicodedata.normalize("NFKC", _ignored.sub("", name))
+    plain = " ".join(plain.split())
+    # Folded again, for the shape of a digit 0 is a capital O.
+    said = _shape(unicodedata.normalize("NFKC", plain.casefold())).casefold()
+    return frozenset(("seen " + _shape(plain), "said " + _shape(said)))
+
+
+def _shape(text: str) -> str:
+    """The skeleton of UTS 39, section 4."""
+    shapes = _SHAPES
+    decomposed = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFD", "".join(shapes.get(each, each) for each in decomposed))
+
+
+def _read_shapes() -> dict[str, str]:
+    """The prototype of each character that looks like another."""
+    # The file, not the module, which would keep three times as much in memory.
+    text = (files("confusable_homoglyphs") / "confusables.json").read_text(encoding="utf-8")
+    table: dict[str, list[dict[str, str]]] = json.loads(text)
+    shapes = {}
+    for character, found in table.items():
+        # A character has one entry, its prototype; a prototype has one for each that has its shape.
+        # Of a pair, which have each other, either will do.
+        if len(character) == 1 and len(found) == 1:
+            other = found[0]["c"]
+            pair = len(table.get(other, ())) == 1 and len(other) == 1
+            shape = min(character, other) if pair else other
+            if shape != character:
+                shapes[character] = shape.replace("\u200e", "")
+    return shapes
+
+
+_SHAPES: Final = _read_shapes()

@@ -1,0 +1,98 @@
+"""The real program whose standard error nobody reads, or has closed, or is a full disk."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.program import Program, data_directory
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+
+PATIENCE_S = 30.0
+
+
+def start(program: Program, **streams: Any) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "locshare", "serve"],
+        env=program.environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        **streams,
+    )
+
+
+def wait_ready(http: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if http.get("/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def dropped(http: httpx.Client) -> int:
+    (line,) = [
+        each
+        for each in http.get("/metrics").text.splitlines()
+        if each.startswith("locshare_log_lines_dropped_total ")
+    ]
+    return int(line.split()[1])
+
+
+def program_at(folder: Path) -> Program:
+    return Program({"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_LOG_LEVEL": "debug"})
+
+
+def test_a_log_that_nobody_reads_stops_neither_the_server_nor_sigterm() -> None:
+    unread, full = os.pipe()
+    fcntl.fcntl(full, fcntl.F_SETPIPE_SZ, 4096)
+    with data_directory() as folder:
+        program = program_at(folder)
+        process = start(program, stdout=full, stderr=full)
+        try:
+            with httpx.Client(base_url=program.http_url, timeout=PATIENCE_S) as http:
+                wait_ready(http, process)
+                while dropped(http) == 0:
+                    assert http.get(f"/{'x' * 2000}").status_code == 404
+                assert http.post("/api/sessions", json={"name": "heard"}).status_code == 201
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+            os.close(unread)
+            os.close(full)
+
+
+@pytest.mark.parametrize("place", ["closed pipe", "/dev/full"])
+def test_a_log_that_cannot_be_written_stops_nothing(place: str) -> None:
+    if place == "closed pipe":
+        unread, bad = os.pipe()
+        os.close(unread)
+    else:
+        bad = os.open(place, os.O_WRONLY)
+    with data_directory() as folder:
+        program = program_at(folder)
+        process = start(program, stdout=bad, stderr=bad)
+        try:
+            with httpx.Client(base_url=program.http_url, timeout=PATIENCE_S) as http:
+                wait_ready(http, process)
+                assert dropped(http) > 0
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+            os.close(bad)
