@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "listening": set(),
     "slots": set(),
     "client_address": set(),
-    "process": set(),
+    "process": {"errors"},
     "crashes": {"logs", "supervisor"},
     "figures": GROUND | {"output", "api", "broadcast", "connection", "session", "store"},
     "control": GROUND | RUNTIME,

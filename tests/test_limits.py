@@ -6,8 +6,11 @@ from locshare.api import ApiLimits, Rate, ServerLimits
 from locshare.broadcast.pacing import PacingLimits
 from locshare.config import Settings
 from locshare.connection.pool import PoolLimits
+from locshare.connection.reconnects import ReconnectLimits
 from locshare.limits import (
+    address_of,
     api_limits,
+    files_beside_connections,
     pacing_limits,
     pool_limits,
     server_limits,
@@ -22,6 +25,9 @@ WISHES = Settings(
     flush_window_max_s=0.13,
     ping_interval_s=14,
     missed_pings=5,
+    max_connections_per_address=29,
+    reconnect_per_second=3.1,
+    reconnect_burst=32,
     max_message_bytes=1600,
     outbox_bytes=17_000,
     position_per_second=1.8,
@@ -58,6 +64,7 @@ def test_every_wish_arrives() -> None:
     pool = pool_limits(WISHES, 28)
     assert (pool.max_connections, pool.ping_interval, pool.missed_pings) == (28, 14, 5)
     assert pool.drain_deadline == 2.7
+    assert (pool.per_address, pool.reconnects) == (29, ReconnectLimits(rate=3.1, burst=32))
     connection = pool.connection
     assert connection.transport.max_message_bytes == 1600
     assert connection.outbox.max_bytes == 17_000
@@ -70,6 +77,14 @@ def test_every_wish_arrives() -> None:
     server = server_limits(WISHES)
     assert (server.connections, server.connections_per_address) == (22, 23)
     assert server.trusted_proxies == ("192.0.2.0/24",)
+
+
+def test_all_sockets_that_the_settings_allow_are_reckoned() -> None:
+    few = Settings(max_http_connections=100)
+    many = Settings(max_http_connections=5100)
+    assert files_beside_connections(many) - files_beside_connections(few) == 5000
+    pool, http = pool_limits(few, 0), server_limits(few)
+    assert files_beside_connections(few) >= 2 * pool.handshakes + http.connections + 100
 
 
 def test_no_wish_was_forgotten_here() -> None:
@@ -85,3 +100,13 @@ def test_no_wish_was_forgotten_here() -> None:
         if getattr(WISHES, field.name) != getattr(Settings(), field.name)
     }
     assert changed | elsewhere == {field.name for field in msgspec.structs.fields(Settings)}
+
+
+def test_a_client_of_the_websocket_is_counted_by_its_address_and_a_proxy_not_at_all() -> None:
+    counted = address_of(Settings(trusted_proxies=("10.0.0.0/8",)))
+    assert counted("192.0.2.1", (), ()) == "192.0.2.1"
+    assert counted("192.0.2.1", ("198.51.100.7",), ()) == "192.0.2.1", "anybody can write that"
+    assert counted("10.0.0.1", (), ()) is None
+    assert counted("10.0.0.1", ("198.51.100.7",), ()) == "198.51.100.7"
+    assert counted("10.0.0.1", (), ('for="[2001:db8::7]:4711"',)) == "2001:db8::/64"
+    assert counted("10.0.0.1", ("unknown",), ()) is None

@@ -62,7 +62,9 @@ from locshare.inspection.views import Vitals
 from locshare.inspection.web import debug_blueprint
 from locshare.limits import (
     INTERNAL_LIMITS,
+    address_of,
     api_limits,
+    files_beside_connections,
     pacing_limits,
     pool_limits,
     server_limits,
@@ -128,8 +130,11 @@ class Application:
             now=seams.now,
             report=log_crash,
         )
-        limits = pool_limits(settings, allow_connections(settings.max_connections))
-        self.pool = ConnectionPool(self.keys, seams.sessions(self.manager), limits)
+        files = files_beside_connections(settings)
+        limits = pool_limits(settings, allow_connections(settings.max_connections, files))
+        self.pool = ConnectionPool(
+            self.keys, seams.sessions(self.manager), limits, address_of(settings)
+        )
         self.listener = Listener(settings.ws_bind, self.pool)
         self._checks = {
             "database": self.store.check,

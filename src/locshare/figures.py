@@ -60,6 +60,7 @@ def session_families(of: SessionStatistics) -> Iterator[Family]:
 def connection_families(of: ConnectionStatistics) -> Iterator[Family]:
     """WebSockets."""
     yield gauge("locshare_connections", "Open WebSocket connections.", of.open)
+    yield gauge("locshare_handshakes", "Of those, sockets whose request is awaited.", of.handshakes)
     yield counter("locshare_connections_accepted_total", "Accepted sockets.", of.accepted)
     yield counter("locshare_connections_opened_total", "Admitted connections.", of.opened)
     yield counter("locshare_connections_refused_total", "Refused upgrades.", of.refused)

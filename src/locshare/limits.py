@@ -4,15 +4,18 @@ The rooms know nothing of :class:`~locshare.config.Settings`: each has a struct 
 defaults of its own, and here an operator's wishes are put in.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from locshare.api import ApiLimits, Rate, ServerLimits
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.broadcast.pacing import PacingLimits
+from locshare.client_address import ClientAddress
 from locshare.config import Settings
 from locshare.connection.conduct import ConductLimits
 from locshare.connection.connection import ConnectionLimits
-from locshare.connection.pool import PoolLimits
+from locshare.connection.pool import AddressOf, PoolLimits
+from locshare.connection.reconnects import ReconnectLimits
 from locshare.connection.transport import TransportLimits
 from locshare.session.limits import SessionLimits
 
@@ -20,6 +23,10 @@ INTERNAL_LIMITS: Final = ServerLimits(
     connections=64, connections_per_address=64, reserved=8, backlog=128
 )
 """Of an internal port: an orchestrator, a Prometheus or two, and who looks."""
+
+_OTHER_FILES: Final = 128
+"""The database's connections, the control socket and its clients, listening sockets, logs, what the
+interpreter opens, and room to spare."""
 
 
 def pacing_limits(settings: Settings) -> PacingLimits:
@@ -42,6 +49,10 @@ def pool_limits(settings: Settings, max_connections: int) -> PoolLimits:
     """
     return PoolLimits(
         max_connections=max_connections,
+        per_address=settings.max_connections_per_address,
+        reconnects=ReconnectLimits(
+            rate=settings.reconnect_per_second, burst=settings.reconnect_burst
+        ),
         ping_interval=settings.ping_interval_s,
         missed_pings=settings.missed_pings,
         drain_deadline=settings.drain_deadline_s,
@@ -56,6 +67,32 @@ def pool_limits(settings: Settings, max_connections: int) -> PoolLimits:
             ),
         ),
     )
+
+
+def address_of(settings: Settings) -> AddressOf:
+    """For :class:`locshare.connection.pool.ConnectionPool`: what its clients are counted by."""
+    client = ClientAddress(settings.trusted_proxies, settings.forwarded_header)
+
+    def counted(peer: str, forwarded_for: Sequence[str], forwarded: Sequence[str]) -> str | None:
+        address = client.of_peer(peer)
+        if address is not None or not (forwarded_for or forwarded):
+            return address
+        named = client.of_request(peer, forwarded_for, forwarded)
+        # A proxy that names nobody is the proxy itself.
+        return None if named == client.of_request(peer) else named
+
+    return counted
+
+
+def files_beside_connections(settings: Settings) -> int:
+    """How many file descriptors the settings can make the process open, but for those of
+    ``max_connections``.
+    """
+    handshakes = pool_limits(settings, 0).sockets
+    http = server_limits(settings)
+    served = http.connections + http.reserved
+    internal = INTERNAL_LIMITS.connections + INTERNAL_LIMITS.reserved
+    return handshakes + served + 2 * internal + _OTHER_FILES
 
 
 def api_limits(settings: Settings) -> ApiLimits:

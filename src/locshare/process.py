@@ -10,18 +10,25 @@ from typing import Final
 
 import structlog
 
+from locshare.errors import LocshareError
+
 log = structlog.get_logger()
 
-_SPARE_FILES: Final = 512
-"""Descriptors for everything but WebSockets: the API, the database, the logs."""
+LEAST_CONNECTIONS: Final = 64
+"""A server that could hold fewer is of no use to anybody, and does not start."""
 
 
-def allow_connections(wanted: int) -> int:
-    """Raise the soft limit of open files so that ``wanted`` connections fit. Returns how many do;
-    fewer, with a warning, when the hard limit is lower.
+class TooFewFiles(LocshareError):
+    """The process may not open as many files as the settings need."""
+
+
+def allow_connections(wanted: int, others: int) -> int:
+    """Raise the soft limit of open files so that ``wanted`` connections fit beside ``others``, the
+    descriptors that everything else can ask for. Returns how many connections do; fewer, with a
+    warning, when the hard limit is lower. Raises TooFewFiles when that would be next to none.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = wanted + _SPARE_FILES
+    need = wanted + others
     if soft == resource.RLIM_INFINITY or soft >= need:
         return wanted
     limit = need if hard == resource.RLIM_INFINITY else min(need, hard)
@@ -29,9 +36,21 @@ def allow_connections(wanted: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     except (OSError, ValueError):  # macOS: kern.maxfilesperproc is lower than the hard limit
         limit = soft
-    allowed = min(wanted, max(limit - _SPARE_FILES, 1))
+    allowed = min(wanted, limit - others)
+    if allowed < min(wanted, LEAST_CONNECTIONS):
+        raise TooFewFiles(
+            f"the limit of open files is {limit}, and everything but WebSockets may need {others}: "
+            f"raise it to {need} (ulimit -n, LimitNOFILE of systemd, --ulimit nofile of Docker), "
+            "or lower LOCSHARE_MAX_HTTP_CONNECTIONS"
+        )
     if allowed < wanted:
-        log.warning("fewer_connections_than_wanted", wanted=wanted, allowed=allowed, files=limit)
+        log.warning(
+            "fewer_connections_than_wanted",
+            wanted=wanted,
+            allowed=allowed,
+            files=limit,
+            way_out=f"ulimit -n {need}, or LOCSHARE_MAX_CONNECTIONS={allowed}",
+        )
     return allowed
 
 

@@ -164,11 +164,16 @@ class Server(Struct):
 
 
 @asynccontextmanager
-async def serving(limits: PoolLimits | None = None) -> AsyncIterator[Server]:
-    """A server on a free port; it has drained when the block ends."""
+async def serving(
+    limits: PoolLimits | None = None, *, behind_a_proxy: bool = False
+) -> AsyncIterator[Server]:
+    """A server on a free port; it has drained when the block ends. Behind a proxy clients are
+    counted by what it says of them, else by their address, which is the same for all here.
+    """
     limits = limits or QUICK
     room = Room()
-    pool = ConnectionPool(Verifier(), room, limits)
+    address_of = _what_the_proxy_says if behind_a_proxy else _the_peer
+    pool = ConnectionPool(Verifier(), room, limits, address_of)
     listener = Listener("127.0.0.1:0", pool)
     async with trio.open_nursery() as nursery:
         await nursery.start(pool.serve)
@@ -176,6 +181,16 @@ async def serving(limits: PoolLimits | None = None) -> AsyncIterator[Server]:
         await nursery.start(listener.serve)
         yield Server(room, pool, listener, nursery, limits)
         nursery.cancel_scope.cancel()
+
+
+def _the_peer(peer: str, _forwarded_for: Sequence[str], _forwarded: Sequence[str]) -> str:
+    return peer
+
+
+def _what_the_proxy_says(
+    _peer: str, forwarded_for: Sequence[str], _forwarded: Sequence[str]
+) -> str | None:
+    return next(iter(forwarded_for), None)
 
 
 class Raw:

@@ -136,9 +136,11 @@ async def test_who_does_not_finish_the_request_is_gone_after_the_deadline() -> N
     limits = PoolLimits(connection=ConnectionLimits(transport=transport))
     async with serving(limits) as server, raw_tcp(server) as raw:
         await raw.send(b"GET /ws HTTP/1.1\r\n")
+        assert (await raw.head()).startswith(b"HTTP/1.1 408 ")
         await raw.end()
+        await raw.stream.aclose()
         await server.all_gone()
-        assert server.refused() == {"lost_in_handshake": 1}
+        assert server.refused() == {"late": 1}
 
 
 async def test_who_goes_away_during_the_request_leaves_nothing_behind() -> None:

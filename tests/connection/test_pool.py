@@ -13,9 +13,10 @@ import trio.testing
 import trio_websocket
 
 from locshare.connection.connection import Connection, ConnectionLimits
-from locshare.connection.listener import Listener, ListenerLimits
+from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.errors import CloseReason
+from locshare.listening import PAUSE_WHEN_OUT_OF_FILES_S
 from tests.connection.kit import (
     QUICK_ENDS,
     Room,
@@ -153,7 +154,7 @@ async def test_a_draining_pool_takes_nobody_in() -> None:
         await server.pool.drain()
         async with raw_tcp(server) as late:
             await late.end()
-        assert server.refused() == {"turned_away": 1}
+        assert server.refused() == {"draining": 1}
 
 
 # --- crashes ------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ async def test_a_connection_task_that_crashes_ends_only_itself(
 ) -> None:
     async with serving() as server, raw_client(server, "bob") as bob:
         with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
-            patch.setattr(Connection, "_handshake", None)
+            patch.setattr(Connection, "_let_in", None)
             async with raw_tcp(server) as unlucky:
                 await unlucky.end()
         assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
@@ -243,8 +244,7 @@ async def test_out_of_files_the_listener_pauses_instead_of_spinning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = ConnectionPool(Verifier(), Room(), PoolLimits(drain_deadline=1.0))
-    limits = ListenerLimits(pause_when_out_of_files=0.05)
-    listener = Listener("127.0.0.1:0", pool, limits)
+    listener = Listener("127.0.0.1:0", pool)
     attempts = 0
 
     class OutOfFiles(socket.socket):
@@ -258,13 +258,13 @@ async def test_out_of_files_the_listener_pauses_instead_of_spinning(
     async with trio.open_nursery() as nursery:
         await nursery.start(pool.serve)
         with monkeypatch.context() as patch:
-            patch.setattr("locshare.connection.listener.socket.socket", OutOfFiles)
+            patch.setattr("locshare.listening.socket.socket", OutOfFiles)
             await nursery.start(listener.serve)
         started = trio.current_time()
         url = f"ws://127.0.0.1:{listener.addresses[0][1]}/ws?token=ada"
         async with trio_client(url) as ada:
             await ada.get_message()
-        assert trio.current_time() - started >= 3 * 0.05
+        assert trio.current_time() - started >= 3 * PAUSE_WHEN_OUT_OF_FILES_S
         assert listener.statistics().out_of_files == 3
         nursery.cancel_scope.cancel()
 

@@ -1,6 +1,7 @@
 """trio-websocket's own server connection: its handshake, its reader task, its queue of messages."""
 
 import socket
+from collections.abc import Callable
 
 import trio
 import trio_websocket
@@ -32,7 +33,10 @@ class TrioWebsocketTransport(Transport):
         self.websocket: trio_websocket.WebSocketConnection | None = None
         """From the moment the upgrade was accepted."""
 
-    async def accept_handshake(self) -> Upgrade:
+    async def accept_handshake(
+        self,
+        progress: Callable[[], None] = lambda: None,  # noqa: ARG002 - the library does not tell
+    ) -> Upgrade:
         """See :meth:`Transport.accept_handshake`."""
         nursery = trio.lowlevel.current_task().parent_nursery
         assert nursery is not None
@@ -42,9 +46,10 @@ class TrioWebsocketTransport(Transport):
         )
         return _Upgrade(self, request)
 
-    async def linger(self) -> None:
-        """See :meth:`Transport.linger`. The second task reads and forgets already."""
-        await trio.lowlevel.checkpoint()
+    async def discard(self) -> None:
+        """See :meth:`Transport.discard`. The second task reads and forgets already."""
+        while not isinstance(await self.receive(), Closed):
+            pass
 
     async def receive(self) -> Received:
         """See :meth:`Transport.receive`."""

@@ -175,6 +175,24 @@ class Settings(Struct, frozen=True, kw_only=True):
             section="Connections", ge=1, le=1_000_000,
         ),
     ] = 20_000  # fmt: skip
+    max_connections_per_address: Annotated[
+        int,
+        About(
+            "How many of them one client address may hold (an IPv6 client counts by its /64; a "
+            "festival is behind one); 0 is no limit. trusted_proxies may hold all.",
+            ge=0, le=1_000_000,
+        ),
+    ] = 5000  # fmt: skip
+    reconnect_per_second: Annotated[
+        float,
+        About(
+            "How often one participant may connect; further tries get a 429 (4429).",
+            unit="per second", ge=0.01, le=1000,
+        ),
+    ] = 0.5  # fmt: skip
+    reconnect_burst: Annotated[
+        float, About("How often a participant may connect after a pause.", ge=1, le=10_000)
+    ] = 20.0
     ping_interval_s: Annotated[
         float,
         About(

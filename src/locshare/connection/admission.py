@@ -12,7 +12,6 @@ from typing import Protocol
 from uuid import UUID
 
 import trio
-from msgspec import Struct
 
 from locshare.auth import TokenExpired, TokenInvalid
 from locshare.broadcast.receiver import Receiver
@@ -25,7 +24,7 @@ from locshare.session.errors import (
     SessionUnavailable,
 )
 from locshare.store.port import StoreUnavailable
-from locshare.wire.dialects import PLAIN, Dialect
+from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import Position, Role
 
 PATH = "/ws"
@@ -82,16 +81,34 @@ class Sessions(Protocol):
 
 
 class Refusal(enum.Enum):
-    """Why a request to connect was not granted: HTTP status, problem code, close reason, text."""
+    """Why a request to connect was not granted: HTTP status, problem code, close reason, text.
+
+    A code that the REST API has too means the same there (docs/protocol.md has the table).
+    """
 
     NO_SUCH_PATH = (404, "NOT_FOUND", CloseReason.NOT_FOUND, "the WebSocket is at /ws")
     NO_TOKEN = (401, "TOKEN_MISSING", CloseReason.BAD_TOKEN, "a token is needed")
     BAD_TOKEN = (401, "TOKEN_INVALID", CloseReason.BAD_TOKEN, "the token is not accepted")
     FORBIDDEN = (403, "NOT_A_PARTICIPANT", CloseReason.FORBIDDEN, "no longer a participant")
     NOT_FOUND = (404, "SESSION_NOT_FOUND", CloseReason.NOT_FOUND, "no such session")
+    LATE = (408, "REQUEST_TIMEOUT", CloseReason.SILENT, "the request did not come in time")
     ENDED = (410, "SESSION_ENDED", CloseReason.SESSION_ENDED, "the session has ended")
+    TOO_OFTEN = (
+        429,
+        "RATE_LIMITED",
+        CloseReason.RATE_LIMITED,
+        "this participant connects too often",
+    )
     UNAVAILABLE = (503, "UNAVAILABLE", CloseReason.OVERLOADED, "come back later")
+    DRAINING = (503, "UNAVAILABLE", CloseReason.OVERLOADED, "the server restarts, come back")
     FULL = (503, "OVERLOADED", CloseReason.OVERLOADED, "too many connections, come back later")
+    ADDRESS_FULL = (
+        503, "OVERLOADED", CloseReason.OVERLOADED, "too many connections from this address",
+    )  # fmt: skip
+    CROWDED_OUT = (
+        503, "OVERLOADED", CloseReason.OVERLOADED,
+        "the request did not come, and others needed its place",
+    )  # fmt: skip
 
     def __init__(self, status: int, code: str, reason: CloseReason, text: str) -> None:
         self.status = status
@@ -107,7 +124,7 @@ class Refusal(enum.Enum):
     @property
     def retry_after(self) -> int | None:
         """Seconds, where coming back can help."""
-        return RETRY_AFTER_S if self.status == 503 else None
+        return _RETRY_AFTER_S.get(self.status)
 
     def problem(self) -> dict[str, object]:
         """The body of the answer (RFC 9457)."""
@@ -120,23 +137,18 @@ class Refusal(enum.Enum):
         }
 
 
-RETRY_AFTER_S = 5
+_RETRY_AFTER_S = {429: 10, 503: 5}
+"""What docs/protocol.md says of the close codes of the same meaning, 4429 and 1013."""
 
 _TITLES = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
+    408: "Request Timeout",
     410: "Gone",
+    429: "Too Many Requests",
     503: "Service Unavailable",
 }
-
-
-class Admitted(Struct, frozen=True):
-    """A granted request."""
-
-    link: Link
-    user_id: str
-    dialect: Dialect
 
 
 def token_of(upgrade: Upgrade) -> str | None:
@@ -152,30 +164,35 @@ def subprotocol_of(upgrade: Upgrade) -> str | None:
     return PLAIN.name if PLAIN.name in upgrade.subprotocols else None
 
 
-async def admit(
-    upgrade: Upgrade, verifier: Verifier, sessions: Sessions, timeout: float
-) -> Admitted | Refusal:
-    """Decide on ``upgrade``. Raises nothing of its own.
-
-    When it is cancelled, a link that was being opened is not attached to anything.
-    """
+def identify(upgrade: Upgrade, verifier: Verifier) -> Claims | Refusal:
+    """Who asks to connect, and to what. Raises nothing."""
     if upgrade.path != PATH:
         return Refusal.NO_SUCH_PATH
     token = token_of(upgrade)
     if token is None:
         return Refusal.NO_TOKEN
     try:
-        claims = verifier.verify(token)
-        with trio.fail_after(timeout):
-            link = await sessions.open(claims.session_id, claims.user_id, claims.role)
-    except (TokenExpired, SessionOver):  # a token lives exactly as long as its session
+        return verifier.verify(token)
+    except TokenExpired:  # a token lives exactly as long as its session
         return Refusal.ENDED
     except TokenInvalid:
         return Refusal.BAD_TOKEN
+
+
+async def open_link(claims: Claims, sessions: Sessions, timeout: float) -> Link | Refusal:
+    """The way into the session of ``claims``, found or started within ``timeout`` seconds. Raises
+    nothing of its own.
+
+    When it is cancelled, a link that was being opened is not attached to anything.
+    """
+    try:
+        with trio.fail_after(timeout):
+            return await sessions.open(claims.session_id, claims.user_id, claims.role)
+    except SessionOver:
+        return Refusal.ENDED
     except SessionNotFound:
         return Refusal.NOT_FOUND
     except ParticipantNotFound:
         return Refusal.FORBIDDEN
     except (SessionUnavailable, StoreUnavailable, trio.TooSlowError):
         return Refusal.UNAVAILABLE
-    return Admitted(link, claims.user_id, PLAIN)

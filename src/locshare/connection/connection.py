@@ -11,12 +11,16 @@ nothing but cancellation from outside.
 Not promised: that a position that was accepted reaches anyone; that is the session's part.
 
 Awaits: the transport's, ``Sessions.open`` and the link's. Between two of them ``outbox.reason`` is
-None exactly while the connection goes on.
+None exactly while the connection goes on. Once it is set nothing that comes is a message any more:
+it is read raw, within bounds of bytes and time, so that the close frame arrives
+(:meth:`Transport.discard`).
 """
 
+import math
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Protocol
 
 import structlog
 import trio
@@ -26,11 +30,13 @@ from locshare.broadcast.backlog import Control
 from locshare.broadcast.fanout import encode_frame
 from locshare.broadcast.outbox import Outbox, OutboxLimits
 from locshare.connection.admission import (
+    Claims,
     Link,
     Refusal,
     Sessions,
     Verifier,
-    admit,
+    identify,
+    open_link,
     subprotocol_of,
 )
 from locshare.connection.conduct import Conduct, ConductLimits, Verdict
@@ -45,13 +51,14 @@ from locshare.connection.transport import (
     TooLarge,
     Transport,
     TransportLimits,
+    Unfinished,
     Upgrade,
 )
 from locshare.errors import CloseReason
 from locshare.logs import stack_of
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
-from locshare.wire.dialects import PLAIN, Dialect, InvalidMessage
+from locshare.wire.dialects import PLAIN, InvalidMessage
 from locshare.wire.messages import (
     ClientMessage,
     Error,
@@ -75,6 +82,8 @@ _ROUTINE_ENDS = {
 }
 """Ends that happen to well-behaved clients every day: logged at debug."""
 
+_FLOODING = {CloseReason.RATE_LIMITED, CloseReason.BAD_REQUEST}
+"""Ends after which a client has to stay away for a while."""
 
 _TOO_MANY = Error(Problem("RATE_LIMITED", "too many messages; one was dropped"))
 
@@ -89,12 +98,45 @@ class ConnectionLimits(Struct, frozen=True):
     """How long the session may take to be found or started."""
 
 
+class Admitted(Struct, frozen=True):
+    """A request that is granted and not yet answered."""
+
+    upgrade: Upgrade
+    link: Link
+    user_id: str
+
+
+class Gate(Protocol):
+    """Who has a place, and of which kind (:class:`locshare.connection.pool.ConnectionPool`)."""
+
+    def heard_of(self, connection: "Connection") -> None:
+        """A part of its request came."""
+        ...
+
+    def let_in(self, connection: "Connection", claims: Claims, upgrade: Upgrade) -> Refusal | None:
+        """Its request came and its token is good: from now on it counts as a connection, or it is
+        refused.
+        """
+        ...
+
+    def turn_out(self, connection: "Connection") -> None:
+        """It is refused, and only stays until its answer has arrived."""
+        ...
+
+    def misbehaved(self, claims: Claims) -> None:
+        """A connection of this participant was closed for flooding."""
+        ...
+
+
 class Connection:
-    """One client. ``spawn`` starts a task beside this one (the outbox's drain)."""
+    """One client. ``spawn`` starts a task beside this one (the outbox's drain). ``peer`` is the
+    address that the socket is connected to.
+    """
 
     __slots__ = (
-        "_conduct", "_limits", "_refusal", "_scope", "_sessions", "_spawn", "_tally",
-        "_verifier", "missed_pings", "number", "outbox", "transport",
+        "_claims", "_conduct", "_entered", "_entering", "_gate", "_limits", "_refusal", "_scope",
+        "_sessions", "_spawn", "_tally", "_verifier", "missed_pings", "number", "outbox", "peer",
+        "transport",
     )  # fmt: skip
 
     def __init__(
@@ -102,14 +144,16 @@ class Connection:
         sock: socket.socket,
         number: int,
         *,
+        peer: str,
         verifier: Verifier,
         sessions: Sessions,
         limits: ConnectionLimits,
         tally: Tally,
+        gate: Gate,
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
-        refusal: Refusal | None = None,
     ) -> None:
         self.number = number
+        self.peer = peer
         self.transport = Transport(sock, limits.transport)
         self.outbox: Outbox | None = None
         self.missed_pings = 0
@@ -117,9 +161,13 @@ class Connection:
         self._sessions = sessions
         self._limits = limits
         self._tally = tally
+        self._gate = gate
         self._spawn = spawn
-        self._refusal = refusal  # decided before the request was read: the server is full
         self._scope = trio.CancelScope()
+        self._entering = trio.CancelScope()  # until it is admitted
+        self._entered = False
+        self._refusal = Refusal.LATE  # what is answered when that is cancelled
+        self._claims: Claims | None = None  # once it counts as a connection
         self._conduct: Conduct | None = None
 
     # --- what the pool may do -------------------------------------------------------------------
@@ -128,8 +176,18 @@ class Connection:
         """Begin to end the connection; :meth:`run` returns soon after."""
         if self.outbox is not None:
             self.outbox.close(reason)
+        elif not self._entered:
+            self.turn_away(Refusal.DRAINING)
         else:
             self._scope.cancel()
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """Wait no longer for its request or its session, and answer ``refusal``. Nothing happens
+        once it has been admitted.
+        """
+        if not self._entered:
+            self._refusal = refusal
+            self._entering.cancel()
 
     def kill(self) -> None:
         """Cancel :meth:`run`: no close frame, no farewell."""
@@ -159,8 +217,9 @@ class Connection:
         try:
             admitted = await self._let_in()
         except NotAnUpgrade:
+            self._gate.turn_out(self)
             self._tally.refused["not_an_upgrade"] += 1
-            await self._forget_input()
+            await self._await_answer()
         except ConnectionLost:
             self._tally.refused["lost_in_handshake"] += 1
         else:
@@ -171,47 +230,58 @@ class Connection:
         """Handshake and admission; None when the request was refused. In a function of its own, so
         that the request is forgotten when the conversation begins.
         """
-        upgrade = await self._handshake()
-        admitted = self._refusal or await admit(
-            upgrade, self._verifier, self._sessions, self._limits.open_timeout
-        )
-        if isinstance(admitted, Refusal):
-            await self._refuse(upgrade, admitted)
+        entering, upgrade, admitted = self._entering, None, None
+        entering.deadline = trio.current_time() + self._limits.transport.handshake_deadline
+        try:
+            with entering:
+                upgrade = await self.transport.accept_handshake(partial(self._gate.heard_of, self))
+                entering.deadline = math.inf
+                admitted = await self._admit(upgrade)
+        finally:
+            self._entered = True
+        if not isinstance(admitted, Admitted):
+            await self._refuse(upgrade, admitted or self._refusal)
             return None
         try:
-            await upgrade.accept(subprotocol_of(upgrade))
+            await admitted.upgrade.accept(subprotocol_of(admitted.upgrade))
         except BaseException:
             admitted.link.detach()
             raise
-        return admitted.link, self._open_outbox(admitted.user_id, admitted.dialect)
+        return admitted.link, self._open_outbox(admitted.user_id)
 
-    async def _handshake(self) -> Upgrade:
-        try:
-            with trio.fail_after(self._limits.transport.handshake_deadline):
-                return await self.transport.accept_handshake()
-        except trio.TooSlowError:
-            raise ConnectionLost("no handshake in time") from None
+    async def _admit(self, upgrade: Upgrade) -> "Admitted | Refusal":
+        claims = identify(upgrade, self._verifier)
+        if isinstance(claims, Refusal):
+            return claims
+        refusal = self._gate.let_in(self, claims, upgrade)
+        if refusal is not None:
+            return refusal
+        self._claims = claims
+        link = await open_link(claims, self._sessions, self._limits.open_timeout)
+        return link if isinstance(link, Refusal) else Admitted(upgrade, link, claims.user_id)
 
-    async def _refuse(self, upgrade: Upgrade, refusal: Refusal) -> None:
+    async def _refuse(self, upgrade: Upgrade | None, refusal: Refusal) -> None:
+        """Say no, also to a request that has not come whole."""
+        self._gate.turn_out(self)
         self._tally.refused[refusal.label] += 1
         log.debug("connection_refused", connection=self.number, reason=refusal.label)
-        if upgrade.origin is not None and refusal is not Refusal.NO_SUCH_PATH:
-            # A browser's script sees no status, only a close code.
-            await upgrade.accept(subprotocol_of(upgrade))
-            self._open_outbox("", PLAIN).close(refusal.reason)
+        if upgrade is None or upgrade.origin is None or refusal is Refusal.NO_SUCH_PATH:
+            await self.transport.reject(refusal.status, refusal.problem(), refusal.retry_after)
+            await self._await_answer()
             return
-        await upgrade.reject(refusal.status, refusal.problem(), refusal.retry_after)
-        await self._forget_input()
+        # A browser's script sees no status, only a close code.
+        await upgrade.accept(subprotocol_of(upgrade))
+        self._open_outbox("").close(refusal.reason)
 
-    async def _forget_input(self) -> None:
-        """Let the answer reach a peer that may still be sending."""
+    async def _await_answer(self) -> None:
+        """Let a refusal reach a peer that may still be sending."""
         with trio.move_on_after(self._limits.outbox.linger):
-            await self.transport.linger()
+            await self.transport.discard()
 
-    def _open_outbox(self, user_id: str, dialect: Dialect) -> Outbox:
+    def _open_outbox(self, user_id: str) -> Outbox:
         outbox = self.outbox = Outbox(
             user_id,
-            dialect,
+            PLAIN,
             self.transport,
             spawn=lambda drain: self._spawn(partial(self._drain_guarded, drain)),
             on_closing=self._set_last_deadline,
@@ -324,6 +394,8 @@ class Connection:
             limit = self._limits.transport.max_message_bytes
             text = f"{received.size} bytes; at most {limit} are allowed"
             self._count_bad(conduct, outbox, "MESSAGE_TOO_LARGE", text)
+        elif isinstance(received, Unfinished):
+            outbox.close(CloseReason.SILENT)
         else:
             self._count_bad(conduct, outbox, "BINARY_NOT_SUPPORTED", "only text frames are")
 
@@ -349,13 +421,15 @@ class Connection:
     # --- the end --------------------------------------------------------------------------------
 
     async def _await_peer(self) -> None:
-        """After our close frame: until the peer answers it or the last deadline passes. Closing
-        the socket earlier, with input unread, would reset it and may destroy the close frame.
+        """After a close frame, ours or the peer's: until all is written and the peer has closed, or
+        the last deadline passes.
         """
-        if self.outbox is None or self.outbox.reason in (None, CloseReason.PEER_CLOSED):
+        outbox = self.outbox
+        if outbox is None or outbox.reason is None:
             return
-        while not isinstance(await self.transport.receive(), Closed):
-            pass
+        if outbox.reason is CloseReason.PEER_CLOSED and not outbox.backlog_bytes:
+            return  # the echo is written, and it is for the server to close first
+        await self.transport.discard()
 
     def _report_crash(self, error: Exception) -> None:
         # The text of an exception may quote a message, and so a position: only its type is logged.
@@ -383,5 +457,7 @@ class Connection:
         if self._conduct is None:
             return  # refused, and counted as that
         self._tally.closed[reason] += 1
+        if reason in _FLOODING and self._claims is not None:
+            self._gate.misbehaved(self._claims)
         note = log.debug if reason in _ROUTINE_ENDS else log.info
         note("connection_closed", connection=self.number, reason=reason.label, code=reason.code)

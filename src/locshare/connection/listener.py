@@ -4,12 +4,12 @@ A supervised child that may crash: started again it binds the same address (the 
 chosen the first time when it was asked for port 0), and the connections, which live in the pool,
 do not notice. Cancellation closes the listening sockets; the pool drains.
 
-When the process is out of file descriptors the listener waits instead of spinning: the client
-stays in the kernel's queue. All that waits in that queue is accepted in one wakeup, up to a bound,
-so that a storm of connections costs few turns of the loop and does not starve what runs.
+When the process is out of file descriptors the socket that is idle longest is closed, and without
+one the listener waits instead of spinning: the client stays in the kernel's queue. All that waits
+in that queue is accepted in one wakeup, up to a bound, so that a storm of connections costs few
+turns of the loop and does not starve what runs.
 """
 
-import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,14 +23,9 @@ from msgspec import Struct
 from locshare.config import parse_bind
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.transport import TransportLimits, prepare_listening_socket
-from locshare.listening import OUT_OF_FILES, PAUSE_WHEN_OUT_OF_FILES_S, addresses_of, listen
+from locshare.listening import accept, addresses_of, listen
 
 log = structlog.get_logger()
-
-_PEER_GAVE_UP = {
-    errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT,
-    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EINTR,
-}  # fmt: skip
 
 
 class ListenerLimits(Struct, frozen=True):
@@ -38,9 +33,6 @@ class ListenerLimits(Struct, frozen=True):
 
     backlog: int = 4096
     """The kernel's queue; it is cut to net.core.somaxconn."""
-    accepts_per_wakeup: int = 16
-    """Each is a handshake in the next turn, and 0.4 ms in which nobody else is served."""
-    pause_when_out_of_files: float = PAUSE_WHEN_OUT_OF_FILES_S
     transport: TransportLimits = TransportLimits()
 
 
@@ -52,7 +44,7 @@ class ListenerStatistics(Struct, frozen=True):
 
     starts: int
     out_of_files: int
-    """How often accepting paused because the process had no file descriptor left."""
+    """How often the process had no file descriptor left for a client."""
 
 
 class Listener:
@@ -88,7 +80,7 @@ class Listener:
             self._port = self.addresses[0][1]
             async with trio.open_nursery() as nursery:
                 for sock in sockets:
-                    nursery.start_soon(self._accept, sock)
+                    nursery.start_soon(accept, sock, self._take, self._make_room)
                 log.info("listening", addresses=[f"{host}:{port}" for host, port in self.addresses])
                 task_status.started(self.addresses)
 
@@ -96,22 +88,14 @@ class Listener:
         """A picture of now."""
         return ListenerStatistics(self._starts, self._out_of_files)
 
-    async def _accept(self, listening: socket.socket) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(listening)
-            for _ in range(self._limits.accepts_per_wakeup):
-                try:
-                    sock, _address = listening.accept()
-                except BlockingIOError:
-                    break
-                except OSError as error:
-                    if error.errno in OUT_OF_FILES:
-                        self._out_of_files += 1
-                        log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
-                        await trio.sleep(self._limits.pause_when_out_of_files)
-                        break
-                    if error.errno not in _PEER_GAVE_UP:
-                        raise
-                else:
-                    sock.setblocking(False)
-                    self._pool.adopt(sock)
+    def _take(self, sock: socket.socket) -> None:
+        try:
+            peer = sock.getpeername()[0]
+        except OSError:  # it is gone already
+            sock.close()
+        else:
+            self._pool.adopt(sock, peer)
+
+    def _make_room(self) -> bool:
+        self._out_of_files += 1
+        return self._pool.make_room()

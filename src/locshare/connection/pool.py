@@ -4,38 +4,54 @@ The pool and the listener are two children of the supervisor on purpose. Connect
 when the listener crashes and is started again nobody's connection ends; and the heartbeat is a
 child of its own, so that a fault in it does not end them either.
 
+There are three kinds of place. A socket whose request has not come whole has one of
+``PoolLimits.handshakes``, in which the one that is idle longest gives way to a new one
+(:mod:`locshare.connection.handshakes`). When its token is good it has one of ``max_connections``,
+and one of those that its address may have. One that was refused keeps a place, of as many as there
+are for handshakes, until its answer has arrived. So strangers cannot use up the places of
+participants, and a client that is refused is told so: 503 with ``Retry-After``, or close code 1013.
+
 Promises. A task that crashes here ends its own connection and no other. The pool holds at most
-``PoolLimits.max_connections``; those beyond get a 503 (1013), and beyond a small margin the socket
-is closed without a word. When :meth:`ConnectionPool.serve` is cancelled it drains: every
-connection is told 1012, in batches, and is gone before ``drain_deadline``; the child's shutdown
-time must be longer than that.
+``max_connections`` and twice ``handshakes`` sockets. When :meth:`ConnectionPool.serve` is cancelled
+it drains: every connection is told 1012, in batches, and is gone before ``drain_deadline``; the
+child's shutdown time must be longer than that.
 """
 
 import socket
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
 import trio
 from msgspec import Struct
 
-from locshare.connection.admission import Refusal, Sessions, Verifier
+from locshare.connection.admission import Claims, Refusal, Sessions, Verifier
 from locshare.connection.connection import Connection, ConnectionLimits
+from locshare.connection.handshakes import Handshakes
+from locshare.connection.reconnects import ReconnectLimits, Reconnects
 from locshare.connection.tally import ConnectionStatistics, Tally
+from locshare.connection.transport import Upgrade, answer_and_close
 from locshare.errors import CloseReason
 from locshare.logs import stack_of
 
 log = structlog.get_logger()
 
-_REFUSING_MARGIN = 256
-"""How many sockets beyond the limit are told so in HTTP, before telling costs too much as well."""
+AddressOf = Callable[[str, Sequence[str], Sequence[str]], str | None]
+"""What to count a client by: from its socket's peer and what proxies say, the values of
+``X-Forwarded-For`` and of ``Forwarded``. None for a proxy itself, which speaks for many."""
 
 
 class PoolLimits(Struct, frozen=True):
     """Counts and seconds."""
 
     max_connections: int = 20_000
+    per_address: int = 5_000
+    """Connections of one client address; a festival is behind one. 0 is no limit."""
+    handshakes: int = 512
+    """Sockets whose request is awaited, and as many that are being refused."""
+    handshakes_per_address: int = 128
+    reconnects: ReconnectLimits = ReconnectLimits()
     ping_interval: float = 20.0
     missed_pings: int = 2
     drain_batch: int = 500
@@ -44,8 +60,17 @@ class PoolLimits(Struct, frozen=True):
     drain_deadline: float = 8.0
     connection: ConnectionLimits = ConnectionLimits()
 
+    @property
+    def sockets(self) -> int:
+        """How many there may be at once."""
+        return self.max_connections + 2 * self.handshakes
+
 
 DEFAULT_LIMITS: Final = PoolLimits()
+
+
+def _uncounted(*_: object) -> None:
+    return None
 
 
 class ConnectionPool:
@@ -56,22 +81,34 @@ class ConnectionPool:
     once, hold everyone else up for two milliseconds."""
 
     def __init__(
-        self, verifier: Verifier, sessions: Sessions, limits: PoolLimits = DEFAULT_LIMITS
+        self,
+        verifier: Verifier,
+        sessions: Sessions,
+        limits: PoolLimits = DEFAULT_LIMITS,
+        address_of: AddressOf = _uncounted,
     ) -> None:
         self._verifier = verifier
         self._sessions = sessions
         self._limits = limits
+        self._address_of = address_of
+        self._handshakes: Handshakes[Connection] = Handshakes(
+            limits.handshakes, limits.handshakes_per_address
+        )
+        self._leaving: OrderedDict[Connection, None] = OrderedDict()  # refused; oldest first
+        self._let_in: dict[Connection, str | None] = {}  # connections, each with its address
+        self._by_address: Counter[str] = Counter()
+        self._reconnects = Reconnects(limits.reconnects)
         self._tally = Tally()
         self._nursery: trio.Nursery | None = None
         self._draining = False
         self._next_number = 0
         # The heartbeat looks at one slot at a time, which spreads the pings over the interval.
         self._slots: tuple[dict[int, Connection], ...] = tuple({} for _ in range(self._SLOTS))
-        self._open = 0
+        self._sockets = 0
         self._fewer: trio.Event | None = None  # made only while somebody waits for it
 
     def __len__(self) -> int:
-        return self._open
+        return self._sockets
 
     # --- children of the supervisor -------------------------------------------------------------
 
@@ -106,28 +143,48 @@ class ConnectionPool:
 
     # --- for the listener -----------------------------------------------------------------------
 
-    def adopt(self, sock: socket.socket) -> None:
-        """Serve a non-blocking socket that was just accepted. Never blocks, never raises."""
+    def adopt(self, sock: socket.socket, peer: str) -> None:
+        """Serve a non-blocking socket that was just accepted from ``peer``. Never blocks, never
+        raises.
+        """
         self._tally.accepted += 1
-        limit = self._limits.max_connections
-        if self._nursery is None or self._draining or self._open >= limit + _REFUSING_MARGIN:
-            self._tally.refused["turned_away"] += 1
-            sock.close()
+        if self._nursery is None:
+            refusal = Refusal.DRAINING
+            self._tally.refused[refusal.label] += 1
+            answer_and_close(sock, refusal.status, refusal.problem(), refusal.retry_after)
             return
         self._next_number += 1
         connection = Connection(
             sock,
             self._next_number,
+            peer=peer,
             verifier=self._verifier,
             sessions=self._sessions,
             limits=self._limits.connection,
             tally=self._tally,
+            gate=self,
             spawn=self._spawn,
-            refusal=Refusal.FULL if self._open >= limit else None,
         )
-        self._open += 1
+        self._sockets += 1
         self._slots[connection.number % self._SLOTS][connection.number] = connection
+        crowded_out = self._handshakes.enter(connection, self._address_of(peer, (), ()))
+        if crowded_out is not None:
+            self._leave(crowded_out)
+            crowded_out.turn_away(Refusal.CROWDED_OUT)
+        if self._draining:
+            connection.turn_away(Refusal.DRAINING)
         self._nursery.start_soon(self._run, connection)
+
+    def make_room(self) -> bool:
+        """Close a socket that is no connection, when there is no file descriptor left. False when
+        there is none.
+        """
+        connection = next(iter(self._leaving), None) or self._handshakes.longest_idle()
+        if connection is None:
+            return False
+        self._give_back(connection)
+        connection.kill()
+        return True
 
     async def drain(self) -> None:
         """Take no more connections, tell those there are to come back (1012), wait for them to
@@ -146,8 +203,8 @@ class ConnectionPool:
             await self.wait_at_most(0)
 
     async def wait_at_most(self, count: int) -> None:
-        """Until no more than ``count`` connections are open, those in the handshake included."""
-        while self._open > count:
+        """Until no more than ``count`` sockets are open, those in the handshake included."""
+        while self._sockets > count:
             if self._fewer is None:
                 self._fewer = trio.Event()
             await self._fewer.wait()
@@ -162,6 +219,60 @@ class ConnectionPool:
                 connection.kill()
                 return True
         return False
+
+    # --- for the connections (Gate) -------------------------------------------------------------
+
+    def heard_of(self, connection: Connection) -> None:
+        """See :class:`locshare.connection.connection.Gate`."""
+        self._handshakes.touch(connection)
+
+    def let_in(self, connection: Connection, claims: Claims, upgrade: Upgrade) -> Refusal | None:
+        """See :class:`locshare.connection.connection.Gate`."""
+        limits = self._limits
+        if self._draining:
+            return Refusal.DRAINING
+        if len(self._let_in) >= limits.max_connections:
+            return Refusal.FULL
+        address = self._address_of(
+            connection.peer, upgrade.values("X-Forwarded-For"), upgrade.values("Forwarded")
+        )
+        if address is not None and 0 < limits.per_address <= self._by_address[address]:
+            return Refusal.ADDRESS_FULL
+        if not self._reconnects.take(_key(claims), trio.current_time()):
+            return Refusal.TOO_OFTEN
+        self._handshakes.leave(connection)
+        self._let_in[connection] = address
+        if address is not None:
+            self._by_address[address] += 1
+        return None
+
+    def turn_out(self, connection: Connection) -> None:
+        """See :class:`locshare.connection.connection.Gate`."""
+        if connection not in self._leaving:
+            self._leave(connection)
+
+    def misbehaved(self, claims: Claims) -> None:
+        """See :class:`locshare.connection.connection.Gate`."""
+        self._reconnects.penalise(_key(claims), trio.current_time())
+
+    def _leave(self, connection: Connection) -> None:
+        """Give its place to others. The oldest of those that are refused is cut when they become
+        too many.
+        """
+        self._give_back(connection)
+        self._leaving[connection] = None
+        if len(self._leaving) > self._limits.handshakes:
+            oldest, _ = self._leaving.popitem(last=False)
+            oldest.kill()
+
+    def _give_back(self, connection: Connection) -> None:
+        self._handshakes.leave(connection)
+        self._leaving.pop(connection, None)
+        address = self._let_in.pop(connection, None)
+        if address is not None:
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -187,7 +298,8 @@ class ConnectionPool:
             self._report(error)
         finally:
             del self._slots[connection.number % self._SLOTS][connection.number]
-            self._open -= 1
+            self._give_back(connection)
+            self._sockets -= 1
             if self._fewer is not None:
                 self._fewer.set()
                 self._fewer = None
@@ -231,7 +343,8 @@ class ConnectionPool:
         refused: Counter[str] = Counter({refusal.label: 0 for refusal in Refusal})
         refused.update(tally.refused)
         return ConnectionStatistics(
-            open=self._open,
+            open=self._sockets,
+            handshakes=len(self._handshakes),
             accepted=tally.accepted,
             opened=tally.opened,
             refused=dict(refused),
@@ -251,3 +364,7 @@ class ConnectionPool:
             blocked=sum(outbox.backlog_bytes > 0 for outbox in outboxes),
             backlog_bytes=sum(outbox.backlog_bytes for outbox in outboxes),
         )
+
+
+def _key(claims: Claims) -> tuple[object, str]:
+    return claims.session_id, claims.user_id

@@ -41,11 +41,13 @@ class ConnectionStatistics(Struct, frozen=True):
 
     open: int
     """Sockets being served now, those in the handshake included."""
+    handshakes: int
+    """Of those, the ones whose request has not come whole."""
     accepted: int
     opened: int
     """How many were upgraded and admitted to a session."""
     refused: Mapping[str, int]
-    """By :attr:`Refusal.label`, ``not_an_upgrade``, ``lost_in_handshake`` or ``turned_away``."""
+    """By :attr:`Refusal.label`, ``not_an_upgrade`` or ``lost_in_handshake``."""
     closed: Mapping[str, int]
     """By :attr:`CloseReason.label`; every reason is present."""
     crashes: int

@@ -26,10 +26,11 @@ import contextlib
 import http
 import json
 import logging
+import math
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -54,13 +55,18 @@ except ImportError:  # a platform without the library's C extension
     from websockets.utils import apply_mask
 
 PING_FRAME: Final = b"\x89\x00"
+BAD_HANDSHAKE: Final = "BAD_HANDSHAKE"
+"""The code of the problem in the answer to a request that is no WebSocket handshake."""
 
 _READ_BYTES = 4 * 1024
 """What one turn may bring of one client, so that nobody holds up all others: as many bytes of the
 smallest frames there are, pings, take 8 ms."""
+_DISCARD_BYTES = 16 * 1024
 _TEXT_FINAL = 0x80 | Opcode.TEXT
+_PING_FINAL = 0x80 | Opcode.PING
 _PONG_FINAL = 0x80 | Opcode.PONG
 _LONGEST_CONTROL = 0x80 | 125
+_OPCODE = 0x0F
 
 _TCP_RTO_MAX_MS: Final = 44  # linux/tcp.h; the socket module does not name it yet
 
@@ -79,6 +85,12 @@ class TransportLimits(Struct, frozen=True):
     """A longer message ends the connection with 1009: it is not read to its end."""
     max_handshake_bytes: int = 16 * 1024
     handshake_deadline: float = 10.0
+    message_deadline: float = 10.0
+    """How long a message may take from its first byte to its last: 4 KiB at the pace of the slowest
+    mobile networks take four seconds."""
+    discard_bytes: int = 64 * 1024
+    """How much is read and forgotten after our close or refusal, to find the peer's answer to it.
+    What an honest client had on its way is less."""
     send_buffer_bytes: int = 64 * 1024
     """SO_SNDBUF. The kernel would grow it to megabytes for a slow phone, and all of that would be
     old positions that it must read before the newest one."""
@@ -123,7 +135,14 @@ class NoMessage(Struct, frozen=True):
 
 NO_MESSAGE: Final = NoMessage()
 
-Received = str | bytes | TooLarge | NoMessage | Closed
+
+class Unfinished(Struct, frozen=True):
+    """A message that was begun has not been finished in time."""
+
+
+UNFINISHED: Final = Unfinished()
+
+Received = str | bytes | TooLarge | NoMessage | Unfinished | Closed
 
 
 class Upgrade:
@@ -131,20 +150,22 @@ class Upgrade:
 
     def __init__(self, transport: "Transport", request: Request, response: Response) -> None:
         self._transport = transport
+        self._headers = request.headers
         self._response = response
         url = urlsplit(request.path)
         self.path: str = url.path
         self.query: Mapping[str, str] = dict(parse_qsl(url.query, max_num_fields=32))
-        self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in request.headers.raw_items()
-        }
-        self.origin: str | None = self.headers.get("origin")
+        self.origin: str | None = next(iter(self.values("Origin")), None)
         """Set by browsers only: their scripts cannot see an HTTP status."""
         self.subprotocols: tuple[str, ...] = tuple(
             name
-            for value in request.headers.get_all("Sec-WebSocket-Protocol")
+            for value in self.values("Sec-WebSocket-Protocol")
             for name in parse_subprotocol(value)
         )
+
+    def values(self, name: str) -> list[str]:
+        """Of all headers of that name, in order."""
+        return self._headers.get_all(name)
 
     async def accept(self, subprotocol: str | None = None) -> None:
         """Answer 101. Raises ConnectionLost."""
@@ -156,7 +177,7 @@ class Upgrade:
         self, status: int, problem: Mapping[str, object], retry_after: int | None = None
     ) -> None:
         """Answer ``status`` with ``problem`` as application/problem+json. Raises ConnectionLost."""
-        await self._transport.respond(_problem(status, problem, retry_after))
+        await self._transport.reject(status, problem, retry_after)
 
 
 class Transport:
@@ -169,11 +190,14 @@ class Transport:
         "__weakref__",
         "_ended",
         "_failed",
+        "_frame_due",
         "_limits",
+        "_message_due",
         "_messages",
         "_outbox",
         "_partial",
         "_partial_is_text",
+        "_pong",
         "_protocol",
         "_sock",
         "_tail",
@@ -193,6 +217,9 @@ class Transport:
         self._tail = b""  # the beginning of a frame that has not come whole
         self._partial: bytearray | None = None  # the fragments so far of one message
         self._partial_is_text = True
+        self._frame_due = math.inf  # when that frame must have come whole
+        self._message_due = math.inf  # and that message
+        self._pong = b""  # the answer to the newest ping, not yet written
         self._failed = False  # the client broke the protocol; nothing more is processed
         self._ended: Closed | None = None
         self.bytes_in = 0
@@ -201,8 +228,12 @@ class Transport:
 
     # --- handshake ------------------------------------------------------------------------------
 
-    async def accept_handshake(self) -> Upgrade:
-        """Read the request. Raises ConnectionLost; NotAnUpgrade after answering with a 4xx."""
+    async def accept_handshake(self, progress: Callable[[], None] = lambda: None) -> Upgrade:
+        """Read the request; call ``progress`` whenever a part of it came and more is needed.
+
+        Raises ConnectionLost; NotAnUpgrade after answering with a 4xx. After a cancellation the
+        request is half read, and :meth:`reject` may be called.
+        """
         protocol = ServerProtocol(logger=_SILENT)
         received = 0
         while True:
@@ -221,6 +252,7 @@ class Transport:
                 await self._refuse(_status_of(protocol) or 400, "not a WebSocket handshake")
             elif received > self._limits.max_handshake_bytes:
                 await self._refuse(431, "the request's head is too large")
+            progress()
 
     async def _check(self, protocol: ServerProtocol, request: Request) -> Upgrade:
         response = protocol.accept(request)
@@ -237,11 +269,17 @@ class Transport:
             "type": "about:blank",
             "title": _TITLES.get(status, "Bad Request"),
             "status": status,
-            "code": "BAD_HANDSHAKE",
+            "code": BAD_HANDSHAKE,
             "detail": detail,
         }
-        await self.respond(_problem(status, problem, None))
+        await self.reject(status, problem, None)
         raise NotAnUpgrade(status)
+
+    async def reject(
+        self, status: int, problem: Mapping[str, object], retry_after: int | None
+    ) -> None:
+        """See :meth:`Upgrade.reject`. The request need not have come."""
+        await self.respond(_problem(status, problem, retry_after))
 
     async def respond(self, response: Response) -> None:
         """Write an answer to the request, before there is an outbox. Raises ConnectionLost."""
@@ -256,13 +294,6 @@ class Transport:
         if response.status_code != 101:
             self.end_of_writing()
 
-    async def linger(self) -> None:
-        """Read and forget until the peer closes, so that closing does not destroy the answer that
-        is still on its way to it. The caller bounds the time.
-        """
-        while await self._read():
-            pass
-
     # --- messages -------------------------------------------------------------------------------
 
     def bind(self, outbox: Outbox) -> None:
@@ -272,48 +303,129 @@ class Transport:
     async def receive(self) -> Received:
         """The next whole message, or what else the connection has to know of.
 
-        After the outbox was told to close, only :class:`Closed` comes: when the peer answered the
-        close, or closed the socket. Messages until then are dropped. Once it came it comes
-        again at every call.
+        :class:`Closed` when the peer has closed, or is gone; once it came it comes again at every
+        call. A message that was begun and is not finished in time is :class:`Unfinished`. After
+        the outbox was told to close there are no messages any more: what then comes is not looked
+        at, but for the sake of :meth:`discard`, and NO_MESSAGE is returned.
         """
         messages = self._messages
         while not messages:
             if self._ended is not None:
                 return self._ended
-            data = await self._read()
-            if data:
-                self.heard = True
-                self.bytes_in += len(data)
-                self._digest(data)
+            if self._tail or self._partial is not None:
+                data = await self._read_in_time()
+                if data is None:
+                    return UNFINISHED
             else:
+                data = await self._read()
+            if not data:
                 self._end(CloseReason.PEER_GONE)
+                continue
+            self.heard = True
+            self.bytes_in += len(data)
+            if self._outbox is None or self._outbox.reason is not None:
+                self._tail += data
+                return NO_MESSAGE
+            self._digest(data)
         return messages.pop(0)
+
+    async def _read_in_time(self) -> bytes | None:
+        """The next bytes of a message that was begun; None when they did not come in time."""
+        due = min(self._frame_due if self._tail else math.inf, self._message_due)
+        with trio.move_on_at(due):
+            return await self._read()
+        return None
+
+    async def discard(self) -> None:
+        """Read and forget what the peer still sends after our close or refusal, until it has
+        closed too. Closing the socket earlier, with input unread, would reset it and may destroy
+        our last words on their way.
+
+        After ``discard_bytes`` nothing more is read and this waits for ever: TCP stops the peer,
+        which has time to read, and is not served. The caller bounds the time.
+        """
+        self._messages.clear()
+        came = self._tail
+        self._tail = b""
+        left = self._limits.discard_bytes
+        while not self._is_farewell(came):
+            if left <= 0:
+                await trio.sleep_forever()
+            came = await self._read()
+            if not came:
+                return
+            self.bytes_in += len(came)
+            left -= len(came)
+
+    def _is_farewell(self, data: bytes) -> bool:
+        """True when the peer's close frame is in ``data`` or came before, and all is written: then
+        the socket may be closed. Looks at the heads of frames only.
+        """
+        if self._outbox is None or self._failed:
+            return False  # HTTP, or no frames any more
+        if self._ended is None:
+            self._tail += data
+            data, self._tail = self._tail, b""
+            start, size, limit = 0, len(data), self._limits.hard_message_bytes
+            while start < size:
+                end = frame_end(data, start, limit)
+                if end == UNUSUAL:
+                    self._failed = True
+                    return False
+                if end == INCOMPLETE:
+                    self._tail = data[start:]
+                    return False
+                if data[start] & _OPCODE == Opcode.CLOSE:
+                    self._end(CloseReason.PEER_CLOSED)
+                    break
+                start = end
+        return self._ended is not None and not self._outbox.backlog_bytes
 
     def _digest(self, data: bytes) -> None:
         """Cut what came into frames; handle the plain ones here and let the protocol judge others.
 
         In the order in which they came, so that what was sent before a close counts.
         """
+        goes_on = False
         if self._tail:
             data = self._tail + data
             self._tail = b""
+            goes_on = True
         start, size, limit = 0, len(data), self._limits.hard_message_bytes
         while start < size and not self._failed:
             end = frame_end(data, start, limit)
             if end == INCOMPLETE:
                 self._tail = data[start:]
-                return
+                if start or not goes_on:
+                    self._frame_due = trio.current_time() + self._limits.message_deadline
+                break
+            first = data[start]
             if end == UNUSUAL:
                 end = size
                 self._ask_protocol(data[start:])
-            elif data[start] == _TEXT_FINAL and self._partial is None:
+            elif first == _TEXT_FINAL and self._partial is None:
                 payload = payload_start(data, start)
                 self._deliver(apply_mask(data[payload:end], data[payload - 4 : payload]), True)
-            elif data[start] == _PONG_FINAL and data[start + 1] <= _LONGEST_CONTROL:
+            elif first == _PONG_FINAL and data[start + 1] <= _LONGEST_CONTROL:
+                self._messages.append(NO_MESSAGE)
+            elif first == _PING_FINAL and data[start + 1] <= _LONGEST_CONTROL:
+                payload = start + 6
+                answer = apply_mask(data[payload:end], data[payload - 4 : payload])
+                self._pong = bytes((_PONG_FINAL, len(answer))) + answer
                 self._messages.append(NO_MESSAGE)
             else:
                 self._ask_protocol(data[start:end])
             start = end
+        if self._pong:
+            self._answer_ping()
+
+    def _answer_ping(self) -> None:
+        """Only the newest of the pings that came together (RFC 6455 section 5.5.3), so that a flood
+        of them is not answered with a flood.
+        """
+        pong, self._pong = self._pong, b""
+        if self._outbox is not None:
+            self._outbox.send_control(Control.PONG, pong)
 
     def _ask_protocol(self, data: bytes) -> None:
         """Give the protocol whole frames (or ones that it will refuse) and do what it says."""
@@ -342,6 +454,7 @@ class Transport:
             self._partial += frame.data
             if frame.fin:
                 payload, self._partial = bytes(self._partial), None
+                self._message_due = math.inf
                 self._deliver(payload, self._partial_is_text)
             else:
                 self._messages.append(NO_MESSAGE)
@@ -349,11 +462,12 @@ class Transport:
             # The protocol has written the echo, unless we closed first; see _write_replies.
             self._end(CloseReason.PEER_CLOSED)
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
-            self._messages.append(NO_MESSAGE)
+            self._messages.append(NO_MESSAGE)  # its length was written in more bytes than needed
         elif frame.fin:
             self._deliver(bytes(frame.data), opcode is Opcode.TEXT)
         else:
             self._partial = bytearray(frame.data)
+            self._message_due = trio.current_time() + self._limits.message_deadline
             self._partial_is_text = opcode is Opcode.TEXT
             self._messages.append(NO_MESSAGE)
 
@@ -379,6 +493,8 @@ class Transport:
 
     def _write_replies(self, protocol: ServerProtocol) -> None:
         """Pass what the protocol wants to say to the outbox: pongs, close frames, its verdict."""
+        if self._pong:
+            self._answer_ping()  # nothing goes out after a close frame
         for data in protocol.data_to_send():
             if data is SEND_EOF or self._outbox is None:
                 continue  # the outbox half-closes when it has written all
@@ -428,8 +544,32 @@ class Transport:
             return
         if abort:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            _empty_input(self._sock, self._limits.discard_bytes)
         trio.lowlevel.notify_closing(self._sock)
         self._sock.close()
+
+
+def answer_and_close(
+    sock: socket.socket, status: int, problem: Mapping[str, object], retry_after: int | None
+) -> None:
+    """Refuse a connection of which nothing was read, where there is no task that could wait for its
+    end. Never raises.
+    """
+    with contextlib.suppress(OSError):  # the peer was faster
+        sock.send(_problem(status, problem, retry_after).serialize())
+        sock.shutdown(socket.SHUT_WR)
+    _empty_input(sock, DEFAULT_LIMITS.discard_bytes)
+    sock.close()
+
+
+def _empty_input(sock: socket.socket, limit: int) -> None:
+    """Take what has come already, within bounds: closing with input unread is a reset, which may
+    destroy what we said last.
+    """
+    with contextlib.suppress(OSError):  # no more there, or the peer was faster
+        while limit > 0 and (came := sock.recv(min(limit, _DISCARD_BYTES))):
+            limit -= len(came)
 
 
 def prepare_listening_socket(sock: socket.socket, limits: TransportLimits) -> None:
