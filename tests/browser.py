@@ -5,7 +5,6 @@ Use it from plain functions: playwright keeps an asyncio loop in its thread whil
 Trio's tests must not meet.
 """
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -13,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from playwright._impl._driver import compute_driver_executable
@@ -50,7 +48,7 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
     options: dict[str, Any] = {}
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options["chromium_sandbox"] = False  # Chromium's sandbox does not start for root
-    with _ordinary_loops(), sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,
             args=["--disable-dev-shm-usage", "--disable-gpu", *arguments],
@@ -60,15 +58,6 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-@contextmanager
-def _ordinary_loops() -> Iterator[None]:
-    """playwright gets a loop of asyncio's own. Once trio-asyncio has been imported, which tests of
-    the store do, new loops are made of Trio, and one of those would be a run inside a run.
-    """
-    with patch.object(asyncio, "new_event_loop", asyncio.SelectorEventLoop):
-        yield
 
 
 @contextmanager

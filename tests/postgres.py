@@ -153,12 +153,7 @@ class Server:
             finally:
                 await connection.close()
 
-        def run() -> None:
-            # Not asyncio.run: trio-asyncio has replaced what that starts.
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(fill())
-
-        thread = threading.Thread(target=run, name="make-template")
+        thread = threading.Thread(target=asyncio.run, args=(fill(),), name="make-template")
         thread.start()
         thread.join()
 

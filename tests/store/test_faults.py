@@ -1,16 +1,18 @@
 """The database goes away and comes back; callers are cancelled. Nothing promised is lost."""
 
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
 import trio
 from msgspec import structs
 
-from locshare.store.database import DatabaseRefused
+from locshare.store.bridge import open_bridge
+from locshare.store.database import Database, DatabaseRefused, open_database
 from locshare.store.port import StoreUnavailable
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server, running_server
@@ -365,3 +367,33 @@ async def test_run_again_while_the_database_is_away_it_starts_at_once_and_waits(
         nursery.cancel_scope.cancel()
     query = "SELECT id FROM sessions WHERE NOT is_active"
     assert ids(own_server, url, query) == {session.id}
+
+
+async def test_after_a_storm_of_cancellations_no_query_runs_on_and_every_connection_is_free(
+    own_server: Server, url: str
+) -> None:
+    chance = random.Random(7)  # noqa: S311 - repeatable
+
+    async def query(connection: Any, seconds: float) -> int:
+        value: int = await connection.fetchval("SELECT 1 FROM pg_sleep($1)", seconds)
+        return value
+
+    async def caller(database: Database, patience: float) -> None:
+        with trio.move_on_after(patience):
+            assert await database.run(query, chance.random() / 50) == 1
+
+    async with (
+        open_bridge() as bridge,
+        open_database(bridge, url, connections=4, timeout_s=5) as database,
+    ):
+        for _ in range(3):
+            async with trio.open_nursery() as nursery:
+                for _ in range(60):
+                    nursery.start_soon(caller, database, chance.choice((0, 0.005, 0.02, 60)))
+        with trio.fail_after(2):
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(caller, database, 60)
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND "
+        busy += "state = 'active' AND pid <> pg_backend_pid()"
+        assert own_server.execute(busy) == "0"

@@ -44,7 +44,7 @@ async def run(empty_url: str) -> AsyncIterator[Runner]:
                 finally:
                     await connection.close()
 
-            return await bridge.call(use())
+            return await bridge.call(use)
 
         yield run
 

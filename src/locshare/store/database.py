@@ -19,7 +19,7 @@ import trio
 from asyncpg import exceptions as pg
 
 from locshare.errors import LocshareError
-from locshare.store.bridge import Bridge
+from locshare.store.bridge import Bridge, BridgeClosed
 from locshare.store.port import StoreUnavailable
 from locshare.store.writer import DoubtfulWrite
 
@@ -100,7 +100,7 @@ class Database:
                         await self._pool.release(connection, timeout=_RELEASE_S)
 
         try:
-            return await self._bridge.call(use())
+            return await self._bridge.call(use)
         except AWAY as error:
             away = DoubtfulWrite if began else StoreUnavailable
             raise away from error
@@ -126,7 +126,7 @@ class Database:
                 connection.terminate()
 
         try:
-            return await self._bridge.call(use())
+            return await self._bridge.call(use)
         except REFUSED as error:
             raise DatabaseRefused(
                 f"the database server refuses: {error}. Check LOCSHARE_DATABASE_URL"
@@ -144,8 +144,8 @@ class Database:
             except TimeoutError:
                 self._pool.terminate()
 
-        with trio.CancelScope(shield=True):
-            await self._bridge.call(shut())
+        with trio.CancelScope(shield=True), suppress(BridgeClosed):
+            await self._bridge.call(shut)
 
 
 def _is_lost(connection: Connection) -> bool:
@@ -181,7 +181,7 @@ async def open_database(
             server_settings={"application_name": "locshare"},
         )
 
-    pool = await bridge.call(make())
+    pool = await bridge.call(make)
     database = Database(bridge, url, pool, timeout_s)
     try:
         yield database

@@ -60,7 +60,6 @@ class Running:
             self._redis.stop()
 
     def _run(self) -> None:
-        # Not asyncio.run: trio-asyncio has replaced what that starts.
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
 
