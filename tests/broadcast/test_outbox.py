@@ -34,6 +34,10 @@ def texts(rig: Rig) -> list[str]:
     return [payload.decode().rstrip(". ") for first, payload in rig.wire.frames() if first == 0x81]
 
 
+def half_closed(rig: Rig) -> bool:
+    return rig.wire.ended
+
+
 async def settled() -> None:
     await trio.testing.wait_all_tasks_blocked()
 
@@ -189,6 +193,97 @@ async def test_close_waits_for_the_events_and_drops_the_positions(nursery: trio.
     assert texts(rig) == ["E 1"]
     assert rig.wire.frames()[-1] == (0x88, (4410).to_bytes(2, "big"))
     assert rig.wire.ended
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+async def test_a_close_frame_that_the_socket_does_not_take_is_written_before_the_half_close(
+    nursery: trio.Nursery, room: int
+) -> None:
+    rig = Rig(nursery, room=room)
+    rig.outbox.close(CloseReason.SESSION_ENDED)
+    await settled()
+    assert rig.outbox.backlog_bytes > 0
+    assert not half_closed(rig)
+    rig.outbox.send_event(event_frame(1))
+    rig.outbox.send_control(Control.PONG, PONG)
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert rig.wire.frames() == [(0x88, (4410).to_bytes(2, "big"))]
+    assert half_closed(rig)
+    assert rig.closing == [OutboxLimits().linger], "told once"
+
+
+async def test_a_close_without_a_frame_to_send_ends_writing_all_the_same(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery)
+    rig.outbox.finish(CloseReason.PEER_CLOSED, b"")
+    assert rig.wire.sends == 0
+    assert rig.wire.ended
+    rig.outbox.finish(CloseReason.LEFT, b"\x88\x00")
+    assert rig.wire.sends == 0
+    assert rig.outbox.reason is CloseReason.PEER_CLOSED
+
+
+async def test_a_verdict_while_blocked_waits_behind_the_events_and_drops_the_positions(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=3)
+    rig.outbox.send_event(event_frame(1))
+    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.outbox.send_event(event_frame(2))
+    rig.outbox.finish(CloseReason.PROTOCOL_ERROR, b"\x88\x02\x03\xea")
+    rig.outbox.finish(CloseReason.PEER_CLOSED, b"\x88\x00")
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert texts(rig) == ["E 1", "E 2"]
+    assert rig.wire.frames()[-1] == (0x88, b"\x03\xea")
+    assert rig.wire.ended
+
+
+async def test_a_lost_socket_gives_its_backlog_back_and_is_written_to_no_more(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=3)
+    rig.outbox.send_event(event_frame(1))
+    assert rig.outbox.backlog_bytes > 0
+    rig.outbox.lost(CloseReason.PEER_GONE)
+    assert rig.outbox.backlog_bytes == 0
+    sends = rig.wire.sends
+    rig.outbox.send_event(event_frame(2))
+    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.outbox.close(CloseReason.LEFT)
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert rig.wire.sends == sends
+    assert rig.closing == [0.0]
+    assert not nursery.child_tasks
+
+
+async def test_a_socket_that_breaks_in_a_close_is_told_as_lost(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery)
+    rig.wire.broken = True
+    rig.outbox.close(CloseReason.REPLACED)
+    assert rig.outbox.reason is CloseReason.REPLACED
+    assert rig.outbox.backlog_bytes == 0
+
+
+async def test_what_was_written_is_counted_and_what_was_not_is_a_stall(
+    nursery: trio.Nursery,
+) -> None:
+    rig = Rig(nursery, room=1000)
+    rig.outbox.send_event(event_frame(1))
+    rig.outbox.send_positions(flush_of(1, ["ada", "bob"]))
+    rig.outbox.send_control(Control.PING, b"\x89\x00")
+    assert (rig.written.writes, rig.written.stalls) == (3, 0)
+    assert rig.written.size == len(rig.wire.taken)
+    rig.wire.room = 1
+    rig.outbox.send_event(event_frame(2))
+    assert (rig.written.writes, rig.written.stalls) == (4, 1)
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert rig.written.size == len(rig.wire.taken)
+    assert (rig.written.writes, rig.written.stalls) == (5, 1)
 
 
 # --- a receiver that is given up ----------------------------------------------------------------

@@ -65,7 +65,9 @@ def test_under_load_the_window_comes_to_rest_where_the_core_has_room(
     rest = settle(base, writes)[-100:]
     assert max(rest) == pytest.approx(min(rest), rel=1e-6), "no oscillation"
     busy = busy_at(base, writes, rest[0])
-    assert busy == pytest.approx(fitting_load(rest[0], LIMITS), abs=1e-6) or (
+    # Worked out here, not asked of the code: from 58 % at no window to 88 % at 250 ms, as a square.
+    fits = 0.58 + 0.30 * (rest[0] / 0.25) ** 2
+    assert busy == pytest.approx(fits, abs=1e-6) or (
         rest[0] == LIMITS.first_window and busy < LIMITS.opening
     )
 
@@ -125,6 +127,55 @@ def test_more_to_deliver_and_a_wider_window_never_make_it_narrower(
 ) -> None:
     less = window_for(min(window, other), min(deliveries, others), LIMITS)
     assert less <= window_for(max(window, other), max(deliveries, others), LIMITS)
+
+
+# --- by numbers that were worked out by hand ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("window", "load"),
+    [(0.0, 0.58), (0.025, 0.583), (0.05, 0.592), (0.125, 0.655), (0.25, 0.88)],
+)
+def test_the_load_at_which_a_window_fits_rises_with_its_square(window: float, load: float) -> None:
+    assert fitting_load(window, LIMITS) == pytest.approx(load, abs=1e-12)
+
+
+def test_the_newest_figure_weighs_two_fifths() -> None:
+    once = smooth(Load(0.5, 0.01), Load(1.0, 0.06), LIMITS)
+    assert (once.busy, once.lag) == pytest.approx((0.7, 0.03))
+    twice = smooth(smooth(IDLE, Load(1.0, 0.1), LIMITS), Load(1.0, 0.1), LIMITS)
+    assert (twice.busy, twice.lag) == pytest.approx((0.64, 0.064))
+
+
+@pytest.mark.parametrize(
+    ("window", "busy", "lag", "expected"),
+    [
+        (0.0, 0.64, 0.0, 0.0),  # up to this none opens…
+        (0.0, 0.6401, 0.0, 0.005),  # …and above it the narrowest does
+        (0.004, 0.7, 0.0, 0.005),
+        (0.004, 0.5, 0.0, 0.0),
+        (0.005, 0.5599, 0.0, 0.0),  # it closes when the core is calm…
+        (0.005, 0.56, 0.0, 0.005),  # …and not before
+        (0.02, 0.7, 0.0, 0.021723),  # by e^(0.7 * (0.7 - 0.58192))
+        (0.02, 0.5, 0.0, 0.018885),  # by e^(0.7 * (0.5 - 0.58192))
+        (0.02, 0.88, 0.0, 0.024640),  # just not strained
+        (0.02, 0.8801, 0.0, 0.04),  # strained: twice
+        (0.02, 0.1, 0.1, 0.014273),
+        (0.02, 0.1, 0.1001, 0.04),
+        (0.0, 0.95, 0.0, 0.005),
+        (0.001, 0.95, 0.0, 0.005),
+        (0.2, 0.95, 0.0, 0.25),
+        (0.25, 0.88, 0.0, 0.25),
+        (0.25, 0.0, 0.0, 0.135025),
+    ],
+)
+def test_the_next_window(window: float, busy: float, lag: float, expected: float) -> None:
+    assert next_window(window, Load(busy, lag), LIMITS) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_window_is_had_from_sixteen_deliveries_in_it_on() -> None:
+    assert window_for(0.25, 64.0, LIMITS) == 0.25
+    assert window_for(0.25, 63.99, LIMITS) == 0.0
 
 
 # --- measured -----------------------------------------------------------------------------------

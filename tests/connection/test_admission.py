@@ -1,0 +1,141 @@
+"""Who may connect, decided without sockets."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+import trio
+import trio.testing
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from locshare.connection.admission import Refusal, identify, open_link, subprotocol_of, token_of
+from locshare.connection.transport import Transport, Upgrade
+from locshare.wire.messages import Role
+from tests.connection.kit import Claims, Room, RoomLink, Verifier
+
+
+def upgrade(target: str = "/ws", *subprotocols: str) -> Upgrade:
+    headers = Headers()
+    for each in subprotocols:
+        headers["Sec-WebSocket-Protocol"] = each
+    transport: Transport = None  # type: ignore[assignment] # nothing is answered here
+    return Upgrade(transport, Request(target, headers), Response(101, "", Headers()))
+
+
+@pytest.mark.parametrize(
+    ("target", "subprotocols", "token"),
+    [
+        ("/ws", (), None),
+        ("/ws?token=", (), None),
+        ("/ws?token=abc", (), "abc"),
+        ("/ws?other=abc", (), None),
+        ("/ws", ("locshare.bearer.abc",), "abc"),
+        ("/ws", ("locshare.v1, locshare.bearer.abc",), "abc"),
+        ("/ws", ("locshare.v1", "locshare.bearer.abc"), "abc"),
+        ("/ws", ("locshare.bearer.",), None),
+        ("/ws?token=query", ("locshare.bearer.",), None),
+        ("/ws?token=query", ("locshare.bearer.abc",), "abc"),
+        ("/ws?token=query", ("locshare.v1",), "query"),
+        ("/ws", ("locshare.bearer.abc", "locshare.bearer.def"), "abc"),
+        ("/ws", ("locshare.bearer",), None),
+    ],
+)
+def test_the_token_is_in_a_subprotocol_or_in_the_query_and_empty_is_none(
+    target: str, subprotocols: Sequence[str], token: str | None
+) -> None:
+    asked = upgrade(target, *subprotocols)
+    assert token_of(asked) == token
+    if token is None:
+        assert identify(asked, Verifier()) is Refusal.NO_TOKEN
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        ((), None),
+        (("locshare.v1",), "locshare.v1"),
+        (("locshare.bearer.abc",), None),
+        (("chat, locshare.bearer.abc, locshare.v1",), "locshare.v1"),
+    ],
+)
+def test_the_subprotocol_that_is_answered_is_never_the_token(
+    offered: Sequence[str], answered: str | None
+) -> None:
+    assert subprotocol_of(upgrade("/ws", *offered)) == answered
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/", Refusal.NO_SUCH_PATH),
+        ("/ws/?token=ada", Refusal.NO_SUCH_PATH),
+        ("/ws?token=forged", Refusal.BAD_TOKEN),
+        ("/ws?token=expired", Refusal.ENDED),
+        ("/ws?token=ada", Claims("ada")),
+        ("/ws?a=b&token=ada", Claims("ada")),
+    ],
+)
+def test_who_asks_is_known_without_asking_the_session(target: str, expected: object) -> None:
+    assert identify(upgrade(target), Verifier()) == expected
+
+
+@pytest.mark.parametrize(
+    ("user_id", "refusal"),
+    [
+        ("over", Refusal.ENDED),
+        ("no-session", Refusal.NOT_FOUND),
+        ("removed", Refusal.FORBIDDEN),
+        ("no-store", Refusal.UNAVAILABLE),
+    ],
+)
+async def test_what_the_session_says_becomes_a_refusal(user_id: str, refusal: Refusal) -> None:
+    assert await open_link(Claims(user_id), Room(), 1.0) is refusal
+
+
+async def test_a_good_token_gets_the_link_of_its_session() -> None:
+    assert isinstance(await open_link(Claims("ada"), Room(), 1.0), RoomLink)
+
+
+class Slow(Room):
+    """A session that is found after a while."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    async def open(self, session_id: UUID, user_id: str, role: Role) -> RoomLink:
+        await trio.sleep(self.seconds)
+        return RoomLink(self, user_id)
+
+
+async def test_a_session_has_its_time_to_be_found_and_not_more(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    assert isinstance(await open_link(Claims("ada"), Slow(4.9), 5.0), RoomLink)
+    before = trio.current_time()
+    assert await open_link(Claims("ada"), Slow(3600), 5.0) is Refusal.UNAVAILABLE
+    assert trio.current_time() - before == pytest.approx(5.0)
+
+
+async def test_a_bug_in_the_session_is_no_refusal() -> None:
+    class Broken(Room):
+        async def open(self, session_id: UUID, user_id: str, role: Role) -> RoomLink:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await open_link(Claims("ada"), Broken(), 1.0)
+
+
+def test_every_refusal_has_a_body_that_says_the_same_as_its_status() -> None:
+    for each in Refusal:
+        problem = each.problem()
+        assert problem == {
+            "type": "about:blank",
+            "title": problem["title"],
+            "status": each.status,
+            "code": each.code,
+            "detail": each.text,
+        }
+        assert problem["title"]
+        assert each.label == each.name.lower()
