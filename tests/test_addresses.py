@@ -2,7 +2,9 @@
 
 import ipaddress
 
-from locshare.addresses import addresses, local_address
+import pytest
+
+from locshare.addresses import addresses, local_address, path_prefix
 
 
 def test_the_bound_addresses_are_the_public_ones_by_default() -> None:
@@ -32,3 +34,17 @@ def test_bound_to_all_interfaces_the_link_has_the_address_of_this_machine() -> N
 
 def test_this_machine_has_an_address() -> None:
     assert not ipaddress.ip_address(local_address()).is_unspecified
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix"),
+    [
+        (None, ""),
+        ("https://where.example", ""),
+        ("https://where.example/", ""),
+        ("https://where.example/map", "/map"),
+        ("https://where.example:8443/a/the%20map/", "/a/the map"),
+    ],
+)
+def test_the_folder_of_a_public_url_is_its_path(url: str | None, prefix: str) -> None:
+    assert path_prefix(url) == prefix

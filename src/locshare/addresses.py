@@ -2,7 +2,7 @@
 
 import socket
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
@@ -38,8 +38,10 @@ def addresses(
 
 
 def path_prefix(public_url: str | None) -> str:
-    """The folder in which a proxy serves us: ``/map`` of ``https://host/map``; ``""`` for none."""
-    return "" if public_url is None else urlsplit(public_url).path.rstrip("/")
+    """The folder in which a proxy serves us: ``/map`` of ``https://host/map``; ``""`` for none.
+    Its percent-encoding is resolved.
+    """
+    return "" if public_url is None else unquote(urlsplit(public_url).path.rstrip("/"))
 
 
 def _reachable(host: str) -> str:

@@ -427,3 +427,27 @@ async def test_pages_of_other_blueprints_keep_their_own_headers(make_app: MakeAp
         assert answer.headers["content-security-policy"] == "default-src 'self'"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert_problem(await client.post(f"/join/{SESSION}"), 405, "METHOD_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/health/live", 200),
+        ("/the%20map/a/health/live", 200),
+        ("/the%20map/%61/health/live", 200),
+        ("/the%20map/a/the%20map/a/health/live", 404),
+        ("/the%20map/a%2Fhealth/live", 404),
+        ("/the%20map/ab/health/live", 404),
+        ("/the%20map/health/live", 404),
+        ("/the%20map/a", 308),
+        ("/the%20map/a/", 404),  # the page, where there is one
+    ],
+)
+async def test_in_a_folder_it_is_served_with_the_folder_on_the_path_and_without(
+    make_app: MakeApp, path: str, status: int
+) -> None:
+    async with client_of(make_app(prefix="/the map/a")) as client:
+        answer = await client.get(path)
+    assert answer.status_code == status
+    if status == 308:
+        assert answer.headers["location"] == "/the%20map/a/"

@@ -13,6 +13,7 @@ headers, bodies and client addresses are not logged. Nothing is remembered betwe
 import secrets
 from collections.abc import Collection
 from typing import Final
+from urllib.parse import quote, unquote
 
 import structlog
 import trio
@@ -63,7 +64,8 @@ class EdgeRules(Struct, frozen=True):
     """What is turned away before the application sees it. ``hosts`` None answers to every name.
 
     A path below ``prefix`` is one without it: a proxy that serves us in a folder may strip the
-    folder's name or leave it. ``""`` for none; else it begins with a slash and ends with none.
+    folder's name or leave it. ``""`` for none; else it begins with a slash, ends with none, and has
+    no percent-encoding.
     """
 
     origins: Origins
@@ -97,8 +99,13 @@ class EdgeRules(Struct, frozen=True):
         return None
 
     def strip(self, scope: Scope) -> None:
-        """Take the prefix off the path of ``scope``, if it is there."""
-        if self.prefix and scope["path"].startswith(f"{self.prefix}/"):
+        """Take the prefix off the path of ``scope``, if it is there as whole segments."""
+        if not self.prefix or not scope["path"].startswith(f"{self.prefix}/"):
+            return
+        segments = scope["raw_path"].split(b"/")
+        end = self.prefix.count("/") + 1
+        if unquote(b"/".join(segments[:end]).decode("ascii")) == self.prefix:
+            scope["raw_path"] = b"/" + b"/".join(segments[end:])
             scope["path"] = scope["path"][len(self.prefix) :]
 
 
@@ -149,7 +156,7 @@ class Edge:
                 await _answer(answer, refusal)
             elif scope["path"] == rules.prefix:
                 await send_answer(
-                    Answer(308, b"", headers={"Location": f"{rules.prefix}/"}), answer
+                    Answer(308, b"", headers={"Location": f"{quote(rules.prefix)}/"}), answer
                 )
             elif origin is not None and _is_preflight(scope):
                 await answer(_preflight())

@@ -166,7 +166,7 @@ def subprotocol_of(upgrade: Upgrade) -> str | None:
 
 def identify(upgrade: Upgrade, verifier: Verifier) -> Claims | Refusal:
     """Who asks to connect, and to what. Raises nothing."""
-    if upgrade.path != PATH:
+    if not upgrade.path.endswith(PATH):  # a proxy may leave the folder on it that it serves us in
         return Refusal.NO_SUCH_PATH
     token = token_of(upgrade)
     if token is None:
