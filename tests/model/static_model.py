@@ -40,11 +40,13 @@ class StaticModel(Lives):
     stop_at: float = FOREVER
     inbox: deque[Callable[[], None]] = field(default_factory=deque)
     requests: set[int] = field(default_factory=set)
+    due: list[Child] = field(default_factory=list)  #: whose exits wait in the inbox
 
     def run(self) -> None:
         """Until nothing is left to do."""
         while self.alive:
             if self.stop_at <= self.now:
+                self.settle_due()
                 self.stop_all()
                 self.alive = False
             elif self.inbox:
@@ -91,8 +93,11 @@ class StaticModel(Lives):
     def wants_restart(self, child: Child) -> None:
         child.state = "restarting"
         life = child.life
+        self.due.append(child)
 
         def message() -> None:
+            if child.life == life and child in self.due:
+                self.due.remove(child)
             if child.life == life and child.state == "restarting":
                 try:
                     self.restart(child)
@@ -152,6 +157,8 @@ class StaticModel(Lives):
         """Stop one child by its own setting, and see it dead."""
         if not child.running:
             child.state = "stopped"
+            if child in self.due:
+                self.due.remove(child)
             return
         child.state = "stopping"
         shutdown = child.plan.shutdown
@@ -170,23 +177,40 @@ class StaticModel(Lives):
         for child in reversed(list(self.children.values())):
             self.stop(child)
 
-    def restart(self, failed: Child) -> None:
-        """One automatic attempt."""
+    def admit(self, failed: Child) -> bool:
+        """Whether the budget allows one more. If not, the supervisor gives up."""
         self.instants = [at for at in self.instants if self.now - at <= self.seconds] + [self.now]
         if len(self.instants) > self.budget:
             self.reports.append(("gave_up", failed.plan.name))
             failed.state = "stopped"
             self.gave_up = True
-            self.stop_all()
-            self.alive = False
-            return
-        failed.restarts += 1
+        return not self.gave_up
+
+    def reach(self, failed: Child) -> list[Child]:
+        """Those that a restart of ``failed`` touches, in start order."""
         everybody = list(self.children.values())
-        reach = {
+        return {
             "one_for_one": [failed],
             "one_for_all": everybody,
             "rest_for_one": everybody[everybody.index(failed) :],
         }[self.strategy]
+
+    def settle_due(self) -> None:
+        """What a stop has overtaken: whether it would have been one too many."""
+        while self.due and not self.gave_up:
+            failed = self.due[0]
+            reach = self.reach(failed)
+            self.due = [child for child in self.due if child not in reach]
+            self.admit(failed)
+
+    def restart(self, failed: Child) -> None:
+        """One automatic attempt."""
+        if not self.admit(failed):
+            self.stop_all()
+            self.alive = False
+            return
+        failed.restarts += 1
+        reach = self.reach(failed)
         for child in reversed(reach):
             if child is not failed:
                 self.stop(child)

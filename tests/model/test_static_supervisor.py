@@ -23,6 +23,8 @@ from locshare.actors import (
     ActorRef,
     StartError,
 )
+from locshare.actors.incarnation import Status
+from locshare.actors.introspect import status
 from locshare.supervisor import (
     RestartBudgetExceeded,
     Strategy,
@@ -50,16 +52,27 @@ class Ask4:
     plan: Plan
 
 
+How = Literal["crash", "normal", "shutdown", "killed"]
+
+
+@dataclass(frozen=True)
+class Vanish:
+    """One more child ends, if it runs, whatever its supervisor is at."""
+
+    name: str
+    how: How
+
+
 @dataclass(frozen=True)
 class End:
     """A child ends, or two do in the same instant; in the middle of what follows comes a request,
-    perhaps one for the very child, or the supervisor's stop.
+    perhaps one for the very child, the supervisor's stop, or the end of another child.
     """
 
-    how: Literal["crash", "normal", "shutdown", "killed"]
+    how: How
     names: tuple[str, ...]
     inits: tuple[Init, ...]
-    amid: Ask4 | Literal["stop"] | None
+    amid: Ask4 | Vanish | Literal["stop"] | None
     same: bool
 
 
@@ -87,12 +100,14 @@ plans: st.SearchStrategy[Plan] = st.builds(
     ending=st.sampled_from(["quick", "quick", "lingers", "hangs", "raises"]),
 )
 asks = st.builds(Ask4, st.sampled_from(["start", "restart", "terminate", "delete"]), plans)
+hows: st.SearchStrategy[How] = st.sampled_from(["crash", "crash", "normal", "shutdown", "killed"])
+vanishes = st.builds(Vanish, names, hows)
 ends = st.builds(
     End,
-    how=st.sampled_from(["crash", "crash", "normal", "shutdown", "killed"]),
+    how=hows,
     names=st.lists(names, min_size=1, max_size=2, unique=True).map(tuple),
     inits=inits,
-    amid=st.one_of(st.none(), st.none(), asks, asks, st.just("stop")),
+    amid=st.one_of(st.none(), st.none(), asks, asks, vanishes, vanishes, st.just("stop")),
     same=st.booleans(),
 )
 waits = st.builds(Wait, st.sampled_from([1, 2, 4, 6, "edge", "beyond"]))
@@ -123,6 +138,32 @@ def test_a_static_supervisor_is_its_model(
     world = World({name: deque(scripts[name]) for name in scripts})
     clock = MockClock(autojump_threshold=0)
     trio.run(replay, model, world, first, history, clock=clock)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    strategy=st.sampled_from(["one_for_all", "rest_for_one"]),
+    first=st.tuples(*([plans] * len(IDS))),
+    history=st.lists(
+        st.builds(
+            End,
+            how=hows,
+            names=st.sampled_from(["a", "a", *IDS]).map(lambda name: (name,)),
+            inits=inits,
+            amid=vanishes,
+            same=st.booleans(),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_children_that_vanish_during_a_groups_round_are_as_in_the_model(
+    strategy: Strategy, first: tuple[Plan, ...], history: list[Step]
+) -> None:
+    model = StaticModel(strategy=strategy, budget=4, seconds=SECONDS)
+    named = [replace(plan, name=name) for plan, name in zip(first, IDS, strict=True)]
+    clock = MockClock(autojump_threshold=0)
+    trio.run(replay, model, World({}), named, history, clock=clock)
 
 
 async def replay(model: StaticModel, world: World, first: list[Plan], history: list[Step]) -> None:
@@ -227,21 +268,43 @@ class Replay:
         for child in victims:
             model.end(child, step.how)
         if step.amid is not None:
-            start = model.now
-            if step.amid == "stop":
-                model.stop_at = start + 0.5
-            else:
-                ask, number = step.amid, len(model.requests)
-                if step.same:
-                    ask = replace(ask, plan=replace(ask.plan, name=victims[0].plan.name))
-                model.at(start + 0.5, lambda: model.request(number, ask.op, ask.plan))
-            await trio.sleep(0.5)
-            if not self.sup.alive:
-                return  # the budget has tripped: nobody is there to be asked
-            if step.amid == "stop":
-                nursery.start_soon(self.sup.stop, SHUTDOWN, FOREVER)
-            else:
-                nursery.start_soon(self.request, number, ask)
+            await self.amid(step.amid, victims[0].plan.name if step.same else None, nursery)
+
+    async def amid(
+        self, what: Ask4 | Vanish | Literal["stop"], name: str | None, nursery: trio.Nursery
+    ) -> None:
+        """Half a second later, in the model and in the tree."""
+        model = self.model
+        later, number = model.now + 0.5, len(model.requests)
+        if what == "stop":
+            model.stop_at = later
+        elif isinstance(what, Vanish):
+            model.at(later, lambda: self.vanish_in_model(what))
+        else:
+            ask = what if name is None else replace(what, plan=replace(what.plan, name=name))
+            model.at(later, lambda: model.request(number, ask.op, ask.plan))
+        await trio.sleep(0.5)
+        if not self.sup.alive:
+            return  # the budget has tripped: nobody is there to be asked
+        if what == "stop":
+            nursery.start_soon(self.sup.stop, SHUTDOWN, FOREVER)
+        elif isinstance(what, Vanish):
+            self.vanish(what)
+        else:
+            nursery.start_soon(self.request, number, ask)
+
+    def vanish_in_model(self, vanish: Vanish) -> None:
+        child = self.model.children.get(vanish.name)
+        if child is not None and child.state == "running" and child.exit_at == FOREVER:
+            self.model.end(child, vanish.how)
+
+    def vanish(self, vanish: Vanish) -> None:
+        for info in self.sup.which_children():
+            ref = info.ref
+            runs = info.id == vanish.name and info.state == "running"
+            # And it is not on its way out already.
+            if runs and isinstance(ref, ActorRef) and status(ref) is Status.RUNNING:
+                finish(ref, vanish.how)
 
     def actor(self, child: Child) -> ActorRef:
         ref = self.sup.child(child.plan.name)

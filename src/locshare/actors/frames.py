@@ -12,6 +12,7 @@ raises, and clearing that would end the server from outside, in the middle of it
 
 import gc
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import FrameType
@@ -20,21 +21,27 @@ from typing import Final
 _CAN_BE_SUSPENDED: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and all that it leads to, each once: causes, contexts, members of groups."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        todo += (each.__cause__, each.__context__)
+        if isinstance(each, BaseExceptionGroup):
+            todo += each.exceptions
+
+
 def clear_finished_frames(error: BaseException) -> None:
     """Drop the local variables of every finished frame that ``error`` leads to: its own, and those
     of its causes, contexts and group members. Frames that run or are suspended are left alone.
     """
-    seen: set[int] = set()
-    todo: list[BaseException | None] = [error]
-    while todo:
-        error_ = todo.pop()
-        if error_ is None or id(error_) in seen:
-            continue
-        seen.add(id(error_))
-        todo += (error_.__cause__, error_.__context__)
-        if isinstance(error_, BaseExceptionGroup):
-            todo += error_.exceptions
-        entry = error_.__traceback__
+    for each in chain(error):
+        entry = each.__traceback__
         while entry is not None:
             if not _is_suspended(entry.tb_frame):
                 with suppress(RuntimeError):  # it runs, here or in another thread

@@ -14,6 +14,7 @@ from typing import Any, final
 import trio
 
 from locshare.actors.actor import Actor
+from locshare.actors.frames import chain
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
 from locshare.actors.loop import ActorIncarnation
 from locshare.actors.mailbox import MailboxHeir
@@ -26,10 +27,11 @@ from locshare.actors.registry import Name
 class Host:
     """Actors without a supervisor: for tests, scripts and benchmarks. See :func:`open_host`."""
 
-    __slots__ = ("_lives", "_nursery")
+    __slots__ = ("_lives", "_nursery", "_on_fatal")
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self, nursery: trio.Nursery, on_fatal: Callable[[BaseException], None]) -> None:
         self._nursery = nursery
+        self._on_fatal = on_fatal
         self._lives: dict[Incarnation, None] = {}
 
     async def start(
@@ -55,13 +57,18 @@ class Host:
             except Exception as error:
                 life.never_lived(Crash(error))  # which gives back to the heir what it inherited
                 raise
-        life.on_exit = self._lives.pop
+        life.on_exit = self._ended
         self._lives[life] = None
         life.launch(self._nursery, init_timeout)
         await settle_start(life)
         if life.ignored:
             raise StartError(life.ref.name, "declined to start")
         return life.ref
+
+    def _ended(self, life: Incarnation) -> None:
+        del self._lives[life]
+        if life.fatal is not None:
+            self._on_fatal(life.fatal.exception)
 
     async def stop(self, timeout: float = DEFAULT_GRACE) -> None:
         """Stop all in reverse start order, each within ``timeout`` seconds, then by kill. If
@@ -105,17 +112,25 @@ def start_failure(life: Incarnation) -> StartError | None:
 @asynccontextmanager
 async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
     """A place for actors. Leaving it, or being cancelled in it, stops them in reverse start
-    order, each within ``timeout`` seconds.
+    order, each within ``timeout`` seconds. KeyboardInterrupt or SystemExit in one of them cancels
+    the block and is raised after that.
     """
     hosts: list[Host] = []
     ready = trio.Event()
     leave = trio.Event()
+    body = trio.CancelScope()
+    fatal: BaseException | None = None
     error: BaseException | None = None
+
+    def on_fatal(caught: BaseException) -> None:
+        nonlocal fatal
+        fatal = fatal or caught
+        body.cancel()
 
     async def inside() -> None:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
-                hosts.append(Host(nursery))
+                hosts.append(Host(nursery, on_fatal))
                 ready.set()
                 await leave.wait()
                 await hosts[0].stop(timeout)
@@ -125,12 +140,46 @@ async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
         with trio.CancelScope(shield=True):
             await ready.wait()
         try:
-            yield hosts[0]
+            with body:
+                yield hosts[0]
         except BaseException as caught:  # noqa: BLE001 - raised again below, not in a group
             error = caught
         leave.set()
-    if error is not None:
-        raise error
+    raise_worst(fatal, error)
+
+
+def raise_worst(inner: BaseException | None, block: BaseException | None) -> None:
+    """Raise what a block with actors in it ends with, if anything: ``inner`` is what they ended
+    with, ``block`` what the block raised.
+
+    KeyboardInterrupt and SystemExit go before everything else, an error goes before Cancelled. Of
+    equals ``inner`` wins, since what the block raised is mostly its echo (``Exited``); the other
+    then is its context.
+    """
+    errors = [error for error in (inner, block) if error is not None]
+    if not errors:
+        return
+    worst = min(errors, key=_rank)
+    if (
+        worst is inner
+        and block is not None
+        and _rank(block) < _CANCELLED
+        and inner.__context__ is None
+        and all(each is not inner for each in chain(block))
+    ):
+        inner.__context__ = block
+    raise worst
+
+
+_FATAL, _ERROR, _CANCELLED = range(3)
+
+
+def _rank(error: BaseException) -> int:
+    if isinstance(error, BaseExceptionGroup):
+        return min(map(_rank, error.exceptions))
+    if isinstance(error, trio.Cancelled):
+        return _CANCELLED
+    return _ERROR if isinstance(error, Exception) else _FATAL
 
 
 async def run_shielded(

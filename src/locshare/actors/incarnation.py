@@ -13,10 +13,11 @@ What is promised:
 - ``trio.Cancelled`` is never a crash and is never swallowed (72): the incarnation ends ``killed``
   and the exception goes on to the scope it belongs to. A group that mixes it with ordinary
   exceptions is split (74).
+- A fatal crash (KeyboardInterrupt, SystemExit) is never lost: from the moment it is raised it is
+  the reason of this life, whatever else ends it or goes wrong on the way (75).
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from contextlib import suppress
 from enum import Enum
 from itertools import count
 from math import inf
@@ -73,6 +74,7 @@ class Incarnation:
         "beside_kill",
         "clock",
         "details",
+        "fatal",
         "gave_up",
         "grace",
         "ignored",
@@ -109,6 +111,8 @@ class Incarnation:
         #: A supervisor whose budget tripped says so here, and leaves the last crash (31).
         self.gave_up = False
         self.last_crash: Crash | None = None
+        #: The first fatal crash of this life, or of one below it: its reason in the end.
+        self.fatal: Crash | None = None
         #: A crash beside the end: the ordinary part of a group that also held Cancelled, which goes
         #: on by itself (74), or a helper that crashed when nobody listened any more.
         self.beside_kill: Crash | None = None
@@ -193,6 +197,17 @@ class Incarnation:
 
     # -- end -------------------------------------------------------------------------------
 
+    def crashed(self, error: BaseException, previous: ExitReason | None = None) -> Crash:
+        """The crash that ``error`` is; noted for good if it is fatal."""
+        crash = Crash(error, previous=previous)
+        self.note_fatal(crash)
+        return crash
+
+    def note_fatal(self, reason: ExitReason) -> None:
+        """If ``reason`` is fatal, and the first that is, this life ends with it."""
+        if self.fatal is None and isinstance(reason, Crash) and reason.fatal:
+            self.fatal = reason
+
     def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
         """Ask for an orderly end. ``deadline`` (absolute) is the limit for ``terminate``."""
         raise NotImplementedError
@@ -215,6 +230,10 @@ class Incarnation:
         reason = self._settle_reason(reason)
         if self.beside_kill is not None and not isinstance(reason, Crash):
             reason = self.beside_kill
+        self.note_fatal(reason)
+        if self.fatal is not None:
+            reason = self.fatal
+            self.ignored = False
         if isinstance(reason, Crash):
             # Before anybody hears of it: the reason outlives us in refs and reports.
             clear_finished_frames(reason.exception)
@@ -229,9 +248,10 @@ class Incarnation:
         self._close(reason)
         monitors, self._monitors = self._monitors, None  # a callback may cancel another one
         for monitor in monitors or ():
-            # A callback that breaks its promise must not keep the others from hearing.
-            with suppress(Exception):
+            try:
                 monitor.deliver(reason)
+            except BaseException as error:  # noqa: BLE001 - the others must hear all the same
+                self.crashed(error)
         self._wake_waiters()
         on_exit, self.on_started, self.on_exit = self.on_exit, _nothing, _nothing
         self.task = None

@@ -15,7 +15,6 @@ cost one test per message while they are off (statement 68).
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from math import inf
 from time import perf_counter
 from types import CoroutineType
@@ -149,13 +148,13 @@ class ActorIncarnation(Incarnation):
             except BaseExceptionGroup as group:
                 cancelled, rest = group.split(trio.Cancelled)
                 if rest is not None:
-                    reason = Crash(rest)
+                    reason = self.crashed(rest)
                 if cancelled is not None:
-                    if rest is not None:
-                        self.beside_kill = Crash(rest)
+                    if isinstance(reason, Crash):
+                        self.beside_kill = reason
                     raise cancelled from None
             except BaseException as error:  # noqa: BLE001 - carried to the root if fatal (75)
-                reason = Crash(error)
+                reason = self.crashed(error)
             if self.started and not self.killed:
                 reason = await self._terminate(reason)
                 if reason is KILLED and self.actor.hosts_children:
@@ -314,6 +313,9 @@ class ActorIncarnation(Incarnation):
                     request.reply_to.reply(request.function(self.actor))
                 except Exception as error:  # noqa: BLE001 - the asker's function, told to him
                     request.reply_to.fail(error)
+                except BaseException as error:
+                    request.reply_to.server_died(Crash(error))
+                    raise
         return True
 
     def recent_type(self) -> str | None:
@@ -349,7 +351,7 @@ class ActorIncarnation(Incarnation):
             cancelled, rest = group.split(trio.Cancelled)
             if rest is None:
                 raise
-            crash = Crash(rest, previous=reason)
+            crash = self.crashed(rest, reason)
             if cancelled is not None:
                 self.beside_kill = crash
                 raise cancelled from None
@@ -357,7 +359,7 @@ class ActorIncarnation(Incarnation):
         except BaseException as error:  # noqa: BLE001 - becomes the exit reason (69, 75)
             if isinstance(reason, Crash) and error.__context__ is None:
                 error.__context__ = reason.exception
-            return Crash(error, previous=reason)
+            return self.crashed(error, reason)
         finally:
             self._stopping_scope = None
         return reason
@@ -416,13 +418,15 @@ class ActorIncarnation(Incarnation):
             self.last_message = self.recent_type()
         if self.watch is not None and self.watch.tracer is not None:
             self.last_events = tuple(self.watch.tracer.events)
-        # A hook that fails must neither stop the exit path nor say more than it should.
-        with suppress(Exception):
+        try:
             self.details = dict(self.actor.redact(message))
+        except BaseException as error:  # noqa: BLE001 - it must not stop the exit path
+            self.crashed(error)
 
     def helper_crashed(self, error: BaseException) -> None:
-        self.beside_kill = self.beside_kill or Crash(error)
-        self.request_stop(Crash(error), trio.current_time() + self.grace)
+        crash = self.crashed(error)
+        self.beside_kill = self.beside_kill or crash
+        self.request_stop(crash, trio.current_time() + self.grace)
 
     def _overflowed(self) -> None:
         self.request_stop(

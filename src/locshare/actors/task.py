@@ -72,12 +72,13 @@ class TaskIncarnation(Incarnation):
             cancelled, rest = group.split(trio.Cancelled)
             if rest is None:
                 raise
+            crash = self.crashed(rest)
             if cancelled is not None:
-                self.beside_kill = Crash(rest)
+                self.beside_kill = crash
                 raise cancelled from None
-            return Crash(rest)
+            return crash
         except BaseException as error:  # noqa: BLE001 - carried to the root if fatal (75)
-            return Crash(error)
+            return self.crashed(error)
         finally:
             self._function, self._args = _done, ()  # refs outlive us; arguments must not
         if not self.started:

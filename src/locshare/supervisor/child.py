@@ -19,7 +19,7 @@ from locshare.actors import SHUTDOWN, Actor, Crash, ExitReason, MailboxSpec, Ref
 from locshare.actors.clock import CallAt
 from locshare.actors.frames import clear_finished_frames
 from locshare.actors.host import start_failure
-from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
+from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status
 from locshare.actors.loop import ActorIncarnation
 from locshare.actors.mailbox import INFO
 from locshare.actors.reasons import KILLED
@@ -137,7 +137,6 @@ class ChildExit:
 
     child: Child
     life: Incarnation | None
-    verdict: Verdict
 
 
 def grace_of(shutdown: ShutdownTime) -> float:
@@ -184,6 +183,8 @@ class Overseer(Actor[Never]):
     def __init__(self, max_restarts: int, max_seconds: float, report: Reporter | None) -> None:
         self._window = RestartWindow(max_restarts, max_seconds)
         self._report: Reporter | None = report
+        # The children whose exits still wait in our mailbox to be acted on, in that order.
+        self._due: dict[Child, None] = {}
 
     @abstractmethod
     def children(self) -> Iterable[Child]:
@@ -209,11 +210,9 @@ class Overseer(Actor[Never]):
         if hook is None:
             return
         if life is None:
-            send(hook, Report(kind, self.ref.name, child.spec.id, 0, reason))
-            return
-        send(
-            hook,
-            Report(
+            report = Report(kind, self.ref.name, child.spec.id, 0, reason)
+        else:
+            report = Report(
                 kind,
                 self.ref.name,
                 child.spec.id,
@@ -222,8 +221,10 @@ class Overseer(Actor[Never]):
                 life.last_message,
                 life.last_events,
                 life.details,
-            ),
-        )
+            )
+        fatal = send(hook, report)
+        if fatal is not None:
+            self.leave(Crash(fatal))
 
     # -- start and exit of one child -------------------------------------------------------
 
@@ -258,6 +259,8 @@ class Overseer(Actor[Never]):
     def child_exited(self, child: Child, life: Incarnation) -> None:
         """In the child's exit path: report, decide, and leave a message if there is work."""
         reason = life.reason or SHUTDOWN
+        if life.fatal is not None:
+            self.leave(life.fatal)
         if child.life is not life:
             return  # a late notice from an old incarnation changes nothing (14)
         was = child.state
@@ -267,8 +270,6 @@ class Overseer(Actor[Never]):
             self._incarnation.last_crash = crash
         if was is ChildState.STARTING:
             child.state = ChildState.STOPPED  # the starter is told; no report, no budget (3)
-            if isinstance(reason, Crash) and reason.fatal:
-                self.leave_message(child, life, Verdict.LEAVE)
             return
         if not reason.expected:
             during = f" in {life.last_message}" if life.last_message else ""
@@ -280,6 +281,8 @@ class Overseer(Actor[Never]):
                 self.report("stop_failed", child, reason)
         if was is ChildState.STOPPING:
             child.state = ChildState.STOPPED
+            if life.gave_up and self._incarnation.status is Status.STOPPING:
+                self._due[child] = None  # it gave up all the same, and our own stop hid that
             return
         self._settle(child, life, reason, was)
 
@@ -300,8 +303,7 @@ class Overseer(Actor[Never]):
                 child.state = ChildState.RESTARTING
                 self.restart_later(child, life)
             case Verdict.LEAVE:
-                child.state = ChildState.RESTARTING
-                self.leave_message(child, life, judged)
+                child.state = ChildState.STOPPED
 
     def kept(self, child: Child) -> None:
         """A transient child has ended as expected, or a restarted one has declined."""
@@ -323,7 +325,8 @@ class Overseer(Actor[Never]):
         """Come back to this exit when its restart is due: at once, or after the back-off."""
         backoff = child.spec.backoff
         if backoff is None:
-            self.leave_message(child, life, Verdict.RESTART)
+            self._due[child] = None
+            self._incarnation.mailbox.put_exempt(INFO, ChildExit(child, life))
             return
         now = trio.current_time()
         if life is not None and life.started and now - child.up_since >= backoff.reset_after_s:
@@ -336,7 +339,7 @@ class Overseer(Actor[Never]):
             logger.error("a back-off's random failed with %s", type(error).__qualname__)
             delay = backoff.bound(child.failures)
         child.restart_at = now + delay
-        child.retry = self.send_at(child.restart_at, ChildExit(child, life, Verdict.RESTART))
+        child.retry = self.send_at(child.restart_at, ChildExit(child, life))
 
     def may_restart(self, child: Child) -> bool:
         """Count one automatic restart of ``child``. False if that is one too many. What has a
@@ -345,9 +348,37 @@ class Overseer(Actor[Never]):
         child.call_off()
         return child.spec.backoff is not None or self._window.admit(trio.current_time())
 
-    def leave_message(self, child: Child, life: Incarnation | None, judged: Verdict) -> None:
-        """Come back to this exit in our own task, behind what waits there."""
-        self._incarnation.mailbox.put_exempt(INFO, ChildExit(child, life, judged))
+    def leave(self, fatal: Crash) -> None:
+        """Stop in order and end with ``fatal``, whatever else happens on the way (75)."""
+        life = self._incarnation
+        life.note_fatal(fatal)
+        if life.status is not Status.STOPPING:
+            life.request_stop(fatal, trio.current_time() + life.grace)
+
+    def wants_restart(self, exit_: ChildExit) -> bool:
+        """Whether this exit, whose turn has come, is still news, and its child to be restarted."""
+        child = exit_.child
+        if child.life is not exit_.life:
+            return False  # somebody has started it again meanwhile: old news (14)
+        self._due.pop(child, None)
+        return child.state is ChildState.RESTARTING
+
+    def swept_up(self, failed: Child) -> Iterable[Child]:
+        """Those whose exits are settled by a restart of ``failed``."""
+        return (failed,)
+
+    def settle_due(self) -> None:
+        """In our own end: exits that a stop has overtaken, and supervisors that gave up while they
+        were being stopped. If the budget did not allow to restart them, we have given up too.
+        """
+        while self._due and not self._incarnation.gave_up:
+            failed = next(iter(self._due))
+            for child in self.swept_up(failed):
+                self._due.pop(child, None)
+            reason = failed.life.reason if failed.life is not None else None
+            again = reason is None or verdict(failed.spec.restart, reason) is Verdict.RESTART
+            if again and not self.may_restart(failed):
+                self.give_up(failed)
 
     def give_up(self, child: Child) -> None:
         """The budget tripped on ``child``."""
@@ -363,6 +394,7 @@ class Overseer(Actor[Never]):
         life = child.life
         if life is None or life.reason is not None:
             child.call_off()
+            self._due.pop(child, None)
             child.state = ChildState.STOPPED
             return
         child.state = ChildState.STOPPING

@@ -35,7 +35,6 @@ from locshare.supervisor.child import (
     Overseer,
     first_failure,
 )
-from locshare.supervisor.decide import Verdict
 from locshare.supervisor.errors import ChildNotFound, MaxChildren, SupervisorError
 from locshare.supervisor.spec import AnySpec, ChildSpec, DynamicSpec
 from locshare.supervisor.supervisor import OverseerRef
@@ -130,18 +129,14 @@ class DynamicSupervisor(Overseer):
         return super().handle_call(request, reply_to)
 
     def handle_info(self, message: Any) -> HandlerResult:
-        if not isinstance(message, ChildExit):
+        if not isinstance(message, ChildExit) or not self.wants_restart(message):
             return None
-        child, life = message.child, message.life
-        if message.verdict is Verdict.LEAVE:
-            return StopActor(life.reason if life and life.reason else SHUTDOWN)
-        if child.life is not life or child.state is not ChildState.RESTARTING:
-            return None
-        return self._restart(child)
+        return self._restart(message.child)
 
     async def terminate(self, reason: ExitReason) -> None:
         """All at once, each with its own timer: the total is near the longest (43)."""
         del reason
+        self.settle_due()
         deadlines = []
         for child in self.children():
             if child.ref is not None:
@@ -159,6 +154,7 @@ class DynamicSupervisor(Overseer):
             life.kill()
         for _, child in deadlines:
             await self.outlive(child)
+        self.settle_due()
 
     # -- start -----------------------------------------------------------------------------
 
@@ -227,6 +223,7 @@ class DynamicSupervisor(Overseer):
         life = child.life
         if life.reason is not None:  # between two attempts
             child.call_off()
+            self._due.pop(child, None)
             child.state = ChildState.STOPPED
             self.forget(child)
             return None

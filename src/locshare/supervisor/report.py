@@ -4,7 +4,8 @@ A report names types and ids. It never holds a message or a state, for ours hold
 positions; an actor that can say more without harm overrides ``Actor.redact``, and what that
 returns is ``details``. Reports go to the hook of the nearest supervisor that has one, by default
 to the standard library's logging. A hook runs inside the exit path: it must be quick, must not
-await; if it raises, that is logged by type and goes no further.
+await; if it raises, that is logged by type and goes no further, but for KeyboardInterrupt and
+SystemExit: these stop the tree in order and leave it, as if a child had raised them.
 """
 
 import logging
@@ -74,9 +75,14 @@ def log_report(report: Report) -> None:
 reporter: ContextVar[Reporter] = ContextVar("locshare_reporter", default=log_report)
 
 
-def send(hook: Reporter, report: Report) -> None:
-    """Pass ``report`` to ``hook``, which cannot harm the caller."""
+def send(hook: Reporter, report: Report) -> BaseException | None:
+    """Pass ``report`` to ``hook``, which cannot harm the caller. Returns KeyboardInterrupt,
+    SystemExit and the like: those are the hook's decision to end the program.
+    """
     try:
         hook(report)
     except Exception as error:  # noqa: BLE001 - a broken hook must not break the exit path
         logger.error("a report hook failed with %s", type(error).__qualname__)  # noqa: TRY400
+    except BaseException as error:  # noqa: BLE001 - nor may these; the supervisor carries them on
+        return error
+    return None

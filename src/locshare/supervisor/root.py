@@ -15,7 +15,7 @@ from typing import final
 import trio
 
 from locshare.actors import SHUTDOWN, Crash
-from locshare.actors.host import run_shielded
+from locshare.actors.host import raise_worst, run_shielded
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.loop import ActorIncarnation
 from locshare.supervisor.errors import RestartBudgetExceeded, RootFailed
@@ -40,26 +40,34 @@ async def run_root(
     ref = root.ref
     if not isinstance(ref, SupervisorRef):
         raise TypeError("the root is a static supervisor")
-    await run_shielded(
-        root,
-        stop=lambda: root.request_stop(SHUTDOWN, inf),
-        started=lambda: task_status.started(ref),
-    )
-    raise_for_end(root)
+    cancelled: trio.Cancelled | None = None
+    try:
+        await run_shielded(
+            root,
+            stop=lambda: root.request_stop(SHUTDOWN, inf),
+            started=lambda: task_status.started(ref),
+        )
+    except trio.Cancelled as error:
+        cancelled = error
+    raise_for_end(root)  # goes before: what went wrong must not be lost in a cancellation
+    if cancelled is not None:
+        raise cancelled
 
 
 def raise_for_end(root: Incarnation) -> None:
     """Raise what an ended root owes to the task that ran it, or return."""
     reason = root.reason
-    if isinstance(reason, Crash):
-        if reason.fatal or not root.started:
-            raise reason.exception
-        raise RootFailed("the root supervisor crashed") from reason.exception
+    if root.fatal is not None:
+        raise root.fatal.exception
+    if isinstance(reason, Crash) and not root.started:
+        raise reason.exception
     if root.gave_up:
         cause = root.last_crash.exception if root.last_crash is not None else None
         raise RestartBudgetExceeded(
             "the root supervisor gave up: a child ended more often than the restart budget allows"
         ) from cause
+    if isinstance(reason, Crash):
+        raise RootFailed("the root supervisor crashed") from reason.exception
     if reason is not None and not reason.expected:
         raise RootFailed(f"the root supervisor ended: {reason}")
 
@@ -84,18 +92,23 @@ async def open_supervisor(
     """A tree for the time of a block. Leaving the block, or being cancelled in it, stops the tree
     in order; if it ends by itself the block is cancelled and the error of :func:`run_root` is
     raised.
+
+    The error of the tree goes before what the block raised, which is mostly its echo (the Exited
+    of a call), and has that as its context; KeyboardInterrupt and SystemExit go before all.
     """
-    ends: list[BaseException] = []
+    inner: BaseException | None = None
+    outer: BaseException | None = None
     handshake = _Handshake()
     body = trio.CancelScope()
     tree = trio.CancelScope()
 
     async def serve() -> None:
+        nonlocal inner
         try:
             with tree:
                 await run_root(spec, name=name, task_status=handshake)
         except BaseException as error:  # noqa: BLE001 - raised again below, outside the nursery
-            ends.append(error)
+            inner = error
         finally:
             handshake.settled.set()
             body.cancel()
@@ -108,10 +121,8 @@ async def open_supervisor(
                 with body:
                     yield handshake.ref
         except BaseException as error:  # noqa: BLE001 - raised again below, outside the nursery
-            ends.insert(0, error)
+            outer = error
         finally:
             tree.cancel()
-    # A nursery would wrap these in a group. What is wrong goes before what was merely cancelled.
-    ends.sort(key=lambda end: isinstance(end, trio.Cancelled))
-    if ends:
-        raise ends[0]
+    # Here, and not in the nursery, which would wrap them in a group.
+    raise_worst(inner, outer)

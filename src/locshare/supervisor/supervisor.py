@@ -23,7 +23,6 @@ from locshare.actors import (
     SHUTDOWN,
     ActorRef,
     CallTimeout,
-    Crash,
     ExitReason,
     NoProc,
     Ref,
@@ -43,7 +42,7 @@ from locshare.supervisor.child import (
     Overseer,
     first_failure,
 )
-from locshare.supervisor.decide import Verdict, plan
+from locshare.supervisor.decide import Plan, plan
 from locshare.supervisor.errors import (
     AlreadyPresent,
     AlreadyStarted,
@@ -221,23 +220,18 @@ class Supervisor(Overseer):
         return super().handle_call(request, reply_to)
 
     async def handle_info(self, message: Any) -> HandlerResult:
-        if not isinstance(message, ChildExit):
-            return None
-        child, life = message.child, message.life
-        if child.life is not life:
-            return None  # somebody has started it again meanwhile: old news (14)
-        if message.verdict is Verdict.LEAVE:
-            return StopActor(life.reason if life and life.reason else SHUTDOWN)
-        if child.state is not ChildState.RESTARTING:
+        if not isinstance(message, ChildExit) or not self.wants_restart(message):
             return None
         try:
-            return await self._restart(child)
+            return await self._restart(message.child)
         except _Interrupted:
             return None
 
     async def terminate(self, reason: ExitReason) -> None:
         del reason
+        self.settle_due()
         await self._stop_all()
+        self.settle_due()
 
     def on_stop_requested(self) -> None:
         self._stop_requested = True
@@ -303,12 +297,17 @@ class Supervisor(Overseer):
             raise _Interrupted
         failure = first_failure(child)
         if failure is not None:
-            if isinstance(life.reason, Crash) and life.reason.fatal:
-                raise life.reason.exception
             raise failure
         if life.ignored and child.spec.restart == "temporary":
             self.forget(child)
         return life.ref
+
+    def swept_up(self, failed: Child) -> Iterable[Child]:
+        return (failed, *self._plan(failed).stop)
+
+    def _plan(self, failed: Child) -> Plan[Child]:
+        order = [(child, child.spec.restart) for child in self.children()]
+        return plan(self._strategy, order, failed)
 
     async def _restart(self, failed: Child) -> HandlerResult:
         """One automatic restart attempt, of one child or of a group."""
@@ -316,8 +315,7 @@ class Supervisor(Overseer):
             self.give_up(failed)
             return StopActor(SHUTDOWN)
         failed.restarts += 1
-        order = [(child, child.spec.restart) for child in self.children()]
-        steps = plan(self._strategy, order, failed)
+        steps = self._plan(failed)
         # Each of these steps may wait, and meanwhile children end: a temporary one is then gone
         # from the table. So a round holds the children themselves and looks nothing up.
         for child in steps.stop:
