@@ -1,5 +1,6 @@
 """The server in a folder of a site that has other things too, behind a real nginx."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from locshare.client import Client, connect, parse_join_link
 from tests.browser import DEADLINE_MS, chromium_or_skip
 from tests.nginx import nginx_or_skip
 from tests.program import Program, data_directory, free_port
+
+expect.set_options(timeout=DEADLINE_MS)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
@@ -136,8 +139,9 @@ def test_the_page_lives_in_the_folder_and_two_see_each_other(site: Site, browser
         host, guest = pages
         host.goto(f"{site.url}/")
         host.get_by_role("button", name="Create").click()
-        link = host.get_by_label("Link to join").input_value()
-        assert link.startswith(f"{site.url}/join/")
+        field = host.get_by_label("Link to join")
+        expect(field).to_have_value(re.compile(f"^{site.url}/join/"))
+        link = field.input_value()
         host.get_by_role("link", name="Join it yourself").click()
         host.get_by_label("Your name").fill("Ada")
         host.get_by_role("button", name="Join").click()
