@@ -17,6 +17,7 @@ from locshare.store.port import (
     StoredSession,
     StoreUnavailable,
 )
+from locshare.wire.messages import EndReason
 
 
 class MemoryStore:
@@ -87,20 +88,27 @@ class MemoryStore:
         self, session_id: UUID, last_activity: datetime, last_seen: Mapping[str, datetime]
     ) -> None:
         self.touches.append((session_id, last_activity, dict(last_seen)))
+        session = self.sessions[session_id]
+        newest = max(session.last_activity, last_activity)
+        self.sessions[session_id] = structs.replace(session, last_activity=newest)
+        people = self.participants[session_id]
+        for user_id, moment in last_seen.items():
+            known = people[user_id]
+            people[user_id] = structs.replace(known, last_seen=max(known.last_seen, moment))
 
     async def sweep(
         self, now: datetime, inactive_since: datetime, live: Collection[UUID]
-    ) -> tuple[UUID, ...]:
+    ) -> Mapping[UUID, EndReason]:
         await self._reach("sweep")
-        ended = tuple(
-            session.id
+        ended: dict[UUID, EndReason] = {
+            session.id: "expired" if session.expires_at <= now else "inactive"
             for session in self.sessions.values()
             if session.is_active
             and (
                 session.expires_at <= now
                 or (session.last_activity < inactive_since and session.id not in live)
             )
-        )
+        }
         for session_id in ended:
             self._end(session_id)
         return ended

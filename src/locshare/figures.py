@@ -48,6 +48,9 @@ def session_families(of: SessionStatistics) -> Iterator[Family]:
     yield gauge("locshare_participants_online", "Participants with a connection.", of.online)
     yield counter("locshare_sessions_created_total", "Sessions created.", of.created)
     yield counter("locshare_sessions_loaded_total", "Sessions read from the store.", of.loaded)
+    yield counter(
+        "locshare_sessions_slept_total", "Sessions put to sleep, nobody being connected.", of.slept
+    )
     yield counter("locshare_sessions_ended_total", "Sessions ended.", of.ended)
     yield counter("locshare_session_crashes_total", "Crashes of session actors.", of.restarts)
     yield counter("locshare_participants_joined_total", "Participants who joined.", of.joined)

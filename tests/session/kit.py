@@ -149,6 +149,11 @@ class House:
     async def session(self, expires_in: timedelta = HOUR) -> UUID:
         return (await self.manager.create(name="Amber Falcon", expires_in=expires_in)).id
 
+    async def wake(self, session_id: UUID) -> None:
+        """Have it in memory."""
+        async with self.manager._using(session_id):
+            pass
+
     async def join(self, session_id: UUID, name: str = "Ada") -> str:
         record = await self.manager.join(
             session_id, display_name=name, avatar_color="#112233", role="participant"

@@ -446,7 +446,7 @@ async def test_a_session_whose_first_incarnation_cannot_begin_is_unavailable_and
         session = await home.session()
         Fault(monkeypatch, SessionActor, "init").left = 1
         with pytest.raises(SessionUnavailable):
-            await home.manager.participants(session)
+            await home.wake(session)
         assert home.manager._tables == {}
         await home.someone(session)
 
@@ -472,7 +472,7 @@ async def test_without_a_supervisor_of_sessions_callers_give_up() -> None:
     session = await manager.create(name=None, expires_in=HOUR)
     before = trio.current_time()
     with pytest.raises(SessionUnavailable):
-        await manager.participants(session.id)
+        await manager.end(session.id)
     assert trio.current_time() - before == pytest.approx(5)
 
 

@@ -126,7 +126,7 @@ async def test_however_many_join_at_once_no_more_get_in_than_there_are_seats() -
 async def test_a_join_that_cannot_be_written_gives_its_seat_back() -> None:
     async with house(SessionLimits(max_participants=1)) as home:
         session = await home.session()
-        await home.manager.participants(session)
+        await home.wake(session)
         home.store.away = True
         with pytest.raises(StoreUnavailable):
             await home.join(session)
@@ -160,7 +160,7 @@ async def test_a_join_that_is_cancelled_happens_whole_or_not_at_all() -> None:
 async def test_a_session_deleted_from_the_database_by_hand_is_not_found() -> None:
     async with house() as home:
         session = await home.session()
-        await home.manager.participants(session)
+        await home.wake(session)
         del home.store.participants[session]
         with pytest.raises(SessionNotFound):
             await home.join(session)
@@ -271,7 +271,7 @@ async def test_a_join_that_the_session_does_not_confirm_is_taken_back() -> None:
 async def test_a_join_written_more_slowly_than_seats_are_kept_makes_no_session_too_large() -> None:
     async with house(SessionLimits(max_participants=1, seat_lifetime=15)) as home:
         session = await home.session()
-        await home.manager.participants(session)
+        await home.wake(session)
         gate = home.store.gate = trio.Event()
         async with trio.open_nursery() as nursery:
 
@@ -345,7 +345,7 @@ async def test_a_session_that_ends_while_it_is_started_leaves_nothing_behind() -
 
             async def look(home: House = home, session: UUID = session) -> None:
                 try:
-                    await home.manager.participants(session)
+                    await home.wake(session)
                 except SessionOver as over:
                     outcomes.add(over.reason)
                 else:
@@ -380,7 +380,7 @@ async def test_a_session_that_is_over_before_its_starter_goes_on_leaves_nothing_
 
         monkeypatch.setattr(DynamicSupervisorRef, "start_child", start_late)
         with pytest.raises(SessionOver):
-            await home.manager.participants(session)
+            await home.wake(session)
         await settle()
         sessions = home.names.lookup(SESSIONS)
         assert isinstance(sessions, DynamicSupervisorRef)

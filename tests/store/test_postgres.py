@@ -254,10 +254,12 @@ async def test_the_sweep_ends_what_expired_and_what_nobody_used(store: PostgresS
     for session in every:
         await store.create_session(session)
     swept = await store.sweep(now, since, {unused_live.id, expired_live.id})
-    assert set(swept) == {expired.id, expired_live.id, unused.id}
+    assert swept == {
+        expired.id: "expired", expired_live.id: "expired", unused.id: "inactive",
+    }  # fmt: skip
     active = {each.id: (await load(store, each.id)).session.is_active for each in every}
     assert {key for key, value in active.items() if value} == {fresh.id, unused_live.id}
-    assert await store.sweep(now, since, {unused_live.id}) == ()
+    assert await store.sweep(now, since, {unused_live.id}) == {}
 
 
 async def test_activity_that_is_not_written_yet_keeps_a_session_from_the_sweep(
@@ -270,7 +272,7 @@ async def test_activity_that_is_not_written_yet_keeps_a_session_from_the_sweep(
         store.touch(used.id, START + 2 * HOUR, {})
         store.touch(unused.id, START + HOUR, {})
         swept = await store.sweep(START + 3 * HOUR, START + 2 * HOUR, ())
-    assert swept == (unused.id,)
+    assert swept == {unused.id: "inactive"}
 
 
 async def test_the_purge_deletes_what_is_over_and_expired_with_its_participants(

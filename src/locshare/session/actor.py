@@ -70,6 +70,8 @@ class SessionContext(Struct, frozen=True):
     """Notes activity for the store."""
     on_ended: Callable[[SessionTable], None]
     """The session is over and its connections have been told."""
+    on_idle: Callable[[SessionTable], None]
+    """Nobody has been connected for a while."""
 
     def moment(self) -> Moment:
         """This instant, on both clocks."""
@@ -87,6 +89,7 @@ class Tick(enum.IntEnum):
     """A position reaches the retention."""
     TOUCH = enum.auto()
     INACTIVE = enum.auto()
+    IDLE = enum.auto()
     EXPIRE = enum.auto()
     PRESENCE = enum.auto()
     """Somebody's coming or going may now be told."""
@@ -191,6 +194,8 @@ class SessionActor(Actor[SessionOrder]):
                 self._touch()
             case Tick.INACTIVE:
                 return self._check_inactivity()
+            case Tick.IDLE:
+                self._check_idle()
             case Tick.EXPIRE:
                 return self._check_expiry()
             case Tick.PRESENCE:
@@ -327,6 +332,8 @@ class SessionActor(Actor[SessionOrder]):
             self._arm(Tick.TOUCH, self._context.limits.touch_interval)
 
     def _note_activity(self) -> None:
+        if not self._state.unnoted:
+            return
         active, seen = self._state.take_seen(self._context.moment())
         self._context.touch(self._table.session.id, active, seen)
 
@@ -334,6 +341,18 @@ class SessionActor(Actor[SessionOrder]):
         deadline = self._state.inactive_at()
         if deadline is not None:
             self._arm(Tick.INACTIVE, deadline - trio.current_time())
+            self._arm(Tick.IDLE, self._context.limits.sleep_after)
+
+    def _check_idle(self) -> None:
+        table = self._table
+        if table.receivers:
+            return
+        left = table.active_at + self._context.limits.sleep_after - trio.current_time()
+        if left > 0:
+            self._arm(Tick.IDLE, left)
+            return
+        self._context.on_idle(table)
+        self._arm(Tick.IDLE, self._context.limits.sleep_after)  # for when it cannot sleep now
 
     def _check_inactivity(self) -> HandlerResult:
         deadline = self._state.inactive_at()

@@ -53,9 +53,9 @@ _SELECTOR: Final = (
 )
 _DIRECTION: Final = r"(?<=[^\u200E\u200F\u061C])[\u200E\u200F\u061C]"
 _UNSEEN: Final = (
-    r"[[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Co}\p{Cs}"
+    r"[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Co}\p{Cs}"
     r"[\p{Cn}--\p{Extended_Pictographic}]"  # what is reserved for emoji may be one by now
-    r"\u2800\U0001D159]--\p{Prepended_Concatenation_Mark}]"
+    r"\u2800\U0001D159]"
 )
 
 _token: Final = regex.compile(
@@ -65,7 +65,7 @@ _token: Final = regex.compile(
 _right_to_left: Final = regex.compile(r"[[\p{bc=R}\p{bc=AL}]&&\p{L}]", _V1)
 _marks: Final = regex.compile(rf"(?P<kept>{_EMOJI}|{_SELECTOR})|(?P<marks>\p{{M}}+)", _V1)
 _spaces: Final = regex.compile(r"\p{Zs}+", _V1)
-_beginning: Final = regex.compile(r"\A[\p{M}\p{Z}\p{C}]+", _V1)
+_beginning: Final = regex.compile(r"\A[\p{M}\p{Z}]+", _V1)
 _cluster: Final = regex.compile(r"\X", _V1)
 _stacking: Final = regex.compile("|".join(rf"\p{{scx={name}}}" for name in _STACKING), _V1)
 _pointed: Final = regex.compile("|".join(rf"\p{{scx={name}}}" for name in _POINTED), _V1)

@@ -1,7 +1,8 @@
 """What has to be done about sessions while nobody asks: a task of the tree, beside the sessions.
 
-Four chores: give back what an ended session held; start again what lost its actor; end in the
-database what ended while nobody had it in memory; delete what ended long ago. A crash or a
+Five chores: give back what an ended session held; put to sleep what nobody uses; start again what
+lost its actor; end in the database what ended while nobody had it in memory; delete what ended long
+ago. A crash or a
 database that is away costs a delay: the queue of ended sessions outlives the task, and the rest is
 found again by the next sweep.
 """
@@ -17,6 +18,7 @@ import trio
 
 from locshare.session.limits import SessionLimits
 from locshare.session.table import SessionTable
+from locshare.session.tally import Tally
 from locshare.store.port import Store, StoreUnavailable
 
 log = structlog.get_logger()
@@ -26,8 +28,8 @@ _LAST_CHANCE_S = 1.0
 
 @final
 class Keeper:
-    """``bury`` gives back what a session held, after its end is written; ``revive`` starts again
-    what lost its actor through no fault of its own.
+    """``bury`` gives back what a session held, after its end is written; ``put_to_sleep`` does so
+    while it goes on; ``revive`` starts again what lost its actor through no fault of its own.
     """
 
     def __init__(
@@ -37,16 +39,21 @@ class Keeper:
         *,
         now: Callable[[], datetime],
         live: Callable[[], Collection[UUID]],
+        tally: Tally,
         bury: Callable[[SessionTable], Awaitable[None]],
+        put_to_sleep: Callable[[SessionTable], Awaitable[None]],
         revive: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._limits = limits
         self._now = now
         self._live = live
+        self._tally = tally
         self._bury = bury
+        self._put_to_sleep = put_to_sleep
         self._revive = revive
         self._ended: deque[SessionTable] = deque()
+        self._idle: deque[SessionTable] = deque()
         self._orphans = False
         self._called = trio.Event()
         self._up_since = now()
@@ -54,6 +61,11 @@ class Keeper:
     def hand_over(self, table: SessionTable) -> None:
         """``table`` has ended. Never blocks."""
         self._ended.append(table)
+        self._called.set()
+
+    def offer_sleep(self, table: SessionTable) -> None:
+        """Nobody is connected to ``table``. Never blocks; lost by a crash, and offered again."""
+        self._idle.append(table)
         self._called.set()
 
     def revive_soon(self) -> None:
@@ -68,6 +80,8 @@ class Keeper:
         try:
             while True:
                 await self._bury_all()
+                while self._idle:
+                    await self._put_to_sleep(self._idle.popleft())
                 due = trio.current_time() >= next_sweep
                 if due or self._orphans:
                     self._orphans = False
@@ -98,6 +112,7 @@ class Keeper:
             earliest = datetime.min.replace(tzinfo=now.tzinfo)
         try:
             ended = await self._store.sweep(now, earliest, self._live())
+            self._tally.ended.update(ended.values())
             purged = await self._store.purge(now - timedelta(seconds=self._limits.keep_ended))
         except StoreUnavailable:
             log.debug("sweep_put_off")

@@ -13,6 +13,8 @@ class SessionLimits(Struct, frozen=True):
     """How long a position lives without a newer one."""
     inactive_after: float = 3600.0
     """A session with nobody connected for so long ends."""
+    sleep_after: float = 60.0
+    """A session with nobody connected for so long is put to sleep: it is in the database only."""
     touch_interval: float = 30.0
     """How often the activity of a session is noted for the store."""
     seat_lifetime: float = 15.0

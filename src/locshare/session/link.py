@@ -40,9 +40,12 @@ class Switchboard(Protocol):
 
 @final
 class SessionLink:
-    """One participant's way into one session. Made by the session manager."""
+    """One participant's way into one session. Made by the session manager.
 
-    __slots__ = ("_actor", "_receiver", "_role", "_switchboard", "_table", "_user_id")
+    Until :meth:`detach` it keeps the session in memory.
+    """
+
+    __slots__ = ("_actor", "_receiver", "_role", "_switchboard", "_table", "_user_id", "_uses")
 
     def __init__(
         self, switchboard: Switchboard, table: SessionTable, user_id: str, role: Role
@@ -51,6 +54,8 @@ class SessionLink:
         self._table = table
         self._user_id = user_id
         self._role: Role = role
+        table.users += 1
+        self._uses = True
         self._receiver: Receiver | None = None
         self._actor: ActorRef[SessionOrder] | None = None
 
@@ -93,6 +98,9 @@ class SessionLink:
         """The connection has ended. Synchronous, in any state; a newer connection of the same
         participant is not touched.
         """
+        if self._uses:
+            self._uses = False
+            self._table.users -= 1
         receiver, self._receiver = self._receiver, None
         if receiver is not None and self._table.ended is None:
             self._table.departed.append(receiver)

@@ -1,9 +1,11 @@
 """Finds sessions, starts them, and keeps their tables over the crashes of their actors.
 
 The front door of the room: the API and the connections ask here, and never meet an actor. A
-session is in memory from the first time that somebody joins or opens it until its end; the table
-of each is kept here, as an ETS table is kept by its heir. Reading (who is in it, how many) is done
-on the table and waits for nobody; whatever changes it goes through the session's actor.
+session is in memory from the first time that somebody joins or opens it until its end, or until
+nobody has been connected for a minute: then it sleeps in the store, and the next one wakes it. The
+table of each is kept here, as an ETS table is kept by its heir. Reading (who is in it, how many) is
+done on the table, or, of a session that is not in memory, in the store: it starts nothing. Whatever
+changes a session goes through its actor.
 
 Supervision. Each session is a small supervisor of its own (a temporary child of the dynamic
 supervisor that is registered under :data:`SESSIONS`) with the session actor as its only child, so
@@ -11,12 +13,15 @@ that a session that keeps crashing spends its own restart budget. When that is s
 ends with ``internal_error``, and no other one notices. When the dynamic supervisor itself is
 restarted, its sessions are started again: at once by whoever needs them, the others by the keeper.
 
-Invariant between any two checkpoints: a session that has not ended has at most one table, and a
-table that is not in ``_tables`` is in nobody's hands but those of a start that is under way.
+Invariants between any two checkpoints: a session that has not ended has at most one table; a table
+that is not in ``_tables`` is in nobody's hands but those of a start that is under way; a table that
+is in somebody's hands over a checkpoint is counted in ``table.users``, and is not put to sleep.
 """
 
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+import heapq
+import math
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar, final, get_args
@@ -86,6 +91,10 @@ R = TypeVar("R")
 
 SESSIONS: Final = "sessions"
 """The name of the dynamic supervisor under which the sessions run."""
+ROOM_FOR: Final = 16
+"""How many sessions are put to sleep at once when there is no room for another."""
+LOOK_FOR_ROOM_EVERY_S: Final = 1.0
+"""When all are in use: looking takes a step for each session."""
 
 
 class SessionInfo(Struct, frozen=True):
@@ -105,13 +114,14 @@ def utc_now() -> datetime:
 
 
 class _Flight:
-    """One load of a session that several callers wait for."""
+    """One load, or start, of a session that several callers wait for."""
 
-    __slots__ = ("done", "error")
+    __slots__ = ("done", "error", "stored")
 
     def __init__(self) -> None:
         self.done = trio.Event()
         self.error: Exception | None = None
+        self.stored: StoredSession | None = None
 
 
 @final
@@ -141,18 +151,29 @@ class SessionManager:
         self._tally = Tally()
         self._tables: dict[UUID, SessionTable] = {}
         self._flights: dict[UUID, _Flight] = {}
+        """Sessions that are being started, or put to sleep."""
+        self._loads: dict[UUID, _Flight] = {}
         self.keeper: Final = Keeper(
             store,
             limits,
             now=now,
             live=self._tables.keys,
+            tally=self._tally,
             bury=self._bury,
+            put_to_sleep=self._put_to_sleep,
             revive=self._revive,
         )
         """Its ``run`` is a child of the tree."""
         self._context = SessionContext(
-            limits, self._tally, window, now, store.touch, self._note_end
+            limits,
+            self._tally,
+            window,
+            now,
+            store.touch,
+            self._note_end,
+            self.keeper.offer_sleep,
         )
+        self._full_until = -math.inf
         self._up_since = now()
 
     # --- for the API ------------------------------------------------------------------------------
@@ -202,7 +223,6 @@ class SessionManager:
         Cancelled before the write it happens not at all; later, whole. What was written for a
         join that then fails is taken back.
         """
-        table = await self._find(session_id)
         now = self._now()
         record = ParticipantRecord(
             id=uuid4(),
@@ -214,14 +234,15 @@ class SessionManager:
             last_seen=now,
             is_active=True,
         )
-        try:
-            await self.ask(table, ReserveSeat(record.id))
-            with trio.CancelScope(shield=True):  # all of these have deadlines of their own
-                await self._write(record)
-                await self._let_in(table, record)
-        except BaseException:
-            self._cast(table, ReleaseSeat(record.id))
-            raise
+        async with self._using(session_id) as table:
+            try:
+                await self.ask(table, ReserveSeat(record.id))
+                with trio.CancelScope(shield=True):  # all of these have deadlines of their own
+                    await self._write(record)
+                    await self._let_in(table, record)
+            except BaseException:
+                self._cast(table, ReleaseSeat(record.id))
+                raise
         return record
 
     async def _write(self, record: ParticipantRecord) -> None:
@@ -241,28 +262,33 @@ class SessionManager:
             raise
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
-        """Who is in the session. Raises SessionNotFound, SessionOver, SessionUnavailable,
+        """Who is in the session. Starts nothing. Raises SessionNotFound, SessionOver,
         StoreUnavailable.
         """
-        table = await self._find(session_id)
+        table = self._tables.get(session_id)
+        if table is None:
+            stored = await self._load(session_id)
+            self._check_live(stored.session)
+            table = SessionTable(stored, trio.current_time())
+        _check_not_over(table)
         return SessionState(table, self._limits).participants(self._moment())
 
     async def remove(self, session_id: UUID, user_id: str) -> None:
         """Make a participant leave; their connection is closed. Raises ParticipantNotFound, and as
         :meth:`participants`.
         """
-        table = await self._find(session_id)
-        if user_id not in table.roster:
-            raise ParticipantNotFound
-        await self._take_out(table, user_id, "removed")
+        async with self._using(session_id) as table:
+            if user_id not in table.roster:
+                raise ParticipantNotFound
+            await self._take_out(table, user_id, "removed")
 
     async def end(self, session_id: UUID) -> None:
         """End it, by its host's wish; durable on return, or queued while the database is away.
         Raises as :meth:`participants`.
         """
-        table = await self._find(session_id)
-        await self.ask(table, End())
-        await self._store.end_session(session_id)
+        async with self._using(session_id) as table:
+            await self.ask(table, End())
+            await self._store.end_session(session_id)
 
     # --- for connections --------------------------------------------------------------------------
 
@@ -270,7 +296,7 @@ class SessionManager:
         """A participant's way into the session, for one connection. Raises SessionNotFound,
         SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
         """
-        table = await self._find(session_id)
+        table = await self._find(session_id, user_id)
         if user_id not in table.roster:
             raise ParticipantNotFound
         return SessionLink(self, table, user_id, role)
@@ -327,8 +353,21 @@ class SessionManager:
 
     # --- find or start ----------------------------------------------------------------------------
 
-    async def _find(self, session_id: UUID) -> SessionTable:
-        """The table of a live session, read from the store and started if need be.
+    @asynccontextmanager
+    async def _using(self, session_id: UUID) -> AsyncIterator[SessionTable]:
+        """The table of a live session, which stays in memory for the time of the block. Raises as
+        :meth:`_find`.
+        """
+        table = await self._find(session_id)
+        table.users += 1
+        try:
+            yield table
+        finally:
+            table.users -= 1
+
+    async def _find(self, session_id: UUID, asker: str | None = None) -> SessionTable:
+        """The table of a live session, read from the store and started if need be; not for an
+        ``asker`` who is not in it (ParticipantNotFound): a token of who left wakes nobody.
 
         Callers that come at the same time share one start, and its failure; when the one who does
         it is cancelled, another goes on.
@@ -340,17 +379,19 @@ class SessionManager:
                 return table
             flight = self._flights.get(session_id)
             if flight is None:
-                return await self._load_and_start(session_id)
+                return await self._load_and_start(session_id, asker)
             await flight.done.wait()
             if flight.error is not None:
                 raise flight.error
 
-    async def _load_and_start(self, session_id: UUID) -> SessionTable:
+    async def _load_and_start(self, session_id: UUID, asker: str | None) -> SessionTable:
         flight = self._flights[session_id] = _Flight()
         try:
             stored = await self._load(session_id)
             self._check_live(stored.session)
             table = SessionTable(stored, trio.current_time())
+            if asker is not None and asker not in table.roster:
+                raise ParticipantNotFound  # to this one; who waited looks again
             await self._start(table)
             _check_not_over(table)  # and buried, perhaps: it must not come back
             self._tables[session_id] = table
@@ -364,10 +405,27 @@ class SessionManager:
         return table
 
     async def _load(self, session_id: UUID) -> StoredSession:
-        stored = await self._store.load_session(session_id)
-        if stored is None:
+        """Read it from the store, once for all who ask at the same time. Raises SessionNotFound,
+        StoreUnavailable.
+        """
+        while (load := self._loads.get(session_id)) is not None:
+            await load.done.wait()
+            if load.error is not None:
+                raise load.error
+            if load.stored is not None:  # else whoever loaded was cancelled, or there is none
+                return load.stored
+        load = self._loads[session_id] = _Flight()
+        try:
+            load.stored = await self._store.load_session(session_id)
+        except StoreUnavailable as error:
+            load.error = error
+            raise
+        finally:
+            del self._loads[session_id]
+            load.done.set()
+        if load.stored is None:
             raise SessionNotFound
-        return stored
+        return load.stored
 
     def _check_live(self, session: SessionRecord) -> None:
         now = self._now()
@@ -386,7 +444,11 @@ class SessionManager:
         """
         table.starting = True
         try:
-            ref = await self._start_supervised(self._spec_of(table))
+            try:
+                ref = await self._start_supervised(self._spec_of(table))
+            except MaxChildren:
+                await self._make_room()
+                ref = await self._start_supervised(self._spec_of(table))
         except MaxChildren:
             raise SessionUnavailable("there are as many sessions as there may be") from None
         except StartError:
@@ -466,7 +528,7 @@ class SessionManager:
             SessionState(table, self._limits).end("internal_error")
             say_farewell(table, self._tally)
             self._note_end(table)
-        elif table.ended is None:
+        elif table.ended is None and not table.asleep:
             self.keeper.revive_soon()
 
     def _note_end(self, table: SessionTable) -> None:
@@ -476,15 +538,67 @@ class SessionManager:
             log.info("session_ended", session=short_id(table.session.id), reason=reason)
         self.keeper.hand_over(table)
 
-    async def _bury(self, table: SessionTable) -> None:
-        """Give back what an ended session held. Its end is written."""
+    async def _stop(self, table: SessionTable) -> None:
+        """Stop its supervisor, and with it the actor."""
         sessions = self._sessions()
         if sessions is not None and table.supervisor is not None:
             with suppress(ChildNotFound, ActorDown):
                 await sessions.terminate_child(table.supervisor)
         table.heir.clear()
+
+    async def _bury(self, table: SessionTable) -> None:
+        """Give back what an ended session held. Its end is written."""
+        await self._stop(table)
         if self._tables.get(table.session.id) is table:
             del self._tables[table.session.id]
+
+    # --- sleep ------------------------------------------------------------------------------------
+
+    def _may_sleep(self, table: SessionTable) -> bool:
+        """Whether nobody would notice: nobody is connected, joining, or about to ask."""
+        return (
+            table.ended is None
+            and not (table.users or table.receivers or table.seats or table.departed)
+            and not table.starting
+            and self._tables.get(table.session.id) is table
+        )
+
+    async def _put_to_sleep(self, table: SessionTable) -> None:
+        """Keep a session in the store only, if nobody uses it. Who asks for it meanwhile waits."""
+        if not self._may_sleep(table):
+            return
+        session_id = table.session.id
+        table.asleep = True
+        del self._tables[session_id]
+        flight = self._flights[session_id] = _Flight()
+        try:
+            # Also by this one, for the actor may be between two lives, and cannot.
+            state = SessionState(table, self._limits)
+            if state.unnoted:
+                self._store.touch(session_id, *state.take_seen(self._moment()))
+            with trio.CancelScope(shield=True):  # its actor must not outlive it
+                await self._stop(table)
+        except BaseException:
+            table.asleep = False  # it may still have its actor: it goes on
+            self._tables[session_id] = table
+            raise
+        finally:
+            del self._flights[session_id]
+            flight.done.set()
+        self._tally.slept += 1
+
+    async def _make_room(self) -> None:
+        """There are as many sessions as there may be: those with nobody connected for longest give
+        way, some at a time, so that looking for them is not done for each that comes.
+        """
+        now = trio.current_time()
+        if now < self._full_until:
+            return
+        empty = [table for table in self._tables.values() if self._may_sleep(table)]
+        for table in heapq.nsmallest(ROOM_FOR, empty, key=lambda table: table.active_at):
+            await self._put_to_sleep(table)
+        if not empty:
+            self._full_until = now + LOOK_FOR_ROOM_EVERY_S
 
     async def _revive(self) -> None:
         """Start again what lost its actor together with the dynamic supervisor: a session in which
@@ -516,6 +630,7 @@ class SessionManager:
             flushes=tally.flushes,
             events=tally.events,
             restarts=tally.restarts,
+            slept=tally.slept,
             ended={reason: tally.ended[reason] for reason in get_args(EndReason)},
         )
 

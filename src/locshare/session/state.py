@@ -261,6 +261,11 @@ class SessionState:
         moved, table.moved = table.moved, {}
         return {user_id: self._shown(user_id, clock) for user_id in moved}
 
+    @property
+    def unnoted(self) -> bool:
+        """Whether :meth:`take_seen` has anything that it had not the last time."""
+        return bool(self._table.receivers) or self._table.active_at > self._table.touched_at
+
     def take_seen(self, moment: Moment) -> tuple[datetime, Mapping[str, datetime]]:
         """The session's last activity, and who was heard of since this was last asked."""
         table = self._table

@@ -9,6 +9,7 @@ Positions live here and nowhere else, for the retention at most.
 """
 
 import math
+import math
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -85,6 +86,7 @@ class SessionTable:
 
     __slots__ = (
         "active_at",
+        "asleep",
         "clocks",
         "departed",
         "ended",
@@ -108,6 +110,7 @@ class SessionTable:
         "telling",
         "touched_at",
         "untold",
+        "users",
     )
 
     def __init__(self, stored: StoredSession, clock: float) -> None:
@@ -134,7 +137,7 @@ class SessionTable:
         """When each participant was last heard of, in this process."""
         self.active_at = clock
         """When somebody last joined, connected or disconnected."""
-        self.touched_at = clock
+        self.touched_at = -math.inf
         """What was heard before this has been noted for the store."""
         self.pending: deque[Event] = deque()
         """Events that were decided and are still to be delivered: empty between two messages."""
@@ -151,6 +154,10 @@ class SessionTable:
         self.incarnations = 0
         self.supervisor: Ref | None = None
         self.starting = False
+        self.users = 0
+        """Calls and connections that have this table in hand: it is not put to sleep under them."""
+        self.asleep = False
+        """It was put to sleep, and is in nobody's hands."""
         self.gave_up = False
         self.news: Final = trio.lowlevel.ParkingLot()
         """Parked here: who waits for the next incarnation, or for the end."""

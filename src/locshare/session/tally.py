@@ -13,13 +13,15 @@ class Tally:
 
     __slots__ = (
         "attached", "created", "ended", "events", "flushes", "joined", "loaded", "restarts",
-        "updates",
+        "slept", "updates",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.created = 0
         self.loaded = 0
         """Sessions read back from the store."""
+        self.slept = 0
+        """Sessions put to sleep."""
         self.joined = 0
         self.attached = 0
         self.updates = 0
@@ -45,4 +47,5 @@ class SessionStatistics(Struct, frozen=True):
     flushes: int
     events: int
     restarts: int
+    slept: int
     ended: Mapping[str, int]

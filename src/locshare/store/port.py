@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from locshare.errors import LocshareError
+from locshare.wire.messages import EndReason
 
 
 class StoreUnavailable(LocshareError):
@@ -94,9 +95,10 @@ class Store(Protocol):
 
     async def sweep(
         self, now: datetime, inactive_since: datetime, live: Collection[UUID]
-    ) -> tuple[UUID, ...]:
+    ) -> Mapping[UUID, EndReason]:
         """End what ended by itself: past ``expires_at``, or without activity since
-        ``inactive_since`` and not in ``live``. Returns the ids. Raises StoreUnavailable.
+        ``inactive_since`` and not in ``live``. Returns the ids, each with ``expired`` or
+        ``inactive``. Raises StoreUnavailable.
         """
         ...
 

@@ -53,6 +53,7 @@ from locshare.store.port import (
     StoreUnavailable,
 )
 from locshare.store.writer import LateWrites, Outcomes, Person, Promises
+from locshare.wire.messages import EndReason
 
 log = structlog.get_logger()
 
@@ -269,7 +270,7 @@ class PostgresStore:
 
     async def sweep(
         self, now: datetime, inactive_since: datetime, live: Collection[UUID]
-    ) -> tuple[UUID, ...]:
+    ) -> Mapping[UUID, EndReason]:
         """As in the port; activity that waits to be written counts, and so do ends."""
         async with self._bulk:
             lively = self._late.active_since(inactive_since).union(live)

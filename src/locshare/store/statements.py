@@ -11,6 +11,7 @@ from uuid import UUID
 
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.store.writer import LateBatch
+from locshare.wire.messages import EndReason
 
 _INSERT_SESSIONS: Final = """
     INSERT INTO sessions
@@ -80,7 +81,7 @@ _SWEEP: Final = """
     WHERE is_active
       AND (expires_at <= $1 OR (last_activity < $2 AND id <> ALL($3::uuid[])))
       AND id <> ALL($4::uuid[])
-    RETURNING id
+    RETURNING id, expires_at <= $1 AS expired
 """
 
 _PURGE: Final = """
@@ -178,10 +179,10 @@ async def sweep(
     inactive_since: datetime,
     lively: Collection[UUID],
     ending: Collection[UUID],
-) -> tuple[UUID, ...]:
-    """Returns the ids of those that it ended; ``ending`` are left alone."""
+) -> dict[UUID, EndReason]:
+    """Returns those that it ended, and why; ``ending`` are left alone."""
     rows = await connection.fetch(_SWEEP, now, inactive_since, [*lively], [*ending])
-    return tuple(_plain(row["id"]) for row in rows)
+    return {_plain(row["id"]): "expired" if row["expired"] else "inactive" for row in rows}
 
 
 async def purge(connection: Any, before: datetime, limit: int) -> int:
