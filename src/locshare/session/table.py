@@ -9,7 +9,6 @@ Positions live here and nowhere else, for the retention at most.
 """
 
 import math
-import math
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
