@@ -261,6 +261,53 @@ def test_who_does_not_share_a_position_sees_the_others_and_is_told(
         expect(bo.marker("Shy")).to_have_count(0)
 
 
+DYING_DEVICE = """
+    const watches = [];
+    const fix = (age, [latitude, longitude]) =>
+        ({ coords: { latitude, longitude, accuracy: null, heading: NaN, speed: -1 },
+           timestamp: Date.now() - age });
+    window.device = { give: (age, place) => watches.forEach((found) => found(fix(age, place))) };
+    Object.defineProperty(navigator, "geolocation", { value: {
+        watchPosition: (found) => watches.push(found),
+        clearWatch: () => undefined,
+        getCurrentPosition: () => undefined,
+    } });
+"""
+
+
+def test_a_geolocation_that_dies_is_not_live_and_one_that_comes_back_is(
+    browser: Browser, program: Program
+) -> None:
+    link = create(program)["join_link"]
+    with two(browser, program) as (ada, bo):
+        ada.page.add_init_script(DYING_DEVICE)
+        ada.join(link, "Ada")
+        bo.page.clock.install()
+        bo.join(link, "Bo")
+        ada.page.evaluate("(place) => device.give(180_000, place)", ALEXANDERPLATZ)
+        expect(bo.row("Ada")).to_contain_text("was here 3 min ago")
+        told = ada.page.get_by_text("Your device gives only an old position.")
+        expect(told).to_be_visible()
+
+        ada.page.evaluate("(place) => device.give(0, place)", BRANDENBURG_GATE)
+        expect(bo.row("Ada")).to_contain_text("live")
+        bo.sees("Ada", BRANDENBURG_GATE)
+        expect(told).to_be_hidden()
+
+        bo.page.clock.pause_at(bo.page.evaluate("Date.now()") / 1000 + 0.1)
+        bo.page.clock.run_for(21_000)
+        expect(bo.row("Ada")).to_contain_text(re.compile(r"was here \d\d s ago"))
+        name = bo.page.locator(".marker-name").filter(has_text=re.compile(r"Ada · \d\d s ago"))
+        expect(name).to_be_visible()
+        bo.page.clock.run_for(10_000)
+        expect(bo.row("Ada")).to_contain_text("no position")
+        bo.page.clock.resume()
+
+        ada.page.evaluate("(place) => device.give(0, place)", REICHSTAG)
+        expect(bo.row("Ada")).to_contain_text("live")
+        bo.sees("Ada", REICHSTAG)
+
+
 def test_over_plain_http_the_page_says_why_nobody_is_seen(
     browser: Browser, program: Program
 ) -> None:

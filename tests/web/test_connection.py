@@ -60,7 +60,7 @@ def server(browser: Browser) -> Iterator[Server]:
     opened = Server(page)
     page.clock.install()
     page.goto(f"{ORIGIN}/empty")
-    page.clock.pause_at(4_000_000_000_000)
+    page.clock.pause_at(4_000_000_000)
     page.evaluate(
         """async (url) => {
             window.told = [];

@@ -144,12 +144,16 @@ STATE: dict[str, Any] = {
              "is_active": True},
         ],
         "positions": [
-            {"user_id": "bo", **BERLIN, "accuracy": 8, "timestamp": "1999-01-01T00:00:00Z"}
+            {"user_id": "bo", **BERLIN, "accuracy": 8, "timestamp": "1999-01-01T00:00:00Z",
+             "age_ms": 4_200}
         ],
         "server_time": "2026-03-01T12:00:00Z", "epoch": "e", "seq": 3,
     },
 }  # fmt: skip
-MOVED = {"type": "location_update", "data": {"user_id": "bo", **SYDNEY, "accuracy": 5}}
+MOVED: dict[str, Any] = {
+    "type": "location_update",
+    "data": {"user_id": "bo", **SYDNEY, "accuracy": 5},
+}
 REDUCE = """
     let state = m.EMPTY;
     for (const [at, message] of x.messages) {
@@ -183,7 +187,8 @@ def test_a_snapshot_says_everything_whatever_this_devices_clock_says(run: Run) -
     me, bo = state["everyone"]
     assert (me["name"], me["isMe"], me["place"]) == ("Ada", True, None)
     assert (bo["name"], bo["isMe"], bo["lastSeen"]) == ("Bo", False, T - 10_000)
-    assert (bo["place"]["lat"], bo["place"]["at"]) == (BERLIN["lat"], T - 10_000)
+    place = bo["place"]
+    assert (place["lat"], place["at"], place["heard"]) == (BERLIN["lat"], T - 4_200, T - 10_000)
 
 
 def test_a_snapshot_replaces_all_that_was_known(run: Run) -> None:
@@ -234,6 +239,24 @@ def test_a_position_that_overtakes_its_join_waits_and_one_after_the_leave_shows_
         ("me", False),
         ("cy", True),
     ]
+
+
+@pytest.mark.parametrize("age", [0, 4_200, 600_000])
+def test_a_position_is_as_old_as_its_fix_and_kept_as_long_as_it_is_repeated(
+    run: Run, age: int
+) -> None:
+    moved = {"type": "location_update", "data": {**MOVED["data"], "age_ms": age}}
+    place = after(run, (T, STATE), (T + 9, moved))["everyone"][1]["place"]
+    assert (place["at"], place["heard"]) == (T + 9 - age, T + 9)
+    for later, kept in ((29_999, True), (30_000, False)):
+        gone = after(run, (T, STATE), (T + 9, moved), now=T + 9 + later)["everyone"][1]["place"]
+        assert (gone is not None) is kept
+
+
+def test_what_is_unknown_of_a_position_is_null_and_never_0(run: Run) -> None:
+    moved = {"type": "location_update", "data": {"user_id": "bo", **SYDNEY}}
+    place = after(run, (T, STATE), (T, moved))["everyone"][1]["place"]
+    assert (place["accuracy"], place["speed"], place["heading"]) == (None, None, None)
 
 
 def test_a_session_that_ended_says_why(run: Run) -> None:
@@ -324,17 +347,21 @@ def test_a_position_is_sent_at_most_each_2_s_and_the_newest_one(run: Run) -> Non
     assert sent == [[0, 0], [2000, 2000], [4000, 4000]]
 
 
-def test_standing_still_is_said_each_15_s_until_the_device_loses_its_position(run: Run) -> None:
+def test_nothing_is_sent_twice_unless_the_device_says_it_twice(run: Run) -> None:
     assert run(
         "throttle",
         """
         const t = new m.Throttle();
         t.offer("here");
-        const got = [t.take(0), t.wait(1), t.take(14_999), t.take(15_000)];
+        const got = [t.take(0), t.wait(1) === Infinity, t.take(60_000)];
+        t.offer("here");
+        got.push(t.wait(60_000), t.take(60_000));
+        t.offer("here");
+        got.push(t.wait(60_001));
         t.withdraw();
-        return [...got, t.take(40_000), t.wait(40_000) === Infinity];
+        return [...got, t.take(90_000), t.wait(90_000) === Infinity];
         """,
-    ) == ["here", 14_999, None, "here", None, True]
+    ) == ["here", True, None, 0, "here", 1_999, None, True]
 
 
 def test_a_new_connection_gets_the_position_at_once(run: Run) -> None:
@@ -342,31 +369,14 @@ def test_a_new_connection_gets_the_position_at_once(run: Run) -> None:
         "throttle",
         """
         const t = new m.Throttle();
+        t.restart();
+        const before = t.wait(0) === Infinity;
         t.offer("here");
         t.take(0);
         t.restart();
-        return [t.wait(1), t.take(1)];
+        return [before, t.wait(1), t.take(1)];
         """,
-    ) == [0, "here"]
-
-
-def test_what_is_sent_is_within_the_limits_of_the_protocol(run: Run) -> None:
-    update = run(
-        "locator",
-        """
-        const coords = { latitude: 1, longitude: 190, accuracy: 1e9, altitude: NaN, speed: -1,
-                         heading: 361 };
-        return [m.update({ coords, timestamp: 5 }, Date.UTC(2026, 2, 1)),
-                m.update({ coords: { ...coords, heading: 0 }, timestamp: Date.UTC(2026, 2, 1) + 5 },
-                         Date.UTC(2026, 2, 1))];
-        """,
-    )
-    assert update[0] == {
-        "lat": 1, "lng": -170, "accuracy": 100_000, "timestamp": "2026-03-01T00:00:00.000Z",
-        "altitude": None, "speed": None, "heading": None,
-    }  # fmt: skip
-    assert update[1]["timestamp"] == "2026-03-01T00:00:00.005Z"
-    assert update[1]["heading"] == 0
+    ) == [True, 0, "here"]
 
 
 # --- words ------------------------------------------------------------------------------------
@@ -436,11 +446,13 @@ def luminance(color: str) -> float:
     ("change", "expected"),
     [
         ({"isMe": True, "place": None}, "your position is not shared"),
-        ({"isMe": True}, "sharing your position"),
+        ({"isMe": True}, "your position is from 25 s ago"),
         ({"online": False}, "offline · last seen 25 s ago"),
         ({"place": None}, "no position"),
-        ({}, "last seen 25 s ago"),
+        ({}, "was here 25 s ago"),
         ({"place": {"at": 99_000}}, "live"),
+        ({"lastSeen": 100_000}, "was here 25 s ago"),  # a message of now with a fix of then
+        ({"isMe": True, "place": {"at": 99_000}}, "sharing your position"),
     ],
 )
 def test_the_list_says_how_somebody_stands(run: Run, change: dict[str, Any], expected: str) -> None:
@@ -473,13 +485,67 @@ def test_who_is_no_longer_live_in_the_list_fades_on_the_map_until_forgotten(run:
         """
         const markers = new m.Markers(document.createElement("div"), () => undefined);
         const person = { userId: "bo", name: "Bo", color: "#112233", online: true, isMe: false,
-                         place: { ...x.place, heading: null, at: 0 } };
+                         place: { ...x.place, heading: null, at: 0, heard: 29_000 } };
         markers.show([person], 0, true);
         return [0, 20_000, 25_000, 30_000].map((now) => markers.get("bo").freshness(now));
         """,
         place=BERLIN,
     )
     assert fresh == [1, 1, pytest.approx(0.675), pytest.approx(0.35)]
+
+
+def test_a_marker_says_how_old_a_position_is_that_is_not_live(run: Run) -> None:
+    names = run(
+        "markers",
+        """
+        const markers = new m.Markers(document.createElement("div"), () => undefined);
+        const place = (age, now) => ({ ...x.place, heading: null, at: now - age, heard: now });
+        const bo = { userId: "bo", name: "Bo", color: "#112233", online: true, isMe: false };
+        const cases = [[19_999, false], [20_000, false], [150_000, false], [25_000, true]];
+        return cases.map(([age, isMe]) => {
+            markers.show([{ ...bo, isMe, place: place(age, 500_000) }], 500_000, true);
+            return markers.get("bo").name.textContent;
+        });
+        """,
+        place=BERLIN,
+    )
+    assert names == ["Bo", "Bo · 20 s ago", "Bo · 3 min ago", "You · 25 s ago"]
+
+
+@pytest.mark.parametrize(("accuracy", "drawn"), [(None, False), (0, False), (400, True)])
+def test_an_accuracy_that_is_unknown_has_no_circle(
+    run: Run, accuracy: float | None, drawn: bool
+) -> None:
+    arcs = run(
+        "map",
+        """
+        const root = document.createElement("div");
+        root.style.cssText = "position:absolute;width:400px;height:400px";
+        root.innerHTML = '<canvas></canvas><div class="markers"></div><div class="scale"></div>';
+        document.body.append(root);
+        const radii = [];
+        const { prototype } = CanvasRenderingContext2D;
+        const arc = prototype.arc;
+        prototype.arc = function (...given) {
+            radii.push(given[2]);
+            return arc.apply(this, given);
+        };
+        const { reduce, everyone } = await import("/static/session.js");
+        const moved = { type: "location_update",
+                        data: { user_id: "bo", ...x.place, accuracy: x.accuracy } };
+        const { now } = await import("/static/clock.js");
+        const map = new m.MapView(root, { tileUrl: "", onFollow: () => undefined });
+        map.show(everyone(reduce(reduce(undefined, x.state, now()), moved, now())), now());
+        radii.length = 0;
+        map.zoom(0);
+        await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+        prototype.arc = arc;
+        root.remove();
+        return radii;
+        """,
+        state=STATE, place=BERLIN, accuracy=accuracy,
+    )  # fmt: skip
+    assert bool(arcs) is drawn
 
 
 # --- names on the map -------------------------------------------------------------------------

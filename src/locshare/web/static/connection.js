@@ -11,6 +11,7 @@
  */
 
 import { askedForTime, delayAfter, whyStay } from "./backoff.js";
+import { now as clock } from "./clock.js";
 
 const OPEN_DEADLINE_MS = 15_000;
 const SILENCE_MS = 25_000;
@@ -115,7 +116,7 @@ export class Connection {
     const wait = delayAfter(code, this.#attempt);
     this.#attempt += 1;
     this.#retry = setTimeout(() => this.start(), wait);
-    this.#handlers.onStatus("waiting", Date.now() + wait);
+    this.#handlers.onStatus("waiting", clock() + wait);
   }
 
   #drop() {

@@ -9,11 +9,15 @@ import { FRESH_MS } from "./session.js";
 
 /** What the second line of a row says. Pure. */
 export function standing(person, now) {
-  const seen = ago(now - person.lastSeen);
-  if (person.isMe) return person.place === null ? "your position is not shared" : "sharing your position";
-  if (!person.online) return `offline · last seen ${seen}`;
-  if (person.place === null) return "no position";
-  return now - person.place.at < FRESH_MS ? "live" : `last seen ${seen}`;
+  const { place } = person;
+  const age = place === null ? 0 : now - place.at;
+  if (person.isMe) {
+    if (place === null) return "your position is not shared";
+    return age < FRESH_MS ? "sharing your position" : `your position is from ${ago(age)}`;
+  }
+  if (!person.online) return `offline · last seen ${ago(now - person.lastSeen)}`;
+  if (place === null) return "no position";
+  return age < FRESH_MS ? "live" : `was here ${ago(age)}`;
 }
 
 export class PeopleList {

@@ -5,6 +5,7 @@
  */
 
 import { endSession, leaveSession } from "./api.js";
+import { now as clock } from "./clock.js";
 import { Connection } from "./connection.js";
 import { remaining } from "./format.js";
 import { PeopleList } from "./list.js";
@@ -23,8 +24,10 @@ const SHORT_MS = 5 * 60_000;
 const POSITION_HINTS = {
   asking: "Allow this page to use your position, so that the others see you.",
   denied:
-    "You see the others, but they do not see you. Allow this page your position, then reload it.",
-  unavailable: "Your position cannot be found just now. The others see you as soon as it is.",
+    "You see the others, but they do not see you. Allow this page your position.",
+  unavailable:
+    "Your position cannot be found just now. The others see how old your last one is, and then none.",
+  stale: "Your device gives only an old position. The others see how old it is.",
   insecure:
     "You see the others, but they do not see you: browsers share a position only with pages that " +
     "come over https.",
@@ -39,7 +42,7 @@ export class Live {
   #membership;
   #onEnd;
   #state = EMPTY;
-  #link = { kind: "connecting", since: Date.now(), until: 0 };
+  #link = { kind: "connecting", since: clock(), until: 0 };
   #position = "";
   #follow = "everyone";
   #connection;
@@ -70,7 +73,7 @@ export class Live {
     });
     this.#locator = new Locator({
       send: (place) => this.#connection.send("location_update", place),
-      onPlace: (place) => this.#set(locatedMyself(this.#state, place, Date.now())),
+      onPlace: (place) => this.#set(locatedMyself(this.#state, place, clock())),
       onStatus: (status) => this.#positioned(status),
     });
     this.#wire();
@@ -87,7 +90,7 @@ export class Live {
 
   #heard(message) {
     const before = this.#state;
-    this.#set(reduce(before, message, Date.now()));
+    this.#set(reduce(before, message, clock()));
     if (message.type === "session_state") {
       this.#locator.connected();
     } else if (message.type === "participant_joined") {
@@ -101,7 +104,7 @@ export class Live {
   }
 
   #linked(kind, until) {
-    if (kind === "live" || this.#link.kind === "live") this.#link.since = Date.now();
+    if (kind === "live" || this.#link.kind === "live") this.#link.since = clock();
     this.#link = { ...this.#link, kind, until };
     this.#showLink();
   }
@@ -118,7 +121,7 @@ export class Live {
   }
 
   #tick() {
-    this.#state = expire(this.#state, Date.now());
+    this.#state = expire(this.#state, clock());
     this.#show();
     this.#showLink();
   }
@@ -178,7 +181,7 @@ export class Live {
   #show() {
     const { session, me } = this.#state;
     if (session === null || this.#finished) return;
-    const now = Date.now();
+    const now = clock();
     const people = everyone(this.#state);
     this.#map.show(people, now);
     const followed = this.#follow === "me" ? me.userId : this.#follow;
@@ -196,7 +199,7 @@ export class Live {
 
   #showLink() {
     const { kind, since, until } = this.#link;
-    const now = Date.now();
+    const now = clock();
     let said = "";
     let countdown = ""; // seen only: a screen reader would say it anew each second
     if (kind !== "live" && (this.#state.session === null || now - since > PATIENCE_MS)) {
@@ -246,6 +249,7 @@ export class Live {
     document.addEventListener("visibilitychange", () => {
       if (document.hidden || this.#finished) return;
       this.#connection.probe();
+      this.#locator.resume();
       this.#tick();
     });
     window.addEventListener("online", () => this.#finished || this.#connection.probe());

@@ -1,20 +1,45 @@
 /**
  * This device's position: from the browser's Geolocation API, thinned by throttle.js, to `send`.
  *
+ * Whoever stands still gives no new position, and a geolocation that has died gives none either, so
+ * after some seconds of silence the device is asked. What it answers is sent, with its age; when it
+ * does not answer nothing is, and its owner is told. A watch that has fallen silent is armed anew,
+ * and so is any when the page becomes visible: browsers let watches of hidden pages die.
+ *
  * `onPlace` gets every position at once, for one's own marker. `onStatus` gets `asking`, `sharing`,
- * and what stands in the way: `denied`, `unavailable` (no signal), `insecure` (browsers give no
- * position to pages that came over plain http), `unsupported`.
+ * and what stands in the way: `denied`, `unavailable` (no answer), `stale` (only an old position),
+ * `insecure` (browsers give no position to pages that came over plain http), `unsupported`.
  */
 
+import { now } from "./clock.js";
+import { ageOf, FixReader, report } from "./fix.js";
+import { RETENTION_MS } from "./session.js";
 import { Throttle } from "./throttle.js";
 
 const PERMISSION_DENIED = 1;
+/** Silence after which the device is asked; with its answer well within the retention. */
+const ASK_AFTER_MS = 12_000;
+const ANSWER_MS = 6_000;
+/** Some browsers call back neither way. */
+const NO_CALLBACK_MS = ANSWER_MS + 1_000;
+/** A device that has a position gives it to a new watch at once. */
+const REARMED_MS = 3_000;
+/** A position that another page has just asked for will do. */
+const CACHED_MS = 5_000;
+/** A watch that has given nothing yet may be looking for satellites, and is left alone so long. */
+const ACQUIRE_MS = 45_000;
 
 export class Locator {
   #throttle = new Throttle();
+  #reader = new FixReader();
   #handlers;
   #watch = null;
-  #timer = 0;
+  #watchGave = false;
+  #armedAt = 0;
+  #started = false;
+  #asking = 0; // timers
+  #answer = 0;
+  #sending = 0;
 
   /** `send(data)` returns true when the position is on its way. */
   constructor({ send, onPlace, onStatus }) {
@@ -25,18 +50,26 @@ export class Locator {
     const { onStatus } = this.#handlers;
     if (!window.isSecureContext) return onStatus("insecure");
     if (!navigator.geolocation) return onStatus("unsupported");
+    this.#started = true;
     onStatus("asking");
-    this.#watch = navigator.geolocation.watchPosition(
-      (position) => this.#found(position),
-      (error) => this.#failed(error),
-      { enableHighAccuracy: true, maximumAge: 0 },
-    );
+    this.#arm();
+    this.#followPermission();
   }
 
   stop() {
+    this.#started = false;
     if (this.#watch !== null) navigator.geolocation.clearWatch(this.#watch);
     this.#watch = null;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#asking);
+    clearTimeout(this.#answer);
+    clearTimeout(this.#sending);
+  }
+
+  /** The page is seen again, after whatever happened to it meanwhile. */
+  resume() {
+    if (!this.#started) return;
+    this.#arm();
+    this.#ask();
   }
 
   /** There is a new connection: it gets the newest position at once. */
@@ -45,45 +78,98 @@ export class Locator {
     this.#pump();
   }
 
-  #found(position) {
-    const data = update(position, Date.now());
-    this.#throttle.offer(data);
-    this.#handlers.onPlace(data);
-    this.#handlers.onStatus("sharing");
-    this.#pump();
+  #arm() {
+    if (this.#watch !== null) navigator.geolocation.clearWatch(this.#watch);
+    this.#watchGave = false;
+    this.#armedAt = now();
+    this.#watch = navigator.geolocation.watchPosition(
+      (position) => {
+        this.#watchGave = this.#found(position);
+      },
+      (error) => this.#failed(error.code),
+      { enableHighAccuracy: true, maximumAge: 0 },
+    );
   }
 
-  #failed(error) {
+  #ask() {
+    clearTimeout(this.#asking);
+    clearTimeout(this.#answer);
+    this.#answer = setTimeout(() => this.#failed(0), NO_CALLBACK_MS);
+    navigator.geolocation.getCurrentPosition(
+      (position) => this.#found(position),
+      (error) => this.#failed(error.code),
+      { enableHighAccuracy: true, maximumAge: CACHED_MS, timeout: ANSWER_MS },
+    );
+  }
+
+  #askLater() {
+    clearTimeout(this.#asking);
+    clearTimeout(this.#answer);
+    this.#asking = setTimeout(() => this.#ask(), ASK_AFTER_MS);
+  }
+
+  /** Returns whether it is a position. */
+  #found(position) {
+    if (!this.#started) return false;
+    const fix = this.#reader.read(position, Date.now(), now());
+    if (fix === null) {
+      this.#failed(0);
+      return false;
+    }
+    this.#askLater();
+    const { newest } = this.#throttle;
+    // An answer from a cache may be older than what the watch has given.
+    if (newest !== null && fix.taken < newest.taken && ageOf(newest, now()) < RETENTION_MS) {
+      return true;
+    }
+    this.#throttle.offer(fix);
+    this.#handlers.onPlace(report(fix, now()));
+    this.#handlers.onStatus(ageOf(fix, now()) < RETENTION_MS ? "sharing" : "stale");
+    this.#pump();
+    return true;
+  }
+
+  #failed(code) {
+    if (!this.#started) return;
+    clearTimeout(this.#asking);
+    clearTimeout(this.#answer);
+    const armedFor = now() - this.#armedAt;
+    if (code !== PERMISSION_DENIED && this.#watchGave && armedFor >= REARMED_MS) {
+      // It worked: nobody is troubled before a new watch has failed too.
+      this.#answer = setTimeout(() => this.#failed(0), REARMED_MS);
+      return this.#arm();
+    }
+    clearTimeout(this.#sending);
     this.#throttle.withdraw();
-    this.#handlers.onStatus(error.code === PERMISSION_DENIED ? "denied" : "unavailable");
+    if (code === PERMISSION_DENIED) return this.#handlers.onStatus("denied");
+    this.#handlers.onStatus("unavailable");
+    this.#askLater();
+    if (armedFor >= ACQUIRE_MS) this.#arm();
+  }
+
+  /** Before it is given a device that is silent may be waiting for its owner, and is not asked. */
+  async #followPermission() {
+    let permission;
+    try {
+      permission = await navigator.permissions.query({ name: "geolocation" });
+    } catch {
+      return; // older browsers have no such question
+    }
+    permission.onchange = () => permission.state === "granted" && this.resume();
+    if (permission.state === "granted" && this.#started && !this.#watchGave) this.#askLater();
   }
 
   #pump() {
-    clearTimeout(this.#timer);
-    const now = performance.now();
-    if (this.#throttle.wait(now) === 0) {
-      if (!this.#handlers.send(this.#throttle.newest)) return; // until connected() is called
-      this.#throttle.take(now);
-      this.#handlers.onPlace(this.#throttle.newest);
+    clearTimeout(this.#sending);
+    const { newest } = this.#throttle;
+    if (newest === null) return;
+    if (this.#throttle.wait(now()) === 0) {
+      const data = report(newest, now());
+      if (!this.#handlers.send(data)) return; // until connected() is called
+      this.#throttle.take(now());
+      this.#handlers.onPlace(data); // the first one came before the snapshot said who this is
     }
-    const wait = this.#throttle.wait(now);
-    if (wait !== Infinity) this.#timer = setTimeout(() => this.#pump(), wait + 5);
+    const wait = this.#throttle.wait(now());
+    if (wait !== Infinity) this.#sending = setTimeout(() => this.#pump(), wait + 5);
   }
-}
-
-/** A GeolocationPosition as `location_update` data, within the limits of the protocol. */
-export function update({ coords, timestamp }, now) {
-  const within = (value, low, high) =>
-    typeof value === "number" && value >= low && value <= high ? value : null;
-  // Some browsers have counted this time from another year than 1970.
-  const time = Math.abs(timestamp - now) < 86_400_000 ? timestamp : now;
-  return {
-    lat: coords.latitude,
-    lng: ((((coords.longitude + 180) % 360) + 360) % 360) - 180,
-    accuracy: Math.min(100_000, Math.max(0, coords.accuracy || 0)),
-    timestamp: new Date(time).toISOString(),
-    altitude: within(coords.altitude, -12_000, 100_000),
-    speed: within(coords.speed, 0, 1_000),
-    heading: within(coords.heading, 0, 360),
-  };
 }

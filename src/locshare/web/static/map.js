@@ -7,6 +7,7 @@
 
 import { drawBackground, scaleBar } from "./background.js";
 import { between, fitted, FIT_ZOOM, panned, scaleOf, suits, toScreen, zoomed } from "./camera.js";
+import { now as clock } from "./clock.js";
 import { attachGestures } from "./gestures.js";
 import { metresPerUnit, unproject } from "./geo.js";
 import { inwards, readable } from "./labels.js";
@@ -111,7 +112,7 @@ export class MapView {
       this.#journey = null;
       this.#placed = true;
     } else {
-      this.#journey = { from: this.#camera, to: wanted, began: Date.now() };
+      this.#journey = { from: this.#camera, to: wanted, began: clock() };
     }
     this.#invalidate();
   }
@@ -151,7 +152,7 @@ export class MapView {
 
   #tick() {
     this.#frame = 0;
-    const now = Date.now();
+    const now = clock();
     if (this.#journey !== null) {
       const { from, to, began } = this.#journey;
       const share = Math.min(1, (now - began) / TRAVEL_MS);
@@ -171,7 +172,7 @@ export class MapView {
   }
 
   #draw() {
-    const now = Date.now();
+    const now = clock();
     const theme = this.#dark.matches ? NIGHT : DAY;
     const own = [...this.#markers].find((marker) => marker.person.isMe);
     drawBackground(this.#context, this.#camera, this.#size, {
@@ -212,6 +213,7 @@ export class MapView {
 
   #drawAccuracy(marker, now) {
     const { accuracy, lat } = marker.person.place;
+    if (accuracy === null) return; // unknown, which is not the same as exact
     const radius = (accuracy * scaleOf(this.#camera)) / metresPerUnit(lat);
     if (radius < 14 || radius > 5_000) return;
     const { x, y } = toScreen(this.#camera, this.#size, marker.where(now));

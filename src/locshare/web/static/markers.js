@@ -3,7 +3,7 @@
  * way of the last half minute behind it. Older ways are forgotten, like older positions.
  */
 
-import { initials, inkOn, safeColor, shortened } from "./format.js";
+import { ago, initials, inkOn, safeColor, shortened } from "./format.js";
 import { project, wrapped } from "./geo.js";
 import { FRESH_MS, RETENTION_MS } from "./session.js";
 
@@ -23,7 +23,7 @@ class Marker {
       this.element.append(this[part]);
     }
     this.from = this.to = project(person.place);
-    this.at = -Infinity; // when the newest position came
+    this.heard = -Infinity; // when the newest position came
     this.began = 0;
     this.glide = 0;
     this.trail = []; // {x, y, at}
@@ -40,24 +40,26 @@ class Marker {
     element.classList.toggle("is-me", person.isMe);
     element.classList.toggle("is-offline", !person.online && !person.isMe);
     this.dot.textContent = initials(person.name);
-    const name = person.isMe ? "You" : shortened(person.name);
+    const { lat, lng, heading, at, heard } = person.place;
+    const age = now - at;
+    const old = age < FRESH_MS ? "" : ` · ${ago(age)}`;
+    const name = (person.isMe ? "You" : shortened(person.name)) + old;
     if (this.name.textContent !== name) {
       this.name.textContent = name;
       this.width = this.name.offsetWidth;
     }
-    const { lat, lng, heading, at } = person.place;
     element.dataset.place = `${lat.toFixed(6)},${lng.toFixed(6)}`;
     this.arrow.hidden = heading === null;
     if (heading !== null) this.arrow.style.transform = `rotate(${heading}deg)`;
-    if (at === this.at) return;
+    if (heard === this.heard) return;
     const target = project(person.place);
     const here = this.where(now);
     const leap = Math.hypot(wrapped(target.x - here.x), target.y - here.y) > LEAP;
     this.from = leap ? target : here;
     this.to = target;
-    this.glide = still || leap ? 0 : clamp(at - this.at, LEAST_GLIDE_MS, MOST_GLIDE_MS);
+    this.glide = still || leap ? 0 : clamp(heard - this.heard, LEAST_GLIDE_MS, MOST_GLIDE_MS);
     if (leap) this.trail = [];
-    this.at = at;
+    this.heard = heard;
     this.began = now;
     this.trail.push({ ...target, at: now });
   }

@@ -1,22 +1,23 @@
 /**
  * What a participant knows of the session: `reduce(state, message, now)` gives the next state, and
- * the old one stays as it was. Pure: `now` is milliseconds of a clock that only this tab reads.
+ * the old one stays as it was. Pure: `now` is milliseconds of clock.js.
  *
  * Positions and events come in two lanes (docs/protocol.md): a position may come before its
  * participant has been announced, or after the participant left. It is kept, and shown only
  * while the participant is known. No position is kept longer than the retention.
  */
 
-/** For how long a position is worth something without a new one. */
+/** For how long a position is kept without a new message of it, however old its fix is. */
 export const RETENTION_MS = 30_000;
-/** Up to this age it counts as live; then it fades. Whoever stands still says so each 15 s. */
+/** Up to this age of its fix it counts as live; then it fades. */
 export const FRESH_MS = 20_000;
 
 export const EMPTY = Object.freeze({
   session: null, // {id, name, expiresAt} as soon as a snapshot came
   me: null, // {userId, role}
   people: new Map(), // user_id → {userId, name, color, online, lastSeen}
-  positions: new Map(), // user_id → {lat, lng, accuracy, heading, speed, at}
+  positions: new Map(), // user_id → {lat, lng, accuracy, heading, speed, at, heard}: when the fix
+  // was taken, and when it was heard of; null where something is unknown
   ended: null, // the reason, once it has
 });
 
@@ -59,8 +60,8 @@ export function locatedMyself(state, place, now) {
 /** The state without the positions that nobody renewed; the same object when there are none. */
 export function expire(state, now) {
   const positions = new Map(state.positions);
-  for (const [userId, { at }] of positions) {
-    if (now - at >= RETENTION_MS) positions.delete(userId);
+  for (const [userId, { heard }] of positions) {
+    if (now - heard >= RETENTION_MS) positions.delete(userId);
   }
   return positions.size === state.positions.size ? state : { ...state, positions };
 }
@@ -77,7 +78,7 @@ export function everyone(state) {
       ...person,
       place,
       isMe: person.userId === state.me?.userId,
-      lastSeen: Math.max(person.lastSeen, place?.at ?? 0),
+      lastSeen: Math.max(person.lastSeen, place?.heard ?? 0),
     });
   }
   const rank = (each) => (each.isMe ? 0 : each.place !== null ? 1 : each.online ? 2 : 3);
@@ -103,7 +104,7 @@ function snapshot(data, now) {
     // A snapshot does not say when a position arrived. It is not above the retention, and not
     // newer than the last sign of its sender.
     const seen = people.get(each.user_id)?.lastSeen ?? now;
-    positions.set(each.user_id, placeOf(each, Math.max(seen, now - RETENTION_MS + 1)));
+    positions.set(each.user_id, placeOf(each, now, Math.max(seen, now - RETENTION_MS + 1)));
   }
   return {
     session: {
@@ -121,16 +122,20 @@ function snapshot(data, now) {
 function located(state, userId, data, now) {
   if (typeof data.lat !== "number" || typeof data.lng !== "number") return state;
   const positions = new Map(state.positions);
-  positions.set(userId, placeOf(data, now));
+  positions.set(userId, placeOf(data, now, now));
   return { ...state, positions };
 }
 
-function placeOf({ lat, lng, accuracy, heading, speed }, at) {
-  return { lat, lng, accuracy: accuracy ?? 0, heading: heading ?? null, speed: speed ?? null, at };
+function placeOf({ lat, lng, accuracy, heading, speed, age_ms: age }, now, heard) {
+  const at = now - (age > 0 ? age : 0); // by the age alone: timestamps are of other clocks
+  const known = (value) => value ?? null;
+  return {
+    lat, lng, at, heard, accuracy: known(accuracy), heading: known(heading), speed: known(speed),
+  };
 }
 
 function lastPosition(state, data) {
-  return state.positions.get(data.user_id)?.at ?? 0;
+  return state.positions.get(data.user_id)?.heard ?? 0;
 }
 
 function withPerson(state, userId, person) {

@@ -1,32 +1,32 @@
 /**
  * When this tab's position is sent. Pure: the time is given, milliseconds.
  *
- * At most each 2 s, whatever the device delivers; and again after 15 s without a new one, since
- * whoever stands still gives none, and the position would be forgotten after 30 s. A position that
- * the device has withdrawn (no signal, no permission) is not sent again.
+ * Each position that the device gives once, at most one each 2 s, and of several the newest. Nothing
+ * is sent again unless the device has given it again: see locator.js, which asks.
  */
 
 export const LEAST_MS = 2_000;
-export const REPEAT_MS = 15_000;
 
 export class Throttle {
   #newest = null;
-  #sent = null; // the last one sent
+  #due = false;
   #sentAt = -Infinity;
 
-  /** The device has a new position. */
+  /** The device has given a position, perhaps the same as before. */
   offer(position) {
     this.#newest = position;
+    this.#due = true;
   }
 
   /** The device has lost its position. */
   withdraw() {
     this.#newest = null;
+    this.#due = false;
   }
 
   /** The connection is new: the server may know nothing. */
   restart() {
-    this.#sent = null;
+    this.#due = this.#newest !== null;
     this.#sentAt = -Infinity;
   }
 
@@ -36,15 +36,13 @@ export class Throttle {
 
   /** Milliseconds until something is to be sent; Infinity when there is nothing. */
   wait(now) {
-    if (this.#newest === null) return Infinity;
-    const pause = this.#newest === this.#sent ? REPEAT_MS : LEAST_MS;
-    return Math.max(0, this.#sentAt + pause - now);
+    return this.#due ? Math.max(0, this.#sentAt + LEAST_MS - now) : Infinity;
   }
 
   /** What is to be sent now, or null. What is returned counts as sent. */
   take(now) {
     if (this.wait(now) > 0) return null;
-    this.#sent = this.#newest;
+    this.#due = false;
     this.#sentAt = now;
     return this.#newest;
   }
