@@ -6,21 +6,16 @@ from uuid import UUID
 import pytest
 import trio
 import trio.testing
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
 
 from locshare.connection.admission import Refusal, identify, open_link, subprotocol_of, token_of
-from locshare.connection.transport import Transport, Upgrade
+from locshare.connection.upgrade import Answering, Upgrade
 from locshare.wire.messages import Role
 from tests.connection.kit import Claims, Room, RoomLink, Verifier
 
 
 def upgrade(target: str = "/ws", *subprotocols: str) -> Upgrade:
-    headers = Headers()
-    for each in subprotocols:
-        headers["Sec-WebSocket-Protocol"] = each
-    transport: Transport = None  # type: ignore[assignment] # nothing is answered here
-    return Upgrade(transport, Request(target, headers), Response(101, "", Headers()))
+    nobody: Answering = None  # type: ignore[assignment] # nothing is answered here
+    return Upgrade(nobody, target, [], subprotocols)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +26,7 @@ def upgrade(target: str = "/ws", *subprotocols: str) -> Upgrade:
         ("/ws?token=abc", (), "abc"),
         ("/ws?other=abc", (), None),
         ("/ws", ("locshare.bearer.abc",), "abc"),
-        ("/ws", ("locshare.v1, locshare.bearer.abc",), "abc"),
+        ("/ws", ("locshare.v1", "chat", "locshare.bearer.abc"), "abc"),
         ("/ws", ("locshare.v1", "locshare.bearer.abc"), "abc"),
         ("/ws", ("locshare.bearer.",), None),
         ("/ws?token=query", ("locshare.bearer.",), None),
@@ -56,7 +51,7 @@ def test_the_token_is_in_a_subprotocol_or_in_the_query_and_empty_is_none(
         ((), None),
         (("locshare.v1",), "locshare.v1"),
         (("locshare.bearer.abc",), None),
-        (("chat, locshare.bearer.abc, locshare.v1",), "locshare.v1"),
+        (("chat", "locshare.bearer.abc", "locshare.v1"), "locshare.v1"),
     ],
 )
 def test_the_subprotocol_that_is_answered_is_never_the_token(

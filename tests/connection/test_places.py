@@ -12,6 +12,7 @@ from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
 from locshare.connection.transport import TransportLimits
+from locshare.errors import CloseReason
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
@@ -235,14 +236,28 @@ async def test_a_participant_who_connects_all_the_time_is_told_to_wait() -> None
         assert server.refused() == {"too_often": 2}
 
 
-async def test_whoever_was_closed_for_flooding_has_to_stay_away() -> None:
+@pytest.mark.parametrize(
+    ("flood", "code"), [(client_frame(b"", 9) * 400, 4429), (client_frame(b"?") * 20, 4400)]
+)
+async def test_whoever_was_closed_for_flooding_has_to_stay_away(flood: bytes, code: int) -> None:
     async with serving() as server:
         async with raw_client(server, "ada") as ada:
-            await ada.send(client_frame(b"", 9) * 400)
-            assert await ada.close_code() == 4429
-            await ada.stream.aclose()
+            await ada.send(flood)
+            assert await ada.close_code() == code
+            assert (await refused(server, "ada"))[:2] == (429, "RATE_LIMITED"), "at once"
         await server.all_gone()
         assert (await refused(server, "ada"))[:2] == (429, "RATE_LIMITED")
+
+
+@pytest.mark.parametrize("reason", [CloseReason.RESTART, CloseReason.SESSION_ENDED])
+async def test_whoever_was_closed_for_another_reason_may_come_back_at_once(
+    reason: CloseReason,
+) -> None:
+    async with serving() as server, raw_client(server, "ada") as ada:
+        server.room.receivers["ada"].close(reason)
+        assert await ada.close_code() == reason.code
+        async with raw_client(server, "ada"):
+            pass
 
 
 async def test_a_refusal_because_the_server_is_full_does_not_count_as_coming_back() -> None:

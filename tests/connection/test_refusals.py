@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from locshare.connection.admission import Refusal
-from locshare.connection.transport import _TITLES, BAD_HANDSHAKE
+from locshare.connection.upgrade import BAD_HANDSHAKE, TITLES
 from locshare.errors import CloseReason
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
@@ -35,7 +35,7 @@ def test_what_gets_a_plain_status_is_in_the_other_table() -> None:
         for statuses, code, _ in rows("| HTTP | `code` | when |")
         for status in statuses.split(", ")
     }
-    assert documented == {(status, BAD_HANDSHAKE) for status in _TITLES} | {
+    assert documented == {(status, BAD_HANDSHAKE) for status in TITLES} | {
         (each.status, each.code) for each in NOT_YET_A_REQUEST
     }
 

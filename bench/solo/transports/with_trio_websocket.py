@@ -5,19 +5,16 @@ from collections.abc import Callable
 
 import trio
 import trio_websocket
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection
 
 from locshare.connection.transport import (
     Closed,
-    ConnectionLost,
     Received,
     Transport,
     TransportLimits,
-    Upgrade,
 )
+from locshare.connection.upgrade import ConnectionLost, Upgrade
 from locshare.errors import CloseReason
 
 
@@ -76,10 +73,8 @@ class _Upgrade(Upgrade):
     def __init__(
         self, transport: TrioWebsocketTransport, request: trio_websocket.WebSocketRequest
     ) -> None:
-        headers = Headers((name.decode(), value.decode()) for name, value in request.headers)
-        if request.proposed_subprotocols:
-            headers["Sec-WebSocket-Protocol"] = ", ".join(request.proposed_subprotocols)
-        super().__init__(transport, Request(request.path, headers), Response(101, "", Headers()))
+        headers = [(name.decode(), value.decode()) for name, value in request.headers]
+        super().__init__(transport, request.path, headers, request.proposed_subprotocols)
         self._request = request
         self._owner = transport
 

@@ -15,7 +15,7 @@ import trio
 
 from locshare.auth import TokenExpired, TokenInvalid
 from locshare.broadcast.receiver import Receiver
-from locshare.connection.transport import Upgrade
+from locshare.connection.upgrade import Upgrade
 from locshare.errors import CloseReason
 from locshare.session.errors import (
     ParticipantNotFound,

@@ -44,16 +44,14 @@ from locshare.connection.tally import Tally
 from locshare.connection.transport import (
     PING_FRAME,
     Closed,
-    ConnectionLost,
     NoMessage,
-    NotAnUpgrade,
     Received,
     TooLarge,
     Transport,
     TransportLimits,
     Unfinished,
-    Upgrade,
 )
+from locshare.connection.upgrade import ConnectionLost, NotAnUpgrade, Upgrade
 from locshare.errors import CloseReason
 from locshare.logs import stack_of
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
@@ -303,6 +301,9 @@ class Connection:
     def _set_last_deadline(self, seconds: float) -> None:
         """The outbox is closing: whatever this task waits for, it ends by then."""
         self._scope.deadline = trio.current_time() + seconds
+        outbox = self.outbox
+        if outbox is not None and outbox.reason in _FLOODING and self._claims is not None:
+            self._gate.misbehaved(self._claims)
 
     async def _converse(self, link: Link, outbox: Outbox) -> None:
         self._tally.opened += 1
@@ -457,7 +458,5 @@ class Connection:
         if self._conduct is None:
             return  # refused, and counted as that
         self._tally.closed[reason] += 1
-        if reason in _FLOODING and self._claims is not None:
-            self._gate.misbehaved(self._claims)
         note = log.debug if reason in _ROUTINE_ENDS else log.info
         note("connection_closed", connection=self.number, reason=reason.label, code=reason.code)

@@ -31,7 +31,7 @@ from locshare.connection.connection import Connection, ConnectionLimits
 from locshare.connection.handshakes import Handshakes
 from locshare.connection.reconnects import ReconnectLimits, Reconnects
 from locshare.connection.tally import ConnectionStatistics, Tally
-from locshare.connection.transport import Upgrade, answer_and_close
+from locshare.connection.upgrade import Upgrade, answer_and_close
 from locshare.errors import CloseReason
 from locshare.logs import stack_of
 

@@ -23,8 +23,6 @@ turn of the loop, like everyone else.
 """
 
 import contextlib
-import http
-import json
 import logging
 import math
 import socket
@@ -32,11 +30,10 @@ import struct
 import sys
 from collections.abc import Callable, Mapping
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
 import trio
 from msgspec import Struct
-from websockets.datastructures import Headers, MultipleValuesError
+from websockets.datastructures import MultipleValuesError
 from websockets.exceptions import InvalidHeader
 from websockets.frames import Frame, Opcode
 from websockets.headers import parse_subprotocol
@@ -47,7 +44,17 @@ from websockets.server import ServerProtocol
 from locshare.broadcast.backlog import Control
 from locshare.broadcast.outbox import Outbox
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
-from locshare.errors import CloseReason, LocshareError
+from locshare.connection.upgrade import (
+    ConnectionLost,
+    NotAnUpgrade,
+    Upgrade,
+    empty_input,
+    handshake_problem,
+    problem_answer,
+    status_of,
+    title_of,
+)
+from locshare.errors import CloseReason
 
 try:
     from websockets.speedups import apply_mask
@@ -55,13 +62,10 @@ except ImportError:  # a platform without the library's C extension
     from websockets.utils import apply_mask
 
 PING_FRAME: Final = b"\x89\x00"
-BAD_HANDSHAKE: Final = "BAD_HANDSHAKE"
-"""The code of the problem in the answer to a request that is no WebSocket handshake."""
 
 _READ_BYTES = 4 * 1024
 """What one turn may bring of one client, so that nobody holds up all others: as many bytes of the
 smallest frames there are, pings, take 8 ms."""
-_DISCARD_BYTES = 16 * 1024
 _TEXT_FINAL = 0x80 | Opcode.TEXT
 _PING_FINAL = 0x80 | Opcode.PING
 _PONG_FINAL = 0x80 | Opcode.PONG
@@ -103,18 +107,6 @@ class TransportLimits(Struct, frozen=True):
 DEFAULT_LIMITS: Final = TransportLimits()
 
 
-class ConnectionLost(LocshareError):
-    """The peer went away, or fell silent, during the handshake."""
-
-
-class NotAnUpgrade(LocshareError):
-    """The request was no WebSocket upgrade; the answer with ``status`` has been sent."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"not a WebSocket upgrade (answered {status})")
-        self.status = status
-
-
 class TooLarge(Struct, frozen=True):
     """A message beyond ``max_message_bytes`` came, and was dropped."""
 
@@ -145,41 +137,6 @@ UNFINISHED: Final = Unfinished()
 Received = str | bytes | TooLarge | NoMessage | Unfinished | Closed
 
 
-class Upgrade:
-    """A valid request to upgrade, not yet answered: call ``accept`` or ``reject`` once."""
-
-    def __init__(self, transport: "Transport", request: Request, response: Response) -> None:
-        self._transport = transport
-        self._headers = request.headers
-        self._response = response
-        url = urlsplit(request.path)
-        self.path: str = url.path
-        self.query: Mapping[str, str] = dict(parse_qsl(url.query, max_num_fields=32))
-        self.origin: str | None = next(iter(self.values("Origin")), None)
-        """Set by browsers only: their scripts cannot see an HTTP status."""
-        self.subprotocols: tuple[str, ...] = tuple(
-            name
-            for value in self.values("Sec-WebSocket-Protocol")
-            for name in parse_subprotocol(value)
-        )
-
-    def values(self, name: str) -> list[str]:
-        """Of all headers of that name, in order."""
-        return self._headers.get_all(name)
-
-    async def accept(self, subprotocol: str | None = None) -> None:
-        """Answer 101. Raises ConnectionLost."""
-        if subprotocol is not None:
-            self._response.headers["Sec-WebSocket-Protocol"] = subprotocol
-        await self._transport.respond(self._response)
-
-    async def reject(
-        self, status: int, problem: Mapping[str, object], retry_after: int | None = None
-    ) -> None:
-        """Answer ``status`` with ``problem`` as application/problem+json. Raises ConnectionLost."""
-        await self._transport.reject(status, problem, retry_after)
-
-
 class Transport:
     """One accepted, non-blocking socket and the protocol state on it.
 
@@ -188,6 +145,7 @@ class Transport:
 
     __slots__ = (
         "__weakref__",
+        "_answer",
         "_ended",
         "_failed",
         "_frame_due",
@@ -211,6 +169,7 @@ class Transport:
         self.send = sock.send
         """See :meth:`locshare.broadcast.outbox.Wire.send`: the socket's own, without a detour."""
         self._limits = limits
+        self._answer: Response | None = None  # 101, until it is given or the request is refused
         self._protocol: ServerProtocol | None = None
         self._outbox: Outbox | None = None
         self._messages: list[Received] = []
@@ -249,7 +208,9 @@ class Transport:
             if events and isinstance(events[0], Request):
                 return await self._check(protocol, events[0])
             if protocol.eof_sent:
-                await self._refuse(_status_of(protocol) or 400, "not a WebSocket handshake")
+                await self._refuse(
+                    status_of(b"".join(protocol.data_to_send())) or 400, "not a WebSocket handshake"
+                )
             elif received > self._limits.max_handshake_bytes:
                 await self._refuse(431, "the request's head is too large")
             progress()
@@ -257,33 +218,39 @@ class Transport:
     async def _check(self, protocol: ServerProtocol, request: Request) -> Upgrade:
         response = protocol.accept(request)
         if response.status_code != 101:
-            await self._refuse(response.status_code, _TITLES.get(response.status_code, "refused"))
+            await self._refuse(response.status_code, title_of(response.status_code))
+        self._answer = response
+        headers = request.headers
         try:
-            return Upgrade(self, request, response)
+            offered = headers.get_all("Sec-WebSocket-Protocol")
+            subprotocols = [name for value in offered for name in parse_subprotocol(value)]
+            return Upgrade(self, request.path, list(headers.raw_items()), subprotocols)
         except (ValueError, InvalidHeader, MultipleValuesError):
             await self._refuse(400, "malformed query or subprotocol")
             raise
 
     async def _refuse(self, status: int, detail: str) -> None:
-        problem = {
-            "type": "about:blank",
-            "title": _TITLES.get(status, "Bad Request"),
-            "status": status,
-            "code": BAD_HANDSHAKE,
-            "detail": detail,
-        }
-        await self.reject(status, problem, None)
+        await self.reject(status, handshake_problem(status, detail), None)
         raise NotAnUpgrade(status)
+
+    async def accept(self, subprotocol: str | None) -> None:
+        """See :meth:`Upgrade.accept`."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            raise RuntimeError("there is no request that could be accepted")
+        if subprotocol is not None:
+            answer.headers["Sec-WebSocket-Protocol"] = subprotocol
+        await self._respond(answer.serialize())
 
     async def reject(
         self, status: int, problem: Mapping[str, object], retry_after: int | None
     ) -> None:
         """See :meth:`Upgrade.reject`. The request need not have come."""
-        await self.respond(_problem(status, problem, retry_after))
+        await self._respond(problem_answer(status, problem, retry_after))
+        self.end_of_writing()
 
-    async def respond(self, response: Response) -> None:
+    async def _respond(self, data: bytes) -> None:
         """Write an answer to the request, before there is an outbox. Raises ConnectionLost."""
-        data = response.serialize()
         while data:
             try:
                 data = data[self.send(data) :]
@@ -291,8 +258,6 @@ class Transport:
                 await trio.lowlevel.wait_writable(self._sock)
             except OSError:
                 raise ConnectionLost("the peer closed during the handshake") from None
-        if response.status_code != 101:
-            self.end_of_writing()
 
     # --- messages -------------------------------------------------------------------------------
 
@@ -545,31 +510,9 @@ class Transport:
         if abort:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
-            _empty_input(self._sock, self._limits.discard_bytes)
+            empty_input(self._sock, self._limits.discard_bytes)
         trio.lowlevel.notify_closing(self._sock)
         self._sock.close()
-
-
-def answer_and_close(
-    sock: socket.socket, status: int, problem: Mapping[str, object], retry_after: int | None
-) -> None:
-    """Refuse a connection of which nothing was read, where there is no task that could wait for its
-    end. Never raises.
-    """
-    with contextlib.suppress(OSError):  # the peer was faster
-        sock.send(_problem(status, problem, retry_after).serialize())
-        sock.shutdown(socket.SHUT_WR)
-    _empty_input(sock, DEFAULT_LIMITS.discard_bytes)
-    sock.close()
-
-
-def _empty_input(sock: socket.socket, limit: int) -> None:
-    """Take what has come already, within bounds: closing with input unread is a reset, which may
-    destroy what we said last.
-    """
-    with contextlib.suppress(OSError):  # no more there, or the peer was faster
-        while limit > 0 and (came := sock.recv(min(limit, _DISCARD_BYTES))):
-            limit -= len(came)
 
 
 def prepare_listening_socket(sock: socket.socket, limits: TransportLimits) -> None:
@@ -591,21 +534,6 @@ _VERDICTS = {
     )
 }
 
-_TITLES = {
-    400: "Bad Request",
-    405: "Method Not Allowed",
-    414: "URI Too Long",
-    426: "Upgrade Required",
-    431: "Request Header Fields Too Large",
-    505: "HTTP Version Not Supported",
-}
-
-
-def _status_of(protocol: ServerProtocol) -> int | None:
-    """The status of the answer that the protocol wrote of its own accord, if it did."""
-    head = b"".join(protocol.data_to_send())[:12]
-    return int(head[9:12]) if head.startswith(b"HTTP/1.1 ") else None
-
 
 def _verdict(protocol: ServerProtocol) -> CloseReason:
     """Why the protocol sent a close frame of its own accord."""
@@ -613,21 +541,3 @@ def _verdict(protocol: ServerProtocol) -> CloseReason:
         return CloseReason.PEER_CLOSED
     sent = protocol.close_sent
     return _VERDICTS.get(sent.code if sent else 0, CloseReason.PROTOCOL_ERROR)
-
-
-def _problem(status: int, problem: Mapping[str, object], retry_after: int | None) -> Response:
-    body = json.dumps(problem).encode()
-    headers = Headers(
-        [
-            ("Content-Type", "application/problem+json"),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-        ]
-    )
-    if status == 405:
-        headers["Allow"] = "GET"
-    if status == 426:
-        headers["Upgrade"] = "websocket"
-    if retry_after is not None:
-        headers["Retry-After"] = str(retry_after)
-    return Response(status, http.HTTPStatus(status).phrase, headers, body)
