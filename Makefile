@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format unit audit bench bench-solo conformance lock clean packages
+.PHONY: help run test lint types format unit audit mutants bench bench-solo conformance lock clean packages
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -41,6 +41,10 @@ unit: $(VENV)/.dev ## the test suite with its coverage gates
 conformance: $(VENV)/.dev ## run the OTP statements and list each with its result (ARGS='--repeat 50')
 	@$(BIN)/python -m tests.conformance.report $(ARGS)
 
+mutants: $(VENV)/.mutants ## mutation tests (ROOM=session, SAMPLE=100, SEED=1; more in ARGS='--help')
+	@$(BIN)/python -m tools.mutants $(ROOM) $(if $(SAMPLE),--sample $(SAMPLE)) \
+	  $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 audit: $(VENV)/.dev ## known vulnerabilities in the pinned dependencies (asks the package index)
 	$(BIN)/pip-audit --skip-editable -r constraints.txt --no-deps --disable-pip
 
@@ -58,7 +62,7 @@ packages:
 	@sh tools/ensure_packages.sh
 
 clean: ## remove what make made; the demo's database under .data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .mutants .coverage*
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "locshare needs Python 3.11 or newer; none was found. Set PYTHON=/path/to/python." >&2; exit 1; }
@@ -75,3 +79,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the development tools (once) ..."
 	@PIP_CONSTRAINT=constraints.txt $(PIP) install -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.mutants: $(VENV)/.dev
+	@echo "Installing mutmut, for its operators (once) ..."
+	@PIP_CONSTRAINT=constraints.txt $(PIP) install -e '.[dev,mutants]'
+	@touch $@

@@ -1,0 +1,54 @@
+"""What is mutated together, and the tests that have to notice."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PACKAGE: Final = ROOT / "src/locshare"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """``sources`` are below the package, ``tests`` below tests/: files, folders or patterns."""
+
+    name: str
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    def files(self) -> list[Path]:
+        """The modules to mutate."""
+        return _found(PACKAGE, self.sources, "*.py")
+
+    def test_files(self) -> list[Path]:
+        """Those that are run, as far as they are there."""
+        return _found(ROOT / "tests", self.tests, "test_*.py")
+
+
+def _found(top: Path, names: tuple[str, ...], pattern: str) -> list[Path]:
+    found: set[Path] = set()
+    for name in names:
+        for path in top.glob(name):
+            found.update(path.rglob(pattern) if path.is_dir() else [path])
+    return sorted(found)
+
+
+_RUNTIME: Final = ("actors", "supervisor/test_[!l]*.py", "conformance", "model/test_[!s]*.py",
+                   "model/test_static*.py")  # fmt: skip
+"""Without the leaks, which take long, and the model of a session."""
+
+ROOMS: Final = {
+    room.name: room
+    for room in (
+        Room("actors", ("actors",), _RUNTIME),
+        Room("supervisor", ("supervisor",), _RUNTIME),
+        Room("session", ("session",), ("session", "model/test_session*.py", "inspection")),
+        Room("wire", ("wire",), ("wire", "session/test_over_sockets.py", "connection")),
+        Room("broadcast", ("broadcast",), ("broadcast", "connection")),
+        Room("connection", ("connection",), ("connection", "session/test_over_sockets.py")),
+        Room("auth", ("auth.py",), ("test_auth.py", "api/test_sessions.py", "commands/test_gen*.py",
+                                    "connection/test_handshake.py")),
+        Room("store", ("store/writer.py", "store/database.py", "store/postgres.py"), ("store",)),
+        Room("api", ("api",), ("api",)),
+    )
+}  # fmt: skip
