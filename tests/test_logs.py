@@ -2,9 +2,11 @@
 
 import ast
 import base64
+import errno
 import io
 import json
 import logging
+import os
 import string
 import sys
 import threading
@@ -177,6 +179,27 @@ def test_what_text_says_about_itself_is_believed(text: str, hidden: str) -> None
 )  # fmt: skip
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert scrub(text) == text
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+@pytest.mark.parametrize("name", ["jwt_secret", "token", "password"])
+def test_what_the_system_says_of_a_file_is_no_secret(name: str, number: int) -> None:
+    for text in (
+        f"cannot keep /srv/{name}: {os.strerror(number)}. Choose another place",
+        f"/srv/{name}: {OSError(number, os.strerror(number), '/srv/x')}",
+    ):
+        assert scrub(text) == text
+
+
+@pytest.mark.parametrize("text", ["needs a bearer token", "Bearer tokens are not in URLs"])
+def test_the_word_token_is_no_token(text: str) -> None:
+    assert scrub(text) == text
+
+
+@pytest.mark.parametrize("text", ["secret: Permission9x", "Bearer token9x", "secret: [Errno x"])
+def test_what_only_begins_like_it_is_hidden(text: str) -> None:
+    assert "9x" not in scrub(text)
+    assert "Errno" not in scrub(text)
 
 
 def test_a_position_in_an_object_is_not_written() -> None:

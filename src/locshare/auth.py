@@ -33,6 +33,7 @@ ISSUER: Final = "locshare"
 AUDIENCE: Final = "locshare"
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518 section 3.2: an HS256 key has at least as many bits as its hash."""
+_WAY_OUT: Final = "Choose another place with --data-dir, or set LOCSHARE_JWT_SECRET"
 MAX_TOKEN_CHARS: Final = 2048
 """Ours have about 400; nothing longer is worth a base64 decoding."""
 LEEWAY_S: Final = 5
@@ -192,7 +193,7 @@ def load_or_create_secret(path: Path) -> bytes:
             temporary.unlink(missing_ok=True)
         return _read_secret(path)
     except OSError as error:
-        raise SecretError(f"cannot keep a secret in {path}: {error.strerror}") from None
+        raise SecretError(f"cannot keep a secret in {path}: {error.strerror}. {_WAY_OUT}") from None
 
 
 def _read_secret(path: Path) -> bytes:
@@ -202,11 +203,13 @@ def _read_secret(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise SecretError(f"cannot read the secret in {path}: {error.strerror}") from None
+        raise SecretError(
+            f"cannot read the secret in {path}: {error.strerror}. {_WAY_OUT}"
+        ) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise SecretError(f"{path} is not a regular file")
+            raise SecretError(f"{path} is not a regular file. {_WAY_OUT}")
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
             raise SecretError(
@@ -214,7 +217,7 @@ def _read_secret(path: Path) -> bytes:
                 f"read or change it: run chmod 600 {path}, or remove it to get a new secret"
             )
         if status.st_uid not in (os.geteuid(), 0):
-            raise SecretError(f"{path} belongs to another user (uid {status.st_uid})")
+            raise SecretError(f"{path} belongs to another user (uid {status.st_uid}). {_WAY_OUT}")
         secret = os.read(descriptor, 4096).strip()
     finally:
         os.close(descriptor)

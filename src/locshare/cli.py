@@ -9,7 +9,7 @@ Only the module of the command that is asked for is imported.
 import argparse
 import difflib
 import importlib
-import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final, cast
@@ -25,7 +25,7 @@ from locshare.commands import (
     complain,
 )
 from locshare.config import SettingsError
-from locshare.output import open_standard_streams
+from locshare.output import forget, open_standard_streams
 
 COMMANDS: Final = {
     "serve": "run the server (with --demo: and a session to look at)",
@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_standard_streams()
     try:
         try:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             status = _run(arguments)
         except SystemExit as stop:  # argparse's: help, version, wrong usage
             status = stop.code if isinstance(stop.code, int) else EXIT_USAGE
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             complain(fault)
         return EXIT_USAGE
     except BrokenPipeError:  # `locshare … | head`
-        _forget_output()
+        forget(sys.stdout)
         return EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -88,16 +90,11 @@ def _flush() -> None:
         raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
 
 
-def _forget_output() -> None:
-    """Python would complain of what is left in the buffer when it flushes at its own end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _failed(error: BaseException) -> int:
     from locshare.commands.failures import explain
 
     if isinstance(error, CannotWrite):
-        _forget_output()
+        forget(sys.stdout)
     reason = explain(error)
     if reason is None:
         return _crashed(error)

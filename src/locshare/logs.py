@@ -16,6 +16,7 @@ such text is written anywhere in this program.
 Invariant: :func:`redact` runs on every entry, right before it is rendered. Nothing awaits.
 """
 
+import errno
 import json
 import logging
 import math
@@ -51,13 +52,19 @@ _DEEPEST: Final = 6
 _LONGEST_TEXT: Final = 65_536
 _MOST_PLACES: Final = 50
 
+_SYSTEM_SAYS: Final = "|".join(
+    [r"\[Errno -?\d+\]", *sorted({re.escape(os.strerror(number)) for number in errno.errorcode})]
+)
+"""What is said of a file whose name ends in "secret", for instance, and is none."""
+
 # base64url of `{"` is always eyJ. All dotted parts that follow are taken, so that nothing of a
 # token is left when something that looks like the start of one stands before it.
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)+")
-_BEARER: Final = re.compile(r"(?i)\b(bearer[\s.]+)(?!\[redacted\])[^\s\"',;]+")
+_BEARER: Final = re.compile(r"(?i)\b(bearer[\s.]+)(?!\[redacted\]|tokens?\b)[^\s\"',;]+")
 _URL_PASSWORD: Final = re.compile(r"(://[^/?#:@\s]*):[^\s]*@")
 _NAMED_SECRET: Final = re.compile(
-    r"(?i)((?:token|authorization|password|passwd|secret)[\"']?\s*[=:]\s*)(?!\[redacted\])"
+    r"(?i)((?:token|authorization|password|passwd|secret)[\"']?\s*[=:]\s*)"
+    rf"(?!\[redacted\]|{_SYSTEM_SAYS})"
     r"(?:(?:basic|bearer)\s+[^\s\"',;]+|\"[^\"]*\"|'[^']*'|[^\s\"',;&)}\]]+)"
 )
 _NAMED_POSITION: Final = re.compile(

@@ -240,3 +240,10 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def forget(stream: TextIO) -> None:
+    """Give up on a stream that cannot be written. Python would complain of what is left in its
+    buffer when it flushes at its own end, and change the exit status.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -12,10 +12,10 @@ turns them into an exit status.
 
 import sys
 from argparse import ArgumentParser, Namespace
-from contextlib import suppress
 from typing import Final, Protocol
 
 from locshare.errors import LocshareError
+from locshare.output import forget
 
 EXIT_OK: Final = 0
 EXIT_FAILURE: Final = 1
@@ -58,6 +58,8 @@ def say(text: str = "") -> None:
 
 def complain(text: str) -> None:
     """A line of error, on standard error. When that cannot be written there is nobody to tell."""
-    with suppress(OSError, ValueError):
+    try:
         sys.stderr.write(f"locshare: {text}\n")
         sys.stderr.flush()
+    except OSError:
+        forget(sys.stderr)

@@ -169,7 +169,10 @@ def _parse_datetime(raw: Any) -> datetime:
         raise ValueError("is not a date and time")  # noqa: TRY004 - parsers raise ValueError only
     if value.tzinfo is None:
         raise ValueError("has no time zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is before the year 1 or after the year 9999") from None
 
 
 _PARSERS: Final[dict[type, Callable[[Any], Any]]] = {
@@ -197,8 +200,8 @@ def parse_bind(bind: str) -> tuple[str | None, int]:
         raise ValueError("is an IPv6 address without brackets")
     if not separator:
         raise ValueError("has no port")
-    if not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
-        raise ValueError(f"has the port {port!r}")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
+        raise ValueError(f"has the port {port[:20]!r}")
     return host or None, int(port)
 
 
@@ -275,9 +278,12 @@ def check_directory(value: Path) -> Path:
     path = Path(os.path.expanduser(value))  # noqa: PTH111 - Path's own raises
     if str(path).startswith("~"):
         raise ValueError("names a home directory that cannot be found")
-    if path.exists() and not path.is_dir():
-        raise ValueError("is not a directory")
-    return path.absolute()
+    try:
+        if path.exists() and not path.is_dir():
+            raise ValueError("is not a directory")
+        return path.absolute()
+    except OSError as error:  # too long, a loop of links, a working directory that is gone
+        raise ValueError(f"cannot be used ({error.strerror})") from None
 
 
 def check_socket(value: str) -> str:

@@ -69,6 +69,12 @@ def load(
             except ValueError as error:
                 faults.append(_fault(setting, raw, origin, str(error)))
     settings = Settings(**values)
+    if not settings.data_dir.is_absolute():
+        faults.append(
+            "No home directory is known (HOME is not set or no absolute path, or the account of"
+            " this user is missing), so there is no place for the data.\n"
+            "    Set LOCSHARE_DATA_DIR (--data-dir)."
+        )
     faults += _conflicts(settings, given.keys() - values.keys())
     if faults:
         raise SettingsError(tuple(faults))
@@ -87,6 +93,9 @@ def _from_file(path: Path, faults: list[str]) -> dict[str, tuple[Any, str]]:
     except tomllib.TOMLDecodeError as error:
         # Its text quotes at most one character of the file.
         faults.append(f"The settings file {path} is not TOML: {error}.")
+        return {}
+    except (ValueError, RecursionError):  # a number of 4,301 digits, 1,000 brackets
+        faults.append(f"The settings file {path} has a number that is too long or nests too deep.")
         return {}
     names = {setting.name for setting in all_settings()}
     faults += [_unknown(f"{key} in {path}", key, names) for key in table if key not in names]

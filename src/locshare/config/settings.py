@@ -1,6 +1,7 @@
 """The settings themselves. ``Settings()`` is the defaults. They are checked when loaded."""
 
 import os
+import pwd
 import types
 from datetime import datetime
 from functools import cache
@@ -34,8 +35,18 @@ def default_data_dir() -> Path:
     "Application Support" has a space and leaves less of the 103 bytes that a socket's path has.
     """
     base = os.environ.get("XDG_DATA_HOME", "")
-    root = Path(base) if base.startswith("/") else Path("~/.local/share")
-    return Path(os.path.expanduser(root / "locshare"))  # noqa: PTH111 - Path's own raises
+    root = Path(base) if base.startswith("/") else Path(_home(), ".local", "share")
+    return root / "locshare"
+
+
+def _home() -> str:
+    """No absolute path when none is known: in a container with any user id, for instance."""
+    if home := os.environ.get("HOME"):
+        return home
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "~"
 
 
 _BIND: Final = "host:port, [IPv6]:port or :port (all interfaces); port 0 picks a free one"
