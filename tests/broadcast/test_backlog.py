@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from locshare.broadcast.backlog import ENTRY_COST, Backlog, Control
 
-USERS = ("ada", "bob", "me")
+USERS = ("ada", "me", "zoe")
 SIZES = st.integers(1, 40)
 
 
@@ -64,7 +64,11 @@ STEPS = st.lists(
         st.tuples(st.just("positions"), st.sets(st.sampled_from(USERS), min_size=1), SIZES),
         st.tuples(st.just("event"), SIZES, SIZES),
         st.tuples(st.just("control"), st.sampled_from(list(Control)), SIZES),
-        st.tuples(st.just("write"), st.integers(0, 120), st.integers(1, 100)),
+        st.tuples(
+            st.just("write"),
+            st.sampled_from([0, 1, 7, 40, 1000]),
+            st.sampled_from([1, 30, 100, 1000]),
+        ),
         st.tuples(st.just("drop positions"), st.none(), SIZES),
         st.tuples(st.just("drop all"), st.none(), SIZES),
     ),
@@ -112,6 +116,11 @@ def test_what_waits_what_goes_next_and_what_it_costs_are_those_of_the_plain_list
     backlog.advance(len(plain.everything()))
     assert backlog.cost == 0, "all of it is given back"
     assert not backlog
+    for frame in (b"1", b"22"):  # and nothing is remembered of it
+        backlog.add_positions({"ada": b"a" + frame, "me": b"m", "zoe": b"z" + frame}, "me")
+    assert backlog.chunk(100) == b"a22z22"
+    backlog.add_positions({"ada": b"a3"}, "me")
+    assert backlog.chunk(100) == b"a3z22", "without an event the place in the queue is kept"
 
 
 def test_a_chunk_ends_with_the_frame_that_reaches_the_limit() -> None:

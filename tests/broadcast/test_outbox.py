@@ -308,6 +308,32 @@ async def test_a_backlog_over_its_bound_closes_with_too_slow_and_is_given_back(
     assert rig.wire.frames()[-1] == (0x88, (4508).to_bytes(2, "big"))
 
 
+@pytest.mark.parametrize("begun", [0, 5])
+async def test_the_bound_counts_each_frame_with_its_bookkeeping_and_not_the_one_that_was_begun(
+    nursery: trio.Nursery, begun: int
+) -> None:
+    """A frame of one byte takes a few hundred in memory: 128 are counted beside its own."""
+    frame = b"\x81\x02ab"
+    rig = Rig(nursery, room=begun, limits=OutboxLimits(max_bytes=10 * (4 + 128)))
+    if begun:
+        rig.outbox.send_event(text_frame(b"x" * 5_000))
+    for _ in range(10):
+        rig.outbox.send_event(frame)
+        assert not rig.outbox.closed, "the bound itself is allowed"
+    rig.outbox.send_event(frame)
+    assert rig.outbox.closed
+
+
+async def test_positions_count_against_the_bound_too(nursery: trio.Nursery) -> None:
+    rig = Rig(nursery, room=0, limits=OutboxLimits(max_bytes=10 * (4 + 128)))
+    frames = {f"u{n}": b"\x81\x02ab" for n in range(11)}
+    rig.outbox.send_positions(Flush(dict(list(frames.items())[:10])))
+    rig.outbox.send_positions(Flush(dict(list(frames.items())[:10])))
+    assert not rig.outbox.closed
+    rig.outbox.send_positions(Flush(frames))
+    assert rig.outbox.reason is CloseReason.TOO_SLOW
+
+
 async def test_conflated_positions_alone_never_reach_the_bound(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=0, limits=OutboxLimits(max_bytes=10_000))
     for version in range(1000):

@@ -178,6 +178,49 @@ def test_a_window_is_had_from_sixteen_deliveries_in_it_on() -> None:
     assert window_for(0.25, 63.99, LIMITS) == 0.0
 
 
+def after(*measured: tuple[float, float, float]) -> Pacer:
+    """A pacer after so many adjustments, each as (elapsed, demanded, lag)."""
+    pacer = Pacer()
+    for each in measured:
+        pacer._adjust(*each)
+    return pacer
+
+
+def test_the_load_is_what_was_asked_for_of_what_passed_and_never_more_than_all_of_it() -> None:
+    assert after((0.1, 0.05, 0.0)).peek().busy == pytest.approx(0.4 * 0.5)
+    assert after((0.1, 0.3, 0.0)).peek().busy == pytest.approx(0.4)
+    assert after((0.1, 0.05, 0.0), (0.1, 0.05, 0.0)).peek().busy == pytest.approx(0.64 * 0.5)
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "steps"), [(0.01, 1), (0.14, 1), (0.16, 2), (0.31, 3), (0.5, 5), (60.0, 5)]
+)
+def test_an_adjustment_that_comes_late_stands_for_those_that_were_missed(
+    elapsed: float, steps: int
+) -> None:
+    pacer = after((elapsed, elapsed, 0.0))
+    assert pacer.peek().busy == pytest.approx(1 - 0.6**steps)
+
+
+def test_of_no_time_nothing_is_learned() -> None:
+    pacer = after((0.0, 0.5, 3.0), (-1.0, 0.5, 3.0))
+    assert (pacer.peek().busy, pacer.peek().lag, pacer.peek().longest_lag) == (0.0, 0.0, 0.0)
+
+
+def test_the_longest_lag_is_kept_until_it_is_asked_for_and_peeking_is_not_asking() -> None:
+    pacer = after((0.1, 0.0, 0.02), (0.1, 0.0, 0.07), (0.1, 0.0, 0.01))
+    assert pacer.peek().longest_lag == 0.07
+    assert pacer.statistics().longest_lag == 0.07
+    assert pacer.statistics().longest_lag == 0.0
+
+
+def test_the_window_is_overdue_only_when_the_adjustment_is_late_by_more_than_the_lag() -> None:
+    pacer = Pacer()
+    pacer._due = 100.0
+    assert pacer.window(100.0 + LIMITS.max_lag - 0.001, MANY) == 0.0
+    assert pacer.window(100.0 + LIMITS.max_lag + 0.001, MANY) == LIMITS.max_window
+
+
 # --- measured -----------------------------------------------------------------------------------
 
 

@@ -67,6 +67,16 @@ async def test_who_comes_meanwhile_sees_what_the_others_see_and_then_the_truth()
         assert [shown[bo.user_id], *told_of(bo, cy)][-1] is False
 
 
+async def test_whoever_reconnects_is_told_last() -> None:
+    """So the order of telling is that of connecting, and nobody keeps the front by coming back."""
+    async with house() as home:
+        session, (ada, bo, cy) = await home.group("Ada", "Bo", "Cy")
+        await home.connect(session, ada.user_id)
+        order = [ada.user_id, bo.user_id, cy.user_id]
+        assert list(home.table(session).receivers) == [*order[1:], order[0]]
+        assert list(home.table(session).roster) == order
+
+
 async def test_what_was_not_told_yet_outlives_a_crash() -> None:
     async with house() as home:
         session, (ada, bo) = await home.group("Ada", "Bo")
