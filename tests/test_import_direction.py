@@ -9,6 +9,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "locshare"
 
 GROUND = {
     "errors", "config", "logs", "metrics", "auth", "listening", "links", "slots", "client_address",
+    "unexpected",
 }  # fmt: skip
 RUNTIME = {"actors", "supervisor"}
 
@@ -18,7 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "logs": {"errors", "output"},
     "output": set(),
     "signals": {"output"},
-    "metrics": {"errors"},
+    "metrics": {"errors", "unexpected"},
+    "unexpected": {"logs"},
     "auth": {"errors", "wire"},
     "actors": set(),
     "supervisor": {"actors"},

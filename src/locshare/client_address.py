@@ -6,6 +6,7 @@ household gets.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Literal
 
@@ -15,6 +16,8 @@ ForwardedHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 
 _HEADER_CHARS: Final = 4096
 """A longer header is ignored: forty proxies in a row do not write that much."""
+_REMEMBERED: Final = 1024
+"""Requests alike whose answer is kept: 4 MB if every header is as long as it may be."""
 _HOPS: Final = 32
 """Entries that are looked at, from the right."""
 
@@ -24,7 +27,7 @@ class ClientAddress:
     write; with ``auto`` it is ``X-Forwarded-For`` when there is one, else ``Forwarded``.
     """
 
-    __slots__ = ("_header", "_trusted")
+    __slots__ = ("_header", "_key_of", "_trusted")
 
     def __init__(self, trusted_proxies: Sequence[str], header: ForwardedHeader = "auto") -> None:
         """Raises ValueError when one is not a network in CIDR notation."""
@@ -32,6 +35,8 @@ class ClientAddress:
             ip_network(network, strict=False) for network in trusted_proxies
         )
         self._header = header
+        # The same few clients ask again and again.
+        self._key_of = lru_cache(maxsize=_REMEMBERED)(self._find)
 
     def of_peer(self, peer: str) -> str | None:
         """What to count a connection from ``peer`` by; None for a trusted proxy, whose connections
@@ -52,10 +57,15 @@ class ClientAddress:
         left of the first untrusted one could be anyone's invention. At an entry that names no
         address (``unknown``, ``_hidden``) it ends: the client counts by the proxy that said so.
         """
+        if self._header == "forwarded" or (self._header == "auto" and not forwarded_for):
+            return self._key_of(peer, None, ",".join(forwarded)[: _HEADER_CHARS + 1])
+        return self._key_of(peer, ",".join(forwarded_for)[: _HEADER_CHARS + 1], None)
+
+    def _find(self, peer: str | None, forwarded_for: str | None, forwarded: str | None) -> str:
         address = parse_address(peer or "")
         if address is None:
             return peer or "local"  # a Unix socket, or a test
-        for entry in self._entries(forwarded_for, forwarded):
+        for entry in _entries(forwarded_for, forwarded):
             if not self._is_trusted(address):
                 break
             previous = parse_node(entry)
@@ -64,18 +74,20 @@ class ClientAddress:
             address = previous
         return _key(address)
 
-    def _entries(self, forwarded_for: Sequence[str], forwarded: Sequence[str]) -> list[str]:
-        """What the proxies said, the nearest first."""
-        if self._header == "forwarded" or (self._header == "auto" and not forwarded_for):
-            said = ",".join(forwarded)
-            found = [_for_of(each) for each in _split(said[: _HEADER_CHARS + 1], ",") if each]
-        else:
-            said = ",".join(forwarded_for)
-            found = [each for each in said[: _HEADER_CHARS + 1].split(",") if each.strip()]
-        return [] if len(said) > _HEADER_CHARS else found[: -_HOPS - 1 : -1]
-
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
+
+
+def _entries(forwarded_for: str | None, forwarded: str | None) -> list[str]:
+    """What the proxies said, the nearest first."""
+    said = forwarded_for or forwarded or ""
+    if len(said) > _HEADER_CHARS:
+        return []
+    if forwarded_for is not None:
+        found = [each for each in said.split(",") if each.strip()]
+    else:
+        found = [_for_of(each) for each in _split(said, ",") if each]
+    return found[: -_HOPS - 1 : -1]
 
 
 def parse_node(text: str) -> Address | None:

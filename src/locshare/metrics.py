@@ -25,10 +25,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, Literal, TypeVar
 
-import structlog
 from msgspec import Struct
 
-log = structlog.get_logger()
+from locshare.unexpected import log_unexpected
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS: Final = (
@@ -238,8 +237,8 @@ class Registry:
                             known.name, known.kind, known.about, (*known.samples, *family.samples)
                         )
                     )
-            except Exception:  # one broken source must not hide what all others have to say
-                log.exception("collect_failed")
+            except Exception as error:  # noqa: BLE001 - it must not hide what others have to say
+                log_unexpected("collect_failed", error)
                 self._failures.add()
         return "".join(_family(family) for family in families.values()).encode()
 

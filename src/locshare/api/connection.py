@@ -38,7 +38,7 @@ from msgspec import Struct
 from locshare.api.exchange import RESERVED
 from locshare.api.heads import HeadLimits, Refused
 from locshare.api.protocol import Http1
-from locshare.api.unexpected import log_unexpected
+from locshare.unexpected import log_unexpected
 
 _READ_BYTES: Final = 65_536
 _PARTS: Final = 10

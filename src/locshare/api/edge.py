@@ -33,8 +33,8 @@ from locshare.api.exchange import (
 )
 from locshare.api.origins import Hosts, Origins, header
 from locshare.api.problems import CONTENT_TYPE, Code, Problem
-from locshare.api.unexpected import log_unexpected
 from locshare.metrics import Registry
+from locshare.unexpected import log_unexpected
 
 log = structlog.get_logger()
 
@@ -104,7 +104,7 @@ class EdgeRules(Struct, frozen=True):
             return
         segments = scope["raw_path"].split(b"/")
         end = self.prefix.count("/") + 1
-        if unquote(b"/".join(segments[:end]).decode("ascii")) == self.prefix:
+        if unquote(b"/".join(segments[:end]).decode("latin-1")) == self.prefix:
             scope["raw_path"] = b"/" + b"/".join(segments[end:])
             scope["path"] = scope["path"][len(self.prefix) :]
 

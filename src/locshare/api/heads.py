@@ -9,6 +9,7 @@ Limits: :data:`TARGET_BYTES` (then 414), :class:`HeadLimits` for the rest (431).
 """
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -22,7 +23,7 @@ FIELDS: Final = 100
 
 VERSIONS: Final = (b"1.1", b"1.0")
 
-_CONTROLS: Final = bytes(set(range(0x20)) - set(b"\t\r\n")) + b"\x7f"
+_CONTROLS: Final = bytes(set(range(0x20)) - set(b"\t")) + b"\x7f"
 _ABSOLUTE: Final = re.compile(rb"(?i)https?://([^/?#]*)([^#]*)")
 _HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
 """RFC 9110 section 7.2: uri-host [ ":" port ]. An empty one is allowed."""
@@ -46,107 +47,121 @@ class HeadLimits(Struct, frozen=True):
     fields: int = FIELDS
 
 
-def check_bytes(data: bytes, limits: HeadLimits) -> None:
+def check_bytes(data: bytes, limits: HeadLimits) -> bytes:
     """Check what has come of a head, of which ``data`` is the beginning; what follows the head (a
-    body, the next request) may be in it. Raises Refused.
+    body, the next request) may be in it. Returns the head. Raises Refused.
     """
-    end = data.find(b"\r\n\r\n")
-    head = data if end < 0 else data[: end + 4]
+    end = data.find(b"\r\n\r\n") + 4
+    complete = end >= 4
+    head = data[:end] if complete else data
+    lines = head.count(b"\r\n")
+    # Controls are rare: what is taken out is nearly always the CR and LF of each line. A CR at the
+    # end of what has come so far may be followed by its LF.
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    if controls != 2 * lines and (complete or controls != 2 * lines + head.endswith(b"\r")):
+        raise Refused(400, "the head has a control character, or a line that ends without CR LF")
     line_end = head.find(b"\n")
     if (len(head) if line_end < 0 else line_end) > TARGET_BYTES + _AROUND_TARGET:
         raise Refused(414, f"the request line is longer than {TARGET_BYTES} bytes")
     if len(head) > limits.head_bytes:
         raise Refused(431, f"the request's head is longer than {limits.head_bytes} bytes")
-    lines = head.count(b"\r\n")
-    # A CR at the end of what has come so far may be followed by its LF.
-    returns = head.count(b"\r") - (end < 0 and head.endswith(b"\r"))
-    if not head.count(b"\n") == lines == returns:
-        raise Refused(400, "a line of the head does not end with CR LF")
-    if len(head.translate(None, _CONTROLS)) != len(head):
-        raise Refused(400, "the head has a control character")
     if b"\n " in head or b"\n\t" in head:
         raise Refused(400, "a header line is folded (RFC 9112 section 5.2)")
     if lines > limits.fields + 2:  # the request line and the empty one
         raise Refused(431, f"the request has more than {limits.fields} header fields")
+    return head
 
 
 _AROUND_TARGET: Final = 64
 """A method, two spaces, ``HTTP/1.1`` and CR LF."""
 
 
-def normalized(request: h11.Request) -> h11.Request:
-    """``request`` with its target in origin form (or ``*``) and its ``Host`` that of an absolute
-    target. Raises Refused.
-    """
+class Head(Struct, frozen=True):
+    """A request whose target is in origin form, or ``*``. ``chunked`` says how its body comes."""
+
+    method: str
+    target: bytes
+    http_version: str
+    headers: list[tuple[bytes, bytes]]
+    chunked: bool
+
+
+def head_of(request: h11.Request, raw: bytes) -> Head:
+    """What ``request``, which h11 read from ``raw``, asks for. Raises Refused."""
     if request.http_version not in VERSIONS:
         raise Refused(505, "this server speaks HTTP/1.1 (and 1.0) only")
     if request.method == b"CONNECT":
         raise Refused(405, "this server is no proxy: CONNECT is not allowed")
-    _check_framing(request)
+    headers = list(request.headers)
+    chunked = _is_chunked(request.http_version, headers, raw)
     target = request.target
-    if target.startswith(b"/"):
+    if target[:1] == b"/":
         if len(target) > TARGET_BYTES:
             raise Refused(414, f"the path is longer than {TARGET_BYTES} bytes")
         if b"#" in target:
             raise Refused(400, "the path has a fragment (#), which is not sent to servers")
-        return request
-    if target == b"*":
-        if request.method != b"OPTIONS":
-            raise Refused(400, "the target * is for OPTIONS only")
-        return request
-    return _from_absolute(request)
+    elif target != b"*":
+        target, host = _from_absolute(target, request.method)
+        headers = [(b"host", host), *((name, value) for name, value in headers if name != b"host")]
+    elif request.method != b"OPTIONS":
+        raise Refused(400, "the target * is for OPTIONS only")
+    return Head(
+        request.method.decode("ascii"), target, request.http_version.decode(), headers, chunked
+    )
 
 
-def _check_framing(request: h11.Request) -> None:
-    lengths = codings = 0
-    for name, value in request.headers:
-        if name == b"content-length":
-            lengths += 1
+def _is_chunked(version: bytes, headers: list[tuple[bytes, bytes]], raw: bytes) -> bool:
+    """Whether the body comes in chunks. Raises Refused when that is not clear."""
+    has_length = chunked = False
+    for name, value in headers:
+        if name == b"host":
+            if not _is_host(value):
+                raise Refused(400, "the Host header is not a host name with an optional port")
+        elif name == b"content-length":
+            has_length = True
         elif name == b"transfer-encoding":
-            codings += 1
-        elif name == b"host" and not _is_host(value):
-            raise Refused(400, "the Host header is not a host name with an optional port")
-        elif name == b"expect" and value.lower() != b"100-continue":
-            if request.http_version == b"1.0":
-                continue  # RFC 9110 section 10.1.1: ignored
+            chunked = True
+        elif name == b"expect" and value.lower() != b"100-continue" and version != b"1.0":
             raise Refused(417, "the only expectation that is met is 100-continue")
-    if codings and lengths:
+    if has_length:
+        _check_length(raw)
+    if chunked and has_length:
         raise Refused(400, "both Content-Length and Transfer-Encoding are given")
-    if codings and request.http_version == b"1.0":
+    if chunked and version == b"1.0":
         raise Refused(400, "HTTP/1.0 has no Transfer-Encoding")
+    return chunked
 
 
-def check_lengths(raw: bytes) -> None:
+def _check_length(raw: bytes) -> None:
     """``Content-Length`` is there once and is one number: h11 also takes ``5, 5`` and two equal
-    lines, and shows one. ``raw`` is a whole head. Raises Refused.
+    lines, and shows one.
     """
     found = _LENGTHS.findall(raw)
-    if len(found) > 1 or (found and not found[0].strip(b" \t").isdigit()):
+    if len(found) != 1 or not found[0].strip(b" \t").isdigit():
         raise Refused(400, "Content-Length is not one number")
 
 
 _LENGTHS: Final = re.compile(rb"(?i)\ncontent-length:([^\r\n]*)")
 
 
-def _from_absolute(request: h11.Request) -> h11.Request:
-    """RFC 9112 section 3.2.2: a server takes a whole URL too, and then ignores ``Host``."""
-    parts = _ABSOLUTE.fullmatch(request.target)
+def _from_absolute(target: bytes, method: bytes) -> tuple[bytes, bytes]:
+    """The path and the host of a whole URL, which a server takes too (RFC 9112 section 3.2.2);
+    ``Host`` is then ignored.
+    """
+    parts = _ABSOLUTE.fullmatch(target)
     if parts is None:
         raise Refused(400, "the target is no path: it begins with neither / nor http://")
     authority, rest = parts.groups()
     if not authority or not _is_host(authority):
         raise Refused(400, "the target's host is not a host name with an optional port")
-    if not rest.startswith(b"/"):
-        rest = b"*" if request.method == b"OPTIONS" and not rest else b"/" + rest
-    others = [(name, value) for name, value in request.headers if name != b"host"]
-    return h11.Request(
-        method=request.method,
-        target=rest,
-        headers=[(b"host", authority), *others],
-        http_version=request.http_version,
-    )
+    if rest[:1] != b"/":
+        rest = b"*" if method == b"OPTIONS" and not rest else b"/" + rest
+    if len(rest) > TARGET_BYTES:
+        raise Refused(414, f"the path is longer than {TARGET_BYTES} bytes")
+    return rest, authority
 
 
+@lru_cache(maxsize=64)  # one client says the same name each time
 def _is_host(value: bytes) -> bool:
     found = _HOST.fullmatch(value)
     if found is None:

@@ -14,9 +14,9 @@ from quart import Blueprint, Response
 
 from locshare.api.exchange import reply
 from locshare.api.framework import response
-from locshare.api.unexpected import log_unexpected
 from locshare.errors import LocshareError
 from locshare.metrics import CONTENT_TYPE, Registry
+from locshare.unexpected import log_unexpected
 
 CHECK_TIMEOUT_S: Final = 1.0
 RETRY_AFTER_S: Final = 5

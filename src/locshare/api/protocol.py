@@ -9,15 +9,14 @@ is answered with problem details and closed.
 from typing import Any, Final
 
 import h11
-from hypercorn.protocol.events import Event, Request, Response
+from hypercorn.protocol.events import Request
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 
 from locshare.api.exchange import ALLOWED_METHODS
-from locshare.api.heads import HeadLimits, Refused, check_bytes, check_lengths, normalized
+from locshare.api.heads import Head, HeadLimits, Refused, check_bytes, head_of
 from locshare.api.problems import Problem, code_for_status
 
-_HEADS_END: Final = b"\r\n\r\n"
 _WHY: Final = {
     400: "this is no request as RFC 9112 has it: a malformed line, or not exactly one Host",
     431: "a line of the request is too long",
@@ -36,10 +35,10 @@ class StrictConnection(h11.Connection):
         self._limits = limits
         self._most_body_bytes = body_bytes
         self._body_bytes = 0
-        self.method = b""
-        """Of the last request."""
-        self.chunked = False
-        """Whether the last request's body came in chunks."""
+        self.is_head = False
+        """Whether the last request was a HEAD, whose answer has no body."""
+        self.head: Head
+        """The last request's."""
         self.refusal: Refused | None = None
         """Why nothing more is read."""
 
@@ -47,18 +46,21 @@ class StrictConnection(h11.Connection):
         """More bytes of the client; ``b""`` at their end."""
         if self.their_state is h11.SEND_BODY:
             self._body_bytes += len(data)
-        elif (
-            data.startswith(b"\r\n") and self.their_state is h11.IDLE and not self.trailing_data[0]
-        ):
+        elif data[:2] == b"\r\n" and self.their_state is h11.IDLE and not self.trailing_data[0]:
             data = data[2:]  # RFC 9112 section 2.2: one empty line before a request is ignored
             if not data:
                 return
         super().receive_data(data)
 
     def next_event(self) -> Any:
-        """As h11's. Raises RemoteProtocolError, and ``refusal`` says why."""
+        """As h11's, with ``head`` set when it is a request. Raises RemoteProtocolError, and
+        ``refusal`` says why.
+        """
         try:
-            return self._next_event()
+            if self.their_state is h11.IDLE:
+                return self._next_request()
+            self._check_body()
+            return super().next_event()
         except Refused as refusal:
             self.refusal = refusal
             raise
@@ -67,32 +69,25 @@ class StrictConnection(h11.Connection):
             self.refusal = Refused(error.error_status_hint, _WHY[error.error_status_hint])
             raise
 
-    def _next_event(self) -> Any:
+    def _check_body(self) -> None:
         if self._body_bytes > self._most_body_bytes and self.their_state is h11.SEND_BODY:
             raise Refused(413, "the body is too large")
-        waiting = self.trailing_data[0] if self.their_state is h11.IDLE else b""
-        if waiting:
-            check_bytes(waiting, self._limits)
+
+    def _next_request(self) -> Any:
+        waiting = self.trailing_data[0]
+        raw = check_bytes(waiting, self._limits) if waiting else b""
         event = super().next_event()
-        if not isinstance(event, h11.Request):
-            return event
-        self.method = event.method
-        self.chunked = False
-        end = waiting.find(_HEADS_END)
-        self._body_bytes = len(waiting) - end
-        for name, _ in event.headers:
-            if name == b"content-length":
-                check_lengths(waiting[: end + 2])
-            elif name == b"transfer-encoding":
-                self.chunked = True
-        return normalized(event)
+        if isinstance(event, h11.Request):
+            self.is_head = event.method == b"HEAD"
+            self._body_bytes = len(waiting) - len(raw)
+            self.head = head_of(event, raw)
+        return event
 
 
 class Http1(H11Protocol):
     """One connection's protocol, driven by :class:`locshare.api.connection.Connection`."""
 
     connection: StrictConnection
-    _refused = False
 
     def bound(self, limits: HeadLimits, body_bytes: int) -> None:
         """Set the limits. Call it once, before anything is received."""
@@ -101,8 +96,9 @@ class Http1(H11Protocol):
     async def _check_protocol(self, event: h11.Request) -> None:
         """No other protocol than this is spoken."""
 
-    async def _create_stream(self, request: h11.Request) -> None:
+    async def _create_stream(self, request: h11.Request) -> None:  # noqa: ARG002
         """As hypercorn's, without WebSockets."""
+        head = self.connection.head
         self.stream = HTTPStream(
             self.app,
             self.config,
@@ -117,27 +113,19 @@ class Http1(H11Protocol):
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
-                headers=list(request.headers),
-                http_version=request.http_version.decode(),
-                method=request.method.decode("ascii"),
-                raw_path=request.target,
+                headers=head.headers,
+                http_version=head.http_version,
+                method=head.method,
+                raw_path=head.target,
                 state=self.connection_state,
             )
         )
+        if head.chunked:
+            # The connection is closed after it: where one chunk ends is what two servers in a row
+            # most easily disagree about.
+            self.keep_alive_requests = self.config.keep_alive_max_requests
         self.keep_alive_requests += 1
         await self.context.mark_request()
-
-    async def stream_send(self, event: Event) -> None:
-        """What the application answers. After a chunked body the connection is closed: where one
-        chunk ends is what two servers in a row most easily disagree about.
-        """
-        if isinstance(event, Response) and self.connection.chunked and event.status_code >= 200:
-            event.headers.append((b"connection", b"close"))
-        await super().stream_send(event)
-
-    async def _send_h11_event(self, event: Any) -> None:
-        if not self._refused:  # whatever the application still answers goes nowhere
-            await super()._send_h11_event(event)
 
     async def _send_error_response(self, status_code: int) -> None:
         """Answer a request that cannot be read, or whose body cannot."""
@@ -153,7 +141,12 @@ class Http1(H11Protocol):
         if status_code == 405:
             headers.append((b"allow", ALLOWED_METHODS))
         await self._send_h11_event(h11.Response(status_code=answer.status, headers=headers))
-        if self.connection.method != b"HEAD":
+        if not self.connection.is_head:
             await self._send_h11_event(h11.Data(data=answer.body))
         await self._send_h11_event(h11.EndOfMessage())
-        self._refused = True
+        # Whatever the application still answers goes nowhere.
+        self._send_h11_event = _drop  # type: ignore[method-assign,assignment]
+
+
+async def _drop(_event: Any) -> None:
+    """Instead of sending."""

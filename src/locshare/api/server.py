@@ -19,7 +19,9 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from time import time
 from typing import Any, Final
+from wsgiref.handlers import format_date_time
 
 import structlog
 import trio
@@ -33,11 +35,11 @@ from msgspec import Struct
 from locshare.api.connection import Connection, Patience
 from locshare.api.exchange import AsgiApp
 from locshare.api.heads import HeadLimits
-from locshare.api.unexpected import log_unexpected
 from locshare.client_address import ClientAddress
 from locshare.config import parse_bind
 from locshare.listening import accept, addresses_of, listen
 from locshare.slots import SlotLimits, Slots
+from locshare.unexpected import log_unexpected
 
 log = structlog.get_logger()
 
@@ -257,10 +259,22 @@ class _QuietLogger(Logger):
         log_unexpected("http_server_failed", sys.exception() or RuntimeError(), message=message)
 
 
+class _Config(Config):
+    """hypercorn's settings. The date of an answer is made once a second, not for each."""
+
+    _date = (0, b"")
+
+    def response_headers(self, _protocol: str) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer."""
+        now = int(time())
+        if now != self._date[0]:
+            self._date = (now, format_date_time(now).encode("ascii"))
+        return [(b"date", self._date[1])]
+
+
 def _config(limits: ServerLimits) -> Config:
-    config = Config()
+    config = _Config()
     config.logger_class = _QuietLogger
-    config.include_server_header = False
     config.h11_max_incomplete_size = limits.header_bytes
     config.keep_alive_max_requests = limits.requests_per_connection
     return config

@@ -32,6 +32,7 @@ from locshare.control.protocol import (
     failed,
     item,
 )
+from locshare.unexpected import log_unexpected
 
 log = structlog.get_logger()
 
@@ -90,8 +91,8 @@ class ControlServer:
                 nursery.cancel_scope.cancel()
         except* _AskerGone:
             pass
-        except* Exception as group:
-            log.exception("control_connection_crashed", exc_info=group)
+        except* Exception as group:  # noqa: BLE001 - one asker must not end the others
+            log_unexpected("control_connection_crashed", group)
         finally:
             self._slots.release_on_behalf_of(stream)
 
@@ -135,8 +136,8 @@ class ControlServer:
             last = failed("busy", f"{error}: it is in the middle of a message")
         except _AskerGone:
             raise
-        except Exception as error:
-            log.exception("control_operation_crashed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - one asker must not end the others
+            log_unexpected("control_operation_crashed", error)
             last = failed("internal_error", f"{type(error).__name__}; the server's log says more")
         await _send(stream, last)
 

@@ -1,8 +1,8 @@
-"""The one place that logs what nobody expected while a request was served.
+"""The one place that logs what nobody expected while something was served.
 
 By type and place only: the text of an exception may quote what a client sent, and that may be a
-name, a session's id, a token or a position. ``log.exception`` is used nowhere in this room (a test
-holds it to that).
+name, a session's id, a token or a position. What serves clients uses ``log.exception`` nowhere (a
+test holds it to that).
 """
 
 from typing import Final
@@ -14,7 +14,8 @@ from locshare.logs import stack_of
 log = structlog.get_logger()
 
 _MOST_ERRORS: Final = 5
-"""Of a group, that are told apart."""
+"""Of a group, that are named."""
+_MOST_CAUSES: Final = 5
 
 
 def log_unexpected(event: str, error: BaseException, **known: object) -> None:
@@ -37,5 +38,8 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 
 def _name(error: BaseException) -> str:
-    cause = error.__cause__
-    return type(error).__name__ if cause is None else f"{type(error).__name__} from {_name(cause)}"
+    names = [type(error).__name__]
+    while (cause := error.__cause__) is not None and len(names) < _MOST_CAUSES:
+        names.append(type(cause).__name__)
+        error = cause
+    return " from ".join(names)
