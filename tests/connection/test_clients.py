@@ -139,7 +139,7 @@ async def test_the_asyncio_client_answers_the_heartbeat_by_itself() -> None:
         await client.send(PING_MESSAGE)
         assert type_of(await client.recv()) == "pong"
 
-    async with serving(FAST_PULSE) as server:
+    async with serving(FAST_PULSE, heartbeat=True) as server:
         await in_thread(conversation, server.url("ada"))
         await server.all_gone()
         assert server.closed() == {"peer_closed": 1}

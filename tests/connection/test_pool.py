@@ -38,7 +38,7 @@ FAST_PULSE = PoolLimits(
 
 
 async def test_a_client_that_never_answers_pings_is_closed_with_4408() -> None:
-    async with serving(FAST_PULSE) as server, raw_client(server, "mute") as mute:
+    async with serving(FAST_PULSE, heartbeat=True) as server, raw_client(server, "mute") as mute:
         pings = 0
         while True:
             first, payload = await mute.frame()
@@ -54,7 +54,7 @@ async def test_a_client_that_never_answers_pings_is_closed_with_4408() -> None:
 
 
 async def test_a_half_open_peer_is_gone_after_the_missed_pings() -> None:
-    async with serving(FAST_PULSE) as server, raw_client(server, "vanished"):
+    async with serving(FAST_PULSE, heartbeat=True) as server, raw_client(server, "vanished"):
         await server.all_gone()  # it never reads, never answers, and its socket stays open
         assert server.closed() == {"silent": 1}
         assert server.room.detached == ["vanished"]
@@ -62,7 +62,7 @@ async def test_a_half_open_peer_is_gone_after_the_missed_pings() -> None:
 
 async def test_a_pong_or_any_other_bytes_keep_a_connection() -> None:
     async with (
-        serving(FAST_PULSE) as server,
+        serving(FAST_PULSE, heartbeat=True) as server,
         raw_client(server, "ponging") as ponging,
         raw_client(server, "sending") as sending,
     ):
@@ -76,7 +76,7 @@ async def test_a_pong_or_any_other_bytes_keep_a_connection() -> None:
 
 async def test_a_client_of_trio_websocket_answers_the_heartbeat_by_itself() -> None:
     async with (
-        serving(FAST_PULSE) as server,
+        serving(FAST_PULSE, heartbeat=True) as server,
         trio_client(server.url("ada")) as ada,
         raw_client(server, "metronome") as metronome,
     ):

@@ -119,7 +119,7 @@ async def test_a_receiver_that_never_reads_is_cut_after_the_write_deadline_and_n
 async def test_who_misses_pings_because_it_does_not_read_is_slow_and_not_silent() -> None:
     limits = structs.replace(small(), ping_interval=0.1)
     async with (
-        serving(limits) as server,
+        serving(limits, heartbeat=True) as server,
         raw_client(server, "stuck", receive_buffer=SMALL_BUFFER),
         raw_client(server, "mute"),
     ):
