@@ -34,8 +34,6 @@ from locshare.connection.admission import (
     Link,
     Refusal,
     Sessions,
-    Verifier,
-    identify,
     open_link,
     subprotocol_of,
 )
@@ -111,10 +109,8 @@ class Gate(Protocol):
         """A part of its request came."""
         ...
 
-    def let_in(self, connection: "Connection", claims: Claims, upgrade: Upgrade) -> Refusal | None:
-        """Its request came and its token is good: from now on it counts as a connection, or it is
-        refused.
-        """
+    def let_in(self, connection: "Connection", upgrade: Upgrade) -> Claims | Refusal:
+        """Its request came: when its token is good it counts as a connection from now on."""
         ...
 
     def turn_out(self, connection: "Connection") -> None:
@@ -133,7 +129,7 @@ class Connection:
 
     __slots__ = (
         "_claims", "_conduct", "_entered", "_entering", "_gate", "_limits", "_refusal", "_scope",
-        "_sessions", "_spawn", "_tally", "_verifier", "missed_pings", "number", "outbox", "peer",
+        "_sessions", "_spawn", "_tally", "missed_pings", "number", "outbox", "peer",
         "transport",
     )  # fmt: skip
 
@@ -143,7 +139,6 @@ class Connection:
         number: int,
         *,
         peer: str,
-        verifier: Verifier,
         sessions: Sessions,
         limits: ConnectionLimits,
         tally: Tally,
@@ -155,7 +150,6 @@ class Connection:
         self.transport = Transport(sock, limits.transport)
         self.outbox: Outbox | None = None
         self.missed_pings = 0
-        self._verifier = verifier
         self._sessions = sessions
         self._limits = limits
         self._tally = tally
@@ -248,12 +242,9 @@ class Connection:
         return admitted.link, self._open_outbox(admitted.user_id)
 
     async def _admit(self, upgrade: Upgrade) -> "Admitted | Refusal":
-        claims = identify(upgrade, self._verifier)
+        claims = self._gate.let_in(self, upgrade)
         if isinstance(claims, Refusal):
             return claims
-        refusal = self._gate.let_in(self, claims, upgrade)
-        if refusal is not None:
-            return refusal
         self._claims = claims
         link = await open_link(claims, self._sessions, self._limits.open_timeout)
         return link if isinstance(link, Refusal) else Admitted(upgrade, link, claims.user_id)

@@ -26,7 +26,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from locshare.connection.admission import Claims, Refusal, Sessions, Verifier
+from locshare.connection.admission import Claims, Refusal, Sessions, Verifier, identify
 from locshare.connection.connection import Connection, ConnectionLimits
 from locshare.connection.handshakes import Handshakes
 from locshare.connection.reconnects import ReconnectLimits, Reconnects
@@ -158,7 +158,6 @@ class ConnectionPool:
             sock,
             self._next_number,
             peer=peer,
-            verifier=self._verifier,
             sessions=self._sessions,
             limits=self._limits.connection,
             tally=self._tally,
@@ -226,8 +225,14 @@ class ConnectionPool:
         """See :class:`locshare.connection.connection.Gate`."""
         self._handshakes.touch(connection)
 
-    def let_in(self, connection: Connection, claims: Claims, upgrade: Upgrade) -> Refusal | None:
+    def let_in(self, connection: Connection, upgrade: Upgrade) -> Claims | Refusal:
         """See :class:`locshare.connection.connection.Gate`."""
+        claims = identify(upgrade, self._verifier)
+        if isinstance(claims, Refusal):
+            return claims
+        return self._count_in(connection, claims, upgrade) or claims
+
+    def _count_in(self, connection: Connection, claims: Claims, upgrade: Upgrade) -> Refusal | None:
         limits = self._limits
         if self._draining:
             return Refusal.DRAINING
