@@ -76,6 +76,16 @@ class MemoryStore:
             return
         self.write_late()
 
+    def note_leaves(self, session_id: UUID, user_ids: Collection[str]) -> None:
+        self.late_leaves.update((session_id, user_id) for user_id in user_ids)
+        if not self.away:
+            self.write_late()
+
+    async def set_locked(self, session_id: UUID, locked: bool) -> None:
+        await self._reach("set_locked")
+        session = self.sessions[session_id]
+        self.sessions[session_id] = structs.replace(session, locked=locked)
+
     async def end_session(self, session_id: UUID) -> None:
         self.late_ends.add(session_id)
         try:

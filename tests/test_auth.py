@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import stat
 import threading
 from datetime import UTC, datetime, timedelta
@@ -334,3 +335,34 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
 def test_a_token_is_bound_to_one_session() -> None:
     other = uuid4()
     assert keys().verify(issue(keys(), session_id=other)).session_id == other
+
+
+# --- host keys ------------------------------------------------------------------------------------
+
+
+def test_a_host_key_is_that_of_one_session_and_one_secret() -> None:
+    session, other = uuid4(), uuid4()
+    keys = TokenKeys("a" * 32)
+    key = keys.host_key(session)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", key)
+    assert TokenKeys("a" * 32).is_host_key(session, key)
+    assert not keys.is_host_key(other, key)
+    assert not TokenKeys("b" * 32).is_host_key(session, key)
+    for wrong in ("", key[:-1], key + "=", key.swapcase(), "\ud800", "x" * 10_000):
+        assert not keys.is_host_key(session, wrong)
+
+
+def test_a_host_key_of_the_previous_secret_counts_as_long_as_that_does() -> None:
+    session, now = uuid4(), datetime(2026, 3, 1, tzinfo=UTC)
+    old = TokenKeys("a" * 32).host_key(session)
+
+    def rotated(**until: datetime) -> TokenKeys:
+        return TokenKeys("b" * 32, previous="a" * 32, now=lambda: now, **until)
+
+    later, earlier = now + timedelta(seconds=1), now - timedelta(seconds=1)
+    assert rotated().is_host_key(session, old)
+    assert rotated(previous_until=later).is_host_key(session, old)
+    assert not rotated(previous_until=now).is_host_key(session, old)
+    assert not rotated(previous_until=earlier).is_host_key(session, old)
+    assert rotated().is_host_key(session, rotated().host_key(session))
+    assert rotated().host_key(session) != old

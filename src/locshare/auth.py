@@ -12,7 +12,9 @@ Promises: no text of an error, no repr and no log line holds a token or a key. N
 The secret file is read and made with plain blocking calls, once, at the start.
 """
 
+import base64
 import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -131,6 +133,27 @@ class TokenKeys:
             raise TokenExpired("the token has expired")
         return claims
 
+    def host_key(self, session_id: UUID) -> str:
+        """What makes a host of whoever has it, in 22 characters that stand in a link's fragment.
+
+        Made of the secret and the id, so that it is kept nowhere and needs no database.
+        """
+        return _host_key(self._current, session_id)
+
+    def is_host_key(self, session_id: UUID, key: str) -> bool:
+        """Whether ``key`` is the host key of the session, of this secret or of the previous one as
+        long as that counts. Takes the same time whatever is wrong with it.
+        """
+        given = key.encode(errors="replace")
+        found = hmac.compare_digest(given, _host_key(self._current, session_id).encode())
+        previous = self._previous
+        if previous is None or not self._previous_counts():
+            return found
+        return found | hmac.compare_digest(given, _host_key(previous, session_id).encode())
+
+    def _previous_counts(self) -> bool:
+        return self._previous_until is None or self._now() < self._previous_until
+
     def _decode(self, token: str) -> Claims | None:
         """The claims of a token of ours, expired or not. None for everything else."""
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
@@ -154,11 +177,7 @@ class TokenKeys:
         kid = header.get("kid")
         if kid == self._kid:
             return self._current
-        if (
-            self._previous is not None
-            and kid == self._previous_kid
-            and (self._previous_until is None or self._now() < self._previous_until)
-        ):
+        if self._previous is not None and kid == self._previous_kid and self._previous_counts():
             return self._previous
         raise ValueError("no such key")
 
@@ -235,6 +254,12 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _host_key(secret: bytes, session_id: UUID) -> str:
+    """128 bits of a MAC that serves nothing else."""
+    digest = hmac.digest(secret, b"locshare host key\0" + session_id.bytes, "sha256")
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
 def _key(secret: str | bytes, what: str) -> bytes:

@@ -13,9 +13,12 @@ from msgspec import Struct, structs
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
 from locshare.auth import TokenKeys
 from locshare.metrics import Registry
+from locshare.session.bans import Origin
 from locshare.session.errors import (
+    Banned,
     ParticipantNotFound,
     SessionFull,
+    SessionLocked,
     SessionNotFound,
     SessionOver,
 )
@@ -33,6 +36,8 @@ class Info(Struct, frozen=True):
     expires_at: datetime
     participant_count: int
     is_active: bool
+    locked: bool
+    creator_id: UUID
 
 
 class StandIn:
@@ -43,6 +48,8 @@ class StandIn:
         self.failure: Exception | None = None
         self.gate: trio.Event | None = None
         self.roles: dict[str, Role] = {}
+        self.origins: list[Origin] = []
+        self.banned: list[Origin] = []
         self._sessions: dict[UUID, SessionRecord] = {}
         self._participants: dict[UUID, dict[str, ParticipantRecord]] = {}
 
@@ -85,13 +92,36 @@ class StandIn:
             session.expires_at,
             len(self._participants[session_id]),
             session.is_active,
+            session.locked,
+            session.creator_id,
         )
 
+    async def authorise(self, session_id: UUID, user_id: str) -> None:
+        await self._answering()
+        session = self._live(session_id)
+        if user_id not in self._participants[session_id] and user_id != str(session.creator_id):
+            raise ParticipantNotFound
+
+    async def set_locked(self, session_id: UUID, locked: bool) -> Info:
+        session = self._live(session_id)
+        self._sessions[session_id] = structs.replace(session, locked=locked)
+        return await self.describe(session_id)
+
     async def join(
-        self, session_id: UUID, *, display_name: str, avatar_color: str, role: Role
+        self,
+        session_id: UUID,
+        *,
+        display_name: str,
+        avatar_color: str,
+        role: Role,
+        origin: Origin,
     ) -> ParticipantRecord:
         await self._answering()
-        self._live(session_id)
+        if self._live(session_id).locked and role != "host":
+            raise SessionLocked
+        if origin in self.banned:
+            raise Banned
+        self.origins.append(origin)
         members = self._participants[session_id]
         if len(members) >= self.limit:
             raise SessionFull(self.limit)
@@ -113,9 +143,11 @@ class StandIn:
             for p in self._participants[session_id].values()
         )
 
-    async def remove(self, session_id: UUID, user_id: str) -> None:
+    async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
         await self._answering()
         self._live(session_id)
+        if ban:
+            self.banned.append(self.origins[-1])
         if self._participants[session_id].pop(user_id, None) is None:
             raise ParticipantNotFound
 

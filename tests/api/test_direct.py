@@ -100,6 +100,6 @@ async def test_other_methods_of_the_same_paths_are_answered(api: Api) -> None:
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(got.content))
     allowed = (await api.client.options(path)).headers["allow"]
-    assert set(allowed.split(", ")) == {"DELETE", "GET", "HEAD", "OPTIONS"}
+    assert set(allowed.split(", ")) == {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH"}
     assert_problem(await api.client.put(f"{path}/join"), 405, "METHOD_NOT_ALLOWED")
     assert_problem(await api.client.post(f"{path}/join/"), 404, "NOT_FOUND")

@@ -60,7 +60,7 @@ async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient, path: str) ->
         ("GET", "/api/sessions", "OPTIONS, POST"),
         ("HEAD", "/api/sessions", "OPTIONS, POST"),
         ("PUT", "/api/sessions", "OPTIONS, POST"),
-        ("POST", f"/api/sessions/{SESSION}", "DELETE, GET, HEAD, OPTIONS"),
+        ("POST", f"/api/sessions/{SESSION}", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("GET", f"/api/sessions/{SESSION}/join", "OPTIONS, POST"),
         ("DELETE", f"/api/sessions/{SESSION}/participants", "GET, HEAD, OPTIONS"),
         ("GET", f"/api/sessions/{SESSION}/participants/x", "DELETE, OPTIONS"),

@@ -22,7 +22,10 @@ async def test_a_session_is_created_with_all_its_fields(client: httpx.AsyncClien
     assert answer.status_code == 201
     assert answer.headers["content-type"] == "application/json"
     created = answer.json()
-    assert set(created) == {"session_id", "join_link", "expires_at", "name", "host_token"}
+    assert set(created) == {
+        "session_id", "join_link", "expires_at", "name", "host_token", "host_key", "host_url",
+    }  # fmt: skip
+    assert created["host_url"] == f"{created['join_link']}#host={created['host_key']}"
     assert created["name"] == "Alps"
     assert created["join_link"] == f"https://where.example/join/{created['session_id']}"
     left = datetime.fromisoformat(created["expires_at"]) - datetime.now(UTC)
@@ -186,6 +189,7 @@ async def test_a_session_is_described_with_all_its_fields(
         "expires_at": created["expires_at"],
         "participant_count": 1,
         "is_active": True,
+        "locked": False,
     }
 
 
@@ -219,7 +223,8 @@ async def test_a_participant_joins_and_gets_a_token_of_their_own(
     )
     assert answer.status_code == 201
     joined = answer.json()
-    assert set(joined) == {"user_id", "websocket_token", "websocket_url"}
+    assert set(joined) == {"user_id", "websocket_token", "websocket_url", "display_name"}
+    assert joined["display_name"] == "Ada"
     assert joined["websocket_url"] == "wss://live.where.example/ws"
     claims = tokens.verify(joined["websocket_token"])
     assert claims.user_id == joined["user_id"]
@@ -522,3 +527,119 @@ async def test_two_authorizations_are_none(api: Api, client: httpx.AsyncClient) 
     header = ("Authorization", f"Bearer {created['host_token']}")
     answer = await client.delete(f"/api/sessions/{created['session_id']}", headers=[header, header])
     assert_problem(answer, 401, "TOKEN_INVALID")
+
+
+# --- the host's means -----------------------------------------------------------------------------
+
+
+async def test_the_host_key_gives_a_host_token(api: Api, client: httpx.AsyncClient) -> None:
+    created = await api.create()
+    session, other = created["session_id"], await api.create()
+    path = f"/api/sessions/{session}/host"
+    answer = await client.post(path, json={"host_key": created["host_key"]})
+    assert answer.status_code == 200
+    assert answer.json()["expires_at"] == created["expires_at"]
+    host = bearer(answer.json()["host_token"])
+    for wrong in (other["host_key"], "", "x" * 22, created["host_key"][:-1], "ключ"):
+        assert_problem(await client.post(path, json={"host_key": wrong}), 403, "FORBIDDEN")
+    assert_problem(await client.post(path, json={"host_key": 7}), 400, "VALIDATION_FAILED")
+    assert_problem(await client.post(path, json={}), 400, "VALIDATION_FAILED")
+    assert (await client.delete(f"/api/sessions/{session}", headers=host)).status_code == 200
+    again = await client.post(path, json={"host_key": created["host_key"]})
+    assert_problem(again, 410, "SESSION_ENDED")
+
+
+async def test_nobody_but_the_host_joins_a_locked_session(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    created = await api.create()
+    session, host = created["session_id"], bearer(created["host_token"])
+    path = f"/api/sessions/{session}"
+    ada = await api.join(session)
+    for locked in (True, True, False):
+        answer = await client.patch(path, json={"locked": locked}, headers=host)
+        assert answer.status_code == 200
+        assert answer.json()["locked"] is locked
+        assert (await client.get(path)).json()["locked"] is locked
+        refused = await client.post(f"{path}/join", json={"display_name": "Bo"})
+        if locked:
+            assert_problem(refused, 409, "SESSION_LOCKED")
+        else:
+            assert refused.status_code == 201
+        await api.join(session, "Host", headers=host)
+    assert_problem(await client.patch(path, json={"locked": True}), 401, "TOKEN_MISSING")
+    own = bearer(ada["websocket_token"])
+    assert_problem(await client.patch(path, json={"locked": True}, headers=own), 403, "FORBIDDEN")
+    for body in ({}, {"locked": 1}, {"locked": None}, {"locked": "true"}):
+        answer = await client.patch(path, json=body, headers=host)
+        assert_problem(answer, 400, "VALIDATION_FAILED")
+
+
+async def test_a_token_of_who_is_no_longer_in_the_session_does_nothing(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    created = await api.create()
+    session, host = created["session_id"], bearer(created["host_token"])
+    path = f"/api/sessions/{session}"
+    second = await api.join(session, "Second host", headers=host)
+    bo = await api.join(session, "Bo")
+    gone = bearer(second["websocket_token"])
+    answer = await client.delete(f"{path}/participants/{second['user_id']}", headers=host)
+    assert answer.status_code == 200
+    for answer in (
+        await client.delete(path, headers=gone),
+        await client.patch(path, json={"locked": True}, headers=gone),
+        await client.delete(f"{path}/participants/{bo['user_id']}", headers=gone),
+        await client.delete(f"{path}/participants/nobody", headers=gone),
+        await client.post(f"{path}/join", json={"display_name": "Again"}, headers=gone),
+    ):
+        assert_problem(answer, 403, "FORBIDDEN")
+    described = (await client.get(path)).json()
+    assert (described["is_active"], described["participant_count"]) == (True, 1)
+
+
+async def test_a_ban_is_the_host_s_and_refuses_the_same_device_or_address(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    created = await api.create()
+    session, host = created["session_id"], bearer(created["host_token"])
+    path = f"/api/sessions/{session}"
+    body = {"display_name": "Bo", "device_key": "k" * 16}
+    bo = (await client.post(f"{path}/join", json=body)).json()
+    own = f"{path}/participants/{bo['user_id']}"
+    answer = await client.delete(f"{own}?ban=true", headers=bearer(bo["websocket_token"]))
+    assert_problem(answer, 403, "FORBIDDEN")
+    answer = await client.delete(f"{own}?ban=perhaps", headers=host)
+    problem = assert_problem(answer, 400, "VALIDATION_FAILED")
+    assert [each["field"] for each in problem["errors"]] == ["ban"]
+    assert (await client.delete(f"{own}?ban=true", headers=host)).status_code == 200
+    assert_problem(await client.post(f"{path}/join", json=body), 403, "BANNED")
+
+
+@pytest.mark.parametrize("key", ["k" * 15, "k" * 65, "k" * 15 + "é", "k" * 16 + "\n", 1, []])
+async def test_a_device_key_is_short_and_plain(
+    api: Api, client: httpx.AsyncClient, key: object
+) -> None:
+    path = f"/api/sessions/{(await api.create())['session_id']}/join"
+    answer = await client.post(path, json={"display_name": "Bo", "device_key": key})
+    problem = assert_problem(answer, 400, "VALIDATION_FAILED")
+    assert [each["field"] for each in problem["errors"]] == ["device_key"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "name"),
+    [
+        ("A\u200bda\u2060", "Ada"), ("\u0301Ada", "Ada"), ("\u2800Ada", "Ada"),
+        ("Z\u0300\u0301\u0302\u0303", "Z\u0300\u0301"),
+        ("\u0645\u06cc\u200c\u0646\u0627", "\u0645\u06cc\u200c\u0646\u0627"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_seen_is_taken_out_of_names(
+    api: Api, client: httpx.AsyncClient, wish: str, name: str
+) -> None:
+    created = (await client.post("/api/sessions", json={"name": wish})).json()
+    assert created["name"] == name
+    joined = await client.post(
+        f"/api/sessions/{created['session_id']}/join", json={"display_name": wish}
+    )
+    assert joined.json()["display_name"] == name

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.kit import BERLIN, Group, pair, phone
+from tests.contract.conftest import SEATS
+from tests.contract.kit import BERLIN, UPGRADE, Group, assert_problem, bearer, pair, phone
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("server", ["locshare"], indirect=True)]
 
@@ -56,3 +57,76 @@ async def test_everyone_is_told_the_age_of_the_fix_and_the_newest_fix_wins(group
             assert [each["lat"] for each in third.snapshot["positions"]] == [2]
         await first.move(lat=5, timestamp=ago(-1), age_ms=20_000)
         assert 20_000 <= (await second.until("location_update", lat=5))["age_ms"] < 50_000
+
+
+# --- the host's means -----------------------------------------------------------------------------
+
+
+async def test_the_host_comes_back_with_the_link_and_locks_the_session(group: Group) -> None:
+    key = group.created["host_url"].partition("#host=")[2]
+    assert key == group.created["host_key"]
+    answer = await group.http.post(f"{group.path}/host", json={"host_key": key})
+    assert answer.status_code == 200
+    host = bearer(answer.json()["host_token"])
+    wrong = await group.http.post(f"{group.path}/host", json={"host_key": key[::-1]})
+    assert_problem(wrong, 403, "FORBIDDEN")
+    async with pair(group) as (ada, first, bo, second):
+        assert first.snapshot["session"]["locked"] is False
+        changed = await group.http.patch(group.path, json={"locked": True}, headers=host)
+        assert (changed.status_code, changed.json()["locked"]) == (200, True)
+        for each in (first, second):
+            assert await each.until("session_updated") == {"locked": True}
+        refused = await group.http.post(f"{group.path}/join", json={"display_name": "Cy"})
+        assert_problem(refused, 409, "SESSION_LOCKED")
+        async with phone(bo) as again:
+            assert again.snapshot["session"]["locked"] is True
+        assert_problem(
+            await group.http.patch(group.path, json={"locked": False}, headers=ada.headers),
+            403,
+            "FORBIDDEN",
+        )
+
+
+async def test_the_host_finds_room_in_a_session_that_is_full(group: Group) -> None:
+    people = [await group.join(f"Person {number}") for number in range(SEATS)]
+    full = await group.http.post(f"{group.path}/join", json={"display_name": "Late"})
+    assert_problem(full, 409, "SESSION_FULL")
+    async with phone(await group.join("Host", headers=group.host)) as host:
+        assert len(host.snapshot["participants"]) == len(people) + 1
+
+
+async def test_a_token_of_who_was_removed_does_nothing_any_more(group: Group) -> None:
+    second_host = await group.join("Second host", headers=group.host)
+    ada = await group.join("Ada")
+    answer = await group.http.delete(
+        f"{group.path}/participants/{second_host.user_id}?ban=true", headers=group.host
+    )
+    assert answer.status_code == 200
+    gone = second_host.headers
+    for refused in (
+        await group.http.delete(group.path, headers=gone),
+        await group.http.patch(group.path, json={"locked": True}, headers=gone),
+        await group.http.delete(f"{group.path}/participants/{ada.user_id}", headers=gone),
+        await group.http.post(f"{group.path}/join", json={"display_name": "X"}, headers=gone),
+    ):
+        assert_problem(refused, 403, "FORBIDDEN")
+    assert_problem(
+        await group.http.get(
+            second_host.url.replace("ws:", "http:"),
+            params={"token": second_host.token},
+            headers=UPGRADE,
+        ),
+        403,
+        "NOT_A_PARTICIPANT",
+    )
+    banned = await group.http.post(f"{group.path}/join", json={"display_name": "Again"})
+    assert_problem(banned, 403, "BANNED")
+    assert list(await group.participants()) == [ada.user_id]
+
+
+async def test_names_that_look_alike_are_told_apart(group: Group) -> None:
+    names = ["Ada", "A\u200bda", "\u0410da", "ADA\u200f"]
+    for name in names:
+        await group.join(name)
+    found = [each["display_name"] for each in (await group.participants()).values()]
+    assert found == ["Ada", "Ada 2", "\u0410da 3", "ADA 4"]

@@ -32,7 +32,7 @@ async def test_a_session_is_created_with_all_its_fields(
     assert answer.status_code == 201
     assert answer.headers["content-type"] == "application/json"
     created = answer.json()
-    assert set(created) == {"session_id", "join_link", "expires_at", "name", "host_token"}
+    assert set(created) >= {"session_id", "join_link", "expires_at", "name", "host_token"}
     assert str(UUID(created["session_id"])) == created["session_id"]
     assert created["name"] == "Alps"
     assert created["join_link"] == f"{server.http_url}/join/{created['session_id']}"
@@ -59,14 +59,8 @@ async def test_a_session_tells_of_itself(group: Group) -> None:
     expires_at = datetime.fromisoformat(told["expires_at"])
     assert expires_at - datetime.fromisoformat(told["created_at"]) == timedelta(minutes=360)
     assert expires_at == datetime.fromisoformat(group.created["expires_at"])
-    assert told == {
-        "id": group.id,
-        "name": "Alps",
-        "created_at": told["created_at"],
-        "expires_at": told["expires_at"],
-        "participant_count": 1,
-        "is_active": True,
-    }
+    assert (told["id"], told["name"]) == (group.id, "Alps")
+    assert (told["participant_count"], told["is_active"]) == (1, True)
 
 
 @pytest.mark.parametrize(

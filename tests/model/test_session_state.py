@@ -8,6 +8,7 @@ session's own.
 
 import math
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from uuid import UUID
 
 from hypothesis import example, given, settings
@@ -17,6 +18,7 @@ from msgspec import UNSET, Struct
 
 from locshare.broadcast.fanout import Flush
 from locshare.errors import CloseReason
+from locshare.session.likeness import alike
 from locshare.session.limits import SessionLimits
 from locshare.session.state import SessionState
 from locshare.session.table import Member, Moment, SessionTable
@@ -29,12 +31,25 @@ from locshare.wire.messages import (
     ParticipantLeft,
     ParticipantUpdated,
     Position,
+    Role,
     SessionEnded,
     SessionStateData,
+    SessionUpdated,
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LIMITS = SessionLimits(max_participants=4, retention=30, inactive_after=600, seat_lifetime=15)
+LIMITS = SessionLimits(
+    max_participants=4,
+    retention=30,
+    inactive_after=600,
+    seat_lifetime=15,
+    claim_within=60,
+    host_seats=2,
+)
+
+
+NAMES = st.sampled_from(["Ada", "ada", "\u0410da", "Bo"])
+ROLES: st.SearchStrategy[Role] = st.sampled_from(["participant", "participant", "host"])
 
 
 class Phone(Struct, eq=False):
@@ -44,6 +59,7 @@ class Phone(Struct, eq=False):
     roster: dict[str, bool]
     positions: dict[str, float]
     ended: str | None = None
+    locked: bool = False
     closed: bool = False
     dialect: Dialect = PLAIN
 
@@ -64,11 +80,12 @@ class Phone(Struct, eq=False):
         """Take over what a snapshot tells."""
         self.roster = {each.user_id: each.online for each in snapshot.participants}
         self.positions = {each.user_id: each.lat for each in snapshot.positions}
+        self.locked = snapshot.session.locked
 
 
 class Histories(RuleBasedStateMachine):
     users: "Bundle[str]" = Bundle("users")
-    seats: "Bundle[int]" = Bundle("seats")
+    seats: "Bundle[tuple[int, str]]" = Bundle("seats")
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,6 +95,7 @@ class Histories(RuleBasedStateMachine):
         self.state = SessionState(self.table, LIMITS)
         self.gone: list[Phone] = []
         self.left: set[str] = set()
+        self.connected: set[str] = set()
         self.arrived: dict[str, float] = {}
         self.newest: dict[str, float] = {}
         self.taken: dict[str, datetime] = {}
@@ -88,6 +106,11 @@ class Histories(RuleBasedStateMachine):
     @property
     def moment(self) -> Moment:
         return Moment(START + timedelta(seconds=self.clock - 1000), self.clock)
+
+    def seated(self) -> list[tuple[Role, str]]:
+        """Role and name of everybody who is in, or has a seat."""
+        found = [(each.role, each.display_name) for each in self.table.roster.values()]
+        return found + [(kept.role, kept.display_name) for kept in self.table.seats.values()]
 
     def phones(self) -> dict[str, Phone]:
         return dict(self.table.receivers)  # type: ignore[arg-type]  # ours are all phones
@@ -111,27 +134,33 @@ class Histories(RuleBasedStateMachine):
                         assert data.user_id != phone.user_id
                         del phone.roster[data.user_id]
                         phone.positions.pop(data.user_id, None)
+                    case SessionUpdated(data):
+                        phone.locked = data.locked
                     case SessionEnded(data):
                         phone.ended = data.reason
 
-    @rule(target=users)
-    def joins(self) -> str:
+    @rule(target=users, name=NAMES, role=ROLES)
+    def joins(self, name: str, role: Role) -> str:
         self.made += 1
         user_id, seat = f"user {self.made}", UUID(int=100 + self.made)
-        full = len(self.table.roster) + len(self.table.seats) >= LIMITS.max_participants
-        expired = any(until <= self.clock for until in self.table.seats.values())
-        reserved = self.state.reserve(seat, self.clock)
-        if self.table.ended is not None:
-            assert not reserved
+        table = self.table
+        taken = len(table.roster) + len(table.seats)
+        hosts = [role for role, _ in self.seated()].count("host")
+        room = taken < LIMITS.max_participants or (role == "host" and hosts < LIMITS.host_seats)
+        expired = any(kept.until <= self.clock for kept in table.seats.values())
+        reserved = self.state.reserve(seat, self.clock, name, role)
+        if table.ended is not None:
+            assert reserved is None
         elif not expired:
-            assert reserved is not full
-        if reserved:
-            self.comes_in(user_id, seat)
+            assert (reserved is not None) is room
+        if reserved is not None:
+            assert reserved == name or reserved.startswith(name + " ")
+            self.comes_in(user_id, seat, reserved, role)
         self.deliver()
         return user_id
 
-    def comes_in(self, user_id: str, seat: UUID) -> None:
-        member = Member(user_id, f"Name of {user_id}", "#112233", START, START)
+    def comes_in(self, user_id: str, seat: UUID, name: str, role: Role) -> None:
+        member = Member(user_id, name, "#112233", self.moment.wall, self.moment.wall, role)
         known = user_id in self.table.roster
         entered = self.state.join(member, seat, self.clock)
         assert entered is (user_id in self.table.roster and self.table.ended is None)
@@ -140,21 +169,27 @@ class Histories(RuleBasedStateMachine):
         # Asked again, after a crash:
         assert self.state.join(member, seat, self.clock) is entered
         assert len(self.table.pending) == (entered and not known)
+        if entered and not known:
+            assert self.table.active_at == self.clock, "a join is activity"
 
-    @rule(target=seats)
-    def reserves(self) -> int:
+    @rule(target=seats, name=NAMES)
+    def reserves(self, name: str) -> tuple[int, str]:
         """The join is written slowly, or never."""
         self.made += 1
-        self.state.reserve(UUID(int=100 + self.made), self.clock)
-        return self.made
+        seat = UUID(int=100 + self.made)
+        promised = self.state.reserve(seat, self.clock, name)
+        assert self.state.reserve(seat, self.clock, name) == promised, "asked again, after a crash"
+        return self.made, promised or name
 
-    @rule(target=users, number=seats)
-    def joins_at_last(self, number: int) -> str:
-        user_id, seat = f"user {number}", UUID(int=100 + number)
-        kept = self.table.seats.get(seat, 0.0) > self.clock
-        if user_id not in self.left:
-            self.comes_in(user_id, seat)
-            assert not kept or user_id in self.table.roster, "a seat is kept for whom it is"
+    @rule(target=users, seat=seats)
+    def joins_at_last(self, seat: tuple[int, str]) -> str:
+        number, name = seat
+        user_id, place = f"user {number}", UUID(int=100 + number)
+        kept = self.table.seats.get(place)
+        if user_id not in self.left and user_id not in self.table.lapsed:
+            self.comes_in(user_id, place, name, "participant")
+            if kept is not None and kept.until > self.clock:
+                assert user_id in self.table.roster, "a seat is kept for whom it is"
         self.deliver()
         return user_id
 
@@ -163,9 +198,52 @@ class Histories(RuleBasedStateMachine):
         self.made += 1
         seat = UUID(int=100 + self.made)
         before = len(self.table.seats)
-        if self.state.reserve(seat, self.clock):
+        if self.state.reserve(seat, self.clock, "Somebody") is not None:
             self.state.release(seat)
             assert len(self.table.seats) <= before
+
+    @rule()
+    def gives_back_the_seats_of_who_never_connected(self) -> None:
+        if self.table.ended is not None:
+            return
+        due = {
+            user_id
+            for user_id, member in self.table.roster.items()
+            if user_id not in self.connected
+            and member.joined_at + timedelta(seconds=LIMITS.claim_within) <= self.moment.wall
+        }
+        until = self.state.unclaimed_until()
+        assert bool(due) is (until is not None and until <= self.moment.wall)
+        before = set(self.table.roster)
+        forgotten = self.state.give_back_seats(self.moment)
+        assert before - set(self.table.roster) == due
+        assert due <= {*self.table.lapsed, *forgotten}
+        assert len(self.table.lapsed) <= LIMITS.max_participants
+        self.left |= set(forgotten)
+        self.deliver()
+
+    @rule(user_id=users)
+    def takes_a_seat_again(self, user_id: str) -> None:
+        table = self.table
+        lapsed = table.lapsed.get(user_id)
+        taken = len(table.roster) + len(table.seats)
+        sits = self.state.seat_again(user_id, self.clock)
+        assert sits is (user_id in table.roster) or lapsed is None
+        if lapsed is not None and lapsed.role == "participant":
+            room = taken < LIMITS.max_participants and not table.locked and table.ended is None
+            assert sits is room
+        if lapsed is None:
+            assert not sits
+        self.deliver()
+
+    @rule(locked=st.booleans())
+    def locks(self, locked: bool) -> None:
+        before = self.table.locked
+        self.state.lock(locked)
+        changes = locked is not before and self.table.ended is None
+        assert len(self.table.pending) == changes
+        assert self.table.locked is (before if self.table.ended else locked)
+        self.deliver()
 
     @rule(user_id=users)
     def connects(self, user_id: str) -> None:
@@ -183,6 +261,7 @@ class Histories(RuleBasedStateMachine):
             if user in self.table.roster and arrived + LIMITS.retention > self.clock
         }, "all that are fresh, and nothing older"
         assert self.state.connect(phone, self.moment) is before
+        self.connected.add(user_id)
         assert snapshot.seq == self.state.seq, "the next event is the next number"
         if before is not None:
             if not hidden:
@@ -330,7 +409,19 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def there_are_never_too_many(self) -> None:
-        assert len(self.table.roster) + len(self.table.seats) <= LIMITS.max_participants
+        table = self.table
+        seats = self.seated()
+        others = [role for role, _ in seats].count("participant")
+        assert others <= LIMITS.max_participants
+        assert len(seats) <= LIMITS.max_participants + LIMITS.host_seats
+        assert len(table.lapsed) <= LIMITS.max_participants
+        assert set(table.unclaimed) <= set(table.roster)
+        assert not set(table.lapsed) & set(table.roster)
+
+    @invariant()
+    def no_two_names_look_alike(self) -> None:
+        names = [name for _, name in self.seated()]
+        assert not any(alike(one, other) for one, other in combinations(names, 2))
 
     @invariant()
     def positions_are_the_newest(self) -> None:
@@ -348,6 +439,7 @@ class Histories(RuleBasedStateMachine):
             }
             expected[phone.user_id] = True
             assert phone.roster == expected
+            assert phone.locked is table.locked or table.ended is not None
             for user_id, held in table.positions.items():
                 # What is stale and not yet forgotten is in no snapshot.
                 fresh = held.arrived + LIMITS.retention > self.clock

@@ -16,6 +16,7 @@ from msgspec import Struct
 from locshare.actors import ActorRef, Registry
 from locshare.broadcast.fanout import Flush
 from locshare.errors import CloseReason
+from locshare.session.bans import NOWHERE, Origin
 from locshare.session.limits import SessionLimits
 from locshare.session.link import SessionLink
 from locshare.session.manager import SESSIONS, SessionManager
@@ -29,7 +30,7 @@ from locshare.supervisor import (
     open_supervisor,
 )
 from locshare.wire.dialects import PLAIN, Dialect
-from locshare.wire.messages import Position
+from locshare.wire.messages import Position, Role
 from tests.doubles import MemoryStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -154,9 +155,15 @@ class House:
         async with self.manager._using(session_id):
             pass
 
-    async def join(self, session_id: UUID, name: str = "Ada") -> str:
+    async def join(
+        self,
+        session_id: UUID,
+        name: str = "Ada",
+        role: Role = "participant",
+        origin: Origin = NOWHERE,
+    ) -> str:
         record = await self.manager.join(
-            session_id, display_name=name, avatar_color="#112233", role="participant"
+            session_id, display_name=name, avatar_color="#112233", role=role, origin=origin
         )
         return record.user_id
 

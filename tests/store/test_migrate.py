@@ -126,6 +126,7 @@ async def test_the_tables_have_the_columns_that_were_required(
         "sessions|creator_id|uuid||",
         "sessions|is_active|boolean||true",
         "sessions|last_activity|timestamp with time zone||now()",
+        "sessions|locked|boolean||false",
         "participants|id|uuid||",
         "participants|session_id|uuid||",
         "participants|user_id|character varying|255|",
@@ -134,4 +135,5 @@ async def test_the_tables_have_the_columns_that_were_required(
         "participants|joined_at|timestamp with time zone||now()",
         "participants|last_seen|timestamp with time zone||now()",
         "participants|is_active|boolean||true",
+        "participants|role|character varying|20|'participant'::character varying",
     ]

@@ -9,6 +9,7 @@ import pytest
 import trio
 from msgspec import structs
 
+from locshare.store.migrate import bundled
 from locshare.store.port import ParticipantRecord, StoreUnavailable
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
@@ -336,6 +337,53 @@ async def test_two_stores_on_one_fresh_database_migrate_it_once(postgres_server:
             for _ in range(4):
                 nursery.start_soon(read_afresh, url, uuid4())
         rows = postgres_server.execute("SELECT version FROM schema_migrations", name)
-        assert rows.split() == ["1"]
+        assert sorted(rows.split()) == [str(each.version) for each in bundled()]
     finally:
         postgres_server.drop_database(name)
+
+
+async def test_a_lock_is_durable(store: PostgresStore, postgres_url: str) -> None:
+    session, other = a_session(), a_session()
+    for each in (session, other):
+        await store.create_session(each)
+    for locked in (True, True, False, True):
+        await store.set_locked(session.id, locked)
+        assert (await read_afresh(postgres_url, session.id)).session.locked is locked
+    assert not (await read_afresh(postgres_url, other.id)).session.locked
+    await store.set_locked(uuid4(), True)
+
+
+async def test_who_joined_as_the_host_is_read_back_as_one(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    session = a_session()
+    await store.create_session(session)
+    people = [a_participant(session.id, role=role) for role in ("host", "participant")]
+    for each in people:
+        await store.add_participant(each)
+    read = await read_afresh(postgres_url, session.id)
+    assert {each.user_id: each.role for each in read.participants} == {
+        each.user_id: each.role for each in people
+    }
+
+
+async def test_leaves_that_are_noted_count_at_once_and_are_written_soon(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    session = a_session()
+    await store.create_session(session)
+    people = [a_participant(session.id) for _ in range(3)]
+    for each in people:
+        await store.add_participant(each)
+    store.note_leaves(session.id, [each.user_id for each in people[:2]])
+    stored = await store.load_session(session.id)
+    assert stored is not None
+    gone = {each.user_id for each in people[:2]}
+    assert gone == {each.user_id for each in stored.participants if not each.is_active}
+
+    async def are_written() -> bool:
+        read = await read_afresh(postgres_url, session.id)
+        return gone == {each.user_id for each in read.participants if not each.is_active}
+
+    await until(lambda: store.statistics().waiting_orders == 0)
+    assert await are_written()

@@ -12,6 +12,7 @@ from msgspec import UNSET, structs
 
 from locshare.wire.dialects import PLAIN, InvalidMessage
 from locshare.wire.messages import (
+    Changed,
     ClientMessage,
     Ended,
     Error,
@@ -33,6 +34,7 @@ from locshare.wire.messages import (
     SessionEnded,
     SessionState,
     SessionStateData,
+    SessionUpdated,
     SessionView,
     Updated,
     You,
@@ -342,6 +344,7 @@ EXAMPLES: dict[ServerMessage, dict[str, object]] = {
                 "name": "Amber Falcon",
                 "created_at": "2030-01-01T12:00:00Z",
                 "expires_at": "2030-01-01T12:00:00Z",
+                "locked": False,
             },
             "you": {"user_id": "ada", "role": "host"},
             "participants": [
@@ -361,6 +364,7 @@ EXAMPLES: dict[ServerMessage, dict[str, object]] = {
             "seq": 12,
         },
     },
+    SessionUpdated(Changed(locked=True)): {"type": "session_updated", "data": {"locked": True}},
     ParticipantMoved(ParticipantPosition("ada", 52.52, 13.405, 8.0, NOON, speed=None)): {
         "type": "location_update",
         "data": {"user_id": "ada", **UPDATE, "speed": None},

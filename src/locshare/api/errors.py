@@ -8,17 +8,30 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from locshare.api.problems import Code, Problem, code_for_status
 from locshare.auth import TokenExpired, TokenInvalid
 from locshare.session.errors import (
+    Banned,
     ParticipantNotFound,
     SessionFull,
+    SessionLocked,
     SessionNotFound,
     SessionOver,
     SessionUnavailable,
 )
 from locshare.store.port import StoreUnavailable
 
+_PLAIN: Final[dict[type[Exception], Code]] = {
+    SessionNotFound: Code.SESSION_NOT_FOUND,
+    ParticipantNotFound: Code.PARTICIPANT_NOT_FOUND,
+    SessionLocked: Code.SESSION_LOCKED,
+    Banned: Code.BANNED,
+    SessionOver: Code.SESSION_ENDED,
+    TokenExpired: Code.SESSION_ENDED,  # a token lives exactly as long as its session
+    TokenInvalid: Code.TOKEN_INVALID,
+}
+"""Those of which nothing more is to be said."""
+
 EXPECTED: Final[tuple[type[Exception], ...]] = (
-    Problem, SessionNotFound, ParticipantNotFound, SessionFull, SessionOver, TokenExpired,
-    TokenInvalid, StoreUnavailable, SessionUnavailable, trio.TooSlowError, HTTPException,
+    *_PLAIN, Problem, SessionFull, StoreUnavailable, SessionUnavailable, trio.TooSlowError,
+    HTTPException,
 )  # fmt: skip
 """Every other error is a fault of ours: it goes up to the edge, which logs it."""
 
@@ -33,18 +46,10 @@ def problem_for(error: Exception) -> Problem | None:
             return next((problem for problem in found if problem is not None), None)
         case Problem():
             return error
-        case SessionNotFound():
-            return Problem(Code.SESSION_NOT_FOUND)
-        case ParticipantNotFound():
-            return Problem(Code.PARTICIPANT_NOT_FOUND)
         case SessionFull():
             return Problem(
                 Code.SESSION_FULL, f"the session is full: {error.limit} participants at most"
             )
-        case SessionOver() | TokenExpired():  # a token lives exactly as long as its session
-            return Problem(Code.SESSION_ENDED)
-        case TokenInvalid():
-            return Problem(Code.TOKEN_INVALID)
         case StoreUnavailable() | SessionUnavailable():
             return Problem(Code.UNAVAILABLE, retry_after=error.retry_after)
         case trio.TooSlowError():
@@ -52,7 +57,8 @@ def problem_for(error: Exception) -> Problem | None:
         case HTTPException():
             return _problem_for_framework(error)
         case _:
-            return None
+            code = _PLAIN.get(type(error))
+            return None if code is None else Problem(code)
 
 
 def _problem_for_framework(error: HTTPException) -> Problem:

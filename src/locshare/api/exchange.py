@@ -5,6 +5,7 @@ the room.
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -42,10 +43,11 @@ class Request:
     what else :func:`locshare.api.errors.problem_for` knows.
     """
 
-    __slots__ = ("_headers", "client", "read")
+    __slots__ = ("_headers", "_query", "client", "read")
 
     def __init__(self, scope: Scope, read: Callable[[], Awaitable[bytes]]) -> None:
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._query: bytes = scope.get("query_string", b"")
         client = scope.get("client")
         self.client: str | None = client[0] if client else None
         """The peer's address; None for a Unix socket."""
@@ -61,6 +63,12 @@ class Request:
             if key == name:
                 return value.decode("latin-1")
         return default
+
+    def query(self, name: str) -> list[str]:
+        """Every value of the query's parameter ``name``."""
+        return [
+            value for key, value in parse_qsl(self._query.decode("latin-1"), True) if key == name
+        ]
 
 
 Handler = Callable[[Request, str], Awaitable[Answer]]

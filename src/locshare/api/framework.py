@@ -28,7 +28,9 @@ def sessions_blueprint(calls: SessionCalls) -> Blueprint:
 
     add("POST", "", calls.create)
     add("GET", "/<session>", calls.describe)
+    add("PATCH", "/<session>", calls.change)
     add("DELETE", "/<session>", calls.end)
+    add("POST", "/<session>/host", calls.become_host)
     add("POST", "/<session>/join", calls.join)
     add("GET", "/<session>/participants", calls.participants)
     add("DELETE", "/<session>/participants/<user_id>", calls.remove)

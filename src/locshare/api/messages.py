@@ -19,6 +19,10 @@ NAME_CHARS: Final = 255
 DISPLAY_NAME_CHARS: Final = 100
 MOST_CHARS: Final = 4 * NAME_CHARS
 """Of a name with what cannot be seen; a longer one is refused before it is looked at."""
+_PATTERNS: Final = {
+    "avatar_color": "Expected `#RRGGBB`",
+    "device_key": "Expected 16 to 64 letters, digits, `_` or `-`",
+}
 DEFAULT_COLOR: Final = "#FF5733"
 """The default of the column ``participants.avatar_color``."""
 
@@ -42,6 +46,19 @@ class JoinSession(Struct, frozen=True):
 
     display_name: str
     avatar_color: Annotated[str, Meta(pattern=r"\A#[0-9A-Fa-f]{6}\Z")] | None = None
+    device_key: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{16,64}\Z")] | None = None
+
+
+class HostKey(Struct, frozen=True):
+    """Body of ``POST /api/sessions/{id}/host``."""
+
+    host_key: Annotated[str, Meta(max_length=100)]
+
+
+class ChangeSession(Struct, frozen=True):
+    """Body of ``PATCH /api/sessions/{id}``."""
+
+    locked: bool
 
 
 # --- decoding ---------------------------------------------------------------------------------
@@ -79,7 +96,7 @@ def _field_errors(raw: dict[str, Any], kind: type[Struct]) -> tuple[FieldError, 
                 # Such as "Expected `int` >= 60": it names types and limits, never the value.
                 message = str(error).partition(" - at ")[0]
                 if "regex" in message:
-                    message = "Expected `#RRGGBB`"
+                    message = _PATTERNS[field.encode_name]
                 errors.append(FieldError(field.encode_name, message))
         elif field.required:
             errors.append(FieldError(field.encode_name, "Required"))

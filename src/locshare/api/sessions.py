@@ -19,18 +19,23 @@ from locshare.api.exchange import JSON, Answer, Request, reply
 from locshare.api.limits import ApiLimits, RateLimiter
 from locshare.api.messages import (
     DEFAULT_COLOR,
+    ChangeSession,
     CreateSession,
+    HostKey,
     JoinSession,
     T,
     clean_display_name,
     clean_name,
     decode,
 )
-from locshare.api.problems import Code, Problem
+from locshare.api.problems import Code, FieldError, Problem
 from locshare.auth import Claims
 from locshare.client_address import ClientAddress
+from locshare.session.bans import Origin
+from locshare.session.errors import ParticipantNotFound
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.wire.answers import (
+    HostToken,
     ParticipantList,
     SessionCreated,
     SessionDescription,
@@ -41,10 +46,12 @@ from locshare.wire.messages import ParticipantView, Role
 
 
 class SessionInfo(Protocol):
-    """What a session tells of itself."""
+    """What a session tells of itself. ``creator_id`` is told to nobody but its host."""
 
     @property
     def id(self) -> UUID: ...
+    @property
+    def creator_id(self) -> UUID: ...
     @property
     def name(self) -> str: ...
     @property
@@ -55,6 +62,8 @@ class SessionInfo(Protocol):
     def participant_count(self) -> int: ...
     @property
     def is_active(self) -> bool: ...
+    @property
+    def locked(self) -> bool: ...
 
 
 class Sessions(Protocol):
@@ -72,17 +81,31 @@ class Sessions(Protocol):
         """Also of a session that has ended, as long as it is remembered."""
         ...
 
+    async def authorise(self, session_id: UUID, user_id: str) -> None:
+        """Raises ParticipantNotFound when a token of ``user_id`` may do nothing (any more)."""
+        ...
+
     async def join(
-        self, session_id: UUID, *, display_name: str, avatar_color: str, role: Role
+        self,
+        session_id: UUID,
+        *,
+        display_name: str,
+        avatar_color: str,
+        role: Role,
+        origin: Origin,
     ) -> ParticipantRecord:
-        """A new participant. Raises SessionFull."""
+        """A new participant. Raises SessionFull, SessionLocked, Banned."""
+        ...
+
+    async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
+        """Whether others than the host may join."""
         ...
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
         """Who is in the session."""
         ...
 
-    async def remove(self, session_id: UUID, user_id: str) -> None:
+    async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
         """Raises ParticipantNotFound."""
         ...
 
@@ -100,6 +123,14 @@ class Tokens(Protocol):
 
     def verify(self, token: str) -> Claims:
         """Raises TokenInvalid or TokenExpired."""
+        ...
+
+    def host_key(self, session_id: UUID) -> str:
+        """What can be exchanged for a host token."""
+        ...
+
+    def is_host_key(self, session_id: UUID, key: str) -> bool:
+        """Whether it is the one of this session."""
         ...
 
 
@@ -135,37 +166,51 @@ class SessionCalls:
         session = await self._sessions.create(
             name=clean_name(wish.name), expires_in=timedelta(minutes=wish.expires_in_minutes)
         )
-        host_token = self._tokens.issue(
-            session_id=session.id,
-            user_id=str(session.creator_id),
-            role="host",
-            expires_at=session.expires_at,
-        )
+        link = f"{self._urls().http}/join/{session.id}"
+        key = self._tokens.host_key(session.id)
         return reply(
             SessionCreated(
                 session_id=str(session.id),
-                join_link=f"{self._urls().http}/join/{session.id}",
+                join_link=link,
                 expires_at=session.expires_at,
                 name=session.name,
-                host_token=host_token,
+                host_token=self._host_token(session.id, session.creator_id, session.expires_at),
+                host_key=key,
+                host_url=f"{link}#host={key}",
             ),
             201,
+        )
+
+    async def become_host(self, request: Request, session: str) -> Answer:
+        """``POST /api/sessions/{id}/host``"""
+        self._slow_down(self._asking, request)
+        session_id = _uuid(session)
+        wish = await _body(request, HostKey)
+        if not self._tokens.is_host_key(session_id, wish.host_key):
+            raise Problem(Code.FORBIDDEN, "the host key is not that of this session")
+        info = await self._sessions.describe(session_id)
+        if not info.is_active:
+            raise Problem(Code.SESSION_ENDED)
+        token = self._host_token(session_id, info.creator_id, info.expires_at)
+        return reply(HostToken(token, info.expires_at))
+
+    def _host_token(self, session_id: UUID, creator_id: UUID, expires_at: datetime) -> str:
+        return self._tokens.issue(
+            session_id=session_id, user_id=str(creator_id), role="host", expires_at=expires_at
         )
 
     async def describe(self, request: Request, session: str) -> Answer:
         """``GET /api/sessions/{id}``"""
         self._slow_down(self._asking, request)
-        info = await self._sessions.describe(_uuid(session))
-        return reply(
-            SessionDescription(
-                id=str(info.id),
-                name=info.name,
-                created_at=info.created_at,
-                expires_at=info.expires_at,
-                participant_count=info.participant_count,
-                is_active=info.is_active,
-            )
-        )
+        return reply(_description(await self._sessions.describe(_uuid(session))))
+
+    async def change(self, request: Request, session: str) -> Answer:
+        """``PATCH /api/sessions/{id}``"""
+        self._slow_down(self._asking, request)
+        session_id = _uuid(session)
+        await self._host_of(session_id, request)
+        wish = await _body(request, ChangeSession)
+        return reply(_description(await self._sessions.set_locked(session_id, wish.locked)))
 
     async def join(self, request: Request, session: str) -> Answer:
         """``POST /api/sessions/{id}/join``"""
@@ -173,7 +218,7 @@ class SessionCalls:
         session_id = _uuid(session)
         role: Role = "participant"
         if request.headers(b"authorization"):
-            self._host_of(session_id, request)
+            await self._host_of(session_id, request)
             role = "host"
         wish = await _body(request, JoinSession)
         display_name = clean_display_name(wish.display_name)
@@ -182,6 +227,7 @@ class SessionCalls:
             display_name=display_name,
             avatar_color=wish.avatar_color or DEFAULT_COLOR,
             role=role,
+            origin=Origin.of(self._address(request), wish.device_key),
         )
         # Asked after, when it is in memory: before, each of the first fifty would read it anew.
         info = await self._sessions.describe(session_id)
@@ -191,7 +237,12 @@ class SessionCalls:
             role=role,
             expires_at=info.expires_at,
         )
-        return reply(SessionJoined(participant.user_id, token, f"{self._urls().ws}/ws"), 201)
+        return reply(
+            SessionJoined(
+                participant.user_id, token, f"{self._urls().ws}/ws", participant.display_name
+            ),
+            201,
+        )
 
     async def participants(self, request: Request, session: str) -> Answer:
         """``GET /api/sessions/{id}/participants``"""
@@ -202,40 +253,66 @@ class SessionCalls:
         """``DELETE /api/sessions/{id}/participants/{user_id}``"""
         self._slow_down(self._asking, request)
         session_id = _uuid(session)
-        claims = self._claims_in(session_id, request)
-        if claims.role != "host" and claims.user_id != user_id:
-            raise Problem(Code.FORBIDDEN, "only the host may remove someone else")
-        await self._sessions.remove(session_id, user_id)
+        claims = await self._claims_in(session_id, request, about=user_id)
+        ban = _flag(request, "ban")
+        if claims.role != "host" and (claims.user_id != user_id or ban):
+            raise Problem(Code.FORBIDDEN, "only the host may remove someone else, or ban")
+        await self._sessions.remove(session_id, user_id, ban=ban)
         return reply(Success())
 
     async def end(self, request: Request, session: str) -> Answer:
         """``DELETE /api/sessions/{id}``"""
         self._slow_down(self._asking, request)
         session_id = _uuid(session)
-        self._host_of(session_id, request)
+        await self._host_of(session_id, request)
         await self._sessions.end(session_id)
         return reply(Success())
 
-    def _host_of(self, session_id: UUID, request: Request) -> Claims:
-        claims = self._claims_in(session_id, request)
+    async def _host_of(self, session_id: UUID, request: Request) -> Claims:
+        claims = await self._claims_in(session_id, request)
         if claims.role != "host":
             raise Problem(Code.FORBIDDEN, "only the host may do this")
         return claims
 
-    def _claims_in(self, session_id: UUID, request: Request) -> Claims:
-        """The claims of the request's token, which is one of this session."""
+    async def _claims_in(self, session_id: UUID, request: Request, about: str = "") -> Claims:
+        """The claims of the request's token, which is of this session, and of its host or of
+        somebody who is still in it. Every call that needs a token comes through here. Raises
+        Problem, and ParticipantNotFound for one who asks ``about`` themselves.
+        """
         claims = self._tokens.verify(_bearer(request))
         if claims.session_id != session_id:
             raise Problem(Code.FORBIDDEN, "the token is of another session")
+        try:
+            await self._sessions.authorise(session_id, claims.user_id)
+        except ParticipantNotFound:
+            if claims.user_id == about:
+                raise
+            raise Problem(
+                Code.FORBIDDEN, "the token is of somebody who is no longer in the session"
+            ) from None
         return claims
 
     def _slow_down(self, limiter: RateLimiter, request: Request) -> None:
-        key = self._addresses.of_request(
-            request.client, request.headers(b"x-forwarded-for"), request.headers(b"forwarded")
-        )
-        wait = limiter.take(key, trio.current_time())
+        wait = limiter.take(self._address(request), trio.current_time())
         if wait > 0:
             raise Problem(Code.RATE_LIMITED, retry_after=int(wait) + 1)
+
+    def _address(self, request: Request) -> str:
+        return self._addresses.of_request(
+            request.client, request.headers(b"x-forwarded-for"), request.headers(b"forwarded")
+        )
+
+
+def _description(info: SessionInfo) -> SessionDescription:
+    return SessionDescription(
+        id=str(info.id),
+        name=info.name,
+        created_at=info.created_at,
+        expires_at=info.expires_at,
+        participant_count=info.participant_count,
+        is_active=info.is_active,
+        locked=info.locked,
+    )
 
 
 async def _body(request: Request, kind: type[T]) -> T:
@@ -249,6 +326,16 @@ async def _body(request: Request, kind: type[T]) -> T:
     if body and not content_type:
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
     return decode(body, kind)
+
+
+def _flag(request: Request, name: str) -> bool:
+    """A parameter of the query that is true or false; false when it is not there."""
+    values = request.query(name)
+    if not values or values == ["false"]:
+        return False
+    if values in (["true"], [""]):
+        return True
+    raise Problem(Code.VALIDATION_FAILED, errors=(FieldError(name, "Expected `true` or `false`"),))
 
 
 def _is_json(content_type: str) -> bool:

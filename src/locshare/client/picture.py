@@ -20,6 +20,7 @@ from locshare.wire.messages import (
     SessionEnded,
     SessionState,
     SessionStateData,
+    SessionUpdated,
     SessionView,
     You,
 )
@@ -69,6 +70,8 @@ class Picture(Struct):
         elif isinstance(message, ParticipantLeft):
             self.participants.pop(message.data.user_id, None)
             self.positions.pop(message.data.user_id, None)
+        elif isinstance(message, SessionUpdated):
+            self.session = structs.replace(self.session, locked=message.data.locked)
         elif isinstance(message, SessionEnded):
             self.ended = message.data
 

@@ -41,13 +41,20 @@ from locshare.session.commands import (
     End,
     Join,
     Leave,
+    Lock,
     ReleaseSeat,
     ReserveSeat,
     SessionOrder,
     Update,
 )
 from locshare.session.delivery import deliver_events, resume, say_farewell, send_positions
-from locshare.session.errors import ParticipantNotFound, SessionFull, SessionOver, TooManyJoins
+from locshare.session.errors import (
+    ParticipantNotFound,
+    SessionFull,
+    SessionLocked,
+    SessionOver,
+    TooManyJoins,
+)
 from locshare.session.limits import SessionLimits
 from locshare.session.state import SessionState
 from locshare.session.table import Moment, SessionTable
@@ -70,6 +77,8 @@ class SessionContext(Struct, frozen=True):
     """Notes activity for the store."""
     on_ended: Callable[[SessionTable], None]
     """The session is over and its connections have been told."""
+    on_lapsed: Callable[[UUID, list[str]], None]
+    """Who joined, never connected, and is not remembered any more."""
     on_idle: Callable[[SessionTable], None]
     """Nobody has been connected for a while."""
 
@@ -90,6 +99,8 @@ class Tick(enum.IntEnum):
     TOUCH = enum.auto()
     INACTIVE = enum.auto()
     IDLE = enum.auto()
+    UNCLAIMED = enum.auto()
+    """Somebody who has not connected since joining loses the seat."""
     EXPIRE = enum.auto()
     PRESENCE = enum.auto()
     """Somebody's coming or going may now be told."""
@@ -125,6 +136,7 @@ class SessionActor(Actor[SessionOrder]):
         if table.ended is not None:
             return Continue(_FINISH)  # the last incarnation crashed in the middle of its farewell
         self._note_departures()
+        self._give_back_seats()
         self._arm_expiry()
         self._arm_inactivity()
         self._arm_presence()
@@ -164,15 +176,20 @@ class SessionActor(Actor[SessionOrder]):
         match request:
             case Attach():
                 return self._attach(request, reply_to)
-            case ReserveSeat(seat):
-                return self._reserve(seat, reply_to)
-            case Join(member, seat):
+            case ReserveSeat():
+                return self._reserve(request, reply_to)
+            case Join(member, seat, origin):
                 if not self._state.join(member, seat, trio.current_time()):
                     return self._refuse_full(reply_to)
+                table.origins[member.user_id] = origin
                 self._deliver()
+                self._arm_unclaimed()
                 self._context.tally.joined += 1
             case Leave():
                 return self._leave(request, reply_to)
+            case Lock(locked):
+                self._state.lock(locked)
+                self._deliver()
             case End():
                 reply_to.reply(None)
                 return self._end("ended_by_host")
@@ -196,6 +213,8 @@ class SessionActor(Actor[SessionOrder]):
                 return self._check_inactivity()
             case Tick.IDLE:
                 self._check_idle()
+            case Tick.UNCLAIMED:
+                self._give_back_seats()
             case Tick.EXPIRE:
                 return self._check_expiry()
             case Tick.PRESENCE:
@@ -220,18 +239,35 @@ class SessionActor(Actor[SessionOrder]):
         """Note the last activity. The receivers are the next incarnation's, or the manager's."""
         self._note_activity()
 
-    def _reserve(self, seat: UUID, reply_to: ReplyTo[None]) -> Any:
+    def _reserve(self, request: ReserveSeat, reply_to: ReplyTo[str]) -> Any:
         now = trio.current_time()
-        if not self._state.reserve(seat, now):
+        if self._table.locked and request.role != "host":
+            reply_to.fail(SessionLocked())
+            return NO_REPLY
+        name = self._state.reserve(request.seat, now, request.display_name, request.role)
+        if name is None:
             return self._refuse_full(reply_to)
         wait = self._state.join_wait(now)
         if wait:
-            self._state.release(seat)
+            self._state.release(request.seat)
             reply_to.fail(TooManyJoins(wait))
             return NO_REPLY
-        return None
+        return name
 
-    def _refuse_full(self, reply_to: ReplyTo[None]) -> Any:
+    def _give_back_seats(self) -> None:
+        forgotten = self._state.give_back_seats(self._context.moment())
+        if forgotten:
+            self._context.on_lapsed(self._table.session.id, forgotten)
+        self._deliver()
+        self._arm_unclaimed()
+
+    def _arm_unclaimed(self) -> None:
+        due = self._state.unclaimed_until()
+        if due is not None:
+            left = (due - self._context.now()).total_seconds()
+            self._arm(Tick.UNCLAIMED, min(left, _LONGEST_SLEEP))
+
+    def _refuse_full(self, reply_to: ReplyTo[Any]) -> Any:
         reply_to.fail(SessionFull(self._context.limits.max_participants))
         return NO_REPLY
 
@@ -240,7 +276,7 @@ class SessionActor(Actor[SessionOrder]):
     def _attach(self, request: Attach, reply_to: ReplyTo[None]) -> Any:
         table, receiver = self._table, request.receiver
         user_id = receiver.user_id
-        if user_id not in table.roster:
+        if user_id not in table.roster and not self._sit_again(user_id):
             reply_to.fail(ParticipantNotFound())
             return NO_REPLY
         if receiver.closed or table.receivers.get(user_id) is receiver:
@@ -261,6 +297,13 @@ class SessionActor(Actor[SessionOrder]):
         self._context.tally.attached += 1
         return None
 
+    def _sit_again(self, user_id: str) -> bool:
+        if not self._state.seat_again(user_id, trio.current_time()):
+            return False
+        self._deliver()  # before there is a receiver of their own
+        self._arm_unclaimed()
+        return True
+
     def _note_departures(self) -> None:
         departed = self._table.departed
         while departed:
@@ -280,6 +323,8 @@ class SessionActor(Actor[SessionOrder]):
             self._arm(Tick.PRESENCE, due - trio.current_time())
 
     def _leave(self, request: Leave, reply_to: ReplyTo[None]) -> Any:
+        if self._table.lapsed.pop(request.user_id, None) is not None:
+            return None  # the others have heard that already
         if request.user_id not in self._table.roster:
             reply_to.fail(ParticipantNotFound())
             return NO_REPLY

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from locshare.actors import Request
 from locshare.broadcast.receiver import Receiver
+from locshare.session.bans import NOWHERE, Origin
 from locshare.session.table import Member
 from locshare.wire.messages import LeaveReason, Position, Role
 
@@ -28,10 +29,14 @@ class ReleaseSeat(Struct, frozen=True):
     seat: UUID
 
 
-class ReserveSeat(Struct, Request[None], frozen=True):
-    """Call: a join is about to be written. Fails with SessionFull."""
+class ReserveSeat(Struct, Request[str], frozen=True):
+    """Call: a join is about to be written. Answers with the name that is free.
+    Fails with SessionFull, SessionLocked.
+    """
 
     seat: UUID
+    display_name: str
+    role: Role
 
 
 class Join(Struct, Request[None], frozen=True):
@@ -39,6 +44,7 @@ class Join(Struct, Request[None], frozen=True):
 
     member: Member
     seat: UUID
+    origin: Origin = NOWHERE
 
 
 class Attach(Struct, Request[None], frozen=True):
@@ -57,6 +63,12 @@ class Leave(Struct, Request[None], frozen=True):
     reason: LeaveReason
 
 
+class Lock(Struct, Request[None], frozen=True):
+    """Call: whether others than the host may join from now on; it is written."""
+
+    locked: bool
+
+
 class End(Struct, Request[None], frozen=True):
     """Call: the host ends the session."""
 
@@ -64,7 +76,7 @@ class End(Struct, Request[None], frozen=True):
 SessionOrder = Update | CheckDepartures | ReleaseSeat
 """What may be cast to a session."""
 
-SessionRequest = ReserveSeat | Join | Attach | Leave | End
+SessionRequest = ReserveSeat | Join | Attach | Leave | Lock | End
 """For :func:`typing.assert_never`-style matches."""
 
 CHECK_DEPARTURES: Final = CheckDepartures()

@@ -15,7 +15,7 @@ from locshare.broadcast.fanout import encode_flush, encode_frame
 from locshare.errors import CloseReason
 from locshare.session.table import SessionTable, Telling
 from locshare.session.tally import Tally
-from locshare.wire.messages import ParticipantPosition, SessionEnded
+from locshare.wire.messages import ParticipantPosition, SessionEnded, SessionUpdated
 
 
 def deliver_events(table: SessionTable, tally: Tally) -> None:
@@ -29,7 +29,10 @@ def deliver_events(table: SessionTable, tally: Tally) -> None:
         event = pending.popleft()
         dialects = {receiver.dialect for receiver in table.receivers.values()}
         frames = {dialect: encode_frame(event, dialect) for dialect in dialects}
-        told = set() if isinstance(event, SessionEnded) else {event.data.user_id}
+        if isinstance(event, SessionEnded | SessionUpdated):
+            told: set[str] = set()
+        else:
+            told = {event.data.user_id}
         table.telling = Telling(frames, told)
         _tell(table, table.telling)
         table.telling = None

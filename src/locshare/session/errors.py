@@ -26,6 +26,14 @@ class SessionFull(LocshareError):
         self.limit = limit
 
 
+class SessionLocked(LocshareError):
+    """The host lets nobody else join."""
+
+
+class Banned(LocshareError):
+    """The host does not want this one back."""
+
+
 class ParticipantNotFound(LocshareError):
     """Nobody in the session has this user_id, or they left it."""
 

@@ -17,6 +17,10 @@ class SessionLimits(Struct, frozen=True):
     """A session with nobody connected for so long is put to sleep: it is in the database only."""
     touch_interval: float = 30.0
     """How often the activity of a session is noted for the store."""
+    host_seats: int = 3
+    """So many hosts find room when the session is full: one, who comes back on another device."""
+    claim_within: float = 120.0
+    """Who has not connected so long after joining loses the seat."""
     seat_lifetime: float = 15.0
     """How long a seat stays reserved for somebody whose join is being written."""
     call_timeout: float = 5.0

@@ -42,17 +42,20 @@ from locshare.actors import (
     StartError,
 )
 from locshare.session.actor import SessionActor, SessionContext
+from locshare.session.bans import NOWHERE, Bans, Origin
 from locshare.session.commands import (
     CHECK_DEPARTURES,
     End,
     Join,
     Leave,
+    Lock,
     ReleaseSeat,
     ReserveSeat,
     SessionOrder,
 )
 from locshare.session.delivery import drop, say_farewell
 from locshare.session.errors import (
+    Banned,
     ParticipantNotFound,
     SessionFull,
     SessionNotFound,
@@ -106,6 +109,8 @@ class SessionInfo(Struct, frozen=True):
     expires_at: datetime
     participant_count: int
     is_active: bool
+    locked: bool
+    creator_id: UUID
 
 
 def utc_now() -> datetime:
@@ -171,8 +176,10 @@ class SessionManager:
             now,
             store.touch,
             self._note_end,
+            store.note_leaves,
             self.keeper.offer_sleep,
         )
+        self._bans = Bans()
         self._full_until = -math.inf
         self._up_since = now()
 
@@ -203,11 +210,26 @@ class SessionManager:
         """
         table = self._tables.get(session_id)
         if table is not None:
-            return _info(table.session, len(table.roster), table.ended is None)
+            return _info(table, table.ended is None)
         stored = await self._load(session_id)
-        count = sum(participant.is_active for participant in stored.participants)
         active = stored.session.is_active and stored.session.expires_at > self._now()
-        return _info(stored.session, count, active)
+        return _info(self._look_at(stored), active)
+
+    async def authorise(self, session_id: UUID, user_id: str) -> None:
+        """Whether the token of ``user_id`` may do anything in a session: it is the host's own, or
+        of somebody who is in it. The one place that decides it: a token says who it was made for,
+        and not that they are still there.
+
+        Raises ParticipantNotFound when it may not; SessionNotFound, SessionOver, StoreUnavailable.
+        Starts nothing.
+        """
+        table = await self._table_or_look(session_id)
+        if (
+            user_id not in table.roster
+            and user_id not in table.lapsed
+            and user_id != str(table.session.creator_id)
+        ):
+            raise ParticipantNotFound
 
     async def join(
         self,
@@ -215,33 +237,40 @@ class SessionManager:
         *,
         display_name: str,
         avatar_color: str,
-        role: Role,  # noqa: ARG002 - the token tells it; nothing here depends on it
+        role: Role,
+        origin: Origin = NOWHERE,
     ) -> ParticipantRecord:
-        """A new participant, durable and known to all on return.
+        """A new participant, durable and known to all on return. The name in the record is the one
+        that the others see.
 
-        Raises SessionNotFound, SessionOver, SessionFull, SessionUnavailable, StoreUnavailable.
-        Cancelled before the write it happens not at all; later, whole. What was written for a
-        join that then fails is taken back.
+        Raises SessionNotFound, SessionOver, SessionFull, SessionLocked, Banned, SessionUnavailable,
+        StoreUnavailable. Cancelled before the write it happens not at all; later, whole. What was
+        written for a join that then fails is taken back.
         """
-        now = self._now()
-        record = ParticipantRecord(
-            id=uuid4(),
-            session_id=session_id,
-            user_id=str(uuid4()),
-            display_name=display_name,
-            avatar_color=avatar_color,
-            joined_at=now,
-            last_seen=now,
-            is_active=True,
-        )
+        if role != "host" and self._bans.bars(session_id, origin, trio.current_time()):
+            await trio.lowlevel.checkpoint()
+            raise Banned
+        seat = uuid4()
         async with self._using(session_id) as table:
             try:
-                await self.ask(table, ReserveSeat(record.id))
+                name = await self.ask(table, ReserveSeat(seat, display_name, role))
+                now = self._now()
+                record = ParticipantRecord(
+                    id=seat,
+                    session_id=session_id,
+                    user_id=str(uuid4()),
+                    display_name=name,
+                    avatar_color=avatar_color,
+                    joined_at=now,
+                    last_seen=now,
+                    is_active=True,
+                    role=role,
+                )
                 with trio.CancelScope(shield=True):  # all of these have deadlines of their own
                     await self._write(record)
-                    await self._let_in(table, record)
+                    await self._let_in(table, record, origin)
             except BaseException:
-                self._cast(table, ReleaseSeat(record.id))
+                self._cast(table, ReleaseSeat(seat))
                 raise
         return record
 
@@ -251,10 +280,10 @@ class SessionManager:
         except KeyError:
             raise SessionNotFound from None  # deleted from the database by hand
 
-    async def _let_in(self, table: SessionTable, record: ParticipantRecord) -> None:
+    async def _let_in(self, table: SessionTable, record: ParticipantRecord, origin: Origin) -> None:
         """Make a member of whom ``record`` describes, which is written, or take it back."""
         try:
-            await self.ask(table, Join(Member.of(record), record.id))
+            await self.ask(table, Join(Member.of(record), record.id, origin))
         except (SessionFull, SessionUnavailable):
             if record.user_id in table.roster:
                 return  # an incarnation that died had done it; the next one tells the others
@@ -265,22 +294,48 @@ class SessionManager:
         """Who is in the session. Starts nothing. Raises SessionNotFound, SessionOver,
         StoreUnavailable.
         """
+        table = await self._table_or_look(session_id)
+        return SessionState(table, self._limits).participants(self._moment())
+
+    async def _table_or_look(self, session_id: UUID) -> SessionTable:
+        """The table of a live session, or, of one that is not in memory, what it would be. Raises
+        as :meth:`participants`.
+        """
         table = self._tables.get(session_id)
         if table is None:
             stored = await self._load(session_id)
             self._check_live(stored.session)
-            table = SessionTable(stored, trio.current_time())
+            table = self._look_at(stored)
         _check_not_over(table)
-        return SessionState(table, self._limits).participants(self._moment())
+        return table
 
-    async def remove(self, session_id: UUID, user_id: str) -> None:
-        """Make a participant leave; their connection is closed. Raises ParticipantNotFound, and as
-        :meth:`participants`.
+    def _look_at(self, stored: StoredSession) -> SessionTable:
+        table = SessionTable(stored, trio.current_time())
+        SessionState(table, self._limits).give_back_seats(self._moment())
+        return table
+
+    async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
+        """Make a participant leave; their connection is closed, and their token does nothing any
+        more. With ``ban`` whoever joins from where they did is refused for a while. Raises
+        ParticipantNotFound, SessionUnavailable, and as :meth:`participants`.
         """
         async with self._using(session_id) as table:
-            if user_id not in table.roster:
+            if user_id not in table.roster and user_id not in table.lapsed:
                 raise ParticipantNotFound
+            origin = table.origins.get(user_id, NOWHERE)
             await self._take_out(table, user_id, "removed")
+        if ban:
+            self._bans.add(session_id, origin, trio.current_time())
+
+    async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
+        """Let nobody but the host join any more, or everybody again; durable on return. Raises
+        SessionUnavailable, and as :meth:`participants`.
+        """
+        async with self._using(session_id) as table:
+            with trio.CancelScope(shield=True):  # both have deadlines of their own
+                await self._store.set_locked(session_id, locked)
+                await self.ask(table, Lock(locked))
+            return _info(table, table.ended is None)
 
     async def end(self, session_id: UUID) -> None:
         """End it, by its host's wish; durable on return, or queued while the database is away.
@@ -297,7 +352,7 @@ class SessionManager:
         SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
         """
         table = await self._find(session_id, user_id)
-        if user_id not in table.roster:
+        if user_id not in table.roster and user_id not in table.lapsed:
             raise ParticipantNotFound
         return SessionLink(self, table, user_id, role)
 
@@ -535,6 +590,7 @@ class SessionManager:
         reason = table.ended
         if reason is not None:
             self._tally.ended[reason] += 1
+            self._bans.forget(table.session.id)
             log.info("session_ended", session=short_id(table.session.id), reason=reason)
         self.keeper.hand_over(table)
 
@@ -645,7 +701,15 @@ def _check_not_over(table: SessionTable) -> None:
         raise SessionOver(table.ended)
 
 
-def _info(session: SessionRecord, participants: int, active: bool) -> SessionInfo:
+def _info(table: SessionTable, active: bool) -> SessionInfo:
+    session = table.session
     return SessionInfo(
-        session.id, session.name, session.created_at, session.expires_at, participants, active
+        session.id,
+        session.name,
+        session.created_at,
+        session.expires_at,
+        len(table.roster),
+        active,
+        table.locked,
+        session.creator_id,
     )

@@ -11,25 +11,28 @@ leaves a whole table, and no event that was decided is lost.
 Invariants between any two commands:
 
 - whoever is online, has a position or was heard of is in the roster; who moved has a position;
-- members and reserved seats together never grow beyond ``max_participants``;
+- members and reserved seats together never grow beyond ``max_participants``, but for hosts, and no
+  two of them have names that look alike;
 - a connected receiver has had its snapshot, and every event since, except those about itself;
 - who is shown online to the others is online, or is in ``table.untold``, and the reverse;
 - once ``table.ended`` is set, nothing changes any more and nobody's position is left.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, final
 from uuid import UUID
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from locshare.broadcast.receiver import Receiver
 from locshare.session.churn import NEVER_SEEN, JoinRate, Presence
 from locshare.session.fixes import is_newer, judge
+from locshare.session.likeness import distinct
 from locshare.session.limits import SessionLimits
-from locshare.session.table import Held, Member, Moment, SessionTable
+from locshare.session.table import Held, Member, Moment, Seat, SessionTable
 from locshare.wire.messages import (
+    Changed,
     Ended,
     EndReason,
     Event,
@@ -45,11 +48,15 @@ from locshare.wire.messages import (
     Role,
     SessionEnded,
     SessionStateData,
+    SessionUpdated,
     SessionView,
     Updated,
     You,
 )
 
+MAX_NAME_CHARS: Final = 100
+"""Of a participant, as in the database."""
+_A_MOMENT: Final = timedelta(milliseconds=1)
 WORTH_TELLING_MS: Final = 1000
 """A younger fix is one of now, and a message is not made longer by saying so."""
 
@@ -69,18 +76,40 @@ class SessionState:
 
     # --- who may come in --------------------------------------------------------------------------
 
-    def reserve(self, seat: UUID, clock: float) -> bool:
-        """Keep a place for a join that is about to be written. False when the session is full."""
+    def reserve(
+        self, seat: UUID, clock: float, name: str = "", role: Role = "participant"
+    ) -> str | None:
+        """Keep a place for a join that is about to be written. Returns the name that it may have:
+        ``name``, or with a number when it looks like that of somebody else. None when the session
+        is full: for a host only when several hosts are in it already.
+        """
         table = self._table
-        for other in [other for other, until in table.seats.items() if until <= clock]:
+        for other in [other for other, kept in table.seats.items() if kept.until <= clock]:
             del table.seats[other]
         if table.ended is not None:
-            return False
+            return None
         if seat not in table.seats:
-            if len(table.roster) + len(table.seats) >= self._limits.max_participants:
-                return False
-            table.seats[seat] = clock + self._limits.seat_lifetime
-        return True
+            if not self._has_room(role):
+                return None
+            free = self._free_name(name)
+            table.seats[seat] = Seat(clock + self._limits.seat_lifetime, free, role)
+        return table.seats[seat].display_name
+
+    def _has_room(self, role: Role) -> bool:
+        table = self._table
+        if len(table.roster) + len(table.seats) < self._limits.max_participants:
+            return True
+        if role != "host":
+            return False
+        roles = [each.role for each in table.roster.values()]
+        roles += [seat.role for seat in table.seats.values()]
+        return roles.count("host") < self._limits.host_seats
+
+    def _free_name(self, name: str) -> str:
+        table = self._table
+        taken = [member.display_name for member in table.roster.values()]
+        taken += [seat.display_name for seat in table.seats.values()]
+        return distinct(name, taken, MAX_NAME_CHARS)
 
     def join_wait(self, clock: float) -> float:
         """Count one more who joins. 0 when they may; else the seconds until one may."""
@@ -99,22 +128,70 @@ class SessionState:
         """``member`` is in, and takes the place of its seat. Doing it twice is doing it once.
 
         False when it is not in: the session has ended, or the seat was not kept for so long and
-        somebody else has the last one.
+        somebody else has the last one, or the name.
         """
         table = self._table
         if table.ended is not None:
             return False
         if member.user_id in table.roster:
             return True
-        if not self.reserve(seat, clock):
+        name = self.reserve(seat, clock, member.display_name, member.role)
+        table.seats.pop(seat, None)
+        if name != member.display_name:
             return False
-        del table.seats[seat]
-        table.roster[member.user_id] = member
-        table.active_at = clock
+        table.unclaimed.add(member.user_id)
+        self._take_in(member, clock)
+        return True
+
+    def _take_in(self, member: Member, clock: float) -> None:
+        self._table.roster[member.user_id] = member
+        self._table.active_at = clock
         self._decide(
             ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color))
         )
+
+    def seat_again(self, user_id: str, clock: float) -> bool:
+        """Who lost the seat and comes now takes one, if they may."""
+        table = self._table
+        member = table.lapsed.get(user_id)
+        if member is None or table.ended is not None or not self._has_room(member.role):
+            return False
+        if table.locked and member.role != "host":
+            return False
+        del table.lapsed[user_id]
+        table.unclaimed.add(user_id)
+        name = self._free_name(member.display_name)
+        self._take_in(structs.replace(member, display_name=name), clock)
         return True
+
+    def give_back_seats(self, moment: Moment) -> list[str]:
+        """Those who have not connected in time lose their seats. Returns the user_ids of those who
+        cannot take one again, since only so many are remembered.
+        """
+        table = self._table
+        for user_id, member in tuple(table.roster.items()):
+            if user_id not in table.unclaimed or self._lapses(user_id) > moment.wall:
+                continue
+            self.leave(user_id, "left")
+            table.lapsed[user_id] = member
+        forgotten = tuple(table.lapsed)[: -self._limits.max_participants]
+        for user_id in forgotten:
+            del table.lapsed[user_id]
+        return [*forgotten]
+
+    def unclaimed_until(self) -> datetime | None:
+        """When :meth:`give_back_seats` has something to do; None when everybody has connected."""
+        return min(map(self._lapses, self._table.unclaimed), default=None)
+
+    def _lapses(self, user_id: str) -> datetime:
+        within = timedelta(seconds=self._limits.claim_within)
+        return self._table.roster[user_id].joined_at + within
+
+    def lock(self, locked: bool) -> None:
+        """Whether others than the host may join."""
+        if self._table.locked is not locked and self._table.ended is None:
+            self._table.locked = locked
+            self._decide(SessionUpdated(Changed(locked)))
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -131,6 +208,7 @@ class SessionState:
         table.receivers.pop(user_id, None)
         table.receivers[user_id] = receiver
         table.heard[user_id] = table.active_at = moment.clock
+        table.unclaimed.discard(user_id)
         self._show(user_id, moment)
         return older
 
@@ -212,9 +290,11 @@ class SessionState:
         receiver = table.receivers.pop(user_id, None)
         for entries in (
             table.roster, table.positions, table.moved, table.heard, table.presence, table.clocks,
+            table.origins,
         ):  # fmt: skip
             entries.pop(user_id, None)
         table.untold.discard(user_id)
+        table.unclaimed.discard(user_id)
         self._decide(ParticipantLeft(Left(user_id, reason)))
         return receiver
 
@@ -271,7 +351,12 @@ class SessionState:
         table = self._table
         since, table.touched_at = table.touched_at, moment.clock
         active = moment.wall if table.receivers else moment.wall_of(table.active_at)
-        seen = {u: moment.wall_of(at) for u, at in table.heard.items() if at >= since}
+        # Later than the joining in any case: that is how a loaded table knows who has connected.
+        seen = {
+            user_id: max(moment.wall_of(at), table.roster[user_id].joined_at + _A_MOMENT)
+            for user_id, at in table.heard.items()
+            if at >= since
+        }
         return active, seen
 
     def snapshot(self, user_id: str, role: Role, moment: Moment, epoch: str) -> SessionStateData:
@@ -282,7 +367,9 @@ class SessionState:
         shown = table.presence.get(user_id, NEVER_SEEN)
         told = self._presence_after(user_id, True, moment.clock)
         return SessionStateData(
-            SessionView(str(session.id), session.name, session.created_at, session.expires_at),
+            SessionView(
+                str(session.id), session.name, session.created_at, session.expires_at, table.locked
+            ),
             You(user_id, role),
             self.participants(moment, connecting=user_id),
             tuple(

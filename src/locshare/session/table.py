@@ -21,11 +21,12 @@ from msgspec import Struct
 from locshare.actors import MailboxHeir, Ref
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
+from locshare.session.bans import Origin
 from locshare.session.churn import Allowance, Presence
 from locshare.session.fixes import SenderClock
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
-from locshare.wire.messages import EndReason, Event, Position
+from locshare.wire.messages import EndReason, Event, Position, Role
 
 
 class Moment(Struct, frozen=True):
@@ -49,6 +50,7 @@ class Member(Struct, frozen=True):
     avatar_color: str
     joined_at: datetime
     last_seen: datetime
+    role: Role = "participant"
 
     @classmethod
     def of(cls, record: ParticipantRecord) -> "Member":
@@ -59,7 +61,16 @@ class Member(Struct, frozen=True):
             record.avatar_color,
             record.joined_at,
             record.last_seen,
+            record.role,
         )
+
+
+class Seat(Struct, frozen=True):
+    """Kept until then for a join that is being written, with the name that is promised to it."""
+
+    until: float
+    display_name: str
+    role: Role
 
 
 class Held(Struct, frozen=True, gc=False):
@@ -95,8 +106,11 @@ class SessionTable:
         "heir",
         "incarnations",
         "joins",
+        "lapsed",
+        "locked",
         "moved",
         "news",
+        "origins",
         "pending",
         "positions",
         "presence",
@@ -108,6 +122,7 @@ class SessionTable:
         "supervisor",
         "telling",
         "touched_at",
+        "unclaimed",
         "untold",
         "users",
     )
@@ -117,8 +132,19 @@ class SessionTable:
         self.roster: dict[str, Member] = {
             record.user_id: Member.of(record) for record in stored.participants if record.is_active
         }
-        self.seats: dict[UUID, float] = {}
-        """Joins that are being written, each with the time until which its seat is kept."""
+        self.locked = stored.session.locked
+        self.seats: dict[UUID, Seat] = {}
+        """Joins that are being written."""
+        self.unclaimed: set[str] = {
+            user_id
+            for user_id, member in self.roster.items()
+            if member.last_seen <= member.joined_at
+        }
+        """Those in the roster who have never connected."""
+        self.lapsed: dict[str, Member] = {}
+        """Those who lost their seats because they never connected, and may take one again."""
+        self.origins: dict[str, Origin] = {}
+        """Where those in the roster joined from, as far as that is known."""
         self.receivers: dict[str, Receiver] = {}
         """Who is online, and the connection of each."""
         self.presence: dict[str, Presence] = {}

@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from locshare.errors import LocshareError
-from locshare.wire.messages import EndReason
+from locshare.wire.messages import EndReason, Role
 
 
 class StoreUnavailable(LocshareError):
@@ -35,6 +35,7 @@ class SessionRecord(Struct, frozen=True):
     creator_id: UUID
     is_active: bool
     last_activity: datetime
+    locked: bool = False
 
 
 class ParticipantRecord(Struct, frozen=True):
@@ -48,6 +49,7 @@ class ParticipantRecord(Struct, frozen=True):
     joined_at: datetime
     last_seen: datetime
     is_active: bool
+    role: Role = "participant"
 
 
 class StoredSession(Struct, frozen=True):
@@ -79,6 +81,14 @@ class Store(Protocol):
 
     async def deactivate_participant(self, session_id: UUID, user_id: str) -> None:
         """Durable on return, or queued and written later when the database is away."""
+        ...
+
+    def note_leaves(self, session_id: UUID, user_ids: Collection[str]) -> None:
+        """As :meth:`deactivate_participant` of each, written behind. Never blocks, never fails."""
+        ...
+
+    async def set_locked(self, session_id: UUID, locked: bool) -> None:
+        """Durable on return. Raises StoreUnavailable; cancelled, it is done or not."""
         ...
 
     async def end_session(self, session_id: UUID) -> None:

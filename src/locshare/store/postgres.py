@@ -193,6 +193,16 @@ class PostgresStore:
         self._late.leave(session_id, user_id)
         await self._attempt((session_id, user_id))
 
+    def note_leaves(self, session_id: UUID, user_ids: Collection[str]) -> None:
+        """Noted; written at once when the database is there."""
+        for user_id in user_ids:
+            self._late.leave(session_id, user_id)
+        self._ordered.set()
+
+    async def set_locked(self, session_id: UUID, locked: bool) -> None:
+        """Durable on return. Raises StoreUnavailable."""
+        await self._ask(sql.set_locked, session_id, locked)
+
     async def end_session(self, session_id: UUID) -> None:
         """Durable on return, or queued. Cancelled, it is queued at least."""
         self._late.end(session_id)

@@ -29,12 +29,14 @@ _INSERT_PARTICIPANTS: Final = """
         SELECT id FROM sessions WHERE id = ANY($2::uuid[]) ORDER BY id FOR KEY SHARE
     ), added AS (
         INSERT INTO participants
-            (id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active)
+            (id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active,
+             role)
         SELECT person.* FROM unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-            $7::timestamptz[], $8::boolean[]
+            $7::timestamptz[], $8::boolean[], $9::text[]
         ) AS person (
-            id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active
+            id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active,
+            role
         )
         WHERE person.session_id IN (SELECT id FROM known)
         ON CONFLICT (id) DO NOTHING
@@ -67,12 +69,13 @@ _SEEN: Final = """
 """
 
 _LOAD_SESSION: Final = """
-    SELECT id, name, created_at, expires_at, creator_id, is_active, last_activity
+    SELECT id, name, created_at, expires_at, creator_id, is_active, last_activity, locked
     FROM sessions WHERE id = $1
 """
 
 _LOAD_PARTICIPANTS: Final = """
-    SELECT id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active
+    SELECT id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active,
+        role
     FROM participants WHERE session_id = $1 ORDER BY joined_at, id
 """
 
@@ -125,8 +128,16 @@ async def insert_participants(
         [person.joined_at for person in participants],
         [person.last_seen for person in participants],
         [person.is_active for person in participants],
+        [person.role for person in participants],
     )
     return {row["id"] for row in rows}
+
+
+async def set_locked(connection: Any, session_id: UUID, locked: bool) -> None:
+    """Whether others than the host may join."""
+    await connection.execute(
+        "UPDATE sessions SET locked = $2 WHERE id = $1 AND locked <> $2", session_id, locked
+    )
 
 
 async def erase_sessions(connection: Any, ids: Sequence[UUID]) -> None:

@@ -80,6 +80,7 @@ class SessionView(Struct, frozen=True):
     name: str
     created_at: datetime
     expires_at: datetime
+    locked: bool = False
 
 
 class ParticipantView(Struct, frozen=True):
@@ -186,6 +187,14 @@ class ParticipantLeft(Struct, frozen=True, tag_field="type", tag="participant_le
     data: Left
 
 
+class Changed(Struct, frozen=True):
+    locked: bool
+
+
+class SessionUpdated(Struct, frozen=True, tag_field="type", tag="session_updated"):
+    data: Changed
+
+
 class Ended(Struct, frozen=True):
     reason: EndReason
 
@@ -218,7 +227,7 @@ class Error(Struct, frozen=True, tag_field="type", tag="error"):
     data: Problem
 
 
-Event = ParticipantJoined | ParticipantUpdated | ParticipantLeft | SessionEnded
+Event = ParticipantJoined | ParticipantUpdated | ParticipantLeft | SessionUpdated | SessionEnded
 """What the ordered lane carries: complete and in order, or the connection is closed."""
 
 ServerMessage = SessionState | ParticipantMoved | Event | Pong | Error
