@@ -382,13 +382,42 @@ def test_a_new_connection_gets_the_position_at_once(run: Run) -> None:
 # --- words ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("Ada", "A"), ("Ada Lovelace", "AL"), ("  josé maría  de la vega ", "JV"), ("李 小龙", "李小"),
-     ("👩‍🚀", "👩‍🚀"), ("", "?"), ("x-y", "XY")],
-)  # fmt: skip
-def test_initials_are_whole_characters_of_any_script(run: Run, name: str, expected: str) -> None:
-    assert run("format", "m.initials(x.name)", name=name) == expected
+AVATARS = [
+    ("Ada", "A"),
+    ("ada lovelace", "a"),  # as it was written
+    ("ßeta", "ß"),  # of which the capital is two letters
+    ("\u0131lg\u0131n", "\u0131"),
+    ("  josé maría", "j"),
+    ("Éva", "É"),
+    ("E\u0301va", "E\u0301"),
+    ("李 小龙", "李"),
+    ("👩‍🚀 Sally", "👩‍🚀"),
+    ("👨‍👩‍👧‍👦", "👨‍👩‍👧‍👦"),
+    ("👍🏽", "👍🏽"),
+    ("❤️ Ada", "❤️"),
+    ("1️⃣ first", "1️⃣"),
+    ("🇩🇪 Ada", "🇩🇪"),
+    ("🏴󠁧󠁢󠁳󠁣󠁴󠁿", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"),
+    ("שרה", "ש"),
+    ("\u200fשרה", "ש"),
+    ("\u200b\u2060\ufeffAda", "A"),
+    ("\u3164\u2800Ada", "A"),
+    ("\u0301\u0301Ada", "A"),
+    ("\ue000Ada", "A"),
+    ("A\u0301\u0302\u0303\u0304\u0305da", "A\u0301\u0302"),
+    ("नमस्ते", "न"),
+    ("", "?"),
+    ("\u200b\u3164", "?"),
+    ("-x", "-"),
+]
+
+
+@pytest.mark.parametrize("segmenter", ["Intl.Segmenter", "undefined"])
+@pytest.mark.parametrize(("name", "expected"), AVATARS)
+def test_an_avatar_is_the_first_character_that_can_be_seen_as_it_is(
+    run: Run, name: str, expected: str, segmenter: str
+) -> None:
+    assert run("format", f"m.avatar(x.name, {segmenter})", name=name) == expected
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,12 @@ const at = (id) => `/${encodeURIComponent(id)}`;
 export const createSession = (body) => call("POST", "", { body });
 export const describeSession = (id) => call("GET", at(id));
 export const joinSession = (id, body, token) => call("POST", `${at(id)}/join`, { body, token });
+export const becomeHost = (id, key) => call("POST", `${at(id)}/host`, { body: { host_key: key } });
+export const lockSession = (id, locked, token) =>
+  call("PATCH", at(id), { body: { locked }, token });
 export const endSession = (id, token) => call("DELETE", at(id), { token });
-export const leaveSession = (id, userId, token) =>
-  call("DELETE", `${at(id)}/participants/${encodeURIComponent(userId)}`, { token });
+/** With one's own token: leave. With the host's: remove somebody, and keep them out with `ban`. */
+export const removeParticipant = (id, userId, token, ban = false) =>
+  call("DELETE", `${at(id)}/participants/${encodeURIComponent(userId)}${ban ? "?ban=true" : ""}`, {
+    token,
+  });

@@ -47,19 +47,28 @@ export function remaining(ms) {
   return `${minutes}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-const graphemes =
-  typeof Intl.Segmenter === "function"
-    ? (text) => Array.from(new Intl.Segmenter().segment(text), (part) => part.segment)
-    : (text) => Array.from(text);
+/** Flags, a letter with its marks, and emoji joined to one: enough for browsers without Segmenter. */
+const CLUSTER =
+  /\p{RI}{2}|\P{M}[\p{M}\p{EMod}\u{E0020}-\u{E007F}]*(?:\u200D\P{M}[\p{M}\p{EMod}]*)*|\p{M}+/gsu;
 
-/** One or two characters that stand for a name, of whatever script. */
-export function initials(name) {
-  const words = name.trim().split(/[\s\-_.]+/u).filter(Boolean);
-  if (words.length === 0) return "?";
-  const first = graphemes(words[0])[0];
-  const last = words.length > 1 ? graphemes(words.at(-1))[0] : "";
-  return (first + last).toUpperCase();
+/** What people take for one character each. */
+export function graphemes(text, Segmenter = Intl.Segmenter) {
+  if (typeof Segmenter !== "function") return text.match(CLUSTER) ?? [];
+  return Array.from(new Segmenter().segment(text), (part) => part.segment);
 }
+
+/** Something to be seen: no blank, no control, nothing ignorable, no mark without a letter. */
+const VISIBLE = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{S}]/u;
+const MOST_MARKS = /(\p{M}{2})\p{M}+/gu;
+
+/** The first character of a name that can be seen, as it is; of marks no more than fit. */
+export function avatar(name, Segmenter = Intl.Segmenter) {
+  const found = graphemes(name, Segmenter).find((each) => VISIBLE.test(each)) ?? "?";
+  return found.replace(MOST_MARKS, "$1");
+}
+
+/** A name inside a sentence that is read from left to right, whatever its own direction. */
+export const isolated = (name) => `\u2068${name}\u2069`;
 
 /** `name` short enough for the map. */
 export function shortened(name, most = 18) {

@@ -1,7 +1,7 @@
 /** `/`: make a session, get its link, go in. */
 
 import { createSession } from "./api.js";
-import { keepHostToken } from "./keeping.js";
+import { keepHost } from "./keeping.js";
 import { canShare, copy, share } from "./sharing.js";
 
 const byId = (id) => document.getElementById(id);
@@ -26,11 +26,13 @@ form.addEventListener("submit", async (event) => {
 });
 
 function show(session) {
-  keepHostToken(session.session_id, session.host_token);
+  keepHost(session.session_id, { token: session.host_token, key: session.host_key });
   const section = byId("created");
   section.querySelector("h1").textContent = session.name;
   byId("link").value = session.join_link;
-  // By this origin, so that the tab's token is there whatever the public address is.
+  byId("host-link").value = session.host_url ?? "";
+  byId("host").hidden = session.host_url === undefined;
+  // By this origin, so that the host's token is there whatever the public address is.
   byId("enter").href = `join/${encodeURIComponent(session.session_id)}`;
   byId("create").hidden = true;
   section.hidden = false;
@@ -38,11 +40,16 @@ function show(session) {
 
   byId("share").hidden = !canShare;
   byId("share").onclick = () => share(session.name, session.join_link);
-  byId("link").onfocus = () => byId("link").select();
-  byId("copy").onclick = async () => {
-    const copied = (await copy(session.join_link)) === "copied";
-    byId("copy").textContent = copied ? "Copied" : "Copy it by hand";
+  copying(byId("copy"), byId("link"));
+  copying(byId("copy-host"), byId("host-link"));
+}
+
+function copying(button, field) {
+  field.onfocus = () => field.select();
+  button.onclick = async () => {
+    const copied = (await copy(field.value)) === "copied";
+    button.textContent = copied ? "Copied" : "Copy it by hand";
     document.querySelector("[role=status]").textContent = copied ? "Link copied" : "";
-    if (!copied) byId("link").focus();
+    if (!copied) field.focus();
   };
 }

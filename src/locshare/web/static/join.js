@@ -1,10 +1,14 @@
 /**
  * `/join/{id}`: what is to be seen, one after the other: a moment of waiting, the form, the map, and
- * how it ended. A reload in the same tab comes back to the map as the same participant.
+ * how it ended. A reload in the same tab comes back to the map as the same participant. The host's
+ * link is the same with `#host=KEY`, which is exchanged for the host's token and taken out of the
+ * address at once: what is in the address bar is passed on.
  */
 
-import { describeSession, joinSession } from "./api.js";
-import { hostToken, keepMembership, keepProfile, membership, profile } from "./keeping.js";
+import { becomeHost, describeSession, joinSession } from "./api.js";
+import {
+  deviceKey, host, keepHost, keepMembership, keepProfile, membership, profile,
+} from "./keeping.js";
 import { Live } from "./live.js";
 
 const COLORS = [
@@ -52,16 +56,36 @@ start();
 
 async function start() {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return tell("unknown");
-  const kept = membership(id);
-  if (kept !== null) return goLive(kept);
   try {
+    const isHost = await comeAsHost();
+    const kept = membership(id);
+    if (kept !== null) return goLive(kept);
     const session = await describeSession(id);
     if (!session.is_active) return tell("ended");
-    showForm(session);
+    showForm(session, isHost);
   } catch (error) {
     refused(error);
   }
 }
+
+/** Become the host by the key in the address, and take it out; null when it is refused. */
+async function comeAsHost() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("host");
+  if (key === null) return host(id) !== null;
+  let answer = null;
+  try {
+    answer = await becomeHost(id, key);
+  } catch (error) {
+    if (error.status !== 403 && error.status !== 400) throw error; // a reload tries again
+  }
+  history.replaceState(null, "", location.pathname + location.search);
+  if (answer === null) return null;
+  keepHost(id, { token: answer.host_token, key });
+  return true;
+}
+
+// In a tab that shows the session already a browser goes to the host's link without loading it.
+window.addEventListener("hashchange", () => location.hash.includes("host=") && location.reload());
 
 function refused(error) {
   if (error.status === 404 || error.status === 400) tell("unknown");
@@ -71,7 +95,7 @@ function refused(error) {
 
 // --- the form
 
-function showForm(session) {
+function showForm(session, isHost) {
   const section = byId("join");
   const form = section.querySelector("form");
   const kept = profile();
@@ -79,6 +103,12 @@ function showForm(session) {
   const count = session.participant_count;
   section.querySelector(".lead").textContent =
     count === 0 ? "Nobody is here yet." : count === 1 ? "1 person is here." : `${count} people are here.`;
+  const hints = [];
+  if (isHost) hints.push("You are its host.");
+  if (isHost === null) hints.push("The host's link is not the right one: you join like everyone else.");
+  if (session.locked && !isHost) hints.push("The host has locked it: nobody else can join.");
+  section.querySelector(".hint").textContent = hints.join(" ");
+  section.querySelector(".hint").hidden = hints.length === 0;
   document.title = `${session.name} · locshare`;
   showColors(form.querySelector(".colors"), kept?.color ?? COLORS[Math.floor(Math.random() * COLORS.length)][1]);
   form.elements.name.value = typeof kept?.name === "string" ? kept.name : "";
@@ -117,8 +147,8 @@ async function join(form) {
   problem.hidden = true;
   button.disabled = true;
   try {
-    const body = { display_name: name, avatar_color: color };
-    const joined = await joinSession(id, body, hostToken(id));
+    const body = { display_name: name, avatar_color: color, device_key: deviceKey(id) };
+    const joined = await joinSession(id, body, host(id)?.token);
     const kept = { userId: joined.user_id, token: joined.websocket_token, url: joined.websocket_url };
     keepMembership(id, kept);
     keepProfile({ name, color });
@@ -127,13 +157,23 @@ async function join(form) {
     if (error.status === 404 || error.status === 410) {
       refused(error);
     } else {
-      problem.textContent =
-        error.status === 409 ? "The session is full." : `That did not work. ${error.message}`;
+      problem.textContent = whyNot(error);
       problem.hidden = false;
     }
   } finally {
     button.disabled = false;
   }
+}
+
+function whyNot(error) {
+  if (error.code === "SESSION_LOCKED") return "The host has locked the session: nobody else can join.";
+  if (error.code === "BANNED") return "The host has removed you, and lets you join no more.";
+  if (error.code === "SESSION_FULL") return "The session is full.";
+  if ((error.status === 401 || error.status === 403) && host(id) !== null) {
+    keepHost(id, null);
+    return "You are no longer the host of this session. Try again, to join like everyone else.";
+  }
+  return `That did not work. ${error.message}`;
 }
 
 // --- the map, and the end
@@ -147,6 +187,7 @@ function goLive(kept) {
 
 function finished(why, reason) {
   if (why !== "replaced" && why !== "failed") keepMembership(id, null);
+  if (why === "ended") keepHost(id, null);
   if (why === "rejoin") location.reload();
   else tell(why, why === "ended" ? (ENDED[reason] ?? "") : undefined);
 }

@@ -3,7 +3,7 @@
  * changed, never made anew, so that focus and scrolling stay where they are.
  */
 
-import { ago, compass, initials, inkOn, length, safeColor } from "./format.js";
+import { ago, avatar, compass, inkOn, isolated, length, safeColor } from "./format.js";
 import { bearing, distance } from "./geo.js";
 import { FRESH_MS } from "./session.js";
 
@@ -23,22 +23,29 @@ export function standing(person, now) {
 export class PeopleList {
   #list;
   #onPick;
+  #onRemove;
   #rows = new Map(); // user_id → the parts of a row
 
-  /** `onPick(userId)` is called when somebody's row is pressed. */
-  constructor(list, onPick) {
+  /** `onPick(userId)` is called when somebody's row is pressed, `onRemove(userId)` for its cross. */
+  constructor(list, onPick, onRemove = () => undefined) {
     this.#list = list;
     this.#onPick = onPick;
+    this.#onRemove = onRemove;
   }
 
-  /** Show `people` in their order; `followed` is the user_id that the map follows, or null. */
-  show(people, followed, now) {
+  /**
+   * Show `people` in their order; `followed` is the user_id that the map follows, or null. A host's
+   * rows have a cross, for removing that person.
+   */
+  show(people, followed, now, isHost = false) {
     const own = people.find((each) => each.isMe)?.place ?? null;
     const gone = new Set(this.#rows.keys());
     people.forEach((person, at) => {
       gone.delete(person.userId);
       const row = this.#rows.get(person.userId) ?? this.#add(person.userId);
       this.#fill(row, person, own, now);
+      row.remove.hidden = !isHost || person.isMe;
+      if (!row.remove.hidden) row.remove.setAttribute("aria-label", `Remove ${isolated(person.name)}`);
       row.button.setAttribute("aria-pressed", String(person.userId === followed));
       if (this.#list.children[at] !== row.item) {
         this.#list.insertBefore(row.item, this.#list.children[at] ?? null);
@@ -58,17 +65,23 @@ export class PeopleList {
     };
     const row = {
       item: make("li"), button: make("button"), avatar: make("span", "avatar"),
-      who: make("span", "who"), name: make("b"), state: make("small"), far: make("span", "far"),
-      length: make("span"), arrow: arrow(),
+      who: make("span", "who"), line: make("b"), name: make("bdi"), mine: make("span"),
+      state: make("small"), far: make("span", "far"),
+      length: make("span"), arrow: icon("M12 20V5m0 0-6 6m6-6 6 6"),
+      remove: make("button", "remove"),
     };
     row.item.dataset.userId = userId;
     row.button.type = "button";
     row.avatar.setAttribute("aria-hidden", "true");
-    row.who.append(row.name, row.state);
+    row.line.append(row.name, row.mine);
+    row.who.append(row.line, row.state);
     row.far.append(row.length, row.arrow);
     row.button.append(row.avatar, row.who, row.far);
     row.button.addEventListener("click", () => this.#onPick(userId));
-    row.item.append(row.button);
+    row.remove.type = "button";
+    row.remove.append(icon("m7 7 10 10M17 7 7 17"));
+    row.remove.addEventListener("click", () => this.#onRemove(userId));
+    row.item.append(row.button, row.remove);
     this.#rows.set(userId, row);
     return row;
   }
@@ -77,8 +90,9 @@ export class PeopleList {
     const color = safeColor(person.color);
     row.avatar.style.setProperty("--color", color);
     row.avatar.style.setProperty("--on-color", inkOn(color));
-    set(row.avatar, initials(person.name));
-    set(row.name, person.isMe ? `${person.name} (you)` : person.name);
+    set(row.avatar, avatar(person.name));
+    set(row.name, person.name);
+    set(row.mine, person.isMe ? " (you)" : "");
     set(row.state, standing(person, now));
     row.item.classList.toggle("is-offline", !person.online && !person.isMe);
     row.button.disabled = person.place === null;
@@ -107,13 +121,13 @@ function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function arrow() {
+function icon(lines) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS(space, "path");
-  path.setAttribute("d", "M12 20V5m0 0-6 6m6-6 6 6");
+  path.setAttribute("d", lines);
   svg.append(path);
   return svg;
 }

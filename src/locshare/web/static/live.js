@@ -4,15 +4,16 @@
  * backoff.js says, and for `ended` the reason in detail.
  */
 
-import { endSession, leaveSession } from "./api.js";
+import { endSession, lockSession, removeParticipant } from "./api.js";
 import { now as clock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { remaining } from "./format.js";
+import { isolated, remaining, shortened } from "./format.js";
+import { host } from "./keeping.js";
 import { PeopleList } from "./list.js";
 import { Locator } from "./locator.js";
 import { MapView } from "./map.js";
 import { EMPTY, everyone, expire, locatedMyself, reduce } from "./session.js";
-import { share } from "./sharing.js";
+import { copy, share } from "./sharing.js";
 
 const TICK_MS = 1_000;
 const GATHER_MS = 30;
@@ -40,6 +41,7 @@ const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?
 export class Live {
   #id;
   #membership;
+  #host; // {token, key}, or null
   #onEnd;
   #state = EMPTY;
   #link = { kind: "connecting", since: clock(), until: 0 };
@@ -57,15 +59,17 @@ export class Live {
   constructor(id, membership, onEnd) {
     this.#id = id;
     this.#membership = membership;
+    this.#host = host(id);
     this.#onEnd = onEnd;
     this.#map = new MapView(byId("map"), {
       tileUrl: meta("tile-url"),
       onFollow: (what) => this.#followed(what),
     });
-    this.#list = new PeopleList(byId("list"), (userId) => {
+    const pick = (userId) => {
       byId("unfold").setAttribute("aria-expanded", "false"); // it would hide the map on a phone
       this.#map.follow(userId);
-    });
+    };
+    this.#list = new PeopleList(byId("list"), pick, (userId) => this.#remove(userId));
     this.#connection = new Connection(membership.url, membership.token, {
       onMessage: (message) => this.#heard(message),
       onStatus: (kind, until) => this.#linked(kind, until),
@@ -94,10 +98,12 @@ export class Live {
     if (message.type === "session_state") {
       this.#locator.connected();
     } else if (message.type === "participant_joined") {
-      say(`${message.data.display_name} joined`);
+      say(`${isolated(message.data.display_name)} joined`);
     } else if (message.type === "participant_left") {
       const name = before.people.get(message.data.user_id)?.name;
-      if (name) say(`${name} left`);
+      if (name) say(`${isolated(name)} left`);
+    } else if (message.type === "session_updated") {
+      say(this.#state.session?.locked ? "The session is locked" : "The session is open again");
     } else if (message.type === "session_ended") {
       this.#finish("ended");
     }
@@ -141,30 +147,73 @@ export class Live {
 
   async #leave() {
     const sure = "The others no longer see you. With the link you can join again.";
-    if (!(await confirmed("Leave the session?", sure, "Leave"))) return;
+    if ((await confirmed("Leave the session?", sure, "Leave")) === null) return;
     if (this.#connection.send("leave")) {
       // The server answers by closing, which ends this; do not wait for ever.
       setTimeout(() => this.#finish("left"), LEAVE_DEADLINE_MS);
       return;
     }
     const { userId, token } = this.#membership;
-    await leaveSession(this.#id, userId, token).catch(() => undefined);
+    await removeParticipant(this.#id, userId, token).catch(() => undefined);
     this.#finish("left");
   }
 
   async #end() {
     const sure = "The session is over for everyone, and its link leads nowhere.";
-    if (!(await confirmed("End the session?", sure, "End for everyone"))) return;
+    if ((await confirmed("End the session?", sure, "End for everyone")) === null) return;
     try {
-      await endSession(this.#id, this.#membership.token);
+      await endSession(this.#id, this.#hostToken());
     } catch (error) {
       if (error.status !== 410) {
-        notice(byId("position"), `The session could not be ended. ${error.message}`, true);
+        this.#complain(`The session could not be ended. ${error.message}`);
         return;
       }
     }
     this.#state = { ...this.#state, ended: "ended_by_host" };
     this.#finish("ended");
+  }
+
+  /** What the host may do is allowed to whoever has the host's token, and to whom it let in. */
+  #hostToken() {
+    return this.#host?.token ?? this.#membership.token;
+  }
+
+  #isHost() {
+    return this.#state.me?.role === "host" || this.#host !== null;
+  }
+
+  async #lock() {
+    const locked = !this.#state.session.locked;
+    byId("lock").disabled = true;
+    try {
+      await lockSession(this.#id, locked, this.#hostToken());
+      this.#set(reduce(this.#state, { type: "session_updated", data: { locked } }, clock()));
+    } catch (error) {
+      this.#complain(`The session could not be ${locked ? "locked" : "opened"}. ${error.message}`);
+    } finally {
+      byId("lock").disabled = false;
+    }
+  }
+
+  async #remove(userId) {
+    const name = isolated(shortened(this.#state.people.get(userId)?.name ?? "", 40));
+    const answer = await confirmed(
+      `Remove ${name}?`,
+      "They are told, and see nobody any more. To keep everyone out, lock the session.",
+      "Remove",
+      "Keep this device from joining again",
+    );
+    if (answer === null) return;
+    try {
+      await removeParticipant(this.#id, userId, this.#hostToken(), answer.option);
+    } catch (error) {
+      if (error.status !== 404) this.#complain(`${name} could not be removed. ${error.message}`);
+    }
+  }
+
+  #complain(words) {
+    notice(byId("position"), words, true);
+    this.#position = ""; // and what it said before comes again when it changes
   }
 
   #finish(why) {
@@ -185,15 +234,21 @@ export class Live {
     const people = everyone(this.#state);
     this.#map.show(people, now);
     const followed = this.#follow === "me" ? me.userId : this.#follow;
-    this.#list.show(people, followed, now);
+    const isHost = this.#isHost();
+    this.#list.show(people, followed, now, isHost);
     const placed = people.filter((each) => each.place !== null).length;
     text(byId("unfold").firstElementChild, `${people.length} ${people.length === 1 ? "person" : "people"} · ${placed} on the map`);
     text(document.querySelector("#live h1"), session.name);
     document.title = `${session.name} · locshare`;
-    byId("end").hidden = me.role !== "host";
+    byId("end").hidden = !isHost;
+    document.querySelector(".host-tools").hidden = !isHost;
+    byId("host-link").hidden = !this.#host?.key;
+    byId("lock").setAttribute("aria-pressed", String(session.locked));
+    text(byId("lock").lastElementChild, session.locked ? "Locked" : "Lock");
     const left = session.expiresAt - now;
     const line = document.querySelector(".left-over");
-    text(line, left > 0 ? `ends in ${remaining(left)}` : "ends now");
+    const ends = left > 0 ? `ends in ${remaining(left)}` : "ends now";
+    text(line, session.locked ? `${ends} · locked` : ends);
     line.classList.toggle("is-short", left < SHORT_MS);
   }
 
@@ -225,18 +280,19 @@ export class Live {
     byId("follow-everyone").onclick = () => this.#map.follow("everyone");
     byId("leave").onclick = () => this.#leave();
     byId("end").onclick = () => this.#end();
+    byId("lock").onclick = () => this.#lock();
+    byId("host-link").onclick = async () => {
+      const link = `${location.href.split("#")[0]}#host=${encodeURIComponent(this.#host.key)}`;
+      if ((await copy(link)) === "failed") window.prompt("Your own link, to be the host", link);
+      else flash(byId("host-link").firstElementChild, "Copied. Keep it to yourself.");
+    };
     byId("share").onclick = async () => {
       const happened = await share(this.#state.session?.name ?? "locshare", location.href);
       if (happened === "failed") window.prompt("The link to share", location.href);
       if (happened !== "copied") return;
       say("Link copied");
-      const label = byId("share").lastElementChild;
-      label.textContent = "Copied";
       byId("share").classList.add("says");
-      setTimeout(() => {
-        label.textContent = "Share";
-        byId("share").classList.remove("says");
-      }, 2_500);
+      flash(byId("share").lastElementChild, "Copied", () => byId("share").classList.remove("says"));
     };
     byId("unfold").onclick = () => {
       const open = byId("unfold").getAttribute("aria-expanded") === "true";
@@ -271,15 +327,29 @@ function say(words) {
   byId("said").textContent = words;
 }
 
-/** Ask; true when the answer is yes. */
-function confirmed(question, explanation, yes) {
+/** Show other words on a label for a moment. */
+function flash(label, words, after = () => undefined) {
+  label.dataset.usual ??= label.textContent;
+  label.textContent = words;
+  setTimeout(() => {
+    label.textContent = label.dataset.usual;
+    after();
+  }, 2_500);
+}
+
+/** Ask; null unless the answer is yes, then `{option}`: whether the box beside `option` is ticked. */
+function confirmed(question, explanation, yes, option = "") {
   const dialog = byId("sure");
   dialog.querySelector("h2").textContent = question;
   dialog.querySelector("p").textContent = explanation;
   dialog.querySelector("[value=yes]").textContent = yes;
+  const box = dialog.querySelector("[type=checkbox]");
+  box.checked = true;
+  box.nextElementSibling.textContent = option;
+  box.parentElement.hidden = option === "";
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((answer) => {
-    dialog.onclose = () => answer(dialog.returnValue === "yes");
+    dialog.onclose = () => answer(dialog.returnValue === "yes" ? { option: box.checked } : null);
   });
 }

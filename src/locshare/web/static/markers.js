@@ -3,7 +3,7 @@
  * way of the last half minute behind it. Older ways are forgotten, like older positions.
  */
 
-import { ago, initials, inkOn, safeColor, shortened } from "./format.js";
+import { ago, avatar, inkOn, safeColor, shortened } from "./format.js";
 import { project, wrapped } from "./geo.js";
 import { FRESH_MS, RETENTION_MS } from "./session.js";
 
@@ -22,6 +22,9 @@ class Marker {
       this[part].className = `marker-${part}`;
       this.element.append(this[part]);
     }
+    this.who = document.createElement("bdi");
+    this.age = document.createElement("span");
+    this.name.append(this.who, this.age);
     this.from = this.to = project(person.place);
     this.heard = -Infinity; // when the newest position came
     this.began = 0;
@@ -39,13 +42,14 @@ class Marker {
     element.style.setProperty("--ink", inkOn(color));
     element.classList.toggle("is-me", person.isMe);
     element.classList.toggle("is-offline", !person.online && !person.isMe);
-    this.dot.textContent = initials(person.name);
+    this.dot.textContent = avatar(person.name);
     const { lat, lng, heading, at, heard } = person.place;
     const age = now - at;
+    const name = person.isMe ? "You" : shortened(person.name);
     const old = age < FRESH_MS ? "" : ` · ${ago(age)}`;
-    const name = (person.isMe ? "You" : shortened(person.name)) + old;
-    if (this.name.textContent !== name) {
-      this.name.textContent = name;
+    if (this.who.textContent !== name || this.age.textContent !== old) {
+      this.who.textContent = name;
+      this.age.textContent = old;
       this.width = this.name.offsetWidth;
     }
     element.dataset.place = `${lat.toFixed(6)},${lng.toFixed(6)}`;

@@ -13,7 +13,7 @@ export const RETENTION_MS = 30_000;
 export const FRESH_MS = 20_000;
 
 export const EMPTY = Object.freeze({
-  session: null, // {id, name, expiresAt} as soon as a snapshot came
+  session: null, // {id, name, expiresAt, locked} as soon as a snapshot came
   me: null, // {userId, role}
   people: new Map(), // user_id → {userId, name, color, online, lastSeen}
   positions: new Map(), // user_id → {lat, lng, accuracy, heading, speed, at, heard}: when the fix
@@ -45,6 +45,9 @@ export function reduce(state, message, now) {
     }
     case "participant_left":
       return without(state, data.user_id);
+    case "session_updated":
+      if (state.session === null || typeof data.locked !== "boolean") return state;
+      return { ...state, session: { ...state.session, locked: data.locked } };
     case "session_ended":
       return { ...state, ended: data.reason ?? "expired" };
     default:
@@ -111,6 +114,7 @@ function snapshot(data, now) {
       id: data.session.id,
       name: data.session.name,
       expiresAt: now + (Date.parse(data.session.expires_at) - serverTime),
+      locked: data.session.locked === true,
     },
     me: { userId: data.you.user_id, role: data.you.role },
     people,
