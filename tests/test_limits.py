@@ -83,7 +83,8 @@ def test_all_sockets_that_the_settings_allow_are_reckoned() -> None:
     few = Settings(max_http_connections=100)
     many = Settings(max_http_connections=5100)
     assert files_beside_connections(many) - files_beside_connections(few) == 5000
-    pool, http = pool_limits(few, 0), server_limits(few)
+    pool, http = pool_limits(few, 10), server_limits(few)
+    assert pool.sockets == 10 + 2 * pool.handshakes
     assert files_beside_connections(few) >= 2 * pool.handshakes + http.connections + 100
 
 

@@ -9,6 +9,7 @@ GATES = {
     "session": 90,
     "wire": 90,
     "broadcast": 90,
+    "connection": 90,
 }
 OVERALL = 80
 

@@ -151,6 +151,13 @@ async def test_beyond_a_limit_of_connections_a_client_is_told_and_not_reset(limi
         assert sum(server.refused().values()) == 2
 
 
+async def test_without_a_limit_an_address_may_hold_any_number() -> None:
+    async with serving(limited(per_address=0)) as server, AsyncExitStack() as stack:
+        for n in range(3):
+            await stack.enter_async_context(raw_client(server, f"user-{n}"))
+        assert server.refused() == {}
+
+
 async def test_a_place_is_free_again_when_its_connection_has_ended() -> None:
     async with serving(limited(max_connections=1, per_address=1)) as server:
         for _ in range(3):

@@ -1,10 +1,11 @@
 """What docs/protocol.md says of refusals and close codes is what the code does."""
 
 import re
+from http import HTTPStatus
 from pathlib import Path
 
 from locshare.connection.admission import Refusal
-from locshare.connection.upgrade import BAD_HANDSHAKE, TITLES
+from locshare.connection.upgrade import BAD_HANDSHAKE, TITLES, title_of
 from locshare.errors import CloseReason
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
@@ -38,6 +39,13 @@ def test_what_gets_a_plain_status_is_in_the_other_table() -> None:
     assert documented == {(status, BAD_HANDSHAKE) for status in TITLES} | {
         (each.status, each.code) for each in NOT_YET_A_REQUEST
     }
+
+
+def test_each_status_is_called_what_http_calls_it() -> None:
+    statuses = {each.status: each.problem()["title"] for each in Refusal} | TITLES
+    phrases = {status: HTTPStatus(status).phrase for status in statuses}
+    assert statuses == phrases | {414: "URI Too Long"}  # RFC 9110; older Pythons say another
+    assert title_of(499) == "Bad Request", "what the library may still think of"
 
 
 def test_whoever_may_come_back_is_told_when() -> None:
