@@ -62,8 +62,8 @@ class Disruption(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """What the server took while it was under load, all its processes together (Redis too, a
-    database not).
+    """What the server took while it was under load, all its processes together, those of its
+    Redis or PostgreSQL too.
     """
 
     cpu_share: float
@@ -146,6 +146,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     services: tuple[str, ...]
     """What must run beside it, such as ``redis``."""
     processes: int
+    """The server's, and one for each of the services."""
     survives: tuple[str, ...] = ()
     """Which of the disruptions it is made to survive, by design."""
 

@@ -1,4 +1,5 @@
-"""What a server takes while it is under load: all its processes together, looked at each second.
+"""What a server takes while it is under load: all its processes together, those of its Redis or
+PostgreSQL too, looked at each second.
 
 Processes may come and go (one is killed and started again). A new one counts from when it was first
 seen, so its start is left out; of one that is gone, what it did since the last look.
@@ -9,7 +10,13 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from bench.figures import busy_seconds, context_switches, cpu_seconds, resident_bytes
+from bench.figures import (
+    busy_seconds,
+    context_switches,
+    cpu_seconds,
+    proportional_bytes,
+    resident_bytes,
+)
 from bench.results import Usage
 
 
@@ -22,7 +29,8 @@ class Look(Struct, frozen=True):
 
 
 class UsageMeter:
-    """Of the processes that ``pids`` names. Call :meth:`look` each second, and where a measured
+    """Of the processes that ``pids`` names, the server's own first: the memory that others share
+    among them is counted once. Call :meth:`look` each second, and where a measured
     time begins :meth:`begin`.
     """
 
@@ -88,8 +96,10 @@ class UsageMeter:
         """Add what happened. Returns the memory of all of them."""
         self._looked = time.monotonic()
         resident = []
-        for pid in self._pids():
-            cpu, switches, rss = cpu_seconds(pid), context_switches(pid), resident_bytes(pid)
+        for place, pid in enumerate(self._pids()):
+            cpu, switches = cpu_seconds(pid), context_switches(pid)
+            # The other way to ask walks all pages, which a big process under load would feel.
+            rss = resident_bytes(pid) if place == 0 else proportional_bytes(pid)
             if cpu is None or rss is None:
                 continue
             self._cpu_s += cpu - self._cpu.get(pid, cpu)

@@ -1,5 +1,6 @@
-"""What is known of the servers that can be started here without measuring them. It is counted: in
-their source, in the metadata of what is installed, and in what is written down beside them.
+"""What is known of the servers that can be started here without measuring them. Lines and packages
+are counted, in their source and in the metadata of what is installed; services, processes and what
+is survived are stated here, and tests/bench/targets compares them with what runs.
 """
 
 import ast
@@ -33,7 +34,7 @@ class Program(Struct, frozen=True):
     """A file of requirements, or one that is installed."""
     services: tuple[str, ...]
     processes: int
-    """Of the server and of what it shares its state through; a database's are not counted."""
+    """The server's, and one for each service beside it, however many that has."""
     survives: tuple[DisruptionKind, ...]
     """Shown by tests: of locshare those in tests/faults and tests/e2e, of all the server's that
     people come back to after it in tests/bench/targets.
@@ -45,7 +46,7 @@ PROGRAMS: Mapping[str, Program] = {
         sources=(Path(locshare.__file__).parent,),
         requirements="locshare[embedded]",
         services=("postgresql",),
-        processes=1,
+        processes=2,
         survives=(
             *("crash_session", "kill_process", "pause_process", "cut_database"),
             *("cut_network", "drop_clients"),

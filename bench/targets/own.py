@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import trio
 
+from bench.figures import descendants
 from bench.results import DisruptionKind, TargetDescription
 from bench.serving import Server
 from bench.targets.process import on_cores, wait_until
@@ -66,7 +67,9 @@ class LocshareTarget(StartedTarget):
         wait_until(lambda: not pid_file.exists(), GONE_S, "its database did not end", None)
 
     def pids(self) -> Sequence[int]:
-        return [self._server.pid] if self._server.running else []
+        """The server's, and those of its PostgreSQL."""
+        pid = self._server.pid
+        return [pid, *descendants(pid)] if self._server.running else []
 
     def disruptions(self) -> Mapping[DisruptionKind, tuple[Begin, End]]:
         found: dict[DisruptionKind, tuple[Begin, End]] = {

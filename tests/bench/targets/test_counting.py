@@ -1,4 +1,4 @@
-"""Lines, packages, processes: counted, not typed in."""
+"""Lines and packages are counted, not typed in."""
 
 import ast
 import sys

@@ -5,15 +5,18 @@ Every server's ``survives`` is shown here: the same tokens serve again after it.
 
 import os
 import shutil
+import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
 import trio
 
-from bench.figures import cores, descendants
+from bench.driver.usage import UsageMeter
+from bench.figures import cores, descendants, proportional_bytes
 from bench.figures import started as began
 from bench.results import DisruptionKind
 from bench.targets import STARTABLE, NotServing, Target, started
@@ -68,7 +71,27 @@ async def test_it_is_ready_and_known(target: Target, http: httpx.AsyncClient) ->
     assert STARTABLE[description.name] == description.title
     assert description.dialect == "plain"
     assert description.facts is not None
-    assert len(target.pids()) == description.facts.processes
+    assert len(programs(target.pids())) == description.facts.processes
+    assert len(description.facts.services) == description.facts.processes - 1
+
+
+def programs(pids: Sequence[int]) -> set[str]:
+    """What runs there. Left out is the shell that waits, asleep, for the end of our server."""
+    return {Path(f"/proc/{pid}/exe").resolve().name for pid in pids} - {
+        Path("/bin/sh").resolve().name
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_what_is_counted_of_a_server_is_counted_of_its_database_too(target: Target) -> None:
+    services = {"locshare": {"postgres"}, "redis": {"redis-check-rdb", "redis-server"}}
+    found = programs(target.pids())
+    expected = services.get(target.description.name, set())
+    assert bool(expected & found) == bool(expected)
+    meter = UsageMeter(target.pids)
+    usage = meter.usage(1)
+    assert usage is not None
+    assert usage.rss_start_bytes > sum(proportional_bytes(pid) or 0 for pid in target.pids()[1:])
 
 
 @pytest.mark.skipif(

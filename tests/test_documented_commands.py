@@ -1,0 +1,374 @@
+"""Every command that the documents show works.
+
+``locshare`` is run for real, beside a real server; what measures is parsed by its own parser, since
+running it would take hours; what cannot run here is in :data:`CANNOT_RUN`, with the reason.
+"""
+
+import json
+import os
+import re
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from locshare.config import all_settings
+from tests.documents import ROOT, Command, commands
+from tests.program import Program, data_directory, free_port, running_program
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+PATIENCE_S = 60.0
+CANNOT_RUN: Final[dict[str, str]] = {
+    "docker build": "there is no Docker daemon in a test",
+    "docker run": "the same",
+    "docker exec": "the same",
+    "apt install": "changes the machine; `make packages` does it for the tests",
+    "redis-server": "is Redis's own; the comparators' tests start one",
+    "k6 run": "k6 is no dependency; tests/bench/k6 reads the scripts",
+    "pip install": "needs the package index; what it names is looked up",
+    "make test": "would run this test again; its recipe is parsed",
+    "make bench": "takes minutes; its recipe is parsed",
+    "make bench-solo": "the same",
+    "make conformance": "the same",
+}
+COMMANDS: Final = commands()
+
+
+def kind_of(command: Command) -> str:
+    words = [word for word in command.words if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    if words[:2] == ["python", "-m"]:
+        return "locshare" if words[2] == "locshare" else "bench"
+    if f"{words[0]} {words[1]}" in CANNOT_RUN or words[0] in CANNOT_RUN:
+        return "cannot run"
+    return words[0]
+
+
+def of_kind(kind: str) -> list[Command]:
+    return [command for command in COMMANDS if kind_of(command) == kind]
+
+
+def text_of(command: Command) -> str:
+    return command.text
+
+
+def test_every_command_is_of_a_kind_that_is_tried_here() -> None:
+    kinds = {kind_of(command) for command in COMMANDS}
+    assert kinds == {"locshare", "bench", "curl", "make", "ulimit", "cannot run"}
+
+
+@pytest.mark.parametrize("beginning", CANNOT_RUN)
+def test_what_cannot_run_here_is_still_in_the_documents(beginning: str) -> None:
+    shown = [command for command in COMMANDS if command.text.startswith(beginning)]
+    assert shown, f"nothing shows {beginning!r} any more: remove it from CANNOT_RUN"
+
+
+@pytest.mark.parametrize("command", of_kind("cannot run"), ids=text_of)
+def test_what_a_command_that_cannot_run_names_is_there(command: Command) -> None:
+    folder = ROOT / Path(command.page).parent if "k6" in command.page else ROOT
+    variables = {setting.variable for setting in all_settings()}
+    for word in command.words:
+        name, _, _ = word.partition("=")
+        if name.startswith("LOCSHARE_"):
+            assert name in variables
+        if word.endswith((".js", ".txt")):
+            assert (folder / word).exists(), word
+    for extras in re.findall(r"\[([\w,]+)\]", command.text):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    if command.words[0] == "make":
+        dry_run(command)
+
+
+def dry_run(command: Command) -> None:
+    done = subprocess.run(
+        ["make", "-n", *command.words[1:]],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+# --- what measures ----------------------------------------------------------------------------
+
+PARSE = """
+import argparse, runpy, sys
+real = argparse.ArgumentParser.parse_args
+def parse(self, args=None, namespace=None):
+    real(self, args, namespace)
+    print("parsed")
+    sys.exit(0)
+argparse.ArgumentParser.parse_args = parse
+sys.argv = ["bench", *sys.argv[2:]]
+sys.path.insert(0, ".")
+runpy.run_module(MODULE, run_name="__main__")
+"""
+PLACEHOLDERS: Final = {"[SCENARIO…]": "", "[NAME…]": "", "RESULTS…": "results.json", "DIR": "dir",
+                       "…": ""}  # fmt: skip
+LOAD: Final = "python -m bench.solo.load"
+REST: Final = "python -m bench.solo.rest"
+
+
+def measuring() -> list[Command]:
+    """Also those of which a table shows the options only. Not the mere name of the program."""
+    found = [command for command in of_kind("bench") if command.text != "python -m bench"]
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        options = re.fullmatch(r"`(--[a-z][^`]*)`", cells[-1]) if line.startswith("|") else None
+        if options:
+            program = REST if re.search(r"--joins|--reads|--capacity", options[1]) else LOAD
+            found.append(Command("docs/performance.md", f"{program} {options[1]}"))
+    return found
+
+
+@pytest.mark.parametrize("command", measuring(), ids=text_of)
+def test_what_measures_takes_the_arguments_that_are_shown(command: Command) -> None:
+    text = command.text
+    for placeholder, value in PLACEHOLDERS.items():
+        text = text.replace(placeholder, value)
+    words = [word for word in shlex.split(text) if word != "&"]
+    while "=" in words[0]:
+        words.pop(0)
+    module = words[2] if "." in words[2] else f"{words[2]}.__main__"
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE.replace("MODULE", repr(module)), "-", *words[3:]],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "parsed\n"), done.stderr
+
+
+# --- make -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def stopped(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """The process and all that it started are gone after the block."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def first_line(process: "subprocess.Popen[str]", having: str) -> str:
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if having in line:
+            return line
+    raise AssertionError("".join(seen))
+
+
+@pytest.mark.parametrize("command", of_kind("make"), ids=text_of)
+def test_make_starts_the_demo(command: Command) -> None:
+    assert command.text == "make run"
+    with data_directory() as folder:
+        environment = os.environ | {
+            "LOCSHARE_DATA_DIR": str(folder),
+            "LOCSHARE_HTTP_BIND": f"127.0.0.1:{free_port()}",
+            "LOCSHARE_WS_BIND": f"127.0.0.1:{free_port()}",
+        }
+        # This environment, as it is: a test does not install.
+        venv = sys.prefix
+        process = subprocess.Popen(
+            ["make", "-o", f"{venv}/.run", f"VENV={venv}", "run"],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        with stopped(process):
+            link = first_line(process, "/join/").strip()
+            assert httpx.get(link).status_code == 200
+        assert process.wait() in (0, 2, -signal.SIGTERM)  # make's own word for its end
+
+
+# --- locshare and curl ------------------------------------------------------------------------
+
+
+class Reader:
+    """Somebody who types what the pages say, on a machine on which a server runs."""
+
+    def __init__(self, program: Program, folder: Path) -> None:
+        self.program = program
+        self.folder = folder
+        scripts = str(Path(sys.executable).parent)
+        self.environment = program.environment | {
+            "PATH": f"{scripts}:{os.environ['PATH']}",
+            "LOCSHARE_LOG_FORMAT": "json",
+        }
+        self.host: dict[str, Any] = {}
+
+    def create(self) -> str:
+        answer = httpx.post(f"{self.program.http_url}/api/sessions", json={})
+        assert answer.status_code == 201
+        session_id: str = answer.json()["session_id"]
+        self.join(session_id)  # whereupon it is in memory
+        return session_id
+
+    def join(self, session_id: str) -> None:
+        url = f"{self.program.http_url}/api/sessions/{session_id}/join"
+        assert httpx.post(url, json={"display_name": "Ada"}).status_code == 201
+
+    def start(self, text: str, **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            ["/bin/sh", "-c", text if ">" in text else f"exec {text}"],
+            cwd=self.folder, env=self.environment | environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    with data_directory() as data:
+        settings = {"LOCSHARE_DATA_DIR": str(data)}
+        with running_program(settings, ("--faults",)) as program:
+            yield Reader(program, tmp_path_factory.mktemp("reader"))
+
+
+@pytest.mark.parametrize("command", of_kind("locshare"), ids=text_of)
+def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reader: Reader) -> None:
+    words = command.words
+    name = words[3] if words[0] == "python" else words[1]
+    if name == "serve":
+        serve(command, reader)
+        return
+    text = command.text
+    if name == "simulate" and "--help" not in text:
+        text += f" --duration 1 --url {reader.program.http_url}"
+    session = reader.create()
+    text = text.replace("6f1c9d0e", session[:8])
+    lasting = "--trace" in text or "--count" in text
+    process = reader.start(text)
+    with stopped(process):
+        if "--trace" in text:
+            wait_for_output(process, partial(reader.join, session))
+        elif lasting:
+            assert json.loads(first_line(process, "{"))["root"]
+        else:
+            out, _ = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, out
+    if name == "defaultconfig" and ">" in text:
+        assert tomllib.loads((reader.folder / "locshare.toml").read_text()) is not None
+
+
+def wait_for_output(process: "subprocess.Popen[str]", poke: Callable[[], None]) -> None:
+    """``poke`` again and again, until the process says something of it."""
+    assert process.stdout is not None
+    poll = select.poll()
+    poll.register(process.stdout, select.POLLIN)
+    while True:
+        poke()
+        if poll.poll(200):
+            assert process.poll() is None, process.stdout.read()
+            return
+
+
+def serve(command: Command, reader: Reader) -> None:
+    with data_directory() as data:
+        if "--config" in command.text:
+            (reader.folder / "locshare.toml").touch()
+        process = reader.start(
+            command.text,
+            LOCSHARE_DATA_DIR=str(data),
+            LOCSHARE_HTTP_BIND=f"127.0.0.1:{free_port()}",
+            LOCSHARE_WS_BIND=f"127.0.0.1:{free_port()}",
+        )
+        with stopped(process):
+            assert json.loads(first_line(process, '"event":"ready"'))["http"]
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize("command", of_kind("ulimit"), ids=text_of)
+def test_a_shell_knows_it(command: Command) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", command.text], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+
+
+def test_the_calls_of_the_rest_page_answer_as_it_says(reader: Reader) -> None:
+    page = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
+    shown = of_kind("curl")
+    assert len(shown) >= 4
+    answers = dict(_answers(page))
+    known = {"0b8e…": "", "eyJ…": ""}
+    for command in shown:
+        text = command.text.replace("http://127.0.0.1:8080", reader.program.http_url)
+        for placeholder, value in known.items():
+            text = text.replace(placeholder, value)
+        method, url, headers, body = _curl(shlex.split(text))
+        answer = httpx.request(method, url, headers=headers, content=body)
+        assert answer.is_success, answer.text
+        expected = answers[command.text]
+        assert _shape(answer.json()) == _shape(expected)
+        if "session_id" in answer.json():
+            known["0b8e…"] = answer.json()["session_id"]
+            known["eyJ…"] = answer.json()["host_token"]
+
+
+def _answers(page: str) -> Iterator[tuple[str, Any]]:
+    """What each call is shown to answer."""
+    for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        for call in block.replace("\\\n", " ").split("$ ")[1:]:
+            line, _, answer = call.strip().partition("\n")
+            yield re.sub(r"\s+", " ", line), json.loads(answer)
+
+
+def _curl(words: list[str]) -> tuple[str, str, dict[str, str], str | None]:
+    method, url, headers, body = "GET", "", {}, None
+    rest = iter(words[1:])
+    for word in rest:
+        match word:
+            case "-X":
+                method = next(rest)
+            case "-H":
+                name, _, value = next(rest).partition(": ")
+                headers[name] = value
+            case "-d":
+                body = next(rest)
+            case _:
+                url = word
+    return method, url, headers, body
+
+
+def _shape(value: Any) -> Any:
+    """Names and types, without the values."""
+    if isinstance(value, dict):
+        return {key: _shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_shape(each) for each in value]
+    return type(value)
+
+
+def test_the_example_of_faults_runs_on_a_session_that_is_there(reader: Reader) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    socket = Path(reader.program.environment["LOCSHARE_DATA_DIR"]) / "control.sock"
+    program = (
+        example.replace('Path(".data/control.sock")', f"Path({str(socket)!r})").replace(
+            "trio.sleep(5)", "trio.sleep(0)"
+        )
+        + f"\ntrio.run(main, {reader.create()!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
