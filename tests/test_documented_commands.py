@@ -221,6 +221,10 @@ class Reader:
         self.join(session_id)  # whereupon it is in memory
         return session_id
 
+    def metric(self, name: str) -> float:
+        text = httpx.get(f"{self.program.http_url}/metrics").text
+        return float(re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)[0])
+
     def join(self, session_id: str) -> None:
         url = f"{self.program.http_url}/api/sessions/{session_id}/join"
         assert httpx.post(url, json={"display_name": "Ada"}).status_code == 201
@@ -250,7 +254,7 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
         return
     text = command.text
     if name == "simulate" and "--help" not in text:
-        text += f" --duration 1 --url {reader.program.http_url}"
+        text += f" --url {reader.program.http_url}"
     session = reader.create()
     text = text.replace("6f1c9d0e", session[:8])
     lasting = "--trace" in text or "--count" in text
@@ -258,6 +262,12 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
     with stopped(process):
         if "--trace" in text:
             wait_for_output(process, partial(reader.join, session))
+        elif name == "simulate" and "--help" not in text:
+            while reader.metric("locshare_positions_sent_total") == 0:
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)  # as a reader would who has seen enough
+            out, _ = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, out
         elif lasting:
             assert json.loads(first_line(process, "{"))["root"]
         else:
