@@ -12,6 +12,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -25,6 +26,7 @@ from locshare.client import (
     ClientError,
     ConnectionRefused,
     End,
+    JoinLink,
     Live,
     NotConnected,
     Picture,
@@ -34,6 +36,7 @@ from locshare.client import (
     Watcher,
     WentOffline,
     connect,
+    parse_join_link,
     patiently,
 )
 from locshare.client.errors import problem_of, retry_after_of
@@ -108,6 +111,31 @@ async def test_a_colour_a_lifetime_and_the_hosts_token_are_passed_on() -> None:
         assert ada.avatar_color == "#112233"
         async with connect(server.ws, host.websocket_token) as connection:
             assert connection.snapshot.you.role == "host"
+
+
+async def test_the_host_comes_back_by_the_key_and_locks_and_bans() -> None:
+    async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
+        link = parse_join_link(f"See you: {session.host_url}.")
+        assert link == JoinLink("https://map.example", session.session_id, session.host_key)
+        host = await client.become_host(link.session_id, session.host_key)
+        assert host.expires_at == session.expires_at
+
+        assert (await client.lock(link.session_id, host.host_token, locked=True)).locked
+        with pytest.raises(ApiProblem) as refused:
+            await client.join(link.session_id, "Bo")
+        assert (refused.value.code, refused.value.reconnect) == ("SESSION_LOCKED", False)
+        assert not (await client.lock(link.session_id, host.host_token, locked=False)).locked
+
+        device = "0123456789abcdef"
+        bo = await client.join(link.session_id, "Bo", device_key=device)
+        await client.remove(link.session_id, bo.user_id, host.host_token, ban=True)
+        with pytest.raises(ApiProblem) as banned:
+            await client.join(link.session_id, "Bo again", device_key=device)
+        assert (banned.value.code, banned.value.reconnect) == ("BANNED", False)
+        with pytest.raises(ApiProblem) as wrong:
+            await client.become_host(link.session_id, "wrong")
+        assert wrong.value.code == "FORBIDDEN"
+        assert ada.display_name == "Ada"
 
 
 async def test_a_refusal_is_a_problem_with_its_status_and_code() -> None:
@@ -578,14 +606,33 @@ MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
 
 @given(st.lists(MESSAGES))
 def test_nobody_has_a_position_who_is_not_there(messages: list[ServerMessage]) -> None:
-    picture = Picture.of(snapshot("ada", "bo", positions=("bo",)))
+    picture = Picture.of(snapshot("ada", "bo", positions=("bo",)), NOW)
     for message in messages:
         picture.apply(message, NOW)
         assert set(picture.positions) <= set(picture.participants)
+        assert set(picture.taken) == set(picture.positions)
+
+
+def test_a_position_is_as_old_as_its_fix_and_not_as_its_message() -> None:
+    def moved(age_ms: int | UnsetType) -> ParticipantMoved:
+        return ParticipantMoved(ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=age_ms))
+
+    def later(seconds: float) -> datetime:
+        return NOW + timedelta(seconds=seconds)
+
+    picture = Picture.of(snapshot("ada", "bo", positions=("bo",)), NOW)
+    assert picture.age("ada", NOW) is None
+    assert picture.age("bo", later(4)) == timedelta(seconds=4)
+    picture.apply(moved(90_000), later(10))
+    assert picture.age("bo", later(15)) == timedelta(seconds=95)
+    picture.apply(moved(UNSET), later(20))
+    assert picture.age("bo", later(25)) == timedelta(seconds=5)
+    assert picture.age("bo", later(19)) == timedelta(0), "a clock that was set back"
+    assert picture.positions["bo"].accuracy is None
 
 
 def test_somebody_new_is_offline_until_told_otherwise() -> None:
-    picture = Picture.of(snapshot("ada"))
+    picture = Picture.of(snapshot("ada"), NOW)
     picture.apply(ParticipantJoined(SomeoneJoined("bo", "Bo", "#445566")), NOW)
     assert not picture.participants["bo"].online
     picture.apply(ParticipantUpdated(Updated("bo", True, NOW)), NOW)

@@ -21,7 +21,15 @@ DAMAGED = ["0", "f", "x", "Z", "5.", "%30"]
 @pytest.mark.parametrize("before", ["", "<", "(", '"', "Here: ", "[map](", "\u200e"])
 def test_a_link_is_read_whatever_was_left_on_it(before: str, more: str) -> None:
     text = f"{before}https://map.example:8443/join/{ID}{more}"
-    assert parse_join_link(text) == JoinLink("https://map.example:8443", ID)
+    key = "KEY" if "host=KEY" in more else None
+    assert parse_join_link(text) == JoinLink("https://map.example:8443", ID, key)
+
+
+@pytest.mark.parametrize("more", ["", ".", ")", '"', "&x=y", " and"])
+def test_a_hosts_link_gives_the_key_and_nothing_that_was_left_on_it(more: str) -> None:
+    link = parse_join_link(f"https://map.example/join/{ID}#host=aB-_9{more}")
+    assert link.host_key == "aB-_9"
+    assert parse_join_link(f"https://map.example/join/{ID}?host=aB#ghost=aB").host_key is None
 
 
 @pytest.mark.parametrize(

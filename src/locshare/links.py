@@ -16,15 +16,19 @@ _PATH: Final = re.compile(
     rf"(?P<root>.*)/join/+[^0-9a-z/]*(?P<id>{_ID})(?![0-9a-z])", re.IGNORECASE | re.DOTALL
 )
 _URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+_HOST_KEY: Final = re.compile(r"(?:^|&)host=([\w-]+)", re.ASCII)
 _LONGEST: Final = 4_096
 """Characters of a link that are looked at."""
 
 
 class JoinLink(NamedTuple):
-    """Where a join link leads: the server's URL without a slash at its end, and a session's id."""
+    """Where a join link leads: the server's URL without a slash at its end, and a session's id.
+    ``host_key`` is that of a host's link (``#host=…``).
+    """
 
     url: str
     session_id: str
+    host_key: str | None = None
 
 
 def parse_join_link(text: str) -> JoinLink:
@@ -39,7 +43,8 @@ def parse_join_link(text: str) -> JoinLink:
             if path is not None and parts.hostname and parts.port != 0:
                 # Without the user and password that a URL may carry.
                 server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path['root']}"
-                return JoinLink(server.rstrip("/"), path["id"].lower())
+                key = _HOST_KEY.search(parts.fragment)
+                return JoinLink(server.rstrip("/"), path["id"].lower(), key[1] if key else None)
         except ValueError:  # a port or an IPv6 address that is none
             pass
     raise ValueError("not a join link, which is like http://host:port/join/ID")

@@ -193,6 +193,51 @@ def test_who_creates_a_session_shares_its_link_and_ends_it_for_all(
         guest.says("This session has ended")
 
 
+def test_the_host_locks_bans_and_comes_back_on_another_device(
+    browser: Browser, program: Program
+) -> None:
+    created = create(program)
+    link = created["join_link"]
+    refused = ("Failed to load resource",)
+    with two(browser, program, complaints=refused) as (host, guest):
+        host.join(created["host_url"], "Ada")
+        assert host.page.url == link, "what is passed on has no key in it"
+        guest.join(link, "Bo")
+        host.page.get_by_role("button", name="Lock").click()
+        expect(guest.page.get_by_text("· locked")).to_be_visible()
+        expect(guest.page.get_by_role("button", name="Remove")).to_have_count(0)
+        with phone(browser, program, None) as late:
+            late.open(link)
+            expect(late.page.get_by_text("The host has locked it")).to_be_visible()
+        host.page.get_by_role("button", name="Locked").click()
+        expect(guest.page.get_by_text("· locked")).to_be_hidden()
+
+        host.row("Bo").get_by_role("button", name="Remove").click()
+        host.page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        guest.says("You are no longer in this session")
+        expect(host.row("Bo")).to_have_count(0)
+        guest.open(link)
+        guest.page.get_by_role("button", name="Join").click()
+        expect(guest.page.get_by_role("alert")).to_contain_text("The host has removed you")
+
+        context = host.context
+        host.page.close()
+        again = context.new_page()
+        again.goto(link)
+        expect(again.get_by_text("You are its host.")).to_be_visible()
+    with phone(browser, program) as other:
+        other.join(created["host_url"], "Ada on a tablet")
+        other.page.get_by_role("button", name="End").click()
+        other.page.get_by_role("dialog").get_by_role("button", name="End for everyone").click()
+        other.says("This session has ended")
+        assert (
+            other.page.evaluate(
+                "localStorage.getItem('locshare-host:' + location.pathname.slice(6))"
+            )
+            is None
+        )
+
+
 def test_after_a_crash_of_the_server_everyone_is_there_again(
     browser: Browser, program: Program
 ) -> None:

@@ -146,10 +146,13 @@ def in_session(page: Page) -> None:
 # --- the host ---------------------------------------------------------------------------------
 
 
-def test_the_hosts_link_makes_the_host_and_leaves_no_key_in_the_address(browser: Browser) -> None:
+@pytest.mark.parametrize("left_on", ["", ".", ")", "%3E", "&utm_source=x"])
+def test_the_hosts_link_makes_the_host_and_leaves_no_key_in_the_address(
+    browser: Browser, left_on: str
+) -> None:
     server = Server()
     with browsing(browser, server) as page:
-        page.goto(f"{LINK}#host=KEY%2D1")
+        page.goto(f"{LINK}#host=KEY-1{left_on}")
         expect(page.get_by_text("You are its host.")).to_be_visible()
         assert server.asked("POST", "/host") == [({"host_key": "KEY-1"}, None)]
         assert page.url == LINK

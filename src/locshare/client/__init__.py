@@ -27,7 +27,7 @@ from locshare.client.live import Live, Watcher, WentOffline
 from locshare.client.picture import Picture
 from locshare.client.rest import Client, patiently
 from locshare.links import JoinLink, parse_join_link
-from locshare.wire.answers import SessionCreated, SessionDescription, SessionJoined
+from locshare.wire.answers import HostToken, SessionCreated, SessionDescription, SessionJoined
 
 __all__ = [
     "ApiProblem",
@@ -37,6 +37,7 @@ __all__ = [
     "Connection",
     "ConnectionRefused",
     "End",
+    "HostToken",
     "JoinLink",
     "Live",
     "NotConnected",

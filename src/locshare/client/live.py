@@ -114,9 +114,9 @@ class Live:
     async def _follow(self, connection: Connection) -> ClientError:
         """Take what comes until the connection has ended. Returns how."""
         if self.picture is None:
-            self.picture = Picture.of(connection.snapshot)
+            self.picture = Picture.of(connection.snapshot, datetime.now(UTC))
         else:
-            self.picture.replace(connection.snapshot)
+            self.picture.replace(connection.snapshot, datetime.now(UTC))
         self._connection = connection
         self.has_connected.set()
         self._watcher.connected(connection.snapshot)
@@ -130,7 +130,9 @@ class Live:
         return NotConnected(connection.end or End.of(1006))
 
     async def send_position(self, position: Position) -> bool:
-        """Report a position. False when there is no connection: it has been dropped."""
+        """Report a position. False when there is no connection: it has been dropped. One whose fix
+        is not of now has to say so, by its ``age_ms``.
+        """
         connection = self._connection
         if connection is None:
             return False

@@ -16,6 +16,7 @@ import trio
 
 from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem_of
 from locshare.wire.answers import (
+    HostToken,
     ParticipantList,
     SessionCreated,
     SessionDescription,
@@ -83,11 +84,16 @@ class Client:
         *,
         avatar_color: str | None = None,
         host_token: str | None = None,
+        device_key: str | None = None,
     ) -> SessionJoined:
-        """A new participant; with the host's token, as the host."""
+        """A new participant; with the host's token, as the host. ``device_key`` (16 to 64 of
+        letters, digits, ``_`` and ``-``) is what a ban knows this device by.
+        """
         body: dict[str, object] = {"display_name": display_name}
         if avatar_color is not None:
             body["avatar_color"] = avatar_color
+        if device_key is not None:
+            body["device_key"] = device_key
         answer = await self._call("POST", _path(session_id, "join"), body=body, token=host_token)
         return _decode(answer, SessionJoined)
 
@@ -96,9 +102,23 @@ class Client:
         answer = await self._call("GET", _path(session_id, "participants"))
         return _decode(answer, ParticipantList).participants
 
-    async def remove(self, session_id: str, user_id: str, token: str) -> None:
-        """With the participant's own token: leave. With the host's: remove someone."""
-        await self._call("DELETE", _path(session_id, "participants", user_id), token=token)
+    async def remove(self, session_id: str, user_id: str, token: str, *, ban: bool = False) -> None:
+        """With the participant's own token: leave. With the host's: remove someone, and with
+        ``ban`` keep their device and address from joining again.
+        """
+        path = _path(session_id, "participants", user_id) + ("?ban=true" if ban else "")
+        await self._call("DELETE", path, token=token)
+
+    async def become_host(self, session_id: str, host_key: str) -> HostToken:
+        """A host's token for the key in the host's link (``host_key`` of a JoinLink)."""
+        answer = await self._call("POST", _path(session_id, "host"), body={"host_key": host_key})
+        return _decode(answer, HostToken)
+
+    async def lock(self, session_id: str, host_token: str, *, locked: bool) -> SessionDescription:
+        """Let nobody join any more but the host, or everyone again."""
+        body: dict[str, object] = {"locked": locked}
+        answer = await self._call("PATCH", _path(session_id), body=body, token=host_token)
+        return _decode(answer, SessionDescription)
 
     async def end(self, session_id: str, host_token: str) -> None:
         """End the session for all."""

@@ -70,8 +70,9 @@ async function start() {
 
 /** Become the host by the key in the address, and take it out; null when it is refused. */
 async function comeAsHost() {
-  const key = new URLSearchParams(location.hash.slice(1)).get("host");
-  if (key === null) return host(id) !== null;
+  // No more than the key: messengers leave a full stop or a bracket on this link too.
+  const key = decoded(location.hash).match(/[#&]host=([\w-]+)/)?.[1];
+  if (key === undefined) return host(id) !== null;
   let answer = null;
   try {
     answer = await becomeHost(id, key);
