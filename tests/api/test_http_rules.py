@@ -139,6 +139,7 @@ REFUSED = {
     "a Host of two": b"GET / HTTP/1.1\r\nHost: x, y\r\n\r\n",
     "half an address": b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
     "no address": b"GET / HTTP/1.1\r\nHost: [::g]\r\n\r\n",
+    "an address too short": b"GET / HTTP/1.1\r\nHost: [1:2]\r\n\r\n",
     "a target without a slash": b"GET health/live HTTP/1.1\r\nHost: x\r\n\r\n",
     "another scheme": b"GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
     "a URL without a host": b"GET http:///x HTTP/1.1\r\nHost: x\r\n\r\n",
