@@ -4,7 +4,7 @@ import errno
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from locshare import listening
-from locshare.api import ApiServer, RestApplication, ServerLimits
+from locshare.api import ApiServer, RestApplication, ServerLimits, connection
 from tests.api.conftest import MakeApp, StandIn
 from tests.api.kit import connect, read_answer, read_to_end, serving
 
@@ -167,6 +167,76 @@ async def test_places_are_given_back(app: RestApplication) -> None:
             await trio.testing.wait_all_tasks_blocked(0.01)
         assert server.connections == 0
         assert server.statistics().evicted == 0
+
+
+# --- clients that take their time ---------------------------------------------------------------
+
+
+async def test_who_reads_too_slowly_on_the_whole_is_cut(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 100_000_000  # much more than the buffers of two sockets hold
+    monkeypatch.setattr(connection, "_SLOWEST_BYTES_PER_S", 8_000_000)
+
+    async def big(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-length", str(size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    limits = ServerLimits(write_timeout_s=15)
+    async with serving(big, limits) as server, await connect(server) as stream:
+        await stream.send_all(LIVE)
+        began = trio.current_time()
+        while server.connections or trio.current_time() == began:
+            # Each time there is room in the socket again before the time of one write is over.
+            with suppress(trio.BrokenResourceError):
+                for _ in range(100):
+                    await stream.receive_some(65_536)
+            await trio.sleep(10)
+            assert trio.current_time() - began < 31, "it may take 15 + 12.5 s"
+        assert trio.current_time() - began > 25
+
+
+async def test_a_flood_of_requests_in_a_row_waits_for_its_answers(
+    app: RestApplication, manager: StandIn
+) -> None:
+    manager.gate = trio.Event()
+    calls = 0
+    create = manager.create
+
+    async def counted(**wish: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await create(**wish)
+
+    manager.create = counted  # type: ignore[method-assign]
+    async with serving(app) as server, await connect(server) as stream:
+        with trio.move_on_after(0.2):
+            while True:
+                await stream.send_all(CREATE * 100)
+        assert calls == 1, "one at a time, and the rest waits in the kernel"
+        async with await connect(server) as other:
+            await other.send_all(LIVE)
+            assert (await read_answer(other))[0] == 200
+        await stream.aclose()
+        manager.gate.set()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert server.connections == 0
+
+
+async def test_a_client_that_vanished_without_a_word_is_forgotten_in_time(
+    app: RestApplication, autojump_clock: trio.testing.MockClock
+) -> None:
+    begun = CREATE.replace(b"Length: 0", b"Length: 9")
+    async with (
+        serving(app) as server,
+        crowd(server, 1),
+        crowd(server, 1, begun),
+        crowd(server, 1, LIVE),
+    ):
+        assert server.connections == 3
+        await trio.sleep(31)  # more than any of the deadlines
+        assert server.connections == 0
 
 
 # --- accepting ----------------------------------------------------------------------------------

@@ -451,3 +451,42 @@ async def test_in_a_folder_it_is_served_with_the_folder_on_the_path_and_without(
     assert answer.status_code == status
     if status == 308:
         assert answer.headers["location"] == "/the%20map/a/"
+
+
+@pytest.mark.parametrize("variable", ["QUART_DEBUG", "FLASK_DEBUG", "QUART_ENV"])
+async def test_no_variable_of_the_framework_makes_it_tell_its_errors(
+    make_app: MakeApp, manager: StandIn, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    app = make_app()
+    assert not app.debug
+    manager.failure = RuntimeError("secret")
+    async with client_of(app) as client:
+        answer = await client.get(f"/api/sessions/{SESSION}/participants")
+    assert_problem(answer, 500, "INTERNAL_ERROR")
+    assert "secret" not in answer.text
+
+
+async def test_no_answer_sets_a_cookie_and_no_cookie_changes_one(client: httpx.AsyncClient) -> None:
+    for path in ("/health/live", "/nowhere", f"/api/sessions/{SESSION}"):
+        plain = await client.get(path)
+        with_cookie = await client.get(path, headers={"Cookie": "session=eyJ9.x; a=b"})
+        for answer in (plain, with_cookie):
+            assert "set-cookie" not in answer.headers
+        assert (plain.status_code, plain.content) == (with_cookie.status_code, with_cookie.content)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-HTTP-Method-Override": "DELETE"}, {"X-Method-Override": "DELETE"},
+     {"X-Original-URL": "/metrics"}, {"X-Rewrite-URL": "/metrics"},
+     {"X-Forwarded-Prefix": "/x"}, {"X-Forwarded-Host": "evil.example"}],
+)  # fmt: skip
+async def test_no_header_changes_what_is_asked(
+    api: Api, client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    created = await api.create()
+    path = f"/api/sessions/{created['session_id']}"
+    token = bearer(created["host_token"])
+    assert (await client.post(path, headers=token | headers)).status_code == 405
+    assert (await client.get(path, headers=token | headers)).json()["id"] == created["session_id"]

@@ -49,6 +49,7 @@ ROOMS: Final = {
         Room("auth", ("auth.py",), ("test_auth.py", "api/test_sessions.py", "commands/test_gen*.py",
                                     "connection/test_handshake.py")),
         Room("store", ("store/writer.py", "store/database.py", "store/postgres.py"), ("store",)),
-        Room("api", ("api",), ("api",)),
+        Room("api", ("api", "slots.py", "client_address.py", "unexpected.py"),
+             ("api", "test_slots.py", "test_client_address.py", "test_unexpected.py")),
     )
 }  # fmt: skip
