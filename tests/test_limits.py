@@ -88,6 +88,16 @@ def test_all_sockets_that_the_settings_allow_are_reckoned() -> None:
     assert files_beside_connections(few) >= 2 * pool.handshakes + http.connections + 100
 
 
+def test_a_small_server_fits_in_a_small_limit_of_files() -> None:
+    """A hard limit of 1,024 is common; who cannot raise it can lower two settings."""
+    small = Settings(max_connections=300, max_http_connections=200)
+    assert small.max_connections + files_beside_connections(small) < 1024
+    limits = pool_limits(small, 300)
+    assert (limits.handshakes, limits.handshakes_per_address) == (32, 8)
+    assert pool_limits(Settings(max_connections=1), 1).handshakes == 32
+    assert pool_limits(Settings(max_connections=3000), 3000).handshakes == 300
+
+
 def test_no_wish_was_forgotten_here() -> None:
     elsewhere = {
         "http_bind", "ws_bind", "public_url", "public_ws_url", "allowed_origins", "database_url",

@@ -47,8 +47,12 @@ def pool_limits(settings: Settings, max_connections: int) -> PoolLimits:
     """For :class:`locshare.connection.pool.ConnectionPool`. ``max_connections`` is what the
     process may really hold.
     """
+    # As many as can be awaited at once where 20,000 may connect, and fewer where few may.
+    handshakes = min(max(settings.max_connections // 10, 32), 512)
     return PoolLimits(
         max_connections=max_connections,
+        handshakes=handshakes,
+        handshakes_per_address=handshakes // 4,
         per_address=settings.max_connections_per_address,
         reconnects=ReconnectLimits(
             rate=settings.reconnect_per_second, burst=settings.reconnect_burst

@@ -41,7 +41,7 @@ def allow_connections(wanted: int, others: int) -> int:
         raise TooFewFiles(
             f"the limit of open files is {limit}, and everything but WebSockets may need {others}: "
             f"raise it to {need} (ulimit -n, LimitNOFILE of systemd, --ulimit nofile of Docker), "
-            "or lower LOCSHARE_MAX_HTTP_CONNECTIONS"
+            "or lower LOCSHARE_MAX_CONNECTIONS and LOCSHARE_MAX_HTTP_CONNECTIONS"
         )
     if allowed < wanted:
         log.warning(

@@ -165,6 +165,22 @@ async def test_a_position_sent_before_our_close_was_heard_of_is_not_taken() -> N
         assert server.room.positions == []
 
 
+async def test_every_byte_that_came_is_counted_those_after_the_close_too() -> None:
+    async with serving() as server, raw_client(server, "ada") as ada:
+        update = client_frame(an_update())
+        for _ in range(2):
+            await ada.send(update)
+            await trio.testing.wait_all_tasks_blocked()
+        server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)
+        assert await ada.close_code() == 4410
+        for piece in (PING, PING, PING, CLOSE):
+            await ada.send(piece)
+            await trio.testing.wait_all_tasks_blocked()
+        await ada.end()
+        await server.all_gone()
+        assert server.pool.statistics().bytes_in == 2 * len(update) + 3 * len(PING) + len(CLOSE)
+
+
 async def test_a_client_that_never_closes_is_gone_when_the_linger_is_over() -> None:
     async with serving(limited(OutboxLimits(linger=0.05))) as server, raw_client(server, "ada"):
         server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)

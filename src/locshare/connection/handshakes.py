@@ -41,7 +41,7 @@ class Handshakes(Generic[K]):
 
         ``address`` is None for one that speaks for many, a proxy: only the whole is limited then.
         """
-        mine = () if address is None else self._by_address.get(address, ())
+        mine = self._by_address.get(address or "", ())
         evicted: K | None = None
         if len(mine) >= self._per_address:
             evicted = next(iter(mine))
