@@ -77,6 +77,7 @@ class Room:
         self.detached: list[str] = []
         self.fail_update: Exception | None = None
         self.fail_attach: Exception | None = None
+        self.hold_open: trio.Event | None = None
         self.hold_attach: trio.Event | None = None
         self.hold_update: trio.Event | None = None
 
@@ -89,6 +90,8 @@ class Room:
         }
         if user_id in problems:
             raise problems[user_id]
+        if self.hold_open is not None:
+            await self.hold_open.wait()
         return RoomLink(self, user_id)
 
 

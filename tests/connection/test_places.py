@@ -326,6 +326,36 @@ async def test_a_client_that_half_closes_after_its_request_is_served_until_then(
         assert server.closed() == {"peer_gone": 1}
 
 
+@pytest.mark.parametrize("said", [b"", b"GET /ws", request("/ws?token=ada")])
+async def test_a_drain_answers_those_who_are_not_in_yet(said: bytes) -> None:
+    """Whose request is awaited, or whose session is being opened."""
+    async with serving() as server, raw_tcp(server) as raw:
+        server.room.hold_open = trio.Event()
+        await raw.send(said)
+        with trio.fail_after(5):
+            while server.pool.statistics().accepted == 0:
+                await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.pool.drain)
+            assert await read_refusal(raw) == (503, "UNAVAILABLE", 5)
+            await raw.stream.aclose()
+        assert server.refused() == {"draining": 1}
+        assert server.room.detached == []
+
+
+async def test_a_drain_closes_a_browser_that_is_not_in_yet_with_a_code_it_can_see() -> None:
+    async with serving() as server, raw_tcp(server) as raw:
+        server.room.hold_open = trio.Event()
+        await raw.send(request("/ws?token=ada", headers=(BROWSER,)))
+        await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.pool.drain)
+            assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
+            assert await raw.close_code() == 1013
+            await raw.stream.aclose()
+
+
 async def test_between_two_lives_of_the_pool_a_client_is_told_so() -> None:
     """The listener may accept what no pool is there for."""
     async with serving() as server:
