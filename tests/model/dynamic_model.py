@@ -61,7 +61,8 @@ class DynamicModel(Lives):
         if not self.served(number):
             return
         kid = self.children.get(name)
-        if not isinstance(kid, Kid) or kid.key != life:
+        # Found by the ref of the last life that came up, or of the one whose init is under way.
+        if not isinstance(kid, Kid) or (kid.key != life and not (kid.running and kid.life == life)):
             self.answer(number, "ChildNotFound")
             return
         kid.stoppers.append(number)

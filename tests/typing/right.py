@@ -11,6 +11,7 @@ from locshare.actors import (
     ActorRef,
     Continue,
     Down,
+    FromThread,
     HandlerResult,
     Host,
     Monitor,
@@ -24,6 +25,7 @@ from locshare.actors import (
 )
 from locshare.supervisor import (
     AnySpec,
+    Backoff,
     ChildSpec,
     DynamicSpec,
     DynamicSupervisorRef,
@@ -105,6 +107,14 @@ async def messages(counter: ActorRef[Add | Reset], any_: ActorRef) -> None:
     await any_.deliver(None)
 
 
+def threads(counter: ActorRef[Add | Reset], any_: ActorRef) -> None:
+    assert_type(counter.from_thread, FromThread[Add | Reset])
+    counter.from_thread.cast(Add(1))
+    counter.from_thread.info("news of any kind")
+    assert_type(counter.from_thread.call(Total("a"), 1.0), int)
+    any_.from_thread.cast("anything")
+
+
 def stands_for(counter: ActorRef[Add | Reset], any_: ActorRef) -> None:
     less: ActorRef[Add] = counter
     bare: ActorRef = counter
@@ -148,7 +158,8 @@ def trees(specs: list[AnySpec], bare: ChildSpec) -> SupervisorSpec:
         TaskSpec("quiet", quiet, init_timeout=1.0),
         TaskSpec("work", work, (3,), handshake=False),
         TaskSpec("idle", trio.sleep_forever, handshake=False),
-        TaskSpec("quiet again", quiet, restart="permanent"),
+        TaskSpec("quiet again", quiet, restart="permanent", backoff=Backoff(max_s=3)),
+        ChildSpec("adder", Adder, backoff=Backoff(jitter="equal")),
         DynamicSpec(max_children=3).child("pool"),
         bare,
     ]

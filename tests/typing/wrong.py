@@ -18,6 +18,7 @@ from locshare.actors import (
     ReplyTo,
 )
 from locshare.supervisor import (
+    Backoff,
     ChildSpec,
     DynamicSpec,
     DynamicSupervisorRef,
@@ -129,6 +130,20 @@ def task_arguments() -> None:
     TaskSpec("work", work, ("3",), handshake=False)  # E: call-overload
     TaskSpec("work", work, handshake=False)  # E: call-overload
     TaskSpec("quiet", quiet, restart="always")  # E: call-overload
+
+
+def threads(adder: ActorRef[Add]) -> None:
+    adder.from_thread.cast(Reset())  # E: arg-type
+    number: str = adder.from_thread.call(Total("a"))  # E: assignment
+    adder.from_thread.call(Add(1))  # E: arg-type
+    del number
+
+
+def backoffs() -> None:
+    ChildSpec("adder", Adder, backoff=3.0)  # E: call-overload
+    TaskSpec("quiet", quiet, backoff="full")  # E: call-overload
+    Backoff(jitter="some")  # E: arg-type
+    Backoff(random=3)  # E: arg-type
 
 
 async def task_results(tasks: TaskSupervisorRef) -> None:

@@ -27,15 +27,18 @@ from locshare.actors.reasons import (
     Exited,
     ExitReason,
     InitTimeout,
+    LivedBefore,
     MailboxFull,
     NoProc,
     Shutdown,
     StartError,
     UnhandledMessage,
+    WrongThread,
 )
 from locshare.actors.ref import ActorRef, Ref
 from locshare.actors.registry import Name, Registry
 from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, Request, StopActor
+from locshare.actors.threads import FromThread
 
 __all__ = [
     "IGNORE",
@@ -57,10 +60,12 @@ __all__ = [
     "Down",
     "ExitReason",
     "Exited",
+    "FromThread",
     "HandlerResult",
     "Host",
     "InitTimeout",
     "LinkExit",
+    "LivedBefore",
     "MailboxFull",
     "MailboxHeir",
     "MailboxSpec",
@@ -78,5 +83,6 @@ __all__ = [
     "StopActor",
     "Timer",
     "UnhandledMessage",
+    "WrongThread",
     "open_host",
 ]

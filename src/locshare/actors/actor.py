@@ -31,10 +31,12 @@ Results. ``handle_call``: the reply (any value, an exception object included), `
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, final
 
 import trio
 
+from locshare.actors.checks import bad_seconds, bad_type, insist
 from locshare.actors.mailbox import TIMER, MailboxSpec
 from locshare.actors.monitors import Monitor
 from locshare.actors.reasons import ExitReason, UnhandledMessage
@@ -48,6 +50,25 @@ logger = logging.getLogger("locshare.actors")
 
 #: The most messages handled without giving way to other tasks.
 BATCH_LIMIT = 256
+
+#: Callbacks whose results nobody awaits.
+_PLAIN = (
+    "after_batch",
+    "get_state",
+    "replace_state",
+    "gauges",
+    "redact",
+    "on_stop_requested",
+    "on_kill",
+)
+
+
+def bad_batch_limit(value: object) -> Exception | None:
+    """What is wrong with a ``batch_limit``, or None."""
+    if type(value) is int and value >= 1:
+        return None
+    return ValueError(f"batch_limit must be a whole number ≥ 1, not {value!r}")
+
 
 HandlerResult = Continue | StopActor | None
 InitResult = Continue | Ignore | None
@@ -75,6 +96,17 @@ class Actor(Generic[M]):
     """Whether the runtime opens a nursery for children. Supervisors only."""
 
     _incarnation: "ActorIncarnation"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse what would never work: raises TypeError, ValueError."""
+        super().__init_subclass__(**kwargs)
+        for name in _PLAIN:
+            if iscoroutinefunction(cls.__dict__.get(name)):
+                raise TypeError(
+                    f"{cls.__name__}.{name} must be a plain function: nobody would await it"
+                )
+        insist(bad_batch_limit(cls.batch_limit))
+        insist(bad_type(f"{cls.__name__}.mailbox", cls.mailbox, MailboxSpec))
 
     # -- callbacks -------------------------------------------------------------------------
 
@@ -113,8 +145,9 @@ class Actor(Generic[M]):
 
     def after_batch(self) -> None:
         """Called when everything that waited (or ``batch_limit`` messages) has been handled and
-        before the actor parks or gives way: the place for a flush. A plain function. Not called
-        before ``terminate``. A crash in it loses no message: none was in the works.
+        before the actor parks or gives way: the place for a flush. A plain function: a class with
+        an async one is refused, a result is a crash. Not called before ``terminate``. A crash in
+        it loses no message: none was in the works.
         """
 
     def terminate(self, reason: ExitReason) -> Awaitable[None] | None:  # noqa: ARG002 - a hook
@@ -165,26 +198,31 @@ class Actor(Generic[M]):
         return self._incarnation.ref
 
     def send_after(self, seconds: float, message: object) -> "Timer":
-        """Send ``message``, of any type, to ``handle_info`` after ``seconds``. Exempt from the
-        mailbox bound; dies with the incarnation; costs a heap entry, no task.
+        """Send ``message``, of any type, to ``handle_info`` after ``seconds`` (≥ 0; infinity is
+        never). Exempt from the mailbox bound; dies with the incarnation; costs a heap entry, no
+        task. Raises TypeError, ValueError.
         """
+        insist(bad_seconds("seconds", seconds))
         return Timer(self._incarnation, trio.current_time() + seconds, message)
 
     def send_at(self, deadline: float, message: object) -> "Timer":
-        """As :meth:`send_after`, at an absolute ``trio.current_time()``."""
+        """As :meth:`send_after`, at an absolute ``trio.current_time()``; at once if that has
+        passed.
+        """
+        insist(bad_seconds("deadline", deadline, least=None))
         return Timer(self._incarnation, deadline, message)
 
     def monitor(self, ref: Ref | None) -> Monitor:
         """Watch ``ref``: one ``Down`` lands in ``handle_info`` when it ends, at once with
-        ``noproc`` if it is dead or None. The monitor ends with this actor.
+        ``noproc`` if it is dead or None. The monitor ends with this actor. Raises TypeError.
         """
         return self._incarnation.monitor(ref)
 
     def link(self, ref: ActorRef) -> None:
-        """Tie two fates (statement 63): an abnormal end of one stops the other with the same
-        reason, or is a ``LinkExit`` message if that other traps exits. Linking twice is one
-        link; linking to the dead is a partner's end with ``noproc``. Rarely right: the supervisor
-        and the nursery already are the links that matter.
+        """Tie two fates (statement 63): an end of one, for any reason but ``normal``, stops the
+        other with the same reason; if that other traps exits, every end is a ``LinkExit`` message.
+        Linking twice is one link; linking to the dead is a partner's end with ``noproc``. Rarely
+        right: the supervisor and the nursery already are the links that matter. Raises TypeError.
         """
         self._incarnation.link(ref)
 
@@ -194,7 +232,9 @@ class Actor(Generic[M]):
 
     def spawn(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a helper task that is cancelled when this actor ends, and waited for. If it raises,
-        the actor crashes with the same exception. Raises RuntimeError outside the actor's life.
+        the actor crashes with the same exception: a handler that awaits is cancelled (it may wait
+        for this helper), then ``terminate`` runs. Raises TypeError, and RuntimeError outside the
+        actor's life.
         """
         self._incarnation.spawn_helper(async_fn, *args)
 
@@ -218,6 +258,7 @@ class Timer:
         self.message: object = message
         self.armed = False
         self.cancelled = False
+        incarnation.clock.check_thread()
         if incarnation.reason is None:
             incarnation.timers[self] = None
             incarnation.clock.set(deadline, self)
@@ -228,7 +269,10 @@ class Timer:
         return self.armed
 
     def cancel(self) -> None:
-        """Do not send, or if already queued, do not deliver. Never fails; repeatable."""
+        """Do not send, or if already queued, do not deliver. Never fails (but in another thread,
+        with WrongThread); repeatable.
+        """
+        self._incarnation.clock.check_thread()
         self.cancelled = True
         self.message = None  # the heap may keep the entry for a while, but not what it says
         self._incarnation.timers.pop(self, None)

@@ -17,9 +17,12 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
+from threading import get_ident
 from typing import Protocol, final
 
 import trio
+
+from locshare.actors.reasons import WrongThread
 
 #: Disarmed entries are swept out when there are more than this many and they are the majority.
 SWEEP_AT = 256
@@ -38,9 +41,20 @@ class Timed(Protocol):
 class Clock:
     """The timers of one Trio run. Get it with :func:`current_clock`."""
 
-    __slots__ = ("_counter", "_disarmed", "_heap", "_scope", "_started", "_wake_at")
+    __slots__ = (
+        "_counter",
+        "_disarmed",
+        "_heap",
+        "_scope",
+        "_started",
+        "_wake_at",
+        "thread",
+        "token",
+    )
 
     def __init__(self) -> None:
+        self.thread = get_ident()
+        self.token = trio.lowlevel.current_trio_token()
         self._heap: list[tuple[float, int, Timed]] = []
         self._counter = count()
         self._disarmed = 0
@@ -49,7 +63,12 @@ class Clock:
         self._started = False
 
     def set(self, deadline: float, timed: Timed) -> None:
-        """Arm ``timed`` for ``deadline`` (absolute seconds of ``trio.current_time()``)."""
+        """Arm ``timed`` for ``deadline`` (absolute seconds of ``trio.current_time()``). Raises
+        ValueError for NaN, which would upset the order of the whole heap, and WrongThread.
+        """
+        if deadline != deadline:
+            raise ValueError("a deadline must be a number of seconds, not NaN")
+        self.check_thread()
         timed.armed = True
         heappush(self._heap, (deadline, next(self._counter), timed))
         if deadline < self._wake_at:
@@ -59,6 +78,11 @@ class Clock:
             elif not self._started:
                 self._started = True
                 trio.lowlevel.spawn_system_task(self._serve, name="locshare.actors.clock")
+
+    def check_thread(self) -> None:
+        """Raise WrongThread outside of the thread of this run."""
+        if get_ident() != self.thread:
+            raise WrongThread
 
     def disarm(self, timed: Timed) -> None:
         """Make sure that ``timed`` does not fire. Safe to repeat, and after it has fired."""
@@ -117,10 +141,11 @@ def current_clock() -> Clock:
 class CallAt:
     """Call a plain function at a deadline, unless disarmed before."""
 
-    __slots__ = ("_clock", "armed", "callback")
+    __slots__ = ("_clock", "armed", "callback", "deadline")
 
     def __init__(self, clock: Clock, deadline: float, callback: Callable[[], object]) -> None:
         self.callback = callback
+        self.deadline = deadline
         self._clock = clock
         self.armed = False
         if deadline != inf:

@@ -14,6 +14,7 @@ from typing import Any, final
 import trio
 
 from locshare.actors.actor import Actor
+from locshare.actors.checks import bad_seconds, bad_type, refuse
 from locshare.actors.frames import chain
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
 from locshare.actors.loop import ActorIncarnation
@@ -47,16 +48,22 @@ class Host:
 
         Raises StartError with the original exception as cause if init fails or declines,
         InitTimeout if it takes longer than ``init_timeout`` seconds, AlreadyRegistered if the
-        name is taken; nothing is left behind. If the wait is cancelled, the actor is killed and
-        waited for.
+        name is taken; LivedBefore for an actor that has lived before, TypeError, ValueError;
+        nothing is left behind. If the wait is cancelled, the actor is killed and waited for.
         """
-        life = ActorIncarnation(actor, name=name, heir=heir)
+        problem = bad_type("name", name, str) or bad_seconds("init_timeout", init_timeout)
         if register is not None:
-            try:
-                register.registry.register(register.key, life.ref)
-            except Exception as error:
-                life.never_lived(Crash(error))  # which gives back to the heir what it inherited
-                raise
+            problem = problem or bad_type("register", register, Name)
+        if heir is not None:
+            problem = problem or bad_type("heir", heir, MailboxHeir)
+        if problem is not None:
+            await refuse(problem)
+        try:
+            life = ActorIncarnation(actor, name=name, heir=heir)
+            if register is not None:
+                take_name(register, life)
+        except Exception as error:  # noqa: BLE001 - raised again, after a checkpoint
+            await refuse(error)
         life.on_exit = self._ended
         self._lives[life] = None
         life.launch(self._nursery, init_timeout)
@@ -74,6 +81,10 @@ class Host:
         """Stop all in reverse start order, each within ``timeout`` seconds, then by kill. If
         cancelled, it goes no further: whoever was asked stays asked, the rest runs on.
         """
+        problem = bad_seconds("timeout", timeout)
+        if problem is not None:
+            await refuse(problem)
+        await trio.lowlevel.checkpoint()
         for life in reversed(list(self._lives)):
             deadline = trio.current_time() + timeout
             life.request_stop(SHUTDOWN, deadline)
@@ -81,6 +92,15 @@ class Host:
                 await life.wait_exit()
             life.kill()
             await life.wait_exit()
+
+
+def take_name(register: Name[Any, Any], life: ActorIncarnation) -> None:
+    """Register a life that was made and not launched; if that fails, it is over."""
+    try:
+        register.registry.register(register.key, life.ref)
+    except Exception as error:
+        life.never_lived(Crash(error))  # which gives back to the heir what it inherited
+        raise
 
 
 async def settle_start(life: Incarnation) -> None:
@@ -115,6 +135,9 @@ async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
     order, each within ``timeout`` seconds. KeyboardInterrupt or SystemExit in one of them cancels
     the block and is raised after that.
     """
+    problem = bad_seconds("timeout", timeout)
+    if problem is not None:
+        await refuse(problem)
     hosts: list[Host] = []
     ready = trio.Event()
     leave = trio.Event()

@@ -27,6 +27,7 @@ import outcome
 import trio
 from trio.lowlevel import Abort, Task, current_task, enable_ki_protection, reschedule
 
+from locshare.actors.checks import bad_callable, insist
 from locshare.actors.clock import CallAt, current_clock
 from locshare.actors.frames import clear_finished_frames
 from locshare.actors.reasons import KILLED, Crash, ExitReason
@@ -214,8 +215,9 @@ class Incarnation:
 
     def kill(self) -> None:
         """Ask for an end without ceremony: cancel everything. ``terminate`` is not called, or is
-        cut off if it runs. Returns at once; safe in any state.
+        cut off if it runs. Returns at once; safe in any state. Raises WrongThread.
         """
+        self.clock.check_thread()
         if self.reason is None:
             self.killed = True
             self._scope.cancel()
@@ -315,12 +317,14 @@ class Incarnation:
 
     def add_monitor(self, monitor: "Monitor") -> None:
         """Tell ``monitor`` of the end, once."""
+        self.clock.check_thread()
         if self._monitors is None:
             self._monitors = {}
         self._monitors[monitor] = None
 
     def remove_monitor(self, monitor: "Monitor") -> None:
         """Forget ``monitor``."""
+        self.clock.check_thread()
         if self._monitors is not None:
             self._monitors.pop(monitor, None)
 
@@ -328,6 +332,8 @@ class Incarnation:
 
     def spawn_helper(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a helper task that ends with this incarnation and crashes it if it raises."""
+        insist(bad_callable("async_fn", async_fn))
+        self.clock.check_thread()
         if self.nursery is None or self.reason is not None:
             raise RuntimeError("an actor can spawn helpers only while it is alive")
         if self._helpers is None:
@@ -369,10 +375,10 @@ class Incarnation:
         """Cancel the helper tasks and wait for them, shielded: none outlives its actor (73)."""
         if not self._helpers:
             return
-        for scope in list(self._helpers):
-            scope.cancel()
         with trio.CancelScope(shield=True):
             while self._helpers:
+                for scope in self._helpers:  # at each turn: a helper may have spawned another
+                    scope.cancel()
                 await self._wait_change()
 
 

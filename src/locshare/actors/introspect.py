@@ -10,16 +10,18 @@ message *types* and durations only, never messages (68).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from sys import getsizeof
+from types import NoneType
 from typing import Any, TypeVar, final
 
 import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 
 from locshare.actors.actor import Actor
+from locshare.actors.checks import bad_callable, bad_type, insist, refuse
 from locshare.actors.incarnation import Status
 from locshare.actors.loop import Inspect
-from locshare.actors.reasons import NoProc
-from locshare.actors.ref import ActorRef, Ref, check_timeout
+from locshare.actors.reasons import CallTimeout, CallToSelf, NoProc
+from locshare.actors.ref import ActorRef, Ref
 from locshare.actors.reply import ReplyTo
 from locshare.actors.watch import TRACE_LENGTH, Interceptor, TraceEvent, Tracer, Watch
 
@@ -83,31 +85,43 @@ def task_of(ref: Ref) -> trio.lowlevel.Task | None:
 
 def kill(ref: Ref) -> None:
     """OTP's ``exit(pid, kill)``: end it without ``terminate``. Returns at once; safe on the dead.
-    Its supervisor sees an abnormal exit.
+    Its supervisor sees an abnormal exit. Raises TypeError, WrongThread.
     """
+    insist(bad_type("ref", ref, Ref))
     ref._incarnation.kill()
 
 
 async def inspect(ref: ActorRef, function: Callable[[Actor], T], timeout: float | None = 5.0) -> T:
     """Run ``function(actor)`` in the actor's own task between two messages; return its result.
 
-    An exception in ``function`` is raised here and leaves the actor alone. NoProc, Exited and
-    CallTimeout as for a call.
+    An exception in ``function`` is raised here and leaves the actor alone. NoProc, Exited,
+    CallTimeout and CallToSelf as for a call.
     """
-    if timeout is not None:
-        check_timeout(timeout)
+    problem = bad_type("ref", ref, ActorRef) or bad_callable("function", function)
+    if problem is None:
+        problem = ref.bad_timeout(timeout)
+    if problem is None and ref._incarnation.task is current_task():
+        problem = CallToSelf(f"{ref.name} cannot wait for its own answer")
+    if problem is not None:
+        await refuse(problem)
     life = ref._incarnation
     request: ReplyTo[Any] = ReplyTo(None, current_task(), life.clock, ref.name)
-    if not life.mailbox.put_system(Inspect(function, request)):
-        raise NoProc(ref.name)
+    inspection = Inspect(function, request)
+    if not life.mailbox.put_system(inspection):
+        await refuse(NoProc(ref.name))
     if timeout is not None:
         request.arm(timeout, trio.current_time() + timeout)
 
     def abort(_raise_cancel: object) -> Abort:
         request.abandon()
+        life.mailbox.withdraw(inspection)
         return Abort.SUCCEEDED
 
-    result: T = await wait_task_rescheduled(abort)
+    try:
+        result: T = await wait_task_rescheduled(abort)
+    except CallTimeout:
+        life.mailbox.withdraw(inspection)
+        raise
     return result
 
 
@@ -166,6 +180,11 @@ def trace(
 
     ``listener`` is called after every message, inside the actor's task: quick, and no raising.
     """
+    insist(bad_type("ref", ref, ActorRef))
+    if type(length) is not int or length < 1:
+        raise ValueError(f"length must be a whole number ≥ 1, not {length!r}")
+    if listener is not None:
+        insist(bad_callable("listener", listener))
     _put(ref, Tracer(length, listener) if on else None, interceptor_of(ref))
 
 
@@ -184,6 +203,8 @@ def install(ref: ActorRef, interceptor: Interceptor | None) -> None:
     """Let ``interceptor`` see what ``ref`` handles from its next message on (OTP:
     ``sys:install``); None takes it out. It replaces another one, and ends with the incarnation.
     """
+    insist(bad_type("ref", ref, ActorRef))
+    insist(bad_type("interceptor", interceptor, Interceptor, NoneType))
     _put(ref, _tracer(ref), interceptor)
 
 

@@ -13,6 +13,7 @@ from typing import Final, final
 
 import trio
 
+from locshare.actors.checks import bad_callable, bad_seconds, insist
 from locshare.actors.loop import ActorIncarnation
 
 #: A step longer than this holds up everybody else noticeably.
@@ -37,6 +38,7 @@ class StepWatch(trio.abc.Instrument):
     """
 
     def __init__(self, listener: Callable[[SlowStep], None], threshold: float = SLOW_STEP) -> None:
+        insist(bad_callable("listener", listener) or bad_seconds("threshold", threshold))
         self._listener = listener
         self._threshold = threshold
         self._began = 0.0

@@ -24,19 +24,22 @@ import outcome
 import trio
 from trio.lowlevel import Abort, Task, checkpoint, reschedule, wait_task_rescheduled
 
-from locshare.actors.actor import Actor, Timer
+from locshare.actors.actor import Actor, Timer, bad_batch_limit
+from locshare.actors.checks import bad_type, insist
 from locshare.actors.clock import CallAt
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status, next_serial
-from locshare.actors.mailbox import CALL, CAST, DOWN, TIMER, Mailbox, MailboxHeir
+from locshare.actors.mailbox import CALL, CAST, DOWN, TIMER, Mailbox, MailboxHeir, MailboxSpec
 from locshare.actors.monitors import Down, LinkExit, Monitor
 from locshare.actors.reasons import (
     KILLED,
     NOPROC,
+    NORMAL,
     SHUTDOWN,
     BadReturn,
     Crash,
     Exited,
     ExitReason,
+    LivedBefore,
     MailboxFull,
 )
 from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, StopActor
@@ -75,9 +78,12 @@ class ActorIncarnation(Incarnation):
     """One life of one :class:`Actor`."""
 
     __slots__ = (
+        "_interrupted",
         "_limits",
         "_links",
+        "_out_of_time",
         "_stop",
+        "_stop_asked",
         "_watching",
         "actor",
         "current",
@@ -104,6 +110,7 @@ class ActorIncarnation(Incarnation):
         heir: MailboxHeir | None = None,
         grace: float = DEFAULT_GRACE,
     ) -> None:
+        _check(actor)
         super().__init__(grace=grace)
         self.actor = actor
         self.mailbox = Mailbox(actor.mailbox, self._overflowed, self._call_dropped)
@@ -125,6 +132,9 @@ class ActorIncarnation(Incarnation):
         self._watching: set[Monitor] | None = None
         self._links: dict[ActorIncarnation, None] | None = None
         self._stop: StopRequest | None = None
+        self._stop_asked = False
+        self._interrupted = False  # by a helper's crash, in the middle of a handler
+        self._out_of_time: CallAt | None = None
         self._limits: list[CallAt] | None = None
         actor._incarnation = self
 
@@ -144,15 +154,19 @@ class ActorIncarnation(Incarnation):
             try:
                 reason = await self._init_and_loop()
             except trio.Cancelled:
-                raise
+                if not self._interrupted:
+                    raise
+                reason = self.beside_kill or KILLED
             except BaseExceptionGroup as group:
                 cancelled, rest = group.split(trio.Cancelled)
                 if rest is not None:
                     reason = self.crashed(rest)
                 if cancelled is not None:
                     if isinstance(reason, Crash):
-                        self.beside_kill = reason
-                    raise cancelled from None
+                        self.beside_kill = self.beside_kill or reason
+                    if not self._interrupted:
+                        raise cancelled from None
+                    reason = self.beside_kill or KILLED
             except BaseException as error:  # noqa: BLE001 - carried to the root if fatal (75)
                 reason = self.crashed(error)
             if self.started and not self.killed:
@@ -246,13 +260,23 @@ class ActorIncarnation(Incarnation):
                 return self._stop.reason
             if taken:
                 if has_after_batch:
-                    after_batch()
+                    result = after_batch()
+                    if result is not None:
+                        raise self._bad_batch(result)
                 if mailbox.system or (queue and not self.suspended):
                     await checkpoint()
                     continue
             if not mailbox.system and (self.suspended or not queue):
                 mailbox.parked = self.task
                 await wait_task_rescheduled(self._unpark)
+
+    def _bad_batch(self, result: object) -> BadReturn:
+        if type(result) is CoroutineType:
+            result.close()
+        return BadReturn(
+            f"{type(self.actor).__name__}.after_batch returned {type(result).__qualname__}; "
+            "it is a plain function and must return None"
+        )
 
     def _unpark(self, _raise_cancel: object) -> Abort:
         self.mailbox.parked = None
@@ -340,7 +364,7 @@ class ActorIncarnation(Incarnation):
             result = actor.terminate(reason)
             if result is not None:
                 with trio.CancelScope(shield=True, deadline=deadline) as self._stopping_scope:
-                    if self._scope.cancel_called:  # killed before the shield was up
+                    if self.killed:  # before the shield was up
                         self._stopping_scope.cancel()
                     await result
                 if self._stopping_scope.cancelled_caught:
@@ -365,12 +389,21 @@ class ActorIncarnation(Incarnation):
         return reason
 
     def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
-        if self.mailbox.put_system(StopRequest(reason, deadline)):
+        self.clock.check_thread()
+        if self.reason is not None:
+            return
+        if self.actor.hosts_children:
+            # To cut `terminate` short would leave children that nobody asks to stop, and whose
+            # end our nursery waits for: when the (shortest) time has passed they are killed.
+            known = self._out_of_time
+            if known is None or deadline < known.deadline:
+                if known is not None:
+                    known.disarm()
+                self._out_of_time = CallAt(self.clock, deadline, self.kill)
+        if not self._stop_asked:  # the first one counts, and the lane must not grow
+            self._stop_asked = True
+            self.mailbox.put_system(StopRequest(reason, deadline))
             self.actor.on_stop_requested()
-            if self.actor.hosts_children:
-                # To cut `terminate` short would leave children that nobody asks to stop, and
-                # whose end our nursery waits for: when the time has passed they are killed.
-                self.limit(deadline, self.kill)
 
     def limit(self, deadline: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` at ``deadline`` (absolute) unless this life is over by then."""
@@ -379,6 +412,7 @@ class ActorIncarnation(Incarnation):
         self._limits.append(CallAt(self.clock, deadline, callback))
 
     def kill(self) -> None:
+        self._interrupted = False
         if self.reason is None:
             self.actor.on_kill()
         super().kill()
@@ -401,6 +435,8 @@ class ActorIncarnation(Incarnation):
             timer.cancel()
         for limit in self._limits or ():
             limit.disarm()
+        if self._out_of_time is not None:
+            self._out_of_time.disarm()
         for monitor in list(self._watching or ()):
             monitor.cancel()
         self._exit_links(reason)
@@ -427,6 +463,11 @@ class ActorIncarnation(Incarnation):
         crash = self.crashed(error)
         self.beside_kill = self.beside_kill or crash
         self.request_stop(crash, trio.current_time() + self.grace)
+        if self.mailbox.parked is None and self.status is not Status.STOPPING:
+            # A handler (or init) that awaits is cancelled, as the body of a nursery is when a task
+            # in it crashes: it may be waiting for this very helper. `terminate` is not.
+            self._interrupted = True
+            self._scope.cancel()
 
     def _overflowed(self) -> None:
         self.request_stop(
@@ -447,12 +488,16 @@ class ActorIncarnation(Incarnation):
         return self._watching
 
     def monitor(self, ref: "Ref | None") -> Monitor:
+        self.clock.check_thread()
         if ref is None:
             return Monitor(self.ref, None, self, None)
-        return Monitor(ref, ref._incarnation, self, None)
+        target = getattr(ref, "_incarnation", None)
+        if not isinstance(target, Incarnation):
+            raise TypeError(f"ref must be a Ref or None, not {type(ref).__qualname__}")
+        return Monitor(ref, target, self, None)
 
     def link(self, ref: "ActorRef") -> None:
-        partner = ref._incarnation
+        partner = self._partner(ref)
         if partner is self:
             return
         if partner.reason is not None:
@@ -464,10 +509,17 @@ class ActorIncarnation(Incarnation):
             one._links[other] = None
 
     def unlink(self, ref: "ActorRef") -> None:
-        partner = ref._incarnation
+        partner = self._partner(ref)
         for one, other in ((self, partner), (partner, self)):
             if one._links is not None:
                 one._links.pop(other, None)
+
+    def _partner(self, ref: "ActorRef") -> "ActorIncarnation":
+        self.clock.check_thread()
+        partner = getattr(ref, "_incarnation", None)
+        if not isinstance(partner, ActorIncarnation):
+            raise TypeError(f"ref must be an ActorRef, not {type(ref).__qualname__}")
+        return partner
 
     def _exit_links(self, reason: ExitReason) -> None:
         links, self._links = self._links, None
@@ -480,8 +532,18 @@ class ActorIncarnation(Incarnation):
         """A linked actor has ended."""
         if self.actor.trap_exits:
             self.mailbox.put_exempt(DOWN, LinkExit(partner.ref, reason))
-        elif not reason.expected:
+        elif reason != NORMAL:  # so a partner's shutdown is ours, as in OTP
             self.request_stop(reason, trio.current_time() + self.grace)
+
+
+def _check(actor: Actor) -> None:
+    """Refuse what could not live: raises TypeError, ValueError, LivedBefore."""
+    if not isinstance(actor, Actor) or type(actor.mailbox) is not MailboxSpec:
+        insist(bad_type("actor", actor, Actor))
+        insist(bad_type("mailbox", actor.mailbox, MailboxSpec))
+    insist(bad_batch_limit(actor.batch_limit))
+    if "_incarnation" in actor.__dict__:
+        raise LivedBefore(f"this {type(actor).__name__} has lived before; make a new one")
 
 
 def _fail(task: Task, error: Exception) -> None:

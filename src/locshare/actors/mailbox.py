@@ -23,10 +23,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from sys import maxsize
-from typing import Any, Final, NamedTuple, final
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 import trio
 from trio.lowlevel import enable_ki_protection, reschedule
+
+from locshare.actors.checks import bad_type, insist
+from locshare.actors.reasons import WrongThread
+
+if TYPE_CHECKING:
+    from locshare.actors.reply import ReplyTo
 
 # Kinds of ordinary entries. Small ints, since the reader compares one per message.
 CAST: Final = 0
@@ -72,15 +79,18 @@ class MailboxSpec:
     """How an actor's mailbox is bounded. Class attribute ``Actor.mailbox``.
 
     ``capacity``: the most entries that wait, or None for no bound. DOWN and timers count when
-    the room is measured but are themselves never refused. Raises ValueError if it is below 1.
+    the room is measured but are themselves never refused. Raises ValueError unless it is a whole
+    number of at least 1 or None, TypeError for another ``overflow``.
     """
 
     capacity: int | None = 1024
     overflow: Overflow = Overflow.REFUSE
 
     def __post_init__(self) -> None:
-        if self.capacity is not None and self.capacity < 1:
-            raise ValueError(f"capacity must be at least 1 or None, not {self.capacity}")
+        capacity: object = self.capacity
+        if capacity is not None and (type(capacity) is not int or capacity < 1):
+            raise ValueError(f"capacity must be a whole number ≥ 1 or None, not {capacity!r}")
+        insist(bad_type("overflow", self.overflow, Overflow))
 
 
 @final
@@ -117,6 +127,13 @@ class Waiting(NamedTuple):
     task: trio.lowlevel.Task | None
 
 
+#: Members of an Enum take a descriptor to read before Python 3.12: once per message is too often.
+ACCEPTED: Final = Offer.ACCEPTED
+
+#: Calls whose callers have gone are swept out of a mailbox without a bound when there are more than
+#: this many and they are the majority.
+SWEEP_AT: Final = 256
+
 _NOBODY_WAITS: Final[OrderedDict[object, Waiting]] = OrderedDict()
 _CLOSED: Final[deque[tuple[int, Any]]] = deque()
 
@@ -139,7 +156,9 @@ class Mailbox:
         "parked",
         "queue",
         "senders",
+        "stale",
         "system",
+        "thread",
     )
 
     def __init__(
@@ -157,12 +176,18 @@ class Mailbox:
         self.parked: trio.lowlevel.Task | None = None
         self.closed = False
         self.dropped = 0
+        self.stale = 0  #: calls whose callers went while they waited here, since the last sweep
+        self.thread = get_ident()
         self.on_overflow = on_overflow
         self.on_dropped_call = on_dropped_call
 
     @enable_ki_protection
     def put(self, kind: int, message: object) -> Offer:
-        """Offer an ordinary entry. FULL means that it was not taken (and not yet counted)."""
+        """Offer an ordinary entry. FULL means that it was not taken (and not yet counted). Raises
+        WrongThread, as all below; then nothing has changed.
+        """
+        if get_ident() != self.thread:
+            raise WrongThread
         queue = self.queue
         if len(queue) >= self.capacity and not self._make_room():
             return Offer.DEAD if self.closed else Offer.FULL
@@ -171,7 +196,7 @@ class Mailbox:
         if task is not None:
             self.parked = None
             reschedule(task)
-        return Offer.ACCEPTED
+        return ACCEPTED
 
     def _make_room(self) -> bool:
         """The slow path of :meth:`put`: closed (capacity is then -1), or at capacity."""
@@ -193,6 +218,8 @@ class Mailbox:
     @enable_ki_protection
     def put_exempt(self, kind: int, message: object) -> None:
         """Queue an entry that the bound does not apply to. Ignored once closed."""
+        if get_ident() != self.thread:
+            raise WrongThread
         if not self.closed:
             self.queue.append((kind, message))
             self.wake()
@@ -200,11 +227,29 @@ class Mailbox:
     @enable_ki_protection
     def put_system(self, request: object) -> bool:
         """Queue a system request ahead of all ordinary entries. False once closed."""
+        if get_ident() != self.thread:
+            raise WrongThread
         if self.closed:
             return False
         self.system.append(request)
         self.wake()
         return True
+
+    def withdraw(self, request: object) -> None:
+        """Take a system request back if it still waits."""
+        if request in self.system:
+            self.system.remove(request)
+
+    def call_abandoned(self, call: "ReplyTo[Any]") -> None:
+        """The caller has gone. Where there is no bound, its request must not wait for ever."""
+        if self.give_up_waiting(call) or self.capacity != maxsize:
+            return
+        self.stale += 1
+        if self.stale > SWEEP_AT and self.stale * 2 > len(self.queue):
+            kept = [entry for entry in self.queue if entry[0] != CALL or entry[1].waiting]
+            self.queue.clear()  # in place: the reader holds on to it
+            self.queue.extend(kept)
+            self.stale = 0
 
     def wake(self) -> None:
         """Reschedule the reader if it is parked."""

@@ -66,7 +66,11 @@ class Monitor:
             watcher.watching.add(self)
 
     def cancel(self) -> None:
-        """Stop watching; no DOWN of this monitor is seen afterwards. Never fails; repeatable."""
+        """Stop watching; no DOWN of this monitor is seen afterwards. Never fails (but in another
+        thread, with WrongThread); repeatable.
+        """
+        if self._target is not None:
+            self._target.clock.check_thread()
         self.cancelled = True
         if self.active:
             self.active = False

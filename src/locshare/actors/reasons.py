@@ -11,8 +11,18 @@ exception's type only. Whoever needs more has the exception itself.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
+from locshare.actors.checks import bad_type, insist
+
 if TYPE_CHECKING:
     from locshare.actors.ref import Ref
+
+
+def bad_reason(reason: object) -> Exception | None:
+    """A TypeError unless ``reason`` is an ExitReason, else None."""
+    if isinstance(reason, ExitReason):
+        return None
+    hint = ": NORMAL, SHUTDOWN, Shutdown(detail) or Crash(exception)"
+    return bad_type("reason", reason, ExitReason, hint=hint)
 
 
 class ExitReason:
@@ -86,6 +96,9 @@ class Crash(ExitReason):
     previous: ExitReason | None = None
     label = "crash"
 
+    def __post_init__(self) -> None:
+        insist(bad_type("exception", self.exception, BaseException))
+
     def __repr__(self) -> str:
         return f"Crash({type(self.exception).__qualname__})"
 
@@ -152,9 +165,26 @@ class CallToSelf(ActorError):
     """An actor called itself, which could never be answered (statement 49)."""
 
 
+class WrongThread(ActorError, RuntimeError):
+    """An actor was used outside of the thread of its Trio run; nothing has changed. Use
+    ``ref.from_thread`` there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "actors belong to the thread of their Trio run; from another one use ref.from_thread"
+        )
+
+
 class MailboxFull(ActorError):
     """A call was not taken, or was pushed out, by a full mailbox whose rule is to drop; or, as
     the cause of a crash, a mailbox overflowed whose rule is to stop its actor.
+    """
+
+
+class LivedBefore(ActorError):
+    """An actor object was given to a second life. Each life needs a new one, or the state that
+    the last one broke would live on (statement 13).
     """
 
 

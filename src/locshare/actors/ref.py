@@ -7,13 +7,14 @@ stored without care.
 """
 
 from collections.abc import Callable
-from math import inf, isnan
+from math import inf
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 
-from locshare.actors.mailbox import CALL, CAST, INFO, Mailbox, Offer, Overflow
+from locshare.actors.checks import bad_callable, bad_seconds, insist, refuse
+from locshare.actors.mailbox import ACCEPTED, CALL, CAST, INFO, Mailbox, Offer, Overflow
 from locshare.actors.monitors import Down, Monitor
 from locshare.actors.reasons import (
     SHUTDOWN,
@@ -22,8 +23,11 @@ from locshare.actors.reasons import (
     ExitReason,
     MailboxFull,
     NoProc,
+    WrongThread,
+    bad_reason,
 )
 from locshare.actors.reply import ReplyTo, Request
+from locshare.actors.threads import FromThread
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -72,14 +76,18 @@ class Ref:
         """Call ``callback`` with one :class:`Down` when this incarnation ends.
 
         For code that is not an actor. It runs synchronously in the exit path, so it must be
-        quick and must not raise. For a dead target it is called at once with ``noproc``.
+        quick and must not raise. For a dead target it is called at once with ``noproc``. Raises
+        TypeError for what is no function, WrongThread.
         """
+        insist(bad_callable("callback", callback))
         return Monitor(self, self._incarnation, None, callback)
 
     async def wait_exit(self) -> ExitReason:
         """Wait for the end and return its reason; at once if it has ended. A checkpoint always.
-        Cancelling the wait changes nothing for the actor.
+        Cancelling the wait changes nothing for the actor. CallToSelf in the actor's own task.
         """
+        if self._incarnation.task is current_task():
+            await refuse(CallToSelf(f"{self.name} cannot wait for its own end"))
         return await self._incarnation.wait_exit()
 
     async def stop(self, reason: ExitReason = SHUTDOWN, timeout: float = 5.0) -> ExitReason:
@@ -91,16 +99,20 @@ class Ref:
         restarts by its rules.
 
         Raises NoProc at once if the target is dead, CallTimeout if it has not ended within
-        ``timeout`` seconds (the request stands, nothing is killed), ValueError for a bad timeout
-        (and then nothing was asked), CallToSelf in the target's own task. Cancelling the wait
-        does not take the request back.
+        ``timeout`` seconds (the request stands, nothing is killed), TypeError or ValueError for
+        a bad reason or timeout (and then nothing was asked), CallToSelf in the target's own task.
+        Cancelling the wait does not take the request back.
         """
-        check_timeout(timeout)
         incarnation = self._incarnation
-        if incarnation.reason is not None:
-            raise NoProc(self.name)
-        if incarnation.task is current_task():
-            raise CallToSelf(f"{self.name} cannot wait for its own end; return StopActor instead")
+        problem = bad_reason(reason) or bad_seconds("timeout", timeout)
+        if problem is None and incarnation.reason is not None:
+            problem = NoProc(self.name)
+        if problem is None and incarnation.task is current_task():
+            problem = CallToSelf(
+                f"{self.name} cannot wait for its own end; return StopActor instead"
+            )
+        if problem is not None:
+            await refuse(problem)
         deadline = trio.current_time() + timeout
         incarnation.request_stop(reason, deadline)
         with trio.move_on_at(deadline):
@@ -122,7 +134,7 @@ class ActorRef(Ref, Generic[M]):
     is of any kind, and a request carries the type of its own reply.
     """
 
-    __slots__ = ("_mailbox",)
+    __slots__ = ("_front", "_mailbox")
 
     _incarnation: "ActorIncarnation"
 
@@ -131,13 +143,17 @@ class ActorRef(Ref, Generic[M]):
     ) -> None:
         super().__init__(incarnation, name, serial)
         self._mailbox = mailbox
+        self._front: FromThread[M] | None = None
 
     def cast(self, message: M) -> None:
         """Send and forget. Never blocks, never raises; a dead or full target drops and counts.
         What gives way in a full mailbox is the actor's rule (:class:`Overflow`).
+
+        In another thread than the actor's it does raise, WrongThread, and nothing has changed; so
+        do all methods but those of :attr:`from_thread`.
         """
         mailbox = self._mailbox
-        if mailbox.put(CAST, message) is not Offer.ACCEPTED:
+        if mailbox.put(CAST, message) is not ACCEPTED:
             mailbox.dropped += 1
 
     def info(self, message: object) -> None:
@@ -145,7 +161,7 @@ class ActorRef(Ref, Generic[M]):
         ``handle_info``, which ignores what it does not know.
         """
         mailbox = self._mailbox
-        if mailbox.put(INFO, message) is not Offer.ACCEPTED:
+        if mailbox.put(INFO, message) is not ACCEPTED:
             mailbox.dropped += 1
 
     def offer(self, message: M) -> Offer:
@@ -198,47 +214,63 @@ class ActorRef(Ref, Generic[M]):
         - MailboxFull if a full mailbox with a dropping rule does not take it,
         - CallToSelf if the actor's own task calls,
         - whatever error the handler passed to ``reply_to.fail``,
-        - ValueError for a bad timeout, before anything is sent.
+        - TypeError or ValueError for a bad timeout, before anything is sent.
 
-        Cancelling the caller harms nobody.
+        Cancelling the caller harms nobody. A checkpoint always, also when it raises.
         """
         mailbox = self._mailbox
         incarnation = self._incarnation
         task = current_task()
-        if timeout is not None and not 0 <= timeout < inf:
-            check_timeout(timeout)
-            timeout = None
+        if timeout is not None and not (type(timeout) is float and 0 <= timeout < inf):
+            problem = self.bad_timeout(timeout)
+            if problem is not None:
+                await refuse(problem)
+            if timeout == inf:
+                timeout = None
         if incarnation.task is task:
-            raise CallToSelf(f"{self.name} called itself")
+            await refuse(CallToSelf(f"{self.name} called itself"))
         call: ReplyTo[R] = ReplyTo(request, task, incarnation.clock, self.name)
-        offer = mailbox.put(CALL, call)
-        if offer is not Offer.ACCEPTED:
-            self._not_accepted(offer, call)
+        try:
+            offer = mailbox.put(CALL, call)
+        except WrongThread as error:
+            await refuse(error)
+        if offer is not ACCEPTED:
+            problem = self._not_accepted(offer, call)
+            if problem is not None:
+                await refuse(problem)
         if timeout is not None:
             call.arm(timeout, trio.current_time() + timeout)
 
         def abort(_raise_cancel: object) -> Abort:
             call.abandon()
-            mailbox.give_up_waiting(call)
+            mailbox.call_abandoned(call)
             return Abort.SUCCEEDED
 
         try:
             reply: R = await wait_task_rescheduled(abort)
         except CallTimeout:
-            mailbox.give_up_waiting(call)
+            mailbox.call_abandoned(call)
             raise
         return reply
 
-    def _not_accepted(self, offer: Offer, call: ReplyTo[Any]) -> None:
+    @property
+    def from_thread(self) -> FromThread[M]:
+        """What other threads may use of this ref; see :mod:`locshare.actors.threads`."""
+        front = self._front
+        if front is None:
+            front = self._front = FromThread(self, self._incarnation.clock.token)
+        return front
+
+    def bad_timeout(self, timeout: object) -> Exception | None:
+        """What is wrong with the timeout of a call, or None."""
+        return None if timeout is None else bad_seconds("timeout", timeout)
+
+    def _not_accepted(self, offer: Offer, call: ReplyTo[Any]) -> Exception | None:
+        """The error of a call that was not taken, or None if it now waits for room."""
         if offer is Offer.DEAD:
-            raise NoProc(self.name)
+            return NoProc(self.name)
         if self._mailbox.overflow is not Overflow.REFUSE:
             self._mailbox.dropped += 1
-            raise MailboxFull(f"the mailbox of {self.name} is full")
+            return MailboxFull(f"the mailbox of {self.name} is full")
         self._mailbox.wait_for_room(CALL, call, None)
-
-
-def check_timeout(timeout: float) -> None:
-    """Raise ValueError unless ``timeout`` is a number of seconds ≥ 0 (infinity is fine)."""
-    if isnan(timeout) or timeout < 0:
-        raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
+        return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import trio
 
+from locshare.actors.checks import bad_type, insist, refuse
 from locshare.actors.mailbox import Offer
 from locshare.actors.reasons import AlreadyRegistered, NoProc
 from locshare.actors.ref import ActorRef
@@ -50,8 +51,11 @@ class Registry(Generic[K, M]):
 
     def register(self, key: K, ref: ActorRef[M]) -> None:
         """Give ``key`` to ``ref``. Raises AlreadyRegistered with the holder if it is taken, by
-        ``ref`` itself too; registering a dead ref has no effect.
+        ``ref`` itself too, TypeError for what is no ActorRef or cannot be a key, WrongThread;
+        registering a dead ref has no effect.
         """
+        insist(bad_type("ref", ref, ActorRef))
+        ref._incarnation.clock.check_thread()
         holder = self._refs.get(key)
         if holder is not None:
             raise AlreadyRegistered(key, holder)
@@ -62,7 +66,9 @@ class Registry(Generic[K, M]):
                 self._awaited.pop(key).unpark_all()
 
     def unregister(self, key: K, ref: ActorRef) -> bool:
-        """Free ``key`` if ``ref`` holds it. False if it does not."""
+        """Free ``key`` if ``ref`` holds it. False if it does not. Raises TypeError, WrongThread."""
+        insist(bad_type("ref", ref, ActorRef))
+        ref._incarnation.clock.check_thread()
         if self._refs.get(key) is not ref:
             return False
         del self._refs[key]
@@ -95,7 +101,9 @@ class Registry(Generic[K, M]):
         return tuple(key for key, holder in self._refs.items() if holder is ref)
 
     def name(self, key: K) -> "Name[K, M]":
-        """An address that is looked up anew on every use. Also for a child spec."""
+        """An address that is looked up anew on every use. Also for a child spec. Raises TypeError
+        for what cannot be a key.
+        """
         return Name(self, key)
 
     def free(self, key: K, ref: ActorRef) -> None:
@@ -125,6 +133,8 @@ class Name(Generic[K, M]):
         __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, registry: Registry[K, M], key: K) -> None:
+        insist(bad_type("registry", registry, Registry))
+        hash(key)  # raises TypeError now, and not at each use
         self.registry = registry
         self.key = key
 
@@ -138,7 +148,7 @@ class Name(Generic[K, M]):
         """
         ref = self.registry.lookup(self.key)
         if ref is None:
-            raise NoProc("the holder of a name")
+            await refuse(NoProc("the holder of a name"))
         return await ref.call(request, timeout)
 
     def cast(self, message: M) -> None:

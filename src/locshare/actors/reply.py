@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, final
 import outcome
 from trio.lowlevel import Task, enable_ki_protection, reschedule
 
-from locshare.actors.reasons import NORMAL, CallTimeout, Exited, ExitReason
+from locshare.actors.checks import bad_type, insist
+from locshare.actors.reasons import NORMAL, CallTimeout, Exited, ExitReason, bad_reason
 
 if TYPE_CHECKING:
     from locshare.actors.clock import Clock
@@ -63,7 +64,9 @@ class ReplyTo(Generic[R]):
         return self._task is not None
 
     def reply(self, value: R) -> None:
-        """Answer. Does nothing if the call is over: the reply is late, or the second."""
+        """Answer. Does nothing if the call is over: the reply is late, or the second. Raises
+        WrongThread.
+        """
         if self._task is not None:
             self._finish(outcome.Value(value))
 
@@ -71,8 +74,10 @@ class ReplyTo(Generic[R]):
         """Raise ``error`` in the caller; the server itself goes on unharmed.
 
         This is how a handler says "no" with a typed error. An exception that is *returned* from
-        a handler is a value like any other and is returned to the caller as such.
+        a handler is a value like any other and is returned to the caller as such. Raises
+        TypeError for what is no Exception, WrongThread.
         """
+        insist(bad_type("error", error, Exception))
         if self._task is not None:
             self._finish(outcome.Error(error))
 
@@ -106,6 +111,7 @@ class ReplyTo(Generic[R]):
 
     @enable_ki_protection
     def _finish(self, result: outcome.Outcome[R]) -> None:
+        self._clock.check_thread()
         task = self._task
         self._task = None
         self._settle()
@@ -157,11 +163,12 @@ class StopActor:
     """End the actor with ``reason`` after this message; ``terminate`` runs.
 
     From ``handle_call``, ``reply`` is sent first, so the caller has it even if ``terminate``
-    then crashes (statement 52).
+    then crashes (statement 52). Raises TypeError for a reason that is none.
     """
 
     __slots__ = ("reason", "reply")
 
     def __init__(self, reason: ExitReason = NORMAL, *, reply: object = NO_REPLY) -> None:
+        insist(bad_reason(reason))
         self.reason = reason
         self.reply = reply

@@ -92,6 +92,7 @@ class TaskIncarnation(Incarnation):
         self._function = function
 
     def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
+        self.clock.check_thread()
         del deadline  # a cancellation has none; whoever asks kills when the time has passed
         if self.reason is None:
             if self._requested is None:

@@ -11,14 +11,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
+from types import CoroutineType
 from typing import Any, ClassVar, Final, Literal, Never, final
 
 import trio
 
-from locshare.actors import SHUTDOWN, Actor, Crash, ExitReason, MailboxSpec, Ref, StartError, Timer
+from locshare.actors import (
+    NO_REPLY,
+    SHUTDOWN,
+    Actor,
+    Crash,
+    ExitReason,
+    MailboxSpec,
+    Ref,
+    ReplyTo,
+    StartError,
+    Timer,
+    UnhandledMessage,
+)
 from locshare.actors.clock import CallAt
 from locshare.actors.frames import clear_finished_frames
-from locshare.actors.host import start_failure
+from locshare.actors.host import start_failure, take_name
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status
 from locshare.actors.loop import ActorIncarnation
 from locshare.actors.mailbox import INFO
@@ -155,19 +168,24 @@ def build(spec: AnySpec) -> Incarnation:
             grace=grace_of(spec.shutdown),
         )
     try:
-        actor = spec.start(*spec.args)
+        actor = _actor(spec.start(*spec.args))
+        life = ActorIncarnation(actor, name=spec.id, heir=spec.heir, grace=grace_of(spec.shutdown))
     except Exception as error:
         raise StartError(spec.id, "could not be built") from error
-    if not isinstance(actor, Actor):
-        raise StartError(spec.id) from BadSpec("start", type(actor).__name__, "an Actor's factory")
-    life = ActorIncarnation(actor, name=spec.id, heir=spec.heir, grace=grace_of(spec.shutdown))
     if spec.register is not None:
         try:
-            spec.register.registry.register(spec.register.key, life.ref)
+            take_name(spec.register, life)
         except Exception as error:
-            life.never_lived(Crash(error))
             raise StartError(spec.id, "could not take its name") from error
     return life
+
+
+def _actor(made: object) -> Actor:
+    if isinstance(made, Actor):
+        return made
+    if isinstance(made, CoroutineType):
+        made.close()
+    raise BadSpec("start", type(made).__name__, "a plain function that makes an Actor")
 
 
 class Overseer(Actor[Never]):
@@ -193,6 +211,18 @@ class Overseer(Actor[Never]):
     @abstractmethod
     def forget(self, child: Child) -> None:
         """Drop a child and its spec."""
+
+    # -- strangers -------------------------------------------------------------------------
+
+    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+        """Refuse what is no request of ours: a stray one must not take a tree down (51)."""
+        name = type(request).__qualname__
+        reply_to.fail(UnhandledMessage(f"a supervisor does not handle the call {name}"))
+        return NO_REPLY
+
+    def handle_cast(self, message: Any) -> None:
+        """Log and ignore: a supervisor takes no casts."""
+        logger.warning("%s ignored a cast of type %s", self.ref.name, type(message).__qualname__)
 
     # -- reports ---------------------------------------------------------------------------
 

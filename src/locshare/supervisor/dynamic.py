@@ -8,7 +8,8 @@ asks all children at once, each with its own deadline (statement 43). No handler
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
-from typing import Any, ClassVar, TypeVar, final
+from types import NoneType
+from typing import Any, ClassVar, TypeVar, cast, final
 
 import trio
 
@@ -24,6 +25,7 @@ from locshare.actors import (
     StopActor,
 )
 from locshare.actors.actor import HandlerResult, InitResult
+from locshare.actors.checks import bad_type, insist, refuse
 from locshare.actors.clock import CallAt
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.ref import M
@@ -36,7 +38,7 @@ from locshare.supervisor.child import (
     first_failure,
 )
 from locshare.supervisor.errors import ChildNotFound, MaxChildren, SupervisorError
-from locshare.supervisor.spec import AnySpec, ChildSpec, DynamicSpec
+from locshare.supervisor.spec import AnySpec, ChildSpec, DynamicSpec, bad_spec
 from locshare.supervisor.supervisor import OverseerRef
 
 T = TypeVar("T")
@@ -46,8 +48,9 @@ class DynamicSupervisorRef(OverseerRef):
     """The ref of a dynamic supervisor.
 
     The requests below wait as long as it takes: each is bounded by the child's own timeouts.
-    They raise NoProc if the supervisor is dead and Exited if it ends meanwhile. Cancelling one
-    does not take it back once it is being handled.
+    They raise NoProc if the supervisor is dead and Exited if it ends meanwhile, TypeError for a
+    bad argument, before anything is asked. Cancelling one does not take it back once it is being
+    handled.
     """
 
     __slots__ = ()
@@ -58,19 +61,31 @@ class DynamicSupervisorRef(OverseerRef):
         If init declines (IGNORE) the ref is that of a life already over and no child is kept.
         Raises MaxChildren, StartError (with the original exception as cause).
         """
+        problem = bad_spec(spec)
+        if problem is not None:
+            await refuse(problem)
         return await self.call(StartDynamic(spec), None)
 
     async def start_actor(self, spec: ChildSpec[M, *tuple[Any, ...]]) -> ActorRef[M]:
         """As :meth:`start_child`, typed for actors: the ref takes what the actor handles."""
-        ref = await self.call(StartDynamic(spec), None)
-        if not isinstance(ref, ActorRef):
-            raise TypeError("a ChildSpec starts an actor")
-        return ref
+        problem = bad_type("spec", spec, ChildSpec, hint="; start_child takes a TaskSpec too")
+        if problem is not None:
+            await refuse(problem)
+        return cast("ActorRef[M]", await self.call(StartDynamic(spec), None))
 
-    async def terminate_child(self, ref: Ref) -> None:
+    async def terminate_child(self, ref: Ref | None) -> None:
         """Stop a child by its own shutdown setting and drop it, or call off its restart.
         Returns after its death. Raises ChildNotFound, also the second time.
+
+        While a child is being restarted it is found by the ref of its last life as well as by
+        that of the life whose init is under way. None, which a registry gives for a name that
+        nobody holds just then, is nobody's ref.
         """
+        if ref is None:
+            await refuse(ChildNotFound("no such child here: there is no ref"))
+        problem = bad_type("ref", ref, Ref)
+        if problem is not None:
+            await refuse(problem)
         await self.call(TerminateDynamic(ref), None)
 
 
@@ -94,6 +109,7 @@ class DynamicSupervisor(Overseer):
     ref_type: ClassVar[type[ActorRef]] = DynamicSupervisorRef
 
     def __init__(self, spec: DynamicSpec | None = None) -> None:
+        insist(bad_type("spec", spec, DynamicSpec, NoneType))
         spec = spec or DynamicSpec()
         super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
         self._max_children = spec.max_children
@@ -129,7 +145,10 @@ class DynamicSupervisor(Overseer):
         return super().handle_call(request, reply_to)
 
     def handle_info(self, message: Any) -> HandlerResult:
-        if not isinstance(message, ChildExit) or not self.wants_restart(message):
+        if not isinstance(message, ChildExit):
+            super().handle_info(message)
+            return None
+        if not self.wants_restart(message):
             return None
         return self._restart(message.child)
 
@@ -216,8 +235,15 @@ class DynamicSupervisor(Overseer):
 
     # -- stop ------------------------------------------------------------------------------
 
-    def _terminate_child(self, ref: Ref, reply_to: ReplyTo[Any]) -> Any:
+    def _child_of(self, ref: Ref) -> Child | None:
         child = self._children.get(ref.serial)
+        if child is not None:
+            return child
+        # A new life is not found by its ref before its init is over. That is rare: look at all.
+        return next((each for each in self._children.values() if each.ref is ref), None)
+
+    def _terminate_child(self, ref: Ref, reply_to: ReplyTo[Any]) -> Any:
+        child = self._child_of(ref)
         if child is None or child.life is None:
             raise ChildNotFound("no such child here")
         life = child.life

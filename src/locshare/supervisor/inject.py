@@ -8,6 +8,7 @@ from locshare.actors import Ref
 from locshare.actors.incarnation import Incarnation
 from locshare.supervisor.child import Child
 from locshare.supervisor.errors import ChildNotFound
+from locshare.supervisor.spec import check_budget
 from locshare.supervisor.supervisor import OverseerRef
 
 
@@ -28,8 +29,9 @@ def at_each_launch(child: Child, function: Callable[[Incarnation], None] | None)
 
 def set_budget(supervisor: OverseerRef, max_restarts: int, max_seconds: float) -> None:
     """Another restart budget for this life of ``supervisor``; what has been counted still counts.
-    Raises NoProc.
+    Raises NoProc, BadSpec.
     """
+    check_budget(max_restarts, max_seconds)
     window = supervisor._overseer()._window
     window.max_restarts = max_restarts
     window.max_seconds = max_seconds

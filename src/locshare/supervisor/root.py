@@ -15,6 +15,7 @@ from typing import final
 import trio
 
 from locshare.actors import SHUTDOWN, Crash
+from locshare.actors.checks import bad_type, refuse
 from locshare.actors.host import raise_worst, run_shielded
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.loop import ActorIncarnation
@@ -34,11 +35,15 @@ async def run_root(
     ``task_status`` hands out the root's ref after all children are up. Returns after an ordinary
     stop (``await ref.stop()``, or a cancellation, which then goes on). Raises StartError if a
     child does not come up, RestartBudgetExceeded when the root gives up, whatever
-    KeyboardInterrupt or SystemExit was raised inside, RootFailed for any other end.
+    KeyboardInterrupt or SystemExit was raised inside, RootFailed for any other end, TypeError for
+    what is no SupervisorSpec.
     """
+    problem = _bad_spec(spec) or bad_type("name", name, str)
+    if problem is not None:
+        await refuse(problem)
     root = ActorIncarnation(Supervisor(spec), name=name, grace=inf)
     ref = root.ref
-    if not isinstance(ref, SupervisorRef):
+    if not isinstance(ref, SupervisorRef):  # pragma: no cover - for the type checker
         raise TypeError("the root is a static supervisor")
     cancelled: trio.Cancelled | None = None
     try:
@@ -52,6 +57,10 @@ async def run_root(
     raise_for_end(root)  # goes before: what went wrong must not be lost in a cancellation
     if cancelled is not None:
         raise cancelled
+
+
+def _bad_spec(spec: object) -> Exception | None:
+    return bad_type("spec", spec, SupervisorSpec, hint="; the root is a static supervisor")
 
 
 def raise_for_end(root: Incarnation) -> None:
@@ -96,6 +105,9 @@ async def open_supervisor(
     The error of the tree goes before what the block raised, which is mostly its echo (the Exited
     of a call), and has that as its context; KeyboardInterrupt and SystemExit go before all.
     """
+    problem = _bad_spec(spec) or bad_type("name", name, str)
+    if problem is not None:
+        await refuse(problem)
     inner: BaseException | None = None
     outer: BaseException | None = None
     handshake = _Handshake()

@@ -30,6 +30,7 @@ from typing import (
 import trio
 
 from locshare.actors import Actor, MailboxHeir, Name
+from locshare.actors.checks import bad_type
 from locshare.actors.ref import M
 from locshare.supervisor.backoff import Backoff
 from locshare.supervisor.decide import Restart, Strategy
@@ -148,6 +149,10 @@ class ChildSpec(Generic[M, *Ts]):
             shutdown = INFINITY if type == "supervisor" else DEFAULT_SHUTDOWN
         _check_child(id, start, args, restart, shutdown, init_timeout, backoff)
         _one_of("type", type, get_args(ChildType))
+        if register is not None and not isinstance(register, Name):
+            raise BadSpec("register", register, "a Name or None")
+        if heir is not None and not isinstance(heir, MailboxHeir):
+            raise BadSpec("heir", heir, "a MailboxHeir or None")
         put = object.__setattr__
         put(self, "id", id)
         put(self, "start", start)
@@ -241,6 +246,8 @@ class TaskSpec:
         backoff: Backoff | None = None,
     ) -> None:
         _check_child(id, run, args, restart, shutdown, init_timeout, backoff)
+        if not isinstance(handshake, bool):
+            raise BadSpec("handshake", handshake, "True or False")
         put = object.__setattr__
         put(self, "id", id)
         put(self, "run", run)
@@ -281,9 +288,12 @@ class SupervisorSpec:
         max_seconds: float = DEFAULT_MAX_SECONDS,
         report: "Reporter | None" = None,
     ) -> None:
+        if not isinstance(children, Iterable):
+            raise BadSpec("children", children, "a list of ChildSpec or TaskSpec objects")
         children = tuple(children)
         _one_of("strategy", strategy, get_args(Strategy))
-        _check_budget(max_restarts, max_seconds)
+        check_budget(max_restarts, max_seconds)
+        _check_report(report)
         seen: set[str] = set()
         for child in children:
             if not isinstance(child, ChildSpec | TaskSpec):
@@ -339,7 +349,8 @@ class DynamicSpec:
     def __post_init__(self) -> None:
         if self.max_children is not None and not _is_count(self.max_children):
             raise BadSpec("max_children", self.max_children, "None or a whole number ≥ 0")
-        _check_budget(self.max_restarts, self.max_seconds)
+        check_budget(self.max_restarts, self.max_seconds)
+        _check_report(self.report)
 
     def child(
         self,
@@ -389,11 +400,25 @@ def _check_child(
         raise BadSpec("backoff", backoff, "a Backoff or None")
 
 
-def _check_budget(max_restarts: object, max_seconds: object) -> None:
+def bad_spec(spec: object) -> Exception | None:
+    """A TypeError unless ``spec`` is that of a child, else None."""
+    hint = ""
+    if isinstance(spec, SupervisorSpec | DynamicSpec):
+        hint = f"; a supervisor is started with {type(spec).__name__}(…).child(id)"
+    return bad_type("spec", spec, ChildSpec, TaskSpec, hint=hint)
+
+
+def check_budget(max_restarts: object, max_seconds: object) -> None:
+    """Raise BadSpec for a restart budget that is none."""
     if not _is_count(max_restarts):
         raise BadSpec("max_restarts", max_restarts, "a whole number ≥ 0")
     if not _is_seconds(max_seconds) or max_seconds in (0, inf):
         raise BadSpec("max_seconds", max_seconds, "finite seconds > 0")
+
+
+def _check_report(report: object) -> None:
+    if report is not None and not callable(report):
+        raise BadSpec("report", report, "a function that takes a Report, or None")
 
 
 def _one_of(field: str, value: object, legal: tuple[str, ...]) -> None:

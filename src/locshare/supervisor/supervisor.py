@@ -32,6 +32,7 @@ from locshare.actors import (
     StopActor,
 )
 from locshare.actors.actor import HandlerResult, InitResult
+from locshare.actors.checks import bad_type, insist, refuse
 from locshare.supervisor.child import (
     STUCK_AFTER,
     Child,
@@ -51,7 +52,7 @@ from locshare.supervisor.errors import (
     ChildRunning,
     SupervisorError,
 )
-from locshare.supervisor.spec import INFINITY, AnySpec, SupervisorSpec
+from locshare.supervisor.spec import INFINITY, AnySpec, SupervisorSpec, bad_spec
 
 
 class OverseerRef(ActorRef[Never]):
@@ -96,8 +97,9 @@ class SupervisorRef(OverseerRef):
     """The ref of a static supervisor.
 
     The requests below wait as long as it takes: each is bounded by the child's own timeouts.
-    They raise NoProc if the supervisor is dead and Exited if it ends meanwhile. Cancelling one
-    does not take it back once it is being handled.
+    They raise NoProc if the supervisor is dead and Exited if it ends meanwhile, TypeError for a
+    bad argument, before anything is asked. Cancelling one does not take it back once it is being
+    handled.
     """
 
     __slots__ = ()
@@ -109,24 +111,28 @@ class SupervisorRef(OverseerRef):
         temporary) and the ref is that of a life already over. Raises AlreadyStarted (with the
         ref), AlreadyPresent, StartError; then no spec is stored.
         """
+        await _check(bad_spec(spec))
         return await self.call(StartChild(spec), None)
 
     async def restart_child(self, id: str) -> Ref:  # noqa: A002 - OTP's word
         """Start a child that is present but not running; as :meth:`start_child` if init declines.
         Raises ChildNotFound, ChildRunning, ChildRestarting, StartError.
         """
+        await _check(bad_type("id", id, str))
         return await self.call(RestartChild(id), None)
 
     async def terminate_child(self, id: str) -> None:  # noqa: A002 - OTP's word
         """Stop a child by its own shutdown setting, or call off its restart; returns after its
         death. Its spec is kept unless it is temporary. Raises ChildNotFound.
         """
+        await _check(bad_type("id", id, str))
         await self.call(TerminateChild(id), None)
 
     async def delete_child(self, id: str) -> None:  # noqa: A002 - OTP's word
         """Drop the spec of a child that is not running. Raises ChildNotFound, ChildRunning,
         ChildRestarting.
         """
+        await _check(bad_type("id", id, str))
         await self.call(DeleteChild(id), None)
 
     def child(self, id: str) -> Ref | None:  # noqa: A002 - OTP's word
@@ -134,6 +140,12 @@ class SupervisorRef(OverseerRef):
         if we are dead.
         """
         return next((info.ref for info in self.which_children() if info.id == id), None)
+
+
+async def _check(problem: Exception | None) -> None:
+    """Raise what is wrong with an argument; a checkpoint only then."""
+    if problem is not None:
+        await refuse(problem)
 
 
 @final
@@ -172,6 +184,7 @@ class Supervisor(Overseer):
     ref_type: ClassVar[type[ActorRef]] = SupervisorRef
 
     def __init__(self, spec: SupervisorSpec) -> None:
+        insist(bad_type("spec", spec, SupervisorSpec))
         super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
         self._strategy = spec.strategy
         self._children = {child.id: Child(child) for child in spec.children}
@@ -220,7 +233,10 @@ class Supervisor(Overseer):
         return super().handle_call(request, reply_to)
 
     async def handle_info(self, message: Any) -> HandlerResult:
-        if not isinstance(message, ChildExit) or not self.wants_restart(message):
+        if not isinstance(message, ChildExit):
+            super().handle_info(message)
+            return None
+        if not self.wants_restart(message):
             return None
         try:
             return await self._restart(message.child)

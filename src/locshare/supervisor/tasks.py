@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar, TypeVarTuple, cast, final
 
 from locshare.actors import NORMAL, ActorRef, Exited, Ref
+from locshare.actors.checks import refuse
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.task import TaskIncarnation
 from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef, StartDynamic
+from locshare.supervisor.errors import BadSpec
 from locshare.supervisor.spec import DEFAULT_SHUTDOWN, DynamicSpec, ShutdownTime, TaskSpec
 
 T = TypeVar("T")
@@ -30,21 +32,30 @@ class TaskSupervisorRef(DynamicSupervisorRef):
         shutdown: ShutdownTime = DEFAULT_SHUTDOWN,
     ) -> Ref:
         """Start ``async_fn(*args)`` and return its ref at once; nobody waits for it. ``shutdown``
-        in seconds, as in a spec. Raises MaxChildren, NoProc, Exited. Cancelling the start does not
-        take it back once it is being handled.
+        in seconds, as in a spec. Raises MaxChildren, NoProc, Exited, BadSpec. Cancelling the start
+        does not take it back once it is being handled.
         """
-        return await self.start_child(_spec(async_fn, args, shutdown))
+        try:
+            spec = _spec(async_fn, args, shutdown)
+        except BadSpec as error:
+            await refuse(error)
+        return await self.start_child(spec)
 
     async def run(self, async_fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run ``async_fn(*args)`` and return its result.
 
         Raises Exited if the task crashed (the crash is the cause) or was stopped; MaxChildren,
-        NoProc if it could not start. Cancelling the wait, at any moment, kills the task and waits
-        neither for its end nor for the supervisor: that may be stopping, and waiting for us.
+        NoProc if it could not start; BadSpec. Cancelling the wait, at any moment, kills the task
+        and waits neither for its end nor for the supervisor: that may be stopping, and waiting for
+        us.
         """
+        try:
+            spec = _spec(async_fn, args)
+        except BadSpec as error:
+            await refuse(error)
         launched: list[Incarnation] = []
         try:
-            request = StartDynamic(_spec(async_fn, args), launched.append)
+            request = StartDynamic(spec, launched.append)
             reason = await (await self.call(request, None)).wait_exit()
         except BaseException:
             # A call that was not taken yet is skipped, so who is not here will never be.
@@ -61,7 +72,8 @@ def _spec(
     args: tuple[*Ts],
     shutdown: ShutdownTime = DEFAULT_SHUTDOWN,
 ) -> TaskSpec:
-    name = getattr(async_fn, "__name__", "task")
+    name = getattr(async_fn, "__name__", None)
+    name = name if isinstance(name, str) and name else "task"
     return TaskSpec(name, async_fn, args, restart="temporary", shutdown=shutdown, handshake=False)
 
 
