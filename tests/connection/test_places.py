@@ -11,7 +11,8 @@ import trio.testing
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport import Transport, TransportLimits
+from locshare.connection.upgrade import ConnectionLost
 from locshare.errors import CloseReason
 from tests.connection.kit import (
     QUICK_ENDS,
@@ -276,6 +277,54 @@ async def test_a_refusal_because_the_server_is_full_does_not_count_as_coming_bac
         await server.all_gone()
         async with raw_client(server, "bob"):
             pass
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+async def test_a_client_that_is_gone_before_it_is_answered_leaves_no_link_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def gone(_self: Transport, _subprotocol: str | None) -> None:
+        raise ConnectionLost
+
+    monkeypatch.setattr(Transport, "accept", gone)
+    async with serving(limited(max_connections=1)) as server:
+        for n in (1, 2):
+            async with raw_tcp(server) as raw:
+                await raw.send(request("/ws?token=ada"))
+                await raw.end()
+            await server.all_gone()
+            assert server.refused() == {"lost_in_handshake": n}
+        assert server.room.detached == ["ada", "ada"]
+        assert server.room.receivers == {}
+
+
+async def test_an_answer_that_the_socket_takes_in_parts_arrives_whole() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    transport = Transport(ours)
+    problem = {"detail": "x" * 500_000}
+    async with trio.SocketStream(trio.socket.from_stdlib_socket(theirs)) as stream:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(transport.reject, 503, problem, 7)
+            raw = Raw(stream)
+            assert b"Retry-After: 7" in await raw.head()
+            assert json.loads(await raw.exactly(len(json.dumps(problem)))) == problem
+        await raw.end()
+        transport.close()
+
+
+async def test_an_answer_to_a_client_that_is_gone_is_a_lost_connection() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.close()
+    transport = Transport(ours)
+    with pytest.raises(ConnectionLost):
+        await transport.reject(503, {}, None)
+    transport.close()
+    transport.close()
 
 
 # --- slow requests ------------------------------------------------------------------------------
