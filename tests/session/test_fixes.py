@@ -175,9 +175,8 @@ def test_an_age_is_never_negative_and_never_beyond_a_day(
         position = Position(
             0.0, 0.0, None, NOON + timedelta(seconds=error), age_ms=UNSET if said is None else said
         )
-        fix = judge(position, known, NOON.timestamp() + now, now)
-        assert 0.0 <= now - fix.taken <= MAX_AGE_S + 0.001
-        known = fix.clock
+        taken, known = judge(position, known, NOON + timedelta(seconds=now), now)
+        assert 0.0 <= now - taken <= MAX_AGE_S + 0.001
 
 
 def test_what_was_known_of_the_clock_of_who_left_is_forgotten() -> None:

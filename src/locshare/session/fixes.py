@@ -11,9 +11,10 @@ dead device repeats one timestamp, but a clock that is off keeps step with ours:
 stays for :data:`STEADY_S` is its error.
 """
 
+from datetime import datetime
 from typing import Final
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from locshare.wire.messages import Position
 
@@ -40,23 +41,20 @@ class SenderClock(Struct, frozen=True, gc=False):
     """…since this instant."""
 
 
-class Fix(Struct, frozen=True, gc=False):
-    """A position that arrived, and what is known of its age and of its sender's clock."""
-
-    taken: float
-    """When the fix was taken, by Trio's clock."""
-    clock: SenderClock
-
-
-def judge(position: Position, known: SenderClock | None, wall: float, clock: float) -> Fix:
-    """``position`` arrives at ``wall`` (seconds since 1970) and ``clock`` (Trio's)."""
-    distance = wall - position.timestamp.timestamp()
+def judge(
+    position: Position, known: SenderClock | None, wall: datetime, clock: float
+) -> tuple[float, SenderClock]:
+    """``position`` arrives at ``wall`` and ``clock`` (Trio's). When its fix was taken, by Trio's
+    clock, and what is known of the sender's clock now. Every update passes here.
+    """
+    distance = (wall - position.timestamp).total_seconds()
     said = position.age_ms
-    if said is not None and not isinstance(said, UnsetType):
-        age = said / 1000.0
-        return Fix(clock - age, _as_said(known, distance, age, clock))
-    sender = _observe(known, distance, clock)
-    return Fix(clock - max(distance - sender.offset, 0.0), sender)
+    if said is UNSET or said is None:
+        sender = _observe(known, distance, clock)
+        age = distance - sender.offset
+        return (clock - age if age > 0.0 else clock), sender
+    age = said / 1000.0
+    return clock - age, _as_said(known, distance, age, clock)
 
 
 def _as_said(known: SenderClock | None, distance: float, age: float, clock: float) -> SenderClock:
@@ -79,11 +77,15 @@ def _observe(known: SenderClock | None, distance: float, clock: float) -> Sender
     return known
 
 
-def is_newer(new: Position, fix: Fix, held: Position, held_taken: float, wall: float) -> bool:
-    """Whether ``new``, which arrives at ``wall`` and was judged as ``fix``, replaces ``held``."""
-    if new.timestamp >= held.timestamp:
-        return True
-    if isinstance(new.age_ms, int | float) and fix.taken > held_taken:
-        return True  # measured: its sender's clock was set back meanwhile
-    ahead = held.timestamp.timestamp() - wall
-    return ahead > 0.0 and 0.0 <= wall - new.timestamp.timestamp() + JITTER_S <= CORRECTED_WITHIN_S
+def clock_was_set_back(
+    new: Position, taken: float, held: Position, held_taken: float, wall: datetime
+) -> bool:
+    """Whether ``new`` (arrived at ``wall``, judged to be ``taken`` then) is newer than ``held``
+    although its timestamp is older.
+    """
+    if isinstance(new.age_ms, int | float) and taken > held_taken:
+        return True  # measured
+    if held.timestamp <= wall:
+        return False
+    distance = (wall - new.timestamp).total_seconds()
+    return 0.0 <= distance + JITTER_S <= CORRECTED_WITHIN_S

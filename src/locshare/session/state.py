@@ -27,7 +27,7 @@ from msgspec import UNSET, structs
 
 from locshare.broadcast.receiver import Receiver
 from locshare.session.churn import NEVER_SEEN, JoinRate, Presence
-from locshare.session.fixes import is_newer, judge
+from locshare.session.fixes import clock_was_set_back, judge
 from locshare.session.likeness import distinct
 from locshare.session.limits import SessionLimits
 from locshare.session.table import Held, Member, Moment, Seat, SessionTable
@@ -267,17 +267,17 @@ class SessionState:
         table.heard[user_id] = clock
         held = table.positions.get(user_id)
         known = table.clocks.get(user_id)
-        wall = moment.wall.timestamp()
-        fix = judge(position, known, wall, clock)
-        if fix.clock is not known:
-            table.clocks[user_id] = fix.clock
+        taken, sender = judge(position, known, moment.wall, clock)
+        if sender is not known:
+            table.clocks[user_id] = sender
         if (
             held is not None
+            and position.timestamp < held.position.timestamp
             and held.arrived + self._limits.retention > clock
-            and not is_newer(position, fix, held.position, held.taken, wall)
+            and not clock_was_set_back(position, taken, held.position, held.taken, moment.wall)
         ):
             return
-        table.positions[user_id] = Held(position, clock, fix.taken)
+        table.positions[user_id] = Held(position, clock, taken)
         table.moved[user_id] = position
 
     # --- who goes out -----------------------------------------------------------------------------
