@@ -258,12 +258,13 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
     session = reader.create()
     text = text.replace("6f1c9d0e", session[:8])
     lasting = "--trace" in text or "--count" in text
+    sent = reader.metric("locshare_positions_sent_total")
     process = reader.start(text)
     with stopped(process):
         if "--trace" in text:
             wait_for_output(process, partial(reader.join, session))
         elif name == "simulate" and "--help" not in text:
-            while reader.metric("locshare_positions_sent_total") == 0:
+            while reader.metric("locshare_positions_sent_total") == sent:
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)  # as a reader would who has seen enough
             out, _ = process.communicate(timeout=PATIENCE_S)
