@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format unit audit mutants bench bench-solo conformance lock clean packages
+.PHONY: help run test test-lowest lint types format unit audit mutants bench bench-solo conformance lock clean packages
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -44,6 +44,9 @@ conformance: $(VENV)/.dev ## run the OTP statements and list each with its resul
 mutants: $(VENV)/.mutants ## mutation tests (ROOM=session, SAMPLE=100, SEED=1; more in ARGS='--help')
 	@$(BIN)/python -m tools.mutants $(ROOM) $(if $(SAMPLE),--sample $(SAMPLE)) \
 	  $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+test-lowest: ## the tests of the server with the lowest versions that pyproject.toml allows (nightly)
+	$(PYTHON) tools/lowest.py $(ARGS)
 
 audit: $(VENV)/.dev ## known vulnerabilities in the pinned dependencies (asks the package index)
 	$(BIN)/pip-audit --skip-editable -r constraints.txt --no-deps --disable-pip

