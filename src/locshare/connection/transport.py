@@ -316,7 +316,7 @@ class Transport:
         while not self._is_farewell(came):
             if left <= 0:
                 await trio.sleep_forever()
-            came = await self._read()
+            came = await self._read(min(left, _READ_BYTES))
             if not came:
                 return
             self.bytes_in += len(came)
@@ -468,12 +468,12 @@ class Transport:
             else:
                 self._outbox.finish(_verdict(protocol), data)
 
-    async def _read(self) -> bytes:
+    async def _read(self, size: int = _READ_BYTES) -> bytes:
         """What came, or nothing at the end of the stream (a reset counts as one)."""
         while True:
             try:
                 await trio.lowlevel.wait_readable(self._sock)
-                return self._sock.recv(_READ_BYTES)
+                return self._sock.recv(size)
             except BlockingIOError:
                 continue
             except OSError:
