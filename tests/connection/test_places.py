@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
@@ -119,11 +120,11 @@ async def test_a_proxy_may_have_all_handshakes() -> None:
 
 
 async def test_those_that_are_refused_and_stay_are_bounded_too() -> None:
-    patient = ConnectionLimits()  # a refused client that stays is waited for 2 s
+    patient = ConnectionLimits(outbox=OutboxLimits(linger=60.0))
     limits = PoolLimits(handshakes=4, drain_deadline=0.1, connection=patient)
     async with serving(limits) as server, AsyncExitStack() as stack:
         clients = await silent(server, stack, 40, b"GET /ws")
-        with trio.fail_after(1):
+        with trio.fail_after(10):
             await server.pool.wait_at_most(8)
         for each in clients[:32]:
             assert (await read_refusal(each))[0] == 503, "cut short, and yet it was told"

@@ -3,6 +3,8 @@
 import pytest
 import trio
 
+from locshare.api.errors import problem_for
+from locshare.api.problems import Code
 from locshare.session.churn import PRESENCE_BURST, PRESENCE_RATE
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
@@ -111,3 +113,9 @@ async def test_trying_to_join_a_full_session_spends_nothing() -> None:
                 await home.join(session)
         await bo.link.leave()
         await home.join(session)
+
+
+def test_the_api_says_when_to_try_again() -> None:
+    problem = problem_for(TooManyJoins(2.3))
+    assert problem is not None
+    assert (problem.code, problem.headers["Retry-After"]) == (Code.UNAVAILABLE, "3")
