@@ -41,6 +41,8 @@ def test_a_hosts_link_gives_the_key_and_nothing_that_was_left_on_it(more: str) -
         (f"https://map.example/join/x/join/{ID}", "https://map.example/join/x"),
         (f"https://map.example/join/%3C{ID}%3E", "https://map.example"),
         (f"http://[::1]:8080/join/{ID}]", "http://[::1]:8080"),
+        (f"http://map.example:1/join/{ID}", "http://map.example:1"),
+        (" " * (4_096 - 21 - 42 + 36 - 36) + f"http://map.example/join/{ID}", "http://map.example"),
         (f"http://ada:secret@map.example/join/{ID}", "http://map.example"),
     ],
 )
@@ -53,7 +55,8 @@ def test_a_link_names_its_server_with_port_and_sub_folder(text: str, url: str) -
     [
         "", ID, f"/join/{ID}", f"map.example/join/{ID}", f"ftp://map.example/join/{ID}",
         f"http:///join/{ID}", f"http://map.example/{ID}", "http://map.example/join/",
-        f"http://map.example:99999/join/{ID}", f"http://[::1/join/{ID}",
+        f"http://map.example:99999/join/{ID}", f"http://map.example:0/join/{ID}",
+        f"http://map.example/join/{ID}".rjust(4_097), f"http://[::1/join/{ID}",
         f"http://map.example/?next=/join/{ID}", f"http://map.example/#/join/{ID}",
         "x" * 1_000_000, "http://" + "/join/" * 100_000,
         *(f"http://map.example/join/{ID}{more}" for more in DAMAGED),

@@ -102,6 +102,8 @@ def test_without_times_the_way_is_gone_at_an_even_speed() -> None:
         GOOD.replace("<trk>", '<wpt lat="1" lon="2"><ele>7</ele></wpt><trk>'),
         GOOD.replace(">500<", ">\n 500,0 \n<").replace('"46.0"', '" 46,0 "'),
         GOOD.replace('"46.0"', '"+4.6E1"').replace('lon="8.0"', 'lon="8"'),
+        GOOD.replace("</time>", '</time><time xmlns="urn:x">1970-01-01</time>'),
+        GOOD.replace(">500<", ">5<!-- -->0<![CDATA[0]]><"),
         GOOD.replace("12:00:00Z", "13:00:00+01:00"),
         GOOD.replace("12:00:00Z", "12:00:00"),
         GOOD.replace("T12:00:00Z", " 12:00:00.000z"),
@@ -111,7 +113,7 @@ def test_without_times_the_way_is_gone_at_an_even_speed() -> None:
         "white-space-first", "bom", "two-boms", "entity-in-comment", "entity-in-cdata", "doctype",
         "external-dtd", "fix-of-any-text", "ampersand-and-controls", "undeclared-prefix",
         "foreign-time", "extensions", "no-segment", "waypoint-besides", "blanks-and-commas",
-        "exponent", "offset", "no-zone", "blank-for-t",
+        "exponent", "foreign-default", "in-pieces", "offset", "no-zone", "blank-for-t",
     ],
 )  # fmt: skip
 def test_a_recording_is_the_same_however_it_is_written(text: str) -> None:
@@ -183,6 +185,7 @@ def test_points_that_a_planner_keeps_in_extensions_are_not_the_route() -> None:
         (point("", 0), "lat '' is not a number"),
         (point("1.234,5", 0), "lat '1.234,5' is not a number"),
         (point("x" * 200, 0), f"lat '{'x' * 40}…' is not a number"),
+        (point("x" * 40, 0), f"lat '{'x' * 40}' is not a number"),
         ('<trkpt lon="1"/>', "lat is missing"),
         ('<trkpt lat="1"/>', "lon is missing"),
     ],
@@ -214,8 +217,10 @@ def at(time: str, lng: float = 0.0) -> str:
     ("times", "seconds", "estimated"),
     [
         (["T12:00:00Z", "", "T12:00:10Z", "T12:00:20Z"], [0, 5, 10, 20], 1),
-        (["", "T12:00:10Z", "T12:00:20Z"], None, 1),
-        (["T12:00:00Z", "T12:00:10Z", "soon"], None, 1),
+        (["", "T12:00:10Z", "T12:00:20Z"], [0, 11.12, 21.12], 1),
+        (["", "", "", "T12:00:10Z", "T12:00:20Z"], [0, 11.12, 22.24, 33.36, 43.36], 3),
+        (["T12:00:00Z", "T12:00:10Z", "", "", ""], [0, 10, 21.12, 32.24, 43.36], 3),
+        (["T12:00:00Z", "T12:00:10Z", "soon"], [0, 10, 21.12], 1),
         (["T12:00:00Z", "T11:00:00Z", "T12:00:10Z", "T12:00:20Z"], [0, 5, 10, 20], 1),
         (["T12:00:00Z", "T23:00:00Z", "T12:00:10Z", "T12:00:20Z"], [0, 5, 10, 20], 1),
         (["T12:00:00Z", "", "", "", "T12:00:40Z"], [0, 10, 20, 30, 40], 3),
@@ -224,19 +229,18 @@ def at(time: str, lng: float = 0.0) -> str:
         (["T12:00:00.25Z", "T12:00:00.5Z"], [0, 0.25], 0),
     ],
     ids=[
-        "missing", "first-missing", "last-unreadable", "backwards", "forwards-and-back",
+        "missing", "first-missing", "first-three-missing", "last-three-missing",
+        "last-unreadable", "backwards", "forwards-and-back",
         "mostly-missing", "leap-second", "leap-second-and-a-half", "fraction",
     ],
 )  # fmt: skip
 def test_a_time_that_is_missing_or_wrong_is_estimated_from_the_way(
-    times: list[str], seconds: list[float] | None, estimated: int
+    times: list[str], seconds: list[float], estimated: int
 ) -> None:
     step = 0.0001  # 11.1 m, at 1 m/s
     points = [at(f"2026-03-01{time}" if time else "", step * n) for n, time in enumerate(times)]
     recording = read(gpx(track(*points)))
     ((*way,),) = recording.ways
-    if seconds is None:
-        seconds = [0, 11.12, 21.12] if times[0] == "" else [0, 10, 21.12]
     assert [each.seconds for each in way] == [pytest.approx(each, abs=0.01) for each in seconds]
     words = "1 point" if estimated == 1 else f"{estimated} points"
     told = f"GPX: {words} without a usable time: estimated from the way"
@@ -263,6 +267,19 @@ def test_a_point_dated_before_the_clock_was_set_takes_no_years(wrong: str, where
 
 def test_times_that_are_all_of_1970_are_times_since_the_start() -> None:
     assert moments(gpx(track(at("1970-01-01T00:00:00Z"), at("1970-01-01T00:00:30Z", 1)))) == [0, 30]
+
+
+@pytest.mark.parametrize(
+    ("last", "kept"), [("2026-03-31T12:00:00Z", True), ("2026-03-31T12:00:01Z", False)]
+)
+def test_a_pause_of_30_days_is_one_and_a_longer_one_is_a_wrong_clock(last: str, kept: bool) -> None:
+    seconds = moments(gpx(track(at("2026-03-01T12:00:00Z"), at(last, 0.001))))
+    assert (seconds[-1] == 30 * 86_400) is kept
+
+
+def test_of_a_way_that_is_left_out_no_point_is_counted_as_estimated() -> None:
+    alone, good = track(at("soon")), track(point(0, 0), point(0, 1))
+    assert read(gpx(alone + good)).remarks == ()
 
 
 def test_times_at_the_beginning_of_the_calendar_are_times() -> None:
@@ -382,9 +399,9 @@ def test_a_file_that_cannot_be_read_names_itself(tmp_path: Path) -> None:
 def test_the_size_of_a_file_is_bounded_also_where_it_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpx_module, "MAX_FILE_BYTES", 2**20)
-    with pytest.raises(UnusableTrack, match="/dev/zero: larger than 1 MiB, the most allowed"):
+    with pytest.raises(UnusableTrack, match="/dev/zero: larger than 64 MiB, the most allowed"):
         read_gpx(Path("/dev/zero"))
+    monkeypatch.setattr(gpx_module, "MAX_FILE_BYTES", 2**20)
     (tmp_path / "edge.gpx").write_text(GOOD + " " * (2**20 - len(GOOD)))
     assert read_gpx(tmp_path / "edge.gpx").ways == [GOOD_WAY]
     pipe = tmp_path / "pipe"

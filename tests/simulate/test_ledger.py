@@ -42,9 +42,10 @@ def test_an_older_one_that_a_newer_one_overtook_is_skipped_not_lost() -> None:
     ledger = a_group("ada", "bo")
     ledger.sending("ada", at(0), 10.0)
     ledger.sending("ada", at(1), 11.0)
-    ledger.receiving("bo", "ada", at(1), 11.1)
+    ledger.sending("ada", at(2), 12.0)
+    ledger.receiving("bo", "ada", at(2), 12.1)
     ledger.close()
-    assert (ledger.received, ledger.skipped, ledger.lost) == (1, 1, 0)
+    assert (ledger.received, ledger.skipped, ledger.lost) == (1, 2, 0)
 
 
 def test_what_never_came_is_lost() -> None:
@@ -68,12 +69,14 @@ def test_what_was_under_way_to_or_from_a_lost_connection_is_waived() -> None:
 def test_updates_of_people_who_are_not_ours_are_foreign() -> None:
     ledger = a_group("ada")
     ledger.receiving("ada", "somebody", at(0), 10.0)
-    assert (ledger.foreign, ledger.received) == (1, 0)
+    ledger.receiving("ada", "somebody", at(1), 11.0)
+    assert (ledger.foreign, ledger.received) == (2, 0)
 
 
 def test_percentiles_are_by_the_nearest_rank_in_milliseconds() -> None:
     assert latency([]) == Latency(None, None, None, None)
     assert latency([0.25]) == Latency(250, 250, 250, 250)
+    assert latency([0.0012344]).p50 == 1.234, "to the microsecond"
     assert latency([each / 1000 for each in range(100, 0, -1)]) == Latency(50, 95, 99, 100)
 
 

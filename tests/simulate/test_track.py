@@ -26,6 +26,25 @@ def test_a_corner_is_at_its_time() -> None:
     assert fix.heading == pytest.approx(bearing(WAY[1].place, WAY[2].place))
 
 
+def test_each_part_is_gone_at_its_own_speed_and_height() -> None:
+    fix = Track(WAY).at(150)
+    assert fix.speed == pytest.approx(distance(WAY[1].place, WAY[2].place) / 100)
+    assert fix.altitude == 600, "of the one end that is known"
+    up = [WAY[2], TrackPoint(Place(46.02, 8.01), 300.0, 700.0)]
+    assert Track([*WAY, up[1]]).at(250).altitude == 700
+
+
+def test_the_last_point_is_reached_and_only_then_is_it_gone_back() -> None:
+    there = Track(WAY).at(200)
+    assert distance(there.place, WAY[-1].place) < 0.01
+    assert there.heading == pytest.approx(bearing(WAY[1].place, WAY[2].place))
+
+
+def test_a_heading_is_never_the_full_circle() -> None:
+    north = [TrackPoint(Place(46.0, 8.0), 0.0), TrackPoint(Place(45.0, 8.0), 100.0)]
+    assert Track(north).at(150).heading == 0
+
+
 def test_sped_up_it_is_so_many_times_as_fast() -> None:
     slow, fast = Track(WAY), Track(WAY, speed_up=10)
     assert fast.at(3).place == slow.at(30).place

@@ -51,5 +51,10 @@ ROOMS: Final = {
         Room("store", ("store/writer.py", "store/database.py", "store/postgres.py"), ("store",)),
         Room("api", ("api", "slots.py", "client_address.py", "unexpected.py"),
              ("api", "test_slots.py", "test_client_address.py", "test_unexpected.py")),
+        Room("client", ("client",), ("test_client.py",)),
+        Room("links", ("links.py",), ("test_links.py",)),
+        Room("simulate", ("simulate/gpx.py", "simulate/pace.py", "simulate/track.py",
+                          "simulate/ledger.py"),
+             ("simulate/test_gpx.py", "simulate/test_track.py", "simulate/test_ledger.py")),
     )
 }  # fmt: skip

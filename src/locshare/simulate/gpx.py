@@ -122,14 +122,10 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _without_mark(data: bytes) -> str:
     """By where the zeros are in the first character, which is ASCII, or by the declaration."""
-    zeros = tuple(byte == 0 for byte in data[:4])
-    if zeros[:3] == (True, True, True):
-        return "utf-32-be"
-    if zeros[1:] == (True, True, True):
-        return "utf-32-le"
-    if zeros[:1] == (True,):
+    # UTF-32 is read as UTF-16 with zeros between, which are dropped as what XML does not allow.
+    if data[:1] == b"\0":
         return "utf-16-be"
-    if zeros[1:2] == (True,):
+    if data[1:2] == b"\0":
         return "utf-16-le"
     declared = _DECLARED.match(data)
     encoding = declared[1].decode("ascii") if declared else "utf-8"
@@ -305,7 +301,7 @@ def _moment(text: str) -> datetime | None:
     text = text.strip().upper()
     leap = timedelta()
     if re.search(r":60(?:\D|$)", text):  # fromisoformat knows no leap seconds
-        text = re.sub(r":60(?=\D|$)", ":59", text, count=1)
+        text = re.sub(r":60(?=\D|$)", ":59", text)
         leap = timedelta(seconds=1)
     try:
         moment = datetime.fromisoformat(text)

@@ -70,7 +70,7 @@ def _kept(way: list[Recorded]) -> dict[int, float] | None:
     # Where one of two times has to go, the one that makes the recording longer is the wrong one.
     growing = min(_longest_growing(near), _longest_growing_from_the_end(near), key=_span)
     # A way whose times mostly fall was recorded the other way round, or never.
-    if len(growing) < 2 or 2 * len(growing) < len(timed) or growing[0][1] == growing[-1][1]:
+    if 2 * len(growing) < len(timed) or growing[0][1] == growing[-1][1]:
         return None
     return {index: (after - growing[0][1]).total_seconds() for index, after in growing}
 
