@@ -6,8 +6,15 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import KILLED, SHUTDOWN, CallTimeout, Registry
-from locshare.supervisor import DynamicSpec, SupervisorSpec, open_supervisor
+from locshare.actors import KILLED, SHUTDOWN, Actor, CallTimeout, CallToSelf, Registry
+from locshare.supervisor import (
+    INFINITY,
+    ChildSpec,
+    DynamicSpec,
+    SupervisorSpec,
+    TaskSpec,
+    open_supervisor,
+)
 from tests.conformance.children import (
     REPEATS,
     Boom,
@@ -133,6 +140,65 @@ async def test_a_deadline_that_cuts_terminate_short_is_a_death_and_no_timeout(
     child = probe("a", journal, Script(terminate_seconds=100), restart="temporary")
     async with open_supervisor(SupervisorSpec([child])) as sup:
         assert await at(sup, "a").stop(timeout=2) is KILLED
+
+
+class Below(Actor):
+    """Does what it is sent, in its own task or in a helper."""
+
+    async def handle_cast(self, message: Any) -> None:
+        await message()
+
+    def handle_info(self, message: Any) -> None:
+        self.spawn(message)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", ["stop of the supervisor", "stop of the root", "terminate"])
+async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
+    autojump_clock: object, kind: str, what: str
+) -> None:
+    """With an infinite shutdown time the two would wait for each other for ever."""
+    refused: list[str] = []
+    async with open_supervisor(SupervisorSpec()) as root:
+        sup = await tree(kind, Journal(), root, Script())
+        sup = sup.child("inner") if kind == "nested" else sup
+        ref = await sup.start_child(ChildSpec("below", Below, shutdown=INFINITY))
+
+        async def work() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+
+        async def wait() -> None:
+            try:
+                await (root if what == "stop of the root" else sup).stop()
+            except CallToSelf as error:
+                refused.append(str(error))
+
+        async def terminate() -> None:
+            try:
+                await sup.terminate_child(ref if kind == "dynamic" else "below")
+            except CallToSelf as error:
+                refused.append(str(error))
+
+        ref.cast(terminate if what == "terminate" else work)
+        await wait_all_tasks_blocked()
+        assert len(refused) == 1
+        assert root.alive
+        assert ref.alive
+
+
+@pytest.mark.parametrize("who", ["task", "helper"])
+async def test_a_task_or_a_helper_may_stop_the_tree_that_it_is_in(
+    autojump_clock: object, who: str
+) -> None:
+    async with open_supervisor(SupervisorSpec()) as root:
+        if who == "task":
+            await root.start_child(TaskSpec("t", root.stop, handshake=False))
+        else:
+            ref: Any = await root.start_child(ChildSpec("below", Below, shutdown=INFINITY))
+            ref.info(root.stop)
+        await root.wait_exit()
+    assert root.exit_reason == SHUTDOWN
 
 
 @pytest.mark.parametrize("shutdown", [0.0, 1.0])

@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any, ClassVar, TypeVar, cast, final
 
 import trio
+from trio.lowlevel import current_task
 
 from locshare.actors import (
     NO_REPLY,
@@ -39,7 +40,7 @@ from locshare.supervisor.child import (
 )
 from locshare.supervisor.errors import ChildNotFound, MaxChildren, SupervisorError
 from locshare.supervisor.spec import AnySpec, ChildSpec, DynamicSpec, bad_spec
-from locshare.supervisor.supervisor import OverseerRef
+from locshare.supervisor.supervisor import OverseerRef, to_itself
 
 T = TypeVar("T")
 
@@ -75,7 +76,8 @@ class DynamicSupervisorRef(OverseerRef):
 
     async def terminate_child(self, ref: Ref | None) -> None:
         """Stop a child by its own shutdown setting and drop it, or call off its restart.
-        Returns after its death. Raises ChildNotFound, also the second time.
+        Returns after its death. Raises ChildNotFound, also the second time, and CallToSelf in a
+        handler of that child.
 
         While a child is being restarted it is found by the ref of its last life as well as by
         that of the life whose init is under way. None, which a registry gives for a name that
@@ -84,6 +86,8 @@ class DynamicSupervisorRef(OverseerRef):
         if ref is None:
             await refuse(ChildNotFound("no such child here: there is no ref"))
         problem = bad_type("ref", ref, Ref)
+        if problem is None and ref._incarnation.task is current_task():
+            problem = to_itself(ref)
         if problem is not None:
             await refuse(problem)
         await self.call(TerminateDynamic(ref), None)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Never, final
 
 import trio
+from trio.lowlevel import Task, current_task
 
 from locshare.actors import (
     IGNORE,
@@ -23,6 +24,7 @@ from locshare.actors import (
     SHUTDOWN,
     ActorRef,
     CallTimeout,
+    CallToSelf,
     ExitReason,
     NoProc,
     Ref,
@@ -33,6 +35,7 @@ from locshare.actors import (
 )
 from locshare.actors.actor import HandlerResult, InitResult
 from locshare.actors.checks import bad_type, insist, refuse
+from locshare.actors.loop import ActorIncarnation
 from locshare.supervisor.child import (
     STUCK_AFTER,
     Child,
@@ -77,7 +80,12 @@ class OverseerRef(ActorRef[Never]):
         (seconds), whoever below is still there when it has passed is killed, and the reason is
         ``killed``; CallTimeout only if something ignores its kill for another 5 s. Otherwise as
         :meth:`Ref.stop`; cancelling the wait takes neither the request nor its timeout back.
+
+        CallToSelf in a handler of an actor below, whose end would be waited for. A plain task below
+        and an actor's helper may call it: the stop cancels them.
         """
+        if self._waits_for(current_task()):
+            await refuse(CallToSelf(f"{self.name} would wait for the end of who waits for its own"))
         try:
             return await super().stop(reason, timeout)
         except CallTimeout:
@@ -85,11 +93,30 @@ class OverseerRef(ActorRef[Never]):
                 return await self.wait_exit()
             raise
 
+    def _waits_for(self, task: Task) -> bool:
+        """Whether an actor somewhere below us is at work in ``task``."""
+        ours, above = self._incarnation.task, [task]
+        while above[-1] is not ours:
+            nursery = above[-1].parent_nursery
+            if nursery is None:
+                return False
+            above.append(nursery.parent_task)
+        return any(_is_actor(each) for each in above)
+
     def _overseer(self) -> Overseer:
         actor = self._incarnation.actor
         if not isinstance(actor, Overseer):
             raise NoProc(self.name)
         return actor
+
+
+def _is_actor(task: Task) -> bool:
+    """Whether this is the task of an actor that is no supervisor; its own frame knows."""
+    frame = getattr(task.coro, "cr_frame", None)
+    life = frame.f_locals.get("self") if frame is not None else None
+    return (
+        isinstance(life, ActorIncarnation) and life.task is task and not life.actor.hosts_children
+    )
 
 
 @final
@@ -123,9 +150,10 @@ class SupervisorRef(OverseerRef):
 
     async def terminate_child(self, id: str) -> None:  # noqa: A002 - OTP's word
         """Stop a child by its own shutdown setting, or call off its restart; returns after its
-        death. Its spec is kept unless it is temporary. Raises ChildNotFound.
+        death. Its spec is kept unless it is temporary. Raises ChildNotFound, and CallToSelf in a
+        handler of that child.
         """
-        await _check(bad_type("id", id, str))
+        await _check(bad_type("id", id, str) or self._to_itself(id))
         await self.call(TerminateChild(id), None)
 
     async def delete_child(self, id: str) -> None:  # noqa: A002 - OTP's word
@@ -135,11 +163,22 @@ class SupervisorRef(OverseerRef):
         await _check(bad_type("id", id, str))
         await self.call(DeleteChild(id), None)
 
+    def _to_itself(self, id: str) -> Exception | None:  # noqa: A002 - OTP's word
+        child = self.child(id) if self.alive else None
+        if child is not None and child._incarnation.task is current_task():
+            return to_itself(child)
+        return None
+
     def child(self, id: str) -> Ref | None:  # noqa: A002 - OTP's word
         """The ref of the child that runs under this id now, or None. Does not wait. Raises NoProc
         if we are dead.
         """
         return next((info.ref for info in self.which_children() if info.id == id), None)
+
+
+def to_itself(child: Ref) -> CallToSelf:
+    """The error of a child that would wait for its own end."""
+    return CallToSelf(f"{child.name} cannot wait for its own end; return StopActor instead")
 
 
 async def _check(problem: Exception | None) -> None:
