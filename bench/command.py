@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.guardian import stand_guard
 from bench.merging import merged
 from bench.people.population import recorded_tracks
 from bench.report import write_report
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     options = parser.parse_args(typed)
+    stand_guard()
     try:
         match options.command:
             case "run":

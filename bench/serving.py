@@ -13,15 +13,14 @@ to the database too.
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.figures import cores, descendants, resident_bytes
+from bench.guardian import entrust, temporary_folder
 
 HOST = "127.0.0.1"
 READY_S = 60.0
@@ -116,14 +116,16 @@ class Server:
         self.database_s = 0.0
         ready: queue.Queue[float | None] = queue.Queue()
         began = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", *self.module],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C here is ours to pass on
+        self._process = entrust(
+            subprocess.Popen(
+                [sys.executable, "-m", *self.module],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # Ctrl-C here is ours to pass on
+            )
         )
         self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
         self._reader.start()
@@ -257,22 +259,28 @@ class Server:
         return Memory(rss, None if blocks is None else int(blocks))
 
 
+_LOWEST_PORT, _PORTS = 10_000, 22_000
+_numbers = itertools.count(os.getpid() * 131)
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on now. It is none of those that Linux gives to outgoing
+    connections, so nobody comes by it before the caller's server does, and each process begins its
+    search at another one.
+    """
+    for number in itertools.islice(_numbers, _PORTS):
+        port = _LOWEST_PORT + number % _PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise NotServing("no TCP port is free")
 
 
 @contextmanager
 def data_directory() -> Iterator[Path]:
     """A directory for the server's data, removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="locshare-bench-"))
-    try:
+    with temporary_folder("locshare-bench-") as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

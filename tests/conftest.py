@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bench.guardian import stand_guard
 from tests.grouping import in_groups
 from tests.running import complete
 from tests.skipping import judge, summarize
@@ -21,6 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # An example has no deadline, and none is too slow: that would test the machine.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# What a test starts ends with the run, however that ends (bench/guardian.py).
+stand_guard()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

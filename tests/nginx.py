@@ -3,7 +3,6 @@
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.guardian import entrust, temporary_folder
 from tests.program import free_port
 
 DEADLINE_S = 20.0
@@ -48,24 +48,25 @@ def nginx_or_skip(locations: str, port: int | None = None) -> Iterator[str]:
     if program is None:
         pytest.skip("nginx is not installed")
     port = port or free_port()
-    folder = Path(tempfile.mkdtemp(prefix="locshare-nginx-"))
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(folder=folder, port=port, locations=locations))
-    process = subprocess.Popen(
-        [program, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")],
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(process, port, folder / "error.log")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
+    with temporary_folder("locshare-nginx-") as folder:
+        settings, errors = folder / "nginx.conf", folder / "error.log"
+        settings.write_text(_CONFIGURATION.format(folder=folder, port=port, locations=locations))
+        process = entrust(
+            subprocess.Popen(
+                [program, "-p", str(folder), "-c", str(settings), "-e", str(errors)],
+                stdin=subprocess.DEVNULL,
+            )
+        )
         try:
-            process.wait(DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+            _wait_for(process, port, errors)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", port: int, errors: Path) -> None:

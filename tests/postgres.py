@@ -18,10 +18,8 @@ are gone when the block, or the test run, ends.
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +30,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from bench.guardian import entrust, temporary_folder
 from locshare.store.embedded import EmbeddedPostgres, binaries
 from locshare.store.migrate import migrate
 
@@ -96,12 +95,14 @@ class Server:
     @contextmanager
     def holding(self, statement: str, database: str) -> Iterator[None]:
         """Run ``statement`` (a LOCK) in a transaction that is open for the block."""
-        with subprocess.Popen(
-            [binaries() / "psql", *("-X", "-q", "-A", "-t"), *("-d", self.url(database))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+        with entrust(
+            subprocess.Popen(
+                [binaries() / "psql", *("-X", "-q", "-A", "-t"), *("-d", self.url(database))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            )
         ) as psql:
             assert psql.stdin is not None
             assert psql.stdout is not None
@@ -164,15 +165,14 @@ def running_server(settings: Mapping[str, str] = FAST) -> Iterator[Server]:
 
     With FAST, `kill` loses the newest commits; `settings={}` loses nothing.
     """
-    folder = Path(tempfile.mkdtemp(prefix="locshare-pg-"))
-    server = Server(folder, settings)
-    try:
-        server.start()
-        server.make_template()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_folder("locshare-pg-") as folder:
+        server = Server(folder, settings)
+        try:
+            server.start()
+            server.make_template()
+            yield server
+        finally:
+            server.stop()
 
 
 class _Shared:

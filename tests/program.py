@@ -7,12 +7,9 @@ process group with it, when the block ends.
 import json
 import os
 import queue
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,16 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.guardian import entrust, temporary_folder
+from bench.serving import free_port
+
+__all__ = ["Program", "data_directory", "free_port", "running_program"]
+
 START_DEADLINE_S = 60.0  # the first start makes a database cluster
 STOP_DEADLINE_S = 15.0
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Program:
@@ -63,14 +57,16 @@ class Program:
         """Start and wait until it is ready. Returns the seconds that took."""
         began = time.monotonic()
         ready: queue.Queue[bool] = queue.Queue()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "locshare", "serve", *self.arguments],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+        self._process = entrust(
+            subprocess.Popen(
+                [sys.executable, "-m", "locshare", "serve", *self.arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         )
         self._reader = threading.Thread(
             target=self._read, args=(self._process, ready), name="program-log", daemon=True
@@ -158,8 +154,5 @@ def running_program(
 @contextmanager
 def data_directory() -> Iterator[Path]:
     """A DATA_DIR that an embedded database may use, whoever runs the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="locshare-test-"))
-    try:
+    with temporary_folder("locshare-test-") as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -51,7 +51,6 @@ def application(tmp_path: Path) -> Application:
     )
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("child", CHILDREN)
 async def test_a_child_whose_start_is_cancelled_at_any_step_ends(
     child: str, application: Application

@@ -10,9 +10,8 @@ from contextlib import suppress
 
 import pytest
 
+from bench.guardian import entrust
 from locshare.output import BackgroundText, BackgroundWriter
-
-pytestmark = pytest.mark.timeout(30)
 
 DEADLINE_S = 20.0
 PIPE_BYTES = 4096
@@ -178,10 +177,10 @@ os.write(MARK, b"done")
 def test_nothing_that_python_writes_waits_for_a_pipe_that_nobody_reads() -> None:
     nobody_reads, full = os.pipe()
     marked, mark = os.pipe()
-    with subprocess.Popen(
+    with entrust(subprocess.Popen(
         [sys.executable, "-W", "always", "-c", FILL.replace("MARK", str(mark))],
         stdout=full, stderr=full, pass_fds=[mark],
-    ) as process:  # fmt: skip
+    )) as process:  # fmt: skip
         os.close(mark)
         try:
             assert os.read(marked, 4) == b"done"

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from bench.guardian import entrust
 from locshare.signals import EXIT_TOO_LATE
-
-pytestmark = pytest.mark.timeout(60)
 
 SET_UP = """
 import os, signal, sys, time
@@ -37,10 +36,10 @@ def run(
     """Run ``code``; send ``numbers`` when it says "up", each when its effect on the one before is
     in the log. Returns the status and what it wrote.
     """
-    with subprocess.Popen(
+    with entrust(subprocess.Popen(
         [*options, sys.executable, "-c", SET_UP.replace("{deadline}", str(deadline)) + code],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as process:  # fmt: skip
+    )) as process:  # fmt: skip
         assert process.stdout is not None
         heard = process.stdout.readline() if numbers else ""
         for place, number in enumerate(numbers, 1):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bench.guardian import entrust
 from bench.network.faults import Command, Faults, parse_address, write
 from bench.network.namespace import inside
 from bench.network.proxy import FD, Address, Proxy, ProxyGone, listening, text_of
@@ -73,7 +74,7 @@ def proxy_process(
             )
 
         # A child begins in the namespace of the thread that starts it; the listener stays here.
-        process = start() if namespace is None else inside(namespace, start)
+        process = entrust(start() if namespace is None else inside(namespace, start))
     with process:
         try:
             proxy = _Process(process)

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.figures import Clocks, Shares, circumstances, summary
+from bench.guardian import entrust
 from bench.serving import HOST, NotServing, free_port, own_cores, running_server
 from bench.solo.bare import SHAPES
 from bench.solo.crowd import PATIENCE_S, Crowd, Load
@@ -55,7 +56,7 @@ def bare(load: Load, shape: str) -> Iterator[tuple[int, int, list[str]]]:
     port = free_port()
     command = [sys.executable, "-m", "bench.solo.bare", str(port), "--shape", shape]
     with own_cores(pin=True) as apart:
-        process = subprocess.Popen(command)
+        process = entrust(subprocess.Popen(command))
         try:
             apart(())
             _wait_for(port, process)

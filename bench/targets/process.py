@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import cores, descendants
+from bench.guardian import entrust
 from bench.targets.target import NotServing
 
 READY_S = 30.0
@@ -68,6 +69,7 @@ class Process:
                 )
             except FileNotFoundError:
                 raise NotServing(f"{self._command[0]} is not installed") from None
+        entrust(self._process)
         _allow_many_files(self.pid)
         wait_until(self._ready, READY_S, f"{self._name} did not get ready", self._has_ended)
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from bench.command import main
 from bench.driver.measure import measure
 from bench.driver.progress import Standing
+from bench.guardian import entrust
 from bench.results import Moment, load, save
 from bench.running import RESULTS
 from bench.watching.live import Display
@@ -152,10 +153,10 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: 
         arguments = typed(server, tmp_path, "--target", f"two={slow.http_url},dialect=plain")
         arguments[arguments.index("1")] = "1.5"
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-        process = subprocess.Popen(
+        process = entrust(subprocess.Popen(
             [sys.executable, "-m", "bench", *arguments],
             cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        ))  # fmt: skip
         try:
             assert process.stderr is not None
             for line in process.stderr:

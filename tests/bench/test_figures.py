@@ -19,6 +19,7 @@ from bench.figures import (
     started,
     summary,
 )
+from bench.guardian import entrust
 
 linux = pytest.mark.skipif(not PROC.joinpath("stat").exists(), reason="there is no /proc")
 
@@ -45,7 +46,7 @@ def test_nothing_measured_is_zero() -> None:
 
 @linux
 def test_a_child_is_a_descendant_until_it_ends() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = entrust(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
     try:
         began = started(child.pid)
         assert began is not None

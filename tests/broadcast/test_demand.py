@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.guardian import entrust
 from locshare.broadcast import demand
 from locshare.broadcast.demand import ThreadDemand
 
@@ -100,7 +101,7 @@ def rival() -> Iterator[None]:
         "import time; until = time.perf_counter() + 10; print(flush=True)\n"
         "while time.perf_counter() < until: pass"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+    with entrust(subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()

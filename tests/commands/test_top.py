@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.guardian import entrust
 from locshare.cli import main
 from tests.program import Program, data_directory, running_program
 
@@ -119,14 +120,14 @@ class Terminal:
     def __init__(self, folder: str) -> None:
         self._ours, theirs = pty.openpty()
         self.shown = ""
-        self.process = subprocess.Popen(
+        self.process = entrust(subprocess.Popen(
             [  # setsid makes it the controlling terminal: only then is Ctrl-C a signal
                 "setsid", "--ctty",
                 sys.executable, "-m", "locshare", "top", "--data-dir", folder, "--interval", "0.1",
             ],
             stdin=theirs, stdout=theirs, stderr=theirs,
             env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "140", "LINES": "36"},
-        )  # fmt: skip
+        ))  # fmt: skip
         os.close(theirs)
 
     def until(self, text: str) -> None:

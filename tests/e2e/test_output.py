@@ -12,20 +12,23 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.guardian import entrust
 from tests.program import Program, data_directory
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 PATIENCE_S = 30.0
 
 
 def start(program: Program, **streams: Any) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "locshare", "serve"],
-        env=program.environment,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        **streams,
+    return entrust(
+        subprocess.Popen(
+            [sys.executable, "-m", "locshare", "serve"],
+            env=program.environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            **streams,
+        )
     )
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.guardian import entrust
 from tests.program import Program, data_directory
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.e2e
 
 PATIENCE_S = 20.0
 """Less than the deadline after which the process would cut itself off."""
@@ -29,13 +30,15 @@ class Starting:
         self.program = Program({"LOCSHARE_DATA_DIR": str(folder), **environment})
         self.log = folder / "stderr"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "locshare", "serve"],
-                env=self.program.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
+            self.process = entrust(
+                subprocess.Popen(
+                    [sys.executable, "-m", "locshare", "serve"],
+                    env=self.program.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    start_new_session=True,
+                )
             )
 
     def wait_for(self, moment: Callable[["Starting"], bool]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from bench.guardian import entrust
 from locshare.store import embedded
 from locshare.store.embedded import (
     EmbeddedDied,
@@ -162,10 +163,12 @@ time.sleep(60)
 
 def killed_user(data_dir: Path, *arguments: str) -> int:
     """SIGKILL a process that ran the embedded server. Returns the postmaster's pid."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _VICTIM, str(data_dir), *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
+    with entrust(
+        subprocess.Popen(
+            [sys.executable, "-c", _VICTIM, str(data_dir), *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     ) as victim:
         assert victim.stdout is not None
         pid = int(victim.stdout.readline())

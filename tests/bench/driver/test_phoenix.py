@@ -19,6 +19,7 @@ from bench.driver.account import Heard
 from bench.driver.dialect import Access, Ended, Refusal, Snapshot
 from bench.driver.measure import measure
 from bench.driver.phoenix import Phoenix, PhoenixConversation
+from bench.guardian import entrust
 from tests.crooked import TOPIC, Crooked, Nobody, Walker, Wrong, crooked, plan
 from tests.node import NODE, NPM
 
@@ -33,12 +34,14 @@ class OfficialClient:
     def __init__(self, modules: Path, server: Crooked, token: str, session_id: str) -> None:
         address = server.socket_url.removesuffix("/websocket")  # the client adds it
         topic = TOPIC.replace("{session_id}", session_id)
-        self._process = subprocess.Popen(
-            [NODE, str(CLIENT), address, token, topic],
-            env={"MODULES": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        self._process = entrust(
+            subprocess.Popen(
+                [NODE, str(CLIENT), address, token, topic],
+                env={"MODULES": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         )
         self._said: Queue[list[Any]] = Queue()
         self._reader = threading.Thread(target=self._read)

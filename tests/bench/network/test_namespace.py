@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.guardian import entrust
 from bench.network import namespace
 from bench.network.namespace import (
     NAMESPACES,
@@ -60,13 +61,15 @@ def devices(pid: int | None = None) -> list[str]:
 @pytest.fixture
 def holder() -> Iterator["subprocess.Popen[str]"]:
     """Another process that has a link."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+    with entrust(
+        subprocess.Popen(
+            [sys.executable, "-c", HOLD],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
     ) as process:
         try:
             yield process

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench.guardian import entrust
 from bench.network.faults import Cut, Faults, HalfOpen
 from bench.network.process import proxy_process
 from bench.network.proxy import Address, Proxy, ProxyGone, main, proxy_thread
@@ -117,13 +118,15 @@ def test_a_process_that_cannot_start_is_noticed(monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def typed(echo: Address) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "bench.network.proxy", "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(
-        [*command, "--to", f"{echo[0]}:{echo[1]}", "--delay", "1ms", "--rate", "1MB"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with entrust(
+        subprocess.Popen(
+            [*command, "--to", f"{echo[0]}:{echo[1]}", "--delay", "1ms", "--rate", "1MB"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     ) as process:
         try:
             yield process

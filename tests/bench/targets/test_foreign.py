@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from bench.figures import PROC
+from bench.guardian import entrust
 from bench.targets import NotServing, parse
 
 
 @pytest.fixture
 def sleeper() -> Iterator[int]:
-    with subprocess.Popen(["sleep", "60"]) as process:
+    with entrust(subprocess.Popen(["sleep", "60"])) as process:
         try:
             yield process.pid
         finally:
