@@ -12,8 +12,9 @@ import pytest
 
 from bench.guardian import entrust, temporary_folder
 from tests.program import free_port
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 20.0
+DEADLINE_S = LAST_RESORT_S
 
 _CONFIGURATION = """
 daemon off;

@@ -19,11 +19,12 @@ from typing import Any
 
 from bench.guardian import entrust, temporary_folder
 from bench.serving import free_port
+from tests.running import LAST_RESORT_S
 
 __all__ = ["Program", "data_directory", "free_port", "running_program"]
 
-START_DEADLINE_S = 60.0  # the first start makes a database cluster
-STOP_DEADLINE_S = 15.0
+START_DEADLINE_S = LAST_RESORT_S  # the first start makes a database cluster
+STOP_DEADLINE_S = LAST_RESORT_S
 
 
 class Program:

@@ -10,6 +10,12 @@ import pytest
 import trio
 import trio.testing
 
+LAST_RESORT_S = 100.0
+"""How long to wait for what has to come. It says that it never comes, not that it is late: on a
+busy machine everything is. Less than a test's own limit, so that it says what was waited for. What
+must not be waited for (a linger, a lock) is made to last longer than this.
+"""
+
 
 def complete(async_fn: Callable[..., Any]) -> Callable[..., Any]:
     """Fail a test that Cancelled leaves: pytest-trio would let it pass, half run."""

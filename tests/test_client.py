@@ -62,6 +62,7 @@ from locshare.wire.messages import (
     Updated,
     You,
 )
+from tests.running import LAST_RESORT_S
 from tests.simulate.kit import API_LIMITS, Server, serving
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -262,7 +263,7 @@ async def test_the_token_is_in_no_url() -> None:
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, deaf.handle, 0, host="127.0.0.1"))
         port = listeners[0].socket.getsockname()[1]
-        with trio.fail_after(5), pytest.raises(Unreachable, match="hung up"):
+        with trio.fail_after(LAST_RESORT_S), pytest.raises(Unreachable, match="hung up"):
             async with connect(f"ws://127.0.0.1:{port}/ws", "t.o.k.e.n"):
                 pass
         nursery.cancel_scope.cancel()
@@ -295,7 +296,7 @@ async def test_a_ping_that_comes_after_the_close_frame_disturbs_nobody() -> None
             partial(trio.serve_tcp, answer_close_with_ping, 0, host="127.0.0.1")
         )
         port = listeners[0].socket.getsockname()[1]
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             async with connect(f"ws://127.0.0.1:{port}/ws", "x") as connection:
                 assert connection.snapshot == state
         nursery.cancel_scope.cancel()
@@ -305,7 +306,7 @@ async def test_a_server_that_says_nothing_is_unreachable_in_time() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with trio.fail_after(5), pytest.raises(Unreachable, match="in time"):
+        with trio.fail_after(LAST_RESORT_S), pytest.raises(Unreachable, match="in time"):
             async with connect(f"ws://127.0.0.1:{silent.getsockname()[1]}/ws", "x", timeout=0.1):
                 pass
 
@@ -375,7 +376,7 @@ async def test_an_exception_of_the_block_leaves_it_bare() -> None:
         with pytest.raises(ZeroDivisionError):
             async with connect(server.ws, ada.websocket_token):
                 _ = 1 / 0
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             await server.pool.wait_at_most(0)
 
 
@@ -386,7 +387,7 @@ async def test_cancellation_closes_the_connection() -> None:
                 scope.cancel()
                 await anext(connection)
         assert scope.cancelled_caught
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             await server.pool.wait_at_most(0)
         assert server.connections().closed["peer_closed"] == 1
 
@@ -438,7 +439,7 @@ class Diary(Watcher):
         self._note(f"{getattr(name, '__name__', None) or getattr(name, 'name', name)} {again}")
 
     async def until(self, line: str, times: int = 1) -> None:
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             while self.lines.count(line) < times:
                 await self._changed.wait()
 
@@ -496,7 +497,7 @@ async def test_what_is_final_ends_it() -> None:
         async def run(*, task_status: trio.TaskStatus[None]) -> None:
             ends.append(await live.run(task_status=task_status))
 
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 await nursery.start(run)
                 await client.end(session.session_id, session.host_token)
@@ -517,7 +518,7 @@ async def test_who_goes_offline_is_seen_so_and_comes_back_when_told() -> None:
             await nursery.start(live.run)
             live.go_offline()
             await diary.until("WentOffline for now")
-            with trio.fail_after(5):
+            with trio.fail_after(LAST_RESORT_S):
                 await server.pool.wait_at_most(0)
             (view,) = await client.participants(session.session_id)
             assert not view.online

@@ -13,6 +13,7 @@ from locshare.client import Client, Live, Unreachable
 from locshare.demo import run_demo
 from locshare.simulate.cast import CAST, person
 from locshare.simulate.geo import Place, distance
+from tests.running import LAST_RESORT_S
 from tests.simulate.kit import Server, serving, until
 
 LINK = "https://map.example/join/"
@@ -138,7 +139,7 @@ async def test_cancelled_it_leaves_no_connection() -> None:
             await nursery.start(partial(run_demo, server.addresses, people=3))
             assert server.connections().open == 3
             nursery.cancel_scope.cancel()
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             await server.pool.wait_at_most(0)
 
 

@@ -22,13 +22,15 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from bench.guardian import entrust
 from locshare.config import all_settings
 from tests.documents import ROOT, Command, commands
 from tests.program import Program, data_directory, free_port, running_program
+from tests.running import LAST_RESORT_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-PATIENCE_S = 60.0
+PATIENCE_S = LAST_RESORT_S
 CANNOT_RUN: Final[dict[str, str]] = {
     "docker build": "there is no Docker daemon in a test",
     "docker run": "the same",
@@ -188,10 +190,10 @@ def test_make_starts_the_demo(command: Command) -> None:
         }
         # This environment, as it is: a test does not install.
         venv = sys.prefix
-        process = subprocess.Popen(
+        process = entrust(subprocess.Popen(
             ["make", "-o", f"{venv}/.run", f"VENV={venv}", "run"],
             cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+        ))  # fmt: skip
         with stopped(process):
             link = first_line(process, "/join/").strip()
             assert httpx.get(link).status_code == 200
@@ -230,11 +232,11 @@ class Reader:
         assert httpx.post(url, json={"display_name": "Ada"}).status_code == 201
 
     def start(self, text: str, **environment: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        return entrust(subprocess.Popen(
             ["/bin/sh", "-c", text if ">" in text else f"exec {text}"],
             cwd=self.folder, env=self.environment | environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 @pytest.fixture(scope="module")

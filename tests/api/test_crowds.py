@@ -16,6 +16,7 @@ from locshare import listening
 from locshare.api import ApiServer, RestApplication, ServerLimits, connection
 from tests.api.conftest import MakeApp, StandIn
 from tests.api.kit import connect, read_answer, read_to_end, serving
+from tests.running import LAST_RESORT_S
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 CREATE = b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
@@ -77,7 +78,7 @@ async def test_a_crowd_of_strangers_keeps_nobody_from_health(
         assert server.statistics().evicted == 15
         async with await connect(server) as stream:
             await stream.send_all(LIVE)
-            with trio.fail_after(2):
+            with trio.fail_after(LAST_RESORT_S):
                 assert (await read_answer(stream))[0] == 200
             await stream.send_all(CREATE)
             assert (await read_answer(stream))[0] == 201
@@ -117,7 +118,7 @@ async def test_where_nobody_can_go_health_is_answered_in_the_reserve_and_nothing
         for path in (b"/health/live", b"/health/ready", b"/metrics"):
             async with await connect(server) as stream:
                 await stream.send_all(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-                with trio.fail_after(2):
+                with trio.fail_after(LAST_RESORT_S):
                     status, headers, _ = await read_answer(stream)
                 assert (status, headers["connection"]) == (200, "close")
         async with await connect(server) as stream:
@@ -132,7 +133,7 @@ async def test_where_nobody_can_go_health_is_answered_in_the_reserve_and_nothing
             await trio.testing.wait_all_tasks_blocked(0.02)
             assert server.connections == 5 + 2
             await stream.send_all(LIVE)
-            with trio.fail_after(2):
+            with trio.fail_after(LAST_RESORT_S):
                 assert (await read_answer(stream))[0] == 200
         manager.gate.set()
         for stream in streams:
@@ -272,7 +273,7 @@ async def test_what_accept_says_of_one_client_ends_it_for_no_other(number: int) 
             broken: Any = Listening(sock, [number, number])
             nursery.start_soon(listening.accept, broken, taken.append)
             async with await trio.open_tcp_stream(*sock.getsockname()):
-                with trio.fail_after(2):
+                with trio.fail_after(LAST_RESORT_S):
                     while not taken:
                         await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()

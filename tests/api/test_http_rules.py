@@ -12,6 +12,7 @@ import trio.testing
 from locshare.api import RestApplication, ServerLimits
 from tests.api.conftest import MakeApp, StandIn
 from tests.api.kit import connect, read_answer, read_to_end, serving
+from tests.running import LAST_RESORT_S
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 CREATE = b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -28,7 +29,7 @@ async def ask(app: Any, request: bytes, limits: ServerLimits | None = None) -> l
     with structlog.testing.capture_logs() as logged:
         async with serving(app, limits) as server, await connect(server) as stream:
             await stream.send_all(request)
-            with trio.fail_after(5):
+            with trio.fail_after(LAST_RESORT_S):
                 answers = await read_to_end(stream)
     assert not [entry for entry in logged if entry["log_level"] == "error"]
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", answers)]

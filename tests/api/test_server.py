@@ -15,6 +15,7 @@ import trio.testing
 from locshare.api import ApiLimits, ApiServer, RestApplication, ServerLimits
 from tests.api.conftest import MakeApp, StandIn, assert_problem
 from tests.api.kit import connect, read_answer, read_to_end, serving
+from tests.running import LAST_RESORT_S
 
 BODY = b'{"display_name": "Ada"}'
 
@@ -214,7 +215,7 @@ async def test_a_client_that_does_not_read_is_cut_after_the_write_timeout() -> N
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await trio.testing.wait_all_tasks_blocked(0.05)
         assert server.connections == 1
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             await trio.testing.wait_all_tasks_blocked(0.5)
         assert server.connections == 0
 
@@ -390,7 +391,7 @@ async def test_a_client_that_waits_for_100_continue_gets_it(app: RestApplication
             b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         )
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             assert (await read_answer(stream))[0] == 100
             await stream.send_all(b"{}")
             assert (await read_answer(stream))[0] == 201
@@ -408,7 +409,7 @@ async def test_an_answer_in_parts_arrives_in_parts() -> None:
     async with serving(in_parts) as server, await connect(server) as stream:
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         got = b""
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             while b"first" not in got:
                 got += bytes(await stream.receive_some())
             seen.set()

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from bench.disruptions import LASTS_S, ROOM_S, Disruptor, Done, Planned, planned
 from bench.results import DisruptionKind, TargetDescription
 from bench.targets.target import NotServing
+from tests.running import LAST_RESORT_S
 
 KINDS: list[DisruptionKind] = list(LASTS_S)
-PATIENCE_S = 5.0
+PATIENCE_S = LAST_RESORT_S
 
 
 class StandIn:

@@ -18,6 +18,7 @@ from locshare.broadcast.pacing import (
     smooth,
     window_for,
 )
+from tests.running import LAST_RESORT_S
 
 LIMITS = DEFAULT_LIMITS
 MANY = 1e6
@@ -229,7 +230,7 @@ async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends() -> No
     assert pacer.window(trio.current_time(), MANY) == 0.0
     async with trio.open_nursery() as nursery:
         await nursery.start(pacer.run)
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             while pacer.window(trio.current_time(), MANY) == 0.0:
                 work(0.002)
                 await trio.lowlevel.checkpoint()

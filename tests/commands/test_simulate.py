@@ -21,6 +21,7 @@ from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import Crowd, Plan, Summary
 from locshare.simulate.ledger import Latency, Ledger
 from locshare.simulate.table import Meter, line_of, show, summary_of, table_of
+from tests.running import LAST_RESORT_S
 from tests.simulate.kit import Server, serving, until
 
 SESSION = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
@@ -109,7 +110,7 @@ async def locshare_simulate(
     """As a process; with ``interrupt`` Ctrl-C as soon as everyone is connected."""
     command = [sys.executable, "-W", "error", "-m", "locshare", "simulate"]
     command += ["--url", server.addresses.http_url, "--ws-url", server.addresses.ws_url]
-    with trio.fail_after(30):
+    with trio.fail_after(LAST_RESORT_S):
         async with trio.open_nursery() as nursery:
             run = partial(
                 trio.run_process,

@@ -18,9 +18,10 @@ import pytest
 from bench.guardian import entrust
 from locshare.cli import main
 from tests.program import Program, data_directory, running_program
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
-DEADLINE_S = 20.0
+DEADLINE_S = LAST_RESORT_S
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ from locshare.wire.messages import (
     Position,
     Role,
 )
+from tests.running import LAST_RESORT_S
 
 SESSION = UUID(int=1)
 SNAPSHOT = b'{"type":"session_state","data":{}}'
@@ -47,6 +48,8 @@ SNAPSHOT_TEXT = SNAPSHOT.decode()
 
 QUICK_ENDS = OutboxLimits(linger=0.2)
 """For clients that do not answer a close."""
+PATIENT = ConnectionLimits(outbox=OutboxLimits(linger=10 * LAST_RESORT_S))
+"""For what must not be waited for."""
 QUICK = PoolLimits(drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS))
 
 
@@ -162,7 +165,7 @@ class Server(Struct):
 
     async def all_gone(self, but: int = 0) -> None:
         """Until no connection is left, or only ``but``."""
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             await self.pool.wait_at_most(but)
 
 
@@ -217,7 +220,7 @@ class Raw:
         self._buffer += data
 
     async def exactly(self, size: int) -> bytes:
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             while len(self._buffer) < size:
                 await self._fill()
         taken = bytes(self._buffer[:size])
@@ -226,7 +229,7 @@ class Raw:
 
     async def head(self) -> bytes:
         """Up to the empty line of an HTTP answer."""
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             while b"\r\n\r\n" not in self._buffer:
                 await self._fill()
         head, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
@@ -253,7 +256,7 @@ class Raw:
 
     async def end(self) -> None:
         """Until the server has closed the socket in an orderly way."""
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             try:
                 while True:
                     await self._fill()
@@ -370,7 +373,7 @@ class SansIOClient:
 
     async def event(self) -> Frame | Response:
         while not self._events:
-            with trio.fail_after(5):
+            with trio.fail_after(LAST_RESORT_S):
                 data = await self._stream.receive_some(65536)
             if data:
                 self.protocol.receive_data(data)

@@ -28,8 +28,9 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
+from tests.running import LAST_RESORT_S
 
-TIMEOUT_S = 5
+TIMEOUT_S = LAST_RESORT_S
 PING_MESSAGE = '{"type": "ping"}'
 FAST_PULSE = PoolLimits(
     ping_interval=0.05, drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS)

@@ -28,6 +28,7 @@ from tests.connection.kit import (
     raw_client,
     serving,
 )
+from tests.running import LAST_RESORT_S
 
 PING = client_frame(b"", 9)
 CLOSE = client_frame(struct.pack("!H", 1000), 8)
@@ -135,7 +136,7 @@ async def test_the_answer_to_our_close_is_found_and_ends_it_at_once(
         for piece in [first + CLOSE] if at_once else [bytes([b]) for b in first + CLOSE]:
             await ada.send(piece)
             await trio.lowlevel.checkpoint()
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             await server.pool.wait_at_most(0)
         await ada.end()
 

@@ -30,6 +30,7 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
+from tests.running import LAST_RESORT_S
 
 
 def limited(**conduct: float) -> PoolLimits:
@@ -197,7 +198,7 @@ async def test_of_forty_positions_at_once_the_newest_arrives_and_the_old_end_is_
         await ada.send(queued(40))
         assert await next_error(ada) == "RATE_LIMITED"
         seen: list[float] = []
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             while not seen or seen[-1] < 39:
                 seen.append(json.loads(await bob.get_message())["data"]["lat"])
         assert seen == [*range(20), 39]
@@ -249,7 +250,7 @@ async def test_a_newer_connection_of_the_same_participant_replaces_the_older() -
 
 async def test_a_replaced_connection_that_never_answers_is_gone_after_the_linger() -> None:
     async with serving() as server, raw_client(server, "ada") as older:
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             async with raw_client(server, "ada"):
                 assert await older.close_code() == 4409
                 await server.all_gone(but=1)

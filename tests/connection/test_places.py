@@ -8,7 +8,6 @@ import pytest
 import trio
 import trio.testing
 
-from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
@@ -16,6 +15,7 @@ from locshare.connection.transport import Transport, TransportLimits
 from locshare.connection.upgrade import ConnectionLost
 from locshare.errors import CloseReason
 from tests.connection.kit import (
+    PATIENT,
     QUICK_ENDS,
     SNAPSHOT,
     Raw,
@@ -28,6 +28,7 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
+from tests.running import LAST_RESORT_S
 
 BROWSER = "Origin: https://example.org"
 
@@ -69,7 +70,7 @@ async def silent(server: Server, stack: AsyncExitStack, count: int, said: bytes 
     for _ in range(count):
         before = server.pool.statistics().accepted
         clients.append(await stack.enter_async_context(raw_tcp(server)))
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             while server.pool.statistics().accepted == before:
                 await trio.lowlevel.checkpoint()
         if said:
@@ -120,11 +121,11 @@ async def test_a_proxy_may_have_all_handshakes() -> None:
 
 
 async def test_those_that_are_refused_and_stay_are_bounded_too() -> None:
-    patient = ConnectionLimits(outbox=OutboxLimits(linger=60.0))
-    limits = PoolLimits(handshakes=4, drain_deadline=0.1, connection=patient)
+    # A refused client that stays is waited for.
+    limits = PoolLimits(handshakes=4, drain_deadline=0.1, connection=PATIENT)
     async with serving(limits) as server, AsyncExitStack() as stack:
         clients = await silent(server, stack, 40, b"GET /ws")
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             await server.pool.wait_at_most(8)
         for each in clients[:32]:
             assert (await read_refusal(each))[0] == 503, "cut short, and yet it was told"

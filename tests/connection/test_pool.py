@@ -18,6 +18,7 @@ from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.errors import CloseReason
 from locshare.listening import PAUSE_WHEN_OUT_OF_FILES_S
 from tests.connection.kit import (
+    PATIENT,
     QUICK_ENDS,
     Room,
     Verifier,
@@ -28,6 +29,7 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
+from tests.running import LAST_RESORT_S
 from tests.skipping import KERNEL
 
 FAST_PULSE = PoolLimits(
@@ -116,7 +118,7 @@ async def test_a_cancelled_pool_tells_everyone_to_come_back() -> None:
                 assert closed.value.reason is not None
                 codes.append(closed.value.reason.code)
 
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as clients:
                 for n in range(5):
                     await clients.start(client, f"user-{n}")
@@ -128,8 +130,8 @@ async def test_a_cancelled_pool_tells_everyone_to_come_back() -> None:
 
 
 async def test_a_drain_does_not_wait_for_stuck_clients_beyond_its_deadline() -> None:
-    limits = PoolLimits(drain_deadline=0.1)  # the linger is 2 s
-    with trio.fail_after(1.5):
+    limits = PoolLimits(drain_deadline=0.1, connection=PATIENT)
+    with trio.fail_after(LAST_RESORT_S):
         async with serving(limits) as server, raw_client(server, "stuck"):
             server.nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
@@ -138,12 +140,15 @@ async def test_a_drain_does_not_wait_for_stuck_clients_beyond_its_deadline() -> 
 
 
 async def test_a_drain_cuts_short_handshakes_and_sessions_that_do_not_answer() -> None:
-    async with serving() as server, raw_tcp(server) as hesitant, raw_tcp(server) as attaching:
+    limits = PoolLimits(
+        drain_deadline=10 * LAST_RESORT_S, connection=ConnectionLimits(outbox=QUICK_ENDS)
+    )
+    async with serving(limits) as server, raw_tcp(server) as hesitant, raw_tcp(server) as attaching:
         server.room.hold_attach = trio.Event()
         await hesitant.send(b"GET /ws")
         await attaching.send(request("/ws?token=ada"))
         await attaching.head()
-        with trio.fail_after(0.9):
+        with trio.fail_after(LAST_RESORT_S):
             await server.pool.drain()
         assert len(server.pool) == 0
         assert server.room.detached == ["ada"]

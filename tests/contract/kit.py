@@ -13,8 +13,9 @@ import trio
 import trio_websocket
 
 from tests.connection.kit import trio_client
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10.0
+DEADLINE_S = LAST_RESORT_S
 BERLIN = {"lat": 52.520008, "lng": 13.404954, "accuracy": 8, "timestamp": "2026-03-01T12:00:00Z"}
 UPGRADE = {
     "Connection": "Upgrade",

@@ -16,8 +16,9 @@ from msgspec import Struct
 
 from locshare.control import ControlError, ControlServer, Operation, Send, open_control
 from locshare.control.protocol import MAX_REQUEST_BYTES
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10
+DEADLINE_S = LAST_RESORT_S
 
 
 class Double(Struct, frozen=True, tag_field="do", tag="double", forbid_unknown_fields=True):

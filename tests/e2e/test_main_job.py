@@ -17,10 +17,11 @@ from msgspec import Struct
 
 from tests.connection.kit import trio_client
 from tests.program import Program, data_directory, running_program
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
 
-DEADLINE_S = 20.0
+DEADLINE_S = LAST_RESORT_S
 BERLIN = {"lat": 52.520008, "lng": 13.404954, "accuracy": 8.0}
 
 

@@ -14,10 +14,11 @@ import pytest
 
 from bench.guardian import entrust
 from tests.program import Program, data_directory
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE_S = 30.0
+PATIENCE_S = LAST_RESORT_S
 
 
 def start(program: Program, **streams: Any) -> "subprocess.Popen[bytes]":

@@ -14,10 +14,11 @@ import pytest
 
 from bench.guardian import entrust
 from tests.program import Program, data_directory
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE_S = 20.0
+PATIENCE_S = LAST_RESORT_S
 """Less than the deadline after which the process would cut itself off."""
 _STEP_S = 0.002
 

@@ -14,6 +14,7 @@ from locshare.client import Client, connect, parse_join_link
 from tests.browser import DEADLINE_MS, chromium_or_skip
 from tests.nginx import nginx_or_skip
 from tests.program import Program, data_directory, free_port
+from tests.running import LAST_RESORT_S
 
 expect.set_options(timeout=DEADLINE_MS)
 
@@ -101,7 +102,7 @@ def test_a_client_in_python_joins_by_its_link_and_is_seen(site: Site) -> None:
             link = parse_join_link((await client.create_session()).join_link)
             assert link.url == site.url
             joined = await client.join(link.session_id, "Ada")
-            with trio.fail_after(20):
+            with trio.fail_after(LAST_RESORT_S):
                 async with connect(joined.websocket_url, joined.websocket_token) as connection:
                     assert [each.display_name for each in connection.snapshot.participants] == [
                         "Ada"

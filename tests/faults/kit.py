@@ -13,9 +13,10 @@ from locshare.app import Application
 from locshare.config import Settings
 from locshare.supervisor import SupervisorRef
 from tests.connection.kit import trio_client
+from tests.running import LAST_RESORT_S
 from tests.session.served import Client
 
-DEADLINE_S = 15
+DEADLINE_S = LAST_RESORT_S
 
 
 async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:

@@ -9,8 +9,9 @@ import trio
 
 from locshare.errors import LocshareError
 from locshare.faults.relay import Relay
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10
+DEADLINE_S = LAST_RESORT_S
 
 
 @asynccontextmanager

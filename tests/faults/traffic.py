@@ -21,8 +21,9 @@ from locshare.faults import FaultClient, open_faults
 from tests.connection.kit import Raw, request, trio_client
 from tests.faults.kit import patiently
 from tests.program import Program, data_directory, running_program
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 20
+DEADLINE_S = LAST_RESORT_S
 STEP_S = 0.03
 PATIENCE_S = 0.5
 _DEGREES = 1e-3

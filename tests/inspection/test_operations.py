@@ -37,8 +37,9 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 20
+DEADLINE_S = LAST_RESORT_S
 
 
 class Work(Actor):

@@ -14,9 +14,10 @@ from locshare.auth import TokenKeys
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from tests.connection.kit import Raw, request, trio_client
+from tests.running import LAST_RESORT_S
 from tests.session.kit import House, house
 
-DEADLINE_S = 10
+DEADLINE_S = LAST_RESORT_S
 
 
 class Client(Struct):

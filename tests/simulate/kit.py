@@ -21,6 +21,7 @@ from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
 from tests.doubles import MemoryStore
+from tests.running import LAST_RESORT_S
 
 SECRET = b"test secret, test secret, test secret"
 API_LIMITS = ApiLimits(create=Rate(1000, 1000), join=Rate(1000, 1000))
@@ -81,6 +82,6 @@ async def serving(
 
 async def until(holds: Callable[[], bool]) -> None:
     """Until figures that nobody tells of are as wanted; 10 s at most."""
-    with trio.fail_after(10):
+    with trio.fail_after(LAST_RESORT_S):
         while not holds():  # noqa: ASYNC110 - see above
             await trio.sleep(0.005)

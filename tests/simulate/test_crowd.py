@@ -16,6 +16,7 @@ from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import CouldNotConnect, Crowd, Plan, simulate
 from locshare.simulate.geo import Place, distance
 from locshare.simulate.track import TrackPoint
+from tests.running import LAST_RESORT_S
 from tests.simulate.kit import Server, serving, until
 
 
@@ -33,7 +34,7 @@ def plan_for(server: Server, **changes: object) -> Plan:
 async def run(plan: Plan) -> Crowd:
     """Until everyone has reported a few times, however long that takes here."""
     crowd, stop = Crowd(), trio.Event()
-    with trio.fail_after(60):
+    with trio.fail_after(LAST_RESORT_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(simulate, plan, crowd, stop)
             await until(lambda: crowd.sent >= 5 * plan.people)
@@ -76,7 +77,7 @@ async def test_an_existing_session_goes_on_without_them() -> None:
 async def test_told_to_stop_it_ends_in_order() -> None:
     async with serving() as server:
         stop, crowd = trio.Event(), Crowd()
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 await nursery.start(simulate, plan_for(server), crowd, stop)
                 assert crowd.connected == 4
@@ -125,7 +126,7 @@ async def test_joining_that_takes_longer_than_the_duration_is_told() -> None:
     slow = ApiLimits(create=Rate(1000, 1000), join=Rate(1, 1))
     async with serving(api=slow) as server:
         crowd = Crowd()
-        with trio.fail_after(20), pytest.raises(CouldNotConnect) as told:
+        with trio.fail_after(LAST_RESORT_S), pytest.raises(CouldNotConnect) as told:
             await simulate(plan_for(server, duration=1), crowd, trio.Event())
     url, joined = re.escape(server.addresses.http_url), r"( \([123] of 4 had joined\))?"
     assert re.match(rf"could not connect to {url} within 1 s{joined}: ", str(told.value))
@@ -134,7 +135,7 @@ async def test_joining_that_takes_longer_than_the_duration_is_told() -> None:
 async def test_told_to_stop_before_anyone_is_connected_it_ends_without_a_complaint() -> None:
     stop, crowd = trio.Event(), Crowd()
     stop.set()
-    with trio.fail_after(20):
+    with trio.fail_after(LAST_RESORT_S):
         await simulate(Plan("http://127.0.0.1:1", CITIES["berlin"]), crowd, stop)
     assert (crowd.summary().people, crowd.summary().sent) == (0, 0)
 
@@ -144,7 +145,7 @@ async def test_an_end_by_someone_else_is_counted_as_failure() -> None:
         session = await client.create_session()
         crowd = Crowd()
         plan = plan_for(server, session_id=session.session_id)
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 await nursery.start(simulate, plan, crowd, trio.Event())
                 await client.end(session.session_id, session.host_token)
@@ -158,7 +159,7 @@ async def test_who_can_join_and_not_connect_is_told_and_leaves(
 ) -> None:
     monkeypatch.setattr(crowd_module, "CONNECT_DEADLINE_S", 0.2)
     async with serving() as server:
-        with trio.fail_after(60), pytest.raises(CouldNotConnect) as told:
+        with trio.fail_after(LAST_RESORT_S), pytest.raises(CouldNotConnect) as told:
             await simulate(plan_for(server, ws_url="ws://127.0.0.1:1"), Crowd(), trio.Event())
         (record,) = server.store.sessions.values()
         assert not (await server.manager.describe(record.id)).is_active
@@ -171,7 +172,7 @@ async def test_who_can_join_and_not_connect_is_told_and_leaves(
 async def test_who_is_not_connected_at_the_end_is_counted_as_failure() -> None:
     async with serving() as server:
         crowd, stop = Crowd(), trio.Event()
-        with trio.fail_after(60):
+        with trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 await nursery.start(simulate, plan_for(server), crowd, stop)
                 crowd.people[0].live.go_offline()
@@ -183,7 +184,7 @@ async def test_who_is_not_connected_at_the_end_is_counted_as_failure() -> None:
 async def test_a_lost_connection_is_a_reconnect_and_no_loss() -> None:
     async with serving() as server:
         crowd, stop = Crowd(), trio.Event()
-        with trio.fail_after(15):
+        with trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 await nursery.start(simulate, plan_for(server), crowd, stop)
                 crowd.people[0].live.go_offline()
@@ -236,11 +237,11 @@ async def test_people_follow_a_recorded_way_each_elsewhere_on_it() -> None:
 async def test_cancelled_it_ends_at_once() -> None:
     async with serving() as server:
         crowd = Crowd()
-        with suppress(trio.Cancelled), trio.fail_after(5):
+        with suppress(trio.Cancelled), trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 await nursery.start(simulate, plan_for(server), crowd, trio.Event())
                 nursery.cancel_scope.cancel()
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             await server.pool.wait_at_most(0)
         info = await server.manager.describe(UUID(crowd.people[0].session_id))
         assert (info.participant_count, info.is_active) == (4, True)

@@ -12,8 +12,9 @@ from msgspec import structs
 
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.store.postgres import PostgresStore, StoreLimits
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10.0
+DEADLINE_S = LAST_RESORT_S
 QUICK = StoreLimits(touch_every_s=0.05, retry_min_s=0.01, retry_max_s=0.05)
 START = datetime.now(UTC)
 

@@ -16,8 +16,9 @@ import trio.testing
 
 from locshare.store import bridge as bridge_module
 from locshare.store.bridge import Bridge, BridgeClosed, open_bridge
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10.0
+DEADLINE_S = LAST_RESORT_S
 
 
 class Started:

@@ -16,6 +16,7 @@ from locshare.store.database import Database, DatabaseRefused, open_database
 from locshare.store.port import StoreUnavailable
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server, running_server
+from tests.running import LAST_RESORT_S
 from tests.store.kit import (
     QUICK,
     START,
@@ -141,7 +142,7 @@ async def test_while_the_database_is_away_orders_are_queued_and_read_back_and_th
         person = a_participant(session.id)
         await store.add_participant(person)
         await trio.to_thread.run_sync(own_server.stop)
-        with trio.fail_after(2):
+        with trio.fail_after(LAST_RESORT_S):
             await store.deactivate_participant(session.id, person.user_id)
             await store.end_session(session.id)
         assert store.statistics().waiting_orders == 2
@@ -165,7 +166,7 @@ async def test_while_the_database_is_away_orders_are_queued_and_read_back_and_th
 
 
 async def first_answer(call: Callable[[], Awaitable[T]]) -> T:
-    with trio.fail_after(5):
+    with trio.fail_after(LAST_RESORT_S):
         while True:
             try:
                 return await call()
@@ -193,7 +194,7 @@ async def test_a_database_that_does_not_answer_is_unavailable_in_time_and_nothin
             with pytest.raises(StoreUnavailable):
                 await call()
 
-        with own_server.holding(LOCK, database_of(url)), trio.fail_after(2):
+        with own_server.holding(LOCK, database_of(url)), trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 for call in calls:
                     nursery.start_soon(unavailable, call)
@@ -249,13 +250,13 @@ async def test_a_cancelled_call_gives_its_connection_back(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
             database_of(url),
         )
-        with own_server.holding(LOCK, database_of(url)), trio.fail_after(2):
+        with own_server.holding(LOCK, database_of(url)), trio.fail_after(LAST_RESORT_S):
             for _ in range(3):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(calls[name])
                     await until(lambda: backends() != "0")
                     nursery.cancel_scope.cancel()
-        with trio.fail_after(2):
+        with trio.fail_after(LAST_RESORT_S):
             for call in calls.values():
                 await call()
 
@@ -300,7 +301,7 @@ async def test_a_stop_in_the_middle_of_a_batch_answers_every_waiting_caller(
             await store.add_participant(a_participant(uuid4()))
         outcomes.append("unavailable")
 
-    with own_server.holding(LOCK, database_of(url)), trio.fail_after(2):
+    with own_server.holding(LOCK, database_of(url)), trio.fail_after(LAST_RESORT_S):
         async with trio.open_nursery() as callers, trio.open_nursery() as nursery:
             # Migrations look at no table that is locked.
             await nursery.start(store.run)
@@ -329,7 +330,7 @@ async def test_the_first_start_gives_up_in_time(tmp_path: Path) -> None:
     store = PostgresStore(
         f"postgresql://postgres@/postgres?host={tmp_path}", structs.replace(QUICK, open_s=0.05)
     )
-    with trio.fail_after(2), pytest.raises(StoreUnavailable):
+    with trio.fail_after(LAST_RESORT_S), pytest.raises(StoreUnavailable):
         await store.run()
 
 
@@ -343,7 +344,10 @@ async def test_a_url_that_is_none_is_refused_without_showing_the_password(url: s
 
 
 async def test_a_database_that_does_not_exist_is_refused_at_once(own_server: Server) -> None:
-    with trio.fail_after(2), pytest.raises(DatabaseRefused, match="LOCSHARE_DATABASE_URL"):
+    with (
+        trio.fail_after(LAST_RESORT_S),
+        pytest.raises(DatabaseRefused, match="LOCSHARE_DATABASE_URL"),
+    ):
         await PostgresStore(own_server.url("nowhere"), QUICK).run()
 
 
@@ -359,7 +363,7 @@ async def test_run_again_while_the_database_is_away_it_starts_at_once_and_waits(
     await store.end_session(session.id)
     await trio.to_thread.run_sync(own_server.stop)
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(1):
+        with trio.fail_after(LAST_RESORT_S):
             await nursery.start(store.run)
         await trio.to_thread.run_sync(own_server.start)
         await first_answer(store.check)
@@ -390,7 +394,7 @@ async def test_after_a_storm_of_cancellations_no_query_runs_on_and_every_connect
             async with trio.open_nursery() as nursery:
                 for _ in range(60):
                     nursery.start_soon(caller, database, chance.choice((0, 0.005, 0.02, 60)))
-        with trio.fail_after(2):
+        with trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
                 for _ in range(4):
                     nursery.start_soon(caller, database, 60)

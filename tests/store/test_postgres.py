@@ -13,6 +13,7 @@ from locshare.store.migrate import bundled
 from locshare.store.port import ParticipantRecord, StoreUnavailable
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
+from tests.running import LAST_RESORT_S
 from tests.store.kit import (
     QUICK,
     START,
@@ -314,7 +315,7 @@ async def test_before_it_runs_and_after_it_was_stopped_every_call_is_unavailable
     async with running_store(postgres_url) as stopped:
         await stopped.check()
     for store in (unopened, stopped):
-        with trio.fail_after(1):
+        with trio.fail_after(LAST_RESORT_S):
             for call, *args in (
                 (store.create_session, session),
                 (store.add_participant, a_participant(session.id)),

@@ -27,6 +27,7 @@ from locshare.supervisor import (
     open_supervisor,
 )
 from tests.conformance.children import REPEATS
+from tests.running import LAST_RESORT_S
 
 
 def running(sup: SupervisorRef, name: str) -> Ref:
@@ -192,7 +193,7 @@ async def test_a_task_that_runs_others_is_stopped_with_the_tree(place: str, repe
         "before": [other, TASKS],
         "after": [TASKS, other],
     }
-    with trio.fail_after(10):
+    with trio.fail_after(LAST_RESORT_S):
         async with open_supervisor(SupervisorSpec(children[place])) as sup:
             pools.append(tasks(sup))
             found.set()

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from locshare.top.keys import raw_keyboard, read_keys, split_keys
+from tests.running import LAST_RESORT_S
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ async def test_keys_come_at_once_and_the_terminal_is_as_it_was_afterwards() -> N
     ours, theirs = pty.openpty()
     try:
         before = termios.tcgetattr(theirs)
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             with raw_keyboard(theirs):
                 os.write(ours, b"x\x1b[A")
                 keys = await read_keys(theirs)

@@ -22,10 +22,11 @@ from bench.driver.phoenix import Phoenix, PhoenixConversation
 from bench.guardian import entrust
 from tests.crooked import TOPIC, Crooked, Nobody, Walker, Wrong, crooked, plan
 from tests.node import NODE, NPM
+from tests.running import LAST_RESORT_S
 
 CLIENT = Path(__file__).with_name("official_client.mjs")
 PACKAGES = "phoenix@1.8.16", "ws@8.23.0"
-PATIENCE_S = 10.0
+PATIENCE_S = LAST_RESORT_S
 
 
 class OfficialClient:

@@ -11,6 +11,7 @@ import trio
 
 import bench.people
 from tests.node import NODE
+from tests.running import LAST_RESORT_S
 
 SCRIPTS = Path(bench.people.__file__).parents[1] / "k6"
 STANDINS = Path(__file__).parent / "standins"
@@ -36,7 +37,7 @@ async def run_script(
     command = [NODE, "--no-warnings", "--experimental-websocket", str(STANDINS / "run.mjs")]
     command += [str(SCRIPTS / f"{scenario}.js"), *_assignments(settings)]
     environment = os.environ | {"SWALLOW": str(swallow)}
-    with trio.fail_after(60):
+    with trio.fail_after(LAST_RESORT_S):
         done = await trio.run_process(command, env=environment, capture_stdout=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -43,16 +43,22 @@ def messages(found: dict[str, Any]) -> Counter[str]:
 
 @pytest.mark.parametrize("scenario", SIZES)
 async def test_a_scenario_keeps_its_thresholds_and_leaves_nothing(scenario: str) -> None:
-    async with serving() as server:
-        found = await run_script(scenario, where(server) | SHORT | SIZES[scenario])
-        statistics = server.connections()
+    for longer in (1, 5, 25):  # on a busy machine it takes a while until anything is delivered
+        async with serving() as server:
+            settings = where(server) | SHORT | SIZES[scenario] | {"DURATION": 1.2 * longer}
+            found = await run_script(scenario, settings)
+            statistics = server.connections()
+        if found["metrics"]["delivered"]["sum"]:
+            break
     assert broken(found) == []
     assert statistics.open == 0
     sessions = found["scenario"]["vus"]
     assert [each["method"] for each in found["requests"]].count("DELETE") == sessions
     sent, metrics = messages(found), found["metrics"]
     assert metrics["sent"]["sum"] == sent[LocationUpdate.__name__]
-    assert statistics.closed["left"] == sent[Leave.__name__] > 0
+    # The end of the session may overtake whoever leaves just before.
+    left, ended = (statistics.closed.get(reason, 0) for reason in ("left", "session_ended"))
+    assert 0 < left <= sent[Leave.__name__] <= left + ended
     assert metrics["delivered"]["sum"] == metrics["delivery_ms"]["samples"] > 0
     assert metrics["error_messages"]["samples"] == 0
 

@@ -14,10 +14,11 @@ from bench.network.proxy import text_of
 from bench.network.trouble import Rerouted
 from locshare.client import Client, ClientError, Live, Watcher
 from locshare.wire.messages import ParticipantMoved, Position, ServerMessage, SessionStateData
+from tests.running import LAST_RESORT_S
 
-CONNECT_PATIENCE_S = 60.0
+CONNECT_PATIENCE_S = LAST_RESORT_S
 """A third of all handshakes over a bad link take a second or more, and some are given up."""
-SETTLE_S = 60.0
+SETTLE_S = LAST_RESORT_S
 """Whose last packet is lost several times waits so much longer each time."""
 _DEGREES = 1e-3
 

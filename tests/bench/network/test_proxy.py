@@ -16,8 +16,9 @@ from bench.guardian import entrust
 from bench.network.faults import Cut, Faults, HalfOpen
 from bench.network.process import proxy_process
 from bench.network.proxy import Address, Proxy, ProxyGone, main, proxy_thread
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10
+DEADLINE_S = LAST_RESORT_S
 Start = Callable[..., AbstractContextManager[Proxy]]
 both = pytest.mark.parametrize("start", [proxy_thread, proxy_process])
 

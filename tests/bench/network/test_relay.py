@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from bench.network.faults import Cut, Faults, HalfOpen
 from bench.network.lane import MOST_HELD, Lane
 from bench.network.relay import Relay
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10
+DEADLINE_S = LAST_RESORT_S
 MUCH = 64 * MOST_HELD
 """Far more than the system's own buffers take."""
 

@@ -18,8 +18,9 @@ from bench.network.namespace import Link, Unavailable
 from bench.network.trouble import Rerouted, behind_proxy, lossy
 from bench.results import DisruptionKind, TargetDescription
 from bench.targets.target import NotServing
+from tests.running import LAST_RESORT_S
 
-DEADLINE_S = 10
+DEADLINE_S = LAST_RESORT_S
 
 
 class Elsewhere:

@@ -21,6 +21,7 @@ from bench.targets.peers import ROOT, redis_process
 from bench.targets.process import Process
 from bench.targets.started import answers
 from tests.contract.kit import BERLIN, DEADLINE_S, Group, create, phone
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
 
@@ -138,7 +139,7 @@ async def test_who_does_not_read_is_given_up_and_holds_nobody_up() -> None:
                         while not sent.is_set():
                             await second.send_raw(update)
 
-                    with trio.fail_after(30):
+                    with trio.fail_after(LAST_RESORT_S):
                         async with trio.open_nursery() as nursery:
                             given_up = trio.Event()
                             nursery.start_soon(send, given_up)

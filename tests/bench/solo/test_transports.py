@@ -19,6 +19,7 @@ from tests.connection.kit import (
     serving,
     trio_client,
 )
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.parametrize("way", WAYS)
 
@@ -53,7 +54,7 @@ async def test_the_servers_close_and_a_lost_peer_end_the_connection(way: str) ->
                 await ada.send(client_frame(struct.pack("!H", 4410), 8))
                 await ada.end()
                 await bob.stream.aclose()
-                with trio.fail_after(5):
+                with trio.fail_after(LAST_RESORT_S):
                     await server.all_gone()
             assert server.closed() == {"session_ended": 1, "peer_gone": 1}
             assert sorted(server.room.detached) == ["ada", "bob"]
