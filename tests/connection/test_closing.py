@@ -166,6 +166,17 @@ async def test_a_position_sent_before_our_close_was_heard_of_is_not_taken() -> N
         assert server.room.positions == []
 
 
+@pytest.mark.parametrize("said", [b"", client_frame(an_update()) + PING[:3]])
+async def test_a_client_that_hangs_up_after_our_close_ends_it_at_once(said: bytes) -> None:
+    async with serving(limited(OutboxLimits(linger=60.0))) as server:
+        async with raw_client(server, "ada") as ada:
+            server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)
+            assert await ada.close_code() == 4410
+            await ada.send(said)
+        await server.all_gone()
+        assert server.closed() == {"session_ended": 1}
+
+
 async def test_every_byte_that_came_is_counted_those_after_the_close_too() -> None:
     async with serving() as server, raw_client(server, "ada") as ada:
         update = client_frame(an_update())

@@ -19,6 +19,18 @@ def test_a_bucket_gives_its_burst_at_once_and_its_rate_in_the_long_run() -> None
     assert sum(bucket.take(n / 64) for n in range(1, 64 * 10 + 1)) == 80
 
 
+def test_a_bucket_tells_when_there_will_be_one_to_take() -> None:
+    bucket = TokenBucket(4.0, 2.0, 10.0)
+    assert bucket.ready_at() == 10.0
+    assert bucket.take(10.0)
+    assert bucket.ready_at() == 10.0
+    assert bucket.take(10.0)
+    assert bucket.ready_at() == 10.25
+    assert not bucket.take(10.125)
+    assert bucket.ready_at() == 10.25
+    assert bucket.take(10.25)
+
+
 @given(st.lists(st.floats(0, 5), max_size=80))
 def test_no_rhythm_gets_more_than_burst_and_rate_out_of_a_bucket(pauses: list[float]) -> None:
     bucket, now, taken = TokenBucket(10.0, 20.0, 0.0), 0.0, 0

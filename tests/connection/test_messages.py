@@ -110,6 +110,9 @@ async def test_leaving_tells_the_session_and_closes_with_1000() -> None:
         assert server.room.left == ["ada"]
         assert server.room.detached == ["ada"]
         assert server.closed() == {"left": 1}
+        assert server.pool.statistics().messages_in == {
+            "location_update": 0, "ping": 0, "leave": 1, "bad": 0,
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -359,6 +362,19 @@ async def test_a_close_reaches_a_connection_that_waits_for_its_session() -> None
         server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)
         assert await ada.close_code() == 4410
         await server.all_gone()
+
+
+async def test_what_came_is_counted_by_kind_also_when_it_was_dropped() -> None:
+    limits = limited(position_rate=0.001, position_burst=2)
+    async with serving(limits) as server, raw_client(server, "ada") as ada:
+        ping = client_frame(b'{"type": "ping"}')
+        await ada.send(client_frame(an_update()) * 3 + ping * 2 + client_frame(b"?") + ping)
+        for kind in ("error", "pong", "pong", "error", "pong"):
+            assert (await next_json(ada))["type"] == kind
+        statistics = server.pool.statistics()
+        assert statistics.messages_in == {"location_update": 3, "ping": 3, "leave": 0, "bad": 1}
+        assert (statistics.rate_limited, statistics.opened, statistics.accepted) == (1, 1, 1)
+        assert (statistics.open, statistics.handshakes) == (1, 0)
 
 
 async def test_every_end_is_counted_once(nursery: trio.Nursery) -> None:
