@@ -1,0 +1,120 @@
+"""Every name that the documents mention is one that the program knows."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from locshare.api.problems import Code
+from locshare.config import all_settings
+from locshare.errors import CloseReason
+from tests.documents import PAGES, ROOT, inline_code, name_of
+
+SOURCES: Final = ("src", "bench", "tests", "tools")
+OTHERS: Final = {
+    "LOCSHARE_CONFIG",
+    "LOCSHARE_",  # what all variables begin with
+}
+NOT_OURS: Final = {"epoll_ctl", "epoll_wait", "on_start", "pg_dump", "sock_def_readable"}
+"""Of the kernel, of PostgreSQL, of pykka."""
+pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+@cache
+def source() -> str:
+    """All that is written here but the documents and what tests them."""
+    texts = [
+        path.read_text(encoding="utf-8")
+        for folder in SOURCES
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".py", ".js", ".html", ".sql", ".sh", ".mjs") and path != Path(__file__)
+    ]
+    texts += [(ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "Dockerfile")]
+    return "\n".join(texts)
+
+
+@cache
+def words() -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", source()))
+
+
+def codes(page: Path) -> list[str]:
+    return inline_code(page.read_text(encoding="utf-8"))
+
+
+@pages
+def test_settings_are_those_that_there_are(page: Path) -> None:
+    known = {setting.variable for setting in all_settings()} | OTHERS
+    named = set(re.findall(r"\bLOCSHARE_[A-Z_]*", page.read_text(encoding="utf-8")))
+    assert named - known == set()
+
+
+@pages
+def test_metrics_are_those_that_there_are(page: Path) -> None:
+    named = set(re.findall(r"\blocshare_[a-z_]+\b", page.read_text(encoding="utf-8")))
+    unknown = {
+        each
+        for each in named - {"locshare_bench_"}
+        if f'"{each.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")}"'
+        not in source()
+    }
+    assert unknown == set()
+
+
+@pages
+def test_error_codes_are_those_that_there_are(page: Path) -> None:
+    named = {code for code in codes(page) if re.fullmatch(r"(?!LOCSHARE_)[A-Z]+(_[A-Z]+)+", code)}
+    assert {each for each in named if each not in words()} == set()
+
+
+@pages
+def test_names_in_code_are_those_of_the_program(page: Path) -> None:
+    """Log events, fields, functions, modules: whatever is written with an underscore."""
+    named = {
+        name
+        for code in codes(page)
+        if re.fullmatch(r"[\w.]+(\(\))?", code)
+        for name in code.removesuffix("()").split(".")
+        if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", name)
+    }
+    modules = {path.stem for folder in SOURCES for path in (ROOT / folder).rglob("*.py")}
+    assert {each for each in named - modules - NOT_OURS if each not in words()} == set()
+
+
+@pages
+def test_flags_are_those_that_there_are(page: Path) -> None:
+    named = {
+        flag
+        for code in codes(page)
+        if not re.match(r"docker|PYTHON|pip|apt|make|--[a-z-]+ .*=", code)
+        for flag in re.findall(r"(?<!\S)--[a-z][a-z-]+", code)
+    }
+    known = {setting.flag for setting in all_settings()}
+    assert {each for each in named - known if f'"{each}"' not in source()} == set()
+
+
+@pages
+def test_paths_in_code_are_there(page: Path) -> None:
+    """Those that end as files of this project do."""
+    named = {
+        code
+        for code in codes(page)
+        if re.fullmatch(r"[\w./-]+/[\w.-]+\.(py|js|md|toml|txt|sh|sql|html|svg|png)", code)
+        and not code.startswith("/")
+    }
+    folders = (page.parent, ROOT, ROOT / "src" / "locshare", ROOT / "bench", ROOT / "tests")
+    missing = {each for each in named if not any((folder / each).exists() for folder in folders)}
+    assert missing == set()
+
+
+def test_every_problem_of_the_rest_api_is_in_its_page() -> None:
+    page = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
+    assert {code.name for code in Code if f"`{code.name}`" not in page} == set()
+
+
+def test_every_way_in_which_a_connection_ends_is_in_the_protocols_page() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    ours = {reason for reason in CloseReason if reason.label not in ("peer_closed", "peer_gone")}
+    assert {reason.code for reason in ours if str(reason.code) not in page} == set()
