@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 import trio
+import trio.testing
 
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
@@ -205,3 +206,21 @@ async def test_beyond_the_limit_of_connections_clients_are_told_to_come_back_lat
         assert (status, problem["code"]) == (503, "OVERLOADED")
         assert int(headers["retry-after"]) > 0
         assert server.refused() == {"full": 1}
+
+
+async def test_a_request_may_be_sixteen_kibibytes_and_not_one_byte_more() -> None:
+    head = request("/ws?token=ada")[:-2]
+    filler = b"".join(b"X-%d: " % n + b"x" * 1000 + b"\r\n" for n in range(15))
+    rest = 16 * 1024 - len(head + filler) - len(b"Y: \r\n\r\n")
+    whole = head + filler + b"Y: " + b"y" * rest + b"\r\n\r\n"
+    assert len(whole) == 16 * 1024
+    async with serving() as server:
+        async with raw_tcp(server) as raw:
+            await raw.send(whole)
+            assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
+        async with raw_tcp(server) as raw:
+            await raw.send(whole[:-2] + b"Z:")  # as long, and not yet at its end
+            await trio.testing.wait_all_tasks_blocked()
+            assert server.pool.statistics().handshakes == 1
+            await raw.send(b"z")
+            assert (await raw.head()).startswith(b"HTTP/1.1 431 ")
