@@ -56,10 +56,9 @@ class MemoryStore:
         if session_id in self.late_ends:
             session = structs.replace(session, is_active=False)
         people = (
-            structs.replace(each, is_active=False)
-            if (session_id, each.user_id) in self.late_leaves
-            else each
+            each
             for each in self.participants[session_id].values()
+            if (session_id, each.user_id) not in self.late_leaves
         )
         return StoredSession(session, tuple(people))
 
@@ -139,9 +138,7 @@ class MemoryStore:
         for session_id in self.late_ends:
             self._end(session_id)
         for session_id, user_id in self.late_leaves:
-            people = self.participants.get(session_id, {})
-            if user_id in people:
-                people[user_id] = structs.replace(people[user_id], is_active=False)
+            self.participants.get(session_id, {}).pop(user_id, None)
         self.late_ends.clear()
         self.late_leaves.clear()
 

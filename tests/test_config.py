@@ -210,7 +210,7 @@ def test_a_right_value_is_taken(name: str, given: Any, value: Any) -> None:
         ("allowed_origins", "a.example", "no origin"),
         ("allowed_origins", "https://", "no origin"),
         ("database_url", "mysql://h/d", "does not begin with postgresql://"),
-        ("database_url", "postgresql://u:p/w@h:1/d", "percent-encoded"),
+        ("database_url", "postgresql://u:p/w@h:1/d", "percent-encode"),
         ("max_sessions", "1.5", "is not a whole number"),
         ("max_sessions", "\u0663", "is not a whole number"),
         ("max_sessions", "9" * 5000, "is not a whole number"),

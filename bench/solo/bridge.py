@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,6 +81,7 @@ async def across(url: str, queries: int) -> Figures:
         open_bridge() as between,
         open_database(between, url, connections=CONNECTIONS, timeout_s=5) as database,
     ):
+        await database.open(partial(query, number=0))
         await crowd(database)  # connects, prepares, warms up
         with Cost(figures, "one", queries):
             await caller(database, queries)

@@ -80,6 +80,7 @@ from locshare.signals import StopSignals
 from locshare.store.embedded import embedded_postgres
 from locshare.store.postgres import PostgresStore, StoreStatistics
 from locshare.supervisor import (
+    Backoff,
     DynamicSpec,
     Report,
     SupervisorRef,
@@ -120,7 +121,9 @@ class Application:
         self.metrics = Metrics()
         self.http_metrics = HttpMetrics(self.metrics)
         self.keys = token_keys(settings, seams.now)
-        self.store = PostgresStore(seams.database(database_of(settings)))
+        self.store = PostgresStore(
+            seams.database(database_of(settings)), schema=settings.database_schema
+        )
         self.pacer = Pacer(pacing_limits(settings))
         self.manager = SessionManager(
             self.store,
@@ -236,7 +239,8 @@ class Application:
         return SupervisorSpec(
             [
                 TaskSpec("control", self._control, restart="transient"),
-                TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S),
+                # An outage of the database never ends this task; a fault of ours may.
+                TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S, backoff=Backoff()),
                 TaskSpec("pacer", self.pacer.run),
                 DynamicSpec(max_children=settings.max_sessions).child(
                     SESSIONS, register=self.names.name(SESSIONS)

@@ -15,7 +15,7 @@ from locshare.store.postgres import PostgresStore, StoreLimits
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
-QUICK = StoreLimits(touch_every_s=0.05, retry_min_s=0.01, retry_max_s=0.05)
+QUICK = StoreLimits(touch_every_s=0.05, retry_min_s=0.01, retry_max_s=0.05, reopen_max_s=0.05)
 START = datetime.now(UTC)
 
 

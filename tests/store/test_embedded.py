@@ -17,7 +17,6 @@ import trio
 from bench.guardian import entrust
 from locshare.store import embedded
 from locshare.store.embedded import (
-    EmbeddedDied,
     EmbeddedError,
     EmbeddedPostgres,
     embedded_postgres,
@@ -263,33 +262,25 @@ async def test_a_start_that_fails_says_why_and_leaves_nothing(data_dir: Path) ->
         pass
 
 
-async def test_when_it_dies_the_store_crashes_and_runs_again_with_all_that_waited(
+async def test_however_often_it_dies_the_store_starts_it_again_and_writes_what_waited(
     data_dir: Path,
 ) -> None:
-    store = PostgresStore(partial(embedded_postgres, data_dir), QUICK)
-    session = a_session()
-
-    async def die() -> None:
-        with pytest.raises(EmbeddedDied):
-            await store.run()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(die)
-        await until(lambda: store.statistics().is_open)
+    session, lives = a_session(), 5
+    async with running_store(partial(embedded_postgres, data_dir)) as store:
         await store.create_session(session)
-        pid = int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
-        await until(lambda: not store.statistics().is_open)
-    await store.end_session(session.id)
-    with pytest.raises(StoreUnavailable):
-        await store.purge(START)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(store.run)
+        for life in range(lives):
+            await until(lambda: store.statistics().is_open)
+            pid = int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda: not store.statistics().is_open)
+            if life == 0:
+                with pytest.raises(StoreUnavailable):
+                    await store.purge(START)
+                await store.end_session(session.id)
         await until(lambda: not store.statistics().waiting_orders and store.statistics().is_open)
         stored = await store.load_session(session.id)
         assert stored is not None
         assert stored.session.is_active is False
-        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another account can only be had as root")

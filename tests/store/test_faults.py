@@ -125,9 +125,8 @@ async def test_a_stop_and_start_of_the_database_under_load_loses_nothing_that_wa
         kept = partial(ids, own_server, url, "SELECT id FROM participants")
         kept_sessions = partial(ids, own_server, url, "SELECT id FROM sessions")
         await until(lambda: not load.refused & (kept() | kept_sessions()))
-    assert kept() == load.joined
+    assert kept() == load.joined - load.left
     assert kept_sessions() == load.ended | {load.session.id}
-    assert ids(own_server, url, "SELECT id FROM participants WHERE NOT is_active") == load.left
     assert ids(own_server, url, "SELECT id FROM sessions WHERE NOT is_active") == load.ended
     touched = ids(own_server, url, "SELECT id FROM participants WHERE last_seen > joined_at")
     assert touched == load.joined - load.left
@@ -160,7 +159,7 @@ async def test_while_the_database_is_away_orders_are_queued_and_read_back_and_th
             assert store.statistics().waiting_orders == 2
         assert stored is not None
         assert stored.session.is_active is False
-        assert stored.participants[0].is_active is False
+        assert stored.participants == ()
         await until(lambda: not store.statistics().waiting_orders)
     assert ids(own_server, url, "SELECT id FROM sessions WHERE NOT is_active") == {session.id}
 
@@ -301,15 +300,16 @@ async def test_a_stop_in_the_middle_of_a_batch_answers_every_waiting_caller(
             await store.add_participant(a_participant(uuid4()))
         outcomes.append("unavailable")
 
-    with own_server.holding(LOCK, database_of(url)), trio.fail_after(LAST_RESORT_S):
-        async with trio.open_nursery() as callers, trio.open_nursery() as nursery:
-            # Migrations look at no table that is locked.
-            await nursery.start(store.run)
+    async with trio.open_nursery() as callers, trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        with own_server.holding(LOCK, database_of(url)):
             callers.start_soon(join)
             await until(lambda: store.statistics().join_batches == 1)
             callers.start_soon(join)
             await until(lambda: store.statistics().waiting_promises == 1)
             nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await until(lambda: len(outcomes) == 2)
     assert outcomes == ["unavailable"] * 2
 
 
@@ -330,7 +330,10 @@ async def test_the_first_start_gives_up_in_time(tmp_path: Path) -> None:
     store = PostgresStore(
         f"postgresql://postgres@/postgres?host={tmp_path}", structs.replace(QUICK, open_s=0.05)
     )
-    with trio.fail_after(LAST_RESORT_S), pytest.raises(StoreUnavailable):
+    with (
+        trio.fail_after(LAST_RESORT_S),
+        pytest.raises(DatabaseRefused, match="no PostgreSQL socket"),
+    ):
         await store.run()
 
 
@@ -390,6 +393,7 @@ async def test_after_a_storm_of_cancellations_no_query_runs_on_and_every_connect
         open_bridge() as bridge,
         open_database(bridge, url, connections=4, timeout_s=5) as database,
     ):
+        await database.open(partial(query, seconds=0))
         for _ in range(3):
             async with trio.open_nursery() as nursery:
                 for _ in range(60):

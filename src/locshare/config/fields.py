@@ -15,9 +15,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from locshare.config.database_url import parse_database_url
+
 PREFIX: Final = "LOCSHARE_"
 MAX_SOCKET_PATH_BYTES: Final = 103
 """The shortest ``sun_path`` of the systems we run on (macOS), without its final zero byte."""
+MAX_IDENTIFIER_BYTES: Final = 63
+"""PostgreSQL cuts off the rest of a name."""
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518 section 3.2: an HS256 key has at least as many bits as its hash."""
 
@@ -226,13 +230,15 @@ def check_url(*schemes: str) -> Callable[[str], str]:
 
 
 def check_database_url(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("does not begin with postgresql://")
-    try:
-        urlsplit(value).port  # noqa: B018 - raises ValueError
-    except ValueError:
-        # The library's text may quote a part of the password.
-        raise ValueError("is no URL: is a / : @ ? # of the password not percent-encoded?") from None
+    parse_database_url(value)
+    return value
+
+
+def check_schema(value: str) -> str:
+    if len(value.encode()) > MAX_IDENTIFIER_BYTES:
+        raise ValueError(f"has {len(value.encode())} bytes")
+    if value.startswith("pg_") or value == "information_schema":
+        raise ValueError("is one of PostgreSQL's own")
     return value
 
 

@@ -20,6 +20,7 @@ from locshare.config.fields import (
     check_directory,
     check_networks,
     check_origins,
+    check_schema,
     check_secret,
     check_socket,
     check_tile_url,
@@ -113,8 +114,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         str | None,
         About(
             "The PostgreSQL database. Without it an embedded one is run under data_dir.",
-            section="Data", allowed="postgresql://user:password@host:port/database",
+            section="Data",
+            allowed="postgresql://user:password@host:port/database, several hosts separated by "
+            "commas, parameters as for libpq",
             check=check_database_url, default="embedded", secret=True,
+        ),
+    ] = None  # fmt: skip
+    database_schema: Annotated[
+        str | None,
+        About(
+            "The schema in that database where all tables are; it is made if need be. For a "
+            "database that other programs use, or a role that may make no tables in public.",
+            allowed="a name of at most 63 bytes", check=check_schema,
+            default="none: the first of the role's search_path, usually public",
         ),
     ] = None  # fmt: skip
     data_dir: Annotated[

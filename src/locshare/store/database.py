@@ -1,24 +1,34 @@
 """Connections to PostgreSQL for Trio tasks: :meth:`Database.run`, with a bound on every wait.
 
 It decides what "the database is away" means. That is one error, StoreUnavailable, whatever the
-cause: no server, a server that stops or starts, a connection lost in the middle, a full disk, too
-many connections, no answer in time, a deadlock. Every other error is passed on as it is: it is a
-fault of ours, and must be seen.
+cause: no server, a server that stops or is read-only, a connection lost in the middle, a full disk,
+a table that somebody renamed, a privilege that was taken away, no answer in time. Only a fault of
+one row (``causes.DATA``) is passed on as it is.
 
-There is no state "away" here. A connection that was lost leaves the pool; the next call opens
-another one, and works as soon as the server is back.
+There is no state "away" here. A connection on which something failed leaves the pool, and after a
+failover all do; so does one that is old. The next call opens another, resolves the host anew, and
+works as soon as a server is there that can write.
+
+A pooler in transaction mode (pgbouncer) is found out by itself. Behind one each use is a
+transaction, and no statement is prepared beyond it.
 """
 
 import asyncio
+import os
+import random
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
 
 import asyncpg
 import trio
 from asyncpg import exceptions as pg
 
+from locshare.config.database_url import DatabaseUrl, parse_database_url
 from locshare.errors import LocshareError
+from locshare.store import causes
 from locshare.store.bridge import Bridge, BridgeClosed
 from locshare.store.port import StoreUnavailable
 from locshare.store.writer import DoubtfulWrite
@@ -27,33 +37,35 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Connection: TypeAlias = Any  # asyncpg has no types
 
-REFUSED: Final[tuple[type[Exception], ...]] = (
-    pg.InvalidAuthorizationSpecificationError,
-    pg.InvalidCatalogNameError,
+DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
+    OSError,
+    pg.PostgresError,
+    pg.InterfaceError,
+    pg.InternalClientError,
 )
-AWAY: Final[tuple[type[Exception], ...]] = (
-    OSError,  # TimeoutError is one
-    pg.PostgresConnectionError,
-    pg.OperatorInterventionError,  # shutting down, starting up
-    pg.InsufficientResourcesError,
-    pg.PostgresSystemError,
-    pg.TransactionRollbackError,  # deadlock
-    pg.LockNotAvailableError,
-    pg.ReadOnlySQLTransactionError,  # a standby that is not promoted yet
-    *REFUSED,
-)
+"""OSError has TimeoutError and TLS."""
+MAX_AGE_S: Final = 600.0
+"""Of a connection: so soon load that was moved to another server by DNS is followed."""
+_KEEP: Final = (*causes.DATA, pg.TransactionRollbackError, pg.LockNotAvailableError, TimeoutError)
+"""The connection is as good as before."""
+_HOPELESS: Final[tuple[type[Exception], ...]] = (*causes.HOPELESS, ValueError, KeyError)
 _CLOSE_S: Final = 0.1
 _RELEASE_S: Final = 0.2
 
 
 class DatabaseRefused(LocshareError):
-    """The URL is wrong, or the server does not let us in. Waiting does not help."""
+    """The database cannot be used, and waiting does not help. The text says what to do."""
 
 
 class _LeanConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     """Saves a round trip for each use: nothing here changes the state of a session."""
 
-    __slots__ = ()
+    __slots__ = ("good_until",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Not all at once.
+        self.good_until = self._loop.time() + MAX_AGE_S * random.uniform(0.9, 1.1)  # noqa: S311
 
     def get_reset_query(self) -> str:
         return ""
@@ -62,77 +74,117 @@ class _LeanConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has 
 class Database:
     """Made by :func:`open_database`."""
 
-    def __init__(self, bridge: Bridge, url: str, pool: Any, timeout_s: float) -> None:
+    def __init__(
+        self, bridge: Bridge, url: DatabaseUrl, *, connections: int, timeout_s: float
+    ) -> None:
         self._bridge = bridge
-        self._url = url
-        self._pool = pool
+        self.url = url
+        self._connections = connections
         self._timeout_s = timeout_s
+        self._pool: Any = None
+        self._pooler = False
 
     async def run(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """``await work(connection, *args)`` in the asyncio loop, on a connection of the pool.
 
-        Raises StoreUnavailable when the database is away: DoubtfulWrite once ``work`` was begun.
-        Cancelled or out of time, the query is cancelled at the server; if that takes longer than
-        ``_RELEASE_S``, its connection is dropped.
+        Raises StoreUnavailable with the cause when the database is away: DoubtfulWrite when the
+        work may have been done. Cancelled or out of time, the query is cancelled at the server; if
+        that takes longer than ``_RELEASE_S``, its connection is dropped.
         """
-        began = False
-
-        async def use() -> T:
-            nonlocal began
-            async with asyncio.timeout(self._timeout_s):
-                connection = await self._pool.acquire()
-                try:
-                    began = True
-                    return await work(connection, *args)
-                except pg.InterfaceError as error:
-                    if _is_lost(connection):  # otherwise it is a misuse, ours
-                        raise ConnectionResetError("the connection was lost") from error
-                    raise
-                except pg.InternalClientError as error:
-                    # asyncpg's state after it has read "terminating connection" on an idle
-                    # connection, and before it has read the end of it.
-                    _drop(connection)
-                    raise ConnectionResetError("the connection was broken") from error
-                finally:
-                    # asyncpg has asked the server to cancel a query that was cancelled here, so
-                    # that it does not take effect later; a server that is mute is not waited for.
-                    with suppress(TimeoutError):
-                        await self._pool.release(connection, timeout=_RELEASE_S)
-
+        begun: list[Connection] = []
         try:
-            return await self._bridge.call(use)
-        except AWAY as error:
-            away = DoubtfulWrite if began else StoreUnavailable
-            raise away from error
+            return await self._bridge.call(self._use, begun, work, *args)
+        except causes.DATA as error:
+            if begun:
+                raise
+            raise StoreUnavailable from error
+        except DATABASE_ERRORS as error:
+            doubtful = begun and not causes.is_certain(error)
+            raise (DoubtfulWrite if doubtful else StoreUnavailable) from error
+        except ValueError as error:
+            if begun:
+                raise
+            raise StoreUnavailable from error  # what the URL names is no longer there
 
-    async def run_alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """``await work(connection)`` on a connection of its own, for as long as it takes.
+    async def _use(
+        self,
+        begun: list[Connection],
+        work: Callable[[Connection, *Ts], Awaitable[T]],
+        *args: *Ts,
+    ) -> T:
+        """In the asyncio loop. The connection is in ``begun`` once the work may have begun."""
+        async with asyncio.timeout(self._timeout_s):
+            connection = await self._pool.acquire()
+            begun.append(connection)
+            try:
+                async with _transaction(connection) if self._pooler else nullcontext():
+                    result = await work(connection, *args)
+            except Exception as error:
+                if not isinstance(error, _KEEP):
+                    _drop(connection)
+                if isinstance(error, causes.READ_ONLY):
+                    await self._pool.expire_connections()
+                raise
+            else:
+                if connection.good_until < asyncio.get_running_loop().time():
+                    await connection.close(timeout=_RELEASE_S)
+                return result
+            finally:
+                # asyncpg has asked the server to cancel a query that was cancelled here, so that it
+                # does not take effect later; a server that is mute is not waited for.
+                with suppress(TimeoutError, pg.InterfaceError):
+                    await self._pool.release(connection, timeout=_RELEASE_S)
 
-        Raises StoreUnavailable, DatabaseRefused.
+    async def open(self, prepare: Callable[[Connection], Awaitable[T]]) -> T:
+        """``await prepare(connection)`` on a connection of its own, for as long as it takes; then
+        the pool is there.
+
+        Raises StoreUnavailable with the cause; DatabaseRefused when waiting does not help.
         """
 
         async def use() -> T:
+            connection = await asyncpg.connect(
+                **self._arguments(), timeout=self.url.connect_timeout_s or self._timeout_s
+            )
             try:
-                connection = await asyncpg.connect(self._url, timeout=self._timeout_s)
-            except (ValueError, pg.InterfaceError):
-                # Not chained, and not quoted: the library's text may show the password.
-                raise DatabaseRefused(
-                    "LOCSHARE_DATABASE_URL is not a PostgreSQL URL"
-                    " such as postgresql://user:password@host:5432/locshare"
-                ) from None
-            try:
-                return await work(connection)
+                self._pooler = await _has_pooler(connection, self.url)
+                result = await prepare(connection)
             finally:
                 connection.terminate()
+            if self._pool is None:
+                self._pool = await self._make_pool()
+            return result
 
         try:
             return await self._bridge.call(use)
-        except REFUSED as error:
-            raise DatabaseRefused(
-                f"the database server refuses: {error}. Check LOCSHARE_DATABASE_URL"
-            ) from error
-        except AWAY as error:
+        except LocshareError:
+            raise
+        except _HOPELESS as error:
+            raise DatabaseRefused(_explain(error, self.url)) from error
+        except DATABASE_ERRORS as error:
             raise StoreUnavailable from error
+
+    async def _make_pool(self) -> Any:
+        arguments = self._arguments()
+        if self._pooler:
+            arguments["statement_cache_size"] = 0
+        return await asyncpg.create_pool(
+            **arguments,
+            min_size=0,
+            max_size=self._connections,
+            connection_class=_LeanConnection,
+            # Never: each use of a connection would leave a timer of five minutes in the loop's
+            # heap, and in it the context of the request that asked.
+            max_inactive_connection_lifetime=0.0,
+        )
+
+    def _arguments(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"dsn": self.url.dsn}
+        if "application_name" not in self.url.parameters:
+            arguments["server_settings"] = {"application_name": "locshare"}
+        if (context := _system_trust(self.url)) is not None:
+            arguments["ssl"] = context
+        return arguments
 
     async def close(self) -> None:
         """Idle connections are closed, busy ones cut after a moment. Shielded."""
@@ -144,16 +196,53 @@ class Database:
             except TimeoutError:
                 self._pool.terminate()
 
-        with trio.CancelScope(shield=True), suppress(BridgeClosed):
-            await self._bridge.call(shut)
+        if self._pool is not None:
+            with trio.CancelScope(shield=True), suppress(BridgeClosed):
+                await self._bridge.call(shut)
 
 
-def _is_lost(connection: Connection) -> bool:
-    try:
-        lost: bool = connection.is_closed()
-    except pg.InterfaceError:
-        return True  # so much so that the pool has taken it away from us
-    return lost
+async def _has_pooler(connection: Connection, url: DatabaseUrl) -> bool:
+    """Whether who we talk to is another than who executes: the process id that was told at the
+    start of the connection is the pooler's invention.
+    """
+    if url.pooler is not None:
+        return url.pooler
+    async with connection.transaction():
+        backend: int = await connection.fetchval("SELECT pg_backend_pid()")
+    told: int = connection.get_server_pid()
+    return backend != told
+
+
+def _system_trust(url: DatabaseUrl) -> ssl.SSLContext | None:
+    """For verify-full without a root certificate of one's own: the machine's. (libpq fails, unless
+    sslrootcert=system.)
+    """
+    given = url.parameters.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+    if url.parameters.get("sslmode") != "verify-full" or (given and given != "system"):
+        return None
+    if not given:
+        with suppress(RuntimeError):  # nobody's home
+            if (Path.home() / ".postgresql" / "root.crt").exists():
+                return None
+    context = ssl.create_default_context()
+    if (certificate := url.parameters.get("sslcert")) is not None:
+        password = url.parameters.get("sslpassword", "")
+        context.load_cert_chain(certificate, url.parameters.get("sslkey"), lambda: password)
+    return context
+
+
+def _explain(error: BaseException, url: DatabaseUrl) -> str:
+    if isinstance(error, KeyError) or "getpwuid" in str(error):
+        return (
+            "LOCSHARE_DATABASE_URL names no user, and this process's user id has no name either:"
+            " put the database's user into the URL (postgresql://user:password@host/database)"
+        )
+    return causes.sentence(error, url)
+
+
+def _transaction(connection: Connection) -> AbstractAsyncContextManager[object]:
+    transaction: AbstractAsyncContextManager[object] = connection.transaction()
+    return transaction
 
 
 def _drop(connection: Connection) -> None:
@@ -165,24 +254,14 @@ def _drop(connection: Connection) -> None:
 async def open_database(
     bridge: Bridge, url: str, *, connections: int, timeout_s: float
 ) -> AsyncIterator[Database]:
-    """A pool around a block. Nothing is connected yet, so that no server need be there; nor is
-    ``url`` looked at.
+    """A database around a block; :meth:`Database.open` connects. Raises DatabaseRefused when
+    ``url`` is none.
     """
-
-    async def make() -> Any:
-        return await asyncpg.create_pool(
-            url,
-            min_size=0,
-            max_size=connections,
-            connection_class=_LeanConnection,
-            # Never: each use of a connection would leave a timer of five minutes in the loop's
-            # heap, and in it the context of the request that asked.
-            max_inactive_connection_lifetime=0.0,
-            server_settings={"application_name": "locshare"},
-        )
-
-    pool = await bridge.call(make)
-    database = Database(bridge, url, pool, timeout_s)
+    try:
+        parsed = parse_database_url(url)
+    except ValueError as error:
+        raise DatabaseRefused(f"LOCSHARE_DATABASE_URL {error}") from None
+    database = Database(bridge, parsed, connections=connections, timeout_s=timeout_s)
     try:
         yield database
     finally:

@@ -1,9 +1,12 @@
 """Versioned migrations: ``migrations/0001_….sql`` and on, each once, in order, in a transaction.
 
-An advisory lock keeps two programs that start at once from running them twice. What ran is recorded
-with its checksum; a database that was changed by a newer program, or by other migrations than this
-program has, is refused with an error that says what to do. A migration is never edited after its
-release and never runs backwards.
+A lock that lasts as long as the transaction keeps two programs that start at once from running one
+twice, and works behind a pooler too. What ran is recorded with its checksum; a database that was
+changed by a newer program, or by other migrations than this program has, or in which the tables are
+another program's, is refused with an error that says what to do. A migration is never edited after
+its release and never runs backwards.
+
+A role that owns nothing needs no privilege for a database that is up to date.
 
 Runs in the asyncio loop, on one connection.
 """
@@ -14,19 +17,30 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
+from asyncpg import exceptions as pg
 from msgspec import Struct
 
 from locshare.errors import LocshareError
+from locshare.store.statements import TABLES, qualified, quoted
 
+OLDEST_SERVER: Final = 12
+"""The oldest that asyncpg's and our statements are known to work with."""
 _LOCK: Final = 0x6C6F6373686172  # "locshar", a key nobody else takes
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
-_RECORD = """
-    CREATE TABLE IF NOT EXISTS schema_migrations (
+_RECORD: Final = """
+    CREATE TABLE {table} (
         version    integer PRIMARY KEY,
         name       text NOT NULL,
         checksum   text NOT NULL,
         applied_at timestamptz NOT NULL DEFAULT now()
     )
+"""
+_COLUMNS: Final = """
+    SELECT count(*) FROM pg_attribute
+    WHERE attrelid = to_regclass($1) AND NOT attisdropped AND attnum > 0
+      AND (attname, atttypid) IN (
+          ('version', 'integer'::regtype), ('name', 'text'::regtype), ('checksum', 'text'::regtype)
+      )
 """
 
 
@@ -83,31 +97,107 @@ def outstanding(
 
 
 async def migrate(
-    connection: Any, migrations: Sequence[Migration] | None = None
+    connection: Any, migrations: Sequence[Migration] | None = None, schema: str | None = None
 ) -> tuple[Migration, ...]:
-    """Bring the database behind an asyncpg ``connection`` up to date. Returns what was run.
+    """Bring the tables behind an asyncpg ``connection`` up to date: those in ``schema``, which is
+    made if need be, or those that the search path finds. Returns what was run.
 
     Raises MigrationError; whatever asyncpg raises when a migration fails, with nothing of that one
     kept. Cancelled, it keeps the migrations that were finished.
     """
     migrations = bundled() if migrations is None else migrations
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-    try:
-        await connection.execute("SET client_min_messages = warning")
-        await connection.execute(_RECORD)
-        rows = await connection.fetch("SELECT version, checksum FROM schema_migrations")
-        todo = outstanding(migrations, {row["version"]: row["checksum"] for row in rows})
-        for migration in todo:
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
-                    migration.version,
-                    migration.name,
-                    migration.checksum,
-                )
-        return todo
-    finally:
-        # A connection that is lost has given the lock back by itself.
-        if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    await _check_server(connection)
+    ran: list[Migration] = []
+    while (migration := await _run_next(connection, migrations, schema)) is not None:
+        ran.append(migration)
+    return tuple(ran)
+
+
+async def _check_server(connection: Any) -> None:
+    async with connection.transaction():
+        number = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
+        encoding = await connection.fetchval("SELECT current_setting('server_encoding')")
+    if number < OLDEST_SERVER * 10_000:
+        raise MigrationError(
+            f"the database server is PostgreSQL {number // 10_000}, and at least"
+            f" {OLDEST_SERVER} is needed: upgrade it, or use another one (LOCSHARE_DATABASE_URL)"
+        )
+    if encoding != "UTF8":
+        raise MigrationError(
+            f"the database's encoding is {encoding}, which has no place for all names: make one"
+            " with UTF8 (createdb --encoding=UTF8 --template=template0 locshare) and name it in"
+            " LOCSHARE_DATABASE_URL"
+        )
+
+
+async def _run_next(
+    connection: Any, migrations: Sequence[Migration], schema: str | None
+) -> Migration | None:
+    """Run the first that is outstanding, in a transaction; None when there is none."""
+    record = qualified(schema, "schema_migrations")
+    async with connection.transaction():
+        await connection.execute("SET LOCAL client_min_messages = warning")
+        await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        todo = outstanding(migrations, await _applied(connection, schema))
+        if not todo:
+            return None
+        if schema is not None:
+            await _enter(connection, schema)
+        if await _missing(connection, record):
+            await _refuse_strangers(connection, schema)
+            await connection.execute(_RECORD.format(table=record))
+        migration = todo[0]
+        try:
+            await connection.execute(migration.sql)
+        except (pg.DuplicateTableError, pg.DuplicateObjectError) as error:
+            raise MigrationError(
+                f"migration {migration.version:04} ({migration.name}) finds what it would make:"
+                f" {error.args[0]}. {_WAY_OUT}"
+            ) from error
+        await connection.execute(
+            f"INSERT INTO {record} (version, name, checksum) VALUES ($1, $2, $3)",  # noqa: S608 - quoted
+            migration.version,
+            migration.name,
+            migration.checksum,
+        )
+        return migration
+
+
+_WAY_OUT: Final = (
+    "Give this program a schema of its own (LOCSHARE_DATABASE_SCHEMA=locshare), or a database"
+)
+
+
+async def _enter(connection: Any, schema: str) -> None:
+    """For the rest of the transaction; what a migration makes is made in ``schema``."""
+    if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", quoted(schema)):
+        await connection.execute(f"CREATE SCHEMA {quoted(schema)}")
+    await connection.execute(f"SET LOCAL search_path TO {quoted(schema)}")
+
+
+async def _missing(connection: Any, table: str) -> bool:
+    missing: bool = await connection.fetchval("SELECT to_regclass($1) IS NULL", table)
+    return missing
+
+
+async def _applied(connection: Any, schema: str | None) -> dict[int, str]:
+    """Version to checksum. Raises MigrationError when the record is another program's."""
+    record = qualified(schema, "schema_migrations")
+    if await _missing(connection, record):
+        return {}
+    if await connection.fetchval(_COLUMNS, record) != 3:
+        raise MigrationError(
+            f"the table {record} in this database is another program's. {_WAY_OUT}"
+        )
+    rows = await connection.fetch(f"SELECT version, checksum FROM {record}")  # noqa: S608 - quoted
+    return {row["version"]: row["checksum"] for row in rows}
+
+
+async def _refuse_strangers(connection: Any, schema: str | None) -> None:
+    """Tables of our names without a record of ours."""
+    for table in TABLES:
+        name = qualified(schema, table)
+        if not await _missing(connection, name):
+            raise MigrationError(
+                f"the table {name} in this database is another program's. {_WAY_OUT}"
+            )

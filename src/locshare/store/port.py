@@ -39,7 +39,7 @@ class SessionRecord(Struct, frozen=True):
 
 
 class ParticipantRecord(Struct, frozen=True):
-    """A row of ``participants``. ``is_active`` is false once the participant left."""
+    """A row of ``participants``. There is one as long as the participant has not left."""
 
     id: UUID
     session_id: UUID
@@ -53,7 +53,7 @@ class ParticipantRecord(Struct, frozen=True):
 
 
 class StoredSession(Struct, frozen=True):
-    """A session with everyone who ever joined it, in the order of joining."""
+    """A session with everyone who is in it, in the order of joining."""
 
     session: SessionRecord
     participants: tuple[ParticipantRecord, ...]
@@ -80,7 +80,9 @@ class Store(Protocol):
         ...
 
     async def deactivate_participant(self, session_id: UUID, user_id: str) -> None:
-        """Durable on return, or queued and written later when the database is away."""
+        """Forget the participant: the token finds nobody from now on. Durable on return, or queued
+        and written later when the database is away.
+        """
         ...
 
     def note_leaves(self, session_id: UUID, user_ids: Collection[str]) -> None:
@@ -119,5 +121,7 @@ class Store(Protocol):
         ...
 
     async def check(self) -> None:
-        """A round trip to the database, for readiness. Raises StoreUnavailable."""
+        """Whether the database can be written to, asked at most once a second. Raises
+        StoreUnavailable.
+        """
         ...

@@ -1,20 +1,36 @@
-"""All SQL of the store, one function for each thing it does, on one asyncpg connection.
+"""All SQL of the store, one method for each thing it does, on one asyncpg connection.
 
 These run in the asyncio loop. Whole batches are arrays (``unnest``), so that the statements are the
 same whatever the size, and prepared once per connection. Rows are locked in the order of their ids.
+
+With a schema every table is named with it. Nothing depends on the state of a database session: a
+pooler in transaction mode may give each transaction another one.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
+from msgspec import structs
+
+from locshare.store.port import (
+    ParticipantRecord,
+    SessionRecord,
+    StoredSession,
+)
 from locshare.store.writer import LateBatch
 from locshare.wire.messages import EndReason
 
+TABLES: Final = ("sessions", "participants", "readiness", "schema_migrations")
+FILLER_BYTES: Final = 7000
+"""Of the row that readiness writes: two do not fit into a page of 8 KiB."""
+MAX_READINESS_BYTES: Final = 1024 * 1024
+"""Autovacuum keeps the table at some pages; where it is off this does."""
+
 _INSERT_SESSIONS: Final = """
-    INSERT INTO sessions
+    INSERT INTO {sessions}
         (id, name, created_at, expires_at, creator_id, is_active, last_activity)
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::boolean[],
@@ -26,9 +42,9 @@ _INSERT_SESSIONS: Final = """
 # The lock keeps a purge from deleting a session between the look and the insert.
 _INSERT_PARTICIPANTS: Final = """
     WITH known AS (
-        SELECT id FROM sessions WHERE id = ANY($2::uuid[]) ORDER BY id FOR KEY SHARE
+        SELECT id FROM {sessions} WHERE id = ANY($2::uuid[]) ORDER BY id FOR KEY SHARE
     ), added AS (
-        INSERT INTO participants
+        INSERT INTO {participants}
             (id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active,
              role)
         SELECT person.* FROM unnest(
@@ -44,54 +60,82 @@ _INSERT_PARTICIPANTS: Final = """
     SELECT id FROM known
 """
 
-_END: Final = "UPDATE sessions SET is_active = false WHERE id = ANY($1::uuid[]) AND is_active"
+_ERASE_SESSIONS: Final = "DELETE FROM {sessions} WHERE id = ANY($1::uuid[])"
+_ERASE_PARTICIPANTS: Final = "DELETE FROM {participants} WHERE id = ANY($1::uuid[])"
 
+_END: Final = "UPDATE {sessions} SET is_active = false WHERE id = ANY($1::uuid[]) AND is_active"
+
+# Deleted, not marked: whoever leaves cannot come back with the old token, for which there has to be
+# a row; and joining and leaving for hours leaves nothing behind.
 _LEAVE: Final = """
-    UPDATE participants SET is_active = false
-    FROM unnest($1::uuid[], $2::text[]) AS person (session_id, user_id)
-    WHERE participants.session_id = person.session_id
-      AND participants.user_id = person.user_id
-      AND participants.is_active
+    DELETE FROM {participants} AS participant
+    USING unnest($1::uuid[], $2::text[]) AS person (session_id, user_id)
+    WHERE participant.session_id = person.session_id
+      AND participant.user_id = person.user_id
 """
 
+_LOCK: Final = "UPDATE {sessions} SET locked = $2 WHERE id = $1 AND locked <> $2"
+
 _ACTIVITY: Final = """
-    UPDATE sessions SET last_activity = note.moment
+    UPDATE {sessions} AS session SET last_activity = note.moment
     FROM unnest($1::uuid[], $2::timestamptz[]) AS note (id, moment)
-    WHERE sessions.id = note.id AND sessions.last_activity < note.moment
+    WHERE session.id = note.id AND session.last_activity < note.moment
 """
 
 _SEEN: Final = """
-    UPDATE participants SET last_seen = note.moment
+    UPDATE {participants} AS participant SET last_seen = note.moment
     FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS note (session_id, user_id, moment)
-    WHERE participants.session_id = note.session_id
-      AND participants.user_id = note.user_id
-      AND participants.last_seen < note.moment
+    WHERE participant.session_id = note.session_id
+      AND participant.user_id = note.user_id
+      AND participant.last_seen < note.moment
 """
 
 _LOAD_SESSION: Final = """
     SELECT id, name, created_at, expires_at, creator_id, is_active, last_activity, locked
-    FROM sessions WHERE id = $1
+    FROM {sessions} WHERE id = $1
 """
 
 _LOAD_PARTICIPANTS: Final = """
     SELECT id, session_id, user_id, display_name, avatar_color, joined_at, last_seen, is_active,
         role
-    FROM participants WHERE session_id = $1 ORDER BY joined_at, id
+    FROM {participants} WHERE session_id = $1 AND is_active ORDER BY joined_at, id
 """
 
 _SWEEP: Final = """
-    UPDATE sessions SET is_active = false
-    WHERE is_active
-      AND (expires_at <= $1 OR (last_activity < $2 AND id <> ALL($3::uuid[])))
-      AND id <> ALL($4::uuid[])
+    UPDATE {sessions} SET is_active = false
+    WHERE id IN (
+        SELECT id FROM {sessions}
+        WHERE is_active
+          AND (expires_at <= $1 OR (last_activity < $2 AND id <> ALL($3::uuid[])))
+          AND id <> ALL($4::uuid[])
+        ORDER BY id LIMIT $5 FOR UPDATE
+    )
     RETURNING id, expires_at <= $1 AS expired
 """
 
-_PURGE: Final = """
+# A session with a million rows is deleted in as many portions as it takes.
+_PURGE_PARTICIPANTS: Final = """
     WITH gone AS (
-        DELETE FROM sessions WHERE id IN (
-            SELECT id FROM sessions
-            WHERE NOT is_active AND expires_at < $1
+        DELETE FROM {participants} WHERE id IN (
+            SELECT participant.id
+            FROM {sessions} AS session
+            JOIN {participants} AS participant ON participant.session_id = session.id
+            WHERE NOT session.is_active AND session.expires_at < $1
+            LIMIT $2
+        )
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+"""
+
+_PURGE_SESSIONS: Final = """
+    WITH gone AS (
+        DELETE FROM {sessions} WHERE id IN (
+            SELECT id FROM {sessions} AS session
+            WHERE NOT is_active AND expires_at < $1 AND NOT EXISTS (
+                SELECT FROM {participants} AS participant
+                WHERE participant.session_id = session.id
+            )
             ORDER BY id LIMIT $2 FOR UPDATE
         )
         RETURNING 1
@@ -99,109 +143,178 @@ _PURGE: Final = """
     SELECT count(*) FROM gone
 """
 
-
-async def insert_sessions(connection: Any, sessions: Sequence[SessionRecord]) -> None:
-    """Those that are there already are left alone."""
-    await connection.execute(
-        _INSERT_SESSIONS,
-        [session.id for session in sessions],
-        [session.name for session in sessions],
-        [session.created_at for session in sessions],
-        [session.expires_at for session in sessions],
-        [session.creator_id for session in sessions],
-        [session.is_active for session in sessions],
-        [session.last_activity for session in sessions],
-    )
+_WRITE_READINESS: Final = """
+    INSERT INTO {readiness} (id, written_at, filler) VALUES (1, now(), $1)
+    ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at, filler = excluded.filler
+    RETURNING pg_relation_size($2::text::regclass)
+"""
+_TRUNCATE_READINESS: Final = "TRUNCATE {readiness}"
 
 
-async def insert_participants(
-    connection: Any, participants: Sequence[ParticipantRecord]
-) -> set[UUID]:
-    """Returns the ids of the sessions that exist; participants of others were not inserted."""
-    rows = await connection.fetch(
-        _INSERT_PARTICIPANTS,
-        [person.id for person in participants],
-        [person.session_id for person in participants],
-        [person.user_id for person in participants],
-        [person.display_name for person in participants],
-        [person.avatar_color for person in participants],
-        [person.joined_at for person in participants],
-        [person.last_seen for person in participants],
-        [person.is_active for person in participants],
-        [person.role for person in participants],
-    )
-    return {row["id"] for row in rows}
+def qualified(schema: str | None, table: str) -> str:
+    """The table's name in SQL, quoted; without a schema as the search path finds it."""
+    return table if schema is None else f"{quoted(schema)}.{table}"
 
 
-async def set_locked(connection: Any, session_id: UUID, locked: bool) -> None:
-    """Whether others than the host may join."""
-    await connection.execute(
-        "UPDATE sessions SET locked = $2 WHERE id = $1 AND locked <> $2", session_id, locked
-    )
+def quoted(name: str) -> str:
+    """An identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
-async def erase_sessions(connection: Any, ids: Sequence[UUID]) -> None:
-    """As if they had never been written."""
-    await connection.execute("DELETE FROM sessions WHERE id = ANY($1::uuid[])", ids)
+class Statements:
+    """The SQL for the tables in ``schema``; None for those that the search path finds."""
 
+    def __init__(self, schema: str | None = None) -> None:
+        names = {table: qualified(schema, table) for table in TABLES}
 
-async def erase_participants(connection: Any, ids: Sequence[UUID]) -> None:
-    """As if they had never been written."""
-    await connection.execute("DELETE FROM participants WHERE id = ANY($1::uuid[])", ids)
+        def fill(text: str) -> str:
+            return re.sub(r"\{(\w+)\}", lambda match: names[match[1]], text)
 
+        self._insert_sessions = fill(_INSERT_SESSIONS)
+        self._insert_participants = fill(_INSERT_PARTICIPANTS)
+        self._erase_sessions = fill(_ERASE_SESSIONS)
+        self._erase_participants = fill(_ERASE_PARTICIPANTS)
+        self._end = fill(_END)
+        self._leave = fill(_LEAVE)
+        self._lock = fill(_LOCK)
+        self._activity = fill(_ACTIVITY)
+        self._seen = fill(_SEEN)
+        self._load_session = fill(_LOAD_SESSION)
+        self._load_participants = fill(_LOAD_PARTICIPANTS)
+        self._sweep = fill(_SWEEP)
+        self._purge_participants = fill(_PURGE_PARTICIPANTS)
+        self._purge_sessions = fill(_PURGE_SESSIONS)
+        self._write_readiness = fill(_WRITE_READINESS)
+        self._truncate_readiness = fill(_TRUNCATE_READINESS)
+        self._readiness = names["readiness"]
 
-async def write_late(connection: Any, batch: LateBatch) -> None:
-    """All of the batch or nothing."""
-    async with connection.transaction():
-        if batch.ends:
-            await connection.execute(_END, [*batch.ends])
-        if batch.leaves:
-            await connection.execute(_LEAVE, *_columns(batch.leaves, 2))
-        if batch.activity:
-            await connection.execute(_ACTIVITY, [*batch.activity], [*batch.activity.values()])
-        if batch.seen:
-            await connection.execute(_SEEN, *_columns(batch.seen, 2), [*batch.seen.values()])
+    async def insert_sessions(self, connection: Any, sessions: Sequence[SessionRecord]) -> None:
+        """Those that are there already are left alone."""
+        await connection.execute(
+            self._insert_sessions,
+            [session.id for session in sessions],
+            [session.name for session in sessions],
+            [session.created_at for session in sessions],
+            [session.expires_at for session in sessions],
+            [session.creator_id for session in sessions],
+            [session.is_active for session in sessions],
+            [session.last_activity for session in sessions],
+        )
+
+    async def insert_participants(
+        self, connection: Any, participants: Sequence[ParticipantRecord]
+    ) -> set[UUID]:
+        """Returns the ids of the sessions that exist; participants of others were not inserted."""
+        rows = await connection.fetch(
+            self._insert_participants,
+            [person.id for person in participants],
+            [person.session_id for person in participants],
+            [person.user_id for person in participants],
+            [person.display_name for person in participants],
+            [person.avatar_color for person in participants],
+            [person.joined_at for person in participants],
+            [person.last_seen for person in participants],
+            [person.is_active for person in participants],
+            [person.role for person in participants],
+        )
+        return {row["id"] for row in rows}
+
+    async def erase_sessions(self, connection: Any, ids: Sequence[UUID]) -> None:
+        """As if they had never been written."""
+        await connection.execute(self._erase_sessions, ids)
+
+    async def erase_participants(self, connection: Any, ids: Sequence[UUID]) -> None:
+        """As if they had never been written."""
+        await connection.execute(self._erase_participants, ids)
+
+    async def set_locked(self, connection: Any, session_id: UUID, locked: bool) -> None:
+        """Whether others than the host may join."""
+        await connection.execute(self._lock, session_id, locked)
+
+    async def write_late(self, connection: Any, batch: LateBatch) -> None:
+        """All of the batch or nothing."""
+        async with connection.transaction():
+            if batch.ends:
+                await connection.execute(self._end, [*batch.ends])
+            if batch.leaves:
+                await connection.execute(self._leave, *_columns(batch.leaves, 2))
+            if batch.activity:
+                await connection.execute(
+                    self._activity, [*batch.activity], [*batch.activity.values()]
+                )
+            if batch.seen:
+                await connection.execute(
+                    self._seen, *_columns(batch.seen, 2), [*batch.seen.values()]
+                )
+
+    async def load_session(self, connection: Any, session_id: UUID) -> StoredSession | None:
+        """With who is in it; None when there is no such session."""
+        row = await connection.fetchrow(self._load_session, session_id)
+        if row is None:
+            return None
+        rows = await connection.fetch(self._load_participants, session_id)
+        return StoredSession(
+            SessionRecord(*map(_plain, row)),
+            tuple(ParticipantRecord(*map(_plain, person)) for person in rows),
+        )
+
+    async def sweep(
+        self,
+        connection: Any,
+        now: datetime,
+        inactive_since: datetime,
+        lively: Collection[UUID],
+        ending: Collection[UUID],
+        limit: int,
+    ) -> Mapping[UUID, EndReason]:
+        """Returns those that it ended, ``limit`` at most, and why; ``ending`` are left alone."""
+        rows = await connection.fetch(self._sweep, now, inactive_since, [*lively], [*ending], limit)
+        return {_plain(row["id"]): "expired" if row["expired"] else "inactive" for row in rows}
+
+    async def purge_participants(self, connection: Any, before: datetime, limit: int) -> int:
+        """Of sessions that can be purged. Returns how many were deleted, ``limit`` at most."""
+        count: int = await connection.fetchval(self._purge_participants, before, limit)
+        return count
+
+    async def purge_sessions(self, connection: Any, before: datetime, limit: int) -> int:
+        """Those without participants. Returns how many were deleted, ``limit`` at most."""
+        count: int = await connection.fetchval(self._purge_sessions, before, limit)
+        return count
+
+    async def write_readiness(self, connection: Any) -> bool:
+        """A commit that needs room on the disk. Returns whether the table is to be truncated."""
+        size: int = await connection.fetchval(
+            self._write_readiness, "r" * FILLER_BYTES, self._readiness
+        )
+        return size > MAX_READINESS_BYTES
+
+    async def rehearse(self, connection: Any) -> bool:
+        """Whatever this program does to the database, on nothing: it fails if a table, a column or
+        a privilege is missing. Then :meth:`write_readiness`, in the same transaction.
+        """
+        nobody, long_ago = UUID(int=0), datetime.min.replace(tzinfo=UTC)
+        batch = LateBatch({nobody: None}, {(nobody, ""): None}, {nobody: long_ago})
+        batch = structs.replace(batch, seen={(nobody, ""): long_ago})
+        async with connection.transaction():
+            await self.insert_sessions(connection, ())
+            await self.insert_participants(connection, ())
+            await self.write_late(connection, batch)
+            await self.load_session(connection, nobody)
+            await connection.fetch(self._load_participants, nobody)
+            await self.set_locked(connection, nobody, locked=False)
+            await self.erase_sessions(connection, ())
+            await self.erase_participants(connection, ())
+            return await self.write_readiness(connection)
+
+    async def truncate_readiness(self, connection: Any) -> None:
+        """Needs a privilege that a role without its own tables may not have."""
+        await connection.execute(self._truncate_readiness)
 
 
 def _columns(rows: Collection[tuple[Any, ...]], count: int) -> list[list[Any]]:
     return [[row[column] for row in rows] for column in range(count)]
 
 
-async def load_session(connection: Any, session_id: UUID) -> StoredSession | None:
-    """None when there is no such session."""
-    row = await connection.fetchrow(_LOAD_SESSION, session_id)
-    if row is None:
-        return None
-    rows = await connection.fetch(_LOAD_PARTICIPANTS, session_id)
-    return StoredSession(
-        SessionRecord(*map(_plain, row)),
-        tuple(ParticipantRecord(*map(_plain, person)) for person in rows),
-    )
-
-
 def _plain(value: Any) -> Any:
     """asyncpg's UUID is a subclass, which not every encoder takes."""
     return UUID(bytes=value.bytes) if isinstance(value, UUID) else value
-
-
-async def sweep(
-    connection: Any,
-    now: datetime,
-    inactive_since: datetime,
-    lively: Collection[UUID],
-    ending: Collection[UUID],
-) -> dict[UUID, EndReason]:
-    """Returns those that it ended, and why; ``ending`` are left alone."""
-    rows = await connection.fetch(_SWEEP, now, inactive_since, [*lively], [*ending])
-    return {_plain(row["id"]): "expired" if row["expired"] else "inactive" for row in rows}
-
-
-async def purge(connection: Any, before: datetime, limit: int) -> int:
-    """Returns how many were deleted, ``limit`` at most."""
-    count: int = await connection.fetchval(_PURGE, before, limit)
-    return count
-
-
-async def check(connection: Any) -> None:
-    """A round trip."""
-    await connection.fetchval("SELECT 1")

@@ -15,10 +15,13 @@ from itertools import islice
 from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
+import structlog
 import trio
 from msgspec import Struct, structs
 
 from locshare.store.port import ParticipantRecord, StoredSession, StoreUnavailable
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -170,6 +173,10 @@ class Promises(Generic[R]):
         outcomes: Outcomes = [DoubtfulWrite("the store was stopped") for _ in batch]
         try:
             outcomes = await self._write([promise.record for promise in batch])
+        except Exception:
+            # A fault of ours. Whoever waits is told so, and the next batch may well be written.
+            log.exception("write_failed", records=len(batch))
+            outcomes = [DoubtfulWrite("the write failed") for _ in batch]
         finally:
             for promise, outcome in zip(batch, outcomes, strict=True):
                 promise.error = outcome
@@ -248,7 +255,7 @@ class LateWrites:
         self._bound()
 
     def leave(self, session_id: UUID, user_id: str) -> None:
-        """``is_active`` of a participant becomes false."""
+        """The row of a participant goes."""
         self._leaves[session_id, user_id] = None
         self._bound()
 
@@ -297,6 +304,11 @@ class LateWrites:
         for written in self._readers.values():
             written.append(self._writing)
         self._writing = _NOTHING
+
+    def give_up(self) -> None:
+        """The batch can never be written."""
+        batch, self._writing = self._writing, _NOTHING
+        self.dropped += len(batch.ends) + len(batch.leaves) + len(batch.activity) + len(batch.seen)
 
     def back(self) -> None:
         """The batch could not be written: it waits again, before all others."""
@@ -356,17 +368,17 @@ class LateWrites:
                     is_active=session.is_active and session.id not in layer.ends,
                     last_activity=_newest(session.last_activity, layer.activity.get(session.id)),
                 )
-                participants = tuple(_with(layer, participant) for participant in participants)
+                participants = tuple(
+                    _with(layer, each)
+                    for each in participants
+                    if (each.session_id, each.user_id) not in layer.leaves
+                )
         return StoredSession(session, participants)
 
 
 def _with(layer: LateBatch, participant: ParticipantRecord) -> ParticipantRecord:
-    person = (participant.session_id, participant.user_id)
-    return structs.replace(
-        participant,
-        is_active=participant.is_active and person not in layer.leaves,
-        last_seen=_newest(participant.last_seen, layer.seen.get(person)),
-    )
+    noted = layer.seen.get((participant.session_id, participant.user_id))
+    return structs.replace(participant, last_seen=_newest(participant.last_seen, noted))
 
 
 def _newest(known: datetime, noted: datetime | None) -> datetime:
