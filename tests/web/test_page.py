@@ -211,6 +211,20 @@ def test_the_hosts_link_makes_a_host_of_whoever_is_in_the_session_already(browse
         assert len(server.asked("POST", "/join")) == 1
 
 
+def test_what_is_shared_is_the_link_alone_and_the_hosts_own_has_the_key(browser: Browser) -> None:
+    server = Server()
+    with browsing(browser, server) as page:
+        page.add_init_script(
+            "window.copied = [];"
+            "navigator.clipboard.writeText = async (text) => void copied.push(text);"
+        )
+        join(page, f"{LINK}?fbclid=x#host=KEY-1")
+        page.get_by_role("button", name="Copy host link").click()
+        page.locator("#share").click()
+        expect(page.get_by_text("Copied", exact=True)).to_be_visible()
+        assert page.evaluate("copied") == [f"{LINK}#host=KEY-1", LINK]
+
+
 def test_the_host_locks_and_opens_the_session_and_everyone_sees_it(browser: Browser) -> None:
     server = Server()
     server.role = "host"
@@ -243,9 +257,9 @@ def test_the_host_removes_somebody_and_keeps_them_out_unless_they_may_come_back(
     server.role = "host"
     with browsing(browser, server) as page:
         join(page)
-        page.get_by_role("button", name="Remove").click()
+        page.get_by_role("button", name="Remove Bo").click()
         dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("Bo")
+        expect(dialog.get_by_role("heading")).to_have_text("Remove Bo?")
         if not ban:
             dialog.get_by_role("checkbox").uncheck()
         end = "/participants/p1" + ("?ban=true" if ban else "")

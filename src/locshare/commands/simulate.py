@@ -6,7 +6,6 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import msgspec
 import trio
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from locshare.client import ClientError, JoinLink, parse_join_link
 from locshare.commands import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
+from locshare.links import session_id_in
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
 from locshare.simulate.crowd import CouldNotConnect, Crowd, Plan, simulate
 from locshare.simulate.gpx import UnusableTrack, read_gpx
@@ -53,7 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="ws://host:port, when the one that the server names cannot be reached from here",
     )
     which = where.add_mutually_exclusive_group()
-    which.add_argument("--session", type=_uuid, metavar="ID", help="join this session")
+    which.add_argument("--session", type=_session_id, metavar="ID", help="join this session")
     which.add_argument("--link", type=_link, metavar="LINK", help="join by this link")
 
     who = parser.add_argument_group("who")
@@ -189,11 +189,11 @@ def _ws_url(text: str) -> str:
     return _checked_url(text, ("ws", "wss"))
 
 
-def _uuid(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise ArgumentTypeError("not the id of a session, which is a UUID") from None
+def _session_id(text: str) -> str:
+    session_id = session_id_in(text)
+    if session_id is None:
+        raise ArgumentTypeError("not the id of a session, which is a UUID")
+    return session_id
 
 
 def _link(text: str) -> JoinLink:

@@ -67,8 +67,6 @@ export function avatar(name, Segmenter = Intl.Segmenter) {
   return found.replace(MOST_MARKS, "$1");
 }
 
-/** A name inside a sentence that is read from left to right, whatever its own direction. */
-export const isolated = (name) => `\u2068${name}\u2069`;
 
 /** `name` short enough for the map. */
 export function shortened(name, most = 18) {

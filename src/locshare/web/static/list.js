@@ -3,7 +3,7 @@
  * changed, never made anew, so that focus and scrolling stay where they are.
  */
 
-import { ago, avatar, compass, inkOn, isolated, length, safeColor } from "./format.js";
+import { ago, avatar, compass, inkOn, length, safeColor } from "./format.js";
 import { bearing, distance } from "./geo.js";
 import { FRESH_MS } from "./session.js";
 
@@ -45,7 +45,7 @@ export class PeopleList {
       const row = this.#rows.get(person.userId) ?? this.#add(person.userId);
       this.#fill(row, person, own, now);
       row.remove.hidden = !isHost || person.isMe;
-      if (!row.remove.hidden) row.remove.setAttribute("aria-label", `Remove ${isolated(person.name)}`);
+      if (!row.remove.hidden) row.remove.setAttribute("aria-label", `Remove ${person.name}`);
       row.button.setAttribute("aria-pressed", String(person.userId === followed));
       if (this.#list.children[at] !== row.item) {
         this.#list.insertBefore(row.item, this.#list.children[at] ?? null);

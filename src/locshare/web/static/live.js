@@ -7,7 +7,7 @@
 import { endSession, lockSession, removeParticipant } from "./api.js";
 import { now as clock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { isolated, remaining, shortened } from "./format.js";
+import { remaining, shortened } from "./format.js";
 import { host } from "./keeping.js";
 import { PeopleList } from "./list.js";
 import { Locator } from "./locator.js";
@@ -98,10 +98,10 @@ export class Live {
     if (message.type === "session_state") {
       this.#locator.connected();
     } else if (message.type === "participant_joined") {
-      say(`${isolated(message.data.display_name)} joined`);
+      say(`${message.data.display_name} joined`);
     } else if (message.type === "participant_left") {
       const name = before.people.get(message.data.user_id)?.name;
-      if (name) say(`${isolated(name)} left`);
+      if (name) say(`${name} left`);
     } else if (message.type === "session_updated") {
       say(this.#state.session?.locked ? "The session is locked" : "The session is open again");
     } else if (message.type === "session_ended") {
@@ -196,9 +196,10 @@ export class Live {
   }
 
   async #remove(userId) {
-    const name = isolated(shortened(this.#state.people.get(userId)?.name ?? "", 40));
+    const name = document.createElement("bdi");
+    name.textContent = shortened(this.#state.people.get(userId)?.name ?? "", 40);
     const answer = await confirmed(
-      `Remove ${name}?`,
+      ["Remove ", name, "?"],
       "They are told, and see nobody any more. To keep everyone out, lock the session.",
       "Remove",
       "Keep this device from joining again",
@@ -207,7 +208,7 @@ export class Live {
     try {
       await removeParticipant(this.#id, userId, this.#hostToken(), answer.option);
     } catch (error) {
-      if (error.status !== 404) this.#complain(`${name} could not be removed. ${error.message}`);
+      if (error.status !== 404) this.#complain(`They could not be removed. ${error.message}`);
     }
   }
 
@@ -282,13 +283,13 @@ export class Live {
     byId("end").onclick = () => this.#end();
     byId("lock").onclick = () => this.#lock();
     byId("host-link").onclick = async () => {
-      const link = `${location.href.split("#")[0]}#host=${encodeURIComponent(this.#host.key)}`;
+      const link = `${joinLink()}#host=${encodeURIComponent(this.#host.key)}`;
       if ((await copy(link)) === "failed") window.prompt("Your own link, to be the host", link);
       else flash(byId("host-link").firstElementChild, "Copied. Keep it to yourself.");
     };
     byId("share").onclick = async () => {
-      const happened = await share(this.#state.session?.name ?? "locshare", location.href);
-      if (happened === "failed") window.prompt("The link to share", location.href);
+      const happened = await share(this.#state.session?.name ?? "locshare", joinLink());
+      if (happened === "failed") window.prompt("The link to share", joinLink());
       if (happened !== "copied") return;
       say("Link copied");
       byId("share").classList.add("says");
@@ -312,6 +313,9 @@ export class Live {
     window.addEventListener("offline", () => this.#finished || this.#showLink());
   }
 }
+
+/** What is passed on: the address without what came along with it. */
+const joinLink = () => location.origin + location.pathname;
 
 function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
@@ -337,10 +341,10 @@ function flash(label, words, after = () => undefined) {
   }, 2_500);
 }
 
-/** Ask; null unless the answer is yes, then `{option}`: whether the box beside `option` is ticked. */
+/** Ask a question, of text and elements; null unless the answer is yes, then `{option}`: whether the box beside `option` is ticked. */
 function confirmed(question, explanation, yes, option = "") {
   const dialog = byId("sure");
-  dialog.querySelector("h2").textContent = question;
+  dialog.querySelector("h2").replaceChildren(...[question].flat());
   dialog.querySelector("p").textContent = explanation;
   dialog.querySelector("[value=yes]").textContent = yes;
   const box = dialog.querySelector("[type=checkbox]");
