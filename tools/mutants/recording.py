@@ -34,15 +34,18 @@ class Record:
     """By test that passed."""
     lines: dict[str, dict[int, set[str]]]
     """By file and line, who runs it."""
+    own: str
+    """The folder of the room's own tests."""
 
     def tests_for(self, file: str, first: int, last: int) -> list[str]:
         """Who may notice a mutation of these lines, quickest first. What runs at import is noticed
-        by whoever runs anything of the file.
+        by whoever runs anything of the file, or, of declarations, by the room's own tests.
         """
         by_line = self.lines.get(file, {})
         found = set().union(*(by_line.get(line, set()) for line in range(first, last + 1)))
         if "" in found or not found:
-            found = set().union(*by_line.values())
+            own = {test for test in self.seconds if test.startswith(self.own)}
+            found = own.union(*by_line.values())
         return sorted(found & self.seconds.keys(), key=lambda test: self.seconds[test])
 
 
@@ -72,7 +75,7 @@ def record(room: Room) -> Record:
         if done.returncode:
             sys.exit(f"{done.stdout[-3000:]}\nThe tests have to pass before anything is mutated.")
         state.write_text(now)
-    return Record(json.loads(seconds.read_text()), _lines(data))
+    return Record(json.loads(seconds.read_text()), _lines(data), f"tests/{room.name}/")
 
 
 def _state(room: Room) -> str:
