@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET, structs
 
+from locshare.wire.answers import SessionCreated, SessionDescription, SessionJoined, Success
 from locshare.wire.dialects import PLAIN, InvalidMessage
 from locshare.wire.messages import (
     Changed,
@@ -210,6 +211,44 @@ def test_a_bare_nan_is_unknown_but_makes_no_json_of_what_is_none() -> None:
         with pytest.raises(InvalidMessage) as caught:
             PLAIN.decode(broken)
         assert caught.value.text == "not valid JSON"
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"type": "ping", "data": 7}, "data: Expected `object`, got `int`"),
+        ([], "Expected `object`, got `array`"),
+        ({}, "Object missing required field `type`"),
+        (
+            {"type": "location_update", "data": UPDATE | {"timestamp": "x"}},
+            "timestamp: Invalid RFC3339 encoded datetime",
+        ),
+        (
+            {"type": "location_update", "data": UPDATE | {"timestamp": "9999-12-31T23:59:60Z"}},
+            "timestamp: Invalid RFC3339 encoded datetime",
+        ),
+    ],
+)
+def test_an_error_says_where_and_what(message: object, text: str) -> None:
+    error = refusal(message)
+    assert error.text == str(error) == text
+
+
+def test_answers_of_an_older_server_are_understood() -> None:
+    created = {
+        "session_id": "s", "join_link": "l", "expires_at": "2030-01-01T12:00:00Z", "name": "n",
+        "host_token": "t",
+    }  # fmt: skip
+    described = {
+        "id": "s", "name": "n", "created_at": "2030-01-01T12:00:00Z",
+        "expires_at": "2030-01-01T12:00:00Z", "participant_count": 1, "is_active": True,
+    }  # fmt: skip
+    joined = {"user_id": "u", "websocket_token": "t", "websocket_url": "w"}
+    assert msgspec.convert(created, SessionCreated).host_key == ""
+    assert msgspec.convert(created, SessionCreated).host_url == ""
+    assert msgspec.convert(described, SessionDescription).locked is False
+    assert msgspec.convert(joined, SessionJoined).display_name == ""
+    assert Success().success is True
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])

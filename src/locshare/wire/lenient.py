@@ -31,7 +31,7 @@ from locshare.wire.messages import (
 )
 
 _FULL_CIRCLE: Final = 360.0
-_LEAP_SECOND: Final = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60(.*)", re.ASCII | re.DOTALL)
+_LEAP_SECOND: Final = re.compile(r"([0-9-]{10}[Tt ][0-9]{2}:[0-9]{2}):60(.*)")
 
 Optional = Raw | UnsetType
 
@@ -80,10 +80,10 @@ def decode_update(data: bytes | str) -> LocationUpdate:
 
 
 def without_constants(data: bytes | str) -> bytes:
-    """``data`` with ``null`` for each bare ``NaN`` and ``Infinity``, which are not JSON. Raises
-    ValueError when it is not JSON even then, RecursionError.
+    """``data`` with ``null`` for each bare ``NaN`` and ``Infinity``, which are not JSON but which
+    the standard library reads. Raises ValueError when it is not JSON even then, RecursionError.
     """
-    return msgspec.json.encode(json.loads(data, parse_constant=lambda _: None))
+    return msgspec.json.encode(json.loads(data))
 
 
 def _known(raw: Optional, kind: Any) -> Any:
@@ -115,7 +115,7 @@ def _timestamp(text: str) -> datetime:
             if (utc.hour, utc.minute) == (23, 59):
                 return last + timedelta(seconds=1)
         moment: datetime = convert(text, Timestamp)
-    except (msgspec.ValidationError, OverflowError) as error:
-        text = str(error) if isinstance(error, msgspec.ValidationError) else "Out of range"
-        raise msgspec.ValidationError(f"{text} - at `$.data.timestamp`") from None
+    except (msgspec.ValidationError, OverflowError):
+        problem = "Invalid RFC3339 encoded datetime"
+        raise msgspec.ValidationError(f"{problem} - at `$.data.timestamp`") from None
     return moment
