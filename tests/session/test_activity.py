@@ -75,7 +75,7 @@ async def test_a_join_counts_as_activity() -> None:
 
 async def test_who_was_heard_of_is_noted_with_the_time_of_the_newest_position() -> None:
     async with house() as home:
-        session, (ada, bo) = await home.group("Ada", "Bo")
+        _, (ada, _bo) = await home.group("Ada", "Bo")
         await trio.sleep(29)
         home.store.touches.clear()
         await ada.link.update(position())
