@@ -152,6 +152,21 @@ async def test_one_address_cannot_hold_more_than_its_share(app: RestApplication)
             assert server.connections == 4
 
 
+async def test_one_that_is_evicted_before_it_began_is_just_gone(app: RestApplication) -> None:
+    limits = ServerLimits(connections=2)
+    with structlog.testing.capture_logs() as logged:
+        async with serving(app, limits) as server:
+            # All of them wait in the kernel's queue when the listener looks, and it takes them in
+            # one turn of the loop.
+            socks = [socket.create_connection(server.addresses[0]) for _ in range(9)]
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            assert server.connections == 2
+            assert server.statistics().evicted == 7
+            for sock in socks:
+                sock.close()
+    assert [entry["event"] for entry in logged] == ["http_listening"]
+
+
 async def test_a_trusted_proxy_may_hold_all(app: RestApplication) -> None:
     limits = ServerLimits(connections=50, connections_per_address=3)
     async with serving(app, limits) as server, crowd(server, 8):

@@ -107,3 +107,7 @@ def test_what_follows_a_head_is_not_judged_with_it() -> None:
     head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     assert check_bytes(head + b"\0\n\r " * 10_000, LIMITS) == head
     assert check_bytes(head[:-1], LIMITS) == head[:-1]
+
+
+def test_a_head_of_nothing_but_its_end_is_a_whole_one() -> None:
+    assert check_bytes(b"\r\n\r\n\0", LIMITS) == b"\r\n\r\n"

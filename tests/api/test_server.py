@@ -452,3 +452,36 @@ async def test_a_body_that_ends_too_early_joins_nobody(
         assert not (await read_to_end(stream)).startswith(b"HTTP/1.1 2")
         await trio.testing.wait_all_tasks_blocked(0.02)
         assert (await manager.describe(session.id)).participant_count == 0
+
+
+@pytest.mark.parametrize("path", ["/api/sessions", "/api/sessions/{id}/join"])
+async def test_a_body_that_will_be_too_large_is_refused_before_it_comes(
+    app: RestApplication, manager: StandIn, path: str
+) -> None:
+    session = await manager.create(name=None, expires_in=timedelta(hours=1))
+    head = (
+        f"POST {path.format(id=session.id)} HTTP/1.1\r\nHost: x\r\n"
+        "Content-Type: application/json\r\nContent-Length: 16385\r\n\r\n"
+    )
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(head.encode())
+        with trio.fail_after(5):
+            status, headers, body = await read_answer(stream)
+        assert (status, headers["connection"]) == (413, "close")
+        assert json.loads(body)["code"] == "BODY_TOO_LARGE"
+
+
+@pytest.mark.parametrize("path", ["/api/sessions", "/api/sessions/{id}/join"])
+async def test_a_body_of_exactly_16_kib_is_read(
+    app: RestApplication, manager: StandIn, path: str
+) -> None:
+    session = await manager.create(name=None, expires_in=timedelta(hours=1))
+    for size, status in ((16_384, 201), (16_385, 413)):
+        body = b'{"display_name": "Ada"}'.ljust(size)
+        head = (
+            f"POST {path.format(id=session.id)} HTTP/1.1\r\nHost: x\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+        )
+        async with serving(app) as server, await connect(server) as stream:
+            await stream.send_all(head.encode() + body)
+            assert (await read_answer(stream))[0] == status

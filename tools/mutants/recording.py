@@ -103,7 +103,8 @@ def _lines(data: Path) -> dict[str, dict[int, set[str]]]:
 _seconds: dict[str, float] = {}
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
     """Begin before any conftest imports the program."""
     if _RECORD_IN in os.environ:
         data = Path(os.environ[_RECORD_IN], "coverage")

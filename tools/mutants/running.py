@@ -33,6 +33,7 @@ TEST_TIMEOUT_S: Final = 30
 _OPTIONS: Final = (
     *("-x", "-q", "--no-header", "--tb=short", "-o", f"timeout={TEST_TIMEOUT_S}"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of what _warm_up has imported
+    *("-p", "no:unraisableexception"),  # it raises after the tests, which is no verdict
 )
 _WALL_S: Final = 120.0
 _CPU_S: Final = 90

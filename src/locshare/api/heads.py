@@ -51,9 +51,9 @@ def check_bytes(data: bytes, limits: HeadLimits) -> bytes:
     """Check what has come of a head, of which ``data`` is the beginning; what follows the head (a
     body, the next request) may be in it. Returns the head. Raises Refused.
     """
-    end = data.find(b"\r\n\r\n") + 4
-    complete = end >= 4
-    head = data[:end] if complete else data
+    end = data.find(b"\r\n\r\n")
+    complete = end >= 0
+    head = data[: end + 4] if complete else data
     lines = head.count(b"\r\n")
     # Controls are rare: what is taken out is nearly always the CR and LF of each line. A CR at the
     # end of what has come so far may be followed by its LF.
