@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest lint types format unit audit mutants bench bench-solo conformance lock clean packages
+.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance lock clean packages
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -37,6 +37,10 @@ unit: $(VENV)/.dev ## the test suite with its coverage gates
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
 	$(BIN)/python tools/coverage_gates.py
+
+nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10,000 restarts, mutants
+	$(BIN)/python -m pytest -n $(WORKERS) --restarts 10000 --repeat 50 --timeout 3600
+	$(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(ARGS)
 
 conformance: $(VENV)/.dev ## run the OTP statements and list each with its result (ARGS='--repeat 50')
 	@$(BIN)/python -m tests.conformance.report $(ARGS)

@@ -7,12 +7,14 @@ GATES = {
     "actors": 90,
     "api": 95,
     "auth": 95,
-    "supervisor": 90,
-    "session": 90,
-    "wire": 90,
     "broadcast": 90,
     "connection": 90,
+    "session": 90,
+    "store": 90,
+    "supervisor": 90,
+    "wire": 90,
 }
+"""By package or module of locshare, in per cent of lines and branches."""
 OVERALL = 80
 
 
