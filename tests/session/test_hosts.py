@@ -78,10 +78,8 @@ async def test_seats_that_nobody_connected_to_are_given_back_after_two_minutes()
         for name in ("Ada", "Bo"):
             await home.someone(session, name)
         # Their tokens find no seat any more, and get a clear answer.
-        link = await home.manager.open(session, fakes[0], "participant")
         with pytest.raises(ParticipantNotFound):
-            await link.attach(Phone(fakes[0]))
-        link.detach()
+            await home.manager.open(session, fakes[0], "participant")
 
 
 async def test_who_has_connected_once_keeps_the_seat() -> None:
@@ -115,6 +113,21 @@ async def test_an_honest_latecomer_takes_a_seat_again_when_there_is_one() -> Non
         assert ada.phone.heard() == [(late, 5)]
         await trio.sleep(500)
         assert late in home.table(session).roster
+
+
+async def test_of_two_latecomers_who_come_at_once_for_one_seat_one_is_refused() -> None:
+    async with house(SMALL) as home:
+        session, _ = await home.group("Ada", "Bo")
+        late = await home.join(session, "Late")
+        await trio.sleep(121)
+        later = await home.join(session, "Later")
+        await trio.sleep(121)
+        links = [await home.manager.open(session, each, "participant") for each in (late, later)]
+        await links[0].attach(Phone(late))
+        with pytest.raises(ParticipantNotFound):
+            await links[1].attach(Phone(later))
+        for link in links:
+            link.detach()
 
 
 async def test_lost_seats_are_lost_after_a_sleep_too_and_can_be_taken_again() -> None:
@@ -193,10 +206,8 @@ async def test_a_locked_session_lets_in_nobody_but_the_host_and_whoever_is_in_it
         assert again.phone.snapshot["session"]["locked"] is True
         await home.join(session, "Host", "host")
         await trio.sleep(121)
-        link = await home.manager.open(session, fake, "participant")
         with pytest.raises(ParticipantNotFound):
-            await link.attach(Phone(fake))
-        link.detach()
+            await home.manager.open(session, fake, "participant")
         await home.manager.set_locked(session, True)
         await home.manager.set_locked(session, False)
         assert ada.phone.all("session_updated") == [{"locked": True}, {"locked": False}]

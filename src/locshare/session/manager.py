@@ -352,7 +352,8 @@ class SessionManager:
         SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
         """
         table = await self._find(session_id, user_id)
-        if user_id not in table.roster and user_id not in table.lapsed:
+        state = SessionState(table, self._limits)
+        if user_id not in table.roster and not state.may_sit_again(user_id):
             raise ParticipantNotFound
         return SessionLink(self, table, user_id, role)
 

@@ -150,15 +150,20 @@ class SessionState:
             ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color))
         )
 
-    def seat_again(self, user_id: str, clock: float) -> bool:
-        """Who lost the seat and comes now takes one, if they may."""
+    def may_sit_again(self, user_id: str) -> bool:
+        """Whether :meth:`seat_again` would find a seat for whoever lost theirs."""
         table = self._table
         member = table.lapsed.get(user_id)
         if member is None or table.ended is not None or not self._has_room(member.role):
             return False
-        if table.locked and member.role != "host":
+        return member.role == "host" or not table.locked
+
+    def seat_again(self, user_id: str, clock: float) -> bool:
+        """Who lost the seat and comes now takes one, if they may."""
+        table = self._table
+        if not self.may_sit_again(user_id):
             return False
-        del table.lapsed[user_id]
+        member = table.lapsed.pop(user_id)
         table.unclaimed.add(user_id)
         name = self._free_name(member.display_name)
         self._take_in(structs.replace(member, display_name=name), clock)
