@@ -167,7 +167,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, About("How many people one session holds.", section="Sessions", ge=2, le=1000)
     ] = 50
     max_sessions: Annotated[
-        int, About("How many sessions the process holds at once.", ge=1, le=1_000_000)
+        int,
+        About(
+            "How many sessions are in memory at once. Those with nobody connected sleep after a "
+            "minute, or when there is no room for another.",
+            ge=1,
+            le=1_000_000,
+        ),
     ] = 10_000
     retention_s: Annotated[
         float,
