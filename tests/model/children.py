@@ -19,7 +19,7 @@ from locshare.actors import (
 )
 from locshare.actors.introspect import kill
 from locshare.supervisor import BRUTAL_KILL, ChildSpec, Report
-from tests.model.lives import BRUTAL, FOREVER, Init, Plan
+from tests.model.lives import BACKOFF, BRUTAL, FOREVER, Init, Plan
 
 
 class Ask(Request[str]):
@@ -48,6 +48,7 @@ class World:
             (plan,),
             restart=plan.restart,
             shutdown=BRUTAL_KILL if plan.shutdown == BRUTAL else plan.shutdown,
+            backoff=BACKOFF if plan.backoff else None,
         )
 
     def build(self, plan: Plan) -> "Probe":

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Literal
 
-from locshare.supervisor import Restart
+from locshare.supervisor import Backoff, Restart
 
 #: How the next init goes. Slow ones take a second.
 Init = Literal["ok", "fails", "declines", "slow", "slow, fails", "unbuildable"]
@@ -18,6 +18,8 @@ Init = Literal["ok", "fails", "declines", "slow", "slow, fails", "unbuildable"]
 Ending = Literal["quick", "lingers", "hangs", "raises"]
 
 BRUTAL = -1.0
+#: The waits are no whole seconds, as all the rest is, so that nothing falls into one instant.
+BACKOFF = Backoff(initial_s=0.3, max_s=1.2, jitter="none", reset_after_s=3)
 #: The grace of a crash where no shutdown time says it.
 GRACE = 5.0
 FOREVER = 1e9
@@ -31,6 +33,7 @@ class Plan:
     restart: Restart = "permanent"
     shutdown: float = 2.0  # or BRUTAL
     ending: Ending = "quick"
+    backoff: bool = False  # as BACKOFF
 
 
 @dataclass(eq=False)
@@ -42,6 +45,9 @@ class Child:
     restarts: int = 0
     exit_at: float = FOREVER
     reason: str = ""
+    failures: int = 0
+    up_since: float = FOREVER
+    waits: int = 0  #: counts the waits for a restart, so that one that was called off is known
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from locshare.supervisor import Strategy
-from tests.model.lives import BRUTAL, FOREVER, Child, Init, Lives, Plan
+from tests.model.lives import BACKOFF, BRUTAL, FOREVER, Child, Init, Lives, Plan
 
 Op = Literal["start", "restart", "terminate", "delete"]
 
@@ -93,7 +93,6 @@ class StaticModel(Lives):
     def wants_restart(self, child: Child) -> None:
         child.state = "restarting"
         life = child.life
-        self.due.append(child)
 
         def message() -> None:
             if child.life == life and child in self.due:
@@ -104,7 +103,22 @@ class StaticModel(Lives):
                 except Interrupted:
                     return
 
-        self.inbox.append(message)
+        if not child.plan.backoff:
+            self.due.append(child)
+            self.inbox.append(message)
+            return
+        if self.now - child.up_since >= BACKOFF.reset_after_s:
+            child.failures = 0
+        child.up_since = FOREVER
+        child.failures += 1
+        child.waits += 1
+        wait = child.waits
+
+        def due() -> None:
+            if child.waits == wait:
+                self.inbox.append(message)
+
+        self.at(self.now + BACKOFF.bound(child.failures), due)
 
     def forget(self, child: Child) -> None:
         if self.children.get(child.plan.name) is child:
@@ -119,6 +133,9 @@ class StaticModel(Lives):
         name = child.plan.name
         script = self.scripts.get(name)
         init = script.popleft() if script else "ok"
+        child.waits += 1
+        if state == "starting":
+            child.failures = 0
         child.state = state
         child.life += 1
         if init == "unbuildable":
@@ -152,11 +169,13 @@ class StaticModel(Lives):
             return
         child.exit_at = FOREVER
         child.state = "running"
+        child.up_since = self.now
 
     def stop(self, child: Child) -> None:
         """Stop one child by its own setting, and see it dead."""
         if not child.running:
             child.state = "stopped"
+            child.waits += 1
             if child in self.due:
                 self.due.remove(child)
             return
@@ -179,6 +198,8 @@ class StaticModel(Lives):
 
     def admit(self, failed: Child) -> bool:
         """Whether the budget allows one more. If not, the supervisor gives up."""
+        if failed.plan.backoff:
+            return True
         self.instants = [at for at in self.instants if self.now - at <= self.seconds] + [self.now]
         if len(self.instants) > self.budget:
             self.reports.append(("gave_up", failed.plan.name))

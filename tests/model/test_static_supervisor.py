@@ -98,6 +98,7 @@ plans: st.SearchStrategy[Plan] = st.builds(
     restart=st.sampled_from(["permanent", "transient", "temporary"]),
     shutdown=st.sampled_from([2.0, 2.0, BRUTAL, 0.0]),
     ending=st.sampled_from(["quick", "quick", "lingers", "hangs", "raises"]),
+    backoff=st.sampled_from([False, False, True]),
 )
 asks = st.builds(Ask4, st.sampled_from(["start", "restart", "terminate", "delete"]), plans)
 hows: st.SearchStrategy[How] = st.sampled_from(["crash", "crash", "normal", "shutdown", "killed"])
