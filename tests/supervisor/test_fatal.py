@@ -40,6 +40,7 @@ from locshare.supervisor import (
     TaskSupervisor,
     TaskSupervisorRef,
     open_supervisor,
+    run_root,
 )
 from tests.conformance.children import Boom, Crash_, Echo, Journal, Script, probe
 
@@ -547,6 +548,40 @@ async def test_that_a_supervisor_gave_up_is_never_lost(
     with pytest.raises(RestartBudgetExceeded) as caught:
         await scenario()
     assert isinstance(caught.value.__cause__, LookupError | Boom)
+
+
+@pytest.mark.parametrize("error", [LookupError(), SystemExit(3)], ids=["crash", "exit"])
+async def test_nothing_is_lost_when_the_first_start_is_cancelled(
+    autojump_clock: object, error: BaseException
+) -> None:
+    world = World(error)
+    spec = SupervisorSpec(
+        [
+            ChildSpec("culprit", Culprit, (world,)),
+            probe("slow", world.journal, Script(init_seconds=1000)),
+        ],
+        max_restarts=0,
+        report=ignore,
+    )
+
+    async def scenario() -> None:
+        with trio.CancelScope() as outer:
+            async with trio.open_nursery() as nursery:
+
+                async def interrupt() -> None:
+                    await trio.sleep(1)
+                    world.armed.add("cast")
+                    world.culprit.cast("go")
+                    await world.culprit.wait_exit()
+                    outer.cancel()
+
+                nursery.start_soon(interrupt)
+                await run_root(spec)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await scenario()
+    [left] = caught.value.exceptions
+    assert left is error if isinstance(error, SystemExit) else left.__cause__ is error
 
 
 async def test_a_crash_within_the_budget_is_no_reason_to_give_up_when_a_stop_overtakes_it(

@@ -245,6 +245,7 @@ class Supervisor(Overseer):
             for child in self.children():
                 await self._start(child, ChildState.STARTING)
         except _Interrupted:
+            self.settle_due()
             await self._stop_all()
             return IGNORE
         except BaseException as error:

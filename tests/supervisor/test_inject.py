@@ -1,0 +1,106 @@
+"""What fault injection does to supervisors and actors."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from locshare.actors import NoProc, introspect, open_host
+from locshare.actors.incarnation import Incarnation
+from locshare.actors.inject import fail_init, fill_mailbox, post
+from locshare.supervisor import (
+    AnySpec,
+    ChildNotFound,
+    Report,
+    RestartBudgetExceeded,
+    SupervisorSpec,
+    TaskSpec,
+    open_supervisor,
+)
+from locshare.supervisor.inject import at_each_launch, child_of, set_budget
+from tests.conformance.children import Journal, Probe, at, crash, probe, static
+
+
+async def test_a_child_is_found_by_its_id_and_its_ref() -> None:
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec([probe("a", journal), probe("b", journal)])) as sup:
+        a, b = at(sup, "a"), at(sup, "b")
+        assert child_of(sup, "b", None).ref is b
+        assert child_of(sup, "a", a).ref is a
+        for id_, ref in (("nobody", None), ("a", b), ("nobody", a)):
+            with pytest.raises(ChildNotFound):
+                child_of(sup, id_, ref)
+
+
+async def test_a_dead_supervisor_has_no_children() -> None:
+    inner = SupervisorSpec([probe("a", Journal())]).child("inner", restart="temporary")
+    async with open_supervisor(SupervisorSpec([inner])) as root:
+        sup = static(root.child("inner"))
+        await sup.stop()
+        with pytest.raises(NoProc):
+            child_of(sup, "a", None)
+
+
+@pytest.mark.parametrize("kind", ["actor", "task"])
+async def test_each_further_life_can_be_made_to_fail(kind: str) -> None:
+    async def serve(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await trio.sleep_forever()
+
+    reports: list[Report] = []
+    child: AnySpec = probe("a", Journal()) if kind == "actor" else TaskSpec("a", serve)
+    async with open_supervisor(SupervisorSpec([child], report=reports.append)) as sup:
+        fails = [OSError(), OSError()]
+
+        def fail(life: Incarnation) -> None:
+            if fails:
+                fail_init(life, fails.pop())
+            else:
+                at_each_launch(child_of(sup, "a", None), None)
+
+        at_each_launch(child_of(sup, "a", None), fail)
+        ref = sup.child("a")
+        assert ref is not None
+        introspect.kill(ref)
+        await wait_all_tasks_blocked()
+        assert [report.kind for report in reports] == ["crash", "start_failed", "start_failed"]
+        assert [type(report.exception) for report in reports[1:]] == [OSError, OSError]
+        again = child_of(sup, "a", None)
+        assert again.ref is not None
+        assert again.on_launch is None
+
+
+async def test_a_budget_can_be_taken_away() -> None:
+    async def scenario() -> None:
+        async with open_supervisor(SupervisorSpec([probe("a", Journal())])) as sup:
+            await crash(at(sup, "a"))
+            assert sup.alive
+            set_budget(sup, 1, 100.0)
+            await crash(at(sup, "a"))
+
+    with pytest.raises(RestartBudgetExceeded):
+        await scenario()
+
+
+async def test_a_mailbox_can_be_filled_and_written_to_past_its_bound() -> None:
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec([probe("a", journal)])) as sup:
+        ref = at(sup, "a")
+        await introspect.suspend(ref)
+        ref.cast("one")
+        assert fill_mailbox(ref) == 1023
+        assert fill_mailbox(ref) == 0
+        post(ref, "news")
+        ref.cast("lost")
+        assert introspect.statistics(ref).waiting == 1025
+        assert introspect.statistics(ref).dropped == 1
+        await introspect.resume(ref)
+        await wait_all_tasks_blocked()
+        assert journal.lines == ["init a", "a cast one", "a info news"]
+        assert fill_mailbox(sup) == 0  # it has no bound
+
+
+async def test_a_dead_actors_mailbox_is_not_filled() -> None:
+    async with open_host() as host:
+        ref = await host.start(Probe("a", Journal()))
+        await ref.stop()
+        assert fill_mailbox(ref) == 0
