@@ -126,3 +126,14 @@ def test_bad_messages_now_and_then_between_good_ones_are_never_too_many() -> Non
     for n in range(500):
         assert conduct.position(n * 0.25) is Verdict.ACCEPT
         assert not conduct.bad(n * 0.25)
+
+
+def test_a_held_position_that_goes_on_counts_as_one_of_the_rate() -> None:
+    conduct = Conduct(ConductLimits(position_rate=1.0, position_burst=1.0), 0.0)
+    assert conduct.position(0.0) is Verdict.ACCEPT
+    conduct.keep_newest(position(1), conduct.position(0.5))
+    assert conduct.due == 1.0
+    assert conduct.release(1.0) == position(1)
+    assert conduct.due == 2.0
+    assert conduct.release(5.0) is None, "of nothing nothing is counted"
+    assert conduct.position(5.0) is Verdict.ACCEPT

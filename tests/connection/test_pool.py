@@ -204,6 +204,28 @@ async def test_a_connection_task_that_crashes_ends_only_itself(
         assert server.pool.statistics().crashes == 1
 
 
+async def test_the_connection_of_a_participant_can_be_killed_and_no_other() -> None:
+    async with (
+        serving() as server,
+        raw_tcp(server),
+        raw_client(server, "ada") as ada,
+        raw_client(server, "bob"),
+    ):
+        assert not server.pool.kill("carl")
+        assert server.pool.kill("ada")
+        await ada.end()
+        await server.all_gone(but=2)
+        assert server.closed() == {"going_away": 1}
+        assert list(server.room.receivers) == ["bob"]
+        assert not server.pool.kill("ada")
+
+
+async def test_a_connection_that_closes_already_is_not_killed() -> None:
+    async with serving() as server, raw_client(server, "ada"):
+        server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)
+        assert not server.pool.kill("ada")
+
+
 async def test_a_listener_that_dies_and_comes_back_closes_no_connection() -> None:
     room = Room()
     pool = ConnectionPool(Verifier(), room, PoolLimits(drain_deadline=1.0))

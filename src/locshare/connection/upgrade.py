@@ -126,7 +126,7 @@ def problem_answer(status: int, problem: Mapping[str, object], retry_after: int 
 
 def status_of(answer: bytes) -> int | None:
     """The status of an answer that the library wrote without being asked, if it did."""
-    return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else None
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else None
 
 
 def answer_and_close(
