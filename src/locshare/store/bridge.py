@@ -347,4 +347,6 @@ def _closed(cause: BaseException | None) -> BridgeClosed:
 def _log_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What asyncio has nobody to tell. Without the error's text, which may quote a row."""
     error = context.get("exception")
-    log.error("event_loop_error", text=context.get("message"), error=type(error).__name__)
+    # A connection that was given up has its end told to a task that nobody waits for any more.
+    level = log.debug if isinstance(error, OSError) else log.error
+    level("event_loop_error", text=context.get("message"), error=type(error).__name__)

@@ -20,6 +20,7 @@ HOPELESS: Final[tuple[type[Exception], ...]] = (
     pg.InvalidAuthorizationSpecificationError,  # with wrong passwords
     pg.InvalidCatalogNameError,
     pg.InsufficientPrivilegeError,
+    pg.InvalidSchemaNameError,  # no schema in which the role may make tables
     pg.UndefinedObjectError,  # an unknown parameter of the URL
     pg.InvalidParameterValueError,
     pg.InterfaceError,  # asyncpg cannot do what the URL asks for
@@ -40,7 +41,10 @@ def sentence(error: BaseException, url: DatabaseUrl) -> str:
     for kinds, explain in _BY_KIND:
         if isinstance(error, kinds):
             return explain(error, url)
-    return f"the database at {_place(url)} cannot be used: {_text(error)}"
+    return (
+        f"the database at {_place(url)} cannot be used: {_text(error)}. Its log may say more; check"
+        f" {_URL}"
+    )
 
 
 def is_certain(error: BaseException) -> bool:
@@ -179,7 +183,7 @@ _BY_KIND: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], _Expl
     (READ_ONLY, _read_only),
     (pg.InvalidAuthorizationSpecificationError, _not_let_in),
     (pg.InvalidCatalogNameError, _no_database),
-    (pg.InsufficientPrivilegeError, _no_privilege),
+    ((pg.InsufficientPrivilegeError, pg.InvalidSchemaNameError), _no_privilege),
     ((pg.InvalidSQLStatementNameError, pg.DuplicatePreparedStatementError), _pooled),
     ((pg.UndefinedObjectError, pg.InvalidParameterValueError), _unknown_parameter),
     (pg.TooManyConnectionsError, _too_many),

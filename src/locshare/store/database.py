@@ -179,6 +179,7 @@ class Database:
         )
 
     def _arguments(self) -> dict[str, Any]:
+        _check_files(self.url)
         arguments: dict[str, Any] = {"dsn": self.url.dsn}
         if "application_name" not in self.url.parameters:
             arguments["server_settings"] = {"application_name": "locshare"}
@@ -211,6 +212,22 @@ async def _has_pooler(connection: Connection, url: DatabaseUrl) -> bool:
         backend: int = await connection.fetchval("SELECT pg_backend_pid()")
     told: int = connection.get_server_pid()
     return backend != told
+
+
+def _check_files(url: DatabaseUrl) -> None:
+    """Raises DatabaseRefused; the libraries do not tell which file, or do without it."""
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"):
+        path = url.parameters.get(name)
+        if path is None or (name, path) == ("sslrootcert", "system"):
+            continue
+        try:
+            with Path(path).open("rb"):
+                pass
+        except OSError as error:
+            raise DatabaseRefused(
+                f"LOCSHARE_DATABASE_URL names {name}={path}, which cannot be read:"
+                f" {error.strerror}. Correct the path, or let this process's user read it"
+            ) from None
 
 
 def _system_trust(url: DatabaseUrl) -> ssl.SSLContext | None:
