@@ -42,6 +42,7 @@ def test_a_hosts_link_gives_the_key_and_nothing_that_was_left_on_it(more: str) -
         (f"https://map.example/join/%3C{ID}%3E", "https://map.example"),
         (f"http://[::1]:8080/join/{ID}]", "http://[::1]:8080"),
         (f"http://map.example:1/join/{ID}", "http://map.example:1"),
+        (f"http://map.example/join/{ID}".rjust(4_096), "http://map.example"),
         (" " * (4_096 - 21 - 42 + 36 - 36) + f"http://map.example/join/{ID}", "http://map.example"),
         (f"http://ada:secret@map.example/join/{ID}", "http://map.example"),
     ],

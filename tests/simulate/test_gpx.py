@@ -3,6 +3,7 @@
 import codecs
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -304,6 +305,28 @@ def test_times_of_which_no_two_agree_are_not_used_and_that_is_told(times: list[s
     text = gpx(track(*(at(time, 0.001 * n) for n, time in enumerate(times))))
     assert moments(text) == [pytest.approx(111.2 * n, abs=0.1) for n in range(len(times))]
     assert "without a usable time" in "".join(read(text).remarks)
+
+
+def test_an_estimated_time_is_by_the_way_gone_or_where_nobody_went_by_the_count() -> None:
+    first, last = "2026-03-01T12:00:00Z", "2026-03-01T12:00:30Z"
+    uneven = track(at(first), at("", 0.0001), at(last, 0.0003))
+    assert moments(gpx(uneven)) == [0, pytest.approx(10), 30]
+    assert moments(gpx(track(at(first), at(""), at(""), at(last)))) == [0, 10, 20, 30]
+
+
+def test_a_time_without_a_zone_is_utc_wherever_this_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert moments(gpx(track(at("2026-03-01T12:00:00Z"), at("2026-03-01T12:00:10", 1)))) == [
+            0,
+            10,
+        ]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_two_points_of_one_moment_are_one() -> None:

@@ -102,7 +102,9 @@ def _longest_growing_from_the_end(timed: _Timed) -> _Timed:
 
 
 def _longest_growing(timed: _Timed) -> _Timed:
-    """The longest part of ``timed``, in its order, whose times do not fall (patience sorting)."""
+    """The longest part of ``timed``, in its order, whose times do not fall (patience sorting).
+    There is one or more.
+    """
     ends: list[timedelta] = []  # ends[n]: the earliest time that a part of n + 1 can end with
     at: list[int] = []  # where that is in timed
     before: list[int] = []
@@ -115,7 +117,7 @@ def _longest_growing(timed: _Timed) -> _Timed:
         else:
             ends[length], at[length] = after, position
     found = []
-    position = at[-1] if at else -1
+    position = at[-1]
     while position >= 0:
         found.append(timed[position])
         position = before[position]
