@@ -18,6 +18,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
+def examples(page: Path) -> list[str]:
+    """The Python of a page."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     for path, anchor in _LINK.findall(page.read_text()):
@@ -34,21 +39,16 @@ def test_the_tests_that_the_runtime_page_names_exist() -> None:
     assert {name for name in named if f"def {name}(" not in sources} == set()
 
 
-def test_the_example_of_the_runtime_page_runs_and_has_the_right_types(tmp_path: Path) -> None:
-    (example,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs/runtime.md").read_text(), re.DOTALL
-    )
+def test_the_example_of_the_runtime_page_runs(tmp_path: Path) -> None:
+    """That its types are right is checked with those of tests/actors/test_typing.py."""
+    (example,) = examples(ROOT / "docs/runtime.md")
     file = tmp_path / "example.py"
     file.write_text(example)
-    environment = {"PYTHONPATH": str(ROOT / "src"), "MYPYPATH": str(ROOT / "src"), "PATH": ""}
-    run = [sys.executable, str(file)]
-    check = [
-        *(sys.executable, "-m", "mypy", "--strict", "--config-file="),
-        f"--cache-dir={ROOT / '.mypy_cache' / 'examples'}",
-        str(file),
-    ]
-    for command in (run, check):
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, timeout=240
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(
+        [sys.executable, str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -16,6 +16,7 @@ import pytest
 
 from locshare.actors import ActorRef, Name, Registry
 from locshare.supervisor import ChildSpec, SupervisorRef, TaskSpec
+from tests.test_docs import examples
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = Path("tests", "typing")
@@ -28,20 +29,22 @@ Findings = dict[int, list[str]]
 
 
 @pytest.fixture(scope="module")
-def findings() -> dict[str, Findings]:
-    """What mypy says of each example."""
+def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Findings]:
+    """What mypy says of each example, and of that of the runtime page."""
+    documented = tmp_path_factory.mktemp("docs") / "documented.py"
+    documented.write_text("\n".join(examples(ROOT / "docs/runtime.md")))
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--no-error-summary", "--hide-error-context"),
             f"--cache-dir={ROOT / '.mypy_cache' / 'examples'}",
             *(str(EXAMPLES / name) for name in ("right.py", "wrong.py")),
+            str(documented),
         ],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
         env={"PATH": ""},
-        timeout=240,
     )
     assert done.stderr == ""
     found: dict[str, Findings] = defaultdict(lambda: defaultdict(list))
@@ -55,6 +58,10 @@ def findings() -> dict[str, Findings]:
 
 def test_what_is_right_passes(findings: dict[str, Findings]) -> None:
     assert findings["right.py"] == {}
+
+
+def test_the_types_of_the_documented_example_are_right(findings: dict[str, Findings]) -> None:
+    assert findings["documented.py"] == {}
 
 
 def test_what_is_wrong_is_refused_for_its_own_reason(findings: dict[str, Findings]) -> None:
