@@ -59,6 +59,15 @@ async def test_activity_is_noted_from_the_moment_that_somebody_connects() -> Non
         assert home.clock() - active < timedelta(seconds=0.2)
 
 
+async def test_activity_is_noted_also_of_those_who_stayed_through_a_crash() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        await home.crash(session)
+        home.store.touches.clear()
+        await trio.sleep(30.1)
+        assert ada.user_id in {user for _, _, seen in home.store.touches for user in seen}
+
+
 async def test_a_join_counts_as_activity() -> None:
     async with house(SessionLimits(max_participants=5, inactive_after=600)) as home:
         session = await home.session(expires_in=24 * HOUR)
