@@ -10,7 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import Actor, Crash, Exited, ReplyTo, Request, open_host
-from locshare.actors.frames import clear_finished_frames
+from locshare.actors.frames import chain, clear_finished_frames
 from locshare.supervisor import ChildSpec, Report, SupervisorSpec, open_supervisor
 
 POSITION = "52.5200, 13.4050"
@@ -189,6 +189,13 @@ async def test_a_report_of_a_child_that_cannot_be_built_holds_no_variables() -> 
     error = reports[1].exception
     assert error is not None
     assert locals_of(error, "build", "launch", "deep") == []
+
+
+def test_errors_that_lead_to_each_other_in_a_circle_come_to_an_end() -> None:
+    one, other = LookupError(), OSError()
+    one.__cause__, other.__context__ = other, one
+    assert list(chain(one)) == [one, other]
+    clear_finished_frames(one)
 
 
 def test_a_suspended_generator_is_not_closed() -> None:

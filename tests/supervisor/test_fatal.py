@@ -15,6 +15,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import (
+    SHUTDOWN,
     Actor,
     ActorDown,
     ActorRef,
@@ -582,6 +583,53 @@ async def test_nothing_is_lost_when_the_first_start_is_cancelled(
         await scenario()
     [left] = caught.value.exceptions
     assert left is error if isinstance(error, SystemExit) else left.__cause__ is error
+
+
+@pytest.mark.parametrize("then", ["waits", "leaves"])
+@pytest.mark.parametrize("what", ["transient supervisor", "child with back-off", "temporary"])
+async def test_what_would_not_have_spent_the_budget_is_no_reason_to_give_up(
+    autojump_clock: object, what: str, then: str
+) -> None:
+    world = World(LookupError())
+    async with open_supervisor(SupervisorSpec(report=ignore, max_restarts=0)) as root:
+        match what:
+            case "transient supervisor":
+                inner = SupervisorSpec([ChildSpec("culprit", Culprit, (world,))], max_restarts=0)
+                await root.start_child(inner.child("inner", restart="transient"))
+            case "child with back-off":
+                await root.start_child(ChildSpec("a", Culprit, (world,), backoff=Backoff()))
+            case "temporary":
+                await root.start_child(ChildSpec("a", Culprit, (world,), restart="temporary"))
+        world.armed.add("cast")
+        world.culprit.cast("go")
+        await world.culprit.wait_exit()
+        if then == "waits":
+            await wait_all_tasks_blocked()
+            assert root.alive
+    assert root.exit_reason == SHUTDOWN
+
+
+async def test_of_two_fatal_errors_the_first_leaves(autojump_clock: object) -> None:
+    first, second = SystemExit(1), SystemExit(2)
+
+    class Twice(Actor):
+        def handle_cast(self, message: Any) -> None:
+            raise first
+
+        def terminate(self, reason: ExitReason) -> None:
+            raise second
+
+    async def scenario() -> None:
+        spec = SupervisorSpec([ChildSpec(name, Twice) for name in "ab"], report=ignore)
+        async with open_supervisor(spec) as root:
+            ref = root.child("a")
+            assert isinstance(ref, ActorRef)
+            ref.cast("go")
+            await trio.sleep_forever()
+
+    with pytest.raises(SystemExit) as caught:
+        await scenario()
+    assert caught.value is first
 
 
 async def test_a_crash_within_the_budget_is_no_reason_to_give_up_when_a_stop_overtakes_it(

@@ -85,6 +85,20 @@ async def test_a_deadline_holds_when_who_asked_has_gone(autojump_clock: object, 
         assert trio.current_time() == began + 5
 
 
+@pytest.mark.parametrize("timeouts", [(100.0, 5.0), (5.0, 100.0), (5.0, INFINITY)])
+async def test_of_several_deadlines_the_shortest_holds(
+    autojump_clock: object, timeouts: tuple[float, float]
+) -> None:
+    async with open_supervisor(SupervisorSpec()) as root:
+        sup = await tree("static", Journal(), root, Script(terminate_seconds=1000))
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for timeout in timeouts:
+                nursery.start_soon(sup.stop, SHUTDOWN, timeout)
+        assert sup.exit_reason is KILLED
+        assert trio.current_time() == began + 5
+
+
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_a_deadline_holds_in_the_middle_of_a_round(
     autojump_clock: object, strategy: Any
