@@ -8,11 +8,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+from msgspec import structs
 
 from bench.guardian import entrust
 from locshare.store import embedded
@@ -26,6 +28,7 @@ from locshare.store.postgres import PostgresStore
 from tests.postgres import running_server
 from tests.program import data_directory
 from tests.running import LAST_RESORT_S
+from tests.skipping import KERNEL
 from tests.store.kit import QUICK, START, a_session, running_store, until
 
 pytestmark = pytest.mark.store
@@ -308,6 +311,136 @@ def test_the_test_server_can_be_stopped_and_started_and_cleans_up() -> None:
         server.start()
         assert server.execute("SELECT count(*) FROM sessions", name) == "0"
     assert not place.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            'FATAL:  could not write lock file "postmaster.pid": No space left on device',
+            "make room",
+        ),
+        (
+            'PANIC:  could not write to file "pg_wal/xlogtemp.9": No space left on device',
+            "make room",
+        ),
+        ('FATAL:  data directory "/d/postgres" has wrong ownership', "chown"),
+        ('FATAL:  data directory "/d/postgres" has invalid permissions', "chmod"),
+        ('FATAL:  could not create lock file "/d/s.lock": Permission denied', "--data-dir"),
+        ('initdb: error: could not create directory "/d/x": Read-only file system', "--data-dir"),
+        ("FATAL:  could not map anonymous shared memory: Cannot allocate memory", "more memory"),
+        ("initdb: error: could not look up effective user ID 54321: user does not exist", "passwd"),
+        ('FATAL:  unrecognized configuration parameter "x"', 'parameter "x"'),
+        ("something else", "something else"),
+        ("", "nothing"),
+    ],
+)
+def test_what_stands_in_the_servers_log_becomes_one_sentence(line: str, says: str) -> None:
+    lines = ["LOG:  starting PostgreSQL 18", "FATAL:  an older complaint", line]
+    text = embedded.why_it_failed([line] if ":" not in line[:12] and line else lines)
+    if line:
+        assert says in text
+        assert "older" not in text
+    else:
+        assert says in embedded.why_it_failed([])
+    assert "\n" not in text
+
+
+_AS_NOBODY_KNOWN = """
+import os, sys
+from pathlib import Path
+os.setgroups([]); os.setgid(54321); os.setuid(54321)
+from locshare.store.embedded import EmbeddedError, EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]))
+try:
+    server.start()
+except EmbeddedError as error:
+    print(error)
+else:
+    server.stop()
+    print("works")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another account can only be had as root")
+def test_a_user_id_without_a_name_is_told_so_and_works_on_a_cluster_that_is_there(
+    data_dir: Path,
+) -> None:
+    with data_directory() as folder:
+        folder.chmod(0o755)
+        home = folder / "data"
+        home.mkdir(mode=0o700)
+        os.chown(home, 54321, 54321)
+
+        def start() -> str:
+            command = [sys.executable, "-c", _AS_NOBODY_KNOWN, str(home)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return done.stdout + done.stderr
+
+        said = start()
+        assert "user id 54321, which has no name" in said
+        assert "LOCSHARE_DATABASE_URL" in said
+        assert len(said.splitlines()) == 1
+        shutil.copytree(data_dir / "postgres", home / "postgres", symlinks=True)
+        for path in (home / "postgres", *(home / "postgres").rglob("*")):
+            os.chown(path, 54321, 54321)
+        assert start().splitlines()[-1] == "works"
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    with data_directory() as folder:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "tmpfs", folder],
+            capture_output=True,
+            check=False,
+        )
+        if mounted.returncode != 0:
+            pytest.skip(f"{KERNEL} or container lets nobody mount a disk")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk can only be had as root")
+async def test_a_full_disk_is_an_outage_also_with_a_dead_server_and_over_with_room() -> None:
+    limits = structs.replace(QUICK, check_s=0.05)
+    with small_disk(160) as folder:
+        filler = folder / "filler"
+        async with running_store(partial(embedded_postgres, folder / "data"), limits) as store:
+            session = a_session()
+            await store.create_session(session)
+            await store.check()
+
+            async def is_ready() -> bool:
+                try:
+                    await store.check()
+                except StoreUnavailable:
+                    return False
+                return True
+
+            for life in range(3):
+                with suppress(OSError), filler.open("wb", buffering=0) as file:
+                    while file.write(bytes(65536)):
+                        pass
+                with trio.fail_after(LAST_RESORT_S):
+                    while await is_ready():  # noqa: ASYNC110 - a disk sends no events
+                        await trio.sleep(0.01)
+                await store.end_session(session.id)  # queued, or written: it does not matter
+                if life:
+                    pid_file = folder / "data" / "postgres" / "postmaster.pid"
+                    pid = pid_file.read_text().split()[0] if pid_file.exists() else ""
+                    with suppress(ValueError, ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+                    await until(lambda: not store.statistics().is_open)
+                filler.unlink()
+                with trio.fail_after(LAST_RESORT_S):
+                    while not await is_ready():  # noqa: ASYNC110 - a disk sends no events
+                        await trio.sleep(0.01)
+            stored = await store.load_session(session.id)
+            assert stored is not None
+            assert stored.session.is_active is False
 
 
 async def test_a_server_that_does_not_react_is_gone_in_time_and_the_next_start_recovers(

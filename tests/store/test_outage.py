@@ -11,6 +11,7 @@ import structlog.testing
 import trio
 from msgspec import structs
 
+from locshare.store import database as database_module
 from locshare.store.outage import QUIET_S, Outage
 from locshare.store.port import SessionRecord, StoreUnavailable
 from locshare.store.postgres import PostgresStore
@@ -176,6 +177,54 @@ async def test_a_database_that_was_emptied_gets_its_tables_back(
         await unavailable(lambda: store.create_session(a_session()))
         await ready(store)
         await store.create_session(a_session())
+
+
+def backends(server: Server, url: str) -> set[str]:
+    """The process ids at the server of the store's connections."""
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'locshare' AND "
+    return set(server.execute(f"{query} datname = current_database()", database_of(url)).split())
+
+
+async def test_after_a_failover_no_connection_to_the_old_server_is_kept(
+    own_server: Server, url: str
+) -> None:
+    """The server under the pool becomes read-only, and throws nobody out."""
+    setting = "ALTER SYSTEM {} default_transaction_read_only {}"
+    reload = "SELECT pg_reload_conf()"
+    async with live(url) as (store, session):
+        async with trio.open_nursery() as nursery:
+            for _ in range(30):
+                nursery.start_soon(store.load_session, session.id)
+        before = backends(own_server, url)
+        assert len(before) > 1
+        try:
+            own_server.execute(setting.format("SET", "= on"))
+            own_server.execute(reload)
+            with trio.fail_after(LAST_RESORT_S):
+                await not_ready(store)
+                while backends(own_server, url) & before:
+                    await unavailable(lambda: store.create_session(a_session()))
+                    await store.load_session(session.id)  # reading goes on
+        finally:
+            own_server.execute(setting.format("RESET", ""))
+            own_server.execute(reload)
+        await ready(store)
+        await store.create_session(a_session())
+
+
+async def test_a_connection_has_a_maximum_age(
+    own_server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with live(url) as (store, session):
+        young = backends(own_server, url)
+        for _ in range(3):
+            await store.load_session(session.id)
+        assert backends(own_server, url) == young
+    monkeypatch.setattr(database_module, "MAX_AGE_S", -1.0)
+    async with live(url) as (store, session):
+        for _ in range(3):
+            assert await store.load_session(session.id) is not None
+            await until(lambda: not backends(own_server, url))
 
 
 async def test_a_server_that_is_killed_again_and_again_never_ends_the_store(

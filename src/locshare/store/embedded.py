@@ -33,13 +33,14 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -66,7 +67,23 @@ _POLL_S: Final = 0.005
 _SOCKET_PATH_BYTES: Final = 103  # macOS; Linux has 107
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _LOG_BYTES: Final = 4 * 1024 * 1024
-_LOG_TAIL: Final = 12
+_LOG_TAIL_BYTES: Final = 4096
+_COMPLAINT: Final = re.compile(r"(?:FATAL|PANIC|error): +(.*)")
+_WAYS_OUT: Final = (
+    ("No space left", "make room on the disk"),
+    ("Disk quota exceeded", "make room on the disk"),
+    ("wrong ownership", "run as the user who owns the directory, or give it to this one (chown)"),
+    ("invalid permissions", "take it from everybody else (chmod -R go-rwx)"),
+    ("Permission denied", "let this process's user write there, or name another --data-dir"),
+    ("Read-only file system", "name another --data-dir"),
+    ("Cannot allocate memory", "give the machine or container more memory"),
+    ("shared memory", "give the machine or container more memory"),
+    ("semaphores", "raise the kernel's limit of semaphores (kernel.sem)"),
+    (
+        "effective user ID",
+        "give this user id an entry in /etc/passwd, or set LOCSHARE_DATABASE_URL",
+    ),
+)
 _FRESH: Final = "postgres.new-"
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -119,6 +136,16 @@ def binaries() -> Path:
         " Install it (pip install 'locshare[embedded]'), or set LOCSHARE_DATABASE_URL to a database"
         " server of yours, such as postgresql://user:password@host/locshare"
     )
+
+
+def why_it_failed(lines: Sequence[str]) -> str:
+    """The newest complaint among the log's last lines, and what to do about it. Pure."""
+    complaints = [match[1] for line in lines if (match := _COMPLAINT.search(line))]
+    said = complaints[-1] if complaints else next(reversed(lines), "it said nothing")
+    for part, way_out in _WAYS_OUT:
+        if part in said:
+            return f"{said}: {way_out}"
+    return said
 
 
 def _nothing() -> None:
@@ -254,6 +281,7 @@ class EmbeddedPostgres:
         self, bin_dir: Path, account: pwd.struct_passwd | None, check: Callable[[], None]
     ) -> None:
         """In a directory of its own, renamed when complete: there is never half a cluster."""
+        _check_name(account)
         if account is None:
             _check_account()
         for abandoned in self.data_dir.glob(f"{_FRESH}*"):
@@ -291,7 +319,7 @@ class EmbeddedPostgres:
                 process.wait()
                 shutil.rmtree(fresh, ignore_errors=True)
         if process.returncode != 0:
-            raise EmbeddedError(f"initdb failed in {self.data_dir}:\n{self._tail()}")
+            raise EmbeddedError(f"initdb failed in {self.data_dir}: {self._why()}")
         fresh.rename(self.cluster)
 
     def _check_version(self) -> None:
@@ -336,10 +364,13 @@ class EmbeddedPostgres:
         while not self._is_ready():
             check()
             if self._postmaster.poll() is not None:
-                raise EmbeddedError(f"PostgreSQL did not start:\n{self._tail()}")
+                raise EmbeddedError(
+                    f"the embedded PostgreSQL in {self.cluster} did not start: {self._why()}"
+                )
             if time.monotonic() > deadline:
                 raise EmbeddedError(
-                    f"PostgreSQL was not ready within {START_S:.0f} s:\n{self._tail()}"
+                    f"the embedded PostgreSQL in {self.cluster} was not ready within"
+                    f" {START_S:.0f} s: {self._why()}"
                 )
             time.sleep(_POLL_S)
 
@@ -399,9 +430,12 @@ class EmbeddedPostgres:
             self.log.replace(self.log.with_suffix(".log.1"))
         return self.log.open("ab")
 
-    def _tail(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL:])
+    def _why(self) -> str:
+        """The newest complaint in the log, with the way out where we know one: one sentence."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - _LOG_TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+        return why_it_failed(lines) + f" (all of it is in {self.log})"
 
 
 @asynccontextmanager
@@ -466,6 +500,19 @@ def _check_account() -> None:
             f"the user id {os.geteuid()} has no account (no line in /etc/passwd), and PostgreSQL"
             " needs one to make a database. Run as another user, add an account, or set"
             " LOCSHARE_DATABASE_URL to a database server of yours"
+        ) from None
+
+
+def _check_name(account: pwd.struct_passwd | None) -> None:
+    """initdb looks up who runs it. Raises EmbeddedError when that is nobody."""
+    user_id = os.geteuid() if account is None else account.pw_uid
+    try:
+        pwd.getpwuid(user_id)
+    except KeyError:
+        raise EmbeddedError(
+            f"this process runs as user id {user_id}, which has no name, and PostgreSQL's initdb"
+            " needs one: add an entry to /etc/passwd, run as a user that has one (docker run"
+            " --user), or set LOCSHARE_DATABASE_URL"
         ) from None
 
 
