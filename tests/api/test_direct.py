@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from locshare.api import ApiLimits
 from locshare.session.errors import SessionOver, SessionUnavailable
@@ -85,8 +86,10 @@ async def test_a_body_without_its_length_is_bounded_too(api: Api) -> None:
     assert_problem(answer, 413, "BODY_TOO_LARGE")
 
 
-async def test_an_answer_that_takes_too_long_is_503(make_app: MakeApp, manager: StandIn) -> None:
-    async with client_of(make_app(limits=ApiLimits(answer_timeout_s=0.05))) as client:
+async def test_an_answer_that_takes_too_long_is_503(
+    make_app: MakeApp, manager: StandIn, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with client_of(make_app(limits=ApiLimits(answer_timeout_s=3))) as client:
         path = f"/api/sessions/{(await Api(client).create())['session_id']}"
         manager.gate = trio.Event()
         short, framework = [await client.get(each) for each in (path, f"{path}/participants")]

@@ -148,7 +148,18 @@ async def test_bad_joins_count_as_joins(make_app: MakeApp) -> None:
     assert statuses == [415, 415, 415, 429]
 
 
-async def test_clients_behind_a_trusted_proxy_are_told_apart(make_app: MakeApp) -> None:
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("X-Forwarded-For", "{}"),
+        ("X-Forwarded-For", "192.0.2.9, {}:4711"),
+        ("X-Forwarded-For", '"{}"'),
+        ("Forwarded", 'for=192.0.2.9, For="{}:4711";proto=https'),
+    ],
+)
+async def test_clients_behind_a_trusted_proxy_are_told_apart(
+    make_app: MakeApp, name: str, written: str
+) -> None:
     app = make_app(limits=ApiLimits(create=Rate(per_second=0.1, burst=1)))
     async with client_of(app, "127.0.0.1") as client:
         for address, status in (
@@ -156,7 +167,7 @@ async def test_clients_behind_a_trusted_proxy_are_told_apart(make_app: MakeApp) 
             ("198.51.100.2", 201),
             ("198.51.100.1", 429),
         ):
-            answer = await client.post("/api/sessions", headers={"X-Forwarded-For": address})
+            answer = await client.post("/api/sessions", headers={name: written.format(address)})
             assert answer.status_code == status
 
 

@@ -15,13 +15,11 @@ from itertools import islice
 from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
-import structlog
 import trio
 from msgspec import Struct, structs
 
 from locshare.store.port import ParticipantRecord, StoredSession, StoreUnavailable
-
-log = structlog.get_logger()
+from locshare.unexpected import log_unexpected
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -173,9 +171,9 @@ class Promises(Generic[R]):
         outcomes: Outcomes = [DoubtfulWrite("the store was stopped") for _ in batch]
         try:
             outcomes = await self._write([promise.record for promise in batch])
-        except Exception:
+        except Exception as error:  # noqa: BLE001
             # A fault of ours. Whoever waits is told so, and the next batch may well be written.
-            log.exception("write_failed", records=len(batch))
+            log_unexpected("write_failed", error, records=len(batch))
             outcomes = [DoubtfulWrite("the write failed") for _ in batch]
         finally:
             for promise, outcome in zip(batch, outcomes, strict=True):
