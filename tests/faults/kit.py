@@ -75,7 +75,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(url: str, folder: Path, **others: Any) -> AsyncIterator[Running]:
+async def running(url: str | None, folder: Path, **others: Any) -> AsyncIterator[Running]:
     """``others``: settings that are not the defaults."""
     application = Application(
         Settings(
