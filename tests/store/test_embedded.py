@@ -203,6 +203,19 @@ async def test_a_server_that_was_left_over_is_stopped_never_joined_by_a_second_o
     assert processes_of(data_dir) == []
 
 
+@linux
+async def test_a_start_that_waits_for_a_leftover_can_be_cancelled(data_dir: Path) -> None:
+    leftover = killed_user(data_dir, "unwatched")
+    os.kill(leftover, signal.SIGSTOP)  # as one that hangs in its file system
+    try:
+        with trio.fail_after(embedded.LEFTOVER_STOP_S / 2), trio.move_on_after(0.1) as start:
+            async with embedded_postgres(data_dir):
+                raise AssertionError("two servers on one cluster")
+        assert start.cancelled_caught
+    finally:
+        os.kill(leftover, signal.SIGCONT)
+
+
 async def test_a_pid_file_that_names_a_stranger_stands_in_nobodys_way(data_dir: Path) -> None:
     pid_file = data_dir / "postgres" / "postmaster.pid"
     pid_file.write_text(f"{os.getpid()}\n{data_dir / 'postgres'}\n1700000000\n5432\n\n\n\nready\n")

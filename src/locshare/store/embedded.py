@@ -191,7 +191,7 @@ class EmbeddedPostgres:
             account = _account(self.cluster)
             if account is not None:
                 _let_through(account, bin_dir / "postgres", self.cluster)
-            self._end_leftover()
+            self._end_leftover(check)
             if not self.cluster.exists():
                 self._init(bin_dir, account, check)
             self._check_version()
@@ -256,7 +256,7 @@ class EmbeddedPostgres:
         self._lock.write(f"{os.getpid()}\n")
         self._lock.flush()
 
-    def _end_leftover(self) -> None:
+    def _end_leftover(self, check: Callable[[], None]) -> None:
         """We hold the lock, so a server that runs here has lost the process that started it."""
         pid_file = self.cluster / "postmaster.pid"
         pid = _pid_in(pid_file)
@@ -274,6 +274,7 @@ class EmbeddedPostgres:
             while time.monotonic() < deadline:
                 if _pid_in(pid_file) != pid or not _is_postmaster(pid, self.cluster):
                     return
+                check()
                 time.sleep(_POLL_S)
         raise EmbeddedError(f"the PostgreSQL server {pid} in {self.cluster} cannot be stopped")
 
