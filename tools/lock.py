@@ -10,12 +10,13 @@ HEADER = "# Pinned versions of every dependency, direct and indirect. Made by `m
 
 
 def main() -> None:
-    """Resolve `.[dev]` and hatchling in a throw-away environment and write what came out."""
+    """Resolve `.[dev,mutants]` and hatchling in a throw-away environment, write what came out."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
         subprocess.run(
-            [*pip, "install", "--quiet", "hatchling", "editables", f"{ROOT}[dev]"], check=True
+            [*pip, "install", "--quiet", "hatchling", "editables", f"{ROOT}[dev,mutants]"],
+            check=True,
         )
         frozen = subprocess.run(
             [*pip, "freeze", "--exclude", "locshare"], check=True, capture_output=True, text=True
