@@ -52,7 +52,7 @@ ROOMS: Final = {
         Room("store", ("store/writer.py", "store/database.py", "store/postgres.py"), ("store",)),
         Room("api", ("api", "slots.py", "client_address.py", "unexpected.py"),
              ("api", "test_slots.py", "test_client_address.py", "test_unexpected.py")),
-        Room("client", ("client",), ("test_client.py",)),
+        Room("client", ("client",), ("test_client.py", "test_client_decisions.py")),
         Room("links", ("links.py",), ("test_links.py",)),
         Room("simulate", ("simulate/gpx.py", "simulate/pace.py", "simulate/track.py",
                           "simulate/ledger.py"),
