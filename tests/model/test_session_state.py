@@ -346,7 +346,7 @@ class Histories(RuleBasedStateMachine):
             self.gone.append(phone)
         self.deliver()
 
-    @rule(seconds=st.sampled_from([0.1, 0.7, 4.0, 14.3, 29.5, 31.0]))
+    @rule(seconds=st.sampled_from([0.1, 0.7, 4.0, 14.3, 29.5, 31.0, 61.0]))
     def time_passes(self, seconds: float) -> None:
         self.clock += seconds
 

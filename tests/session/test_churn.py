@@ -5,7 +5,7 @@ import trio
 
 from locshare.api.errors import problem_for
 from locshare.api.problems import Code
-from locshare.session.churn import PRESENCE_BURST, PRESENCE_RATE
+from locshare.session.churn import NEVER_SEEN, PRESENCE_BURST, PRESENCE_RATE
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
 from tests.session.kit import House, Someone, house, settle
@@ -119,3 +119,14 @@ def test_the_api_says_when_to_try_again() -> None:
     problem = problem_for(TooManyJoins(2.3))
     assert problem is not None
     assert (problem.code, problem.headers["Retry-After"]) == (Code.UNAVAILABLE, "3")
+
+
+def test_a_change_of_presence_is_told_six_times_at_once_and_then_every_two_seconds() -> None:
+    presence = NEVER_SEEN
+    for number in range(6):
+        told = presence.told(number % 2 == 0, 100.0)
+        assert told is not None
+        presence = told
+    assert presence.told(True, 101.9) is None
+    assert presence.ready_at() == pytest.approx(102.0, abs=0.01)
+    assert presence.told(True, 102.0) is not None

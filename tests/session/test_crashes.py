@@ -518,3 +518,14 @@ async def test_when_the_clock_is_set_forward_it_expires_within_a_minute() -> Non
         home.clock.set_by(+3600)
         await trio.sleep(60.1)
         assert ada.phone.all("session_ended") == [{"reason": "expired"}]
+
+
+async def test_a_crash_long_after_an_event_tells_it_to_nobody_who_came_since() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        await home.join(session, "Bo")
+        cy = await home.someone(session, "Cy")
+        before = len(ada.phone.messages)
+        await home.crash(session)
+        assert cy.phone.types == ["session_state"]
+        assert len(ada.phone.messages) == before

@@ -177,3 +177,8 @@ def test_a_number_does_not_cut_a_character_in_two() -> None:
     family = "👨\u200d👩\u200d👧\u200d👦"
     long = family * 14  # 98 code points
     assert distinct(long, [long], 98) == family * 13 + " 2"
+
+
+def test_one_character_is_no_longer_than_a_language_needs() -> None:
+    assert clean("\u1100" * 30) == "\u1100" * 16
+    assert clean("👨" + "\u200d👨" * 5) == "👨" + "\u200d👨" * 3 + "👨\u200d👨"

@@ -92,6 +92,32 @@ def test_a_clock_that_was_ahead_and_is_put_right_is_believed_at_once(ahead: floa
     assert sender.held == 2, "but an old fix is still one"
 
 
+@pytest.mark.parametrize(
+    ("taken", "believed"), [(3.1, False), (2.9, True), (1.0, True), (-26.9, True), (-27.1, False)]
+)
+def test_a_clock_is_put_right_when_its_fix_is_one_of_now(taken: float, believed: bool) -> None:
+    sender = Sender()
+    sender.sends(at=0.0, lat=1, taken=600)
+    sender.sends(at=1.0, lat=2, taken=taken)
+    assert sender.held == (2 if believed else 1)
+
+
+def test_a_timestamp_of_this_very_moment_is_not_ahead() -> None:
+    sender = Sender()
+    sender.sends(at=0.0, lat=1, taken=1)
+    sender.sends(at=1.0, lat=2, taken=0.5)
+    assert sender.held == 1
+
+
+def test_of_two_measured_fixes_of_the_same_moment_the_timestamps_decide() -> None:
+    sender = Sender()
+    sender.sends(at=0.0, lat=1, taken=0, age_ms=0)
+    sender.sends(at=2.0, lat=2, taken=-1, age_ms=2000)
+    assert sender.held == 1
+    sender.sends(at=2.0, lat=3, taken=-1, age_ms=1999)
+    assert sender.held == 3
+
+
 def test_a_clock_that_is_ahead_changes_nothing_in_the_order() -> None:
     sender = Sender()
     sender.sends(at=30.0, lat=1, taken=600 + 30)

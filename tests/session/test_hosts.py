@@ -17,6 +17,8 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.limits import SessionLimits
+from locshare.session.state import SessionState
+from locshare.session.table import Moment
 from locshare.store.port import StoreUnavailable
 from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
 
@@ -113,6 +115,18 @@ async def test_an_honest_latecomer_takes_a_seat_again_when_there_is_one() -> Non
         assert ada.phone.heard() == [(late, 5)]
         await trio.sleep(500)
         assert late in home.table(session).roster
+
+
+async def test_who_took_a_seat_again_and_did_not_connect_loses_it_again() -> None:
+    async with house(SMALL) as home:
+        session, _ = await home.group("Ada")
+        late = await home.join(session, "Late")
+        await trio.sleep(121)
+        state = SessionState(home.table(session), SMALL)
+        assert state.seat_again(late, trio.current_time())
+        assert state.unclaimed_until() is not None
+        state.give_back_seats(Moment(home.clock(), trio.current_time()))
+        assert list(home.table(session).lapsed) == [late]
 
 
 async def test_of_two_latecomers_who_come_at_once_for_one_seat_one_is_refused() -> None:
@@ -387,6 +401,14 @@ async def test_a_second_ada_becomes_ada_2() -> None:
         assert told == names(home, session)[1:]
         rows = home.store.participants[session].values()
         assert [row.display_name for row in rows] == names(home, session)
+
+
+async def test_a_number_makes_no_name_longer_than_the_database_has_room_for() -> None:
+    async with house() as home:
+        session, _ = await home.group("Ada")
+        for name in ("x" * 100, "x" * 100, "x" * 98):
+            await home.join(session, name)
+        assert names(home, session)[1:] == ["x" * 100, "x" * 98 + " 2", "x" * 98]
 
 
 async def test_joins_at_the_same_time_get_different_names() -> None:

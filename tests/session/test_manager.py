@@ -511,3 +511,23 @@ async def test_a_keeper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPat
                 assert not home.store.sessions[session].is_active
                 assert not home.store.sessions[other].is_active
                 assert home.manager._tables == {}
+
+
+async def test_what_the_stop_of_the_keeper_interrupts_is_written_in_the_second_it_has() -> None:
+    async with house(keeper=False) as home:
+        session = await home.session(expires_in=timedelta(seconds=30))
+        await home.someone(session)
+        home.store.gate = trio.Event()
+
+        async def open_the_gate_later() -> None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(31.5)
+                assert home.store.gate is not None
+                home.store.gate.set()
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(home.manager.keeper.run)
+            nursery.start_soon(open_the_gate_later)
+            await trio.sleep(31)
+            nursery.cancel_scope.cancel()
+        assert not home.store.sessions[session].is_active

@@ -100,6 +100,7 @@ async def test_the_minute_begins_anew_with_each_who_comes() -> None:
         ada.link.detach()
         for name in ("Bo", "Cy", "Di"):
             await trio.sleep(50)
+            assert home.manager.statistics().slept == 0
             await home.join(session, name)
         assert awake(home) == {session}
         await trio.sleep(61)

@@ -276,11 +276,11 @@ class SessionActor(Actor[SessionOrder]):
     def _attach(self, request: Attach, reply_to: ReplyTo[None]) -> Any:
         table, receiver = self._table, request.receiver
         user_id = receiver.user_id
+        if receiver.closed or table.receivers.get(user_id) is receiver:
+            return None  # too late, or asked again after a crash
         if user_id not in table.roster and not self._sit_again(user_id):
             reply_to.fail(ParticipantNotFound())
             return NO_REPLY
-        if receiver.closed or table.receivers.get(user_id) is receiver:
-            return None  # too late, or asked again after a crash
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
@@ -300,7 +300,6 @@ class SessionActor(Actor[SessionOrder]):
     def _sit_again(self, user_id: str) -> bool:
         if not self._state.seat_again(user_id, trio.current_time()):
             return False
-        self._deliver()  # before there is a receiver of their own
         self._arm_unclaimed()
         return True
 
