@@ -255,3 +255,21 @@ async def test_a_crash_of_a_task_is_its_reason() -> None:
     async with open_supervisor(spec):
         await wait_all_tasks_blocked()
     assert isinstance(reports[0].reason, Crash)
+
+
+async def test_a_child_is_called_by_its_id() -> None:
+    """In its ref, and in the name of its Trio task."""
+
+    async def serve(*, task_status: trio.TaskStatus[None]) -> None:
+        names.append(trio.lowlevel.current_task().name)
+        task_status.started()
+        await trio.sleep_forever()
+
+    names: list[str] = []
+    spec = SupervisorSpec([TaskSpec("the task", serve), TASKS])
+    async with open_supervisor(spec) as sup:
+        ref = running(sup, "the task")
+        assert ref.name == "the task"
+        assert names == [f"the task#{ref.serial}"]
+        assert running(sup, "tasks").name == "tasks"
+        assert (await tasks(sup).start(trio.sleep_forever)).name == "sleep_forever"
