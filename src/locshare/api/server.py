@@ -156,16 +156,18 @@ class ApiServer:
         async with trio.open_nursery() as nursery:
             try:
                 take = partial(self._take, *await nursery.start(self._hold, stopping))
-                for sock in sockets:
-                    nursery.start_soon(accept, sock, take, self._make_room)
-                log.info(
-                    "http_listening", addresses=[f"{host}:{port}" for host, port in self.addresses]
-                )
-                task_status.started(self.addresses)
-                await trio.sleep_forever()
+                # Their own nursery: a socket is closed when nobody accepts from it any more, nor
+                # is about to.
+                async with trio.open_nursery() as accepting:
+                    for sock in sockets:
+                        accepting.start_soon(accept, sock, take, self._make_room)
+                    log.info(
+                        "http_listening",
+                        addresses=[f"{host}:{port}" for host, port in self.addresses],
+                    )
+                    task_status.started(self.addresses)
             finally:
                 for sock in sockets:
-                    trio.lowlevel.notify_closing(sock)
                     sock.close()
                 stopping.set()
 
