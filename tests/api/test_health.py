@@ -78,3 +78,69 @@ async def test_metrics_are_shown_in_the_text_format(
     assert answer.status_code == 200
     assert answer.headers["content-type"] == CONTENT_TYPE
     assert "locshare_sessions 3\n" in answer.text
+
+
+async def test_a_flood_of_questions_is_one_at_a_time_and_no_answer_is_stale(
+    make_app: MakeApp,
+) -> None:
+    rounds: list[trio.Event] = []
+
+    async def check() -> None:
+        assert all(each.is_set() for each in rounds), "the one before has not ended"
+        rounds.append(trio.Event())
+        with trio.CancelScope(shield=True):
+            await rounds[-1].wait()
+
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        statuses.append((await client.get("/health/ready")).status_code)
+
+    async with client_of(make_app(checks={"database": check})) as client:
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(rounds) == 1
+            for _ in range(5):
+                nursery.start_soon(ask)  # while a round is under way, which may have looked before
+            await trio.testing.wait_all_tasks_blocked()
+            rounds[0].set()
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(rounds) == 2, "one more for all who came meanwhile"
+            assert len(statuses) == 1
+            rounds[1].set()
+        assert statuses == [200] * 10
+        assert len(rounds) == 2
+
+
+async def test_a_client_that_gives_up_asking_leaves_the_others_their_answer(
+    make_app: MakeApp,
+) -> None:
+    gate = trio.Event()
+    asked = 0
+
+    async def check() -> None:
+        nonlocal asked
+        asked += 1
+        await gate.wait()
+
+    impatience = trio.CancelScope()
+    answers: list[httpx.Response] = []
+
+    async def ask(scope: trio.CancelScope) -> None:
+        with scope:
+            answers.append(await client.get("/health/ready"))
+
+    app = make_app(checks={"database": check})
+    async with client_of(app) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(ask, impatience)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(ask, trio.CancelScope())
+        await trio.testing.wait_all_tasks_blocked()
+        assert asked == 1
+        impatience.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert asked == 2
+        gate.set()
+    assert [answer.status_code for answer in answers] == [200]

@@ -237,7 +237,6 @@ class ApiServer:
         except Exception as error:  # noqa: BLE001 - it must not take all others down
             log_unexpected("http_connection_failed", error)
         finally:
-            connection.cut()
             if connection.refusal is not None:
                 self._malformed[str(connection.refusal.status)] += 1
             self._slots.release(connection)
