@@ -144,6 +144,18 @@ def test_a_problem_says_what_its_body_says(body: bytes, detail: str) -> None:
     assert str(problem) == (f"410 X: {detail}" if b"X" in body else f"410: {detail}")
 
 
+async def test_the_lowest_refusal_is_one() -> None:
+    async with serving() as server, Client(server.addresses.http_url) as client:
+        with pytest.raises(ApiProblem) as refused:
+            await client.describe("nonsense")
+    assert (refused.value.status, refused.value.code) == (400, "INVALID_ID")
+
+
+def test_an_end_says_what_it_means() -> None:
+    assert str(NotConnected(End.of(4410))) == "the session has ended"
+    assert str(NotConnected(End.of(4999))) == "closed with 4999"
+
+
 async def test_a_server_that_says_nothing_is_unreachable_after_ten_seconds(
     autojump_clock: trio.abc.Clock,
 ) -> None:
