@@ -194,13 +194,13 @@ def started(pid: int) -> str | None:
     return None if fields is None or fields[0] == "Z" else fields[19]
 
 
-def descendants(pid: int) -> dict[int, str | None]:
-    """Every process below ``pid``, and when it began."""
+def descendants(*pids: int) -> dict[int, str | None]:
+    """Every process below ``pids``, and when it began; looked up at one moment."""
     parents = {each: int(fields[1]) for each, fields in _processes()}
     found: dict[int, str | None] = {}
-    level = {pid}
+    level = set(pids)
     while level:
-        level = {each for each, parent in parents.items() if parent in level}
+        level = {each for each, parent in parents.items() if parent in level} - found.keys()
         found |= {each: started(each) for each in level}
     return found
 

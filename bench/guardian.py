@@ -133,9 +133,8 @@ def _left(mark: str, processes: dict[int, str]) -> set[int]:
             continue
         if marked and started(int(folder.name)) is not None:
             found.add(int(folder.name))
-    below = {pid for root in found for pid in descendants(root)}
     # Another guardian, of one who ends now, has its own work to do, and ends after it.
-    return {pid for pid in found | below if not _is_guardian(pid)}
+    return {pid for pid in (*found, *descendants(*found)) if not _is_guardian(pid)}
 
 
 def _is_guardian(pid: int) -> bool:
@@ -148,13 +147,15 @@ def _is_guardian(pid: int) -> bool:
 def _end(mark: str, processes: dict[int, str]) -> None:
     """Again until nobody is left: one may just have been starting another."""
     deadline = time.monotonic() + _CLEANUP_S
+    pause = _POLL_S
     while (left := _left(mark, processes)) and time.monotonic() < deadline:
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        time.sleep(_POLL_S)
+        time.sleep(pause)
+        pause = min(2 * pause, 1.0)
 
 
 def _remove(folders: list[Path]) -> None:
@@ -162,7 +163,7 @@ def _remove(folders: list[Path]) -> None:
     while (left := [each for each in folders if each.exists()]) and time.monotonic() < deadline:
         for folder in left:
             shutil.rmtree(folder, ignore_errors=True)
-        time.sleep(_POLL_S)
+        time.sleep(10 * _POLL_S)
 
 
 def _remove_namespaces() -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from bench.guardian import entrust
 from tests.program import free_port
 from tests.running import LAST_RESORT_S
 from tests.store.kit import database_of
@@ -54,7 +55,7 @@ def pgbouncer(url: str, mode: str, settings: Mapping[str, object] = _NOTHING) ->
         command = ["pgbouncer", "-q"]
         if os.geteuid() == 0:
             command += ["-u", owner.pw_name]
-        with subprocess.Popen([*command, file], env={"PATH": PATH}) as process:
+        with entrust(subprocess.Popen([*command, file], env={"PATH": PATH})) as process:
             try:
                 _wait(port)
                 yield port

@@ -355,7 +355,7 @@ def _bearer(request: Request) -> str:
     if not headers:
         raise Problem(Code.TOKEN_MISSING)
     scheme, _, token = headers[0].partition(" ")
-    if len(headers) > 1 or scheme.lower() != "bearer" or not token.strip():
+    if len(headers) > 1 or scheme.lower() != "bearer":
         raise Problem(Code.TOKEN_INVALID)
     return token.strip()
 
