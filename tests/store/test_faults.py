@@ -30,7 +30,7 @@ from tests.store.kit import (
 T = TypeVar("T")
 pytestmark = pytest.mark.store
 LOCK = "LOCK TABLE participants, sessions IN ACCESS EXCLUSIVE MODE"
-HASTY = structs.replace(QUICK, statement_s=0.2, wait_s=0.5)
+HASTY = structs.replace(QUICK, statement_s=1.5, wait_s=2.5)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.running import LAST_RESORT_S
 from tests.store.kit import QUICK, a_participant, a_session, database_of, running_store, until
 
 pytestmark = pytest.mark.store
-HASTY = structs.replace(QUICK, statement_s=0.5, wait_s=1.0, check_s=0.05)
+HASTY = structs.replace(QUICK, statement_s=1.5, wait_s=2.5, check_s=0.05)
 
 
 @pytest.fixture(scope="module")
