@@ -254,3 +254,91 @@ async def test_so_many_may_wait_and_no_more(
     assert caught.value.retry_after == 1
     assert len(fake.promises) == 2
     nursery.cancel_scope.cancel()
+
+
+def test_of_a_batch_that_comes_back_every_kind_waits_again_and_is_counted() -> None:
+    late = LateWrites(orders=10, touches=10)
+    late.end(A)
+    late.leave(B, "ana")
+    late.touch(C, START, {"ben": START, "cy": START})
+    assert (late.orders, late.touches) == (2, 3)
+    late.take(10, touches=True)
+    assert (late.orders, late.touches) == (2, 3)
+    late.back()
+    assert (late.orders, late.touches) == (2, 3)
+    again = late.take(10, touches=True)
+    assert list(again.ends) == [A]
+    assert list(again.leaves) == [(B, "ana")]
+    assert again.activity == {C: START}
+    assert again.seen == {(C, "ben"): START, (C, "cy"): START}
+    late.done()
+    assert (late.orders, late.touches) == (0, 0)
+    assert late.dropped == 0
+
+
+def test_a_batch_that_can_never_be_written_is_dropped_and_all_of_it_counted() -> None:
+    late = LateWrites(orders=10, touches=10)
+    late.end(A)
+    late.leave(B, "ana")
+    late.touch(C, START, {"ben": START, "cy": START})
+    late.take(10, touches=True)
+    late.give_up()
+    assert late.dropped == 5
+    assert (late.orders, late.touches) == (0, 0)
+    assert not late.take(10, touches=True)
+
+
+async def test_whoever_waits_when_it_is_stopped_is_told_so_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    told: list[str] = []
+
+    async def add() -> None:
+        with pytest.raises(StoreUnavailable) as caught:
+            await fake.promises.add(a_session())
+        told.append(str(caught.value))
+
+    for _ in range(2):
+        nursery.start_soon(add)
+    await trio.testing.wait_all_tasks_blocked()
+    fake.promises.fail("stopped")
+    assert len(fake.promises) == 0
+    await trio.testing.wait_all_tasks_blocked()
+    assert told == ["stopped"] * 2
+    assert trio.current_time() == 0, "nobody waited for a deadline"
+
+
+async def test_whoever_waits_behind_what_cannot_be_erased_is_told_so_at_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    fake.gate.set()
+    fake.failure = DoubtfulWrite()
+    nursery.start_soon(fake.promises.run)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await fake.promises.add(a_session())
+    assert trio.current_time() == 0
+    await fake.promises.flush()  # gives up too
+    assert fake.promises.batches == len(fake.batches) == 1
+
+
+async def test_a_fault_in_a_write_is_told_to_its_callers_and_the_next_batch_is_written(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    fake.gate.set()
+    real = fake.promises._write
+
+    async def broken(records: Sequence[SessionRecord]) -> Outcomes:
+        raise RuntimeError("a fault of ours")
+
+    nursery.start_soon(fake.promises.run)
+    session = a_session()
+    fake.promises._write = broken
+    with pytest.raises(DoubtfulWrite):
+        await fake.promises.add(session)
+    fake.promises._write = real
+    await fake.promises.add(session)
+    assert fake.erased == [session.id], "it may have been written"
