@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from locshare.session.display_names import MAX_CLUSTER, MAX_MARKS, clean, cut
-from locshare.session.likeness import alike, distinct
+from locshare.session.likeness import _SHAPES, alike, distinct
 
 MARKS = st.characters(categories=["Mn", "Mc", "Me"])
 ODD = st.characters(categories=["Cf", "Co", "Cn", "Zs"]) | st.sampled_from(
@@ -182,3 +182,12 @@ def test_a_number_does_not_cut_a_character_in_two() -> None:
 def test_one_character_is_no_longer_than_a_language_needs() -> None:
     assert clean("\u1100" * 30) == "\u1100" * 16
     assert clean("👨" + "\u200d👨" * 5) == "👨" + "\u200d👨" * 3 + "👨\u200d👨"
+
+
+def test_every_character_of_the_table_looks_like_its_prototype() -> None:
+    assert len(_SHAPES) > 4000
+    unlike = [character for character, shape in _SHAPES.items() if not alike(character, shape)]
+    # Signs that a compatibility form or a decomposition makes another of first.
+    assert len(unlike) < 100
+    assert not any(character.isalpha() and character.isascii() for character in unlike)
+    assert alike("\u05ad", "\u0596"), "a pair, of which each has the other"

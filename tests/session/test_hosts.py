@@ -1,5 +1,6 @@
 """What a host can do against strangers: the kept seat, the lock, removal, bans. And names."""
 
+from hashlib import blake2b
 from uuid import UUID, uuid4
 
 import pytest
@@ -383,6 +384,8 @@ def test_bans_are_bounded_and_the_oldest_give_way() -> None:
 
 def test_an_origin_tells_neither_address_nor_device() -> None:
     assert "192.0.2.1" not in repr(HERE)
+    plain = blake2b(b"192.0.2.1", person=b"address", digest_size=16).digest()
+    assert HERE.address != plain, "who has the memory has no table of addresses for it"
     assert Origin.of("192.0.2.1", "device-of-bo-0001") == HERE
     assert HERE.address != Origin.of("", "192.0.2.1").device
     assert Origin.of("", "") == Origin()
