@@ -111,6 +111,7 @@ def test_of_any_text_a_decent_name_is_left(text: str) -> None:
 
 
 @given(st.text("AdaйåЖ", min_size=1, max_size=3), st.lists(MARKS, max_size=20))
+@example("å", ["\u09cb"])
 def test_no_letter_carries_more_than_two_marks(letters: str, marks: list[str]) -> None:
     name = clean(letters + "".join(marks))
     runs = regex.findall(r"\p{M}+", unicodedata.normalize("NFD", name))

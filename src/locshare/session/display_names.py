@@ -118,10 +118,13 @@ def _few(found: "regex.Match[str]") -> str:
         return ""
     most = 4 if _stacking.match(base) else 3 if _pointed.match(base) else MAX_MARKS
     own = _stacking if most == 4 else _pointed
-    carried = unicodedata.normalize("NFD", base)[1:]  # those that NFC has put into the letter
-    kept: list[str] = []
+    # Counted as NFD has them: NFC has put some into the letter, and makes one vowel sign of two.
+    carried = unicodedata.normalize("NFD", base)[1:]
+    kept = ""
     for mark in found[0]:
         allowed = most if most > MAX_MARKS and own.match(mark) else MAX_MARKS
-        if mark not in kept and mark not in carried and len(kept) + len(carried) < allowed:
-            kept.append(mark)
-    return "".join(kept)
+        parts = unicodedata.normalize("NFD", mark)
+        if mark not in kept and mark not in carried and len(carried) + len(parts) <= allowed:
+            kept += mark
+            carried += parts
+    return kept
