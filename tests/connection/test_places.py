@@ -12,7 +12,7 @@ from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
 from locshare.connection.transport import Transport, TransportLimits
-from locshare.connection.upgrade import ConnectionLost
+from locshare.connection.upgrade import ConnectionLost, empty_input
 from locshare.errors import CloseReason
 from tests.connection.kit import (
     PATIENT,
@@ -46,7 +46,7 @@ async def read_refusal(raw: Raw) -> tuple[int, str, int]:
     head = (await raw.head()).decode().lower()
     size = int(head.partition("content-length: ")[2].partition("\r\n")[0])
     problem = json.loads(await raw.exactly(size))
-    after = int(head.partition("retry-after: ")[2].partition("\r\n")[0])
+    after = int(head.partition("retry-after: ")[2].partition("\r\n")[0] or 0)
     await raw.end()
     return int(head.split()[1]), problem["code"], after
 
@@ -101,6 +101,34 @@ async def test_the_longest_idle_socket_gives_way_to_an_honest_client_and_is_told
             await third.send(b"Host: x\r\n")
             assert server.pool.statistics().handshakes == 2
         assert server.refused() == {"crowded_out": 1}
+
+
+async def test_a_request_of_which_a_part_came_is_not_the_longest_idle() -> None:
+    async with serving(limited(handshakes=2)) as server, AsyncExitStack() as stack:
+        first, second = await silent(server, stack, 2, b"GET /ws HTTP/1.1\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        await first.send(b"Host: x\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        await silent(server, stack, 1)
+        assert (await read_refusal(second))[0] == 503
+        assert server.refused() == {"crowded_out": 1}
+
+
+async def test_nothing_is_kept_of_those_that_were_refused() -> None:
+    async with serving() as server:
+        for _ in range(3):
+            assert (await refused(server, "forged"))[0] == 401
+        await server.all_gone()
+        assert not server.pool._leaving
+
+
+def test_no_more_is_read_before_closing_than_is_allowed() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        theirs.send(b"x" * 5000)
+        empty_input(ours, 1000)
+        assert len(ours.recv(10_000)) == 4000
 
 
 async def test_an_address_that_has_its_share_of_handshakes_takes_from_itself() -> None:
