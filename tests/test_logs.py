@@ -191,8 +191,11 @@ def test_what_the_system_says_of_a_file_is_no_secret(name: str, number: int) -> 
         assert scrub(text) == text
 
 
-@pytest.mark.parametrize("text", ["needs a bearer token", "Bearer tokens are not in URLs"])
-def test_the_word_token_is_no_token(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["needs a bearer token", "Bearer tokens are not in URLs", "postgresql://user:password@host/x"],
+)
+def test_a_word_that_stands_for_a_secret_is_none(text: str) -> None:
     assert scrub(text) == text
 
 

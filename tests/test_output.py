@@ -73,12 +73,13 @@ def test_a_full_pipe_makes_no_writer_wait_and_what_is_dropped_is_counted_and_sai
     for number in range(5000):
         writer.write(line(number))  # in this thread: if it waited, nobody would read
     assert not writer.flush(0.01)
-    assert 5000 - 2 * 10_000 // 100 - PIPE_BYTES // 100 <= writer.dropped < 5000
+    assert 0 < writer.dropped < 5000
     lines: list[bytes] = []
     while counted(lines) < 5000:
         lines = (b"".join(lines) + os.read(pipe.reading, 65_536)).splitlines(keepends=True)
-    written = [each for each in lines if not each.endswith(b"dropped\n")]
-    assert written == [line(number) for number in range(len(written))]
+    numbers = [int(each) for each in lines if not each.endswith(b"dropped\n")]
+    assert [line(number) for number in numbers] == [each for each in lines if b"d" not in each]
+    assert numbers == sorted(set(numbers))
     writer.write(b"and on it goes\n")
     assert pipe.read_until(b"it goes\n") == b"and on it goes\n"
 

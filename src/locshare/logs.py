@@ -61,7 +61,8 @@ _SYSTEM_SAYS: Final = "|".join(
 # token is left when something that looks like the start of one stands before it.
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)+")
 _BEARER: Final = re.compile(r"(?i)\b(bearer[\s.]+)(?!\[redacted\]|tokens?\b)[^\s\"',;]+")
-_URL_PASSWORD: Final = re.compile(r"(://[^/?#:@\s]*):[^\s]*@")
+_URL_PASSWORD: Final = re.compile(r"(://[^/?#:@\s]*):(?!password@)[^\s]*@")
+"""An example in an error's text says "password"."""
 _NAMED_SECRET: Final = re.compile(
     r"(?i)((?:token|authorization|password|passwd|secret)[\"']?\s*[=:]\s*)"
     rf"(?!\[redacted\]|{_SYSTEM_SAYS})"

@@ -223,7 +223,7 @@ sys.exit(cli.main(["serve"]))
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"LOCSHARE_DATABASE_URL": ""}, "the user id 54321 has no account"),
+        ({"LOCSHARE_DATABASE_URL": ""}, "user id 54321"),
         ({"LOCSHARE_DATA_DIR": "/"}, "Choose another place with --data-dir"),
         ({"HOME": "", "LOCSHARE_DATA_DIR": ""}, "No home directory"),
     ],

@@ -283,8 +283,6 @@ class EmbeddedPostgres:
     ) -> None:
         """In a directory of its own, renamed when complete: there is never half a cluster."""
         _check_name(account)
-        if account is None:
-            _check_account()
         for abandoned in self.data_dir.glob(f"{_FRESH}*"):
             # The initdb of a process that was killed may still write into it.
             shutil.rmtree(abandoned, ignore_errors=True)
@@ -490,18 +488,6 @@ def _account(cluster: Path) -> pwd.struct_passwd | None:
         + ", ".join(ACCOUNTS)
         + " exists. Create one (useradd --system locshare), or run as another user"
     )
-
-
-def _check_account() -> None:
-    """A container may run with any user id. initdb asks for its name."""
-    try:
-        pwd.getpwuid(os.geteuid())
-    except KeyError:
-        raise EmbeddedError(
-            f"the user id {os.geteuid()} has no account (no line in /etc/passwd), and PostgreSQL"
-            " needs one to make a database. Run as another user, add an account, or set"
-            " LOCSHARE_DATABASE_URL to a database server of yours"
-        ) from None
 
 
 def _check_name(account: pwd.struct_passwd | None) -> None:
