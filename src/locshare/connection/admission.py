@@ -156,7 +156,7 @@ def token_of(upgrade: Upgrade) -> str | None:
     for name in upgrade.subprotocols:
         if name.startswith(BEARER_PREFIX):
             return name.removeprefix(BEARER_PREFIX) or None
-    return upgrade.query.get("token") or None
+    return upgrade.query.get("token")  # an empty one is left out by the parser
 
 
 def subprotocol_of(upgrade: Upgrade) -> str | None:
