@@ -4,17 +4,31 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import trio
 import trio.testing
+
+T = TypeVar("T")
 
 LAST_RESORT_S = 100.0
 """How long to wait for what has to come. It says that it never comes, not that it is late: on a
 busy machine everything is. Less than a test's own limit, so that it says what was waited for. What
 must not be waited for (a linger, a lock) is made to last longer than this.
 """
+
+
+def given_time(run: Callable[[float], T], enough: Callable[[T], bool]) -> T:
+    """What ``run`` gives in a time that is enough on this machine: it is called with 1, and when
+    nothing came of that with 5 and with 25, how many times longer than usual it may take.
+    """
+    found = run(1)
+    for longer in (5, 25):
+        if enough(found):
+            break
+        found = run(longer)
+    return found
 
 
 def complete(async_fn: Callable[..., Any]) -> Callable[..., Any]:

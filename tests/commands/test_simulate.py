@@ -21,7 +21,7 @@ from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import Crowd, Plan, Summary
 from locshare.simulate.ledger import Latency, Ledger
 from locshare.simulate.table import Meter, line_of, show, summary_of, table_of
-from tests.running import LAST_RESORT_S
+from tests.running import LAST_RESORT_S, given_time
 from tests.simulate.kit import Server, serving, until
 
 SESSION = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
@@ -188,14 +188,17 @@ async def test_a_refusal_is_one_line_and_status_1() -> None:
 
 
 def test_a_dead_server_is_one_line_and_status_1() -> None:
-    command = [sys.executable, "-W", "error", "-m", "locshare", "simulate", "--duration", "0.5"]
-    done = subprocess.run(
-        [*command, "--url", "http://127.0.0.1:1"], capture_output=True, check=False, timeout=60
-    )
+    def simulated(longer: float) -> "subprocess.CompletedProcess[bytes]":
+        command = [sys.executable, "-W", "error", "-m", "locshare", "simulate"]
+        options = ["--duration", str(0.5 * longer), "--url", "http://127.0.0.1:1"]
+        return subprocess.run([*command, *options], capture_output=True, check=False)
+
+    done = given_time(simulated, lambda done: b"ConnectError" in done.stderr)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.decode() == (
-        "locshare: could not connect to http://127.0.0.1:1 within 0.5 s: "
-        "no answer from http://127.0.0.1:1: ConnectError\n"
+    assert re.fullmatch(
+        r"locshare: could not connect to http://127.0.0.1:1 within [\d.]+ s: "
+        r"no answer from http://127.0.0.1:1: ConnectError\n",
+        done.stderr.decode(),
     )
 
 

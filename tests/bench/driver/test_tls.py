@@ -21,12 +21,13 @@ from bench.driver.connection import Connection, Lost, look_up
 from bench.driver.measure import measure
 from bench.driver.trust import FILE
 from bench.network.trouble import behind_proxy
-from bench.results import Dialect, load
+from bench.results import Dialect, Run, load
 from bench.running import RESULTS
 from bench.serving import running_server
 from bench.targets import NotServing, Target, parse
 from tests.bench.driver.tls import HOST, Certificate, certificate, tls_before
 from tests.crooked import Nobody, Wrong, crooked, plan
+from tests.running import given_time
 
 BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
 
@@ -94,8 +95,11 @@ def test_large_messages_in_many_records_are_read_whole(
 
 @pytest.mark.parametrize("dialect", BOTH)
 def test_who_is_hung_up_on_comes_back(dialect: Dialect, trusted: Certificate) -> None:
-    with secured(trusted, dialect, Wrong(hang_up_after=3)) as target:
-        run = measure(target, plan((2,), duration_s=1.5), Nobody())
+    def coming_back(longer: float) -> Run:
+        with secured(trusted, dialect, Wrong(hang_up_after=3)) as target:
+            return measure(target, plan((2,), duration_s=1.5 * longer), Nobody())
+
+    run = given_time(coming_back, lambda run: run.connections == 4)
     assert (run.disconnects, run.connections, run.refused) == (2, 4, 0)
 
 

@@ -43,12 +43,12 @@ def messages(found: dict[str, Any]) -> Counter[str]:
 
 @pytest.mark.parametrize("scenario", SIZES)
 async def test_a_scenario_keeps_its_thresholds_and_leaves_nothing(scenario: str) -> None:
-    for longer in (1, 5, 25):  # on a busy machine it takes a while until anything is delivered
+    for longer in (1, 5, 25):  # on a busy machine it takes a while until it has happened
         async with serving() as server:
             settings = where(server) | SHORT | SIZES[scenario] | {"DURATION": 1.2 * longer}
             found = await run_script(scenario, settings)
             statistics = server.connections()
-        if found["metrics"]["delivered"]["sum"]:
+        if not broken(found):
             break
     assert broken(found) == []
     assert statistics.open == 0
