@@ -342,3 +342,43 @@ async def test_a_fault_in_a_write_is_told_to_its_callers_and_the_next_batch_is_w
     fake.promises._write = real
     await fake.promises.add(session)
     assert fake.erased == [session.id], "it may have been written"
+
+
+def test_the_small_print_of_late_writes() -> None:
+    late = LateWrites(orders=2, touches=1)
+    late.touch(A, START, {})
+    assert not late.take(10, touches=False), "touches are written at their own pace"
+    assert late.active_since(START) == {A}
+    assert late.active_since(START + timedelta(microseconds=1)) == set()
+    assert late.take(10, touches=True), "activity alone is something to write"
+    late.done()
+    for number in range(5):
+        late.leave(A, str(number))
+    assert late.orders == 2, "leaves are bounded without an end"
+    assert late.waits((A, "4"))
+    assert not late.waits((A, "0"))
+    late.touch(A, START, {})
+    for _ in range(2):
+        late.touch(B, START, {})
+    assert late.dropped == 3 + 2
+    with late.reading():
+        assert late._readers
+    assert not late._readers
+
+
+async def test_a_flush_writes_all_that_waits_batch_by_batch() -> None:
+    fake = Fake()
+    fake.gate.set()
+    async with trio.open_nursery() as callers:
+        for _ in range(25):
+            callers.start_soon(fake.promises.add, a_session())
+        await trio.testing.wait_all_tasks_blocked()
+        await fake.promises.flush()
+    assert [len(batch) for batch in fake.batches] == [10, 10, 5]
+    assert fake.promises.batches == 3
+
+
+async def test_what_is_refused_at_once_is_a_checkpoint_too() -> None:
+    fake = Fake(limit=0)
+    with trio.testing.assert_checkpoints(), pytest.raises(StoreUnavailable):
+        await fake.promises.add(a_session())
