@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import os
 import signal
 from collections.abc import Generator
 from pathlib import Path
@@ -23,6 +24,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # An example has no deadline, and none is too slow: that would test the machine.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# A test that runs make is no part of the make that runs the tests.
+for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS"):
+    os.environ.pop(variable, None)
 
 # What a test starts ends with the run, however that ends (bench/guardian.py).
 stand_guard()

@@ -5,6 +5,7 @@ The session behind them is `Room`, the smallest thing that keeps the promises of
 """
 
 import json
+import math
 import os
 import socket
 import struct
@@ -330,7 +331,7 @@ async def trio_client(
 ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
     """A client of trio-websocket. It does not close its socket after the server has closed the
     WebSocket, so that is done here. And it tries to answer a ping that comes while it closes, which
-    wsproto refuses.
+    wsproto refuses: out of it comes that error, or the Cancelled of its own nursery.
     """
     closing = False
     try:
@@ -343,8 +344,8 @@ async def trio_client(
                 if client.closed is not None:
                     await client._close_stream()
             closing = True
-    except LocalProtocolError:
-        if not closing:
+    except (LocalProtocolError, trio.Cancelled):
+        if not closing or trio.current_effective_deadline() == -math.inf:
             raise
 
 
