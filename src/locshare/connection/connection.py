@@ -21,6 +21,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 import trio
@@ -117,8 +118,8 @@ class Gate(Protocol):
         """It is refused, and only stays until its answer has arrived."""
         ...
 
-    def misbehaved(self, claims: Claims) -> None:
-        """A connection of this participant was closed for flooding."""
+    def misbehaved(self, participant: tuple[UUID, str]) -> None:
+        """A connection of this participant (session and user id) was closed for flooding."""
         ...
 
 
@@ -128,7 +129,7 @@ class Connection:
     """
 
     __slots__ = (
-        "_claims", "_conduct", "_entered", "_entering", "_gate", "_limits", "_refusal", "_scope",
+        "_conduct", "_entering", "_gate", "_limits", "_participant", "_refusal", "_scope",
         "_sessions", "_spawn", "_tally", "missed_pings", "number", "outbox", "peer",
         "transport",
     )  # fmt: skip
@@ -156,10 +157,10 @@ class Connection:
         self._gate = gate
         self._spawn = spawn
         self._scope = trio.CancelScope()
-        self._entering = trio.CancelScope()  # until it is admitted
-        self._entered = False
+        # Until it is admitted. Ten thousand connections of a quiet hour need none.
+        self._entering: trio.CancelScope | None = trio.CancelScope()
         self._refusal = Refusal.LATE  # what is answered when that is cancelled
-        self._claims: Claims | None = None  # once it counts as a connection
+        self._participant: tuple[UUID, str] | None = None  # once it counts as a connection
         self._conduct: Conduct | None = None
 
     # --- what the pool may do -------------------------------------------------------------------
@@ -168,7 +169,7 @@ class Connection:
         """Begin to end the connection; :meth:`run` returns soon after."""
         if self.outbox is not None:
             self.outbox.close(reason)
-        elif not self._entered:
+        elif self._entering is not None:
             self.turn_away(Refusal.DRAINING)
         else:
             self._scope.cancel()
@@ -177,7 +178,7 @@ class Connection:
         """Wait no longer for its request or its session, and answer ``refusal``. Nothing happens
         once it has been admitted.
         """
-        if not self._entered:
+        if self._entering is not None:
             self._refusal = refusal
             self._entering.cancel()
 
@@ -223,6 +224,8 @@ class Connection:
         that the request is forgotten when the conversation begins.
         """
         entering, upgrade, admitted = self._entering, None, None
+        if entering is None:
+            raise RuntimeError("a connection is let in once")
         entering.deadline = trio.current_time() + self._limits.transport.handshake_deadline
         try:
             with entering:
@@ -230,7 +233,7 @@ class Connection:
                 entering.deadline = math.inf
                 admitted = await self._admit(upgrade)
         finally:
-            self._entered = True
+            self._entering = None
         if not isinstance(admitted, Admitted):
             await self._refuse(upgrade, admitted or self._refusal)
             return None
@@ -245,7 +248,7 @@ class Connection:
         claims = self._gate.let_in(self, upgrade)
         if isinstance(claims, Refusal):
             return claims
-        self._claims = claims
+        self._participant = claims.session_id, claims.user_id
         link = await open_link(claims, self._sessions, self._limits.open_timeout)
         return link if isinstance(link, Refusal) else Admitted(upgrade, link, claims.user_id)
 
@@ -293,8 +296,8 @@ class Connection:
         """The outbox is closing: whatever this task waits for, it ends by then."""
         self._scope.deadline = trio.current_time() + seconds
         outbox = self.outbox
-        if outbox is not None and outbox.reason in _FLOODING and self._claims is not None:
-            self._gate.misbehaved(self._claims)
+        if outbox is not None and outbox.reason in _FLOODING and self._participant is not None:
+            self._gate.misbehaved(self._participant)
 
     async def _converse(self, link: Link, outbox: Outbox) -> None:
         self._tally.opened += 1

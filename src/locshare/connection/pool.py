@@ -21,6 +21,7 @@ import socket
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
+from uuid import UUID
 
 import structlog
 import trio
@@ -243,7 +244,7 @@ class ConnectionPool:
         )
         if address is not None and 0 < limits.per_address <= self._by_address[address]:
             return Refusal.ADDRESS_FULL
-        if not self._reconnects.take(_key(claims), trio.current_time()):
+        if not self._reconnects.take((claims.session_id, claims.user_id), trio.current_time()):
             return Refusal.TOO_OFTEN
         self._handshakes.leave(connection)
         self._let_in[connection] = address
@@ -256,9 +257,9 @@ class ConnectionPool:
         if connection not in self._leaving:
             self._leave(connection)
 
-    def misbehaved(self, claims: Claims) -> None:
+    def misbehaved(self, participant: tuple[UUID, str]) -> None:
         """See :class:`locshare.connection.connection.Gate`."""
-        self._reconnects.penalise(_key(claims), trio.current_time())
+        self._reconnects.penalise(participant, trio.current_time())
 
     def _leave(self, connection: Connection) -> None:
         """Give its place to others. The oldest of those that are refused is cut when they become
@@ -369,7 +370,3 @@ class ConnectionPool:
             blocked=sum(outbox.backlog_bytes > 0 for outbox in outboxes),
             backlog_bytes=sum(outbox.backlog_bytes for outbox in outboxes),
         )
-
-
-def _key(claims: Claims) -> tuple[object, str]:
-    return claims.session_id, claims.user_id
