@@ -6,6 +6,7 @@ Here is also what the kinds of values have to satisfy: addresses, URLs, secrets,
 import math
 import os
 import re
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -285,10 +286,16 @@ def check_directory(value: Path) -> Path:
     if str(path).startswith("~"):
         raise ValueError("names a home directory that cannot be found")
     try:
-        if path.exists() and not path.is_dir():
+        # Not Path.exists: since Python 3.14 it says no where the question cannot be asked.
+        if not stat.S_ISDIR(path.stat().st_mode):
             raise ValueError("is not a directory")
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it is made when it is needed, and what is in the way named then
+    except OSError as error:  # too long, a loop of links, a parent that is closed to us
+        raise ValueError(f"cannot be used ({error.strerror})") from None
+    try:
         return path.absolute()
-    except OSError as error:  # too long, a loop of links, a working directory that is gone
+    except OSError as error:  # a working directory that is gone
         raise ValueError(f"cannot be used ({error.strerror})") from None
 
 
