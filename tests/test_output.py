@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from bench.guardian import entrust
+from locshare import output
 from locshare.output import BackgroundText, BackgroundWriter
 from tests.running import LAST_RESORT_S
 
@@ -58,6 +59,25 @@ def test_lines_come_out_whole_and_in_order(pipe: Pipe) -> None:
     assert pipe.read_until(line(999)) == b"".join(line(number) for number in range(1000))
     assert writer.flush(DEADLINE_S)
     assert writer.dropped == 0
+
+
+def test_lines_gather_before_they_are_written_and_a_flush_does_not_wait_for_that(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "GATHER_S", 10 * LAST_RESORT_S)
+    writes: list[bytes] = []
+
+    def write_whole(descriptor: int, data: memoryview) -> int:
+        writes.append(bytes(data))
+        return write(descriptor, data)
+
+    write = os.write
+    monkeypatch.setattr(os, "write", write_whole)
+    writer = BackgroundWriter(pipe.writing)
+    for number in range(3):
+        writer.write(line(number))
+    assert writer.flush(DEADLINE_S)
+    assert writes == [line(0) + line(1) + line(2)]
 
 
 def counted(lines: list[bytes]) -> int:

@@ -30,6 +30,10 @@ from typing import Final, TextIO, final
 MAX_WAITING_BYTES: Final = 1024 * 1024
 """Of one stream. Ordinary logging at level debug fills this in some seconds; what is waited for
 longer than that will not be read soon either."""
+GATHER_S: Final = 0.02
+"""How long the thread lets lines gather before it writes them. Waking it costs whoever writes a
+system call and the interpreter's lock: for each line of an access log that was a fifth of what a
+request costs. So long a line may be late, and so much is lost to SIGKILL."""
 FLUSH_S: Final = 1.0
 """At the end of the process a reader that is merely slow gets so long."""
 
@@ -49,6 +53,10 @@ class BackgroundWriter:
         self._chunks: list[bytes] = []
         self._waiting_bytes = 0
         self._writing = False
+        self._idle = False
+        """The thread waits for a first line."""
+        self._flushing = 0
+        """How many wait for :meth:`flush`: there is no time to gather."""
         self._torn = False
         """The last write broke off in the middle of a line."""
         self._dropped_announced = 0
@@ -74,7 +82,9 @@ class BackgroundWriter:
                 return
             self._chunks.append(data)
             self._waiting_bytes += len(data)
-            self._changed.notify_all()
+            if self._idle:
+                self._idle = False
+                self._changed.notify_all()
 
     def flush(self, timeout_s: float = FLUSH_S) -> bool:
         """Wait until all is written, ``timeout_s`` at most. Returns whether it is. Blocks: for the
@@ -83,7 +93,14 @@ class BackgroundWriter:
         if not self._has_thread:
             return True
         with self._changed:
-            return self._changed.wait_for(lambda: not self._chunks and not self._writing, timeout_s)
+            self._flushing += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(
+                    lambda: not self._chunks and not self._writing, timeout_s
+                )
+            finally:
+                self._flushing -= 1
 
     def _run(self) -> None:
         while True:
@@ -91,7 +108,10 @@ class BackgroundWriter:
                 self._writing = False
                 self._changed.notify_all()
                 while not self._chunks:
+                    self._idle = True
                     self._changed.wait()
+                self._idle = False
+                self._changed.wait_for(lambda: self._flushing, GATHER_S)
                 self._writing = True
                 chunks, self._chunks = self._chunks, []
                 self._waiting_bytes = 0
