@@ -138,6 +138,7 @@ class StaticModel(Lives):
             child.failures = 0
         child.state = state
         child.life += 1
+        child.up_since = FOREVER  # a life whose init fails was never up
         if init == "unbuildable":
             self.note(f"no {name}")
             child.state = "stopped"
