@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -349,6 +349,26 @@ def test_a_sentence_never_has_the_detail_of_an_error_which_quotes_rows() -> None
 
 
 # --- the account ----------------------------------------------------------------------------------
+
+
+def _raise_as_python_3_12() -> str:
+    raise KeyError("getpwuid(): uid not found: 54321")
+
+
+def _raise_as_python_3_13() -> str:
+    raise OSError("No username set in the environment") from KeyError("getpwuid()")
+
+
+@pytest.mark.parametrize("getuser", [_raise_as_python_3_12, _raise_as_python_3_13])
+async def test_without_a_user_in_the_url_and_a_name_of_the_account_the_url_is_at_fault(
+    getuser: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGUSER", raising=False)
+    monkeypatch.setattr("getpass.getuser", getuser)
+    said = await refusal("postgresql://127.0.0.1:1/db")
+    assert "names no user" in said
+    assert "postgresql://user:password@host/database" in said
+
 
 _AS_NOBODY_KNOWN = """
 import os, sys, trio

@@ -159,9 +159,9 @@ class Database:
             return await self._bridge.call(use)
         except LocshareError:
             raise
-        except _HOPELESS as error:
-            raise DatabaseRefused(_explain(error, self.url)) from error
-        except DATABASE_ERRORS as error:
+        except (*_HOPELESS, *DATABASE_ERRORS) as error:
+            if isinstance(error, _HOPELESS) or _is_nameless(error):
+                raise DatabaseRefused(_explain(error, self.url)) from error
             raise StoreUnavailable from error
 
     async def _make_pool(self) -> Any:
@@ -248,8 +248,15 @@ def _system_trust(url: DatabaseUrl) -> ssl.SSLContext | None:
     return context
 
 
+def _is_nameless(error: BaseException) -> bool:
+    """Whether it is getpass that did not find this process's user: a KeyError, and from Python 3.13
+    on an OSError because of one.
+    """
+    return isinstance(error, KeyError) or isinstance(error.__cause__, KeyError)
+
+
 def _explain(error: BaseException, url: DatabaseUrl) -> str:
-    if isinstance(error, KeyError) or "getpwuid" in str(error):
+    if _is_nameless(error):
         return (
             "LOCSHARE_DATABASE_URL names no user, and this process's user id has no name either:"
             " put the database's user into the URL (postgresql://user:password@host/database)"
