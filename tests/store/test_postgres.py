@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import structlog.testing
 import trio
 from msgspec import structs
 
@@ -220,6 +221,25 @@ async def test_the_newest_touch_is_written_in_a_batch_and_none_goes_back(
     assert read.participants[0].last_seen == START + 3 * HOUR
 
 
+async def test_a_touch_that_the_database_refuses_is_given_up_and_those_with_it_are_written(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    session = a_session()
+    await store.create_session(session)
+    people = [a_participant(session.id) for _ in range(2)]
+    for person in people:
+        await store.add_participant(person)
+    seen = [people[0].user_id, "a\0b", people[1].user_id]
+    with structlog.testing.capture_logs() as lines:
+        store.touch(session.id, START + HOUR, dict.fromkeys(seen, START + HOUR))
+        await until(lambda: store.statistics().waiting_touches == 0)
+    assert [line["event"] for line in lines] == ["late_write_refused"]
+    assert store.statistics().dropped == 1
+    read = await read_afresh(postgres_url, session.id)
+    assert read.session.last_activity == START + HOUR
+    assert {each.last_seen for each in read.participants} == {START + HOUR}
+
+
 async def test_a_touch_is_read_back_before_it_is_written(postgres_url: str) -> None:
     async with running_store(postgres_url, structs.replace(QUICK, touch_every_s=60)) as store:
         session = a_session()
@@ -321,8 +341,9 @@ async def test_before_it_runs_and_after_it_was_stopped_every_call_is_unavailable
                 (store.purge, START),
                 (store.check,),
             ):
-                with pytest.raises(StoreUnavailable):
+                with pytest.raises(StoreUnavailable) as caught:
                     await call(*args)
+                assert caught.value.retry_after > 0, "asked again at once, it is no better"
             await store.end_session(session.id)
             assert store.statistics().waiting_orders == 1
 

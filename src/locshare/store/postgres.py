@@ -360,12 +360,10 @@ class PostgresStore:
         """
         async with self._checking:
             if self._database is None:
-                await trio.lowlevel.checkpoint()
                 raise StoreUnavailable
             well = not self._outage.active
             stands = self._limits.check_s if well else self._limits.check_s / 5
             if trio.current_time() < self._checked_at + stands:
-                await trio.lowlevel.checkpoint()
                 if not well:
                     raise StoreUnavailable
             else:
