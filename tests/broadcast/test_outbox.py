@@ -392,6 +392,23 @@ async def test_a_socket_that_breaks_while_draining_ends_the_drain(nursery: trio.
     assert not nursery.child_tasks
 
 
+@pytest.mark.parametrize("failure", [ConnectionResetError(), trio.ClosedResourceError()], ids=repr)
+async def test_a_socket_that_cannot_be_waited_for_any_more_is_lost_with_its_backlog(
+    nursery: trio.Nursery, failure: Exception
+) -> None:
+    rig = Rig(nursery, room=3)
+    rig.outbox.send_event(event_frame(1))
+    await settled()
+    rig.wire.fail_wait = failure
+    rig.wire.give_room(UNLIMITED)
+    await settled()
+    assert rig.outbox.reason is CloseReason.PEER_GONE
+    assert rig.closing == [0.0]
+    assert rig.outbox.backlog_bytes == 0
+    assert rig.wire.sends == 1
+    assert not nursery.child_tasks
+
+
 # --- any sequence of commands on any socket -----------------------------------------------------
 
 USERS = ("ada", "bob", "carl", "me")

@@ -21,6 +21,8 @@ class FakeWire:
         self.sends = 0
         self.ended = False
         self.broken = False
+        self.fail_wait: Exception | None = None
+        """What waiting for room raises, once room is given."""
         self._room_came = trio.Event()
 
     def give_room(self, size: int) -> None:
@@ -44,6 +46,8 @@ class FakeWire:
     async def wait_writable(self) -> None:
         while not self.room and not self.broken:
             await self._room_came.wait()
+        if self.fail_wait is not None:
+            raise self.fail_wait
         await trio.lowlevel.checkpoint()
 
     def close_frame(self, reason: CloseReason) -> bytes:

@@ -193,6 +193,17 @@ async def test_every_byte_that_came_is_counted_those_after_the_close_too() -> No
         assert server.pool.statistics().bytes_in == 2 * len(update) + 3 * len(PING) + len(CLOSE)
 
 
+async def test_what_came_is_counted_for_all_connections_together_when_they_have_ended() -> None:
+    async with serving() as server:
+        for user_id in ("ada", "bob"):
+            async with raw_client(server, user_id) as client:
+                await client.send(PING)
+                await client.send(CLOSE)
+                await client.end()
+            await server.all_gone()
+        assert server.pool.statistics().bytes_in == 2 * (len(PING) + len(CLOSE))
+
+
 async def test_a_client_that_never_closes_is_gone_when_the_linger_is_over() -> None:
     async with serving(limited(OutboxLimits(linger=0.05))) as server, raw_client(server, "ada"):
         server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)

@@ -61,6 +61,12 @@ def test_a_flood_is_warned_once_a_second_and_then_closed() -> None:
     assert Verdict.CLOSE not in verdicts[: 20 + int(LIMITS.excess_tolerated)]
 
 
+def test_a_hundred_messages_over_the_rate_are_dropped_and_one_more_closes() -> None:
+    conduct = Conduct(LIMITS, 0.0)
+    verdicts = [conduct.position(0.0) for _ in range(20 + 100 + 1)]
+    assert verdicts[20:] == [Verdict.WARN] + [Verdict.DROP] * 99 + [Verdict.CLOSE]
+
+
 def test_a_little_over_the_rate_is_dropped_but_forgiven_for_ever() -> None:
     conduct = Conduct(LIMITS, 0.0)
     verdicts = {conduct.position(n / 12) for n in range(10_000)}  # 12 a second; 10 are allowed

@@ -44,7 +44,9 @@ def test_a_frame_is_found_anywhere_in_the_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", [client_frame(b"x", mask=b""), client_frame(b"x" * 70_000)], ids=["unmasked", "long"]
+    "frame",
+    [client_frame(b"x", mask=b""), client_frame(b"", mask=b""), client_frame(b"x" * 70_000)],
+    ids=["unmasked", "unmasked and empty", "long"],
 )
 def test_a_frame_not_worth_waiting_for_is_known_by_its_head(frame: bytes) -> None:
     assert frame_end(frame[:10], 0, LIMIT) == UNUSUAL
