@@ -8,7 +8,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "bench" / "k6" / "README.md", *(ROOT / "docs").glob("*.md")]
+    [
+        *(page for page in ROOT.glob("*.md") if page.name != "CHANGELOG.md"),  # history
+        ROOT / "bench" / "k6" / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+    ]
 )
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")

@@ -320,7 +320,7 @@ def test_a_shell_knows_it(command: Command) -> None:
 
 
 def test_the_calls_of_the_rest_page_answer_as_it_says(reader: Reader) -> None:
-    page = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "rest.md").read_text(encoding="utf-8")
     shown = of_kind("curl")
     assert len(shown) >= 4
     answers = dict(_answers(page))

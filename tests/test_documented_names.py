@@ -110,11 +110,11 @@ def test_paths_in_code_are_there(page: Path) -> None:
 
 
 def test_every_problem_of_the_rest_api_is_in_its_page() -> None:
-    page = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "rest.md").read_text(encoding="utf-8")
     assert {code.name for code in Code if f"`{code.name}`" not in page} == set()
 
 
 def test_every_way_in_which_a_connection_ends_is_in_the_protocols_page() -> None:
-    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
     ours = {reason for reason in CloseReason if reason.label not in ("peer_closed", "peer_gone")}
     assert {reason.code for reason in ours if str(reason.code) not in page} == set()

@@ -1,4 +1,4 @@
-"""The plain dialect, docs/protocol.md: ``{"type": …, "data": {…}}``. Pure."""
+"""The plain dialect, docs/reference/protocol.md: ``{"type": …, "data": {…}}``. Pure."""
 
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit

@@ -1,4 +1,4 @@
-"""Sessions and participants by the REST contract (docs/rest.md), a few requests at a time."""
+"""Sessions and participants by the REST contract (docs/reference/rest.md), some at a time."""
 
 import contextlib
 import http.client

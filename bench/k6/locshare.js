@@ -1,4 +1,4 @@
-// What goes over the wire: the REST calls of docs/rest.md and the messages of docs/protocol.md.
+// What goes over the wire: the REST calls of docs/reference/rest.md and the messages of docs/reference/protocol.md.
 
 import http from "k6/http";
 
@@ -7,7 +7,7 @@ const LONGEST_WAIT_S = 10;
 
 // --- messages ---------------------------------------------------------------------------------
 
-/** A position report, as the text of one frame. `position` has the fields of docs/protocol.md. */
+/** A position report, as the text of one frame. `position` has the fields of docs/reference/protocol.md. */
 export function locationUpdate(position) {
   return JSON.stringify({ type: "location_update", data: position });
 }

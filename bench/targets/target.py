@@ -10,7 +10,7 @@ __all__ = ["NotServing", "Target"]
 
 
 class Target(Protocol):
-    """A server that speaks the REST contract of docs/rest.md and one of the dialects.
+    """A server that speaks the REST contract of docs/reference/rest.md and one of the dialects.
 
     Nothing here is asynchronous. :meth:`begin` and :meth:`end` may take seconds (a process is
     started again), so they are called in a thread of their own, one at a time.

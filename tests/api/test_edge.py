@@ -407,7 +407,7 @@ async def test_a_token_is_verified_before_anything_is_asked(
 
 
 def test_the_documentation_lists_every_code_with_its_status() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "rest.md").read_text()
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "rest.md").read_text()
     listed = re.findall(r"^\| (\d{3}) \| `([A-Z_]+)` \|", page, re.MULTILINE)
     assert sorted(listed) == sorted((str(code.status), code.name) for code in Code)
 

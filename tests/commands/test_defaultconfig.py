@@ -10,7 +10,7 @@ from locshare import cli
 from locshare.commands.defaultconfig import markdown, toml
 from locshare.config import Settings, all_settings, load
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "configuration.md"
 
 
 def test_what_is_printed_is_a_settings_file_with_the_defaults(
@@ -44,7 +44,7 @@ def test_lines_fit_a_screen() -> None:
 def test_the_page_is_current(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["defaultconfig", "--markdown"]) == 0
     assert capsys.readouterr().out == PAGE.read_text(encoding="utf-8"), (
-        "run: python -m locshare defaultconfig --markdown > docs/configuration.md"
+        "run: python -m locshare defaultconfig --markdown > docs/reference/configuration.md"
     )
 
 

@@ -1,4 +1,4 @@
-"""What docs/protocol.md says of refusals and close codes is what the code does."""
+"""What docs/reference/protocol.md says of refusals and close codes is what the code does."""
 
 import re
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from locshare.connection.admission import Refusal
 from locshare.connection.upgrade import BAD_HANDSHAKE, TITLES, title_of
 from locshare.errors import CloseReason
 
-PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
 NOT_YET_A_REQUEST = {Refusal.LATE, Refusal.CROWDED_OUT}
 """Answered before it is known whether a browser asks: in HTTP only."""
 

@@ -1,4 +1,4 @@
-"""The REST contract (docs/rest.md), the same for every server."""
+"""The REST contract (docs/reference/rest.md), the same for every server."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The plain WebSocket dialect (docs/protocol.md), the same for every server."""
+"""The plain WebSocket dialect (docs/reference/protocol.md), the same for every server."""
 
 import json
 from typing import Any

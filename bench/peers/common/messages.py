@@ -1,4 +1,4 @@
-"""The messages of the plain WebSocket dialect (docs/protocol.md): text to structs and back."""
+"""Messages of the plain WebSocket dialect (docs/reference/protocol.md): text and structs."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Refusals: problem details (RFC 9457) with the stable codes of docs/rest.md."""
+"""Refusals: problem details (RFC 9457) with the stable codes of docs/reference/rest.md."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

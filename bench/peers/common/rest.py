@@ -1,4 +1,4 @@
-"""The calls of the REST API (docs/rest.md)."""
+"""The calls of the REST API (docs/reference/rest.md)."""
 
 import random
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The WebSocket at ``/ws``, plain dialect (docs/protocol.md)."""
+"""The WebSocket at ``/ws``, plain dialect (docs/reference/protocol.md)."""
 
 import asyncio
 import contextlib

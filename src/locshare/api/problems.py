@@ -19,7 +19,7 @@ CONTENT_TYPE: Final = "application/problem+json"
 
 
 class Code(enum.Enum):
-    """The stable codes, each with its status and the usual detail. Listed in docs/rest.md."""
+    """The stable codes (docs/reference/rest.md), each with its status and its usual detail."""
 
     BAD_REQUEST = (400, "the request makes no sense")
     MALFORMED_JSON = (400, "the body is not JSON")

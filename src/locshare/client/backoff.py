@@ -4,7 +4,7 @@ Growing, so that a server that is away is not hammered, but slowly: of one that 
 seconds everybody should be back within three more, and not half of them still be waiting. Jitter,
 so that a thousand clients that lost it in the same moment do not come back in the same moment. And
 never sooner than the server asked for, by ``Retry-After`` or by what its close code means
-(docs/protocol.md).
+(docs/reference/protocol.md).
 """
 
 from random import Random

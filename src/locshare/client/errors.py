@@ -32,8 +32,8 @@ class Unreachable(ClientError):
 class ApiProblem(ClientError):
     """The server refused, with a status of 400 or more.
 
-    ``code`` is the stable code of docs/rest.md, empty when the answer had none (a proxy's, say);
-    ``retry_after`` is in seconds, None when the server named no time.
+    ``code`` is the stable code of docs/reference/rest.md, empty when the answer had none (from a
+    proxy, for example); ``retry_after`` is in seconds, None when the server named no time.
     """
 
     def __init__(self, status: int, code: str, detail: str, retry_after: float | None) -> None:

@@ -1,4 +1,4 @@
-"""The REST API as a typed client: one method per call of docs/rest.md.
+"""The REST API as a typed client: one method per call of docs/reference/rest.md.
 
 Every method raises ApiProblem when the server refuses and Unreachable when there is no answer,
 nothing else. A cancelled call may have happened at the server or not. One client may be used by

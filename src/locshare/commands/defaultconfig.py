@@ -43,7 +43,7 @@ in a file that others cannot read: a command line can be seen by all users of a 
 def add_arguments(parser: ArgumentParser) -> None:
     """``--markdown``."""
     parser.add_argument(
-        "--markdown", action="store_true", help="print docs/configuration.md instead"
+        "--markdown", action="store_true", help="print docs/reference/configuration.md instead"
     )
 
 

@@ -1,7 +1,8 @@
 """Every setting: one typed struct with default, meaning and limits beside each field.
 
-The command line, the settings file, ``checkconfig``, ``defaultconfig`` and docs/configuration.md
-are all made from :class:`Settings`; there is no second list of settings anywhere.
+The command line, the settings file, ``checkconfig``, ``defaultconfig`` and
+docs/reference/configuration.md are all made from :class:`Settings`; there is no second list of
+settings anywhere.
 
 Sources, the later wins: defaults, the settings file (TOML; ``--config`` or ``LOCSHARE_CONFIG``),
 the environment (``LOCSHARE_`` and the name in capitals), the flags of ``locshare serve`` (the name

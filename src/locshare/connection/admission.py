@@ -1,8 +1,9 @@
 """Who may connect: the token of an upgrade request, checked before the upgrade is answered.
 
 Every refusal has an HTTP status with a problem body, for clients that see it, and a close code of
-the same meaning, for browsers, whose scripts do not (docs/protocol.md). The token is read from the
-subprotocol ``locshare.bearer.JWT`` or from the query, and goes no further than the verifier.
+the same meaning, for browsers, whose scripts do not (docs/reference/protocol.md). The token is read
+from the subprotocol ``locshare.bearer.JWT`` or from the query, and goes no further than the
+verifier.
 
 The only await is :meth:`Sessions.open`.
 """
@@ -83,7 +84,8 @@ class Sessions(Protocol):
 class Refusal(enum.Enum):
     """Why a request to connect was not granted: HTTP status, problem code, close reason, text.
 
-    A code that the REST API has too means the same there (docs/protocol.md has the table).
+    A code that the REST API has too means the same there. docs/reference/protocol.md has the
+    table.
     """
 
     NO_SUCH_PATH = (404, "NOT_FOUND", CloseReason.NOT_FOUND, "the WebSocket is at /ws")
@@ -138,7 +140,7 @@ class Refusal(enum.Enum):
 
 
 _RETRY_AFTER_S = {429: 10, 503: 5}
-"""What docs/protocol.md says of the close codes of the same meaning, 4429 and 1013."""
+"""What docs/reference/protocol.md says of the close codes of the same meaning, 4429 and 1013."""
 
 _TITLES = {
     401: "Unauthorized",

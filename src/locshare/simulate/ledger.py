@@ -4,7 +4,7 @@ Everyone who is connected when an update is sent should get it, its sender excep
 *delivery* ends in one of four ways:
 
 received   it came; the time from sending to receipt is a latency
-skipped    a newer one of the same sender came instead: positions are latest-wins (docs/protocol.md)
+skipped    a newer one of the same sender came instead: positions are latest-wins
 waived     its sender's or its receiver's connection ended before: the next snapshot repairs that
 lost       none of these. It must not happen
 

@@ -1,5 +1,5 @@
 """What the REST API answers, as frozen structs: for the server that encodes them and for the client
-that decodes them. One struct is one answer of docs/rest.md. Pure.
+that decodes them. One struct is one answer of docs/reference/rest.md. Pure.
 """
 
 from datetime import datetime

@@ -46,7 +46,7 @@ class Dialect(Protocol):
 
 
 class PlainDialect:
-    """``{"type": …, "data": {…}}``, one message per text frame (docs/protocol.md)."""
+    """``{"type": …, "data": {…}}``, one message per text frame (docs/reference/protocol.md)."""
 
     name = "locshare.v1"
 

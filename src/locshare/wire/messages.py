@@ -3,7 +3,7 @@
 Client messages are decoded straight into these structs, so a wrong type, a missing field or a
 latitude of 91 is refused by the decoder and never reaches a session. (What is optional is not
 refused but unknown: :mod:`locshare.wire.lenient`.) Server messages are encoded from them. One
-struct is one message of docs/protocol.md.
+struct is one message of docs/reference/protocol.md.
 
 Units: degrees (WGS 84), metres, metres per second, degrees clockwise from true north, percent.
 Times are aware datetimes, RFC 3339 on the wire.

@@ -168,7 +168,7 @@ def test_what_the_link_cannot_do_the_proxy_does() -> None:
 
 
 class Contract(BaseHTTPRequestHandler):
-    """As much of docs/rest.md as is asked for."""
+    """As much of docs/reference/rest.md as is asked for."""
 
     asked: ClassVar[list[str]]
     websocket_url: ClassVar[str]

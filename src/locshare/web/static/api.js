@@ -1,4 +1,4 @@
-/** The REST calls of docs/rest.md that the pages need. Same origin, JSON, no cookies. */
+/** The REST calls of docs/reference/rest.md that the pages need. Same origin, JSON, no cookies. */
 
 /** An answer that is not a success. `status` 0: there was no answer. */
 export class Refused extends Error {

@@ -1,6 +1,6 @@
 /**
- * What to do when a WebSocket has closed: docs/protocol.md, "Close codes", as a table. Pure: the
- * randomness is given.
+ * What to do when a WebSocket has closed: docs/reference/protocol.md, "Close codes", as a
+ * table. Pure: the randomness is given.
  *
  * `stay` says that coming back cannot work, and what to tell the person. Otherwise `least` and
  * `most` are the bounds of the first delay in milliseconds, which doubles with each attempt that

@@ -1,5 +1,5 @@
 /**
- * One participant's WebSocket, which comes back by itself: docs/protocol.md.
+ * One participant's WebSocket, which comes back by itself: docs/reference/protocol.md.
  *
  * `onMessage` gets every message of the server, parsed; the first after each (re)connection is the
  * snapshot. `onStatus` gets `connecting`, `live` (the snapshot is there) or `waiting` (and until when).

@@ -2,8 +2,8 @@
  * What a participant knows of the session: `reduce(state, message, now)` gives the next state, and
  * the old one stays as it was. Pure: `now` is milliseconds of clock.js.
  *
- * Positions and events come in two lanes (docs/protocol.md): a position may come before its
- * participant has been announced, or after the participant left. It is kept, and shown only
+ * Positions and events come in two lanes (docs/reference/protocol.md): a position may come
+ * before its participant has been announced, or after the participant left. It is kept, and shown only
  * while the participant is known. No position is kept longer than the retention.
  */
 
