@@ -20,7 +20,7 @@ CHILDREN: dict[str, Callable[[Application], Callable[..., Awaitable[object]]]] =
     "listener": lambda parts: parts.listener.serve,
     "api": lambda parts: parts.api.serve,
     "pacer": lambda parts: parts.pacer.run,
-    "keeper": lambda parts: parts.manager.keeper.run,
+    "reaper": lambda parts: parts.manager.reaper.run,
     "heartbeat": lambda parts: parts.pool.heartbeat,
 }
 

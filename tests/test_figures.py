@@ -15,7 +15,7 @@ from locshare.figures import (
     session_families,
 )
 from locshare.metrics import Registry
-from locshare.session.tally import SessionStatistics
+from locshare.session.counters import SessionStatistics
 from locshare.store.postgres import StoreStatistics
 
 

@@ -7,7 +7,7 @@
     ├── store         PostgreSQL: the pool, the migrations, what is written behind
     ├── pacer         measures the loop, sets the flush window
     ├── sessions      dynamic: a supervisor with one actor for each session
-    ├── keeper        ends and deletes what ended while nobody asked
+    ├── reaper        ends and deletes what ended while nobody asked
     ├── connections   every WebSocket; drains when it is stopped
     ├── heartbeat     protocol pings
     ├── listener      accepts WebSockets
@@ -73,9 +73,9 @@ from locshare.limits import (
 from locshare.metrics import Registry as Metrics
 from locshare.metrics import process_families
 from locshare.process import allow_connections, calm_garbage_collector
+from locshare.session.counters import SessionStatistics
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
-from locshare.session.tally import SessionStatistics
 from locshare.signals import StopSignals
 from locshare.store.embedded import embedded_postgres
 from locshare.store.postgres import PostgresStore, StoreStatistics
@@ -245,7 +245,7 @@ class Application:
                 DynamicSpec(max_children=settings.max_sessions).child(
                     SESSIONS, register=self.names.name(SESSIONS)
                 ),
-                TaskSpec("keeper", self.manager.keeper.run),
+                TaskSpec("reaper", self.manager.reaper.run),
                 TaskSpec(
                     "connections", self.pool.serve, shutdown=settings.drain_deadline_s + _MARGIN_S
                 ),

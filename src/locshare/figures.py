@@ -12,7 +12,7 @@ from locshare.broadcast.pacer import LoopStatistics
 from locshare.connection.tally import ConnectionStatistics
 from locshare.metrics import Family, counter, gauge
 from locshare.output import dropped_lines
-from locshare.session.tally import SessionStatistics
+from locshare.session.counters import SessionStatistics
 from locshare.store.postgres import StoreStatistics
 
 

@@ -14,7 +14,7 @@ from locshare import __version__
 from locshare.broadcast.pacer import LoopStatistics
 from locshare.connection.tally import ConnectionStatistics
 from locshare.inspection.views import Vitals
-from locshare.session.tally import SessionStatistics
+from locshare.session.counters import SessionStatistics
 
 _STARTED: Final = time.monotonic()
 

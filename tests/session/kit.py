@@ -230,7 +230,7 @@ LIMITS = SessionLimits(max_participants=5)
 
 @asynccontextmanager
 async def house(
-    limits: SessionLimits = LIMITS, max_sessions: int = 100, keeper: bool = True
+    limits: SessionLimits = LIMITS, max_sessions: int = 100, reaper: bool = True
 ) -> AsyncIterator[House]:
     """A running house; it has stopped in order when the block ends."""
     home = House(limits)
@@ -239,7 +239,7 @@ async def house(
             SESSIONS, register=home.names.name(SESSIONS)
         )
     ]
-    tasks = [TaskSpec("keeper", home.manager.keeper.run)] if keeper else []
+    tasks = [TaskSpec("reaper", home.manager.reaper.run)] if reaper else []
     spec = SupervisorSpec([*children, *tasks], report=home.reports.append)
     async with open_supervisor(spec) as home.root:
         yield home

@@ -25,7 +25,7 @@ async def test_no_position_is_held_longer_than_the_retention_across_a_crash_eith
 
 
 async def test_a_session_past_its_expiry_is_not_active_although_nobody_has_noted_it() -> None:
-    async with house(keeper=False) as home:
+    async with house(reaper=False) as home:
         session = await home.session()
         assert (await home.manager.describe(session)).is_active
         left = home.store.sessions[session].expires_at - home.clock()
@@ -37,7 +37,7 @@ async def test_a_session_past_its_expiry_is_not_active_although_nobody_has_noted
 
 
 async def test_the_end_is_written_when_the_host_is_answered() -> None:
-    async with house(keeper=False) as home:
+    async with house(reaper=False) as home:
         session, _ = await home.group("Ada")
         await home.manager.end(session)
         assert not home.store.sessions[session].is_active

@@ -18,7 +18,7 @@ from locshare.session.commands import Update
 from locshare.session.errors import SessionOver, SessionUnavailable
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
-from locshare.session.state import SessionState
+from locshare.session.rules import SessionRules
 from locshare.session.table import SessionTable
 from locshare.supervisor import DynamicSupervisorRef, SupervisorRef
 from tests.doubles import MemoryStore
@@ -58,7 +58,7 @@ async def test_the_message_that_crashed_it_is_dropped_and_those_behind_it_are_ha
 ) -> None:
     async with house() as home:
         _, (ada, bo, cy) = await home.group("Ada", "Bo", "Cy")
-        fault = Fault(monkeypatch, SessionState, "move")
+        fault = Fault(monkeypatch, SessionRules, "move")
         fault.when = lambda _state, _user, where, _clock: where.lat == 13
         fault.left = 1
         home.window = 0.0
@@ -215,7 +215,7 @@ async def test_attaching_while_it_crashes_gives_exactly_one_snapshot(
         with monkeypatch.context() as patch:
             async with house() as home:
                 session, (ada,) = await home.group("Ada")
-                fault = Fault(patch, SessionState, place)
+                fault = Fault(patch, SessionRules, place)
                 fault.left = 1
                 bo = await home.someone(session, "Bo")
                 assert bo.phone.types == ["session_state"]
@@ -243,7 +243,7 @@ async def test_an_attach_that_crashes_it_every_time_is_given_up_before_the_sessi
         session, (ada,) = await home.group("Ada")
         bo = await home.join(session, "Bo")
         link = await home.manager.open(session, bo, "participant")
-        fault = Fault(monkeypatch, SessionState, "connect")
+        fault = Fault(monkeypatch, SessionRules, "connect")
         fault.left = 100
         with pytest.raises(SessionUnavailable):
             await link.attach(Phone(bo))
@@ -258,7 +258,7 @@ async def test_a_join_during_a_crash_happens_once(monkeypatch: pytest.MonkeyPatc
         with monkeypatch.context() as patch:
             async with house() as home:
                 session, (ada,) = await home.group("Ada")
-                Fault(patch, SessionState, place).left = 1
+                Fault(patch, SessionRules, place).left = 1
                 bo = await home.join(session, "Bo")
                 assert [j["user_id"] for j in ada.phone.all("participant_joined")] == [bo]
                 assert len(home.table(session).roster) == 2
@@ -286,7 +286,7 @@ async def test_a_crash_in_the_middle_of_the_farewell_is_finished_by_the_next_inc
 ) -> None:
     async with house() as home:
         session, (ada, bo) = await home.group("Ada", "Bo")
-        Fault(monkeypatch, actor_module, "say_farewell").left = 1
+        Fault(monkeypatch, actor_module, "deliver_end").left = 1
         await home.manager.end(session)
         await settle()
         for each in (ada, bo):

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - names that look like others are what this is about
-"""What is left of a name, and which names look alike."""
+"""What is left of a name, and which names look confusable."""
 
 import unicodedata
 
@@ -8,8 +8,8 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from locshare.session.confusables import _SHAPES, confusable, distinct
 from locshare.session.display_names import MAX_CLUSTER, MAX_MARKS, clean, cut
-from locshare.session.likeness import _SHAPES, alike, distinct
 
 MARKS = st.characters(categories=["Mn", "Mc", "Me"])
 ODD = st.characters(categories=["Cf", "Co", "Cn", "Zs"]) | st.sampled_from(
@@ -140,8 +140,8 @@ def test_nothing_is_cut_in_the_middle_of_a_character(text: str, limit: int) -> N
     ],
 )  # fmt: skip
 def test_names_that_a_reader_may_mix_up_are_alike(one: str, other: str) -> None:
-    assert alike(one, other)
-    assert alike(other, one)
+    assert confusable(one, other)
+    assert confusable(other, one)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_names_that_a_reader_may_mix_up_are_alike(one: str, other: str) -> None:
     ],
 )  # fmt: skip
 def test_names_that_differ_to_the_eye_are_not(one: str, other: str) -> None:
-    assert not alike(one, other)
+    assert not confusable(one, other)
 
 
 def test_a_second_ada_gets_a_number() -> None:
@@ -171,7 +171,7 @@ def test_in_a_group_no_two_names_are_alike_and_none_is_too_long(
     for wish in wishes + wishes:
         names.append(distinct(cut(wish, limit) or "x", names, limit))
         assert len(names[-1]) <= limit
-        assert not any(alike(names[-1], other) for other in names[:-1])
+        assert not any(confusable(names[-1], other) for other in names[:-1])
 
 
 def test_a_number_does_not_cut_a_character_in_two() -> None:
@@ -187,8 +187,8 @@ def test_one_character_is_no_longer_than_a_language_needs() -> None:
 
 def test_every_character_of_the_table_looks_like_its_prototype() -> None:
     assert len(_SHAPES) > 4000
-    unlike = [character for character, shape in _SHAPES.items() if not alike(character, shape)]
+    unlike = [character for character, shape in _SHAPES.items() if not confusable(character, shape)]
     # Signs that a compatibility form or a decomposition makes another of first.
     assert len(unlike) < 100
     assert not any(character.isalpha() and character.isascii() for character in unlike)
-    assert alike("\u05ad", "\u0596"), "a pair, of which each has the other"
+    assert confusable("\u05ad", "\u0596"), "a pair, of which each has the other"

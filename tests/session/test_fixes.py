@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from locshare.session.fixes import MAX_AGE_S, STEADY_S, judge
 from locshare.session.limits import SessionLimits
-from locshare.session.state import SessionState
+from locshare.session.rules import SessionRules
 from locshare.session.table import Member, Moment, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
 from locshare.wire.messages import Position
@@ -32,14 +32,14 @@ class Sender:
             UUID(int=1), "A", NOON, NOON + timedelta(hours=1), UUID(int=2), True, NOON
         )
         self.table = SessionTable(StoredSession(record, ()), 100.0)
-        self.state = SessionState(self.table, SessionLimits())
-        self.state.join(Member("ada", "Ada", "#112233", NOON, NOON), UUID(int=3), 100.0)
+        self.rules = SessionRules(self.table, SessionLimits())
+        self.rules.join(Member("ada", "Ada", "#112233", NOON, NOON), UUID(int=3), 100.0)
 
     def sends(self, at: float, lat: float, taken: float, age_ms: float | None = None) -> None:
         """A position whose timestamp is ``taken`` seconds after noon arrives at ``at``."""
         said: float | UnsetType = UNSET if age_ms is None else age_ms
         position = Position(lat, 0.0, None, NOON + timedelta(seconds=taken), age_ms=said)
-        self.state.move("ada", position, Moment(NOON + timedelta(seconds=at), 100.0 + at))
+        self.rules.move("ada", position, Moment(NOON + timedelta(seconds=at), 100.0 + at))
 
     @property
     def held(self) -> float:
@@ -58,9 +58,9 @@ def test_an_older_fix_does_not_replace_a_newer_one() -> None:
     assert list(sender.table.moved.values()) == [sender.table.positions["ada"].position]
     sender.sends(at=30.3, lat=4, taken=30)
     assert sender.held == 4, "equal: a repeat, of which the later counts"
-    assert sender.table.heard["ada"] == pytest.approx(130.3)
+    assert sender.table.last_heard["ada"] == pytest.approx(130.3)
     sender.sends(at=31.0, lat=5, taken=10)
-    assert sender.table.heard["ada"] == 131.0, "heard of, whatever was heard"
+    assert sender.table.last_heard["ada"] == 131.0, "heard of, whatever was heard"
 
 
 def test_after_the_retention_arrival_decides() -> None:
@@ -208,7 +208,7 @@ def test_an_age_is_never_negative_and_never_beyond_a_day(
 def test_what_was_known_of_the_clock_of_who_left_is_forgotten() -> None:
     sender = Sender()
     sender.sends(at=0.0, lat=1, taken=-300)
-    sender.state.leave("ada", "left")
+    sender.rules.leave("ada", "left")
     assert sender.table.clocks == {}
 
 

@@ -18,7 +18,7 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.limits import SessionLimits
-from locshare.session.state import SessionState
+from locshare.session.rules import SessionRules
 from locshare.session.table import Moment
 from locshare.store.port import StoreUnavailable
 from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
@@ -123,10 +123,10 @@ async def test_who_took_a_seat_again_and_did_not_connect_loses_it_again() -> Non
         session, _ = await home.group("Ada")
         late = await home.join(session, "Late")
         await trio.sleep(121)
-        state = SessionState(home.table(session), SMALL)
-        assert state.seat_again(late, trio.current_time())
-        assert state.unclaimed_until() is not None
-        state.give_back_seats(Moment(home.clock(), trio.current_time()))
+        rules = SessionRules(home.table(session), SMALL)
+        assert rules.restore_seat(late, trio.current_time())
+        assert rules.seat_expiry() is not None
+        rules.release_unused_seats(Moment(home.clock(), trio.current_time()))
         assert list(home.table(session).lapsed) == [late]
 
 

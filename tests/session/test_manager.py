@@ -326,7 +326,7 @@ def active_in(store: MemoryStore, session: UUID) -> set[str]:
 
 
 async def test_why_a_session_is_over_is_told_although_nobody_has_noted_it_yet() -> None:
-    async with house(keeper=False) as home:
+    async with house(reaper=False) as home:
         hour, day = await home.session(), await home.session(expires_in=24 * HOUR)
         await trio.sleep(3601)
         for session, reason in ((hour, "expired"), (day, "inactive")):
@@ -374,7 +374,7 @@ async def test_a_session_that_is_over_before_its_starter_goes_on_leaves_nothing_
         async def start_late(sessions: DynamicSupervisorRef, spec: ChildSpec) -> Ref:
             home.clock.set_by(+3600)  # later than its expiry was looked at
             ref = await start_child(sessions, spec)
-            await settle()  # it ends, and is buried
+            await settle()  # it ends, and is reaped
             assert not home.store.sessions[session].is_active
             return ref
 
@@ -388,7 +388,7 @@ async def test_a_session_that_is_over_before_its_starter_goes_on_leaves_nothing_
         assert home.manager._tables == {}
 
 
-# --- what the keeper does -------------------------------------------------------------------------
+# --- what the reaper does -------------------------------------------------------------------------
 
 
 async def test_what_ended_while_nobody_looked_is_ended_in_the_database() -> None:
@@ -461,7 +461,7 @@ async def test_activity_is_noted_now_and_then_while_somebody_is_connected() -> N
 
 
 async def test_what_ended_just_before_the_stop_is_still_written() -> None:
-    async with house(keeper=True) as home:
+    async with house(reaper=True) as home:
         session = await home.session(expires_in=timedelta(seconds=30))
         await home.someone(session)
         gate = home.store.gate = trio.Event()
@@ -496,7 +496,7 @@ async def test_figures_are_of_what_is_in_memory_now() -> None:
         assert (now.updates, now.flushes) == (1, 1)
 
 
-async def test_a_keeper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reaper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in ("end_session", "sweep", "purge"):
         with monkeypatch.context() as patch:
             async with house() as home:
@@ -507,14 +507,14 @@ async def test_a_keeper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPat
                 fault.left = 1
                 await trio.sleep(121)
                 assert fault.left == 0
-                assert [report.child_id for report in home.reports] == ["keeper"]
+                assert [report.child_id for report in home.reports] == ["reaper"]
                 assert not home.store.sessions[session].is_active
                 assert not home.store.sessions[other].is_active
                 assert home.manager._tables == {}
 
 
 async def test_what_the_stop_of_the_keeper_interrupts_is_written_in_the_second_it_has() -> None:
-    async with house(keeper=False) as home:
+    async with house(reaper=False) as home:
         session = await home.session(expires_in=timedelta(seconds=30))
         await home.someone(session)
         home.store.gate = trio.Event()
@@ -526,7 +526,7 @@ async def test_what_the_stop_of_the_keeper_interrupts_is_written_in_the_second_i
                 home.store.gate.set()
 
         async with trio.open_nursery() as nursery:
-            await nursery.start(home.manager.keeper.run)
+            await nursery.start(home.manager.reaper.run)
             nursery.start_soon(open_the_gate_later)
             await trio.sleep(31)
             nursery.cancel_scope.cancel()

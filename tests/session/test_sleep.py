@@ -232,14 +232,14 @@ async def test_a_session_that_hangs_is_put_to_sleep_and_its_last_activity_is_not
         assert running(home) == 0
 
 
-async def test_a_keeper_that_crashes_puts_to_sleep_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reaper_that_crashes_puts_to_sleep_later(monkeypatch: pytest.MonkeyPatch) -> None:
     async with house() as home:
         session, (ada,) = await home.group("Ada")
         ada.link.detach()
         fault = Fault(monkeypatch, home.manager, "_stop")
         fault.left = 1
         await trio.sleep(61)
-        assert [report.child_id for report in home.reports] == ["keeper"]
+        assert [report.child_id for report in home.reports] == ["reaper"]
         assert home.manager._flights == {}
         assert fault.left == 0
         await home.connect(session, ada.user_id)

@@ -68,7 +68,7 @@ async def serving(
     tree = SupervisorSpec(
         [
             DynamicSpec().child(SESSIONS, register=names.name(SESSIONS)),
-            TaskSpec("keeper", manager.keeper.run),
+            TaskSpec("reaper", manager.reaper.run),
             TaskSpec("connections", pool.serve, shutdown=5.0),
             TaskSpec("heartbeat", pool.heartbeat),
             TaskSpec("listener", listener.serve),

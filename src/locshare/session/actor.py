@@ -1,4 +1,4 @@
-"""The session actor: a thin task around :mod:`locshare.session.state`.
+"""The session actor: a thin task around :mod:`locshare.session.rules`.
 
 It alone writes its table and tells the receivers. Handlers are plain functions, so between any two
 messages every receiver has been told everything; only a flush may be put off, by the flush window.
@@ -40,14 +40,15 @@ from locshare.session.commands import (
     CheckDepartures,
     End,
     Join,
-    Leave,
     Lock,
     ReleaseSeat,
+    RemoveMember,
     ReserveSeat,
-    SessionOrder,
+    SessionCast,
     Update,
 )
-from locshare.session.delivery import deliver_events, resume, say_farewell, send_positions
+from locshare.session.counters import SessionCounters
+from locshare.session.delivery import deliver_end, deliver_events, resume, send_positions
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionFull,
@@ -56,9 +57,8 @@ from locshare.session.errors import (
     TooManyJoins,
 )
 from locshare.session.limits import SessionLimits
-from locshare.session.state import SessionState
+from locshare.session.rules import SessionRules
 from locshare.session.table import Moment, SessionTable
-from locshare.session.tally import Tally
 from locshare.wire.messages import EndReason
 from locshare.wire.messages import SessionState as Snapshot
 
@@ -67,7 +67,7 @@ class SessionContext(Struct, frozen=True):
     """What every session actor of a process is given."""
 
     limits: SessionLimits
-    tally: Tally
+    counters: SessionCounters
     window: Callable[[float, float], float]
     """The least time between two flushes, in seconds, at a time of Trio's clock, with so many
     deliveries per second."""
@@ -99,7 +99,7 @@ class Tick(enum.IntEnum):
     TOUCH = enum.auto()
     INACTIVE = enum.auto()
     IDLE = enum.auto()
-    UNCLAIMED = enum.auto()
+    UNUSED_SEATS = enum.auto()
     """Somebody who has not connected since joining loses the seat."""
     EXPIRE = enum.auto()
     PRESENCE = enum.auto()
@@ -112,7 +112,7 @@ _LONGEST_SLEEP: Final = 60.0
 
 
 @final
-class SessionActor(Actor[SessionOrder]):
+class SessionActor(Actor[SessionCast]):
     """One incarnation of one session."""
 
     mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=1024)
@@ -120,7 +120,7 @@ class SessionActor(Actor[SessionOrder]):
     def __init__(self, table: SessionTable, context: SessionContext) -> None:
         self._table = table
         self._context = context
-        self._state = SessionState(table, context.limits)
+        self._rules = SessionRules(table, context.limits)
         self._epoch = uuid4().hex[:12]
         self._timers: dict[Tick, Timer] = {}
         self._flushed_at = -math.inf
@@ -130,13 +130,13 @@ class SessionActor(Actor[SessionOrder]):
         """Adopt the table, whoever left it."""
         table = self._table
         table.incarnations += 1
-        table.news.unpark_all()
+        table.waiters.unpark_all()
         resume(table)
         self._deliver()
         if table.ended is not None:
             return Continue(_FINISH)  # the last incarnation crashed in the middle of its farewell
         self._note_departures()
-        self._give_back_seats()
+        self._release_unused_seats()
         self._arm_expiry()
         self._arm_inactivity()
         self._arm_presence()
@@ -153,16 +153,16 @@ class SessionActor(Actor[SessionOrder]):
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def handle_cast(self, message: SessionOrder) -> HandlerResult | Awaitable[HandlerResult]:
+    def handle_cast(self, message: SessionCast) -> HandlerResult | Awaitable[HandlerResult]:
         """Positions, and what needs no answer."""
         if type(message) is Update:  # one comparison: these are nearly all there are
-            self._state.move(message.user_id, message.position, self._context.moment())
+            self._rules.move(message.user_id, message.position, self._context.moment())
             return None
         match message:
             case CheckDepartures():
                 self._note_departures()
             case ReleaseSeat(seat):
-                self._state.release(seat)
+                self._rules.release(seat)
             case _:
                 return super().handle_cast(message)
         return None
@@ -179,16 +179,16 @@ class SessionActor(Actor[SessionOrder]):
             case ReserveSeat():
                 return self._reserve(request, reply_to)
             case Join(member, seat, origin):
-                if not self._state.join(member, seat, trio.current_time()):
+                if not self._rules.join(member, seat, trio.current_time()):
                     return self._refuse_full(reply_to)
                 table.origins[member.user_id] = origin
                 self._deliver()
                 self._arm_unclaimed()
-                self._context.tally.joined += 1
-            case Leave():
+                self._context.counters.joined += 1
+            case RemoveMember():
                 return self._leave(request, reply_to)
             case Lock(locked):
-                self._state.lock(locked)
+                self._rules.lock(locked)
                 self._deliver()
             case End():
                 reply_to.reply(None)
@@ -213,12 +213,12 @@ class SessionActor(Actor[SessionOrder]):
                 return self._check_inactivity()
             case Tick.IDLE:
                 self._check_idle()
-            case Tick.UNCLAIMED:
-                self._give_back_seats()
+            case Tick.UNUSED_SEATS:
+                self._release_unused_seats()
             case Tick.EXPIRE:
                 return self._check_expiry()
             case Tick.PRESENCE:
-                self._show_untold()
+                self._announce_presence()
         return None
 
     def after_batch(self) -> None:
@@ -244,28 +244,28 @@ class SessionActor(Actor[SessionOrder]):
         if self._table.locked and request.role != "host":
             reply_to.fail(SessionLocked())
             return NO_REPLY
-        name = self._state.reserve(request.seat, now, request.display_name, request.role)
+        name = self._rules.reserve(request.seat, now, request.display_name, request.role)
         if name is None:
             return self._refuse_full(reply_to)
-        wait = self._state.join_wait(now)
+        wait = self._rules.join_wait(now)
         if wait:
-            self._state.release(request.seat)
+            self._rules.release(request.seat)
             reply_to.fail(TooManyJoins(wait))
             return NO_REPLY
         return name
 
-    def _give_back_seats(self) -> None:
-        forgotten = self._state.give_back_seats(self._context.moment())
+    def _release_unused_seats(self) -> None:
+        forgotten = self._rules.release_unused_seats(self._context.moment())
         if forgotten:
             self._context.on_lapsed(self._table.session.id, forgotten)
         self._deliver()
         self._arm_unclaimed()
 
     def _arm_unclaimed(self) -> None:
-        due = self._state.unclaimed_until()
+        due = self._rules.seat_expiry()
         if due is not None:
             left = (due - self._context.now()).total_seconds()
-            self._arm(Tick.UNCLAIMED, min(left, _LONGEST_SLEEP))
+            self._arm(Tick.UNUSED_SEATS, min(left, _LONGEST_SLEEP))
 
     def _refuse_full(self, reply_to: ReplyTo[Any]) -> Any:
         reply_to.fail(SessionFull(self._context.limits.max_participants))
@@ -278,27 +278,27 @@ class SessionActor(Actor[SessionOrder]):
         user_id = receiver.user_id
         if receiver.closed or table.receivers.get(user_id) is receiver:
             return None  # too late, or asked again after a crash
-        if user_id not in table.roster and not self._sit_again(user_id):
+        if user_id not in table.roster and not self._restore_seat(user_id):
             reply_to.fail(ParticipantNotFound())
             return NO_REPLY
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
-            Snapshot(self._state.snapshot(user_id, request.role, moment, self._epoch)),
+            Snapshot(self._rules.snapshot(user_id, request.role, moment, self._epoch)),
             receiver.dialect,
         )
-        older = self._state.connect(receiver, moment)
+        older = self._rules.connect(receiver, moment)
         receiver.send_event(snapshot)
         if older is not None:
             older.close(CloseReason.REPLACED)
         self._deliver()
         self._arm_presence()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
-        self._context.tally.attached += 1
+        self._context.counters.attached += 1
         return None
 
-    def _sit_again(self, user_id: str) -> bool:
-        if not self._state.seat_again(user_id, trio.current_time()):
+    def _restore_seat(self, user_id: str) -> bool:
+        if not self._rules.restore_seat(user_id, trio.current_time()):
             return False
         self._arm_unclaimed()
         return True
@@ -306,28 +306,28 @@ class SessionActor(Actor[SessionOrder]):
     def _note_departures(self) -> None:
         departed = self._table.departed
         while departed:
-            self._state.disconnect(departed.popleft(), self._context.moment())
+            self._rules.disconnect(departed.popleft(), self._context.moment())
             self._deliver()
         self._arm_inactivity()
         self._arm_presence()
 
-    def _show_untold(self) -> None:
-        self._state.show_untold(self._context.moment())
+    def _announce_presence(self) -> None:
+        self._rules.announce_presence(self._context.moment())
         self._deliver()
         self._arm_presence()
 
     def _arm_presence(self) -> None:
-        due = self._state.untold_until()
+        due = self._rules.presence_due()
         if due is not None:
             self._arm(Tick.PRESENCE, due - trio.current_time())
 
-    def _leave(self, request: Leave, reply_to: ReplyTo[None]) -> Any:
+    def _leave(self, request: RemoveMember, reply_to: ReplyTo[None]) -> Any:
         if self._table.lapsed.pop(request.user_id, None) is not None:
             return None  # the others have heard that already
         if request.user_id not in self._table.roster:
             reply_to.fail(ParticipantNotFound())
             return NO_REPLY
-        receiver = self._state.leave(request.user_id, request.reason)
+        receiver = self._rules.leave(request.user_id, request.reason)
         if receiver is not None:
             left = request.reason == "left"
             receiver.close(CloseReason.LEFT if left else CloseReason.FORBIDDEN)
@@ -339,12 +339,12 @@ class SessionActor(Actor[SessionOrder]):
 
     def _deliver(self) -> None:
         """Send the events that were decided."""
-        deliver_events(self._table, self._context.tally)
+        deliver_events(self._table, self._context.counters)
 
     def _flush(self, now: float) -> None:
         """One broadcast of all that changed since the last."""
         # Taken before it is encoded: a position that cannot be encoded crashes one flush, not all.
-        moved = self._state.take_moved(now)
+        moved = self._rules.take_moved(now)
         if not moved:
             return
         self._flushed_at = now
@@ -353,9 +353,9 @@ class SessionActor(Actor[SessionOrder]):
         send_positions(self._table, moved)
         if Tick.STALE not in self._timers:
             self._arm(Tick.STALE, self._context.limits.retention)
-        tally = self._context.tally
-        tally.updates += len(moved)
-        tally.flushes += 1
+        counters = self._context.counters
+        counters.updates += len(moved)
+        counters.flushes += 1
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -366,7 +366,7 @@ class SessionActor(Actor[SessionOrder]):
 
     def _forget_stale(self) -> None:
         now = trio.current_time()
-        deadline = self._state.forget_stale(now)
+        deadline = self._rules.forget_stale(now)
         if deadline is not None:
             self._arm(Tick.STALE, deadline - now)
 
@@ -376,13 +376,13 @@ class SessionActor(Actor[SessionOrder]):
             self._arm(Tick.TOUCH, self._context.limits.touch_interval)
 
     def _note_activity(self) -> None:
-        if not self._state.unnoted:
+        if not self._rules.has_unsaved_activity:
             return
-        active, seen = self._state.take_seen(self._context.moment())
+        active, seen = self._rules.take_activity(self._context.moment())
         self._context.touch(self._table.session.id, active, seen)
 
     def _arm_inactivity(self) -> None:
-        deadline = self._state.inactive_at()
+        deadline = self._rules.inactive_at()
         if deadline is not None:
             self._arm(Tick.INACTIVE, deadline - trio.current_time())
             self._arm(Tick.IDLE, self._context.limits.sleep_after)
@@ -399,7 +399,7 @@ class SessionActor(Actor[SessionOrder]):
         self._arm(Tick.IDLE, self._context.limits.sleep_after)  # for when it cannot sleep now
 
     def _check_inactivity(self) -> HandlerResult:
-        deadline = self._state.inactive_at()
+        deadline = self._rules.inactive_at()
         if deadline is not None and deadline <= trio.current_time():
             return self._end("inactive")
         self._arm_inactivity()  # somebody came and went meanwhile
@@ -418,12 +418,12 @@ class SessionActor(Actor[SessionOrder]):
     # --- the end ----------------------------------------------------------------------------------
 
     def _end(self, reason: EndReason) -> StopActor:
-        self._state.end(reason)
+        self._rules.end(reason)
         return self._farewell()
 
     def _farewell(self) -> StopActor:
         """Tell everyone that it is over."""
-        say_farewell(self._table, self._context.tally)
+        deliver_end(self._table, self._context.counters)
         self._context.on_ended(self._table)
         return StopActor()
 

@@ -56,7 +56,7 @@ class Attach(Struct, Request[None], frozen=True):
     role: Role
 
 
-class Leave(Struct, Request[None], frozen=True):
+class RemoveMember(Struct, Request[None], frozen=True):
     """Call: a participant leaves for good. Fails with ParticipantNotFound."""
 
     user_id: str
@@ -73,10 +73,10 @@ class End(Struct, Request[None], frozen=True):
     """Call: the host ends the session."""
 
 
-SessionOrder = Update | CheckDepartures | ReleaseSeat
+SessionCast = Update | CheckDepartures | ReleaseSeat
 """What may be cast to a session."""
 
-SessionRequest = ReserveSeat | Join | Attach | Leave | Lock | End
+SessionRequest = ReserveSeat | Join | Attach | RemoveMember | Lock | End
 """For :func:`typing.assert_never`-style matches."""
 
 CHECK_DEPARTURES: Final = CheckDepartures()

@@ -9,17 +9,17 @@ from typing import Protocol, TypeVar, final
 
 from locshare.actors import ActorDown, ActorRef, Offer, Request
 from locshare.broadcast.receiver import Receiver
-from locshare.session.commands import Attach, SessionOrder, Update
+from locshare.session.commands import Attach, SessionCast, Update
 from locshare.session.table import SessionTable
 from locshare.wire.messages import Position, Role
 
 R = TypeVar("R")
 
 
-class Switchboard(Protocol):
+class Directory(Protocol):
     """What a link needs of :class:`locshare.session.manager.SessionManager`."""
 
-    async def incarnation(self, table: SessionTable) -> ActorRef[SessionOrder]:
+    async def incarnation(self, table: SessionTable) -> ActorRef[SessionCast]:
         """The living actor of the session, waited for or started. Raises SessionOver,
         SessionUnavailable.
         """
@@ -45,19 +45,17 @@ class SessionLink:
     Until :meth:`detach` it keeps the session in memory.
     """
 
-    __slots__ = ("_actor", "_receiver", "_role", "_switchboard", "_table", "_user_id", "_uses")
+    __slots__ = ("_actor", "_directory", "_receiver", "_role", "_table", "_user_id", "_uses")
 
-    def __init__(
-        self, switchboard: Switchboard, table: SessionTable, user_id: str, role: Role
-    ) -> None:
-        self._switchboard = switchboard
+    def __init__(self, directory: Directory, table: SessionTable, user_id: str, role: Role) -> None:
+        self._directory = directory
         self._table = table
         self._user_id = user_id
         self._role: Role = role
-        table.users += 1
+        table.use_count += 1
         self._uses = True
         self._receiver: Receiver | None = None
-        self._actor: ActorRef[SessionOrder] | None = None
+        self._actor: ActorRef[SessionCast] | None = None
 
     async def attach(self, receiver: Receiver) -> None:
         """Make ``receiver`` the participant's connection, instead of an older one (which is
@@ -67,7 +65,7 @@ class SessionLink:
         receiver may be attached or not: :meth:`detach` puts both right.
         """
         self._receiver = receiver
-        await self._switchboard.ask(self._table, Attach(receiver, self._role))
+        await self._directory.ask(self._table, Attach(receiver, self._role))
 
     async def update(self, position: Position) -> None:
         """Report a position. Without a checkpoint in the ordinary case.
@@ -81,7 +79,7 @@ class SessionLink:
         if actor is not None and actor.offer(message) is Offer.ACCEPTED:
             return
         while True:
-            actor = self._actor = await self._switchboard.incarnation(self._table)
+            actor = self._actor = await self._directory.incarnation(self._table)
             try:
                 await actor.deliver(message)
             except ActorDown:
@@ -92,7 +90,7 @@ class SessionLink:
         """The participant leaves for good; everyone knows on return. Leaving twice is leaving
         once. Raises SessionOver, SessionUnavailable.
         """
-        await self._switchboard.leave(self._table, self._user_id)
+        await self._directory.leave(self._table, self._user_id)
 
     def detach(self) -> None:
         """The connection has ended. Synchronous, in any state; a newer connection of the same
@@ -100,8 +98,8 @@ class SessionLink:
         """
         if self._uses:
             self._uses = False
-            self._table.users -= 1
+            self._table.use_count -= 1
         receiver, self._receiver = self._receiver, None
         if receiver is not None and self._table.ended is None:
             self._table.departed.append(receiver)
-            self._switchboard.wake(self._table)
+            self._directory.wake(self._table)

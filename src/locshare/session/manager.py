@@ -11,11 +11,11 @@ Supervision. Each session is a small supervisor of its own (a temporary child of
 supervisor that is registered under :data:`SESSIONS`) with the session actor as its only child, so
 that a session that keeps crashing spends its own restart budget. When that is spent the session
 ends with ``internal_error``, and no other one notices. When the dynamic supervisor itself is
-restarted, its sessions are started again: at once by whoever needs them, the others by the keeper.
+restarted, its sessions are started again: at once by whoever needs them, the others by the reaper.
 
 Invariants between any two checkpoints: a session that has not ended has at most one table; a table
 that is not in ``_tables`` is in nobody's hands but those of a start that is under way; a table that
-is in somebody's hands over a checkpoint is counted in ``table.users``, and is not put to sleep.
+is in somebody's hands over a checkpoint is counted in ``table.use_count``, and is not put to sleep.
 """
 
 import heapq
@@ -47,13 +47,14 @@ from locshare.session.commands import (
     CHECK_DEPARTURES,
     End,
     Join,
-    Leave,
     Lock,
     ReleaseSeat,
+    RemoveMember,
     ReserveSeat,
-    SessionOrder,
+    SessionCast,
 )
-from locshare.session.delivery import drop, say_farewell
+from locshare.session.counters import SessionCounters, SessionStatistics
+from locshare.session.delivery import deliver_end, drop
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
@@ -62,13 +63,12 @@ from locshare.session.errors import (
     SessionOver,
     SessionUnavailable,
 )
-from locshare.session.keeper import Keeper
+from locshare.session.friendly_names import friendly_name
 from locshare.session.limits import DEFAULT_LIMITS, SessionLimits
 from locshare.session.link import SessionLink
-from locshare.session.names import friendly_name
-from locshare.session.state import SessionState
+from locshare.session.reaper import Reaper
+from locshare.session.rules import SessionRules
 from locshare.session.table import Member, Moment, SessionTable
-from locshare.session.tally import SessionStatistics, Tally
 from locshare.store.port import (
     ParticipantRecord,
     SessionRecord,
@@ -153,31 +153,31 @@ class SessionManager:
         self._names = names
         self._limits = limits
         self._now = now
-        self._tally = Tally()
+        self._counters = SessionCounters()
         self._tables: dict[UUID, SessionTable] = {}
         self._flights: dict[UUID, _Flight] = {}
         """Sessions that are being started, or put to sleep."""
         self._loads: dict[UUID, _Flight] = {}
-        self.keeper: Final = Keeper(
+        self.reaper: Final = Reaper(
             store,
             limits,
             now=now,
             live=self._tables.keys,
-            tally=self._tally,
-            bury=self._bury,
+            counters=self._counters,
+            reap=self._reap,
             put_to_sleep=self._put_to_sleep,
-            revive=self._revive,
+            restart_orphans=self._restart_orphans,
         )
         """Its ``run`` is a child of the tree."""
         self._context = SessionContext(
             limits,
-            self._tally,
+            self._counters,
             window,
             now,
             store.touch,
             self._note_end,
             store.note_leaves,
-            self.keeper.offer_sleep,
+            self.reaper.queue_idle,
         )
         self._bans = Bans()
         self._full_until = -math.inf
@@ -201,7 +201,7 @@ class SessionManager:
             last_activity=now,
         )
         await self._store.create_session(session)
-        self._tally.created += 1
+        self._counters.created += 1
         return session
 
     async def describe(self, session_id: UUID) -> SessionInfo:
@@ -295,7 +295,7 @@ class SessionManager:
         StoreUnavailable.
         """
         table = await self._table_or_look(session_id)
-        return SessionState(table, self._limits).participants(self._moment())
+        return SessionRules(table, self._limits).participants(self._moment())
 
     async def _table_or_look(self, session_id: UUID) -> SessionTable:
         """The table of a live session, or, of one that is not in memory, what it would be. Raises
@@ -311,7 +311,7 @@ class SessionManager:
 
     def _look_at(self, stored: StoredSession) -> SessionTable:
         table = SessionTable(stored, trio.current_time())
-        SessionState(table, self._limits).give_back_seats(self._moment())
+        SessionRules(table, self._limits).release_unused_seats(self._moment())
         return table
 
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
@@ -352,8 +352,8 @@ class SessionManager:
         SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
         """
         table = await self._find(session_id, user_id)
-        state = SessionState(table, self._limits)
-        if user_id not in table.roster and not state.may_sit_again(user_id):
+        rules = SessionRules(table, self._limits)
+        if user_id not in table.roster and not rules.can_restore_seat(user_id):
             raise ParticipantNotFound
         return SessionLink(self, table, user_id, role)
 
@@ -374,7 +374,7 @@ class SessionManager:
 
         Raises SessionOver, SessionUnavailable, and what the actor answers. A request that was
         handled by the incarnation that died is handled twice: they are all made for that, but a
-        second :class:`Leave` says ParticipantNotFound.
+        second :class:`RemoveMember` says ParticipantNotFound.
         """
         for _attempt in range(2):
             actor = await self.incarnation(table)
@@ -387,7 +387,7 @@ class SessionManager:
         _check_not_over(table)
         raise SessionUnavailable("the session is being restarted")
 
-    async def incarnation(self, table: SessionTable) -> ActorRef[SessionOrder]:
+    async def incarnation(self, table: SessionTable) -> ActorRef[SessionCast]:
         """The living actor of a session: there, waited for, or started again.
 
         Raises SessionOver, SessionUnavailable.
@@ -401,7 +401,7 @@ class SessionManager:
                 if actor is not None:
                     return actor
                 if table.starting or (table.supervisor is not None and table.supervisor.alive):
-                    await table.news.park()
+                    await table.waiters.park()
                 else:
                     await self._start(table)
         _check_not_over(table)
@@ -415,11 +415,11 @@ class SessionManager:
         :meth:`_find`.
         """
         table = await self._find(session_id)
-        table.users += 1
+        table.use_count += 1
         try:
             yield table
         finally:
-            table.users -= 1
+            table.use_count -= 1
 
     async def _find(self, session_id: UUID, asker: str | None = None) -> SessionTable:
         """The table of a live session, read from the store and started if need be; not for an
@@ -449,9 +449,9 @@ class SessionManager:
             if asker is not None and asker not in table.roster:
                 raise ParticipantNotFound  # to this one; who waited looks again
             await self._start(table)
-            _check_not_over(table)  # and buried, perhaps: it must not come back
+            _check_not_over(table)  # and reaped, perhaps: it must not come back
             self._tables[session_id] = table
-            self._tally.loaded += 1
+            self._counters.loaded += 1
         except (SessionNotFound, SessionOver, SessionUnavailable, StoreUnavailable) as error:
             flight.error = error
             raise
@@ -511,12 +511,12 @@ class SessionManager:
             raise SessionUnavailable from None
         finally:
             table.starting = False
-            table.news.unpark_all()
+            table.waiters.unpark_all()
         table.supervisor = ref
         ref.monitor(partial(self._supervisor_ended, table))
         if table.ended is not None:
-            # It ended at once, and may have been buried before its supervisor was known.
-            self.keeper.hand_over(table)
+            # It ended at once, and may have been reaped before its supervisor was known.
+            self.reaper.queue_ended(table)
 
     def _spec_of(self, table: SessionTable) -> ChildSpec:
         """A supervisor with one session actor, which adopts ``table`` in each of its lives."""
@@ -549,7 +549,7 @@ class SessionManager:
         ref = self._names.lookup(SESSIONS)
         return ref if isinstance(ref, DynamicSupervisorRef) else None
 
-    def _cast(self, table: SessionTable, message: SessionOrder) -> None:
+    def _cast(self, table: SessionTable, message: SessionCast) -> None:
         actor = self._names.lookup(table.session.id)
         if actor is not None:
             actor.cast(message)
@@ -558,7 +558,7 @@ class SessionManager:
         # What everyone was told is also written: neither half alone.
         with trio.CancelScope(shield=True):  # both have deadlines of their own
             try:
-                await self.ask(table, Leave(user_id, reason))
+                await self.ask(table, RemoveMember(user_id, reason))
             except ParticipantNotFound:
                 pass  # somebody else was faster, or an incarnation that died had done it
             except SessionUnavailable:
@@ -571,29 +571,29 @@ class SessionManager:
     def _take_report(self, table: SessionTable, report: Report) -> None:
         """Hear of a session's crashes, and pass the report on."""
         if report.kind == "crash":
-            self._tally.restarts += 1
+            self._counters.restarts += 1
         elif report.kind == "gave_up":
             table.gave_up = True
         self._report(report)
 
     def _supervisor_ended(self, table: SessionTable, _down: Down) -> None:
         """Runs in the exit path of a session's supervisor."""
-        table.news.unpark_all()
+        table.waiters.unpark_all()
         if table.gave_up:
             drop(table)
-            SessionState(table, self._limits).end("internal_error")
-            say_farewell(table, self._tally)
+            SessionRules(table, self._limits).end("internal_error")
+            deliver_end(table, self._counters)
             self._note_end(table)
         elif table.ended is None and not table.asleep:
-            self.keeper.revive_soon()
+            self.reaper.restart_orphans_soon()
 
     def _note_end(self, table: SessionTable) -> None:
         reason = table.ended
         if reason is not None:
-            self._tally.ended[reason] += 1
+            self._counters.ended[reason] += 1
             self._bans.forget(table.session.id)
             log.info("session_ended", session=short_id(table.session.id), reason=reason)
-        self.keeper.hand_over(table)
+        self.reaper.queue_ended(table)
 
     async def _stop(self, table: SessionTable) -> None:
         """Stop its supervisor, and with it the actor."""
@@ -603,7 +603,7 @@ class SessionManager:
                 await sessions.terminate_child(table.supervisor)
         table.heir.clear()
 
-    async def _bury(self, table: SessionTable) -> None:
+    async def _reap(self, table: SessionTable) -> None:
         """Give back what an ended session held. Its end is written."""
         await self._stop(table)
         if self._tables.get(table.session.id) is table:
@@ -615,7 +615,7 @@ class SessionManager:
         """Whether nobody would notice: nobody is connected, joining, or about to ask."""
         return (
             table.ended is None
-            and not (table.users or table.receivers or table.seats or table.departed)
+            and not (table.use_count or table.receivers or table.seats or table.departed)
             and not table.starting
             and self._tables.get(table.session.id) is table
         )
@@ -630,9 +630,9 @@ class SessionManager:
         flight = self._flights[session_id] = _Flight()
         try:
             # Also by this one, for the actor may be between two lives, and cannot.
-            state = SessionState(table, self._limits)
-            if state.unnoted:
-                self._store.touch(session_id, *state.take_seen(self._moment()))
+            rules = SessionRules(table, self._limits)
+            if rules.has_unsaved_activity:
+                self._store.touch(session_id, *rules.take_activity(self._moment()))
             with trio.CancelScope(shield=True):  # its actor must not outlive it
                 await self._stop(table)
         except BaseException:
@@ -642,7 +642,7 @@ class SessionManager:
         finally:
             del self._flights[session_id]
             flight.done.set()
-        self._tally.slept += 1
+        self._counters.slept += 1
 
     async def _make_room(self) -> None:
         """There are as many sessions as there may be: those with nobody connected for longest give
@@ -657,7 +657,7 @@ class SessionManager:
         if not empty:
             self._full_until = now + LOOK_FOR_ROOM_EVERY_S
 
-    async def _revive(self) -> None:
+    async def _restart_orphans(self) -> None:
         """Start again what lost its actor together with the dynamic supervisor: a session in which
         nobody moves has nobody else who would notice.
         """
@@ -674,21 +674,21 @@ class SessionManager:
     def statistics(self) -> SessionStatistics:
         """A picture of now. Takes a step per session in memory."""
         tables = [table for table in self._tables.values() if table.ended is None]
-        tally = self._tally
+        counters = self._counters
         return SessionStatistics(
             live=len(tables),
             online=sum(len(table.receivers) for table in tables),
             participants=sum(len(table.roster) for table in tables),
-            created=tally.created,
-            loaded=tally.loaded,
-            joined=tally.joined,
-            attached=tally.attached,
-            updates=tally.updates,
-            flushes=tally.flushes,
-            events=tally.events,
-            restarts=tally.restarts,
-            slept=tally.slept,
-            ended={reason: tally.ended[reason] for reason in get_args(EndReason)},
+            created=counters.created,
+            loaded=counters.loaded,
+            joined=counters.joined,
+            attached=counters.attached,
+            updates=counters.updates,
+            flushes=counters.flushes,
+            events=counters.events,
+            restarts=counters.restarts,
+            slept=counters.slept,
+            ended={reason: counters.ended[reason] for reason in get_args(EndReason)},
         )
 
 

@@ -3,7 +3,7 @@
 As an ETS table with an heir: one incarnation of the session actor writes, anybody may read, and
 the session manager keeps the table when the incarnation dies, for the next one to adopt. Entries
 are frozen and replaced whole, never edited, so a reader and an heir find each of them as some
-command left it. Which entries go together is the business of :mod:`locshare.session.state`.
+command left it. Which entries go together is the business of :mod:`locshare.session.rules`.
 
 Positions live here and nowhere else, for the retention at most.
 """
@@ -22,8 +22,8 @@ from locshare.actors import MailboxHeir, Ref
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.session.bans import Origin
-from locshare.session.churn import Allowance, Presence
 from locshare.session.fixes import SenderClock
+from locshare.session.rate_limits import ShownPresence, TokenBucket
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
 from locshare.wire.messages import EndReason, Event, Position, Role
@@ -73,7 +73,7 @@ class Seat(Struct, frozen=True):
     role: Role
 
 
-class Held(Struct, frozen=True, gc=False):
+class HeldPosition(Struct, frozen=True, gc=False):
     """A participant's newest position, when it arrived and when its fix was taken, by Trio's clock.
     The retention counts from the arrival.
     """
@@ -83,11 +83,11 @@ class Held(Struct, frozen=True, gc=False):
     taken: float
 
 
-class Telling(NamedTuple):
+class Delivery(NamedTuple):
     """An event that is being told, as finished frames, and who has heard it or need not."""
 
     frames: Mapping[Dialect, bytes]
-    told: set[str]
+    reached: set[str]
 
 
 @final
@@ -100,31 +100,31 @@ class SessionTable:
         "clocks",
         "departed",
         "ended",
-        "flushing",
         "gave_up",
-        "heard",
         "heir",
         "incarnations",
+        "interrupted_event",
+        "interrupted_flush",
         "joins",
         "lapsed",
+        "last_heard",
         "locked",
         "moved",
-        "news",
+        "never_connected",
+        "noted_at",
         "origins",
         "pending",
         "positions",
         "presence",
+        "presence_pending",
         "receivers",
         "roster",
         "seats",
         "session",
         "starting",
         "supervisor",
-        "telling",
-        "touched_at",
-        "unclaimed",
-        "untold",
-        "users",
+        "use_count",
+        "waiters",
     )
 
     def __init__(self, stored: StoredSession, clock: float) -> None:
@@ -135,7 +135,7 @@ class SessionTable:
         self.locked = stored.session.locked
         self.seats: dict[UUID, Seat] = {}
         """Joins that are being written."""
-        self.unclaimed: set[str] = {
+        self.never_connected: set[str] = {
             user_id
             for user_id, member in self.roster.items()
             if member.last_seen <= member.joined_at
@@ -147,27 +147,27 @@ class SessionTable:
         """Where those in the roster joined from, as far as that is known."""
         self.receivers: dict[str, Receiver] = {}
         """Who is online, and the connection of each."""
-        self.presence: dict[str, Presence] = {}
+        self.presence: dict[str, ShownPresence] = {}
         """What the others were told of each who ever connected."""
-        self.untold: set[str] = set()
+        self.presence_pending: set[str] = set()
         """Those of whom something else is true, which may not be told yet."""
-        self.joins = Allowance(math.inf, clock)
+        self.joins = TokenBucket(math.inf, clock)
         """How many more may join now."""
-        self.positions: dict[str, Held] = {}
+        self.positions: dict[str, HeldPosition] = {}
         self.moved: dict[str, Position] = {}
         """What the next flush will carry."""
         self.clocks: dict[str, SenderClock] = {}
         """How far the clock of who sent positions is off."""
-        self.heard: dict[str, float] = {}
+        self.last_heard: dict[str, float] = {}
         """When each participant was last heard of, in this process."""
         self.active_at = clock
         """When somebody last joined, connected or disconnected."""
-        self.touched_at = -math.inf
+        self.noted_at = -math.inf
         """What was heard before this has been noted for the store."""
         self.pending: deque[Event] = deque()
         """Events that were decided and are still to be delivered: empty between two messages."""
-        self.telling: Telling | None = None
-        self.flushing: Mapping[Dialect, Flush] | None = None
+        self.interrupted_event: Delivery | None = None
+        self.interrupted_flush: Mapping[Dialect, Flush] | None = None
         """What a crash interrupted in the middle of telling; None between two messages."""
         self.departed: deque[Receiver] = deque()
         """Connections that have ended, put here by their tasks: an exit signal that cannot be
@@ -179,10 +179,10 @@ class SessionTable:
         self.incarnations = 0
         self.supervisor: Ref | None = None
         self.starting = False
-        self.users = 0
+        self.use_count = 0
         """Calls and connections that have this table in hand: it is not put to sleep under them."""
         self.asleep = False
         """It was put to sleep, and is in nobody's hands."""
         self.gave_up = False
-        self.news: Final = trio.lowlevel.ParkingLot()
+        self.waiters: Final = trio.lowlevel.ParkingLot()
         """Parked here: who waits for the next incarnation, or for the end."""

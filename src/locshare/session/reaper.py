@@ -16,9 +16,9 @@ from uuid import UUID
 import structlog
 import trio
 
+from locshare.session.counters import SessionCounters
 from locshare.session.limits import SessionLimits
 from locshare.session.table import SessionTable
-from locshare.session.tally import Tally
 from locshare.store.port import Store, StoreUnavailable
 
 log = structlog.get_logger()
@@ -27,9 +27,10 @@ _LAST_CHANCE_S = 1.0
 
 
 @final
-class Keeper:
-    """``bury`` gives back what a session held, after its end is written; ``put_to_sleep`` does so
-    while it goes on; ``revive`` starts again what lost its actor through no fault of its own.
+class Reaper:
+    """``reap`` gives back what a session held, after its end is written; ``put_to_sleep`` does so
+    while it goes on; ``restart_orphans`` starts each session that lost its actor with the sessions'
+    supervisor.
     """
 
     def __init__(
@@ -39,36 +40,36 @@ class Keeper:
         *,
         now: Callable[[], datetime],
         live: Callable[[], Collection[UUID]],
-        tally: Tally,
-        bury: Callable[[SessionTable], Awaitable[None]],
+        counters: SessionCounters,
+        reap: Callable[[SessionTable], Awaitable[None]],
         put_to_sleep: Callable[[SessionTable], Awaitable[None]],
-        revive: Callable[[], Awaitable[None]],
+        restart_orphans: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._limits = limits
         self._now = now
         self._live = live
-        self._tally = tally
-        self._bury = bury
+        self._counters = counters
+        self._reap = reap
         self._put_to_sleep = put_to_sleep
-        self._revive = revive
+        self._restart_orphans = restart_orphans
         self._ended: deque[SessionTable] = deque()
         self._idle: deque[SessionTable] = deque()
         self._orphans = False
         self._called = trio.Event()
         self._up_since = now()
 
-    def hand_over(self, table: SessionTable) -> None:
+    def queue_ended(self, table: SessionTable) -> None:
         """``table`` has ended. Never blocks."""
         self._ended.append(table)
         self._called.set()
 
-    def offer_sleep(self, table: SessionTable) -> None:
+    def queue_idle(self, table: SessionTable) -> None:
         """Nobody is connected to ``table``. Never blocks; lost by a crash, and offered again."""
         self._idle.append(table)
         self._called.set()
 
-    def revive_soon(self) -> None:
+    def restart_orphans_soon(self) -> None:
         """A session has lost its actor, and it was not its own fault. Never blocks."""
         self._orphans = True
         self._called.set()
@@ -79,13 +80,13 @@ class Keeper:
         next_sweep = trio.current_time()
         try:
             while True:
-                await self._bury_all()
+                await self._reap_all()
                 while self._idle:
                     await self._put_to_sleep(self._idle.popleft())
                 due = trio.current_time() >= next_sweep
                 if due or self._orphans:
                     self._orphans = False
-                    await self._revive()
+                    await self._restart_orphans()
                 if due:
                     await self._sweep()
                     next_sweep = trio.current_time() + self._limits.sweep_interval
@@ -93,14 +94,14 @@ class Keeper:
                     await self._called.wait()
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(_LAST_CHANCE_S):
-                await self._bury_all()
+                await self._reap_all()
 
-    async def _bury_all(self) -> None:
+    async def _reap_all(self) -> None:
         self._called = trio.Event()
         while self._ended:
             table = self._ended[0]
             await self._store.end_session(table.session.id)
-            await self._bury(table)
+            await self._reap(table)
             # Taken off last: if this task is cancelled or crashes before, it is done again.
             self._ended.remove(table)
 
@@ -112,7 +113,7 @@ class Keeper:
             earliest = datetime.min.replace(tzinfo=now.tzinfo)
         try:
             ended = await self._store.sweep(now, earliest, self._live())
-            self._tally.ended.update(ended.values())
+            self._counters.ended.update(ended.values())
             purged = await self._store.purge(now - timedelta(seconds=self._limits.keep_ended))
         except StoreUnavailable:
             log.debug("sweep_put_off")

@@ -18,9 +18,9 @@ from msgspec import UNSET, Struct
 
 from locshare.broadcast.fanout import Flush
 from locshare.errors import CloseReason
-from locshare.session.likeness import alike
+from locshare.session.confusables import confusable
 from locshare.session.limits import SessionLimits
-from locshare.session.state import SessionState
+from locshare.session.rules import SessionRules
 from locshare.session.table import Member, Moment, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
 from locshare.wire.dialects import PLAIN, Dialect
@@ -84,7 +84,7 @@ class Phone(Struct, eq=False):
 
 
 class Histories(RuleBasedStateMachine):
-    users: "Bundle[str]" = Bundle("users")
+    users: "Bundle[str]" = Bundle("use_count")
     seats: "Bundle[tuple[int, str]]" = Bundle("seats")
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Histories(RuleBasedStateMachine):
         self.clock = 1000.3
         self.made = 0
         self.table = a_table(self.clock)
-        self.state = SessionState(self.table, LIMITS)
+        self.session = SessionRules(self.table, LIMITS)
         self.gone: list[Phone] = []
         self.left: set[str] = set()
         self.connected: set[str] = set()
@@ -148,7 +148,7 @@ class Histories(RuleBasedStateMachine):
         hosts = [role for role, _ in self.seated()].count("host")
         room = taken < LIMITS.max_participants or (role == "host" and hosts < LIMITS.host_seats)
         expired = any(kept.until <= self.clock for kept in table.seats.values())
-        reserved = self.state.reserve(seat, self.clock, name, role)
+        reserved = self.session.reserve(seat, self.clock, name, role)
         if table.ended is not None:
             assert reserved is None
         elif not expired:
@@ -162,12 +162,12 @@ class Histories(RuleBasedStateMachine):
     def comes_in(self, user_id: str, seat: UUID, name: str, role: Role) -> None:
         member = Member(user_id, name, "#112233", self.moment.wall, self.moment.wall, role)
         known = user_id in self.table.roster
-        entered = self.state.join(member, seat, self.clock)
+        entered = self.session.join(member, seat, self.clock)
         assert entered is (user_id in self.table.roster and self.table.ended is None)
         assert seat not in self.table.seats
         assert len(self.table.pending) == (entered and not known)
         # Asked again, after a crash:
-        assert self.state.join(member, seat, self.clock) is entered
+        assert self.session.join(member, seat, self.clock) is entered
         assert len(self.table.pending) == (entered and not known)
         if entered and not known:
             assert self.table.active_at == self.clock, "a join is activity"
@@ -177,8 +177,8 @@ class Histories(RuleBasedStateMachine):
         """The join is written slowly, or never."""
         self.made += 1
         seat = UUID(int=100 + self.made)
-        promised = self.state.reserve(seat, self.clock, name)
-        assert self.state.reserve(seat, self.clock, name) == promised, "asked again, after a crash"
+        promised = self.session.reserve(seat, self.clock, name)
+        assert self.session.reserve(seat, self.clock, name) == promised, "a crash: again"
         return self.made, promised or name
 
     @rule(target=users, seat=seats)
@@ -198,8 +198,8 @@ class Histories(RuleBasedStateMachine):
         self.made += 1
         seat = UUID(int=100 + self.made)
         before = len(self.table.seats)
-        if self.state.reserve(seat, self.clock, "Somebody") is not None:
-            self.state.release(seat)
+        if self.session.reserve(seat, self.clock, "Somebody") is not None:
+            self.session.release(seat)
             assert len(self.table.seats) <= before
 
     @rule()
@@ -212,10 +212,10 @@ class Histories(RuleBasedStateMachine):
             if user_id not in self.connected
             and member.joined_at + timedelta(seconds=LIMITS.claim_within) <= self.moment.wall
         }
-        until = self.state.unclaimed_until()
+        until = self.session.seat_expiry()
         assert bool(due) is (until is not None and until <= self.moment.wall)
         before = set(self.table.roster)
-        forgotten = self.state.give_back_seats(self.moment)
+        forgotten = self.session.release_unused_seats(self.moment)
         assert before - set(self.table.roster) == due
         assert due <= {*self.table.lapsed, *forgotten}
         assert len(self.table.lapsed) <= LIMITS.max_participants
@@ -227,7 +227,7 @@ class Histories(RuleBasedStateMachine):
         table = self.table
         lapsed = table.lapsed.get(user_id)
         taken = len(table.roster) + len(table.seats)
-        sits = self.state.seat_again(user_id, self.clock)
+        sits = self.session.restore_seat(user_id, self.clock)
         assert sits is (user_id in table.roster) or lapsed is None
         if lapsed is not None and lapsed.role == "participant":
             room = taken < LIMITS.max_participants and not table.locked and table.ended is None
@@ -239,7 +239,7 @@ class Histories(RuleBasedStateMachine):
     @rule(locked=st.booleans())
     def locks(self, locked: bool) -> None:
         before = self.table.locked
-        self.state.lock(locked)
+        self.session.lock(locked)
         changes = locked is not before and self.table.ended is None
         assert len(self.table.pending) == changes
         assert self.table.locked is (before if self.table.ended else locked)
@@ -250,9 +250,9 @@ class Histories(RuleBasedStateMachine):
         if user_id not in self.table.roster or self.table.ended is not None:
             return  # the actor refuses
         before = self.table.receivers.get(user_id)
-        hidden = user_id in self.table.untold
+        hidden = user_id in self.table.presence_pending
         phone = Phone(user_id, {}, {})
-        snapshot = self.state.snapshot(user_id, "participant", self.moment, "epoch")
+        snapshot = self.session.snapshot(user_id, "participant", self.moment, "epoch")
         phone.learn(snapshot)
         assert phone.roster[user_id], "one sees oneself online"
         assert phone.positions == {
@@ -260,9 +260,9 @@ class Histories(RuleBasedStateMachine):
             for user, arrived in self.arrived.items()
             if user in self.table.roster and arrived + LIMITS.retention > self.clock
         }, "all that are fresh, and nothing older"
-        assert self.state.connect(phone, self.moment) is before
+        assert self.session.connect(phone, self.moment) is before
         self.connected.add(user_id)
-        assert snapshot.seq == self.state.seq, "the next event is the next number"
+        assert snapshot.seq == self.session.seq, "the next event is the next number"
         if before is not None:
             if not hidden:
                 assert not self.table.pending, "a replacement is no news"
@@ -278,15 +278,15 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def what_was_not_told_is_told_when_it_may_be(self) -> None:
-        due = self.state.untold_until()
-        assert (due is None) == (not self.table.untold)
+        due = self.session.presence_due()
+        assert (due is None) == (not self.table.presence_pending)
         while due is not None:
-            before = len(self.table.untold)
+            before = len(self.table.presence_pending)
             self.clock = max(self.clock, due)
-            self.state.show_untold(self.moment)
-            assert len(self.table.untold) < before, "a timer set for it would run for ever"
+            self.session.announce_presence(self.moment)
+            assert len(self.table.presence_pending) < before, "its timer would run for ever"
             self.deliver()
-            due = self.state.untold_until()
+            due = self.session.presence_due()
         for phone in self.phones().values():
             assert phone.roster == {u: u in self.table.receivers for u in self.table.roster}
 
@@ -294,7 +294,7 @@ class Histories(RuleBasedStateMachine):
     def loses_the_connection(self, user_id: str) -> None:
         phone = self.phones().get(user_id)
         if phone is not None:
-            self.state.disconnect(phone, self.moment)
+            self.session.disconnect(phone, self.moment)
             self.gone.append(phone)
         self.deliver()
 
@@ -302,7 +302,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def is_told_late_of_a_lost_connection(self, data: st.DataObject) -> None:
         before = self.picture()
-        self.state.disconnect(data.draw(st.sampled_from(self.gone)), self.moment)
+        self.session.disconnect(data.draw(st.sampled_from(self.gone)), self.moment)
         assert self.picture() == before
         assert not self.table.pending
 
@@ -317,7 +317,7 @@ class Histories(RuleBasedStateMachine):
         moment = self.moment
         age_ms = age * 1000 if said else UNSET
         taken = moment.wall - timedelta(seconds=age)
-        self.state.move(user_id, Position(float(lat), 0.0, 5.0, taken, age_ms=age_ms), moment)
+        self.session.move(user_id, Position(float(lat), 0.0, 5.0, taken, age_ms=age_ms), moment)
         if user_id not in self.table.roster or self.table.ended is not None:
             assert user_id not in self.table.positions
             return
@@ -330,7 +330,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def is_flushed(self) -> None:
-        moved = self.state.take_moved(self.clock)
+        moved = self.session.take_moved(self.clock)
         assert not self.table.moved
         for phone in self.phones().values():
             phone.positions |= {u: p.lat for u, p in moved.items() if u != phone.user_id}
@@ -341,7 +341,7 @@ class Histories(RuleBasedStateMachine):
             return  # the actor refuses
         phone = self.phones().get(user_id)
         self.left.add(user_id)
-        assert self.state.leave(user_id, reason) is phone
+        assert self.session.leave(user_id, reason) is phone
         if phone is not None:
             self.gone.append(phone)
         self.deliver()
@@ -352,7 +352,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def forgets(self) -> None:
-        deadline = self.state.forget_stale(self.clock)
+        deadline = self.session.forget_stale(self.clock)
         held = [entry.arrived for entry in self.table.positions.values()]
         assert deadline == (min(held) + LIMITS.retention if held else None)
         assert deadline is None or deadline > self.clock
@@ -362,16 +362,16 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def is_noted(self) -> None:
-        since = self.table.touched_at
-        active, seen = self.state.take_seen(self.moment)
+        since = self.table.noted_at
+        active, seen = self.session.take_activity(self.moment)
         assert active <= self.moment.wall
-        heard = {user for user, at in self.table.heard.items() if at >= since}
+        heard = {user for user, at in self.table.last_heard.items() if at >= since}
         assert set(seen) == heard
 
     @rule()
     def is_adopted_by_a_new_incarnation(self) -> None:
         before = self.picture()
-        self.state = SessionState(self.table, LIMITS)
+        self.session = SessionRules(self.table, LIMITS)
         assert self.picture() == before
 
     @precondition(lambda self: self.made > 3)
@@ -379,7 +379,7 @@ class Histories(RuleBasedStateMachine):
     def ends(self, reason: EndReason) -> None:
         first = self.table.ended is None
         before = self.table.ended
-        self.state.end(reason)
+        self.session.end(reason)
         self.deliver()
         assert self.table.ended == (reason if first else before)
         if first:
@@ -400,8 +400,8 @@ class Histories(RuleBasedStateMachine):
         table = self.table
         roster = set(table.roster)
         assert set(table.receivers) <= roster
-        assert table.untold <= set(table.presence) <= roster
-        assert set(table.heard) <= roster
+        assert table.presence_pending <= set(table.presence) <= roster
+        assert set(table.last_heard) <= roster
         assert set(table.positions) <= roster
         assert set(table.moved) <= set(table.positions)
         assert set(table.clocks) <= roster
@@ -415,13 +415,13 @@ class Histories(RuleBasedStateMachine):
         assert others <= LIMITS.max_participants
         assert len(seats) <= LIMITS.max_participants + LIMITS.host_seats
         assert len(table.lapsed) <= LIMITS.max_participants
-        assert set(table.unclaimed) <= set(table.roster)
+        assert set(table.never_connected) <= set(table.roster)
         assert not set(table.lapsed) & set(table.roster)
 
     @invariant()
     def no_two_names_look_alike(self) -> None:
         names = [name for _, name in self.seated()]
-        assert not any(alike(one, other) for one, other in combinations(names, 2))
+        assert not any(confusable(one, other) for one, other in combinations(names, 2))
 
     @invariant()
     def positions_are_the_newest(self) -> None:
@@ -434,7 +434,7 @@ class Histories(RuleBasedStateMachine):
         table = self.table
         for phone in self.phones().values():
             expected = {
-                user: (user in table.receivers) is not (user in table.untold)
+                user: (user in table.receivers) is not (user in table.presence_pending)
                 for user in table.roster
             }
             expected[phone.user_id] = True
@@ -448,7 +448,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def inactivity_is_counted_while_nobody_is_connected(self) -> None:
-        deadline = self.state.inactive_at()
+        deadline = self.session.inactive_at()
         assert (deadline is None) == bool(self.table.receivers)
         if deadline is not None:
             assert deadline == self.table.active_at + LIMITS.inactive_after
@@ -479,16 +479,16 @@ def test_a_position_is_forgotten_at_the_instant_that_was_foretold(
     arrived: float, retention: float
 ) -> None:
     table = a_table(arrived)
-    state = SessionState(table, SessionLimits(retention=retention))
-    state.join(Member("user", "Name", "#112233", START, START), UUID(int=3), arrived)
-    state.move("user", Position(1.0, 2.0, 5.0, START), Moment(START, arrived))
-    due = state.forget_stale(arrived)
+    rules = SessionRules(table, SessionLimits(retention=retention))
+    rules.join(Member("user", "Name", "#112233", START, START), UUID(int=3), arrived)
+    rules.move("user", Position(1.0, 2.0, 5.0, START), Moment(START, arrived))
+    due = rules.forget_stale(arrived)
     if due is None:
         assert arrived + retention == arrived  # too short to be told
         return
-    at_last = state.snapshot("user", "participant", Moment(START, due), "epoch")
+    at_last = rules.snapshot("user", "participant", Moment(START, due), "epoch")
     assert at_last.positions == ()
-    assert state.forget_stale(due) is None, "a timer set for it would run for ever"
+    assert rules.forget_stale(due) is None, "its timer would run for ever"
 
 
 TestHistories = Histories.TestCase

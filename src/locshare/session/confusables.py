@@ -1,9 +1,9 @@
 """Which names look alike, and how to tell apart who is called the same. Pure.
 
-Two names are alike when a reader may take one for the other: the same letters in another case, in
-full width or other compatibility forms, with characters that cannot be seen, or from another script
-that has the same shapes (a Cyrillic A). The shapes are those of Unicode Technical Standard 39, as
-the package confusable-homoglyphs has them.
+Two names are confusable when a reader may take one for the other: the same letters in another case,
+in full width or in another compatibility form, with invisible characters, or from another script
+with the same shapes (a Cyrillic A). The shapes are those of Unicode Technical Standard 39, from the
+data of the package confusable-homoglyphs.
 """
 
 import json
@@ -33,14 +33,14 @@ def distinct(name: str, others: Iterable[str], limit: int) -> str:
     return found
 
 
-def alike(one: str, other: str) -> bool:
+def confusable(one: str, other: str) -> bool:
     """Whether a reader may take one for the other."""
     return not _keys(one).isdisjoint(_keys(other))
 
 
 @lru_cache(maxsize=4096)
 def _keys(name: str) -> frozenset[str]:
-    """Names that share one of these are alike: what it looks like, and what it says in any case.
+    """Names that share one of these are confusable: the shape, and the shape in any case.
 
     Two, for shapes depend on the case (``I`` looks like ``l`` and ``i`` does not).
     """

@@ -8,7 +8,7 @@ from msgspec import Struct
 from locshare.wire.messages import EndReason
 
 
-class Tally:
+class SessionCounters:
     """Counted by the session actors and the manager, since the process began."""
 
     __slots__ = (

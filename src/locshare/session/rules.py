@@ -2,7 +2,7 @@
 
 Pure: no I/O, no clock (the time is given), no task. Receivers are kept and handed back, never
 called. The session actor is a thin task around this, and the model test in
-``tests/model/test_session_state.py`` drives it through random histories.
+``tests/model/test_session_rules.py`` drives it through random histories.
 
 Each command first decides, then changes the table in plain assignments that cannot fail; the
 events it decided go into ``table.pending`` in the same step. So a crash anywhere in the actor
@@ -14,7 +14,7 @@ Invariants between any two commands:
 - members and reserved seats together never grow beyond ``max_participants``, but for hosts, and no
   two of them have names that look alike;
 - a connected receiver has had its snapshot, and every event since, except those about itself;
-- who is shown online to the others is online, or is in ``table.untold``, and the reverse;
+- who is shown online to the others is online, or is in ``table.presence_pending``, and the reverse;
 - once ``table.ended`` is set, nothing changes any more and nobody's position is left.
 """
 
@@ -26,11 +26,11 @@ from uuid import UUID
 from msgspec import UNSET, structs
 
 from locshare.broadcast.receiver import Receiver
-from locshare.session.churn import NEVER_SEEN, JoinRate, Presence
+from locshare.session.confusables import distinct
 from locshare.session.fixes import clock_was_set_back, judge
-from locshare.session.likeness import distinct
 from locshare.session.limits import SessionLimits
-from locshare.session.table import Held, Member, Moment, Seat, SessionTable
+from locshare.session.rate_limits import NEVER_SEEN, JoinRate, ShownPresence
+from locshare.session.table import HeldPosition, Member, Moment, Seat, SessionTable
 from locshare.wire.messages import (
     Changed,
     Ended,
@@ -62,7 +62,7 @@ WORTH_TELLING_MS: Final = 1000
 
 
 @final
-class SessionState:
+class SessionRules:
     """The rules over one table. Making one changes nothing: the table may have been in use."""
 
     __slots__ = ("_join_rate", "_limits", "_table", "seq")
@@ -139,7 +139,7 @@ class SessionState:
         table.seats.pop(seat, None)
         if name != member.display_name:
             return False
-        table.unclaimed.add(member.user_id)
+        table.never_connected.add(member.user_id)
         self._take_in(member, clock)
         return True
 
@@ -150,32 +150,32 @@ class SessionState:
             ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color))
         )
 
-    def may_sit_again(self, user_id: str) -> bool:
-        """Whether :meth:`seat_again` would find a seat for whoever lost theirs."""
+    def can_restore_seat(self, user_id: str) -> bool:
+        """Whether :meth:`restore_seat` would find a seat for whoever lost theirs."""
         table = self._table
         member = table.lapsed.get(user_id)
         if member is None or table.ended is not None or not self._has_room(member.role):
             return False
         return member.role == "host" or not table.locked
 
-    def seat_again(self, user_id: str, clock: float) -> bool:
+    def restore_seat(self, user_id: str, clock: float) -> bool:
         """Who lost the seat and comes now takes one, if they may."""
         table = self._table
-        if not self.may_sit_again(user_id):
+        if not self.can_restore_seat(user_id):
             return False
         member = table.lapsed.pop(user_id)
-        table.unclaimed.add(user_id)
+        table.never_connected.add(user_id)
         name = self._free_name(member.display_name)
         self._take_in(structs.replace(member, display_name=name), clock)
         return True
 
-    def give_back_seats(self, moment: Moment) -> list[str]:
+    def release_unused_seats(self, moment: Moment) -> list[str]:
         """Those who have not connected in time lose their seats. Returns the user_ids of those who
         cannot take one again, since only so many are remembered.
         """
         table = self._table
         for user_id, member in tuple(table.roster.items()):
-            if user_id not in table.unclaimed or self._lapses(user_id) > moment.wall:
+            if user_id not in table.never_connected or self._lapses(user_id) > moment.wall:
                 continue
             self.leave(user_id, "left")
             table.lapsed[user_id] = member
@@ -184,9 +184,9 @@ class SessionState:
             del table.lapsed[user_id]
         return [*forgotten]
 
-    def unclaimed_until(self) -> datetime | None:
-        """When :meth:`give_back_seats` has something to do; None when everybody has connected."""
-        return min(map(self._lapses, self._table.unclaimed), default=None)
+    def seat_expiry(self) -> datetime | None:
+        """When :meth:`release_unused_seats` is due; None when everybody has connected."""
+        return min(map(self._lapses, self._table.never_connected), default=None)
 
     def _lapses(self, user_id: str) -> datetime:
         within = timedelta(seconds=self._limits.claim_within)
@@ -212,8 +212,8 @@ class SessionState:
         # Taken out first, so that the order of this dict is the order of connecting.
         table.receivers.pop(user_id, None)
         table.receivers[user_id] = receiver
-        table.heard[user_id] = table.active_at = moment.clock
-        table.unclaimed.discard(user_id)
+        table.last_heard[user_id] = table.active_at = moment.clock
+        table.never_connected.discard(user_id)
         self._show(user_id, moment)
         return older
 
@@ -227,15 +227,17 @@ class SessionState:
         table.active_at = moment.clock
         self._show(user_id, moment)
 
-    def show_untold(self, moment: Moment) -> None:
+    def announce_presence(self, moment: Moment) -> None:
         """Tell who is online, and who no longer, where that had to wait and now need not."""
-        for user_id in tuple(self._table.untold):
+        for user_id in tuple(self._table.presence_pending):
             self._show(user_id, moment)
 
-    def untold_until(self) -> float | None:
-        """When :meth:`show_untold` has something to do; None while everybody knows."""
+    def presence_due(self) -> float | None:
+        """When :meth:`announce_presence` has something to do; None while everybody knows."""
         presence = self._table.presence
-        return min((presence[user_id].ready_at() for user_id in self._table.untold), default=None)
+        return min(
+            (presence[user_id].ready_at() for user_id in self._table.presence_pending), default=None
+        )
 
     def _show(self, user_id: str, moment: Moment) -> None:
         """Let the others know whether ``user_id`` is online: now, later, or not at all when that
@@ -247,20 +249,20 @@ class SessionState:
         told = self._presence_after(user_id, online, moment.clock)
         if told is None:
             table.presence.setdefault(user_id, shown)
-            table.untold.add(user_id)
+            table.presence_pending.add(user_id)
             return
-        table.untold.discard(user_id)
+        table.presence_pending.discard(user_id)
         if told is not shown:
             table.presence[user_id] = told
             seen = moment.wall if online else self._last_seen(user_id, moment)
             self._decide(ParticipantUpdated(Updated(user_id, online, seen)))
 
-    def _presence_after(self, user_id: str, online: bool, clock: float) -> Presence | None:
+    def _presence_after(self, user_id: str, online: bool, clock: float) -> ShownPresence | None:
         """What will have been told once ``user_id`` is ``online``: the same object when there is
         nothing to tell, None when it has to wait.
         """
         shown = self._table.presence.get(user_id, NEVER_SEEN)
-        return shown if shown.online is online else shown.told(online, clock)
+        return shown if shown.online is online else shown.announce(online, clock)
 
     def move(self, user_id: str, position: Position, moment: Moment) -> None:
         """A position arrived. Ignored when it is from somebody who is not, or no longer, in, or
@@ -269,7 +271,7 @@ class SessionState:
         table, clock = self._table, moment.clock
         if user_id not in table.roster or table.ended is not None:
             return
-        table.heard[user_id] = clock
+        table.last_heard[user_id] = clock
         held = table.positions.get(user_id)
         known = table.clocks.get(user_id)
         taken, sender = judge(position, known, moment.wall, clock)
@@ -282,7 +284,7 @@ class SessionState:
             and not clock_was_set_back(position, taken, held.position, held.taken, moment.wall)
         ):
             return
-        table.positions[user_id] = Held(position, clock, taken)
+        table.positions[user_id] = HeldPosition(position, clock, taken)
         table.moved[user_id] = position
 
     # --- who goes out -----------------------------------------------------------------------------
@@ -294,12 +296,12 @@ class SessionState:
         table = self._table
         receiver = table.receivers.pop(user_id, None)
         for entries in (
-            table.roster, table.positions, table.moved, table.heard, table.presence, table.clocks,
-            table.origins,
+            table.roster, table.positions, table.moved, table.last_heard, table.presence,
+            table.clocks, table.origins,
         ):  # fmt: skip
             entries.pop(user_id, None)
-        table.untold.discard(user_id)
-        table.unclaimed.discard(user_id)
+        table.presence_pending.discard(user_id)
+        table.never_connected.discard(user_id)
         self._decide(ParticipantLeft(Left(user_id, reason)))
         return receiver
 
@@ -312,7 +314,7 @@ class SessionState:
         table.seats.clear()
         table.positions.clear()
         table.moved.clear()
-        table.untold.clear()
+        table.presence_pending.clear()
         self._decide(SessionEnded(Ended(reason)))
 
     # --- time -------------------------------------------------------------------------------------
@@ -347,19 +349,19 @@ class SessionState:
         return {user_id: self._shown(user_id, clock) for user_id in moved}
 
     @property
-    def unnoted(self) -> bool:
-        """Whether :meth:`take_seen` has anything that it had not the last time."""
-        return bool(self._table.receivers) or self._table.active_at > self._table.touched_at
+    def has_unsaved_activity(self) -> bool:
+        """Whether :meth:`take_activity` has anything that it had not the last time."""
+        return bool(self._table.receivers) or self._table.active_at > self._table.noted_at
 
-    def take_seen(self, moment: Moment) -> tuple[datetime, Mapping[str, datetime]]:
+    def take_activity(self, moment: Moment) -> tuple[datetime, Mapping[str, datetime]]:
         """The session's last activity, and who was heard of since this was last asked."""
         table = self._table
-        since, table.touched_at = table.touched_at, moment.clock
+        since, table.noted_at = table.noted_at, moment.clock
         active = moment.wall if table.receivers else moment.wall_of(table.active_at)
         # Later than the joining in any case: that is how a loaded table knows who has connected.
         seen = {
             user_id: max(moment.wall_of(at), table.roster[user_id].joined_at + _A_MOMENT)
-            for user_id, at in table.heard.items()
+            for user_id, at in table.last_heard.items()
             if at >= since
         }
         return active, seen
@@ -412,7 +414,7 @@ class SessionState:
         )
 
     def _last_seen(self, user_id: str, moment: Moment) -> datetime:
-        heard = self._table.heard.get(user_id)
+        heard = self._table.last_heard.get(user_id)
         if heard is None:
             return self._table.roster[user_id].last_seen
         return moment.wall_of(heard)

@@ -5,9 +5,9 @@ import trio
 
 from locshare.api.errors import problem_for
 from locshare.api.problems import Code
-from locshare.session.churn import NEVER_SEEN, PRESENCE_BURST, PRESENCE_RATE
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
+from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_BURST, PRESENCE_RATE
 from tests.session.kit import House, Someone, house, settle
 
 
@@ -124,9 +124,9 @@ def test_the_api_says_when_to_try_again() -> None:
 def test_a_change_of_presence_is_told_six_times_at_once_and_then_every_two_seconds() -> None:
     presence = NEVER_SEEN
     for number in range(6):
-        told = presence.told(number % 2 == 0, 100.0)
+        told = presence.announce(number % 2 == 0, 100.0)
         assert told is not None
         presence = told
-    assert presence.told(True, 101.9) is None
+    assert presence.announce(True, 101.9) is None
     assert presence.ready_at() == pytest.approx(102.0, abs=0.01)
-    assert presence.told(True, 102.0) is not None
+    assert presence.announce(True, 102.0) is not None
