@@ -1,11 +1,13 @@
 """RFC 6455 byte by byte: fragments, control frames between them, masking, UTF-8, sizes, closing."""
 
 import json
+import logging
 import struct
 
 import pytest
 import trio
 
+from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import TransportLimits
@@ -21,6 +23,7 @@ from tests.connection.kit import (
     request,
     serving,
 )
+from tests.running import LAST_RESORT_S
 
 PING_MESSAGE = b'{"type": "ping"}'
 
@@ -60,6 +63,17 @@ async def test_fragments_are_joined(cut: int) -> None:
         await ada.send(client_frame(b"", 0, fin=False))
         await ada.send(client_frame(PING_MESSAGE[cut:], 0))
         await expect_pong_message(ada)
+
+
+async def test_the_library_logs_nothing_of_what_it_reads_whatever_its_logger_allows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="websockets")
+    async with serving() as server, raw_client(server, "ada") as ada:
+        await ada.send(client_frame(b'{"type": ', fin=False) + client_frame(b'"ping"}', 0))
+        _, payload = await ada.frame()
+        assert json.loads(payload)["type"] == "pong"
+    assert [each for each in caplog.records if each.name.startswith("websockets")] == []
 
 
 async def test_control_frames_between_fragments_are_answered_at_once() -> None:
@@ -219,6 +233,16 @@ async def test_text_that_is_not_utf8_closes_with_1007(frames: bytes) -> None:
     async with serving() as server, raw_client(server, "ada") as ada:
         await ada.send(frames)
         await expect_end(ada, server, 1007, "invalid_data")
+
+
+async def test_the_answer_to_a_close_for_bad_text_ends_it_at_once() -> None:
+    limits = PoolLimits(connection=ConnectionLimits(outbox=OutboxLimits(linger=10 * LAST_RESORT_S)))
+    async with serving(limits) as server, raw_client(server, "ada") as ada:
+        await ada.send(client_frame(b"\xff"))
+        assert await ada.close_code() == 1007
+        await ada.send(client_frame((1007).to_bytes(2, "big"), opcode=8))
+        await server.all_gone()
+        assert server.closed() == {"invalid_data": 1}
 
 
 async def test_nothing_after_a_failure_is_processed() -> None:

@@ -179,7 +179,7 @@ class Transport:
         self._frame_due = math.inf  # when that frame must have come whole
         self._message_due = math.inf  # and that message
         self._pong = b""  # the answer to the newest ping, not yet written
-        self._failed = False  # the client broke the protocol; nothing more is processed
+        self._failed = False  # the client's frames are not sound; nothing more is processed
         self._ended: Closed | None = None
         self.bytes_in = 0
         self.heard = True
@@ -451,7 +451,7 @@ class Transport:
             try:
                 self._messages.append(str(payload, "utf-8"))
             except UnicodeDecodeError:
-                self._failed = True
+                # Its frames are sound all the same: the answer to this close can be found.
                 protocol = self._current_protocol()
                 protocol.fail(CloseReason.INVALID_DATA.code, CloseReason.INVALID_DATA.text)
                 self._write_replies(protocol)
