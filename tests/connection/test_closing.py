@@ -5,6 +5,7 @@ import socket
 import struct
 
 import pytest
+import structlog.testing
 import trio
 import trio.testing
 
@@ -202,6 +203,26 @@ async def test_what_came_is_counted_for_all_connections_together_when_they_have_
                 await client.end()
             await server.all_gone()
         assert server.pool.statistics().bytes_in == 2 * (len(PING) + len(CLOSE))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "level"),
+    [
+        (client_frame(b'{"type": "leave"}'), "left", "debug"),
+        (client_frame(b"", mask=b""), "protocol_error", "info"),
+    ],
+)
+async def test_an_end_of_every_day_is_logged_for_who_debugs_and_any_other_for_all(
+    said: bytes, reason: str, level: str
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with serving() as server, raw_client(server, "ada") as ada:
+            await ada.send(said)
+            await ada.end()
+            await ada.stream.aclose()
+            await server.all_gone()
+    ends = [line for line in lines if line["event"] == "connection_closed"]
+    assert [(line["reason"], line["log_level"]) for line in ends] == [(reason, level)]
 
 
 async def test_a_client_that_never_closes_is_gone_when_the_linger_is_over() -> None:

@@ -1,6 +1,7 @@
 """The upgrade: who is let in, and how who is not is told."""
 
 import json
+import socket
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +10,7 @@ import trio.testing
 
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport import Transport, TransportLimits
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
@@ -77,6 +78,9 @@ async def test_a_browser_is_upgraded_and_told_by_a_close_code(
         assert first == 0x88
         assert int.from_bytes(payload[:2], "big") == close
         await raw.end()
+        await raw.stream.aclose()
+        await server.all_gone()
+        assert sum(server.refused().values()) == 1
         assert server.closed() == {}, "a refusal is no connection"
 
 
@@ -122,6 +126,16 @@ async def test_what_is_no_usable_upgrade_is_answered_and_closed(data: bytes, sta
         assert headers.get("allow") == ("GET" if status == 405 else None)
         assert headers.get("upgrade") == ("websocket" if status == 426 else None)
         await server.all_gone()
+
+
+async def test_what_nobody_asked_for_is_not_accepted() -> None:
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        with pytest.raises(RuntimeError, match="no request"):
+            await Transport(mine).accept(None)
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
 
 
 async def test_a_request_may_come_in_single_bytes() -> None:

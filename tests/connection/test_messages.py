@@ -1,6 +1,7 @@
 """What a connection does with messages, errors and abuse, against two independent clients."""
 
 import json
+import os
 
 import pytest
 import trio
@@ -205,6 +206,25 @@ async def test_of_forty_positions_at_once_the_newest_arrives_and_the_old_end_is_
             while not seen or seen[-1] < 39:
                 seen.append(json.loads(await bob.get_message())["data"]["lat"])
         assert seen == [*range(20), 39]
+
+
+async def test_a_newer_position_that_passes_takes_the_place_of_the_one_that_is_held(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    """The loop was busy: when it comes round the held one is due, and a newer one has come."""
+    limits = limited(position_rate=1.0, position_burst=1.0)
+    async with serving(limits) as server, raw_client(server, "ada") as ada:
+        await ada.send(queued(2))
+        assert await next_error(ada) == "RATE_LIMITED"
+        await trio.testing.wait_all_tasks_blocked()
+        newest = queued(3)[len(queued(2)) :]
+        assert os.write(ada.stream.socket.fileno(), newest) == len(newest)
+        mock_clock.jump(10.0)
+        while len(server.room.positions) < 2:
+            await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(10.0)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [position.lat for _, position in server.room.positions] == [0, 2]
 
 
 async def test_a_position_that_is_held_still_goes_on_when_its_sender_closes() -> None:

@@ -447,3 +447,7 @@ async def test_between_two_lives_of_the_pool_a_client_is_told_so() -> None:
         assert ours.fileno() < 0
         assert theirs.recv(10_000).startswith(b"HTTP/1.1 503 ")
         assert theirs.recv(10_000) == b""
+
+
+def test_there_is_room_for_20_000_connections_and_twice_for_the_handshakes() -> None:
+    assert PoolLimits().sockets == 20_000 + 2 * 512
