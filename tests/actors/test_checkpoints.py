@@ -20,8 +20,8 @@ import locshare.actors.introspect
 import locshare.supervisor
 from locshare.actors import (
     Actor,
+    ActorNursery,
     ActorRef,
-    Host,
     MailboxSpec,
     NoProc,
     Overflow,
@@ -30,7 +30,7 @@ from locshare.actors import (
     ReplyTo,
     Request,
     introspect,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.supervisor import (
     ChildSpec,
@@ -77,7 +77,7 @@ class Failing(Echo):
 class World:
     """Somebody of each kind, alive and dead."""
 
-    host: Host
+    actors: ActorNursery
     alive: ActorRef
     full: ActorRef
     dropping: ActorRef
@@ -102,7 +102,7 @@ class World:
                     except Exception as error:  # noqa: BLE001 - looked at by the test
                         heard.append(type(error).__name__)
 
-        ref = await self.host.start(Selfish())
+        ref = await self.actors.start(Selfish())
         ref.cast("go")
         await wait_all_tasks_blocked()
         assert heard == ["CallToSelf"]
@@ -120,11 +120,11 @@ async def world() -> AsyncIterator[World]:
             SupervisorSpec([ChildSpec("x", Echo)]).child("inner", restart="temporary"),
         ]
     )
-    async with open_host() as host, open_supervisor(spec) as sup:
+    async with open_actor_nursery() as actors, open_supervisor(spec) as sup:
         refs: dict[str, Any] = {info.id: info.ref for info in sup.which_children()}
-        alive = await host.start(Echo(), register=names.name("alive"))
-        full, dropping = await host.start(Echo()), await host.start(Dropping())
-        dead = await host.start(Echo())
+        alive = await actors.start(Echo(), register=names.name("alive"))
+        full, dropping = await actors.start(Echo()), await actors.start(Dropping())
+        dead = await actors.start(Echo())
         await dead.stop()
         for ref in (full, dropping):
             await introspect.suspend(ref)
@@ -132,7 +132,7 @@ async def world() -> AsyncIterator[World]:
         await refs["inner"].stop()
         task = await refs["tasks"].start(trio.sleep_forever)
         yield World(
-            host,
+            actors,
             alive,
             full,
             dropping,
@@ -194,25 +194,25 @@ CASES: dict[str, list[Case]] = {
         lambda w: w.alive.stop(timeout=BAD),
         lambda w: w.alive.stop(BAD),
     ],
-    "OverseerRef.stop": [
+    "BaseSupervisorRef.stop": [
         lambda w: w.pool.stop(),
         lambda w: w.stopped.stop(),
         lambda w: w.sup.stop(timeout=nan),
         lambda w: w.sup.stop(BAD),
     ],
-    "Host.start": [
-        lambda w: w.host.start(Echo()),
-        lambda w: w.host.start(Failing()),
-        lambda w: w.host.start(Echo(), register=w.names.name("alive")),
-        lambda w: w.host.start(BAD),
-        lambda w: w.host.start(Echo(), name=BAD),
-        lambda w: w.host.start(Echo(), register=BAD),
-        lambda w: w.host.start(Echo(), heir=BAD),
-        lambda w: w.host.start(Echo(), init_timeout=nan),
+    "ActorNursery.start": [
+        lambda w: w.actors.start(Echo()),
+        lambda w: w.actors.start(Failing()),
+        lambda w: w.actors.start(Echo(), register=w.names.name("alive")),
+        lambda w: w.actors.start(BAD),
+        lambda w: w.actors.start(Echo(), name=BAD),
+        lambda w: w.actors.start(Echo(), register=BAD),
+        lambda w: w.actors.start(Echo(), heir=BAD),
+        lambda w: w.actors.start(Echo(), init_timeout=nan),
     ],
-    "Host.stop": [
-        lambda w: w.host.stop(0),
-        lambda w: w.host.stop(BAD),
+    "ActorNursery.stop": [
+        lambda w: w.actors.stop(0),
+        lambda w: w.actors.stop(BAD),
     ],
     "Registry.wait": [lambda w: w.names.wait("alive")],
     "Name.call": [
@@ -304,9 +304,9 @@ CASES: dict[str, list[Case]] = {
         lambda w: run_root(BAD),
         lambda w: run_root(SupervisorSpec(), name=BAD),
     ],
-    "open_host": [
-        lambda w: enter(open_host()),
-        lambda w: enter(open_host(nan)),
+    "open_actor_nursery": [
+        lambda w: enter(open_actor_nursery()),
+        lambda w: enter(open_actor_nursery(nan)),
     ],
     "open_supervisor": [
         lambda w: enter(open_supervisor(SupervisorSpec())),
@@ -350,7 +350,7 @@ def public_coroutines() -> Iterator[str]:
 
 def test_every_public_coroutine_is_among_the_cases() -> None:
     #: Callbacks of the supervisors, which the runtime awaits.
-    callbacks = {"init", "handle_call", "handle_info", "terminate", "stop_child", "outlive"}
+    callbacks = {"init", "handle_call", "handle_info", "terminate", "stop_child", "await_killed"}
     found = {name for name in public_coroutines() if name.split(".")[-1] not in callbacks}
     assert found == set(CASES)
 
@@ -401,7 +401,7 @@ async def test_waiting_for_oneself_in_a_helper_is_allowed() -> None:
         def init(self) -> None:
             self.spawn(self.ref.wait_exit)
 
-    async with open_host() as host:
-        ref = await host.start(Waiting())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Waiting())
         await wait_all_tasks_blocked()
         assert ref.alive

@@ -13,18 +13,18 @@ from locshare.actors import (
     SHUTDOWN,
     Actor,
     ActorRef,
+    ActorReused,
     BadReturn,
     Crash,
     ExitReason,
     LinkExit,
-    LivedBefore,
     Registry,
     ReplyTo,
     Request,
     Shutdown,
     StartError,
     StopActor,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import kill
 from locshare.supervisor import (
@@ -90,9 +90,9 @@ async def test_a_handler_that_waits_for_its_crashed_helper_is_cancelled(
     autojump_clock: object, place: str
 ) -> None:
     """It waited for ever: the helper's crash asked for a stop that the handler never came to."""
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Leaning(place)
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         ref.cast("go")
         reason = await ref.wait_exit()
         assert isinstance(reason, Crash)
@@ -102,8 +102,8 @@ async def test_a_handler_that_waits_for_its_crashed_helper_is_cancelled(
 
 
 async def test_the_caller_of_such_a_handler_sees_the_helpers_crash(autojump_clock: object) -> None:
-    async with open_host() as host:
-        ref = await host.start(Leaning("call"))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Leaning("call"))
         with pytest.raises(Exception, match="crash: Boom") as caught:
             await ref.call(Ask(), None)
         assert isinstance(caught.value.__cause__, Boom)
@@ -112,10 +112,10 @@ async def test_the_caller_of_such_a_handler_sees_the_helpers_crash(autojump_cloc
 async def test_an_init_that_waits_for_its_crashed_helper_is_a_failed_start(
     autojump_clock: object,
 ) -> None:
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Leaning("init")
         with pytest.raises(StartError) as caught:
-            await host.start(actor)
+            await actors.start(actor)
         assert isinstance(caught.value.__cause__, Boom)
         assert actor.ends == []
 
@@ -130,9 +130,9 @@ async def test_a_handler_that_shields_itself_is_not_interrupted_by_its_helper(
                 await trio.sleep(3)
             self.place = "came to its end"
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Shielded("cast")
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         ref.cast("go")
         reason = await ref.wait_exit()
         assert actor.place == "came to its end"
@@ -147,18 +147,18 @@ async def test_terminate_is_not_interrupted_by_a_helper(autojump_clock: object) 
             await trio.sleep(3)
             self.ends.append(reason)
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Late("terminate")
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         assert str(await ref.stop()) == "crash: Boom"
         assert actor.ends == [SHUTDOWN]
 
 
 async def test_a_kill_after_a_helpers_crash_is_a_kill(autojump_clock: object) -> None:
     """`terminate` does not run, or is cut off; the reason is the crash all the same."""
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Leaning("cast")
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         ref.cast("go")
         await trio.sleep(1.5)  # in the middle of terminate
         kill(ref)
@@ -208,9 +208,9 @@ class Trapping(Linked):
 @pytest.mark.parametrize("reason", [SHUTDOWN, Shutdown("drain"), Crash(Boom()), KILLED])
 async def test_a_linked_partner_ends_with_whatever_is_not_normal(reason: ExitReason) -> None:
     """Shutdown too, as in OTP."""
-    async with open_host() as host:
-        one = await host.start(Linked())
-        other = await host.start(Linked(one))
+    async with open_actor_nursery() as actors:
+        one = await actors.start(Linked())
+        other = await actors.start(Linked(one))
         if reason is KILLED:
             kill(one)
         else:
@@ -219,9 +219,9 @@ async def test_a_linked_partner_ends_with_whatever_is_not_normal(reason: ExitRea
 
 
 async def test_a_linked_partner_survives_a_normal_end() -> None:
-    async with open_host() as host:
-        one = await host.start(Linked())
-        other = await host.start(Linked(one))
+    async with open_actor_nursery() as actors:
+        one = await actors.start(Linked())
+        other = await actors.start(Linked(one))
         one.cast(NORMAL)
         await one.wait_exit()
         await wait_all_tasks_blocked()
@@ -230,10 +230,10 @@ async def test_a_linked_partner_survives_a_normal_end() -> None:
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Crash(Boom())])
 async def test_a_partner_that_traps_exits_is_told_of_every_end(reason: ExitReason) -> None:
-    async with open_host() as host:
-        one = await host.start(Linked())
+    async with open_actor_nursery() as actors:
+        one = await actors.start(Linked())
         actor = Trapping(one)
-        other = await host.start(actor)
+        other = await actors.start(actor)
         one.cast(reason)
         await one.wait_exit()
         await wait_all_tasks_blocked()
@@ -260,8 +260,8 @@ async def test_a_result_of_after_batch_is_a_crash() -> None:
 
         after_batch = staticmethod(partial(flush))  # type: ignore[assignment]
 
-    async with open_host() as host:
-        ref = await host.start(Sneaky())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Sneaky())
         ref.cast("x")
         reason = await ref.wait_exit()
         assert isinstance(reason, Crash)
@@ -312,7 +312,7 @@ async def test_one_actor_object_cannot_be_two_children() -> None:
     async with open_supervisor(spec) as sup:
         with pytest.raises(StartError) as caught:
             await sup.start_child(ChildSpec("b", lambda: actor))
-        assert isinstance(caught.value.__cause__, LivedBefore)
+        assert isinstance(caught.value.__cause__, ActorReused)
         first = sup.child("a")
         assert isinstance(first, ActorRef)
         assert actor.ref is first
@@ -335,9 +335,9 @@ async def test_an_actor_object_is_not_started_again_after_its_end() -> None:
     with pytest.raises(RestartBudgetExceeded):
         await run()
     assert [report.kind for report in reports] == ["crash", *["start_failed"] * 3, "gave_up"]
-    async with open_host() as host:
-        with pytest.raises(LivedBefore):
-            await host.start(actor)
+    async with open_actor_nursery() as actors:
+        with pytest.raises(ActorReused):
+            await actors.start(actor)
 
 
 # -- a child that is being restarted, by the name that it has --------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import Actor, ReplyTo, Request, open_host
+from locshare.actors import Actor, ReplyTo, Request, open_actor_nursery
 from locshare.actors.actor import Timer
 from locshare.actors.clock import SWEEP_AT, CallAt, current_clock
 from locshare.actors.introspect import inspect, resume, suspend
@@ -38,8 +38,8 @@ async def test_timers_fire_in_order_of_time_and_then_of_setting(autojump_clock: 
             self.send_after(1, "b")
             self.send_at(self.began + 2, "by the clock")
 
-    async with open_host() as host:
-        ref = await host.start(Several())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Several())
         await trio.sleep(4)
         assert await ref.call(Seen()) == [("a", 1), ("b", 1), ("by the clock", 2), ("c", 3)]
 
@@ -47,8 +47,8 @@ async def test_timers_fire_in_order_of_time_and_then_of_setting(autojump_clock: 
 async def test_a_cancelled_timer_is_never_seen_even_if_it_was_queued(
     autojump_clock: object,
 ) -> None:
-    async with open_host() as host:
-        ref = await host.start(Timed())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Timed())
         early: Timer = await inspect(ref, lambda actor: actor.send_after(1, "early"))
         queued: Timer = await inspect(ref, lambda actor: actor.send_after(1, "queued"))
         early.cancel()
@@ -62,8 +62,8 @@ async def test_a_cancelled_timer_is_never_seen_even_if_it_was_queued(
 
 
 async def test_timers_die_with_their_actor(autojump_clock: object) -> None:
-    async with open_host() as host:
-        ref = await host.start(Timed())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Timed())
         timer: Timer = await inspect(ref, lambda actor: actor.send_after(100, "never"))
         await ref.stop()
         assert not timer.pending
@@ -111,8 +111,8 @@ async def test_a_timer_set_by_a_timer_is_in_time(autojump_clock: object) -> None
 
 
 async def test_no_task_per_timer() -> None:
-    async with open_host() as host:
-        ref = await host.start(Timed())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Timed())
         await inspect(ref, lambda actor: actor.send_after(1000, "first"))
         await wait_all_tasks_blocked()
         before = trio.lowlevel.current_statistics().tasks_living

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import Actor, Crash, Exited, ReplyTo, Request, open_host
+from locshare.actors import Actor, Crash, Exited, ReplyTo, Request, open_actor_nursery
 from locshare.actors.frames import chain, clear_finished_frames
 from locshare.supervisor import ChildSpec, Report, SupervisorSpec, open_supervisor
 
@@ -85,10 +85,10 @@ class Client(Actor):
 
 
 async def test_a_crash_closes_no_coroutine_of_another_task(autojump_clock: object) -> None:
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Server()
-        server = await host.start(actor)
-        client = await host.start(Client(server))
+        server = await actors.start(actor)
+        client = await actors.start(Client(server))
         client.cast("go")
         reason = await client.wait_exit()
         assert isinstance(reason, Crash)
@@ -98,8 +98,8 @@ async def test_a_crash_closes_no_coroutine_of_another_task(autojump_clock: objec
 
 
 async def test_an_actor_may_raise_an_error_that_it_was_sent(autojump_clock: object) -> None:
-    async with open_host() as host:
-        client = await host.start(Client())
+    async with open_actor_nursery() as actors:
+        client = await actors.start(Client())
 
         async def sender() -> None:
             secret = POSITION
@@ -232,8 +232,8 @@ async def test_the_caller_of_a_crashed_server_sees_where_it_crashed() -> None:
         def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             deep(POSITION)
 
-    async with open_host() as host:
-        server = await host.start(Crashing())
+    async with open_actor_nursery() as actors:
+        server = await actors.start(Crashing())
         with pytest.raises(Exited) as caught:
             await server.call(Refuse())
         assert caught.value.__cause__ is not None

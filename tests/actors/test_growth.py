@@ -16,7 +16,7 @@ from locshare.actors import (
     ReplyTo,
     Request,
     introspect,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.mailbox import SWEEP_AT
 from locshare.supervisor import SupervisorSpec, TaskSpec, open_supervisor
@@ -51,8 +51,8 @@ def waiting(ref: ActorRef) -> int:
 
 
 async def test_a_full_mailbox_that_stops_its_actor_asks_once() -> None:
-    async with open_host(timeout=0) as host:
-        ref = await host.start(Stopping())
+    async with open_actor_nursery(timeout=0) as actors:
+        ref = await actors.start(Stopping())
         ref.cast("busy")
         await wait_all_tasks_blocked()
         for _ in range(1000):
@@ -62,8 +62,8 @@ async def test_a_full_mailbox_that_stops_its_actor_asks_once() -> None:
 
 
 async def test_asking_a_busy_actor_to_stop_again_adds_nothing() -> None:
-    async with open_host(timeout=0) as host:
-        ref = await host.start(Busy())
+    async with open_actor_nursery(timeout=0) as actors:
+        ref = await actors.start(Busy())
         ref.cast("busy")
         await wait_all_tasks_blocked()
         timers = ref._incarnation.clock.pending()
@@ -97,8 +97,8 @@ async def test_stopping_a_supervisor_again_and_again_adds_nothing() -> None:
 async def test_an_inspection_that_is_given_up_is_taken_back(
     autojump_clock: object, how: str
 ) -> None:
-    async with open_host(timeout=0) as host:
-        ref = await host.start(Busy())
+    async with open_actor_nursery(timeout=0) as actors:
+        ref = await actors.start(Busy())
         ref.cast("busy")
         await wait_all_tasks_blocked()
         for _ in range(100):
@@ -115,8 +115,8 @@ async def test_an_inspection_that_is_given_up_is_taken_back(
 async def test_calls_that_are_given_up_do_not_pile_up_where_there_is_no_bound(
     autojump_clock: object, how: str
 ) -> None:
-    async with open_host(timeout=0) as host:
-        ref = await host.start(Unbounded())
+    async with open_actor_nursery(timeout=0) as actors:
+        ref = await actors.start(Unbounded())
         ref.cast("busy")
         await wait_all_tasks_blocked()
         ref.cast("stays")
@@ -137,8 +137,8 @@ async def test_calls_that_are_given_up_by_who_waits_for_room_are_taken_back(
     class Small(Busy):
         mailbox = MailboxSpec(capacity=1)
 
-    async with open_host(timeout=0) as host:
-        ref = await host.start(Small())
+    async with open_actor_nursery(timeout=0) as actors:
+        ref = await actors.start(Small())
         ref.cast("busy")
         await wait_all_tasks_blocked()
         ref.cast("fills it")
@@ -159,16 +159,16 @@ async def test_a_helper_that_spawns_another_at_its_end_does_not_hold_up_the_end(
             finally:
                 self.spawn(trio.sleep_forever)
 
-    async with open_host() as host:
-        ref = await host.start(Helped())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Helped())
         await wait_all_tasks_blocked()
         with trio.fail_after(10):
             await ref.stop()
 
 
 async def test_a_refused_call_counts_once(autojump_clock: object) -> None:
-    async with open_host(timeout=0) as host:
-        ref = await host.start(Stopping())
+    async with open_actor_nursery(timeout=0) as actors:
+        ref = await actors.start(Stopping())
         ref.cast("busy")
         await wait_all_tasks_blocked()
         ref.cast("fills it")

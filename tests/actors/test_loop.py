@@ -21,7 +21,7 @@ from locshare.actors import (
     Request,
     StartError,
     StopActor,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import inspect, resume, suspend
 
@@ -54,9 +54,9 @@ class Summing(Actor):
 
 
 async def test_after_batch_comes_once_for_all_that_waited() -> None:
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Summing()
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         for number in (1, 2, 3):
             ref.cast(number)
         await wait_all_tasks_blocked()
@@ -67,8 +67,8 @@ async def test_after_batch_comes_once_for_all_that_waited() -> None:
 
 async def test_a_crash_in_after_batch_loses_no_message() -> None:
     heir = MailboxHeir()
-    async with open_host() as host:
-        ref = await host.start(Summing(), heir=heir)
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Summing(), heir=heir)
         await suspend(ref)
         ref.cast("poison")
         for _ in range(Summing.batch_limit + 4):
@@ -76,7 +76,7 @@ async def test_a_crash_in_after_batch_loses_no_message() -> None:
         await resume(ref)
         reason = await ref.wait_exit()
         assert isinstance(reason, Crash)
-        new = await host.start(Summing(), heir=heir)
+        new = await actors.start(Summing(), heir=heir)
         assert await new.call(Total()) == 5  # the rest had been handled, and waited for no flush
 
 
@@ -85,9 +85,9 @@ async def test_after_batch_comes_before_the_actor_gives_way_but_not_before_termi
         def handle_cast(self, message: Any) -> Any:
             return StopActor()
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Stopping()
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         ref.cast(1)
         await ref.wait_exit()
         assert actor.flushed == []
@@ -101,8 +101,8 @@ async def test_a_handler_may_stop_itself_from_a_continue() -> None:
         def handle_continue(self, value: Any) -> StopActor:
             return StopActor(SHUTDOWN)
 
-    async with open_host() as host:
-        ref = await host.start(Once())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Once())
         assert await ref.wait_exit() == SHUTDOWN
 
 
@@ -112,9 +112,9 @@ async def test_a_wrong_return_value_of_init_is_a_failed_start(result: object) ->
         def init(self) -> Any:
             return result
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         with pytest.raises(StartError, match="did not start"):
-            await host.start(Wrong())
+            await actors.start(Wrong())
 
 
 async def test_a_host_refuses_who_declines_and_gives_up_on_the_slow(
@@ -131,13 +131,13 @@ async def test_a_host_refuses_who_declines_and_gives_up_on_the_slow(
             await trio.sleep(99)
 
     names: Registry[object] = Registry()
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         with pytest.raises(StartError, match="declined"):
-            await host.start(Declining())
+            await actors.start(Declining())
         with pytest.raises(InitTimeout):
-            await host.start(Slow(), register=names.name("slow"), init_timeout=2)
+            await actors.start(Slow(), register=names.name("slow"), init_timeout=2)
         with trio.move_on_after(1) as scope:
-            await host.start(Slow(), register=names.name("slow"))
+            await actors.start(Slow(), register=names.name("slow"))
         assert scope.cancelled_caught
         assert len(names) == 0
 
@@ -146,8 +146,8 @@ async def test_an_error_in_a_hosts_block_leaves_bare_after_the_actors_have_stopp
     refs: list[ActorRef] = []
 
     async def scenario() -> None:
-        async with open_host() as host:
-            refs.append(await host.start(Summing()))
+        async with open_actor_nursery() as actors:
+            refs.append(await actors.start(Summing()))
             raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
@@ -156,9 +156,9 @@ async def test_an_error_in_a_hosts_block_leaves_bare_after_the_actors_have_stopp
 
 
 async def test_only_the_living_spawn_helpers() -> None:
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Summing()
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         await ref.stop()
         with pytest.raises(RuntimeError, match="alive"):
             actor.spawn(trio.sleep, 1)
@@ -171,8 +171,8 @@ async def test_the_texts_of_errors_name_types_only() -> None:
         def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             raise ValueError("47.3769 N")
 
-    async with open_host() as host:
-        ref = await host.start(Secretive(), name="secretive")
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Secretive(), name="secretive")
         with pytest.raises(Exited) as caught:
             await ref.call(Total())
     assert str(caught.value) == "secretive is down (crash: ValueError)"
@@ -188,9 +188,9 @@ async def test_a_busy_actor_does_not_starve_the_others(autojump_clock: object) -
         def handle_cast(self, message: Any) -> None:
             self.ref.cast("again")
 
-    async with open_host() as host:
-        ref = await host.start(Restless())
-        other = await host.start(Summing())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Restless())
+        other = await actors.start(Summing())
         other.cast(1)
         assert await other.call(Total()) == 1
         assert await ref.stop() == SHUTDOWN  # and the stop overtakes its endless backlog

@@ -8,10 +8,10 @@ from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import (
     Actor,
+    ActorNursery,
     ActorRef,
     Crash,
     Exited,
-    Host,
     MailboxFull,
     MailboxSpec,
     NoProc,
@@ -19,7 +19,7 @@ from locshare.actors import (
     Overflow,
     ReplyTo,
     Request,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import resume, statistics, suspend
 
@@ -41,13 +41,13 @@ class Keeper(Actor):
         return list(self.seen)
 
 
-async def full(host: Host, overflow: Overflow) -> ActorRef:
+async def full(actors: ActorNursery, overflow: Overflow) -> ActorRef:
     """A suspended actor whose mailbox of two holds 1 and 2."""
 
     class Narrow(Keeper):
         mailbox = MailboxSpec(capacity=2, overflow=overflow)
 
-    ref = await host.start(Narrow())
+    ref = await actors.start(Narrow())
     await suspend(ref)
     assert ref.offer(1) is Offer.ACCEPTED
     assert ref.offer(2) is Offer.ACCEPTED
@@ -70,16 +70,16 @@ async def test_without_a_bound_everything_is_taken() -> None:
     class Wide(Keeper):
         mailbox = MailboxSpec(capacity=None)
 
-    async with open_host() as host:
-        ref = await host.start(Wide())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Wide())
         await suspend(ref)
         assert {ref.offer(number) for number in range(5000)} == {Offer.ACCEPTED}
         assert len(await seen(ref)) == 5000
 
 
 async def test_refuse_says_full_and_counts_only_what_was_lost() -> None:
-    async with open_host() as host:
-        ref = await full(host, Overflow.REFUSE)
+    async with open_actor_nursery() as actors:
+        ref = await full(actors, Overflow.REFUSE)
         assert ref.offer(3) is Offer.FULL
         assert statistics(ref).dropped == 0
         ref.cast(4)
@@ -89,8 +89,8 @@ async def test_refuse_says_full_and_counts_only_what_was_lost() -> None:
 
 
 async def test_refuse_makes_deliver_wait_for_room_in_the_order_of_arrival() -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await full(host, Overflow.REFUSE)
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await full(actors, Overflow.REFUSE)
         for number in (3, 4, 5):
             nursery.start_soon(ref.deliver, number)
             await wait_all_tasks_blocked()
@@ -99,8 +99,8 @@ async def test_refuse_makes_deliver_wait_for_room_in_the_order_of_arrival() -> N
 
 
 async def test_a_cancelled_deliver_was_not_taken(autojump_clock: object) -> None:
-    async with open_host() as host:
-        ref = await full(host, Overflow.REFUSE)
+    async with open_actor_nursery() as actors:
+        ref = await full(actors, Overflow.REFUSE)
         with trio.move_on_after(1) as scope:
             await ref.deliver(3)
         assert scope.cancelled_caught
@@ -108,8 +108,8 @@ async def test_a_cancelled_deliver_was_not_taken(autojump_clock: object) -> None
 
 
 async def test_deliver_to_the_dead_and_the_dying() -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await full(host, Overflow.REFUSE)
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await full(actors, Overflow.REFUSE)
 
         async def wait_in_vain() -> None:
             with pytest.raises(Exited):
@@ -123,8 +123,8 @@ async def test_deliver_to_the_dead_and_the_dying() -> None:
 
 
 async def test_drop_newest_drops_and_counts_and_nobody_waits() -> None:
-    async with open_host() as host:
-        ref = await full(host, Overflow.DROP_NEWEST)
+    async with open_actor_nursery() as actors:
+        ref = await full(actors, Overflow.DROP_NEWEST)
         assert ref.offer(3) is Offer.FULL
         await ref.deliver(4)
         ref.cast(5)
@@ -135,8 +135,8 @@ async def test_drop_newest_drops_and_counts_and_nobody_waits() -> None:
 
 
 async def test_drop_oldest_makes_room_and_tells_a_caller_that_was_pushed_out() -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await full(host, Overflow.DROP_OLDEST)
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await full(actors, Overflow.DROP_OLDEST)
 
         async def pushed_out() -> None:
             with pytest.raises(MailboxFull):
@@ -151,8 +151,8 @@ async def test_drop_oldest_makes_room_and_tells_a_caller_that_was_pushed_out() -
 
 
 async def test_stop_ends_the_actor() -> None:
-    async with open_host() as host:
-        ref = await full(host, Overflow.STOP)
+    async with open_actor_nursery() as actors:
+        ref = await full(actors, Overflow.STOP)
         ref.cast(3)
         reason = await ref.wait_exit()
         assert isinstance(reason, Crash)
@@ -172,8 +172,8 @@ async def test_down_and_timers_are_exempt_from_the_bound(
             self.send_after(1, "timer")
             self.monitor(None)
 
-    async with open_host() as host:
-        ref = await host.start(Timed())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Timed())
         await suspend(ref)
         await trio.sleep(0.5)
         ref.offer(1)
@@ -187,10 +187,10 @@ async def test_a_ref_keeps_neither_the_actor_nor_its_mailbox_alive() -> None:
     import gc
     import weakref
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Keeper()
         ghost = weakref.ref(actor)
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         del actor
         ref.cast(object())
         await ref.stop()

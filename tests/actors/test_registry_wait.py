@@ -6,13 +6,13 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import Actor, Registry, StartError, open_host
+from locshare.actors import Actor, Registry, StartError, open_actor_nursery
 
 
 async def test_a_name_that_is_held_is_not_waited_for() -> None:
     names: Registry[str] = Registry()
-    async with open_host() as host:
-        ref = await host.start(Actor(), register=names.name("key"))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Actor(), register=names.name("key"))
         assert await names.wait("key") is ref
 
 
@@ -23,14 +23,14 @@ async def test_all_who_wait_for_a_name_are_given_its_next_holder() -> None:
     async def wait() -> None:
         found.append(await names.wait("key"))
 
-    async with open_host() as host, trio.open_nursery() as nursery:
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         nursery.start_soon(wait)
         nursery.start_soon(wait)
         await wait_all_tasks_blocked()
-        await host.start(Actor(), register=names.name("other"))
+        await actors.start(Actor(), register=names.name("other"))
         await wait_all_tasks_blocked()
         assert found == []
-        ref = await host.start(Actor(), register=names.name("key"))
+        ref = await actors.start(Actor(), register=names.name("key"))
         await wait_all_tasks_blocked()
         assert found == [ref, ref]
 
@@ -43,13 +43,13 @@ async def test_nobody_is_given_a_holder_that_is_dead() -> None:
     async def wait() -> None:
         alive.append((await names.wait("key")).alive)
 
-    async with open_host() as host, trio.open_nursery() as nursery:
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         nursery.start_soon(wait)
         await wait_all_tasks_blocked()
         with pytest.raises(StartError):
-            await host.start(Brief(), register=names.name("key"))
+            await actors.start(Brief(), register=names.name("key"))
         await wait_all_tasks_blocked()
-        await host.start(Actor(), register=names.name("key"))
+        await actors.start(Actor(), register=names.name("key"))
         await wait_all_tasks_blocked()
         assert alive == [True]
 

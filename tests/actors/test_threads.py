@@ -24,7 +24,7 @@ from locshare.actors import (
     Request,
     WrongThread,
     introspect,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.supervisor import ChildSpec, SupervisorSpec, open_supervisor
 
@@ -125,9 +125,9 @@ async def test_the_ordinary_surface_raises_in_another_thread_and_changes_nothing
 ) -> None:
     """One cast to a parked actor left it deaf for ever."""
     names: Registry[str] = Registry()
-    async with open_host() as host, trio.open_nursery() as nursery:
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         ear = Ear()
-        ref = await host.start(ear, register=names.name("ear"))
+        ref = await actors.start(ear, register=names.name("ear"))
         answers: list[object] = []
 
         async def ask() -> None:
@@ -163,9 +163,9 @@ async def test_the_ordinary_surface_raises_in_another_thread_and_changes_nothing
 
 
 async def test_what_a_thread_sends_arrives_in_its_order() -> None:
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         ear = Ear()
-        ref = await host.start(ear)
+        ref = await actors.start(ear)
 
         def work() -> list[int]:
             counts = []
@@ -181,9 +181,9 @@ async def test_what_a_thread_sends_arrives_in_its_order() -> None:
 
 
 async def test_a_cast_from_a_thread_wakes_a_parked_actor() -> None:
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         ear = Ear()
-        ref = await host.start(ear)
+        ref = await actors.start(ear)
         await wait_all_tasks_blocked()
         await elsewhere(lambda: ref.from_thread.cast("hello"))
         with trio.fail_after(10):
@@ -195,9 +195,9 @@ async def test_many_threads_lose_nothing_that_there_is_room_for() -> None:
     class Roomy(Ear):
         mailbox = MailboxSpec(capacity=None)
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         ear = Roomy()
-        ref = await host.start(ear)
+        ref = await actors.start(ear)
 
         def work(first: int) -> None:
             for number in range(first, first + 200):
@@ -219,9 +219,9 @@ async def test_a_thread_that_is_faster_than_the_loop_loses_and_is_bounded() -> N
     class Small(Ear):
         mailbox = MailboxSpec(capacity=10, overflow=Overflow.DROP_NEWEST)
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         ear = Small()
-        ref = await host.start(ear)
+        ref = await actors.start(ear)
         await introspect.suspend(ref)
 
         def work() -> None:
@@ -247,8 +247,8 @@ async def test_a_call_from_a_thread_says_what_went_wrong() -> None:
         def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             raise LookupError
 
-    async with open_host(timeout=0) as host:
-        slow, crashing = await host.start(Slow()), await host.start(Crashing())
+    async with open_actor_nursery(timeout=0) as actors:
+        slow, crashing = await actors.start(Slow()), await actors.start(Crashing())
         error = await elsewhere(lambda: slow.from_thread.call(Ask(), 0.01))
         assert isinstance(error, CallTimeout)
         error = await elsewhere(lambda: crashing.from_thread.call(Ask()))
@@ -259,8 +259,8 @@ async def test_a_call_from_a_thread_says_what_went_wrong() -> None:
 
 
 async def test_a_blocking_call_in_the_actors_own_thread_is_refused() -> None:
-    async with open_host() as host:
-        ref = await host.start(Ear())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Ear())
         with pytest.raises(RuntimeError):
             ref.from_thread.call(Ask())
 
@@ -269,8 +269,8 @@ def test_after_the_run_casts_are_dropped_and_calls_find_nobody() -> None:
     refs: list[ActorRef[object]] = []
 
     async def main() -> None:
-        async with open_host() as host:
-            refs.append(await host.start(Ear()))
+        async with open_actor_nursery() as actors:
+            refs.append(await actors.start(Ear()))
             assert refs[0].from_thread is refs[0].from_thread
 
     trio.run(main)
@@ -281,8 +281,8 @@ def test_after_the_run_casts_are_dropped_and_calls_find_nobody() -> None:
 
 
 async def test_a_dead_target_drops_and_counts() -> None:
-    async with open_host() as host:
-        ref = await host.start(Ear())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Ear())
         await ref.stop()
         await elsewhere(lambda: ref.from_thread.cast("x"))
         await wait_all_tasks_blocked()

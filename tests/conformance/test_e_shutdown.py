@@ -14,7 +14,7 @@ from locshare.actors import (
     CallTimeout,
     Crash,
     NoProc,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.supervisor import (
     BRUTAL_KILL,
@@ -205,30 +205,30 @@ async def test_s37_infinity_waits_as_long_as_it_takes(journal: Journal) -> None:
 
 
 async def test_s38_stop_returns_after_the_death_with_the_reason(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal, Script(terminate_seconds=1)))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal, Script(terminate_seconds=1)))
         assert await ref.stop() == SHUTDOWN
         assert not ref.alive
         with pytest.raises(NoProc):
             await ref.stop()
-        other = await host.start(Probe("b", journal))
+        other = await actors.start(Probe("b", journal))
         assert await other.stop(NORMAL) == NORMAL
-        crashing = await host.start(Probe("c", journal, Script(terminate_error=Boom())))
+        crashing = await actors.start(Probe("c", journal, Script(terminate_error=Boom())))
         assert isinstance(await crashing.stop(), Crash)
 
 
 @pytest.mark.parametrize("timeout", [-1, nan])
 async def test_s38_stop_with_a_bad_timeout_does_nothing(journal: Journal, timeout: float) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         with pytest.raises(ValueError, match="timeout"):
             await ref.stop(timeout=timeout)
         assert await ref.call(Echo(1)) == 1
 
 
 async def test_s38_stop_that_takes_too_long_raises_and_kills_nobody(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         with trio.move_on_after(1):
             await ref.call(Work(10))
         with pytest.raises(CallTimeout):
@@ -239,10 +239,10 @@ async def test_s38_stop_that_takes_too_long_raises_and_kills_nobody(journal: Jou
 
 async def test_stop_overtakes_the_backlog(journal: Journal) -> None:
     """The choice OTP leaves open: what waited is dropped, or failed, at once."""
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         for number in range(5):
             ref.cast(number)
         assert await ref.stop() == SHUTDOWN
         assert not any("cast" in line for line in journal.lines)
-        await finish(await host.start(Probe("b", journal)))
+        await finish(await actors.start(Probe("b", journal)))

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from locshare.actors import KILLED, SHUTDOWN, StartError, open_host
+from locshare.actors import KILLED, SHUTDOWN, StartError, open_actor_nursery
 from locshare.supervisor import (
     ChildCounts,
     ChildNotFound,
@@ -131,9 +131,9 @@ async def test_s41_count_and_which_children(journal: Journal) -> None:
 
 
 async def test_s42_terminate_child_by_ref(journal: Journal) -> None:
-    async with pool_of(journal, DynamicSpec()) as pool, open_host() as host:
+    async with pool_of(journal, DynamicSpec()) as pool, open_actor_nursery() as actors:
         ref = await pool.start_actor(probe("a", journal))
-        stranger = await host.start(Probe("stranger", journal))
+        stranger = await actors.start(Probe("stranger", journal))
         await pool.terminate_child(ref)
         assert ref.exit_reason == SHUTDOWN
         assert pool.count_children().specs == 0

@@ -25,7 +25,7 @@ from locshare.actors import (
     Request,
     StopActor,
     UnhandledMessage,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import statistics
 from tests.conformance.children import (
@@ -54,22 +54,22 @@ async def timed_out(ref: ActorRef, request: Request[Any], timeout: float) -> flo
 
 
 async def test_s45_the_timeout_covers_the_handling(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         assert await timed_out(ref, Work(4), 2) == 2
 
 
 async def test_s45_the_timeout_covers_the_queue(journal: Journal) -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await actors.start(Probe("a", journal))
         nursery.start_soon(ref.call, Work(4))
         await settle()
         assert await timed_out(ref, Echo(), 2) == 2
 
 
 async def test_s45_the_timeout_covers_the_wait_for_room(journal: Journal) -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await host.start(Narrow("a", journal))
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await actors.start(Narrow("a", journal))
         nursery.start_soon(ref.call, Work(4))
         await settle()
         ref.cast("fills the mailbox")
@@ -80,8 +80,8 @@ async def test_s45_the_timeout_covers_the_wait_for_room(journal: Journal) -> Non
 async def test_s46_after_a_timeout_the_server_goes_on_and_the_late_reply_is_dropped(
     journal: Journal,
 ) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         await timed_out(ref, Work(4, "late"), 2)
         assert await ref.call(Echo("mine")) == "mine"
         await trio.sleep(5)
@@ -92,8 +92,8 @@ async def test_s46_after_a_timeout_the_server_goes_on_and_the_late_reply_is_drop
 async def test_s46_a_call_whose_caller_gave_up_before_it_was_taken_is_skipped(
     journal: Journal,
 ) -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await actors.start(Probe("a", journal))
         nursery.start_soon(ref.call, Work(4))
         await settle()
         await timed_out(ref, Remember(1), 2)
@@ -104,8 +104,8 @@ async def test_s46_a_call_whose_caller_gave_up_before_it_was_taken_is_skipped(
 
 async def test_s47_a_call_to_the_dead_or_unknown_fails_at_once(journal: Journal) -> None:
     names: Registry[str] = Registry()
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         await ref.stop()
         began = trio.current_time()
         with pytest.raises(NoProc):
@@ -132,8 +132,8 @@ async def test_s48_if_the_server_dies_every_caller_learns_the_reason_promptly(
     boom = Boom()
     seen: dict[str, Any] = {}
 
-    async with open_host() as host:
-        ref = await host.start(Later("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Later("a", journal))
 
         async def caller(who: str, request: Request[Any], timeout: float | None) -> None:
             with pytest.raises(Exited) as caught:
@@ -170,8 +170,8 @@ async def test_s49_a_call_to_oneself_fails_at_once(journal: Journal) -> None:
             except CallToSelf:
                 return trio.current_time() - began
 
-    async with open_host() as host:
-        assert await (await host.start(Selfish())).call(Echo()) == 0
+    async with open_actor_nursery() as actors:
+        assert await (await actors.start(Selfish())).call(Echo()) == 0
 
 
 async def test_s49_a_cycle_ends_by_timeout(journal: Journal) -> None:
@@ -184,9 +184,9 @@ async def test_s49_a_cycle_ends_by_timeout(journal: Journal) -> None:
             except CallTimeout:
                 return "timeout"
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         one, two = Asks(), Asks()
-        one_ref, two_ref = await host.start(one), await host.start(two)
+        one_ref, two_ref = await actors.start(one), await actors.start(two)
         one.other, two.other = two_ref, one_ref
         assert await one_ref.call(Echo(), 9) == "timeout"
 
@@ -205,8 +205,8 @@ async def test_s50_a_reply_may_come_later_from_another_task_and_the_first_counts
             reply_to.reply("second")
             reply_to.fail(Boom())
 
-    async with open_host() as host:
-        ref = await host.start(Later())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Later())
         assert await ref.call(Echo()) == "first"
         with trio.move_on_after(1) as scope:
             await ref.call(Echo())
@@ -230,8 +230,8 @@ async def test_s51_a_wrong_return_value_crashes_the_server(journal: Journal, kin
         def handle_continue(self, value: Any) -> Any:
             return "ok"
 
-    async with open_host() as host:
-        ref = await host.start(Wrong())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Wrong())
         if kind == "cast":
             ref.cast("x")
         elif kind == "info":
@@ -242,14 +242,14 @@ async def test_s51_a_wrong_return_value_crashes_the_server(journal: Journal, kin
 
 
 async def test_s51_a_missing_handler_crashes_and_the_caller_sees_why(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Actor())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Actor())
         with pytest.raises(Exited) as caught:
             await ref.call(Echo())
         assert isinstance(caught.value.__cause__, UnhandledMessage)
         assert "Echo" in str(caught.value.__cause__)
 
-        ref = await host.start(Actor())
+        ref = await actors.start(Actor())
         ref.cast(Echo())
         reason = await ref.wait_exit()
         assert isinstance(reason, Crash)
@@ -263,8 +263,8 @@ async def test_s51_an_unexpected_info_is_logged_and_ignored(
         def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             return "alive"
 
-    async with open_host() as host:
-        ref = await host.start(Bare())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Bare())
         ref.info("the text of a message")
         assert await ref.call(Echo()) == "alive"
     assert "unexpected message of type str" in caplog.text
@@ -278,8 +278,8 @@ async def test_s52_stop_with_reply_delivers_the_reply_even_if_terminate_crashes(
         async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             return StopActor(NORMAL, reply="goodbye")
 
-    async with open_host() as host:
-        ref = await host.start(Last("a", journal, Script(terminate_error=Boom())))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Last("a", journal, Script(terminate_error=Boom())))
         assert await ref.call(Echo()) == "goodbye"
         assert isinstance(await ref.wait_exit(), Crash)
 
@@ -294,8 +294,8 @@ async def test_an_exception_as_a_value_is_returned_and_fail_raises(journal: Jour
                 return NO_REPLY
             return Boom("a value")
 
-    async with open_host() as host:
-        ref = await host.start(Values())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Values())
         assert isinstance(await ref.call(Echo()), Boom)
         with pytest.raises(Boom, match="no"):
             await ref.call(Echo("fail"))
@@ -303,8 +303,8 @@ async def test_an_exception_as_a_value_is_returned_and_fail_raises(journal: Jour
 
 
 async def test_a_stop_without_a_reply_tells_the_caller_the_reason(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         with pytest.raises(Exited) as caught:
             await ref.call(Finish())
         assert caught.value.reason == NORMAL
@@ -312,8 +312,8 @@ async def test_a_stop_without_a_reply_tells_the_caller_the_reason(journal: Journ
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])
 async def test_a_bad_timeout_sends_nothing(journal: Journal, timeout: float) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         with pytest.raises(ValueError, match="timeout"):
             await ref.call(Remember(1), timeout)
         assert await ref.call(Remember(0), float("inf")) == 0

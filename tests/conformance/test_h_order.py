@@ -18,7 +18,7 @@ from locshare.actors import (
     Registry,
     ReplyTo,
     StartError,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.actor import HandlerResult
 from locshare.actors.introspect import resume, statistics, suspend
@@ -41,8 +41,8 @@ async def test_s53_cast_returns_at_once_and_never_fails(journal: Journal) -> Non
         mailbox = MailboxSpec(capacity=2)
 
     names: Registry[str] = Registry()
-    async with open_host() as host:
-        ref = await host.start(Narrow("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Narrow("a", journal))
         for number in range(5):
             ref.cast(number)  # three too many: dropped and counted
         assert statistics(ref).dropped == 3
@@ -79,8 +79,8 @@ async def test_s54_one_senders_messages_keep_their_order(journal: Journal, repea
                 return self.seen
             return self.note(request.value)
 
-    async with open_host() as host:
-        ref = await host.start(Ordered())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Ordered())
 
         async def send(sender: str) -> None:
             for number in range(0, 40, 4):
@@ -108,8 +108,8 @@ async def test_s55_one_message_at_a_time(journal: Journal) -> None:
             assert self.inside == 1
             self.inside -= 1
 
-    async with open_host() as host:
-        ref = await host.start(Overlap())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Overlap())
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             for _ in range(4):
@@ -142,10 +142,10 @@ class Continuing(Actor):
 
 async def test_s56_a_continue_runs_before_any_message(journal: Journal) -> None:
     names: Registry[object] = Registry()
-    async with open_host() as host, trio.open_nursery() as nursery:
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
 
         async def start() -> None:
-            await host.start(Continuing(journal), register=names.name("c"))
+            await actors.start(Continuing(journal), register=names.name("c"))
 
         nursery.start_soon(start)
         await settle()
@@ -169,11 +169,11 @@ async def test_s57_a_named_actor_is_reachable_while_init_runs(
 ) -> None:
     names: Registry[object] = Registry()
     script = Script(init_seconds=3, init_error=Boom() if fails else None)
-    async with open_host() as host, trio.open_nursery() as nursery:
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
 
         async def start() -> None:
             try:
-                await host.start(Probe("a", journal, script), register=names.name("a"))
+                await actors.start(Probe("a", journal, script), register=names.name("a"))
             except StartError:
                 assert fails
 
@@ -192,8 +192,8 @@ async def test_s57_a_named_actor_is_reachable_while_init_runs(
 
 
 async def test_s58_when_an_actor_dies_its_mailbox_goes_with_it(journal: Journal) -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await actors.start(Probe("a", journal))
         reasons: list[Any] = []
 
         async def ask() -> None:
@@ -228,12 +228,12 @@ async def test_s58_unless_it_has_an_heir_which_hands_over_what_waited_in_order(
     journal: Journal,
 ) -> None:
     heir = MailboxHeir()
-    async with open_host() as host:
-        first = await host.start(Probe("a", journal), heir=heir)
+    async with open_actor_nursery() as actors:
+        first = await actors.start(Probe("a", journal), heir=heir)
         await crash_with_backlog(first)
         assert statistics(first).dropped == 0
         journal.take()
-        second = await host.start(Probe("a", journal), heir=heir)
+        second = await actors.start(Probe("a", journal), heir=heir)
         second.cast("new")
         assert await second.call(Remember(0)) == 0
         assert journal.take() == [
@@ -247,12 +247,12 @@ async def test_s58_an_heir_survives_starts_that_fail_and_is_not_used_after_an_or
     journal: Journal,
 ) -> None:
     heir = MailboxHeir()
-    async with open_host() as host:
-        await crash_with_backlog(await host.start(Probe("a", journal), heir=heir))
+    async with open_actor_nursery() as actors:
+        await crash_with_backlog(await actors.start(Probe("a", journal), heir=heir))
         with pytest.raises(StartError):
-            await host.start(Probe("b", journal, Script(init_error=Boom())), heir=heir)
+            await actors.start(Probe("b", journal, Script(init_error=Boom())), heir=heir)
         assert len(heir.entries) == 4
-        third = await host.start(Probe("c", journal), heir=heir)
+        third = await actors.start(Probe("c", journal), heir=heir)
         assert await third.call(Remember(1)) == 1
         with trio.move_on_after(1):
             await third.call(Work(5))

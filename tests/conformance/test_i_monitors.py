@@ -17,7 +17,7 @@ from locshare.actors import (
     Monitor,
     Registry,
     ReplyTo,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import inspect, resume, suspend
 from tests.conformance.children import (
@@ -63,9 +63,9 @@ async def seen_by(watcher: ActorRef) -> list[Any]:
 
 
 async def test_s59_exactly_one_down_for_each_monitor(journal: Journal) -> None:
-    async with open_host() as host:
-        watcher = await host.start(Watcher())
-        target = await host.start(Probe("t", journal))
+    async with open_actor_nursery() as actors:
+        watcher = await actors.start(Watcher())
+        target = await actors.start(Probe("t", journal))
         one, two = await watch(watcher, target), await watch(watcher, target)
         outside: list[Down] = []
         third = target.monitor(outside.append)
@@ -78,8 +78,8 @@ async def test_s59_exactly_one_down_for_each_monitor(journal: Journal) -> None:
 
 
 async def test_s59_a_callback_that_raises_keeps_no_other_from_hearing(journal: Journal) -> None:
-    async with open_host() as host:
-        target = await host.start(Probe("t", journal))
+    async with open_actor_nursery() as actors:
+        target = await actors.start(Probe("t", journal))
         heard: list[Down] = []
 
         def broken(down: Down) -> None:
@@ -93,9 +93,9 @@ async def test_s59_a_callback_that_raises_keeps_no_other_from_hearing(journal: J
 
 async def test_s60_monitoring_the_dead_or_unknown_gives_noproc_at_once(journal: Journal) -> None:
     names: Registry[str] = Registry()
-    async with open_host() as host:
-        watcher = await host.start(Watcher())
-        target = await host.start(Probe("t", journal))
+    async with open_actor_nursery() as actors:
+        watcher = await actors.start(Watcher())
+        target = await actors.start(Probe("t", journal))
         await target.stop()
         monitor = await watch(watcher, target)
         unknown = await watch(watcher, names.lookup("nobody"))
@@ -111,9 +111,9 @@ async def test_s60_monitoring_the_dead_or_unknown_gives_noproc_at_once(journal: 
 
 @pytest.mark.parametrize("queued", [False, True])
 async def test_s61_after_a_demonitor_no_down_is_seen(journal: Journal, queued: bool) -> None:
-    async with open_host() as host:
-        watcher = await host.start(Watcher())
-        target = await host.start(Probe("t", journal))
+    async with open_actor_nursery() as actors:
+        watcher = await actors.start(Watcher())
+        target = await actors.start(Probe("t", journal))
         monitor = await watch(watcher, target)
         if queued:
             await suspend(watcher)
@@ -152,9 +152,9 @@ async def test_s62_down_comes_after_all_that_was_sent_and_after_the_names_are_fr
             if isinstance(message, Down):
                 self.seen.append(names.lookup("talker"))
 
-    async with open_host() as host:
-        listener = await host.start(Listener())
-        talker = await host.start(Talker(listener), register=names.name("talker"))
+    async with open_actor_nursery() as actors:
+        listener = await actors.start(Listener())
+        talker = await actors.start(Talker(listener), register=names.name("talker"))
         await watch(listener, talker)
         talker.cast("go")
         await talker.wait_exit()
@@ -171,15 +171,15 @@ async def link(one: ActorRef, other: ActorRef, times: int = 1) -> None:
 
 
 async def test_s63_a_link_ends_the_partner_on_an_abnormal_exit_only(journal: Journal) -> None:
-    async with open_host() as host:
-        one, two = [await host.start(Probe(name, journal)) for name in "ab"]
+    async with open_actor_nursery() as actors:
+        one, two = [await actors.start(Probe(name, journal)) for name in "ab"]
         await link(one, two)
         two.cast(Finish(NORMAL))
         await two.wait_exit()
         await settle()
         assert one.alive
 
-        three = await host.start(Probe("c", journal))
+        three = await actors.start(Probe("c", journal))
         await link(one, three)
         one.cast(Crash_())
         reason = await three.wait_exit()
@@ -190,10 +190,10 @@ async def test_s63_a_link_ends_the_partner_on_an_abnormal_exit_only(journal: Jou
 async def test_s63_a_partner_that_traps_gets_one_message_however_often_it_linked(
     journal: Journal,
 ) -> None:
-    async with open_host() as host:
-        trapping = await host.start(Trapping())
+    async with open_actor_nursery() as actors:
+        trapping = await actors.start(Trapping())
         for end in (Crash_(), Finish(SHUTDOWN)):
-            partner = await host.start(Probe("p", journal))
+            partner = await actors.start(Probe("p", journal))
             await link(trapping, partner, times=2)
             await link(partner, trapping)
             partner.cast(end)
@@ -205,8 +205,8 @@ async def test_s63_a_partner_that_traps_gets_one_message_however_often_it_linked
 
 
 async def test_s63_unlinking_undoes_it_and_the_dead_count_as_gone(journal: Journal) -> None:
-    async with open_host() as host:
-        one, two = [await host.start(Probe(name, journal)) for name in "ab"]
+    async with open_actor_nursery() as actors:
+        one, two = [await actors.start(Probe(name, journal)) for name in "ab"]
         await link(one, two)
         await inspect(two, lambda actor: actor.unlink(one))
         two.cast(Crash_())

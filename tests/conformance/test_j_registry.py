@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from locshare.actors import AlreadyRegistered, NoProc, Registry, StartError, open_host
+from locshare.actors import AlreadyRegistered, NoProc, Registry, StartError, open_actor_nursery
 from locshare.supervisor import SupervisorSpec, open_supervisor
 from tests.conformance.children import (
     REPEATS,
@@ -22,8 +22,8 @@ async def test_s64_keys_are_unique_and_a_refused_registration_leaves_no_trace(
     journal: Journal,
 ) -> None:
     names: Registry[str] = Registry()
-    async with open_host() as host:
-        one, two = [await host.start(Probe(name, journal)) for name in "ab"]
+    async with open_actor_nursery() as actors:
+        one, two = [await actors.start(Probe(name, journal)) for name in "ab"]
         names.register("key", one)
         for ref in (two, one):  # the holder itself is refused too
             with pytest.raises(AlreadyRegistered) as caught:
@@ -55,8 +55,8 @@ async def test_s65_names_vanish_at_death_and_can_be_taken_over_at_once(
     journal: Journal, repeat: int
 ) -> None:
     names: Registry[str] = Registry()
-    async with open_host() as host:
-        old, new = [await host.start(Probe(name, journal)) for name in "ab"]
+    async with open_actor_nursery() as actors:
+        old, new = [await actors.start(Probe(name, journal)) for name in "ab"]
         names.register("key", old)
         old.monitor(lambda down: names.register("key", new))  # inside the exit path itself
         old.cast(Crash_())
@@ -71,8 +71,8 @@ async def test_s65_names_vanish_at_death_and_can_be_taken_over_at_once(
 
 async def test_s65_registering_the_dying_has_no_effect(journal: Journal) -> None:
     names: Registry[str] = Registry()
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         ref.monitor(lambda down: names.register("late", ref))
         await ref.stop()
         names.register("later", ref)

@@ -17,7 +17,7 @@ from locshare.actors import (
     NoProc,
     Shutdown,
     StartError,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import (
     TraceEvent,
@@ -58,8 +58,8 @@ async def test_s67_get_state_answers_between_messages_and_times_out_on_a_busy_ac
             await trio.sleep(3)
             self.right += 1
 
-    async with open_host() as host:
-        ref = await host.start(Halves())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Halves())
         ref.cast("go")
         await settle()
         with pytest.raises(CallTimeout):
@@ -74,8 +74,8 @@ async def test_s67_get_state_answers_between_messages_and_times_out_on_a_busy_ac
 
 
 async def test_s67_replace_state_and_a_failing_function_changes_nothing(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         await ref.call(Remember(3))
 
         def fail(state: Any) -> Any:
@@ -93,8 +93,8 @@ async def test_s67_replace_state_and_a_failing_function_changes_nothing(journal:
 async def test_s67_a_suspended_actor_queues_messages_but_answers_inspection_and_obeys_stop(
     journal: Journal,
 ) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         await suspend(ref)
         ref.cast("queued")
         with pytest.raises(CallTimeout):
@@ -110,8 +110,8 @@ async def test_s67_a_suspended_actor_queues_messages_but_answers_inspection_and_
 
 
 async def test_s67_an_inspection_under_way_when_the_actor_dies_fails(journal: Journal) -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        ref = await actors.start(Probe("a", journal))
 
         async def ask() -> None:
             with pytest.raises(Exited):
@@ -125,8 +125,8 @@ async def test_s67_an_inspection_under_way_when_the_actor_dies_fails(journal: Jo
 
 
 async def test_s68_a_trace_is_switched_on_and_off_at_run_time(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
         await ref.call(Echo())
         assert trace_events(ref) == ()
         assert statistics(ref).busy is None
@@ -210,9 +210,9 @@ async def test_s69_a_crash_in_terminate_replaces_the_reason_and_keeps_the_first(
         def terminate(self, reason: ExitReason) -> None:
             raise Boom("in terminate")
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         for actor in (Probe("a", journal, Script(terminate_error=Boom("in terminate"))), Actor_()):
-            ref = await host.start(actor)
+            ref = await actors.start(actor)
             ref.cast(end)
             reason = await ref.wait_exit()
             assert isinstance(reason, Crash)
@@ -226,8 +226,8 @@ async def test_s69_a_crash_in_terminate_replaces_the_reason_and_keeps_the_first(
 
 
 async def test_s69_a_kill_cuts_terminate_short(journal: Journal) -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal, Script(terminate_seconds=99)))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal, Script(terminate_seconds=99)))
         ref.cast(Crash_())
         await settle()
         ref._incarnation.kill()

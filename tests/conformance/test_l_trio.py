@@ -19,10 +19,10 @@ from locshare.actors import (
     ExitReason,
     Registry,
     ReplyTo,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.incarnation import Incarnation
-from locshare.actors.lag import SlowStep, StepWatch
+from locshare.actors.loop_profiler import SlowStep, StepProfiler
 from locshare.supervisor import (
     AnySpec,
     ChildSpec,
@@ -110,8 +110,8 @@ async def test_s72_a_cancel_scope_inside_a_handler_is_the_handlers_own(journal: 
                 await trio.sleep(9)
             return scope.cancelled_caught
 
-    async with open_host() as host:
-        assert await (await host.start(Bounded())).call(Echo()) is True
+    async with open_actor_nursery() as actors:
+        assert await (await actors.start(Bounded())).call(Echo()) is True
 
 
 async def test_s73_no_task_outlives_its_supervisor(journal: Journal) -> None:
@@ -150,8 +150,8 @@ async def test_s73_a_helper_that_crashes_crashes_its_actor(journal: Journal) -> 
             await trio.sleep(seconds)
             raise boom
 
-    async with open_host() as host:
-        ref = await host.start(Helped())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Helped())
         assert await ref.wait_exit() == Crash(boom)
 
 
@@ -399,10 +399,10 @@ async def test_s79_the_handler_that_holds_up_the_loop_is_named(journal: Journal)
                 pass
 
     slow: list[SlowStep] = []
-    watch = StepWatch(slow.append, threshold=0.03)
+    watch = StepProfiler(slow.append, threshold=0.03)
     trio.lowlevel.add_instrument(watch)
-    async with open_host() as host:
-        ref = await host.start(Hog(), name="hog")
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Hog(), name="hog")
         ref.cast(Echo("a position"))
         await settle()
         [step] = [step for step in slow if step.task.startswith("hog")]
@@ -427,9 +427,9 @@ async def test_s79_a_batch_gives_way(journal: Journal) -> None:
         def after_batch(self) -> None:
             self.batches.append(self.count)
 
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         actor = Counting()
-        ref = await host.start(actor)
+        ref = await actors.start(actor)
         for number in range(25):
             ref.cast(number)
         await trio.lowlevel.checkpoint()

@@ -82,7 +82,7 @@ class DynamicModel(Lives):
         if state == "starting":
             kid.key = kid.life
         kid.running = True
-        kid.exit_at = -1  # unborn
+        kid.exit_at = -1  # in_init
         self.note(f"init {kid.plan.name}")
         life = kid.life
 
@@ -172,7 +172,7 @@ class DynamicModel(Lives):
         """Ask one child to stop, with a limit."""
         kid.state = "stopping"
         shutdown, life = kid.plan.shutdown, kid.life
-        if shutdown <= 0 or kid.exit_at == -1:  # brutal, no time at all, or still unborn
+        if shutdown <= 0 or kid.exit_at == -1:  # brutal, no time at all, or still in_init
             self.exits(kid, "killed")
             return
         deadline = self.now + shutdown

@@ -46,7 +46,7 @@ class StaticModel(Lives):
         """Until nothing is left to do."""
         while self.alive:
             if self.stop_at <= self.now:
-                self.settle_due()
+                self.settle_overtaken_exits()
                 self.stop_all()
                 self.alive = False
             elif self.inbox:
@@ -147,7 +147,7 @@ class StaticModel(Lives):
                 self.wants_restart(child)
             raise StartFailed
         child.running = True
-        child.exit_at = -1  # unborn
+        child.exit_at = -1  # in_init
         self.note(f"init {name}")
         if init.startswith("slow"):
             done = self.now + 1
@@ -217,7 +217,7 @@ class StaticModel(Lives):
             "rest_for_one": everybody[everybody.index(failed) :],
         }[self.strategy]
 
-    def settle_due(self) -> None:
+    def settle_overtaken_exits(self) -> None:
         """What a stop has overtaken: whether it would have been one too many."""
         while self.due and not self.gave_up:
             failed = self.due[0]

@@ -31,7 +31,7 @@ from locshare.actors import (
     Request,
     StopActor,
     Timer,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import kill, resume, statistics, suspend
 from locshare.supervisor import ChildSpec, Report, SupervisorSpec, open_supervisor
@@ -230,8 +230,8 @@ async def replay(model: MailboxModel, world: World, history: list[Step]) -> None
     spec = SupervisorSpec(
         [ChildSpec("subject", world.build, heir=heir)], max_restarts=10**6, report=forget
     )
-    async with open_host() as host, trio.open_nursery() as nursery:
-        world.peers += [await host.start(Actor()) for _ in range(PEERS)]
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        world.peers += [await actors.start(Actor()) for _ in range(PEERS)]
         async with open_supervisor(spec):
             run = Replay(model, world, nursery)
             with trio.CancelScope(shield=True):

@@ -24,9 +24,9 @@ from locshare.actors import (
     StopActor,
     UnhandledMessage,
     introspect,
-    open_host,
+    open_actor_nursery,
 )
-from locshare.actors.lag import StepWatch
+from locshare.actors.loop_profiler import StepProfiler
 from locshare.supervisor import (
     BadSpec,
     ChildNotFound,
@@ -254,8 +254,8 @@ async def test_only_an_exception_can_be_the_failure_of_a_call(error: Any) -> Non
                 refused.append(str(problem))
             return "answered all the same"
 
-    async with open_host() as host:
-        ref = await host.start(Refusing())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Refusing())
         assert await ref.call(Ask()) == "answered all the same"
     assert "error must be Exception" in refused[0]
 
@@ -385,16 +385,16 @@ async def test_a_budget_is_changed_to_another_budget_only(restarts: Any, seconds
 
 @pytest.mark.parametrize("bad", [0, -1, nan, "1", True, None])
 async def test_a_trace_has_a_length(bad: Any) -> None:
-    async with open_host() as host:
-        ref = await host.start(Child())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Child())
         with pytest.raises(ValueError, match="length"):
             introspect.trace(ref, length=bad)
         assert not introspect.is_traced(ref)
 
 
 async def test_what_is_installed_is_an_interceptor() -> None:
-    async with open_host() as host:
-        ref = await host.start(Child())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Child())
         bads: list[Any] = ["x", BAD, introspect.Interceptor]
         for bad in bads:
             with pytest.raises(TypeError, match="interceptor"):
@@ -409,7 +409,7 @@ async def test_what_is_installed_is_an_interceptor() -> None:
 @pytest.mark.parametrize(("listener", "threshold"), [(None, 1.0), (print, nan), (print, -1.0)])
 def test_a_step_watch_has_a_listener_and_a_threshold(listener: Any, threshold: float) -> None:
     with pytest.raises((TypeError, ValueError)):
-        StepWatch(listener, threshold)
+        StepProfiler(listener, threshold)
 
 
 async def test_a_factory_that_is_async_is_refused() -> None:
@@ -437,8 +437,8 @@ async def test_an_actor_does_not_wait_for_itself() -> None:
         async def handle_cast(self, message: Any) -> None:
             await self.ref.wait_exit()
 
-    async with open_host() as host:
-        ref = await host.start(Selfish())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Selfish())
         ref.cast("go")
         reason = await ref.wait_exit()
         assert isinstance(reason, Crash)

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.actors import KILLED, NORMAL, SHUTDOWN, Crash, ExitReason, Shutdown
-from locshare.supervisor.decide import Plan, Restart, Strategy, Verdict, plan, verdict
+from locshare.supervisor.decide import (
+    Plan,
+    Restart,
+    RestartDecision,
+    Strategy,
+    decide_restart,
+    plan,
+)
 from locshare.supervisor.window import RestartWindow
 
 CRASH = Crash(ValueError())
@@ -16,24 +23,24 @@ ABNORMAL: list[ExitReason] = [CRASH, KILLED]
 @pytest.mark.parametrize(
     ("restart", "reasons", "expected"),
     [
-        ("permanent", [*EXPECTED, *ABNORMAL], Verdict.RESTART),
-        ("transient", EXPECTED, Verdict.KEEP),
-        ("transient", ABNORMAL, Verdict.RESTART),
-        ("temporary", [*EXPECTED, *ABNORMAL], Verdict.FORGET),
+        ("permanent", [*EXPECTED, *ABNORMAL], RestartDecision.RESTART),
+        ("transient", EXPECTED, RestartDecision.KEEP_SPEC),
+        ("transient", ABNORMAL, RestartDecision.RESTART),
+        ("temporary", [*EXPECTED, *ABNORMAL], RestartDecision.DROP_SPEC),
     ],
 )
 def test_the_restart_type_and_the_reason_decide(
-    restart: Restart, reasons: list[ExitReason], expected: Verdict
+    restart: Restart, reasons: list[ExitReason], expected: RestartDecision
 ) -> None:
-    assert {verdict(restart, reason) for reason in reasons} == {expected}
+    assert {decide_restart(restart, reason) for reason in reasons} == {expected}
 
 
 @pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
 def test_what_must_leave_the_program_leaves(restart: Restart, error: BaseException) -> None:
-    assert verdict(restart, Crash(error)) is Verdict.LEAVE
+    assert decide_restart(restart, Crash(error)) is RestartDecision.STOP_TREE
     grouped = BaseExceptionGroup("g", [ValueError(), BaseExceptionGroup("h", [error])])
-    assert verdict(restart, Crash(grouped)) is Verdict.LEAVE
+    assert decide_restart(restart, Crash(grouped)) is RestartDecision.STOP_TREE
 
 
 CHILDREN: list[tuple[str, Restart]] = [

@@ -25,7 +25,7 @@ from locshare.actors import (
     ReplyTo,
     StartError,
     StopActor,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import inspect, kill
 from locshare.supervisor import (
@@ -499,11 +499,11 @@ async def test_a_fatal_error_in_a_host_leaves_it(autojump_clock: object, where: 
     ended: list[str] = []
 
     async def scenario() -> None:
-        async with open_host() as host:
-            other = await host.start(Culprit(World(Boom())))
+        async with open_actor_nursery() as actors:
+            other = await actors.start(Culprit(World(Boom())))
             other.monitor(lambda down: ended.append(str(down.reason)))
             world.armed.add(where)
-            ref = await host.start(Culprit(world))
+            ref = await actors.start(Culprit(world))
             ref.cast("helper")
             await wait_all_tasks_blocked()
             await ref.stop()

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import NoProc, introspect, open_host
+from locshare.actors import NoProc, introspect, open_actor_nursery
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.inject import fail_init, fill_mailbox, post
 from locshare.supervisor import (
@@ -100,7 +100,7 @@ async def test_a_mailbox_can_be_filled_and_written_to_past_its_bound() -> None:
 
 
 async def test_a_dead_actors_mailbox_is_not_filled() -> None:
-    async with open_host() as host:
-        ref = await host.start(Probe("a", Journal()))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", Journal()))
         await ref.stop()
         assert fill_mailbox(ref) == 0

@@ -205,7 +205,7 @@ async def test_restarts_leave_nothing_behind(
         assert current_clock().pending() == 2
         assert heir.handed_over == restarts
         assert not heir.entries
-        assert len(sup._overseer()._window._instants) < 100
+        assert len(sup._base_supervisor()._window._instants) < 100
 
 
 async def test_dynamic_children_leave_nothing_behind(restarts_at_most: int) -> None:

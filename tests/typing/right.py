@@ -8,12 +8,12 @@ import trio
 
 from locshare.actors import (
     Actor,
+    ActorNursery,
     ActorRef,
     Continue,
     Down,
     FromThread,
     HandlerResult,
-    Host,
     Monitor,
     Name,
     Offer,
@@ -133,7 +133,7 @@ async def monitors(ref: ActorRef[Add], actor: Actor) -> None:
     assert_type(actor.monitor(ref), Monitor)
 
 
-async def starts(host: Host, pool: DynamicSupervisorRef, names: Registry[str, Add]) -> None:
+async def starts(host: ActorNursery, pool: DynamicSupervisorRef, names: Registry[str, Add]) -> None:
     spec = ChildSpec("counter", Counter, (3, "label"), restart="transient", shutdown=2.0)
     assert_type(spec, ChildSpec[Add | Reset, int, str])
     assert_type(spec.args, tuple[int, str])

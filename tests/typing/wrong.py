@@ -7,10 +7,10 @@ than that no form of a call fits, so what is then wrong must be the one differen
 
 from locshare.actors import (
     Actor,
+    ActorNursery,
     ActorRef,
     Continue,
     Down,
-    Host,
     MailboxSpec,
     Name,
     Overflow,
@@ -155,7 +155,7 @@ async def task_results(tasks: TaskSupervisorRef) -> None:
     del number
 
 
-async def through_a_start(host: Host, pool: DynamicSupervisorRef) -> None:
+async def through_a_start(host: ActorNursery, pool: DynamicSupervisorRef) -> None:
     adder = await pool.start_actor(ChildSpec("adder", Adder))
     adder.cast(Reset())  # E: arg-type
     spec = ChildSpec("counter", Counter, (3, "label"))

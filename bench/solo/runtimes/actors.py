@@ -1,4 +1,4 @@
-"""An actor of locshare: under a host; where there is something to restart, under a supervisor."""
+"""An actor of locshare, in an actor nursery; under a supervisor where something is restarted."""
 
 import time
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from typing import Any, final
 
 import trio
 
-from locshare.actors import Actor, ActorRef, Host, ReplyTo, Request, open_host
+from locshare.actors import Actor, ActorNursery, ActorRef, ReplyTo, Request, open_actor_nursery
 from locshare.actors.introspect import trace
 from locshare.supervisor import (
     ChildSpec,
@@ -63,8 +63,8 @@ async def casts(ref: ActorRef, server: Server, count: int, batch: int) -> None:
 class Actors:
     """See :class:`bench.solo.runtimes.System`. Who is called and cast to may be traced."""
 
-    def __init__(self, host: Host, supervisor: SupervisorRef, server: Server) -> None:
-        self._host = host
+    def __init__(self, nursery: ActorNursery, supervisor: SupervisorRef, server: Server) -> None:
+        self._nursery = nursery
         self._supervisor = supervisor
         self._server = server
         self._refs: list[ActorRef] = []
@@ -86,7 +86,7 @@ class Actors:
 
     async def start(self, count: int) -> None:
         for _ in range(count):
-            self._refs.append(await self._host.start(Server()))
+            self._refs.append(await self._nursery.start(Server()))
 
     async def stop(self) -> None:
         refs, self._refs = self._refs, []
@@ -139,7 +139,7 @@ def _forget(report: Report) -> None:
 async def open_actors(traced: bool = False) -> AsyncIterator[Actors]:
     """Everything is stopped at the end."""
     fragile = SupervisorSpec([ChildSpec("fragile", Server)], max_restarts=10**9, report=_forget)
-    async with open_supervisor(fragile) as supervisor, open_host() as host:
+    async with open_supervisor(fragile) as supervisor, open_actor_nursery() as nursery:
         server = Server()
-        trace(await host.start(server), traced)
-        yield Actors(host, supervisor, server)
+        trace(await nursery.start(server), traced)
+        yield Actors(nursery, supervisor, server)

@@ -17,12 +17,12 @@ import trio
 from bench.solo.runtimes.actors import Server
 from locshare.actors import ActorRef
 from locshare.actors import loop as loop_module
-from locshare.actors.host import settle_start
 from locshare.actors.loop import ActorIncarnation
+from locshare.actors.nursery import wait_until_started
 
 #: Names and attributes that only trace and statistics use, with the locals that lead to them.
 SERVANTS = frozenset(
-    {"began", "handled", "held", "high_water", "last", "perf_counter", "recent", "skipped", "watch"}
+    {"began", "handled", "held", "high_water", "last", "perf_counter", "recent", "skipped", "debug"}
 )
 
 
@@ -90,5 +90,5 @@ async def start_as(kind: type[ActorIncarnation], nursery: trio.Nursery) -> tuple
     server = Server()
     life = kind(server)
     life.launch(nursery)
-    await settle_start(life)
+    await wait_until_started(life)
     return life.ref, server

@@ -3,15 +3,15 @@
 An :class:`Actor` is a task that owns its state and handles one message at a time. The rest of the
 program holds an :class:`ActorRef` and sends: ``call`` (with a reply and a timeout), ``cast``,
 ``info``, ``offer`` (no wait, says whether it was taken), ``deliver`` (waits for room). Actors are
-started by a supervisor (:mod:`locshare.supervisor`), or in tests by :func:`open_host`.
+started by a supervisor (:mod:`locshare.supervisor`), or in tests by :func:`open_actor_nursery`.
 
 Knows nothing of the rest of this program and imports nothing of it; needs Trio only.
 """
 
 from locshare.actors.actor import Actor, HandlerResult, Timer
-from locshare.actors.host import Host, open_host
 from locshare.actors.mailbox import MailboxHeir, MailboxSpec, Offer, Overflow
 from locshare.actors.monitors import Down, LinkExit, Monitor
+from locshare.actors.nursery import ActorNursery, open_actor_nursery
 from locshare.actors.reasons import (
     KILLED,
     NOPROC,
@@ -19,6 +19,7 @@ from locshare.actors.reasons import (
     SHUTDOWN,
     ActorDown,
     ActorError,
+    ActorReused,
     AlreadyRegistered,
     BadReturn,
     CallTimeout,
@@ -27,7 +28,6 @@ from locshare.actors.reasons import (
     Exited,
     ExitReason,
     InitTimeout,
-    LivedBefore,
     MailboxFull,
     NoProc,
     Shutdown,
@@ -50,7 +50,9 @@ __all__ = [
     "Actor",
     "ActorDown",
     "ActorError",
+    "ActorNursery",
     "ActorRef",
+    "ActorReused",
     "AlreadyRegistered",
     "BadReturn",
     "CallTimeout",
@@ -62,10 +64,8 @@ __all__ = [
     "Exited",
     "FromThread",
     "HandlerResult",
-    "Host",
     "InitTimeout",
     "LinkExit",
-    "LivedBefore",
     "MailboxFull",
     "MailboxHeir",
     "MailboxSpec",
@@ -84,5 +84,5 @@ __all__ = [
     "Timer",
     "UnhandledMessage",
     "WrongThread",
-    "open_host",
+    "open_actor_nursery",
 ]

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, final
 
 import trio
 
-from locshare.actors.checks import bad_seconds, bad_type, insist
+from locshare.actors.checks import bad_seconds, bad_type, raise_if
 from locshare.actors.mailbox import TIMER, MailboxSpec
 from locshare.actors.monitors import Monitor
 from locshare.actors.reasons import ExitReason, UnhandledMessage
@@ -105,8 +105,8 @@ class Actor(Generic[M]):
                 raise TypeError(
                     f"{cls.__name__}.{name} must be a plain function: nobody would await it"
                 )
-        insist(bad_batch_limit(cls.batch_limit))
-        insist(bad_type(f"{cls.__name__}.mailbox", cls.mailbox, MailboxSpec))
+        raise_if(bad_batch_limit(cls.batch_limit))
+        raise_if(bad_type(f"{cls.__name__}.mailbox", cls.mailbox, MailboxSpec))
 
     # -- callbacks -------------------------------------------------------------------------
 
@@ -202,14 +202,14 @@ class Actor(Generic[M]):
         never). Exempt from the mailbox bound; dies with the incarnation; costs a heap entry, no
         task. Raises TypeError, ValueError.
         """
-        insist(bad_seconds("seconds", seconds))
+        raise_if(bad_seconds("seconds", seconds))
         return Timer(self._incarnation, trio.current_time() + seconds, message)
 
     def send_at(self, deadline: float, message: object) -> "Timer":
         """As :meth:`send_after`, at an absolute ``trio.current_time()``; at once if that has
         passed.
         """
-        insist(bad_seconds("deadline", deadline, least=None))
+        raise_if(bad_seconds("deadline", deadline, least=None))
         return Timer(self._incarnation, deadline, message)
 
     def monitor(self, ref: Ref | None) -> Monitor:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import trio
 
 
-async def refuse(error: Exception) -> NoReturn:
+async def raise_after_checkpoint(error: Exception) -> NoReturn:
     """Raise ``error``, after a checkpoint. Cancelled is raised instead if that is due."""
     await trio.lowlevel.checkpoint()
     raise error
@@ -45,7 +45,7 @@ def bad_callable(field: str, value: object) -> Exception | None:
     return TypeError(f"{field} must be a function, not {type(value).__qualname__}{hint}")
 
 
-def insist(problem: Exception | None) -> None:
+def raise_if(problem: Exception | None) -> None:
     """Raise it, if there is one: for plain functions."""
     if problem is not None:
         raise problem

@@ -27,7 +27,7 @@ import outcome
 import trio
 from trio.lowlevel import Abort, Task, current_task, enable_ki_protection, reschedule
 
-from locshare.actors.checks import bad_callable, insist
+from locshare.actors.checks import bad_callable, raise_if
 from locshare.actors.clock import CallAt, current_clock
 from locshare.actors.frames import clear_finished_frames
 from locshare.actors.reasons import KILLED, Crash, ExitReason
@@ -72,7 +72,6 @@ class Incarnation:
         "_scope",
         "_stopping_scope",
         "_waiters",
-        "beside_kill",
         "clock",
         "details",
         "fatal",
@@ -91,6 +90,7 @@ class Incarnation:
         "ref",
         "started",
         "status",
+        "suppressed_crash",
         "task",
         "value",
     )
@@ -116,7 +116,7 @@ class Incarnation:
         self.fatal: Crash | None = None
         #: A crash beside the end: the ordinary part of a group that also held Cancelled, which goes
         #: on by itself (74), or a helper that crashed when nobody listened any more.
-        self.beside_kill: Crash | None = None
+        self.suppressed_crash: Crash | None = None
         #: After a crash: the type of the message that was being handled. Never the message.
         self.last_message: str | None = None
         #: ... what the actor's ``redact`` allowed, and the last trace events if a trace was on.
@@ -167,7 +167,7 @@ class Incarnation:
         on_started, self.on_started = self.on_started, _nothing
         on_started(self)
 
-    def never_lived(self, reason: ExitReason) -> None:
+    def discard(self, reason: ExitReason) -> None:
         """End an incarnation that was made but will not be launched."""
         self._exit(reason)
 
@@ -230,8 +230,8 @@ class Incarnation:
     def _exit(self, reason: ExitReason) -> None:
         """The exit path. No checkpoint, and nothing in it may raise (statement 76)."""
         reason = self._settle_reason(reason)
-        if self.beside_kill is not None and not isinstance(reason, Crash):
-            reason = self.beside_kill
+        if self.suppressed_crash is not None and not isinstance(reason, Crash):
+            reason = self.suppressed_crash
         self.note_fatal(reason)
         if self.fatal is not None:
             reason = self.fatal
@@ -332,7 +332,7 @@ class Incarnation:
 
     def spawn_helper(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a helper task that ends with this incarnation and crashes it if it raises."""
-        insist(bad_callable("async_fn", async_fn))
+        raise_if(bad_callable("async_fn", async_fn))
         self.clock.check_thread()
         if self.nursery is None or self.reason is not None:
             raise RuntimeError("an actor can spawn helpers only while it is alive")

@@ -1,7 +1,7 @@
 """Do to a running actor what a fault would. For tests and fault injection; a program that works
 calls none of it.
 
-What happens *in* a handler (a crash, a delay) is an :class:`~locshare.actors.watch.Interceptor`;
+What happens *in* a handler (a crash, a delay) is an :class:`~locshare.actors.debug.Interceptor`;
 here is the rest.
 """
 

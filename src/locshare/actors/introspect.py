@@ -17,13 +17,13 @@ import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 
 from locshare.actors.actor import Actor
-from locshare.actors.checks import bad_callable, bad_type, insist, refuse
+from locshare.actors.checks import bad_callable, bad_type, raise_after_checkpoint, raise_if
+from locshare.actors.debug import TRACE_LENGTH, DebugHooks, Interceptor, TraceEvent, Tracer
 from locshare.actors.incarnation import Status
 from locshare.actors.loop import Inspect
 from locshare.actors.reasons import CallTimeout, CallToSelf, NoProc
 from locshare.actors.ref import ActorRef, Ref
 from locshare.actors.reply import ReplyTo
-from locshare.actors.watch import TRACE_LENGTH, Interceptor, TraceEvent, Tracer, Watch
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ def kill(ref: Ref) -> None:
     """OTP's ``exit(pid, kill)``: end it without ``terminate``. Returns at once; safe on the dead.
     Its supervisor sees an abnormal exit. Raises TypeError, WrongThread.
     """
-    insist(bad_type("ref", ref, Ref))
+    raise_if(bad_type("ref", ref, Ref))
     ref._incarnation.kill()
 
 
@@ -103,12 +103,12 @@ async def inspect(ref: ActorRef, function: Callable[[Actor], T], timeout: float 
     if problem is None and ref._incarnation.task is current_task():
         problem = CallToSelf(f"{ref.name} cannot wait for its own answer")
     if problem is not None:
-        await refuse(problem)
+        await raise_after_checkpoint(problem)
     life = ref._incarnation
     request: ReplyTo[Any] = ReplyTo(None, current_task(), life.clock, ref.name)
     inspection = Inspect(function, request)
     if not life.mailbox.put_system(inspection):
-        await refuse(NoProc(ref.name))
+        await raise_after_checkpoint(NoProc(ref.name))
     if timeout is not None:
         request.arm(timeout, trio.current_time() + timeout)
 
@@ -180,11 +180,11 @@ def trace(
 
     ``listener`` is called after every message, inside the actor's task: quick, and no raising.
     """
-    insist(bad_type("ref", ref, ActorRef))
+    raise_if(bad_type("ref", ref, ActorRef))
     if type(length) is not int or length < 1:
         raise ValueError(f"length must be a whole number ≥ 1, not {length!r}")
     if listener is not None:
-        insist(bad_callable("listener", listener))
+        raise_if(bad_callable("listener", listener))
     _put(ref, Tracer(length, listener) if on else None, interceptor_of(ref))
 
 
@@ -203,25 +203,25 @@ def install(ref: ActorRef, interceptor: Interceptor | None) -> None:
     """Let ``interceptor`` see what ``ref`` handles from its next message on (OTP:
     ``sys:install``); None takes it out. It replaces another one, and ends with the incarnation.
     """
-    insist(bad_type("ref", ref, ActorRef))
-    insist(bad_type("interceptor", interceptor, Interceptor, NoneType))
+    raise_if(bad_type("ref", ref, ActorRef))
+    raise_if(bad_type("interceptor", interceptor, Interceptor, NoneType))
     _put(ref, _tracer(ref), interceptor)
 
 
 def interceptor_of(ref: ActorRef) -> Interceptor | None:
     """What :func:`install` has put there."""
-    watch = ref._incarnation.watch
-    return None if watch is None else watch.interceptor
+    debug = ref._incarnation.debug
+    return None if debug is None else debug.interceptor
 
 
 def _tracer(ref: ActorRef) -> Tracer | None:
-    watch = ref._incarnation.watch
-    return None if watch is None else watch.tracer
+    debug = ref._incarnation.debug
+    return None if debug is None else debug.tracer
 
 
 def _put(ref: ActorRef, tracer: Tracer | None, interceptor: Interceptor | None) -> None:
     nothing = tracer is None and interceptor is None
-    ref._incarnation.watch = None if nothing else Watch(tracer, interceptor)
+    ref._incarnation.debug = None if nothing else DebugHooks(tracer, interceptor)
 
 
 __all__ = [

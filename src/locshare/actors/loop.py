@@ -25,7 +25,7 @@ import trio
 from trio.lowlevel import Abort, Task, checkpoint, reschedule, wait_task_rescheduled
 
 from locshare.actors.actor import Actor, Timer, bad_batch_limit
-from locshare.actors.checks import bad_type, insist
+from locshare.actors.checks import bad_type, raise_if
 from locshare.actors.clock import CallAt
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status, next_serial
 from locshare.actors.mailbox import CALL, CAST, DOWN, TIMER, Mailbox, MailboxHeir, MailboxSpec
@@ -35,18 +35,18 @@ from locshare.actors.reasons import (
     NOPROC,
     NORMAL,
     SHUTDOWN,
+    ActorReused,
     BadReturn,
     Crash,
     Exited,
     ExitReason,
-    LivedBefore,
     MailboxFull,
 )
 from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, StopActor
 
 if TYPE_CHECKING:
+    from locshare.actors.debug import DebugHooks
     from locshare.actors.ref import ActorRef, Ref
-    from locshare.actors.watch import Watch
 
 #: Results of ``handle_call`` that are not replies.
 _SPECIAL = frozenset({type(NO_REPLY), type(IGNORE), Continue, StopActor})
@@ -87,6 +87,7 @@ class ActorIncarnation(Incarnation):
         "_watching",
         "actor",
         "current",
+        "debug",
         "handled",
         "heir",
         "high_water",
@@ -97,7 +98,6 @@ class ActorIncarnation(Incarnation):
         "suspended",
         "timers",
         "unanswered",
-        "watch",
     )
 
     ref: "ActorRef"
@@ -123,7 +123,7 @@ class ActorIncarnation(Incarnation):
         #: The type of the last message of the last batch.
         self.recent: type = type(None)
         self.suspended = False
-        self.watch: Watch | None = None
+        self.debug: DebugHooks | None = None
         self.handled = 0
         self.skipped = 0
         self.high_water = 0
@@ -156,17 +156,17 @@ class ActorIncarnation(Incarnation):
             except trio.Cancelled:
                 if not self._interrupted:
                     raise
-                reason = self.beside_kill or KILLED
+                reason = self.suppressed_crash or KILLED
             except BaseExceptionGroup as group:
                 cancelled, rest = group.split(trio.Cancelled)
                 if rest is not None:
                     reason = self.crashed(rest)
                 if cancelled is not None:
                     if isinstance(reason, Crash):
-                        self.beside_kill = self.beside_kill or reason
+                        self.suppressed_crash = self.suppressed_crash or reason
                     if not self._interrupted:
                         raise cancelled from None
-                    reason = self.beside_kill or KILLED
+                    reason = self.suppressed_crash or KILLED
             except BaseException as error:  # noqa: BLE001 - carried to the root if fatal (75)
                 reason = self.crashed(error)
             if self.started and not self.killed:
@@ -221,10 +221,10 @@ class ActorIncarnation(Incarnation):
                     mailbox.admit()
                 taken += 1
                 self.current = message
-                watch = self.watch
-                if watch is not None:
+                debug = self.debug
+                if debug is not None:
                     began = perf_counter()
-                    held = watch.before(kind, message)
+                    held = debug.before(kind, message)
                     if held is not None:
                         await held
                 if kind == CAST:
@@ -249,8 +249,8 @@ class ActorIncarnation(Incarnation):
                     result = handle_info(message)
                 if result is not None:
                     await self._follow(result, "a handler")
-                if watch is not None:
-                    watch.after(kind, message, perf_counter() - began)
+                if debug is not None:
+                    debug.after(kind, message, perf_counter() - began)
             if taken:
                 self.handled += taken
                 last = self.current
@@ -354,7 +354,7 @@ class ActorIncarnation(Incarnation):
     async def _terminate(self, reason: ExitReason) -> ExitReason:
         self.status = Status.STOPPING
         actor = self.actor
-        interceptor = None if self.watch is None else self.watch.interceptor
+        interceptor = None if self.debug is None else self.debug.interceptor
         if type(actor).terminate is Actor.terminate and interceptor is None:
             return reason
         deadline = trio.current_time() + self.grace if self._stop is None else self._stop.deadline
@@ -377,7 +377,7 @@ class ActorIncarnation(Incarnation):
                 raise
             crash = self.crashed(rest, reason)
             if cancelled is not None:
-                self.beside_kill = crash
+                self.suppressed_crash = crash
                 raise cancelled from None
             return crash
         except BaseException as error:  # noqa: BLE001 - becomes the exit reason (69, 75)
@@ -452,8 +452,8 @@ class ActorIncarnation(Incarnation):
         message = current.request if isinstance(current, ReplyTo) else current
         if message is not None:
             self.last_message = self.recent_type()
-        if self.watch is not None and self.watch.tracer is not None:
-            self.last_events = tuple(self.watch.tracer.events)
+        if self.debug is not None and self.debug.tracer is not None:
+            self.last_events = tuple(self.debug.tracer.events)
         try:
             self.details = dict(self.actor.redact(message))
         except BaseException as error:  # noqa: BLE001 - it must not stop the exit path
@@ -461,7 +461,7 @@ class ActorIncarnation(Incarnation):
 
     def helper_crashed(self, error: BaseException) -> None:
         crash = self.crashed(error)
-        self.beside_kill = self.beside_kill or crash
+        self.suppressed_crash = self.suppressed_crash or crash
         self.request_stop(crash, trio.current_time() + self.grace)
         if self.mailbox.parked is None and self.status is not Status.STOPPING:
             # A handler (or init) that awaits is cancelled, as the body of a nursery is when a task
@@ -537,13 +537,13 @@ class ActorIncarnation(Incarnation):
 
 
 def _check(actor: Actor) -> None:
-    """Refuse what could not live: raises TypeError, ValueError, LivedBefore."""
+    """Refuse what could not live: raises TypeError, ValueError, ActorReused."""
     if not isinstance(actor, Actor) or type(actor.mailbox) is not MailboxSpec:
-        insist(bad_type("actor", actor, Actor))
-        insist(bad_type("mailbox", actor.mailbox, MailboxSpec))
-    insist(bad_batch_limit(actor.batch_limit))
+        raise_if(bad_type("actor", actor, Actor))
+        raise_if(bad_type("mailbox", actor.mailbox, MailboxSpec))
+    raise_if(bad_batch_limit(actor.batch_limit))
     if "_incarnation" in actor.__dict__:
-        raise LivedBefore(f"this {type(actor).__name__} has lived before; make a new one")
+        raise ActorReused(f"this {type(actor).__name__} has lived before; make a new one")
 
 
 def _fail(task: Task, error: Exception) -> None:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 import trio
 from trio.lowlevel import enable_ki_protection, reschedule
 
-from locshare.actors.checks import bad_type, insist
+from locshare.actors.checks import bad_type, raise_if
 from locshare.actors.reasons import WrongThread
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class MailboxSpec:
         capacity: object = self.capacity
         if capacity is not None and (type(capacity) is not int or capacity < 1):
             raise ValueError(f"capacity must be a whole number ≥ 1 or None, not {capacity!r}")
-        insist(bad_type("overflow", self.overflow, Overflow))
+        raise_if(bad_type("overflow", self.overflow, Overflow))
 
 
 @final

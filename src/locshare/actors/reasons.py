@@ -11,7 +11,7 @@ exception's type only. Whoever needs more has the exception itself.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
-from locshare.actors.checks import bad_type, insist
+from locshare.actors.checks import bad_type, raise_if
 
 if TYPE_CHECKING:
     from locshare.actors.ref import Ref
@@ -97,7 +97,7 @@ class Crash(ExitReason):
     label = "crash"
 
     def __post_init__(self) -> None:
-        insist(bad_type("exception", self.exception, BaseException))
+        raise_if(bad_type("exception", self.exception, BaseException))
 
     def __repr__(self) -> str:
         return f"Crash({type(self.exception).__qualname__})"
@@ -182,7 +182,7 @@ class MailboxFull(ActorError):
     """
 
 
-class LivedBefore(ActorError):
+class ActorReused(ActorError):
     """An actor object was given to a second life. Each life needs a new one, or the state that
     the last one broke would live on (statement 13).
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 
-from locshare.actors.checks import bad_callable, bad_seconds, insist, refuse
+from locshare.actors.checks import bad_callable, bad_seconds, raise_after_checkpoint, raise_if
 from locshare.actors.mailbox import ACCEPTED, CALL, CAST, INFO, Mailbox, Offer, Overflow
 from locshare.actors.monitors import Down, Monitor
 from locshare.actors.reasons import (
@@ -79,7 +79,7 @@ class Ref:
         quick and must not raise. For a dead target it is called at once with ``noproc``. Raises
         TypeError for what is no function, WrongThread.
         """
-        insist(bad_callable("callback", callback))
+        raise_if(bad_callable("callback", callback))
         return Monitor(self, self._incarnation, None, callback)
 
     async def wait_exit(self) -> ExitReason:
@@ -87,7 +87,7 @@ class Ref:
         Cancelling the wait changes nothing for the actor. CallToSelf in the actor's own task.
         """
         if self._incarnation.task is current_task():
-            await refuse(CallToSelf(f"{self.name} cannot wait for its own end"))
+            await raise_after_checkpoint(CallToSelf(f"{self.name} cannot wait for its own end"))
         return await self._incarnation.wait_exit()
 
     async def stop(self, reason: ExitReason = SHUTDOWN, timeout: float = 5.0) -> ExitReason:
@@ -112,7 +112,7 @@ class Ref:
                 f"{self.name} cannot wait for its own end; return StopActor instead"
             )
         if problem is not None:
-            await refuse(problem)
+            await raise_after_checkpoint(problem)
         deadline = trio.current_time() + timeout
         incarnation.request_stop(reason, deadline)
         with trio.move_on_at(deadline):
@@ -224,20 +224,20 @@ class ActorRef(Ref, Generic[M]):
         if timeout is not None and not (type(timeout) is float and 0 <= timeout < inf):
             problem = self.bad_timeout(timeout)
             if problem is not None:
-                await refuse(problem)
+                await raise_after_checkpoint(problem)
             if timeout == inf:
                 timeout = None
         if incarnation.task is task:
-            await refuse(CallToSelf(f"{self.name} called itself"))
+            await raise_after_checkpoint(CallToSelf(f"{self.name} called itself"))
         call: ReplyTo[R] = ReplyTo(request, task, incarnation.clock, self.name)
         try:
             offer = mailbox.put(CALL, call)
         except WrongThread as error:
-            await refuse(error)
+            await raise_after_checkpoint(error)
         if offer is not ACCEPTED:
             problem = self._not_accepted(offer, call)
             if problem is not None:
-                await refuse(problem)
+                await raise_after_checkpoint(problem)
         if timeout is not None:
             call.arm(timeout, trio.current_time() + timeout)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import trio
 
-from locshare.actors.checks import bad_type, insist, refuse
+from locshare.actors.checks import bad_type, raise_after_checkpoint, raise_if
 from locshare.actors.mailbox import Offer
 from locshare.actors.reasons import AlreadyRegistered, NoProc
 from locshare.actors.ref import ActorRef
@@ -54,7 +54,7 @@ class Registry(Generic[K, M]):
         ``ref`` itself too, TypeError for what is no ActorRef or cannot be a key, WrongThread;
         registering a dead ref has no effect.
         """
-        insist(bad_type("ref", ref, ActorRef))
+        raise_if(bad_type("ref", ref, ActorRef))
         ref._incarnation.clock.check_thread()
         holder = self._refs.get(key)
         if holder is not None:
@@ -67,7 +67,7 @@ class Registry(Generic[K, M]):
 
     def unregister(self, key: K, ref: ActorRef) -> bool:
         """Free ``key`` if ``ref`` holds it. False if it does not. Raises TypeError, WrongThread."""
-        insist(bad_type("ref", ref, ActorRef))
+        raise_if(bad_type("ref", ref, ActorRef))
         ref._incarnation.clock.check_thread()
         if self._refs.get(key) is not ref:
             return False
@@ -133,7 +133,7 @@ class Name(Generic[K, M]):
         __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, registry: Registry[K, M], key: K) -> None:
-        insist(bad_type("registry", registry, Registry))
+        raise_if(bad_type("registry", registry, Registry))
         hash(key)  # raises TypeError now, and not at each use
         self.registry = registry
         self.key = key
@@ -148,7 +148,7 @@ class Name(Generic[K, M]):
         """
         ref = self.registry.lookup(self.key)
         if ref is None:
-            await refuse(NoProc("the holder of a name"))
+            await raise_after_checkpoint(NoProc("the holder of a name"))
         return await ref.call(request, timeout)
 
     def cast(self, message: M) -> None:

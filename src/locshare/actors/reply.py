@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, final
 import outcome
 from trio.lowlevel import Task, enable_ki_protection, reschedule
 
-from locshare.actors.checks import bad_type, insist
+from locshare.actors.checks import bad_type, raise_if
 from locshare.actors.reasons import NORMAL, CallTimeout, Exited, ExitReason, bad_reason
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ReplyTo(Generic[R]):
         a handler is a value like any other and is returned to the caller as such. Raises
         TypeError for what is no Exception, WrongThread.
         """
-        insist(bad_type("error", error, Exception))
+        raise_if(bad_type("error", error, Exception))
         if self._task is not None:
             self._finish(outcome.Error(error))
 
@@ -169,6 +169,6 @@ class StopActor:
     __slots__ = ("reason", "reply")
 
     def __init__(self, reason: ExitReason = NORMAL, *, reply: object = NO_REPLY) -> None:
-        insist(bad_reason(reason))
+        raise_if(bad_reason(reason))
         self.reason = reason
         self.reply = reply

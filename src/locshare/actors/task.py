@@ -74,7 +74,7 @@ class TaskIncarnation(Incarnation):
                 raise
             crash = self.crashed(rest)
             if cancelled is not None:
-                self.beside_kill = crash
+                self.suppressed_crash = crash
                 raise cancelled from None
             return crash
         except BaseException as error:  # noqa: BLE001 - carried to the root if fatal (75)

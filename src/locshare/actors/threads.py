@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 import trio
 
-from locshare.actors.checks import insist
+from locshare.actors.checks import raise_if
 from locshare.actors.mailbox import CAST, INFO
 from locshare.actors.reasons import NoProc
 from locshare.actors.reply import Request
@@ -60,7 +60,7 @@ class FromThread(Generic[M]):
         in the actor's own thread, which would wait for itself: use :meth:`ActorRef.call` there.
         A thread cannot be cancelled: give a timeout.
         """
-        insist(self._ref.bad_timeout(timeout))
+        raise_if(self._ref.bad_timeout(timeout))
         try:
             return trio.from_thread.run(self._call, request, timeout, trio_token=self._token)
         except (trio.RunFinishedError, trio.Cancelled) as error:

@@ -8,7 +8,7 @@ for over the control socket, by the user who runs the server; scripts use :func:
 
 How it gets in: the parts of a server are given a few things from outside (:class:`Seams`: the wall
 clock, the database's address, the way to the sessions), and here others are given that obey. What
-happens inside actors and supervisors uses their own seams (:mod:`locshare.actors.watch`,
+happens inside actors and supervisors uses their own seams (:mod:`locshare.actors.debug`,
 ``locshare.actors.inject``, ``locshare.supervisor.inject``). Nothing of it is in the way of a server
 that was started without.
 """

@@ -19,7 +19,7 @@ from locshare.faults.handlers import CrashPlan, DelayPlan, HandlerFaults, Poison
 from locshare.faults.surroundings import Faults
 from locshare.inspection.operations import Inspector
 from locshare.inspection.tree import ROOT, Found
-from locshare.supervisor import OverseerRef
+from locshare.supervisor import BaseSupervisorRef
 from locshare.supervisor.child import Child
 from locshare.supervisor.inject import child_of, set_budget
 
@@ -138,13 +138,13 @@ class Injector:
     async def _set_budget(self, request: ask.SetBudget) -> None:
         at_root = request.path == ROOT
         ref = self._inspector.root() if at_root else self._inspector.find(request.path).ref
-        if not isinstance(ref, OverseerRef):
+        if not isinstance(ref, BaseSupervisorRef):
             raise ControlError("refused", f"{request.path} is no supervisor")
         set_budget(ref, request.max_restarts, request.max_seconds)
 
     def _actor(self, path: str) -> Found:
         found = self._inspector.find(path)
-        if isinstance(found.actor, OverseerRef):
+        if isinstance(found.actor, BaseSupervisorRef):
             raise ControlError("refused", f"{path} is a supervisor: kill it instead")
         return found
 

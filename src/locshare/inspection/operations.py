@@ -11,7 +11,7 @@ from msgspec import structs
 
 from locshare.actors import ActorRef, introspect
 from locshare.actors.introspect import TraceEvent
-from locshare.actors.lag import SlowStep, TaskTimes
+from locshare.actors.loop_profiler import SlowStep, TaskProfiler
 from locshare.control import ControlError, Operation, Send
 from locshare.inspection.tree import ROOT, Found, Loads, TreeReader, find
 from locshare.inspection.views import (
@@ -29,8 +29,8 @@ from locshare.inspection.views import (
     Watch,
 )
 from locshare.supervisor import (
+    BaseSupervisorRef,
     DynamicSupervisorRef,
-    OverseerRef,
     SupervisorError,
     SupervisorRef,
 )
@@ -51,12 +51,12 @@ class Inspector:
     """
 
     def __init__(
-        self, root: Callable[[], OverseerRef | None], vitals: Callable[[], Vitals]
+        self, root: Callable[[], BaseSupervisorRef | None], vitals: Callable[[], Vitals]
     ) -> None:
         self._root = root
         self._vitals = vitals
         self._watchers = 0
-        self._times = TaskTimes()
+        self._times = TaskProfiler()
 
     def operations(self) -> list[Operation]:
         """For :class:`locshare.control.ControlServer`."""
@@ -71,7 +71,7 @@ class Inspector:
             Operation(Kill, self._kill),
         ]
 
-    def root(self) -> OverseerRef:
+    def root(self) -> BaseSupervisorRef:
         """The root. Raises ControlError while there is none."""
         root = self._root()
         if root is None or not root.alive:
@@ -122,10 +122,10 @@ class Inspector:
                 await trio.sleep(request.interval)
 
     @contextmanager
-    def _measured(self) -> Iterator[TaskTimes]:
+    def _measured(self) -> Iterator[TaskProfiler]:
         """Measure while somebody watches, for all who do."""
         if self._watchers == 0:
-            self._times = TaskTimes()
+            self._times = TaskProfiler()
             trio.lowlevel.add_instrument(self._times)
         self._watchers += 1
         try:
@@ -178,7 +178,7 @@ class Inspector:
 
     def _worker(self, path: str) -> ActorRef:
         actor = self.find(path).actor
-        if isinstance(actor, OverseerRef):
+        if isinstance(actor, BaseSupervisorRef):
             raise ControlError(
                 "refused", f"{path} is a supervisor; suspended, it would restart nobody"
             )

@@ -15,10 +15,10 @@ import trio
 from locshare.actors import ActorRef, Ref
 from locshare.actors.incarnation import Status
 from locshare.actors.introspect import gauges, is_traced, statistics, status, task_of
-from locshare.actors.lag import TaskTimes
+from locshare.actors.loop_profiler import TaskProfiler
 from locshare.control import ControlError
 from locshare.inspection.views import ActorView, SortKey
-from locshare.supervisor import ChildInfo, DynamicSupervisorRef, OverseerRef
+from locshare.supervisor import BaseSupervisorRef, ChildInfo, DynamicSupervisorRef
 
 ROOT: Final = "."
 _GIVE_WAY_AFTER: Final = 200
@@ -28,7 +28,7 @@ class Found(NamedTuple):
     """A child, by its path."""
 
     path: str
-    supervisor: OverseerRef
+    supervisor: BaseSupervisorRef
     info: ChildInfo
 
     @property
@@ -48,20 +48,20 @@ class Found(NamedTuple):
         return self.ref
 
 
-def find(root: OverseerRef, path: str) -> Found:
+def find(root: BaseSupervisorRef, path: str) -> Found:
     """The child at ``path``. Raises ControlError that says how far the path was right."""
     supervisor, walked = root, ""
     *above, last = path.split("/")
     for name in above:
         info = _child(supervisor, name, walked)
         walked = f"{walked}{name}/"
-        if not isinstance(info.ref, OverseerRef):
+        if not isinstance(info.ref, BaseSupervisorRef):
             raise ControlError("not_found", f"{walked[:-1]} is {info.state} and has no children")
         supervisor = info.ref
     return Found(path, supervisor, _child(supervisor, last, walked))
 
 
-def _child(supervisor: OverseerRef, name: str, walked: str) -> ChildInfo:
+def _child(supervisor: BaseSupervisorRef, name: str, walked: str) -> ChildInfo:
     children = supervisor.which_children()
     for label, info in zip(_labels(children), children, strict=True):
         if label == name:
@@ -95,7 +95,7 @@ def _labels(children: Iterable[ChildInfo]) -> list[str]:
 class Loads:
     """Shares of the core between two pictures, from times that only add up."""
 
-    def __init__(self, times: TaskTimes) -> None:
+    def __init__(self, times: TaskProfiler) -> None:
         self.times = times
         self._before: dict[int, float] = {}
         self._now: dict[int, float] = {}
@@ -128,7 +128,7 @@ class TreeReader:
 
     def __init__(
         self,
-        root: OverseerRef,
+        root: BaseSupervisorRef,
         *,
         limit: int = 0,
         sort: SortKey = "load",
@@ -150,7 +150,7 @@ class TreeReader:
         await self._give_way()
         children: list[ActorView] = []
         hidden = 0
-        if isinstance(info.ref, OverseerRef) and info.ref.alive:
+        if isinstance(info.ref, BaseSupervisorRef) and info.ref.alive:
             infos = info.ref.which_children()
             named = list(zip(_labels(infos), infos, strict=True))
             if isinstance(info.ref, DynamicSupervisorRef):
@@ -181,7 +181,7 @@ class TreeReader:
     def _weight(self, info: ChildInfo) -> float:
         """Of a child with all below it."""
         ref = info.ref
-        below = ref.which_children() if isinstance(ref, OverseerRef) and ref.alive else ()
+        below = ref.which_children() if isinstance(ref, BaseSupervisorRef) and ref.alive else ()
         return self._own_weight(info) + sum(map(self._weight, below))
 
     def _own_weight(self, info: ChildInfo) -> float:

@@ -44,7 +44,7 @@ from locshare.supervisor.spec import (
     SupervisorSpec,
     TaskSpec,
 )
-from locshare.supervisor.supervisor import OverseerRef, Supervisor, SupervisorRef
+from locshare.supervisor.supervisor import BaseSupervisorRef, Supervisor, SupervisorRef
 from locshare.supervisor.tasks import TaskSupervisor, TaskSupervisorRef
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "AnySpec",
     "Backoff",
     "BadSpec",
+    "BaseSupervisorRef",
     "ChildCounts",
     "ChildInfo",
     "ChildNotFound",
@@ -66,7 +67,6 @@ __all__ = [
     "DynamicSupervisorRef",
     "Jitter",
     "MaxChildren",
-    "OverseerRef",
     "Report",
     "Reporter",
     "Restart",

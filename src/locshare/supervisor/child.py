@@ -1,7 +1,7 @@
 """One child of a supervisor, and what both kinds of supervisor have in common.
 
 The table of children changes at two places only: in the supervisor's own task, and in the exit
-path of a child (``Overseer.child_exited``, a plain function). So whoever reads it between two
+path of a child (``BaseSupervisor.child_exited``, a plain function). So whoever reads it between two
 checkpoints sees a table that is true. Nothing is *started* from an exit path: that would give the
 new task the context of the dead one (statement 78). It only leaves a message.
 """
@@ -31,13 +31,13 @@ from locshare.actors import (
 )
 from locshare.actors.clock import CallAt
 from locshare.actors.frames import clear_finished_frames
-from locshare.actors.host import start_failure, take_name
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status
 from locshare.actors.loop import ActorIncarnation
 from locshare.actors.mailbox import INFO
+from locshare.actors.nursery import register_name, start_failure
 from locshare.actors.reasons import KILLED
 from locshare.actors.task import TaskIncarnation
-from locshare.supervisor.decide import Verdict, verdict
+from locshare.supervisor.decide import RestartDecision, decide_restart
 from locshare.supervisor.errors import BadSpec
 from locshare.supervisor.report import Kind, Report, Reporter, logger, reporter, send
 from locshare.supervisor.spec import BRUTAL_KILL, AnySpec, ChildSpec, ChildType, ShutdownTime
@@ -109,7 +109,7 @@ class Child:
         life = self.life
         return life.ref if life is not None and life.reason is None else None
 
-    def call_off(self) -> None:
+    def cancel_retry(self) -> None:
         """Do not wait for the next attempt any more. Safe to repeat."""
         if self.retry is not None:
             self.retry.cancel()
@@ -174,7 +174,7 @@ def build(spec: AnySpec) -> Incarnation:
         raise StartError(spec.id, "could not be built") from error
     if spec.register is not None:
         try:
-            take_name(spec.register, life)
+            register_name(spec.register, life)
         except Exception as error:
             raise StartError(spec.id, "could not take its name") from error
     return life
@@ -188,7 +188,7 @@ def _actor(made: object) -> Actor:
     raise BadSpec("start", type(made).__name__, "a plain function that makes an Actor")
 
 
-class Overseer(Actor[Never]):
+class BaseSupervisor(Actor[Never]):
     """Base of the supervisors: launch, exit, report, counting, kill.
 
     A kill is passed on to all children, and cancels whatever the supervisor itself waits for; it
@@ -226,7 +226,7 @@ class Overseer(Actor[Never]):
 
     # -- reports ---------------------------------------------------------------------------
 
-    def open_reports(self) -> None:
+    def inherit_reporter(self) -> None:
         """First thing in init: hand our hook, or the inherited one, down to the children."""
         if self._report is None:
             self._report = reporter.get()
@@ -265,7 +265,7 @@ class Overseer(Actor[Never]):
         nursery = self._incarnation.nursery
         if nursery is None:
             raise StartError(child.spec.id, "was started by a supervisor that is dead")
-        child.call_off()
+        child.cancel_retry()
         if state is ChildState.STARTING:
             child.failures = 0
         child.state = state
@@ -317,22 +317,28 @@ class Overseer(Actor[Never]):
         self._settle(child, life, reason, was)
 
     def _settle(self, child: Child, life: Incarnation, reason: ExitReason, was: ChildState) -> None:
-        judged = verdict(child.spec.restart, reason)
-        if was is ChildState.RESTARTING and not life.ignored and judged is not Verdict.LEAVE:
-            judged = Verdict.RESTART  # an attempt that failed is repeated, whatever it ended with
+        decision = decide_restart(child.spec.restart, reason)
+        if (
+            was is ChildState.RESTARTING
+            and not life.ignored
+            and decision is not RestartDecision.STOP_TREE
+        ):
+            decision = (
+                RestartDecision.RESTART
+            )  # an attempt that failed is repeated, whatever it ended with
         if life.ignored:
-            judged = Verdict.KEEP
-        match judged:
-            case Verdict.FORGET:
+            decision = RestartDecision.KEEP_SPEC
+        match decision:
+            case RestartDecision.DROP_SPEC:
                 child.state = ChildState.STOPPED
                 self.forget(child)
-            case Verdict.KEEP:
+            case RestartDecision.KEEP_SPEC:
                 child.state = ChildState.STOPPED
                 self.kept(child)
-            case Verdict.RESTART:
+            case RestartDecision.RESTART:
                 child.state = ChildState.RESTARTING
                 self.restart_later(child, life)
-            case Verdict.LEAVE:
+            case RestartDecision.STOP_TREE:
                 child.state = ChildState.STOPPED
 
     def kept(self, child: Child) -> None:
@@ -375,7 +381,7 @@ class Overseer(Actor[Never]):
         """Count one automatic restart of ``child``. False if that is one too many. What has a
         back-off costs nothing: it paces itself.
         """
-        child.call_off()
+        child.cancel_retry()
         return child.spec.backoff is not None or self._window.admit(trio.current_time())
 
     def leave(self, fatal: Crash) -> None:
@@ -393,20 +399,23 @@ class Overseer(Actor[Never]):
         self._due.pop(child, None)
         return child.state is ChildState.RESTARTING
 
-    def swept_up(self, failed: Child) -> Iterable[Child]:
+    def settled_with(self, failed: Child) -> Iterable[Child]:
         """Those whose exits are settled by a restart of ``failed``."""
         return (failed,)
 
-    def settle_due(self) -> None:
+    def settle_overtaken_exits(self) -> None:
         """In our own end: exits that a stop has overtaken, and supervisors that gave up while they
         were being stopped. If the budget did not allow to restart them, we have given up too.
         """
         while self._due and not self._incarnation.gave_up:
             failed = next(iter(self._due))
-            for child in self.swept_up(failed):
+            for child in self.settled_with(failed):
                 self._due.pop(child, None)
             reason = failed.life.reason if failed.life is not None else None
-            again = reason is None or verdict(failed.spec.restart, reason) is Verdict.RESTART
+            again = (
+                reason is None
+                or decide_restart(failed.spec.restart, reason) is RestartDecision.RESTART
+            )
             if again and not self.may_restart(failed):
                 self.give_up(failed)
 
@@ -423,7 +432,7 @@ class Overseer(Actor[Never]):
         """Stop one child by its own shutdown setting and wait for its death."""
         life = child.life
         if life is None or life.reason is not None:
-            child.call_off()
+            child.cancel_retry()
             self._due.pop(child, None)
             child.state = ChildState.STOPPED
             return
@@ -435,7 +444,7 @@ class Overseer(Actor[Never]):
             with trio.move_on_at(deadline):
                 await life.wait_exit()
         life.kill()
-        await self.outlive(child)
+        await self.await_killed(child)
 
     def ask_to_stop(self, child: Child) -> float:
         """Send the request that fits the child; return the instant at which patience ends."""
@@ -445,15 +454,15 @@ class Overseer(Actor[Never]):
         shutdown = child.spec.shutdown
         # An actor in its init cannot take a request yet, and has nothing to terminate. A
         # supervisor in its init can, and has children that should stop in order.
-        unborn = not life.started and child.spec.type == "worker"
-        if shutdown is BRUTAL_KILL or unborn or shutdown == 0:
+        in_init = not life.started and child.spec.type == "worker"
+        if shutdown is BRUTAL_KILL or in_init or shutdown == 0:
             life.kill()
             return -inf
         deadline = trio.current_time() + shutdown
         life.request_stop(SHUTDOWN, deadline)
         return deadline
 
-    async def outlive(self, child: Child) -> None:
+    async def await_killed(self, child: Child) -> None:
         """Wait for the death of a child that was killed. If it ignores that, say so, and wait
         on: only the root's watchdog may end the process (70).
         """

@@ -1,9 +1,8 @@
 """What a supervisor does about an exit: pure tables, no Trio (statements 9 to 12, 16 to 20, 75).
 
-Two questions. *Whether* something is restarted depends on the child's restart type and the exit
-reason alone (:func:`verdict`). *What else* is touched depends on the strategy and the start order
-alone (:func:`plan`). How often it is allowed is the third, and has its own module
-(:mod:`locshare.supervisor.window`).
+*Whether* a child is restarted depends on its restart type and its exit reason
+(:func:`decide_restart`). *Which siblings* are affected depends on the strategy and the start order
+(:func:`plan`). *How often* restarts are allowed is in :mod:`locshare.supervisor.window`.
 """
 
 from collections.abc import Hashable, Sequence
@@ -19,27 +18,27 @@ Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 I = TypeVar("I", bound=Hashable)  # noqa: E741 - the id of a child
 
 
-class Verdict(Enum):
-    """What becomes of a child that has ended by itself."""
+class RestartDecision(Enum):
+    """What a supervisor does after a child has exited without being stopped."""
 
     RESTART = "restart"
-    KEEP = "keep"
-    """Not restarted; its spec stays, so that it can be revived by hand."""
-    FORGET = "forget"
-    """Not restarted, and its spec is dropped."""
-    LEAVE = "leave"
-    """KeyboardInterrupt or SystemExit: nothing is restarted, the whole tree stops in order."""
+    KEEP_SPEC = "keep_spec"
+    """Do not restart. Keep the spec, so that ``restart_child`` can start it again."""
+    DROP_SPEC = "drop_spec"
+    """Do not restart. Drop the spec."""
+    STOP_TREE = "stop_tree"
+    """KeyboardInterrupt or SystemExit: restart nothing, stop the whole tree in order."""
 
 
-def verdict(restart: Restart, reason: ExitReason) -> Verdict:
+def decide_restart(restart: Restart, reason: ExitReason) -> RestartDecision:
     """Whether a child of this restart type is restarted after this exit."""
     if isinstance(reason, Crash) and reason.fatal:
-        return Verdict.LEAVE
+        return RestartDecision.STOP_TREE
     if restart == "temporary":
-        return Verdict.FORGET
+        return RestartDecision.DROP_SPEC
     if restart == "permanent" or not reason.expected:
-        return Verdict.RESTART
-    return Verdict.KEEP
+        return RestartDecision.RESTART
+    return RestartDecision.KEEP_SPEC
 
 
 @final

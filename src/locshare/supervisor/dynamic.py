@@ -26,26 +26,26 @@ from locshare.actors import (
     StopActor,
 )
 from locshare.actors.actor import HandlerResult, InitResult
-from locshare.actors.checks import bad_type, insist, refuse
+from locshare.actors.checks import bad_type, raise_after_checkpoint, raise_if
 from locshare.actors.clock import CallAt
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.ref import M
 from locshare.supervisor.child import (
     STUCK_AFTER,
+    BaseSupervisor,
     Child,
     ChildExit,
     ChildState,
-    Overseer,
     first_failure,
 )
 from locshare.supervisor.errors import ChildNotFound, MaxChildren, SupervisorError
 from locshare.supervisor.spec import AnySpec, ChildSpec, DynamicSpec, bad_spec
-from locshare.supervisor.supervisor import OverseerRef, to_itself
+from locshare.supervisor.supervisor import BaseSupervisorRef, to_itself
 
 T = TypeVar("T")
 
 
-class DynamicSupervisorRef(OverseerRef):
+class DynamicSupervisorRef(BaseSupervisorRef):
     """The ref of a dynamic supervisor.
 
     The requests below wait as long as it takes: each is bounded by the child's own timeouts.
@@ -64,14 +64,14 @@ class DynamicSupervisorRef(OverseerRef):
         """
         problem = bad_spec(spec)
         if problem is not None:
-            await refuse(problem)
+            await raise_after_checkpoint(problem)
         return await self.call(StartDynamic(spec), None)
 
     async def start_actor(self, spec: ChildSpec[M, *tuple[Any, ...]]) -> ActorRef[M]:
         """As :meth:`start_child`, typed for actors: the ref takes what the actor handles."""
         problem = bad_type("spec", spec, ChildSpec, hint="; start_child takes a TaskSpec too")
         if problem is not None:
-            await refuse(problem)
+            await raise_after_checkpoint(problem)
         return cast("ActorRef[M]", await self.call(StartDynamic(spec), None))
 
     async def terminate_child(self, ref: Ref | None) -> None:
@@ -84,12 +84,12 @@ class DynamicSupervisorRef(OverseerRef):
         nobody holds just then, is nobody's ref.
         """
         if ref is None:
-            await refuse(ChildNotFound("no such child here: there is no ref"))
+            await raise_after_checkpoint(ChildNotFound("no such child here: there is no ref"))
         problem = bad_type("ref", ref, Ref)
         if problem is None and ref._incarnation.task is current_task():
             problem = to_itself(ref)
         if problem is not None:
-            await refuse(problem)
+            await raise_after_checkpoint(problem)
         await self.call(TerminateDynamic(ref), None)
 
 
@@ -107,13 +107,13 @@ class TerminateDynamic(Request[None]):
     ref: Ref
 
 
-class DynamicSupervisor(Overseer):
+class DynamicSupervisor(BaseSupervisor):
     """The actor behind a :class:`DynamicSupervisorRef`. Made by ``DynamicSpec.child``."""
 
     ref_type: ClassVar[type[ActorRef]] = DynamicSupervisorRef
 
     def __init__(self, spec: DynamicSpec | None = None) -> None:
-        insist(bad_type("spec", spec, DynamicSpec, NoneType))
+        raise_if(bad_type("spec", spec, DynamicSpec, NoneType))
         spec = spec or DynamicSpec()
         super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
         self._max_children = spec.max_children
@@ -133,7 +133,7 @@ class DynamicSupervisor(Overseer):
     # -- callbacks -------------------------------------------------------------------------
 
     def init(self) -> InitResult:
-        self.open_reports()
+        self.inherit_reporter()
         return None
 
     def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
@@ -159,7 +159,7 @@ class DynamicSupervisor(Overseer):
     async def terminate(self, reason: ExitReason) -> None:
         """All at once, each with its own timer: the total is near the longest (43)."""
         del reason
-        self.settle_due()
+        self.settle_overtaken_exits()
         deadlines = []
         for child in self.children():
             if child.ref is not None:
@@ -176,8 +176,8 @@ class DynamicSupervisor(Overseer):
                     await life.wait_exit()
             life.kill()
         for _, child in deadlines:
-            await self.outlive(child)
-        self.settle_due()
+            await self.await_killed(child)
+        self.settle_overtaken_exits()
 
     # -- start -----------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class DynamicSupervisor(Overseer):
             raise ChildNotFound("no such child here")
         life = child.life
         if life.reason is not None:  # between two attempts
-            child.call_off()
+            child.cancel_retry()
             self._due.pop(child, None)
             child.state = ChildState.STOPPED
             self.forget(child)

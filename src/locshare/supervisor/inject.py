@@ -9,12 +9,12 @@ from locshare.actors.incarnation import Incarnation
 from locshare.supervisor.child import Child
 from locshare.supervisor.errors import ChildNotFound
 from locshare.supervisor.spec import check_budget
-from locshare.supervisor.supervisor import OverseerRef
+from locshare.supervisor.supervisor import BaseSupervisorRef
 
 
-def child_of(supervisor: OverseerRef, id: str, ref: Ref | None) -> Child:  # noqa: A002 - OTP's word
+def child_of(supervisor: BaseSupervisorRef, id: str, ref: Ref | None) -> Child:  # noqa: A002 - OTP's word
     """The child with this id and, if it has a life now, this ref. Raises ChildNotFound, NoProc."""
-    for child in supervisor._overseer().children():
+    for child in supervisor._base_supervisor().children():
         if child.spec.id == id and (ref is None or child.ref is ref):
             return child
     raise ChildNotFound(f"there is no child {id!r} here")
@@ -27,11 +27,11 @@ def at_each_launch(child: Child, function: Callable[[Incarnation], None] | None)
     child.on_launch = function
 
 
-def set_budget(supervisor: OverseerRef, max_restarts: int, max_seconds: float) -> None:
+def set_budget(supervisor: BaseSupervisorRef, max_restarts: int, max_seconds: float) -> None:
     """Another restart budget for this life of ``supervisor``; what has been counted still counts.
     Raises NoProc, BadSpec.
     """
     check_budget(max_restarts, max_seconds)
-    window = supervisor._overseer()._window
+    window = supervisor._base_supervisor()._window
     window.max_restarts = max_restarts
     window.max_seconds = max_seconds

@@ -15,10 +15,10 @@ from typing import final
 import trio
 
 from locshare.actors import SHUTDOWN, Crash
-from locshare.actors.checks import bad_type, refuse
-from locshare.actors.host import raise_worst, run_shielded
+from locshare.actors.checks import bad_type, raise_after_checkpoint
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.loop import ActorIncarnation
+from locshare.actors.nursery import raise_most_severe, run_in_shield
 from locshare.supervisor.errors import RestartBudgetExceeded, RootFailed
 from locshare.supervisor.spec import SupervisorSpec
 from locshare.supervisor.supervisor import Supervisor, SupervisorRef
@@ -40,14 +40,14 @@ async def run_root(
     """
     problem = _bad_spec(spec) or bad_type("name", name, str)
     if problem is not None:
-        await refuse(problem)
+        await raise_after_checkpoint(problem)
     root = ActorIncarnation(Supervisor(spec), name=name, grace=inf)
     ref = root.ref
     if not isinstance(ref, SupervisorRef):  # pragma: no cover - for the type checker
         raise TypeError("the root is a static supervisor")
     cancelled: trio.Cancelled | None = None
     try:
-        await run_shielded(
+        await run_in_shield(
             root,
             stop=lambda: root.request_stop(SHUTDOWN, inf),
             started=lambda: task_status.started(ref),
@@ -107,7 +107,7 @@ async def open_supervisor(
     """
     problem = _bad_spec(spec) or bad_type("name", name, str)
     if problem is not None:
-        await refuse(problem)
+        await raise_after_checkpoint(problem)
     inner: BaseException | None = None
     outer: BaseException | None = None
     handshake = _Handshake()
@@ -137,4 +137,4 @@ async def open_supervisor(
         finally:
             tree.cancel()
     # Here, and not in the nursery, which would wrap them in a group.
-    raise_worst(inner, outer)
+    raise_most_severe(inner, outer)

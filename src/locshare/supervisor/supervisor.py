@@ -34,16 +34,16 @@ from locshare.actors import (
     StopActor,
 )
 from locshare.actors.actor import HandlerResult, InitResult
-from locshare.actors.checks import bad_type, insist, refuse
+from locshare.actors.checks import bad_type, raise_after_checkpoint, raise_if
 from locshare.actors.loop import ActorIncarnation
 from locshare.supervisor.child import (
     STUCK_AFTER,
+    BaseSupervisor,
     Child,
     ChildCounts,
     ChildExit,
     ChildInfo,
     ChildState,
-    Overseer,
     first_failure,
 )
 from locshare.supervisor.decide import Plan, plan
@@ -58,7 +58,7 @@ from locshare.supervisor.errors import (
 from locshare.supervisor.spec import INFINITY, AnySpec, SupervisorSpec, bad_spec
 
 
-class OverseerRef(ActorRef[Never]):
+class BaseSupervisorRef(ActorRef[Never]):
     """What the refs of all supervisors can do. A supervisor takes no casts, and its mailbox has
     no bound: a request never waits for room.
     """
@@ -67,11 +67,11 @@ class OverseerRef(ActorRef[Never]):
 
     def which_children(self) -> tuple[ChildInfo, ...]:
         """All children in start order, as of now. Does not wait. Raises NoProc if we are dead."""
-        return self._overseer().which_children()
+        return self._base_supervisor().which_children()
 
     def count_children(self) -> ChildCounts:
         """Specs, active, supervisors, workers, as of now. Raises NoProc if we are dead."""
-        return self._overseer().count_children()
+        return self._base_supervisor().count_children()
 
     async def stop(self, reason: ExitReason = SHUTDOWN, timeout: float = INFINITY) -> ExitReason:
         """Stop all children in order, then the supervisor; returns the reason after the end.
@@ -85,7 +85,9 @@ class OverseerRef(ActorRef[Never]):
         and an actor's helper may call it: the stop cancels them.
         """
         if self._waits_for(current_task()):
-            await refuse(CallToSelf(f"{self.name} would wait for the end of who waits for its own"))
+            await raise_after_checkpoint(
+                CallToSelf(f"{self.name} would wait for the end of who waits for its own")
+            )
         try:
             return await super().stop(reason, timeout)
         except CallTimeout:
@@ -103,9 +105,9 @@ class OverseerRef(ActorRef[Never]):
             above.append(nursery.parent_task)
         return any(_is_actor(each) for each in above)
 
-    def _overseer(self) -> Overseer:
+    def _base_supervisor(self) -> BaseSupervisor:
         actor = self._incarnation.actor
-        if not isinstance(actor, Overseer):
+        if not isinstance(actor, BaseSupervisor):
             raise NoProc(self.name)
         return actor
 
@@ -120,7 +122,7 @@ def _is_actor(task: Task) -> bool:
 
 
 @final
-class SupervisorRef(OverseerRef):
+class SupervisorRef(BaseSupervisorRef):
     """The ref of a static supervisor.
 
     The requests below wait as long as it takes: each is bounded by the child's own timeouts.
@@ -184,7 +186,7 @@ def to_itself(child: Ref) -> CallToSelf:
 async def _check(problem: Exception | None) -> None:
     """Raise what is wrong with an argument; a checkpoint only then."""
     if problem is not None:
-        await refuse(problem)
+        await raise_after_checkpoint(problem)
 
 
 @final
@@ -215,7 +217,7 @@ class _Interrupted(Exception):
     """A stop request waits; unwinds the handler that was starting something."""
 
 
-class Supervisor(Overseer):
+class Supervisor(BaseSupervisor):
     """The actor behind a :class:`SupervisorRef`. Made by ``SupervisorSpec.child`` and by
     ``run_root``; there is no need to subclass it.
     """
@@ -223,7 +225,7 @@ class Supervisor(Overseer):
     ref_type: ClassVar[type[ActorRef]] = SupervisorRef
 
     def __init__(self, spec: SupervisorSpec) -> None:
-        insist(bad_type("spec", spec, SupervisorSpec))
+        raise_if(bad_type("spec", spec, SupervisorSpec))
         super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
         self._strategy = spec.strategy
         self._children = {child.id: Child(child) for child in spec.children}
@@ -240,12 +242,12 @@ class Supervisor(Overseer):
     # -- callbacks -------------------------------------------------------------------------
 
     async def init(self) -> InitResult:
-        self.open_reports()
+        self.inherit_reporter()
         try:
             for child in self.children():
                 await self._start(child, ChildState.STARTING)
         except _Interrupted:
-            self.settle_due()
+            self.settle_overtaken_exits()
             await self._stop_all()
             return IGNORE
         except BaseException as error:
@@ -285,9 +287,9 @@ class Supervisor(Overseer):
 
     async def terminate(self, reason: ExitReason) -> None:
         del reason
-        self.settle_due()
+        self.settle_overtaken_exits()
         await self._stop_all()
-        self.settle_due()
+        self.settle_overtaken_exits()
 
     def on_stop_requested(self) -> None:
         self._stop_requested = True
@@ -358,7 +360,7 @@ class Supervisor(Overseer):
             self.forget(child)
         return life.ref
 
-    def swept_up(self, failed: Child) -> Iterable[Child]:
+    def settled_with(self, failed: Child) -> Iterable[Child]:
         return (failed, *self._plan(failed).stop)
 
     def _plan(self, failed: Child) -> Plan[Child]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar, TypeVarTuple, cast, final
 
 from locshare.actors import NORMAL, ActorRef, Exited, Ref
-from locshare.actors.checks import refuse
+from locshare.actors.checks import raise_after_checkpoint
 from locshare.actors.incarnation import Incarnation
 from locshare.actors.task import TaskIncarnation
 from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef, StartDynamic
@@ -38,7 +38,7 @@ class TaskSupervisorRef(DynamicSupervisorRef):
         try:
             spec = _spec(async_fn, args, shutdown)
         except BadSpec as error:
-            await refuse(error)
+            await raise_after_checkpoint(error)
         return await self.start_child(spec)
 
     async def run(self, async_fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
@@ -52,7 +52,7 @@ class TaskSupervisorRef(DynamicSupervisorRef):
         try:
             spec = _spec(async_fn, args)
         except BadSpec as error:
-            await refuse(error)
+            await raise_after_checkpoint(error)
         launched: list[Incarnation] = []
         try:
             request = StartDynamic(spec, launched.append)

@@ -18,7 +18,7 @@ from locshare.actors import (
     Offer,
     ReplyTo,
     Request,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.inject import fill_mailbox
 from locshare.actors.introspect import (
@@ -78,9 +78,9 @@ class Seen(Interceptor):
 
 
 async def test_it_sees_each_message_that_is_handled_and_no_other(autojump_clock: object) -> None:
-    async with open_host() as host:
+    async with open_actor_nursery() as actors:
         worker = Worker()
-        ref = await host.start(worker)
+        ref = await actors.start(worker)
         seen = Seen()
         install(ref, seen)
         assert interceptor_of(ref) is seen
@@ -107,8 +107,8 @@ async def test_it_sees_each_message_that_is_handled_and_no_other(autojump_clock:
 
 
 async def test_what_it_raises_is_the_crash_of_the_handler() -> None:
-    async with open_host() as host:
-        ref = await host.start(Worker())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Worker())
         request = Ask()
         install(ref, Seen(crash_at=request))
         ref.cast("before")
@@ -119,8 +119,8 @@ async def test_what_it_raises_is_the_crash_of_the_handler() -> None:
 
 
 async def test_what_it_awaits_is_the_time_of_the_handler(autojump_clock: object) -> None:
-    async with open_host() as host:
-        ref = await host.start(Worker())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Worker())
         install(ref, Seen(seconds=3))
         began = trio.current_time()
         with pytest.raises(CallTimeout):
@@ -130,8 +130,8 @@ async def test_what_it_awaits_is_the_time_of_the_handler(autojump_clock: object)
 
 
 async def test_it_and_a_trace_know_nothing_of_each_other() -> None:
-    async with open_host() as host:
-        ref = await host.start(Worker())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Worker())
         seen = Seen()
         trace(ref)
         install(ref, seen)
@@ -148,8 +148,8 @@ async def test_it_and_a_trace_know_nothing_of_each_other() -> None:
 
 
 async def test_it_hears_of_the_end_also_of_an_actor_without_terminate() -> None:
-    async with open_host() as host:
-        ref = await host.start(Worker())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Worker())
         seen = Seen()
         install(ref, seen)
         reason = await ref.stop()
@@ -157,18 +157,18 @@ async def test_it_hears_of_the_end_also_of_an_actor_without_terminate() -> None:
 
 
 async def test_an_interceptor_that_hangs_is_killed_like_a_handler(autojump_clock: object) -> None:
-    async with open_host() as host:
-        ref = await host.start(Worker())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Worker())
         install(ref, Seen(seconds=10_000))
         ref.cast("for ever")
         await trio.testing.wait_all_tasks_blocked()
-        await host.stop(timeout=2)
+        await actors.stop(timeout=2)
         assert ref.exit_reason is KILLED
 
 
 async def test_a_filled_mailbox_is_full_until_the_actor_runs_and_then_as_it_was() -> None:
-    async with open_host() as host:
-        ref = await host.start(Worker())
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Worker())
         await suspend(ref)
         ref.cast("there before")
         assert fill_mailbox(ref) == 2

@@ -6,7 +6,16 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import KILLED, NOPROC, Down, Monitor, ReplyTo, Shutdown, StopActor, open_host
+from locshare.actors import (
+    KILLED,
+    NOPROC,
+    Down,
+    Monitor,
+    ReplyTo,
+    Shutdown,
+    StopActor,
+    open_actor_nursery,
+)
 from locshare.actors.introspect import inspect
 from locshare.supervisor import (
     BRUTAL_KILL,
@@ -99,8 +108,8 @@ async def test_a_monitor_may_be_cancelled_by_the_callback_of_another() -> None:
     """
     journal = Journal()
     heard = []
-    async with open_host() as host:
-        ref = await host.start(Probe("a", journal))
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Probe("a", journal))
 
         def first(down: Down) -> None:
             heard.append("first")
@@ -117,10 +126,10 @@ async def test_a_monitor_may_be_cancelled_by_the_callback_of_another() -> None:
 async def test_linking_to_the_dead_is_an_abnormal_end_however_they_died() -> None:
     """A partner that had ended normally made the link a silent nothing; OTP says noproc."""
     journal = Journal()
-    async with open_host() as host:
-        gone = await host.start(Probe("gone", journal))
+    async with open_actor_nursery() as actors:
+        gone = await actors.start(Probe("gone", journal))
         await gone.stop()
-        ref = await host.start(Probe("a", journal))
+        ref = await actors.start(Probe("a", journal))
         await inspect(ref, lambda actor: actor.link(gone))
         assert await ref.wait_exit() is NOPROC
 

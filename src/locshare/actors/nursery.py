@@ -14,7 +14,7 @@ from typing import Any, final
 import trio
 
 from locshare.actors.actor import Actor
-from locshare.actors.checks import bad_seconds, bad_type, refuse
+from locshare.actors.checks import bad_seconds, bad_type, raise_after_checkpoint
 from locshare.actors.frames import chain
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
 from locshare.actors.loop import ActorIncarnation
@@ -25,8 +25,8 @@ from locshare.actors.registry import Name
 
 
 @final
-class Host:
-    """Actors without a supervisor: for tests, scripts and benchmarks. See :func:`open_host`."""
+class ActorNursery:
+    """Actors without a supervisor, for tests and scripts; see :func:`open_actor_nursery`."""
 
     __slots__ = ("_lives", "_nursery", "_on_fatal")
 
@@ -48,7 +48,7 @@ class Host:
 
         Raises StartError with the original exception as cause if init fails or declines,
         InitTimeout if it takes longer than ``init_timeout`` seconds, AlreadyRegistered if the
-        name is taken; LivedBefore for an actor that has lived before, TypeError, ValueError;
+        name is taken; ActorReused for an actor that has lived before, TypeError, ValueError;
         nothing is left behind. If the wait is cancelled, the actor is killed and waited for.
         """
         problem = bad_type("name", name, str) or bad_seconds("init_timeout", init_timeout)
@@ -57,17 +57,17 @@ class Host:
         if heir is not None:
             problem = problem or bad_type("heir", heir, MailboxHeir)
         if problem is not None:
-            await refuse(problem)
+            await raise_after_checkpoint(problem)
         try:
             life = ActorIncarnation(actor, name=name, heir=heir)
             if register is not None:
-                take_name(register, life)
+                register_name(register, life)
         except Exception as error:  # noqa: BLE001 - raised again, after a checkpoint
-            await refuse(error)
+            await raise_after_checkpoint(error)
         life.on_exit = self._ended
         self._lives[life] = None
         life.launch(self._nursery, init_timeout)
-        await settle_start(life)
+        await wait_until_started(life)
         if life.ignored:
             raise StartError(life.ref.name, "declined to start")
         return life.ref
@@ -83,7 +83,7 @@ class Host:
         """
         problem = bad_seconds("timeout", timeout)
         if problem is not None:
-            await refuse(problem)
+            await raise_after_checkpoint(problem)
         await trio.lowlevel.checkpoint()
         for life in reversed(list(self._lives)):
             deadline = trio.current_time() + timeout
@@ -94,16 +94,16 @@ class Host:
             await life.wait_exit()
 
 
-def take_name(register: Name[Any, Any], life: ActorIncarnation) -> None:
+def register_name(register: Name[Any, Any], life: ActorIncarnation) -> None:
     """Register a life that was made and not launched; if that fails, it is over."""
     try:
         register.registry.register(register.key, life.ref)
     except Exception as error:
-        life.never_lived(Crash(error))  # which gives back to the heir what it inherited
+        life.discard(Crash(error))  # which gives back to the heir what it inherited
         raise
 
 
-async def settle_start(life: Incarnation) -> None:
+async def wait_until_started(life: Incarnation) -> None:
     """Wait until a launched life has started or failed; raise what its starter should see."""
     try:
         await life.wait_started()
@@ -130,15 +130,15 @@ def start_failure(life: Incarnation) -> StartError | None:
 
 
 @asynccontextmanager
-async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
+async def open_actor_nursery(timeout: float = DEFAULT_GRACE) -> AsyncIterator[ActorNursery]:
     """A place for actors. Leaving it, or being cancelled in it, stops them in reverse start
     order, each within ``timeout`` seconds. KeyboardInterrupt or SystemExit in one of them cancels
     the block and is raised after that.
     """
     problem = bad_seconds("timeout", timeout)
     if problem is not None:
-        await refuse(problem)
-    hosts: list[Host] = []
+        await raise_after_checkpoint(problem)
+    nurseries: list[ActorNursery] = []
     ready = trio.Event()
     leave = trio.Event()
     body = trio.CancelScope()
@@ -153,10 +153,10 @@ async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
     async def inside() -> None:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
-                hosts.append(Host(nursery, on_fatal))
+                nurseries.append(ActorNursery(nursery, on_fatal))
                 ready.set()
                 await leave.wait()
-                await hosts[0].stop(timeout)
+                await nurseries[0].stop(timeout)
 
     async with trio.open_nursery() as outer:
         outer.start_soon(inside)
@@ -164,14 +164,14 @@ async def open_host(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Host]:
             await ready.wait()
         try:
             with body:
-                yield hosts[0]
+                yield nurseries[0]
         except BaseException as caught:  # noqa: BLE001 - raised again below, not in a group
             error = caught
         leave.set()
-    raise_worst(fatal, error)
+    raise_most_severe(fatal, error)
 
 
-def raise_worst(inner: BaseException | None, block: BaseException | None) -> None:
+def raise_most_severe(inner: BaseException | None, block: BaseException | None) -> None:
     """Raise what a block with actors in it ends with, if anything: ``inner`` is what they ended
     with, ``block`` what the block raised.
 
@@ -205,7 +205,7 @@ def _rank(error: BaseException) -> int:
     return _ERROR if isinstance(error, Exception) else _FATAL
 
 
-async def run_shielded(
+async def run_in_shield(
     life: Incarnation, stop: Callable[[], None], started: Callable[[], None]
 ) -> None:
     """Run ``life`` in a shield; when the outer task is cancelled or interrupted call ``stop``,

@@ -1,9 +1,9 @@
-"""Who holds up the loop: isolation is cooperative, so a handler that does not yield stops everyone
-(statement 79). Nothing can prevent that; this names it.
+"""Profile the event loop by task. Isolation is cooperative, so a handler that does not yield blocks
+every other task (statement 79). This cannot be prevented; the profilers name the task.
 
-:class:`StepWatch` and :class:`TaskTimes` are Trio instruments. While one is installed it costs two
-clock readings per task step, otherwise nothing. Durations are of the real clock, also under a
-mock clock.
+:class:`StepProfiler` and :class:`TaskProfiler` are Trio instruments. An installed one reads the
+clock twice per task step; otherwise they cost nothing. Durations are of the real clock, also
+under a mock clock.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from typing import Final, final
 
 import trio
 
-from locshare.actors.checks import bad_callable, bad_seconds, insist
+from locshare.actors.checks import bad_callable, bad_seconds, raise_if
 from locshare.actors.loop import ActorIncarnation
 
 #: A step longer than this holds up everybody else noticeably.
@@ -31,14 +31,14 @@ class SlowStep:
 
 
 @final
-class StepWatch(trio.abc.Instrument):
+class StepProfiler(trio.abc.Instrument):
     """Measure every step of every task; call ``listener`` for those of ``threshold`` seconds or
     more. Install with ``trio.lowlevel.add_instrument``. The listener must be quick and not raise
     (Trio removes an instrument that does).
     """
 
     def __init__(self, listener: Callable[[SlowStep], None], threshold: float = SLOW_STEP) -> None:
-        insist(bad_callable("listener", listener) or bad_seconds("threshold", threshold))
+        raise_if(bad_callable("listener", listener) or bad_seconds("threshold", threshold))
         self._listener = listener
         self._threshold = threshold
         self._began = 0.0
@@ -60,7 +60,7 @@ class StepWatch(trio.abc.Instrument):
 
 
 @final
-class TaskTimes(trio.abc.Instrument):
+class TaskProfiler(trio.abc.Instrument):
     """How long every task has held the loop since this was installed: BEAM's reductions, in time.
 
     The time of a task that has ended goes to the task that holds its nursery, as that of a

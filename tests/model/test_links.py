@@ -1,4 +1,4 @@
-"""Random monitors, links, names and ends of a handful of actors against a model (bonds_model.py).
+"""Random monitors, links, names and ends of a handful of actors against a model (links_model.py).
 
 After each step: every monitor of a dead target has given exactly one DOWN with the right reason,
 and none that was cancelled has, even if its DOWN had already been queued; an abnormal end has gone
@@ -18,18 +18,18 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from locshare.actors import (
     NORMAL,
     Actor,
+    ActorNursery,
     ActorRef,
     AlreadyRegistered,
     Down,
-    Host,
     LinkExit,
     Monitor,
     Registry,
     StopActor,
-    open_host,
+    open_actor_nursery,
 )
 from locshare.actors.introspect import inspect, kill, resume, suspend
-from tests.model.bonds_model import Bonds, Life
+from tests.model.links_model import Life, LinksModel
 
 Op = Literal[
     "start",
@@ -83,7 +83,7 @@ class Subject(Actor):
                 self.world.seen.append((self.number, line))
 
     def terminate(self, reason: Any) -> None:
-        """Whoever is dying takes a name once more: it must not outlive him (65)."""
+        """Whoever is dying takes a name once more: it must not outlive it (65)."""
         if "late" not in self.world.names:
             self.world.names.register("late", self.ref)
 
@@ -123,8 +123,8 @@ def test_monitors_links_and_names_are_their_model(traps: list[bool], history: li
 
 
 async def replay(traps: list[bool], history: list[Step]) -> None:
-    async with open_host() as host, trio.open_nursery() as nursery:
-        run = Replay(host, nursery)
+    async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
+        run = Replay(actors, nursery)
         for flag in traps:
             await run.start(flag)
         for step in history:
@@ -138,11 +138,11 @@ async def replay(traps: list[bool], history: list[Step]) -> None:
 class Replay:
     """Takes each step with the actors and with the model."""
 
-    def __init__(self, host: Host, nursery: trio.Nursery) -> None:
-        self.host = host
+    def __init__(self, actors: ActorNursery, nursery: trio.Nursery) -> None:
+        self.actors = actors
         self.nursery = nursery
         self.world = World()
-        self.model = Bonds()
+        self.model = LinksModel()
         self.waits = 0
 
     async def take(self, step: Step) -> None:
@@ -206,7 +206,7 @@ class Replay:
     async def start(self, traps: bool) -> None:
         number = len(self.world.refs)
         actor = (Trapping if traps else Subject)(number, self.world)
-        self.world.refs.append(await self.host.start(actor))
+        self.world.refs.append(await self.actors.start(actor))
         self.model.lives.append(Life(number, traps))
 
     def watch_with_callback(self, whom: int, step: Step) -> None:

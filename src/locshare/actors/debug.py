@@ -1,8 +1,8 @@
-"""Looking over an actor's shoulder while it handles messages: OTP's debug functions.
+"""Debug hooks of one actor: OTP's ``sys:trace`` and ``sys:install``.
 
-An incarnation has one place for a :class:`Watch`. Empty, it costs one test per message (statement
-68). In it are the :class:`Tracer`, which notes types and durations, and an :class:`Interceptor`,
-which may do what a fault would: OTP's ``sys:install``. They are put there by
+An incarnation has one slot for its :class:`DebugHooks`. While it is empty it costs one test per
+message (statement 68). It holds a :class:`Tracer`, which records types and durations, and an
+:class:`Interceptor`, which can inject faults into a handler. Both are installed by
 :mod:`locshare.actors.introspect`.
 """
 
@@ -73,7 +73,7 @@ class Interceptor:
 
 
 @final
-class Watch:
+class DebugHooks:
     """What is installed in one incarnation."""
 
     __slots__ = ("interceptor", "tracer")

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import trio
 
-from locshare.actors import Actor, AlreadyRegistered, MailboxHeir, Registry, open_host
-from locshare.actors.host import raise_worst
+from locshare.actors import Actor, AlreadyRegistered, MailboxHeir, Registry, open_actor_nursery
 from locshare.actors.mailbox import CAST
+from locshare.actors.nursery import raise_most_severe
 
 
 class Idle(Actor):
@@ -18,13 +18,13 @@ class Idle(Actor):
 async def test_a_start_under_a_name_that_is_taken_leaves_the_heir_what_it_had() -> None:
     names: Registry[str] = Registry()
     heir = MailboxHeir()
-    async with open_host() as host:
-        await host.start(Idle(), register=names.name("a"))
+    async with open_actor_nursery() as actors:
+        await actors.start(Idle(), register=names.name("a"))
         heir.entries.append((CAST, "waits for the next life"))
         with pytest.raises(AlreadyRegistered):
-            await host.start(Idle(), register=names.name("a"), heir=heir)
+            await actors.start(Idle(), register=names.name("a"), heir=heir)
         assert list(heir.entries) == [(CAST, "waits for the next life")]
-        await host.start(Idle(), register=names.name("b"), heir=heir)
+        await actors.start(Idle(), register=names.name("b"), heir=heir)
         assert not heir.entries
 
 
@@ -65,7 +65,7 @@ async def test_the_worst_error_leaves_and_of_equals_the_inner_one(
     one, other = [await make(kind) for kind in (inner, block)]
     left: BaseException | None = None
     try:
-        raise_worst(one, other)
+        raise_most_severe(one, other)
     except BaseException as error:  # noqa: BLE001 - that is what is looked at
         left = error
     if raised is None:
@@ -79,24 +79,24 @@ def test_a_group_is_as_bad_as_the_worst_in_it(wrap: Any) -> None:
     error = wrap("g", [OSError()])
     fatal = BaseExceptionGroup("g", [OSError(), BaseExceptionGroup("h", [SystemExit()])])
     with pytest.raises(BaseExceptionGroup) as caught:
-        raise_worst(error, fatal)
+        raise_most_severe(error, fatal)
     assert caught.value is fatal
     with pytest.raises(BaseExceptionGroup) as caught:
-        raise_worst(error, LookupError())
+        raise_most_severe(error, LookupError())
     assert caught.value is error
 
 
 def test_what_loses_is_kept_as_the_context_but_never_in_a_circle() -> None:
     inner, block = OSError(), LookupError()
     with pytest.raises(OSError, match=r"^$"):
-        raise_worst(inner, block)
+        raise_most_severe(inner, block)
     assert inner.__context__ is block
     echo = LookupError()
     echo.__cause__ = inner = OSError()
     with pytest.raises(OSError, match=r"^$"):
-        raise_worst(inner, echo)
+        raise_most_severe(inner, echo)
     assert inner.__context__ is None
     known = inner.__context__ = KeyError()
     with pytest.raises(OSError, match=r"^$"):
-        raise_worst(inner, ValueError())
+        raise_most_severe(inner, ValueError())
     assert inner.__context__ is known

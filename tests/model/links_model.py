@@ -34,7 +34,7 @@ class Watch:
 
 
 @dataclass
-class Bonds:
+class LinksModel:
     lives: list[Life] = field(default_factory=list)
     watches: list[Watch] = field(default_factory=list)
     names: dict[str, Life] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from time import perf_counter
 import trio
 import trio.testing
 
-from locshare.actors.lag import TaskTimes
+from locshare.actors.loop_profiler import TaskProfiler
 
 
 def work(seconds: float) -> None:
@@ -17,7 +17,7 @@ def work(seconds: float) -> None:
 async def test_time_is_counted_for_the_task_that_works_and_that_of_the_dead_for_its_parent() -> (
     None
 ):
-    times = TaskTimes()
+    times = TaskProfiler()
     trio.lowlevel.add_instrument(times)
     tasks: dict[str, trio.lowlevel.Task] = {}
 
