@@ -19,7 +19,7 @@ CHILDREN: dict[str, Callable[[Application], Callable[..., Awaitable[object]]]] =
     "connections": lambda parts: parts.pool.serve,
     "listener": lambda parts: parts.listener.serve,
     "api": lambda parts: parts.api.serve,
-    "pacer": lambda parts: parts.pacer.run,
+    "flush": lambda parts: parts.flush_controller.run,
     "reaper": lambda parts: parts.manager.reaper.run,
     "heartbeat": lambda parts: parts.pool.heartbeat,
 }

@@ -5,8 +5,8 @@ from typing import Any
 from msgspec import structs
 
 from locshare.api import ServerStatistics
-from locshare.broadcast.pacer import LoopStatistics
-from locshare.connection.tally import ConnectionStatistics
+from locshare.broadcast.flush_controller import LoopStatistics
+from locshare.connection.counters import ConnectionStatistics
 from locshare.figures import (
     connection_families,
     families,

@@ -3,7 +3,7 @@
 import msgspec
 
 from locshare.api import ApiLimits, Rate, ServerLimits
-from locshare.broadcast.pacing import PacingLimits
+from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.config import Settings
 from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
@@ -11,7 +11,7 @@ from locshare.limits import (
     address_of,
     api_limits,
     files_beside_connections,
-    pacing_limits,
+    flush_window_limits,
     pool_limits,
     server_limits,
     session_limits,
@@ -51,7 +51,7 @@ WISHES = Settings(
 def test_the_defaults_of_the_settings_are_those_of_the_rooms() -> None:
     defaults = Settings()
     assert session_limits(defaults) == SessionLimits()
-    assert pacing_limits(defaults) == PacingLimits()
+    assert flush_window_limits(defaults) == FlushWindowLimits()
     assert pool_limits(defaults, defaults.max_connections) == PoolLimits()
     assert api_limits(defaults) == ApiLimits()
     assert server_limits(defaults) == ServerLimits()
@@ -60,7 +60,7 @@ def test_the_defaults_of_the_settings_are_those_of_the_rooms() -> None:
 def test_every_wish_arrives() -> None:
     session = session_limits(WISHES)
     assert (session.max_participants, session.retention, session.inactive_after) == (7, 11, 12)
-    assert pacing_limits(WISHES).max_window == 0.13
+    assert flush_window_limits(WISHES).max_window == 0.13
     pool = pool_limits(WISHES, 28)
     assert (pool.max_connections, pool.ping_interval, pool.missed_pings) == (28, 14, 5)
     assert pool.drain_deadline == 2.7
@@ -68,9 +68,9 @@ def test_every_wish_arrives() -> None:
     connection = pool.connection
     assert connection.transport.max_message_bytes == 1600
     assert connection.outbox.max_bytes == 17_000
-    conduct = connection.conduct
-    assert (conduct.position_rate, conduct.position_burst) == (1.8, 19)
-    assert (conduct.message_rate, conduct.message_burst) == (20.5, 21)
+    rates = connection.rates
+    assert (rates.position_rate, rates.position_burst) == (1.8, 19)
+    assert (rates.message_rate, rates.message_burst) == (20.5, 21)
     api = api_limits(WISHES)
     assert (api.create, api.join, api.read) == (Rate(2.3, 24), Rate(2.5, 26), Rate(2.9, 30))
     assert (api.trusted_proxies, api.forwarded_header) == (("192.0.2.0/24",), "forwarded")

@@ -5,7 +5,7 @@
     root, one_for_one
     ├── control       the Unix socket of ``locshare top``
     ├── store         PostgreSQL: the pool, the migrations, what is written behind
-    ├── pacer         measures the loop, sets the flush window
+    ├── flush         measures the loop, sets the flush window
     ├── sessions      dynamic: a supervisor with one actor for each session
     ├── reaper        ends and deletes what ended while nobody asked
     ├── connections   every WebSocket; drains when it is stopped
@@ -47,11 +47,11 @@ from locshare.api import (
     when,
 )
 from locshare.auth import TokenKeys, load_or_create_secret
-from locshare.broadcast.pacer import LoopStatistics, Pacer
+from locshare.broadcast.flush_controller import FlushController, LoopStatistics
 from locshare.config import Settings, parse_bind
+from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
-from locshare.connection.tally import ConnectionStatistics
 from locshare.control import ControlServer
 from locshare.crashes import log_crash
 from locshare.faults import Faults, Injector, Seams
@@ -65,7 +65,7 @@ from locshare.limits import (
     address_of,
     api_limits,
     files_beside_connections,
-    pacing_limits,
+    flush_window_limits,
     pool_limits,
     server_limits,
     session_limits,
@@ -124,12 +124,12 @@ class Application:
         self.store = PostgresStore(
             seams.database(database_of(settings)), schema=settings.database_schema
         )
-        self.pacer = Pacer(pacing_limits(settings))
+        self.flush_controller = FlushController(flush_window_limits(settings))
         self.manager = SessionManager(
             self.store,
             self.names,
             sessions or session_limits(settings),
-            window=self.pacer.window,
+            window=self.flush_controller.window,
             now=seams.now,
             report=log_crash,
         )
@@ -176,7 +176,7 @@ class Application:
         return vitals(
             self.manager.statistics(),
             self.pool.statistics(),
-            self.pacer.peek(),
+            self.flush_controller.peek(),
             faults=self.faults is not None,
         )
 
@@ -196,7 +196,7 @@ class Application:
 
     @property
     def loop(self) -> Callable[[], LoopStatistics]:
-        return self.pacer.statistics
+        return self.flush_controller.statistics
 
     @property
     def database(self) -> Callable[[], StoreStatistics]:
@@ -241,7 +241,7 @@ class Application:
                 TaskSpec("control", self._control, restart="transient"),
                 # An outage of the database never ends this task; a fault of ours may.
                 TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S, backoff=Backoff()),
-                TaskSpec("pacer", self.pacer.run),
+                TaskSpec("flush", self.flush_controller.run),
                 DynamicSpec(max_children=settings.max_sessions).child(
                     SESSIONS, register=self.names.name(SESSIONS)
                 ),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from locshare.api import ServerStatistics
-from locshare.broadcast.pacer import LoopStatistics
-from locshare.connection.tally import ConnectionStatistics
+from locshare.broadcast.flush_controller import LoopStatistics
+from locshare.connection.counters import ConnectionStatistics
 from locshare.metrics import Family, counter, gauge
 from locshare.output import dropped_lines
 from locshare.session.counters import SessionStatistics
@@ -97,7 +97,7 @@ def http_families(of: ServerStatistics) -> Iterator[Family]:
 
 
 def loop_families(of: LoopStatistics) -> Iterator[Family]:
-    """The event loop and the pacer."""
+    """The event loop and the flush window."""
     yield gauge("locshare_flush_window_seconds", "Least time between two flushes.", of.window)
     yield gauge("locshare_loop_busy_ratio", "Share of time not spent waiting.", of.busy)
     yield gauge("locshare_loop_lag_seconds", "How late a timer is, smoothed.", of.lag)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from locshare.api import ApiLimits, Rate, ServerLimits
+from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.broadcast.outbox import OutboxLimits
-from locshare.broadcast.pacing import PacingLimits
 from locshare.client_address import ClientAddress
 from locshare.config import Settings
-from locshare.connection.conduct import ConductLimits
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import AddressOf, PoolLimits
+from locshare.connection.rate_policy import RateLimits
 from locshare.connection.reconnects import ReconnectLimits
 from locshare.connection.transport import TransportLimits
 from locshare.session.limits import SessionLimits
@@ -29,9 +29,9 @@ _OTHER_FILES: Final = 128
 interpreter opens, and room to spare."""
 
 
-def pacing_limits(settings: Settings) -> PacingLimits:
-    """For :class:`locshare.broadcast.pacer.Pacer`."""
-    return PacingLimits(max_window=settings.flush_window_max_s)
+def flush_window_limits(settings: Settings) -> FlushWindowLimits:
+    """For :class:`locshare.broadcast.flush_controller.FlushController`."""
+    return FlushWindowLimits(max_window=settings.flush_window_max_s)
 
 
 def session_limits(settings: Settings) -> SessionLimits:
@@ -63,7 +63,7 @@ def pool_limits(settings: Settings, max_connections: int) -> PoolLimits:
         connection=ConnectionLimits(
             transport=TransportLimits(max_message_bytes=settings.max_message_bytes),
             outbox=OutboxLimits(max_bytes=settings.outbox_bytes),
-            conduct=ConductLimits(
+            rates=RateLimits(
                 position_rate=settings.position_per_second,
                 position_burst=settings.position_burst,
                 message_rate=settings.message_per_second,

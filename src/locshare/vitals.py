@@ -11,8 +11,8 @@ from typing import Final
 import trio
 
 from locshare import __version__
-from locshare.broadcast.pacer import LoopStatistics
-from locshare.connection.tally import ConnectionStatistics
+from locshare.broadcast.flush_controller import LoopStatistics
+from locshare.connection.counters import ConnectionStatistics
 from locshare.inspection.views import Vitals
 from locshare.session.counters import SessionStatistics
 

@@ -163,15 +163,15 @@ def test_the_screen(program: Program, folder: str) -> None:
         terminal.until("What is shown.")
         terminal.press(" ")
         terminal.until("heartbeat")
-        before = children(folder)["pacer"].get("restarts", 0)
-        terminal.press("\x1b[B" * 3)  # root, control, store, pacer
+        before = children(folder)["flush"].get("restarts", 0)
+        terminal.press("\x1b[B" * 3)  # root, control, store, flush
         terminal.press("K")
-        terminal.until("Kill pacer as a crash would?")
+        terminal.until("Kill flush as a crash would?")
         terminal.press("y")
-        terminal.until("pacer was killed")
-        assert children(folder)["pacer"]["restarts"] == before + 1
+        terminal.until("flush was killed")
+        assert children(folder)["flush"]["restarts"] == before + 1
         terminal.press("t")
-        terminal.until("pacer is a task")
+        terminal.until("flush is a task")
         terminal.press("q")
         assert terminal.close() == 0
     finally:

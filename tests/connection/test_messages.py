@@ -10,9 +10,9 @@ from websockets.frames import Frame, Opcode
 
 from locshare.broadcast.fanout import text_frame
 from locshare.broadcast.outbox import Outbox
-from locshare.connection.conduct import ConductLimits
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
+from locshare.connection.rate_policy import RateLimits
 from locshare.errors import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
@@ -34,10 +34,10 @@ from tests.connection.kit import (
 from tests.running import LAST_RESORT_S
 
 
-def limited(**conduct: float) -> PoolLimits:
-    limits = ConductLimits(**conduct)  # type: ignore[arg-type] # all fields are numbers
+def limited(**rates: float) -> PoolLimits:
+    limits = RateLimits(**rates)  # type: ignore[arg-type] # all fields are numbers
     return PoolLimits(
-        drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS, conduct=limits)
+        drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS, rates=limits)
     )
 
 

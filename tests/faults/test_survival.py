@@ -189,7 +189,7 @@ async def test_a_connection_that_dies_costs_itself_and_comes_back(real: Real, ho
 
 
 @pytest.mark.parametrize(
-    "part", ["sessions", "listener", "api", "store", "pacer", "heartbeat", "reaper"]
+    "part", ["sessions", "listener", "api", "store", "flush", "heartbeat", "reaper"]
 )
 async def test_when_a_part_of_the_server_dies_no_phone_notices(real: Real, part: str) -> None:
     async with real.group() as group:
@@ -318,9 +318,9 @@ async def test_what_cannot_be_is_refused_with_the_reason(real: Real) -> None:
         (faults.crash("listener"), "listener is a task"),
         (faults.crash("sessions"), "kill it instead"),
         (faults.crash("sessions/none"), "no child 'none'"),
-        (faults.crash("pacer", nth=0), r"\$.nth"),
-        (faults.block("pacer", 3600), r"\$.seconds"),
-        (faults.set_budget("pacer", 3), "pacer is no supervisor"),
+        (faults.crash("flush", nth=0), r"\$.nth"),
+        (faults.block("flush", 3600), r"\$.seconds"),
+        (faults.set_budget("flush", 3), "flush is no supervisor"),
         (faults.set_budget(".", -1), r"\$.max_restarts"),
         (faults.kill_connection("nobody"), "nobody is connected"),
         (faults.crash_telling("x", "event"), "session_id"),

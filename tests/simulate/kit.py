@@ -13,9 +13,9 @@ from locshare.addresses import Addresses, addresses
 from locshare.api import ApiLimits, ApiServer, PublicUrls, Rate, create_app
 from locshare.auth import TokenKeys
 from locshare.connection.connection import ConnectionLimits
+from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
-from locshare.connection.tally import ConnectionStatistics
 from locshare.metrics import Registry as Metrics
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager

@@ -3,8 +3,8 @@
     python -m bench.solo.transports.serve wsproto
 
 The program has no setting for either, on purpose. So two names are bound anew before it starts:
-the class that a connection makes its transport of, and the pacer's answer. A window that followed
-the load would hide what a dearer way costs: it widens, and everything else gets cheaper.
+the class that a connection makes its transport of, and the flush window. A window that followed the
+load would hide what a dearer way costs: it widens, and everything else gets cheaper.
 """
 
 import sys
@@ -35,7 +35,7 @@ def serve(way: str) -> int:
     """Serve until told to stop. Returns the exit status. Raises KeyError for an unknown ``way``."""
     with (
         patch("locshare.connection.connection.Transport", WAYS[way]),
-        patch("locshare.broadcast.pacer.Pacer.window", lambda _pacer: WINDOW_S),
+        patch("locshare.broadcast.flush_controller.FlushController.window", lambda *_: WINDOW_S),
     ):
         return main(["serve"])
 

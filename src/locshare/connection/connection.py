@@ -38,8 +38,8 @@ from locshare.connection.admission import (
     open_link,
     subprotocol_of,
 )
-from locshare.connection.conduct import Conduct, ConductLimits, Verdict
-from locshare.connection.tally import Tally
+from locshare.connection.counters import ConnectionCounters
+from locshare.connection.rate_policy import RateDecision, RateLimits, RatePolicy
 from locshare.connection.transport import (
     PING_FRAME,
     Closed,
@@ -90,7 +90,7 @@ class ConnectionLimits(Struct, frozen=True):
 
     transport: TransportLimits = TransportLimits()
     outbox: OutboxLimits = OutboxLimits()
-    conduct: ConductLimits = ConductLimits()
+    rates: RateLimits = RateLimits()
     open_timeout: float = 5.0
     """How long the session may take to be found or started."""
 
@@ -129,8 +129,20 @@ class Connection:
     """
 
     __slots__ = (
-        "_conduct", "_entering", "_gate", "_limits", "_participant", "_refusal", "_scope",
-        "_sessions", "_spawn", "_tally", "missed_pings", "number", "outbox", "peer",
+        "_counters",
+        "_entering",
+        "_gate",
+        "_limits",
+        "_participant",
+        "_policy",
+        "_refusal",
+        "_scope",
+        "_sessions",
+        "_spawn",
+        "missed_pings",
+        "number",
+        "outbox",
+        "peer",
         "transport",
     )  # fmt: skip
 
@@ -142,7 +154,7 @@ class Connection:
         peer: str,
         sessions: Sessions,
         limits: ConnectionLimits,
-        tally: Tally,
+        counters: ConnectionCounters,
         gate: Gate,
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
     ) -> None:
@@ -153,7 +165,7 @@ class Connection:
         self.missed_pings = 0
         self._sessions = sessions
         self._limits = limits
-        self._tally = tally
+        self._counters = counters
         self._gate = gate
         self._spawn = spawn
         self._scope = trio.CancelScope()
@@ -161,7 +173,7 @@ class Connection:
         self._entering: trio.CancelScope | None = trio.CancelScope()
         self._refusal = Refusal.LATE  # what is answered when that is cancelled
         self._participant: tuple[UUID, str] | None = None  # once it counts as a connection
-        self._conduct: Conduct | None = None
+        self._policy: RatePolicy | None = None
 
     # --- what the pool may do -------------------------------------------------------------------
 
@@ -211,10 +223,10 @@ class Connection:
             admitted = await self._let_in()
         except NotAnUpgrade:
             self._gate.turn_out(self)
-            self._tally.refused["not_an_upgrade"] += 1
+            self._counters.refused["not_an_upgrade"] += 1
             await self._await_answer()
         except ConnectionLost:
-            self._tally.refused["lost_in_handshake"] += 1
+            self._counters.refused["lost_in_handshake"] += 1
         else:
             if admitted is not None:
                 await self._converse(*admitted)
@@ -255,7 +267,7 @@ class Connection:
     async def _refuse(self, upgrade: Upgrade | None, refusal: Refusal) -> None:
         """Say no, also to a request that has not come whole."""
         self._gate.turn_out(self)
-        self._tally.refused[refusal.label] += 1
+        self._counters.refused[refusal.label] += 1
         log.debug("connection_refused", connection=self.number, reason=refusal.label)
         if upgrade is None or upgrade.origin is None or refusal is Refusal.NO_SUCH_PATH:
             await self.transport.reject(refusal.status, refusal.problem(), refusal.retry_after)
@@ -277,7 +289,7 @@ class Connection:
             self.transport,
             spawn=lambda drain: self._spawn(partial(self._drain_guarded, drain)),
             on_closing=self._set_last_deadline,
-            written=self._tally.written,
+            written=self._counters.written,
             limits=self._limits.outbox,
         )
         self.transport.bind(outbox)
@@ -300,8 +312,8 @@ class Connection:
             self._gate.misbehaved(self._participant)
 
     async def _converse(self, link: Link, outbox: Outbox) -> None:
-        self._tally.opened += 1
-        self._conduct = Conduct(self._limits.conduct, trio.current_time())
+        self._counters.opened += 1
+        self._policy = RatePolicy(self._limits.rates, trio.current_time())
         try:
             await link.attach(outbox)
             await self._receive_until_closed(link, outbox)
@@ -318,14 +330,14 @@ class Connection:
         """Returns when the peer has closed or is gone, or when this side has closed."""
         receive = self.transport.receive
         decode = outbox.dialect.decode
-        conduct = self._conduct
-        if conduct is None:
+        policy = self._policy
+        if policy is None:
             return
         while True:
-            if conduct.held is None:
+            if policy.held is None:
                 received = await receive()
             else:
-                received = await self._receive_beside_held(link, conduct)
+                received = await self._receive_beside_held(link, policy)
             # What the peer sent before its own close still counts; what it sent before it
             # heard of ours does not.
             if outbox.reason is not None and outbox.reason is not CloseReason.PEER_CLOSED:
@@ -334,82 +346,82 @@ class Connection:
                 try:
                     message = decode(received)
                 except InvalidMessage as error:
-                    self._count_bad(conduct, outbox, error.code, error.text)
+                    self._count_bad(policy, outbox, error.code, error.text)
                     continue
                 if type(message) is LocationUpdate:
-                    self._tally.positions += 1
-                    verdict = conduct.position(trio.current_time())
-                    if verdict is not Verdict.ACCEPT or conduct.held is not None:
-                        conduct.keep_newest(message.data, verdict)
-                    if verdict is Verdict.ACCEPT:
+                    self._counters.positions += 1
+                    decision = policy.position(trio.current_time())
+                    if decision is not RateDecision.ACCEPT or policy.held is not None:
+                        policy.keep_newest(message.data, decision)
+                    if decision is RateDecision.ACCEPT:
                         await link.update(message.data)
                     else:
-                        self._check_rate(verdict, outbox)
+                        self._check_rate(decision, outbox)
                 else:
-                    await self._take_other(message, link, outbox, conduct)
+                    await self._take_other(message, link, outbox, policy)
             elif type(received) is Closed:
-                await self._send_held(link, conduct)
+                await self._send_held(link, policy)
                 if outbox.reason is None:
                     outbox.lost(received.reason)
                 return
             else:
-                self._take_odd(received, outbox, conduct)
+                self._take_odd(received, outbox, policy)
 
-    async def _receive_beside_held(self, link: Link, conduct: Conduct) -> Received:
+    async def _receive_beside_held(self, link: Link, policy: RatePolicy) -> Received:
         """As the transport's, and hand on the held position when it is due."""
-        with trio.move_on_at(conduct.due):
+        with trio.move_on_at(policy.due):
             return await self.transport.receive()
-        await self._send_held(link, conduct)
+        await self._send_held(link, policy)
         return await self.transport.receive()
 
-    async def _send_held(self, link: Link, conduct: Conduct) -> None:
-        position = conduct.release(trio.current_time())
+    async def _send_held(self, link: Link, policy: RatePolicy) -> None:
+        position = policy.release(trio.current_time())
         if position is not None:
             await link.update(position)
 
     async def _take_other(
-        self, message: ClientMessage, link: Link, outbox: Outbox, conduct: Conduct
+        self, message: ClientMessage, link: Link, outbox: Outbox, policy: RatePolicy
     ) -> None:
-        conduct.good()
-        if not self._check_rate(conduct.message(trio.current_time()), outbox):
+        policy.good()
+        if not self._check_rate(policy.message(trio.current_time()), outbox):
             return
         if isinstance(message, Ping):
-            self._tally.pings += 1
+            self._counters.pings += 1
             outbox.send_event(encode_frame(Pong(), outbox.dialect))
         else:
-            self._tally.leaves += 1
+            self._counters.leaves += 1
             await link.leave()
             outbox.close(CloseReason.LEFT)
 
-    def _take_odd(self, received: Received, outbox: Outbox, conduct: Conduct) -> None:
+    def _take_odd(self, received: Received, outbox: Outbox, policy: RatePolicy) -> None:
         """Something other than a text message of acceptable size."""
         if isinstance(received, NoMessage):
-            self._check_rate(conduct.message(trio.current_time()), outbox)
+            self._check_rate(policy.message(trio.current_time()), outbox)
         elif isinstance(received, TooLarge):
             limit = self._limits.transport.max_message_bytes
             text = f"{received.size} bytes; at most {limit} are allowed"
-            self._count_bad(conduct, outbox, "MESSAGE_TOO_LARGE", text)
+            self._count_bad(policy, outbox, "MESSAGE_TOO_LARGE", text)
         elif isinstance(received, Unfinished):
             outbox.close(CloseReason.SILENT)
         else:
-            self._count_bad(conduct, outbox, "BINARY_NOT_SUPPORTED", "only text frames are")
+            self._count_bad(policy, outbox, "BINARY_NOT_SUPPORTED", "only text frames are")
 
-    def _count_bad(self, conduct: Conduct, outbox: Outbox, code: ErrorCode, text: str) -> None:
-        self._tally.bad += 1
+    def _count_bad(self, policy: RatePolicy, outbox: Outbox, code: ErrorCode, text: str) -> None:
+        self._counters.bad += 1
         now = trio.current_time()
-        if conduct.bad(now):
+        if policy.bad(now):
             outbox.close(CloseReason.BAD_REQUEST)
-        elif self._check_rate(conduct.message(now), outbox):
+        elif self._check_rate(policy.message(now), outbox):
             outbox.send_event(encode_frame(Error(Problem(code, text)), outbox.dialect))
 
-    def _check_rate(self, verdict: Verdict, outbox: Outbox) -> bool:
+    def _check_rate(self, decision: RateDecision, outbox: Outbox) -> bool:
         """True when the message may be handled; else the client has been dealt with."""
-        if verdict is Verdict.ACCEPT:
+        if decision is RateDecision.ACCEPT:
             return True
-        self._tally.rate_limited += 1
-        if verdict is Verdict.CLOSE:
+        self._counters.rate_limited += 1
+        if decision is RateDecision.CLOSE:
             outbox.close(CloseReason.RATE_LIMITED)
-        elif verdict is Verdict.WARN:
+        elif decision is RateDecision.WARN:
             outbox.send_event(encode_frame(_TOO_MANY, outbox.dialect))
         return False
 
@@ -428,7 +440,7 @@ class Connection:
 
     def _report_crash(self, error: Exception) -> None:
         # The text of an exception may quote a message, and so a position: only its type is logged.
-        self._tally.crashes += 1
+        self._counters.crashes += 1
         log.error(
             "connection_crashed",
             connection=self.number,
@@ -448,9 +460,9 @@ class Connection:
         outbox.lost(CloseReason.GOING_AWAY)  # a reason only when there is none: cancelled
         self.transport.close(abort=unsent)
         reason = outbox.reason or CloseReason.GOING_AWAY
-        self._tally.bytes_in += self.transport.bytes_in
-        if self._conduct is None:
+        self._counters.bytes_in += self.transport.bytes_in
+        if self._policy is None:
             return  # refused, and counted as that
-        self._tally.closed[reason] += 1
+        self._counters.closed[reason] += 1
         note = log.debug if reason in _ROUTINE_ENDS else log.info
         note("connection_closed", connection=self.number, reason=reason.label, code=reason.code)

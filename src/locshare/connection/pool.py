@@ -29,9 +29,9 @@ from msgspec import Struct
 
 from locshare.connection.admission import Claims, Refusal, Sessions, Verifier, identify
 from locshare.connection.connection import Connection, ConnectionLimits
+from locshare.connection.counters import ConnectionCounters, ConnectionStatistics
 from locshare.connection.handshakes import Handshakes
 from locshare.connection.reconnects import ReconnectLimits, Reconnects
-from locshare.connection.tally import ConnectionStatistics, Tally
 from locshare.connection.upgrade import Upgrade, answer_and_close
 from locshare.errors import CloseReason
 from locshare.logs import stack_of
@@ -99,7 +99,7 @@ class ConnectionPool:
         self._let_in: dict[Connection, str | None] = {}  # connections, each with its address
         self._by_address: Counter[str] = Counter()
         self._reconnects = Reconnects(limits.reconnects)
-        self._tally = Tally()
+        self._counters = ConnectionCounters()
         self._nursery: trio.Nursery | None = None
         self._draining = False
         self._next_number = 0
@@ -148,10 +148,10 @@ class ConnectionPool:
         """Serve a non-blocking socket that was just accepted from ``peer``. Never blocks, never
         raises.
         """
-        self._tally.accepted += 1
+        self._counters.accepted += 1
         if self._nursery is None:
             refusal = Refusal.DRAINING
-            self._tally.refused[refusal.label] += 1
+            self._counters.refused[refusal.label] += 1
             answer_and_close(sock, refusal.status, refusal.problem(), refusal.retry_after)
             return
         self._next_number += 1
@@ -161,7 +161,7 @@ class ConnectionPool:
             peer=peer,
             sessions=self._sessions,
             limits=self._limits.connection,
-            tally=self._tally,
+            counters=self._counters,
             gate=self,
             spawn=self._spawn,
         )
@@ -315,7 +315,7 @@ class ConnectionPool:
             self._nursery.start_soon(task)
 
     def _report(self, error: Exception) -> None:
-        self._tally.crashes += 1
+        self._counters.crashes += 1
         log.error(
             "connection_crashed",
             error=type(error).__name__,
@@ -344,29 +344,29 @@ class ConnectionPool:
 
     def statistics(self) -> ConnectionStatistics:
         """A picture of now. Takes a step per open connection."""
-        tally = self._tally
+        counters = self._counters
         outboxes = [c.outbox for c in self._connections() if c.outbox is not None]
         refused: Counter[str] = Counter({refusal.label: 0 for refusal in Refusal})
-        refused.update(tally.refused)
+        refused.update(counters.refused)
         return ConnectionStatistics(
             open=self._sockets,
             handshakes=len(self._handshakes),
-            accepted=tally.accepted,
-            opened=tally.opened,
+            accepted=counters.accepted,
+            opened=counters.opened,
             refused=dict(refused),
-            closed={reason.label: tally.closed[reason] for reason in CloseReason},
-            crashes=tally.crashes,
+            closed={reason.label: counters.closed[reason] for reason in CloseReason},
+            crashes=counters.crashes,
             messages_in={
-                "location_update": tally.positions,
-                "ping": tally.pings,
-                "leave": tally.leaves,
-                "bad": tally.bad,
+                "location_update": counters.positions,
+                "ping": counters.pings,
+                "leave": counters.leaves,
+                "bad": counters.bad,
             },
-            rate_limited=tally.rate_limited,
-            bytes_in=tally.bytes_in + sum(c.transport.bytes_in for c in self._connections()),
-            bytes_out=tally.written.size,
-            writes=tally.written.writes,
-            stalls=tally.written.stalls,
+            rate_limited=counters.rate_limited,
+            bytes_in=counters.bytes_in + sum(c.transport.bytes_in for c in self._connections()),
+            bytes_out=counters.written.size,
+            writes=counters.written.writes,
+            stalls=counters.written.stalls,
             blocked=sum(outbox.backlog_bytes > 0 for outbox in outboxes),
             backlog_bytes=sum(outbox.backlog_bytes for outbox in outboxes),
         )

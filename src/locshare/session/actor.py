@@ -32,8 +32,8 @@ from locshare.actors import (
     StopActor,
     Timer,
 )
+from locshare.broadcast.delivery_rate import DeliveryRate
 from locshare.broadcast.fanout import encode_frame
-from locshare.broadcast.rate import DeliveryRate
 from locshare.errors import CloseReason
 from locshare.session.commands import (
     Attach,

@@ -134,8 +134,8 @@ class SessionManager:
     """``names`` is where the dynamic supervisor is registered, under :data:`SESSIONS`.
 
     ``window`` is the flush window of a session now, in seconds
-    (:meth:`locshare.broadcast.pacer.Pacer.window`); ``now`` is the wall clock, in UTC; ``report``
-    gets the crash reports of the sessions.
+    (:meth:`locshare.broadcast.flush_controller.FlushController.window`); ``now`` is the wall clock,
+    in UTC; ``report`` gets the crash reports of the sessions.
     """
 
     def __init__(

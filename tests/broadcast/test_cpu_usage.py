@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from bench.guardian import entrust
-from locshare.broadcast import demand
-from locshare.broadcast.demand import ThreadDemand
+from locshare.broadcast import cpu_usage
+from locshare.broadcast.cpu_usage import ThreadCpuUsage
 
 
 @pytest.fixture
-def mine() -> Iterator[ThreadDemand]:
-    of = ThreadDemand()
+def mine() -> Iterator[ThreadCpuUsage]:
+    of = ThreadCpuUsage()
     yield of
     of.close()
 
@@ -29,7 +29,7 @@ def work(processor_seconds: float) -> None:
         pass
 
 
-def test_work_counts_and_waiting_does_not(mine: ThreadDemand) -> None:
+def test_work_counts_and_waiting_does_not(mine: ThreadCpuUsage) -> None:
     before = mine.seconds()
     time.sleep(0.2)
     waited = mine.seconds()
@@ -38,7 +38,7 @@ def test_work_counts_and_waiting_does_not(mine: ThreadDemand) -> None:
     assert mine.seconds() - waited >= 0.05
 
 
-def test_standing_in_line_for_a_core_counts(mine: ThreadDemand) -> None:
+def test_standing_in_line_for_a_core_counts(mine: ThreadCpuUsage) -> None:
     """Two processes on one core: each gets half of it and asks for all."""
     with one_core(), rival():
         began, worked, before = time.perf_counter(), time.thread_time(), mine.seconds()
@@ -53,7 +53,7 @@ def test_standing_in_line_for_a_core_counts(mine: ThreadDemand) -> None:
         assert asked == pytest.approx(worked, abs=0.01)
 
 
-def test_another_thread_s_work_is_not_mine(mine: ThreadDemand) -> None:
+def test_another_thread_s_work_is_not_mine(mine: ThreadCpuUsage) -> None:
     before = mine.seconds()
     other = threading.Thread(target=work, args=(0.2,))
     other.start()
@@ -64,8 +64,8 @@ def test_another_thread_s_work_is_not_mine(mine: ThreadDemand) -> None:
 def test_where_the_kernel_does_not_tell_it_the_work_alone_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(demand, "_SCHEDSTAT", "/nowhere/{}")
-    of = ThreadDemand()
+    monkeypatch.setattr(cpu_usage, "_SCHEDSTAT", "/nowhere/{}")
+    of = ThreadCpuUsage()
     before = of.seconds()
     work(0.02)
     assert of.seconds() - before >= 0.02
@@ -74,7 +74,7 @@ def test_where_the_kernel_does_not_tell_it_the_work_alone_counts(
 
 
 def test_closing_twice_gives_nobody_else_s_file_away() -> None:
-    of = ThreadDemand()
+    of = ThreadCpuUsage()
     of.close()
     read, write = os.pipe()
     of.close()

@@ -15,7 +15,7 @@ from msgspec import Struct
 from locshare.wire.messages import Position
 
 
-class ConductLimits(Struct, frozen=True):
+class RateLimits(Struct, frozen=True):
     """Messages, messages per second, and seconds."""
 
     position_rate: float = 10.0
@@ -33,7 +33,7 @@ class ConductLimits(Struct, frozen=True):
     bad_window: float = 10.0
 
 
-class Verdict(enum.Enum):
+class RateDecision(enum.Enum):
     """What to do with a message."""
 
     ACCEPT = "accept"
@@ -72,7 +72,7 @@ class TokenBucket:
         return self._at + max(1.0 - self._level, 0.0) / self._rate
 
 
-class Conduct:
+class RatePolicy:
     """The record of one connection. ``now`` is in seconds and never goes back."""
 
     __slots__ = (
@@ -80,7 +80,7 @@ class Conduct:
         "_warned_at", "held",
     )  # fmt: skip
 
-    def __init__(self, limits: ConductLimits, now: float) -> None:
+    def __init__(self, limits: RateLimits, now: float) -> None:
         self._limits = limits
         self._positions = TokenBucket(limits.position_rate, limits.position_burst, now)
         self._messages = TokenBucket(limits.message_rate, limits.message_burst, now)
@@ -97,22 +97,22 @@ class Conduct:
         """When the held position may go on."""
         return self._positions.ready_at()
 
-    def message(self, now: float) -> Verdict:
+    def message(self, now: float) -> RateDecision:
         """Any message but a position came, or a frame that ends none."""
-        return Verdict.ACCEPT if self._messages.take(now) else self._over(now)
+        return RateDecision.ACCEPT if self._messages.take(now) else self._over(now)
 
-    def position(self, now: float) -> Verdict:
+    def position(self, now: float) -> RateDecision:
         """A valid position came."""
         if self._messages.take(now) and self._positions.take(now):
             self._bad_run = 0
-            return Verdict.ACCEPT
+            return RateDecision.ACCEPT
         return self._over(now)
 
-    def keep_newest(self, position: Position, verdict: Verdict) -> None:
-        """``position`` came and got ``verdict``: hold it, or what is held, or neither."""
+    def keep_newest(self, position: Position, decision: RateDecision) -> None:
+        """``position`` came and got ``decision``: hold it, or what is held, or neither."""
         held = self.held
         if held is None or position.timestamp >= held.timestamp:
-            self.held = None if verdict is Verdict.ACCEPT else position
+            self.held = None if decision is RateDecision.ACCEPT else position
 
     def release(self, now: float) -> Position | None:
         """The held position, which is held no longer."""
@@ -135,10 +135,10 @@ class Conduct:
         self._bad_run += 1
         return self._bad_run >= limits.bad_in_a_row or self._bad_count >= limits.bad_in_window
 
-    def _over(self, now: float) -> Verdict:
+    def _over(self, now: float) -> RateDecision:
         if not self._excess.take(now):
-            return Verdict.CLOSE
+            return RateDecision.CLOSE
         if now - self._warned_at < 1.0:
-            return Verdict.DROP
+            return RateDecision.DROP
         self._warned_at = now
-        return Verdict.WARN
+        return RateDecision.WARN

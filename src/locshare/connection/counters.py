@@ -9,7 +9,7 @@ from locshare.broadcast.outbox import Written
 from locshare.errors import CloseReason
 
 
-class Tally:
+class ConnectionCounters:
     """What happened so far. One instance for all connections of a pool; connections add to it.
 
     Bytes that came in are added when a connection ends; a pool's ``statistics()`` adds those of the

@@ -1,12 +1,13 @@
 """Measures how busy the event loop is, and sets the flush window of all sessions by it.
 
-``Pacer.window()`` is 0 while the core has room (sessions flush at once) and up to 250 ms under
-load, so that the number of writes falls as load rises. The decision is
-:func:`locshare.broadcast.pacing.next_window`; this file has the clocks, and the task that brings
-them together ten times a second.
+``FlushController.window()`` is 0 while the core has room (sessions flush at once) and up to 250 ms
+under load, so that the number of writes falls as load rises. The decision is
+:func:`locshare.broadcast.flush_window.next_window`; this file has the clocks, and the task that
+samples them ten times a second.
 
-Nothing is done per turn of the loop: how busy it is the kernel knows
-(:mod:`locshare.broadcast.demand`), and how long a ready task waits is how late this one wakes up.
+Nothing runs per turn of the loop: the kernel knows how busy the thread is
+(:mod:`locshare.broadcast.cpu_usage`), and the lateness of this task's timer is how long a ready
+task waits.
 """
 
 import math
@@ -15,12 +16,12 @@ import time
 import trio
 from msgspec import Struct
 
-from locshare.broadcast.demand import ThreadDemand
-from locshare.broadcast.pacing import (
+from locshare.broadcast.cpu_usage import ThreadCpuUsage
+from locshare.broadcast.flush_window import (
     DEFAULT_LIMITS,
     IDLE,
+    FlushWindowLimits,
     Load,
-    PacingLimits,
     next_window,
     smooth,
     window_for,
@@ -43,10 +44,10 @@ class LoopStatistics(Struct, frozen=True):
     """Since the last picture was taken."""
 
 
-class Pacer:
+class FlushController:
     """One for the whole process. ``window`` may be asked at any time, also before ``run``."""
 
-    def __init__(self, limits: PacingLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: FlushWindowLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._window = 0.0
         self._load = IDLE
@@ -68,31 +69,31 @@ class Pacer:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Measure and adjust until cancelled; the window is 0 again afterwards.
 
-        A supervised child. Started again after a crash it begins from an idle picture.
+        A supervised child. Started again after a crash it begins from an idle load.
         """
         self._load = IDLE
-        demand = ThreadDemand()
+        cpu = ThreadCpuUsage()
         try:
             # Real time beside real work: a mock clock says nothing about load.
-            then, before = time.perf_counter(), demand.seconds()
+            then, before = time.perf_counter(), cpu.seconds()
             task_status.started()
             while True:
                 self._due = trio.current_time() + INTERVAL_S
                 await trio.sleep_until(self._due)
                 lag = trio.current_time() - self._due
-                now, after = time.perf_counter(), demand.seconds()
+                now, after = time.perf_counter(), cpu.seconds()
                 self._adjust(now - then, after - before, lag)
                 then, before = now, after
         finally:
-            demand.close()
+            cpu.close()
             self._due = math.inf
             self._window = 0.0
 
-    def _adjust(self, elapsed: float, demanded: float, lag: float) -> None:
+    def _adjust(self, elapsed: float, used: float, lag: float) -> None:
         if elapsed <= 0.0:
             return
         self._longest_lag = max(self._longest_lag, lag)
-        measured = Load(min(demanded / elapsed, 1.0), lag)
+        measured = Load(min(used / elapsed, 1.0), lag)
         # An overloaded loop comes here late: then one measurement stands for several intervals,
         # or the window would widen the slower the more it is needed.
         for _ in range(min(max(round(elapsed / INTERVAL_S), 1), _MOST_STEPS)):

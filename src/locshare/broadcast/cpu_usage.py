@@ -15,7 +15,7 @@ _SCHEDSTAT: Final = "/proc/self/task/{}/schedstat"
 The first is only as new as the scheduler's last tick; a clock tells it to the nanosecond."""
 
 
-class ThreadDemand:
+class ThreadCpuUsage:
     """Of the thread that makes it, which alone may read it. :meth:`close` it in the end.
 
     Where the kernel does not tell how long a thread stood in line (macOS, some sandboxes), that

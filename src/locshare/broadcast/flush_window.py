@@ -25,7 +25,7 @@ from typing import Final
 from msgspec import Struct
 
 
-class PacingLimits(Struct, frozen=True):
+class FlushWindowLimits(Struct, frozen=True):
     """Seconds, and shares of one core between 0 and 1."""
 
     max_window: float = 0.25
@@ -51,7 +51,7 @@ class PacingLimits(Struct, frozen=True):
     than twice that is not worth anybody's wait."""
 
 
-DEFAULT_LIMITS: Final = PacingLimits()
+DEFAULT_LIMITS: Final = FlushWindowLimits()
 
 
 class Load(Struct, frozen=True):
@@ -66,8 +66,8 @@ class Load(Struct, frozen=True):
 IDLE = Load(0.0, 0.0)
 
 
-def smooth(before: Load, measured: Load, limits: PacingLimits) -> Load:
-    """The running picture after one more measurement."""
+def smooth(before: Load, measured: Load, limits: FlushWindowLimits) -> Load:
+    """The smoothed load after one more measurement."""
     weight = limits.smoothing
     return Load(
         before.busy + weight * (measured.busy - before.busy),
@@ -75,13 +75,13 @@ def smooth(before: Load, measured: Load, limits: PacingLimits) -> Load:
     )
 
 
-def fitting_load(window: float, limits: PacingLimits) -> float:
+def fitting_load(window: float, limits: FlushWindowLimits) -> float:
     """The load at which ``window`` is the right one."""
     part = (window / limits.max_window) ** 2
     return limits.narrowest_fits + part * (limits.strained - limits.narrowest_fits)
 
 
-def next_window(window: float, load: Load, limits: PacingLimits) -> float:
+def next_window(window: float, load: Load, limits: FlushWindowLimits) -> float:
     """The flush window for the next interval, in seconds."""
     if load.busy > limits.strained or load.lag > limits.max_lag:
         return min(max(window * 2, limits.first_window), limits.max_window)
@@ -93,7 +93,7 @@ def next_window(window: float, load: Load, limits: PacingLimits) -> float:
     return min(max(window * step, limits.first_window), limits.max_window)
 
 
-def window_for(window: float, deliveries: float, limits: PacingLimits) -> float:
+def window_for(window: float, deliveries: float, limits: FlushWindowLimits) -> float:
     """The flush window of a session with so many ``deliveries`` per second, in seconds: none where
     it would join too few of them.
     """

@@ -8,8 +8,8 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locshare.broadcast.pacer import INTERVAL_S, Pacer
-from locshare.broadcast.pacing import (
+from locshare.broadcast.flush_controller import INTERVAL_S, FlushController
+from locshare.broadcast.flush_window import (
     DEFAULT_LIMITS,
     IDLE,
     Load,
@@ -179,12 +179,12 @@ def test_a_window_is_had_from_sixteen_deliveries_in_it_on() -> None:
     assert window_for(0.25, 63.99, LIMITS) == 0.0
 
 
-def after(*measured: tuple[float, float, float]) -> Pacer:
-    """A pacer after so many adjustments, each as (elapsed, demanded, lag)."""
-    pacer = Pacer()
+def after(*measured: tuple[float, float, float]) -> FlushController:
+    """A controller after so many adjustments, each as (elapsed, demanded, lag)."""
+    controller = FlushController()
     for each in measured:
-        pacer._adjust(*each)
-    return pacer
+        controller._adjust(*each)
+    return controller
 
 
 def test_the_load_is_what_was_asked_for_of_what_passed_and_never_more_than_all_of_it() -> None:
@@ -199,86 +199,86 @@ def test_the_load_is_what_was_asked_for_of_what_passed_and_never_more_than_all_o
 def test_an_adjustment_that_comes_late_stands_for_those_that_were_missed(
     elapsed: float, steps: int
 ) -> None:
-    pacer = after((elapsed, elapsed, 0.0))
-    assert pacer.peek().busy == pytest.approx(1 - 0.6**steps)
+    controller = after((elapsed, elapsed, 0.0))
+    assert controller.peek().busy == pytest.approx(1 - 0.6**steps)
 
 
 def test_of_no_time_nothing_is_learned() -> None:
-    pacer = after((0.0, 0.5, 3.0), (-1.0, 0.5, 3.0))
-    assert (pacer.peek().busy, pacer.peek().lag, pacer.peek().longest_lag) == (0.0, 0.0, 0.0)
+    load = after((0.0, 0.5, 3.0), (-1.0, 0.5, 3.0)).peek()
+    assert (load.busy, load.lag, load.longest_lag) == (0.0, 0.0, 0.0)
 
 
 def test_the_longest_lag_is_kept_until_it_is_asked_for_and_peeking_is_not_asking() -> None:
-    pacer = after((0.1, 0.0, 0.02), (0.1, 0.0, 0.07), (0.1, 0.0, 0.01))
-    assert pacer.peek().longest_lag == 0.07
-    assert pacer.statistics().longest_lag == 0.07
-    assert pacer.statistics().longest_lag == 0.0
+    controller = after((0.1, 0.0, 0.02), (0.1, 0.0, 0.07), (0.1, 0.0, 0.01))
+    assert controller.peek().longest_lag == 0.07
+    assert controller.statistics().longest_lag == 0.07
+    assert controller.statistics().longest_lag == 0.0
 
 
 def test_the_window_is_overdue_only_when_the_adjustment_is_late_by_more_than_the_lag() -> None:
-    pacer = Pacer()
-    pacer._due = 100.0
-    assert pacer.window(100.0 + LIMITS.max_lag - 0.001, MANY) == 0.0
-    assert pacer.window(100.0 + LIMITS.max_lag + 0.001, MANY) == LIMITS.max_window
+    controller = FlushController()
+    controller._due = 100.0
+    assert controller.window(100.0 + LIMITS.max_lag - 0.001, MANY) == 0.0
+    assert controller.window(100.0 + LIMITS.max_lag + 0.001, MANY) == LIMITS.max_window
 
 
 # --- measured -----------------------------------------------------------------------------------
 
 
 async def test_a_pacer_on_a_busy_loop_widens_and_forgets_it_when_it_ends() -> None:
-    pacer = Pacer()
-    assert pacer.window(trio.current_time(), MANY) == 0.0
+    controller = FlushController()
+    assert controller.window(trio.current_time(), MANY) == 0.0
     async with trio.open_nursery() as nursery:
-        await nursery.start(pacer.run)
+        await nursery.start(controller.run)
         with trio.fail_after(LAST_RESORT_S):
-            while pacer.window(trio.current_time(), MANY) == 0.0:
+            while controller.window(trio.current_time(), MANY) == 0.0:
                 work(0.002)
                 await trio.lowlevel.checkpoint()
-        assert pacer.peek().busy > LIMITS.opening
+        assert controller.peek().busy > LIMITS.opening
         nursery.cancel_scope.cancel()
-    assert pacer.window(trio.current_time(), MANY) == 0.0
+    assert controller.window(trio.current_time(), MANY) == 0.0
 
 
 async def test_a_long_turn_is_seen_as_lag_once_in_full() -> None:
-    pacer = Pacer()
+    controller = FlushController()
     async with trio.open_nursery() as nursery:
-        await nursery.start(pacer.run)
+        await nursery.start(controller.run)
         work(INTERVAL_S + 0.05)
         await trio.testing.wait_all_tasks_blocked()
-        statistics = pacer.statistics()
+        statistics = controller.statistics()
         assert statistics.longest_lag >= 0.05
         assert 0.0 < statistics.lag < statistics.longest_lag
-        assert pacer.statistics().longest_lag == 0.0
+        assert controller.statistics().longest_lag == 0.0
         nursery.cancel_scope.cancel()
 
 
 async def test_while_an_adjustment_is_overdue_the_window_is_the_widest() -> None:
-    pacer = Pacer()
+    controller = FlushController()
     async with trio.open_nursery() as nursery:
-        await nursery.start(pacer.run)
-        assert pacer.window(trio.current_time(), MANY) == 0.0
+        await nursery.start(controller.run)
+        assert controller.window(trio.current_time(), MANY) == 0.0
         work(INTERVAL_S + LIMITS.max_lag + 0.01)
-        assert pacer.window(trio.current_time(), MANY) == LIMITS.max_window
+        assert controller.window(trio.current_time(), MANY) == LIMITS.max_window
         await trio.testing.wait_all_tasks_blocked()
-        assert pacer.window(trio.current_time(), MANY) < LIMITS.max_window
+        assert controller.window(trio.current_time(), MANY) < LIMITS.max_window
         nursery.cancel_scope.cancel()
 
 
 async def test_a_session_with_little_to_deliver_has_none_even_then() -> None:
-    pacer = Pacer()
+    controller = FlushController()
     async with trio.open_nursery() as nursery:
-        await nursery.start(pacer.run)
+        await nursery.start(controller.run)
         work(INTERVAL_S + LIMITS.max_lag + 0.01)
-        assert pacer.window(trio.current_time(), 28.0) == 0.0
+        assert controller.window(trio.current_time(), 28.0) == 0.0
         nursery.cancel_scope.cancel()
 
 
 async def test_waiting_is_no_load() -> None:
-    pacer = Pacer()
+    controller = FlushController()
     async with trio.open_nursery() as nursery:
-        await nursery.start(pacer.run)
+        await nursery.start(controller.run)
         await trio.sleep(5 * INTERVAL_S)
-        assert 0.0 < pacer.peek().busy < LIMITS.calm
+        assert 0.0 < controller.peek().busy < LIMITS.calm
         nursery.cancel_scope.cancel()
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locshare.broadcast.rate import SMOOTHING_S, DeliveryRate
+from locshare.broadcast.delivery_rate import SMOOTHING_S, DeliveryRate
 
 
 def test_nothing_was_delivered_yet() -> None:
