@@ -115,7 +115,7 @@ waits = st.builds(Wait, st.sampled_from([1, 2, 4, 6, "edge", "beyond"]))
 steps: st.SearchStrategy[Step] = st.one_of(ends, ends, asks, waits)
 
 
-@settings(max_examples=600, derandomize=True)
+@settings(max_examples=600)
 @given(
     strategy=st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"]),
     budget=st.integers(0, 4),
@@ -141,7 +141,7 @@ def test_a_static_supervisor_is_its_model(
     trio.run(replay, model, world, first, history, clock=clock)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None)
 @given(
     strategy=st.sampled_from(["one_for_all", "rest_for_one"]),
     first=st.tuples(*([plans] * len(IDS))),
