@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from locshare.api.problems import Code
 from locshare.config import all_settings
-from locshare.errors import CloseReason
+from locshare.http.problems import Code
+from locshare.model.reasons import CloseReason
 from tests.documents import PAGES, ROOT, inline_code, name_of
 
 SOURCES: Final = ("src", "bench", "tests", "tools")

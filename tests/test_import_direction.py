@@ -7,60 +7,32 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "locshare"
 
-GROUND = {
-    "errors", "config", "logs", "metrics", "auth", "listening", "links", "slots", "client_address",
-    "unexpected",
-}  # fmt: skip
+GROUND = {"model", "config", "telemetry", "auth", "net"}
 RUNTIME = {"actors", "supervisor"}
 
 ALLOWED: dict[str, set[str]] = {
-    "errors": set(),
-    "config": {"errors"},
-    "logs": {"errors", "output"},
-    "output": set(),
-    "signals": {"output"},
-    "metrics": {"errors", "unexpected"},
-    "unexpected": {"logs"},
-    "auth": {"errors", "wire"},
+    "model": set(),
+    "config": {"model"},
+    "telemetry": {"model", "supervisor"},
+    "auth": {"model", "wire"},
+    "net": {"model", "config"},
     "actors": set(),
     "supervisor": {"actors"},
-    "wire": {"errors"},
+    "wire": {"model"},
     "store": GROUND | RUNTIME | {"wire"},
     "broadcast": GROUND | RUNTIME | {"wire"},
     "session": GROUND | RUNTIME | {"wire", "broadcast", "store"},
     "connection": GROUND | RUNTIME | {"wire", "broadcast", "session", "store"},
-    "api": GROUND | RUNTIME | {"wire", "session", "store"},
-    "web": GROUND,
-    "addresses": set(),
-    "links": set(),
-    "listening": set(),
-    "slots": set(),
-    "client_address": set(),
-    "process": {"errors"},
-    "crashes": {"logs", "supervisor"},
-    "figures": GROUND | {"output", "api", "broadcast", "connection", "session", "store"},
-    "control": GROUND | RUNTIME,
-    "inspection": GROUND | RUNTIME | {"control"},
-    "top": GROUND | {"control", "inspection"},
-    "faults": GROUND
-    | RUNTIME
-    | {"wire", "control", "inspection"}
-    | {"broadcast", "session", "connection"},
-    "vitals": {"inspection", "broadcast", "connection", "session"},
-    "limits": GROUND | {"broadcast", "connection", "session", "api"},
-    "client": {"errors", "links", "wire"},
+    "http": GROUND,
+    "api": GROUND | RUNTIME | {"http", "wire", "session", "store"},
+    "web": GROUND | {"http"},
+    "ops": GROUND | RUNTIME | {"wire", "broadcast", "session", "connection"},
+    "client": {"model", "wire"},
     "simulate": GROUND | {"wire", "client"},
-    "demo": GROUND | {"wire", "addresses", "client", "simulate"},
-    "app": GROUND
+    "server": GROUND
     | RUNTIME
-    | {"addresses", "process", "signals", "figures", "limits", "crashes"}
-    | {"control", "inspection", "vitals", "faults"}
-    | {"wire", "store", "broadcast", "session", "connection", "api", "web"},
-    "commands": GROUND
-    | {"output", "signals"}
-    | {"wire", "addresses", "app", "client", "simulate", "demo"}
-    | {"control", "inspection", "top"},
-    "cli": GROUND | {"output", "commands", "app", "client", "simulate", "demo"},
+    | {"wire", "store", "broadcast", "session", "connection", "http", "api", "web", "ops"},
+    "cli": GROUND | {"wire", "server", "client", "simulate", "ops"},
     "__main__": {"cli"},
     "__init__": set(),
 }

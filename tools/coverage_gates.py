@@ -9,6 +9,7 @@ GATES = {
     "auth": 95,
     "broadcast": 90,
     "connection": 90,
+    "http": 95,
     "session": 90,
     "store": 90,
     "supervisor": 90,

@@ -16,8 +16,8 @@ from typing import Final
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS: Final = ("pytest", "pytest-trio", "pytest-timeout", "pytest-xdist", "hypothesis", "psutil")
 TESTS: Final = (
-    *("tests/api", "tests/commands", "tests/connection", "tests/session", "tests/store"),
-    *("tests/wire", "tests/test_auth.py", "tests/test_logs.py", "tests/e2e/test_main_job.py"),
+    *("tests/api", "tests/http", "tests/cli", "tests/connection", "tests/session", "tests/store"),
+    *("tests/wire", "tests/auth", "tests/telemetry", "tests/e2e/test_main_job.py"),
 )
 """Where the libraries are used. Not the comparators', the benchmarks' and the browser's."""
 

@@ -18,10 +18,10 @@ import msgspec
 import trio
 from rich.console import Console
 
-from locshare.control import open_control
-from locshare.inspection.views import Picture, SortKey, Trace, TraceLine, Watch
-from locshare.top.browser import Browser
-from locshare.top.screen import draw
+from locshare.ops.control import open_control
+from locshare.ops.inspection.views import Picture, SortKey, Trace, TraceLine, Watch
+from locshare.ops.top.browser import Browser
+from locshare.ops.top.screen import draw
 
 WIDTH: Final = 132
 HEIGHT: Final = 38

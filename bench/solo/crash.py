@@ -30,7 +30,7 @@ from bench.serving import HOST, BenchSession, Server, data_directory
 from bench.solo.crowd import Crowd, Load, Tally
 from bench.solo.frames import clock_us
 from locshare.client import Client, connect
-from locshare.faults import FaultClient, open_faults, session_actor, session_supervisor
+from locshare.ops.faults import FaultClient, open_faults, session_actor, session_supervisor
 
 CRASHES = 1000
 EVERY_S = 0.1

@@ -15,8 +15,8 @@ from bench.serving import Server
 from bench.targets.process import on_cores, wait_until
 from bench.targets.started import Begin, End, StartedTarget, answers
 from bench.targets.target import NotServing
-from locshare.control import ControlError
-from locshare.faults import FaultClient, open_faults, session_actor
+from locshare.ops.control import ControlError
+from locshare.ops.faults import FaultClient, open_faults, session_actor
 
 _T = TypeVar("_T")
 

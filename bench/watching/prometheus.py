@@ -9,7 +9,7 @@ from typing import Self
 from bench.driver.progress import Standing
 from bench.results import Moment, Run
 from bench.serving import HOST
-from locshare.metrics import CONTENT_TYPE, Family, Kind, Registry, Sample
+from locshare.telemetry.metrics import CONTENT_TYPE, Family, Kind, Registry, Sample
 
 _Now = tuple[Moment, Standing]
 

@@ -11,8 +11,7 @@ import trio
 from msgspec import Struct, structs
 
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
-from locshare.auth import TokenKeys
-from locshare.metrics import Registry
+from locshare.auth.tokens import TokenKeys
 from locshare.session.bans import Origin
 from locshare.session.errors import (
     Banned,
@@ -23,6 +22,7 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.store.port import ParticipantRecord, SessionRecord
+from locshare.telemetry.metrics import Registry
 from locshare.wire.messages import ParticipantView, Role
 
 SECRET = b"test secret, test secret, test secret"

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from quart import Blueprint, Response
 
 from locshare.api import ApiLimits, create_app
-from locshare.api.problems import Code
-from locshare.auth import TokenExpired, TokenInvalid, TokenKeys
-from locshare.metrics import Registry
+from locshare.auth.tokens import TokenExpired, TokenInvalid, TokenKeys
+from locshare.http.problems import Code
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionFull,
@@ -28,6 +27,7 @@ from locshare.session.errors import (
     SessionUnavailable,
 )
 from locshare.store.port import StoreUnavailable
+from locshare.telemetry.metrics import Registry
 from tests.api.conftest import (
     SECRET,
     URLS,

@@ -8,8 +8,8 @@ import trio.testing
 
 from locshare.api import Check, when
 from locshare.api.health import CHECK_TIMEOUT_S
-from locshare.metrics import CONTENT_TYPE, Registry
 from locshare.store.port import StoreUnavailable
+from locshare.telemetry.metrics import CONTENT_TYPE, Registry
 from tests.api.conftest import MakeApp, client_of
 
 

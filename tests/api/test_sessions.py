@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from locshare.auth import TokenKeys
+from locshare.auth.tokens import TokenKeys
 from tests.api.conftest import Api, StandIn, assert_problem, bearer
 
 UNKNOWN = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from locshare.broadcast.backlog import ENTRY_COST, Control
 from locshare.broadcast.fanout import Flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from tests.broadcast.wire_kit import UNLIMITED, Rig, parse
 
 PONG = b"\x8a\x02hi"

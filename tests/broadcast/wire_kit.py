@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, Written
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import PLAIN
 
 UNLIMITED = 1 << 40

@@ -22,14 +22,14 @@ from websockets.http11 import Response
 from websockets.uri import parse_uri
 from wsproto.utilities import LocalProtocolError
 
-from locshare.auth import TokenExpired, TokenInvalid
+from locshare.auth.tokens import TokenExpired, TokenInvalid
 from locshare.broadcast.fanout import encode_flush, encode_frame, text_frame
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionNotFound, SessionOver
 from locshare.store.port import StoreUnavailable
 from locshare.wire.dialects import PLAIN

@@ -19,7 +19,7 @@ from websockets.sync.client import connect as connect_sync
 
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT_TEXT,

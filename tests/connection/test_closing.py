@@ -19,7 +19,7 @@ from locshare.connection.transport import (
     Transport,
     TransportLimits,
 )
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import PLAIN
 from tests.connection.kit import (
     QUICK_ENDS,

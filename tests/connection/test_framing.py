@@ -20,7 +20,7 @@ from locshare.connection.transport import (
     TooLarge,
     Transport,
 )
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import PLAIN
 from tests.connection.kit import client_frame
 

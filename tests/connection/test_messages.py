@@ -13,7 +13,7 @@ from locshare.broadcast.outbox import Outbox
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.rate_policy import RateLimits
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
 from tests.connection.kit import (

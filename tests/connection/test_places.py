@@ -13,7 +13,7 @@ from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
 from locshare.connection.transport import Transport, TransportLimits
 from locshare.connection.upgrade import ConnectionLost, empty_input
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from tests.connection.kit import (
     PATIENT,
     QUICK_ENDS,

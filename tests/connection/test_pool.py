@@ -15,8 +15,8 @@ import trio_websocket
 from locshare.connection.connection import Connection, ConnectionLimits
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
-from locshare.errors import CloseReason
-from locshare.listening import PAUSE_WHEN_OUT_OF_FILES_S
+from locshare.model.reasons import CloseReason
+from locshare.net.listening import PAUSE_WHEN_OUT_OF_FILES_S
 from tests.connection.kit import (
     PATIENT,
     QUICK_ENDS,
@@ -285,7 +285,7 @@ async def test_out_of_files_the_listener_pauses_instead_of_spinning(
     async with trio.open_nursery() as nursery:
         await nursery.start(pool.serve)
         with monkeypatch.context() as patch:
-            patch.setattr("locshare.listening.socket.socket", OutOfFiles)
+            patch.setattr("locshare.net.listening.socket.socket", OutOfFiles)
             await nursery.start(listener.serve)
         started = trio.current_time()
         url = f"ws://127.0.0.1:{listener.addresses[0][1]}/ws?token=ada"

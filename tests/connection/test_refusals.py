@@ -6,7 +6,7 @@ from pathlib import Path
 
 from locshare.connection.admission import Refusal
 from locshare.connection.upgrade import BAD_HANDSHAKE, TITLES, title_of
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
 NOT_YET_A_REQUEST = {Refusal.LATE, Refusal.CROWDED_OUT}

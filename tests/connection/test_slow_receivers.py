@@ -14,7 +14,7 @@ from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import TransportLimits
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import ParticipantPosition
 from tests.connection.kit import Raw, client_frame, raw_client, serving

@@ -9,8 +9,8 @@ import httpx
 import trio
 
 from locshare.actors import Ref
-from locshare.app import Application
 from locshare.config import Settings
+from locshare.server.tree import Application
 from locshare.supervisor import SupervisorRef
 from tests.connection.kit import trio_client
 from tests.running import LAST_RESORT_S

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import trio
 
-from locshare.errors import LocshareError
-from locshare.faults.relay import Relay
+from locshare.model.errors import LocshareError
+from locshare.ops.faults.relay import Relay
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from locshare.control import ControlError, open_control
-from locshare.faults import session_actor, session_supervisor
-from locshare.inspection.views import Picture, Watch
+from locshare.ops.control import ControlError, open_control
+from locshare.ops.faults import session_actor, session_supervisor
+from locshare.ops.inspection.views import Picture, Watch
 from tests.faults.traffic import (
     DEADLINE_S,
     Group,

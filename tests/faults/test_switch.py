@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from locshare import cli
-from locshare.control import ControlError
-from locshare.faults import open_faults
+from locshare.cli import main as cli
+from locshare.ops.control import ControlError
+from locshare.ops.faults import open_faults
 from tests.faults.kit import running
 
 

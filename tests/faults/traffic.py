@@ -17,7 +17,7 @@ import httpx
 import trio
 import trio_websocket
 
-from locshare.faults import FaultClient, open_faults
+from locshare.ops.faults import FaultClient, open_faults
 from tests.connection.kit import Raw, request, trio_client
 from tests.faults.kit import patiently
 from tests.program import Program, data_directory, running_program

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from locshare.actors import ActorRef, Registry
 from locshare.broadcast.fanout import Flush
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session.bans import NOWHERE, Origin
 from locshare.session.limits import SessionLimits
 from locshare.session.link import SessionLink

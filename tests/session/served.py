@@ -10,7 +10,7 @@ import trio
 import trio_websocket
 from msgspec import Struct
 
-from locshare.auth import TokenKeys
+from locshare.auth.tokens import TokenKeys
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from tests.connection.kit import Raw, request, trio_client

@@ -10,7 +10,7 @@ import trio
 
 from locshare.actors import Exited, Registry, Request, introspect
 from locshare.broadcast.fanout import Flush
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session import delivery
 from locshare.session.actor import SessionActor

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.bans import ADDRESS_S, MAX_BANS, MAX_SESSIONS, Bans, Origin
 from locshare.session.errors import (

@@ -10,7 +10,7 @@ import trio
 from msgspec import structs
 
 from locshare.actors import Ref, introspect
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.errors import (
     SessionFull,

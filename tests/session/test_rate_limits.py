@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from locshare.api.errors import problem_for
-from locshare.api.problems import Code
+from locshare.http.problems import Code
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
 from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_BURST, PRESENCE_RATE

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 import trio
 
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionFull,

@@ -9,17 +9,17 @@ import trio
 from msgspec import Struct
 
 from locshare.actors import Registry as Names
-from locshare.addresses import Addresses, addresses
 from locshare.api import ApiLimits, ApiServer, PublicUrls, Rate, create_app
-from locshare.auth import TokenKeys
+from locshare.auth.tokens import TokenKeys
 from locshare.connection.connection import ConnectionLimits
 from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
-from locshare.metrics import Registry as Metrics
+from locshare.net.addresses import Addresses, addresses
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS, SessionManager
 from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
+from locshare.telemetry.metrics import Registry as Metrics
 from tests.doubles import MemoryStore
 from tests.running import LAST_RESORT_S
 

@@ -15,7 +15,7 @@ from asyncpg import exceptions as pg
 from msgspec import structs
 
 from locshare.config.database_url import parse_database_url
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.store import causes, migrate
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
@@ -376,7 +376,7 @@ from pathlib import Path
 os.setgroups([]); os.setgid(54321); os.setuid(54321)
 for name in ("HOME", "PGUSER", "USER", "LOGNAME"):
     os.environ.pop(name, None)
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.store.postgres import PostgresStore, StoreLimits
 async def main():
     store = PostgresStore(sys.argv[1], StoreLimits(open_s=0))

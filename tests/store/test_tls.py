@@ -14,7 +14,7 @@ import pytest
 import trio
 from msgspec import Struct
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.store.postgres import PostgresStore
 from tests.running import LAST_RESORT_S
 from tests.store.kit import QUICK, a_session, database_of, running_store

@@ -13,8 +13,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import SHUTDOWN
 from locshare.actors.introspect import kill
-from locshare.inspection.text import reason
-from locshare.inspection.tree import TreeReader
+from locshare.ops.inspection.text import reason
+from locshare.ops.inspection.tree import TreeReader
 from locshare.supervisor import (
     Backoff,
     BadSpec,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.web.pages import STATIC
 from tests.web.conftest import Run
 

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from quart_trio import QuartTrio
 
-from locshare.metrics import Registry
+from locshare.telemetry.metrics import Registry
 from locshare.web.pages import STATIC, content_policy, pages
 
 
@@ -131,7 +131,7 @@ def test_a_file_of_an_unknown_kind_is_a_fault_of_the_installation(tmp_path: Path
 
 async def test_the_api_puts_no_headers_over_those_of_the_pages() -> None:
     from locshare.api import create_app
-    from locshare.auth import TokenKeys
+    from locshare.auth.tokens import TokenKeys
     from tests.api.conftest import URLS, StandIn
 
     with structlog.testing.capture_logs():

@@ -33,8 +33,8 @@ def _found(top: Path, names: tuple[str, ...], pattern: str) -> list[Path]:
     return sorted(found)
 
 
-_RUNTIME: Final = ("actors", "supervisor/test_[!l]*.py", "conformance", "model/test_[!s]*.py",
-                   "model/test_static*.py")  # fmt: skip
+_RUNTIME: Final = ("actors", "supervisor/test_[!l]*.py", "conformance", "models/test_[!s]*.py",
+                   "models/test_static*.py")  # fmt: skip
 """Without the leaks, which take long, and the model of a session."""
 
 ROOMS: Final = {
@@ -42,19 +42,19 @@ ROOMS: Final = {
     for room in (
         Room("actors", ("actors",), _RUNTIME),
         Room("supervisor", ("supervisor",), _RUNTIME),
-        Room("session", ("session",), ("session", "model/test_session*.py", "inspection")),
+        Room("session", ("session",), ("session", "models/test_session*.py", "ops/inspection")),
         Room("wire", ("wire",), ("wire", "session/test_over_sockets.py", "connection")),
         Room("broadcast", ("broadcast",), ("broadcast", "connection")),
         Room("connection", ("connection",), ("connection", "session/test_over_sockets.py",
-                                             "test_limits.py")),
-        Room("auth", ("auth.py",), ("test_auth.py", "api/test_sessions.py", "commands/test_gen*.py",
+                                             "server/test_limits.py")),
+        Room("auth", ("auth",), ("auth", "api/test_sessions.py", "cli/test_gen*.py",
                                     "connection/test_handshake.py")),
         Room("store", ("store/database.py", "store/postgres.py"), ("store",)),
         Room("writer", ("store/writer.py",), ("store/test_writer.py",)),
-        Room("api", ("api", "slots.py", "client_address.py", "unexpected.py"),
-             ("api", "test_slots.py", "test_client_address.py", "test_unexpected.py")),
-        Room("client", ("client",), ("test_client.py", "test_client_decisions.py")),
-        Room("links", ("links.py",), ("test_links.py",)),
+        Room("api", ("api", "http", "net", "telemetry/unexpected.py"),
+             ("api", "http", "net", "telemetry/test_unexpected.py")),
+        Room("client", ("client",), ("client",)),
+        Room("links", ("model/join_link.py",), ("model/test_join_link.py",)),
         Room("simulate", ("simulate/gpx.py", "simulate/pace.py", "simulate/track.py",
                           "simulate/ledger.py"),
              ("simulate/test_gpx.py", "simulate/test_track.py", "simulate/test_ledger.py")),

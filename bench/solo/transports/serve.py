@@ -16,7 +16,7 @@ from unittest.mock import patch
 from bench.solo.transports.with_trio_websocket import TrioWebsocketTransport
 from bench.solo.transports.with_websockets import WebsocketsTransport
 from bench.solo.transports.with_wsproto import WsprotoTransport
-from locshare.cli import main
+from locshare.cli.main import main
 from locshare.connection.transport import Transport
 
 WINDOW_S: Final = 0.25

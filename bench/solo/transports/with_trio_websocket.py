@@ -15,7 +15,7 @@ from locshare.connection.transport import (
     TransportLimits,
 )
 from locshare.connection.upgrade import ConnectionLost, Upgrade
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 
 
 class TrioWebsocketTransport(Transport):

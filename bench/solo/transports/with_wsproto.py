@@ -8,7 +8,7 @@ from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 from locshare.broadcast.backlog import Control
 from locshare.broadcast.outbox import Outbox
 from locshare.connection.transport import NO_MESSAGE, TooLarge, Transport, TransportLimits
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 
 
 class WsprotoTransport(Transport):

@@ -11,23 +11,23 @@ from quart.ctx import RequestContext
 from quart.typing import ResponseReturnValue
 from quart_trio import QuartTrio
 
-from locshare.api.direct import Direct
-from locshare.api.edge import Edge, EdgeRules, HttpMetrics
 from locshare.api.errors import EXPECTED, problem_for
-from locshare.api.exchange import ROUTE, Handler
+from locshare.api.fast_router import Direct
 from locshare.api.framework import response, sessions_blueprint
 from locshare.api.health import Check, health_blueprint
 from locshare.api.limits import DEFAULT_LIMITS, ApiLimits
-from locshare.api.origins import Hosts, Origins
 from locshare.api.sessions import PublicUrls, SessionCalls, Sessions, Tokens
-from locshare.metrics import Registry
+from locshare.http.access import Edge, EdgeRules, HttpMetrics
+from locshare.http.origins import Hosts, Origins
+from locshare.http.types import ROUTE, Handler
+from locshare.telemetry.metrics import Registry
 
 
 class RestApplication(QuartTrio):
     """Quart behind the edge, with a deadline for every handler, the route noted where the edge can
     see it, and everything off that a framework switches on by itself.
 
-    ``often`` are handlers that are called past the framework (:mod:`locshare.api.direct`).
+    ``often`` are handlers that are called past the framework (:mod:`locshare.api.fast_router`).
     """
 
     def __init__(
@@ -81,7 +81,7 @@ def create_app(
     allowed_origins: Collection[str] = (),
     blueprints: Sequence[Blueprint] = (),
 ) -> RestApplication:
-    """The public application, to be served by :class:`locshare.api.server.ApiServer`.
+    """The public application, to be served by :class:`locshare.http.server.ApiServer`.
 
     ``checks`` are what ``/health/ready`` asks; ``/metrics`` is there when ``expose_metrics``.
     ``prefix`` is the path of the public URL; ``allowed_origins`` are those of other web pages that

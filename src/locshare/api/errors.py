@@ -5,8 +5,8 @@ from typing import Final
 import trio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from locshare.api.problems import Code, Problem, code_for_status
-from locshare.auth import TokenExpired, TokenInvalid
+from locshare.auth.tokens import TokenExpired, TokenInvalid
+from locshare.http.problems import Code, Problem, code_for_status
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,

@@ -5,8 +5,8 @@ from typing import cast
 
 from quart import Blueprint, Response, request
 
-from locshare.api.exchange import Answer, Request, Scope
 from locshare.api.sessions import SessionCalls
+from locshare.http.types import Answer, Request, Scope
 
 
 def response(answer: Answer) -> Response:

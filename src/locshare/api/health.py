@@ -12,11 +12,11 @@ import trio
 from msgspec import Struct
 from quart import Blueprint, Response
 
-from locshare.api.exchange import reply
 from locshare.api.framework import response
-from locshare.errors import LocshareError
-from locshare.metrics import CONTENT_TYPE, Registry
-from locshare.unexpected import log_unexpected
+from locshare.http.types import reply
+from locshare.model.errors import LocshareError
+from locshare.telemetry.metrics import CONTENT_TYPE, Registry
+from locshare.telemetry.unexpected import log_unexpected
 
 CHECK_TIMEOUT_S: Final = 1.0
 RETRY_AFTER_S: Final = 5

@@ -1,6 +1,6 @@
 """How often one client address may create, join and ask: token buckets in bounded memory.
 
-Whose address that is: :mod:`locshare.client_address`.
+Whose address that is: :mod:`locshare.net.client_address`.
 
 The table of buckets never grows beyond its bound: the address not seen for longest is forgotten,
 and so starts again with a full bucket. Pure: the time is given, nothing awaits.
@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from locshare.client_address import ForwardedHeader
+from locshare.net.client_address import ForwardedHeader
 
 
 class Rate(Struct, frozen=True):

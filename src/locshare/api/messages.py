@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from locshare.api.problems import Code, FieldError, Problem
+from locshare.http.problems import Code, FieldError, Problem
 from locshare.session.display_names import clean
 
 NAME_CHARS: Final = 255

@@ -15,7 +15,6 @@ import trio
 from msgspec import Struct
 from werkzeug.http import parse_options_header
 
-from locshare.api.exchange import JSON, Answer, Request, reply
 from locshare.api.limits import ApiLimits, RateLimiter
 from locshare.api.messages import (
     DEFAULT_COLOR,
@@ -28,9 +27,10 @@ from locshare.api.messages import (
     clean_name,
     decode,
 )
-from locshare.api.problems import Code, FieldError, Problem
-from locshare.auth import Claims
-from locshare.client_address import ClientAddress
+from locshare.auth.tokens import Claims
+from locshare.http.problems import Code, FieldError, Problem
+from locshare.http.types import JSON, Answer, Request, reply
+from locshare.net.client_address import ClientAddress
 from locshare.session.bans import Origin
 from locshare.session.errors import ParticipantNotFound
 from locshare.store.port import ParticipantRecord, SessionRecord
@@ -115,7 +115,7 @@ class Sessions(Protocol):
 
 
 class Tokens(Protocol):
-    """What this door needs of :class:`locshare.auth.TokenKeys`."""
+    """What this door needs of :class:`locshare.auth.tokens.TokenKeys`."""
 
     def issue(self, *, session_id: UUID, user_id: str, role: Role, expires_at: datetime) -> str:
         """A token for one participant of one session."""

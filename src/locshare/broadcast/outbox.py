@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from locshare.broadcast.backlog import Backlog, Control
 from locshare.broadcast.fanout import Flush
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import Dialect
 
 _CHUNK = 64 * 1024  # more than a socket's send buffer takes at once gains nothing

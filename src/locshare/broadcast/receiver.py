@@ -8,7 +8,7 @@ call back into the session.
 from typing import Protocol
 
 from locshare.broadcast.fanout import Flush
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import Dialect
 
 

@@ -26,7 +26,7 @@ from locshare.client.errors import (
 from locshare.client.live import Live, Watcher, WentOffline
 from locshare.client.picture import Picture
 from locshare.client.rest import Client, patiently
-from locshare.links import JoinLink, parse_join_link
+from locshare.model.join_link import JoinLink, parse_join_link
 from locshare.wire.answers import HostToken, SessionCreated, SessionDescription, SessionJoined
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from locshare.client.errors import ApiProblem, ClientError, NotConnected
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 
 LEAST_S: Final = {
     CloseReason.RESTART: 1.0,

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from locshare.errors import CloseReason, LocshareError
+from locshare.model.errors import LocshareError
+from locshare.model.reasons import CloseReason
 
 _LONGEST_WAIT_S: Final = 3600.0
 """A server that says "come back next year" is not believed."""

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from locshare.config.fields import PREFIX, Setting, parse_bind
 from locshare.config.settings import MAX_PRESENCE_DELAY_S, Settings, all_settings
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 
 CONFIG_VARIABLE: Final = "LOCSHARE_CONFIG"
 

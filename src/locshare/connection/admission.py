@@ -14,10 +14,10 @@ from uuid import UUID
 
 import trio
 
-from locshare.auth import TokenExpired, TokenInvalid
+from locshare.auth.tokens import TokenExpired, TokenInvalid
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.upgrade import Upgrade
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionNotFound,
@@ -33,7 +33,7 @@ BEARER_PREFIX = "locshare.bearer."
 
 
 class Claims(Protocol):
-    """What a valid token says (:class:`locshare.auth.Claims`)."""
+    """What a valid token says (:class:`locshare.auth.tokens.Claims`)."""
 
     @property
     def user_id(self) -> str: ...
@@ -44,7 +44,7 @@ class Claims(Protocol):
 
 
 class Verifier(Protocol):
-    """Checks tokens (:class:`locshare.auth.TokenKeys`)."""
+    """Checks tokens (:class:`locshare.auth.tokens.TokenKeys`)."""
 
     def verify(self, token: str) -> Claims:
         """Raises TokenInvalid or TokenExpired, nothing else."""

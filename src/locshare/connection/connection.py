@@ -51,10 +51,10 @@ from locshare.connection.transport import (
     Unfinished,
 )
 from locshare.connection.upgrade import ConnectionLost, NotAnUpgrade, Upgrade
-from locshare.errors import CloseReason
-from locshare.logs import stack_of
+from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
+from locshare.telemetry.logs import stack_of
 from locshare.wire.dialects import PLAIN, InvalidMessage
 from locshare.wire.messages import (
     ClientMessage,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from locshare.broadcast.outbox import Written
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 
 
 class ConnectionCounters:

@@ -23,7 +23,7 @@ from msgspec import Struct
 from locshare.config import parse_bind
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.transport import TransportLimits, prepare_listening_socket
-from locshare.listening import accept, addresses_of, listen
+from locshare.net.listening import accept, addresses_of, listen
 
 log = structlog.get_logger()
 

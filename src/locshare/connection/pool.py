@@ -33,8 +33,8 @@ from locshare.connection.counters import ConnectionCounters, ConnectionStatistic
 from locshare.connection.handshakes import Handshakes
 from locshare.connection.reconnects import ReconnectLimits, Reconnects
 from locshare.connection.upgrade import Upgrade, answer_and_close
-from locshare.errors import CloseReason
-from locshare.logs import stack_of
+from locshare.model.reasons import CloseReason
+from locshare.telemetry.logs import stack_of
 
 log = structlog.get_logger()
 

@@ -54,7 +54,7 @@ from locshare.connection.upgrade import (
     status_of,
     title_of,
 )
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 
 try:
     from websockets.speedups import apply_mask

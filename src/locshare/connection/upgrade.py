@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 
 BAD_HANDSHAKE: Final = "BAD_HANDSHAKE"
 """The code of the problem in the answer to a request that is no WebSocket handshake."""

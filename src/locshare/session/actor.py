@@ -34,7 +34,7 @@ from locshare.actors import (
 )
 from locshare.broadcast.delivery_rate import DeliveryRate
 from locshare.broadcast.fanout import encode_frame
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session.commands import (
     Attach,
     CheckDepartures,

@@ -12,7 +12,7 @@ counts and twice does no harm. It does so once, so that what crashes every time 
 from collections.abc import Mapping
 
 from locshare.broadcast.fanout import encode_flush, encode_frame
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from locshare.session.counters import SessionCounters
 from locshare.session.table import Delivery, SessionTable
 from locshare.wire.messages import ParticipantPosition, SessionEnded, SessionUpdated

@@ -2,7 +2,7 @@
 
 import math
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.wire.messages import EndReason
 
 

@@ -2,7 +2,7 @@
 
 Pure: no I/O, no clock (the time is given), no task. Receivers are kept and handed back, never
 called. The session actor is a thin task around this, and the model test in
-``tests/model/test_session_rules.py`` drives it through random histories.
+``tests/models/test_session_rules.py`` drives it through random histories.
 
 Each command first decides, then changes the table in plain assignments that cannot fail; the
 events it decided go into ``table.pending`` in the same step. So a crash anywhere in the actor

@@ -19,7 +19,7 @@ from xml.parsers import expat
 
 from msgspec import Struct
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.simulate.geo import Place
 from locshare.simulate.pace import DEFAULT_SPEED_M_S, Recorded, paced
 from locshare.simulate.track import TrackPoint

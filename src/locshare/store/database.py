@@ -27,7 +27,7 @@ import trio
 from asyncpg import exceptions as pg
 
 from locshare.config.database_url import DatabaseUrl, parse_database_url
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.store import causes
 from locshare.store.bridge import Bridge, BridgeClosed
 from locshare.store.port import StoreUnavailable

@@ -49,7 +49,7 @@ from urllib.parse import quote
 import structlog
 import trio
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 
 log = structlog.get_logger()
 

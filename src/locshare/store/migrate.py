@@ -20,7 +20,7 @@ from typing import Any, Final
 from asyncpg import exceptions as pg
 from msgspec import Struct
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.store.statements import TABLES, qualified, quoted
 
 OLDEST_SERVER: Final = 12

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.wire.messages import EndReason, Role
 
 

@@ -46,7 +46,7 @@ import trio
 from asyncpg import exceptions as pg
 from msgspec import Struct, structs
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.store import causes
 from locshare.store.bridge import open_bridge
 from locshare.store.database import (

@@ -19,7 +19,7 @@ import trio
 from msgspec import Struct, structs
 
 from locshare.store.port import ParticipantRecord, StoredSession, StoreUnavailable
-from locshare.unexpected import log_unexpected
+from locshare.telemetry.unexpected import log_unexpected
 
 T = TypeVar("T")
 K = TypeVar("K")

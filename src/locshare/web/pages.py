@@ -23,7 +23,7 @@ from msgspec import Struct
 from quart import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
 
-from locshare.links import session_id_in
+from locshare.model.join_link import session_id_in
 
 STATIC: Final = Path(__file__).parent / "static"
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from locshare.errors import LocshareError
+from locshare.model.errors import LocshareError
 from locshare.wire.lenient import decode_update, without_constants
 from locshare.wire.messages import ClientMessage, Error, ErrorCode, Problem, ServerMessage
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from bench.solo.transports.serve import WAYS
-from locshare.errors import CloseReason
+from locshare.model.reasons import CloseReason
 from tests.connection.kit import (
     SNAPSHOT_TEXT,
     an_update,

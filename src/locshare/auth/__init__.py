@@ -1,0 +1,1 @@
+"""Tokens and the secret that signs them."""

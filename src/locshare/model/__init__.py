@@ -1,0 +1,1 @@
+"""The ground that all other rooms stand on. Pure; imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Sockets and addresses: listening, accepting, whose connection it is."""

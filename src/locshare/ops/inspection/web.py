@@ -1,0 +1,44 @@
+"""``/debug/tree`` on an internal port: the live tree, to read only.
+
+For tools that speak HTTP and cannot open the control socket. There is nothing to log in with, so
+the port must not be reachable from outside.
+"""
+
+import msgspec
+from quart import Blueprint, Response, request
+
+from locshare.ops.control import ControlError
+from locshare.ops.inspection.operations import Inspector
+from locshare.ops.inspection.text import as_text
+from locshare.ops.inspection.views import Tree
+
+
+def debug_blueprint(inspector: Inspector) -> Blueprint:
+    """``GET /debug/tree`` with ``limit`` and ``sort`` as in :class:`Tree`; JSON, or plain text for
+    ``format=text``.
+    """
+    routes = Blueprint("debug", __name__)
+
+    @routes.get("/debug/tree")
+    async def tree() -> Response:
+        query = dict(request.args)
+        wanted = query.pop("format", "json")
+        if wanted not in ("json", "text"):
+            return _problem(400, f"format is {wanted!r}; allowed: json, text")
+        try:
+            asked = msgspec.convert(query, Tree, strict=False)
+            picture = await inspector.picture(asked)
+        except msgspec.ValidationError as error:
+            return _problem(400, str(error))
+        except ControlError as error:
+            return _problem(503 if error.code == "not_ready" else 400, error.message)
+        if wanted == "text":
+            return Response(as_text(picture), mimetype="text/plain")
+        return Response(msgspec.json.encode(picture), mimetype="application/json")
+
+    return routes
+
+
+def _problem(status: int, detail: str) -> Response:
+    body = msgspec.json.encode({"status": status, "detail": detail})
+    return Response(body, status, mimetype="application/problem+json")

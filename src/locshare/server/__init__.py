@@ -1,0 +1,1 @@
+"""The program put together: the supervision tree, its start and its end."""

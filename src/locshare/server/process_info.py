@@ -1,0 +1,55 @@
+"""The figures of a running server for inspection, all from one moment: what
+:mod:`locshare.server.metric_families` is for Prometheus, this is for ``locshare top``.
+"""
+
+import os
+import time
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from typing import Final
+
+import trio
+
+from locshare import __version__
+from locshare.broadcast.flush_controller import LoopStatistics
+from locshare.connection.counters import ConnectionStatistics
+from locshare.ops.inspection.views import Vitals
+from locshare.session.counters import SessionStatistics
+
+_STARTED: Final = time.monotonic()
+
+
+def vitals(
+    sessions: SessionStatistics,
+    connections: ConnectionStatistics,
+    loop: LoopStatistics,
+    *,
+    faults: bool = False,
+) -> Vitals:
+    """Of this process, now."""
+    return Vitals(
+        version=__version__,
+        pid=os.getpid(),
+        uptime=time.monotonic() - _STARTED,
+        rss=resident_bytes(),
+        busy=loop.busy,
+        lag=loop.lag,
+        window=loop.window,
+        tasks=trio.lowlevel.current_statistics().tasks_living,
+        sessions=sessions.live,
+        online=sessions.online,
+        participants=sessions.participants,
+        connections=connections.open,
+        backlog=connections.backlog_bytes,
+        crashes=sessions.restarts,
+        faults=faults,
+    )
+
+
+def resident_bytes() -> int:
+    """Memory in RAM now; where that cannot be read (macOS), the most there ever was."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except OSError:
+        return getrusage(RUSAGE_SELF).ru_maxrss
+    return pages * os.sysconf("SC_PAGESIZE")

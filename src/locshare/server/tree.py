@@ -1,0 +1,356 @@
+"""The supervision tree, and how it begins and ends.
+
+::
+
+    root, one_for_one
+    ├── control       the Unix socket of ``locshare top``
+    ├── store         PostgreSQL: the pool, the migrations, what is written behind
+    ├── flush         measures the loop, sets the flush window
+    ├── sessions      dynamic: a supervisor with one actor for each session
+    ├── reaper        ends and deletes what ended while nobody asked
+    ├── connections   every WebSocket; drains when it is stopped
+    ├── heartbeat     protocol pings
+    ├── listener      accepts WebSockets
+    ├── api           REST, the page, health and metrics over HTTP
+    ├── internal      health, metrics and /debug/tree on a port of their own, if there is one
+    └── debug         /debug/tree alone on another, if there is one
+
+Started from top to bottom and stopped from bottom to top: first nobody new comes in, then the
+connections are told to come back, then the sessions note their last activity, and the store, which
+is last, writes it. Each has a deadline, and :class:`~locshare.server.signals.StopSignals` has one
+that is beyond them all. What a child needs of another is given as an object that outlives both, so
+each of them may crash and be started again without the others.
+"""
+
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+from quart import Blueprint
+
+from locshare.actors import Registry as Names
+from locshare.api import (
+    ApiServer,
+    HttpMetrics,
+    PublicUrls,
+    RestApplication,
+    ServerStatistics,
+    create_app,
+    create_internal_app,
+    health_blueprint,
+    when,
+)
+from locshare.auth.tokens import TokenKeys, load_or_create_secret
+from locshare.broadcast.flush_controller import FlushController, LoopStatistics
+from locshare.config import Settings, parse_bind
+from locshare.connection.counters import ConnectionStatistics
+from locshare.connection.listener import Listener
+from locshare.connection.pool import ConnectionPool
+from locshare.net.addresses import Addresses, addresses, path_prefix
+from locshare.ops.control import ControlServer
+from locshare.ops.faults import Faults, Injector, Seams
+from locshare.ops.faults.seams import Database
+from locshare.ops.inspection.operations import Inspector
+from locshare.ops.inspection.views import Vitals
+from locshare.ops.inspection.web import debug_blueprint
+from locshare.server.limits import (
+    INTERNAL_LIMITS,
+    address_of,
+    api_limits,
+    files_beside_connections,
+    flush_window_limits,
+    pool_limits,
+    server_limits,
+    session_limits,
+)
+from locshare.server.metric_families import families
+from locshare.server.process import allow_connections, calm_garbage_collector
+from locshare.server.process_info import vitals
+from locshare.server.signals import StopSignals
+from locshare.session.counters import SessionStatistics
+from locshare.session.limits import SessionLimits
+from locshare.session.manager import SESSIONS, SessionManager
+from locshare.store.embedded import embedded_postgres
+from locshare.store.postgres import PostgresStore, StoreStatistics
+from locshare.supervisor import (
+    Backoff,
+    DynamicSpec,
+    Report,
+    SupervisorRef,
+    SupervisorSpec,
+    TaskSpec,
+    open_supervisor,
+)
+from locshare.telemetry.crashes import log_crash
+from locshare.telemetry.metrics import Registry as Metrics
+from locshare.telemetry.metrics import process_families
+from locshare.web.pages import pages
+
+log = structlog.get_logger()
+
+_STORE_STOP_S: Final = 5.0
+_MARGIN_S: Final = 3.0
+
+
+class Application:
+    """All parts of one server, put together and not yet running. Makes no task and no socket.
+
+    ``sessions`` are limits of sessions other than the settings give, for tests and benchmarks.
+    With ``faults`` whoever can open the control socket can break it on purpose. ``gave_up`` is
+    called when the root gives up, before it stops its children.
+    Raises SecretError when the secret is too short, OSError when it can be neither read nor kept.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: SessionLimits | None = None,
+        faults: Faults | None = None,
+        gave_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self._gave_up = gave_up
+        self.faults = faults
+        seams = Seams() if faults is None else faults.seams
+        self.names: Names[Hashable] = Names()
+        self.metrics = Metrics()
+        self.http_metrics = HttpMetrics(self.metrics)
+        self.keys = token_keys(settings, seams.now)
+        self.store = PostgresStore(
+            seams.database(database_of(settings)), schema=settings.database_schema
+        )
+        self.flush_controller = FlushController(flush_window_limits(settings))
+        self.manager = SessionManager(
+            self.store,
+            self.names,
+            sessions or session_limits(settings),
+            window=self.flush_controller.window,
+            now=seams.now,
+            report=log_crash,
+        )
+        files = files_beside_connections(settings)
+        limits = pool_limits(settings, allow_connections(settings.max_connections, files))
+        self.pool = ConnectionPool(
+            self.keys, seams.sessions(self.manager), limits, address_of(settings)
+        )
+        self.listener = Listener(settings.ws_bind, self.pool)
+        self._checks = {
+            "database": self.store.check,
+            "serving": when(lambda: not self.stopping),
+        }
+        self.api = ApiServer(self._rest(), settings.http_bind, server_limits(settings))
+        self.root: SupervisorRef | None = None
+        self.inspector = Inspector(lambda: self.root, self._vitals)
+        self.stopping = False
+        self.metrics.collect(lambda: families(self))
+        self.metrics.collect(process_families)
+
+    def _rest(self) -> RestApplication:
+        settings = self.settings
+        return create_app(
+            self.manager,
+            self.keys,
+            urls=lambda: PublicUrls(self.addresses.public_url, self.addresses.public_ws_url),
+            registry=self.metrics,
+            metrics=self.http_metrics,
+            limits=api_limits(settings),
+            checks=self._checks,
+            expose_metrics=settings.internal_bind is None,
+            prefix=path_prefix(settings.public_url),
+            allowed_origins=settings.allowed_origins,
+            blueprints=[
+                pages(
+                    public_ws_url=lambda: self.addresses.public_ws_url,
+                    tile_url=settings.tile_url,
+                    tile_attribution=settings.tile_attribution,
+                )
+            ],
+        )
+
+    def _vitals(self) -> Vitals:
+        return vitals(
+            self.manager.statistics(),
+            self.pool.statistics(),
+            self.flush_controller.peek(),
+            faults=self.faults is not None,
+        )
+
+    # What locshare.server.metric_families asks.
+
+    @property
+    def sessions(self) -> Callable[[], SessionStatistics]:
+        return self.manager.statistics
+
+    @property
+    def connections(self) -> Callable[[], ConnectionStatistics]:
+        return self.pool.statistics
+
+    @property
+    def http(self) -> Callable[[], ServerStatistics]:
+        return self.api.statistics
+
+    @property
+    def loop(self) -> Callable[[], LoopStatistics]:
+        return self.flush_controller.statistics
+
+    @property
+    def database(self) -> Callable[[], StoreStatistics]:
+        return self.store.statistics
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where it is reached, once the listeners are up."""
+        return addresses(
+            self.api.addresses[0],
+            self.listener.addresses[0],
+            self.settings.public_url,
+            self.settings.public_ws_url,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[SupervisorRef]:
+        """The tree around a block: all children are up in it, and stopped in order after it.
+
+        Raises StartError, RestartBudgetExceeded and what else
+        :func:`locshare.supervisor.open_supervisor` raises.
+        """
+        async with open_supervisor(self.tree()) as root:
+            self.root = root
+            yield root
+
+    def tree(self) -> SupervisorSpec:
+        """The children of the root, in the order in which they start."""
+        settings = self.settings
+        health = health_blueprint(self.metrics, self._checks)
+        tree = debug_blueprint(self.inspector)
+        internal = [
+            TaskSpec(name, self._internal(bind, blueprints).serve)
+            for name, bind, blueprints in (
+                ("internal", settings.internal_bind, [health, tree]),
+                ("debug", settings.debug_bind, [tree]),
+            )
+            if bind is not None
+        ]
+        return SupervisorSpec(
+            [
+                TaskSpec("control", self._control, restart="transient"),
+                # An outage of the database never ends this task; a fault of ours may.
+                TaskSpec("store", self.store.run, shutdown=_STORE_STOP_S, backoff=Backoff()),
+                TaskSpec("flush", self.flush_controller.run),
+                DynamicSpec(max_children=settings.max_sessions).child(
+                    SESSIONS, register=self.names.name(SESSIONS)
+                ),
+                TaskSpec("reaper", self.manager.reaper.run),
+                TaskSpec(
+                    "connections", self.pool.serve, shutdown=settings.drain_deadline_s + _MARGIN_S
+                ),
+                TaskSpec("heartbeat", self.pool.heartbeat),
+                TaskSpec("listener", self.listener.serve),
+                TaskSpec("api", self.api.serve),
+                *internal,
+            ],
+            report=self._report,
+        )
+
+    def _report(self, report: Report) -> None:
+        log_crash(report)
+        root = self.root
+        if report.kind == "gave_up" and root is not None and report.supervisor == root.name:
+            self._gave_up()
+
+    def _internal(self, bind: str, blueprints: Sequence[Blueprint]) -> ApiServer:
+        names = {*self.settings.internal_hosts, parse_bind(bind)[0] or ""}
+        app = create_internal_app(self.http_metrics, blueprints, names)
+        return ApiServer(app, bind, INTERNAL_LIMITS)
+
+    async def _control(
+        self, *, task_status: trio.TaskStatus[Path | None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """The control socket. A server that was not asked for one serves without when its
+        data_dir cannot hold it (read-only, a path too long); one that was does not start.
+        """
+        path = self.settings.control_path
+        if path is None:
+            task_status.started(None)
+            return
+        operations = self.inspector.operations()
+        if self.faults is not None:
+            injector = Injector(self.faults, self.inspector, self.pool, self.names)
+            operations += injector.operations()
+        server = ControlServer(path, operations)
+        try:
+            await server.serve(task_status=task_status)
+        except OSError as error:
+            if self.settings.control_socket is not None or self.faults is not None:
+                raise
+            log.warning("no_control_socket", reason=str(error))
+            task_status.started(None)
+
+
+async def serve(
+    settings: Settings,
+    signals: StopSignals,
+    *,
+    faults: bool = False,
+    task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the server until ``signals`` asks for its end or until cancellation, then stop it in
+    order.
+
+    With ``faults`` it can be broken on purpose (:mod:`locshare.ops.faults`). ``task_status`` is
+    told the addresses when clients can come. A signal is heard from before the first part is made
+    to after the last is gone. Raises what :class:`Application` raises, StartError (its cause says
+    why) when a part does not come up, RestartBudgetExceeded when one keeps crashing.
+    """
+    began = trio.current_time()
+    stop_scope = trio.CancelScope()
+    with stop_scope, signals.stopping(stop_scope.cancel):
+        await trio.lowlevel.checkpoint()  # it may have been asked to stop already
+        application = Application(
+            settings, faults=Faults() if faults else None, gave_up=signals.arm
+        )
+        if faults:
+            log.warning("faults_can_be_injected", by="whoever opens the control socket")
+        async with application.running():
+            try:
+                calm_garbage_collector()
+                reached = application.addresses
+                seconds = round(trio.current_time() - began, 3)
+                log.info("ready", http=reached.http_url, ws=reached.ws_url, seconds=seconds)
+                task_status.started(reached)
+                await trio.sleep_forever()
+            finally:
+                application.stopping = True
+                signals.arm()
+                log.info("stopping")
+    log.info("stopped")
+
+
+def database_of(settings: Settings) -> Database:
+    """The database of the settings; without a URL, the embedded one."""
+    if settings.database_url is None:
+        return partial(embedded_postgres, settings.data_dir)
+    url = settings.database_url
+    return lambda: nullcontext(url)
+
+
+def token_keys(settings: Settings, now: Callable[[], datetime]) -> TokenKeys:
+    """The keys of the settings; without a secret, the one that is kept in the data directory,
+    made when it is not there. Raises SecretError, OSError.
+    """
+    secret: str | bytes
+    if settings.jwt_secret is not None:
+        secret = settings.jwt_secret
+    else:
+        secret = load_or_create_secret(settings.secret_file)
+    return TokenKeys(
+        secret,
+        previous=settings.jwt_previous_secret,
+        previous_until=settings.jwt_previous_until,
+        now=now,
+    )

@@ -1,0 +1,640 @@
+"""The client against the real rooms of the server, on real sockets."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
+
+import msgspec
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from locshare.api import ApiLimits, Rate
+from locshare.client import (
+    ApiProblem,
+    Backoff,
+    Client,
+    ClientError,
+    ConnectionRefused,
+    End,
+    JoinLink,
+    Live,
+    NotConnected,
+    Picture,
+    SessionCreated,
+    SessionJoined,
+    Unreachable,
+    Watcher,
+    WentOffline,
+    connect,
+    parse_join_link,
+    patiently,
+)
+from locshare.client.errors import problem_of, retry_after_of
+from locshare.model.reasons import CloseReason
+from locshare.wire.messages import (
+    Joined as SomeoneJoined,
+)
+from locshare.wire.messages import (
+    Left,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantMoved,
+    ParticipantPosition,
+    ParticipantUpdated,
+    ParticipantView,
+    Pong,
+    Position,
+    ServerMessage,
+    SessionEnded,
+    SessionState,
+    SessionStateData,
+    SessionView,
+    Updated,
+    You,
+)
+from tests.running import LAST_RESORT_S
+from tests.simulate.kit import API_LIMITS, Server, serving
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def position(lat: float = 52.5) -> Position:
+    return Position(lat, 13.4, 5.0, datetime.now(UTC))
+
+
+@asynccontextmanager
+async def group(
+    server: Server, *names: str
+) -> AsyncIterator[tuple[Client, SessionCreated, list[SessionJoined]]]:
+    """A session that these have joined."""
+    async with Client(server.addresses.http_url) as client:
+        session = await client.create_session("Alps")
+        yield client, session, [await client.join(session.session_id, name) for name in names]
+
+
+# --- REST -------------------------------------------------------------------------------------
+
+
+async def test_every_call_gives_what_the_server_answers() -> None:
+    async with serving() as server, group(server, "Ada", "Bo") as (client, session, (ada, bo)):
+        about = await client.describe(session.session_id)
+        assert (about.name, about.participant_count, about.is_active) == ("Alps", 2, True)
+        assert about.expires_at == session.expires_at
+        assert session.join_link == f"https://map.example/join/{session.session_id}"
+        assert ada.websocket_url == "wss://map.example/ws"
+        people = await client.participants(session.session_id)
+        assert [each.display_name for each in people] == ["Ada", "Bo"]
+        await client.remove(session.session_id, ada.user_id, ada.websocket_token)
+        await client.remove(session.session_id, bo.user_id, session.host_token)
+        assert await client.participants(session.session_id) == ()
+        await client.end(session.session_id, session.host_token)
+        assert not (await client.describe(session.session_id)).is_active
+
+
+async def test_a_colour_a_lifetime_and_the_hosts_token_are_passed_on() -> None:
+    async with serving() as server, Client(server.addresses.http_url) as client:
+        session = await client.create_session(expires_in_minutes=60)
+        assert session.expires_at - datetime.now(UTC) < timedelta(minutes=61)
+        host = await client.join(
+            session.session_id, "Ada", avatar_color="#112233", host_token=session.host_token
+        )
+        (ada,) = await client.participants(session.session_id)
+        assert ada.avatar_color == "#112233"
+        async with connect(server.ws, host.websocket_token) as connection:
+            assert connection.snapshot.you.role == "host"
+
+
+async def test_the_host_comes_back_by_the_key_and_locks_and_bans() -> None:
+    async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
+        link = parse_join_link(f"See you: {session.host_url}.")
+        assert link == JoinLink("https://map.example", session.session_id, session.host_key)
+        host = await client.become_host(link.session_id, session.host_key)
+        assert host.expires_at == session.expires_at
+
+        assert (await client.lock(link.session_id, host.host_token, locked=True)).locked
+        with pytest.raises(ApiProblem) as refused:
+            await client.join(link.session_id, "Bo")
+        assert (refused.value.code, refused.value.reconnect) == ("SESSION_LOCKED", False)
+        assert not (await client.lock(link.session_id, host.host_token, locked=False)).locked
+
+        device = "0123456789abcdef"
+        bo = await client.join(link.session_id, "Bo", device_key=device)
+        await client.remove(link.session_id, bo.user_id, host.host_token, ban=True)
+        with pytest.raises(ApiProblem) as banned:
+            await client.join(link.session_id, "Bo again", device_key=device)
+        assert (banned.value.code, banned.value.reconnect) == ("BANNED", False)
+        with pytest.raises(ApiProblem) as wrong:
+            await client.become_host(link.session_id, "wrong")
+        assert wrong.value.code == "FORBIDDEN"
+        assert ada.display_name == "Ada"
+
+
+async def test_a_refusal_is_a_problem_with_its_status_and_code() -> None:
+    async with serving(max_participants=1) as server, group(server, "Ada") as (client, session, _):
+        with pytest.raises(ApiProblem) as full:
+            await client.join(session.session_id, "Bo")
+        with pytest.raises(ApiProblem) as foreign:
+            await client.end(session.session_id, "forged")
+        with pytest.raises(ApiProblem) as odd:
+            await client.describe("../../metrics")
+    assert (full.value.status, full.value.code) == (409, "SESSION_FULL")
+    assert (foreign.value.status, foreign.value.code) == (401, "TOKEN_INVALID")
+    assert odd.value.status in (400, 404)
+    assert not full.value.reconnect
+    assert "forged" not in str(foreign.value)
+
+
+async def test_not_now_names_when_and_patience_waits_for_it() -> None:
+    limits = ApiLimits(create=Rate(1, 1), join=API_LIMITS.join)
+    async with serving(api=limits) as server, Client(server.addresses.http_url) as client:
+        await client.create_session()
+        with pytest.raises(ApiProblem) as refused:
+            await client.create_session()
+        assert (refused.value.status, refused.value.retry_after) == (429, 1.0)
+        assert refused.value.reconnect
+        session = await patiently(client.create_session)
+        assert (await client.describe(session.session_id)).is_active
+
+
+async def test_patience_ends_after_so_many_tries(autojump_clock: trio.abc.Clock) -> None:
+    tries: list[float] = []
+
+    async def call() -> None:
+        tries.append(trio.current_time())
+        raise Unreachable("away")
+
+    began = trio.current_time()
+    with pytest.raises(Unreachable):
+        await patiently(call, tries=4, wait=1.0, longest=3.0)
+    assert [round(each - began, 3) for each in tries] == [0, 1, 3, 6]
+
+
+async def test_patience_is_not_for_what_is_final() -> None:
+    calls = 0
+
+    async def call() -> None:
+        nonlocal calls
+        calls += 1
+        raise ApiProblem(404, "SESSION_NOT_FOUND", "no such session", None)
+
+    with pytest.raises(ApiProblem):
+        await patiently(call)
+    assert calls == 1
+
+
+async def test_nobody_there_is_unreachable() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        port = taken.getsockname()[1]
+        async with Client(f"http://127.0.0.1:{port}") as client:
+            with pytest.raises(Unreachable):
+                await client.create_session()
+        with pytest.raises(Unreachable):
+            async with connect(f"ws://127.0.0.1:{port}/ws", "token"):
+                pass
+
+
+def test_an_answer_that_is_no_problem_body_is_still_a_problem() -> None:
+    problem = problem_of(502, {"retry-after": "7"}, b"<html>Bad Gateway", ApiProblem)
+    assert (problem.status, problem.code, problem.retry_after) == (502, "", 7.0)
+    assert problem.reconnect
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("5", 5.0),
+        (" 12 ", 12.0),
+        ("99999999999999999999", 3600.0),
+        ("soon", None),
+        ("-3", None),
+        ("²", None),
+        ("Sun, 01 Mar 2026 12:00:30 GMT", 30.0),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_within_reason(
+    value: str | None, seconds: float | None
+) -> None:
+    assert retry_after_of(value, NOW) == seconds
+
+
+# --- one connection ---------------------------------------------------------------------------
+
+
+async def test_the_snapshot_is_there_first_and_then_come_typed_messages() -> None:
+    async with (
+        serving() as server,
+        group(server, "Ada", "Bo") as (_, session, (ada, bo)),
+        connect(server.ws, ada.websocket_token) as one,
+        connect(server.ws, bo.websocket_token) as other,
+    ):
+        assert one.snapshot.session.id == session.session_id
+        assert one.snapshot.you.user_id == ada.user_id
+        await other.send_position(position(52.5))
+        await other.ping()
+        kinds = [type(await anext(one)), type(await anext(one))]
+        assert kinds == [ParticipantUpdated, ParticipantMoved]
+        assert await anext(other) == Pong()
+
+
+async def test_the_token_is_in_no_url() -> None:
+    class Deaf:
+        """Keeps what it is told, and answers nothing."""
+
+        heard = b""
+
+        async def handle(self, stream: trio.SocketStream) -> None:
+            self.heard += await stream.receive_some(65_536)
+            await stream.aclose()
+
+    deaf = Deaf()
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, deaf.handle, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        with trio.fail_after(LAST_RESORT_S), pytest.raises(Unreachable, match="hung up"):
+            async with connect(f"ws://127.0.0.1:{port}/ws", "t.o.k.e.n"):
+                pass
+        nursery.cancel_scope.cancel()
+    assert deaf.heard.startswith(b"GET /ws HTTP/1.1\r\n")
+    assert b"locshare.v1, locshare.bearer.t.o.k.e.n\r\n" in deaf.heard
+
+
+async def test_a_ping_that_comes_after_the_close_frame_disturbs_nobody() -> None:
+    """trio-websocket would answer it, which is an error of its own protocol library."""
+    state = SessionStateData(
+        SessionView("id", "Alps", NOW, NOW), You("ada", "participant"), (), (), NOW, "epoch", 0
+    )
+
+    async def answer_close_with_ping(stream: trio.SocketStream) -> None:
+        protocol = ServerProtocol(subprotocols=[Subprotocol("locshare.v1")])
+        while protocol.state is not State.CLOSING and (data := await stream.receive_some(65_536)):
+            protocol.receive_data(data)
+            for event in protocol.events_received():
+                if isinstance(event, Request):
+                    protocol.send_response(protocol.accept(event))
+                    protocol.send_text(msgspec.json.encode(SessionState(state)))
+                    await stream.send_all(b"".join(protocol.data_to_send()))
+        await stream.send_all(b"\x89\x00")
+        await trio.sleep(0.05)
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(b"".join(protocol.data_to_send()))
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(
+            partial(trio.serve_tcp, answer_close_with_ping, 0, host="127.0.0.1")
+        )
+        port = listeners[0].socket.getsockname()[1]
+        with trio.fail_after(LAST_RESORT_S):
+            async with connect(f"ws://127.0.0.1:{port}/ws", "x") as connection:
+                assert connection.snapshot == state
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_says_nothing_is_unreachable_in_time() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with trio.fail_after(LAST_RESORT_S), pytest.raises(Unreachable, match="in time"):
+            async with connect(f"ws://127.0.0.1:{silent.getsockname()[1]}/ws", "x", timeout=0.1):
+                pass
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/ws", "ws:///ws", "nonsense"])
+async def test_what_is_no_websocket_url_is_refused(url: str) -> None:
+    with pytest.raises(Unreachable, match="begins with ws"):
+        async with connect(url, "token"):
+            pass
+
+
+async def test_a_refused_upgrade_has_the_status_and_the_code() -> None:
+    async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
+        with pytest.raises(ConnectionRefused) as forged:
+            async with connect(server.ws, "forged"):
+                pass
+        await client.end(session.session_id, session.host_token)
+        with pytest.raises(ConnectionRefused) as over:
+            async with connect(server.ws, ada.websocket_token):
+                pass
+    assert (forged.value.status, forged.value.code) == (401, "TOKEN_INVALID")
+    assert (over.value.status, over.value.code) == (410, "SESSION_ENDED")
+    assert not forged.value.reconnect
+    assert not over.value.reconnect
+
+
+async def test_a_store_that_is_away_is_a_refusal_worth_trying_again() -> None:
+    async with serving() as first, group(first, "Ada") as (_, _, (ada,)):
+        pass
+    async with serving(again=first) as server:
+        server.store.away = True
+        with pytest.raises(ConnectionRefused) as refused:
+            async with connect(server.ws, ada.websocket_token):
+                pass
+    assert (refused.value.status, refused.value.reconnect) == (503, True)
+    assert refused.value.retry_after == 5.0
+
+
+async def test_the_iteration_ends_with_the_connection_and_says_why() -> None:
+    async with (
+        serving() as server,
+        group(server, "Ada") as (client, session, (ada,)),
+        connect(server.ws, ada.websocket_token) as connection,
+    ):
+        await client.end(session.session_id, session.host_token)
+        messages = [message async for message in connection]
+        assert [type(message) for message in messages] == [SessionEnded]
+        assert connection.end == End(4410, CloseReason.SESSION_ENDED)
+        with pytest.raises(NotConnected):
+            await connection.send_position(position())
+
+
+async def test_leaving_closes_with_1000() -> None:
+    async with (
+        serving() as server,
+        group(server, "Ada") as (client, session, (ada,)),
+        connect(server.ws, ada.websocket_token) as connection,
+    ):
+        await connection.leave()
+        assert [message async for message in connection] == []
+        assert connection.end == End(1000, CloseReason.LEFT)
+        assert await client.participants(session.session_id) == ()
+
+
+async def test_an_exception_of_the_block_leaves_it_bare() -> None:
+    async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
+        with pytest.raises(ZeroDivisionError):
+            async with connect(server.ws, ada.websocket_token):
+                _ = 1 / 0
+        with trio.fail_after(LAST_RESORT_S):
+            await server.pool.wait_at_most(0)
+
+
+async def test_cancellation_closes_the_connection() -> None:
+    async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
+        with trio.move_on_after(5) as scope:
+            async with connect(server.ws, ada.websocket_token) as connection:
+                scope.cancel()
+                await anext(connection)
+        assert scope.cancelled_caught
+        with trio.fail_after(LAST_RESORT_S):
+            await server.pool.wait_at_most(0)
+        assert server.connections().closed["peer_closed"] == 1
+
+
+async def test_a_stopping_server_is_answered_at_once() -> None:
+    async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
+        pass
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        async with serving(again=server) as second:
+            live = Live(second.ws, ada.websocket_token)
+            nursery.start_soon(live.run)
+            await live.has_connected.wait()
+            began = trio.current_time()
+        stopped_in = trio.current_time() - began
+        nursery.cancel_scope.cancel()
+    assert stopped_in < 0.5
+
+
+def test_an_end_of_unknown_code_is_worth_another_try() -> None:
+    assert End.of(4999).reconnect
+    assert End.of(4999).text == "closed with 4999"
+
+
+# --- a lasting connection ---------------------------------------------------------------------
+
+
+class Diary(Watcher):
+    """Notes everything, and wakes who waits for something of it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._changed = trio.Event()
+
+    def _note(self, line: str) -> None:
+        self.lines.append(line)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def connected(self, snapshot: SessionStateData) -> None:
+        self._note("connected")
+
+    def received(self, message: ServerMessage) -> None:
+        self._note(type(message).__name__)
+
+    def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
+        again = "for good" if retry_in is None else "for now"
+        name = cause.end.reason if isinstance(cause, NotConnected) else type(cause)
+        self._note(f"{getattr(name, '__name__', None) or getattr(name, 'name', name)} {again}")
+
+    async def until(self, line: str, times: int = 1) -> None:
+        with trio.fail_after(LAST_RESORT_S):
+            while self.lines.count(line) < times:
+                await self._changed.wait()
+
+
+QUICK = Backoff(first=0.02, longest=0.05)
+
+
+async def test_the_picture_is_the_snapshot_and_what_happened_since() -> None:
+    async with serving() as server, group(server, "Ada", "Bo") as (client, session, (ada, bo)):
+        diary = Diary()
+        one = Live(server.ws, ada.websocket_token, watcher=diary)
+        other = Live(server.ws, bo.websocket_token)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(one.run)
+            await nursery.start(other.run)
+            await client.join(session.session_id, "Cleo")
+            assert await other.send_position(position(52.25))
+            await diary.until("ParticipantMoved")
+            await diary.until("ParticipantJoined")
+            assert one.picture is not None
+            assert {each.display_name for each in one.picture.participants.values()} == {
+                "Ada", "Bo", "Cleo",
+            }  # fmt: skip
+            assert one.picture.participants[bo.user_id].online
+            assert one.picture.positions[bo.user_id].lat == 52.25
+            assert await other.leave()
+            await diary.until("ParticipantLeft")
+            assert bo.user_id not in one.picture.participants
+            assert one.picture.positions == {}
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_client_comes_back_after_a_restart_of_the_server() -> None:
+    diary = Diary()
+    async with trio.open_nursery() as nursery:
+        async with serving() as first, group(first, "Ada") as (_, _, (ada,)):
+            live = Live(first.ws, ada.websocket_token, watcher=diary, backoff=QUICK)
+            await nursery.start(live.run)
+        await diary.until("RESTART for now")
+        assert not await live.send_position(position())
+        assert not await live.leave()
+        async with serving(again=first):
+            await diary.until("connected", 2)
+            assert await live.send_position(position())
+            nursery.cancel_scope.cancel()
+    assert diary.lines[:2] == ["connected", "RESTART for now"]
+
+
+async def test_what_is_final_ends_it() -> None:
+    diary = Diary()
+    async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
+        live = Live(server.ws, ada.websocket_token, watcher=diary)
+        ends: list[ClientError] = []
+
+        async def run(*, task_status: trio.TaskStatus[None]) -> None:
+            ends.append(await live.run(task_status=task_status))
+
+        with trio.fail_after(LAST_RESORT_S):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(run)
+                await client.end(session.session_id, session.host_token)
+        forged = await Live(server.ws, "forged").run()
+    assert diary.lines == ["connected", "SessionEnded", "SESSION_ENDED for good"]
+    assert live.picture is not None
+    assert live.picture.ended is not None
+    assert live.picture.ended.reason == "ended_by_host"
+    assert isinstance(ends[0], NotConnected)
+    assert isinstance(forged, ConnectionRefused)
+
+
+async def test_who_goes_offline_is_seen_so_and_comes_back_when_told() -> None:
+    diary = Diary()
+    async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
+        live = Live(server.ws, ada.websocket_token, watcher=diary)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(live.run)
+            live.go_offline()
+            await diary.until("WentOffline for now")
+            with trio.fail_after(LAST_RESORT_S):
+                await server.pool.wait_at_most(0)
+            (view,) = await client.participants(session.session_id)
+            assert not view.online
+            live.go_online()
+            await diary.until("connected", 2)
+            nursery.cancel_scope.cancel()
+
+
+async def test_who_goes_offline_twice_comes_back_when_told_once() -> None:
+    diary = Diary()
+    async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
+        live = Live(server.ws, ada.websocket_token, watcher=diary)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(live.run)
+            live.go_offline()
+            await diary.until("WentOffline for now")
+            live.go_offline()
+            live.go_online()
+            await diary.until("connected", 2)
+            nursery.cancel_scope.cancel()
+
+
+# --- decisions --------------------------------------------------------------------------------
+
+CAUSES: list[ClientError] = [
+    Unreachable("x"),
+    WentOffline("x"),
+    *(NotConnected(End.of(reason.code)) for reason in CloseReason),
+    ApiProblem(503, "UNAVAILABLE", "x", 20.0),
+]
+
+
+@given(st.integers(0, 5_000), st.sampled_from(CAUSES), st.integers())
+def test_a_wait_is_never_shorter_than_asked_for_nor_longer_than_bounded(
+    attempt: int, cause: ClientError, seed: int
+) -> None:
+    rule = Backoff()
+    asked = {1012: 1.0, 1013: 5.0, 4429: 10.0}.get(
+        cause.end.code if isinstance(cause, NotConnected) else 0, 0.0
+    )
+    asked += cause.retry_after or 0.0 if isinstance(cause, ApiProblem) else 0.0
+    delay = rule.delay(attempt, cause, Random(seed))  # noqa: S311 - jitter
+    assert asked + rule.first / 2 <= delay <= asked + rule.longest
+
+
+def test_waits_grow_and_clients_do_not_come_back_together() -> None:
+    rule, lost = Backoff(), Unreachable("x")
+    crowd = [
+        [rule.delay(attempt, lost, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
+        for attempt in (0, 3)
+    ]
+    assert all(0.25 <= each <= 0.5 for each in crowd[0])
+    assert all(0.84 <= each <= 1.69 for each in crowd[1])
+    assert len(set(crowd[0])) == 50
+
+
+def view(user_id: str, *, online: bool = True) -> ParticipantView:
+    return ParticipantView(user_id, user_id, "#112233", NOW, NOW, True, online)
+
+
+def snapshot(*people: str, positions: tuple[str, ...] = ()) -> SessionStateData:
+    return SessionStateData(
+        SessionView("id", "Alps", NOW, NOW),
+        You("ada", "participant"),
+        tuple(view(each) for each in people),
+        tuple(ParticipantPosition(each, 1.0, 2.0, 3.0, NOW) for each in positions),
+        NOW,
+        "epoch",
+        0,
+    )
+
+
+IDS = st.sampled_from(["ada", "bo", "cleo"])
+MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
+    st.builds(lambda i: ParticipantMoved(ParticipantPosition(i, 1.0, 2.0, 3.0, NOW)), IDS),
+    st.builds(lambda i: ParticipantJoined(SomeoneJoined(i, i, "#112233")), IDS),
+    st.builds(lambda i: ParticipantLeft(Left(i, "left")), IDS),
+    st.builds(lambda i, on: ParticipantUpdated(Updated(i, on, NOW)), IDS, st.booleans()),
+    st.builds(
+        lambda people, at: SessionState(snapshot(*people, positions=tuple(at))),
+        st.sets(IDS),
+        st.sets(IDS),
+    ),
+)
+
+
+@given(st.lists(MESSAGES))
+def test_nobody_has_a_position_who_is_not_there(messages: list[ServerMessage]) -> None:
+    picture = Picture.of(snapshot("ada", "bo", positions=("bo",)), NOW)
+    for message in messages:
+        picture.apply(message, NOW)
+        assert set(picture.positions) <= set(picture.participants)
+        assert set(picture.taken) == set(picture.positions)
+
+
+def test_a_position_is_as_old_as_its_fix_and_not_as_its_message() -> None:
+    def moved(age_ms: int | UnsetType) -> ParticipantMoved:
+        return ParticipantMoved(ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=age_ms))
+
+    def later(seconds: float) -> datetime:
+        return NOW + timedelta(seconds=seconds)
+
+    picture = Picture.of(snapshot("ada", "bo", positions=("bo",)), NOW)
+    assert picture.age("ada", NOW) is None
+    assert picture.age("bo", later(4)) == timedelta(seconds=4)
+    picture.apply(moved(90_000), later(10))
+    assert picture.age("bo", later(15)) == timedelta(seconds=95)
+    picture.apply(moved(UNSET), later(20))
+    assert picture.age("bo", later(25)) == timedelta(seconds=5)
+    assert picture.age("bo", later(19)) == timedelta(0), "a clock that was set back"
+    assert picture.positions["bo"].accuracy is None
+
+
+def test_somebody_new_is_offline_until_told_otherwise() -> None:
+    picture = Picture.of(snapshot("ada"), NOW)
+    picture.apply(ParticipantJoined(SomeoneJoined("bo", "Bo", "#445566")), NOW)
+    assert not picture.participants["bo"].online
+    picture.apply(ParticipantUpdated(Updated("bo", True, NOW)), NOW)
+    assert picture.participants["bo"].online

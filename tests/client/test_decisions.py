@@ -1,0 +1,322 @@
+"""What the client decides by itself, against scripted connections and under a clock that jumps.
+Against the real server: test_client.py.
+"""
+
+import socket
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+import trio_websocket
+
+from locshare.client import (
+    ApiProblem,
+    Backoff,
+    Client,
+    ClientError,
+    End,
+    Live,
+    NotConnected,
+    Picture,
+    Unreachable,
+    Watcher,
+    connect,
+    patiently,
+)
+from locshare.client import connection as connection_module
+from locshare.client import live as live_module
+from locshare.client.errors import problem_of
+from locshare.model.reasons import CloseReason
+from locshare.wire.messages import (
+    ParticipantPosition,
+    ParticipantView,
+    Pong,
+    Position,
+    ServerMessage,
+    SessionStateData,
+    SessionView,
+    You,
+)
+from tests.simulate.kit import serving
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PLACE = Position(52.5, 13.4, 5.0, NOW)
+
+
+def snapshot(*positions: ParticipantPosition) -> SessionStateData:
+    people = (ParticipantView("bo", "Bo", "#112233", NOW, NOW, True, True),)
+    return SessionStateData(
+        SessionView("id", "Alps", NOW, NOW),
+        You("ada", "participant"),
+        people,
+        positions,
+        NOW,
+        "e",
+        0,
+    )
+
+
+class Middle(Random):
+    """Chance that is none: always the upper end of what it may be."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+# --- waiting ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "least"),
+    [
+        (CloseReason.RESTART, 1.0), (CloseReason.OVERLOADED, 5.0), (CloseReason.RATE_LIMITED, 10.0),
+        (CloseReason.INTERNAL_ERROR, 0.0),
+    ],
+)  # fmt: skip
+def test_the_first_wait_is_what_the_close_code_asks_for_and_half_a_second(
+    reason: CloseReason, least: float
+) -> None:
+    cause = NotConnected(End.of(reason.code))
+    assert Backoff().delay(0, cause, Middle()) == least + 0.5
+
+
+def test_waits_grow_by_half_to_30_s() -> None:
+    waits = [Backoff().delay(attempt, Unreachable("x"), Middle()) for attempt in range(20)]
+    assert waits[:4] == [0.5, 0.75, 1.125, 1.6875]
+    assert waits[10] < 30 == waits[11] == waits[-1]
+
+
+async def test_patience_tries_eight_times_and_doubles_its_wait(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    tries: list[float] = []
+
+    async def call() -> None:
+        tries.append(trio.current_time())
+        raise Unreachable("away")
+
+    began = trio.current_time()
+    with pytest.raises(Unreachable):
+        await patiently(call)
+    assert [each - began for each in tries] == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]
+
+
+async def test_patience_waits_as_long_as_the_server_says_up_to_its_longest(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    tries: list[float] = []
+
+    async def call() -> None:
+        tries.append(trio.current_time())
+        raise ApiProblem(503, "UNAVAILABLE", "x", 7.0 if len(tries) == 1 else 99.0)
+
+    with pytest.raises(ApiProblem):
+        await patiently(call, tries=3)
+    assert [each - tries[0] for each in tries] == [0, 7, 37]
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def test_no_answer_is_worth_another_try() -> None:
+    assert Unreachable("x").reconnect
+    assert not ClientError("x").reconnect
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"title": "Gone", "detail": "it has ended", "code": "X"}', "it has ended"),
+        (b'{"title": "Gone", "code": "X"}', "Gone"),
+        (b"{}", "no details"),
+        (b"<html>", "no details"),
+    ],
+)
+def test_a_problem_says_what_its_body_says(body: bytes, detail: str) -> None:
+    problem = problem_of(410, {}, body, ApiProblem)
+    assert problem.detail == detail
+    assert str(problem) == (f"410 X: {detail}" if b"X" in body else f"410: {detail}")
+
+
+async def test_the_lowest_refusal_is_one() -> None:
+    async with serving() as server, Client(server.addresses.http_url) as client:
+        with pytest.raises(ApiProblem) as refused:
+            await client.describe("nonsense")
+    assert (refused.value.status, refused.value.code) == (400, "INVALID_ID")
+
+
+def test_an_end_says_what_it_means() -> None:
+    assert str(NotConnected(End.of(4410))) == "the session has ended"
+    assert str(NotConnected(End.of(4999))) == "closed with 4999"
+
+
+async def test_a_server_that_says_nothing_is_unreachable_after_ten_seconds(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        began = trio.current_time()
+        async with Client(f"http://{host}") as client:
+            with pytest.raises(Unreachable):
+                await client.create_session()
+        assert trio.current_time() - began == pytest.approx(10, abs=0.1)
+        began = trio.current_time()
+        with pytest.raises(Unreachable):
+            async with connect(f"ws://{host}/ws", "token"):
+                pass
+        assert trio.current_time() - began == pytest.approx(10, abs=0.1)
+
+
+async def test_a_proxy_in_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with serving() as server, Client(server.addresses.http_url) as client:
+        session = await client.create_session()
+        assert (await client.describe(session.session_id)).is_active
+
+
+# --- one connection ---------------------------------------------------------------------------
+
+
+class Wire:
+    """What trio-websocket gives of a connection: these texts, then its end."""
+
+    def __init__(self, *texts: str, code: int = 1011) -> None:
+        self.texts = deque(texts)
+        self.closed: Any = None
+        self.code = code
+
+    async def get_message(self) -> str:
+        await trio.lowlevel.checkpoint()
+        if self.texts:
+            return self.texts.popleft()
+        self.closed = SimpleNamespace(code=self.code)
+        raise trio_websocket.ConnectionClosed(None)
+
+
+async def test_what_is_none_of_the_contract_is_skipped_and_counted() -> None:
+    pong = '{"type":"pong","data":{}}'
+    wire = Wire("{", '{"type":"of_the_future","data":{}}', pong, "[]", pong, code=4410)
+    connection = connection_module.Connection(wire)  # type: ignore[arg-type]
+    assert connection.end is None
+    assert [message async for message in connection] == [Pong(), Pong()]
+    assert connection.unreadable == 3
+    assert connection.end == End.of(4410)
+
+
+# --- coming back ------------------------------------------------------------------------------
+
+
+class Scripted:
+    """A connection that lives for ``seconds``, skips one message, and ends with ``code``."""
+
+    def __init__(self, seconds: float, code: int) -> None:
+        self.snapshot = snapshot()
+        self.unreadable = 1
+        self.end = End.of(code)
+        self.broken = False
+        self._seconds = seconds
+
+    def __aiter__(self) -> "Scripted":
+        return self
+
+    async def __anext__(self) -> ServerMessage:
+        await trio.sleep(self._seconds)
+        raise StopAsyncIteration
+
+    async def send_position(self, position: Position) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.broken:
+            raise NotConnected(self.end)
+
+    async def leave(self) -> None:
+        await self.send_position(PLACE)
+
+
+class Notes(Watcher):
+    """When and for how long there was no connection."""
+
+    def __init__(self) -> None:
+        self.waits: list[float | None] = []
+
+    def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
+        self.waits.append(retry_in)
+
+
+def script(monkeypatch: pytest.MonkeyPatch, *steps: Scripted | ClientError) -> list[float]:
+    """Let :func:`connect` do this, once each. Returns the timeouts that it was given."""
+    left, timeouts = deque(steps), list[float]()
+
+    @asynccontextmanager
+    async def scripted(url: str, token: str, *, timeout: float) -> AsyncIterator[Scripted]:
+        await trio.lowlevel.checkpoint()
+        timeouts.append(timeout)
+        step = left.popleft()
+        if isinstance(step, ClientError):
+            raise step
+        yield step
+
+    monkeypatch.setattr(live_module, "connect", scripted)
+    return timeouts
+
+
+async def test_a_connection_that_lived_five_seconds_begins_the_waits_anew(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
+) -> None:
+    away = Unreachable("away")
+    timeouts = script(
+        monkeypatch,
+        away, away, Scripted(4.9, 1011), away, Scripted(5.0, 1011), away, Scripted(1, 4410),
+    )  # fmt: skip
+    notes = Notes()
+    live = Live("ws://x", "token", watcher=notes, random=Middle(), timeout=3.0)
+    began = trio.current_time()
+    cause = await live.run()
+    waits = [0.5, 0.75, 1.125, 1.6875, 0.5, 0.75]
+    assert notes.waits == [*waits, None]
+    assert trio.current_time() - began == pytest.approx(sum(waits) + 4.9 + 5 + 1)
+    assert isinstance(cause, NotConnected)
+    assert cause.end.reason is CloseReason.SESSION_ENDED
+    assert live.unreadable == 3
+    assert set(timeouts) == {3.0}
+
+
+async def test_going_offline_is_no_failure_and_waits_for_nothing_but_the_network(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
+) -> None:
+    script(monkeypatch, Unreachable("x"), Scripted(99, 1011), Scripted(0, 1011), Scripted(0, 4410))
+    notes = Notes()
+    live = Live("ws://x", "token", watcher=notes, random=Middle())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(live.run)
+        live.go_offline()
+        await trio.sleep(60)
+        assert not live.connected
+        live.go_online()
+    assert notes.waits == [0.5, 0.0, 0.5, None], "and the tries are counted from the first again"
+
+
+async def test_what_cannot_be_sent_says_so(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
+) -> None:
+    connection = Scripted(99, 4410)
+    script(monkeypatch, connection)
+    live = Live("ws://x", "token")
+    assert (await live.send_position(PLACE), await live.leave()) == (False, False)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(live.run)
+        assert (await live.send_position(PLACE), await live.leave()) == (True, True)
+        connection.broken = True
+        assert (await live.send_position(PLACE), await live.leave()) == (False, False)
+        nursery.cancel_scope.cancel()
+
+
+def test_a_snapshot_says_how_old_a_fix_is() -> None:
+    place = ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=4_000)
+    assert Picture.of(snapshot(place), NOW).age("bo", NOW) == timedelta(seconds=4)

@@ -1,0 +1,113 @@
+"""The head of a request, by the bytes of it, without a server: whatever comes, however it comes."""
+
+from typing import Any
+
+import h11
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from locshare.http.heads import TARGET_BYTES, HeadLimits, Refused, check_bytes
+from locshare.http.protocol import StrictConnection
+
+LIMITS = HeadLimits(head_bytes=16_384)
+REQUESTS = (
+    b"GET /api/sessions HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: [::1]:80\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    b"GET http://a.example:80/x?y HTTP/1.1\r\nHost: b\r\n\r\n",
+    b"OPTIONS * HTTP/1.0\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+)
+PIECES = (
+    b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"\x7f", b"\xff", b",", b"#", b"@", b"/",
+    b"Host: y\r\n", b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n", b"\r\n ", b"%",
+    b"HTTP/1.1", b"Expect: 100-continue\r\n", b"0", b"-",
+)  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A request with something put in, taken out or doubled here and there."""
+    data = bytearray(draw(st.sampled_from(REQUESTS)))
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(data)))
+        piece = draw(st.sampled_from(PIECES) | st.binary(min_size=1, max_size=3))
+        if draw(st.booleans()):
+            data[at:at] = piece
+        else:
+            del data[at : at + draw(st.integers(1, 4))]
+    return bytes(data)
+
+
+def verdict(parts: list[bytes]) -> Any:
+    """The head that was read, None when it is not complete, or "refused"."""
+    connection = StrictConnection(LIMITS, 100_000)
+    for part in parts:
+        connection.receive_data(part)
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError:
+            refusal = connection.refusal
+            assert refusal is not None
+            assert refusal.status in (400, 405, 413, 414, 417, 431, 501, 505)
+            return "refused"
+        if isinstance(event, h11.Request):
+            return connection.head
+    return None
+
+
+@given(data=mutated() | st.binary(min_size=1, max_size=80), cuts=st.lists(st.integers(0, 200)))
+@example(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", [15, 16, 23, 24, 25, 26])
+@example(b"GET / HTTP/1.1\r\nA: b\r\r\n\r\n", [20, 21, 22])
+def test_a_head_is_judged_alike_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
+    ends = sorted({cut for cut in cuts if 0 < cut < len(data)} | {len(data)})
+    parts = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    assert b"".join(parts) == data
+    if data[:2] == b"\r\n" and len(parts[0]) < 2:
+        return  # an empty line before a request is ignored when it comes in one piece
+    assert verdict(parts) == verdict([data])
+
+
+@given(mutated())
+def test_what_is_read_has_one_meaning(data: bytes) -> None:
+    head = verdict([data])
+    if head is None or head == "refused":
+        return
+    raw = data[: data.index(b"\r\n\r\n")]
+    assert raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r")
+    assert b"\0" not in raw
+    assert head.target.startswith(b"/") or head.target == b"*"
+    names = [name for name, _ in head.headers]
+    assert names.count(b"host") == 1 or head.http_version == "1.0"
+    assert names.count(b"content-length") <= 1
+    assert not (b"content-length" in names and b"transfer-encoding" in names)
+    assert head.chunked is (b"transfer-encoding" in names)
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "why"),
+    [
+        (b"G" * (TARGET_BYTES + 65), 414, "8000 bytes"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 16_384, 431, "16384 bytes"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431, "100 header fields"),
+        (b"GET / HTTP/1.1\r\nX: y\r\n z\r\n", 400, "folded"),
+        (b"GET / HTTP/1.1\r\nX: y\n", 400, "CR LF"),
+        (b"GET / HTTP/1.1\r\nX: \x01", 400, "control character"),
+    ],
+)
+def test_a_refusal_names_the_limit(head: bytes, status: int, why: str) -> None:
+    with pytest.raises(Refused) as refused:
+        check_bytes(head, LIMITS)
+    assert refused.value.status == status
+    assert why in refused.value.why
+
+
+def test_what_follows_a_head_is_not_judged_with_it() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert check_bytes(head + b"\0\n\r " * 10_000, LIMITS) == head
+    assert check_bytes(head[:-1], LIMITS) == head[:-1]
+
+
+def test_a_head_of_nothing_but_its_end_is_a_whole_one() -> None:
+    assert check_bytes(b"\r\n\r\n\0", LIMITS) == b"\r\n\r\n"

@@ -1,0 +1,130 @@
+"""Who holds a connection when there are more clients than room."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from locshare.net.slots import Admission, SlotLimits, Slots
+
+LIMITS = SlotLimits(total=3, per_address=2, reserved=2)
+
+
+def slots_with(*holders: tuple[str, str | None], limits: SlotLimits = LIMITS) -> Slots[str]:
+    slots: Slots[str] = Slots(limits)
+    for holder, address in holders:
+        assert slots.admit(holder, address) == Admission(reserved=False, evicted=None)
+    return slots
+
+
+def test_at_the_total_limit_the_one_that_waits_longest_goes() -> None:
+    slots = slots_with(("a", None), ("b", None), ("c", None))
+    slots.waits("a")  # it has been answered since
+    assert slots.admit("d", None) == Admission(reserved=False, evicted="b")
+    assert slots.admit("e", None) == Admission(reserved=False, evicted="c")
+    assert len(slots) == 3
+
+
+def test_one_that_is_worked_for_is_never_chosen() -> None:
+    slots = slots_with(("a", None), ("b", None), ("c", None))
+    slots.works("a")
+    slots.works("b")
+    assert slots.admit("d", None).evicted == "c"
+    slots.works("d")
+    assert slots.admit("e", None) == Admission(reserved=True, evicted=None)
+    slots.waits("b")
+    assert slots.admit("f", None) == Admission(reserved=False, evicted="b")
+
+
+def test_an_address_at_its_share_takes_from_itself_only() -> None:
+    slots = slots_with(("a", "x"), ("b", "y"), ("c", "x"), limits=SlotLimits(9, 2, 2))
+    assert slots.admit("d", "x") == Admission(reserved=False, evicted="a")
+    assert slots.held_by("x") == 2
+    slots.works("c")
+    slots.works("d")
+    assert slots.admit("e", "x").reserved
+    assert slots.held_by("y") == 1
+    assert slots.admit("f", "y") == Admission(reserved=False, evicted=None)
+
+
+def test_the_share_of_an_address_does_not_bind_a_proxy() -> None:
+    slots = slots_with(*((str(each), None) for each in range(9)), limits=SlotLimits(9, 2, 2))
+    assert len(slots) == 9
+
+
+def test_a_slot_is_free_again_when_its_holder_has_ended() -> None:
+    slots = slots_with(("a", "x"), ("b", "x"), ("c", "y"))
+    slots.release("a")
+    slots.release("a")
+    assert slots.admit("d", "x") == Admission(reserved=False, evicted=None)
+    for holder in "bcd":
+        slots.release(holder)
+    assert len(slots) == 0
+    assert slots.held_by("x") == 0
+
+
+def test_the_reserve_turns_over_by_itself() -> None:
+    slots = slots_with(("a", None), ("b", None), ("c", None))
+    for holder in "abc":
+        slots.works(holder)
+    assert slots.admit("d", None) == Admission(reserved=True, evicted=None)
+    assert slots.admit("e", None) == Admission(reserved=True, evicted=None)
+    assert slots.admit("f", None) == Admission(reserved=True, evicted="d")
+    slots.release("e")
+    assert slots.admit("g", None) == Admission(reserved=True, evicted=None)
+    slots.waits("g")  # a reserved one is in no queue
+    slots.release("a")
+    assert slots.admit("h", None) == Admission(reserved=False, evicted=None)
+
+
+def test_shedding_takes_the_one_that_waits_longest_and_else_nobody() -> None:
+    slots = slots_with(("a", "x"), ("b", None))
+    slots.works("b")
+    assert slots.shed() == "a"
+    assert slots.shed() is None
+    assert len(slots) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["admit", "waits", "works", "release"]),
+            st.integers(0, 12),
+            st.sampled_from([None, "x", "y", "z"]),
+        ),
+        max_size=80,
+    )
+)
+def test_no_limit_is_ever_passed_and_only_who_waits_goes(
+    steps: list[tuple[str, int, str | None]],
+) -> None:
+    slots: Slots[int] = Slots(LIMITS)
+    held: dict[int, str | None] = {}
+    working: set[int] = set()
+    reserved: set[int] = set()
+    for step, holder, address in steps:
+        if step == "admit":
+            if holder in held or holder in reserved:
+                continue
+            admission = slots.admit(holder, address)
+            if admission.evicted is not None:
+                assert admission.evicted not in working
+                reserved.discard(admission.evicted)
+                held.pop(admission.evicted, None)
+            if admission.reserved:
+                reserved.add(holder)
+            else:
+                held[holder] = address
+        elif step == "works":
+            slots.works(holder)
+            if holder in held:
+                working.add(holder)
+        else:
+            getattr(slots, step)(holder)
+            working.discard(holder)
+            if step == "release":
+                held.pop(holder, None)
+                reserved.discard(holder)
+        assert len(slots) == len(held) + len(reserved)
+        assert len(held) <= LIMITS.total
+        assert len(reserved) <= LIMITS.reserved
+        for each in ("x", "y", "z"):
+            assert slots.held_by(each) == list(held.values()).count(each) <= LIMITS.per_address
