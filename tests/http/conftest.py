@@ -1,5 +1,5 @@
 """The server is tested with the REST API on it: the fixtures are the API's."""
 
-from tests.api.conftest import client, make_app, manager, registry, tokens
+from tests.api.conftest import api, client, make_app, manager, registry, tokens
 
-__all__ = ["client", "make_app", "manager", "registry", "tokens"]
+__all__ = ["api", "client", "make_app", "manager", "registry", "tokens"]
