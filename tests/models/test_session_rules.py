@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 from msgspec import UNSET, Struct
 
+from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
 from locshare.session.confusables import confusable
@@ -116,20 +117,19 @@ class Histories(RuleBasedStateMachine):
         return dict(self.table.receivers)  # type: ignore[arg-type]  # ours are all phones
 
     def deliver(self) -> None:
-        """As the actor does after each command: events to all but whom they are about."""
+        """As the actor does after each command: each event to its audience."""
         pending = self.table.pending
         while pending:
-            event = pending.popleft()
-            for phone in self.phones().values():
-                match event:
+            addressed = pending.popleft()
+            for phone in recipients(addressed.audience, self.phones()):
+                match addressed.event:
                     case ParticipantJoined(data):
-                        if data.user_id != phone.user_id:
-                            assert data.user_id not in phone.roster, "joined twice"
-                            phone.roster[data.user_id] = False
+                        assert data.user_id not in phone.roster, "joined twice"
+                        phone.roster[data.user_id] = False
                     case ParticipantUpdated(data):
-                        if data.user_id != phone.user_id:
-                            assert data.user_id in phone.roster, "updated before it joined"
-                            phone.roster[data.user_id] = data.online
+                        assert data.user_id != phone.user_id, "nobody is sent their own presence"
+                        assert data.user_id in phone.roster, "updated before it joined"
+                        phone.roster[data.user_id] = data.online
                     case ParticipantLeft(data):
                         assert data.user_id != phone.user_id
                         del phone.roster[data.user_id]

@@ -1,49 +1,49 @@
-"""Delivery the receivers of a session what was decided. Plain functions, for the session actor and,
-when there is no actor any more, for the manager.
+"""Delivers what the rules decided to the receivers of a session. Plain functions: the session actor
+calls them and, when there is no actor any more, the life cycle.
 
 Each message is encoded once per dialect. Receivers take every call without waiting and without
-raising, so whoever calls here is not held up by the slowest phone.
+raising, so the slowest connection delays nobody.
 
-A crash in the middle of delivery leaves what was encoded in the table, and :func:`resume` tells the
-rest: of an event those who have not heard it, of a flush everyone, since of positions the newest
-counts and twice does no harm. It does so once, so that what crashes every time is dropped.
+A crash in the middle of a delivery leaves the encoded frames in the table, and :func:`resume`
+delivers the rest: an event to those it has not reached, a flush to everyone, because the newest
+position counts and a repetition does no harm. It resumes once, so a delivery that crashes every
+time is dropped.
 """
 
+from collections import deque
 from collections.abc import Mapping
 
+from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import encode_flush, encode_frame
 from locshare.model.reasons import CloseReason
 from locshare.session.counters import SessionCounters
 from locshare.session.table import Delivery, SessionTable
-from locshare.wire.messages import ParticipantPosition, SessionEnded, SessionUpdated
+from locshare.wire.messages import ParticipantPosition
 
 
 def deliver_events(table: SessionTable, counters: SessionCounters) -> None:
-    """Send what is pending, each event to everyone but whom it is about.
+    """Send each pending event to its audience.
 
-    An event is taken before it is encoded, so one that cannot be encoded crashes its sender once
-    and is then dropped, and those behind it are delivered by the next incarnation.
+    An event is taken before it is encoded: one that cannot be encoded crashes its sender once and
+    is then dropped. The next incarnation delivers those behind it.
     """
     pending = table.pending
     while pending:
-        event = pending.popleft()
-        dialects = {receiver.dialect for receiver in table.receivers.values()}
-        frames = {dialect: encode_frame(event, dialect) for dialect in dialects}
-        if isinstance(event, SessionEnded | SessionUpdated):
-            reached: set[str] = set()
-        else:
-            reached = {event.data.user_id}
-        table.interrupted_event = Delivery(frames, reached)
-        _send_to_rest(table, table.interrupted_event)
+        addressed = pending.popleft()
+        rest = deque(recipients(addressed.audience, table.receivers))
+        dialects = {receiver.dialect for receiver in rest}
+        frames = {dialect: encode_frame(addressed.event, dialect) for dialect in dialects}
+        table.interrupted_event = Delivery(frames, rest)
+        _send_to_rest(table.interrupted_event)
         table.interrupted_event = None
         counters.events += 1
 
 
-def _send_to_rest(table: SessionTable, delivery: Delivery) -> None:
-    for user_id, receiver in table.receivers.items():
-        if user_id not in delivery.reached:
-            receiver.send_event(delivery.frames[receiver.dialect])
-            delivery.reached.add(user_id)
+def _send_to_rest(delivery: Delivery) -> None:
+    frames, rest = delivery
+    while rest:
+        rest[0].send_event(frames[rest[0].dialect])
+        rest.popleft()
 
 
 def send_positions(table: SessionTable, moved: Mapping[str, ParticipantPosition]) -> None:
@@ -62,7 +62,7 @@ def resume(table: SessionTable) -> None:
     delivery, table.interrupted_event = table.interrupted_event, None
     flushes, table.interrupted_flush = table.interrupted_flush, None
     if delivery is not None:
-        _send_to_rest(table, delivery)
+        _send_to_rest(delivery)
     if flushes is not None:
         for receiver in table.receivers.values():
             flush = flushes.get(receiver.dialect)

@@ -25,6 +25,7 @@ from uuid import UUID
 
 from msgspec import UNSET, structs
 
+from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut
 from locshare.broadcast.receiver import Receiver
 from locshare.session.confusables import distinct
 from locshare.session.fixes import clock_was_set_back, judge
@@ -147,7 +148,8 @@ class SessionRules:
         self._table.roster[member.user_id] = member
         self._table.active_at = clock
         self._decide(
-            ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color))
+            ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color)),
+            EveryoneBut(member.user_id),
         )
 
     def can_restore_seat(self, user_id: str) -> bool:
@@ -196,7 +198,7 @@ class SessionRules:
         """Whether others than the host may join."""
         if self._table.locked is not locked and self._table.ended is None:
             self._table.locked = locked
-            self._decide(SessionUpdated(Changed(locked)))
+            self._decide(SessionUpdated(Changed(locked)), EVERYONE)
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ class SessionRules:
         if told is not shown:
             table.presence[user_id] = told
             seen = moment.wall if online else self._last_seen(user_id, moment)
-            self._decide(ParticipantUpdated(Updated(user_id, online, seen)))
+            self._decide(ParticipantUpdated(Updated(user_id, online, seen)), EveryoneBut(user_id))
 
     def _presence_after(self, user_id: str, online: bool, clock: float) -> ShownPresence | None:
         """What will have been told once ``user_id`` is ``online``: the same object when there is
@@ -302,7 +304,7 @@ class SessionRules:
             entries.pop(user_id, None)
         table.presence_pending.discard(user_id)
         table.never_connected.discard(user_id)
-        self._decide(ParticipantLeft(Left(user_id, reason)))
+        self._decide(ParticipantLeft(Left(user_id, reason)), EveryoneBut(user_id))
         return receiver
 
     def end(self, reason: EndReason) -> None:
@@ -315,7 +317,7 @@ class SessionRules:
         table.positions.clear()
         table.moved.clear()
         table.presence_pending.clear()
-        self._decide(SessionEnded(Ended(reason)))
+        self._decide(SessionEnded(Ended(reason)), EVERYONE)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -419,6 +421,6 @@ class SessionRules:
             return self._table.roster[user_id].last_seen
         return moment.wall_of(heard)
 
-    def _decide(self, event: Event) -> None:
+    def _decide(self, event: Event, audience: Audience) -> None:
         self.seq += 1
-        self._table.pending.append(event)
+        self._table.pending.append(Addressed(event, audience))

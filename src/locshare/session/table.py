@@ -19,6 +19,7 @@ import trio
 from msgspec import Struct
 
 from locshare.actors import MailboxHeir, Ref
+from locshare.broadcast.addressed import Addressed
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.session.bans import Origin
@@ -26,7 +27,7 @@ from locshare.session.fixes import SenderClock
 from locshare.session.rate_limits import ShownPresence, TokenBucket
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
-from locshare.wire.messages import EndReason, Event, Position, Role
+from locshare.wire.messages import EndReason, Position, Role
 
 
 class Moment(Struct, frozen=True):
@@ -84,10 +85,10 @@ class HeldPosition(Struct, frozen=True, gc=False):
 
 
 class Delivery(NamedTuple):
-    """An event that is being told, as finished frames, and who has heard it or need not."""
+    """An event that is being delivered: its frames, and the receivers it has not reached."""
 
     frames: Mapping[Dialect, bytes]
-    reached: set[str]
+    rest: deque[Receiver]
 
 
 @final
@@ -164,7 +165,7 @@ class SessionTable:
         """When somebody last joined, connected or disconnected."""
         self.noted_at = -math.inf
         """What was heard before this has been noted for the store."""
-        self.pending: deque[Event] = deque()
+        self.pending: deque[Addressed] = deque()
         """Events that were decided and are still to be delivered: empty between two messages."""
         self.interrupted_event: Delivery | None = None
         self.interrupted_flush: Mapping[Dialect, Flush] | None = None
