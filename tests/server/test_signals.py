@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -26,6 +26,16 @@ async def serve():
         say("up")
         await trio.sleep_forever()
 """
+
+
+@pytest.fixture(autouse=True)
+def programs_are_not_under_nohup() -> Iterator[None]:
+    """Under nohup this process ignores a hangup, and so would what it starts. What it handles is
+    the default there.
+    """
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def run(
