@@ -55,6 +55,10 @@ def test_waits_grow_up_to_their_maximum() -> None:
     assert Backoff(initial_s=3, max_s=3, factor=1, jitter="none").delay(10**9) == 3
 
 
+def test_a_wait_that_does_not_grow_is_found_at_once_after_any_number_of_failures() -> None:
+    assert Backoff(initial_s=3, max_s=8, factor=1, jitter="none").delay(10**12) == 3
+
+
 @pytest.mark.parametrize(
     ("jitter", "waits"), [("full", [0, 1, 2]), ("equal", [1, 1.5, 2]), ("none", [2, 2, 2])]
 )

@@ -35,6 +35,7 @@ from locshare.supervisor import (
     DynamicSupervisorRef,
     Report,
     RestartBudgetExceeded,
+    RootFailed,
     SupervisorRef,
     SupervisorSpec,
     TaskSpec,
@@ -609,6 +610,33 @@ async def test_what_would_not_have_spent_the_budget_is_no_reason_to_give_up(
     assert root.exit_reason == SHUTDOWN
 
 
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+async def test_a_supervisor_that_gives_up_while_it_is_stopped_counts_if_it_had_been_restarted(
+    autojump_clock: object, restart: Any
+) -> None:
+    journal = Journal()
+    inner = SupervisorSpec(
+        [probe("a", journal), probe("slow", journal, Script(terminate_seconds=2))], max_restarts=0
+    )
+    spec = SupervisorSpec([inner.child("inner", restart=restart)], report=ignore, max_restarts=0)
+
+    async def scenario() -> None:
+        async with open_supervisor(spec) as root, trio.open_nursery() as nursery:
+            sup: Any = root.child("inner")
+            a = sup.child("a")
+            nursery.start_soon(sup.terminate_child, "slow")
+            await wait_all_tasks_blocked()
+            a.cast(Crash_())  # its supervisor is busy, and then has to stop
+            await a.wait_exit()
+            nursery.start_soon(root.stop)
+
+    if restart == "permanent":
+        with pytest.raises(RestartBudgetExceeded):
+            await scenario()
+    else:
+        await scenario()
+
+
 async def test_of_two_fatal_errors_the_first_leaves(autojump_clock: object) -> None:
     first, second = SystemExit(1), SystemExit(2)
 
@@ -737,6 +765,16 @@ async def test_a_start_that_fails_goes_before_a_cancellation() -> None:
     with pytest.raises(StartError):
         await scenario()
     assert journal.lines == ["init a", "terminate a", "ended a"]
+
+
+async def test_a_root_that_is_killed_says_so() -> None:
+    async def scenario() -> None:
+        async with open_supervisor(SupervisorSpec()) as root:
+            kill(root)
+            await trio.sleep_forever()
+
+    with pytest.raises(RootFailed, match=r"^the root supervisor ended: killed$"):
+        await scenario()
 
 
 def ignore(report: Report) -> None:

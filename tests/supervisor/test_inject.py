@@ -81,6 +81,15 @@ async def test_a_budget_can_be_taken_away() -> None:
         await scenario()
 
 
+async def test_a_budget_can_be_given_another_time(autojump_clock: object) -> None:
+    async with open_supervisor(SupervisorSpec([probe("a", Journal())], max_restarts=1)) as sup:
+        set_budget(sup, 1, 1.0)
+        for _ in range(3):
+            await crash(at(sup, "a"))
+            assert sup.alive
+            await trio.sleep(1.1)
+
+
 async def test_a_mailbox_can_be_filled_and_written_to_past_its_bound() -> None:
     journal = Journal()
     async with open_supervisor(SupervisorSpec([probe("a", journal)])) as sup:

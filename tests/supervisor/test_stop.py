@@ -7,6 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import KILLED, SHUTDOWN, Actor, CallTimeout, CallToSelf, Registry
+from locshare.actors.introspect import kill
 from locshare.supervisor import (
     INFINITY,
     ChildSpec,
@@ -236,3 +237,21 @@ async def test_a_supervisor_that_gives_up_kills_its_children_when_its_time_has_p
         assert await sup.wait_exit() is KILLED
         assert trio.current_time() == began + shutdown
         assert names.lookup("sup") is None
+
+
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+async def test_a_child_that_ignores_the_kill_of_its_supervisor_is_reported_after_five_seconds(
+    autojump_clock: object, kind: str
+) -> None:
+    journal = Journal()
+    async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
+        sup = await tree(kind, journal, root, Script(shields=True))
+        ref: Any = next(info.ref for info in sup.which_children() if info.id == "slow")
+        with trio.move_on_after(1):
+            await ref.call(Work(31))
+        kill(sup)
+        await trio.sleep(4.9)
+        assert "stuck" not in journal.kinds()
+        await trio.sleep(0.2)
+        assert [(r.child_id, r.kind) for r in journal.reports][-1:] == [("slow", "stuck")]
+        assert await sup.wait_exit() is KILLED

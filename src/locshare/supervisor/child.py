@@ -328,18 +328,15 @@ class BaseSupervisor(Actor[Never]):
             )  # an attempt that failed is repeated, whatever it ended with
         if life.ignored:
             decision = RestartDecision.KEEP_SPEC
-        match decision:
-            case RestartDecision.DROP_SPEC:
-                child.state = ChildState.STOPPED
-                self.forget(child)
-            case RestartDecision.KEEP_SPEC:
-                child.state = ChildState.STOPPED
-                self.kept(child)
-            case RestartDecision.RESTART:
-                child.state = ChildState.RESTARTING
-                self.restart_later(child, life)
-            case RestartDecision.STOP_TREE:
-                child.state = ChildState.STOPPED
+        if decision is RestartDecision.RESTART:
+            child.state = ChildState.RESTARTING
+            self.restart_later(child, life)
+            return
+        child.state = ChildState.STOPPED
+        if decision is RestartDecision.DROP_SPEC:
+            self.forget(child)
+        elif decision is RestartDecision.KEEP_SPEC:
+            self.kept(child)
 
     def kept(self, child: Child) -> None:
         """A transient child has ended as expected, or a restarted one has declined."""
@@ -437,14 +434,15 @@ class BaseSupervisor(Actor[Never]):
             child.state = ChildState.STOPPED
             return
         child.state = ChildState.STOPPING
-        deadline = self.ask_to_stop(child)
-        if deadline == inf:
-            await life.wait_exit()
-        elif deadline > trio.current_time():
+        await self.kill_after(self.ask_to_stop(child), life)
+        await self.await_killed(child)
+
+    async def kill_after(self, deadline: float, life: Incarnation) -> None:
+        """Wait for the end of ``life`` until ``deadline``, then kill it."""
+        if deadline > trio.current_time():
             with trio.move_on_at(deadline):
                 await life.wait_exit()
         life.kill()
-        await self.await_killed(child)
 
     def ask_to_stop(self, child: Child) -> float:
         """Send the request that fits the child; return the instant at which patience ends."""

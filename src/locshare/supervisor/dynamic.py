@@ -7,7 +7,6 @@ asks all children at once, each with its own deadline (statement 43). No handler
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import inf
 from types import NoneType
 from typing import Any, ClassVar, TypeVar, cast, final
 
@@ -162,20 +161,13 @@ class DynamicSupervisor(BaseSupervisor):
         self.settle_overtaken_exits()
         deadlines = []
         for child in self.children():
-            if child.ref is not None:
-                child.state = ChildState.STOPPING
-                deadlines.append((self.ask_to_stop(child), child))
-        for deadline, child in sorted(deadlines, key=lambda pair: pair[0]):
             life = child.life
-            if life is None or life.reason is not None:
-                continue
-            if deadline == inf:
-                await life.wait_exit()
-            elif deadline > trio.current_time():
-                with trio.move_on_at(deadline):
-                    await life.wait_exit()
-            life.kill()
-        for _, child in deadlines:
+            if life is not None and life.reason is None:
+                child.state = ChildState.STOPPING
+                deadlines.append((self.ask_to_stop(child), life, child))
+        for deadline, life, _ in sorted(deadlines, key=lambda each: each[0]):
+            await self.kill_after(deadline, life)
+        for _, _, child in deadlines:
             await self.await_killed(child)
         self.settle_overtaken_exits()
 
