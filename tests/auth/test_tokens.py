@@ -115,6 +115,30 @@ def test_a_token_is_expired_after_its_session_and_the_leeway() -> None:
         keys(clock).verify(token)
 
 
+def test_the_leeway_is_five_seconds() -> None:
+    clock = Clock()
+    tokens = keys(clock)
+    token = issue(tokens)
+    clock.time = END + timedelta(seconds=4.9)
+    tokens.verify(token)
+    clock.time = END + timedelta(seconds=5)
+    with pytest.raises(TokenExpired):
+        tokens.verify(token)
+
+
+def test_a_token_has_at_most_2048_characters() -> None:
+    by_length = {
+        len(token): token for token in (issue(keys(), user_id="a" * n) for n in range(1100, 1500))
+    }
+    keys().verify(by_length[2048])
+    with pytest.raises(TokenInvalid):
+        keys().verify(by_length[min(length for length in by_length if length > 2048)])
+
+
+def test_the_id_of_a_key_has_eight_hex_digits() -> None:
+    assert re.fullmatch(r"[0-9a-f]{8}", key_id(SECRET))
+
+
 def test_an_expired_forgery_is_invalid_not_expired() -> None:
     clock = Clock()
     clock.time = END + timedelta(days=1)
@@ -265,8 +289,56 @@ def test_a_secret_is_made_once_with_mode_600_and_read_afterwards(tmp_path: Path)
     secret = load_or_create_secret(path)
     assert len(secret) == 64
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert load_or_create_secret(path) == secret
     assert [entry.name for entry in path.parent.iterdir()] == ["secret"]
+
+
+def test_a_secret_that_is_there_is_read_and_nothing_is_written(tmp_path: Path) -> None:
+    secret = load_or_create_secret(tmp_path / "secret")
+    os.utime(tmp_path, (1, 1))
+    assert load_or_create_secret(tmp_path / "secret") == secret
+    assert tmp_path.stat().st_mtime == 1
+
+
+def test_a_new_secret_and_its_name_are_on_the_disk_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append("directory" if is_directory else "file")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    load_or_create_secret(tmp_path / "secret")
+    assert synced == ["file", "directory"]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="open files cannot be listed here")
+def test_neither_a_secret_nor_a_refused_one_stays_open(tmp_path: Path) -> None:
+    before = len(list(Path("/dev/fd").iterdir()))
+    load_or_create_secret(tmp_path / "secret")
+    load_or_create_secret(tmp_path / "secret")
+    with pytest.raises(SecretError):
+        load_or_create_secret(tmp_path)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("owner", [0, 1, 1000, 1001])
+def test_a_secret_is_ours_or_that_of_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int
+) -> None:
+    secret = load_or_create_secret(tmp_path / "secret")
+    found = list((tmp_path / "secret").stat())
+    found[stat.ST_UID] = owner
+    monkeypatch.setattr(os, "fstat", lambda _descriptor: os.stat_result(found))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    if owner in (0, 1000):
+        assert load_or_create_secret(tmp_path / "secret") == secret
+    else:
+        with pytest.raises(SecretError, match=f"another user .uid {owner}"):
+            load_or_create_secret(tmp_path / "secret")
 
 
 def test_the_umask_does_not_widen_the_secret(tmp_path: Path) -> None:
@@ -296,7 +368,7 @@ def test_all_who_start_at_once_get_the_same_secret(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
+@pytest.mark.parametrize("mode", [0o601, 0o602, 0o604, 0o610, 0o620, 0o640, 0o644])
 def test_a_secret_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "secret"
     load_or_create_secret(path)
