@@ -96,6 +96,18 @@ async def test_disarmed_entries_are_swept_out_and_the_rest_still_fire(
     assert fired == [0, 1, 3, 4]
 
 
+async def test_disarmed_entries_stay_until_they_are_many_enough_to_sweep() -> None:
+    clock = current_clock()
+    armed = [CallAt(clock, trio.current_time() + 1000, list) for _ in range(SWEEP_AT + 10)]
+    for each in armed[:SWEEP_AT]:
+        each.disarm()
+    assert len(clock._heap) == SWEEP_AT + 10
+    armed[SWEEP_AT].disarm()
+    assert len(clock._heap) == 9
+    for each in armed:
+        each.disarm()
+
+
 async def test_a_timer_set_by_a_timer_is_in_time(autojump_clock: object) -> None:
     clock = current_clock()
     fired: list[float] = []

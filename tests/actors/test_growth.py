@@ -177,3 +177,11 @@ async def test_a_refused_call_counts_once(autojump_clock: object) -> None:
                 await ref.call(Ask())
         assert waiting(ref) == 2
         assert introspect.statistics(ref).dropped == 10
+
+
+async def test_monitors_that_are_cancelled_leave_nothing_with_their_target() -> None:
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Busy())
+        for _ in range(100):
+            ref.monitor(lambda _down: None).cancel()
+        assert not ref._incarnation._monitors

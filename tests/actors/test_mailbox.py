@@ -12,6 +12,7 @@ from locshare.actors import (
     ActorRef,
     Crash,
     Exited,
+    ExitReason,
     MailboxFull,
     MailboxSpec,
     NoProc,
@@ -158,6 +159,24 @@ async def test_stop_ends_the_actor() -> None:
         assert isinstance(reason, Crash)
         assert isinstance(reason.exception, MailboxFull)
         assert statistics(ref).dropped == 3  # the one too many, and the two that waited
+
+
+async def test_an_actor_that_its_full_mailbox_stops_has_its_time_to_terminate(
+    autojump_clock: object,
+) -> None:
+    class Slow(Keeper):
+        mailbox = MailboxSpec(capacity=1, overflow=Overflow.STOP)
+
+        async def terminate(self, reason: ExitReason) -> None:
+            await trio.sleep(4)
+
+    async with open_actor_nursery() as actors:
+        ref = await actors.start(Slow())
+        began = trio.current_time()
+        ref.cast(1)
+        ref.cast(2)
+        assert isinstance(await ref.wait_exit(), Crash)
+        assert trio.current_time() == began + 4
 
 
 @pytest.mark.parametrize("overflow", Overflow)
