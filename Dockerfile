@@ -1,5 +1,5 @@
 # One container: the server with its embedded PostgreSQL, or with a database of yours
-# (LOCSHARE_DATABASE_URL). docs/operations.md says how it is run.
+# (LOCSHARE_DATABASE_URL). docs/guides/deploy.md says how to run it.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./

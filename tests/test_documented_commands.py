@@ -319,13 +319,13 @@ def test_a_shell_knows_it(command: Command) -> None:
     assert done.returncode == 0
 
 
-def test_the_calls_of_the_rest_page_answer_as_it_says(reader: Reader) -> None:
-    page = (ROOT / "docs" / "reference" / "rest.md").read_text(encoding="utf-8")
-    shown = of_kind("curl")
-    assert len(shown) >= 4
-    answers = dict(_answers(page))
+@pytest.mark.parametrize("page", sorted({command.page for command in of_kind("curl")}))
+def test_the_calls_of_a_page_answer_as_it_says(page: str, reader: Reader) -> None:
+    answers = dict(_answers((ROOT / page).read_text(encoding="utf-8")))
     known = {"0b8e…": "", "eyJ…": ""}
-    for command in shown:
+    for command in of_kind("curl"):
+        if command.page != page:
+            continue
         text = command.text.replace("http://127.0.0.1:8080", reader.program.http_url)
         for placeholder, value in known.items():
             text = text.replace(placeholder, value)
@@ -374,7 +374,7 @@ def _shape(value: Any) -> Any:
 
 
 def test_the_example_of_faults_runs_on_a_session_that_is_there(reader: Reader) -> None:
-    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "faults.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     socket = Path(reader.program.environment["LOCSHARE_DATA_DIR"]) / "control.sock"
     program = (

@@ -210,6 +210,6 @@ def test_the_container_copies_what_the_build_needs() -> None:
 def test_dockers_patience_is_longer_than_the_drain() -> None:
     from locshare.config import Settings
 
-    shown = (ROOT / "docs" / "operations.md").read_text()
+    shown = (ROOT / "docs" / "guides" / "deploy.md").read_text()
     (patience,) = re.findall(r"--stop-timeout (\d+)", shown)
     assert int(patience) > Settings().drain_deadline_s

@@ -34,7 +34,7 @@ location = /map/ws {{
     proxy_set_header Connection upgrade;
 }}
 """
-"""As in docs/operations.md."""
+"""As in docs/guides/deploy.md."""
 
 KEPT = STRIPPED.replace("{http}/;", "{http};").replace("{ws}/ws;", "{ws};")
 """The folder's name stays on the path."""
