@@ -278,7 +278,8 @@ class SessionActor(Actor[SessionCast]):
         user_id = receiver.user_id
         if receiver.closed or table.receivers.get(user_id) is receiver:
             return None  # too late, or asked again after a crash
-        if user_id not in table.roster and not self._restore_seat(user_id):
+        now = trio.current_time()
+        if user_id not in table.roster and not self._rules.restore_seat(user_id, now):
             reply_to.fail(ParticipantNotFound())
             return NO_REPLY
         moment = self._context.moment()
@@ -296,12 +297,6 @@ class SessionActor(Actor[SessionCast]):
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         self._context.counters.attached += 1
         return None
-
-    def _restore_seat(self, user_id: str) -> bool:
-        if not self._rules.restore_seat(user_id, trio.current_time()):
-            return False
-        self._arm_unclaimed()
-        return True
 
     def _note_departures(self) -> None:
         departed = self._table.departed
