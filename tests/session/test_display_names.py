@@ -28,6 +28,8 @@ TEXTS = st.lists(LETTERS | MARKS | ODD, max_size=30).map("".join)
         ("\u2062\u180eAda\u034f\U000e0041", "Ada"),
         ("\u0301\u0302Ada", "Ada"),
         (" \u0301 Ada", "Ada"),
+        ("Ada \u0301Lovelace", "Ada Lovelace"),
+        ("\u0915\u0300\u0302\u0303\u0304", "\u0915\u0300\u0302"),
         ("\u2800\u3164\uffa0\u115fAda", "Ada"),
         ("\ue000A\U000f0000da\u0378", "Ada"),
         ("A\ufe0fda\ufe00", "Ada"),

@@ -9,9 +9,10 @@ import pytest
 import trio
 from msgspec import structs
 
-from locshare.actors import Ref, introspect
+from locshare.actors import ActorRef, Ref, introspect
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
+from locshare.session.commands import Lock, SessionCast
 from locshare.session.errors import (
     SessionFull,
     SessionNotFound,
@@ -20,6 +21,7 @@ from locshare.session.errors import (
 )
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SESSIONS
+from locshare.session.table import SessionTable
 from locshare.store.port import StoreUnavailable
 from locshare.supervisor import ChildSpec, DynamicSupervisorRef
 from tests.doubles import MemoryStore
@@ -531,3 +533,37 @@ async def test_what_the_stop_of_the_keeper_interrupts_is_written_in_the_second_i
             await trio.sleep(31)
             nursery.cancel_scope.cancel()
         assert not home.store.sessions[session].is_active
+
+
+async def test_a_session_that_ends_while_its_actor_dies_is_over_and_not_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house() as home:
+        session, _ = await home.group("Ada")
+        table, dead = home.table(session), home.actor(session)
+        await home.crash(session)
+
+        async def incarnation(_table: SessionTable) -> ActorRef[SessionCast]:
+            return dead
+
+        with monkeypatch.context() as patch:
+            patch.setattr(home.manager, "incarnation", incarnation)
+            with pytest.raises(SessionUnavailable):
+                await home.manager.ask(table, Lock(True))
+            table.ended = "expired"
+            with pytest.raises(SessionOver):
+                await home.manager.ask(table, Lock(True))
+            table.ended = None
+
+
+async def test_news_that_no_session_knows_are_logged_and_ignored(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        actor = home.actor(session)
+        actor.info(["news"])
+        await settle()
+        assert "unexpected message of type list" in caplog.text
+        await ada.link.update(position(1))
+        assert home.actor(session) is actor, "it went on"

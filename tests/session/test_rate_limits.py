@@ -7,7 +7,7 @@ from locshare.api.errors import problem_for
 from locshare.http.problems import Code
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
-from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_BURST, PRESENCE_RATE
+from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_BURST, PRESENCE_RATE, TokenBucket
 from tests.session.kit import House, Someone, house, settle
 
 
@@ -130,3 +130,10 @@ def test_a_change_of_presence_is_told_six_times_at_once_and_then_every_two_secon
     assert presence.announce(True, 101.9) is None
     assert presence.ready_at() == pytest.approx(102.0, abs=0.01)
     assert presence.announce(True, 102.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("level", "ready_at"), [(2.0, 10.0), (1.0, 10.0), (0.75, 10.5), (0.0, 12.0)]
+)
+def test_what_is_there_already_shortens_the_wait_for_a_token(level: float, ready_at: float) -> None:
+    assert TokenBucket(level, 10.0).ready_at(0.5) == ready_at

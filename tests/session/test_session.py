@@ -32,6 +32,7 @@ async def test_the_snapshot_comes_first_and_exactly_once() -> None:
         assert snapshot["you"] == {"user_id": bo.user_id, "role": "participant"}
         assert [p["display_name"] for p in snapshot["participants"]] == ["Ada", "Bo"]
         assert all(p["online"] for p in snapshot["participants"])
+        assert all(p["is_active"] for p in snapshot["participants"])
         assert [(p["user_id"], p["lat"]) for p in snapshot["positions"]] == [(ada.user_id, 1)]
 
 
