@@ -256,6 +256,10 @@ class Replay:
         real, due = Counter(world.seen), Counter(model.seen)
         assert real <= due
         assert all(who in model.died for who, _ in due - real)
+        for monitor, watch in zip(world.monitors, model.watches, strict=True):
+            pair = (watch.watcher, watch.target)
+            if all(life is not None and life.number in model.died for life in pair):
+                watch.cancelled = monitor.cancelled  # either may have died first
         world.seen.clear()
         model.seen.clear()
         model.died.clear()
