@@ -1,229 +1,335 @@
-"""What the actor runtime costs on one core: beside a bare Trio task and channel as the limit, and
-beside pykka.
+"""What the actor runtime costs on one core, next to bare Trio tasks and memory channels.
 
-    python -m bench.solo.runtime          # a minute; the figures of docs/performance.md
-    python -m bench.solo.runtime --short  # 20 s
+    python -m bench.solo.runtime          # a minute
+    python -m bench.solo.runtime --short  # 15 s
 
-Standard output is the table as it stands in docs/performance.md; progress and circumstances go to
-standard error. The process keeps to one core, where the system lets it. Rounds of the three take
-turns; a figure is that of the best round, since the noise of a shared machine only ever adds, and
-a ratio is that of two such figures.
+A bare task that reads a memory channel is the limit for anything built on Trio. It has nothing that
+an actor adds: no reply routed to its caller, no timeout, no bound that may refuse, no name, no
+monitor, no crash report. Rounds of both take turns on one core. A figure is that of the best round,
+because the noise of a shared machine only ever adds.
 """
 
 import argparse
+import gc
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from math import isnan
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
 from bench.figures import circumstances, cores, percentile
-from bench.solo.rounds import Figures, Round, best, seconds, take_turns
-from bench.solo.runtimes import Restarting, System, TooMany
-from bench.solo.runtimes.actors import open_actors
-from bench.solo.runtimes.channels import open_channels
-from bench.solo.runtimes.footprint import measured
-from bench.solo.runtimes.threads import open_threads
-from bench.solo.tracing import cost_when_off
+from locshare.actors import Actor, ActorRef, Host, ReplyTo, Request, open_host
+from locshare.actors.introspect import trace
+from locshare.supervisor import ChildSpec, SupervisorRef, SupervisorSpec, open_supervisor
 
-HEAD = (
-    "| | locshare actor | bare Trio | ratio | pykka | ratio |",
-    "|---|---|---|---|---|---|",
-)
-NAMES = ("actors", "channels", "threads")
-PROCESSES = {name: name for name in NAMES}
 BATCH = 100
-DASH = "—"
-MICRO = 1e6
+CAPACITY = 1000
+HEAD = ("| | locshare actor | bare Trio | ratio |", "|---|---|---|---|")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How much of everything. ``messages`` is at least BATCH."""
 
     rounds: int = 15
     messages: int = 3_000
     started: int = 500
-    crashed: int = 200
-    crowd: int = 10_000
-    crowd_rounds: int = 3
+    crashes: int = 200
     idle: int = 2_000
-    idle_rounds: int = 3
-    sets: int = 20
-    pairs: int = 60
-    pair: int = 300
 
 
-LONG = Plan()
-SHORT = Plan(rounds=5, messages=2_000, crowd_rounds=1, idle_rounds=1, sets=5, pairs=60)
+SHORT = Plan(rounds=5, messages=2_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A line of the table: what it is, its unit, and whether a rate is of interest."""
+class Runtime(Protocol):
+    """The operations that are compared. Each is a loop of its own, so that neither side pays for
+    this abstraction.
+    """
 
-    what: str
-    unit: str = "µs"
-    rate: bool = False
+    async def call(self, count: int) -> list[float]:
+        """``count`` requests, one after the other. Returns the seconds of each."""
+        ...
 
-    def line(self, values: Mapping[str, float]) -> str:
-        """``values`` may lack a system that cannot do this."""
-        ours = values["actors"]
-        cells = [self.what, self._cell(ours)]
-        for name in NAMES[1:]:
-            theirs = values.get(name, float("nan"))
-            if isnan(theirs):
-                cells += [DASH, DASH]
-            else:
-                cells += [self._cell(theirs), f"{ours / theirs:.2f}"]
-        return f"| {' | '.join(cells)} |"
+    async def cast(self, count: int, batch: int) -> None:
+        """``count`` messages in batches; a batch is sent when the one before was handled."""
+        ...
 
-    def _cell(self, value: float) -> str:
-        text = f"{value:.2f} {self.unit}" if value < 1 else f"{value:.1f} {self.unit}"
-        # Three digits of a rate, which is as much as the other figure has.
-        return f"{text} ({float(f'{MICRO / value:.3g}'):,.0f}/s)" if self.rate else text
+    async def start(self, count: int) -> None:
+        """Start ``count``, one after the other, each ready to receive before the next."""
+        ...
 
+    async def stop(self) -> None:
+        """Stop all that :meth:`start` started, one after the other."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What one round of each gives, and how many rounds."""
-
-    figures: tuple[Figure, ...]
-    them: Mapping[str, Round]
-    rounds: int
-
-    async def lines(self) -> list[str]:
-        """Measure; one line for each figure."""
-        found = {
-            name: best(figures)
-            for name, figures in (await take_turns(self.rounds, self.them)).items()
-        }
-        return [
-            figure.line({name: figures[at] for name, figures in found.items()})
-            for at, figure in enumerate(self.figures)
-        ]
+    async def crash(self, count: int) -> None:
+        """Crash one ``count`` times, each time as soon as its next incarnation can be sent to."""
+        ...
 
 
-def comparisons(plan: Plan, systems: Mapping[str, System], traced: System) -> list[Comparison]:
-    """The whole table. ``traced`` is ours with its trace on."""
-
-    def compare(
-        figures: tuple[Figure, ...],
-        one_round: Callable[[System], Awaitable[Figures]],
-        rounds: int = plan.rounds,
-        ours: System = systems["actors"],
-    ) -> Comparison:
-        them = {name: partial(one_round, system) for name, system in systems.items()}
-        return Comparison(figures, them | {"actors": partial(one_round, ours)}, rounds)
-
-    call = partial(call_round, plan.messages)
-    batches = partial(cast_round, plan.messages * 3, BATCH)
-    restarting = {
-        name: partial(crash_round, plan.crashed, system)
-        for name, system in systems.items()
-        if isinstance(system, Restarting)
-    }
-    crowd = f"{plan.crowd:,} started and stopped, in all"
-    return [
-        compare((Figure("call and reply", rate=True),), call),
-        compare(
-            (Figure("call latency p50"), Figure("call latency p99")),
-            partial(latency_round, plan.messages),
-        ),
-        compare((Figure(f"cast, in batches of {BATCH}", rate=True),), batches),
-        compare(
-            (Figure("cast to one that sleeps", rate=True),), partial(cast_round, plan.messages, 1)
-        ),
-        compare((Figure("call and reply, trace on", rate=True),), call, ours=traced),
-        compare(
-            (Figure(f"cast, in batches of {BATCH}, trace on", rate=True),), batches, ours=traced
-        ),
-        compare(
-            (Figure("start", rate=True), Figure("stop", rate=True)),
-            partial(life_round, plan.started),
-        ),
-        Comparison((Figure("crash to the next incarnation", rate=True),), restarting, plan.rounds),
-        compare((Figure(crowd, "s"),), partial(crowd_round, plan.crowd), plan.crowd_rounds),
-        idle(plan, "memory of an idle one, tracemalloc", PROCESSES, "--traced"),
-        idle(plan, "the same with its supervisor's part", {"actors": "children"}, "--traced"),
-        idle(plan, "memory of an idle one, RSS", PROCESSES),
-    ]
+# --- actors -----------------------------------------------------------------------------------
 
 
-async def call_round(count: int, system: System) -> Figures:
-    """µs of a call."""
-    return (await seconds(system.calls(count)) / count * MICRO,)
+class Echo(Request[int]):
+    """Answered at once."""
 
 
-async def latency_round(count: int, system: System) -> Figures:
-    """p50 and p99, µs."""
-    ordered = sorted(await system.latencies(count))
-    return percentile(ordered, 0.5) * MICRO, percentile(ordered, 0.99) * MICRO
+class Server(Actor):
+    """Counts casts, answers calls, crashes on None."""
+
+    received = 0
+
+    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:  # noqa: ARG002 - a hook
+        return 1
+
+    def handle_cast(self, message: Any) -> None:
+        if message is None:
+            raise RuntimeError
+        self.received += 1
 
 
-async def cast_round(count: int, batch: int, system: System) -> Figures:
-    """µs of a message."""
-    return (await seconds(system.casts(count, batch)) / count * MICRO,)
+class Actors:
+    def __init__(self, host: Host, supervisor: SupervisorRef, server: Server) -> None:
+        self._host = host
+        self._supervisor = supervisor
+        self._server = server
+        self._refs: list[ActorRef] = []
+
+    async def call(self, count: int) -> list[float]:
+        ref, request, took = self._server.ref, Echo(), []
+        for _ in range(count):
+            began = time.perf_counter()
+            await ref.call(request)
+            took.append(time.perf_counter() - began)
+        return took
+
+    async def cast(self, count: int, batch: int) -> None:
+        server, ref = self._server, self._server.ref
+        server.received = 0
+        for done in range(batch, count + 1, batch):
+            for _ in range(batch):
+                ref.cast(1)
+            while server.received < done:
+                await trio.lowlevel.checkpoint()
+
+    async def start(self, count: int) -> None:
+        for _ in range(count):
+            self._refs.append(await self._host.start(Server()))
+
+    async def stop(self) -> None:
+        refs, self._refs = self._refs, []
+        for ref in refs:
+            await ref.stop()
+
+    async def crash(self, count: int) -> None:
+        for _ in range(count):
+            ref: Any = self._supervisor.child("fragile")
+            ref.cast(None)
+            while (new := self._supervisor.child("fragile")) is None or new is ref:
+                await trio.lowlevel.checkpoint()
 
 
-async def life_round(count: int, system: System) -> Figures:
-    """µs of a start, and of a stop."""
-    start = await seconds(system.start(count))
-    stop = await seconds(system.stop())
-    return start / count * MICRO, stop / count * MICRO
+@asynccontextmanager
+async def open_actors(traced: bool = False) -> AsyncIterator[Actors]:
+    fragile = SupervisorSpec(
+        [ChildSpec("fragile", Server)], max_restarts=10**9, report=lambda _report: None
+    )
+    async with open_supervisor(fragile) as supervisor, open_host() as host:
+        server = Server()
+        trace(await host.start(server), traced)
+        yield Actors(host, supervisor, server)
 
 
-async def crash_round(count: int, system: Restarting) -> Figures:
-    """µs from a crash to the next incarnation."""
-    return (await seconds(system.crashes(count)) / count * MICRO,)
+# --- bare tasks -------------------------------------------------------------------------------
 
 
-async def crowd_round(count: int, system: System) -> Figures:
-    """Seconds in all; nan when the machine does not allow so many."""
+class Crashed(Exception):
+    """Raised by a bare task that receives None."""
+
+
+class Channels:
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._requests, requests = trio.open_memory_channel[int](CAPACITY)
+        answers, self._answers = trio.open_memory_channel[int](CAPACITY)
+        nursery.start_soon(_echo, requests, answers)
+        self._messages, messages = trio.open_memory_channel[int](CAPACITY)
+        nursery.start_soon(self._count, messages)
+        self._received = 0
+        self._started: list[tuple[trio.MemorySendChannel[int | None], trio.Event]] = []
+
+    async def _count(self, messages: trio.MemoryReceiveChannel[int]) -> None:
+        async for _ in messages:
+            self._received += 1
+
+    async def call(self, count: int) -> list[float]:
+        took = []
+        for _ in range(count):
+            began = time.perf_counter()
+            await self._requests.send(1)
+            await self._answers.receive()
+            took.append(time.perf_counter() - began)
+        return took
+
+    async def cast(self, count: int, batch: int) -> None:
+        self._received = 0
+        for done in range(batch, count + 1, batch):
+            for _ in range(batch):
+                self._messages.send_nowait(1)
+            while self._received < done:
+                await trio.lowlevel.checkpoint()
+
+    async def start(self, count: int) -> None:
+        for _ in range(count):
+            self._started.append(await self._nursery.start(_serve))
+
+    async def stop(self) -> None:
+        started, self._started = self._started, []
+        for channel, ended in started:
+            channel.close()
+            await ended.wait()
+
+    async def crash(self, count: int) -> None:
+        """Opens the next nursery after each crash: without a budget, without a report."""
+        for _ in range(count):
+            try:
+                async with trio.open_nursery() as nursery:
+                    channel, _ = await nursery.start(_serve)
+                    channel.send_nowait(None)
+            except* Crashed:
+                pass
+
+
+async def _echo(
+    requests: trio.MemoryReceiveChannel[int], answers: trio.MemorySendChannel[int]
+) -> None:
+    async for request in requests:
+        await answers.send(request)
+
+
+async def _serve(
+    task_status: trio.TaskStatus[tuple[trio.MemorySendChannel[int | None], trio.Event]],
+) -> None:
+    send, receive = trio.open_memory_channel[int | None](CAPACITY)
+    ended = trio.Event()
+    task_status.started((send, ended))
+    async for message in receive:
+        if message is None:
+            raise Crashed
+    ended.set()
+
+
+@asynccontextmanager
+async def open_channels() -> AsyncIterator[Channels]:
+    async with trio.open_nursery() as nursery:
+        yield Channels(nursery)
+        nursery.cancel_scope.cancel()
+
+
+# --- measuring --------------------------------------------------------------------------------
+
+Figures = tuple[float, ...]
+Round = Callable[[Runtime], Awaitable[Figures]]
+
+
+async def take_turns(rounds: int, them: Mapping[str, Callable[[], Awaitable[Figures]]]) -> list[
+    Figures
+]:  # fmt: skip
+    """The least of each figure, in the order of ``them``. Who begins alternates; garbage is
+    collected before each round, so that none pays for another's.
+    """
+    keys = list(them)
+    found: dict[str, list[Figures]] = {key: [] for key in keys}
+    for number in range(rounds):
+        for key in keys[number % len(keys) :] + keys[: number % len(keys)]:
+            gc.collect()
+            found[key].append(await them[key]())
+    return [tuple(map(min, zip(*found[key], strict=True))) for key in keys]
+
+
+async def _microseconds(work: Awaitable[object], count: int) -> float:
+    began = time.perf_counter()
+    await work
+    return (time.perf_counter() - began) / count * 1e6
+
+
+async def call_round(count: int, runtime: Runtime) -> Figures:
+    took = sorted(await runtime.call(count))
+    mean = sum(took) / count
+    return mean * 1e6, percentile(took, 0.5) * 1e6, percentile(took, 0.99) * 1e6
+
+
+async def cast_round(count: int, batch: int, runtime: Runtime) -> Figures:
+    return (await _microseconds(runtime.cast(count, batch), count),)
+
+
+async def life_round(count: int, runtime: Runtime) -> Figures:
+    start = await _microseconds(runtime.start(count), count)
+    return start, await _microseconds(runtime.stop(), count)
+
+
+async def crash_round(count: int, runtime: Runtime) -> Figures:
+    return (await _microseconds(runtime.crash(count), count),)
+
+
+async def memory_round(count: int, runtime: Runtime) -> Figures:
+    """KiB of an idle one, as tracemalloc sees it."""
+    tracemalloc.start()
     try:
-        return (await seconds(system.crowd(count)),)
-    except TooMany:
-        return (float("nan"),)
+        await runtime.start(10)  # what is needed once
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        await runtime.start(count)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        await runtime.stop()
+    finally:
+        tracemalloc.stop()
+    return ((after - before) / count / 1024,)
 
 
-def idle(plan: Plan, what: str, processes: Mapping[str, str], *options: str) -> Comparison:
-    """KiB of an idle one, each time in a process of its own."""
-
-    async def one_round(process: str) -> Figures:
-        return (await measured(process, plan.idle, *options),)
-
-    them = {name: partial(one_round, process) for name, process in processes.items()}
-    return Comparison((Figure(what, "KiB"),), them, plan.idle_rounds)
+def line(what: str, unit: str, ours: float, theirs: float) -> str:
+    cells = (
+        f"{value:.2f} {unit}" if value < 1 else f"{value:.1f} {unit}" for value in (ours, theirs)
+    )
+    ratio = f"{ours / theirs:.2f}" if theirs else "—"
+    return f"| {' | '.join((what, *cells, ratio))} |"
 
 
 async def run(plan: Plan) -> None:
-    """Measure and print everything."""
+    """Measure; print a line for each figure."""
+    openers: dict[str, Callable[[], AbstractAsyncContextManager[Runtime]]] = {
+        "actors": open_actors,
+        "traced": partial(open_actors, traced=True),
+        "channels": open_channels,
+    }
+    batches = partial(cast_round, plan.messages * 3, BATCH)
+    calls = partial(call_round, plan.messages)
+    table: list[tuple[tuple[str, ...], str, str, Round]] = [
+        (("call and reply", "call latency p50", "call latency p99"), "µs", "actors", calls),
+        ((f"cast, in batches of {BATCH}",), "µs", "actors", batches),
+        (("cast to one that sleeps",), "µs", "actors", partial(cast_round, plan.messages, 1)),
+        (("call and reply, trace on",), "µs", "traced", calls),
+        ((f"cast, in batches of {BATCH}, trace on",), "µs", "traced", batches),
+        (("start", "stop"), "µs", "actors", partial(life_round, plan.started)),
+        (("crash to the next incarnation",), "µs", "actors", partial(crash_round, plan.crashes)),
+        (("memory of an idle one",), "KiB", "actors", partial(memory_round, plan.idle)),
+    ]
     async with AsyncExitStack() as stack:
-        actors = await stack.enter_async_context(open_actors())
-        traced = await stack.enter_async_context(open_actors(traced=True))
-        systems: dict[str, System] = {
-            "actors": actors,
-            "channels": await stack.enter_async_context(open_channels()),
-            "threads": await stack.enter_async_context(open_threads()),
+        runtimes = {
+            name: await stack.enter_async_context(opener()) for name, opener in openers.items()
         }
         print(*HEAD, sep="\n", flush=True)
-        for each in comparisons(plan, systems, traced):
-            print(each.figures[0].what, file=sys.stderr)
-            print(*await each.lines(), sep="\n", flush=True)
-    print("", *await cost_when_off(plan.sets, plan.pairs, plan.pair, BATCH), sep="\n", flush=True)
-
-
-def keep_to_one_core() -> str:
-    """What came of it. Threads and children of this process keep to it too."""
-    if not hasattr(os, "sched_setaffinity"):
-        return "on any core"
-    core = cores()[-1]
-    os.sched_setaffinity(0, {core})
-    return f"on core {core} only"
+        for titles, unit, ours, one_round in table:
+            print(titles[0], file=sys.stderr)
+            them = {name: partial(one_round, runtimes[name]) for name in (ours, "channels")}
+            figures = await take_turns(plan.rounds, them)
+            for title, mine, theirs in zip(titles, *figures, strict=False):
+                print(line(title, unit, mine, theirs), flush=True)
 
 
 def main() -> None:
@@ -232,8 +338,10 @@ def main() -> None:
         prog="python -m bench.solo.runtime", description="what the actor runtime costs on one core"
     )
     parser.add_argument("--short", action="store_true", help="fewer rounds, rougher figures")
-    plan = SHORT if parser.parse_args().short else LONG
-    print(circumstances(), keep_to_one_core(), sep=", ", file=sys.stderr)
+    plan = SHORT if parser.parse_args().short else Plan()
+    print(circumstances(), file=sys.stderr)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {cores()[-1]})
     trio.run(run, plan)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 SHORT_FORMS: Mapping[str, str] = {
     "runtime": "runtime --short",
-    "bridge": "bridge",
     "group": "load --scenario session --duration 10",
     "thousand": "load --scenario thousand --duration 10",
     "rest": "rest --seconds 5",
