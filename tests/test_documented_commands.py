@@ -118,21 +118,11 @@ runpy.run_module(MODULE, run_name="__main__")
 """
 PLACEHOLDERS: Final = {"[SCENARIO…]": "", "[NAME…]": "", "RESULTS…": "results.json", "DIR": "dir",
                        "…": ""}  # fmt: skip
-LOAD: Final = "python -m bench.solo.load"
-REST: Final = "python -m bench.solo.rest"
 
 
 def measuring() -> list[Command]:
-    """Also those of which a table shows the options only. Not the mere name of the program."""
-    found = [command for command in of_kind("bench") if command.text != "python -m bench"]
-    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    for line in page.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        options = re.fullmatch(r"`(--[a-z][^`]*)`", cells[-1]) if line.startswith("|") else None
-        if options:
-            program = REST if re.search(r"--joins|--reads|--capacity", options[1]) else LOAD
-            found.append(Command("docs/performance.md", f"{program} {options[1]}"))
-    return found
+    """Not the mere name of the program."""
+    return [command for command in of_kind("bench") if command.text != "python -m bench"]
 
 
 @pytest.mark.parametrize("command", measuring(), ids=text_of)

@@ -17,8 +17,8 @@ OTHERS: Final = {
     "LOCSHARE_CONFIG",
     "LOCSHARE_",  # what all variables begin with
 }
-NOT_OURS: Final = {"epoll_ctl", "epoll_wait", "on_start", "pg_dump", "sock_def_readable"}
-"""Of the kernel, of PostgreSQL, of pykka."""
+NOT_OURS: Final = {"pg_dump"}
+"""Of PostgreSQL."""
 pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 

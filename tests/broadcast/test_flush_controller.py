@@ -83,7 +83,7 @@ def test_where_it_comes_to_rest_does_not_depend_on_what_was_before(
 
 def test_a_little_more_load_makes_the_window_a_little_wider() -> None:
     """A tenth of the sessions, ten thousand people, sending four times as often: the case of
-    docs/performance.md, in which the others are to feel at most a fifth.
+    bench/diary.md, in which the others are to feel at most a fifth.
     """
     before, after = settle(0.28, 1.9)[-1], settle(0.34, 1.9)[-1]
     assert before < after < 1.2 * before
