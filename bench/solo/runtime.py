@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import trio
 
 from bench.figures import circumstances, cores, percentile
-from locshare.actors import Actor, ActorRef, Host, ReplyTo, Request, open_host
+from locshare.actors import Actor, ActorNursery, ActorRef, ReplyTo, Request, open_actor_nursery
 from locshare.actors.introspect import trace
 from locshare.supervisor import ChildSpec, SupervisorRef, SupervisorSpec, open_supervisor
 
@@ -93,8 +93,8 @@ class Server(Actor):
 
 
 class Actors:
-    def __init__(self, host: Host, supervisor: SupervisorRef, server: Server) -> None:
-        self._host = host
+    def __init__(self, nursery: ActorNursery, supervisor: SupervisorRef, server: Server) -> None:
+        self._nursery = nursery
         self._supervisor = supervisor
         self._server = server
         self._refs: list[ActorRef] = []
@@ -118,7 +118,7 @@ class Actors:
 
     async def start(self, count: int) -> None:
         for _ in range(count):
-            self._refs.append(await self._host.start(Server()))
+            self._refs.append(await self._nursery.start(Server()))
 
     async def stop(self) -> None:
         refs, self._refs = self._refs, []
@@ -138,10 +138,10 @@ async def open_actors(traced: bool = False) -> AsyncIterator[Actors]:
     fragile = SupervisorSpec(
         [ChildSpec("fragile", Server)], max_restarts=10**9, report=lambda _report: None
     )
-    async with open_supervisor(fragile) as supervisor, open_host() as host:
+    async with open_supervisor(fragile) as supervisor, open_actor_nursery() as nursery:
         server = Server()
-        trace(await host.start(server), traced)
-        yield Actors(host, supervisor, server)
+        trace(await nursery.start(server), traced)
+        yield Actors(nursery, supervisor, server)
 
 
 # --- bare tasks -------------------------------------------------------------------------------
