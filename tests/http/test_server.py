@@ -485,3 +485,10 @@ async def test_a_body_of_exactly_16_kib_is_read(
         async with serving(app) as server, await connect(server) as stream:
             await stream.send_all(head.encode() + body)
             assert (await read_answer(stream))[0] == status
+
+
+def test_the_limits_of_the_server_are_these_unless_others_are_given() -> None:
+    limits = ServerLimits()
+    assert (limits.header_bytes, limits.body_bytes) == (16_384, 262_144)
+    assert (limits.keep_alive_s, limits.read_timeout_s, limits.write_timeout_s) == (15, 30, 15)
+    assert (limits.backlog, limits.requests_per_connection, limits.stop_s) == (1024, 10_000, 0.8)

@@ -120,6 +120,14 @@ def test_a_header_without_end_is_ignored() -> None:
     assert addresses.of_request(PROXY, ["192.0.2.1, " + "127.0.0.1," * 50]) == PROXY
 
 
+def test_a_header_counts_up_to_4096_characters_and_32_entries() -> None:
+    addresses = ClientAddress(LOOPBACK)
+    assert addresses.of_request(PROXY, ["192.0.2.1".ljust(4096)]) == "192.0.2.1"
+    assert addresses.of_request(PROXY, ["192.0.2.1".ljust(4097)]) == PROXY
+    assert addresses.of_request(PROXY, ["192.0.2.1," + "127.0.0.1," * 31]) == "192.0.2.1"
+    assert addresses.of_request(PROXY, ["192.0.2.1," + "127.0.0.1," * 32]) == PROXY
+
+
 def test_without_trusted_proxies_nobody_is_believed() -> None:
     assert ClientAddress(()).of_request(PROXY, ["198.51.100.1"]) == PROXY
 
