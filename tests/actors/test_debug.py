@@ -20,7 +20,6 @@ from locshare.actors import (
     Request,
     open_actor_nursery,
 )
-from locshare.actors.inject import fill_mailbox
 from locshare.actors.introspect import (
     Interceptor,
     install,
@@ -32,6 +31,7 @@ from locshare.actors.introspect import (
     trace,
     trace_events,
 )
+from locshare.actors.lowlevel import fill_mailbox
 
 
 class Ask(Request[str]):

@@ -18,6 +18,7 @@ from locshare.actors import (
     introspect,
     open_actor_nursery,
 )
+from locshare.actors.lowlevel import actor_incarnation_of
 from locshare.actors.mailbox import SWEEP_AT
 from locshare.supervisor import SupervisorSpec, TaskSpec, open_supervisor
 
@@ -184,4 +185,4 @@ async def test_monitors_that_are_cancelled_leave_nothing_with_their_target() -> 
         ref = await actors.start(Busy())
         for _ in range(100):
             ref.monitor(lambda _down: None).cancel()
-        assert not ref._incarnation._monitors
+        assert not actor_incarnation_of(ref)._monitors

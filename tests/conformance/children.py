@@ -15,12 +15,12 @@ from locshare.actors import (
     ActorRef,
     Exited,
     ExitReason,
+    HandlerResult,
     Ref,
     ReplyTo,
     Request,
     StopActor,
 )
-from locshare.actors.actor import HandlerResult
 from locshare.supervisor import (
     ChildSpec,
     DynamicSupervisorRef,

@@ -15,6 +15,8 @@ from locshare.actors import (
     ExitReason,
     Shutdown,
 )
+from locshare.actors.introspect import kill
+from locshare.actors.lowlevel import actor_incarnation_of, incarnation_of
 from locshare.supervisor import ChildSpec, DynamicSpec, SupervisorSpec, open_supervisor
 from tests.conformance.children import (
     Boom,
@@ -37,7 +39,7 @@ async def end(ref: ActorRef, reason: ExitReason | None) -> None:
     if reason is None:
         await crash(ref)
     elif reason == KILLED:
-        ref._incarnation.kill()
+        kill(ref)
         await ref.wait_exit()
         await settle()
     else:
@@ -147,11 +149,11 @@ async def test_s14_a_late_exit_notice_changes_nothing(journal: Journal) -> None:
     spec = SupervisorSpec([probe("a", journal)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
         old = at(sup, "a")
-        actor: Any = sup._incarnation.actor
+        actor: Any = actor_incarnation_of(sup).actor
         [child] = actor.children()
         await crash(old)
         new = at(sup, "a")
-        actor.child_exited(child, old._incarnation)  # the notice again, much too late
+        actor.child_exited(child, incarnation_of(old))  # the notice again, much too late
         await settle()
         assert at(sup, "a") is new
         assert journal.kinds() == ["crash"]

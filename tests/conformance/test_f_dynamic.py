@@ -8,6 +8,8 @@ import pytest
 import trio
 
 from locshare.actors import KILLED, SHUTDOWN, StartError, open_actor_nursery
+from locshare.actors.introspect import kill
+from locshare.actors.lowlevel import actor_incarnation_of
 from locshare.supervisor import (
     ChildCounts,
     ChildNotFound,
@@ -70,7 +72,7 @@ async def test_s39_children_that_start_or_restart_count(journal: Journal) -> Non
         [info] = pool.which_children()
         assert info.state == "running"
         assert info.ref is not None
-        info.ref._incarnation.kill()
+        kill(info.ref)
         await trio.sleep(1)
         assert pool.which_children()[0].state == "restarting"
         with pytest.raises(MaxChildren):
@@ -202,5 +204,5 @@ async def test_s44_temporary_children_leave_nothing(journal: Journal) -> None:
 
         assert await round_of(10) == await round_of(100)
         assert pool.which_children() == ()
-        assert pool._incarnation._monitors is None
+        assert actor_incarnation_of(pool)._monitors is None
         assert pool._incarnation.clock.pending() == 0

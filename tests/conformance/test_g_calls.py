@@ -28,6 +28,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import statistics
+from locshare.actors.lowlevel import actor_incarnation_of
 from tests.conformance.children import (
     Boom,
     Echo,
@@ -213,7 +214,7 @@ async def test_s50_a_reply_may_come_later_from_another_task_and_the_first_counts
         assert scope.cancelled_caught
         await trio.sleep(5)  # the late answer to the cancelled caller harms nobody
         assert await ref.call(Echo()) == "first"
-        assert ref._incarnation.unanswered == {}
+        assert actor_incarnation_of(ref).unanswered == {}
 
 
 @pytest.mark.parametrize("kind", ["cast", "info", "call", "continue"])

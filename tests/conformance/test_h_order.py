@@ -12,6 +12,7 @@ from locshare.actors import (
     Continue,
     Crash,
     Exited,
+    HandlerResult,
     MailboxHeir,
     MailboxSpec,
     Offer,
@@ -20,7 +21,6 @@ from locshare.actors import (
     StartError,
     open_actor_nursery,
 )
-from locshare.actors.actor import HandlerResult
 from locshare.actors.introspect import resume, statistics, suspend
 from tests.conformance.children import (
     REPEATS,

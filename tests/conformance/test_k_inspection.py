@@ -22,6 +22,7 @@ from locshare.actors import (
 from locshare.actors.introspect import (
     TraceEvent,
     get_state,
+    kill,
     replace_state,
     resume,
     statistics,
@@ -121,7 +122,7 @@ async def test_s67_an_inspection_under_way_when_the_actor_dies_fails(journal: Jo
             await ref.call(Work(3))
         nursery.start_soon(ask)
         await settle()
-        ref._incarnation.kill()
+        kill(ref)
 
 
 async def test_s68_a_trace_is_switched_on_and_off_at_run_time(journal: Journal) -> None:
@@ -230,6 +231,6 @@ async def test_s69_a_kill_cuts_terminate_short(journal: Journal) -> None:
         ref = await actors.start(Probe("a", journal, Script(terminate_seconds=99)))
         ref.cast(Crash_())
         await settle()
-        ref._incarnation.kill()
+        kill(ref)
         assert await ref.wait_exit() == KILLED
         assert journal.lines == ["init a", "terminate a"]

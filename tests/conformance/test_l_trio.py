@@ -21,8 +21,8 @@ from locshare.actors import (
     ReplyTo,
     open_actor_nursery,
 )
-from locshare.actors.incarnation import Incarnation
 from locshare.actors.loop_profiler import SlowStep, StepProfiler
+from locshare.actors.lowlevel import Incarnation
 from locshare.supervisor import (
     AnySpec,
     ChildSpec,

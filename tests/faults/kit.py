@@ -9,6 +9,7 @@ import httpx
 import trio
 
 from locshare.actors import Ref
+from locshare.actors.introspect import kill
 from locshare.config import Settings
 from locshare.server.tree import Application
 from locshare.supervisor import SupervisorRef
@@ -45,7 +46,7 @@ class Running:
     async def kill(self, name: str) -> None:
         """End a child as a crash would, and wait for its next life."""
         before = self.child(name)
-        before._incarnation.kill()
+        kill(before)
         await before.wait_exit()
         with trio.fail_after(DEADLINE_S):
             # A supervisor tells nobody that a child is back.

@@ -29,6 +29,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import inspect, kill, resume, suspend
+from locshare.actors.lowlevel import actor_incarnation_of
 from tests.models.links_model import Life, LinksModel
 
 Op = Literal[
@@ -265,7 +266,7 @@ class Replay:
         model.died.clear()
         for ref, life in zip(world.refs, model.lives, strict=True):
             assert (ref.exit_reason.label if ref.exit_reason else None) == life.reason
-            assert len(ref._incarnation._links or ()) == len(life.links)
+            assert len(actor_incarnation_of(ref)._links or ()) == len(life.links)
         for monitor, watch in zip(world.monitors, model.watches, strict=True):
             assert monitor.active is watch.active
             assert monitor.cancelled is watch.cancelled

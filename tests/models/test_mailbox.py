@@ -34,6 +34,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import kill, resume, statistics, suspend
+from locshare.actors.lowlevel import actor_incarnation_of
 from locshare.supervisor import ChildSpec, Report, SupervisorSpec, open_supervisor
 from tests.models.mailbox_model import TIMER, Entry, Kind, MailboxModel, Work
 
@@ -309,7 +310,7 @@ class Replay:
                 kill(subject)
                 model.kill()
             case "disarm":
-                actor = subject._incarnation.actor
+                actor = actor_incarnation_of(subject).actor
                 assert isinstance(actor, Subject)
                 if actor.timers:
                     actor.timers.pop().cancel()

@@ -23,8 +23,8 @@ from locshare.actors import (
     ActorRef,
     StartError,
 )
-from locshare.actors.incarnation import Status
 from locshare.actors.introspect import status
+from locshare.actors.lowlevel import Status
 from locshare.supervisor import (
     RestartBudgetExceeded,
     Strategy,

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from locshare.actors import Exited, Registry, Request, introspect
+from locshare.actors.introspect import kill
 from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
@@ -339,7 +340,7 @@ async def test_when_the_supervisor_of_all_sessions_dies_each_is_there_again() ->
         await settle()
         sessions = home.names.lookup(SESSIONS)
         assert isinstance(sessions, DynamicSupervisorRef)
-        sessions._incarnation.kill()
+        kill(sessions)
         await sessions.wait_exit()
         await bo.link.update(position(2))
         await settle()
@@ -429,7 +430,7 @@ async def test_who_comes_while_the_supervisor_of_all_sessions_dies_waits_for_the
             _, (ada, bo) = await home.group("Ada", "Bo")
             sessions = home.names.lookup(SESSIONS)
             assert isinstance(sessions, DynamicSupervisorRef)
-            sessions._incarnation.kill()
+            kill(sessions)
             for _ in range(steps):
                 await trio.lowlevel.checkpoint()
             await ada.link.update(position(1))

@@ -43,7 +43,7 @@ from locshare.supervisor import (
     open_supervisor,
     run_root,
 )
-from locshare.supervisor.inject import set_budget
+from locshare.supervisor.lowlevel import set_budget
 
 BAD: Any = object()
 NOT_SECONDS: list[Any] = ["1", None, [], BAD, True, 1j]

@@ -5,8 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import NoProc, introspect, open_actor_nursery
-from locshare.actors.incarnation import Incarnation
-from locshare.actors.inject import fail_init, fill_mailbox, post
+from locshare.actors.lowlevel import Incarnation, fail_init, fill_mailbox, post
 from locshare.supervisor import (
     AnySpec,
     ChildNotFound,
@@ -16,7 +15,7 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from locshare.supervisor.inject import at_each_launch, child_of, set_budget
+from locshare.supervisor.lowlevel import at_each_launch, child_of, set_budget
 from tests.conformance.children import Journal, Probe, at, crash, probe, static
 
 

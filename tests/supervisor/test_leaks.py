@@ -27,7 +27,7 @@ from locshare.actors import (
     ReplyTo,
     Request,
 )
-from locshare.actors.clock import current_clock
+from locshare.actors.lowlevel import current_clock
 from locshare.supervisor import (
     ChildSpec,
     DynamicSpec,

@@ -8,9 +8,9 @@ started by a supervisor (:mod:`locshare.supervisor`), or in tests by :func:`open
 Knows nothing of the rest of this program and imports nothing of it; needs Trio only.
 """
 
-from locshare.actors.actor import Actor, HandlerResult, Timer
+from locshare.actors.actor import Actor, HandlerResult, InitResult, Timer
+from locshare.actors.actor_ref import ActorRef
 from locshare.actors.mailbox import MailboxHeir, MailboxSpec, Offer, Overflow
-from locshare.actors.monitors import Down, LinkExit, Monitor
 from locshare.actors.nursery import ActorNursery, open_actor_nursery
 from locshare.actors.reasons import (
     KILLED,
@@ -20,7 +20,6 @@ from locshare.actors.reasons import (
     ActorDown,
     ActorError,
     ActorReused,
-    AlreadyRegistered,
     BadReturn,
     CallTimeout,
     CallToSelf,
@@ -35,8 +34,8 @@ from locshare.actors.reasons import (
     UnhandledMessage,
     WrongThread,
 )
-from locshare.actors.ref import ActorRef, Ref
-from locshare.actors.registry import Name, Registry
+from locshare.actors.ref import Down, LinkExit, Monitor, Ref
+from locshare.actors.registry import AlreadyRegistered, Name, Registry
 from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, Request, StopActor
 from locshare.actors.threads import FromThread
 
@@ -64,6 +63,7 @@ __all__ = [
     "Exited",
     "FromThread",
     "HandlerResult",
+    "InitResult",
     "InitTimeout",
     "LinkExit",
     "MailboxFull",

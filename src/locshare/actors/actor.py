@@ -32,21 +32,18 @@ Results. ``handle_call``: the reply (any value, an exception object included), `
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, final
+from typing import Any, ClassVar, Generic, Protocol, final
 
 import trio
 
+from locshare.actors.actor_ref import ActorLife, ActorRef, M
 from locshare.actors.checks import bad_seconds, bad_type, raise_if
 from locshare.actors.mailbox import TIMER, MailboxSpec
-from locshare.actors.monitors import Monitor
 from locshare.actors.reasons import ExitReason, UnhandledMessage
-from locshare.actors.ref import ActorRef, M, Ref
+from locshare.actors.ref import Monitor, Ref
 from locshare.actors.reply import Continue, Ignore, ReplyTo, StopActor
 
-if TYPE_CHECKING:
-    from locshare.actors.loop import ActorIncarnation
-
-logger = logging.getLogger("locshare.actors")
+logger = logging.getLogger(__package__)
 
 #: The most messages handled without giving way to other tasks.
 BATCH_LIMIT = 256
@@ -74,6 +71,19 @@ HandlerResult = Continue | StopActor | None
 InitResult = Continue | Ignore | None
 
 
+class RunningActor(ActorLife, Protocol):
+    """What an actor needs of its incarnation."""
+
+    timers: dict["Timer", None]
+
+    @property
+    def ref(self) -> ActorRef[Any]: ...
+    def monitor(self, ref: Ref | None) -> Monitor: ...
+    def link(self, ref: ActorRef) -> None: ...
+    def unlink(self, ref: ActorRef) -> None: ...
+    def spawn_helper(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None: ...
+
+
 class Actor(Generic[M]):
     """Base of all actors. Subclasses need not call ``super().__init__``.
 
@@ -95,7 +105,7 @@ class Actor(Generic[M]):
     hosts_children: ClassVar[bool] = False
     """Whether the runtime opens a nursery for children. Supervisors only."""
 
-    _incarnation: "ActorIncarnation"
+    _incarnation: "RunningActor"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse what would never work: raises TypeError, ValueError."""
@@ -185,7 +195,7 @@ class Actor(Generic[M]):
         """What may stand in a crash report beside types and ids: the redaction hook (15).
 
         ``message`` is the one that was being handled, or None. The default says nothing, since
-        messages and states hold people's positions.
+        messages and states may hold personal data.
         """
         del message
         return {}
@@ -253,7 +263,7 @@ class Timer:
 
     __slots__ = ("_incarnation", "armed", "cancelled", "message")
 
-    def __init__(self, incarnation: "ActorIncarnation", deadline: float, message: object) -> None:
+    def __init__(self, incarnation: "RunningActor", deadline: float, message: object) -> None:
         self._incarnation = incarnation
         self.message: object = message
         self.armed = False

@@ -77,7 +77,7 @@ class Clock:
                 self._scope.deadline = deadline
             elif not self._started:
                 self._started = True
-                trio.lowlevel.spawn_system_task(self._serve, name="locshare.actors.clock")
+                trio.lowlevel.spawn_system_task(self._serve, name="actor clock")
 
     def check_thread(self) -> None:
         """Raise WrongThread outside of the thread of this run."""
@@ -124,7 +124,7 @@ class Clock:
             # is seen when ``_wake_at`` is computed again.
 
 
-_clock: trio.lowlevel.RunVar[Clock] = trio.lowlevel.RunVar("locshare_clock")
+_clock: trio.lowlevel.RunVar[Clock] = trio.lowlevel.RunVar("actor_clock")
 
 
 def current_clock() -> Clock:

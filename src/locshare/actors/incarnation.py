@@ -21,21 +21,18 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from enum import Enum
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, cast
 
 import outcome
 import trio
 from trio.lowlevel import Abort, Task, current_task, enable_ki_protection, reschedule
 
+from locshare.actors.actor_ref import NameTable
 from locshare.actors.checks import bad_callable, raise_if
 from locshare.actors.clock import CallAt, current_clock
 from locshare.actors.frames import clear_finished_frames
 from locshare.actors.reasons import KILLED, Crash, ExitReason
-
-if TYPE_CHECKING:
-    from locshare.actors.monitors import Monitor
-    from locshare.actors.ref import Ref
-    from locshare.actors.registry import Registry
+from locshare.actors.ref import Monitor, Ref
 
 #: Default time that ``terminate`` has, and that a worker has to stop (OTP: 5 s).
 DEFAULT_GRACE: Final = 5.0
@@ -95,7 +92,7 @@ class Incarnation:
         "value",
     )
 
-    ref: "Ref"
+    ref: Ref
 
     def __init__(self, *, grace: float = DEFAULT_GRACE) -> None:
         self.clock = current_clock()
@@ -129,7 +126,7 @@ class Incarnation:
         self._init_limit: CallAt | None = None
         # None until used: an idle actor should be small.
         self._monitors: dict[Monitor, None] | None = None
-        self._names: dict[tuple[int, Hashable], Registry[Any]] | None = None
+        self._names: dict[tuple[int, Hashable], NameTable] | None = None
         self._waiters: dict[Task, None] | None = None
         self._helpers: dict[trio.CancelScope, None] | None = None
 
@@ -245,7 +242,7 @@ class Incarnation:
             self._init_limit.disarm()
             self._init_limit = None
         for (_, key), registry in (self._names or {}).items():
-            registry.free(key, self.ref)  # type: ignore[arg-type]  # only actors hold names
+            registry.free(key, self.ref)
         self._names = None
         self._close(reason)
         monitors, self._monitors = self._monitors, None  # a callback may cancel another one
@@ -304,25 +301,25 @@ class Incarnation:
 
     # -- names, monitors -------------------------------------------------------------------
 
-    def hold_name(self, registry: "Registry[Any]", key: Hashable) -> None:
+    def hold_name(self, registry: NameTable, key: Hashable) -> None:
         """``registry`` has given ``key`` to this incarnation."""
         if self._names is None:
             self._names = {}
         self._names[id(registry), key] = registry
 
-    def release_name(self, registry: "Registry[Any]", key: Hashable) -> None:
+    def release_name(self, registry: NameTable, key: Hashable) -> None:
         """``registry`` has taken ``key`` back."""
         if self._names is not None:
             self._names.pop((id(registry), key), None)
 
-    def add_monitor(self, monitor: "Monitor") -> None:
+    def add_monitor(self, monitor: Monitor) -> None:
         """Tell ``monitor`` of the end, once."""
         self.clock.check_thread()
         if self._monitors is None:
             self._monitors = {}
         self._monitors[monitor] = None
 
-    def remove_monitor(self, monitor: "Monitor") -> None:
+    def remove_monitor(self, monitor: Monitor) -> None:
         """Forget ``monitor``."""
         self.clock.check_thread()
         if self._monitors is not None:
@@ -380,6 +377,11 @@ class Incarnation:
                 for scope in self._helpers:  # at each turn: a helper may have spawned another
                     scope.cancel()
                 await self._wait_change()
+
+
+def incarnation_of(ref: Ref) -> Incarnation:
+    """The incarnation that ``ref`` names."""
+    return cast("Incarnation", ref._incarnation)
 
 
 def next_serial() -> int:

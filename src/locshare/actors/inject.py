@@ -5,10 +5,10 @@ What happens *in* a handler (a crash, a delay) is an :class:`~locshare.actors.de
 here is the rest.
 """
 
+from locshare.actors.actor_ref import ActorRef
 from locshare.actors.incarnation import Incarnation
-from locshare.actors.loop import ActorIncarnation
+from locshare.actors.loop import ActorIncarnation, actor_incarnation_of
 from locshare.actors.mailbox import INFO, TIMER
-from locshare.actors.ref import ActorRef
 from locshare.actors.task import TaskIncarnation
 
 
@@ -29,7 +29,7 @@ def fail_init(life: Incarnation, error: Exception) -> None:
 
 def post(ref: ActorRef, message: object) -> None:
     """``info`` that no bound applies to: it arrives, unless the actor is dead."""
-    ref._incarnation.mailbox.put_exempt(INFO, message)
+    actor_incarnation_of(ref).mailbox.put_exempt(INFO, message)
 
 
 class _Filler:
@@ -45,8 +45,8 @@ def fill_mailbox(ref: ActorRef) -> int:
 
     An actor that is not suspended has skipped them all when it next runs.
     """
-    mailbox = ref._incarnation.mailbox
-    capacity = ref._incarnation.actor.mailbox.capacity
+    mailbox = actor_incarnation_of(ref).mailbox
+    capacity = actor_incarnation_of(ref).actor.mailbox.capacity
     if capacity is None or mailbox.closed:
         return 0
     missing = max(capacity - len(mailbox.queue), 0)

@@ -17,12 +17,13 @@ import trio
 from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 
 from locshare.actors.actor import Actor
+from locshare.actors.actor_ref import ActorRef
 from locshare.actors.checks import bad_callable, bad_type, raise_after_checkpoint, raise_if
 from locshare.actors.debug import TRACE_LENGTH, DebugHooks, Interceptor, TraceEvent, Tracer
-from locshare.actors.incarnation import Status
-from locshare.actors.loop import Inspect
+from locshare.actors.incarnation import Status, incarnation_of
+from locshare.actors.loop import Inspect, actor_incarnation_of
 from locshare.actors.reasons import CallTimeout, CallToSelf, NoProc
-from locshare.actors.ref import ActorRef, Ref
+from locshare.actors.ref import Ref
 from locshare.actors.reply import ReplyTo
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Statistics:
 
 def statistics(ref: ActorRef) -> Statistics:
     """The counters of ``ref``; of a dead one too, as long as somebody holds the ref."""
-    life = ref._incarnation
+    life = actor_incarnation_of(ref)
     mailbox, tracer = life.mailbox, _tracer(ref)
     return Statistics(
         status=life.status.value,
@@ -68,19 +69,19 @@ def statistics(ref: ActorRef) -> Statistics:
 def gauges(ref: ActorRef) -> Mapping[str, int]:
     """What the actor counts by itself (``Actor.gauges``); nothing if that fails."""
     try:
-        return ref._incarnation.actor.gauges()
+        return actor_incarnation_of(ref).actor.gauges()
     except Exception:  # noqa: BLE001 - looking must not harm
         return {}
 
 
 def status(ref: Ref) -> Status:
     """Where the incarnation behind ``ref`` stands in its life."""
-    return ref._incarnation.status
+    return incarnation_of(ref).status
 
 
 def task_of(ref: Ref) -> trio.lowlevel.Task | None:
     """The Trio task behind ``ref``, None before its first step and after its end."""
-    return ref._incarnation.task
+    return incarnation_of(ref).task
 
 
 def kill(ref: Ref) -> None:
@@ -88,7 +89,7 @@ def kill(ref: Ref) -> None:
     Its supervisor sees an abnormal exit. Raises TypeError, WrongThread.
     """
     raise_if(bad_type("ref", ref, Ref))
-    ref._incarnation.kill()
+    incarnation_of(ref).kill()
 
 
 async def inspect(ref: ActorRef, function: Callable[[Actor], T], timeout: float | None = 5.0) -> T:
@@ -100,11 +101,11 @@ async def inspect(ref: ActorRef, function: Callable[[Actor], T], timeout: float 
     problem = bad_type("ref", ref, ActorRef) or bad_callable("function", function)
     if problem is None:
         problem = ref.bad_timeout(timeout)
-    if problem is None and ref._incarnation.task is current_task():
+    if problem is None and actor_incarnation_of(ref).task is current_task():
         problem = CallToSelf(f"{ref.name} cannot wait for its own answer")
     if problem is not None:
         await raise_after_checkpoint(problem)
-    life = ref._incarnation
+    life = actor_incarnation_of(ref)
     request: ReplyTo[Any] = ReplyTo(None, current_task(), life.clock, ref.name)
     inspection = Inspect(function, request)
     if not life.mailbox.put_system(inspection):
@@ -156,14 +157,14 @@ async def resume(ref: ActorRef, timeout: float | None = 5.0) -> None:
 
 
 def _suspend(actor: Actor) -> None:
-    life = actor._incarnation
+    life = actor_incarnation_of(actor.ref)
     life.suspended = True
     if life.status is Status.RUNNING:
         life.status = Status.SUSPENDED
 
 
 def _resume(actor: Actor) -> None:
-    life = actor._incarnation
+    life = actor_incarnation_of(actor.ref)
     life.suspended = False
     if life.status is Status.SUSPENDED:
         life.status = Status.RUNNING
@@ -210,23 +211,24 @@ def install(ref: ActorRef, interceptor: Interceptor | None) -> None:
 
 def interceptor_of(ref: ActorRef) -> Interceptor | None:
     """What :func:`install` has put there."""
-    debug = ref._incarnation.debug
+    debug = actor_incarnation_of(ref).debug
     return None if debug is None else debug.interceptor
 
 
 def _tracer(ref: ActorRef) -> Tracer | None:
-    debug = ref._incarnation.debug
+    debug = actor_incarnation_of(ref).debug
     return None if debug is None else debug.tracer
 
 
 def _put(ref: ActorRef, tracer: Tracer | None, interceptor: Interceptor | None) -> None:
     nothing = tracer is None and interceptor is None
-    ref._incarnation.debug = None if nothing else DebugHooks(tracer, interceptor)
+    actor_incarnation_of(ref).debug = None if nothing else DebugHooks(tracer, interceptor)
 
 
 __all__ = [
     "Interceptor",
     "Statistics",
+    "Status",
     "TraceEvent",
     "gauges",
     "get_state",

@@ -18,18 +18,19 @@ from collections.abc import Callable
 from math import inf
 from time import perf_counter
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import outcome
 import trio
 from trio.lowlevel import Abort, Task, checkpoint, reschedule, wait_task_rescheduled
 
 from locshare.actors.actor import Actor, Timer, bad_batch_limit
+from locshare.actors.actor_ref import ActorRef
 from locshare.actors.checks import bad_type, raise_if
 from locshare.actors.clock import CallAt
+from locshare.actors.debug import DebugHooks
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status, next_serial
 from locshare.actors.mailbox import CALL, CAST, DOWN, TIMER, Mailbox, MailboxHeir, MailboxSpec
-from locshare.actors.monitors import Down, LinkExit, Monitor
 from locshare.actors.reasons import (
     KILLED,
     NOPROC,
@@ -42,11 +43,8 @@ from locshare.actors.reasons import (
     ExitReason,
     MailboxFull,
 )
+from locshare.actors.ref import Down, LinkExit, Monitor, Ref
 from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, StopActor
-
-if TYPE_CHECKING:
-    from locshare.actors.debug import DebugHooks
-    from locshare.actors.ref import ActorRef, Ref
 
 #: Results of ``handle_call`` that are not replies.
 _SPECIAL = frozenset({type(NO_REPLY), type(IGNORE), Continue, StopActor})
@@ -100,7 +98,7 @@ class ActorIncarnation(Incarnation):
         "unanswered",
     )
 
-    ref: "ActorRef"
+    ref: ActorRef
 
     def __init__(
         self,
@@ -487,7 +485,7 @@ class ActorIncarnation(Incarnation):
             self._watching = set()
         return self._watching
 
-    def monitor(self, ref: "Ref | None") -> Monitor:
+    def monitor(self, ref: Ref | None) -> Monitor:
         self.clock.check_thread()
         if ref is None:
             return Monitor(self.ref, None, self, None)
@@ -496,7 +494,7 @@ class ActorIncarnation(Incarnation):
             raise TypeError(f"ref must be a Ref or None, not {type(ref).__qualname__}")
         return Monitor(ref, target, self, None)
 
-    def link(self, ref: "ActorRef") -> None:
+    def link(self, ref: ActorRef) -> None:
         partner = self._partner(ref)
         if partner is self:
             return
@@ -508,13 +506,13 @@ class ActorIncarnation(Incarnation):
                 one._links = {}
             one._links[other] = None
 
-    def unlink(self, ref: "ActorRef") -> None:
+    def unlink(self, ref: ActorRef) -> None:
         partner = self._partner(ref)
         for one, other in ((self, partner), (partner, self)):
             if one._links is not None:
                 one._links.pop(other, None)
 
-    def _partner(self, ref: "ActorRef") -> "ActorIncarnation":
+    def _partner(self, ref: ActorRef) -> "ActorIncarnation":
         self.clock.check_thread()
         partner = getattr(ref, "_incarnation", None)
         if not isinstance(partner, ActorIncarnation):
@@ -534,6 +532,22 @@ class ActorIncarnation(Incarnation):
             self.mailbox.put_exempt(DOWN, LinkExit(partner.ref, reason))
         elif reason != NORMAL:  # so a partner's shutdown is ours, as in OTP
             self.request_stop(reason, trio.current_time() + self.grace)
+
+
+def actor_incarnation_of(ref: ActorRef) -> ActorIncarnation:
+    """The incarnation that ``ref`` names."""
+    return cast("ActorIncarnation", ref._incarnation)
+
+
+def incarnation_in(task: Task) -> ActorIncarnation | None:
+    """The incarnation whose main task is ``task``, or None. Read from the task's own frame, so that
+    a running actor pays nothing for it.
+    """
+    frame = getattr(task.coro, "cr_frame", None)
+    incarnation = frame.f_locals.get("self") if frame is not None else None
+    if isinstance(incarnation, ActorIncarnation) and incarnation.task is task:
+        return incarnation
+    return None
 
 
 def _check(actor: Actor) -> None:

@@ -14,7 +14,7 @@ from typing import Final, final
 import trio
 
 from locshare.actors.checks import bad_callable, bad_seconds, raise_if
-from locshare.actors.loop import ActorIncarnation
+from locshare.actors.loop import incarnation_in
 
 #: A step longer than this holds up everybody else noticeably.
 SLOW_STEP: Final = 0.05
@@ -114,9 +114,5 @@ class TaskProfiler(trio.abc.Instrument):
 
 
 def _recent_message(task: trio.lowlevel.Task) -> str | None:
-    """The task's own frame knows whose life it is; looked up only when a step was slow."""
-    frame = getattr(task.coro, "cr_frame", None)
-    life = frame.f_locals.get("self") if frame is not None else None
-    if not isinstance(life, ActorIncarnation):
-        return None
-    return life.recent_type()
+    incarnation = incarnation_in(task)
+    return None if incarnation is None else incarnation.recent_type()

@@ -24,16 +24,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from sys import maxsize
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 import trio
 from trio.lowlevel import enable_ki_protection, reschedule
 
 from locshare.actors.checks import bad_type, raise_if
 from locshare.actors.reasons import WrongThread
-
-if TYPE_CHECKING:
-    from locshare.actors.reply import ReplyTo
+from locshare.actors.reply import ReplyTo
 
 # Kinds of ordinary entries. Small ints, since the reader compares one per message.
 CAST: Final = 0
@@ -240,7 +238,7 @@ class Mailbox:
         if request in self.system:
             self.system.remove(request)
 
-    def call_abandoned(self, call: "ReplyTo[Any]") -> None:
+    def call_abandoned(self, call: ReplyTo[Any]) -> None:
         """The caller has gone. Where there is no bound, its request must not wait for ever."""
         if self.give_up_waiting(call) or self.capacity != maxsize:
             return

@@ -14,13 +14,13 @@ from typing import Any, final
 import trio
 
 from locshare.actors.actor import Actor
+from locshare.actors.actor_ref import ActorRef, M
 from locshare.actors.checks import bad_seconds, bad_type, raise_after_checkpoint
 from locshare.actors.frames import chain
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation
 from locshare.actors.loop import ActorIncarnation
 from locshare.actors.mailbox import MailboxHeir
 from locshare.actors.reasons import SHUTDOWN, Crash, InitTimeout, StartError
-from locshare.actors.ref import ActorRef, M
 from locshare.actors.registry import Name
 
 

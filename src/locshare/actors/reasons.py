@@ -9,12 +9,9 @@ exception's type only. Whoever needs more has the exception itself.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from typing import ClassVar, Final, final
 
 from locshare.actors.checks import bad_type, raise_if
-
-if TYPE_CHECKING:
-    from locshare.actors.ref import Ref
 
 
 def bad_reason(reason: object) -> Exception | None:
@@ -194,15 +191,6 @@ class BadReturn(ActorError):
 
 class UnhandledMessage(ActorError):
     """A call or cast reached an actor that does not handle it (statement 51)."""
-
-
-class AlreadyRegistered(ActorError):
-    """The key is taken. ``holder`` is the ref that holds it; the refused one left no trace."""
-
-    def __init__(self, key: object, holder: "Ref") -> None:
-        super().__init__("the name is already registered")
-        self.key = key
-        self.holder = holder
 
 
 class StartError(ActorError):

@@ -1,46 +1,65 @@
-"""Refs: what the rest of the program holds of an actor.
+"""Refs, and the monitors by which one learns that the actor behind a ref has ended.
 
-A ref names one incarnation for ever (statement 14): after a restart it is the ref of somebody
-dead, never of the new one. Whoever wants "the one that is there now" looks it up by name or asks
-the supervisor. A ref keeps neither the actor nor its state alive after the end, so it may be
-stored without care.
+A ref names one incarnation (statement 14): after a restart it is the ref of a dead incarnation,
+never of the new one. Look the new one up by name, or ask the supervisor. A ref keeps neither the
+actor nor its state alive after the end, so it is safe to store.
+
+A monitor gives exactly one DOWN, which carries the monitor itself, the target's ref and the reason;
+two monitors give two. A dead or unknown target gives DOWN ``noproc`` at once (statements 59, 60).
+The DOWN is queued behind everything the dead actor had sent, after its names are free (62). After
+``cancel`` no DOWN of that monitor is seen, even if one was already queued (61): the reader skips
+it, so nothing searches the queue.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Protocol, final
 
 import trio
-from trio.lowlevel import Abort, current_task, wait_task_rescheduled
+from trio.lowlevel import Task, current_task
 
 from locshare.actors.checks import bad_callable, bad_seconds, raise_after_checkpoint, raise_if
-from locshare.actors.mailbox import ACCEPTED, CALL, CAST, INFO, Mailbox, Offer, Overflow
-from locshare.actors.monitors import Down, Monitor
+from locshare.actors.clock import Clock
+from locshare.actors.mailbox import DOWN, Mailbox
 from locshare.actors.reasons import (
+    NOPROC,
     SHUTDOWN,
     CallTimeout,
     CallToSelf,
     ExitReason,
-    MailboxFull,
     NoProc,
-    WrongThread,
     bad_reason,
 )
-from locshare.actors.reply import ReplyTo, Request
-from locshare.actors.threads import FromThread
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as TypeVarWithDefault
 
-    from locshare.actors.incarnation import Incarnation
-    from locshare.actors.loop import ActorIncarnation
+class Watched(Protocol):
+    """What a monitor needs of its target's incarnation."""
 
-    M = TypeVarWithDefault("M", contravariant=True, default=Any)
-else:
-    # The default is news to type checkers only: it lets a bare `ActorRef` mean "any message".
-    M = TypeVar("M", contravariant=True)
+    clock: Clock
+    reason: ExitReason | None
 
-R = TypeVar("R")
+    def add_monitor(self, monitor: "Monitor") -> None: ...
+    def remove_monitor(self, monitor: "Monitor") -> None: ...
+
+
+class Watcher(Protocol):
+    """What a monitor needs of the incarnation of the actor that holds it."""
+
+    mailbox: Mailbox
+
+    @property
+    def watching(self) -> "set[Monitor]": ...
+
+
+class Life(Watched, Protocol):
+    """What a ref needs of its incarnation."""
+
+    task: Task | None
+    value: object
+
+    def request_stop(self, reason: ExitReason, deadline: float = inf) -> None: ...
+    async def wait_exit(self) -> ExitReason: ...
 
 
 class Ref:
@@ -48,7 +67,7 @@ class Ref:
 
     __slots__ = ("__weakref__", "_incarnation", "name", "serial")
 
-    def __init__(self, incarnation: "Incarnation", name: str, serial: int) -> None:
+    def __init__(self, incarnation: Life, name: str, serial: int) -> None:
         self._incarnation = incarnation
         self.name = name  #: the child id or a given name; for people, not unique
         self.serial = serial  #: unique in this process
@@ -72,7 +91,7 @@ class Ref:
         """What a plain task passed to ``task_status.started``; None for actors."""
         return self._incarnation.value
 
-    def monitor(self, callback: Callable[[Down], None]) -> Monitor:
+    def monitor(self, callback: Callable[["Down"], None]) -> "Monitor":
         """Call ``callback`` with one :class:`Down` when this incarnation ends.
 
         For code that is not an actor. It runs synchronously in the exit path, so it must be
@@ -126,151 +145,74 @@ class Ref:
         raise CallTimeout(timeout, self.name)
 
 
-class ActorRef(Ref, Generic[M]):
-    """An actor's address. All sends of one task arrive in the order in which they were made.
+@final
+class Monitor:
+    """One watcher of one target. ``active`` is False after its DOWN and after ``cancel``."""
 
-    ``M`` is the type of what may be cast, offered and delivered. A bare ``ActorRef`` takes any
-    message; an ``ActorRef[Add | Reset]`` may stand for an ``ActorRef[Add]``. News (:meth:`info`)
-    is of any kind, and a request carries the type of its own reply.
-    """
-
-    __slots__ = ("_front", "_mailbox")
-
-    _incarnation: "ActorIncarnation"
+    __slots__ = ("_callback", "_target", "_watcher", "active", "cancelled", "ref")
 
     def __init__(
-        self, incarnation: "ActorIncarnation", name: str, serial: int, mailbox: Mailbox
+        self,
+        ref: Ref,
+        target: Watched | None,
+        watcher: Watcher | None,
+        callback: Callable[["Down"], None] | None,
     ) -> None:
-        super().__init__(incarnation, name, serial)
-        self._mailbox = mailbox
-        self._front: FromThread[M] | None = None
-
-    def cast(self, message: M) -> None:
-        """Send and forget. Never blocks, never raises; a dead or full target drops and counts.
-        What gives way in a full mailbox is the actor's rule (:class:`Overflow`).
-
-        In another thread than the actor's it does raise, WrongThread, and nothing has changed; so
-        do all methods but those of :attr:`from_thread`.
-        """
-        mailbox = self._mailbox
-        if mailbox.put(CAST, message) is not ACCEPTED:
-            mailbox.dropped += 1
-
-    def info(self, message: object) -> None:
-        """Like :meth:`cast`, for news rather than orders, hence of any type: lands in
-        ``handle_info``, which ignores what it does not know.
-        """
-        mailbox = self._mailbox
-        if mailbox.put(INFO, message) is not ACCEPTED:
-            mailbox.dropped += 1
-
-    def offer(self, message: M) -> Offer:
-        """Cast, and say whether it was taken: ACCEPTED, FULL or DEAD. Without a checkpoint, never
-        raises; nothing is counted unless the actor's overflow rule itself drops.
-        """
-        offer = self._mailbox.put(CAST, message)
-        if offer is Offer.FULL and self._mailbox.overflow is not Overflow.REFUSE:
-            self._mailbox.dropped += 1
-        return offer
-
-    async def deliver(self, message: M) -> None:
-        """Cast, waiting for room in the mailbox (overflow rule REFUSE; with the other rules
-        nothing ever waits). A checkpoint always.
-
-        Raises NoProc if the target is dead, Exited if it dies during the wait; then it never saw
-        the message. CallToSelf if the actor itself would wait. There is no timeout: cancel the
-        wait instead, and the message was not taken.
-        """
-        mailbox = self._mailbox
-        await trio.lowlevel.checkpoint()
-        offer = self.offer(message)
-        if offer is Offer.ACCEPTED:
+        self.ref = ref
+        self.active = True
+        self.cancelled = False
+        self._target = target
+        self._watcher = watcher
+        self._callback = callback
+        if target is None or target.reason is not None:
+            self.deliver(NOPROC)
             return
-        if offer is Offer.DEAD:
-            raise NoProc(self.name)
-        if mailbox.overflow is not Overflow.REFUSE:
-            return
-        task = current_task()
-        if self._incarnation.task is task:
-            raise CallToSelf(f"{self.name} cannot wait for room in its own mailbox")
-        mailbox.wait_for_room(CAST, message, task)
+        target.add_monitor(self)
+        if watcher is not None:
+            watcher.watching.add(self)
 
-        def abort(_raise_cancel: object) -> Abort:
-            mailbox.give_up_waiting(task)
-            return Abort.SUCCEEDED
-
-        await wait_task_rescheduled(abort)
-
-    async def call(self, request: Request[R], timeout: float | None = 5.0) -> R:
-        """Send a request and wait for its reply.
-
-        ``timeout`` (seconds, None for no limit) covers everything: room in the mailbox, the
-        queue, the handling, the reply. Raises
-
-        - NoProc at once if the target is dead, Exited promptly if it dies before it answered (a
-          crash is the ``__cause__``),
-        - CallTimeout when the time is up; the server may or may not act on the request, and its
-          late reply is dropped. A call whose caller has gone before it was taken is skipped,
-        - MailboxFull if a full mailbox with a dropping rule does not take it,
-        - CallToSelf if the actor's own task calls,
-        - whatever error the handler passed to ``reply_to.fail``,
-        - TypeError or ValueError for a bad timeout, before anything is sent.
-
-        Cancelling the caller harms nobody. A checkpoint always, also when it raises.
+    def cancel(self) -> None:
+        """Stop watching; no DOWN of this monitor is seen afterwards. Never fails (but in another
+        thread, with WrongThread); repeatable.
         """
-        mailbox = self._mailbox
-        incarnation = self._incarnation
-        task = current_task()
-        if timeout is not None and not (type(timeout) is float and 0 <= timeout < inf):
-            problem = self.bad_timeout(timeout)
-            if problem is not None:
-                await raise_after_checkpoint(problem)
-            if timeout == inf:
-                timeout = None
-        if incarnation.task is task:
-            await raise_after_checkpoint(CallToSelf(f"{self.name} called itself"))
-        call: ReplyTo[R] = ReplyTo(request, task, incarnation.clock, self.name)
-        try:
-            offer = mailbox.put(CALL, call)
-        except WrongThread as error:
-            await raise_after_checkpoint(error)
-        if offer is not ACCEPTED:
-            problem = self._not_accepted(offer, call)
-            if problem is not None:
-                await raise_after_checkpoint(problem)
-        if timeout is not None:
-            call.arm(timeout, trio.current_time() + timeout)
+        if self._target is not None:
+            self._target.clock.check_thread()
+        self.cancelled = True
+        if self.active:
+            self.active = False
+            if self._target is not None:
+                self._target.remove_monitor(self)
+            if self._watcher is not None:
+                self._watcher.watching.discard(self)
 
-        def abort(_raise_cancel: object) -> Abort:
-            call.abandon()
-            mailbox.call_abandoned(call)
-            return Abort.SUCCEEDED
+    def deliver(self, reason: ExitReason) -> None:
+        """Send the one DOWN. Called by the target's exit path, or at once for a dead target."""
+        if not self.active:
+            return
+        self.active = False
+        down = Down(self, self.ref, reason)
+        watcher = self._watcher
+        if watcher is not None:
+            watcher.watching.discard(self)
+            watcher.mailbox.put_exempt(DOWN, down)
+        elif self._callback is not None:
+            self._callback(down)
 
-        try:
-            reply: R = await wait_task_rescheduled(abort)
-        except CallTimeout:
-            mailbox.call_abandoned(call)
-            raise
-        return reply
 
-    @property
-    def from_thread(self) -> FromThread[M]:
-        """What other threads may use of this ref; see :mod:`locshare.actors.threads`."""
-        front = self._front
-        if front is None:
-            front = self._front = FromThread(self, self._incarnation.clock.token)
-        return front
+@final
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The end of a monitored target. Lands in ``handle_info``, or is passed to the callback."""
 
-    def bad_timeout(self, timeout: object) -> Exception | None:
-        """What is wrong with the timeout of a call, or None."""
-        return None if timeout is None else bad_seconds("timeout", timeout)
+    monitor: Monitor
+    ref: Ref
+    reason: ExitReason
 
-    def _not_accepted(self, offer: Offer, call: ReplyTo[Any]) -> Exception | None:
-        """The error of a call that was not taken, or None if it now waits for room."""
-        if offer is Offer.DEAD:
-            return NoProc(self.name)
-        if self._mailbox.overflow is not Overflow.REFUSE:
-            self._mailbox.dropped += 1
-            return MailboxFull(f"the mailbox of {self.name} is full")
-        self._mailbox.wait_for_room(CALL, call, None)
-        return None
+
+@final
+@dataclass(frozen=True, slots=True)
+class LinkExit:
+    """The end of a linked partner, as seen by an actor that traps exits."""
+
+    ref: Ref
+    reason: ExitReason

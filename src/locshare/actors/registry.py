@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import trio
 
+from locshare.actors.actor_ref import ActorRef
 from locshare.actors.checks import bad_type, raise_after_checkpoint, raise_if
 from locshare.actors.mailbox import Offer
-from locshare.actors.reasons import AlreadyRegistered, NoProc
-from locshare.actors.ref import ActorRef
+from locshare.actors.reasons import ActorError, NoProc
+from locshare.actors.ref import Ref
 from locshare.actors.reply import Request
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ else:
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
+
+
+class AlreadyRegistered(ActorError):
+    """The key is taken. ``holder`` is the ref that holds it; the refused one left no trace."""
+
+    def __init__(self, key: object, holder: Ref) -> None:
+        super().__init__("the name is already registered")
+        self.key = key
+        self.holder = holder
 
 
 @final

@@ -11,16 +11,14 @@ reply is dropped (statements 46, 48, 50).
 """
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, final
+from typing import Any, Final, Generic, Literal, TypeVar, final
 
 import outcome
 from trio.lowlevel import Task, enable_ki_protection, reschedule
 
 from locshare.actors.checks import bad_type, raise_if
+from locshare.actors.clock import Clock
 from locshare.actors.reasons import NORMAL, CallTimeout, Exited, ExitReason, bad_reason
-
-if TYPE_CHECKING:
-    from locshare.actors.clock import Clock
 
 R = TypeVar("R")
 
@@ -47,7 +45,7 @@ class ReplyTo(Generic[R]):
 
     __slots__ = ("_clock", "_seconds", "_server", "_target", "_task", "armed", "request")
 
-    def __init__(self, request: object, task: Task, clock: "Clock", target: str) -> None:
+    def __init__(self, request: object, task: Task, clock: Clock, target: str) -> None:
         self.request = request
         self._task: Task | None = task
         self._clock = clock

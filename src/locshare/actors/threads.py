@@ -11,20 +11,29 @@ it was sent (statement 54).
 
 from collections import deque
 from threading import RLock
-from typing import TYPE_CHECKING, Generic, TypeVar, final
+from typing import Generic, Protocol, TypeVar, final
 
 import trio
 
 from locshare.actors.checks import raise_if
-from locshare.actors.mailbox import CAST, INFO
+from locshare.actors.mailbox import CAST, INFO, Mailbox
 from locshare.actors.reasons import NoProc
 from locshare.actors.reply import Request
 
-if TYPE_CHECKING:
-    from locshare.actors.ref import ActorRef
-
 M = TypeVar("M", contravariant=True)
 R = TypeVar("R")
+
+
+class Address(Protocol[M]):
+    """What :class:`FromThread` needs of an ActorRef."""
+
+    _mailbox: Mailbox
+    name: str
+
+    def bad_timeout(self, timeout: object) -> Exception | None: ...
+    async def call(self, request: Request[R], timeout: float | None) -> R: ...
+    def cast(self, message: M) -> None: ...
+    def info(self, message: object) -> None: ...
 
 
 @final
@@ -33,7 +42,7 @@ class FromThread(Generic[M]):
 
     __slots__ = ("_lock", "_lost", "_ref", "_token", "_waiting")
 
-    def __init__(self, ref: "ActorRef[M]", token: trio.lowlevel.TrioToken) -> None:
+    def __init__(self, ref: Address[M], token: trio.lowlevel.TrioToken) -> None:
         self._ref = ref
         self._token = token
         self._waiting: deque[tuple[int, object]] = deque()

@@ -17,9 +17,10 @@ A :class:`SupervisorRef` (or ``DynamicSupervisorRef``) starts and ends children 
 """
 
 from locshare.supervisor.backoff import Backoff, Jitter
+from locshare.supervisor.base import BaseSupervisorRef
 from locshare.supervisor.child import ChildCounts, ChildInfo
 from locshare.supervisor.decide import Restart, Strategy
-from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef
+from locshare.supervisor.dynamic import DynamicSpec, DynamicSupervisor, DynamicSupervisorRef
 from locshare.supervisor.errors import (
     AlreadyPresent,
     AlreadyStarted,
@@ -39,12 +40,10 @@ from locshare.supervisor.spec import (
     INFINITY,
     AnySpec,
     ChildSpec,
-    DynamicSpec,
     ShutdownTime,
-    SupervisorSpec,
     TaskSpec,
 )
-from locshare.supervisor.supervisor import BaseSupervisorRef, Supervisor, SupervisorRef
+from locshare.supervisor.supervisor import Supervisor, SupervisorRef, SupervisorSpec
 from locshare.supervisor.tasks import TaskSupervisor, TaskSupervisorRef
 
 __all__ = [

@@ -18,30 +18,90 @@ from locshare.actors import (
     SHUTDOWN,
     ActorRef,
     ExitReason,
+    HandlerResult,
+    InitResult,
+    Name,
     Ref,
     ReplyTo,
     Request,
     StartError,
     StopActor,
 )
-from locshare.actors.actor import HandlerResult, InitResult
-from locshare.actors.checks import bad_type, raise_after_checkpoint, raise_if
-from locshare.actors.clock import CallAt
-from locshare.actors.incarnation import Incarnation
-from locshare.actors.ref import M
-from locshare.supervisor.child import (
+from locshare.actors.lowlevel import (
+    CallAt,
+    Incarnation,
+    M,
+    bad_type,
+    incarnation_of,
+    raise_after_checkpoint,
+    raise_if,
+)
+from locshare.supervisor.backoff import Backoff
+from locshare.supervisor.base import (
     STUCK_AFTER,
     BaseSupervisor,
-    Child,
-    ChildExit,
-    ChildState,
+    BaseSupervisorRef,
     first_failure,
+    to_itself,
 )
-from locshare.supervisor.errors import ChildNotFound, MaxChildren, SupervisorError
-from locshare.supervisor.spec import AnySpec, ChildSpec, DynamicSpec, bad_spec
-from locshare.supervisor.supervisor import BaseSupervisorRef, to_itself
+from locshare.supervisor.child import Child, ChildExit, ChildState
+from locshare.supervisor.decide import Restart
+from locshare.supervisor.errors import BadSpec, ChildNotFound, MaxChildren, SupervisorError
+from locshare.supervisor.report import Reporter
+from locshare.supervisor.spec import (
+    DEFAULT_MAX_RESTARTS,
+    DEFAULT_MAX_SECONDS,
+    INFINITY,
+    AnySpec,
+    ChildSpec,
+    ShutdownTime,
+    bad_spec,
+    check_budget,
+    check_report,
+    is_count,
+)
 
 T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DynamicSpec:
+    """A dynamic supervisor: children are added at run time. ``max_children`` None means any
+    number; the rest as in :class:`SupervisorSpec`.
+    """
+
+    max_children: int | None = None
+    max_restarts: int = DEFAULT_MAX_RESTARTS
+    max_seconds: float = DEFAULT_MAX_SECONDS
+    report: Reporter | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_children is not None and not is_count(self.max_children):
+            raise BadSpec("max_children", self.max_children, "None or a whole number ≥ 0")
+        check_budget(self.max_restarts, self.max_seconds)
+        check_report(self.report)
+
+    def child(
+        self,
+        id: str,  # noqa: A002 - OTP's word
+        *,
+        restart: Restart = "permanent",
+        shutdown: ShutdownTime = INFINITY,
+        register: Name[Any] | None = None,
+        backoff: Backoff | None = None,
+    ) -> ChildSpec:
+        """This supervisor as a child of another one."""
+        return ChildSpec(
+            id,
+            DynamicSupervisor,
+            (self,),
+            restart=restart,
+            shutdown=shutdown,
+            type="supervisor",
+            register=register,
+            backoff=backoff,
+        )
 
 
 class DynamicSupervisorRef(BaseSupervisorRef):
@@ -85,7 +145,7 @@ class DynamicSupervisorRef(BaseSupervisorRef):
         if ref is None:
             await raise_after_checkpoint(ChildNotFound("no such child here: there is no ref"))
         problem = bad_type("ref", ref, Ref)
-        if problem is None and ref._incarnation.task is current_task():
+        if problem is None and incarnation_of(ref).task is current_task():
             problem = to_itself(ref)
         if problem is not None:
             await raise_after_checkpoint(problem)

@@ -1,11 +1,12 @@
 """Crash reports: one for each abnormal exit, none for an expected one (statement 15).
 
-A report names types and ids. It never holds a message or a state, for ours hold people's
-positions; an actor that can say more without harm overrides ``Actor.redact``, and what that
-returns is ``details``. Reports go to the hook of the nearest supervisor that has one, by default
-to the standard library's logging. A hook runs inside the exit path: it must be quick, must not
-await; if it raises, that is logged by type and goes no further, but for KeyboardInterrupt and
-SystemExit: these stop the tree in order and leave it, as if a child had raised them.
+A report names types and ids. It never holds a message or a state, which may be personal data. An
+actor that can say more without harm overrides ``Actor.redact``; its result is ``details``.
+
+Reports go to the hook of the nearest supervisor that has one, by default to the standard library's
+logging. A hook runs inside the exit path: it must be quick and must not await. If it raises, the
+error is logged by type and goes no further. KeyboardInterrupt and SystemExit are the exception:
+they stop the tree in order and leave it, as if a child had raised them.
 """
 
 import logging
@@ -16,7 +17,7 @@ from typing import Final, Literal, final
 
 from locshare.actors import Crash, ExitReason
 
-logger = logging.getLogger("locshare.supervisor")
+logger = logging.getLogger(__package__)
 
 Kind = Literal["crash", "start_failed", "stop_failed", "stuck", "gave_up"]
 
@@ -72,7 +73,7 @@ def log_report(report: Report) -> None:
 
 
 #: The hook of the supervisors in this context; children inherit it (statement 78).
-reporter: ContextVar[Reporter] = ContextVar("locshare_reporter", default=log_report)
+reporter: ContextVar[Reporter] = ContextVar("supervisor_reporter", default=log_report)
 
 
 def send(hook: Reporter, report: Report) -> BaseException | None:

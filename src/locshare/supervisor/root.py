@@ -15,13 +15,16 @@ from typing import final
 import trio
 
 from locshare.actors import SHUTDOWN, Crash
-from locshare.actors.checks import bad_type, raise_after_checkpoint
-from locshare.actors.incarnation import Incarnation
-from locshare.actors.loop import ActorIncarnation
-from locshare.actors.nursery import raise_most_severe, run_in_shield
+from locshare.actors.lowlevel import (
+    ActorIncarnation,
+    Incarnation,
+    bad_type,
+    raise_after_checkpoint,
+    raise_most_severe,
+    run_in_shield,
+)
 from locshare.supervisor.errors import RestartBudgetExceeded, RootFailed
-from locshare.supervisor.spec import SupervisorSpec
-from locshare.supervisor.supervisor import Supervisor, SupervisorRef
+from locshare.supervisor.supervisor import Supervisor, SupervisorRef, SupervisorSpec
 
 
 async def run_root(

@@ -9,7 +9,7 @@ arguments shared between incarnations would carry the old corruption over (13).
 >>> TaskSpec("listener", serve_connections, (settings,))
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from math import inf, isnan
@@ -30,16 +30,13 @@ from typing import (
 import trio
 
 from locshare.actors import Actor, MailboxHeir, Name
-from locshare.actors.checks import bad_type
-from locshare.actors.ref import M
+from locshare.actors.lowlevel import M, bad_type
 from locshare.supervisor.backoff import Backoff
-from locshare.supervisor.decide import Restart, Strategy
+from locshare.supervisor.decide import Restart
 from locshare.supervisor.errors import BadSpec
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVarTuple
-
-    from locshare.supervisor.report import Reporter
 
     Ts = TypeVarTuple("Ts", default=Unpack[tuple[Any, ...]])
 else:
@@ -148,7 +145,7 @@ class ChildSpec(Generic[M, *Ts]):
         if shutdown is None:
             shutdown = INFINITY if type == "supervisor" else DEFAULT_SHUTDOWN
         _check_child(id, start, args, restart, shutdown, init_timeout, backoff)
-        _one_of("type", type, get_args(ChildType))
+        one_of("type", type, get_args(ChildType))
         if register is not None and not isinstance(register, Name):
             raise BadSpec("register", register, "a Name or None")
         if heir is not None and not isinstance(heir, MailboxHeir):
@@ -263,119 +260,6 @@ class TaskSpec:
 AnySpec = ChildSpec | TaskSpec
 
 
-@final
-@dataclass(frozen=True, slots=True, init=False)
-class SupervisorSpec:
-    """A static supervisor: children in start order, a strategy, a restart budget.
-
-    ``max_restarts`` within ``max_seconds`` (inclusive), over all children together. ``report``
-    gets the crash reports of this supervisor and those below it; the default is inherited. Raises
-    BadSpec.
-    """
-
-    children: tuple[AnySpec, ...]
-    strategy: Strategy
-    max_restarts: int
-    max_seconds: float
-    report: "Reporter | None"
-
-    def __init__(
-        self,
-        children: Iterable[AnySpec] = (),
-        *,
-        strategy: Strategy = "one_for_one",
-        max_restarts: int = DEFAULT_MAX_RESTARTS,
-        max_seconds: float = DEFAULT_MAX_SECONDS,
-        report: "Reporter | None" = None,
-    ) -> None:
-        if not isinstance(children, Iterable):
-            raise BadSpec("children", children, "a list of ChildSpec or TaskSpec objects")
-        children = tuple(children)
-        _one_of("strategy", strategy, get_args(Strategy))
-        check_budget(max_restarts, max_seconds)
-        _check_report(report)
-        seen: set[str] = set()
-        for child in children:
-            if not isinstance(child, ChildSpec | TaskSpec):
-                raise BadSpec("children", child, "ChildSpec or TaskSpec objects")
-            if child.id in seen:
-                raise BadSpec("id", child.id, "an id of its own for each child")
-            seen.add(child.id)
-        put = object.__setattr__
-        put(self, "children", children)
-        put(self, "strategy", strategy)
-        put(self, "max_restarts", max_restarts)
-        put(self, "max_seconds", max_seconds)
-        put(self, "report", report)
-
-    def child(
-        self,
-        id: str,  # noqa: A002 - OTP's word
-        *,
-        restart: Restart = "permanent",
-        shutdown: ShutdownTime = INFINITY,
-        init_timeout: float = inf,
-        register: Name[Any] | None = None,
-        backoff: Backoff | None = None,
-    ) -> ChildSpec:
-        """This supervisor as a child of another one."""
-        from locshare.supervisor.supervisor import Supervisor
-
-        return ChildSpec(
-            id,
-            Supervisor,
-            (self,),
-            restart=restart,
-            shutdown=shutdown,
-            type="supervisor",
-            init_timeout=init_timeout,
-            register=register,
-            backoff=backoff,
-        )
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class DynamicSpec:
-    """A dynamic supervisor: children are added at run time. ``max_children`` None means any
-    number; the rest as in :class:`SupervisorSpec`.
-    """
-
-    max_children: int | None = None
-    max_restarts: int = DEFAULT_MAX_RESTARTS
-    max_seconds: float = DEFAULT_MAX_SECONDS
-    report: "Reporter | None" = None
-
-    def __post_init__(self) -> None:
-        if self.max_children is not None and not _is_count(self.max_children):
-            raise BadSpec("max_children", self.max_children, "None or a whole number ≥ 0")
-        check_budget(self.max_restarts, self.max_seconds)
-        _check_report(self.report)
-
-    def child(
-        self,
-        id: str,  # noqa: A002 - OTP's word
-        *,
-        restart: Restart = "permanent",
-        shutdown: ShutdownTime = INFINITY,
-        register: Name[Any] | None = None,
-        backoff: Backoff | None = None,
-    ) -> ChildSpec:
-        """This supervisor as a child of another one."""
-        from locshare.supervisor.dynamic import DynamicSupervisor
-
-        return ChildSpec(
-            id,
-            DynamicSupervisor,
-            (self,),
-            restart=restart,
-            shutdown=shutdown,
-            type="supervisor",
-            register=register,
-            backoff=backoff,
-        )
-
-
 def _check_child(
     id: object,  # noqa: A002 - OTP's word
     start: object,
@@ -391,7 +275,7 @@ def _check_child(
         raise BadSpec("start", start, "something callable")
     if not isinstance(args, tuple):
         raise BadSpec("args", type(args).__name__, "a tuple")
-    _one_of("restart", restart, get_args(Restart))
+    one_of("restart", restart, get_args(Restart))
     if shutdown is not BRUTAL_KILL and not _is_seconds(shutdown):
         raise BadSpec("shutdown", shutdown, "seconds ≥ 0, BRUTAL_KILL or INFINITY")
     if not _is_seconds(init_timeout) or init_timeout == 0:
@@ -403,30 +287,30 @@ def _check_child(
 def bad_spec(spec: object) -> Exception | None:
     """A TypeError unless ``spec`` is that of a child, else None."""
     hint = ""
-    if isinstance(spec, SupervisorSpec | DynamicSpec):
+    if hasattr(spec, "child"):
         hint = f"; a supervisor is started with {type(spec).__name__}(…).child(id)"
     return bad_type("spec", spec, ChildSpec, TaskSpec, hint=hint)
 
 
 def check_budget(max_restarts: object, max_seconds: object) -> None:
     """Raise BadSpec for a restart budget that is none."""
-    if not _is_count(max_restarts):
+    if not is_count(max_restarts):
         raise BadSpec("max_restarts", max_restarts, "a whole number ≥ 0")
     if not _is_seconds(max_seconds) or max_seconds in (0, inf):
         raise BadSpec("max_seconds", max_seconds, "finite seconds > 0")
 
 
-def _check_report(report: object) -> None:
+def check_report(report: object) -> None:
     if report is not None and not callable(report):
         raise BadSpec("report", report, "a function that takes a Report, or None")
 
 
-def _one_of(field: str, value: object, legal: tuple[str, ...]) -> None:
+def one_of(field: str, value: object, legal: tuple[str, ...]) -> None:
     if value not in legal:
         raise BadSpec(field, value, "one of " + ", ".join(map(repr, legal)))
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

@@ -13,112 +13,124 @@ it, and starts whoever else in its range still waits. No significant children.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Never, final
+from math import inf
+from typing import Any, ClassVar, final, get_args
 
 import trio
-from trio.lowlevel import Task, current_task
+from trio.lowlevel import current_task
 
 from locshare.actors import (
     IGNORE,
     NO_REPLY,
     SHUTDOWN,
     ActorRef,
-    CallTimeout,
-    CallToSelf,
     ExitReason,
-    NoProc,
+    HandlerResult,
+    InitResult,
+    Name,
     Ref,
     ReplyTo,
     Request,
     StartError,
     StopActor,
 )
-from locshare.actors.actor import HandlerResult, InitResult
-from locshare.actors.checks import bad_type, raise_after_checkpoint, raise_if
-from locshare.actors.loop import ActorIncarnation
-from locshare.supervisor.child import (
-    STUCK_AFTER,
-    BaseSupervisor,
-    Child,
-    ChildCounts,
-    ChildExit,
-    ChildInfo,
-    ChildState,
-    first_failure,
-)
-from locshare.supervisor.decide import Plan, plan
+from locshare.actors.lowlevel import bad_type, incarnation_of, raise_after_checkpoint, raise_if
+from locshare.supervisor.backoff import Backoff
+from locshare.supervisor.base import BaseSupervisor, BaseSupervisorRef, first_failure, to_itself
+from locshare.supervisor.child import Child, ChildExit, ChildState
+from locshare.supervisor.decide import Plan, Restart, Strategy, plan
 from locshare.supervisor.errors import (
     AlreadyPresent,
     AlreadyStarted,
+    BadSpec,
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
     SupervisorError,
 )
-from locshare.supervisor.spec import INFINITY, AnySpec, SupervisorSpec, bad_spec
+from locshare.supervisor.report import Reporter
+from locshare.supervisor.spec import (
+    DEFAULT_MAX_RESTARTS,
+    DEFAULT_MAX_SECONDS,
+    INFINITY,
+    AnySpec,
+    ChildSpec,
+    ShutdownTime,
+    TaskSpec,
+    bad_spec,
+    check_budget,
+    check_report,
+    one_of,
+)
 
 
-class BaseSupervisorRef(ActorRef[Never]):
-    """What the refs of all supervisors can do. A supervisor takes no casts, and its mailbox has
-    no bound: a request never waits for room.
+@final
+@dataclass(frozen=True, slots=True, init=False)
+class SupervisorSpec:
+    """A static supervisor: children in start order, a strategy, a restart budget.
+
+    ``max_restarts`` within ``max_seconds`` (inclusive), over all children together. ``report``
+    gets the crash reports of this supervisor and those below it; the default is inherited. Raises
+    BadSpec.
     """
 
-    __slots__ = ()
+    children: tuple[AnySpec, ...]
+    strategy: Strategy
+    max_restarts: int
+    max_seconds: float
+    report: Reporter | None
 
-    def which_children(self) -> tuple[ChildInfo, ...]:
-        """All children in start order, as of now. Does not wait. Raises NoProc if we are dead."""
-        return self._base_supervisor().which_children()
+    def __init__(
+        self,
+        children: Iterable[AnySpec] = (),
+        *,
+        strategy: Strategy = "one_for_one",
+        max_restarts: int = DEFAULT_MAX_RESTARTS,
+        max_seconds: float = DEFAULT_MAX_SECONDS,
+        report: Reporter | None = None,
+    ) -> None:
+        if not isinstance(children, Iterable):
+            raise BadSpec("children", children, "a list of ChildSpec or TaskSpec objects")
+        children = tuple(children)
+        one_of("strategy", strategy, get_args(Strategy))
+        check_budget(max_restarts, max_seconds)
+        check_report(report)
+        seen: set[str] = set()
+        for child in children:
+            if not isinstance(child, ChildSpec | TaskSpec):
+                raise BadSpec("children", child, "ChildSpec or TaskSpec objects")
+            if child.id in seen:
+                raise BadSpec("id", child.id, "an id of its own for each child")
+            seen.add(child.id)
+        put = object.__setattr__
+        put(self, "children", children)
+        put(self, "strategy", strategy)
+        put(self, "max_restarts", max_restarts)
+        put(self, "max_seconds", max_seconds)
+        put(self, "report", report)
 
-    def count_children(self) -> ChildCounts:
-        """Specs, active, supervisors, workers, as of now. Raises NoProc if we are dead."""
-        return self._base_supervisor().count_children()
-
-    async def stop(self, reason: ExitReason = SHUTDOWN, timeout: float = INFINITY) -> ExitReason:
-        """Stop all children in order, then the supervisor; returns the reason after the end.
-
-        As long as it takes, like OTP: each child has its own ``shutdown`` time. With ``timeout``
-        (seconds), whoever below is still there when it has passed is killed, and the reason is
-        ``killed``; CallTimeout only if something ignores its kill for another 5 s. Otherwise as
-        :meth:`Ref.stop`; cancelling the wait takes neither the request nor its timeout back.
-
-        CallToSelf in a handler of an actor below, whose end would be waited for. A plain task below
-        and an actor's helper may call it: the stop cancels them.
-        """
-        if self._waits_for(current_task()):
-            await raise_after_checkpoint(
-                CallToSelf(f"{self.name} would wait for the end of who waits for its own")
-            )
-        try:
-            return await super().stop(reason, timeout)
-        except CallTimeout:
-            with trio.move_on_after(STUCK_AFTER):
-                return await self.wait_exit()
-            raise
-
-    def _waits_for(self, task: Task) -> bool:
-        """Whether an actor somewhere below us is at work in ``task``."""
-        ours, above = self._incarnation.task, [task]
-        while above[-1] is not ours:
-            nursery = above[-1].parent_nursery
-            if nursery is None:
-                return False
-            above.append(nursery.parent_task)
-        return any(_is_actor(each) for each in above)
-
-    def _base_supervisor(self) -> BaseSupervisor:
-        actor = self._incarnation.actor
-        if not isinstance(actor, BaseSupervisor):
-            raise NoProc(self.name)
-        return actor
-
-
-def _is_actor(task: Task) -> bool:
-    """Whether this is the task of an actor that is no supervisor; its own frame knows."""
-    frame = getattr(task.coro, "cr_frame", None)
-    life = frame.f_locals.get("self") if frame is not None else None
-    return (
-        isinstance(life, ActorIncarnation) and life.task is task and not life.actor.hosts_children
-    )
+    def child(
+        self,
+        id: str,  # noqa: A002 - OTP's word
+        *,
+        restart: Restart = "permanent",
+        shutdown: ShutdownTime = INFINITY,
+        init_timeout: float = inf,
+        register: Name[Any] | None = None,
+        backoff: Backoff | None = None,
+    ) -> ChildSpec:
+        """This supervisor as a child of another one."""
+        return ChildSpec(
+            id,
+            Supervisor,
+            (self,),
+            restart=restart,
+            shutdown=shutdown,
+            type="supervisor",
+            init_timeout=init_timeout,
+            register=register,
+            backoff=backoff,
+        )
 
 
 @final
@@ -167,7 +179,7 @@ class SupervisorRef(BaseSupervisorRef):
 
     def _to_itself(self, id: str) -> Exception | None:  # noqa: A002 - OTP's word
         child = self.child(id) if self.alive else None
-        if child is not None and child._incarnation.task is current_task():
+        if child is not None and incarnation_of(child).task is current_task():
             return to_itself(child)
         return None
 
@@ -176,11 +188,6 @@ class SupervisorRef(BaseSupervisorRef):
         if we are dead.
         """
         return next((info.ref for info in self.which_children() if info.id == id), None)
-
-
-def to_itself(child: Ref) -> CallToSelf:
-    """The error of a child that would wait for its own end."""
-    return CallToSelf(f"{child.name} cannot wait for its own end; return StopActor instead")
 
 
 async def _check(problem: Exception | None) -> None:

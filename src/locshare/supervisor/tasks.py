@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar, TypeVarTuple, cast, final
 
 from locshare.actors import NORMAL, ActorRef, Exited, Ref
-from locshare.actors.checks import raise_after_checkpoint
-from locshare.actors.incarnation import Incarnation
-from locshare.actors.task import TaskIncarnation
-from locshare.supervisor.dynamic import DynamicSupervisor, DynamicSupervisorRef, StartDynamic
+from locshare.actors.lowlevel import Incarnation, TaskIncarnation, raise_after_checkpoint
+from locshare.supervisor.dynamic import (
+    DynamicSpec,
+    DynamicSupervisor,
+    DynamicSupervisorRef,
+    StartDynamic,
+)
 from locshare.supervisor.errors import BadSpec
-from locshare.supervisor.spec import DEFAULT_SHUTDOWN, DynamicSpec, ShutdownTime, TaskSpec
+from locshare.supervisor.spec import DEFAULT_SHUTDOWN, ShutdownTime, TaskSpec
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

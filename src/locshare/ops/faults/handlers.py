@@ -11,11 +11,9 @@ from typing import final
 import trio
 
 from locshare.actors import ActorRef, ExitReason
-from locshare.actors.incarnation import Incarnation
-from locshare.actors.inject import fail_init
 from locshare.actors.introspect import Interceptor, install
-from locshare.supervisor.child import Child, ChildState
-from locshare.supervisor.inject import at_each_launch
+from locshare.actors.lowlevel import Incarnation, fail_init
+from locshare.supervisor.lowlevel import Child, ChildState, at_each_launch
 
 
 class InjectedFault(Exception):

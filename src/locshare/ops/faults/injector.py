@@ -11,7 +11,7 @@ import trio
 from msgspec import Struct
 
 from locshare.actors import ActorRef, Registry, introspect
-from locshare.actors.inject import fill_mailbox, post
+from locshare.actors.lowlevel import fill_mailbox, incarnation_of, post
 from locshare.connection.pool import ConnectionPool
 from locshare.ops.control import ControlError, Operation, Send
 from locshare.ops.faults import requests as ask
@@ -20,8 +20,7 @@ from locshare.ops.faults.surroundings import Faults
 from locshare.ops.inspection.operations import Inspector
 from locshare.ops.inspection.tree import ROOT, Found
 from locshare.supervisor import BaseSupervisorRef
-from locshare.supervisor.child import Child
-from locshare.supervisor.inject import child_of, set_budget
+from locshare.supervisor.lowlevel import Child, child_of, set_budget
 
 log = structlog.get_logger()
 
@@ -99,7 +98,7 @@ class Injector:
         with plan.held(), trio.move_on_after(_PATIENCE):
             post(actor, Poison())
             await actor.wait_exit()
-            after = await plan.next_life(actor._incarnation)
+            after = await plan.next_life(incarnation_of(actor))
             if isinstance(after.ref, ActorRef):
                 await introspect.inspect(after.ref, lambda _actor: None)
                 seconds = time.perf_counter() - began

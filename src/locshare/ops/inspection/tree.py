@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, final
 import trio
 
 from locshare.actors import ActorRef, Ref
-from locshare.actors.incarnation import Status
 from locshare.actors.introspect import gauges, is_traced, statistics, status, task_of
 from locshare.actors.loop_profiler import TaskProfiler
+from locshare.actors.lowlevel import Status
 from locshare.ops.control import ControlError
 from locshare.ops.inspection.views import ActorView, SortKey
 from locshare.supervisor import BaseSupervisorRef, ChildInfo, DynamicSupervisorRef

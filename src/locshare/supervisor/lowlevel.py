@@ -1,15 +1,13 @@
-"""Do to a running supervisor and its children what a fault would. For tests and fault injection; a
-program that works calls none of it.
-"""
+"""Reach into a running supervisor, for tests and fault injection. Programs need none of it."""
 
 from collections.abc import Callable
 
 from locshare.actors import Ref
-from locshare.actors.incarnation import Incarnation
-from locshare.supervisor.child import Child
+from locshare.actors.lowlevel import Incarnation
+from locshare.supervisor.base import BaseSupervisorRef
+from locshare.supervisor.child import Child, ChildState
 from locshare.supervisor.errors import ChildNotFound
 from locshare.supervisor.spec import check_budget
-from locshare.supervisor.supervisor import BaseSupervisorRef
 
 
 def child_of(supervisor: BaseSupervisorRef, id: str, ref: Ref | None) -> Child:  # noqa: A002 - OTP's word
@@ -22,7 +20,7 @@ def child_of(supervisor: BaseSupervisorRef, id: str, ref: Ref | None) -> Child: 
 
 def at_each_launch(child: Child, function: Callable[[Incarnation], None] | None) -> None:
     """Show ``function`` every further life of ``child`` before it runs. It must not raise; see
-    :func:`locshare.actors.inject.fail_init`. None ends it.
+    :func:`locshare.actors.lowlevel.fail_init`. None ends it.
     """
     child.on_launch = function
 
@@ -35,3 +33,6 @@ def set_budget(supervisor: BaseSupervisorRef, max_restarts: int, max_seconds: fl
     window = supervisor._base_supervisor()._window
     window.max_restarts = max_restarts
     window.max_seconds = max_seconds
+
+
+__all__ = ["Child", "ChildState", "at_each_launch", "child_of", "set_budget"]
