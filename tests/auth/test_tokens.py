@@ -285,7 +285,7 @@ def test_the_date_of_the_previous_key_needs_a_time_zone() -> None:
 
 
 def test_a_secret_is_made_once_with_mode_600_and_read_afterwards(tmp_path: Path) -> None:
-    path = tmp_path / "data" / "secret"
+    path = tmp_path / "srv" / "data" / "secret"
     secret = load_or_create_secret(path)
     assert len(secret) == 64
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -391,7 +391,7 @@ def test_a_short_secret_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_what_is_no_regular_file_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     os.mkfifo(tmp_path / "pipe", 0o600)
-    (tmp_path / "real").touch(mode=0o600)
+    load_or_create_secret(tmp_path / "real")
     (tmp_path / "link").symlink_to("real")
     for name in ("directory", "pipe", "link"):
         with pytest.raises(SecretError):
