@@ -21,8 +21,9 @@ from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
 from locshare.session.confusables import confusable
 from locshare.session.limits import SessionLimits
+from locshare.session.moment import Moment
 from locshare.session.rules import SessionRules
-from locshare.session.table import Member, Moment, SessionTable
+from locshare.session.table import Member, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
 from locshare.wire.dialects import PLAIN, Dialect
 from locshare.wire.messages import (

@@ -17,9 +17,10 @@ from locshare.actors import ActorRef, Registry
 from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
 from locshare.session.bans import NOWHERE, Origin
+from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
 from locshare.session.link import SessionLink
-from locshare.session.manager import SESSIONS, SessionManager
+from locshare.session.manager import SessionManager
 from locshare.session.table import SessionTable
 from locshare.supervisor import (
     DynamicSpec,
@@ -152,7 +153,7 @@ class House:
 
     async def wake(self, session_id: UUID) -> None:
         """Have it in memory."""
-        async with self.manager._using(session_id):
+        async with self.manager.lifecycle.using(session_id):
             pass
 
     async def join(
@@ -188,7 +189,7 @@ class House:
         return session_id, people
 
     def table(self, session_id: UUID) -> SessionTable:
-        return self.manager._tables[session_id]
+        return self.manager.directory._tables[session_id]
 
     def actor(self, session_id: UUID) -> ActorRef:
         ref = self.names.lookup(session_id)

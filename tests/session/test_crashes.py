@@ -16,9 +16,10 @@ from locshare.session import actor as actor_module
 from locshare.session import delivery
 from locshare.session.actor import SessionActor
 from locshare.session.commands import Update
+from locshare.session.directory.directory import SESSIONS
 from locshare.session.errors import SessionOver, SessionUnavailable
 from locshare.session.limits import SessionLimits
-from locshare.session.manager import SESSIONS, SessionManager
+from locshare.session.manager import SessionManager
 from locshare.session.rules import SessionRules
 from locshare.session.table import SessionTable
 from locshare.supervisor import DynamicSupervisorRef, SupervisorRef
@@ -404,7 +405,7 @@ async def test_an_ended_session_leaves_nothing_behind() -> None:
         tables = [each for each in gc.get_objects() if isinstance(each, SessionTable)]
         assert [table for table in tables if table.session.id == session] == []
         assert home.names.lookup(session) is None
-        assert home.manager._tables == {}
+        assert home.manager.directory._tables == {}
         sessions = home.names.lookup(SESSIONS)
         assert isinstance(sessions, DynamicSupervisorRef)
         assert sessions.count_children().specs == 0
@@ -448,7 +449,7 @@ async def test_a_session_whose_first_incarnation_cannot_begin_is_unavailable_and
         Fault(monkeypatch, SessionActor, "init").left = 1
         with pytest.raises(SessionUnavailable):
             await home.wake(session)
-        assert home.manager._tables == {}
+        assert home.manager.directory._tables == {}
         await home.someone(session)
 
 

@@ -12,8 +12,9 @@ from msgspec import UNSET, UnsetType
 
 from locshare.session.fixes import MAX_AGE_S, STEADY_S, judge
 from locshare.session.limits import SessionLimits
+from locshare.session.moment import Moment
 from locshare.session.rules import SessionRules
-from locshare.session.table import Member, Moment, SessionTable
+from locshare.session.table import Member, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
 from locshare.wire.messages import Position
 from tests.session.kit import House, Someone, house, settle

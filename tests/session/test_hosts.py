@@ -18,8 +18,8 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.limits import SessionLimits
+from locshare.session.moment import Moment
 from locshare.session.rules import SessionRules
-from locshare.session.table import Moment
 from locshare.store.port import StoreUnavailable
 from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
 
@@ -150,7 +150,7 @@ async def test_lost_seats_are_lost_after_a_sleep_too_and_can_be_taken_again() ->
         session = await home.session()
         fakes = await strangers(home, session, 3)
         await trio.sleep(130)
-        assert home.manager._tables == {}
+        assert home.manager.directory._tables == {}
         assert await home.manager.participants(session) == ()
         assert (await home.manager.describe(session)).participant_count == 0
         ada = await home.someone(session, "Ada")
@@ -302,9 +302,9 @@ async def test_a_token_counts_for_the_host_and_for_who_is_in_the_session() -> No
         for each in (ada, bo, cy):
             each.link.detach()
         await trio.sleep(130)
-        assert home.manager._tables == {}
+        assert home.manager.directory._tables == {}
         await assert_who_counts()
-        assert home.manager._tables == {}, "asking starts nothing"
+        assert home.manager.directory._tables == {}, "asking starts nothing"
         await home.manager.end(session)
         for user_id in (ada.user_id, creator):
             with pytest.raises(SessionOver):
@@ -361,7 +361,7 @@ async def test_a_ban_lasts_over_a_sleep_and_ends_with_the_session() -> None:
         await trio.sleep(61)
         with pytest.raises(Banned):
             await home.join(session, "Bo", origin=HERE)
-        assert home.manager._tables == {}, "who is banned wakes nobody"
+        assert home.manager.directory._tables == {}, "who is banned wakes nobody"
         await home.manager.end(session)
         assert len(home.manager._bans) == 0
 

@@ -13,6 +13,7 @@ from locshare.actors import ActorRef, Ref, introspect
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.commands import Lock, SessionCast
+from locshare.session.directory.directory import SESSIONS
 from locshare.session.errors import (
     SessionFull,
     SessionNotFound,
@@ -20,7 +21,6 @@ from locshare.session.errors import (
     SessionUnavailable,
 )
 from locshare.session.limits import SessionLimits
-from locshare.session.manager import SESSIONS
 from locshare.session.table import SessionTable
 from locshare.store.port import StoreUnavailable
 from locshare.supervisor import ChildSpec, DynamicSupervisorRef
@@ -175,8 +175,8 @@ async def test_there_are_no_more_sessions_in_memory_than_allowed() -> None:
         third = await home.session()
         with pytest.raises(SessionUnavailable):
             await home.join(third)
-        assert third not in home.manager._tables
-        first = next(iter(home.manager._tables))
+        assert third not in home.manager.directory._tables
+        first = next(iter(home.manager.directory._tables))
         await home.manager.end(first)
         await settle()
         await home.join(third)
@@ -216,7 +216,7 @@ async def test_a_session_that_is_ending_is_not_read_back_meanwhile() -> None:
             assert home.store.calls["load_session"] == 1
             home.store.gate.set()
         await settle()
-        assert home.manager._tables == {}
+        assert home.manager.directory._tables == {}
 
 
 async def test_who_left_before_a_restart_of_the_server_is_not_there_after_it() -> None:
@@ -362,7 +362,7 @@ async def test_a_session_that_ends_while_it_is_started_leaves_nothing_behind() -
             sessions = home.names.lookup(SESSIONS)
             assert isinstance(sessions, DynamicSupervisorRef)
             assert sessions.count_children().specs == 0
-            assert home.manager._tables == {}
+            assert home.manager.directory._tables == {}
     assert outcomes == {"started", "expired"}
 
 
@@ -387,7 +387,7 @@ async def test_a_session_that_is_over_before_its_starter_goes_on_leaves_nothing_
         sessions = home.names.lookup(SESSIONS)
         assert isinstance(sessions, DynamicSupervisorRef)
         assert sessions.count_children().specs == 0
-        assert home.manager._tables == {}
+        assert home.manager.directory._tables == {}
 
 
 # --- what the reaper does -------------------------------------------------------------------------
@@ -512,7 +512,7 @@ async def test_a_reaper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPat
                 assert [report.child_id for report in home.reports] == ["reaper"]
                 assert not home.store.sessions[session].is_active
                 assert not home.store.sessions[other].is_active
-                assert home.manager._tables == {}
+                assert home.manager.directory._tables == {}
 
 
 async def test_what_the_stop_of_the_keeper_interrupts_is_written_in_the_second_it_has() -> None:
@@ -543,16 +543,16 @@ async def test_a_session_that_ends_while_its_actor_dies_is_over_and_not_away(
         table, dead = home.table(session), home.actor(session)
         await home.crash(session)
 
-        async def incarnation(_table: SessionTable) -> ActorRef[SessionCast]:
+        async def running_actor(_table: SessionTable) -> ActorRef[SessionCast]:
             return dead
 
         with monkeypatch.context() as patch:
-            patch.setattr(home.manager, "incarnation", incarnation)
+            patch.setattr(home.manager.lifecycle, "running_actor", running_actor)
             with pytest.raises(SessionUnavailable):
-                await home.manager.ask(table, Lock(True))
+                await home.manager._calls.ask(table, Lock(True))
             table.ended = "expired"
             with pytest.raises(SessionOver):
-                await home.manager.ask(table, Lock(True))
+                await home.manager._calls.ask(table, Lock(True))
             table.ended = None
 
 

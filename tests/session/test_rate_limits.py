@@ -13,7 +13,7 @@ from tests.session.kit import House, Someone, house, settle
 
 async def flap(home: House, who: Someone, times: int, pause: float) -> Someone:
     """Lose the connection and come back, again and again; online in the end."""
-    (session,) = home.manager._tables
+    (session,) = home.manager.directory._tables
     for _ in range(times):
         who.link.detach()
         await settle()

@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from locshare.session import actor as actor_module
+from locshare.session.directory.directory import SESSIONS
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
-from locshare.session.manager import LOOK_FOR_ROOM_EVERY_S, SESSIONS
+from locshare.session.lifecycle import LOOK_FOR_ROOM_EVERY_S
 from locshare.supervisor import DynamicSupervisorRef
 from tests.session.kit import HOUR, Fault, House, house, position, settle
 
@@ -22,7 +23,7 @@ def running(home: House) -> int:
 
 
 def awake(home: House) -> set[UUID]:
-    return set(home.manager._tables)
+    return set(home.manager.directory._tables)
 
 
 async def test_reading_sessions_starts_none_of_them() -> None:
@@ -171,7 +172,7 @@ async def test_whoever_comes_while_a_session_falls_asleep_finds_it_whole() -> No
             await settle()
             actor = home.actor(session)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(home.manager._put_to_sleep, home.table(session))
+                nursery.start_soon(home.manager.lifecycle.put_to_sleep, home.table(session))
                 for _ in range(steps):
                     await trio.lowlevel.checkpoint()
                 again = await home.connect(session, ada.user_id)
@@ -194,11 +195,11 @@ async def test_falling_asleep_that_is_cancelled_leaves_nothing_half_done() -> No
             await settle()
             with trio.CancelScope() as scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(home.manager._put_to_sleep, home.table(session))
+                    nursery.start_soon(home.manager.lifecycle.put_to_sleep, home.table(session))
                     for _ in range(steps):
                         await trio.lowlevel.cancel_shielded_checkpoint()
                     scope.cancel()
-            assert home.manager._flights == {}
+            assert not home.manager.lifecycle._transitions
             await home.connect(session, ada.user_id)
             assert running(home) == 1
 
@@ -227,7 +228,7 @@ async def test_a_session_that_hangs_is_put_to_sleep_and_its_last_activity_is_not
         home.store.touches.clear()
         ada.link.detach()
         await settle()
-        await home.manager._put_to_sleep(home.table(session))
+        await home.manager.lifecycle.put_to_sleep(home.table(session))
         assert [touched[0] for touched in home.store.touches] == [session]
         assert running(home) == 0
 
@@ -236,11 +237,11 @@ async def test_a_reaper_that_crashes_puts_to_sleep_later(monkeypatch: pytest.Mon
     async with house() as home:
         session, (ada,) = await home.group("Ada")
         ada.link.detach()
-        fault = Fault(monkeypatch, home.manager, "_stop")
+        fault = Fault(monkeypatch, home.manager.lifecycle, "stop")
         fault.left = 1
         await trio.sleep(61)
         assert [report.child_id for report in home.reports] == ["reaper"]
-        assert home.manager._flights == {}
+        assert not home.manager.lifecycle._transitions
         assert fault.left == 0
         await home.connect(session, ada.user_id)
 

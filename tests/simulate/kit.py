@@ -16,8 +16,9 @@ from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.net.addresses import Addresses, addresses
+from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
-from locshare.session.manager import SESSIONS, SessionManager
+from locshare.session.manager import SessionManager
 from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
 from locshare.telemetry.metrics import Registry as Metrics
 from tests.doubles import MemoryStore

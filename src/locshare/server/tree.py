@@ -73,8 +73,9 @@ from locshare.server.process import allow_connections, calm_garbage_collector
 from locshare.server.process_info import vitals
 from locshare.server.signals import StopSignals
 from locshare.session.counters import SessionStatistics
+from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
-from locshare.session.manager import SESSIONS, SessionManager
+from locshare.session.manager import SessionManager
 from locshare.store.embedded import embedded_postgres
 from locshare.store.postgres import PostgresStore, StoreStatistics
 from locshare.supervisor import (

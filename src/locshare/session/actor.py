@@ -57,8 +57,9 @@ from locshare.session.errors import (
     TooManyJoins,
 )
 from locshare.session.limits import SessionLimits
+from locshare.session.moment import Moment
 from locshare.session.rules import SessionRules
-from locshare.session.table import Moment, SessionTable
+from locshare.session.table import SessionTable
 from locshare.wire.messages import EndReason
 from locshare.wire.messages import SessionState as Snapshot
 

@@ -46,6 +46,14 @@ class SessionUnavailable(LocshareError):
         self.retry_after = 1
 
 
+class SessionElsewhere(SessionUnavailable):
+    """Another process owns the session; ``owner`` is its name. It was perhaps moved just now."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__("the session is in another process")
+        self.owner = owner
+
+
 class TooManyJoins(SessionUnavailable):
     """So many people joined this session lately that the next must wait ``retry_after`` seconds."""
 

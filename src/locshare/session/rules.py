@@ -30,8 +30,9 @@ from locshare.broadcast.receiver import Receiver
 from locshare.session.confusables import distinct
 from locshare.session.fixes import clock_was_set_back, judge
 from locshare.session.limits import SessionLimits
+from locshare.session.moment import Moment
 from locshare.session.rate_limits import NEVER_SEEN, JoinRate, ShownPresence
-from locshare.session.table import HeldPosition, Member, Moment, Seat, SessionTable
+from locshare.session.table import HeldPosition, Member, Seat, SessionTable
 from locshare.wire.messages import (
     Changed,
     Ended,

@@ -11,7 +11,7 @@ Positions live here and nowhere else, for the retention at most.
 import math
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple, final
 from uuid import UUID
 
@@ -28,17 +28,6 @@ from locshare.session.rate_limits import ShownPresence, TokenBucket
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
 from locshare.wire.messages import EndReason, Position, Role
-
-
-class Moment(Struct, frozen=True):
-    """One instant on both clocks: the wall's, for people, and Trio's, for measuring."""
-
-    wall: datetime
-    clock: float
-
-    def wall_of(self, clock: float) -> datetime:
-        """The wall time of an instant that was measured by Trio's clock."""
-        return self.wall - timedelta(seconds=self.clock - clock)
 
 
 class Member(Struct, frozen=True):

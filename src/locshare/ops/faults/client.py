@@ -24,7 +24,7 @@ from locshare.ops.control import ControlClient, open_control
 from locshare.ops.faults import requests as ask
 from locshare.ops.faults.links import What
 from locshare.ops.inspection.views import Kill, Picture, Tree
-from locshare.session.manager import SESSIONS, short_id
+from locshare.session.directory.directory import SESSIONS, short_id
 
 
 def session_actor(session_id: str | UUID) -> str:

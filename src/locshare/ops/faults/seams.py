@@ -8,7 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from locshare.connection.admission import Sessions
-from locshare.session.manager import utc_now
+from locshare.session.moment import utc_now
 
 Database: TypeAlias = Callable[[], AbstractAsyncContextManager[str]]
 """Makes the database be there for the time of a block, and tells its URL."""

@@ -6,7 +6,7 @@ from typing import Final, final
 from locshare.ops.faults.links import WiredSessions, Wires
 from locshare.ops.faults.relay import Relay
 from locshare.ops.faults.seams import Seams
-from locshare.session.manager import utc_now
+from locshare.session.moment import utc_now
 
 
 @final

@@ -1,0 +1,55 @@
+"""Reads sessions from the store, once for all callers that ask at the same time. Starts nothing."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import final
+from uuid import UUID
+
+import trio
+
+from locshare.session.errors import SessionNotFound, SessionOver
+from locshare.session.limits import SessionLimits
+from locshare.session.moment import Moment
+from locshare.session.rules import SessionRules
+from locshare.session.single_flight import SingleFlight
+from locshare.session.table import SessionTable
+from locshare.store.port import SessionRecord, Store, StoredSession, StoreUnavailable
+
+
+@final
+class SessionLoader:
+    """``now`` is the wall clock, in UTC."""
+
+    def __init__(self, store: Store, limits: SessionLimits, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._limits = limits
+        self._now = now
+        self._up_since = now()
+        self._loads: SingleFlight[StoredSession | None] = SingleFlight(StoreUnavailable)
+
+    async def load(self, session_id: UUID) -> StoredSession:
+        """The session's rows. Raises SessionNotFound, StoreUnavailable."""
+        stored = await self._loads.run(session_id, partial(self._store.load_session, session_id))
+        if stored is None:
+            raise SessionNotFound
+        return stored
+
+    def check_live(self, session: SessionRecord) -> None:
+        """Raise SessionOver if the session has ended, or is due to end."""
+        now = self._now()
+        if not session.is_active:
+            raise SessionOver
+        if session.expires_at <= now:
+            raise SessionOver("expired")
+        # Not inactive because the server was off: nobody could connect.
+        inactive_since = now - timedelta(seconds=self._limits.inactive_after)
+        if session.last_activity < inactive_since and self._up_since < inactive_since:
+            raise SessionOver("inactive")
+
+    def view(self, stored: StoredSession) -> SessionTable:
+        """The table that a session would have if it were started now. For reading only."""
+        table = SessionTable(stored, trio.current_time())
+        moment = Moment(self._now(), trio.current_time())
+        SessionRules(table, self._limits).release_unused_seats(moment)
+        return table
