@@ -7,6 +7,7 @@ from typing import Any, ClassVar, assert_type
 import trio
 
 from locshare.actors import (
+    NO_REPLY,
     Actor,
     ActorNursery,
     ActorRef,
@@ -16,12 +17,16 @@ from locshare.actors import (
     HandlerResult,
     Monitor,
     Name,
+    NoReply,
     Offer,
     Ref,
     Registry,
     ReplyTo,
     Request,
     StopActor,
+    on_call,
+    on_cast,
+    on_info,
 )
 from locshare.supervisor import (
     AnySpec,
@@ -48,6 +53,14 @@ class Add:
 
 
 class Reset: ...
+
+
+@dataclass(frozen=True)
+class Slow(Request[str]):
+    last: bool = False
+
+
+class Later(Request[int]): ...
 
 
 class CounterRef(ActorRef[Add | Reset]):
@@ -80,6 +93,31 @@ class Adder(Actor[Add]):
 class Anything(Actor):
     def handle_cast(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
         return super().handle_cast(message)
+
+
+class Typed(Actor[Add | Reset]):
+    """Decorated methods: plain, async, with the ReplyTo, with every result that is no reply."""
+
+    @on_call(Total)
+    def total(self, request: Total) -> int:
+        return len(request.of)
+
+    @on_call(Slow)
+    async def slow(self, request: Slow) -> str | StopActor:
+        return StopActor(reply="bye") if request.last else "x"
+
+    @on_call(Later)
+    def later(self, request: Later, reply_to: ReplyTo[int]) -> NoReply:
+        reply_to.reply(1)
+        return NO_REPLY
+
+    @on_cast(Add)
+    def add(self, message: Add) -> None: ...
+    @on_cast(Reset)
+    async def reset(self, message: Reset) -> Continue | None: ...
+    @on_info(Down)
+    def ended(self, message: Down) -> StopActor:
+        return StopActor(message.reason)
 
 
 async def listen(port: int, *, task_status: trio.TaskStatus[int]) -> None: ...

@@ -13,9 +13,13 @@ from locshare.actors import (
     Down,
     MailboxSpec,
     Name,
+    NoReply,
     Overflow,
     Registry,
     ReplyTo,
+    on_call,
+    on_cast,
+    on_info,
 )
 from locshare.supervisor import (
     Backoff,
@@ -27,7 +31,7 @@ from locshare.supervisor import (
     TaskSpec,
     TaskSupervisorRef,
 )
-from tests.typing.right import Add, Adder, Counter, Reset, Total, listen, quiet, work
+from tests.typing.right import Add, Adder, Counter, Later, Reset, Total, listen, quiet, work
 
 
 async def replies(ref: ActorRef[Add], name: Name[str], reply_to: ReplyTo[int]) -> None:
@@ -56,6 +60,37 @@ def stands_for(adder: ActorRef[Add], sup: SupervisorRef) -> None:
     more: ActorRef[Add | Reset] = adder  # E: assignment
     also: ActorRef[Add] = sup  # E: assignment
     del more, also
+
+
+class Typed(Actor[Add | Reset]):
+    @on_call(Total)  # E: arg-type
+    def of_another_type(self, request: Total) -> str:
+        raise NotImplementedError
+
+    @on_call(Total)  # E: arg-type
+    async def of_another_type_later(self, request: Total) -> str:
+        raise NotImplementedError
+
+    @on_call(Total)  # E: arg-type
+    def for_another_request(self, request: Later) -> int:
+        raise NotImplementedError
+
+    @on_call(Later)  # E: arg-type
+    def replies_another_type(self, request: Later, reply_to: ReplyTo[str]) -> NoReply:
+        raise NotImplementedError
+
+    @on_call(Add)  # E: arg-type, misc, type-var
+    def no_request(self, request: Add) -> int:
+        raise NotImplementedError
+
+    @on_cast(Add)  # E: arg-type
+    def another_cast(self, message: Reset) -> None: ...
+    @on_cast(Add)  # E: arg-type
+    def answers_a_cast(self, message: Add) -> int:
+        raise NotImplementedError
+
+    @on_info(Down)  # E: arg-type
+    def other_news(self, message: Add) -> None: ...
 
 
 class TakesLess(Actor[Add | Reset]):

@@ -8,8 +8,9 @@ started by a supervisor (:mod:`locshare.supervisor`), or in tests by :func:`open
 Knows nothing of the rest of this program and imports nothing of it; needs Trio only.
 """
 
-from locshare.actors.actor import Actor, HandlerResult, InitResult, Timer
+from locshare.actors.actor import Actor, InitResult, Timer
 from locshare.actors.actor_ref import ActorRef
+from locshare.actors.handlers import HandlerResult, on_call, on_cast, on_info
 from locshare.actors.mailbox import MailboxHeir, MailboxSpec, Offer, Overflow
 from locshare.actors.nursery import ActorNursery, open_actor_nursery
 from locshare.actors.reasons import (
@@ -36,7 +37,7 @@ from locshare.actors.reasons import (
 )
 from locshare.actors.ref import Down, LinkExit, Monitor, Ref
 from locshare.actors.registry import AlreadyRegistered, Name, Registry
-from locshare.actors.reply import IGNORE, NO_REPLY, Continue, ReplyTo, Request, StopActor
+from locshare.actors.reply import IGNORE, NO_REPLY, Continue, NoReply, ReplyTo, Request, StopActor
 from locshare.actors.threads import FromThread
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Monitor",
     "Name",
     "NoProc",
+    "NoReply",
     "Offer",
     "Overflow",
     "Ref",
@@ -84,5 +86,8 @@ __all__ = [
     "Timer",
     "UnhandledMessage",
     "WrongThread",
+    "on_call",
+    "on_cast",
+    "on_info",
     "open_actor_nursery",
 ]

@@ -6,18 +6,20 @@
         def init(self) -> None:
             self.total = 0
 
-        def handle_call(self, request: object, reply_to: ReplyTo[Any]) -> object:
-            match request:
-                case Total():
-                    return self.total
-            return super().handle_call(request, reply_to)
+        @on_call(Total)
+        def answer_total(self, request: Total) -> int:
+            return self.total
 
-        def handle_cast(self, message: Add | Reset) -> None:
-            match message:
-                case Add(amount):
-                    self.total += amount
-                case Reset():
-                    self.total = 0
+        @on_cast(Add)
+        def add(self, message: Add) -> None:
+            self.total += message.amount
+
+        @on_cast(Reset)
+        def reset(self, message: Reset) -> None:
+            self.total = 0
+
+The decorated methods are checked against their messages (:mod:`locshare.actors.handlers`). An actor
+on a hot path may override ``handle_call``, ``handle_cast`` or ``handle_info`` instead.
 
 One message at a time (statement 55): the next is taken only when the handler has finished, even if
 it awaited. Handlers are best written as plain functions: then nothing else runs in the middle of
@@ -32,16 +34,17 @@ Results. ``handle_call``: the reply (any value, an exception object included), `
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import iscoroutinefunction
-from typing import Any, ClassVar, Generic, Protocol, final
+from typing import Any, ClassVar, Generic, Protocol, cast, final
 
 import trio
 
 from locshare.actors.actor_ref import ActorLife, ActorRef, M
 from locshare.actors.checks import bad_seconds, bad_type, raise_if
+from locshare.actors.handlers import HandlerResult, HandlerTable, collect, find
 from locshare.actors.mailbox import TIMER, MailboxSpec
 from locshare.actors.reasons import ExitReason, UnhandledMessage
 from locshare.actors.ref import Monitor, Ref
-from locshare.actors.reply import Continue, Ignore, ReplyTo, StopActor
+from locshare.actors.reply import Continue, Ignore, ReplyTo
 
 logger = logging.getLogger(__package__)
 
@@ -67,7 +70,6 @@ def bad_batch_limit(value: object) -> Exception | None:
     return ValueError(f"batch_limit must be a whole number ≥ 1, not {value!r}")
 
 
-HandlerResult = Continue | StopActor | None
 InitResult = Continue | Ignore | None
 
 
@@ -106,6 +108,9 @@ class Actor(Generic[M]):
     """Whether the runtime opens a nursery for children. Supervisors only."""
 
     _incarnation: "RunningActor"
+    _calls: ClassVar[HandlerTable] = {}
+    _casts: ClassVar[HandlerTable] = {}
+    _infos: ClassVar[HandlerTable] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse what would never work: raises TypeError, ValueError."""
@@ -115,6 +120,8 @@ class Actor(Generic[M]):
                 raise TypeError(
                     f"{cls.__name__}.{name} must be a plain function: nobody would await it"
                 )
+        tables = collect(cls)
+        cls._calls, cls._casts, cls._infos = tables["call"], tables["cast"], tables["info"]
         raise_if(bad_batch_limit(cls.batch_limit))
         raise_if(bad_type(f"{cls.__name__}.mailbox", cls.mailbox, MailboxSpec))
 
@@ -126,22 +133,41 @@ class Actor(Generic[M]):
         """
         return None
 
-    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:  # noqa: ARG002 - a hook
+    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
         """Answer a request. A crash raises Exited in the caller; to refuse and live on, call
-        ``reply_to.fail``. The default crashes: an unknown request is a bug of the caller.
+        ``reply_to.fail``. The default calls the method that is decorated for this type
+        (:func:`on_call`) and crashes if there is none: an unknown request is a bug of the caller.
         """
+        kind = type(request)
+        handler = self._calls.get(kind) or find(self._calls, kind)
+        if handler is not None:
+            if handler.takes_reply_to:
+                return handler.method(self, request, reply_to)
+            return handler.method(self, request)
         raise UnhandledMessage(
             f"{type(self).__name__} does not handle the call {type(request).__qualname__}"
         )
 
     def handle_cast(self, message: M) -> HandlerResult | Awaitable[HandlerResult]:
-        """Act on an order. The default crashes."""
+        """Act on an order. The default calls the method that is decorated for this type
+        (:func:`on_cast`) and crashes if there is none.
+        """
+        kind = type(message)
+        handler = self._casts.get(kind) or find(self._casts, kind)
+        if handler is not None:
+            return cast("HandlerResult", handler.method(self, message))
         raise UnhandledMessage(
             f"{type(self).__name__} does not handle the cast {type(message).__qualname__}"
         )
 
     def handle_info(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
-        """Take note of news: ``info``, due timers, ``Down``. The default logs and ignores."""
+        """Take note of news: ``info``, due timers, ``Down``. The default calls the method that is
+        decorated for this type (:func:`on_info`); it logs and ignores a message that has none.
+        """
+        kind = type(message)
+        handler = self._infos.get(kind) or find(self._infos, kind)
+        if handler is not None:
+            return cast("HandlerResult", handler.method(self, message))
         logger.warning(
             "%s ignored an unexpected message of type %s",
             self.ref.name,
