@@ -38,6 +38,7 @@ from locshare.supervisor import (
     DynamicSupervisorRef,
     SupervisorRef,
     SupervisorSpec,
+    TaskHandle,
     TaskSupervisor,
     TaskSupervisorRef,
     open_supervisor,
@@ -83,6 +84,7 @@ class World:
     dropping: ActorRef
     dead: ActorRef
     task: Ref
+    done: TaskHandle[None]
     names: Registry[str]
     sup: SupervisorRef
     stopped: SupervisorRef
@@ -130,14 +132,17 @@ async def world() -> AsyncIterator[World]:
             await introspect.suspend(ref)
             ref.cast("fills it")
         await refs["inner"].stop()
-        task = await refs["tasks"].start(trio.sleep_forever)
+        handle = await refs["tasks"].start(trio.sleep_forever)
+        done = await refs["tasks"].start(none)
+        await done.wait()
         yield World(
             actors,
             alive,
             full,
             dropping,
             dead,
-            task,
+            handle.ref,
+            done,
             names,
             sup,
             refs["inner"],
@@ -293,6 +298,8 @@ CASES: dict[str, list[Case]] = {
         lambda w: w.tasks.start(BAD),
         lambda w: w.tasks.start(none, shutdown=nan),
     ],
+    "TaskHandle.wait": [lambda w: w.done.wait()],
+    "TaskHandle.result": [lambda w: w.done.result()],
     "TaskSupervisorRef.run": [
         lambda w: w.tasks.run(none),
         lambda w: w.tasks.run(BAD),

@@ -230,10 +230,10 @@ async def test_run_can_be_cancelled_while_its_supervisor_stops(autojump_clock: o
 async def test_start_waits_for_nobody_and_the_stop_waits_for_all(autojump_clock: object) -> None:
     async with open_supervisor(SupervisorSpec([TASKS])) as sup:
         began = trio.current_time()
-        ref = await tasks(sup).start(trio.sleep, 10)
+        ref = (await tasks(sup).start(trio.sleep, 10)).ref
         assert trio.current_time() == began
         assert await ref.wait_exit() == NORMAL
-        again = await tasks(sup).start(trio.sleep, 10)
+        again = (await tasks(sup).start(trio.sleep, 10)).ref
     assert again.exit_reason == SHUTDOWN
 
 
@@ -272,4 +272,4 @@ async def test_a_child_is_called_by_its_id() -> None:
         assert ref.name == "the task"
         assert names == [f"the task#{ref.serial}"]
         assert running(sup, "tasks").name == "tasks"
-        assert (await tasks(sup).start(trio.sleep_forever)).name == "sleep_forever"
+        assert (await tasks(sup).start(trio.sleep_forever)).ref.name == "sleep_forever"

@@ -36,6 +36,7 @@ from locshare.supervisor import (
     DynamicSupervisorRef,
     SupervisorRef,
     SupervisorSpec,
+    TaskHandle,
     TaskSpec,
     TaskSupervisor,
     TaskSupervisorRef,
@@ -207,7 +208,12 @@ def trees(specs: list[AnySpec], bare: ChildSpec) -> SupervisorSpec:
 
 async def supervisors(sup: SupervisorRef, tasks: TaskSupervisorRef) -> None:
     assert_type(await sup.start_child(ChildSpec("adder", Adder)), Ref)
-    assert_type(await tasks.start(work, 3), Ref)
+    handle = await tasks.start(work, 3)
+    assert_type(handle, TaskHandle[str])
+    assert_type(await handle.result(), str)
+    assert_type(handle.ref, Ref)
+    async with tasks.map(work, range(3), limit=2) as results:
+        assert_type([result async for result in results], list[str])
     assert_type(await tasks.run(work, 3), str)
 
 

@@ -185,8 +185,11 @@ async def task_results(tasks: TaskSupervisorRef) -> None:
     await tasks.run(work, "3")  # E: arg-type
     await tasks.run(work)  # E: arg-type
     await tasks.start(work, 3, 4)  # E: arg-type
+    number: int = await (await tasks.start(work, 3)).result()  # E: assignment
+    tasks.map(work, ["3"], limit=2)  # E: arg-type
+    tasks.map(work, [3])  # E: call-arg
     text = await tasks.run(work, 3)
-    number: int = text  # E: assignment
+    number = text  # E: assignment
     del number
 
 

@@ -44,7 +44,7 @@ from locshare.supervisor.spec import (
     TaskSpec,
 )
 from locshare.supervisor.supervisor import Supervisor, SupervisorRef, SupervisorSpec
-from locshare.supervisor.tasks import TaskSupervisor, TaskSupervisorRef
+from locshare.supervisor.tasks import TaskHandle, TaskMap, TaskSupervisor, TaskSupervisorRef
 
 __all__ = [
     "BRUTAL_KILL",
@@ -77,6 +77,8 @@ __all__ = [
     "SupervisorError",
     "SupervisorRef",
     "SupervisorSpec",
+    "TaskHandle",
+    "TaskMap",
     "TaskSpec",
     "TaskSupervisor",
     "TaskSupervisorRef",
