@@ -18,8 +18,10 @@ Init = Literal["ok", "fails", "declines", "slow", "slow, fails", "unbuildable"]
 Ending = Literal["quick", "lingers", "hangs", "raises"]
 
 BRUTAL = -1.0
-#: The waits are no whole seconds, as all the rest is, so that nothing falls into one instant.
-BACKOFF = Backoff(initial_s=0.3, max_s=1.2, jitter="none", reset_after_s=3)
+#: The waits are not whole seconds, unlike all others, so that no two events share an instant. They
+#: are binary fractions: the model and the clock add up the same instants in a different order, and
+#: 0.3 + 1 + 5 must not differ from 0.3 + 5 + 1.
+BACKOFF = Backoff(initial_s=0.3125, max_s=1.25, jitter="none", reset_after_s=3)
 #: The grace of a crash where no shutdown time says it.
 GRACE = 5.0
 FOREVER = 1e9
