@@ -1,5 +1,7 @@
 """C. Strategies: statements 16 to 23."""
 
+from typing import Any
+
 import pytest
 import trio
 
@@ -28,7 +30,7 @@ from tests.conformance.children import (
 
 
 def three(
-    journal: Journal, strategy: Strategy, scripts: dict[str, Script] | None = None, **options: int
+    journal: Journal, strategy: Strategy, scripts: dict[str, Script] | None = None, **options: Any
 ) -> SupervisorSpec:
     scripts = scripts or {}
     return SupervisorSpec(

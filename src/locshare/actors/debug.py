@@ -7,8 +7,8 @@ message (statement 68). It holds a :class:`Tracer`, which records types and dura
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple, final
 
 import trio
 
@@ -18,7 +18,15 @@ from locshare.actors.reasons import ExitReason
 #: How many trace events an actor keeps.
 TRACE_LENGTH = 64
 
-_KINDS = {CAST: "cast", CALL: "call", INFO: "info", DOWN: "down", TIMER: "timer"}
+MessageKind = Literal["call", "cast", "info", "down", "timer"]
+
+_KINDS: Final[Mapping[int, MessageKind]] = {
+    CAST: "cast", CALL: "call", INFO: "info", DOWN: "down", TIMER: "timer"
+}  # fmt: skip
+
+
+#: Called after each message: its kind, the name of its type, seconds of work. Must not raise.
+HandledHook = Callable[[MessageKind, str, float], None]
 
 
 class TraceEvent(NamedTuple):
@@ -76,11 +84,17 @@ class Interceptor:
 class DebugHooks:
     """What is installed in one incarnation."""
 
-    __slots__ = ("interceptor", "tracer")
+    __slots__ = ("interceptor", "on_handled", "tracer")
 
-    def __init__(self, tracer: Tracer | None, interceptor: Interceptor | None) -> None:
+    def __init__(
+        self,
+        tracer: Tracer | None,
+        interceptor: Interceptor | None,
+        on_handled: HandledHook | None,
+    ) -> None:
         self.tracer = tracer
         self.interceptor = interceptor
+        self.on_handled = on_handled
 
     def before(self, kind: int, message: Any) -> Awaitable[None] | None:
         """The loop has taken ``message``."""
@@ -96,5 +110,8 @@ class DebugHooks:
 
     def after(self, kind: int, message: Any, seconds: float) -> None:
         """``message`` (of a timer: what it said) has been handled."""
+        message_type = type(message.request if kind == CALL else message)
         if self.tracer is not None:
-            self.tracer.record(kind, type(message.request if kind == CALL else message), seconds)
+            self.tracer.record(kind, message_type, seconds)
+        if self.on_handled is not None:
+            self.on_handled(_KINDS[kind], message_type.__qualname__, seconds)

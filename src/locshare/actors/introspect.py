@@ -19,7 +19,14 @@ from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 from locshare.actors.actor import Actor
 from locshare.actors.actor_ref import ActorRef
 from locshare.actors.checks import bad_callable, bad_type, raise_after_checkpoint, raise_if
-from locshare.actors.debug import TRACE_LENGTH, DebugHooks, Interceptor, TraceEvent, Tracer
+from locshare.actors.debug import (
+    TRACE_LENGTH,
+    DebugHooks,
+    HandledHook,
+    Interceptor,
+    TraceEvent,
+    Tracer,
+)
 from locshare.actors.incarnation import Status, incarnation_of
 from locshare.actors.loop import Inspect, actor_incarnation_of
 from locshare.actors.reasons import CallTimeout, CallToSelf, NoProc
@@ -50,7 +57,7 @@ class Statistics:
 def statistics(ref: ActorRef) -> Statistics:
     """The counters of ``ref``; of a dead one too, as long as somebody holds the ref."""
     life = actor_incarnation_of(ref)
-    mailbox, tracer = life.mailbox, _tracer(ref)
+    mailbox, tracer = life.mailbox, _debug(ref).tracer
     return Statistics(
         status=life.status.value,
         waiting=len(mailbox.queue),
@@ -186,17 +193,19 @@ def trace(
         raise ValueError(f"length must be a whole number ≥ 1, not {length!r}")
     if listener is not None:
         raise_if(bad_callable("listener", listener))
-    _put(ref, Tracer(length, listener) if on else None, interceptor_of(ref))
+    debug = _debug(ref)
+    tracer = Tracer(length, listener) if on else None
+    _set(ref, tracer, debug.interceptor, debug.on_handled)
 
 
 def is_traced(ref: ActorRef) -> bool:
     """True while a trace is on."""
-    return _tracer(ref) is not None
+    return _debug(ref).tracer is not None
 
 
 def trace_events(ref: ActorRef) -> tuple[TraceEvent, ...]:
     """The last events, oldest first; empty while the trace is off."""
-    tracer = _tracer(ref)
+    tracer = _debug(ref).tracer
     return () if tracer is None else tuple(tracer.events)
 
 
@@ -206,23 +215,39 @@ def install(ref: ActorRef, interceptor: Interceptor | None) -> None:
     """
     raise_if(bad_type("ref", ref, ActorRef))
     raise_if(bad_type("interceptor", interceptor, Interceptor, NoneType))
-    _put(ref, _tracer(ref), interceptor)
+    debug = _debug(ref)
+    _set(ref, debug.tracer, interceptor, debug.on_handled)
+
+
+def on_handled(ref: ActorRef, hook: HandledHook | None) -> None:
+    """Call ``hook`` after each message that ``ref`` handles; None takes it out. It runs inside the
+    actor's task and must not raise. Replaces another one, and ends with the incarnation.
+    """
+    debug = _debug(ref)
+    _set(ref, debug.tracer, debug.interceptor, hook)
 
 
 def interceptor_of(ref: ActorRef) -> Interceptor | None:
     """What :func:`install` has put there."""
-    debug = actor_incarnation_of(ref).debug
-    return None if debug is None else debug.interceptor
+    return _debug(ref).interceptor
 
 
-def _tracer(ref: ActorRef) -> Tracer | None:
-    debug = actor_incarnation_of(ref).debug
-    return None if debug is None else debug.tracer
+_NOTHING = DebugHooks(None, None, None)
 
 
-def _put(ref: ActorRef, tracer: Tracer | None, interceptor: Interceptor | None) -> None:
-    nothing = tracer is None and interceptor is None
-    actor_incarnation_of(ref).debug = None if nothing else DebugHooks(tracer, interceptor)
+def _debug(ref: ActorRef) -> DebugHooks:
+    return actor_incarnation_of(ref).debug or _NOTHING
+
+
+def _set(
+    ref: ActorRef,
+    tracer: Tracer | None,
+    interceptor: Interceptor | None,
+    hook: HandledHook | None,
+) -> None:
+    nothing = tracer is None and interceptor is None and hook is None
+    debug = None if nothing else DebugHooks(tracer, interceptor, hook)
+    actor_incarnation_of(ref).debug = debug
 
 
 __all__ = [
@@ -237,6 +262,7 @@ __all__ = [
     "interceptor_of",
     "is_traced",
     "kill",
+    "on_handled",
     "replace_state",
     "resume",
     "statistics",

@@ -18,9 +18,11 @@ from locshare.actors.checks import (
     raise_if,
 )
 from locshare.actors.clock import CallAt, Clock, current_clock
+from locshare.actors.debug import MessageKind
 from locshare.actors.frames import clear_finished_frames
 from locshare.actors.incarnation import DEFAULT_GRACE, Incarnation, Status, incarnation_of
 from locshare.actors.inject import fail_init, fill_mailbox, post
+from locshare.actors.introspect import on_handled, statistics
 from locshare.actors.loop import ActorIncarnation, actor_incarnation_of, incarnation_in
 from locshare.actors.nursery import (
     raise_most_severe,
@@ -38,6 +40,7 @@ __all__ = [
     "Clock",
     "Incarnation",
     "M",
+    "MessageKind",
     "Status",
     "TaskIncarnation",
     "actor_incarnation_of",
@@ -50,6 +53,7 @@ __all__ = [
     "fill_mailbox",
     "incarnation_in",
     "incarnation_of",
+    "on_handled",
     "post",
     "raise_after_checkpoint",
     "raise_if",
@@ -57,5 +61,6 @@ __all__ = [
     "register_name",
     "run_in_shield",
     "start_failure",
+    "statistics",
     "wait_until_started",
 ]

@@ -33,6 +33,16 @@ from locshare.supervisor.errors import (
     RootFailed,
     SupervisorError,
 )
+from locshare.supervisor.events import (
+    ChildEvent,
+    Event,
+    GaveUp,
+    HandlerSpan,
+    MailboxGauge,
+    Restarted,
+    Started,
+    Stopped,
+)
 from locshare.supervisor.report import Report, Reporter, log_report
 from locshare.supervisor.root import open_supervisor, run_root
 from locshare.supervisor.spec import (
@@ -45,6 +55,7 @@ from locshare.supervisor.spec import (
 )
 from locshare.supervisor.supervisor import Supervisor, SupervisorRef, SupervisorSpec
 from locshare.supervisor.tasks import TaskHandle, TaskMap, TaskSupervisor, TaskSupervisorRef
+from locshare.supervisor.telemetry import Listener, Subscription
 
 __all__ = [
     "BRUTAL_KILL",
@@ -56,6 +67,7 @@ __all__ = [
     "BadSpec",
     "BaseSupervisorRef",
     "ChildCounts",
+    "ChildEvent",
     "ChildInfo",
     "ChildNotFound",
     "ChildRestarting",
@@ -64,15 +76,24 @@ __all__ = [
     "DynamicSpec",
     "DynamicSupervisor",
     "DynamicSupervisorRef",
+    "Event",
+    "GaveUp",
+    "HandlerSpan",
     "Jitter",
+    "Listener",
+    "MailboxGauge",
     "MaxChildren",
     "Report",
     "Reporter",
     "Restart",
     "RestartBudgetExceeded",
+    "Restarted",
     "RootFailed",
     "ShutdownTime",
+    "Started",
+    "Stopped",
     "Strategy",
+    "Subscription",
     "Supervisor",
     "SupervisorError",
     "SupervisorRef",

@@ -58,8 +58,10 @@ from locshare.supervisor.spec import (
     bad_spec,
     check_budget,
     check_report,
+    check_telemetry,
     is_count,
 )
+from locshare.supervisor.telemetry import Listener
 
 T = TypeVar("T")
 
@@ -75,12 +77,14 @@ class DynamicSpec:
     max_restarts: int = DEFAULT_MAX_RESTARTS
     max_seconds: float = DEFAULT_MAX_SECONDS
     report: Reporter | None = None
+    telemetry: Listener | None = None
 
     def __post_init__(self) -> None:
         if self.max_children is not None and not is_count(self.max_children):
             raise BadSpec("max_children", self.max_children, "None or a whole number ≥ 0")
         check_budget(self.max_restarts, self.max_seconds)
         check_report(self.report)
+        check_telemetry(self.telemetry)
 
     def child(
         self,
@@ -174,7 +178,7 @@ class DynamicSupervisor(BaseSupervisor):
     def __init__(self, spec: DynamicSpec | None = None) -> None:
         raise_if(bad_type("spec", spec, DynamicSpec, NoneType))
         spec = spec or DynamicSpec()
-        super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
+        super().__init__(spec.max_restarts, spec.max_seconds, spec.report, spec.telemetry)
         self._max_children = spec.max_children
         # By the serial of the last life that came up: while a child is being restarted it is
         # still found by the ref that it had (42).
@@ -192,7 +196,7 @@ class DynamicSupervisor(BaseSupervisor):
     # -- callbacks -------------------------------------------------------------------------
 
     def init(self) -> InitResult:
-        self.inherit_reporter()
+        self.inherit_hooks()
         return None
 
     def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:

@@ -305,6 +305,12 @@ def check_report(report: object) -> None:
         raise BadSpec("report", report, "a function that takes a Report, or None")
 
 
+def check_telemetry(telemetry: object) -> None:
+    """Raise BadSpec for a listener that is none."""
+    if telemetry is not None and not callable(telemetry):
+        raise BadSpec("telemetry", telemetry, "a function that takes an Event, or None")
+
+
 def one_of(field: str, value: object, legal: tuple[str, ...]) -> None:
     if value not in legal:
         raise BadSpec(field, value, "one of " + ", ".join(map(repr, legal)))

@@ -60,8 +60,10 @@ from locshare.supervisor.spec import (
     bad_spec,
     check_budget,
     check_report,
+    check_telemetry,
     one_of,
 )
+from locshare.supervisor.telemetry import Listener
 
 
 @final
@@ -70,8 +72,9 @@ class SupervisorSpec:
     """A static supervisor: children in start order, a strategy, a restart budget.
 
     ``max_restarts`` within ``max_seconds`` (inclusive), over all children together. ``report``
-    gets the crash reports of this supervisor and those below it; the default is inherited. Raises
-    BadSpec.
+    gets the crash reports of this supervisor and those below it; the default is inherited.
+    ``telemetry`` is subscribed before the first child starts, without handler spans; see
+    :meth:`BaseSupervisorRef.subscribe`. Raises BadSpec.
     """
 
     children: tuple[AnySpec, ...]
@@ -79,6 +82,7 @@ class SupervisorSpec:
     max_restarts: int
     max_seconds: float
     report: Reporter | None
+    telemetry: Listener | None
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class SupervisorSpec:
         max_restarts: int = DEFAULT_MAX_RESTARTS,
         max_seconds: float = DEFAULT_MAX_SECONDS,
         report: Reporter | None = None,
+        telemetry: Listener | None = None,
     ) -> None:
         if not isinstance(children, Iterable):
             raise BadSpec("children", children, "a list of ChildSpec or TaskSpec objects")
@@ -95,6 +100,7 @@ class SupervisorSpec:
         one_of("strategy", strategy, get_args(Strategy))
         check_budget(max_restarts, max_seconds)
         check_report(report)
+        check_telemetry(telemetry)
         seen: set[str] = set()
         for child in children:
             if not isinstance(child, ChildSpec | TaskSpec):
@@ -108,6 +114,7 @@ class SupervisorSpec:
         put(self, "max_restarts", max_restarts)
         put(self, "max_seconds", max_seconds)
         put(self, "report", report)
+        put(self, "telemetry", telemetry)
 
     def child(
         self,
@@ -233,7 +240,7 @@ class Supervisor(BaseSupervisor):
 
     def __init__(self, spec: SupervisorSpec) -> None:
         raise_if(bad_type("spec", spec, SupervisorSpec))
-        super().__init__(spec.max_restarts, spec.max_seconds, spec.report)
+        super().__init__(spec.max_restarts, spec.max_seconds, spec.report, spec.telemetry)
         self._strategy = spec.strategy
         self._children = {child.id: Child(child) for child in spec.children}
         self._interrupt = trio.CancelScope()
@@ -249,7 +256,7 @@ class Supervisor(BaseSupervisor):
     # -- callbacks -------------------------------------------------------------------------
 
     async def init(self) -> InitResult:
-        self.inherit_reporter()
+        self.inherit_hooks()
         try:
             for child in self.children():
                 await self._start(child, ChildState.STARTING)
