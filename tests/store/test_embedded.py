@@ -293,7 +293,7 @@ async def test_however_often_it_dies_the_store_starts_it_again_and_writes_what_w
                 with pytest.raises(StoreUnavailable):
                     await store.purge(START)
                 await store.end_session(session.id)
-        await until(lambda: not store.statistics().waiting_orders and store.statistics().is_open)
+        await until(lambda: not store.statistics().pending_removals and store.statistics().is_open)
         stored = await store.load_session(session.id)
         assert stored is not None
         assert stored.session.is_active is False

@@ -119,8 +119,8 @@ async def test_a_stop_and_start_of_the_database_under_load_loses_nothing_that_wa
                 await trio.to_thread.run_sync(own_server.start)
             await grown(load.joined, 40)
             load.stop()
-        await until(lambda: not store.statistics().waiting_orders)
-        await until(lambda: not store.statistics().waiting_touches)
+        await until(lambda: not store.statistics().pending_removals)
+        await until(lambda: not store.statistics().pending_touches)
         # What was refused, but had reached the database, is erased within a few rounds.
         kept = partial(ids, own_server, url, "SELECT id FROM participants")
         kept_sessions = partial(ids, own_server, url, "SELECT id FROM sessions")
@@ -144,7 +144,7 @@ async def test_while_the_database_is_away_orders_are_queued_and_read_back_and_th
         with trio.fail_after(LAST_RESORT_S):
             await store.deactivate_participant(session.id, person.user_id)
             await store.end_session(session.id)
-        assert store.statistics().waiting_orders == 2
+        assert store.statistics().pending_removals == 2
         for call in (
             partial(store.load_session, session.id),
             partial(store.check),
@@ -156,11 +156,11 @@ async def test_while_the_database_is_away_orders_are_queued_and_read_back_and_th
         await trio.to_thread.run_sync(own_server.start)
         with own_server.holding(LOCK.replace("ACCESS EXCLUSIVE", "SHARE"), database_of(url)):
             stored = await first_answer(partial(store.load_session, session.id))
-            assert store.statistics().waiting_orders == 2
+            assert store.statistics().pending_removals == 2
         assert stored is not None
         assert stored.session.is_active is False
         assert stored.participants == ()
-        await until(lambda: not store.statistics().waiting_orders)
+        await until(lambda: not store.statistics().pending_removals)
     assert ids(own_server, url, "SELECT id FROM sessions WHERE NOT is_active") == {session.id}
 
 
@@ -198,8 +198,8 @@ async def test_a_database_that_does_not_answer_is_unavailable_in_time_and_nothin
                 for call in calls:
                     nursery.start_soon(unavailable, call)
                 nursery.start_soon(store.end_session, session.id)
-            assert store.statistics().waiting_orders == 1
-        await until(lambda: not store.statistics().waiting_orders)
+            assert store.statistics().pending_removals == 1
+        await until(lambda: not store.statistics().pending_removals)
         await first_answer(store.check)
         assert await store.load_session(late.id) is None
         kept = partial(ids, own_server, url, "SELECT id FROM participants")
@@ -277,10 +277,10 @@ async def test_one_cancelled_join_harms_no_other_of_its_batch(own_server: Server
                 await until(lambda: store.statistics().join_batches == 1)
                 for number in (1, 2, 3):
                     nursery.start_soon(join, number)
-                await until(lambda: store.statistics().waiting_promises == 3)
+                await until(lambda: store.statistics().pending_commits == 3)
                 scopes[0].cancel()  # its batch is being written
                 scopes[2].cancel()  # its batch is not
-                await until(lambda: store.statistics().waiting_promises == 2)
+                await until(lambda: store.statistics().pending_commits == 2)
         stored = await store.load_session(session.id)
         assert stored is not None
         assert {each.id for each in stored.participants} == {
@@ -306,7 +306,7 @@ async def test_a_stop_in_the_middle_of_a_batch_answers_every_waiting_caller(
             callers.start_soon(join)
             await until(lambda: store.statistics().join_batches == 1)
             callers.start_soon(join)
-            await until(lambda: store.statistics().waiting_promises == 1)
+            await until(lambda: store.statistics().pending_commits == 1)
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await until(lambda: len(outcomes) == 2)
@@ -370,7 +370,7 @@ async def test_run_again_while_the_database_is_away_it_starts_at_once_and_waits(
             await nursery.start(store.run)
         await trio.to_thread.run_sync(own_server.start)
         await first_answer(store.check)
-        await until(lambda: not store.statistics().waiting_orders)
+        await until(lambda: not store.statistics().pending_removals)
         nursery.cancel_scope.cancel()
     query = "SELECT id FROM sessions WHERE NOT is_active"
     assert ids(own_server, url, query) == {session.id}

@@ -139,7 +139,7 @@ async def test_whatever_is_done_to_the_database_it_is_one_error_line_503_and_wel
         own_server.execute(undo.format(database=database), inside)
         await ready(store)
         await store.add_participant(a_participant(session.id))
-        await until(lambda: not store.statistics().waiting_orders)
+        await until(lambda: not store.statistics().pending_removals)
         await until(lambda: store.statistics().is_open)
     told = [each for each in errors(lines) if says in each]
     assert len(told) == 1
@@ -259,14 +259,14 @@ async def test_strangers_who_ask_for_readiness_make_the_database_work_once(
 ) -> None:
     async with running_store(url, structs.replace(HASTY, check_s=60)) as store:
         asked = 0
-        real = store._sql.rehearse
+        real = store._sql.probe
 
-        async def rehearse(connection: Any) -> bool:
+        async def probe(connection: Any) -> bool:
             nonlocal asked
             asked += 1
             return await real(connection)
 
-        store._sql.rehearse = rehearse  # type: ignore[method-assign]
+        store._sql.probe = probe  # type: ignore[method-assign]
         store._checked_at = float("-inf")
         async with trio.open_nursery() as nursery:
             for _ in range(200):

@@ -140,7 +140,7 @@ async def test_one_statement_takes_all_joins_that_wait(
             await until(lambda: store.statistics().join_batches == 1)
             for person in people[1:]:
                 nursery.start_soon(store.add_participant, person)
-            await until(lambda: store.statistics().waiting_promises == 50)
+            await until(lambda: store.statistics().pending_commits == 50)
     assert store.statistics().join_batches == 2
     assert {each.id for each in (await load(store, session.id)).participants} == {
         person.id for person in people
@@ -172,7 +172,7 @@ async def test_one_wrong_join_fails_no_other_of_its_batch(
             await until(lambda: store.statistics().join_batches == 1)
             for person in (good[0], unknown, good[1], too_long, good[2]):
                 nursery.start_soon(join, person)
-            await until(lambda: store.statistics().waiting_promises == 5)
+            await until(lambda: store.statistics().pending_commits == 5)
     assert outcomes == {
         **{person.id: "durable" for person in (first, *good)},
         unknown.id: "KeyError",
@@ -192,7 +192,7 @@ async def test_a_leave_and_an_end_are_durable_on_return(
     await store.add_participant(goes)
     await store.deactivate_participant(session.id, goes.user_id)
     await store.end_session(session.id)
-    assert store.statistics().waiting_orders == 0
+    assert store.statistics().pending_removals == 0
     read = await read_afresh(postgres_url, session.id)
     assert read.session.is_active is False
     assert [each.id for each in read.participants] == [stays.id]
@@ -201,7 +201,7 @@ async def test_a_leave_and_an_end_are_durable_on_return(
 async def test_a_leave_or_an_end_of_what_is_unknown_does_nothing(store: PostgresStore) -> None:
     await store.deactivate_participant(uuid4(), "nobody")
     await store.end_session(uuid4())
-    assert store.statistics().waiting_orders == 0
+    assert store.statistics().pending_removals == 0
 
 
 async def test_the_newest_touch_is_written_in_a_batch_and_none_goes_back(
@@ -213,9 +213,9 @@ async def test_the_newest_touch_is_written_in_a_batch_and_none_goes_back(
     await store.add_participant(person)
     for hours in (1, 3, 2):
         store.touch(session.id, START + hours * HOUR, {person.user_id: START + hours * HOUR})
-    await until(lambda: store.statistics().waiting_touches == 0)
+    await until(lambda: store.statistics().pending_touches == 0)
     store.touch(session.id, START, {person.user_id: START, "nobody": START})
-    await until(lambda: store.statistics().waiting_touches == 0)
+    await until(lambda: store.statistics().pending_touches == 0)
     read = await read_afresh(postgres_url, session.id)
     assert read.session.last_activity == START + 3 * HOUR
     assert read.participants[0].last_seen == START + 3 * HOUR
@@ -232,7 +232,7 @@ async def test_a_touch_that_the_database_refuses_is_given_up_and_those_with_it_a
     seen = [people[0].user_id, "a\0b", people[1].user_id]
     with structlog.testing.capture_logs() as lines:
         store.touch(session.id, START + HOUR, dict.fromkeys(seen, START + HOUR))
-        await until(lambda: store.statistics().waiting_touches == 0)
+        await until(lambda: store.statistics().pending_touches == 0)
     assert [line["event"] for line in lines] == ["late_write_refused"]
     assert store.statistics().dropped == 1
     read = await read_afresh(postgres_url, session.id)
@@ -248,7 +248,7 @@ async def test_a_touch_is_read_back_before_it_is_written(postgres_url: str) -> N
         await store.add_participant(person)
         store.touch(session.id, START + HOUR, {person.user_id: START + HOUR})
         read = await load(store, session.id)
-        assert store.statistics().waiting_touches == 2
+        assert store.statistics().pending_touches == 2
     assert read.session.last_activity == START + HOUR
     assert read.participants[0].last_seen == START + HOUR
 
@@ -345,7 +345,7 @@ async def test_before_it_runs_and_after_it_was_stopped_every_call_is_unavailable
                     await call(*args)
                 assert caught.value.retry_after > 0, "asked again at once, it is no better"
             await store.end_session(session.id)
-            assert store.statistics().waiting_orders == 1
+            assert store.statistics().pending_removals == 1
 
 
 async def test_two_stores_on_one_fresh_database_migrate_it_once(postgres_server: Server) -> None:
@@ -398,6 +398,6 @@ async def test_leaves_that_are_noted_count_at_once_and_are_written_soon(
     stored = await store.load_session(session.id)
     assert stored is not None
     assert [each.user_id for each in stored.participants] == [people[2].user_id]
-    await until(lambda: store.statistics().waiting_orders == 0)
+    await until(lambda: store.statistics().pending_removals == 0)
     read = await read_afresh(postgres_url, session.id)
     assert [each.user_id for each in read.participants] == [people[2].user_id]

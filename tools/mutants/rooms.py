@@ -50,7 +50,12 @@ ROOMS: Final = {
         Room("auth", ("auth",), ("auth", "api/test_sessions.py", "cli/test_gen*.py",
                                     "connection/test_handshake.py")),
         Room("store", ("store/database.py", "store/postgres.py"), ("store",)),
-        Room("writer", ("store/writer.py",), ("store/test_writer.py",)),
+        Room(
+            "group_commit", ("store/group_commit.py",), ("store/test_group_commit.py",)
+        ),
+        Room(
+            "write_behind", ("store/write_behind.py",), ("store/test_write_behind.py",)
+        ),
         Room("api", ("api", "http", "net", "telemetry/unexpected.py"),
              ("api", "http", "net", "telemetry/test_unexpected.py")),
         Room("client", ("client",), ("client",)),

@@ -110,9 +110,9 @@ def store_families(of: StoreStatistics) -> Iterator[Family]:
     """The database, and what waits for it."""
     yield gauge("locshare_store_open", "1 when the database answers, else 0.", of.is_open)
     waiting = {
-        "join_or_create": of.waiting_promises,
-        "leave_or_end": of.waiting_orders,
-        "last_seen": of.waiting_touches,
+        "join_or_create": of.pending_commits,
+        "leave_or_end": of.pending_removals,
+        "last_seen": of.pending_touches,
     }
     yield gauge("locshare_store_waiting", "Writes that wait.", waiting, "kind")
     yield counter("locshare_store_dropped_total", "Writes given up: too many waited.", of.dropped)

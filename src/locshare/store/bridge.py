@@ -214,7 +214,7 @@ class Bridge:
         while late < 2 and not self._down.is_set():
             beat = self._beat = trio.Event()
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._tell, beat.set)
+                self._loop.call_soon_threadsafe(self._run_in_trio, beat.set)
             with trio.move_on_after(unresponsive_s / 2):
                 await beat.wait()
             late = 0 if beat.is_set() else late + 1
@@ -252,7 +252,7 @@ class Bridge:
     def _serve(self) -> None:
         error: BaseException | None = None
         try:
-            self._loop.call_soon(self._tell, self._up.set)
+            self._loop.call_soon(self._run_in_trio, self._up.set)
             self._loop.run_forever()
         except BaseException as caught:  # noqa: BLE001 - told to the Trio side
             error = caught
@@ -262,8 +262,8 @@ class Bridge:
         except BaseException as caught:  # noqa: BLE001 - told to the Trio side
             error = error or caught
         finally:
-            self._tell(self._up.set)
-            self._tell(partial(self._ended, error))
+            self._run_in_trio(self._up.set)
+            self._run_in_trio(partial(self._ended, error))
 
     async def _wind_up(self) -> None:
         self._ending = True
@@ -301,9 +301,9 @@ class Bridge:
         del call, result  # or the error, its traceback and this frame keep each other alive
         if not self._trio_woken:
             self._trio_woken = True
-            self._tell(self._deliver)
+            self._run_in_trio(self._deliver)
 
-    def _tell(self, function: Callable[[], object]) -> None:
+    def _run_in_trio(self, function: Callable[[], object]) -> None:
         """Run ``function``, which must not raise, on the Trio side."""
         with suppress(trio.RunFinishedError):
             self._trio.run_sync_soon(function)

@@ -16,7 +16,7 @@ from locshare.config.database_url import DatabaseUrl
 _URL: Final = "LOCSHARE_DATABASE_URL"
 _Explain = Callable[[Any, DatabaseUrl], str]
 
-HOPELESS: Final[tuple[type[Exception], ...]] = (
+PERMANENT: Final[tuple[type[Exception], ...]] = (
     pg.InvalidAuthorizationSpecificationError,  # with wrong passwords
     pg.InvalidCatalogNameError,
     pg.InsufficientPrivilegeError,

@@ -30,8 +30,8 @@ from locshare.config.database_url import DatabaseUrl, parse_database_url
 from locshare.model.errors import LocshareError
 from locshare.store import causes
 from locshare.store.bridge import Bridge, BridgeClosed
+from locshare.store.group_commit import UncertainWrite
 from locshare.store.port import StoreUnavailable
-from locshare.store.writer import DoubtfulWrite
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -48,7 +48,7 @@ MAX_AGE_S: Final = 600.0
 """Of a connection: so soon load that was moved to another server by DNS is followed."""
 _KEEP: Final = (*causes.DATA, pg.TransactionRollbackError, pg.LockNotAvailableError, TimeoutError)
 """The connection is as good as before."""
-_HOPELESS: Final[tuple[type[Exception], ...]] = (*causes.HOPELESS, ValueError, KeyError)
+_PERMANENT: Final[tuple[type[Exception], ...]] = (*causes.PERMANENT, ValueError, KeyError)
 _CLOSE_S: Final = 0.1
 _RELEASE_S: Final = 0.2
 
@@ -87,7 +87,7 @@ class Database:
     async def run(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """``await work(connection, *args)`` in the asyncio loop, on a connection of the pool.
 
-        Raises StoreUnavailable with the cause when the database is away: DoubtfulWrite when the
+        Raises StoreUnavailable with the cause when the database is away: UncertainWrite when the
         work may have been done. Cancelled or out of time, the query is cancelled at the server; if
         that takes longer than ``_RELEASE_S``, its connection is dropped.
         """
@@ -99,8 +99,8 @@ class Database:
                 raise
             raise StoreUnavailable from error
         except DATABASE_ERRORS as error:
-            doubtful = begun and not causes.is_certain(error)
-            raise (DoubtfulWrite if doubtful else StoreUnavailable) from error
+            uncertain = begun and not causes.is_certain(error)
+            raise (UncertainWrite if uncertain else StoreUnavailable) from error
         except ValueError as error:
             if begun:
                 raise
@@ -159,8 +159,8 @@ class Database:
             return await self._bridge.call(use)
         except LocshareError:
             raise
-        except (*_HOPELESS, *DATABASE_ERRORS) as error:
-            if isinstance(error, _HOPELESS) or _is_nameless(error):
+        except (*_PERMANENT, *DATABASE_ERRORS) as error:
+            if isinstance(error, _PERMANENT) or _is_nameless(error):
                 raise DatabaseRefused(_explain(error, self.url)) from error
             raise StoreUnavailable from error
 

@@ -6,24 +6,23 @@
     store = PostgresStore(partial(embedded_postgres, data_dir))       # the embedded one
     TaskSpec("store", store.run)                                      # a supervised child
 
-``PostgresStore(database, limits=StoreLimits())``: ``database`` is a URL, or makes an async context
-manager that gives one and keeps the server running while it is open.
+``PostgresStore(database, limits=StoreLimits())``: ``database`` is a URL, or a function that returns
+an async context manager, which yields a URL and keeps the server running while it is open.
 
 What it promises beyond the port:
 
-- ``run`` owns everything that can break: the server when it is embedded, asyncio's thread, the
-  pool, the tasks that write. What stands in the way of the first start is raised; from then on an
-  outage of any kind is waited out here, and never spends a restart. It may crash and be run again
-  all the same; what waits to be written stays in the object.
+- ``run`` owns everything that can fail: the embedded server, asyncio's thread, the pool, the tasks
+  that write. It raises whatever prevents the first start. From then on it waits out any outage, and
+  never spends a restart. It may crash and be run again; pending writes stay in the object.
 - No call waits longer than ``StoreLimits.wait_s``. While ``run`` is not running, or the database is
-  away, calls raise StoreUnavailable soon; the first that finds the database back succeeds.
-- An outage is one line at ERROR, with the way out. It is over when the database was written to.
-- Joins and new sessions are group commits: each statement takes all that wait.
-- What is late is written in one transaction per batch, in order of age, and retried for ever. Until
-  then ``load_session`` and ``sweep`` see it as if it were written.
-- Not promised: that a late write survives the end of the process while the database is away.
+  away, calls raise StoreUnavailable soon; the first call after the database is back succeeds.
+- An outage is one log line at ERROR that says what to do. It ends with the next successful write.
+- Joins and new sessions use group commit: each statement takes all records that wait.
+- The write-behind writes one transaction per batch, oldest first, and retries for ever. Until then
+  ``load_session`` and ``sweep`` see its changes as if they were written.
+- Not promised: that the write-behind survives the end of the process while the database is away.
 
-Between two checkpoints: a late write is in :class:`LateWrites` until the database has it.
+Invariant between two checkpoints: a change is in :class:`WriteBehind` until the database has it.
 """
 
 import random
@@ -56,6 +55,7 @@ from locshare.store.database import (
     DatabaseRefused,
     open_database,
 )
+from locshare.store.group_commit import GroupCommit, Outcomes
 from locshare.store.migrate import migrate
 from locshare.store.outage import Outage
 from locshare.store.port import (
@@ -65,7 +65,7 @@ from locshare.store.port import (
     StoreUnavailable,
 )
 from locshare.store.statements import Statements
-from locshare.store.writer import LateWrites, Outcomes, Person, Promises
+from locshare.store.write_behind import ParticipantKey, WriteBehind
 from locshare.wire.messages import EndReason
 
 log = structlog.get_logger()
@@ -76,9 +76,9 @@ R = TypeVar("R", SessionRecord, ParticipantRecord)
 
 _REFUSED_DATA: Final[tuple[type[Exception], ...]] = (*causes.DATA, ValueError, TypeError)
 _REFUSED_BY_SCHEMA: Final = (pg.SyntaxOrAccessError, pg.InvalidSchemaNameError)
-"""Perhaps the database was replaced by an empty one."""
-_WEATHER: Final[tuple[type[Exception], ...]] = (LocshareError, *DATABASE_ERRORS)
-"""What ``run`` waits out. Everything else is a fault of the program, and crashes it."""
+"""The database may have been replaced by an empty one: migrate again."""
+_TRANSIENT: Final[tuple[type[Exception], ...]] = (LocshareError, *DATABASE_ERRORS)
+"""``run`` retries after these. Everything else is a fault of the program, and crashes it."""
 _STEADY_S: Final = 60.0
 
 
@@ -89,51 +89,52 @@ class StoreLimits(Struct, frozen=True):
     statement_s: float = 1.0
     """One use of a connection, with waiting for the connection."""
     wait_s: float = 2.0
-    """The longest that a caller waits for a promised write."""
+    """The longest that a caller waits for a group commit."""
     open_s: float = 15.0
     """How long the first start waits for a database that is not there."""
-    promises: int = 2000
-    """Joins, and new sessions, that may wait at once; further ones are refused."""
-    promise_batch: int = 64
-    """Of them in one statement: all who are in it go on in the same turn of the loop."""
+    max_pending_commits: int = 2000
+    """Joins that may wait at once, and likewise new sessions; further ones are refused."""
+    commit_batch: int = 64
+    """Records per statement. All callers in one batch resume in the same turn of the loop."""
     gather_s: float = 0.01
-    """From the beginning of one that several shared to that of the next, unless so many wait: a
-    statement costs as much of the core as all else that a join needs."""
-    orders: int = 50_000
+    """From the start of a shared statement to the start of the next, unless a full batch waits. A
+    statement costs as much CPU time as everything else that a join needs."""
+    max_pending_removals: int = 50_000
     """Ends and leaves that may wait while the database is away."""
-    touches: int = 200_000
-    """Notes of last_seen, and of last_activity, that may wait."""
+    max_pending_touches: int = 200_000
+    """Notes of last_seen that may wait, and likewise of last_activity."""
     batch: int = 500
+    """Rows of each kind per statement of the write-behind, the sweep and the purge."""
     touch_every_s: float = 3.0
     retry_min_s: float = 0.1
     retry_max_s: float = 5.0
     reopen_max_s: float = 15.0
-    """Between two attempts to open the database again, the embedded server with it."""
+    """The longest pause between two attempts to reopen the database and the embedded server."""
     check_s: float = 5.0
-    """How long a successful check stands for those that follow, so that nobody who asks for
-    readiness makes the database work; a failed one for a fifth of that."""
+    """How long the result of a successful check is reused, so that readiness probes do not load
+    the database; that of a failed check is reused for a fifth of it."""
     flush_s: float = 0.6
-    """For what waits when the store is stopped."""
+    """For the writes that still wait when the store is stopped."""
 
 
 DEFAULT_LIMITS: Final = StoreLimits()
 
 
 class StoreStatistics(Struct, frozen=True):
-    """Counts since the program started, but for what waits now."""
+    """``pending_…``: writes that wait now. The other counts are since the program started."""
 
     is_open: bool
-    waiting_promises: int
-    waiting_orders: int
-    waiting_touches: int
+    pending_commits: int
+    pending_removals: int
+    pending_touches: int
     dropped: int
     join_batches: int
     failures: int
-    """Late batches that found the database away."""
+    """Write-behind batches that found the database away."""
 
 
 class PostgresStore:
-    """See the module. Methods are called from any Trio task of the run that ``run`` is in."""
+    """See the module. Call its methods from any Trio task of the run that ``run`` is in."""
 
     def __init__(
         self,
@@ -141,27 +142,31 @@ class PostgresStore:
         limits: StoreLimits = DEFAULT_LIMITS,
         schema: str | None = None,
     ) -> None:
-        self._source = partial(_as_it_is, database) if isinstance(database, str) else database
+        self._source = (
+            partial(_external_server, database) if isinstance(database, str) else database
+        )
         self._limits = limits
         self._schema = schema
         self._sql = Statements(schema)
         self._database: Database | None = None
         self._was_open = False
-        promises: Any = {
+        commit_options: Any = {
             "wait_s": limits.wait_s,
-            "batch": limits.promise_batch,
-            "limit": limits.promises,
+            "batch": limits.commit_batch,
+            "limit": limits.max_pending_commits,
             "gather_s": limits.gather_s,
         }
-        self._sessions = Promises[SessionRecord](
-            self._insert_sessions, self._erase_sessions, **promises
+        self._sessions = GroupCommit[SessionRecord](
+            self._insert_sessions, self._erase_sessions, **commit_options
         )
-        self._joins = Promises[ParticipantRecord](
-            self._insert_participants, self._erase_participants, **promises
+        self._joins = GroupCommit[ParticipantRecord](
+            self._insert_participants, self._erase_participants, **commit_options
         )
-        self._late = LateWrites(orders=limits.orders, touches=limits.touches)
-        self._ordered = trio.Event()
-        self._attempted = trio.Event()
+        self._write_behind = WriteBehind(
+            max_removals=limits.max_pending_removals, max_touches=limits.max_pending_touches
+        )
+        self._removal_noted = trio.Event()
+        self._flush_attempted = trio.Event()
         self._outage = Outage(trio.current_time)
         self._last_cause: BaseException | None = None
         self._checking = trio.Lock()
@@ -170,27 +175,27 @@ class PostgresStore:
         # One bulk statement at a time, so that no two lock the same rows in different orders.
         self._bulk = trio.Lock()
 
-    # --- promised writes ------------------------------------------------------------------------
+    # --- group commit ---------------------------------------------------------------------------
 
     async def create_session(self, session: SessionRecord) -> None:
         """Durable on return. Raises StoreUnavailable (nothing is kept); ValueError when no such
         row can be.
         """
         _check_text(session.name)
-        await self._promise(self._sessions, session)
+        await self._commit(self._sessions, session)
 
     async def add_participant(self, participant: ParticipantRecord) -> None:
         """Durable on return. Raises StoreUnavailable (nothing is kept), KeyError when the session
         is unknown, ValueError when no such row can be.
         """
         _check_text(participant.user_id, participant.display_name, participant.avatar_color)
-        await self._promise(self._joins, participant)
+        await self._commit(self._joins, participant)
 
-    async def _promise(self, promises: Promises[Any], record: Struct) -> None:
+    async def _commit(self, commits: GroupCommit[Any], record: Struct) -> None:
         if self._database is None:
             await trio.lowlevel.checkpoint()
             raise StoreUnavailable(retry_after=1)
-        await promises.add(record)
+        await commits.add(record)
 
     async def _insert_sessions(self, sessions: Sequence[SessionRecord]) -> Outcomes:
         async def insert(records: Sequence[SessionRecord]) -> Outcomes:
@@ -215,60 +220,60 @@ class PostgresStore:
     async def _erase_participants(self, ids: Sequence[UUID]) -> None:
         await self._ask(self._sql.erase_participants, ids)
 
-    # --- late writes ----------------------------------------------------------------------------
+    # --- write-behind ---------------------------------------------------------------------------
 
     async def deactivate_participant(self, session_id: UUID, user_id: str) -> None:
-        """Durable on return, or queued. Cancelled, it is queued at least."""
-        self._late.leave(session_id, user_id)
-        await self._attempt((session_id, user_id))
+        """Durable on return, or queued. Cancelled, it is still queued."""
+        self._write_behind.leave(session_id, user_id)
+        await self._await_flush((session_id, user_id))
 
     def note_leaves(self, session_id: UUID, user_ids: Collection[str]) -> None:
-        """Noted; written at once when the database is there."""
+        """Queue the leaves; they are written at once if the database is there."""
         for user_id in user_ids:
-            self._late.leave(session_id, user_id)
-        self._ordered.set()
+            self._write_behind.leave(session_id, user_id)
+        self._removal_noted.set()
 
     async def set_locked(self, session_id: UUID, locked: bool) -> None:
         """Durable on return. Raises StoreUnavailable."""
         await self._ask(self._sql.set_locked, session_id, locked)
 
     async def end_session(self, session_id: UUID) -> None:
-        """Durable on return, or queued. Cancelled, it is queued at least."""
-        self._late.end(session_id)
-        await self._attempt(session_id)
+        """Durable on return, or queued. Cancelled, it is still queued."""
+        self._write_behind.end(session_id)
+        await self._await_flush(session_id)
 
     def touch(
         self, session_id: UUID, last_activity: datetime, last_seen: Mapping[str, datetime]
     ) -> None:
-        """Noted; written within a few seconds when the database is there."""
-        self._late.touch(session_id, last_activity, last_seen)
+        """Queue the notes; they are written within ``touch_every_s`` if the database is there."""
+        self._write_behind.touch(session_id, last_activity, last_seen)
 
-    async def _attempt(self, order: UUID | Person) -> None:
-        """Wait until the order is written or the database is known to be away."""
-        self._ordered.set()
+    async def _await_flush(self, removal: UUID | ParticipantKey) -> None:
+        """Wait until ``removal`` is written or the database is known to be away."""
+        self._removal_noted.set()
         await trio.lowlevel.checkpoint()
         with trio.move_on_after(self._limits.wait_s):
-            while self._late.waits(order) and not self._outage.active and self._database:
-                await self._attempted.wait()
+            while self._write_behind.waits(removal) and not self._outage.active and self._database:
+                await self._flush_attempted.wait()
 
-    async def _write_late(self) -> None:
+    async def _run_write_behind(self) -> None:
         pause = self._limits.retry_min_s
         due = trio.current_time() + self._limits.touch_every_s
         while True:
             with trio.move_on_at(due):
-                await self._ordered.wait()
-            self._ordered = trio.Event()
+                await self._removal_noted.wait()
+            self._removal_noted = trio.Event()
             touches = trio.current_time() >= due
             try:
                 if self._outage.active:
                     await self._recover()
-                await self._flush_late(touches=touches)
+                await self._flush_write_behind(touches=touches)
             except StoreUnavailable:
                 self._failures += 1
-                self._tell()
+                self._notify_waiters()
                 await trio.sleep(_jittered(pause))
                 pause = min(2 * pause, self._limits.retry_max_s)
-                self._ordered.set()
+                self._removal_noted.set()
                 continue
             self._outage.end()
             pause = self._limits.retry_min_s
@@ -278,60 +283,58 @@ class PostgresStore:
             self._joins.tidy()
 
     async def _recover(self) -> None:
-        """Return when all that this program does to the database works again."""
+        """Return when every statement of this program works again."""
         if self._database is not None and isinstance(self._last_cause, _REFUSED_BY_SCHEMA):
             with suppress(LocshareError):
                 await self._open(self._database)
-        await self._rehearse()
+        await self._probe()
 
-    async def _flush_late(self, *, touches: bool) -> None:
-        """Write what waits. Raises StoreUnavailable; what is not written waits again."""
+    async def _flush_write_behind(self, *, touches: bool) -> None:
+        """Write all that waits. Raises StoreUnavailable; unwritten changes are queued again."""
         count = self._limits.batch
         async with self._bulk:
-            while batch := self._late.take(count, touches=touches):
+            while batch := self._write_behind.take(count, touches=touches):
                 try:
-                    await self._ask(self._sql.write_late, batch)
+                    await self._ask(self._sql.write_batch, batch)
                 except _REFUSED_DATA as error:
                     if count > 1:
-                        self._late.back()
-                        count = 1  # until the one that is refused has been found
+                        self._write_behind.requeue()
+                        count = 1  # row by row, until the refused one is found
                     else:
-                        self._late.give_up()
+                        self._write_behind.discard()
                         # Without the library's text, which quotes the row.
                         log.error("late_write_refused", error=type(error).__name__)  # noqa: TRY400
                     continue
                 except BaseException:
-                    self._late.back()
+                    self._write_behind.requeue()
                     raise
-                self._late.done()
-                self._tell()
+                self._write_behind.done()
+                self._notify_waiters()
 
-    def _tell(self) -> None:
-        self._attempted.set()
-        self._attempted = trio.Event()
+    def _notify_waiters(self) -> None:
+        self._flush_attempted.set()
+        self._flush_attempted = trio.Event()
 
     # --- reads and upkeep -----------------------------------------------------------------------
 
     async def load_session(self, session_id: UUID) -> StoredSession | None:
-        """With all that waits to be written. Raises StoreUnavailable."""
-        with self._late.reading() as written:
+        """The session, pending changes included. Raises StoreUnavailable."""
+        with self._write_behind.reading() as written:
             stored = await self._ask(self._sql.load_session, session_id)
-        if stored is None or self._sessions.doubts(session_id):
+        if stored is None or self._sessions.is_uncertain(session_id):
             return None
-        known = tuple(each for each in stored.participants if not self._joins.doubts(each.id))
-        return self._late.overlay(structs.replace(stored, participants=known), written)
+        known = tuple(each for each in stored.participants if not self._joins.is_uncertain(each.id))
+        return self._write_behind.overlay(structs.replace(stored, participants=known), written)
 
     async def sweep(
         self, now: datetime, inactive_since: datetime, live: Collection[UUID]
     ) -> Mapping[UUID, EndReason]:
-        """As in the port, some at a time; activity that waits to be written counts, and so do
-        ends.
-        """
+        """As in the port, one batch at a time. Pending activity and pending ends count."""
         ended: dict[UUID, EndReason] = {}
         while True:
             async with self._bulk:
-                lively = self._late.active_since(inactive_since).union(live)
-                ending = self._late.ending()
+                lively = self._write_behind.active_since(inactive_since).union(live)
+                ending = self._write_behind.ending()
                 count = self._limits.batch
                 some = await self._ask(self._sql.sweep, now, inactive_since, lively, ending, count)
             ended.update(some)
@@ -339,7 +342,7 @@ class PostgresStore:
                 return ended
 
     async def purge(self, before: datetime) -> int:
-        """As in the port, some rows at a time. Raises StoreUnavailable; those deleted stay
+        """As in the port, one batch at a time. Raises StoreUnavailable; rows deleted by then stay
         deleted.
         """
         total = 0
@@ -355,8 +358,8 @@ class PostgresStore:
                     return total
 
     async def check(self) -> None:
-        """As in the port: everything that this program does to the database, on nothing, and a
-        write that needs room on the disk. The result stands for ``check_s``, a failure for less.
+        """As in the port: runs every statement of this program on no rows, and a write that needs
+        disk space. The result is reused for ``check_s``, a failure for a fifth of that.
         """
         async with self._checking:
             if self._database is None:
@@ -367,13 +370,13 @@ class PostgresStore:
                 if not well:
                     raise StoreUnavailable
             else:
-                await self._rehearse()
-                self._ordered.set()  # if there was an outage, the writer finds it over
+                await self._probe()
+                self._removal_noted.set()  # after an outage: the write-behind ends it
 
-    async def _rehearse(self, *, quietly: bool = False) -> None:
+    async def _probe(self, *, quietly: bool = False) -> None:
         try:
-            if await self._ask(self._sql.rehearse, quietly=quietly):
-                # Autovacuum is off. A role that may not do this lives with some pages more.
+            if await self._ask(self._sql.probe, quietly=quietly):
+                # Autovacuum is off. Without the privilege to truncate, some more pages are used.
                 with suppress(StoreUnavailable):
                     await self._ask(self._sql.truncate_readiness, quietly=True)
         finally:
@@ -383,10 +386,10 @@ class PostgresStore:
         """For metrics."""
         return StoreStatistics(
             is_open=self._database is not None and not self._outage.active,
-            waiting_promises=len(self._sessions) + len(self._joins),
-            waiting_orders=self._late.orders,
-            waiting_touches=self._late.touches,
-            dropped=self._late.dropped,
+            pending_commits=len(self._sessions) + len(self._joins),
+            pending_removals=self._write_behind.removals,
+            pending_touches=self._write_behind.touches,
+            dropped=self._write_behind.dropped,
             join_batches=self._joins.batches,
             failures=self._failures,
         )
@@ -409,25 +412,25 @@ class PostgresStore:
 
     def _note_outage(self, cause: BaseException, database: Database | None = None) -> None:
         self._last_cause = cause
-        told = str(cause)
+        reason = str(cause)
         if database is not None and not isinstance(cause, LocshareError):
-            told = causes.sentence(cause, database.url)
-        if self._outage.begin(told):
-            self._ordered.set()  # the writer looks for its end
-            self._tell()
+            reason = causes.sentence(cause, database.url)
+        if self._outage.begin(reason):
+            self._removal_noted.set()  # wakes the write-behind, which probes for the end
+            self._notify_waiters()
 
     # --- life -----------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the database, bring it up to date, report started, write; until cancelled.
 
-        The first time it reports started when the database is open, and raises what stands in the
-        way: EmbeddedError, DatabaseRefused, MigrationError, or DatabaseRefused after ``open_s``.
-        From then on it waits for the database as long as it takes. Run again after a crash it
-        reports at once.
+        The first run reports started once the database is open, and raises EmbeddedError,
+        DatabaseRefused or MigrationError if it cannot be; it waits ``open_s`` for a server that is
+        not there. After that first start it waits for the database without limit. A run after a
+        crash reports started at once.
 
-        Cancelled, it writes what waits, closes the pool and stops the embedded server, which takes
-        ``flush_s`` and 0.9 s at most; 3 s if asyncio's thread has died.
+        Cancelled, it flushes pending writes, closes the pool and stops the embedded server, which
+        takes at most ``flush_s`` + 0.9 s; 3 s if asyncio's thread has died.
         """
         if self._was_open:
             task_status.started()
@@ -436,11 +439,11 @@ class PostgresStore:
             began = trio.current_time()
             try:
                 await self._serve(task_status)
-            except _WEATHER as error:
+            except _TRANSIENT as error:
                 if not self._was_open:
                     raise
                 self._note_outage(error)
-            # What stood for a minute is tried again at once.
+            # After a minute of service the first retry is immediate.
             if trio.current_time() - began > _STEADY_S:
                 pause = self._limits.retry_min_s
             await trio.sleep(_jittered(pause))
@@ -470,8 +473,9 @@ class PostgresStore:
             self._database = None
 
     async def _bring_up_to_date(self, database: Database) -> None:
-        """Return when everything works; from the moment that the tables are there calls are let
-        through. Raises DatabaseRefused; the first time only after ``open_s``, if waiting may help.
+        """Migrate, then return when every statement works; calls are let through once the tables
+        exist. Raises DatabaseRefused: before the first start only after ``open_s``, unless the
+        cause is permanent.
         """
         pause = self._limits.retry_min_s
         give_up = trio.current_time() + self._limits.open_s
@@ -479,12 +483,12 @@ class PostgresStore:
             try:
                 await self._open(database)
                 self._database = database
-                await self._rehearse(quietly=not self._was_open)
+                await self._probe(quietly=not self._was_open)
             except StoreUnavailable as error:
                 refusal = DatabaseRefused(causes.sentence(error.__cause__ or error, database.url))
-                hopeless = isinstance(error.__cause__, causes.HOPELESS)
+                permanent = isinstance(error.__cause__, causes.PERMANENT)
                 late = trio.current_time() + pause > give_up
-                if hopeless or late or self._was_open:
+                if permanent or late or self._was_open:
                     raise refusal from error
                 log.warning("database_not_open", reason=str(refusal))
                 await trio.sleep(_jittered(pause))
@@ -501,37 +505,37 @@ class PostgresStore:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._sessions.run)
                 nursery.start_soon(self._joins.run)
-                nursery.start_soon(self._write_late)
-                self._ordered.set()  # what an earlier run has left
+                nursery.start_soon(self._run_write_behind)
+                self._removal_noted.set()  # an earlier run may have left something
         finally:
             with trio.move_on_after(self._limits.flush_s, shield=True):
                 await self._sessions.flush()
                 await self._joins.flush()
                 with suppress(StoreUnavailable):
-                    await self._flush_late(touches=True)
+                    await self._flush_write_behind(touches=True)
             self._database = None
-            for promises in (self._sessions, self._joins):
-                promises.fail("the store was stopped")
-            self._tell()
-            if left := self._late.orders + self._late.touches:
+            for commits in (self._sessions, self._joins):
+                commits.fail("the store was stopped")
+            self._notify_waiters()
+            if left := self._write_behind.removals + self._write_behind.touches:
                 log.warning("writes_left", count=left)
 
 
 def _jittered(pause: float) -> float:
-    """So that many servers do not come back to one database at the same moment."""
+    """``pause``, less up to half: many servers must not return to one database at once."""
     return pause * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 @asynccontextmanager
-async def _as_it_is(url: str) -> AsyncIterator[str]:
-    """A server that somebody else runs."""
+async def _external_server(url: str) -> AsyncIterator[str]:
+    """The URL of a server that is not ours to start or stop."""
     yield url
 
 
 async def _one_by_one_if_refused(
     insert: Callable[[Sequence[R]], Awaitable[Outcomes]], records: Sequence[R]
 ) -> Outcomes:
-    """The outcome of each record; what the database refuses in one harms no other."""
+    """The outcome of each record; a record that the database refuses fails no other."""
     try:
         return await insert(records)
     except StoreUnavailable as error:
@@ -555,12 +559,12 @@ def _check_text(*texts: str) -> None:
 
 
 def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one exception in a group of groups. A cancellation goes before the weather, which is
-    nothing to report of what is being stopped.
+    """The only exception in nested groups. A cancellation wins over transient errors, which need
+    no report when the store is being stopped.
     """
     cancelled, others = group.split(trio.Cancelled)
     if cancelled is not None and others is not None:
-        _, faults = others.split(_WEATHER)
+        _, faults = others.split(_TRANSIENT)
         if faults is None:
             return cancelled
     sole: BaseException = group

@@ -20,7 +20,7 @@ from locshare.store.port import (
     SessionRecord,
     StoredSession,
 )
-from locshare.store.writer import LateBatch
+from locshare.store.write_behind import WriteBehindBatch
 from locshare.wire.messages import EndReason
 
 TABLES: Final = ("sessions", "participants", "readiness", "schema_migrations")
@@ -231,7 +231,7 @@ class Statements:
         """Whether others than the host may join."""
         await connection.execute(self._lock, session_id, locked)
 
-    async def write_late(self, connection: Any, batch: LateBatch) -> None:
+    async def write_batch(self, connection: Any, batch: WriteBehindBatch) -> None:
         """All of the batch or nothing."""
         async with connection.transaction():
             if batch.ends:
@@ -288,17 +288,17 @@ class Statements:
         )
         return size > MAX_READINESS_BYTES
 
-    async def rehearse(self, connection: Any) -> bool:
+    async def probe(self, connection: Any) -> bool:
         """Whatever this program does to the database, on nothing: it fails if a table, a column or
         a privilege is missing. Then :meth:`write_readiness`, in the same transaction.
         """
         nobody, long_ago = UUID(int=0), datetime.min.replace(tzinfo=UTC)
-        batch = LateBatch({nobody: None}, {(nobody, ""): None}, {nobody: long_ago})
+        batch = WriteBehindBatch({nobody: None}, {(nobody, ""): None}, {nobody: long_ago})
         batch = structs.replace(batch, seen={(nobody, ""): long_ago})
         async with connection.transaction():
             await self.insert_sessions(connection, ())
             await self.insert_participants(connection, ())
-            await self.write_late(connection, batch)
+            await self.write_batch(connection, batch)
             await self.load_session(connection, nobody)
             await connection.fetch(self._load_participants, nobody)
             await self.set_locked(connection, nobody, locked=False)

@@ -1,0 +1,226 @@
+"""Group commit without a database: which records share a batch, and what becomes uncertain ones."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+import trio
+import trio.testing
+
+from locshare.store.group_commit import GroupCommit, Outcomes, UncertainWrite
+from locshare.store.port import SessionRecord, StoreUnavailable
+from tests.store.kit import a_session
+
+
+class Fake:
+    """A database of which the test decides what happens to a batch."""
+
+    def __init__(self, limit: int = 100, gather_s: float = 0.0) -> None:
+        self.batches: list[list[UUID]] = []
+        self.erased: list[UUID] = []
+        self.gate = trio.Event()
+        self.failure: StoreUnavailable | None = None
+        self.commits = GroupCommit[SessionRecord](
+            self.write, self.erase, wait_s=2, batch=10, limit=limit, gather_s=gather_s
+        )
+
+    async def write(self, records: Sequence[SessionRecord]) -> Outcomes:
+        self.batches.append([record.id for record in records])
+        await self.gate.wait()
+        return [self.failure] * len(records)
+
+    async def erase(self, ids: Sequence[UUID]) -> None:
+        if self.failure is not None:
+            raise StoreUnavailable
+        self.erased += ids
+
+
+async def test_all_that_wait_share_the_next_batch(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    nursery.start_soon(fake.commits.run)
+    sessions = [a_session() for _ in range(13)]
+    async with trio.open_nursery() as callers:
+        callers.start_soon(fake.commits.add, sessions[0])
+        await trio.testing.wait_all_tasks_blocked()
+        for session in sessions[1:]:
+            callers.start_soon(fake.commits.add, session)
+        await trio.testing.wait_all_tasks_blocked()
+        fake.gate.set()
+    assert [len(batch) for batch in fake.batches] == [1, 10, 2]
+
+
+async def test_one_after_the_other_is_written_at_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake(gather_s=1.0)
+    fake.gate.set()
+    nursery.start_soon(fake.commits.run)
+    for _ in range(3):
+        await fake.commits.add(a_session())
+    assert trio.current_time() == 0
+
+
+async def test_after_a_batch_that_was_shared_many_share_the_next(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake(gather_s=1.0)
+    fake.gate.set()
+    nursery.start_soon(fake.commits.run)
+    async with trio.open_nursery() as callers:
+        for _ in range(2):
+            callers.start_soon(fake.commits.add, a_session())
+        for _ in range(3):
+            await trio.sleep(0.3)
+            callers.start_soon(fake.commits.add, a_session())
+    assert trio.current_time() == pytest.approx(1)
+    assert [len(batch) for batch in fake.batches] == [2, 3]
+
+
+async def test_a_whole_batch_waits_for_nobody(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake(gather_s=1.0)
+    fake.gate.set()
+    async with trio.open_nursery() as callers:
+        for _ in range(25):
+            callers.start_soon(fake.commits.add, a_session())
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(fake.commits.run)
+    assert [len(batch) for batch in fake.batches] == [10, 10, 5]
+    assert trio.current_time() == pytest.approx(1), "the last five might have been joined by others"
+
+
+async def test_a_caller_waits_so_long_and_what_is_written_afterwards_is_erased(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    nursery.start_soon(fake.commits.run)
+    session = a_session()
+    with pytest.raises(StoreUnavailable):
+        await fake.commits.add(session)
+    assert trio.current_time() == pytest.approx(2, abs=0.1)
+    fake.gate.set()
+    await trio.testing.wait_all_tasks_blocked()
+    assert fake.erased == [session.id]
+
+
+async def test_what_is_in_doubt_is_erased_before_it_is_written_again_and_not_shown_until_then(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    fake.gate.set()
+    fake.failure = UncertainWrite()
+    nursery.start_soon(fake.commits.run)
+    session = a_session()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await fake.commits.add(session)
+        assert fake.commits.is_uncertain(session.id)
+    assert len(fake.batches) == 1, "not written again while it cannot be erased"
+    fake.failure = None
+    await fake.commits.add(session)
+    assert fake.erased == [session.id]
+    assert not fake.commits.is_uncertain(session.id)
+
+
+async def test_a_failure_before_anything_was_sent_leaves_no_doubt(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    fake.gate.set()
+    fake.failure = StoreUnavailable()
+    nursery.start_soon(fake.commits.run)
+    session = a_session()
+    with pytest.raises(StoreUnavailable):
+        await fake.commits.add(session)
+    assert not fake.commits.is_uncertain(session.id)
+
+
+async def test_so_many_may_wait_and_no_more(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake(limit=2)
+    for _ in range(2):
+        nursery.start_soon(fake.commits.add, a_session())
+    await trio.testing.wait_all_tasks_blocked()
+    with pytest.raises(StoreUnavailable, match="too much") as caught:
+        await fake.commits.add(a_session())
+    assert caught.value.retry_after == 1
+    assert len(fake.commits) == 2
+    nursery.cancel_scope.cancel()
+
+
+async def test_whoever_waits_when_it_is_stopped_is_told_so_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    told: list[str] = []
+
+    async def add() -> None:
+        with pytest.raises(StoreUnavailable) as caught:
+            await fake.commits.add(a_session())
+        told.append(str(caught.value))
+
+    for _ in range(2):
+        nursery.start_soon(add)
+    await trio.testing.wait_all_tasks_blocked()
+    fake.commits.fail("stopped")
+    assert len(fake.commits) == 0
+    await trio.testing.wait_all_tasks_blocked()
+    assert told == ["stopped"] * 2
+    assert trio.current_time() == 0, "nobody waited for a deadline"
+
+
+async def test_a_fault_in_a_write_is_told_to_its_callers_and_the_next_batch_is_written(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    fake.gate.set()
+    real = fake.commits._write
+
+    async def broken(records: Sequence[SessionRecord]) -> Outcomes:
+        raise RuntimeError("a fault of ours")
+
+    nursery.start_soon(fake.commits.run)
+    session = a_session()
+    fake.commits._write = broken
+    with pytest.raises(UncertainWrite):
+        await fake.commits.add(session)
+    fake.commits._write = real
+    await fake.commits.add(session)
+    assert fake.erased == [session.id], "it may have been written"
+
+
+async def test_a_flush_writes_all_that_waits_batch_by_batch() -> None:
+    fake = Fake()
+    fake.gate.set()
+    async with trio.open_nursery() as callers:
+        for _ in range(25):
+            callers.start_soon(fake.commits.add, a_session())
+        await trio.testing.wait_all_tasks_blocked()
+        await fake.commits.flush()
+    assert [len(batch) for batch in fake.batches] == [10, 10, 5]
+    assert fake.commits.batches == 3
+
+
+async def test_what_is_refused_at_once_is_a_checkpoint_too() -> None:
+    fake = Fake(limit=0)
+    with trio.testing.assert_checkpoints(), pytest.raises(StoreUnavailable):
+        await fake.commits.add(a_session())
+
+
+async def test_whoever_waits_behind_what_cannot_be_erased_is_told_so_at_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    fake = Fake()
+    fake.gate.set()
+    fake.failure = UncertainWrite()
+    nursery.start_soon(fake.commits.run)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await fake.commits.add(a_session())
+    assert trio.current_time() == 0
+    await fake.commits.flush()  # gives up too
+    assert fake.commits.batches == len(fake.batches) == 1
