@@ -46,6 +46,8 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "make bench-solo": "the same",
     "make conformance": "the same",
     "make docs": "builds the site; tests/test_site.py does",
+    ".venv/bin/python": "tests/test_examples.py runs the examples",
+    "node": "the same",
 }
 COMMANDS: Final = commands()
 
@@ -86,7 +88,7 @@ def test_what_a_command_that_cannot_run_names_is_there(command: Command) -> None
         name, _, _ = word.partition("=")
         if name.startswith("LOCSHARE_"):
             assert name in variables
-        if word.endswith((".js", ".txt")):
+        if word.endswith((".js", ".mjs", ".py", ".txt")):
             assert (folder / word).exists(), word
     for extras in re.findall(r"\[([\w,]+)\]", command.text):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -174,13 +176,18 @@ def first_line(process: "subprocess.Popen[str]", having: str) -> str:
 
 @pytest.mark.parametrize("command", of_kind("make"), ids=text_of)
 def test_make_starts_the_demo(command: Command) -> None:
-    assert command.text == "make run"
+    assert command.text.endswith("make run")
+    given = dict(word.split("=", 1) for word in command.words if "=" in word)
     with data_directory() as folder:
-        environment = os.environ | {
-            "LOCSHARE_DATA_DIR": str(folder),
-            "LOCSHARE_HTTP_BIND": f"127.0.0.1:{free_port()}",
-            "LOCSHARE_WS_BIND": f"127.0.0.1:{free_port()}",
-        }
+        environment = (
+            os.environ
+            | given
+            | {
+                "LOCSHARE_DATA_DIR": str(folder),
+                "LOCSHARE_HTTP_BIND": f"127.0.0.1:{free_port()}",
+                "LOCSHARE_WS_BIND": f"127.0.0.1:{free_port()}",
+            }
+        )
         # This environment, as it is: a test does not install.
         venv = sys.prefix
         process = entrust(subprocess.Popen(

@@ -28,6 +28,7 @@ from locshare.client.picture import Picture
 from locshare.client.rest import Client, patiently
 from locshare.model.join_link import JoinLink, parse_join_link
 from locshare.wire.answers import HostToken, SessionCreated, SessionDescription, SessionJoined
+from locshare.wire.messages import Position
 
 __all__ = [
     "ApiProblem",
@@ -42,6 +43,7 @@ __all__ = [
     "Live",
     "NotConnected",
     "Picture",
+    "Position",
     "SessionCreated",
     "SessionDescription",
     "SessionJoined",
