@@ -4,63 +4,9 @@ import httpx
 import pytest
 import trio
 import trio.testing
-from hypothesis import given
-from hypothesis import strategies as st
 
 from locshare.api import ApiLimits, Rate
-from locshare.api.limits import RateLimiter
 from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, bearer, client_of
-
-
-def test_a_burst_is_allowed_and_then_a_rate() -> None:
-    limiter = RateLimiter(Rate(per_second=2, burst=3), 10)
-    assert [limiter.take("a", 0) for _ in range(5)] == [0, 0, 0, 0.5, 0.5]
-    assert limiter.take("a", 0.25) == 0.25
-    assert limiter.take("a", 0.5) == 0
-    assert limiter.take("a", 0.5) > 0
-
-
-def test_a_bucket_never_holds_more_than_the_burst() -> None:
-    limiter = RateLimiter(Rate(per_second=2, burst=3), 10)
-    limiter.take("a", 0)
-    assert [limiter.take("a", 1000) > 0 for _ in range(4)] == [False, False, False, True]
-
-
-def test_each_address_has_a_bucket_of_its_own() -> None:
-    limiter = RateLimiter(Rate(per_second=1, burst=1), 10)
-    assert limiter.take("a", 0) == 0
-    assert limiter.take("a", 0) > 0
-    assert limiter.take("b", 0) == 0
-
-
-def test_the_address_not_seen_for_longest_is_forgotten_first() -> None:
-    limiter = RateLimiter(Rate(per_second=0.001, burst=1), 2)
-    limiter.take("a", 0)
-    limiter.take("b", 0)
-    assert limiter.take("a", 0) > 0
-    limiter.take("c", 0)
-    assert len(limiter) == 2
-    assert limiter.take("a", 0) > 0
-    assert limiter.take("b", 0) == 0
-
-
-def test_a_rate_of_zero_is_no_limit() -> None:
-    limiter = RateLimiter(Rate(per_second=0, burst=0), 10)
-    assert [limiter.take("a", 0) for _ in range(1000)] == [0] * 1000
-    assert len(limiter) == 0
-
-
-@given(
-    times=st.lists(st.floats(min_value=0, max_value=100), max_size=60).map(sorted),
-    burst=st.integers(min_value=1, max_value=5),
-    rate=st.floats(min_value=0.1, max_value=10),
-)
-def test_no_more_is_allowed_than_the_burst_and_the_rate(
-    times: list[float], burst: int, rate: float
-) -> None:
-    limiter = RateLimiter(Rate(rate, burst), 1)
-    allowed = sum(limiter.take("a", now) == 0 for now in times)
-    assert allowed <= burst + (times[-1] - times[0] if times else 0) * rate + 1e-6
 
 
 async def test_creating_too_often_is_a_429_with_the_time_to_wait(

@@ -7,37 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locshare.connection.rate_policy import RateDecision, RateLimits, RatePolicy, TokenBucket
+from locshare.connection.rate_policy import RateDecision, RateLimits, RatePolicy
 from locshare.wire.messages import Position
 
 LIMITS = RateLimits()
-
-
-def test_a_bucket_gives_its_burst_at_once_and_its_rate_in_the_long_run() -> None:
-    bucket = TokenBucket(8.0, 20.0, 0.0)
-    assert sum(bucket.take(0.0) for _ in range(100)) == 20
-    assert sum(bucket.take(n / 64) for n in range(1, 64 * 10 + 1)) == 80
-
-
-def test_a_bucket_tells_when_there_will_be_one_to_take() -> None:
-    bucket = TokenBucket(4.0, 2.0, 10.0)
-    assert bucket.ready_at() == 10.0
-    assert bucket.take(10.0)
-    assert bucket.ready_at() == 10.0
-    assert bucket.take(10.0)
-    assert bucket.ready_at() == 10.25
-    assert not bucket.take(10.125)
-    assert bucket.ready_at() == 10.25
-    assert bucket.take(10.25)
-
-
-@given(st.lists(st.floats(0, 5), max_size=80))
-def test_no_rhythm_gets_more_than_burst_and_rate_out_of_a_bucket(pauses: list[float]) -> None:
-    bucket, now, taken = TokenBucket(10.0, 20.0, 0.0), 0.0, 0
-    for pause in pauses:
-        now += pause
-        taken += bucket.take(now)
-        assert taken <= 20 + 10 * now + 1e-6
 
 
 def test_a_phone_that_sends_twice_a_second_is_never_limited() -> None:

@@ -7,7 +7,7 @@ from locshare.api.errors import problem_for
 from locshare.http.problems import Code
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
-from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_BURST, PRESENCE_RATE, TokenBucket
+from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_RATE
 from tests.session.kit import House, Someone, house, settle
 
 
@@ -40,7 +40,7 @@ async def test_who_reconnects_all_the_time_is_told_of_twice_a_second_at_most() -
         _, (ada, bo) = await home.group("Ada", "Bo")
         await flap(home, bo, 200, 0.1)  # 400 events in 20 s
         told = len(told_of(bo, ada))
-        assert told <= PRESENCE_BURST + 20 * PRESENCE_RATE + 1
+        assert told <= PRESENCE_RATE.burst + 20 * PRESENCE_RATE.per_second + 1
 
 
 @pytest.mark.parametrize("online", [True, False])
@@ -51,7 +51,7 @@ async def test_the_last_state_of_who_came_and_went_is_told_in_the_end(online: bo
         if not online:
             bo.link.detach()
             await settle()
-        await trio.sleep(2 / PRESENCE_RATE)
+        await trio.sleep(2 / PRESENCE_RATE.per_second)
         assert told_of(bo, ada)[-1] is online
 
 
@@ -65,7 +65,7 @@ async def test_who_comes_meanwhile_sees_what_the_others_see_and_then_the_truth()
         shown = {p["user_id"]: p["online"] for p in cy.phone.snapshot["participants"]}
         assert shown[bo.user_id] is told_of(bo, ada)[-1]
         assert cy.phone.snapshot["seq"] > 0
-        await trio.sleep(2 / PRESENCE_RATE)
+        await trio.sleep(2 / PRESENCE_RATE.per_second)
         assert [shown[bo.user_id], *told_of(bo, cy)][-1] is False
 
 
@@ -86,7 +86,7 @@ async def test_what_was_not_told_yet_outlives_a_crash() -> None:
         bo.link.detach()
         await settle()
         await home.crash(session)
-        await trio.sleep(2 / PRESENCE_RATE)
+        await trio.sleep(2 / PRESENCE_RATE.per_second)
         assert told_of(bo, ada)[-1] is False
 
 
@@ -130,10 +130,3 @@ def test_a_change_of_presence_is_told_six_times_at_once_and_then_every_two_secon
     assert presence.announce(True, 101.9) is None
     assert presence.ready_at() == pytest.approx(102.0, abs=0.01)
     assert presence.announce(True, 102.0) is not None
-
-
-@pytest.mark.parametrize(
-    ("level", "ready_at"), [(2.0, 10.0), (1.0, 10.0), (0.75, 10.5), (0.0, 12.0)]
-)
-def test_what_is_there_already_shortens_the_wait_for_a_token(level: float, ready_at: float) -> None:
-    assert TokenBucket(level, 10.0).ready_at(0.5) == ready_at

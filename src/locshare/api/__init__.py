@@ -6,10 +6,11 @@
 
 from locshare.api.app import RestApplication, create_app, create_internal_app
 from locshare.api.health import Check, health_blueprint, when
-from locshare.api.limits import ApiLimits, Rate
+from locshare.api.limits import ApiLimits
 from locshare.api.sessions import PublicUrls
 from locshare.http.access import HttpMetrics
 from locshare.http.server import ApiServer, ServerLimits, ServerStatistics
+from locshare.model.rate import Rate
 
 __all__ = [
     "ApiLimits",

@@ -1,24 +1,11 @@
-"""How often one client address may create, join and ask: token buckets in bounded memory.
+"""What the API takes from clients, and how often from one address."""
 
-Whose address that is: :mod:`locshare.net.client_address`.
-
-The table of buckets never grows beyond its bound: the address not seen for longest is forgotten,
-and so starts again with a full bucket. Pure: the time is given, nothing awaits.
-"""
-
-from collections import OrderedDict
 from typing import Final
 
 from msgspec import Struct
 
+from locshare.model.rate import Rate
 from locshare.net.client_address import ForwardedHeader
-
-
-class Rate(Struct, frozen=True):
-    """``burst`` requests at once, then ``per_second``. A rate of zero means no limit."""
-
-    per_second: float
-    burst: int
 
 
 class ApiLimits(Struct, frozen=True):
@@ -46,30 +33,3 @@ class ApiLimits(Struct, frozen=True):
 
 
 DEFAULT_LIMITS: Final = ApiLimits()
-
-
-class RateLimiter:
-    """One bucket per key; ``size`` keys at most."""
-
-    __slots__ = ("_buckets", "_rate", "_size")
-
-    def __init__(self, rate: Rate, size: int) -> None:
-        self._rate = rate
-        self._size = size
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def take(self, key: str, now: float) -> float:
-        """0 when ``key`` may go on; otherwise the seconds until it may. ``now`` is monotonic."""
-        rate = self._rate
-        if rate.per_second <= 0:
-            return 0.0
-        level, since = self._buckets.pop(key, (float(rate.burst), now))
-        level = min(rate.burst, level + (now - since) * rate.per_second)
-        allowed = level >= 1
-        self._buckets[key] = (level - 1 if allowed else level, now)
-        if len(self._buckets) > self._size:
-            self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1 - level) / rate.per_second

@@ -15,7 +15,7 @@ import trio
 from msgspec import Struct
 from werkzeug.http import parse_options_header
 
-from locshare.api.limits import ApiLimits, RateLimiter
+from locshare.api.limits import ApiLimits
 from locshare.api.messages import (
     DEFAULT_COLOR,
     ChangeSession,
@@ -30,6 +30,7 @@ from locshare.api.messages import (
 from locshare.auth.tokens import Claims
 from locshare.http.problems import Code, FieldError, Problem
 from locshare.http.types import JSON, Answer, Request, reply
+from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
 from locshare.session.bans import Origin
 from locshare.session.errors import ParticipantNotFound
@@ -155,9 +156,9 @@ class SessionCalls:
         self._tokens = tokens
         self._urls = urls
         self._addresses = ClientAddress(limits.trusted_proxies, limits.forwarded_header)
-        self._creating = RateLimiter(limits.create, limits.addresses)
-        self._joining = RateLimiter(limits.join, limits.addresses)
-        self._asking = RateLimiter(limits.read, limits.addresses)
+        self._creating = KeyedRateLimiter(limits.create, limits.addresses)
+        self._joining = KeyedRateLimiter(limits.join, limits.addresses)
+        self._asking = KeyedRateLimiter(limits.read, limits.addresses)
 
     async def create(self, request: Request) -> Answer:
         """``POST /api/sessions``"""
@@ -292,7 +293,7 @@ class SessionCalls:
             ) from None
         return claims
 
-    def _slow_down(self, limiter: RateLimiter, request: Request) -> None:
+    def _slow_down(self, limiter: KeyedRateLimiter, request: Request) -> None:
         wait = limiter.take(self._address(request), trio.current_time())
         if wait > 0:
             raise Problem(Code.RATE_LIMITED, retry_after=int(wait) + 1)

@@ -12,6 +12,7 @@ import enum
 
 from msgspec import Struct
 
+from locshare.model.rate import Rate, RateLimiter
 from locshare.wire.messages import Position
 
 
@@ -44,34 +45,6 @@ class RateDecision(enum.Enum):
     CLOSE = "close"
 
 
-class TokenBucket:
-    """``burst`` at once, ``rate`` per second in the long run."""
-
-    __slots__ = ("_at", "_burst", "_level", "_rate")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._level = burst
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        """Take one if there is one."""
-        level = self._level + (now - self._at) * self._rate
-        if level > self._burst:
-            level = self._burst
-        self._at = now
-        if level < 1.0:
-            self._level = level
-            return False
-        self._level = level - 1.0
-        return True
-
-    def ready_at(self) -> float:
-        """From when on there is one to take."""
-        return self._at + max(1.0 - self._level, 0.0) / self._rate
-
-
 class RatePolicy:
     """The record of one connection. ``now`` is in seconds and never goes back."""
 
@@ -82,9 +55,9 @@ class RatePolicy:
 
     def __init__(self, limits: RateLimits, now: float) -> None:
         self._limits = limits
-        self._positions = TokenBucket(limits.position_rate, limits.position_burst, now)
-        self._messages = TokenBucket(limits.message_rate, limits.message_burst, now)
-        self._excess = TokenBucket(limits.excess_forgiven, limits.excess_tolerated, now)
+        self._positions = RateLimiter(Rate(limits.position_rate, limits.position_burst), now)
+        self._messages = RateLimiter(Rate(limits.message_rate, limits.message_burst), now)
+        self._excess = RateLimiter(Rate(limits.excess_forgiven, limits.excess_tolerated), now)
         self._warned_at = float("-inf")
         self._bad_run = 0
         self._bad_count = 0

@@ -5,10 +5,11 @@ snapshot and everybody else two events. A phone on a bad network, or a page that
 and again, stays far below this.
 """
 
-from collections import OrderedDict
 from collections.abc import Hashable
 
 from msgspec import Struct
+
+from locshare.model.rate import KeyedRateLimiter, Rate
 
 
 class ReconnectLimits(Struct, frozen=True):
@@ -25,35 +26,21 @@ class ReconnectLimits(Struct, frozen=True):
 
 
 class Reconnects:
-    """The record of everybody who connected lately. ``now`` is in seconds and never goes back."""
+    """The connections of each participant. ``now`` is in seconds and never goes back."""
 
-    __slots__ = ("_limits", "_spent")
+    __slots__ = ("_limiter", "_penalty_s")
 
     def __init__(self, limits: ReconnectLimits) -> None:
-        self._limits = limits
-        self._spent: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._limiter = KeyedRateLimiter(Rate(limits.rate, limits.burst), limits.remembered)
+        self._penalty_s = limits.penalty
 
     def __len__(self) -> int:
-        return len(self._spent)
+        return len(self._limiter)
 
     def take(self, key: Hashable, now: float) -> bool:
         """Count a connection of ``key``. False when it is one too many."""
-        level = self._level(key, now)
-        allowed = level >= 1.0
-        self._note(key, level - 1.0 if allowed else level, now)
-        return allowed
+        return not self._limiter.take(key, now)
 
     def penalise(self, key: Hashable, now: float) -> None:
-        """Let nobody in as ``key`` until the penalty is over."""
-        self._note(key, 1.0 - self._limits.penalty * self._limits.rate, now)
-
-    def _level(self, key: Hashable, now: float) -> float:
-        limits = self._limits
-        level, at = self._spent.get(key, (limits.burst, now))
-        return min(level + (now - at) * limits.rate, limits.burst)
-
-    def _note(self, key: Hashable, level: float, now: float) -> None:
-        self._spent[key] = (level, now)
-        self._spent.move_to_end(key)
-        if len(self._spent) > self._limits.remembered:
-            self._spent.popitem(last=False)
+        """Refuse every connection of ``key`` until the penalty is over."""
+        self._limiter.penalise(key, now, self._penalty_s)

@@ -31,7 +31,7 @@ from locshare.session.confusables import distinct
 from locshare.session.fixes import clock_was_set_back, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
-from locshare.session.rate_limits import NEVER_SEEN, JoinRate, ShownPresence
+from locshare.session.rate_limits import NEVER_SEEN, ShownPresence, join_rate
 from locshare.session.table import HeldPosition, Member, Seat, SessionTable
 from locshare.wire.messages import (
     Changed,
@@ -72,7 +72,7 @@ class SessionRules:
     def __init__(self, table: SessionTable, limits: SessionLimits) -> None:
         self._table: Final = table
         self._limits = limits
-        self._join_rate = JoinRate.of(limits.max_participants)
+        self._join_rate = join_rate(limits.max_participants)
         self.seq = 0
         """How many events were decided since this was made."""
 
@@ -116,9 +116,9 @@ class SessionRules:
     def join_wait(self, clock: float) -> float:
         """Count one more who joins. 0 when they may; else the seconds until one may."""
         table, limit = self._table, self._join_rate
-        left = table.joins.spent(limit.rate, limit.burst, clock)
+        left = table.joins.take(limit, clock)
         if left is None:
-            return max(table.joins.ready_at(limit.rate) - clock, 0.001)
+            return max(table.joins.ready_at(limit) - clock, 0.001)
         table.joins = left
         return 0.0
 

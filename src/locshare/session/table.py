@@ -22,9 +22,10 @@ from locshare.actors import MailboxHeir, Ref
 from locshare.broadcast.addressed import Addressed
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
+from locshare.model.rate import TokenBucket
 from locshare.session.bans import Origin
 from locshare.session.fixes import SenderClock
-from locshare.session.rate_limits import ShownPresence, TokenBucket
+from locshare.session.rate_limits import ShownPresence
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
 from locshare.wire.messages import EndReason, Position, Role

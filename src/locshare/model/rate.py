@@ -1,0 +1,103 @@
+"""Token buckets: some at once, then a steady rate. Pure: the time is given, nothing awaits.
+
+Every rate limit of the program is one of these: calls per client address, connections per
+participant, messages per connection, joins and changes of presence per session. Times are seconds
+of a monotonic clock.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final
+
+from msgspec import Struct
+
+_ROUNDING: Final = 1e-6
+"""Of a token. At :meth:`TokenBucket.ready_at` a bucket grants one, although the sum of a level and
+a product may round to just below one. What is granted early is owed: the level goes below zero."""
+
+
+class Rate(Struct, frozen=True):
+    """``burst`` at once, then ``per_second`` in the long run."""
+
+    per_second: float
+    burst: float
+
+
+class TokenBucket(Struct, frozen=True, gc=False):
+    """A bucket that held ``level`` tokens at time ``at``. Immutable, so that it can be part of a
+    state that is replaced whole.
+    """
+
+    level: float
+    at: float
+
+    def take(self, rate: Rate, now: float) -> "TokenBucket | None":
+        """The bucket after one token was taken; None when it has none."""
+        level = self.level + (now - self.at) * rate.per_second
+        if level > rate.burst:
+            level = rate.burst
+        return None if level < 1.0 - _ROUNDING else TokenBucket(level - 1.0, now)
+
+    def ready_at(self, rate: Rate) -> float:
+        """The time from which there is a token to take."""
+        return self.at + max(1.0 - self.level, 0.0) / rate.per_second
+
+
+class RateLimiter:
+    """One bucket, used in place. It begins full."""
+
+    __slots__ = ("_bucket", "_rate")
+
+    def __init__(self, rate: Rate, now: float) -> None:
+        self._rate = rate
+        self._bucket = TokenBucket(rate.burst, now)
+
+    def take(self, now: float) -> bool:
+        """Take a token if there is one."""
+        left = self._bucket.take(self._rate, now)
+        if left is None:
+            return False
+        self._bucket = left
+        return True
+
+    def ready_at(self) -> float:
+        """The time from which there is a token to take."""
+        return self._bucket.ready_at(self._rate)
+
+
+class KeyedRateLimiter:
+    """One bucket for each key, of which at most ``size`` are remembered.
+
+    The key not seen for longest is forgotten, and so begins again with a full bucket. A rate of
+    zero means no limit.
+    """
+
+    __slots__ = ("_buckets", "_rate", "_size")
+
+    def __init__(self, rate: Rate, size: int) -> None:
+        self._rate = rate
+        self._size = size
+        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: Hashable, now: float) -> float:
+        """Take a token of ``key``. 0 when there was one; otherwise the seconds until there is."""
+        rate = self._rate
+        if rate.per_second <= 0:
+            return 0.0
+        bucket = self._buckets.get(key) or TokenBucket(rate.burst, now)
+        left = bucket.take(rate, now)
+        self._remember(key, left or bucket)
+        return 0.0 if left is not None else bucket.ready_at(rate) - now
+
+    def penalise(self, key: Hashable, now: float, seconds: float) -> None:
+        """Leave ``key`` without a token for ``seconds``."""
+        self._remember(key, TokenBucket(1.0 - seconds * self._rate.per_second, now))
+
+    def _remember(self, key: Hashable, bucket: TokenBucket) -> None:
+        self._buckets[key] = bucket
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > self._size:
+            self._buckets.popitem(last=False)
