@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bench.errors import NotServing
 from bench.results import DisruptionKind
-from bench.targets.target import NotServing, Target
+from bench.targets.target import Target
 
 USUAL_GAP_S: Final = 60.0
 """A long run has one disruption in so much time, on average."""

@@ -1,327 +1,318 @@
-"""The real program for a measurement: started with data and ports of its own, always ended.
+"""Server processes under measurement: started on cores of their own, always ended.
 
 ::
 
-    with running_server() as server:
-        session = server.create()
+    with running_server() as server, server.rest() as rest:
+        session = rest.create()
 
-What it starts has a rate limit for nobody and a log of one JSON object per line. Where there are
-two cores or more, ``pin=True`` gives the server (and its database) the first for itself and leaves
-the others to this process, so that neither takes the other's time; ``database="apart"`` leaves them
-to the database too.
+A server that is started here has no rate limits and logs one JSON object per line. Where there are
+two cores or more, ``pin=True`` gives the server and its database the first and leaves the others to
+this process, so that neither takes the other's time; ``database="apart"`` moves the database to the
+others too.
 """
 
-import contextlib
-import http.client
 import itertools
 import json
 import os
-import queue
+import resource
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.errors import NotServing
 from bench.figures import cores, descendants, resident_bytes
 from bench.guardian import entrust, temporary_folder
+from bench.rest import Profile, Rest
 
 HOST = "127.0.0.1"
 READY_S = 60.0
 """The first start makes a database cluster."""
 STOP_S = 20.0
-_ACCESS = '"event":"http_request"'
-CALLERS = 8
-"""Requests at a time while sessions are filled."""
-
-UNLIMITED = {
-    "LOCSHARE_CREATE_PER_SECOND": "0",
-    "LOCSHARE_JOIN_PER_SECOND": "0",
-    "LOCSHARE_READ_PER_SECOND": "0",
-}
+_POLL_S = 0.005
+_TAIL = 20
 
 
-class NotServing(Exception):
-    """The program did not start or stop, or did not answer as it should."""
-
-
-@dataclass(frozen=True, slots=True)
-class BenchSession:
-    """A session that was created here."""
-
-    session_id: str
-    host_token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What the server's process holds: ``rss`` in bytes; ``blocks`` is how many pieces of memory
-    its Python objects have, None when it does not tell.
+class Process:
+    """``command`` on ``place``, the cores that it may use. What it prints goes to the file ``log``.
+    After an end it may be started again.
     """
 
-    rss: int
-    blocks: int | None
-
-
-class Server:
-    """One ``locshare serve``. ``start`` and ``stop`` may be repeated: same data, same ports."""
-
-    module: tuple[str, ...] = ("locshare", "serve")
-
-    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.http_port, self.ws_port = free_port(), free_port()
-        self._environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("LOCSHARE_")
-        } | {
-            "LOCSHARE_HTTP_BIND": f"{HOST}:{self.http_port}",
-            "LOCSHARE_WS_BIND": f"{HOST}:{self.ws_port}",
-            "LOCSHARE_DATA_DIR": str(data_dir),
-            "LOCSHARE_LOG_FORMAT": "json",
-            **UNLIMITED,
-            **(environment or {}),
-        }
-        self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-        self._tail: list[str] = []
-        self.entries: dict[str, dict[str, Any]] = {}
-        """The last log line of each event."""
-        self._local = threading.local()
-        self._connections: list[http.client.HTTPConnection] = []
-        self.database_s = 0.0
-        """How long the database's own start took, the last time."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        ready: Callable[[], bool],
+        place: Sequence[int] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command = list(command)
+        self._log = log
+        self._ready = ready
+        self._place = cores() if place is None else place
+        self._environment = dict(os.environ if environment is None else environment)
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """Of the server itself; its database has others."""
+        """Of the process that was started last."""
         assert self._process is not None
         return self._process.pid
 
     @property
+    def status(self) -> int | None:
+        """The exit status; None before the start and while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    @property
     def running(self) -> bool:
-        """True from the start until the process has ended."""
         return self._process is not None and self._process.poll() is None
 
-    # --- life ---------------------------------------------------------------------------------
+    def pids(self) -> list[int]:
+        """The process and its descendants; empty when it has ended."""
+        return [self.pid, *descendants(self.pid)] if self.running else []
 
     def start(self) -> float:
         """Start, and wait until it is ready. Returns the seconds that took. Raises NotServing."""
-        self._tail.clear()
-        self.database_s = 0.0
-        ready: queue.Queue[float | None] = queue.Queue()
         began = time.monotonic()
-        self._process = entrust(
-            subprocess.Popen(
-                [sys.executable, "-m", *self.module],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,  # Ctrl-C here is ours to pass on
-            )
-        )
-        self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
-        self._reader.start()
-        try:
-            at = ready.get(timeout=READY_S)
-        except queue.Empty:
-            at = None
-        if at is None:
-            self.kill()
-            raise NotServing("the program did not get ready:\n" + "".join(self._tail))
-        return at - began
+        with self._log.open("wb") as log, on_cores(self._place):
+            try:
+                self._process = subprocess.Popen(
+                    self._command,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C is for this process, which ends the other
+                )
+            except FileNotFoundError:
+                raise NotServing(f"{self._command[0]} is not installed") from None
+        entrust(self._process)
+        _allow_many_files(self.pid)
+        name = " ".join(self._command[:3])
 
-    def _read(self, process: "subprocess.Popen[str]", ready: "queue.Queue[float | None]") -> None:
-        assert process.stderr is not None
-        with process.stderr as lines:
-            for line in lines:
-                now = time.monotonic()
-                self._tail = [*self._tail[-19:], line]
-                if _ACCESS in line:
-                    continue  # a thousand a second, which would be parsed in the generator's time
-                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-                    entry = json.loads(line)
-                    self.entries[entry["event"]] = entry
-                    if entry.get("event") == "embedded_postgres_started":
-                        self.database_s = entry["seconds"]
-                    if entry.get("event") == "ready":
-                        ready.put(now)
-        ready.put(None)
+        def ready() -> bool:
+            if self.status is not None:
+                raise NotServing(f"{name} ended with {self.status}:\n{self.log_tail()}")
+            return self._ready()
+
+        wait_until(ready, READY_S, f"{name} did not get ready")
+        return time.monotonic() - began
+
+    def log_tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_TAIL:])
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """Signal, and wait for the end. Returns the seconds that took. Raises NotServing when it
-        took too long (then it was killed) or ended with an error.
+        """Signal, and wait for the end; SIGKILL after STOP_S. A stopped process is continued.
+        Returns the seconds that took.
         """
-        assert self._process is not None
-        self.hang_up()
         began = time.monotonic()
-        self._process.send_signal(number)
-        try:
-            status = self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise NotServing("the program did not stop:\n" + "".join(self._tail)) from None
-        took = time.monotonic() - began
-        if status != 0:
-            raise NotServing(f"the program ended with {status}:\n" + "".join(self._tail))
-        return took
+        if self._process is not None and self.running:
+            self._process.send_signal(number)
+            self.signal(signal.SIGCONT)
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return time.monotonic() - began
 
     def kill(self) -> None:
-        """End it, whatever state it is in. Its database's watcher sees to the rest."""
-        self.hang_up()
+        """SIGKILL to the process and its descendants. Returns after the end."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the process and its descendants."""
+        send_signal(self.pids(), number)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of the server's process: ``rss`` in bytes, ``blocks`` of memory that Python objects hold."""
+
+    rss: int
+    blocks: int
+
+
+class Server(Process):
+    """One ``locshare serve`` with data and ports of its own, the same after each start."""
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        faults: bool = False,
+        place: Sequence[int] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.http_port, self.ws_port = free_port(), free_port()
+        self.http_url = f"http://{HOST}:{self.http_port}"
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("LOCSHARE_")}
+        own = {
+            "LOCSHARE_HTTP_BIND": f"{HOST}:{self.http_port}",
+            "LOCSHARE_WS_BIND": f"{HOST}:{self.ws_port}",
+            "LOCSHARE_DATA_DIR": str(folder),
+            "LOCSHARE_LOG_FORMAT": "json",
+            "LOCSHARE_CREATE_PER_SECOND": "0",
+            "LOCSHARE_JOIN_PER_SECOND": "0",
+            "LOCSHARE_READ_PER_SECOND": "0",
+        }
+        super().__init__(
+            [sys.executable, "-m", "locshare", "serve", *(["--faults"] if faults else [])],
+            log=folder / "server.log",
+            ready=lambda: self.logged("ready") is not None,
+            place=place,
+            environment=inherited | own | dict(environment or {}),
+        )
+
+    def logged(self, event: str) -> dict[str, Any] | None:
+        """The first log line of this event since the start."""
+        with self._log.open(encoding="utf-8", errors="replace") as lines:
+            found = next((line for line in lines if f'"event":"{event}"' in line), "")
+        with suppress(ValueError):  # not written to its end yet
+            entry: dict[str, Any] = json.loads(found)
+            return entry
+        return None
+
+    def kill(self) -> None:
+        """SIGKILL to the server alone: its database's watcher stops the database."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
-    # --- what it is asked ---------------------------------------------------------------------
-
-    def request(self, method: str, path: str, body: Any = None, token: str | None = None) -> bytes:
-        """One request on this thread's own connection. Raises NotServing unless it succeeds."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPConnection(HOST, self.http_port, timeout=30)
-            self._local.connection = connection
-            self._connections.append(connection)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        content = None if body is None else json.dumps(body)
-        try:
-            connection.request(method, path, content, headers)
-            answer = connection.getresponse()
-            data: bytes = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise NotServing(f"{method} {path}: {type(error).__name__}") from error
-        if answer.status >= 300:
-            raise NotServing(f"{method} {path}: {answer.status} {data[:200]!r}")
-        return data
-
-    def hang_up(self) -> None:
-        """Close the connections of all threads; the next request makes another."""
-        for each in self._connections:
-            each.close()
-
-    def create(self) -> BenchSession:
-        """A new session."""
-        answer = json.loads(self.request("POST", "/api/sessions", {"name": "bench"}))
-        return BenchSession(answer["session_id"], answer["host_token"])
-
-    def join(self, session: BenchSession, name: str) -> str:
-        """A new participant's token."""
-        path = f"/api/sessions/{session.session_id}/join"
-        token: str = json.loads(self.request("POST", path, {"display_name": name}))[
-            "websocket_token"
-        ]
-        return token
-
-    def end(self, session: BenchSession) -> None:
-        """What the host does at last."""
-        self.request("DELETE", f"/api/sessions/{session.session_id}", token=session.host_token)
-
-    def fill(self, sessions: int, size: int) -> list[tuple[BenchSession, list[str]]]:
-        """``sessions`` new sessions, each with the tokens of ``size`` people."""
-        with ThreadPoolExecutor(CALLERS) as pool:
-            created = list(pool.map(lambda _: self.create(), range(sessions)))
-            places = [each for each in created for _ in range(size)]
-            names = [f"person {each}" for each in range(len(places))]
-            tokens = list(pool.map(self.join, places, names))
-        self.hang_up()
-        return [(each, tokens[at * size : (at + 1) * size]) for at, each in enumerate(created)]
+    def rest(self) -> Rest:
+        return Rest(self.http_url)
 
     def metrics(self) -> dict[str, float]:
-        """Every sample of /metrics, by name and labels. Closes all connections: the next request
-        may be a minute away, and the server does not keep idle ones for ever.
-        """
-        found = {}
-        text = self.request("GET", "/metrics").decode()
-        self.hang_up()
-        for line in text.splitlines():
-            if not line.startswith("#"):
-                name, _, value = line.rpartition(" ")
-                found[name] = float(value)
-        return found
+        """Every sample of /metrics, by name and labels."""
+        with self.rest() as rest:
+            lines = rest.request("GET", "/metrics").decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
 
     def memory(self) -> Memory:
-        """What it holds now."""
         samples = self.metrics()
-        rss = resident_bytes(self.pid)
-        if rss is None:
-            rss = int(samples.get("process_resident_memory_bytes", 0))
-        blocks = samples.get("python_allocated_blocks")
-        return Memory(rss, None if blocks is None else int(blocks))
+        rss = resident_bytes(self.pid) or int(samples["process_resident_memory_bytes"])
+        return Memory(rss, int(samples.get("python_allocated_blocks", 0)))
 
 
-_LOWEST_PORT, _PORTS = 10_000, 22_000
-_numbers = itertools.count(os.getpid() * 131)
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on now. It is none of those that Linux gives to outgoing
-    connections, so nobody comes by it before the caller's server does, and each process begins its
-    search at another one.
-    """
-    for number in itertools.islice(_numbers, _PORTS):
-        port = _LOWEST_PORT + number % _PORTS
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-    raise NotServing("no TCP port is free")
-
-
-@contextmanager
-def data_directory() -> Iterator[Path]:
-    """A directory for the server's data, removed at the end."""
-    with temporary_folder("locshare-bench-") as folder:
-        yield folder
+def people(count: int) -> list[Profile]:
+    return [Profile(f"person {number}") for number in range(count)]
 
 
 @contextmanager
 def running_server(
     environment: Mapping[str, str] | None = None,
     *,
+    faults: bool = False,
     pin: bool = False,
     database: Literal["beside", "apart"] = "beside",
 ) -> Iterator[Server]:
     """A server that is ready; gone, with its data, when the block ends. Pinned, its database shares
-    its core (``beside``) or this process's (``apart``). Raises NotServing.
+    its core (``beside``) or this process's (``apart``). Raises NotServing, also when the server did
+    not stop cleanly.
     """
-    with data_directory() as folder, own_cores(pin) as apart:
-        server = Server(folder, environment)
+    with data_directory() as folder, split_cores(pin) as place:
+        server = Server(folder, environment, faults=faults, place=place)
         try:
             server.start()
-            apart(descendants(server.pid) if database == "apart" else ())
+            if pin and database == "apart":
+                for pid in descendants(server.pid):
+                    with suppress(ProcessLookupError):  # a backend may end at any time
+                        os.sched_setaffinity(pid, cores())
             yield server
         finally:
-            if server.running:
-                server.stop()
+            server.stop()
+        if server.status:
+            raise NotServing(f"the server ended with {server.status}:\n{server.log_tail()}")
 
 
 @contextmanager
-def own_cores(pin: bool) -> Iterator[Callable[[Iterable[int]], None]]:
-    """Inside, this process has the first core, which what it starts inherits. The function that is
-    given moves this process with all its threads, and those whose numbers it gets, to the others.
+def data_directory() -> Iterator[Path]:
+    """A directory for a server's data, removed at the end."""
+    with temporary_folder("locshare-bench-") as folder:
+        yield folder
+
+
+# --- what the system is asked -----------------------------------------------------------------
+
+_LOWEST_PORT, _PORTS = 10_000, 22_000
+_numbers = itertools.count(os.getpid() * 131)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now. It is outside the range that Linux gives to outgoing
+    connections, so none of those takes it first, and each process begins its search elsewhere.
     """
+    for number in itertools.islice(_numbers, _PORTS):
+        port = _LOWEST_PORT + number % _PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise NotServing("no TCP port is free")
+
+
+def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Return when ``true`` is. Raises NotServing with ``otherwise`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise NotServing(f"{otherwise} within {seconds:g} s")
+        time.sleep(_POLL_S)
+
+
+def send_signal(pids: Sequence[int], number: signal.Signals) -> None:
+    """To each that has not ended."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+@contextmanager
+def split_cores(pin: bool) -> Iterator[Sequence[int]]:
+    """The cores for a server. In the block this thread, and what it starts, has the others."""
     allowed = cores()
-    if not pin or len(allowed) < 2 or not hasattr(os, "sched_setaffinity"):
-        yield lambda _: None
+    split = pin and len(allowed) > 1
+    with on_cores(allowed[1:] if split else allowed):
+        yield allowed[:1] if split else allowed
+
+
+@contextmanager
+def on_cores(place: Sequence[int]) -> Iterator[None]:
+    """In the block this thread, and what it starts, has these cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
         return
-
-    def move(others: Iterable[int]) -> None:
-        threads = [each.native_id for each in threading.enumerate() if each.native_id]
-        for pid in (*threads, *others):
-            with contextlib.suppress(ProcessLookupError):  # a backend may end at any time
-                os.sched_setaffinity(pid, allowed[1:])
-
-    os.sched_setaffinity(0, allowed[:1])
+    before = cores()
+    os.sched_setaffinity(0, place)
     try:
-        yield move
+        yield
     finally:
-        os.sched_setaffinity(0, allowed)
+        os.sched_setaffinity(0, before)
+
+
+def allow_connections(count: int) -> None:
+    """Let this process open that many files, and some. Raises NotServing when it may not."""
+    needed = count + 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise NotServing(f"{hard} open files are too few for {count} connections (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _allow_many_files(pid: int) -> None:
+    """As many open files, and so connections, as the machine allows. Linux only."""
+    if hasattr(resource, "prlimit"):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))

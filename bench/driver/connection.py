@@ -19,9 +19,9 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
+from bench.certificates import trusted_authorities, unverified
 from bench.driver.frames import cut, end_of_frame
-from bench.driver.trust import trusting, unverified
-from bench.targets.target import NotServing
+from bench.errors import NotServing
 from locshare.client.errors import (
     ClientError,
     ConnectionRefused,
@@ -68,7 +68,7 @@ def look_up(url: str, via: tuple[str, int] | None = None) -> Address:
     except OSError as error:
         raise NotServing(f"{host}: {error.strerror or error}") from error
     family, address = _first_to_answer([(each[0], tuple(each[4])) for each in found])
-    return Address(family, address, trusting() if uri.secure else None, uri.host)
+    return Address(family, address, trusted_authorities() if uri.secure else None, uri.host)
 
 
 def _first_to_answer(

@@ -4,8 +4,8 @@ it. Pure.
 
 from urllib.parse import urlsplit, urlunsplit
 
+from bench.errors import NotServing
 from bench.results import Dialect
-from bench.targets.target import NotServing
 
 
 def endpoint(override: str | None, answered: str, dialect: Dialect) -> str:

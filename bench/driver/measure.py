@@ -6,25 +6,23 @@ way is waited for → stale pairs are counted → everybody says goodbye → the
 """
 
 import gc
-import resource
 import time
 from collections.abc import Sequence
 
 from bench.driver.crowd import Crowd, Entry, Second
-from bench.driver.dialect import Speaker
+from bench.driver.dialect import Access, Speaker
 from bench.driver.endpoints import endpoint
 from bench.driver.phoenix import Phoenix
 from bench.driver.plain import Plain
 from bench.driver.plan import Plan
 from bench.driver.progress import Standing, Watcher
 from bench.driver.remarks import remarks
-from bench.driver.rest import Rest, Room
 from bench.driver.usage import Look, UsageMeter
 from bench.driver.wreckage import Wreckage
+from bench.rest import Profile, Rest, Room
 from bench.results import Moment, Run
-from bench.targets.target import NotServing, Target
-
-_SPARE_FILES = 200
+from bench.serving import allow_connections
+from bench.targets.target import Target
 
 
 def measure(
@@ -36,17 +34,18 @@ def measure(
     """
     description = target.description
     watcher.begins(description.name, plan.scenario, plan.title)
-    _allow_files(plan.people)
-    rest = Rest(target.http_url)
-    watcher.phase(f"{plan.people:,} people join {len(plan.sessions)} sessions")
-    rooms = rest.fill(plan.sessions, lambda _done, _of: None)
-    gc.collect()
-    gc.disable()  # a collection among thousands of objects would look like latency
-    try:
-        run = _Running(target, plan, watcher, rooms, via).run()
-    finally:
-        gc.enable()
-        rest.end(rooms)
+    allow_connections(plan.people)
+    with Rest(target.http_url) as rest:
+        watcher.phase(f"{plan.people:,} people join {len(plan.sessions)} sessions")
+        groups = [[Profile(each.name, each.color) for each in group] for group in plan.sessions]
+        rooms = rest.fill(groups)
+        gc.collect()
+        gc.disable()  # a collection among thousands of objects would look like latency
+        try:
+            run = _Running(target, plan, watcher, rooms, via).run()
+        finally:
+            gc.enable()
+            rest.each(rest.end, [room.session for room in rooms])
     watcher.ended(run)
     return run
 
@@ -63,7 +62,6 @@ class _Running:
         self._target = target
         self._plan = plan
         self._watcher = watcher
-        self._rooms = rooms
         self._failures = sum(each is None for room in rooms for each in room.joined)
         self._moments: list[Moment] = []
         self._meter = UsageMeter(target.pids)
@@ -73,7 +71,7 @@ class _Running:
         self._crowd.listeners.append(self._second)
         self._ends = self._crowd.began + plan.measured_from_s + plan.duration_s
         """When sending stops."""
-        self._wreckage = Wreckage(target, plan, self._crowd, rooms[0].session_id)
+        self._wreckage = Wreckage(target, plan, self._crowd, rooms[0].session.session_id)
 
     def run(self) -> Run:
         plan, crowd, say = self._plan, self._crowd, self._watcher.phase
@@ -190,19 +188,9 @@ def _entries(
         entered = []
         for participant, joined in zip(participants, room.joined, strict=True):
             if joined is not None:
-                access, answered = joined
+                access = Access(room.session.session_id, joined.user_id, joined.websocket_token)
+                answered = joined.websocket_url
                 url = endpoint(target.ws_url, answered, target.description.dialect)
                 entered.append((participant, access, speaker.address(access, url)))
         found.append(entered)
     return found
-
-
-def _allow_files(people: int) -> None:
-    """Each connection is an open file. Raises NotServing."""
-    needed = people + _SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        raise NotServing(f"{hard} open files are too few for {people} connections (ulimit -Hn)")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

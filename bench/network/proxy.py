@@ -1,49 +1,41 @@
-"""A TCP proxy that makes trouble on command: late, slow, stalled, cut or half-open connections.
+"""A TCP proxy that delays, imitates loss, and is cut and restored on command.
 
-    python -m bench.network.proxy --listen 127.0.0.1:9081 --to 127.0.0.1:8081 --delay 100ms
+    python -m bench.network.proxy --listen 127.0.0.1:9081 --to 127.0.0.1:8081 --delay 0.1
 
-Commands come by standard input, one line each, and are answered by one line: ``ok`` with how many
-connections were struck, or ``error`` with why not. It ends with its input, or by Ctrl-C::
+Commands come by standard input, one a line, and are answered by one line: ``ok`` with the number of
+connections that were reset, or ``error``. It ends with its input, or by Ctrl-C::
 
-    faults delay=100ms jitter=50ms rate=256kbit loss=20% stalled refusing
-    faults                       none any more
-    cut [rst|fin] [SHARE]        such as: cut rst 50%
-    half-open [SHARE]
+    cut        reset every connection, and whoever connects
+    restore    carry new connections again
 
-From Python, :func:`proxy_thread` runs one in a thread of this process, and
-:func:`bench.network.process.proxy_process` in a process of its own.
+:func:`proxy_process` runs one from Python, in a process of its own: a relay under load takes a good
+part of a core, and in a thread it would take the interpreter from what is measured.
 """
 
 import argparse
-import contextlib
-import queue
+import os
 import resource
+import select
 import signal
 import socket
+import subprocess
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Literal
 
 import trio
 
-from bench.network.faults import (
-    BadCommand,
-    Command,
-    Faults,
-    parse,
-    parse_address,
-    parse_rate,
-    parse_seconds,
-    parse_share,
-)
-from bench.network.relay import Relay
+from bench.guardian import entrust
+from bench.network.namespace import inside
+from bench.network.relay import Relay, Trouble
 
 Address = tuple[str, int]
 
-FD = "fd:"
-"""``--listen fd:N``: a socket that listens already and was left by the parent process."""
+ANSWER_S = 30.0
+"""How long the process may take to start or to answer."""
+_FD = "fd:"
+"""``--listen fd:N``: a listening socket that was inherited from the parent process."""
 _BACKLOG = 4096
 
 
@@ -51,85 +43,81 @@ class ProxyGone(Exception):
     """The proxy did not start, or has ended."""
 
 
-class Proxy(Protocol):
-    """A proxy that runs, for callers that are not asynchronous."""
+class Proxy:
+    """A proxy in a process of its own, for callers that are not asynchronous."""
 
-    @property
-    def address(self) -> Address:
-        """Where it listens."""
-        ...
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self.address = parse_address(self._answer().removeprefix("listening "))
 
-    def do(self, command: Command) -> int:
-        """Obey. Returns how many connections were struck, when it has happened. Raises
-        ProxyGone.
-        """
-        ...
-
-
-def listening(host: str, port: int = 0) -> socket.socket:
-    """A socket to give to a proxy. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-
-
-# --- a thread ---------------------------------------------------------------------------------
-
-
-class _Thread:
-    def __init__(self, address: Address, token: trio.lowlevel.TrioToken, relay: Relay) -> None:
-        self.address = address
-        self._token = token
-        self._relay = relay
-
-    def do(self, command: Command) -> int:
+    def do(self, command: Literal["cut", "restore"]) -> int:
+        """Returns how many connections were reset, afterwards. Raises ProxyGone."""
+        assert self._process.stdin is not None
         try:
-            return trio.from_thread.run_sync(self._relay.do, command, trio_token=self._token)
-        except trio.RunFinishedError:
-            raise ProxyGone("the proxy has ended") from None
+            self._process.stdin.write(f"{command}\n".encode())
+        except (OSError, ValueError) as error:
+            raise ProxyGone(f"the proxy has ended: {error}") from error
+        return int(self._answer().removeprefix("ok "))
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_S)
+        if not ready:
+            raise ProxyGone(f"the proxy did not answer within {ANSWER_S:g} s")
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise ProxyGone("the proxy has ended; its error is above")
+        return line.decode().rstrip("\n")
 
 
 @contextmanager
-def proxy_thread(
-    to: Address,
-    *,
-    listener: socket.socket | None = None,
-    faults: Faults | None = None,
-    seed: int = 0,
+def proxy_process(
+    to: Address, trouble: Trouble, *, seed: int = 0, namespace: str | None = None
 ) -> Iterator[Proxy]:
-    """A proxy to ``to`` in a thread with a Trio loop of its own. It takes ``listener`` over; None:
-    a free port of 127.0.0.1. At the end of the block whatever is open is reset.
+    """A proxy to ``to`` on a free port of 127.0.0.1, which dials from the network namespace if one
+    is given. The process ends with the block, and with this process, however that ends. Raises
+    ProxyGone, or Unavailable of the namespace.
     """
-    own = listening("127.0.0.1") if listener is None else listener
-    relay = Relay(*to, faults=faults or Faults(), seed=seed)
-    started: queue.SimpleQueue[tuple[trio.lowlevel.TrioToken, trio.CancelScope]]
-    started = queue.SimpleQueue()
-    failed: list[BaseException] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as listener:
+        command = [
+            *(sys.executable, "-m", "bench.network.proxy"),
+            *("--listen", f"{_FD}{listener.fileno()}", "--to", text_of(to), "--seed", str(seed)),
+            *("--delay", repr(trouble.delay_s), "--jitter", repr(trouble.jitter_s)),
+            *("--loss", repr(trouble.loss)),
+        ]
 
-    async def serve() -> None:
-        with trio.CancelScope() as scope:
-            started.put((trio.lowlevel.current_trio_token(), scope))
-            await relay.serve(trio.SocketListener(trio.socket.from_stdlib_socket(own)))
+        def start() -> "subprocess.Popen[bytes]":
+            return subprocess.Popen(
+                command,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,  # what select sees is all there is
+                pass_fds=(listener.fileno(),),
+                start_new_session=True,  # Ctrl-C is for this process, which ends the other
+            )
 
-    def run() -> None:
+        # A child begins in the namespace of the thread that starts it; the listener stays here.
+        process = entrust(start() if namespace is None else inside(namespace, start))
+    with process:
         try:
-            trio.run(serve)
-        except BaseException as error:  # noqa: BLE001 - raised again where the thread is joined
-            failed.append(error)
+            yield Proxy(process)
+        finally:
+            process.terminate()
 
-    own.setblocking(False)
-    address = own.getsockname()[:2]
-    thread = threading.Thread(target=run, name="proxy", daemon=True)
-    thread.start()
-    token, scope = started.get()
-    try:
-        yield _Thread(address, token, relay)
-    finally:
-        with contextlib.suppress(trio.RunFinishedError):
-            trio.from_thread.run_sync(scope.cancel, trio_token=token)
-        thread.join()
-        own.close()
-        if failed:
-            raise failed[0]
+
+def parse_address(text: str) -> Address:
+    """``HOST:PORT``, an IPv6 address in brackets. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError(f"{text!r} is no address; write HOST:PORT, such as 127.0.0.1:8081")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def text_of(address: Address) -> str:
+    """What :func:`parse_address` reads as ``address``."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 # --- the command ------------------------------------------------------------------------------
@@ -140,20 +128,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         to = parse_address(options.to)
-        faults = Faults(
-            delay_s=parse_seconds(options.delay),
-            jitter_s=parse_seconds(options.jitter),
-            rate=None if options.rate is None else parse_rate(options.rate),
-            loss=parse_share(options.loss),
-            stalled=options.stalled,
-            refusing=options.refusing,
-        )
         listener = _listener(options.listen)
-    except (BadCommand, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"python -m bench.network.proxy: {error}", file=sys.stderr)
         return 2
-    _allow_many_connections()
-    return trio.run(_serve, listener, Relay(*to, faults=faults, seed=options.seed))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # each connection needs two files
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    trouble = Trouble(options.delay, options.jitter, options.loss)
+    return trio.run(_serve, listener, Relay(*to, trouble, seed=options.seed))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,34 +147,34 @@ def _parser() -> argparse.ArgumentParser:
         epilog=rest,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="port 0: a free one")
-    parser.add_argument("--to", required=True, metavar="HOST:PORT", help="where connections go")
-    parser.add_argument("--delay", default="0", metavar="TIME", help="such as 100ms")
-    parser.add_argument("--jitter", default="0", metavar="TIME", help="so much more or less")
-    parser.add_argument("--rate", metavar="RATE", help="per connection, such as 256kbit or 32kB")
-    parser.add_argument("--loss", default="0", metavar="SHARE", help="imitated, such as 20%%")
-    parser.add_argument("--stalled", action="store_true", help="carry nothing for now")
-    parser.add_argument("--refusing", action="store_true", help="reset whoever connects")
-    parser.add_argument("--seed", type=int, default=0, help="of jitter, loss and shares")
+    add = parser.add_argument
+    add("--listen", required=True, metavar="HOST:PORT", help="port 0: a free one")
+    add("--to", required=True, metavar="HOST:PORT", help="where connections go")
+    add("--delay", type=_seconds, default=0.0, metavar="S", help="of each direction, in seconds")
+    add("--jitter", type=_seconds, default=0.0, metavar="S", help="more or less, evenly spread")
+    add("--loss", type=_share, default=0.0, metavar="SHARE", help="imitated, such as 0.2")
+    add("--seed", type=int, default=0, help="of jitter and loss")
     return parser
 
 
-def text_of(address: Address) -> str:
-    """``HOST:PORT``, an IPv6 address in brackets."""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _seconds(text: str) -> float:
+    if not 0 <= float(text) < 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 3600 s")
+    return float(text)
+
+
+def _share(text: str) -> float:
+    if not 0 <= float(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to less than 1")
+    return float(text)
 
 
 def _listener(text: str) -> socket.socket:
-    if text.startswith(FD) and text.removeprefix(FD).isdecimal():
-        return socket.socket(fileno=int(text.removeprefix(FD)))
-    return listening(*parse_address(text))
-
-
-def _allow_many_connections() -> None:
-    """Each needs two open files, and a usual limit is 1,024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if text.startswith(_FD):
+        return socket.socket(fileno=int(text.removeprefix(_FD)))
+    host, port = parse_address(text)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 async def _serve(listener: socket.socket, relay: Relay) -> int:
@@ -206,8 +188,8 @@ async def _serve(listener: socket.socket, relay: Relay) -> int:
         nursery.cancel_scope.cancel()
 
     listener.setblocking(False)
-    # Taken before anybody is told to be listened to, and as an event: a KeyboardInterrupt may
-    # strike between the making of a coroutine and its first step.
+    # Before it prints that it listens, and as an event: a KeyboardInterrupt may strike between the
+    # making of a coroutine and its first step.
     with trio.open_signal_receiver(signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait_for_interrupt, signals)
@@ -215,18 +197,20 @@ async def _serve(listener: socket.socket, relay: Relay) -> int:
                 relay.serve, trio.SocketListener(trio.socket.from_stdlib_socket(listener))
             )
             print(f"listening {text_of(listener.getsockname()[:2])}", flush=True)
-            # Reading in a thread: making standard input non-blocking would make a terminal so, too.
+            # Read in a thread: a non-blocking standard input would make a terminal non-blocking.
             while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-                print(_obey(relay.do, line), flush=True)
+                print(_obey(relay, line.strip()), flush=True)
             nursery.cancel_scope.cancel()
     return 130 if interrupted else 0
 
 
-def _obey(do: Callable[[Command], int], line: str) -> str:
-    try:
-        return f"ok {do(parse(line))}"
-    except BadCommand as error:
-        return f"error {error}"
+def _obey(relay: Relay, command: str) -> str:
+    if command == "cut":
+        return f"ok {relay.cut()}"
+    if command == "restore":
+        relay.restore()
+        return "ok 0"
+    return f"error {command!r} is no command; there are cut and restore"
 
 
 if __name__ == "__main__":

@@ -1,242 +1,228 @@
-"""Carries TCP connections to another address, through lanes that may be faulty.
+"""Carries TCP connections to another address: as they come, late, or not at all.
 
-Without faults it is hardly there: bytes go on as they come, in order; the end of one direction is
-passed on and the other goes on; a reset is passed on as one. It never holds more than a lane may.
+Without a delay or loss bytes go on as they come, in order; the end of one direction is passed on
+while the other goes on; a reset is passed on as one.
+
+Loss is imitated: a piece takes a retransmission's time longer, as TCP would make it, and what is
+behind it waits. No byte is lost.
 """
 
-import math
 import os
 import random
 import struct
+from collections import deque
 from contextlib import suppress
 from functools import partial
+from math import inf
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Final, Literal, final
+from typing import Final, NamedTuple, final
 
 import trio
 
-from bench.network.faults import Command, Cut, Faults
-from bench.network.lane import PIECE, Lane
+HELD_BYTES_MAX: Final = 262_144
+"""Under way in one direction of one connection: with a delay of 100 ms, 2.6 MB/s get through."""
+PIECE_BYTES: Final = 65_536
+RETRANSMISSION_S: Final = 0.2
+"""Linux' shortest retransmission timeout. Each further loss of the same piece doubles it."""
+_LOSSES_MAX: Final = 6
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
-Fate = Literal["rst", "fin", "silent"]
+Piece = bytes | None
+"""Bytes; the empty piece is the end of the stream, None its end by a reset."""
 
-FIN_PATIENCE_S: Final = 10.0
-"""How long a connection that was closed in order waits for its two ends to close it too."""
-_LINGER_NOT: Final = struct.pack("ii", 1, 0)
-_SINK: Final = 65_536
+
+class Trouble(NamedTuple):
+    """What happens to the bytes of each direction of each connection."""
+
+    delay_s: float = 0.0
+    jitter_s: float = 0.0
+    """By how much the delay varies, evenly spread. A piece never overtakes the one before it."""
+    loss: float = 0.0
+    """The share of pieces that are lost, less than 1."""
+
+    def travel_s(self, dice: random.Random) -> float:
+        if not self.jitter_s:
+            return self.delay_s
+        return max(self.delay_s + dice.uniform(-self.jitter_s, self.jitter_s), 0.0)
+
+    def retransmission_s(self, dice: random.Random) -> float:
+        losses = 0
+        while losses < _LOSSES_MAX and dice.random() < self.loss:
+            losses += 1
+        return RETRANSMISSION_S * ((1 << losses) - 1)
+
+
+class Delayed:
+    """The pieces under way in one direction, and when each arrives. Pure."""
+
+    def __init__(self, trouble: Trouble, dice: random.Random) -> None:
+        self._trouble = trouble
+        self._dice = dice
+        self._pieces: deque[tuple[float, Piece]] = deque()
+        self._arrival = -inf
+        self._held = 0
+        self._ended = False
+
+    @property
+    def due(self) -> float:
+        """When the next piece arrives; infinity when there is none."""
+        return self._pieces[0][0] if self._pieces else inf
+
+    @property
+    def over(self) -> bool:
+        """True when the end was taken too."""
+        return self._ended and not self._pieces
+
+    @property
+    def room(self) -> int:
+        """How many bytes may be put now."""
+        return 0 if self._ended else min(HELD_BYTES_MAX - self._held, PIECE_BYTES)
+
+    def put(self, now: float, piece: Piece) -> None:
+        """``piece`` sets off. Nothing may follow an end."""
+        arrival = now + self._trouble.travel_s(self._dice)
+        if arrival < self._arrival:
+            arrival = self._arrival  # what waits for a lost piece comes with it
+        else:
+            arrival += self._trouble.retransmission_s(self._dice)
+        self._held += len(piece or b"")
+        self._ended = not piece
+        self._arrival = arrival
+        self._pieces.append((arrival, piece))
+
+    def take(self) -> Piece:
+        """The next piece; there is one when ``due`` has come."""
+        _, piece = self._pieces.popleft()
+        self._held -= len(piece or b"")
+        return piece
 
 
 @final
 class Relay:
     """Everything that was accepted on one listener. To be used in one Trio loop."""
 
-    def __init__(self, host: str, port: int, *, faults: Faults, seed: int = 0) -> None:
+    def __init__(self, host: str, port: int, trouble: Trouble, *, seed: int = 0) -> None:
         self.dial = partial(trio.open_tcp_stream, host, port)
-        self.faults = faults
+        self.trouble = trouble
         self.dice = random.Random(seed)  # noqa: S311 - spreads delays, keeps no secret
-        self._moving = trio.Event()
+        self._refusing = False
         self._connections: dict[_Connection, None] = {}  # a set that keeps their order
-        self._update()
 
-    @property
-    def carrying(self) -> int:
-        """How many connections are carried now; without those whose fate is decided."""
-        return len(self._open())
+    def cut(self) -> int:
+        """Reset all connections, those that are being made too, and whoever connects from now on.
+        Returns how many were reset.
+        """
+        self._refusing = True
+        cut = list(self._connections)
+        for each in cut:
+            each.reset()
+        return len(cut)
 
-    def _open(self) -> "list[_Connection]":
-        return [each for each in self._connections if each.open]
-
-    def do(self, command: Command) -> int:
-        """Obey. Returns how many connections it struck. Never waits."""
-        if isinstance(command, Faults):
-            self.faults = command
-            self._update()
-            return 0
-        if isinstance(command, Cut):  # who is only just being connected is cut off, too
-            candidates = list(self._connections)
-            fate: Fate = command.how
-        else:
-            candidates = self._open()
-            fate = "silent"
-        many = math.ceil(command.share * len(candidates))
-        for each in self.dice.sample(candidates, many):
-            del self._connections[each]
-            each.strike(fate)
-        return many
-
-    def _update(self) -> None:
-        self.clear = self.faults.clear
-        """True while every byte goes on as it comes."""
-        if not self.faults.stalled:
-            self._moving.set()
-        elif self._moving.is_set():
-            self._moving = trio.Event()
-
-    async def until_moving(self) -> None:
-        """Wait while everything is stalled."""
-        while self.faults.stalled:
-            await self._moving.wait()
+    def restore(self) -> None:
+        """Carry new connections again."""
+        self._refusing = False
 
     async def serve(self, listener: trio.SocketListener) -> None:
-        """Accept and carry until cancelled; then what is still open is reset."""
+        """Accept and carry until cancelled; then reset what is still open."""
         await trio.serve_listeners(self._handle, [listener])
 
     async def _handle(self, client: trio.SocketStream) -> None:
-        if self.faults.refusing:
-            reset(client)
+        if self._refusing:
+            _reset(client)
             return
         connection = _Connection(self, client)
         self._connections[connection] = None
         try:
             await connection.run()
         finally:
-            self._connections.pop(connection, None)
+            del self._connections[connection]
 
 
 @final
 class _Connection:
-    """A client's stream, the one it leads to, and a lane in each direction; until both directions
-    have ended or its fate is decided from outside.
-    """
+    """A client's stream and the one it leads to, until both directions end or it is reset."""
 
     def __init__(self, relay: Relay, client: trio.SocketStream) -> None:
         self._relay = relay
-        self._streams = [client]
+        self._client = client
         self._scope = trio.CancelScope()
-        self._fate: Fate | None = None
 
-    @property
-    def open(self) -> bool:
-        """True when the other side was reached."""
-        return len(self._streams) == 2
-
-    def strike(self, fate: Fate) -> None:
-        """Carry nothing any more. The first fate stays."""
-        if self._fate is None:
-            self._fate = fate
-            self._scope.cancel()
+    def reset(self) -> None:
+        self._scope.cancel()
 
     async def run(self) -> None:
-        """Until both streams are closed."""
+        streams = [self._client]
         try:
-            with self._scope:
-                self.strike("fin" if await self._connect_and_carry() else "rst")
-            if self._fate != "rst":
-                await self._swallow()
+            with self._scope, suppress(OSError):
+                server = await self._relay.dial()
+                streams.append(server)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._carry, self._client, server)
+                    nursery.start_soon(self._carry, server, self._client)
+                for each in streams:
+                    await each.aclose()
         finally:
-            for each in self._streams:  # what is closed already stays so
-                reset(each)
+            for each in streams:  # without effect on those that were closed in order
+                _reset(each)
 
-    async def _connect_and_carry(self) -> bool:
-        """True when all that was sent was taken."""
-        try:
-            self._streams.append(await self._relay.dial())
-        except OSError:
-            return False
-        client, server = self._streams
-        whole = []
-
-        async def carry(source: trio.SocketStream, target: trio.SocketStream) -> None:
-            whole.append(await self._carry(source, target))
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(carry, client, server)
-            nursery.start_soon(carry, server, client)
-        return all(whole)
-
-    async def _carry(self, source: trio.SocketStream, target: trio.SocketStream) -> bool:
-        """One direction, until its end was passed on: True; or until its target had gone, which
-        the other direction finds out in its own order: False.
-        """
-        relay, lane = self._relay, Lane(self._relay.dice)
-        while not lane.over:
-            if relay.clear and lane.empty:
-                piece = await _receive_fast(source)
-                if not (relay.clear and piece):
-                    lane.put(trio.current_time(), piece, relay.faults)
-                elif not await _send_fast(target, piece):
-                    return False
-                continue
-            await relay.until_moving()
-            if room := lane.room(relay.faults):
-                with trio.move_on_at(lane.due):
+    async def _carry(self, source: trio.SocketStream, target: trio.SocketStream) -> None:
+        """One direction, until its end was passed on; a reset of either stream resets both."""
+        relay = self._relay
+        if relay.trouble == Trouble():
+            piece = await _receive(source)
+            while await _send(target, piece) and piece:
+                piece = await _receive(source)
+            if piece != b"":
+                self.reset()
+            return
+        under_way = Delayed(relay.trouble, relay.dice)
+        while not under_way.over:
+            if room := under_way.room:
+                with trio.move_on_at(under_way.due):
                     piece = await _receive(source, room)
-                    lane.put(trio.current_time(), piece, relay.faults)
+                    under_way.put(trio.current_time(), piece)
             else:
-                await trio.sleep_until(lane.due)
-            while lane.due <= trio.current_time():
-                await relay.until_moving()
-                piece = lane.take()
-                if piece is None:
-                    self.strike("rst")
-                elif not await _send(target, piece):
-                    return False
-        return True
-
-    async def _swallow(self) -> None:
-        """Take what still comes, and let it be, until both ends have closed."""
-        streams = self._streams
-        in_order = self._fate == "fin"
-        with trio.move_on_after(FIN_PATIENCE_S if in_order else math.inf) as patience:
-            if in_order:
-                for each in streams:
-                    await _send(each, b"")
-            async with trio.open_nursery() as nursery:
-                for each in streams:
-                    nursery.start_soon(_sink, each)
-        if not patience.cancelled_caught:
-            for each in streams:
-                each.socket.close()
+                await trio.sleep_until(under_way.due)
+            while under_way.due <= trio.current_time():
+                if not await _send(target, under_way.take()):
+                    self.reset()
 
 
-async def _receive(source: trio.SocketStream, most: int) -> bytes | None:
-    """A piece: empty at the end of the stream, None when that was a reset."""
-    try:
-        return bytes(await source.receive_some(most))
-    except trio.BrokenResourceError:
-        return None
-
-
-async def _send(target: trio.SocketStream, piece: bytes) -> bool:
-    """A piece; the empty one ends the stream. False when the target has gone."""
-    try:
-        await (target.send_all(piece) if piece else target.send_eof())
-    except trio.BrokenResourceError:
-        return False
-    return True
-
-
-async def _receive_fast(source: trio.SocketStream) -> bytes | None:
-    """As :func:`_receive`, at a fraction of its price."""
+async def _receive(source: trio.SocketStream, most: int = PIECE_BYTES) -> Piece:
+    """Reads the file descriptor itself: a relay without trouble must cost little."""
     fileno = source.socket.fileno()
     while True:
         await trio.lowlevel.wait_readable(fileno)
         try:
-            return os.read(fileno, PIECE)
+            return os.read(fileno, most)
         except BlockingIOError:
             continue
         except OSError:
             return None
 
 
-async def _send_fast(target: trio.SocketStream, piece: bytes) -> bool:
-    """As :func:`_send`, at a fraction of its price where the socket takes everything."""
+async def _send(target: trio.SocketStream, piece: Piece) -> bool:
+    """False when the piece is a reset, or the target has gone."""
+    if piece is None:
+        return False
     try:
-        taken = os.write(target.socket.fileno(), piece)
+        taken = os.write(target.socket.fileno(), piece) if piece else 0
     except BlockingIOError:
         taken = 0
     except OSError:
         return False
-    return taken == len(piece) or await _send(target, piece[taken:])
+    try:
+        if not piece:
+            await target.send_eof()
+        elif taken < len(piece):
+            await target.send_all(piece[taken:])
+    except trio.BrokenResourceError:
+        return False
+    return True
 
 
-async def _sink(source: trio.SocketStream) -> None:
-    while await _receive(source, _SINK):
-        pass
-
-
-def reset(stream: trio.SocketStream) -> None:
-    """Close it so that the peer is told of a reset, at once."""
+def _reset(stream: trio.SocketStream) -> None:
+    """Close it so that the peer sees a reset, at once."""
     with suppress(OSError):  # it is closed
-        stream.setsockopt(SOL_SOCKET, SO_LINGER, _LINGER_NOT)
+        stream.setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
     stream.socket.close()

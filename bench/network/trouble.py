@@ -2,7 +2,7 @@
 
 ::
 
-    with lossy(target, loss=0.2, delay_s=0.05, jitter_s=0.02) as troubled:
+    with lossy(target, Trouble(delay_s=0.05, jitter_s=0.02, loss=0.2)) as troubled:
         ...  # drive `troubled`; REST goes the usual way
 
 The people connect to a proxy instead, and say all that they would say to the server: its address
@@ -15,17 +15,17 @@ TCP stacks; elsewhere a proxy imitates what an application sees of it. ``how`` s
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
+from typing import Literal
 
 from bench.driver.connection import place
 from bench.driver.endpoints import endpoint
-from bench.driver.rest import Rest
-from bench.network.faults import Cut, Faults
+from bench.errors import NotServing
 from bench.network.namespace import Link, Unavailable, lossy_link
-from bench.network.process import proxy_process
-from bench.network.proxy import Address, Proxy, ProxyGone
-from bench.results import DisruptionKind, TargetDescription
-from bench.targets.target import NotServing, Target
+from bench.network.proxy import Address, Proxy, ProxyGone, proxy_process
+from bench.network.relay import Trouble
+from bench.rest import Rest
+from bench.results import DisruptionKind
+from bench.targets.target import Target
 
 
 class Rerouted:
@@ -34,45 +34,26 @@ class Rerouted:
     def __init__(self, target: Target, proxy: Proxy, how: str) -> None:
         self._target = target
         self._proxy = proxy
+        self.description = target.description
+        self.http_url = target.http_url
+        self.ws_url = target.ws_url
+        self.topic = target.topic
         self.via = proxy.address
         """Where to connect, whatever address a WebSocket has."""
         self.how = how
         """What is done to the connections, for the remarks of a run."""
 
-    @property
-    def description(self) -> TargetDescription:
-        """The target's."""
-        return self._target.description
-
-    @property
-    def http_url(self) -> str:
-        """The target's."""
-        return self._target.http_url
-
-    @property
-    def ws_url(self) -> str | None:
-        """The target's."""
-        return self._target.ws_url
-
-    @property
-    def topic(self) -> str:
-        """The target's."""
-        return self._target.topic
-
     def pids(self) -> Sequence[int]:
-        """The target's: what the proxy takes is not the server's."""
+        """Without the proxy's: its work is not the server's."""
         return self._target.pids()
 
     def can(self, kind: DisruptionKind) -> bool:
-        """What the target can."""
         return self._target.can(kind)
 
     def begin(self, kind: DisruptionKind, session_id: str) -> str:
-        """As the target does. Raises NotServing."""
         return self._target.begin(kind, session_id)
 
     def end(self, kind: DisruptionKind) -> None:
-        """As the target does. Raises NotServing."""
         self._target.end(kind)
 
 
@@ -80,86 +61,76 @@ class Cuttable(Rerouted):
     """One whose network can be cut: every connection is reset and new ones are refused."""
 
     def can(self, kind: DisruptionKind) -> bool:
-        """What the target can, and this."""
         return kind == "cut_network" or super().can(kind)
 
     def begin(self, kind: DisruptionKind, session_id: str) -> str:
-        """Cut the network, or what the target does. Raises NotServing."""
         if kind != "cut_network":
             return super().begin(kind, session_id)
-        try:
-            self._proxy.do(Faults(refusing=True))
-            many = self._proxy.do(Cut())
-        except ProxyGone as error:
-            raise NotServing(f"cut_network: {error}") from error
-        return f"{many} connections reset, new ones refused"
+        return f"{self._do('cut')} connections reset, new ones refused"
 
     def end(self, kind: DisruptionKind) -> None:
-        """Let connections through again, or what the target does. Raises NotServing."""
         if kind != "cut_network":
             super().end(kind)
             return
+        self._do("restore")
+
+    def _do(self, command: Literal["cut", "restore"]) -> int:
         try:
-            self._proxy.do(Faults())
+            return self._proxy.do(command)
         except ProxyGone as error:
             raise NotServing(f"cut_network: {error}") from error
 
 
 @contextmanager
 def behind_proxy(target: Target) -> Iterator[Cuttable]:
-    """``target`` through a proxy without faults, which can ``cut_network``. Raises NotServing."""
+    """``target`` through a proxy without trouble, which can ``cut_network``. Raises NotServing."""
     server = _socket_of(target)
     how = "WebSockets go through a proxy on this machine, which takes some of the time"
     with ExitStack() as stack:
-        proxy = _started(stack, proxy_process(server))
+        proxy = _started(stack, proxy_process(server, Trouble()))
         yield Cuttable(target, proxy, how)
 
 
 @contextmanager
-def lossy(
-    target: Target, *, loss: float, delay_s: float, jitter_s: float, seed: int = 0
-) -> Iterator[Rerouted]:
-    """``target`` over a way that loses the share ``loss`` of the packets of each direction and
-    takes ``delay_s`` longer, more or less by up to ``jitter_s``. Raises NotServing.
+def lossy(target: Target, trouble: Trouble, *, seed: int = 0) -> Iterator[Rerouted]:
+    """``target`` over a way that loses a share of the packets of each direction and delays them.
+    Raises NotServing.
     """
     server = _socket_of(target)
-    faults = Faults(loss=loss, delay_s=delay_s, jitter_s=jitter_s)
     with ExitStack() as stack:
         try:
-            link = stack.enter_context(_link(server, faults))
+            link = stack.enter_context(_link(server, trouble))
         except Unavailable as error:
             how = f"loss is imitated by a proxy, as a retransmission's delay ({error})"
-            proxy = _started(stack, proxy_process(server, faults=faults, seed=seed))
+            proxy = _started(stack, proxy_process(server, trouble, seed=seed))
         else:
-            faults, how = _left_to_do(link, faults)
+            left, how = _left_to_do(link, trouble)
             dial = link.address, server[1]
-            proxy = _started(
-                stack, proxy_process(dial, faults=faults, seed=seed, namespace=link.far)
-            )
+            proxy = _started(stack, proxy_process(dial, left, seed=seed, namespace=link.far))
         yield Rerouted(target, proxy, how)
 
 
 @contextmanager
-def _link(server: Address, faults: Faults) -> Iterator[Link]:
+def _link(server: Address, trouble: Trouble) -> Iterator[Link]:
     host, _ = server
     try:
         host = socket.gethostbyname(host)
     except OSError as error:
         raise Unavailable(f"{host}: {error}") from error
     with lossy_link(
-        faults.loss, host=host, delay_s=faults.delay_s, jitter_s=faults.jitter_s
+        trouble.loss, host=host, delay_s=trouble.delay_s, jitter_s=trouble.jitter_s
     ) as link:
         yield link
 
 
-def _left_to_do(link: Link, faults: Faults) -> tuple[Faults, str]:
-    """What the link does not do itself, and how to say what is done."""
+def _left_to_do(link: Link, trouble: Trouble) -> tuple[Trouble, str]:
+    """What the link does not do itself, and a description of what is done."""
     how = "packets are lost on a real link (network namespaces, nftables)"
-    if not (faults.delay_s or faults.jitter_s):
-        return Faults(), how
+    if not (trouble.delay_s or trouble.jitter_s):
+        return Trouble(), how
     if link.delays:
-        return Faults(), f"{how}, which delays them (tc netem)"
-    return replace(faults, loss=0.0), f"{how}; a proxy at its far end delays what is carried"
+        return Trouble(), f"{how}, which delays them (tc netem)"
+    return trouble._replace(loss=0.0), f"{how}; a proxy at its far end delays what is carried"
 
 
 def _started(stack: ExitStack, proxy: AbstractContextManager[Proxy]) -> Proxy:
@@ -171,5 +142,8 @@ def _started(stack: ExitStack, proxy: AbstractContextManager[Proxy]) -> Proxy:
 
 def _socket_of(target: Target) -> Address:
     """Where the target's WebSockets are, as it says or as a join is answered. Raises NotServing."""
-    answered = "" if target.ws_url is not None else Rest(target.http_url).websocket_url()
+    answered = ""
+    if target.ws_url is None:
+        with Rest(target.http_url) as rest:
+            answered = rest.websocket_url()
     return place(endpoint(target.ws_url, answered, target.description.dialect))

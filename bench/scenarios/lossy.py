@@ -5,13 +5,12 @@ from contextlib import AbstractContextManager
 from msgspec.structs import replace
 
 from bench.driver.plan import Plan
+from bench.network.relay import Trouble
 from bench.network.trouble import lossy
 from bench.scenarios.scenario import Options, Scenario, Size, steady
 from bench.targets.target import Target
 
-LOSS = 0.2
-DELAY_S = 0.05
-JITTER_S = 0.02
+TROUBLE = Trouble(delay_s=0.05, jitter_s=0.02, loss=0.2)
 WAITS_S, SHORT_WAITS_S = 8.0, 5.0
 """For the last to connect; the others go on without whoever needs longer."""
 DRAIN_S = 30.0
@@ -29,7 +28,7 @@ def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
 
 
 def _around(target: Target, seed: int) -> AbstractContextManager[Target]:
-    return lossy(target, loss=LOSS, delay_s=DELAY_S, jitter_s=JITTER_S, seed=seed)
+    return lossy(target, TROUBLE, seed=seed)
 
 
 SCENARIO = Scenario(

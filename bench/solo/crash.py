@@ -21,13 +21,12 @@ import argparse
 import sys
 import threading
 import time
-from pathlib import Path
 
 import trio
 
 from bench.figures import circumstances, summary, table
-from bench.serving import HOST, BenchSession, Server, data_directory
-from bench.solo.crowd import Crowd, Load, Tally
+from bench.serving import Server, people, running_server
+from bench.solo.crowd import Crowd, Load, Tally, tokens_of
 from bench.solo.frames import clock_us
 from locshare.client import Client, connect
 from locshare.ops.faults import FaultClient, open_faults, session_actor, session_supervisor
@@ -40,24 +39,15 @@ SEATS = 100
 """For those who look: they come and go, but a place is never given twice at the same time."""
 
 
-class FaultyServer(Server):
-    """``locshare serve --faults``."""
-
-    module = ("locshare", "serve", "--faults")
-
-
 class Crasher(threading.Thread):
     """Crashes one session of ``size`` beside the crowd, ``every`` so many seconds, in a Trio run of
     its own; or, without ``crash``, asks something as often.
     """
 
-    def __init__(
-        self, server: Server, folder: Path, session: BenchSession, *, size: int, every: float
-    ) -> None:
+    def __init__(self, server: Server, session_id: str, *, size: int, every: float) -> None:
         super().__init__(name="crasher", daemon=True)
         self._server = server
-        self._socket = folder / "control.sock"
-        self._session_id = session.session_id
+        self._session_id = session_id
         self._size = size
         self._every = every
         self.crash = False
@@ -75,8 +65,8 @@ class Crasher(threading.Thread):
 
     async def _crash_on_and_on(self) -> None:
         async with (
-            open_faults(self._socket) as faults,
-            Client(f"http://{HOST}:{self._server.http_port}") as api,
+            open_faults(self._server.folder / "control.sock") as faults,
+            Client(self._server.http_url) as api,
         ):
             # What is measured is the restart and not the giving up.
             await faults.set_budget(session_supervisor(self._session_id), 10 * CRASHES)
@@ -104,14 +94,13 @@ class Crasher(threading.Thread):
         return found
 
 
-def run_round(
-    server: Server, folder: Path, load: Load, every: float, crash: bool
-) -> tuple[Crowd, Crasher]:
+def run_round(server: Server, load: Load, every: float, crash: bool) -> tuple[Crowd, Crasher]:
     """All sessions from their creation to their end."""
-    filled = server.fill(load.sessions, load.size)
-    tokens = [token for _, tokens in filled for token in tokens]
-    crowd = Crowd(load, server.ws_port, tokens, first=Tally())
-    crasher = Crasher(server, folder, filled[0][0], size=load.size, every=every)
+    with server.rest() as rest:
+        rooms = rest.fill([people(load.size)] * load.sessions)
+    crowd = Crowd(load, server.ws_port, tokens_of(rooms), first=Tally())
+    session_id = rooms[0].session.session_id
+    crasher = Crasher(server, session_id, size=load.size, every=every)
     crasher.crash = crash
     try:
         crowd.connect()
@@ -121,9 +110,8 @@ def run_round(
         crowd.send_for(load.duration_s)
         crowd.drain()
         crasher.join()
-        for session, _ in filled:
-            server.end(session)
-        server.hang_up()
+        with server.rest() as rest:
+            rest.each(rest.end, [room.session for room in rooms])
         crowd.leave()
     finally:
         crowd.close()
@@ -139,23 +127,18 @@ def measure(every: float) -> int:
     latencies: dict[str, dict[str, float]] = {}
     counts: list[str] = []
     harm = 0
-    with data_directory() as folder:
-        server = FaultyServer(folder, {"LOCSHARE_MAX_PARTICIPANTS": str(SEATS)})
-        server.start()
-        try:
-            for name, crash in (("undisturbed", False), (f"{CRASHES} crashes", True)):
-                print(f"{name}: {load.people} people, {load.duration_s:g} s", file=sys.stderr)
-                crowd, crasher = run_round(server, folder, load, every, crash)
-                latencies[f"{name}, its session"] = summary(crowd.first.latencies)
-                latencies[f"{name}, others"] = summary(crowd.tally.latencies)
-                closed = crowd.tally.closed + crowd.first.closed
-                counts.append(
-                    f"{name}: {crowd.delivered} of {crowd.expected} updates arrived, "
-                    f"{closed} connections closed"
-                )
-                harm += crowd.expected - crowd.delivered + closed
-        finally:
-            server.stop()
+    with running_server({"LOCSHARE_MAX_PARTICIPANTS": str(SEATS)}, faults=True) as server:
+        for name, crash in (("undisturbed", False), (f"{CRASHES} crashes", True)):
+            print(f"{name}: {load.people} people, {load.duration_s:g} s", file=sys.stderr)
+            crowd, crasher = run_round(server, load, every, crash)
+            latencies[f"{name}, its session"] = summary(crowd.first.latencies)
+            latencies[f"{name}, others"] = summary(crowd.tally.latencies)
+            closed = crowd.tally.closed + crowd.first.closed
+            counts.append(
+                f"{name}: {crowd.delivered} of {crowd.expected} updates arrived, "
+                f"{closed} connections closed"
+            )
+            harm += crowd.expected - crowd.delivered + closed
     latencies["recovery"] = summary(crasher.recoveries)
     complete = sum(crasher.looks)
     counts.append(

@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bench.serving import HOST, NotServing
+from bench.errors import NotServing
+from bench.rest import Room
+from bench.serving import HOST
 from bench.solo.frames import (
     CLOSE,
     MOST_SENDERS,
@@ -62,6 +64,14 @@ class Load:
     def people(self) -> int:
         """All of them."""
         return self.sessions * self.size
+
+
+def tokens_of(rooms: Sequence[Room]) -> list[str]:
+    """The token of everybody. Raises NotServing when somebody could not join."""
+    joined = [each for room in rooms for each in room.joined]
+    if None in joined:
+        raise NotServing(f"{joined.count(None)} of {len(joined)} people could not join")
+    return [each.websocket_token for each in joined if each is not None]
 
 
 @dataclass

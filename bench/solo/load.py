@@ -24,16 +24,16 @@ other processes of the machine took: the database, and whatever disturbs; above 
 import argparse
 import gc
 import json
-import resource
 import sys
 import time
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from bench.errors import NotServing
 from bench.figures import Clocks, Shares, circumstances, summary, table
-from bench.serving import BenchSession, Memory, NotServing, Server, running_server
-from bench.solo.crowd import PATIENCE_S, Crowd, Load
+from bench.serving import Memory, Server, allow_connections, people, running_server
+from bench.solo.crowd import PATIENCE_S, Crowd, Load, tokens_of
 from bench.solo.frames import clock_us
 
 SETTLE_S = 1.0
@@ -79,9 +79,10 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
     memory = {"start": server.memory()}
     say(f"{load.people} people join {load.sessions} sessions")
     began = time.monotonic()
-    filled = server.fill(load.sessions, load.size)
+    with server.rest() as rest:
+        rooms = rest.fill([people(load.size)] * load.sessions)
     join_s = time.monotonic() - began
-    crowd = Crowd(load, server.ws_port, [token for _, tokens in filled for token in tokens])
+    crowd = Crowd(load, server.ws_port, tokens_of(rooms))
     tally = crowd.tally
     try:
         say("they connect")
@@ -100,7 +101,8 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
         crowd.drain()
         memory["loaded"] = server.memory()
         say("the hosts end the sessions")
-        _end_all(server, [session for session, _ in filled])
+        with server.rest() as rest:
+            rest.each(rest.end, [room.session for room in rooms])
         crowd.leave()
     finally:
         crowd.close()
@@ -131,12 +133,6 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
     )
 
 
-def _end_all(server: Server, sessions: Sequence[BenchSession]) -> None:
-    for each in sessions:
-        server.end(each)
-    server.hang_up()
-
-
 def _wait_until_empty(server: Server) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -150,18 +146,9 @@ def _wait_until_empty(server: Server) -> None:
     time.sleep(SETTLE_S)
 
 
-def allow_files(people: int) -> None:
-    """Let this process have a connection for each. Raises NotServing when it may not."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < people + 100:
-        if hard != resource.RLIM_INFINITY and hard < people + 100:
-            raise NotServing(f"{hard} open files are too few for {people} connections")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (people + 100, hard))
-
-
 def run(load: Load, say: Callable[[str], None]) -> list[Wave]:
     """All waves with one server. Raises NotServing."""
-    allow_files(load.people)
+    allow_connections(load.people)
     environment = {"LOCSHARE_MAX_PARTICIPANTS": str(max(load.size, 2))}
     waves = []
     with running_server(environment, pin=True) as server:

@@ -19,8 +19,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
+from bench.errors import NotServing
 from bench.figures import circumstances, descendants, started, summary, table
-from bench.serving import NotServing, Server, data_directory
+from bench.serving import Server, data_directory
 
 GONE_S = 0.5
 """A process that was told to end may take so long to be reaped by the system."""
@@ -43,7 +44,8 @@ def once(server: Server, starts: Starts) -> None:
     """Start, stop, look for what is left. Raises NotServing."""
     ready = server.start()
     starts.ready.append(ready)
-    starts.without_database.append(ready - server.database_s)
+    database = server.logged("embedded_postgres_started") or {}
+    starts.without_database.append(ready - database.get("seconds", 0.0))
     server.metrics()  # it does answer
     family = descendants(server.pid)
     starts.helpers += len(family)

@@ -2,9 +2,10 @@
 (:func:`parse`), and those that are started here (:func:`started`).
 """
 
+from bench.errors import NotServing
 from bench.targets.counting import facts
-from bench.targets.foreign import FORM, parse
 from bench.targets.local import STARTABLE, started
-from bench.targets.target import NotServing, Target
+from bench.targets.remote import FORM, parse
+from bench.targets.target import Target
 
 __all__ = ["FORM", "STARTABLE", "NotServing", "Target", "facts", "parse", "started"]

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bench.results import DisruptionKind, TargetDescription
-from bench.serving import NotServing
-
-__all__ = ["NotServing", "Target"]
 
 
 class Target(Protocol):

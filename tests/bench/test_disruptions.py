@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.disruptions import LASTS_S, ROOM_S, Disruptor, Done, Planned, planned
+from bench.errors import NotServing
 from bench.results import DisruptionKind, TargetDescription
-from bench.targets.target import NotServing
 from tests.running import LAST_RESORT_S
 
 KINDS: list[DisruptionKind] = list(LASTS_S)

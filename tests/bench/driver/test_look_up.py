@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from bench.driver.connection import look_up
-from bench.targets.target import NotServing
+from bench.errors import NotServing
 
 HOST = "127.0.0.1"
 URL = "ws://both.example/ws"

@@ -6,8 +6,8 @@ import pytest
 
 from bench.driver import crowd, person
 from bench.driver.measure import measure
+from bench.errors import NotServing
 from bench.results import Dialect, Run
-from bench.targets.target import NotServing
 from tests.crooked import Nobody, Stay, Wrong, crooked, plan
 
 CLEAN = ("lost", "stale_pairs", "foreign", "refused", "disconnects", "join_failures")

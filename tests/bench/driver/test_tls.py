@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bench.certificates import FILE
 from bench.command import main
 from bench.driver import connection, crowd
 from bench.driver.connection import Connection, Lost, look_up
 from bench.driver.measure import measure
-from bench.driver.trust import FILE
 from bench.network.trouble import behind_proxy
 from bench.results import Dialect, Run, load
 from bench.running import RESULTS

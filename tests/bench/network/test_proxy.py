@@ -1,26 +1,31 @@
-"""The proxy as it is used: in a thread, in a process, and typed."""
+"""The proxy as it is used: from Python, and typed."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
 import pytest
 
 from bench.guardian import entrust
-from bench.network.faults import Cut, Faults, HalfOpen
-from bench.network.process import proxy_process
-from bench.network.proxy import Address, Proxy, ProxyGone, main, proxy_thread
+from bench.network.proxy import (
+    Address,
+    Proxy,
+    ProxyGone,
+    main,
+    parse_address,
+    proxy_process,
+    text_of,
+)
+from bench.network.relay import Trouble
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
-Start = Callable[..., AbstractContextManager[Proxy]]
-both = pytest.mark.parametrize("start", [proxy_thread, proxy_process])
 
 
 @pytest.fixture
@@ -65,30 +70,21 @@ def refuses(proxy: Proxy) -> bool:
         return True
 
 
-@both
-def test_faults_come_and_go_while_it_runs(start: Start, echo: Address) -> None:
-    with start(echo) as proxy, dial(proxy.address) as first, dial(proxy.address) as second:
-        assert echoes(first)
-        assert echoes(second)
-        assert proxy.do(Faults(refusing=True)) == 0
-        assert refuses(proxy)
-        assert proxy.do(Cut(share=0.5)) == 1
-        assert sorted([echoes(first), echoes(second)]) == [False, True]
-        assert proxy.do(HalfOpen()) == 1
-        proxy.do(Faults())
+def test_it_is_cut_and_restored_while_it_runs(echo: Address) -> None:
+    with proxy_process(echo, Trouble()) as proxy:
+        with dial(proxy.address) as first, dial(proxy.address) as second:
+            assert echoes(first)
+            assert echoes(second)
+            assert proxy.do("cut") == 2
+            assert not echoes(first)
+            assert refuses(proxy)
+        assert proxy.do("restore") == 0
         with dial(proxy.address) as third:
             assert echoes(third)
 
 
-@both
-def test_it_begins_with_the_faults_it_is_given(start: Start, echo: Address) -> None:
-    with start(echo, faults=Faults(refusing=True)) as proxy:
-        assert refuses(proxy)
-
-
-@both
-def test_its_end_resets_what_is_open_and_frees_the_port(start: Start, echo: Address) -> None:
-    with start(echo) as proxy:
+def test_its_end_resets_what_is_open_and_frees_the_port(echo: Address) -> None:
+    with proxy_process(echo, Trouble()) as proxy:
         client = dial(proxy.address)
         assert echoes(client)
     with client:
@@ -96,20 +92,20 @@ def test_its_end_resets_what_is_open_and_frees_the_port(start: Start, echo: Addr
     with pytest.raises(ConnectionRefusedError):
         dial(proxy.address)
     with pytest.raises(ProxyGone):
-        proxy.do(Faults())
+        proxy.do("cut")
 
 
 def test_a_process_that_was_killed_is_noticed(echo: Address) -> None:
-    with proxy_process(echo) as proxy:
+    with proxy_process(echo, Trouble()) as proxy:
         process: Any = proxy
         process._process.kill()
         with pytest.raises(ProxyGone):
-            proxy.do(Faults())
+            proxy.do("cut")
 
 
 def test_a_process_that_cannot_start_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(ProxyGone), proxy_process(("127.0.0.1", 1)):
+    with pytest.raises(ProxyGone), proxy_process(("127.0.0.1", 1), Trouble()):
         pass
 
 
@@ -121,7 +117,7 @@ def typed(echo: Address) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "bench.network.proxy", "--listen", "127.0.0.1:0"]
     with entrust(
         subprocess.Popen(
-            [*command, "--to", f"{echo[0]}:{echo[1]}", "--delay", "1ms", "--rate", "1MB"],
+            [*command, "--to", f"{echo[0]}:{echo[1]}", "--delay", "0.001"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -153,7 +149,7 @@ def test_the_command_obeys_lines_and_ends_with_its_input(
     with dial((host, int(port))) as client:
         assert echoes(client)
         assert say(typed, "nonsense").startswith("error 'nonsense' is no command")
-        assert say(typed, "faults delay=2ms") == "ok 0\n"
+        assert say(typed, "restore") == "ok 0\n"
         assert say(typed, "cut") == "ok 1\n"
         assert not echoes(client)
     assert typed.communicate(timeout=DEADLINE_S) == ("", "")
@@ -174,7 +170,6 @@ def test_ctrl_c_ends_it_without_noise(typed: "subprocess.Popen[str]") -> None:
     [
         (["--listen", "127.0.0.1:0", "--to", "8081"], "'8081' is no address; write HOST:PORT"),
         (["--listen", "0", "--to", "h:1"], "'0' is no address"),
-        (["--listen", "127.0.0.1:0", "--to", "h:1", "--delay", "slow"], "'slow' is not a time"),
         (["--listen", "192.0.2.77:1", "--to", "h:1"], "annot assign requested address"),
     ],
 )
@@ -183,3 +178,21 @@ def test_what_cannot_work_is_told(
 ) -> None:
     assert main(arguments) == 2
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--delay", "slow"], ["--delay", "-1"], ["--loss", "1"], ["--loss", "nan"]]
+)
+def test_a_wrong_number_is_bad_usage(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--listen", "127.0.0.1:0", "--to", "h:1", *wrong])
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_addresses() -> None:
+    assert parse_address("127.0.0.1:8081") == ("127.0.0.1", 8081)
+    assert parse_address("[::1]:0") == ("::1", 0)
+    assert [text_of(("::1", 5)), text_of(("h", 5))] == ["[::1]:5", "h:5"]
+    for wrong in ("8081", ":8081", "host:", "host:http", "host:65536", "host:²"):
+        with pytest.raises(ValueError, match="is no address; write HOST:PORT"):
+            parse_address(wrong)

@@ -11,13 +11,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bench.errors import NotServing
 from bench.network import trouble
-from bench.network.faults import Faults
-from bench.network.lane import RETRANSMISSION_S
 from bench.network.namespace import Link, Unavailable
+from bench.network.relay import RETRANSMISSION_S, Trouble
 from bench.network.trouble import Rerouted, behind_proxy, lossy
 from bench.results import DisruptionKind, TargetDescription
-from bench.targets.target import NotServing
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
@@ -136,7 +135,7 @@ def test_without_a_link_a_proxy_imitates_the_loss_and_says_why(
 ) -> None:
     monkeypatch.setattr(trouble, "lossy_link", unavailable)
     target = Elsewhere(url_of(server))
-    with lossy(target, loss=0.5, delay_s=0.0, jitter_s=0.0, seed=1) as rerouted:
+    with lossy(target, Trouble(loss=0.5), seed=1) as rerouted:
         assert rerouted.how == (
             "loss is imitated by a proxy, as a retransmission's delay "
             "(there is no nft; it is in the package nftables)"
@@ -151,16 +150,16 @@ def test_without_a_link_a_proxy_imitates_the_loss_and_says_why(
 
 
 def test_what_the_link_cannot_do_the_proxy_does() -> None:
-    faults = Faults(loss=0.2, delay_s=0.05, jitter_s=0.01)
+    wanted = Trouble(delay_s=0.05, jitter_s=0.01, loss=0.2)
     loses, delays = (Link("far", "router", "198.18.0.1", each) for each in (False, True))
-    left, how = trouble._left_to_do(loses, faults)
+    left, how = trouble._left_to_do(loses, wanted)
     assert (left.loss, left.delay_s, left.jitter_s) == (0.0, 0.05, 0.01)
     assert how.endswith("; a proxy at its far end delays what is carried")
-    left, how = trouble._left_to_do(delays, faults)
-    assert left == Faults()
+    left, how = trouble._left_to_do(delays, wanted)
+    assert left == Trouble()
     assert how.endswith(", which delays them (tc netem)")
-    left, how = trouble._left_to_do(loses, Faults(loss=0.2))
-    assert left == Faults()
+    left, how = trouble._left_to_do(loses, Trouble(loss=0.2))
+    assert left == Trouble()
     assert "delay" not in how
 
 

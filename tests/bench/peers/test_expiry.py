@@ -23,10 +23,8 @@ from bench.peers.common.settings import Settings
 from bench.peers.common.tokens import Tokens
 from bench.peers.external.sessions import RedisSessions
 from bench.peers.inprocess.sessions import MemorySessions
-from bench.serving import HOST, free_port
-from bench.targets.peers import redis_process
-from bench.targets.process import wait_until
-from bench.targets.started import answers
+from bench.serving import HOST, free_port, wait_until
+from bench.targets.local import is_ready, redis_process
 from tests.contract.kit import DEADLINE_S, Person, assert_problem, phone
 
 ID = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
@@ -51,8 +49,8 @@ class Running:
         server = threading.Thread(target=self._run)
         server.start()
         try:
-            ready = partial(answers, self._settings.port)
-            wait_until(ready, DEADLINE_S, "the comparator did not get ready", None)
+            ready = partial(is_ready, self._settings.port)
+            wait_until(ready, DEADLINE_S, "the comparator did not get ready")
             yield
         finally:
             self._server.should_exit = True

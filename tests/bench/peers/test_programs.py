@@ -15,11 +15,9 @@ import httpx
 import pytest
 import trio
 
-from bench.serving import HOST, free_port
+from bench.serving import HOST, Process, free_port
 from bench.targets import started
-from bench.targets.peers import ROOT, redis_process
-from bench.targets.process import Process
-from bench.targets.started import answers
+from bench.targets.local import ROOT, is_ready, redis_process
 from tests.contract.kit import BERLIN, DEADLINE_S, Group, create, phone
 from tests.running import LAST_RESORT_S
 
@@ -75,7 +73,7 @@ def several_workers(folder: Path, workers: int) -> Iterator[str]:
         ],
         log=folder / "server.log",
         place=place,
-        ready=partial(answers, port),
+        ready=partial(is_ready, port),
         environment={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:

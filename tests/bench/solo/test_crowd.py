@@ -8,7 +8,7 @@ import pytest
 from websockets.frames import Frame
 from websockets.protocol import SERVER, Protocol
 
-from bench.serving import NotServing
+from bench.errors import NotServing
 from bench.solo.crowd import Load, Person, Tally
 from bench.solo.frames import PONG, SPAN_US, clock_us, write_position
 from locshare.broadcast.fanout import text_frame

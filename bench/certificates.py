@@ -1,21 +1,21 @@
-"""Whose certificates are believed: the system's authorities, or those in the file ``SSL_CERT_FILE``
-names.
+"""The certificates that are accepted: those of the system's authorities, or of the authorities in
+the file that ``SSL_CERT_FILE`` names.
 """
 
 import os
 import ssl
 
-from bench.targets.target import NotServing
+from bench.errors import NotServing
 
 FILE = "SSL_CERT_FILE"
-"""Of the environment. OpenSSL knows it, and so does everything else that uses OpenSSL."""
+"""An environment variable that OpenSSL, and so everything that uses OpenSSL, knows."""
 _UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
-"""OpenSSL's numbers for those that sign themselves and those whose issuer is not known here."""
+"""OpenSSL's codes for self-signed certificates and for issuers that are not known here."""
 
 
-def trusting() -> ssl.SSLContext:
-    """For connections to whoever is believed. Raises NotServing when the file cannot be used, of
-    which OpenSSL says nothing.
+def trusted_authorities() -> ssl.SSLContext:
+    """For client connections. Raises NotServing when the file cannot be used, which OpenSSL would
+    not report.
     """
     context = ssl.create_default_context()
     file = os.environ.get(FILE)
@@ -28,7 +28,7 @@ def trusting() -> ssl.SSLContext:
 
 
 def unverified(host: str, error: ssl.SSLCertVerificationError) -> NotServing:
-    """Says what is wrong with a certificate, and what can be done."""
+    """What is wrong with a certificate, and what can be done."""
     what = f"the certificate of {host} cannot be verified: {error.verify_message}"
     if error.verify_code in _UNKNOWN_ISSUER:
         what += f"; if its authority is your own, name the authority's file in {FILE}"

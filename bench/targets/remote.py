@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import get_args
 from urllib.parse import urlsplit
 
+from bench.errors import NotServing
 from bench.results import Dialect, DisruptionKind, TargetDescription
-from bench.targets.process import send
-from bench.targets.target import NotServing
+from bench.serving import send_signal
 
 FORM = "NAME=URL,dialect=plain|phoenix[,ws=URL][,topic=session:{session_id}][,pid=N[+N...]]"
 TOPIC = "session:{session_id}"
@@ -20,7 +20,7 @@ _DIALECTS: tuple[str, ...] = get_args(Dialect)
 _KEYS = ("dialect", "ws", "topic", "pid")
 
 
-class ForeignTarget:
+class RemoteTarget:
     """See :class:`bench.targets.target.Target`. With its processes known it can be paused; it
     cannot be killed, for nobody here could start it again.
     """
@@ -57,12 +57,12 @@ class ForeignTarget:
         if not self.can(kind):
             raise NotServing(f"{self.description.name} cannot be disrupted by {kind}")
         try:
-            send(self._pids, number)
+            send_signal(self._pids, number)
         except PermissionError as error:
             raise NotServing(f"{self.description.name}: process {error}") from None
 
 
-def parse(text: str) -> ForeignTarget:
+def parse(text: str) -> RemoteTarget:
     """The value of a flag, in the form of FORM. Raises ValueError, which names the wrong part."""
     head, *parts = text.split(",")
     name, equals, http_url = head.partition("=")
@@ -77,7 +77,7 @@ def parse(text: str) -> ForeignTarget:
             raise _wrong(text, "dialect is missing", f"allowed are {', '.join(_DIALECTS)}")
         case other:
             raise _wrong(text, f"dialect={other}", f"allowed are {', '.join(_DIALECTS)}")
-    return ForeignTarget(
+    return RemoteTarget(
         TargetDescription(name=name, title=f"{name} at {http_url}", dialect=dialect),
         http_url=_url(text, "the address", http_url, ("http", "https")).rstrip("/"),
         ws_url=_url(text, "ws", options["ws"], ("ws", "wss")) if "ws" in options else None,
