@@ -12,7 +12,6 @@ from msgspec import Struct, structs
 
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
 from locshare.auth.tokens import TokenKeys
-from locshare.session.bans import Origin
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
@@ -21,6 +20,7 @@ from locshare.session.errors import (
     SessionNotFound,
     SessionOver,
 )
+from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.telemetry.metrics import Registry
 from locshare.wire.messages import ParticipantView, Role

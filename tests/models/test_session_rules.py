@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from uuid import UUID
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
@@ -20,8 +21,12 @@ from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
 from locshare.session.confusables import confusable
+from locshare.session.errors import ParticipantNotFound
+from locshare.session.features.registry import FEATURES
+from locshare.session.features.roster import Lock, Remove, is_banned, roster_of
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
+from locshare.session.origin import NOWHERE, Origin
 from locshare.session.rules import SessionRules
 from locshare.session.table import Member, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
@@ -51,6 +56,7 @@ LIMITS = SessionLimits(
 
 
 NAMES = st.sampled_from(["Ada", "ada", "\u0410da", "Bo"])
+ORIGINS = st.sampled_from([NOWHERE, Origin(b"home"), Origin(b"cafe", b"device")])
 ROLES: st.SearchStrategy[Role] = st.sampled_from(["participant", "participant", "host"])
 
 
@@ -86,7 +92,7 @@ class Phone(Struct, eq=False):
 
 
 class Histories(RuleBasedStateMachine):
-    users: "Bundle[str]" = Bundle("use_count")
+    users: "Bundle[str]" = Bundle("users")
     seats: "Bundle[tuple[int, str]]" = Bundle("seats")
 
     def __init__(self) -> None:
@@ -140,38 +146,44 @@ class Histories(RuleBasedStateMachine):
                     case SessionEnded(data):
                         phone.ended = data.reason
 
-    @rule(target=users, name=NAMES, role=ROLES)
-    def joins(self, name: str, role: Role) -> str:
+    @rule(target=users, name=NAMES, role=ROLES, origin=ORIGINS)
+    def joins(self, name: str, role: Role, origin: Origin) -> str:
         self.made += 1
         user_id, seat = f"user {self.made}", UUID(int=100 + self.made)
         table = self.table
         taken = len(table.roster) + len(table.seats)
         hosts = [role for role, _ in self.seated()].count("host")
         room = taken < LIMITS.max_participants or (role == "host" and hosts < LIMITS.host_seats)
+        part = roster_of(table)
+        barred = part.locked or is_banned(part.bans, origin, self.clock)
+        room = room and (role == "host" or not barred)
         expired = any(kept.until <= self.clock for kept in table.seats.values())
-        reserved = self.session.reserve(seat, self.clock, name, role)
+        reserved = self.session.reserve(seat, self.clock, name, role, origin)
         if table.ended is not None:
             assert reserved is None
         elif not expired:
             assert (reserved is not None) is room
         if reserved is not None:
             assert reserved == name or reserved.startswith(name + " ")
-            self.comes_in(user_id, seat, reserved, role)
+            self.comes_in(user_id, seat, reserved, role, origin)
         self.deliver()
         return user_id
 
-    def comes_in(self, user_id: str, seat: UUID, name: str, role: Role) -> None:
+    def comes_in(
+        self, user_id: str, seat: UUID, name: str, role: Role, origin: Origin = NOWHERE
+    ) -> None:
         member = Member(user_id, name, "#112233", self.moment.wall, self.moment.wall, role)
         known = user_id in self.table.roster
-        entered = self.session.join(member, seat, self.clock)
+        entered = self.session.join(member, seat, self.clock, origin)
         assert entered is (user_id in self.table.roster and self.table.ended is None)
         assert seat not in self.table.seats
         assert len(self.table.pending) == (entered and not known)
         # Asked again, after a crash:
-        assert self.session.join(member, seat, self.clock) is entered
+        assert self.session.join(member, seat, self.clock, origin) is entered
         assert len(self.table.pending) == (entered and not known)
         if entered and not known:
             assert self.table.active_at == self.clock, "a join is activity"
+            assert roster_of(self.table).origins.get(user_id, NOWHERE) == origin
 
     @rule(target=seats, name=NAMES)
     def reserves(self, name: str) -> tuple[int, str]:
@@ -231,7 +243,8 @@ class Histories(RuleBasedStateMachine):
         sits = self.session.restore_seat(user_id, self.clock)
         assert sits is (user_id in table.roster) or lapsed is None
         if lapsed is not None and lapsed.role == "participant":
-            room = taken < LIMITS.max_participants and not table.locked and table.ended is None
+            full = taken >= LIMITS.max_participants
+            room = not full and not roster_of(table).locked and table.ended is None
             assert sits is room
         if lapsed is None:
             assert not sits
@@ -239,11 +252,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(locked=st.booleans())
     def locks(self, locked: bool) -> None:
-        before = self.table.locked
-        self.session.lock(locked)
-        changes = locked is not before and self.table.ended is None
-        assert len(self.table.pending) == changes
-        assert self.table.locked is (before if self.table.ended else locked)
+        if self.table.ended is not None:
+            return  # the actor refuses
+        before = roster_of(self.table).locked
+        self.session.handle(Lock(locked), self.moment)
+        assert len(self.table.pending) == (locked is not before)
+        assert roster_of(self.table).locked is locked
         self.deliver()
 
     @rule(user_id=users)
@@ -336,6 +350,31 @@ class Histories(RuleBasedStateMachine):
         for phone in self.phones().values():
             phone.positions |= {u: p.lat for u, p in moved.items() if u != phone.user_id}
 
+    @rule(user_id=users, ban=st.booleans())
+    def is_removed_by_the_host(self, user_id: str, ban: bool) -> None:
+        table = self.table
+        if table.ended is not None:
+            return  # the actor refuses
+        known, phone = user_id in table.roster, self.phones().get(user_id)
+        origin = roster_of(table).origins.get(user_id, NOWHERE)
+        command = Remove(user_id, ban)
+        if not known and user_id not in table.lapsed:
+            with pytest.raises(ParticipantNotFound):
+                self.session.handle(command, self.moment)
+            return
+        before = roster_of(table).bans
+        assert self.session.handle(command, self.moment) == (None, [phone] if phone else [])
+        assert len(table.pending) == known, "the others know of a lost seat already"
+        assert user_id not in {*table.roster, *table.lapsed}
+        if ban:
+            assert is_banned(roster_of(table).bans, origin, self.clock) is (origin != NOWHERE)
+        else:
+            assert roster_of(table).bans == before
+        self.left.add(user_id)
+        if phone is not None:
+            self.gone.append(phone)
+        self.deliver()
+
     @rule(user_id=users, reason=st.sampled_from(["left", "removed"]))
     def leaves(self, user_id: str, reason: LeaveReason) -> None:
         if user_id not in self.table.roster or self.table.ended is not None:
@@ -420,6 +459,12 @@ class Histories(RuleBasedStateMachine):
         assert not set(table.lapsed) & set(table.roster)
 
     @invariant()
+    def features_stay_within_their_bounds_and_know_only_who_is_in(self) -> None:
+        for size, bound in FEATURES.sizes(self.table, LIMITS).values():
+            assert size <= bound
+        assert set(roster_of(self.table).origins) <= set(self.table.roster)
+
+    @invariant()
     def no_two_names_look_alike(self) -> None:
         names = [name for _, name in self.seated()]
         assert not any(confusable(one, other) for one, other in combinations(names, 2))
@@ -440,7 +485,7 @@ class Histories(RuleBasedStateMachine):
             }
             expected[phone.user_id] = True
             assert phone.roster == expected
-            assert phone.locked is table.locked or table.ended is not None
+            assert phone.locked is roster_of(table).locked or table.ended is not None
             for user_id, held in table.positions.items():
                 # What is stale and not yet forgotten is in no snapshot.
                 fresh = held.arrived + LIMITS.retention > self.clock

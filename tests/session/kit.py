@@ -16,11 +16,13 @@ from msgspec import Struct
 from locshare.actors import ActorRef, Registry
 from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
-from locshare.session.bans import NOWHERE, Origin
 from locshare.session.directory.directory import SESSIONS
+from locshare.session.features.feature_set import FeatureSet
+from locshare.session.features.registry import FEATURES
 from locshare.session.limits import SessionLimits
 from locshare.session.link import SessionLink
 from locshare.session.manager import SessionManager
+from locshare.session.origin import NOWHERE, Origin
 from locshare.session.table import SessionTable
 from locshare.supervisor import (
     DynamicSpec,
@@ -130,7 +132,7 @@ class Someone(Struct):
 class House:
     """Everything that sessions need, running."""
 
-    def __init__(self, limits: SessionLimits) -> None:
+    def __init__(self, limits: SessionLimits, features: FeatureSet = FEATURES) -> None:
         self.limits = limits
         self.store = MemoryStore()
         self.names: Registry[Hashable] = Registry()
@@ -145,6 +147,7 @@ class House:
             window=lambda _now, deliveries: self.window if deliveries >= self.worth else 0.0,
             now=self.clock,
             report=self.reports.append,
+            features=features,
         )
         self.root: SupervisorRef
 
@@ -231,10 +234,13 @@ LIMITS = SessionLimits(max_participants=5)
 
 @asynccontextmanager
 async def house(
-    limits: SessionLimits = LIMITS, max_sessions: int = 100, reaper: bool = True
+    limits: SessionLimits = LIMITS,
+    max_sessions: int = 100,
+    reaper: bool = True,
+    features: FeatureSet = FEATURES,
 ) -> AsyncIterator[House]:
     """A running house; it has stopped in order when the block ends."""
-    home = House(limits)
+    home = House(limits, features)
     children = [
         DynamicSpec(max_children=max_sessions, report=home.reports.append).child(
             SESSIONS, register=home.names.name(SESSIONS)

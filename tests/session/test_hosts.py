@@ -1,5 +1,6 @@
 """What a host can do against strangers: the kept seat, the lock, removal, bans. And names."""
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from uuid import UUID, uuid4
 
@@ -8,7 +9,6 @@ import trio
 
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
-from locshare.session.bans import ADDRESS_S, MAX_BANS, MAX_SESSIONS, Bans, Origin
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
@@ -17,8 +17,11 @@ from locshare.session.errors import (
     SessionNotFound,
     SessionOver,
 )
+from locshare.session.features.kept_parts import MAX_SESSIONS, KeptParts
+from locshare.session.features.roster import ADDRESS_S, MAX_BANS, is_banned, with_ban
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
+from locshare.session.origin import Origin
 from locshare.session.rules import SessionRules
 from locshare.store.port import StoreUnavailable
 from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
@@ -363,23 +366,37 @@ async def test_a_ban_lasts_over_a_sleep_and_ends_with_the_session() -> None:
             await home.join(session, "Bo", origin=HERE)
         assert home.manager.directory._tables == {}, "who is banned wakes nobody"
         await home.manager.end(session)
-        assert len(home.manager._bans) == 0
+        assert len(home.manager._kept) == 0
 
 
 def test_bans_are_bounded_and_the_oldest_give_way() -> None:
-    bans, session = Bans(), uuid4()
+    bans: Mapping[bytes, float] = {}
     origins = [Origin.of(f"192.0.2.{n}", None) for n in range(MAX_BANS + 1)]
     for origin in origins:
-        bans.add(session, origin, 0.0)
-    assert not bans.bars(session, origins[0], 1.0)
-    assert bans.bars(session, origins[1], 1.0)
-    assert not bans.bars(session, origins[1], ADDRESS_S)
-    sessions = [uuid4() for _ in range(MAX_SESSIONS)]
+        bans = with_ban(bans, origin, 0.0)
+    assert len(bans) == MAX_BANS
+    assert not is_banned(bans, origins[0], 1.0)
+    assert is_banned(bans, origins[1], 1.0)
+    assert not is_banned(bans, origins[1], ADDRESS_S)
+    bans = with_ban(bans, origins[1], 0.0)
+    bans = with_ban(bans, Origin.of("192.0.2.250", "device-of-cy-0001"), 0.0)
+    assert is_banned(bans, origins[1], 1.0), "a ban that is repeated is the newest"
+    assert not is_banned(bans, origins[2], 1.0)
+    assert not is_banned(bans, origins[3], 1.0), "an address and a device are two"
+
+
+def test_what_is_kept_of_sleeping_sessions_is_bounded_and_the_oldest_give_way() -> None:
+    kept, sessions = KeptParts(), [uuid4() for _ in range(MAX_SESSIONS + 1)]
     for each in sessions:
-        bans.add(each, HERE, 0.0)
-    assert len(bans) == MAX_SESSIONS
-    assert not bans.bars(session, origins[1], 1.0)
-    assert bans.bars(sessions[0], HERE, 1.0)
+        kept.put(each, {"roster": 1})
+    assert len(kept) == MAX_SESSIONS
+    assert kept.get(sessions[0]) == {}
+    assert kept.get(sessions[1]) == {"roster": 1}
+    kept.put(sessions[1], {})
+    assert len(kept) == MAX_SESSIONS - 1, "of nothing no entry is kept"
+    kept.forget(sessions[2])
+    kept.forget(sessions[2])
+    assert kept.get(sessions[2]) == {}
 
 
 def test_an_origin_tells_neither_address_nor_device() -> None:

@@ -12,7 +12,7 @@ from msgspec import structs
 from locshare.actors import ActorRef, Ref, introspect
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
-from locshare.session.commands import Lock, SessionCast
+from locshare.session.commands import SessionCast
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.errors import (
     SessionFull,
@@ -20,6 +20,7 @@ from locshare.session.errors import (
     SessionOver,
     SessionUnavailable,
 )
+from locshare.session.features.roster import Lock
 from locshare.session.limits import SessionLimits
 from locshare.session.table import SessionTable
 from locshare.store.port import StoreUnavailable

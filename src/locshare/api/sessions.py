@@ -32,8 +32,8 @@ from locshare.http.problems import Code, FieldError, Problem
 from locshare.http.types import JSON, Answer, Request, reply
 from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
-from locshare.session.bans import Origin
 from locshare.session.errors import ParticipantNotFound
+from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.wire.answers import (
     HostToken,

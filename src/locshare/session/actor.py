@@ -13,7 +13,7 @@ Ends by itself, with reason ``normal``, when the session ends.
 
 import enum
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, final
 from uuid import UUID, uuid4
@@ -28,21 +28,26 @@ from locshare.actors import (
     ExitReason,
     HandlerResult,
     MailboxSpec,
+    NoReply,
     ReplyTo,
     StopActor,
     Timer,
+    on_call,
+    on_cast,
+    on_info,
 )
 from locshare.broadcast.delivery_rate import DeliveryRate
 from locshare.broadcast.fanout import encode_frame
+from locshare.broadcast.receiver import Receiver
+from locshare.model.errors import LocshareError
 from locshare.model.reasons import CloseReason
 from locshare.session.commands import (
     Attach,
     CheckDepartures,
     End,
     Join,
-    Lock,
+    LeaveForGood,
     ReleaseSeat,
-    RemoveMember,
     ReserveSeat,
     SessionCast,
     Update,
@@ -52,20 +57,23 @@ from locshare.session.delivery import deliver_end, deliver_events, resume, send_
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionFull,
-    SessionLocked,
     SessionOver,
     TooManyJoins,
 )
+from locshare.session.features.feature import Candidate, FeatureCommand
+from locshare.session.features.feature_set import FeatureSet
+from locshare.session.features.registry import FEATURES
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
+from locshare.session.origin import Origin
 from locshare.session.rules import SessionRules
 from locshare.session.table import SessionTable
-from locshare.wire.messages import EndReason
+from locshare.wire.messages import EndReason, Role
 from locshare.wire.messages import SessionState as Snapshot
 
 
 class SessionContext(Struct, frozen=True):
-    """What every session actor of a process is given."""
+    """What every session actor of a process gets."""
 
     limits: SessionLimits
     counters: SessionCounters
@@ -82,6 +90,7 @@ class SessionContext(Struct, frozen=True):
     """Who joined, never connected, and is not remembered any more."""
     on_idle: Callable[[SessionTable], None]
     """Nobody has been connected for a while."""
+    features: FeatureSet = FEATURES
 
     def moment(self) -> Moment:
         """This instant, on both clocks."""
@@ -103,6 +112,8 @@ class Tick(enum.IntEnum):
     UNUSED_SEATS = enum.auto()
     """Somebody who has not connected since joining loses the seat."""
     EXPIRE = enum.auto()
+    FEATURES = enum.auto()
+    """A feature has something to do."""
     PRESENCE = enum.auto()
     """Somebody's coming or going may now be told."""
 
@@ -121,9 +132,10 @@ class SessionActor(Actor[SessionCast]):
     def __init__(self, table: SessionTable, context: SessionContext) -> None:
         self._table = table
         self._context = context
-        self._rules = SessionRules(table, context.limits)
+        self._rules = SessionRules(table, context.limits, context.features)
         self._epoch = uuid4().hex[:12]
         self._timers: dict[Tick, Timer] = {}
+        self._features_due: float | None = None
         self._flushed_at = -math.inf
         self._rate = DeliveryRate()
 
@@ -155,53 +167,95 @@ class SessionActor(Actor[SessionCast]):
     # --- messages ---------------------------------------------------------------------------------
 
     def handle_cast(self, message: SessionCast) -> HandlerResult | Awaitable[HandlerResult]:
-        """Positions, and what needs no answer."""
-        if type(message) is Update:  # one comparison: these are nearly all there are
+        """Positions first: one comparison, because nearly all messages are positions."""
+        if type(message) is Update:
             self._rules.move(message.user_id, message.position, self._context.moment())
             return None
-        match message:
-            case CheckDepartures():
-                self._note_departures()
-            case ReleaseSeat(seat):
-                self._rules.release(seat)
-            case _:
-                return super().handle_cast(message)
-        return None
+        return super().handle_cast(message)
 
     def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
-        """What needs an answer."""
-        table = self._table
-        if table.ended is not None:
-            reply_to.fail(SessionOver(table.ended))
+        """No call changes a session that has ended."""
+        if self._table.ended is not None:
+            reply_to.fail(SessionOver(self._table.ended))
             return NO_REPLY
-        match request:
-            case Attach():
-                return self._attach(request, reply_to)
-            case ReserveSeat():
-                return self._reserve(request, reply_to)
-            case Join(member, seat, origin):
-                if not self._rules.join(member, seat, trio.current_time()):
-                    return self._refuse_full(reply_to)
-                table.origins[member.user_id] = origin
-                self._deliver()
-                self._arm_unclaimed()
-                self._context.counters.joined += 1
-            case RemoveMember():
-                return self._leave(request, reply_to)
-            case Lock(locked):
-                self._rules.lock(locked)
-                self._deliver()
-            case End():
-                reply_to.reply(None)
-                return self._end("ended_by_host")
-            case _:
-                return super().handle_call(request, reply_to)
+        return super().handle_call(request, reply_to)
+
+    @on_cast(CheckDepartures)
+    def check_departures(self, message: CheckDepartures) -> None:  # noqa: ARG002
+        """Connections have ended."""
+        self._note_departures()
+
+    @on_cast(ReleaseSeat)
+    def release_seat(self, message: ReleaseSeat) -> None:
+        """A join was not written."""
+        self._rules.release(message.seat)
+
+    @on_call(ReserveSeat)
+    def reserve_seat(self, request: ReserveSeat, reply_to: ReplyTo[str]) -> str | NoReply:
+        """Keep a place for a join that is about to be written."""
+        now = trio.current_time()
+        name = self._rules.reserve(
+            request.seat, now, request.display_name, request.role, request.origin
+        )
+        if name is None:
+            return self._refuse(reply_to, request.role, request.origin)
+        wait = self._rules.join_wait(now)
+        if wait:
+            self._rules.release(request.seat)
+            reply_to.fail(TooManyJoins(wait))
+            return NO_REPLY
+        return name
+
+    @on_call(Join)
+    def join(self, request: Join, reply_to: ReplyTo[None]) -> NoReply | None:
+        """A join is written."""
+        member = request.member
+        if not self._rules.join(member, request.seat, trio.current_time(), request.origin):
+            return self._refuse(reply_to, member.role, request.origin)
+        self._deliver()
+        self._arm_unclaimed()
+        self._context.counters.joined += 1
         return None
 
-    def handle_info(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
-        """Timers."""
-        if not isinstance(message, Tick):
-            return super().handle_info(message)
+    def _refuse(self, reply_to: ReplyTo[Any], role: Role, origin: Origin) -> NoReply:
+        refusal = self._rules.refusal(Candidate(role, origin), trio.current_time())
+        reply_to.fail(refusal or SessionFull(self._context.limits.max_participants))
+        return NO_REPLY
+
+    @on_call(LeaveForGood)
+    def leave_for_good(self, request: LeaveForGood, reply_to: ReplyTo[None]) -> NoReply | None:
+        """A participant leaves."""
+        try:
+            receiver = self._rules.take_out(request.user_id, "left")
+        except ParticipantNotFound as error:
+            reply_to.fail(error)
+            return NO_REPLY
+        if receiver is not None:
+            receiver.close(CloseReason.LEFT)
+        self._deliver()
+        self._arm_inactivity()
+        return None
+
+    @on_call(End)
+    def end(self, request: End, reply_to: ReplyTo[None]) -> StopActor:  # noqa: ARG002
+        """The host ends the session."""
+        reply_to.reply(None)
+        return self._end("ended_by_host")
+
+    @on_call(FeatureCommand)
+    def command(self, request: FeatureCommand[Any], reply_to: ReplyTo[Any]) -> Any:
+        """A feature decides."""
+        try:
+            reply, removed = self._rules.handle(request, self._context.moment())
+        except LocshareError as error:
+            reply_to.fail(error)
+            return NO_REPLY
+        self._after_features(removed)
+        return reply
+
+    @on_info(Tick)
+    def tick(self, message: Tick) -> HandlerResult:
+        """A timer."""
         self._timers.pop(message, None)
         match message:
             case Tick.FLUSH:
@@ -220,6 +274,9 @@ class SessionActor(Actor[SessionCast]):
                 return self._check_expiry()
             case Tick.PRESENCE:
                 self._announce_presence()
+            case Tick.FEATURES:
+                self._features_due = None
+                self._after_features(self._rules.run_features(self._context.moment()))
         return None
 
     def after_batch(self) -> None:
@@ -240,21 +297,6 @@ class SessionActor(Actor[SessionCast]):
         """Note the last activity. The receivers are the next incarnation's, or the manager's."""
         self._note_activity()
 
-    def _reserve(self, request: ReserveSeat, reply_to: ReplyTo[str]) -> Any:
-        now = trio.current_time()
-        if self._table.locked and request.role != "host":
-            reply_to.fail(SessionLocked())
-            return NO_REPLY
-        name = self._rules.reserve(request.seat, now, request.display_name, request.role)
-        if name is None:
-            return self._refuse_full(reply_to)
-        wait = self._rules.join_wait(now)
-        if wait:
-            self._rules.release(request.seat)
-            reply_to.fail(TooManyJoins(wait))
-            return NO_REPLY
-        return name
-
     def _release_unused_seats(self) -> None:
         forgotten = self._rules.release_unused_seats(self._context.moment())
         if forgotten:
@@ -268,13 +310,11 @@ class SessionActor(Actor[SessionCast]):
             left = (due - self._context.now()).total_seconds()
             self._arm(Tick.UNUSED_SEATS, min(left, _LONGEST_SLEEP))
 
-    def _refuse_full(self, reply_to: ReplyTo[Any]) -> Any:
-        reply_to.fail(SessionFull(self._context.limits.max_participants))
-        return NO_REPLY
-
     # --- connections ------------------------------------------------------------------------------
 
-    def _attach(self, request: Attach, reply_to: ReplyTo[None]) -> Any:
+    @on_call(Attach)
+    def attach(self, request: Attach, reply_to: ReplyTo[None]) -> NoReply | None:
+        """A participant connects."""
         table, receiver = self._table, request.receiver
         user_id = receiver.user_id
         if receiver.closed or table.receivers.get(user_id) is receiver:
@@ -317,25 +357,33 @@ class SessionActor(Actor[SessionCast]):
         if due is not None:
             self._arm(Tick.PRESENCE, due - trio.current_time())
 
-    def _leave(self, request: RemoveMember, reply_to: ReplyTo[None]) -> Any:
-        if self._table.lapsed.pop(request.user_id, None) is not None:
-            return None  # the others have heard that already
-        if request.user_id not in self._table.roster:
-            reply_to.fail(ParticipantNotFound())
-            return NO_REPLY
-        receiver = self._rules.leave(request.user_id, request.reason)
-        if receiver is not None:
-            left = request.reason == "left"
-            receiver.close(CloseReason.LEFT if left else CloseReason.FORBIDDEN)
+    # --- features ---------------------------------------------------------------------------------
+
+    def _after_features(self, removed: Iterable[Receiver]) -> None:
+        """Features have decided, and removed the participants of these connections."""
+        for receiver in removed:
+            receiver.close(CloseReason.FORBIDDEN)
         self._deliver()
         self._arm_inactivity()
-        return None
+
+    def _arm_features(self) -> None:
+        """Wake up when the first feature has something to do, which may be earlier than before."""
+        due = self._rules.features_due()
+        if due == self._features_due:
+            return
+        self._features_due = due
+        timer = self._timers.pop(Tick.FEATURES, None)
+        if timer is not None:
+            timer.cancel()
+        if due is not None:
+            self._arm(Tick.FEATURES, due - trio.current_time())
 
     # --- telling the receivers --------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        """Send the events that were decided."""
+        """Send the events that were decided; what decided them may have set a feature's time."""
         deliver_events(self._table, self._context.counters)
+        self._arm_features()
 
     def _flush(self, now: float) -> None:
         """One broadcast of all that changed since the last."""
@@ -347,6 +395,8 @@ class SessionActor(Actor[SessionCast]):
         others = max(len(self._table.receivers) - 1, 0)
         self._rate.note(len(moved) * others, now)
         send_positions(self._table, moved)
+        if self._context.features.watchers:
+            self._deliver()
         if Tick.STALE not in self._timers:
             self._arm(Tick.STALE, self._context.limits.retention)
         counters = self._context.counters

@@ -9,14 +9,13 @@ from typing import TypeVar, final
 import trio
 
 from locshare.actors import ActorDown, ActorRef, CallTimeout, Request
-from locshare.session.commands import CHECK_DEPARTURES, RemoveMember, SessionCast
+from locshare.session.commands import CHECK_DEPARTURES, SessionCast
 from locshare.session.directory.directory import SessionDirectory
 from locshare.session.errors import ParticipantNotFound, SessionUnavailable
 from locshare.session.lifecycle import SessionLifecycle, check_not_over
 from locshare.session.limits import SessionLimits
 from locshare.session.table import SessionTable
 from locshare.store.port import Store
-from locshare.wire.messages import LeaveReason
 
 R = TypeVar("R")
 
@@ -46,7 +45,7 @@ class SessionCalls:
 
         Raises SessionOver, SessionUnavailable, and what the actor answers. A request that the
         incarnation that died had handled is handled twice: all requests are idempotent, but the
-        second RemoveMember fails with ParticipantNotFound.
+        second LeaveForGood fails with ParticipantNotFound.
         """
         for _attempt in range(2):
             actor = await self._lifecycle.running_actor(table)
@@ -71,15 +70,15 @@ class SessionCalls:
         """
         self.cast(table, CHECK_DEPARTURES)
 
-    async def remove_member(self, table: SessionTable, user_id: str, reason: LeaveReason) -> None:
-        """Make a participant leave for good; everyone knows on return. Idempotent.
+    async def take_out(self, table: SessionTable, user_id: str, request: Request[None]) -> None:
+        """Make a participant leave for good by ``request``; everyone knows on return. Idempotent.
 
         Raises SessionOver, SessionUnavailable. Not cancelled once begun.
         """
         # Both or neither: what is delivered to everyone is also written.
         with trio.CancelScope(shield=True):  # both have deadlines of their own
             try:
-                await self.ask(table, RemoveMember(user_id, reason))
+                await self.ask(table, request)
             except ParticipantNotFound:
                 pass  # another call, or an incarnation that died, has done it
             except SessionUnavailable:

@@ -1,4 +1,7 @@
-"""What can be asked of a session actor. The casts are small, for they are many."""
+"""What can be asked of a session actor. Positions are small, for they are many.
+
+The commands of features (:mod:`locshare.session.features`) are in their modules.
+"""
 
 from typing import Final
 from uuid import UUID
@@ -7,9 +10,9 @@ from msgspec import Struct
 
 from locshare.actors import Request
 from locshare.broadcast.receiver import Receiver
-from locshare.session.bans import NOWHERE, Origin
+from locshare.session.origin import NOWHERE, Origin
 from locshare.session.table import Member
-from locshare.wire.messages import LeaveReason, Position, Role
+from locshare.wire.messages import Position, Role
 
 
 class Update(Struct, frozen=True, gc=False):
@@ -31,12 +34,13 @@ class ReleaseSeat(Struct, frozen=True):
 
 class ReserveSeat(Struct, Request[str], frozen=True):
     """Call: a join is about to be written. Answers with the name that is free.
-    Fails with SessionFull, SessionLocked.
+    Fails with SessionFull, SessionLocked, Banned, TooManyJoins.
     """
 
     seat: UUID
     display_name: str
     role: Role
+    origin: Origin = NOWHERE
 
 
 class Join(Struct, Request[None], frozen=True):
@@ -56,17 +60,10 @@ class Attach(Struct, Request[None], frozen=True):
     role: Role
 
 
-class RemoveMember(Struct, Request[None], frozen=True):
-    """Call: a participant leaves for good. Fails with ParticipantNotFound."""
+class LeaveForGood(Struct, Request[None], frozen=True):
+    """Call: a participant leaves, by their own wish. Fails with ParticipantNotFound."""
 
     user_id: str
-    reason: LeaveReason
-
-
-class Lock(Struct, Request[None], frozen=True):
-    """Call: whether others than the host may join from now on; it is written."""
-
-    locked: bool
 
 
 class End(Struct, Request[None], frozen=True):
@@ -75,8 +72,5 @@ class End(Struct, Request[None], frozen=True):
 
 SessionCast = Update | CheckDepartures | ReleaseSeat
 """What may be cast to a session."""
-
-SessionRequest = ReserveSeat | Join | Attach | RemoveMember | Lock | End
-"""For :func:`typing.assert_never`-style matches."""
 
 CHECK_DEPARTURES: Final = CheckDepartures()

@@ -39,6 +39,8 @@ from locshare.session.errors import (
     SessionOver,
     SessionUnavailable,
 )
+from locshare.session.features.feature_set import FeatureSet
+from locshare.session.features.kept_parts import KeptParts
 from locshare.session.limits import SessionLimits
 from locshare.session.loader import SessionLoader
 from locshare.session.rules import SessionRules
@@ -94,8 +96,8 @@ class Chores:
 
 @final
 class SessionLifecycle:
-    """``window`` is the flush window of a session (``SessionContext.window``); ``on_ended`` is
-    called with each session that ends; ``report`` gets the crash reports of the sessions.
+    """``window`` is the flush window of a session (``SessionContext.window``); ``kept`` has what
+    features keep of sleeping sessions; ``report`` gets the crash reports of the sessions.
     """
 
     def __init__(
@@ -108,7 +110,8 @@ class SessionLifecycle:
         *,
         window: Callable[[float, float], float],
         now: Callable[[], datetime],
-        on_ended: Callable[[UUID], None],
+        kept: KeptParts,
+        features: FeatureSet,
         report: Reporter,
     ) -> None:
         self._directory = directory
@@ -116,7 +119,8 @@ class SessionLifecycle:
         self._store = store
         self._limits = limits
         self._counters = counters
-        self._on_ended = on_ended
+        self._kept = kept
+        self._features = features
         self._report = report
         self.chores: Final = Chores()
         self._context = SessionContext(
@@ -128,6 +132,7 @@ class SessionLifecycle:
             on_ended=self._ended,
             on_lapsed=store.note_leaves,
             on_idle=self.chores.add_idle,
+            features=features,
         )
         self._transitions: SingleFlight[None] = SingleFlight(
             SessionNotFound, SessionOver, SessionUnavailable, StoreUnavailable
@@ -172,9 +177,11 @@ class SessionLifecycle:
         table = SessionTable(stored, trio.current_time())
         if only_for is not None and only_for not in table.roster:
             raise ParticipantNotFound  # not shared: other callers try again
+        table.parts = self._features.begin(stored.session, self._kept.get(session_id))
         await self._start(table)
         check_not_over(table)  # and reaped, perhaps: it must not come back
         self._directory.add(table)
+        self._kept.forget(session_id)
         self._counters.loaded += 1
 
     async def running_actor(self, table: SessionTable) -> ActorRef[SessionCast]:
@@ -275,7 +282,7 @@ class SessionLifecycle:
         table.waiters.unpark_all()
         if table.gave_up:
             drop(table)
-            SessionRules(table, self._limits).end("internal_error")
+            SessionRules(table, self._limits, self._features).end("internal_error")
             deliver_end(table, self._counters)
             self._ended(table)
         elif table.ended is None and not table.asleep:
@@ -285,7 +292,7 @@ class SessionLifecycle:
         reason = table.ended
         if reason is not None:
             self._counters.ended[reason] += 1
-            self._on_ended(table.session.id)
+            self._kept.forget(table.session.id)
             log.info("session_ended", session=short_id(table.session.id), reason=reason)
         self.chores.add_ended(table)
 
@@ -327,12 +334,13 @@ class SessionLifecycle:
         self._directory.remove(table)
         try:
             # The actor notes this too, but may be between two incarnations.
-            rules = SessionRules(table, self._limits)
+            rules = SessionRules(table, self._limits, self._features)
             if rules.has_unsaved_activity:
                 activity = rules.take_activity(self._context.moment())
                 self._store.touch(table.session.id, *activity)
             with trio.CancelScope(shield=True):  # the actor must not outlive the session
                 await self.stop(table)
+            self._kept.put(table.session.id, self._features.keep(table))
         except BaseException:
             table.asleep = False  # the actor may still run: the session stays awake
             self._directory.add(table)

@@ -5,14 +5,17 @@ next one and goes on there. A crash of a session costs its connections a moment'
 else.
 """
 
-from typing import final
+from typing import TypeVar, final
 
 from locshare.actors import ActorDown, ActorRef, Offer
 from locshare.broadcast.receiver import Receiver
 from locshare.session.calls import SessionCalls
-from locshare.session.commands import Attach, SessionCast, Update
+from locshare.session.commands import Attach, LeaveForGood, SessionCast, Update
+from locshare.session.features.feature import FeatureCommand
 from locshare.session.table import SessionTable
 from locshare.wire.messages import Position, Role
+
+R = TypeVar("R")
 
 
 @final
@@ -67,7 +70,13 @@ class SessionLink:
         """The participant leaves for good; everyone knows on return. Idempotent. Raises
         SessionOver, SessionUnavailable.
         """
-        await self._calls.remove_member(self._table, self._user_id, "left")
+        await self._calls.take_out(self._table, self._user_id, LeaveForGood(self._user_id))
+
+    async def command(self, command: FeatureCommand[R]) -> R:
+        """Let a feature decide ``command``. Raises SessionOver, SessionUnavailable, FeatureFull,
+        and what the feature refuses with.
+        """
+        return await self._calls.ask(self._table, command)
 
     def detach(self) -> None:
         """The connection has ended. Synchronous, valid in any state; a newer connection of the

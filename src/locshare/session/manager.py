@@ -8,16 +8,15 @@ session goes through its actor.
 
 from collections.abc import Callable, Hashable
 from datetime import datetime, timedelta
-from typing import Final, final, get_args
+from typing import Final, TypeVar, final, get_args
 from uuid import UUID, uuid4
 
 import trio
 from msgspec import Struct
 
 from locshare.actors import Registry
-from locshare.session.bans import NOWHERE, Bans, Origin
 from locshare.session.calls import SessionCalls
-from locshare.session.commands import End, Join, Lock, ReleaseSeat, ReserveSeat
+from locshare.session.commands import End, Join, ReleaseSeat, ReserveSeat
 from locshare.session.counters import SessionCounters, SessionStatistics
 from locshare.session.directory.directory import Owner, SessionDirectory, always_this_process
 from locshare.session.directory.owned_store import OwnedStore
@@ -28,18 +27,26 @@ from locshare.session.errors import (
     SessionNotFound,
     SessionUnavailable,
 )
+from locshare.session.features.feature import FeatureCommand
+from locshare.session.features.feature_set import FeatureSet
+from locshare.session.features.kept_parts import KeptParts
+from locshare.session.features.registry import FEATURES
+from locshare.session.features.roster import ROSTER, Lock, Remove, is_banned, roster_of
 from locshare.session.friendly_names import friendly_name
 from locshare.session.lifecycle import SessionLifecycle, check_not_over
 from locshare.session.limits import DEFAULT_LIMITS, SessionLimits
 from locshare.session.link import SessionLink
 from locshare.session.loader import SessionLoader
 from locshare.session.moment import Moment, utc_now
+from locshare.session.origin import NOWHERE, Origin
 from locshare.session.reaper import Reaper
 from locshare.session.rules import SessionRules
 from locshare.session.table import Member, SessionTable
 from locshare.store.port import ParticipantRecord, SessionRecord, Store
 from locshare.supervisor import Reporter, log_report
 from locshare.wire.messages import EndReason, ParticipantView, Role
+
+R = TypeVar("R")
 
 
 class SessionInfo(Struct, frozen=True):
@@ -61,7 +68,8 @@ class SessionManager:
 
     ``window`` is the flush window of a session now, in seconds
     (:meth:`locshare.broadcast.pacer.Pacer.window`); ``now`` is the wall clock, in UTC; ``report``
-    gets the crash reports of the sessions; ``owner_of`` says which process owns a session.
+    gets the crash reports of the sessions; ``owner_of`` says which process owns a session;
+    ``features`` are those of every session, the roster among them.
     """
 
     def __init__(
@@ -74,11 +82,13 @@ class SessionManager:
         now: Callable[[], datetime] = utc_now,
         report: Reporter = log_report,
         owner_of: Callable[[UUID], Owner] = always_this_process,
+        features: FeatureSet = FEATURES,
     ) -> None:
         self._limits = limits
         self._now = now
         self._counters = SessionCounters()
-        self._bans = Bans()
+        self._kept = KeptParts()
+        self._features = features
         self.directory: Final = SessionDirectory(names, owner_of)
         self._store = OwnedStore(store, self.directory)
         self._loader = SessionLoader(self._store, limits, now)
@@ -90,12 +100,19 @@ class SessionManager:
             self._counters,
             window=window,
             now=now,
-            on_ended=self._bans.forget,
+            kept=self._kept,
+            features=features,
             report=report,
         )
         self._calls = SessionCalls(self.directory, self.lifecycle, self._store, limits)
         self.reaper: Final = Reaper(
-            self.directory, self.lifecycle, self._store, limits, self._counters, now=now
+            self.directory,
+            self.lifecycle,
+            self._store,
+            limits,
+            self._counters,
+            now=now,
+            forget=self._kept.forget,
         )
         """Its ``run`` is a child of the tree."""
 
@@ -163,13 +180,13 @@ class SessionManager:
         StoreUnavailable. Cancelled before the write it happens not at all; later, whole. What was
         written for a join that then fails is taken back.
         """
-        if role != "host" and self._bans.bars(session_id, origin, trio.current_time()):
+        if role != "host" and self._is_banned(session_id, origin):
             await trio.lowlevel.checkpoint()
             raise Banned
         seat = uuid4()
         async with self.lifecycle.using(session_id) as table:
             try:
-                name = await self._calls.ask(table, ReserveSeat(seat, display_name, role))
+                name = await self._calls.ask(table, ReserveSeat(seat, display_name, role, origin))
                 now = self._now()
                 record = ParticipantRecord(
                     id=seat,
@@ -211,7 +228,7 @@ class SessionManager:
         StoreUnavailable.
         """
         table = await self._table_or_look(session_id)
-        return SessionRules(table, self._limits).participants(self._moment())
+        return self._rules(table).participants(self._moment())
 
     async def _table_or_look(self, session_id: UUID) -> SessionTable:
         """The table of a live session, or, of one that is not in memory, what it would be. Raises
@@ -225,18 +242,31 @@ class SessionManager:
         check_not_over(table)
         return table
 
+    def _is_banned(self, session_id: UUID, origin: Origin) -> bool:
+        """Also of a session that sleeps: a banned candidate wakes no session."""
+        table = self.directory.find(session_id)
+        if table is None:
+            part = self._kept.get(session_id).get(ROSTER.name)
+        else:
+            part = roster_of(table) if table.ended is None else None
+        return part is not None and is_banned(part.bans, origin, trio.current_time())
+
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
-        """Make a participant leave; their connection is closed, and their token does nothing any
-        more. With ``ban`` whoever joins from where they did is refused for a while. Raises
+        """Make a participant leave; their connection is closed, and their token is of no use any
+        more. With ``ban`` a join from the same origin is refused for a while. Raises
         ParticipantNotFound, SessionUnavailable, and as :meth:`participants`.
         """
         async with self.lifecycle.using(session_id) as table:
             if user_id not in table.roster and user_id not in table.lapsed:
                 raise ParticipantNotFound
-            origin = table.origins.get(user_id, NOWHERE)
-            await self._calls.remove_member(table, user_id, "removed")
-        if ban:
-            self._bans.add(session_id, origin, trio.current_time())
+            await self._calls.take_out(table, user_id, Remove(user_id, ban))
+
+    async def command(self, session_id: UUID, command: FeatureCommand[R]) -> R:
+        """Let a feature decide ``command``. Raises SessionUnavailable, FeatureFull, what the
+        feature refuses with, and as :meth:`participants`.
+        """
+        async with self.lifecycle.using(session_id) as table:
+            return await self._calls.ask(table, command)
 
     async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
         """Let nobody but the host join any more, or everybody again; durable on return. Raises
@@ -263,12 +293,16 @@ class SessionManager:
         SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
         """
         table = await self.lifecycle.find(session_id, only_for=user_id)
-        rules = SessionRules(table, self._limits)
-        if user_id not in table.roster and not rules.can_restore_seat(user_id):
+        if user_id not in table.roster and not self._rules(table).can_restore_seat(
+            user_id, trio.current_time()
+        ):
             raise ParticipantNotFound
         return SessionLink(self._calls, table, user_id, role)
 
     # --- statistics -------------------------------------------------------------------------------
+
+    def _rules(self, table: SessionTable) -> SessionRules:
+        return SessionRules(table, self._limits, self._features)
 
     def _moment(self) -> Moment:
         return Moment(self._now(), trio.current_time())
@@ -303,6 +337,6 @@ def _info(table: SessionTable, active: bool) -> SessionInfo:
         session.expires_at,
         len(table.roster),
         active,
-        table.locked,
+        roster_of(table).locked,
         session.creator_id,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, final
+from uuid import UUID
 
 import structlog
 import trio
@@ -28,7 +29,7 @@ _LAST_CHANCE_S: Final = 1.0
 
 @final
 class Reaper:
-    """Does the chores of ``lifecycle``."""
+    """Does the chores of ``lifecycle``; calls ``forget`` for each session that ended asleep."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Reaper:
         counters: SessionCounters,
         *,
         now: Callable[[], datetime],
+        forget: Callable[[UUID], None],
     ) -> None:
         self._directory = directory
         self._lifecycle = lifecycle
@@ -46,6 +48,7 @@ class Reaper:
         self._limits = limits
         self._counters = counters
         self._now = now
+        self._forget = forget
         self._up_since = now()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -91,6 +94,8 @@ class Reaper:
         try:
             ended = await self._store.sweep(now, earliest, self._directory.ids())
             self._counters.ended.update(ended.values())
+            for session_id in ended:
+                self._forget(session_id)
             purged = await self._store.purge(now - timedelta(seconds=self._limits.keep_ended))
         except StoreUnavailable:
             log.debug("sweep_put_off")

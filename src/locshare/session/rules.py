@@ -18,23 +18,29 @@ Invariants between any two commands:
 - once ``table.ended`` is set, nothing changes any more and nobody's position is left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final, final
+from typing import Final, TypeVar, final
 from uuid import UUID
 
 from msgspec import UNSET, structs
 
 from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut
 from locshare.broadcast.receiver import Receiver
+from locshare.model.errors import LocshareError
 from locshare.session.confusables import distinct
+from locshare.session.errors import ParticipantNotFound
+from locshare.session.features.feature import Candidate, Core, FeatureCommand
+from locshare.session.features.feature_set import Decision, FeatureSet
+from locshare.session.features.registry import FEATURES
+from locshare.session.features.roster import ROSTER
 from locshare.session.fixes import clock_was_set_back, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
+from locshare.session.origin import NOWHERE, Origin
 from locshare.session.rate_limits import NEVER_SEEN, ShownPresence, join_rate
 from locshare.session.table import HeldPosition, Member, Seat, SessionTable
 from locshare.wire.messages import (
-    Changed,
     Ended,
     EndReason,
     Event,
@@ -50,11 +56,12 @@ from locshare.wire.messages import (
     Role,
     SessionEnded,
     SessionStateData,
-    SessionUpdated,
     SessionView,
     Updated,
     You,
 )
+
+R = TypeVar("R")
 
 MAX_NAME_CHARS: Final = 100
 """Of a participant, as in the database."""
@@ -65,12 +72,19 @@ WORTH_TELLING_MS: Final = 1000
 
 @final
 class SessionRules:
-    """The rules over one table. Making one changes nothing: the table may have been in use."""
+    """The rules over one table, which may have been in use: making one changes nothing in it, but
+    for the parts of ``features`` in a table that has none.
+    """
 
-    __slots__ = ("_join_rate", "_limits", "_table", "seq")
+    __slots__ = ("_features", "_join_rate", "_limits", "_table", "seq")
 
-    def __init__(self, table: SessionTable, limits: SessionLimits) -> None:
+    def __init__(
+        self, table: SessionTable, limits: SessionLimits, features: FeatureSet = FEATURES
+    ) -> None:
         self._table: Final = table
+        self._features = features
+        if not table.parts:
+            table.parts = features.begin(table.session, {})
         self._limits = limits
         self._join_rate = join_rate(limits.max_participants)
         self.seq = 0
@@ -79,7 +93,12 @@ class SessionRules:
     # --- who may come in --------------------------------------------------------------------------
 
     def reserve(
-        self, seat: UUID, clock: float, name: str = "", role: Role = "participant"
+        self,
+        seat: UUID,
+        clock: float,
+        name: str = "",
+        role: Role = "participant",
+        origin: Origin = NOWHERE,
     ) -> str | None:
         """Keep a place for a join that is about to be written. Returns the name that it may have:
         ``name``, or with a number when it looks like that of somebody else. None when the session
@@ -91,21 +110,15 @@ class SessionRules:
         if table.ended is not None:
             return None
         if seat not in table.seats:
-            if not self._has_room(role):
+            if self.refusal(Candidate(role, origin), clock) is not None:
                 return None
             free = self._free_name(name)
             table.seats[seat] = Seat(clock + self._limits.seat_lifetime, free, role)
         return table.seats[seat].display_name
 
-    def _has_room(self, role: Role) -> bool:
-        table = self._table
-        if len(table.roster) + len(table.seats) < self._limits.max_participants:
-            return True
-        if role != "host":
-            return False
-        roles = [each.role for each in table.roster.values()]
-        roles += [seat.role for seat in table.seats.values()]
-        return roles.count("host") < self._limits.host_seats
+    def refusal(self, candidate: Candidate, clock: float) -> LocshareError | None:
+        """Why ``candidate`` may not have a place now; None if a place is free."""
+        return self._features.refusal(self._table, candidate, self._core(), clock)
 
     def _free_name(self, name: str) -> str:
         table = self._table
@@ -126,48 +139,51 @@ class SessionRules:
         """The join did not happen."""
         self._table.seats.pop(seat, None)
 
-    def join(self, member: Member, seat: UUID, clock: float) -> bool:
-        """``member`` is in, and takes the place of its seat. Doing it twice is doing it once.
+    def join(self, member: Member, seat: UUID, clock: float, origin: Origin = NOWHERE) -> bool:
+        """Make ``member`` a participant, who takes the place of the seat. Idempotent.
 
-        False when it is not in: the session has ended, or the seat was not kept for so long and
-        somebody else has the last one, or the name.
+        False if that cannot be: the session has ended, or the seat has expired and its place, or
+        its name, is taken.
         """
         table = self._table
         if table.ended is not None:
             return False
         if member.user_id in table.roster:
             return True
-        name = self.reserve(seat, clock, member.display_name, member.role)
+        name = self.reserve(seat, clock, member.display_name, member.role, origin)
+        if name == member.display_name:
+            self._take_in(member, clock, origin)
         table.seats.pop(seat, None)
-        if name != member.display_name:
-            return False
-        table.never_connected.add(member.user_id)
-        self._take_in(member, clock)
-        return True
+        return member.user_id in table.roster
 
-    def _take_in(self, member: Member, clock: float) -> None:
-        self._table.roster[member.user_id] = member
-        self._table.active_at = clock
+    def _take_in(self, member: Member, clock: float, origin: Origin = NOWHERE) -> None:
+        decisions = self._features.each(
+            self._table, lambda feature, part: feature.member_joined(part, member.user_id, origin)
+        )
+        table = self._table
+        table.roster[member.user_id] = member
+        table.never_connected.add(member.user_id)
+        table.lapsed.pop(member.user_id, None)
+        table.active_at = clock
         self._decide(
             ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color)),
             EveryoneBut(member.user_id),
         )
+        self._apply(decisions)
 
-    def can_restore_seat(self, user_id: str) -> bool:
-        """Whether :meth:`restore_seat` would find a seat for whoever lost theirs."""
-        table = self._table
-        member = table.lapsed.get(user_id)
-        if member is None or table.ended is not None or not self._has_room(member.role):
+    def can_restore_seat(self, user_id: str, clock: float) -> bool:
+        """Whether :meth:`restore_seat` would find a place for a participant who lost theirs."""
+        member = self._table.lapsed.get(user_id)
+        if member is None or self._table.ended is not None:
             return False
-        return member.role == "host" or not table.locked
+        return self.refusal(Candidate(member.role), clock) is None
 
     def restore_seat(self, user_id: str, clock: float) -> bool:
         """Who lost the seat and comes now takes one, if they may."""
         table = self._table
-        if not self.can_restore_seat(user_id):
+        if not self.can_restore_seat(user_id, clock):
             return False
-        member = table.lapsed.pop(user_id)
-        table.never_connected.add(user_id)
+        member = table.lapsed[user_id]
         name = self._free_name(member.display_name)
         self._take_in(structs.replace(member, display_name=name), clock)
         return True
@@ -194,12 +210,6 @@ class SessionRules:
     def _lapses(self, user_id: str) -> datetime:
         within = timedelta(seconds=self._limits.claim_within)
         return self._table.roster[user_id].joined_at + within
-
-    def lock(self, locked: bool) -> None:
-        """Whether others than the host may join."""
-        if self._table.locked is not locked and self._table.ended is None:
-            self._table.locked = locked
-            self._decide(SessionUpdated(Changed(locked)), EVERYONE)
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -297,16 +307,30 @@ class SessionRules:
         in the roster.
         """
         table = self._table
+        decisions = self._features.each(
+            table, lambda feature, part: feature.member_left(part, user_id)
+        )
         receiver = table.receivers.pop(user_id, None)
         for entries in (
             table.roster, table.positions, table.moved, table.last_heard, table.presence,
-            table.clocks, table.origins,
+            table.clocks,
         ):  # fmt: skip
             entries.pop(user_id, None)
         table.presence_pending.discard(user_id)
         table.never_connected.discard(user_id)
         self._decide(ParticipantLeft(Left(user_id, reason)), EveryoneBut(user_id))
+        self._apply(decisions)
         return receiver
+
+    def take_out(self, user_id: str, reason: LeaveReason) -> Receiver | None:
+        """As :meth:`leave`; also of a participant who lost an unused seat, which the others know.
+        Raises ParticipantNotFound.
+        """
+        if self._table.lapsed.pop(user_id, None) is not None:
+            return None
+        if user_id not in self._table.roster:
+            raise ParticipantNotFound
+        return self.leave(user_id, reason)
 
     def end(self, reason: EndReason) -> None:
         """The session is over. The first reason stands. Connections stay for the farewell."""
@@ -319,6 +343,61 @@ class SessionRules:
         table.moved.clear()
         table.presence_pending.clear()
         self._decide(SessionEnded(Ended(reason)), EVERYONE)
+
+    # --- features ---------------------------------------------------------------------------------
+
+    def handle(self, command: FeatureCommand[R], moment: Moment) -> tuple[R, list[Receiver]]:
+        """Let a feature decide ``command``. Returns its reply, and the connections of the
+        participants that it removed. Raises what the feature refuses with, LookupError for a
+        command of no feature. The session has not ended.
+        """
+        decision = self._features.handle(self._table, command, self._core(), moment)
+        reply: R = decision.outcome.reply
+        return reply, self._apply([decision])
+
+    def features_due(self) -> float | None:
+        """When :meth:`run_features` has something to do, by Trio's clock."""
+        return self._features.due(self._table)
+
+    def run_features(self, moment: Moment) -> list[Receiver]:
+        """Let each feature act whose time has come; returns as :meth:`handle`."""
+        due = [
+            each
+            for each in self._features
+            if (at := each.due(self._table.parts[each.name])) is not None and at <= moment.clock
+        ]
+        core = self._core()
+        return self._apply(
+            self._features.each(
+                self._table, lambda feature, part: feature.time_passed(part, core, moment), due
+            )
+        )
+
+    def _core(self) -> Core:
+        table = self._table
+        return Core(
+            table.roster,
+            table.lapsed,
+            table.seats.values(),
+            table.receivers.keys(),
+            table.positions,
+            self._limits,
+        )
+
+    def _apply(self, decisions: Iterable[Decision]) -> list[Receiver]:
+        """Returns the connections of those that ``decisions`` removed."""
+        removed: list[str] = []
+        for name, outcome in decisions:
+            self._table.parts[name] = outcome.part
+            for addressed in outcome.events:
+                self._decide(addressed.event, addressed.audience)
+            removed += outcome.removed
+        receivers = [
+            self.take_out(user_id, "removed")
+            for user_id in removed
+            if user_id in self._table.roster or user_id in self._table.lapsed
+        ]
+        return [receiver for receiver in receivers if receiver is not None]
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -349,7 +428,17 @@ class SessionRules:
         """What changed since the last flush, and is now that flush's to carry."""
         table = self._table
         moved, table.moved = table.moved, {}
-        return {user_id: self._shown(user_id, clock) for user_id in moved}
+        shown = {user_id: self._shown(user_id, clock) for user_id in moved}
+        if self._features.watchers:
+            core = self._core()
+            self._apply(
+                self._features.each(
+                    table,
+                    lambda feature, part: feature.positions_moved(part, moved, core, clock),
+                    self._features.watchers,
+                )
+            )
+        return shown
 
     @property
     def has_unsaved_activity(self) -> bool:
@@ -376,9 +465,15 @@ class SessionRules:
         retention = self._limits.retention
         shown = table.presence.get(user_id, NEVER_SEEN)
         told = self._presence_after(user_id, True, moment.clock)
+        sections = self._features.snapshot(table, user_id, self._core())
+        roster = sections.pop(ROSTER.name)  # this one is shown within the session
         return SessionStateData(
             SessionView(
-                str(session.id), session.name, session.created_at, session.expires_at, table.locked
+                str(session.id),
+                session.name,
+                session.created_at,
+                session.expires_at,
+                roster.locked,
             ),
             You(user_id, role),
             self.participants(moment, connecting=user_id),
@@ -390,6 +485,7 @@ class SessionRules:
             moment.wall,
             epoch,
             self.seq + (told is not None and told is not shown),
+            sections or UNSET,
         )
 
     def participants(self, moment: Moment, connecting: str = "") -> tuple[ParticipantView, ...]:

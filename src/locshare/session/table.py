@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 from uuid import UUID
 
 import trio
@@ -23,7 +23,6 @@ from locshare.broadcast.addressed import Addressed
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.model.rate import TokenBucket
-from locshare.session.bans import Origin
 from locshare.session.fixes import SenderClock
 from locshare.session.rate_limits import ShownPresence
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
@@ -99,11 +98,10 @@ class SessionTable:
         "joins",
         "lapsed",
         "last_heard",
-        "locked",
         "moved",
         "never_connected",
         "noted_at",
-        "origins",
+        "parts",
         "pending",
         "positions",
         "presence",
@@ -123,7 +121,8 @@ class SessionTable:
         self.roster: dict[str, Member] = {
             record.user_id: Member.of(record) for record in stored.participants if record.is_active
         }
-        self.locked = stored.session.locked
+        self.parts: dict[str, Any] = {}
+        """What each feature keeps, by its name: frozen, and replaced whole."""
         self.seats: dict[UUID, Seat] = {}
         """Joins that are being written."""
         self.never_connected: set[str] = {
@@ -134,8 +133,6 @@ class SessionTable:
         """Those in the roster who have never connected."""
         self.lapsed: dict[str, Member] = {}
         """Those who lost their seats because they never connected, and may take one again."""
-        self.origins: dict[str, Origin] = {}
-        """Where those in the roster joined from, as far as that is known."""
         self.receivers: dict[str, Receiver] = {}
         """Who is online, and the connection of each."""
         self.presence: dict[str, ShownPresence] = {}

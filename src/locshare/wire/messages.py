@@ -9,8 +9,9 @@ Units: degrees (WGS 84), metres, metres per second, degrees clockwise from true 
 Times are aware datetimes, RFC 3339 on the wire.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -152,6 +153,8 @@ class SessionStateData(Struct, frozen=True):
     server_time: datetime
     epoch: str
     seq: int
+    features: Mapping[str, Any] | UnsetType = UNSET
+    """A section for each feature of the session that has something to show, by its name."""
 
 
 class ParticipantMoved(Struct, frozen=True, gc=False, tag_field="type", tag="location_update"):
