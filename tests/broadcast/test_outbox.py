@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from locshare.broadcast.backlog import ENTRY_COST, Control
 from locshare.broadcast.fanout import Flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
+from locshare.connection.lifecycle import State
 from locshare.model.reasons import CloseReason
 from tests.broadcast.wire_kit import UNLIMITED, Rig, parse
 
@@ -49,7 +50,7 @@ async def test_a_flush_is_one_send_and_no_task_while_the_socket_takes_it(
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery)
-    rig.outbox.send_positions(flush_of(1, ["ada", "bob", "me"]))
+    rig.receiver.send_positions(flush_of(1, ["ada", "bob", "me"]))
     assert rig.wire.sends == 1
     assert rig.spawned == 0
     assert texts(rig) == ["P ada 1", "P bob 1"]
@@ -57,7 +58,7 @@ async def test_a_flush_is_one_send_and_no_task_while_the_socket_takes_it(
 
 async def test_a_flush_of_only_ones_own_position_sends_nothing(nursery: trio.Nursery) -> None:
     rig = Rig(nursery)
-    rig.outbox.send_positions(flush_of(1, ["me"]))
+    rig.receiver.send_positions(flush_of(1, ["me"]))
     assert rig.wire.sends == 0
 
 
@@ -65,27 +66,27 @@ async def test_close_writes_the_close_frame_ends_writing_and_announces_the_linge
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery, limits=OutboxLimits(linger=3.0))
-    rig.outbox.close(CloseReason.REPLACED)
+    rig.receiver.close(CloseReason.REPLACED)
     assert rig.wire.frames() == [(0x88, (4409).to_bytes(2, "big"))]
     assert rig.wire.ended
     assert rig.closing == [3.0]
-    assert rig.outbox.closed
+    assert rig.receiver.closed
 
 
 async def test_the_first_close_reason_stands(nursery: trio.Nursery) -> None:
     rig = Rig(nursery)
-    rig.outbox.close(CloseReason.SESSION_ENDED)
-    rig.outbox.close(CloseReason.TOO_SLOW)
-    rig.outbox.lost(CloseReason.PEER_GONE)
-    assert rig.outbox.reason is CloseReason.SESSION_ENDED
+    rig.receiver.close(CloseReason.SESSION_ENDED)
+    rig.receiver.close(CloseReason.TOO_SLOW)
+    rig.lost()
+    assert rig.reason is CloseReason.SESSION_ENDED
     assert len(rig.wire.frames()) == 1
 
 
 async def test_after_close_nothing_more_is_sent(nursery: trio.Nursery) -> None:
     rig = Rig(nursery)
-    rig.outbox.close(CloseReason.LEFT)
-    rig.outbox.send_event(event_frame(1))
-    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.receiver.close(CloseReason.LEFT)
+    rig.receiver.send_event(event_frame(1))
+    rig.receiver.send_positions(flush_of(1, ["ada"]))
     rig.outbox.send_control(Control.PONG, PONG)
     assert len(rig.wire.frames()) == 1
 
@@ -95,9 +96,9 @@ async def test_a_lost_socket_closes_with_peer_gone_and_raises_nothing(
 ) -> None:
     rig = Rig(nursery)
     rig.wire.broken = True
-    rig.outbox.send_positions(flush_of(1, ["ada"]))
-    rig.outbox.send_event(event_frame(1))
-    assert rig.outbox.reason is CloseReason.PEER_GONE
+    rig.receiver.send_positions(flush_of(1, ["ada"]))
+    rig.receiver.send_event(event_frame(1))
+    assert rig.reason is CloseReason.PEER_GONE
     assert rig.closing == [0.0]
     assert rig.wire.sends == 1
 
@@ -107,8 +108,8 @@ async def test_a_lost_socket_closes_with_peer_gone_and_raises_nothing(
 
 async def test_a_started_frame_is_finished_before_anything_else(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=7)
-    rig.outbox.send_positions(flush_of(1, ["ada", "bob"]))
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_positions(flush_of(1, ["ada", "bob"]))
+    rig.receiver.send_event(event_frame(1))
     rig.wire.give_room(UNLIMITED)
     await settled()
     assert texts(rig) == ["P ada 1", "P bob 1", "E 1"]
@@ -119,7 +120,7 @@ async def test_while_blocked_a_flush_makes_no_system_call_and_no_second_task(
 ) -> None:
     rig = Rig(nursery, room=0)
     for version in range(5):
-        rig.outbox.send_positions(flush_of(version, ["ada"]))
+        rig.receiver.send_positions(flush_of(version, ["ada"]))
     await settled()
     assert rig.wire.sends == 1
     assert rig.spawned == 1
@@ -130,7 +131,7 @@ async def test_a_receiver_that_reads_again_gets_only_the_newest_of_each(
 ) -> None:
     rig = Rig(nursery, room=0)
     for version in range(100):
-        rig.outbox.send_positions(flush_of(version, ["ada", "bob", "me"]))
+        rig.receiver.send_positions(flush_of(version, ["ada", "bob", "me"]))
     rig.wire.give_room(UNLIMITED)
     await settled()
     assert texts(rig) == ["P ada 99", "P bob 99"]
@@ -138,11 +139,11 @@ async def test_a_receiver_that_reads_again_gets_only_the_newest_of_each(
 
 async def test_after_draining_the_fast_path_is_taken_again(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=3)
-    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.receiver.send_positions(flush_of(1, ["ada"]))
     rig.wire.give_room(UNLIMITED)
     await settled()
     sends = rig.wire.sends
-    rig.outbox.send_positions(flush_of(2, ["ada"]))
+    rig.receiver.send_positions(flush_of(2, ["ada"]))
     assert rig.wire.sends == sends + 1
     assert texts(rig) == ["P ada 1", "P ada 2"]
     assert rig.outbox.backlog_bytes == 0
@@ -152,9 +153,9 @@ async def test_a_position_handed_over_before_participant_left_never_comes_after_
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery, room=0)
-    rig.outbox.send_positions(flush_of(1, ["ada", "bob"]))
-    rig.outbox.send_event(event_frame(1))  # ada left
-    rig.outbox.send_positions(flush_of(2, ["bob"]))
+    rig.receiver.send_positions(flush_of(1, ["ada", "bob"]))
+    rig.receiver.send_event(event_frame(1))  # ada left
+    rig.receiver.send_positions(flush_of(2, ["bob"]))
     rig.wire.give_room(UNLIMITED)
     await settled()
     assert texts(rig) == ["P ada 1", "E 1", "P bob 2"]
@@ -165,7 +166,7 @@ async def test_a_narrow_receiver_is_served_everyone_in_turn(nursery: trio.Nurser
     rig = Rig(nursery, room=0)
     frame = len(position_frame("u0", 10))
     for version in range(10, 30):  # two frames of ten get through after each flush
-        rig.outbox.send_positions(flush_of(version, users))
+        rig.receiver.send_positions(flush_of(version, users))
         rig.wire.give_room(2 * frame)
         await settled()
     served = {text.split()[1] for text in texts(rig)}
@@ -174,7 +175,7 @@ async def test_a_narrow_receiver_is_served_everyone_in_turn(nursery: trio.Nurser
 
 async def test_only_the_newest_waiting_pong_is_sent(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=0)
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_event(event_frame(1))
     for n in range(3):
         rig.outbox.send_control(Control.PONG, b"\x8a\x01" + str(n).encode())
     rig.wire.give_room(UNLIMITED)
@@ -184,9 +185,9 @@ async def test_only_the_newest_waiting_pong_is_sent(nursery: trio.Nursery) -> No
 
 async def test_close_waits_for_the_events_and_drops_the_positions(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=0)
-    rig.outbox.send_positions(flush_of(1, ["ada"]))
-    rig.outbox.send_event(event_frame(1))
-    rig.outbox.close(CloseReason.SESSION_ENDED)
+    rig.receiver.send_positions(flush_of(1, ["ada"]))
+    rig.receiver.send_event(event_frame(1))
+    rig.receiver.close(CloseReason.SESSION_ENDED)
     assert not rig.wire.ended
     rig.wire.give_room(UNLIMITED)
     await settled()
@@ -200,11 +201,11 @@ async def test_a_close_frame_that_the_socket_does_not_take_is_written_before_the
     nursery: trio.Nursery, room: int
 ) -> None:
     rig = Rig(nursery, room=room)
-    rig.outbox.close(CloseReason.SESSION_ENDED)
+    rig.receiver.close(CloseReason.SESSION_ENDED)
     await settled()
     assert rig.outbox.backlog_bytes > 0
     assert not half_closed(rig)
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_event(event_frame(1))
     rig.outbox.send_control(Control.PONG, PONG)
     rig.wire.give_room(UNLIMITED)
     await settled()
@@ -213,27 +214,27 @@ async def test_a_close_frame_that_the_socket_does_not_take_is_written_before_the
     assert rig.closing == [OutboxLimits().linger], "told once"
 
 
-async def test_a_close_without_a_frame_to_send_ends_writing_all_the_same(
+async def test_the_reply_to_a_close_is_the_last_frame_and_ends_writing(
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery)
-    rig.outbox.finish(CloseReason.PEER_CLOSED, b"")
-    assert rig.wire.sends == 0
+    rig.peer_closed(b"\x88\x00")
     assert rig.wire.ended
-    rig.outbox.finish(CloseReason.LEFT, b"\x88\x00")
-    assert rig.wire.sends == 0
-    assert rig.outbox.reason is CloseReason.PEER_CLOSED
+    rig.receiver.close(CloseReason.LEFT)
+    assert rig.wire.frames() == [(0x88, b"")]
+    assert rig.reason is CloseReason.PEER_CLOSED
+    assert rig.lifecycle.state is State.CLOSED
 
 
 async def test_a_verdict_while_blocked_waits_behind_the_events_and_drops_the_positions(
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery, room=3)
-    rig.outbox.send_event(event_frame(1))
-    rig.outbox.send_positions(flush_of(1, ["ada"]))
-    rig.outbox.send_event(event_frame(2))
-    rig.outbox.finish(CloseReason.PROTOCOL_ERROR, b"\x88\x02\x03\xea")
-    rig.outbox.finish(CloseReason.PEER_CLOSED, b"\x88\x00")
+    rig.receiver.send_event(event_frame(1))
+    rig.receiver.send_positions(flush_of(1, ["ada"]))
+    rig.receiver.send_event(event_frame(2))
+    rig.violated(CloseReason.PROTOCOL_ERROR, b"\x88\x02\x03\xea")
+    rig.peer_closed(b"\x88\x00")
     rig.wire.give_room(UNLIMITED)
     await settled()
     assert texts(rig) == ["E 1", "E 2"]
@@ -245,14 +246,14 @@ async def test_a_lost_socket_gives_its_backlog_back_and_is_written_to_no_more(
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery, room=3)
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_event(event_frame(1))
     assert rig.outbox.backlog_bytes > 0
-    rig.outbox.lost(CloseReason.PEER_GONE)
+    rig.lost()
     assert rig.outbox.backlog_bytes == 0
     sends = rig.wire.sends
-    rig.outbox.send_event(event_frame(2))
-    rig.outbox.send_positions(flush_of(1, ["ada"]))
-    rig.outbox.close(CloseReason.LEFT)
+    rig.receiver.send_event(event_frame(2))
+    rig.receiver.send_positions(flush_of(1, ["ada"]))
+    rig.receiver.close(CloseReason.LEFT)
     rig.wire.give_room(UNLIMITED)
     await settled()
     assert rig.wire.sends == sends
@@ -263,8 +264,8 @@ async def test_a_lost_socket_gives_its_backlog_back_and_is_written_to_no_more(
 async def test_a_socket_that_breaks_in_a_close_is_told_as_lost(nursery: trio.Nursery) -> None:
     rig = Rig(nursery)
     rig.wire.broken = True
-    rig.outbox.close(CloseReason.REPLACED)
-    assert rig.outbox.reason is CloseReason.REPLACED
+    rig.receiver.close(CloseReason.REPLACED)
+    assert rig.reason is CloseReason.REPLACED
     assert rig.outbox.backlog_bytes == 0
 
 
@@ -272,18 +273,18 @@ async def test_what_was_written_is_counted_and_what_was_not_is_a_stall(
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery, room=1000)
-    rig.outbox.send_event(event_frame(1))
-    rig.outbox.send_positions(flush_of(1, ["ada", "bob"]))
+    rig.receiver.send_event(event_frame(1))
+    rig.receiver.send_positions(flush_of(1, ["ada", "bob"]))
     rig.outbox.send_control(Control.PING, b"\x89\x00")
-    assert (rig.written.writes, rig.written.stalls) == (3, 0)
-    assert rig.written.size == len(rig.wire.taken)
+    assert (rig.counters.writes, rig.counters.stalls) == (3, 0)
+    assert rig.counters.size == len(rig.wire.taken)
     rig.wire.room = 1
-    rig.outbox.send_event(event_frame(2))
-    assert (rig.written.writes, rig.written.stalls) == (4, 1)
+    rig.receiver.send_event(event_frame(2))
+    assert (rig.counters.writes, rig.counters.stalls) == (4, 1)
     rig.wire.give_room(UNLIMITED)
     await settled()
-    assert rig.written.size == len(rig.wire.taken)
-    assert (rig.written.writes, rig.written.stalls) == (5, 1)
+    assert rig.counters.size == len(rig.wire.taken)
+    assert (rig.counters.writes, rig.counters.stalls) == (5, 1)
 
 
 # --- a receiver that is given up ----------------------------------------------------------------
@@ -293,14 +294,14 @@ async def test_a_backlog_over_its_bound_closes_with_too_slow_and_is_given_back(
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery, room=5, limits=OutboxLimits(max_bytes=10_000))
-    rig.outbox.send_positions(flush_of(1, ["ada"]))
+    rig.receiver.send_positions(flush_of(1, ["ada"]))
     sent = 0
-    while not rig.outbox.closed:
+    while not rig.receiver.closed:
         assert rig.outbox.backlog_bytes <= 10_000 + 100
         sent += 1
-        rig.outbox.send_event(event_frame(sent))
+        rig.receiver.send_event(event_frame(sent))
         assert sent < 10_000
-    assert rig.outbox.reason is CloseReason.TOO_SLOW
+    assert rig.reason is CloseReason.TOO_SLOW
     assert rig.outbox.backlog_bytes < 2 * ENTRY_COST + 100
     rig.wire.give_room(UNLIMITED)
     await settled()
@@ -316,40 +317,40 @@ async def test_the_bound_counts_each_frame_with_its_bookkeeping_and_not_the_one_
     frame = b"\x81\x02ab"
     rig = Rig(nursery, room=begun, limits=OutboxLimits(max_bytes=10 * (4 + 128)))
     if begun:
-        rig.outbox.send_event(text_frame(b"x" * 5_000))
+        rig.receiver.send_event(text_frame(b"x" * 5_000))
     for _ in range(10):
-        rig.outbox.send_event(frame)
-        assert not rig.outbox.closed, "the bound itself is allowed"
-    rig.outbox.send_event(frame)
-    assert rig.outbox.closed
+        rig.receiver.send_event(frame)
+        assert not rig.receiver.closed, "the bound itself is allowed"
+    rig.receiver.send_event(frame)
+    assert rig.receiver.closed
 
 
 async def test_positions_count_against_the_bound_too(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=0, limits=OutboxLimits(max_bytes=10 * (4 + 128)))
     frames = {f"u{n}": b"\x81\x02ab" for n in range(11)}
-    rig.outbox.send_positions(Flush(dict(list(frames.items())[:10])))
-    rig.outbox.send_positions(Flush(dict(list(frames.items())[:10])))
-    assert not rig.outbox.closed
-    rig.outbox.send_positions(Flush(frames))
-    assert rig.outbox.reason is CloseReason.TOO_SLOW
+    rig.receiver.send_positions(Flush(dict(list(frames.items())[:10])))
+    rig.receiver.send_positions(Flush(dict(list(frames.items())[:10])))
+    assert not rig.receiver.closed
+    rig.receiver.send_positions(Flush(frames))
+    assert rig.reason is CloseReason.TOO_SLOW
 
 
 async def test_conflated_positions_alone_never_reach_the_bound(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=0, limits=OutboxLimits(max_bytes=10_000))
     for version in range(1000):
-        rig.outbox.send_positions(flush_of(version, ["ada", "bob", "carl"]))
-    assert not rig.outbox.closed
+        rig.receiver.send_positions(flush_of(version, ["ada", "bob", "carl"]))
+    assert not rig.receiver.closed
 
 
 async def test_a_single_frame_larger_than_the_bound_is_still_delivered(
     nursery: trio.Nursery,
 ) -> None:
     rig = Rig(nursery, room=10, limits=OutboxLimits(max_bytes=1_000))
-    rig.outbox.send_event(text_frame(b"s" * 5_000))
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_event(text_frame(b"s" * 5_000))
+    rig.receiver.send_event(event_frame(1))
     rig.wire.give_room(UNLIMITED)
     await settled()
-    assert not rig.outbox.closed
+    assert not rig.receiver.closed
     assert [len(text) for text in texts(rig)] == [5_000, 3]
 
 
@@ -357,12 +358,12 @@ async def test_no_byte_taken_within_the_write_deadline_closes_with_too_slow(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     rig = Rig(nursery, room=0, limits=OutboxLimits(write_deadline=15.0))
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_event(event_frame(1))
     await trio.sleep(14.9)
-    assert not rig.outbox.closed
+    assert not rig.receiver.closed
     await trio.sleep(0.2)
-    assert rig.outbox.reason is CloseReason.TOO_SLOW
-    rig.outbox.lost(CloseReason.PEER_GONE)  # the connection closes the socket after the linger
+    assert rig.reason is CloseReason.TOO_SLOW
+    rig.lost()  # the connection closes the socket after the linger
     rig.wire.broken = True
     rig.wire.give_room(0)
 
@@ -371,11 +372,11 @@ async def test_progress_renews_the_write_deadline(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     rig = Rig(nursery, room=0, limits=OutboxLimits(write_deadline=15.0))
-    rig.outbox.send_event(text_frame(b"x" * 100))
+    rig.receiver.send_event(text_frame(b"x" * 100))
     for _ in range(8):
         await trio.sleep(14)
         rig.wire.give_room(1)
-    assert not rig.outbox.closed
+    assert not rig.receiver.closed
     rig.wire.give_room(UNLIMITED)
     await settled()
     assert texts(rig) == ["x" * 100]
@@ -383,12 +384,12 @@ async def test_progress_renews_the_write_deadline(
 
 async def test_a_socket_that_breaks_while_draining_ends_the_drain(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=3)
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_event(event_frame(1))
     await settled()
     rig.wire.broken = True
     rig.wire.give_room(0)
     await settled()
-    assert rig.outbox.reason is CloseReason.PEER_GONE
+    assert rig.reason is CloseReason.PEER_GONE
     assert not nursery.child_tasks
 
 
@@ -397,12 +398,12 @@ async def test_a_socket_that_cannot_be_waited_for_any_more_is_lost_with_its_back
     nursery: trio.Nursery, failure: Exception
 ) -> None:
     rig = Rig(nursery, room=3)
-    rig.outbox.send_event(event_frame(1))
+    rig.receiver.send_event(event_frame(1))
     await settled()
     rig.wire.fail_wait = failure
     rig.wire.give_room(UNLIMITED)
     await settled()
-    assert rig.outbox.reason is CloseReason.PEER_GONE
+    assert rig.reason is CloseReason.PEER_GONE
     assert rig.closing == [0.0]
     assert rig.outbox.backlog_bytes == 0
     assert rig.wire.sends == 1
@@ -443,11 +444,11 @@ async def _drive(first_room: int, commands: list[tuple[str, object]], padding: i
                 version += 1
                 events_before[version] = events
                 assert isinstance(value, set)
-                rig.outbox.send_positions(flush_of(version, sorted(value), padding))
+                rig.receiver.send_positions(flush_of(version, sorted(value), padding))
                 newest.update(dict.fromkeys(value, version))
             elif command == "event":
                 events += 1
-                rig.outbox.send_event(event_frame(events))
+                rig.receiver.send_event(event_frame(events))
             elif command == "pong":
                 rig.outbox.send_control(Control.PONG, PONG)
             else:

@@ -2,18 +2,23 @@
 
 import struct
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import trio
 
-from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, Written
+from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, WriteCounters
+from locshare.broadcast.receiver import Receiver
+from locshare.connection.lifecycle import Action, Event, Lifecycle, State
+from locshare.connection.subscription import Subscription
 from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import PLAIN
+from locshare.wire.messages import Position
 
 UNLIMITED = 1 << 40
 
 
 class FakeWire:
-    """Implements `locshare.broadcast.outbox.Wire`."""
+    """Implements `locshare.broadcast.outbox.OutboxSocket`."""
 
     def __init__(self, room: int = UNLIMITED) -> None:
         self.room = room
@@ -50,10 +55,7 @@ class FakeWire:
             raise self.fail_wait
         await trio.lowlevel.checkpoint()
 
-    def close_frame(self, reason: CloseReason) -> bytes:
-        return b"\x88\x02" + struct.pack("!H", reason.code)
-
-    def end_of_writing(self) -> None:
+    def shut_writing(self) -> None:
         assert not self.ended
         self.ended = True
 
@@ -79,8 +81,26 @@ def parse(data: bytes) -> list[tuple[int, bytes]]:
     return frames
 
 
+class NoLink:
+    """A link into no session."""
+
+    async def attach(self, receiver: Receiver) -> None:
+        raise NotImplementedError
+
+    async def update(self, position: Position) -> None:
+        raise NotImplementedError
+
+    async def leave(self) -> None:
+        raise NotImplementedError
+
+    def detach(self) -> None:
+        raise NotImplementedError
+
+
 class Rig:
-    """An outbox on a fake wire. `closing` collects the deadlines that it announced."""
+    """A subscription and its outbox on a fake wire, which close as a connection's do. `closing`
+    collects the deadlines that were set.
+    """
 
     def __init__(
         self,
@@ -91,20 +111,62 @@ class Rig:
         user_id: str = "me",
     ) -> None:
         self.wire = FakeWire(room)
+        self.lifecycle = Lifecycle(State.OPEN)
         self.closing: list[float] = []
         self.spawned = 0
-        self.written = Written()
+        self.counters = WriteCounters()
+        self._limits = limits
         self._nursery = nursery
         self.outbox = Outbox(
-            user_id,
-            PLAIN,
-            self.wire,
-            spawn=self._spawn,
-            on_closing=self.closing.append,
-            written=self.written,
-            limits=limits,
+            self.wire, self, spawn=self._spawn, counters=self.counters, limits=limits
         )
+        self.receiver = Subscription(UUID(int=1), user_id, PLAIN, self.outbox, self, NoLink())
+
+    @property
+    def reason(self) -> CloseReason | None:
+        return self.lifecycle.reason
 
     def _spawn(self, drain: Callable[[], Awaitable[None]]) -> None:
         self.spawned += 1
         self._nursery.start_soon(drain)
+
+    def close_subscription(self, _subscription: Subscription, reason: CloseReason) -> None:
+        self._advance(Event.CLOSE, reason)
+
+    def peer_closed(self, reply: bytes) -> None:
+        self._advance(Event.PEER_CLOSED, CloseReason.PEER_CLOSED, reply)
+
+    def violated(self, reason: CloseReason, frame: bytes) -> None:
+        self._advance(Event.CLOSE, reason, frame)
+
+    def lost(self) -> None:
+        self._advance(Event.PEER_GONE, CloseReason.PEER_GONE)
+
+    def drained(self) -> None:
+        self._advance(Event.DRAINED)
+
+    def write_failed(self) -> None:
+        self._advance(Event.WRITE_FAILED, CloseReason.PEER_GONE)
+
+    def too_slow(self) -> None:
+        self._advance(Event.CLOSE_SLOW, CloseReason.TOO_SLOW)
+
+    def _advance(
+        self, event: Event, reason: CloseReason | None = None, frame: bytes | None = None
+    ) -> None:
+        for action in self.lifecycle.feed(event, reason):
+            match action:
+                case Action.STOP:
+                    self.receiver.end()
+                case Action.START_LINGER:
+                    self.closing.append(self._limits.linger)
+                case Action.QUEUE_CLOSE | Action.QUEUE_CLOSE_ALONE:
+                    assert reason is not None
+                    short = b"\x88\x02" + struct.pack("!H", reason.code)
+                    alone = action is Action.QUEUE_CLOSE_ALONE
+                    self.outbox.queue_close(frame or short, alone=alone)
+                case Action.SHUT_WRITING:
+                    self.wire.shut_writing()
+                case Action.END:
+                    self.outbox.abandon()
+                    self.closing.append(0.0)

@@ -26,13 +26,14 @@ from locshare.auth.tokens import TokenExpired, TokenInvalid
 from locshare.broadcast.fanout import encode_flush, encode_frame, text_frame
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.broadcast.receiver import Receiver
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection import admission
+from locshare.connection.context import ConnectionLimits
+from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionNotFound, SessionOver
 from locshare.store.port import StoreUnavailable
-from locshare.wire.dialects import PLAIN
 from locshare.wire.messages import (
     Left,
     ParticipantLeft,
@@ -123,23 +124,23 @@ class RoomLink:
         if room.hold_update is not None:
             await room.hold_update.wait()
         room.positions.append((self._user_id, position))
-        flush = encode_flush(
-            {self._user_id: ParticipantPosition.of(self._user_id, position)}, PLAIN
-        )
+        moved = {self._user_id: ParticipantPosition.of(self._user_id, position)}
         for receiver in room.receivers.values():
-            receiver.send_positions(flush)
+            receiver.send_positions(encode_flush(moved, receiver.dialect))
 
     async def leave(self) -> None:
         room = self._room
         room.left.append(self._user_id)
         room.receivers.pop(self._user_id, None)
         for receiver in room.receivers.values():
-            receiver.send_event(encode_frame(ParticipantLeft(Left(self._user_id, "left")), PLAIN))
+            event = ParticipantLeft(Left(self._user_id, "left"))
+            receiver.send_event(encode_frame(event, receiver.dialect))
 
     def detach(self) -> None:
         self._room.detached.append(self._user_id)
         if self._room.receivers.get(self._user_id) is self._receiver:
             self._room.receivers.pop(self._user_id, None)
+        self._receiver = None
 
 
 class Server(Struct):
@@ -172,7 +173,13 @@ class Server(Struct):
 
 @asynccontextmanager
 async def serving(
-    limits: PoolLimits | None = None, *, behind_a_proxy: bool = False, heartbeat: bool = False
+    limits: PoolLimits | None = None,
+    *,
+    behind_a_proxy: bool = False,
+    heartbeat: bool = False,
+    verifier: admission.Verifier | None = None,
+    sessions: admission.Sessions | None = None,
+    dialects: Dialects = DEFAULT_DIALECTS,
 ) -> AsyncIterator[Server]:
     """A server on a free port; it has drained when the block ends. Behind a proxy clients are
     counted by what it says of them, else by their address, which is the same for all here. Without
@@ -181,7 +188,7 @@ async def serving(
     limits = limits or QUICK
     room = Room()
     address_of = _what_the_proxy_says if behind_a_proxy else _the_peer
-    pool = ConnectionPool(Verifier(), room, limits, address_of)
+    pool = ConnectionPool(verifier or Verifier(), sessions or room, limits, address_of, dialects)
     listener = Listener("127.0.0.1:0", pool)
     async with trio.open_nursery() as nursery:
         await nursery.start(pool.serve)

@@ -7,7 +7,9 @@ import pytest
 import trio
 import trio.testing
 
-from locshare.connection.admission import Refusal, identify, open_link, subprotocol_of, token_of
+from locshare.connection.admission import identify_upgrade, open_link, token_of
+from locshare.connection.dialect import DEFAULT_DIALECTS, choose_dialect
+from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Answering, Upgrade
 from locshare.wire.messages import Role
 from tests.connection.kit import Claims, Room, RoomLink, Verifier
@@ -42,7 +44,7 @@ def test_the_token_is_in_a_subprotocol_or_in_the_query_and_empty_is_none(
     asked = upgrade(target, *subprotocols)
     assert token_of(asked) == token
     if token is None:
-        assert identify(asked, Verifier()) is Refusal.NO_TOKEN
+        assert identify_upgrade(asked, Verifier()) is Refusal.NO_TOKEN
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_the_token_is_in_a_subprotocol_or_in_the_query_and_empty_is_none(
 def test_the_subprotocol_that_is_answered_is_never_the_token(
     offered: Sequence[str], answered: str | None
 ) -> None:
-    assert subprotocol_of(upgrade("/ws", *offered)) == answered
+    assert choose_dialect(upgrade("/ws", *offered).subprotocols, DEFAULT_DIALECTS)[0] == answered
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_the_subprotocol_that_is_answered_is_never_the_token(
     ],
 )
 def test_who_asks_is_known_without_asking_the_session(target: str, expected: object) -> None:
-    assert identify(upgrade(target), Verifier()) == expected
+    assert identify_upgrade(upgrade(target), Verifier()) == expected
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import CloseCode
 from websockets.sync.client import connect as connect_sync
 
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.model.reasons import CloseReason
 from tests.connection.kit import (

@@ -9,8 +9,8 @@ import structlog.testing
 import trio
 import trio.testing
 
-from locshare.broadcast.outbox import Outbox, OutboxLimits, Written
-from locshare.connection.connection import ConnectionLimits
+from locshare.broadcast.outbox import OutboxLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import (
     NO_MESSAGE,
@@ -20,7 +20,6 @@ from locshare.connection.transport import (
     TransportLimits,
 )
 from locshare.model.reasons import CloseReason
-from locshare.wire.dialects import PLAIN
 from tests.connection.kit import (
     QUICK_ENDS,
     Raw,
@@ -358,16 +357,6 @@ def read_on(nursery: trio.Nursery, limits: TransportLimits) -> tuple[list[Receiv
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     transport = Transport(ours, limits)
-    transport.bind(
-        Outbox(
-            "me",
-            PLAIN,
-            transport,
-            spawn=nursery.start_soon,
-            on_closing=lambda _seconds: None,
-            written=Written(),
-        )
-    )
     received: list[Received] = []
 
     async def read() -> None:

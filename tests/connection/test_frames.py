@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from locshare.broadcast.outbox import OutboxLimits
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import TransportLimits
 from tests.connection.kit import (

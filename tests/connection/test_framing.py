@@ -11,17 +11,17 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from locshare.broadcast.outbox import Outbox, Written
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
 from locshare.connection.transport import (
     DEFAULT_LIMITS,
-    Closed,
     NoMessage,
+    PeerClosed,
+    Pinged,
     TooLarge,
     Transport,
+    Violation,
 )
 from locshare.model.reasons import CloseReason
-from locshare.wire.dialects import PLAIN
 from tests.connection.kit import client_frame
 
 LIMIT = 64 * 1024
@@ -203,34 +203,32 @@ async def converse(
 ) -> tuple[list[object], list[bytes], CloseReason | None]:
     """What a transport makes of `stream` when it comes in pieces: messages, replies, and reason."""
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
     transport = Transport(ours)
     received: list[object] = []
-    async with trio.open_nursery() as nursery:
-        outbox = Outbox(
-            "me",
-            PLAIN,
-            transport,
-            spawn=nursery.start_soon,
-            on_closing=lambda _seconds: None,
-            written=Written(),
-        )
-        transport.bind(outbox)
-        start = 0
-        for cut in [*cuts, len(stream)]:
+    replies: list[bytes] = []
+    reason = None
+    start = 0
+    for cut in [*cuts, len(stream)]:
+        if reason is None:
             # What one read takes at once; a piece as long as the buffer would be two reads.
             transport._digest(stream[start:cut])
-            start = cut
-        theirs.shutdown(socket.SHUT_WR)
-        while not isinstance(message := await transport.receive(), Closed):
-            received.append("no message" if isinstance(message, NoMessage) else message)
-            if isinstance(message, TooLarge):
-                assert message.size > 4096
-        received.append(message.reason)
-    transport.close()
-    replies = []
-    while data := theirs.recv(65536):
-        replies.append(data)
+        start = cut
+        while transport._messages:
+            message = transport._messages.pop(0)
+            assert reason is None, "nothing comes after the end"
+            if isinstance(message, Pinged):
+                replies.append(message.pong)
+            elif isinstance(message, PeerClosed):
+                replies.append(message.reply)
+                reason = CloseReason.PEER_CLOSED
+            elif isinstance(message, Violation):
+                replies.append(message.close_frame)
+                reason = message.reason
+            else:
+                if isinstance(message, TooLarge):
+                    assert message.size > 4096
+                received.append("no message" if isinstance(message, NoMessage) else message)
+    received.append(reason or CloseReason.PEER_GONE)
+    ours.close()
     theirs.close()
-    return received, [b"".join(replies)], outbox.reason
+    return received, [b"".join(replies)], reason

@@ -10,7 +10,7 @@ from websockets.frames import Frame, Opcode
 
 from locshare.broadcast.fanout import text_frame
 from locshare.broadcast.outbox import Outbox
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.model.reasons import CloseReason

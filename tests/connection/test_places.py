@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.reconnects import ReconnectLimits
 from locshare.connection.transport import Transport, TransportLimits

@@ -12,7 +12,8 @@ import trio
 import trio.testing
 import trio_websocket
 
-from locshare.connection.connection import Connection, ConnectionLimits
+from locshare.connection.connection import Connection
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.model.reasons import CloseReason
@@ -193,7 +194,7 @@ async def test_a_connection_task_that_crashes_ends_only_itself(
 ) -> None:
     async with serving() as server, raw_client(server, "bob") as bob:
         with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
-            patch.setattr(Connection, "_let_in", None)
+            patch.setattr(Connection, "_handshake", None)
             async with raw_tcp(server) as unlucky:
                 await unlucky.end()
         assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [

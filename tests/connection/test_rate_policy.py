@@ -69,21 +69,35 @@ def test_of_a_queue_over_the_rate_the_newest_is_held_and_the_old_end_is_dropped(
     passed = queue(policy, order)
     assert len(passed) == 20
     late = order[20:]
-    assert policy.held == position(max(late))
+    assert policy.held == {None: position(max(late))}
     assert policy.due == pytest.approx(1 / LIMITS.position_rate)
-    assert policy.release(policy.due) == position(max(late))
+    assert policy.release(policy.due) == (None, position(max(late)))
     assert policy.release(policy.due) is None
     assert policy.position(0.15) is not RateDecision.ACCEPT, "it took what there was"
     assert policy.position(0.25) is RateDecision.ACCEPT
 
 
 def test_a_held_position_is_given_up_for_a_newer_one_that_passes() -> None:
-    for taken, left in ((5, None), (3, position(4))):
+    for taken, left in ((5, None), (3, {None: position(4)})):
         policy = RatePolicy(LIMITS, 0.0)
         queue(policy, [1] * 20 + [4])
         assert policy.position(0.2) is RateDecision.ACCEPT
         policy.keep_newest(position(taken), RateDecision.ACCEPT)
         assert policy.held == left
+
+
+def test_each_subscription_of_a_socket_has_its_own_held_position() -> None:
+    policy = RatePolicy(LIMITS, 0.0)
+    for topic, taken in (("a", 1), ("b", 2), ("a", 3), ("b", 1)):
+        policy.keep_newest(position(taken), RateDecision.DROP, topic)
+    assert policy.held == {"a": position(3), "b": position(2)}
+    policy.keep_newest(position(3), RateDecision.ACCEPT, "b")
+    assert policy.held == {"a": position(3)}
+    assert policy.release(1.0) == ("a", position(3))
+    assert policy.release(2.0) is None
+    policy.keep_newest(position(4), RateDecision.DROP, "a")
+    policy.forget("a")
+    assert policy.release(2.0) is None
 
 
 def test_twenty_bad_messages_in_a_row_are_too_many_at_any_pace() -> None:
@@ -112,7 +126,7 @@ def test_a_held_position_that_goes_on_counts_as_one_of_the_rate() -> None:
     assert policy.position(0.0) is RateDecision.ACCEPT
     policy.keep_newest(position(1), policy.position(0.5))
     assert policy.due == 1.0
-    assert policy.release(1.0) == position(1)
+    assert policy.release(1.0) == (None, position(1))
     assert policy.due == 2.0
     assert policy.release(5.0) is None, "of nothing nothing is counted"
     assert policy.position(5.0) is RateDecision.ACCEPT

@@ -4,7 +4,7 @@ import re
 from http import HTTPStatus
 from pathlib import Path
 
-from locshare.connection.admission import Refusal
+from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import BAD_HANDSHAKE, TITLES, title_of
 from locshare.model.reasons import CloseReason
 

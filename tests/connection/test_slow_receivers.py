@@ -11,7 +11,7 @@ from msgspec import structs
 
 from locshare.broadcast.fanout import Flush, encode_flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import TransportLimits
 from locshare.model.reasons import CloseReason

@@ -11,7 +11,7 @@ from msgspec import Struct
 from locshare.actors import Registry as Names
 from locshare.api import ApiLimits, ApiServer, PublicUrls, Rate, create_app
 from locshare.auth.tokens import TokenKeys
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits

@@ -20,7 +20,7 @@ sequence of whole frames, however the bytes were cut; ``cost`` is the sum over w
 
 import enum
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 ENTRY_COST = 128
 """Bytes of bookkeeping counted for each waiting frame, so that a flood of tiny frames is bounded
@@ -34,7 +34,11 @@ class Control(enum.Enum):
     PONG = "pong"
 
 
-Key = str | int | Control
+Topic = Hashable
+"""Which of the subscriptions that share a socket a position belongs to. None where there is only
+one, whose positions then need no longer key."""
+
+Key = str | int | Control | tuple[Topic, str]
 """A participant's position, the number of an event, or a kind of control frame."""
 
 
@@ -59,18 +63,19 @@ class Backlog:
         """How many bytes of a frame that was begun are left."""
         return len(self._started)
 
-    def add_positions(self, frames: Mapping[str, bytes], own: str) -> None:
-        """Keep the newest of each participant in ``frames``, but for ``own``."""
+    def add_positions(self, frames: Mapping[str, bytes], own: str, topic: Topic = None) -> None:
+        """Keep the newest of each participant in ``frames``, except ``own``."""
         waiting = self._waiting
         for user_id, frame in frames.items():
             if user_id == own:
                 continue
-            old = waiting.get(user_id)
+            key = user_id if topic is None else (topic, user_id)
+            old = waiting.get(key)
             if old is not None:
                 self.cost -= len(old) + ENTRY_COST
                 if self._events:
-                    del waiting[user_id]
-            waiting[user_id] = frame
+                    del waiting[key]
+            waiting[key] = frame
             self.cost += len(frame) + ENTRY_COST
 
     def add_event(self, frame: bytes) -> None:
@@ -88,8 +93,10 @@ class Backlog:
         self._waiting[kind] = frame
         self.cost += len(frame) + ENTRY_COST
 
-    def add_rest(self, frames: Mapping[str, bytes], own: str, sent: int) -> None:
-        """Keep what a cut write of ``frames`` (but for ``own``, in their order) left over.
+    def add_rest(
+        self, frames: Mapping[str, bytes], own: str, sent: int, topic: Topic = None
+    ) -> None:
+        """Keep what a cut write of ``frames`` (except ``own``, in their order) left over.
 
         ``sent`` bytes of them went out; nothing else may be waiting.
         """
@@ -104,7 +111,7 @@ class Backlog:
                 sent = 0
             else:
                 left[user_id] = frame
-        self.add_positions(left, own)
+        self.add_positions(left, own, topic)
 
     def add_rest_of_event(self, frame: bytes, sent: int) -> None:
         """Keep what a cut write of one event or control frame left; nothing else may wait."""

@@ -1,30 +1,32 @@
 """The one way out of a connection: every byte to its socket passes through its outbox.
 
-Promises. Frames never interleave and never break off in the middle of a connection that goes on.
-While the socket takes everything, a flush is one ``send`` and nothing else: no task, no queue, no
-allocation that outlives it. When the socket is blocked, the rest waits in a
-:class:`~locshare.broadcast.backlog.Backlog` (events complete and in order, positions latest wins)
-and one drain task, spawned for the occasion, waits for room. A receiver that never reads costs
-``OutboxLimits.max_bytes`` at most and is closed with ``TOO_SLOW``: at once when the backlog is
-over that bound, else when ``write_deadline`` passes without a single byte taken.
+Frames are never interleaved, nor truncated on an open connection. While the socket takes
+everything, a flush is one ``send`` and nothing else: no task, no queue, no allocation that outlives
+it. When the socket is full, the rest waits in a :class:`~locshare.broadcast.backlog.Backlog`
+(events complete and in order, positions latest wins) and a drain task, started for the occasion,
+waits for room. A receiver that never reads costs ``OutboxLimits.max_bytes`` at most. Its owner is
+notified (:meth:`OutboxOwner.too_slow`): at once when the backlog exceeds that bound, else when
+``write_deadline`` passes without a byte taken.
 
-Not promised: that a frame arrived. The kernel took it, no more is known.
+Not promised: that a frame arrived. The kernel took it; no more is known.
 
-Nothing here awaits but the drain task. Invariant between any two calls: ``_backlog`` is None
-exactly when all frames handed over were written, and there is a drain task exactly when it is not
-None and the socket is not lost.
+The outbox knows nothing of closing but that the close frame is the last one: whatever comes after
+:meth:`Outbox.queue_close` is dropped. When to close is its owner's decision
+(:mod:`locshare.connection.lifecycle`).
+
+Only the drain task awaits. Invariant between any two calls: ``_backlog`` is None exactly when
+nothing waits; ``blocked`` is False exactly when nothing waits and more may be written; there is a
+drain task exactly while something waits.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, final
 
 import trio
 from msgspec import Struct
 
-from locshare.broadcast.backlog import Backlog, Control
+from locshare.broadcast.backlog import Backlog, Control, Topic
 from locshare.broadcast.fanout import Flush
-from locshare.model.reasons import CloseReason
-from locshare.wire.dialects import Dialect
 
 _CHUNK = 64 * 1024  # more than a socket's send buffer takes at once gains nothing
 
@@ -41,11 +43,11 @@ class OutboxLimits(Struct, frozen=True):
 DEFAULT_LIMITS: Final = OutboxLimits()
 
 
-class Written:
+class WriteCounters:
     """What all outboxes that share it have written.
 
     Shared, because three numbers per outbox would be three places in memory that every flush has to
-    fetch for every receiver, and nothing of what is near to hand.
+    fetch for every receiver.
     """
 
     __slots__ = ("size", "stalls", "writes")
@@ -59,8 +61,8 @@ class Written:
         """How many times a socket did not take all that was offered while it was free."""
 
 
-class Wire(Protocol):
-    """What an outbox needs of a socket. Only :meth:`wait_writable` awaits."""
+class OutboxSocket(Protocol):
+    """What an outbox needs of a socket."""
 
     @property
     def send(self) -> Callable[[bytes], int]:
@@ -73,173 +75,151 @@ class Wire(Protocol):
         """Until the socket may take bytes. Raises trio.ClosedResourceError or OSError."""
         ...
 
-    def close_frame(self, reason: CloseReason) -> bytes:
-        """The close frame for ``reason``, or nothing when one was already sent."""
-        ...
 
-    def end_of_writing(self) -> None:
-        """All is written and nothing will follow (half-close). Never raises."""
-        ...
-
-
-class Outbox:
-    """Implements :class:`~locshare.broadcast.receiver.Receiver` on one non-blocking socket.
-
-    ``spawn`` starts the drain task; ``on_closing`` is called once, when the connection was told to
-    close or was lost, with the seconds that are left for it. Both are called from inside the
-    methods here, and so must neither block nor raise. ``written`` is where its writes are counted.
+class OutboxOwner(Protocol):
+    """Notified of what happens to the frames, from inside the outbox's methods: must neither block
+    nor raise, and may call :meth:`Outbox.queue_close` and :meth:`Outbox.abandon`.
     """
 
+    def drained(self) -> None:
+        """All that waited, or the close frame, is written."""
+        ...
+
+    def write_failed(self) -> None:
+        """The socket is gone."""
+        ...
+
+    def too_slow(self) -> None:
+        """The receiver is too far behind. Repeated when a further ``write_deadline`` passes without
+        progress.
+        """
+        ...
+
+
+@final
+class Outbox:
+    """The frames on their way to one non-blocking socket. ``spawn`` starts the drain task."""
+
     __slots__ = (
-        "_backlog", "_blocked", "_limits", "_on_closing", "_send", "_spawn", "_wire", "_written",
-        "dialect", "reason", "user_id",
-    )  # fmt: skip
+        "_backlog",
+        "_limits",
+        "_owner",
+        "_sealed",
+        "_socket",
+        "_spawn",
+        "blocked",
+        "counters",
+        "send",
+    )
 
     def __init__(
         self,
-        user_id: str,
-        dialect: Dialect,
-        wire: Wire,
+        socket: OutboxSocket,
+        owner: OutboxOwner,
         *,
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
-        on_closing: Callable[[float], None],
-        written: Written,
+        counters: WriteCounters,
         limits: OutboxLimits = DEFAULT_LIMITS,
     ) -> None:
-        self.user_id = user_id
-        self.dialect = dialect
-        self.reason: CloseReason | None = None
-        """Why the connection ends; the first reason stands. None while it goes on."""
-        self._wire = wire
-        self._send = wire.send
+        self.send = socket.send
+        """The socket's own. For :meth:`~locshare.connection.subscription.Subscription.\
+send_positions`, which does in one frame what :meth:`_write` does, while not ``blocked``."""
+        self.blocked = False
+        """Something waits, or nothing more may be written: the one test of the fast path."""
+        self.counters = counters
+        self._socket = socket
+        self._owner = owner
         self._spawn = spawn
-        self._on_closing = on_closing
-        self._written = written
         self._limits = limits
         self._backlog: Backlog | None = None
-        self._blocked = False  # a backlog, or closed: the one test of the fast path
-
-    @property
-    def closed(self) -> bool:
-        """True once the connection was told to close, or is gone."""
-        return self.reason is not None
+        self._sealed = False  # the close frame has been handed over
 
     @property
     def backlog_bytes(self) -> int:
         """What waits, with its bookkeeping."""
         return 0 if self._backlog is None else self._backlog.cost
 
-    # --- the session's side ---------------------------------------------------------------------
-
-    def send_positions(self, flush: Flush) -> None:
-        """See :meth:`~locshare.broadcast.receiver.Receiver.send_positions`."""
-        if self._blocked:
-            if self.reason is None and self._backlog is not None:
-                self._backlog.add_positions(flush.frames, self.user_id)
-                self._check_bound(self._backlog)
-            return
-        user_id = self.user_id
-        # Asked here too, to spare nearly everyone the call.
-        data = flush.without(user_id) if user_id in flush.frames else flush.joined
-        if not data:
-            return
-        # What _write does, written out: this runs for every receiver of every flush.
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.lost(CloseReason.PEER_GONE)
-            return
-        written = self._written
-        written.writes += 1
-        written.size += sent
-        if sent != len(data):
-            self._stall().add_rest(flush.frames, user_id, sent)
-
     def send_event(self, frame: bytes) -> None:
-        """See :meth:`~locshare.broadcast.receiver.Receiver.send_event`."""
-        if self._blocked:
-            if self.reason is None and self._backlog is not None:
-                self._backlog.add_event(frame)
-                self._check_bound(self._backlog)
-            return
-        self._send_alone(frame)
-
-    def close(self, reason: CloseReason) -> None:
-        """Close after the events that wait; positions that wait are dropped. The first close wins.
-
-        A receiver that is closed for being slow gets no more than the frame it was in and the
-        close frame, and its backlog is given back at once.
-        """
-        if self.reason is None:
-            self.finish(reason, self._wire.close_frame(reason))
-
-    # --- the connection's side ------------------------------------------------------------------
+        """Write ``frame`` behind everything handed over before it."""
+        if not self.blocked:
+            self._send_alone(frame)
+        elif self._backlog is not None and not self._sealed:
+            self._backlog.add_event(frame)
+            self._check_bound(self._backlog)
 
     def send_control(self, kind: Control, frame: bytes) -> None:
-        """Send a protocol ping or pong; when blocked, the newest of its kind waits."""
-        if self._blocked:
-            if self.reason is None and self._backlog is not None:
-                self._backlog.add_control(kind, frame)
-            return
-        self._send_alone(frame)
+        """Write a protocol ping or pong. While the socket is full, the newest of its kind waits."""
+        if not self.blocked:
+            self._send_alone(frame)
+        elif self._backlog is not None and not self._sealed:
+            self._backlog.add_control(kind, frame)
 
-    def finish(self, reason: CloseReason, close_frame: bytes) -> None:
-        """Like :meth:`close`, with the close frame at hand (an echo, or a protocol's verdict)."""
-        if self.reason is not None:
-            return
-        self.reason = reason
+    def queue_positions(self, flush: Flush, own: str, topic: Topic = None) -> None:
+        """Keep a flush while ``blocked``, without the frame of ``own``."""
+        if self._backlog is not None and not self._sealed:
+            self._backlog.add_positions(flush.frames, own, topic)
+            self._check_bound(self._backlog)
+
+    def queue_rest(self, flush: Flush, own: str, sent: int, topic: Topic = None) -> None:
+        """The socket took only the first ``sent`` bytes of a flush: keep the rest."""
+        self._stall().add_rest(flush.frames, own, sent, topic)
+
+    def queue_close(self, frame: bytes, *, alone: bool = False) -> None:
+        """Write the close frame behind the events that wait; positions that wait are dropped.
+
+        ``alone`` drops everything but a frame already begun, which gives the memory of a slow
+        receiver back at once. The owner hears ``drained`` when all is written, which may be before
+        this returns.
+        """
+        self._sealed = True
         backlog = self._backlog
         if backlog is not None:
-            if reason is CloseReason.TOO_SLOW:
+            if alone:
                 backlog.drop_waiting()
             else:
                 backlog.drop_positions()
-            if close_frame:
-                backlog.add_event(close_frame)
-            self._on_closing(self._limits.linger)
-            return
-        if close_frame:
-            self._send_alone(close_frame)
-        self._blocked = True
-        if self._backlog is None:
-            self._wire.end_of_writing()
-        self._on_closing(self._limits.linger)
+            backlog.add_event(frame)
+        elif not self.blocked:
+            self._send_alone(frame)
+            if not self.blocked:
+                self._all_written()
 
-    def lost(self, reason: CloseReason) -> None:
-        """The socket is gone, or is given up: nothing more will be written."""
-        self._blocked = True
-        self._backlog = None
-        if self.reason is None:
-            self.reason = reason
-            self._on_closing(0.0)
+    def abandon(self) -> bool:
+        """Write nothing more and drop what waits. True when something did."""
+        self.blocked = True
+        backlog, self._backlog = self._backlog, None
+        return backlog is not None
 
     # --- the socket -----------------------------------------------------------------------------
 
     def _write(self, data: bytes) -> int:
         """One non-blocking send. Returns what was taken; after a lost socket, 0."""
         try:
-            sent = self._send(data)
+            sent = self.send(data)
         except BlockingIOError:
             return 0
         except OSError:
-            self.lost(CloseReason.PEER_GONE)
+            self.fail()
             return 0
-        self._written.writes += 1
-        self._written.size += sent
+        self.counters.writes += 1
+        self.counters.size += sent
         return sent
+
+    def fail(self) -> None:
+        """A write raised: the socket is gone."""
+        self.abandon()
+        self._owner.write_failed()
 
     def _send_alone(self, frame: bytes) -> None:
         """Send a frame that is not a position while nothing waits."""
         sent = self._write(frame)
-        if sent != len(frame) and not self._blocked:
+        if sent != len(frame) and not self.blocked:
             self._stall().add_rest_of_event(frame, sent)
 
     def _stall(self) -> Backlog:
         """The socket is full: from now on frames wait, and a drain task writes them."""
-        self._written.stalls += 1
-        self._blocked = True
+        self.counters.stalls += 1
+        self.blocked = True
         backlog = self._backlog = Backlog()
         self._spawn(self._drain)
         return backlog
@@ -248,7 +228,7 @@ class Outbox:
         # A single write that was cut may be larger (a large session's snapshot); what is added
         # behind it may not.
         if backlog.cost > self._limits.max_bytes + backlog.started:
-            self.close(CloseReason.TOO_SLOW)
+            self._owner.too_slow()
 
     async def _drain(self) -> None:
         """Write the backlog as the socket takes it. Ends when it is empty or the socket is gone.
@@ -257,24 +237,24 @@ class Outbox:
         the connection.
         """
         while (backlog := self._backlog) is not None:
-            with trio.move_on_after(self._limits.write_deadline) as patience:
+            with trio.move_on_after(self._limits.write_deadline) as deadline:
                 try:
-                    await self._wire.wait_writable()
+                    await self._socket.wait_writable()
                 except (OSError, trio.ClosedResourceError):
-                    self.lost(CloseReason.PEER_GONE)
+                    if self._backlog is backlog:
+                        self.fail()
                     return
-            if patience.cancelled_caught:
-                self.close(CloseReason.TOO_SLOW)
+            if deadline.cancelled_caught:
+                if self._backlog is backlog:
+                    self._owner.too_slow()
                 # One more chance, for the close frame, until the linger is over.
                 continue
             if self._backlog is backlog:
                 backlog.advance(self._write(backlog.chunk(_CHUNK)))
                 if not backlog and self._backlog is backlog:
-                    self._drained()
+                    self._backlog = None
+                    self._all_written()
 
-    def _drained(self) -> None:
-        self._backlog = None
-        if self.reason is None:
-            self._blocked = False
-        else:
-            self._wire.end_of_writing()
+    def _all_written(self) -> None:
+        self.blocked = self._sealed
+        self._owner.drained()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from locshare.broadcast.outbox import Written
+from locshare.broadcast.outbox import WriteCounters
 from locshare.model.reasons import CloseReason
 
 
@@ -33,7 +33,7 @@ class ConnectionCounters:
         self.bad = 0
         self.rate_limited = 0
         self.bytes_in = 0
-        self.written = Written()
+        self.written = WriteCounters()
 
 
 class ConnectionStatistics(Struct, frozen=True):

@@ -27,11 +27,20 @@ import structlog
 import trio
 from msgspec import Struct
 
-from locshare.connection.admission import Claims, Refusal, Sessions, Verifier, identify
-from locshare.connection.connection import Connection, ConnectionLimits
+from locshare.connection.admission import (
+    Claims,
+    Sessions,
+    Verifier,
+    identify,
+    identify_upgrade,
+)
+from locshare.connection.connection import Connection
+from locshare.connection.context import ConnectionContext, ConnectionLimits
 from locshare.connection.counters import ConnectionCounters, ConnectionStatistics
+from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.handshakes import Handshakes
 from locshare.connection.reconnects import ReconnectLimits, Reconnects
+from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade, answer_and_close
 from locshare.model.reasons import CloseReason
 from locshare.telemetry.logs import stack_of
@@ -87,9 +96,9 @@ class ConnectionPool:
         sessions: Sessions,
         limits: PoolLimits = DEFAULT_LIMITS,
         address_of: AddressOf = _uncounted,
+        dialects: Dialects = DEFAULT_DIALECTS,
     ) -> None:
         self._verifier = verifier
-        self._sessions = sessions
         self._limits = limits
         self._address_of = address_of
         self._handshakes: Handshakes[Connection] = Handshakes(
@@ -101,6 +110,9 @@ class ConnectionPool:
         self._reconnects = Reconnects(limits.reconnects)
         self._counters = ConnectionCounters()
         self._nursery: trio.Nursery | None = None
+        self._context = ConnectionContext(
+            limits.connection, self._counters, sessions, self, self._spawn, dialects
+        )
         self._draining = False
         self._next_number = 0
         # The heartbeat looks at one slot at a time, which spreads the pings over the interval.
@@ -155,24 +167,15 @@ class ConnectionPool:
             answer_and_close(sock, refusal.status, refusal.problem(), refusal.retry_after)
             return
         self._next_number += 1
-        connection = Connection(
-            sock,
-            self._next_number,
-            peer=peer,
-            sessions=self._sessions,
-            limits=self._limits.connection,
-            counters=self._counters,
-            gate=self,
-            spawn=self._spawn,
-        )
+        connection = Connection(sock, self._next_number, peer, self._context)
         self._sockets += 1
         self._slots[connection.number % self._SLOTS][connection.number] = connection
         crowded_out = self._handshakes.enter(connection, self._address_of(peer, (), ()))
         if crowded_out is not None:
             self._leave(crowded_out)
-            crowded_out.turn_away(Refusal.CROWDED_OUT)
+            crowded_out.refuse(Refusal.CROWDED_OUT)
         if self._draining:
-            connection.turn_away(Refusal.DRAINING)
+            connection.refuse(Refusal.DRAINING)
         self._nursery.start_soon(self._run, connection)
 
     def make_room(self) -> bool:
@@ -214,21 +217,22 @@ class ConnectionPool:
         none. Takes a step per open connection.
         """
         for connection in self._connections():
-            outbox = connection.outbox
-            if outbox is not None and outbox.user_id == user_id and not outbox.closed:
+            if connection.is_open and any(
+                subscription.user_id == user_id for subscription in connection.subscriptions()
+            ):
                 connection.kill()
                 return True
         return False
 
     # --- for the connections (Gate) -------------------------------------------------------------
 
-    def heard_of(self, connection: Connection) -> None:
-        """See :class:`locshare.connection.connection.Gate`."""
+    def progressed(self, connection: Connection) -> None:
+        """See :meth:`locshare.connection.context.Gate.progressed`."""
         self._handshakes.touch(connection)
 
-    def let_in(self, connection: Connection, upgrade: Upgrade) -> Claims | Refusal:
-        """See :class:`locshare.connection.connection.Gate`."""
-        claims = identify(upgrade, self._verifier)
+    def admit(self, connection: Connection, upgrade: Upgrade) -> Claims | Refusal:
+        """See :meth:`locshare.connection.context.Gate.admit`."""
+        claims = identify_upgrade(upgrade, self._verifier)
         if isinstance(claims, Refusal):
             return claims
         return self._count_in(connection, claims, upgrade) or claims
@@ -244,21 +248,33 @@ class ConnectionPool:
         )
         if address is not None and 0 < limits.per_address <= self._by_address[address]:
             return Refusal.ADDRESS_FULL
-        if not self._reconnects.take((claims.session_id, claims.user_id), trio.current_time()):
-            return Refusal.TOO_OFTEN
+        if (refusal := self._count_attempt(claims)) is not None:
+            return refusal
         self._handshakes.leave(connection)
         self._let_in[connection] = address
         if address is not None:
             self._by_address[address] += 1
         return None
 
-    def turn_out(self, connection: Connection) -> None:
-        """See :class:`locshare.connection.connection.Gate`."""
+    def _count_attempt(self, claims: Claims) -> Refusal | None:
+        participant = claims.session_id, claims.user_id
+        taken = self._reconnects.take(participant, trio.current_time())
+        return None if taken else Refusal.TOO_OFTEN
+
+    def refused(self, connection: Connection) -> None:
+        """See :meth:`locshare.connection.context.Gate.refused`."""
         if connection not in self._leaving:
             self._leave(connection)
 
-    def misbehaved(self, participant: tuple[UUID, str]) -> None:
-        """See :class:`locshare.connection.connection.Gate`."""
+    def admit_subscription(self, token: str) -> Claims | Refusal:
+        """See :meth:`locshare.connection.context.Gate.admit_subscription`."""
+        claims = identify(token, self._verifier)
+        if isinstance(claims, Refusal):
+            return claims
+        return self._count_attempt(claims) or claims
+
+    def penalise(self, participant: tuple[UUID, str]) -> None:
+        """See :meth:`locshare.connection.context.Gate.penalise`."""
         self._reconnects.penalise(participant, trio.current_time())
 
     def _leave(self, connection: Connection) -> None:
@@ -323,8 +339,7 @@ class ConnectionPool:
         )
 
     def _check_pulse(self, connection: Connection) -> None:
-        outbox = connection.outbox
-        if outbox is None or outbox.closed:
+        if not connection.is_open:
             return  # the handshake and the close have deadlines of their own
         if connection.transport.heard:
             connection.transport.heard = False
@@ -332,9 +347,10 @@ class ConnectionPool:
         else:
             connection.missed_pings += 1
             if connection.missed_pings >= self._limits.missed_pings:
-                # Whoever does not read has not seen the pings either.
-                slow = outbox.backlog_bytes > 0
-                connection.close(CloseReason.TOO_SLOW if slow else CloseReason.SILENT)
+                if connection.backlog_bytes:  # it does not read, so it has not seen the pings
+                    connection.close_slow()
+                else:
+                    connection.close(CloseReason.SILENT)
                 return
         connection.ping()
 
@@ -345,7 +361,7 @@ class ConnectionPool:
     def statistics(self) -> ConnectionStatistics:
         """A picture of now. Takes a step per open connection."""
         counters = self._counters
-        outboxes = [c.outbox for c in self._connections() if c.outbox is not None]
+        backlogs = [connection.backlog_bytes for connection in self._connections()]
         refused: Counter[str] = Counter({refusal.label: 0 for refusal in Refusal})
         refused.update(counters.refused)
         return ConnectionStatistics(
@@ -367,6 +383,6 @@ class ConnectionPool:
             bytes_out=counters.written.size,
             writes=counters.written.writes,
             stalls=counters.written.stalls,
-            blocked=sum(outbox.backlog_bytes > 0 for outbox in outboxes),
-            backlog_bytes=sum(outbox.backlog_bytes for outbox in outboxes),
+            blocked=sum(size > 0 for size in backlogs),
+            backlog_bytes=sum(backlogs),
         )

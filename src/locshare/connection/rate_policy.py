@@ -12,6 +12,7 @@ import enum
 
 from msgspec import Struct
 
+from locshare.broadcast.backlog import Topic
 from locshare.model.rate import Rate, RateLimiter
 from locshare.wire.messages import Position
 
@@ -62,12 +63,13 @@ class RatePolicy:
         self._bad_run = 0
         self._bad_count = 0
         self._bad_since = now
-        self.held: Position | None = None
-        """The newest position that came over the rate, until :attr:`due`."""
+        self.held: dict[Topic, Position] | None = None
+        """The newest position of each subscription that came over the rate, until :attr:`due`. None
+        when there is none."""
 
     @property
     def due(self) -> float:
-        """When the held position may go on."""
+        """When the next held position may go on."""
         return self._positions.ready_at()
 
     def message(self, now: float) -> RateDecision:
@@ -81,18 +83,33 @@ class RatePolicy:
             return RateDecision.ACCEPT
         return self._over(now)
 
-    def keep_newest(self, position: Position, decision: RateDecision) -> None:
+    def keep_newest(self, position: Position, decision: RateDecision, topic: Topic = None) -> None:
         """``position`` came and got ``decision``: hold it, or what is held, or neither."""
         held = self.held
-        if held is None or position.timestamp >= held.timestamp:
-            self.held = None if decision is RateDecision.ACCEPT else position
+        older = None if held is None else held.get(topic)
+        if older is not None and position.timestamp < older.timestamp:
+            return
+        if decision is not RateDecision.ACCEPT:
+            if held is None:
+                held = self.held = {}
+            held[topic] = position
+        else:
+            self.forget(topic)
 
-    def release(self, now: float) -> Position | None:
-        """The held position, which is held no longer."""
-        held, self.held = self.held, None
-        if held is not None:
-            self._positions.take(now)
-        return held
+    def release(self, now: float) -> tuple[Topic, Position] | None:
+        """A held position with its topic, which is held no longer."""
+        if self.held is None:
+            return None
+        topic, position = next(iter(self.held.items()))
+        self.forget(topic)
+        self._positions.take(now)
+        return topic, position
+
+    def forget(self, topic: Topic) -> None:
+        """Hold nothing of ``topic`` any more."""
+        if self.held is not None:
+            self.held.pop(topic, None)
+            self.held = self.held or None
 
     def good(self) -> None:
         """A valid message of another kind came."""

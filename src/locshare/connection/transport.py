@@ -1,21 +1,21 @@
 """WebSocket on a raw socket: the only file that knows which library speaks the protocol.
 
 ``websockets``' Sans-I/O ``ServerProtocol`` decides what the protocol demands: the handshake,
-fragments, control frames between fragments, masking, sizes, closing. This file moves the bytes.
-Bytes out go through the connection's :class:`~locshare.broadcast.outbox.Outbox` and nowhere else
-once the upgrade is accepted; finished text frames made by ``fanout`` go there without passing the
-protocol object, whose state a text frame does not change.
+fragments, control frames between fragments, masking, sizes, the answer to a close frame. This file
+moves bytes and reports what came; it answers nothing by itself once the upgrade is accepted. What
+goes out passes through the connection's :class:`~locshare.broadcast.outbox.Outbox`, and when the
+connection closes is decided elsewhere (:mod:`locshare.connection.lifecycle`).
 
-For the same reason a whole text frame that comes in is unmasked here (see ``framing``), and the
-protocol object exists only while there is something for it to judge. An idle connection has none,
-which saves a third of its memory. Invariant between two calls: ``_protocol`` is None exactly when
-the connection is open and no fragmented message is under way.
+A whole text frame is unmasked here (see ``framing``), and the protocol object exists only while it
+has something to judge. An idle connection has none, which saves a third of its memory. Invariant
+between two calls: ``_protocol`` is None unless a fragmented message is under way or the peer's
+frames have come to their end.
 
 One task per connection uses this, and there is no second reader and no queue between: what is not
 asked for stays in the kernel, and TCP slows the sender down. Awaits happen in
-:meth:`Transport.accept_handshake`, in :meth:`Upgrade.accept` and :meth:`Upgrade.reject`, and in
-:meth:`Transport.receive`; each is a checkpoint wherever it has to wait, and a cancelled one loses
-no bytes that a later call could still use.
+:meth:`Transport.accept_handshake`, in :meth:`Upgrade.accept` and :meth:`Upgrade.reject`, in
+:meth:`Transport.receive` and :meth:`Transport.discard`; each is a checkpoint wherever it has to
+wait, and a cancelled one loses no bytes that a later call could still use.
 
 Reading waits first and then reads once: a phone that sends every two seconds then costs one
 ``recv`` for each update instead of two, and one that sends without pause gets one ``recv`` in each
@@ -35,14 +35,12 @@ import trio
 from msgspec import Struct
 from websockets.datastructures import MultipleValuesError
 from websockets.exceptions import InvalidHeader
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.headers import parse_subprotocol
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
-from locshare.broadcast.backlog import Control
-from locshare.broadcast.outbox import Outbox
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
 from locshare.connection.upgrade import (
     ConnectionLost,
@@ -113,15 +111,32 @@ class TooLarge(Struct, frozen=True):
     size: int
 
 
-class Closed(Struct, frozen=True):
-    """Nothing more will come."""
+class PeerClosed(Struct, frozen=True):
+    """The peer's close frame came, and ``reply`` is ours to it. Nothing more will come."""
+
+    reply: bytes
+
+
+class PeerGone(Struct, frozen=True):
+    """The stream has ended, or was reset. It comes again at every further call."""
+
+
+class Violation(Struct, frozen=True):
+    """The peer broke the protocol: close for ``reason``, with ``close_frame``."""
 
     reason: CloseReason
+    close_frame: bytes
+
+
+class Pinged(Struct, frozen=True):
+    """The newest of the protocol pings that came together, as the frame that answers it."""
+
+    pong: bytes
 
 
 class NoMessage(Struct, frozen=True):
-    """A frame came that ends no message: a ping (it has been answered), a pong, or a fragment.
-    Reported so that it can be counted.
+    """A frame came that ends no message: a ping, a pong, or a fragment. Reported so that it can be
+    counted.
     """
 
 
@@ -132,9 +147,18 @@ class Unfinished(Struct, frozen=True):
     """A message that was begun has not been finished in time."""
 
 
-UNFINISHED: Final = Unfinished()
+class Stopped(Struct, frozen=True):
+    """:meth:`Transport.stop` was called."""
 
-Received = str | bytes | TooLarge | NoMessage | Unfinished | Closed
+
+PEER_GONE: Final = PeerGone()
+UNFINISHED: Final = Unfinished()
+STOPPED: Final = Stopped()
+
+Received = (
+    str | bytes | TooLarge | NoMessage | Unfinished | Pinged | PeerClosed | PeerGone | Violation
+    | Stopped
+)  # fmt: skip
 
 
 class Transport:
@@ -146,19 +170,18 @@ class Transport:
     __slots__ = (
         "__weakref__",
         "_answer",
-        "_ended",
-        "_failed",
+        "_close_came",
         "_frame_due",
         "_limits",
         "_message_due",
         "_messages",
-        "_outbox",
         "_partial",
         "_partial_is_text",
         "_pong",
         "_protocol",
         "_sock",
         "_tail",
+        "_unsound",
         "bytes_in",
         "heard",
         "send",
@@ -167,20 +190,19 @@ class Transport:
     def __init__(self, sock: socket.socket, limits: TransportLimits = DEFAULT_LIMITS) -> None:
         self._sock = sock
         self.send = sock.send
-        """See :meth:`locshare.broadcast.outbox.Wire.send`: the socket's own, without a detour."""
+        """See :attr:`locshare.broadcast.outbox.OutboxSocket.send`."""
         self._limits = limits
         self._answer: Response | None = None  # 101, until it is given or the request is refused
         self._protocol: ServerProtocol | None = None
-        self._outbox: Outbox | None = None
         self._messages: list[Received] = []
         self._tail = b""  # the beginning of a frame that has not come whole
         self._partial: bytearray | None = None  # the fragments so far of one message
         self._partial_is_text = True
         self._frame_due = math.inf  # when that frame must have come whole
         self._message_due = math.inf  # and that message
-        self._pong = b""  # the answer to the newest ping, not yet written
-        self._failed = False  # the client's frames are not sound; nothing more is processed
-        self._ended: Closed | None = None
+        self._pong = b""  # the answer to the newest ping, not yet reported
+        self._close_came = False  # the peer's close frame did
+        self._unsound = False  # what comes cannot be cut into frames
         self.bytes_in = 0
         self.heard = True
         """Set whenever bytes came; the heartbeat clears it."""
@@ -246,8 +268,9 @@ class Transport:
         self, status: int, problem: Mapping[str, object], retry_after: int | None
     ) -> None:
         """See :meth:`Upgrade.reject`. The request need not have come."""
+        self._unsound = True  # it speaks HTTP
         await self._respond(problem_answer(status, problem, retry_after))
-        self.end_of_writing()
+        self.shut_writing()
 
     async def _respond(self, data: bytes) -> None:
         """Write an answer to the request, before there is an outbox. Raises ConnectionLost."""
@@ -261,38 +284,32 @@ class Transport:
 
     # --- messages -------------------------------------------------------------------------------
 
-    def bind(self, outbox: Outbox) -> None:
-        """From now on what the protocol has to say goes out through ``outbox``."""
-        self._outbox = outbox
-
     async def receive(self) -> Received:
-        """The next whole message, or what else the connection has to know of.
-
-        :class:`Closed` when the peer has closed, or is gone; once it came it comes again at every
-        call. A message that was begun and is not finished in time is :class:`Unfinished`. After
-        the outbox was told to close there are no messages any more: what then comes is not looked
-        at, but for the sake of :meth:`discard`, and NO_MESSAGE is returned.
+        """The next whole message, or what else the connection has to know of, in the order in which
+        it came. After :meth:`stop` STOPPED, once.
         """
         messages = self._messages
         while not messages:
-            if self._ended is not None:
-                return self._ended
             if self._tail or self._partial is not None:
                 data = await self._read_in_time()
                 if data is None:
-                    return UNFINISHED
+                    return messages.pop(0) if messages else UNFINISHED
             else:
                 data = await self._read()
-            if not data:
-                self._end(CloseReason.PEER_GONE)
-                continue
-            self.heard = True
-            self.bytes_in += len(data)
-            if self._outbox is None or self._outbox.reason is not None:
+            if data:
+                self.heard = True
+                self.bytes_in += len(data)
+            elif not messages:
+                return PEER_GONE
+            if messages:  # STOPPED, while this waited: what came is for `discard` to look at
                 self._tail += data
-                return NO_MESSAGE
-            self._digest(data)
+            else:
+                self._digest(data)
         return messages.pop(0)
+
+    def stop(self) -> None:
+        """Hand out no message any more, also none of those that have been read."""
+        self._messages[:] = (STOPPED,)
 
     async def _read_in_time(self) -> bytes | None:
         """The next bytes of a message that was begun; None when they did not come in time."""
@@ -301,55 +318,54 @@ class Transport:
             return await self._read()
         return None
 
-    async def discard(self) -> None:
-        """Read and forget what the peer still sends after our close or refusal, until it has
-        closed too. Closing the socket earlier, with input unread, would reset it and may destroy
-        our last words on their way.
+    async def discard(self) -> bool:
+        """Read and forget what the peer still sends after our close or refusal. Returns True when
+        its close frame came, before or now, and False at the end of its stream.
 
-        After ``discard_bytes`` nothing more is read and this waits for ever: TCP stops the peer,
-        which has time to read, and is not served. The caller bounds the time.
+        Closing the socket earlier, with input unread, would reset it and may destroy our last words
+        on their way. After ``discard_bytes`` nothing more is read and this waits for ever: TCP
+        stops the peer, which has time to read, and is not served. The caller bounds the time.
         """
-        self._messages.clear()
-        came = self._tail
-        self._tail = b""
+        came, self._tail = self._tail, b""
         left = self._limits.discard_bytes
-        while not self._is_farewell(came):
+        while not self._find_close(came):
             if left <= 0:
                 await trio.sleep_forever()
             came = await self._read(min(left, _READ_BYTES))
             if not came:
-                return
+                return False
             self.bytes_in += len(came)
             left -= len(came)
+        return True
 
-    def _is_farewell(self, data: bytes) -> bool:
-        """True when the peer's close frame is in ``data`` or came before, and all is written: then
-        the socket may be closed. Looks at the heads of frames only.
+    def _find_close(self, data: bytes) -> bool:
+        """True when the peer's close frame is in ``data`` or came before. Looks at the heads of
+        frames only.
         """
-        if self._outbox is None or self._failed:
-            return False  # HTTP, or no frames any more
-        if self._ended is None:
-            self._tail += data
-            data, self._tail = self._tail, b""
-            start, size, limit = 0, len(data), self._limits.hard_message_bytes
-            while start < size:
-                end = frame_end(data, start, limit)
-                if end == UNUSUAL:
-                    self._failed = True
-                    return False
-                if end == INCOMPLETE:
-                    self._tail = data[start:]
-                    return False
-                if data[start] & _OPCODE == Opcode.CLOSE:
-                    self._end(CloseReason.PEER_CLOSED)
-                    break
-                start = end
-        return self._ended is not None and not self._outbox.backlog_bytes
+        if self._close_came or self._unsound:
+            return self._close_came
+        data = self._tail + data
+        self._tail = b""
+        start, size, limit = 0, len(data), self._limits.hard_message_bytes
+        while start < size:
+            end = frame_end(data, start, limit)
+            if end == UNUSUAL:
+                self._unsound = True
+                return False
+            if end == INCOMPLETE:
+                self._tail = data[start:]
+                return False
+            if data[start] & _OPCODE == Opcode.CLOSE:
+                self._close_came = True
+                return True
+            start = end
+        return False
 
     def _digest(self, data: bytes) -> None:
         """Cut what came into frames; handle the plain ones here and let the protocol judge others.
 
-        In the order in which they came, so that what was sent before a close counts.
+        In the order in which they came, so that what was sent before a close counts. Ends with the
+        first frame that ends the conversation.
         """
         goes_on = False
         if self._tail:
@@ -357,7 +373,8 @@ class Transport:
             self._tail = b""
             goes_on = True
         start, size, limit = 0, len(data), self._limits.hard_message_bytes
-        while start < size and not self._failed:
+        going = True
+        while start < size and going:
             end = frame_end(data, start, limit)
             if end == INCOMPLETE:
                 self._tail = data[start:]
@@ -367,10 +384,12 @@ class Transport:
             first = data[start]
             if end == UNUSUAL:
                 end = size
-                self._ask_protocol(data[start:])
+                going = self._ask_protocol(data[start:])
             elif first == _TEXT_FINAL and self._partial is None:
                 payload = payload_start(data, start)
-                self._deliver(apply_mask(data[payload:end], data[payload - 4 : payload]), True)
+                going = self._deliver(
+                    apply_mask(data[payload:end], data[payload - 4 : payload]), True
+                )
             elif first == _PONG_FINAL and data[start + 1] <= _LONGEST_CONTROL:
                 self._messages.append(NO_MESSAGE)
             elif first == _PING_FINAL and data[start + 1] <= _LONGEST_CONTROL:
@@ -379,31 +398,30 @@ class Transport:
                 self._pong = bytes((_PONG_FINAL, len(answer))) + answer
                 self._messages.append(NO_MESSAGE)
             else:
-                self._ask_protocol(data[start:end])
+                going = self._ask_protocol(data[start:end])
             start = end
-        if self._pong:
-            self._answer_ping()
+        if not going:
+            self._tail = data[start:]
+        elif self._pong:
+            self._report_ping()
 
-    def _answer_ping(self) -> None:
-        """Only the newest of the pings that came together (RFC 6455 section 5.5.3), so that a flood
-        of them is not answered with a flood.
+    def _report_ping(self) -> None:
+        """Only the newest of those that came together (RFC 6455 section 5.5.3), so that a flood of
+        pings is not answered with a flood.
         """
-        pong, self._pong = self._pong, b""
-        if self._outbox is not None:
-            self._outbox.send_control(Control.PONG, pong)
+        self._messages.append(Pinged(self._pong))
+        self._pong = b""
 
-    def _ask_protocol(self, data: bytes) -> None:
-        """Give the protocol whole frames (or ones that it will refuse) and do what it says."""
+    def _ask_protocol(self, data: bytes) -> bool:
+        """Give the protocol whole frames, or ones that it will refuse, and report what it makes of
+        them. False when nothing more is to be read.
+        """
         protocol = self._current_protocol()
         protocol.receive_data(data)
         for event in protocol.events_received():
-            if isinstance(event, Frame):
-                self._take(event)
-        self._write_replies(protocol)
-        if protocol.parser_exc is not None:
-            self._failed = True
-        elif self._partial is None and protocol.state is State.OPEN:
-            self._protocol = None
+            if isinstance(event, Frame) and not self._take(event):
+                return False
+        return self._report_replies(protocol)
 
     def _current_protocol(self) -> ServerProtocol:
         if self._protocol is None:
@@ -412,37 +430,31 @@ class Transport:
             )
         return self._protocol
 
-    def _take(self, frame: Frame) -> None:
-        """Act on a frame that the protocol has accepted."""
+    def _take(self, frame: Frame) -> bool:
+        """Report a frame that the protocol has accepted. False when nothing more is to be read."""
         opcode = frame.opcode
         if opcode is Opcode.CONT and self._partial is not None:
             self._partial += frame.data
             if frame.fin:
                 payload, self._partial = bytes(self._partial), None
                 self._message_due = math.inf
-                self._deliver(payload, self._partial_is_text)
-            else:
-                self._messages.append(NO_MESSAGE)
+                return self._deliver(payload, self._partial_is_text)
+            self._messages.append(NO_MESSAGE)
         elif opcode is Opcode.CLOSE:
-            # The protocol has written the echo, unless we closed first; see _write_replies.
-            self._end(CloseReason.PEER_CLOSED)
+            self._close_came = True  # the protocol has a reply; see _report_replies
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
             self._messages.append(NO_MESSAGE)  # its length was written in more bytes than needed
         elif frame.fin:
-            self._deliver(bytes(frame.data), opcode is Opcode.TEXT)
+            return self._deliver(bytes(frame.data), opcode is Opcode.TEXT)
         else:
             self._partial = bytearray(frame.data)
             self._message_due = trio.current_time() + self._limits.message_deadline
             self._partial_is_text = opcode is Opcode.TEXT
             self._messages.append(NO_MESSAGE)
+        return True
 
-    def _end(self, reason: CloseReason) -> None:
-        if self._ended is None:
-            self._ended = Closed(reason)
-
-    def _deliver(self, payload: bytes, is_text: bool) -> None:
-        if self._outbox is None or self._outbox.reason is not None:
-            return
+    def _deliver(self, payload: bytes, is_text: bool) -> bool:
+        """Report a whole message. False when nothing more is to be read."""
         if len(payload) > self._limits.max_message_bytes:
             self._messages.append(TooLarge(len(payload)))
         elif not is_text:
@@ -452,21 +464,37 @@ class Transport:
                 self._messages.append(str(payload, "utf-8"))
             except UnicodeDecodeError:
                 # Its frames are sound all the same: the answer to this close can be found.
-                protocol = self._current_protocol()
-                protocol.fail(CloseReason.INVALID_DATA.code, CloseReason.INVALID_DATA.text)
-                self._write_replies(protocol)
+                reason = CloseReason.INVALID_DATA
+                self._report_end(Violation(reason, close_frame(reason)))
+                return False
+        return True
 
-    def _write_replies(self, protocol: ServerProtocol) -> None:
-        """Pass what the protocol wants to say to the outbox: pongs, close frames, its verdict."""
-        if self._pong:
-            self._answer_ping()  # nothing goes out after a close frame
+    def _report_replies(self, protocol: ServerProtocol) -> bool:
+        """Report what the protocol wants to say: pongs, close frames. False when nothing more is to
+        be read.
+        """
         for data in protocol.data_to_send():
-            if data is SEND_EOF or self._outbox is None:
-                continue  # the outbox half-closes when it has written all
+            if data is SEND_EOF:
+                continue  # the connection half-closes when it has written all
             if data[0] == _PONG_FINAL:
-                self._outbox.send_control(Control.PONG, data)
+                self._pong = data
+                continue
+            if self._close_came:
+                self._report_end(PeerClosed(data))
             else:
-                self._outbox.finish(_verdict(protocol), data)
+                self._unsound = True
+                sent = protocol.close_sent
+                reason = _VIOLATIONS.get(sent.code if sent else 0, CloseReason.PROTOCOL_ERROR)
+                self._report_end(Violation(reason, data))
+            return False
+        if self._partial is None:
+            self._protocol = None
+        return True
+
+    def _report_end(self, end: PeerClosed | Violation) -> None:
+        if self._pong:
+            self._report_ping()
+        self._messages.append(end)
 
     async def _read(self, size: int = _READ_BYTES) -> bytes:
         """What came, or nothing at the end of the stream (a reset counts as one)."""
@@ -479,22 +507,16 @@ class Transport:
             except OSError:
                 return b""
 
-    # --- what an Outbox needs (broadcast.outbox.Wire) ------------------------------------------
+    # --- what an Outbox needs (broadcast.outbox.OutboxSocket) ---------------------------------
 
     async def wait_writable(self) -> None:
-        """See :meth:`locshare.broadcast.outbox.Wire.wait_writable`."""
+        """See :meth:`locshare.broadcast.outbox.OutboxSocket.wait_writable`."""
         await trio.lowlevel.wait_writable(self._sock)
 
-    def close_frame(self, reason: CloseReason) -> bytes:
-        """See :meth:`locshare.broadcast.outbox.Wire.close_frame`."""
-        protocol = self._current_protocol()
-        if protocol.state is not State.OPEN:
-            return b""
-        protocol.send_close(reason.code, reason.text)
-        return b"".join(protocol.data_to_send())
+    # --- the end --------------------------------------------------------------------------------
 
-    def end_of_writing(self) -> None:
-        """See :meth:`locshare.broadcast.outbox.Wire.end_of_writing`."""
+    def shut_writing(self) -> None:
+        """Half-close: nothing will follow what was written. Never raises."""
         with contextlib.suppress(OSError):  # the peer was faster
             self._sock.shutdown(socket.SHUT_WR)
 
@@ -504,7 +526,6 @@ class Transport:
         ``abort`` throws away what the kernel has not sent (a reset) instead of keeping it for a
         peer that does not read.
         """
-        self._outbox = None
         if self._sock.fileno() < 0:
             return
         if abort:
@@ -524,7 +545,13 @@ def prepare_listening_socket(sock: socket.socket, limits: TransportLimits) -> No
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_RTO_MAX_MS, limits.longest_retransmission_ms)
 
 
-_VERDICTS = {
+def close_frame(reason: CloseReason) -> bytes:
+    """A close frame with the code and text of ``reason``, unmasked."""
+    payload = Close(reason.code, reason.text).serialize()
+    return Frame(Opcode.CLOSE, payload).serialize(mask=False)
+
+
+_VIOLATIONS = {
     reason.code: reason
     for reason in (
         CloseReason.PROTOCOL_ERROR,
@@ -533,11 +560,3 @@ _VERDICTS = {
         CloseReason.INTERNAL_ERROR,
     )
 }
-
-
-def _verdict(protocol: ServerProtocol) -> CloseReason:
-    """Why the protocol sent a close frame of its own accord."""
-    if protocol.close_rcvd is not None and protocol.parser_exc is None:
-        return CloseReason.PEER_CLOSED
-    sent = protocol.close_sent
-    return _VERDICTS.get(sent.code if sent else 0, CloseReason.PROTOCOL_ERROR)

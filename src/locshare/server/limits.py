@@ -11,7 +11,7 @@ from locshare.api import ApiLimits, Rate, ServerLimits
 from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.config import Settings
-from locshare.connection.connection import ConnectionLimits
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import AddressOf, PoolLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.reconnects import ReconnectLimits

@@ -1,0 +1,381 @@
+"""The messages of one open connection: receive, interpret, check the rate, hand on.
+
+The socket's dialect says what a message means; this counts and limits the messages and carries the
+meaning out on the socket's subscriptions. A wrong message is answered and the connection lives on;
+abuse closes it.
+
+A session that ends, or refuses its participant, ends its subscription. Whether the socket can live
+without it is for the dialect to say: the plain one cannot.
+
+All subscriptions of a socket share its task: while one session's mailbox is full, or a session is
+being opened, nothing is read from the socket, and TCP slows the client down for all of them.
+
+Awaits: :meth:`Transport.receive`, ``Sessions.open`` and the links'. Frames are sent only while the
+lifecycle is OPEN: every await here but those of a link's ``update`` is followed by a test of it, or
+by :meth:`Transport.receive`, which returns STOPPED.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol, final
+
+import trio
+
+from locshare.broadcast.backlog import Control, Topic
+from locshare.broadcast.outbox import Outbox
+from locshare.connection.admission import Claims, Link, open_link
+from locshare.connection.context import ConnectionContext
+from locshare.connection.dialect import (
+    Answer,
+    Effect,
+    LeaveSession,
+    Move,
+    SocketDialect,
+    Subscribe,
+    Unsubscribe,
+)
+from locshare.connection.lifecycle import Lifecycle, State
+from locshare.connection.rate_policy import RateDecision, RatePolicy
+from locshare.connection.refusal import Refusal
+from locshare.connection.subscription import Subscription
+from locshare.connection.transport import (
+    NoMessage,
+    PeerClosed,
+    PeerGone,
+    Pinged,
+    Received,
+    Stopped,
+    TooLarge,
+    Transport,
+    Violation,
+)
+from locshare.model.reasons import CloseReason
+from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
+from locshare.store.port import StoreUnavailable
+from locshare.wire.dialects import InvalidMessage
+from locshare.wire.messages import ErrorCode, LocationUpdate, Position
+
+_ENDS: Final[Mapping[type[Exception], CloseReason]] = {
+    SessionOver: CloseReason.SESSION_ENDED,
+    ParticipantNotFound: CloseReason.FORBIDDEN,
+    SessionUnavailable: CloseReason.OVERLOADED,
+    StoreUnavailable: CloseReason.OVERLOADED,
+}
+"""What becomes of a subscription whose session answers so."""
+_SESSION_ERRORS: Final = tuple(_ENDS)
+
+
+class ConversationHost(Protocol):
+    """The connection, as its conversation sees it."""
+
+    def close(self, reason: CloseReason) -> None:
+        """Begin the closing handshake."""
+        ...
+
+    def peer_closed(self, reply: bytes) -> None:
+        """The peer's close frame came; ``reply`` is ours to it."""
+        ...
+
+    def peer_gone(self) -> None:
+        """The peer's stream has ended."""
+        ...
+
+    def violated(self, reason: CloseReason, close_frame: bytes) -> None:
+        """The peer broke the protocol."""
+        ...
+
+
+@final
+class Conversation:
+    """The messages of one connection, from the upgrade to the first close."""
+
+    __slots__ = (
+        "_claims", "_context", "_dialect", "_dropped", "_host", "_lifecycle", "_only", "_outbox",
+        "_policy", "_several", "_transport",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        host: ConversationHost,
+        lifecycle: Lifecycle,
+        transport: Transport,
+        outbox: Outbox,
+        dialect: SocketDialect,
+        context: ConnectionContext,
+    ) -> None:
+        self._host = host
+        self._lifecycle = lifecycle
+        self._transport = transport
+        self._outbox = outbox
+        self._dialect = dialect
+        self._context = context
+        self._claims: Claims | None = None  # the upgrade's, where messages subscribe
+        self._policy = RatePolicy(context.limits.rates, trio.current_time())
+        self._only: Subscription | None = None
+        self._several: dict[Topic, Subscription] | None = None
+        self._dropped: list[Subscription] | None = None  # ended, their links not yet detached
+
+    def subscriptions(self) -> Iterator[Subscription]:
+        """Those there are now."""
+        if self._only is not None:
+            yield self._only
+        if self._several is not None:
+            yield from self._several.values()
+
+    def stop(self) -> None:
+        """The connection is closing: hand on no further message, take no further frame."""
+        self._transport.stop()
+        for subscription in self.subscriptions():
+            subscription.end()
+
+    async def run(self, claims: Claims, link: Link | None) -> None:
+        """Serve until the connection closes. ``link`` is the way into the session of ``claims``,
+        where the upgrade subscribes.
+        """
+        try:
+            if link is None:
+                self._claims = claims
+            else:
+                self._only = self._make(None, claims, link)
+                await self._attach(self._only)
+            await self._receive_until_closed()
+        finally:
+            for subscription in self.subscriptions():
+                subscription.end()
+                subscription.link.detach()
+            self._detach_dropped()
+            self._only = self._several = None  # which breaks the reference cycle with each
+
+    async def _attach(self, subscription: Subscription) -> None:
+        try:
+            await subscription.link.attach(subscription)
+        except _SESSION_ERRORS as error:
+            self.close_subscription(subscription, _ENDS[type(error)])
+
+    # --- receiving ------------------------------------------------------------------------------
+
+    async def _receive_until_closed(self) -> None:
+        receive, policy, counters = (
+            self._transport.receive, self._policy, self._context.counters,
+        )  # fmt: skip
+        interpret = self._dialect.receive
+        while True:
+            if policy.held is None:
+                received = await receive()
+            else:
+                received = await self._receive_beside_held()
+            if type(received) is not str and type(received) is not bytes:
+                if await self._take_odd(received):
+                    return
+                continue
+            try:
+                effect = interpret(received)
+            except InvalidMessage as error:
+                self._count_bad(error.code, error.text)
+                continue
+            if type(effect) is LocationUpdate:
+                subscription, position = self._only, effect.data
+            elif type(effect) is Move:
+                subscription, position = self._find(effect.topic), effect.position
+            else:
+                await self._take_other(effect)
+                continue
+            if subscription is None:
+                self._count_bad("INVALID_MESSAGE", "not subscribed to this")
+                continue
+            counters.positions += 1
+            decision = policy.position(trio.current_time())
+            if decision is not RateDecision.ACCEPT or policy.held is not None:
+                policy.keep_newest(position, decision, subscription.topic)
+            if decision is not RateDecision.ACCEPT:
+                self._check_rate(decision)
+                continue
+            try:
+                await subscription.link.update(position)
+            except _SESSION_ERRORS as error:
+                self.close_subscription(subscription, _ENDS[type(error)])
+
+    def _find(self, topic: Topic) -> Subscription | None:
+        if topic is None:
+            return self._only
+        return None if self._several is None else self._several.get(topic)
+
+    async def _receive_beside_held(self) -> Received:
+        """As the transport's, and hand on a held position when it is due."""
+        with trio.move_on_at(self._policy.due):
+            return await self._transport.receive()
+        await self._send_held()
+        return await self._transport.receive()
+
+    async def _send_held(self) -> bool:
+        released = self._policy.release(trio.current_time())
+        if released is None:
+            return False
+        topic, position = released
+        subscription = self._find(topic)
+        if subscription is not None:
+            await self._move(subscription, position)
+        return True
+
+    async def _move(self, subscription: Subscription, position: Position) -> None:
+        try:
+            await subscription.link.update(position)
+        except _SESSION_ERRORS as error:
+            self.close_subscription(subscription, _ENDS[type(error)])
+
+    async def _take_other(self, effect: Effect) -> None:
+        """A message that is no position."""
+        self._policy.good()
+        if not self._check_rate(self._policy.message(trio.current_time())):
+            return
+        if isinstance(effect, Answer):
+            self._context.counters.pings += 1
+            self._outbox.send_event(effect.frame)
+        elif isinstance(effect, LeaveSession):
+            await self._leave(effect.topic)
+        elif isinstance(effect, Subscribe):
+            await self._subscribe(effect)
+        elif isinstance(effect, Unsubscribe):
+            subscription = self._find(effect.topic)
+            if subscription is not None:
+                self._drop(subscription, effect.frame)
+                self._detach_dropped()
+
+    async def _take_odd(self, received: Received) -> bool:
+        """Something other than a message of acceptable size. True when the conversation is over."""
+        if isinstance(received, NoMessage):
+            self._check_rate(self._policy.message(trio.current_time()))
+        elif isinstance(received, Pinged):
+            self._outbox.send_control(Control.PONG, received.pong)
+        elif isinstance(received, TooLarge):
+            limit = self._context.limits.transport.max_message_bytes
+            text = f"{received.size} bytes; at most {limit} are allowed"
+            self._count_bad("MESSAGE_TOO_LARGE", text)
+        elif isinstance(received, PeerClosed | PeerGone):
+            # What it sent before counts, also a position that the rate has held back.
+            while await self._send_held():
+                pass
+            if isinstance(received, PeerGone):
+                self._host.peer_gone()
+            elif self._lifecycle.state is State.OPEN:
+                self._host.peer_closed(received.reply)
+            return True
+        elif isinstance(received, Violation):
+            self._host.violated(received.reason, received.close_frame)
+            return True
+        elif isinstance(received, Stopped):
+            return True
+        else:
+            self._host.close(CloseReason.SILENT)
+        return False
+
+    # --- rates ----------------------------------------------------------------------------------
+
+    def _count_bad(self, code: ErrorCode, text: str) -> None:
+        self._context.counters.bad += 1
+        now = trio.current_time()
+        if self._policy.bad(now):
+            self._close_for_abuse(CloseReason.BAD_REQUEST)
+        elif self._check_rate(self._policy.message(now)):
+            self._outbox.send_event(self._dialect.error(code, text))
+
+    def _check_rate(self, decision: RateDecision) -> bool:
+        """True when the message may be handled; else the client has been answered, or closed."""
+        if decision is RateDecision.ACCEPT:
+            return True
+        self._context.counters.rate_limited += 1
+        if decision is RateDecision.CLOSE:
+            self._close_for_abuse(CloseReason.RATE_LIMITED)
+        elif decision is RateDecision.WARN:
+            self._outbox.send_event(
+                self._dialect.error("RATE_LIMITED", "too many messages; one was dropped")
+            )
+        return False
+
+    def _close_for_abuse(self, reason: CloseReason) -> None:
+        for subscription in self.subscriptions():
+            self._context.gate.penalise((subscription.session_id, subscription.user_id))
+        self._host.close(reason)
+
+    # --- subscriptions --------------------------------------------------------------------------
+
+    async def _leave(self, topic: Topic) -> None:
+        subscription = self._find(topic)
+        if subscription is None:
+            self._count_bad("INVALID_MESSAGE", "not subscribed to this")
+            return
+        self._context.counters.leaves += 1
+        try:
+            await subscription.link.leave()
+        except _SESSION_ERRORS as error:
+            self.close_subscription(subscription, _ENDS[type(error)])
+        else:
+            self.close_subscription(subscription, CloseReason.LEFT)
+
+    def _make(self, topic: Topic, claims: Claims, link: Link) -> Subscription:
+        dialect = self._dialect.written(topic)
+        return Subscription(
+            claims.session_id, claims.user_id, dialect, self._outbox, self, link, topic
+        )
+
+    async def _subscribe(self, wish: Subscribe) -> None:
+        claims = self._admit(wish)
+        if isinstance(claims, Refusal):
+            self._outbox.send_event(self._dialect.refused(wish.topic, claims))
+            return
+        context = self._context
+        link = await open_link(claims, context.sessions, context.limits.open_timeout)
+        if self._lifecycle.state is not State.OPEN:
+            if not isinstance(link, Refusal):
+                link.detach()
+            return
+        if isinstance(link, Refusal):
+            self._outbox.send_event(self._dialect.refused(wish.topic, link))
+            return
+        older = self._find(wish.topic)
+        if older is not None:
+            self._drop(older, b"")
+            self._detach_dropped()
+        if self._several is None:
+            self._several = {}
+        subscription = self._several[wish.topic] = self._make(wish.topic, claims, link)
+        if confirmation := self._dialect.subscribed(wish.topic):
+            self._outbox.send_event(confirmation)
+        await self._attach(subscription)
+
+    def _admit(self, wish: Subscribe) -> Claims | Refusal:
+        several = self._several or {}
+        if wish.topic not in several and len(several) >= self._context.limits.max_subscriptions:
+            return Refusal.FULL
+        if wish.token is not None:
+            return self._context.gate.admit_subscription(wish.token)
+        return self._claims or Refusal.NO_TOKEN
+
+    def close_subscription(self, subscription: Subscription, reason: CloseReason) -> None:
+        """See :meth:`locshare.connection.subscription.SubscriptionOwner.close_subscription`."""
+        frame = self._dialect.ended(subscription.topic, reason)
+        if frame is None:
+            self._host.close(reason)
+        elif self._find(subscription.topic) is subscription:
+            self._drop(subscription, frame)
+            # Not here: the session's actor may be the caller, and must not be called back.
+            self._context.spawn(self._detach_later)
+
+    def _drop(self, subscription: Subscription, frame: bytes) -> None:
+        """End one of several."""
+        subscription.end()
+        if self._several is not None:
+            del self._several[subscription.topic]
+        self._policy.forget(subscription.topic)
+        if self._dropped is None:
+            self._dropped = []
+        self._dropped.append(subscription)
+        if frame:
+            self._outbox.send_event(frame)
+
+    async def _detach_later(self) -> None:
+        self._detach_dropped()
+
+    def _detach_dropped(self) -> None:
+        dropped, self._dropped = self._dropped, None
+        for subscription in dropped or ():
+            subscription.link.detach()

@@ -1,0 +1,166 @@
+"""What a client's messages mean for its socket: bytes in, effects out. Pure.
+
+One dialect object per socket, chosen by the subprotocol. It knows how many subscriptions the socket
+may have, what they are called, and how everything that is said about them is written. The
+connection (:mod:`locshare.connection.conversation`) carries its effects out, and counts and limits
+the messages.
+
+The plain dialect has exactly one subscription, which the upgrade makes, and keeps no state: all
+plain sockets share :data:`PLAIN_SOCKET`. A dialect with several (Phoenix Channels) keeps what it
+must remember of each topic, and makes them with :class:`Subscribe`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol, final
+
+from msgspec import Struct
+
+from locshare.broadcast.backlog import Topic
+from locshare.broadcast.fanout import encode_frame
+from locshare.connection.refusal import Refusal
+from locshare.model.reasons import CloseReason
+from locshare.wire.dialects import PLAIN, Dialect, InvalidMessage
+from locshare.wire.messages import (
+    Error,
+    ErrorCode,
+    LocationUpdate,
+    Ping,
+    Pong,
+    Position,
+    Problem,
+)
+
+
+class Move(Struct, frozen=True, gc=False):
+    """A position for the subscription ``topic``."""
+
+    topic: Topic
+    position: Position
+
+
+class LeaveSession(Struct, frozen=True, gc=False):
+    """The participant of ``topic`` leaves its session for good."""
+
+    topic: Topic = None
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """A client's ping, and the frame that answers it."""
+
+    frame: bytes
+
+
+class Subscribe(Struct, frozen=True, gc=False):
+    """Open the session that ``token`` admits to as ``topic``. Without a token, the one that the
+    upgrade's token admits to.
+    """
+
+    topic: Topic
+    token: str | None = None
+
+
+class Unsubscribe(Struct, frozen=True, gc=False):
+    """End the subscription ``topic``; its participant is offline. ``frame`` confirms it."""
+
+    topic: Topic
+    frame: bytes = b""
+
+
+Effect = LocationUpdate | Move | LeaveSession | Answer | Subscribe | Unsubscribe
+"""What a message asks for. A bare LocationUpdate is a position for the only subscription: the plain
+dialect hands on what it has decoded, so that a position costs no further object."""
+
+
+class SocketDialect(Protocol):
+    """The dialect of one socket."""
+
+    @property
+    def subscribes_at_once(self) -> bool:
+        """True: the upgrade opens the only subscription, and a refusal is an HTTP status. False:
+        the client subscribes by message.
+        """
+        ...
+
+    def receive(self, message: str | bytes) -> Effect:
+        """What a whole message asks for. Raises InvalidMessage, nothing else."""
+        ...
+
+    def written(self, topic: Topic) -> Dialect:
+        """How messages of this subscription are written. Subscriptions of one session for which
+        this is equal (and hashes equal) share each encoded frame.
+        """
+        ...
+
+    def error(self, code: ErrorCode, text: str) -> bytes:
+        """The frame that refuses the newest message."""
+        ...
+
+    def subscribed(self, topic: Topic) -> bytes:
+        """The frame that confirms a subscription, before its snapshot; empty for none."""
+        ...
+
+    def refused(self, topic: Topic, refusal: Refusal) -> bytes:
+        """The frame that refuses a subscription."""
+        ...
+
+    def ended(self, topic: Topic, reason: CloseReason) -> bytes | None:
+        """The frame that tells that the session has ended a subscription. None where the socket
+        cannot live without it: then the connection closes for ``reason``.
+        """
+        ...
+
+
+@final
+class PlainSocketDialect:
+    """One subscription, from the upgrade to the close frame (docs/reference/protocol.md)."""
+
+    subscribes_at_once: Final = True
+    _PONG: Final = encode_frame(Pong(), PLAIN)
+
+    def receive(self, message: str | bytes) -> Effect:
+        """See :meth:`SocketDialect.receive`."""
+        if type(message) is bytes:
+            raise InvalidMessage("BINARY_NOT_SUPPORTED", "only text frames are")
+        received = PLAIN.decode(message)
+        if type(received) is LocationUpdate:
+            return received
+        return Answer(self._PONG) if type(received) is Ping else LeaveSession()
+
+    def written(self, _topic: Topic) -> Dialect:
+        """See :meth:`SocketDialect.written`."""
+        return PLAIN
+
+    def error(self, code: ErrorCode, text: str) -> bytes:
+        """See :meth:`SocketDialect.error`."""
+        return encode_frame(Error(Problem(code, text)), PLAIN)
+
+    def subscribed(self, _topic: Topic) -> bytes:
+        """The snapshot says so."""
+        return b""
+
+    def refused(self, _topic: Topic, _refusal: Refusal) -> bytes:
+        """The upgrade is refused instead."""
+        return b""
+
+    def ended(self, _topic: Topic, _reason: CloseReason) -> None:
+        """The close frame says so."""
+
+
+PLAIN_SOCKET: Final[SocketDialect] = PlainSocketDialect()
+
+Dialects = Mapping[str, Callable[[], SocketDialect]]
+"""By subprotocol: what makes the dialect of a new socket."""
+
+DEFAULT_DIALECTS: Final[Dialects] = MappingProxyType({PLAIN.name: lambda: PLAIN_SOCKET})
+
+
+def choose_dialect(offered: Iterable[str], dialects: Dialects) -> tuple[str | None, SocketDialect]:
+    """The subprotocol to answer with, and its dialect: the first of ``offered`` that is known. None
+    and the plain dialect when there is none. Never the one that carries the token.
+    """
+    for name in offered:
+        make = dialects.get(name)
+        if make is not None:
+            return name, make()
+    return None, PLAIN_SOCKET

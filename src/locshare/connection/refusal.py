@@ -1,0 +1,77 @@
+"""Why a request to connect is refused: for HTTP, for the close frame, for logs and metrics."""
+
+import enum
+
+from locshare.model.reasons import CloseReason
+
+
+class Refusal(enum.Enum):
+    """Why a request to connect was not granted: HTTP status, problem code, close reason, text.
+
+    A code that the REST API has too means the same there. docs/reference/protocol.md has the
+    table.
+    """
+
+    NO_SUCH_PATH = (404, "NOT_FOUND", CloseReason.NOT_FOUND, "the WebSocket is at /ws")
+    NO_TOKEN = (401, "TOKEN_MISSING", CloseReason.BAD_TOKEN, "a token is needed")
+    BAD_TOKEN = (401, "TOKEN_INVALID", CloseReason.BAD_TOKEN, "the token is not accepted")
+    FORBIDDEN = (403, "NOT_A_PARTICIPANT", CloseReason.FORBIDDEN, "no longer a participant")
+    NOT_FOUND = (404, "SESSION_NOT_FOUND", CloseReason.NOT_FOUND, "no such session")
+    LATE = (408, "REQUEST_TIMEOUT", CloseReason.SILENT, "the request did not come in time")
+    ENDED = (410, "SESSION_ENDED", CloseReason.SESSION_ENDED, "the session has ended")
+    TOO_OFTEN = (
+        429,
+        "RATE_LIMITED",
+        CloseReason.RATE_LIMITED,
+        "this participant connects too often",
+    )
+    UNAVAILABLE = (503, "UNAVAILABLE", CloseReason.OVERLOADED, "come back later")
+    DRAINING = (503, "UNAVAILABLE", CloseReason.OVERLOADED, "the server restarts, come back")
+    FULL = (503, "OVERLOADED", CloseReason.OVERLOADED, "too many connections, come back later")
+    ADDRESS_FULL = (
+        503, "OVERLOADED", CloseReason.OVERLOADED, "too many connections from this address",
+    )  # fmt: skip
+    CROWDED_OUT = (
+        503, "OVERLOADED", CloseReason.OVERLOADED,
+        "the request did not come, and others needed its place",
+    )  # fmt: skip
+
+    def __init__(self, status: int, code: str, reason: CloseReason, text: str) -> None:
+        self.status = status
+        self.code = code
+        self.reason = reason
+        self.text = text
+
+    @property
+    def label(self) -> str:
+        """The name used in logs and as a metric label."""
+        return self.name.lower()
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds, where coming back can help."""
+        return _RETRY_AFTER_S.get(self.status)
+
+    def problem(self) -> dict[str, object]:
+        """The body of the answer (RFC 9457)."""
+        return {
+            "type": "about:blank",
+            "title": _TITLES[self.status],
+            "status": self.status,
+            "code": self.code,
+            "detail": self.text,
+        }
+
+
+_RETRY_AFTER_S = {429: 10, 503: 5}
+"""What docs/reference/protocol.md says of the close codes of the same meaning, 4429 and 1013."""
+
+_TITLES = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    410: "Gone",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
