@@ -189,7 +189,6 @@ class Account:
         self._counting = False
 
     def member(self, session: Session, user_id: str) -> Member:
-        """A new one."""
         member = self.members[user_id] = Member(session, user_id)
         return member
 

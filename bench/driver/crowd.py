@@ -87,7 +87,6 @@ class Crowd:
         self._start_ticking()
 
     def run_until(self, moment: float) -> None:
-        """Let them."""
         self.loop.run_until(moment)
 
     def wait_for_all(self, patience_s: float, settle_s: float) -> None:
@@ -162,42 +161,34 @@ class Crowd:
     # --- what people tell ---------------------------------------------------------------------
 
     def arrived(self, person: Person, now: float, *, again: bool, seconds: float) -> None:
-        """See Surroundings."""
         del person, now
         self.traffic.opened += 1
         (self.traffic.reconnect if again else self.traffic.connect).add(seconds)
 
     def lost(self, person: Person, cause: Lost, now: float) -> None:
-        """See Surroundings."""
         self.traffic.ends.append(now)
         self.traffic.reasons[str(cause)] += 1
         for each in self.recoveries:
             each.lost(person.member)
 
     def refused(self, person: Person, cause: Lost, now: float) -> None:
-        """See Surroundings."""
         del person
         self.traffic.refusals.append(now)
         self.traffic.reasons[str(cause)] += 1
 
     def gave_up(self) -> None:
-        """See Surroundings."""
         self.traffic.gave_up += 1
 
     def unanswered(self) -> None:
-        """See Surroundings."""
         self.traffic.unanswered += 1
 
     def blocked(self) -> None:
-        """See Surroundings."""
         self.traffic.blocked += 1
 
     def disliked(self, refusal: Refusal) -> None:
-        """See Surroundings."""
         self.traffic.disliked[refusal.reason] += 1
 
     def deliveries(self, person: Person, fresh: list[Sent], now: float) -> None:
-        """See Surroundings."""
         for each in self.recoveries:
             each.deliveries(person.member, fresh, now)
 

@@ -48,23 +48,18 @@ class Conversation(Protocol):
 
     def hello(self) -> bytes | None:
         """What is sent first, if anything."""
-        ...
 
     def position(self, position: Position) -> bytes:
         """An update."""
-        ...
 
     def heartbeat(self) -> bytes:
         """What keeps a connection alive; the server answers it."""
-        ...
 
     def leave(self) -> bytes:
         """Leaving the session for good; the server closes, or is closed after it."""
-        ...
 
     def read(self, text: bytes) -> Message:
         """What one message means. Never raises: what cannot be read is a :class:`Refusal`."""
-        ...
 
 
 class Speaker(Protocol):
@@ -79,8 +74,6 @@ class Speaker(Protocol):
 
     def address(self, access: Access, websocket_url: str) -> str:
         """Where to connect, token and all."""
-        ...
 
     def converse(self, access: Access) -> Conversation:
         """A new connection's."""
-        ...

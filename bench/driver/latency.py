@@ -56,7 +56,6 @@ class Histogram:
         raise AssertionError("the buckets hold less than was counted")
 
     def latencies(self) -> Latencies:
-        """As a result."""
         return Latencies(
             count=self.count,
             p50_ms=self.percentile_ms(0.5),

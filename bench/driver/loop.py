@@ -21,15 +21,12 @@ class Peer(Protocol):
 
     def write(self) -> None:
         """The socket can be written."""
-        ...
 
     def read(self) -> bytes | None:
         """Read what is there; None: nothing, or it is over."""
-        ...
 
     def take(self, data: bytes, now: float) -> None:
         """Look at what was read at ``now``."""
-        ...
 
 
 class Loop:

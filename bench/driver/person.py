@@ -30,8 +30,6 @@ _BACKOFF = Backoff()
 
 
 class State(enum.Enum):
-    """Of a person."""
-
     AWAY = enum.auto()
     CONNECTING = enum.auto()
     HERE = enum.auto()
@@ -54,35 +52,27 @@ class Surroundings(Protocol):
 
     def arrived(self, person: "Person", now: float, *, again: bool, seconds: float) -> None:
         """Connected, ``seconds`` after it was asked for or lost."""
-        ...
 
     def lost(self, person: "Person", cause: Lost, now: float) -> None:
         """A connection ended without being asked to."""
-        ...
 
     def refused(self, person: "Person", cause: Lost, now: float) -> None:
         """A connection did not come about."""
-        ...
 
     def gave_up(self) -> None:
         """Somebody was told that coming back makes no sense, while the visit lasts."""
-        ...
 
     def unanswered(self) -> None:
         """A goodbye was not answered in time."""
-        ...
 
     def blocked(self) -> None:
         """An update was not sent because the socket did not take the last."""
-        ...
 
     def disliked(self, refusal: Refusal) -> None:
         """The server did not like something, or said what cannot be read."""
-        ...
 
     def deliveries(self, person: "Person", fresh: list[Sent], now: float) -> None:
         """Updates came."""
-        ...
 
 
 class Person:

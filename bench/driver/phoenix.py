@@ -62,7 +62,6 @@ class Phoenix:
         return with_query(websocket_url, urlencode({"token": access.token, "vsn": "2.0.0"}))
 
     def converse(self, access: Access) -> Conversation:
-        """A new connection's."""
         return PhoenixConversation(self._topic.replace("{session_id}", access.session_id))
 
 
@@ -78,12 +77,10 @@ class PhoenixConversation:
         self._joined = False
 
     def hello(self) -> bytes | None:
-        """``phx_join``."""
         self._join_ref = str(self._ref + 1)
         return self._message("phx_join", {})
 
     def position(self, position: Position) -> bytes:
-        """``location_update``."""
         return self._message("location_update", position)
 
     def heartbeat(self) -> bytes:
@@ -92,7 +89,6 @@ class PhoenixConversation:
         return _encode((None, str(self._ref), "phoenix", "heartbeat", {}))
 
     def leave(self) -> bytes:
-        """``phx_leave``."""
         return self._message("phx_leave", {})
 
     def read(self, text: bytes) -> Message:

@@ -58,8 +58,6 @@ _KNOWN: Final = {"location_update", "session_state", "session_ended", "error"}
 
 
 class Plain:
-    """The speaker."""
-
     name: Dialect = "plain"
     heartbeat_s = 15.0
     always_beats = False
@@ -70,7 +68,6 @@ class Plain:
         return with_query(websocket_url, f"token={quote(access.token)}")
 
     def converse(self, access: Access) -> Conversation:
-        """A new connection's."""
         del access
         return _CONVERSATION
 
@@ -83,7 +80,6 @@ class PlainConversation:
         return None
 
     def position(self, position: Position) -> bytes:
-        """``location_update``."""
         return _encode(LocationUpdate(position))
 
     def heartbeat(self) -> bytes:
@@ -91,7 +87,6 @@ class PlainConversation:
         return _encode(Ping())
 
     def leave(self) -> bytes:
-        """``leave``."""
         return _encode(Leave())
 
     def read(self, text: bytes) -> Message:

@@ -16,7 +16,6 @@ class Phone(Protocol):
 
     def position(self, seconds: float, timestamp: datetime) -> Position:
         """The report ``seconds`` after the beginning of the run, dated ``timestamp``."""
-        ...
 
 
 class Visit(Protocol):
@@ -25,17 +24,14 @@ class Visit(Protocol):
     @property
     def arrives_s(self) -> float:
         """When the person connects."""
-        ...
 
     @property
     def leaves_s(self) -> float | None:
         """None: stays to the end."""
-        ...
 
     @property
     def gracefully(self) -> bool:
         """True: closes the WebSocket properly; False: the connection just breaks."""
-        ...
 
 
 class Participant(Struct, frozen=True):
@@ -73,5 +69,4 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def people(self) -> int:
-        """All of them."""
         return sum(map(len, self.sessions))

@@ -32,16 +32,12 @@ class Watcher(Protocol):
 
     def begins(self, target: str, scenario: str, title: str) -> None:
         """A run begins."""
-        ...
 
     def phase(self, text: str) -> None:
         """What is done now."""
-        ...
 
     def moment(self, moment: Moment, standing: Standing) -> None:
         """A second has passed."""
-        ...
 
     def ended(self, run: Run) -> None:
         """A run has ended."""
-        ...

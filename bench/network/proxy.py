@@ -124,7 +124,6 @@ def text_of(address: Address) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. Returns its exit status."""
     options = _parser().parse_args(arguments)
     try:
         to = parse_address(options.to)

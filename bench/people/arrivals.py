@@ -15,7 +15,6 @@ class Arrivals(Protocol):
 
     def times(self, sizes: Sequence[int], random: Random) -> list[float]:
         """When each person of groups of these sizes comes, group by group."""
-        ...
 
 
 class AllAtOnce(Struct, frozen=True):
@@ -24,7 +23,6 @@ class AllAtOnce(Struct, frozen=True):
     at_s: float = 0.0
 
     def times(self, sizes: Sequence[int], random: Random) -> list[float]:  # noqa: ARG002 - as all
-        """See :meth:`Arrivals.times`."""
         return [self.at_s] * sum(sizes)
 
 
@@ -34,7 +32,6 @@ class Evenly(Struct, frozen=True):
     span_s: float
 
     def times(self, sizes: Sequence[int], random: Random) -> list[float]:
-        """See :meth:`Arrivals.times`."""
         people = sum(sizes)
         slot = self.span_s / max(people, 1)
         times = [(turn + random.random()) * slot for turn in range(people)]
@@ -70,7 +67,6 @@ class Peaks(Struct, frozen=True, kw_only=True):
         return [(number + random.uniform(0.3, 0.6)) * part for number in range(self.peaks)]
 
     def times(self, sizes: Sequence[int], random: Random) -> list[float]:
-        """See :meth:`Arrivals.times`."""
         moments = self.moments(random)
         times = []
         for size in sizes:

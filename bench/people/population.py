@@ -74,12 +74,10 @@ class Population(Struct, frozen=True):
 
     @property
     def people(self) -> int:
-        """How many."""
         return len(self.members)
 
     @property
     def sessions(self) -> int:
-        """How many."""
         return self.members[-1].group + 1
 
 
@@ -194,5 +192,4 @@ class _Later(Struct, frozen=True):
     ahead: float
 
     def at(self, seconds: float) -> Fix:
-        """See :meth:`Journey.at`."""
         return self.track.at(self.ahead + seconds)

@@ -7,9 +7,8 @@ import msgspec
 
 from bench.report.blocks import Report
 from bench.report.charts.svg import standalone
-from bench.report.html import html
-from bench.report.markdown import CHARTS, markdown
 from bench.report.matrix import scores
+from bench.report.rendering import CHARTS, html, markdown
 from bench.report.runs import check, groups
 from bench.report.sections.charts import charts
 from bench.report.sections.decision import decision

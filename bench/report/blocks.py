@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bench.results import Results
+
 Tone = Literal["", "pass", "fail", "missing", "warn"]
 
 
@@ -54,8 +56,6 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Prose."""
-
     kind: ClassVar[str] = "paragraph"
     text: str
 
@@ -72,8 +72,6 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """As typed."""
-
     kind: ClassVar[str] = "code"
     text: str
 
@@ -141,15 +139,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it."""
-
     title: str
     head: tuple[Block, ...]
     sections: tuple[Section, ...]
 
     @property
     def pictures(self) -> Sequence[Picture]:
-        """In order."""
         return [
             picture
             for section in self.sections
@@ -165,3 +160,20 @@ MISSING = Cell("not measured", "missing")
 def cell(text: str | None) -> Cell:
     """None is what was not measured."""
     return MISSING if text is None or text == MISSING.text else Cell(text)
+
+
+def row(*cells: Cell | str, strong: bool = False) -> Row:
+    return Row(tuple(Cell(each) if isinstance(each, str) else each for each in cells), strong)
+
+
+def heading(text: str) -> Row:
+    """Of the rows below it."""
+    return row(text)
+
+
+def columns_of(results: Results, *, numeric: bool = True) -> list[Column]:
+    """One for each target, in its colour."""
+    return [
+        Column(each.name, numeric=numeric, swatch=place)
+        for place, each in enumerate(results.targets)
+    ]

@@ -63,17 +63,19 @@ def whole(value: float) -> str:
 
 
 def ms(value: float | None) -> str:
-    """Milliseconds."""
     return NOT_MEASURED if value is None else f"{fine(value)} ms"
 
 
+def us(value: float | None) -> str:
+    """Microseconds."""
+    return NOT_MEASURED if value is None else f"{fine(value)} µs"
+
+
 def seconds(value: float | None) -> str:
-    """Seconds."""
     return NOT_MEASURED if value is None else f"{fine(value)} s"
 
 
 def percent(share: float | None) -> str:
-    """A share."""
     return NOT_MEASURED if share is None else f"{number(share * 100)} %"
 
 

@@ -107,7 +107,6 @@ def groups(people: int, scale: float) -> tuple[int, int]:
 def population(
     sessions: int, each: int, options: Options, arrivals: Arrivals, habits: Habits | None = None
 ) -> Population:
-    """Everybody."""
     movement = RECORDED if options.tracks else "mixed"
     return equal_groups(
         sessions, each, seed=options.seed, arrivals=arrivals, movement=movement, habits=habits

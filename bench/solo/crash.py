@@ -151,7 +151,6 @@ def measure(every: float) -> int:
 
 
 def main() -> int:
-    """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.solo.crash", description="what a crash costs the people in a session"
     )

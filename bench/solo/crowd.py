@@ -62,7 +62,6 @@ class Load:
 
     @property
     def people(self) -> int:
-        """All of them."""
         return self.sessions * self.size
 
 

@@ -165,7 +165,6 @@ def run(load: Load, say: Callable[[str], None]) -> list[Wave]:
 
 
 def report(load: Load, waves: Sequence[Wave]) -> str:
-    """For people."""
     what = f"{load.sessions} sessions of {load.size}, an update each every {load.interval_s:g} s"
     rows = {}
     for number, wave in enumerate(waves, 1):
@@ -202,7 +201,6 @@ def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.solo.load", description=__doc__.partition("\n")[0]
     )

@@ -200,7 +200,6 @@ def _kind(kind: str, outcome: Outcome, wall: float) -> Kind:
 
 
 def report(found: Found) -> str:
-    """For people."""
     plan = found.plan
     how = "as many as are answered" if plan.capacity else "when they are due"
     rows, lines = {}, []
@@ -226,7 +225,6 @@ def report(found: Found) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.solo.rest", description=__doc__.partition("\n")[0]
     )

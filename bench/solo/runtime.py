@@ -52,23 +52,18 @@ class Runtime(Protocol):
 
     async def call(self, count: int) -> list[float]:
         """``count`` requests, one after the other. Returns the seconds of each."""
-        ...
 
     async def cast(self, count: int, batch: int) -> None:
         """``count`` messages in batches; a batch is sent when the one before was handled."""
-        ...
 
     async def start(self, count: int) -> None:
         """Start ``count``, one after the other, each ready to receive before the next."""
-        ...
 
     async def stop(self) -> None:
         """Stop all that :meth:`start` started, one after the other."""
-        ...
 
     async def crash(self, count: int) -> None:
         """Crash one ``count`` times, each time as soon as its next incarnation can be sent to."""
-        ...
 
 
 # --- actors -----------------------------------------------------------------------------------
@@ -333,7 +328,6 @@ async def run(plan: Plan) -> None:
 
 
 def main() -> None:
-    """The command."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.solo.runtime", description="what the actor runtime costs on one core"
     )

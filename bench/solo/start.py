@@ -75,7 +75,6 @@ def run(repeat: int, say: Callable[[str], None]) -> dict[str, Starts]:
 
 
 def report(kinds: dict[str, Starts]) -> str:
-    """For people."""
     rows = {}
     for name, starts in kinds.items():
         rows[f"{name}: ready"] = summary(starts.ready)
@@ -88,7 +87,6 @@ def report(kinds: dict[str, Starts]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. Returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.solo.start", description=__doc__.partition("\n")[0]
     )

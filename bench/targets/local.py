@@ -51,8 +51,6 @@ Disruption = tuple[Callable[[str], str], Callable[[], None]]
 
 
 class StartedTarget(ABC):
-    """See :class:`bench.targets.target.Target`."""
-
     ws_url = None
     topic = ""
 

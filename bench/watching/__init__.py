@@ -13,21 +13,17 @@ class Watchers:
         self._watchers = watchers
 
     def begins(self, target: str, scenario: str, title: str) -> None:
-        """See Watcher."""
         for each in self._watchers:
             each.begins(target, scenario, title)
 
     def phase(self, text: str) -> None:
-        """See Watcher."""
         for each in self._watchers:
             each.phase(text)
 
     def moment(self, moment: Moment, standing: Standing) -> None:
-        """See Watcher."""
         for each in self._watchers:
             each.moment(moment, standing)
 
     def ended(self, run: Run) -> None:
-        """See Watcher."""
         for each in self._watchers:
             each.ended(run)

@@ -18,16 +18,13 @@ class Lines:
         self._next_s = EVERY_S
 
     def begins(self, target: str, scenario: str, title: str) -> None:
-        """See Watcher."""
         self._next_s = EVERY_S
         self._say(f"=== {scenario} against {target}: {title}")
 
     def phase(self, text: str) -> None:
-        """See Watcher."""
         self._say(f"... {text}")
 
     def moment(self, moment: Moment, standing: Standing) -> None:
-        """See Watcher."""
         if moment.at_s >= self._next_s and standing.left_s:
             self._next_s = moment.at_s + EVERY_S - 0.5
             self._say(
@@ -35,7 +32,6 @@ class Lines:
             )
 
     def ended(self, run: Run) -> None:
-        """See Watcher."""
         self._say(f"--- {summary(run)}")
         for each in run.remarks:
             self._say(f"    {each}")

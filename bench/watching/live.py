@@ -37,17 +37,14 @@ class Display:
         self._live.stop()
 
     def begins(self, target: str, scenario: str, title: str) -> None:
-        """See Watcher."""
         self._console.print(f"[bold]{escape(scenario)}[/] against [bold]{escape(target)}[/]")
         self._console.print(Text(title, style="dim"))
 
     def phase(self, text: str) -> None:
-        """See Watcher."""
         self._phase = text
         self._live.update(Text(f"… {text}"), refresh=True)
 
     def moment(self, moment: Moment, standing: Standing) -> None:
-        """See Watcher."""
         table = Table.grid(padding=(0, 2))
         shown = list(figures(moment, standing))
         for _ in shown:
@@ -57,7 +54,6 @@ class Display:
         self._live.update(Group(Text(f"… {self._phase}"), table), refresh=True)
 
     def ended(self, run: Run) -> None:
-        """See Watcher."""
         self._live.update("", refresh=True)
         self._console.print(Text(summary(run)))
         for each in run.remarks:

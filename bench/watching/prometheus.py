@@ -102,7 +102,6 @@ class Figures:
         """See Watcher."""
 
     def moment(self, moment: Moment, standing: Standing) -> None:
-        """See Watcher."""
         # A new dictionary: another thread may be reading the old one.
         self._last = {**self._last, (standing.target, standing.scenario): (moment, standing)}
 

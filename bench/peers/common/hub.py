@@ -57,6 +57,5 @@ class Hub:
             connection.close(SESSION_ENDED)
 
     def __iter__(self) -> Iterator[Connection]:
-        """All of them."""
         for session in self._sessions.values():
             yield from session.values()

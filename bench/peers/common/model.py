@@ -64,51 +64,40 @@ class Sessions(Protocol):
 
     async def ready(self) -> bool:
         """True when requests can be served."""
-        ...
 
     async def create(self, session: Session) -> None:
         """Keep a new one."""
-        ...
 
     async def find(self, session_id: str) -> Found:
         """Also one that has ended, for a while."""
-        ...
 
     async def join(self, session_id: str, participant: Participant) -> None:
         """Raises Problem SESSION_FULL."""
-        ...
 
     async def participants(self, session_id: str) -> Sequence[ParticipantView]:
         """In the order of joining."""
-        ...
 
     async def remove(self, session_id: str, user_id: str, reason: LeaveReason) -> None:
         """Out of the session for good, and their connection closed. Raises Problem
         PARTICIPANT_NOT_FOUND.
         """
-        ...
 
     async def end(self, session_id: str) -> None:
         """By the host's wish."""
-        ...
 
     async def admit(self, session_id: str, user_id: str) -> None:
         """May they connect? Raises Problem NOT_A_PARTICIPANT."""
-        ...
 
     async def attach(self, connection: Connection) -> str:
         """From now on it gets what happens in its session. Returns its snapshot, which is to be
         sent first. Raises as :meth:`admit`.
         """
-        ...
 
     async def move(self, connection: Connection, position: Position) -> None:
         """An update came."""
-        ...
 
     async def detach(self, connection: Connection) -> None:
         """It is gone, or was never attached."""
-        ...
 
 
 def utc_now() -> datetime:

@@ -52,7 +52,6 @@ class Problem(Exception):
             self.headers["Retry-After"] = str(RETRY_AFTER_S)
 
     def response(self) -> Response:
-        """The answer."""
         body: dict[str, object] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,

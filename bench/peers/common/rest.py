@@ -28,8 +28,6 @@ ANIMALS = ("Badger", "Crane", "Falcon", "Fox", "Heron", "Lynx", "Otter", "Raven"
 
 
 class Calls:
-    """The handlers."""
-
     def __init__(self, sessions: Sessions, tokens: Tokens, settings: Settings) -> None:
         self._sessions = sessions
         self._tokens = tokens

@@ -38,12 +38,10 @@ class Settings(Struct, frozen=True):
 
     @classmethod
     def handed_on(cls) -> "Settings":
-        """In a worker."""
         return msgspec.json.decode(os.environ[_HANDED_ON], type=cls)
 
 
 def parser(prog: str, description: str) -> argparse.ArgumentParser:
-    """The flags that both comparators have."""
     flags = argparse.ArgumentParser(prog=prog, description=description)
     flags.add_argument(
         "--http", type=address, default=("127.0.0.1", 8090), metavar="HOST:PORT",

@@ -11,7 +11,6 @@ DEFAULT = "redis://127.0.0.1:6379"
 
 
 def main() -> int:
-    """The command. Returns its exit status."""
     flags = parser("python -m bench.peers.external", "a comparator: stateless workers and Redis")
     flags.add_argument(
         "--redis", default=DEFAULT, metavar="URL", help=f"where Redis is (default {DEFAULT})"

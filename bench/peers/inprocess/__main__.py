@@ -5,7 +5,6 @@ from bench.peers.common.settings import parser, settings_of
 
 
 def main() -> None:
-    """The command."""
     flags = parser("python -m bench.peers.inprocess", "a comparator: sessions in one process")
     run(settings_of(flags.parse_args()), "bench.peers.inprocess.sessions:application")
 

@@ -43,8 +43,6 @@ class Live:
 
 
 class MemorySessions:
-    """See :class:`bench.peers.common.model.Sessions`. Nothing here waits for anything."""
-
     def __init__(self, max_participants: int) -> None:
         self._max_participants = max_participants
         self._sessions: dict[str, Live] = {}

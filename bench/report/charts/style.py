@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 WIDTH = 440.0
 """Points. On a phone it shrinks to about 350 pixels, and 11-point text to nine."""
 TEXT = 11.0
-LEGEND_LINE = 17.0
+LEGEND_LINE = 20.0
+NAMES_PER_LINE = 2
 _LONGEST_NAME = 26
-_LEGEND_GAP = 34.0
-_PER_LETTER = 6.2
 
 TARGETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Of Okabe and Ito, told apart by everybody; a seventh target begins again with another dash."""
@@ -144,41 +143,23 @@ def axes(figure: "Figure", top: float, bottom: float, height: float, left: float
     )
 
 
-def legend_height(names: Sequence[str]) -> float:
-    """How much of the top :func:`legend` needs."""
-    return LEGEND_LINE * len(_lines(names)) + 8
-
-
 def legend(figure: "Figure", entries: Sequence[tuple[int, str]], height: float) -> None:
-    """Targets' numbers and names above everything else, in as many lines as they need."""
+    """Targets' colours and names above everything else, NAMES_PER_LINE in a line."""
     from matplotlib.lines import Line2D
 
-    names = [name(text) for _, text in entries]
-    for row, line_ in enumerate(_lines(names)):
-        y = 1 - (10 + row * LEGEND_LINE) / height
-        for place, x in line_:
-            target = entries[place][0]
-            figure.add_artist(
-                Line2D(
-                    [(x + 2) / WIDTH, (x + 20) / WIDTH],
-                    [y, y],
-                    linewidth=3.5,
-                    solid_capstyle="butt",
-                    **line(target),
-                )
-            )
-            figure.text((x + 26) / WIDTH, y, names[place], va="center_baseline", fontsize=TEXT)
+    handles = [Line2D([], [], linewidth=3.5, label=name(text), **line(n)) for n, text in entries]
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0, 1 - 2 / height),
+        ncols=NAMES_PER_LINE,
+        frameon=False,
+        fontsize=TEXT,
+        handlelength=1.6,
+        borderpad=0,
+    )
 
 
-def _lines(names: Sequence[str]) -> list[list[tuple[int, float]]]:
-    """Which names stand in which line, and where each begins."""
-    lines: list[list[tuple[int, float]]] = [[]]
-    x = 0.0
-    for place, text in enumerate(names):
-        wide = _LEGEND_GAP + _PER_LETTER * len(name(text)) + 10
-        if x and x + wide > WIDTH:
-            lines.append([])
-            x = 0.0
-        lines[-1].append((place, x))
-        x += wide
-    return lines
+def legend_height(names: Sequence[str]) -> float:
+    """How much of the top :func:`legend` needs."""
+    return LEGEND_LINE * -(-len(names) // NAMES_PER_LINE) + 8

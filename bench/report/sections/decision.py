@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from bench.report.anchors import Anchors
 from bench.report.blocks import (
     MISSING,
     Block,
@@ -15,10 +14,12 @@ from bench.report.blocks import (
     Row,
     Section,
     Table,
+    columns_of,
+    heading,
+    row,
 )
 from bench.report.forms import shortness
-from bench.report.inputs import ASPECTS, Measure
-from bench.report.matrix import AspectScore, MeasureScore, Scored, TargetScore
+from bench.report.matrix import ASPECTS, AspectScore, MeasureScore, Scored, TargetScore
 from bench.results import Results
 
 _RULE = (
@@ -66,41 +67,21 @@ def _warning(results: Results) -> list[Block]:
 
 def _matrix(results: Results, totals: Sequence[TargetScore]) -> Table:
     rows = [
-        Row(
-            (
-                Cell(aspect.title),
-                Cell(f"{aspect.weight} %"),
-                *(_score(each.aspects[place]) for each in totals),
-            )
-        )
+        row(aspect.title, f"{aspect.weight} %", *(_score(each.aspects[place]) for each in totals))
         for place, aspect in enumerate(ASPECTS)
     ]
-    rows += [
-        Row(
-            (
-                Cell("total"),
-                Cell("100 %"),
-                *(_total(each.total, each.partial, each.weight) for each in totals),
-            ),
-            strong=True,
-        ),
-        Row(
-            (
-                Cell("with equal weights"),
-                Cell(""),
-                *(_total(each.unweighted, each.partial, each.weight) for each in totals),
-            )
-        ),
-    ]
-    columns = (Column("aspect"), Column("weight", numeric=True), *_targets(results))
+    weighed = (_total(each.total, each) for each in totals)
+    equal = (_total(each.unweighted, each) for each in totals)
+    rows += [row("total", "100 %", *weighed, strong=True), row("with equal weights", "", *equal)]
+    columns = (Column("aspect"), Column("weight", numeric=True), *columns_of(results))
     return Table(columns, tuple(rows))
 
 
-def _total(score: float | None, partial: bool, weight: int) -> Cell:
+def _total(score: float | None, of: TargetScore) -> Cell:
     if score is None:
         return MISSING
-    over = f"over {weight} %" if weight < 100 else "partial"
-    return Cell(f"{score:.2f}" + (f" ({over})" if partial else ""))
+    over = f"over {of.weight} %" if of.weight < 100 else "partial"
+    return Cell(f"{score:.2f}" + (f" ({over})" if of.partial else ""))
 
 
 def _score(score: AspectScore | MeasureScore) -> Cell:
@@ -112,19 +93,11 @@ def _score(score: AspectScore | MeasureScore) -> Cell:
 def _rules() -> Table:
     rows: list[Row] = []
     for aspect in ASPECTS:
-        rows.append(Row((Cell(f"{aspect.title}, {aspect.weight} %"),)))
-        for measure in aspect.measures:
-            anchors = measure.anchors
+        rows.append(heading(f"{aspect.title}, {aspect.weight} %"))
+        for each in aspect.measures:
+            between = "each tenfold the same" if each.log else "each unit the same"
             rows.append(
-                Row(
-                    (
-                        Cell(measure.title),
-                        Cell(measure.text(anchors.ten)),
-                        Cell(measure.text(anchors.zero)),
-                        Cell(_way(anchors)),
-                        Cell(measure.rule),
-                    )
-                )
+                row(each.title, each.text(each.ten), each.text(each.zero), between, each.rule)
             )
     columns = (
         Column("measure"),
@@ -136,42 +109,25 @@ def _rules() -> Table:
     return Table(columns, tuple(rows))
 
 
-def _way(anchors: Anchors) -> str:
-    return "each tenfold the same" if anchors.log else "each unit the same"
-
-
 def _inputs(results: Results, scores: Sequence[AspectScore]) -> Table:
     rows: list[Row] = []
-    for place, measure in enumerate(scores[0].measures if scores else ()):
-        rows += _measure(measure.measure, [each.measures[place] for each in scores])
-    rows.append(Row((Cell("aspect"), *map(_score, scores)), strong=True))
-    return Table((Column("measure"), *_targets(results)), tuple(rows))
+    for place in range(len(scores[0].measures) if scores else 0):
+        rows += _measure([each.measures[place] for each in scores])
+    rows.append(row("aspect", *map(_score, scores), strong=True))
+    return Table((Column("measure"), *columns_of(results)), tuple(rows))
 
 
-def _measure(measure: Measure, scores: Sequence[MeasureScore]) -> list[Row]:
-    keys = list(dict.fromkeys(key for each in scores for key in each.readings))
-    if len(keys) <= 1:
-        title = measure.title + (f", {keys[0]}" if keys and keys[0] else "")
-        return [
-            Row(
-                (
-                    Cell(title),
-                    *(_value(next(iter(each.readings.values()), None)) for each in scores),
-                )
-            )
-        ]
+def _measure(scores: Sequence[MeasureScore]) -> list[Row]:
+    title, keys = scores[0].measure.title, list(scores[0].readings) or [""]
     rows = [
-        Row((Cell(f"{measure.title}, {key}"), *(_value(each.readings[key]) for each in scores)))
+        row(
+            f"{title}, {key}" if key else title,
+            *(_value(each.readings.get(key)) for each in scores),
+        )
         for key in keys
     ]
-    return [*rows, Row((Cell(f"{measure.title}, mean"), *map(_score, scores)))]
+    return rows if len(keys) == 1 else [*rows, row(f"{title}, mean", *map(_score, scores))]
 
 
 def _value(scored: Scored | None) -> Cell:
     return MISSING if scored is None else Cell(f"{scored.reading.text} → {scored.score:.2f}")
-
-
-def _targets(results: Results) -> list[Column]:
-    return [
-        Column(each.name, numeric=True, swatch=place) for place, each in enumerate(results.targets)
-    ]

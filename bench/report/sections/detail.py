@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from bench.report import words
 from bench.report.blocks import (
-    MISSING,
     Block,
     Cell,
     Column,
@@ -15,6 +14,9 @@ from bench.report.blocks import (
     Section,
     Table,
     cell,
+    columns_of,
+    heading,
+    row,
 )
 from bench.report.runs import Group
 from bench.results import Latencies, Results, Run, Usage
@@ -23,11 +25,7 @@ Reader = Callable[[Run], str | None]
 
 
 def _timed(which: Callable[[Run], Latencies | None], read: Callable[[Latencies], float]) -> Reader:
-    def text(run: Run) -> str | None:
-        latencies = which(run)
-        return words.ms(read(latencies)) if latencies is not None and latencies.count else None
-
-    return text
+    return lambda run: words.ms(read(each)) if (each := which(run)) and each.count else None
 
 
 def _used(read: Callable[[Usage], str]) -> Reader:
@@ -77,10 +75,7 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
                 lambda run: _share(run.disconnects, run.disconnect_share, run.connections),
             ),
             *_spread("connect", lambda run: run.connect),
-            (
-                "reconnects",
-                lambda run: words.count(None if run.reconnect is None else run.reconnect.count),
-            ),
+            ("reconnects", lambda run: words.count(run.reconnect.count if run.reconnect else None)),
             *_spread("reconnect", lambda run: run.reconnect),
         ),
     ),
@@ -88,27 +83,12 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
         "Machine",
         (
             ("CPU, of one core", _used(lambda usage: words.percent(usage.cpu_share))),
-            (
-                "CPU per delivered update",
-                _used(
-                    lambda usage: (
-                        words.NOT_MEASURED
-                        if usage.us_per_delivery is None
-                        else f"{words.fine(usage.us_per_delivery)} µs"
-                    )
-                ),
-            ),
+            ("CPU per delivered update", _used(lambda usage: words.us(usage.us_per_delivery))),
             ("memory at the start", _used(lambda usage: words.mebibytes(usage.rss_start_bytes))),
             ("memory at its peak", _used(lambda usage: words.mebibytes(usage.rss_peak_bytes))),
             ("context switches", _used(lambda usage: words.count(usage.context_switches))),
-            (
-                "the load generator, of one core",
-                _used(lambda usage: words.percent(usage.generator_share)),
-            ),
-            (
-                "other processes, of one core",
-                _used(lambda usage: words.percent(usage.others_share)),
-            ),
+            ("load generator, of one core", _used(lambda use: words.percent(use.generator_share))),
+            ("other processes, of one core", _used(lambda use: words.percent(use.others_share))),
         ),
     ),
 )
@@ -140,31 +120,26 @@ def _titles(group: Group) -> list[str]:
 
 def _table(results: Results, group: Group) -> Table:
     columns: list[tuple[Column, Run | None]] = [
-        (Column(target.name, numeric=True, swatch=place), run)
-        for place, target in enumerate(results.targets)
-        for run in group.of(target.name) or (None,)
+        (column, run) for column in columns_of(results) for run in group.of(column.text) or (None,)
     ]
     rows: list[Row] = []
     for part, measures in MEASURES:
-        rows.append(Row((Cell(part),)))
+        rows.append(heading(part))
         for title, read in measures:
-            values = (MISSING if run is None else cell(read(run)) for _, run in columns)
-            rows.append(Row((Cell(title), *values)))
+            rows.append(row(title, *(cell(read(run) if run else None) for _, run in columns)))
     return Table((Column("measure"), *(column for column, _ in columns)), tuple(rows))
 
 
 def _disruptions(results: Results, group: Group) -> list[Block]:
     rows = [
-        Row(
-            (
-                Cell(target.name, swatch=place),
-                Cell(words.seconds(each.at_s)),
-                Cell(words.DISRUPTIONS[each.kind]),
-                Cell("did not recover in the run", "fail")
-                if each.recovery_s is None
-                else Cell(words.seconds(each.recovery_s)),
-                Cell(each.detail),
-            )
+        row(
+            Cell(target.name, swatch=place),
+            words.seconds(each.at_s),
+            words.DISRUPTIONS[each.kind],
+            Cell("did not recover in the run", "fail")
+            if each.recovery_s is None
+            else words.seconds(each.recovery_s),
+            each.detail,
         )
         for place, target in enumerate(results.targets)
         for run in group.of(target.name)

@@ -11,7 +11,7 @@ from bench.report.blocks import (
     Row,
     Section,
     Table,
-    cell,
+    row,
 )
 from bench.results import Results, TargetDescription
 
@@ -56,21 +56,17 @@ def targets(results: Results) -> Section:
 
 
 def _target(place: int, target: TargetDescription) -> Row:
-    named = (Cell(target.name, swatch=place), Cell(target.title), Cell(target.dialect))
+    named = (Cell(target.name, swatch=place), target.title, target.dialect)
     facts = target.facts
     if facts is None:
-        return Row((*named, *[Cell("not stated", "missing")] * 6))
-    return Row(
-        (
-            *named,
-            cell(facts.language),
-            cell(words.count(facts.lines_of_code)),
-            cell(words.count(facts.dependencies)),
-            cell(", ".join(facts.services) or "none"),
-            cell(words.count(facts.processes)),
-            cell(
-                ", ".join(words.DISRUPTIONS.get(each, each) for each in facts.survives)
-                or "nothing stated"
-            ),
-        )
+        return row(*named, *[Cell("not stated", "missing")] * 6)
+    survives = ", ".join(words.DISRUPTIONS.get(each, each) for each in facts.survives)
+    return row(
+        *named,
+        facts.language,
+        words.count(facts.lines_of_code),
+        words.count(facts.dependencies),
+        ", ".join(facts.services) or "none",
+        words.count(facts.processes),
+        survives or "nothing stated",
     )

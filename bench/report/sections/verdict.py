@@ -18,6 +18,9 @@ from bench.report.blocks import (
     Table,
     Tone,
     cell,
+    columns_of,
+    heading,
+    row,
 )
 from bench.report.criteria import CRITERIA, Criterion, Finding, Verdict, judge
 from bench.report.forms import LADDER, shortness
@@ -133,24 +136,17 @@ def _unit(total: TargetScore) -> str:
 
 def _criteria(results: Results, findings: dict[str, list[Finding]]) -> Table:
     notes: dict[str, int] = {}
-    rows = [
-        Row(
-            (
-                Cell(criterion.title),
-                Cell(criterion.limit_text),
-                *(
-                    _verdict(criterion, findings[target.name][place], target.name, notes)
-                    for target in results.targets
-                ),
-                Cell(criterion.judged_by),
-            )
+    rows = []
+    for place, criterion in enumerate(CRITERIA):
+        cells = (
+            _verdict(criterion, findings[target.name][place], target.name, notes)
+            for target in results.targets
         )
-        for place, criterion in enumerate(CRITERIA)
-    ]
+        rows.append(row(criterion.title, criterion.limit_text, *cells, criterion.judged_by))
     columns = (
         Column("criterion"),
         Column("limit", numeric=True),
-        *(Column(each.name, swatch=place) for place, each in enumerate(results.targets)),
+        *columns_of(results, numeric=False),
         Column("judged by the worst of"),
     )
     return Table(columns, tuple(rows), tuple(notes))
@@ -177,43 +173,28 @@ def _verdict(criterion: Criterion, finding: Finding, target: str, notes: dict[st
 def _summary(results: Results, together: Sequence[Group]) -> Table:
     rows: list[Row] = []
     for group in together:
-        rows.append(Row((Cell(_heading(group)),)))
+        short = dict.fromkeys(filter(None, map(shortness, group.runs)))
+        form = f" (short form: {'; '.join(short)})" if short else ""
+        rows.append(heading(group.label + form))
         for place, target in enumerate(results.targets):
-            runs = group.of(target.name)
             name = Cell(target.name, swatch=place)
-            rows += [_line(name, run) for run in runs] or [Row((name, *[MISSING] * 6))]
-    return Table(
-        (
-            Column("target"),
-            Column("p95 latency", numeric=True),
-            Column("lost", numeric=True),
-            Column("of expected", numeric=True),
-            Column("stale pairs", numeric=True),
-            Column("disconnects", numeric=True),
-            Column("CPU", numeric=True),
-        ),
-        tuple(rows),
-    )
-
-
-def _heading(group: Group) -> str:
-    short = dict.fromkeys(filter(None, map(shortness, group.runs)))
-    return group.label + (f" (short form: {'; '.join(short)})" if short else "")
+            lines = [_line(name, run) for run in group.of(target.name)]
+            rows += lines or [row(name, *[MISSING] * 6)]
+    titles = ("p95 latency", "lost", "of expected", "stale pairs", "disconnects", "CPU")
+    numbers = (Column(title, numeric=True) for title in titles)
+    return Table((Column("target"), *numbers), tuple(rows))
 
 
 def _line(name: Cell, run: Run) -> Row:
-    usage = run.usage
     disrupted = bool(run.disruptions)
-    return Row(
-        (
-            name,
-            Cell(words.ms(run.delivery.p95_ms)) if run.delivery.count else _nothing(run),
-            _bad(run.lost, disrupted),
-            cell(words.percent(run.loss_share) if run.expected else None),
-            _bad(run.stale_pairs, disrupted=False),
-            _bad(run.disconnects, disrupted),
-            cell(None if usage is None else words.percent(usage.cpu_share)),
-        )
+    return row(
+        name,
+        words.ms(run.delivery.p95_ms) if run.delivery.count else _nothing(run),
+        _bad(run.lost, disrupted),
+        cell(words.percent(run.loss_share) if run.expected else None),
+        _bad(run.stale_pairs, disrupted=False),
+        _bad(run.disconnects, disrupted),
+        cell(None if run.usage is None else words.percent(run.usage.cpu_share)),
     )
 
 

@@ -1,12 +1,13 @@
 """The decision matrix against sums made by hand, and what must hold for any values."""
 
+from fractions import Fraction
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bench.report.anchors import Anchors
-from bench.report.inputs import ASPECTS
-from bench.report.matrix import TargetScore, scores
+from bench.report.matrix import ASPECTS, Measure, TargetScore, rounded, scores, weighted
 from bench.results import Disruption, Facts, Latencies, Run
 from tests.synthetic import NOTHING, USAGE, results, run, target
 
@@ -121,7 +122,7 @@ def test_not_to_recover_or_to_deliver_scores_nothing() -> None:
 def test_a_worse_value_never_scores_more(
     ten: float, times: float, log: bool, values: list[float]
 ) -> None:
-    anchors = Anchors(ten, ten * times, log=log)
+    anchors = Measure("", ten, ten * times, str, "", lambda _: {}, log=log)
     found = [anchors.score(each) for each in sorted(values)]
     assert found == sorted(found, reverse=True)
     assert all(0 <= each <= 10 for each in found)
@@ -143,3 +144,25 @@ def test_a_slower_server_never_scores_more(p95_ms: float, times: float) -> None:
     assert fast is not None
     assert slow is not None
     assert slow <= fast
+
+
+# --- sums that a reader can check with pencil and paper -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scores", "mean"),
+    [((8.24, 8.25), 8.25), ((1.0, 1.01), 1.01), ((9.99, 10.0), 10.0), ((2.67,), 2.67)],
+)
+def test_halves_go_up(scores: tuple[float, ...], mean: float) -> None:
+    assert weighted([(1, score) for score in scores]) == mean
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 1000)), min_size=1, max_size=6))
+def test_the_mean_is_that_of_the_printed_scores(terms: list[tuple[int, int]]) -> None:
+    exact = Fraction(sum(w * c for w, c in terms), sum(w for w, _ in terms))  # in hundredths
+    up = int(exact + Fraction(1, 2))
+    assert weighted([(w, c / 100) for w, c in terms]) == up / 100
+
+
+def test_a_value_is_rounded_as_it_is_printed() -> None:
+    assert f"{rounded(3.14159):.2f}" == "3.14"
