@@ -36,7 +36,7 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
-from tests.conformance.children import dynamic
+from tests.conformance.kit import dynamic
 
 
 class Boom(Exception):

@@ -1,13 +1,12 @@
 """Mailboxes: the bound, the four overflow rules, waiting for room, what is exempt."""
 
-from typing import Any
+from typing import cast
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import (
-    Actor,
     ActorNursery,
     ActorRef,
     Crash,
@@ -18,34 +17,16 @@ from locshare.actors import (
     NoProc,
     Offer,
     Overflow,
-    ReplyTo,
-    Request,
     open_actor_nursery,
 )
-from locshare.actors.introspect import resume, statistics, suspend
-
-
-class Seen(Request[list[object]]):
-    """Answered with everything seen so far."""
-
-
-class Keeper(Actor):
-    def init(self) -> None:
-        self.seen: list[object] = []
-
-    def handle_cast(self, message: Any) -> None:
-        self.seen.append(message)
-
-    handle_info = handle_cast
-
-    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
-        return list(self.seen)
+from locshare.actors.introspect import inspect, resume, statistics, suspend
+from locshare.actors.testing import Echo, Probe
 
 
 async def full(actors: ActorNursery, overflow: Overflow) -> ActorRef:
     """A suspended actor whose mailbox of two holds 1 and 2."""
 
-    class Narrow(Keeper):
+    class Narrow(Probe):
         mailbox = MailboxSpec(capacity=2, overflow=overflow)
 
     ref = await actors.start(Narrow())
@@ -58,7 +39,7 @@ async def full(actors: ActorNursery, overflow: Overflow) -> ActorRef:
 async def seen(ref: ActorRef) -> list[object]:
     await resume(ref)
     await wait_all_tasks_blocked()
-    return await ref.call(Seen())
+    return await inspect(ref, lambda actor: cast("Probe", actor).messages())
 
 
 @pytest.mark.parametrize("capacity", [0, -1])
@@ -68,7 +49,7 @@ def test_a_bound_below_one_is_refused(capacity: int) -> None:
 
 
 async def test_without_a_bound_everything_is_taken() -> None:
-    class Wide(Keeper):
+    class Wide(Probe):
         mailbox = MailboxSpec(capacity=None)
 
     async with open_actor_nursery() as actors:
@@ -130,7 +111,7 @@ async def test_drop_newest_drops_and_counts_and_nobody_waits() -> None:
         await ref.deliver(4)
         ref.cast(5)
         with pytest.raises(MailboxFull):
-            await ref.call(Seen())
+            await ref.call(Echo())
         assert statistics(ref).dropped == 4
         assert await seen(ref) == [1, 2]
 
@@ -141,7 +122,7 @@ async def test_drop_oldest_makes_room_and_tells_a_caller_that_was_pushed_out() -
 
         async def pushed_out() -> None:
             with pytest.raises(MailboxFull):
-                await ref.call(Seen(), None)
+                await ref.call(Echo(), None)
 
         nursery.start_soon(pushed_out)
         await wait_all_tasks_blocked()
@@ -164,7 +145,7 @@ async def test_stop_ends_the_actor() -> None:
 async def test_an_actor_that_its_full_mailbox_stops_has_its_time_to_terminate(
     autojump_clock: object,
 ) -> None:
-    class Slow(Keeper):
+    class Slow(Probe):
         mailbox = MailboxSpec(capacity=1, overflow=Overflow.STOP)
 
         async def terminate(self, reason: ExitReason) -> None:
@@ -183,11 +164,10 @@ async def test_an_actor_that_its_full_mailbox_stops_has_its_time_to_terminate(
 async def test_down_and_timers_are_exempt_from_the_bound(
     overflow: Overflow, autojump_clock: object
 ) -> None:
-    class Timed(Keeper):
+    class Timed(Probe):
         mailbox = MailboxSpec(capacity=2, overflow=overflow)
 
-        def init(self) -> None:
-            super().init()
+        async def init(self) -> None:
             self.send_after(1, "timer")
             self.monitor(None)
 
@@ -207,7 +187,7 @@ async def test_a_ref_keeps_neither_the_actor_nor_its_mailbox_alive() -> None:
     import weakref
 
     async with open_actor_nursery() as actors:
-        actor = Keeper()
+        actor = Probe()
         ghost = weakref.ref(actor)
         ref = await actors.start(actor)
         del actor

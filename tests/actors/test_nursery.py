@@ -5,26 +5,22 @@ from typing import Any
 import pytest
 import trio
 
-from locshare.actors import Actor, AlreadyRegistered, MailboxHeir, Registry, open_actor_nursery
+from locshare.actors import AlreadyRegistered, MailboxHeir, Registry, open_actor_nursery
 from locshare.actors.mailbox import CAST
 from locshare.actors.nursery import raise_most_severe
-
-
-class Idle(Actor):
-    def handle_cast(self, message: Any) -> None:
-        """Nothing to do."""
+from locshare.actors.testing import Probe
 
 
 async def test_a_start_under_a_name_that_is_taken_leaves_the_heir_what_it_had() -> None:
     names: Registry[str] = Registry()
     heir = MailboxHeir()
     async with open_actor_nursery() as actors:
-        await actors.start(Idle(), register=names.name("a"))
+        await actors.start(Probe(), register=names.name("a"))
         heir.entries.append((CAST, "waits for the next life"))
         with pytest.raises(AlreadyRegistered):
-            await actors.start(Idle(), register=names.name("a"), heir=heir)
+            await actors.start(Probe(), register=names.name("a"), heir=heir)
         assert list(heir.entries) == [(CAST, "waits for the next life")]
-        await actors.start(Idle(), register=names.name("b"), heir=heir)
+        await actors.start(Probe(), register=names.name("b"), heir=heir)
         assert not heir.entries
 
 

@@ -7,6 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import Actor, Registry, StartError, open_actor_nursery
+from locshare.actors.testing import Boom, Probe, Script
 
 
 async def test_a_name_that_is_held_is_not_waited_for() -> None:
@@ -47,16 +48,11 @@ async def test_nobody_is_given_a_holder_that_is_dead() -> None:
         nursery.start_soon(wait)
         await wait_all_tasks_blocked()
         with pytest.raises(StartError):
-            await actors.start(Brief(), register=names.name("key"))
+            await actors.start(Probe(script=Script(init_error=Boom())), register=names.name("key"))
         await wait_all_tasks_blocked()
         await actors.start(Actor(), register=names.name("key"))
         await wait_all_tasks_blocked()
         assert alive == [True]
-
-
-class Brief(Actor):
-    def init(self) -> None:
-        raise RuntimeError
 
 
 async def test_a_cancelled_wait_leaves_nothing_behind() -> None:

@@ -9,6 +9,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from locshare.actors.testing import settle
 from locshare.broadcast.backlog import ENTRY_COST, Control
 from locshare.broadcast.fanout import Flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
@@ -37,10 +38,6 @@ def texts(rig: Rig) -> list[str]:
 
 def half_closed(rig: Rig) -> bool:
     return rig.wire.ended
-
-
-async def settled() -> None:
-    await trio.testing.wait_all_tasks_blocked()
 
 
 # --- a socket that takes everything -------------------------------------------------------------
@@ -111,7 +108,7 @@ async def test_a_started_frame_is_finished_before_anything_else(nursery: trio.Nu
     rig.receiver.send_positions(flush_of(1, ["ada", "bob"]))
     rig.receiver.send_event(event_frame(1))
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert texts(rig) == ["P ada 1", "P bob 1", "E 1"]
 
 
@@ -121,7 +118,7 @@ async def test_while_blocked_a_flush_makes_no_system_call_and_no_second_task(
     rig = Rig(nursery, room=0)
     for version in range(5):
         rig.receiver.send_positions(flush_of(version, ["ada"]))
-    await settled()
+    await settle()
     assert rig.wire.sends == 1
     assert rig.spawned == 1
 
@@ -133,7 +130,7 @@ async def test_a_receiver_that_reads_again_gets_only_the_newest_of_each(
     for version in range(100):
         rig.receiver.send_positions(flush_of(version, ["ada", "bob", "me"]))
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert texts(rig) == ["P ada 99", "P bob 99"]
 
 
@@ -141,7 +138,7 @@ async def test_after_draining_the_fast_path_is_taken_again(nursery: trio.Nursery
     rig = Rig(nursery, room=3)
     rig.receiver.send_positions(flush_of(1, ["ada"]))
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     sends = rig.wire.sends
     rig.receiver.send_positions(flush_of(2, ["ada"]))
     assert rig.wire.sends == sends + 1
@@ -157,7 +154,7 @@ async def test_a_position_handed_over_before_participant_left_never_comes_after_
     rig.receiver.send_event(event_frame(1))  # ada left
     rig.receiver.send_positions(flush_of(2, ["bob"]))
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert texts(rig) == ["P ada 1", "E 1", "P bob 2"]
 
 
@@ -168,7 +165,7 @@ async def test_a_narrow_receiver_is_served_everyone_in_turn(nursery: trio.Nurser
     for version in range(10, 30):  # two frames of ten get through after each flush
         rig.receiver.send_positions(flush_of(version, users))
         rig.wire.give_room(2 * frame)
-        await settled()
+        await settle()
     served = {text.split()[1] for text in texts(rig)}
     assert served == set(users)
 
@@ -179,7 +176,7 @@ async def test_only_the_newest_waiting_pong_is_sent(nursery: trio.Nursery) -> No
     for n in range(3):
         rig.outbox.send_control(Control.PONG, b"\x8a\x01" + str(n).encode())
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert [payload for first, payload in rig.wire.frames() if first == 0x8A] == [b"2"]
 
 
@@ -190,7 +187,7 @@ async def test_close_waits_for_the_events_and_drops_the_positions(nursery: trio.
     rig.receiver.close(CloseReason.SESSION_ENDED)
     assert not rig.wire.ended
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert texts(rig) == ["E 1"]
     assert rig.wire.frames()[-1] == (0x88, (4410).to_bytes(2, "big"))
     assert rig.wire.ended
@@ -202,13 +199,13 @@ async def test_a_close_frame_that_the_socket_does_not_take_is_written_before_the
 ) -> None:
     rig = Rig(nursery, room=room)
     rig.receiver.close(CloseReason.SESSION_ENDED)
-    await settled()
+    await settle()
     assert rig.outbox.backlog_bytes > 0
     assert not half_closed(rig)
     rig.receiver.send_event(event_frame(1))
     rig.outbox.send_control(Control.PONG, PONG)
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert rig.wire.frames() == [(0x88, (4410).to_bytes(2, "big"))]
     assert half_closed(rig)
     assert rig.closing == [OutboxLimits().linger], "told once"
@@ -236,7 +233,7 @@ async def test_a_verdict_while_blocked_waits_behind_the_events_and_drops_the_pos
     rig.violated(CloseReason.PROTOCOL_ERROR, b"\x88\x02\x03\xea")
     rig.peer_closed(b"\x88\x00")
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert texts(rig) == ["E 1", "E 2"]
     assert rig.wire.frames()[-1] == (0x88, b"\x03\xea")
     assert rig.wire.ended
@@ -255,7 +252,7 @@ async def test_a_lost_socket_gives_its_backlog_back_and_is_written_to_no_more(
     rig.receiver.send_positions(flush_of(1, ["ada"]))
     rig.receiver.close(CloseReason.LEFT)
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert rig.wire.sends == sends
     assert rig.closing == [0.0]
     assert not nursery.child_tasks
@@ -282,7 +279,7 @@ async def test_what_was_written_is_counted_and_what_was_not_is_a_stall(
     rig.receiver.send_event(event_frame(2))
     assert (rig.counters.writes, rig.counters.stalls) == (4, 1)
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert rig.counters.size == len(rig.wire.taken)
     assert (rig.counters.writes, rig.counters.stalls) == (5, 1)
 
@@ -304,7 +301,7 @@ async def test_a_backlog_over_its_bound_closes_with_too_slow_and_is_given_back(
     assert rig.reason is CloseReason.TOO_SLOW
     assert rig.outbox.backlog_bytes < 2 * ENTRY_COST + 100
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert texts(rig) == ["P ada 1"]
     assert rig.wire.frames()[-1] == (0x88, (4508).to_bytes(2, "big"))
 
@@ -349,7 +346,7 @@ async def test_a_single_frame_larger_than_the_bound_is_still_delivered(
     rig.receiver.send_event(text_frame(b"s" * 5_000))
     rig.receiver.send_event(event_frame(1))
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert not rig.receiver.closed
     assert [len(text) for text in texts(rig)] == [5_000, 3]
 
@@ -378,17 +375,17 @@ async def test_progress_renews_the_write_deadline(
         rig.wire.give_room(1)
     assert not rig.receiver.closed
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert texts(rig) == ["x" * 100]
 
 
 async def test_a_socket_that_breaks_while_draining_ends_the_drain(nursery: trio.Nursery) -> None:
     rig = Rig(nursery, room=3)
     rig.receiver.send_event(event_frame(1))
-    await settled()
+    await settle()
     rig.wire.broken = True
     rig.wire.give_room(0)
-    await settled()
+    await settle()
     assert rig.reason is CloseReason.PEER_GONE
     assert not nursery.child_tasks
 
@@ -399,10 +396,10 @@ async def test_a_socket_that_cannot_be_waited_for_any_more_is_lost_with_its_back
 ) -> None:
     rig = Rig(nursery, room=3)
     rig.receiver.send_event(event_frame(1))
-    await settled()
+    await settle()
     rig.wire.fail_wait = failure
     rig.wire.give_room(UNLIMITED)
-    await settled()
+    await settle()
     assert rig.reason is CloseReason.PEER_GONE
     assert rig.closing == [0.0]
     assert rig.outbox.backlog_bytes == 0
@@ -454,10 +451,10 @@ async def _drive(first_room: int, commands: list[tuple[str, object]], padding: i
             else:
                 assert isinstance(value, int)
                 rig.wire.give_room(value)
-                await settled()
+                await settle()
             assert (rig.outbox.backlog_bytes == 0) == (not nursery.child_tasks)
         rig.wire.give_room(UNLIMITED)
-        await settled()
+        await settle()
         assert rig.outbox.backlog_bytes == 0
     newest.pop("me", None)
 

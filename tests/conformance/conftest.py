@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.children import Journal
+from locshare.supervisor.testing import TreeJournal
 from tests.running import mock_the_clock_below
 
 HERE = Path(__file__).parent
@@ -34,5 +34,5 @@ def repetition(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def journal() -> Journal:
-    return Journal()
+def journal() -> TreeJournal:
+    return TreeJournal()

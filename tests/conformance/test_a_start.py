@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from locshare.actors import Actor, InitTimeout, Registry, StartError
+from locshare.actors.testing import Boom, Echo, Script, finish
 from locshare.supervisor import (
     AlreadyPresent,
     AlreadyStarted,
@@ -18,21 +19,13 @@ from locshare.supervisor import (
     open_supervisor,
     run_root,
 )
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Echo,
-    Journal,
-    Script,
-    at,
-    finish,
-    probe,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import REPEATS
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s01_children_start_in_order_each_after_the_init_before(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     class Slow(Actor):
         def __init__(self, name: str, seconds: float) -> None:
@@ -49,7 +42,7 @@ async def test_s01_children_start_in_order_each_after_the_init_before(
 
 
 async def test_s02_a_failed_init_stops_the_earlier_ones_in_reverse_and_starts_no_later_one(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     boom = Boom()
     spec = SupervisorSpec(
@@ -71,7 +64,7 @@ async def test_s02_a_failed_init_stops_the_earlier_ones_in_reverse_and_starts_no
 
 
 async def test_s02_the_earlier_ones_are_stopped_with_their_own_shutdown_settings(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     began = trio.current_time()
     spec = SupervisorSpec(
@@ -87,7 +80,7 @@ async def test_s02_the_earlier_ones_are_stopped_with_their_own_shutdown_settings
 
 
 async def test_s03_a_failed_first_start_is_not_retried_and_fails_the_whole_boot(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     leaf = probe("leaf", journal, Script(init_error=Boom()))
     middle = SupervisorSpec([leaf], report=journal.reports.append)
@@ -102,7 +95,7 @@ async def test_s03_a_failed_first_start_is_not_retried_and_fails_the_whole_boot(
 
 
 async def test_s04_an_init_that_takes_too_long_is_an_error_and_leaves_no_task(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     before = trio.lowlevel.current_statistics().tasks_living
     began = trio.current_time()
@@ -115,7 +108,7 @@ async def test_s04_an_init_that_takes_too_long_is_an_error_and_leaves_no_task(
     assert trio.lowlevel.current_statistics().tasks_living <= before + 1
 
 
-async def test_s05_an_init_may_decline(journal: Journal) -> None:
+async def test_s05_an_init_may_decline(journal: TreeJournal) -> None:
     spec = SupervisorSpec(
         [
             probe("a", journal, Script(declines=True)),
@@ -170,14 +163,14 @@ async def test_s06_a_factory_that_makes_no_actor_is_a_bad_spec() -> None:
     assert caught.value.__cause__.field == "start"
 
 
-async def test_s07_start_child_on_a_static_supervisor(journal: Journal) -> None:
+async def test_s07_start_child_on_a_static_supervisor(journal: TreeJournal) -> None:
     async with open_supervisor(SupervisorSpec()) as sup:
         ref = await sup.start_child(probe("a", journal, restart="transient"))
-        assert await at(sup, "a").call(Echo(1)) == 1
+        assert await running(sup, "a").call(Echo(1)) == 1
         with pytest.raises(AlreadyStarted) as caught:
             await sup.start_child(probe("a", journal))
         assert caught.value.ref is ref
-        await finish(at(sup, "a"))
+        await finish(running(sup, "a"))
         with pytest.raises(AlreadyPresent):
             await sup.start_child(probe("a", journal))
         with pytest.raises(StartError) as failed:
@@ -188,7 +181,7 @@ async def test_s07_start_child_on_a_static_supervisor(journal: Journal) -> None:
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s08_a_failed_start_has_freed_its_name_before_the_starter_knows(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     names: Registry[str] = Registry()
     script = Script(init_errors=[Boom(), None], init_seconds=1)

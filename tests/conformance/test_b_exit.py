@@ -17,20 +17,10 @@ from locshare.actors import (
 )
 from locshare.actors.introspect import kill
 from locshare.actors.lowlevel import actor_incarnation_of, incarnation_of
+from locshare.actors.testing import AddUp, Boom, Echo, Raise, crash, finish, settle
 from locshare.supervisor import ChildSpec, DynamicSpec, SupervisorSpec, open_supervisor
-from tests.conformance.children import (
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Remember,
-    at,
-    crash,
-    dynamic,
-    finish,
-    probe,
-    settle,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import dynamic
 
 EXPECTED: list[ExitReason] = [NORMAL, SHUTDOWN, Shutdown("detail")]
 
@@ -48,46 +38,46 @@ async def end(ref: ActorRef, reason: ExitReason | None) -> None:
 
 @pytest.mark.parametrize("reason", [*EXPECTED, None, KILLED], ids=str)
 async def test_s09_permanent_is_restarted_after_every_exit(
-    journal: Journal, reason: ExitReason | None
+    journal: TreeJournal, reason: ExitReason | None
 ) -> None:
     spec = SupervisorSpec([probe("a", journal)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        old = at(sup, "a")
+        old = running(sup, "a")
         await end(old, reason)
-        assert at(sup, "a") is not old
-        assert await at(sup, "a").call(Echo(1)) == 1
+        assert running(sup, "a") is not old
+        assert await running(sup, "a").call(Echo(1)) == 1
 
 
 @pytest.mark.parametrize(
     ("reason", "again"), [*((reason, False) for reason in EXPECTED), (None, True), (KILLED, True)]
 )
 async def test_s10_transient_is_restarted_after_an_abnormal_exit_only(
-    journal: Journal, reason: ExitReason | None, again: bool
+    journal: TreeJournal, reason: ExitReason | None, again: bool
 ) -> None:
     spec = SupervisorSpec([probe("a", journal, restart="transient")], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        await end(at(sup, "a"), reason)
+        await end(running(sup, "a"), reason)
         assert (sup.child("a") is not None) is again
 
 
 @pytest.mark.parametrize("reason", [*EXPECTED, None, KILLED], ids=str)
 async def test_s11_temporary_is_never_restarted_and_its_id_is_free(
-    journal: Journal, reason: ExitReason | None
+    journal: TreeJournal, reason: ExitReason | None
 ) -> None:
     spec = SupervisorSpec([probe("a", journal, restart="temporary")], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        await end(at(sup, "a"), reason)
+        await end(running(sup, "a"), reason)
         assert sup.which_children() == ()
         await sup.start_child(probe("a", journal, restart="temporary"))
-        assert await at(sup, "a").call(Echo(1)) == 1
+        assert await running(sup, "a").call(Echo(1)) == 1
 
 
 async def test_s12_a_transient_child_that_ended_as_expected_can_be_revived(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     children = [probe("a", journal, restart="transient"), DynamicSpec().child("d")]
     async with open_supervisor(SupervisorSpec(children)) as sup:
-        await finish(at(sup, "a"))
+        await finish(running(sup, "a"))
         [info, _] = sup.which_children()
         assert (info.id, info.ref, info.state) == ("a", None, "stopped")
         ref = await sup.restart_child("a")
@@ -100,7 +90,7 @@ async def test_s12_a_transient_child_that_ended_as_expected_can_be_revived(
         assert pool.which_children() == ()
 
 
-async def test_s13_a_restart_is_a_new_incarnation(journal: Journal) -> None:
+async def test_s13_a_restart_is_a_new_incarnation(journal: TreeJournal) -> None:
     made: list[list[str]] = []
 
     class Keeper(Actor):
@@ -112,20 +102,20 @@ async def test_s13_a_restart_is_a_new_incarnation(journal: Journal) -> None:
             self.things.append(message)
 
         def handle_call(self, request: Any, reply_to: Any) -> Any:
-            if isinstance(request, Crash_):
+            if isinstance(request, Raise):
                 raise request.error
             return list(self.things)
 
     spec = SupervisorSpec([ChildSpec("a", Keeper)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        old = at(sup, "a")
+        old = running(sup, "a")
         old.cast("before")
         assert await old.call(Echo()) == ["before"]
         old.cast(Boom)  # handled before the crash
         with pytest.raises(Exited):
-            await old.call(Crash_())
+            await old.call(Raise())
         await settle()
-        new = at(sup, "a")
+        new = running(sup, "a")
         assert new is not old
         assert new.serial != old.serial
         assert await new.call(Echo()) == []
@@ -133,54 +123,54 @@ async def test_s13_a_restart_is_a_new_incarnation(journal: Journal) -> None:
         assert made[0] is not made[1]
 
 
-async def test_s14_an_old_ref_never_means_the_new_incarnation(journal: Journal) -> None:
+async def test_s14_an_old_ref_never_means_the_new_incarnation(journal: TreeJournal) -> None:
     spec = SupervisorSpec([probe("a", journal)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        old = at(sup, "a")
+        old = running(sup, "a")
         await crash(old)
         assert not old.alive
         assert isinstance(old.exit_reason, Crash)
         old.cast("to the old one")
-        assert await at(sup, "a").call(Remember(1)) == 1
+        assert await running(sup, "a").call(AddUp(1)) == 1
         assert "a cast to the old one" not in journal.lines
 
 
-async def test_s14_a_late_exit_notice_changes_nothing(journal: Journal) -> None:
+async def test_s14_a_late_exit_notice_changes_nothing(journal: TreeJournal) -> None:
     spec = SupervisorSpec([probe("a", journal)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        old = at(sup, "a")
+        old = running(sup, "a")
         actor: Any = actor_incarnation_of(sup).actor
         [child] = actor.children()
         await crash(old)
-        new = at(sup, "a")
+        new = running(sup, "a")
         actor.child_exited(child, incarnation_of(old))  # the notice again, much too late
         await settle()
-        assert at(sup, "a") is new
+        assert running(sup, "a") is new
         assert journal.kinds() == ["crash"]
 
 
-async def test_s15_an_abnormal_exit_makes_exactly_one_report(journal: Journal) -> None:
+async def test_s15_an_abnormal_exit_makes_exactly_one_report(journal: TreeJournal) -> None:
     inner = SupervisorSpec([probe("a", journal)])
     spec = SupervisorSpec([inner.child("inner")], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
         middle: Any = sup.child("inner")
-        victim = at(middle, "a")
+        victim = running(middle, "a")
         with pytest.raises(Exited):
-            await victim.call(Crash_())
+            await victim.call(Raise())
         await settle()
         [report] = journal.reports
         assert (report.kind, report.supervisor, report.child_id) == ("crash", "inner", "a")
         assert report.incarnation == victim.serial
         assert isinstance(report.exception, Boom)
         assert report.exception.__traceback__ is not None
-        assert report.last_message == "Crash_"
+        assert report.last_message == "Raise"
 
-        await finish(at(middle, "a"), SHUTDOWN)
+        await finish(running(middle, "a"), SHUTDOWN)
         assert len(journal.reports) == 1  # an expected exit makes none
 
 
 async def test_s15_a_report_says_of_message_and_state_only_what_the_actor_allows(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     class Discreet(Actor):
         def init(self) -> None:
@@ -198,7 +188,7 @@ async def test_s15_a_report_says_of_message_and_state_only_what_the_actor_allows
     )
     async with open_supervisor(spec) as sup:
         for name in ("d", "o"):
-            ref = at(sup, name)
+            ref = running(sup, name)
             ref.cast("8.5417 E")
             await ref.wait_exit()
         await settle()

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from locshare.actors import Ref
+from locshare.actors.testing import AddUp, Boom, Raise, Script, crash, finish, settle
 from locshare.supervisor import (
     ChildRestarting,
     Strategy,
@@ -13,24 +14,15 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Journal,
-    Remember,
-    Script,
-    at,
-    crash,
-    doomed,
-    finish,
-    probe,
-    settle,
-)
+from locshare.supervisor.testing import TreeJournal, gives_up, probe, running
+from tests.conformance.kit import REPEATS
 
 
 def three(
-    journal: Journal, strategy: Strategy, scripts: dict[str, Script] | None = None, **options: Any
+    journal: TreeJournal,
+    strategy: Strategy,
+    scripts: dict[str, Script] | None = None,
+    **options: Any,
 ) -> SupervisorSpec:
     scripts = scripts or {}
     return SupervisorSpec(
@@ -49,25 +41,25 @@ def states(sup: SupervisorRef) -> dict[str, str]:
     return {info.id: info.state for info in sup.which_children()}
 
 
-async def test_s16_one_for_one_leaves_the_siblings_alone(journal: Journal) -> None:
+async def test_s16_one_for_one_leaves_the_siblings_alone(journal: TreeJournal) -> None:
     async with open_supervisor(three(journal, "one_for_one")) as sup:
-        await at(sup, "a").call(Remember(7))
+        await running(sup, "a").call(AddUp(7))
         before = refs(sup)
-        await crash(at(sup, "b"))
+        await crash(running(sup, "b"))
         after = refs(sup)
         assert (after["a"], after["c"]) == (before["a"], before["c"])
         assert after["b"] is not before["b"]
-        assert await at(sup, "a").call(Remember(0)) == 7
+        assert await running(sup, "a").call(AddUp(0)) == 7
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s17_one_for_all_stops_all_in_reverse_and_starts_all_in_order(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     async with open_supervisor(three(journal, "one_for_all")) as sup:
         before = refs(sup)
         journal.take()
-        await crash(at(sup, "b"))
+        await crash(running(sup, "b"))
         assert journal.take() == [
             *("terminate b", "ended b"),  # its own crash
             *("terminate c", "ended c", "terminate a", "ended a"),
@@ -78,12 +70,12 @@ async def test_s17_one_for_all_stops_all_in_reverse_and_starts_all_in_order(
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s18_rest_for_one_restarts_the_failed_one_and_those_after_it(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     async with open_supervisor(three(journal, "rest_for_one")) as sup:
         before = refs(sup)
         journal.take()
-        await crash(at(sup, "b"))
+        await crash(running(sup, "b"))
         assert journal.take() == [
             *("terminate b", "ended b", "terminate c", "ended c", "init b", "init c")
         ]
@@ -92,20 +84,20 @@ async def test_s18_rest_for_one_restarts_the_failed_one_and_those_after_it(
 
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_s19_a_temporary_sibling_is_stopped_and_its_spec_dropped(
-    journal: Journal, strategy: Strategy
+    journal: TreeJournal, strategy: Strategy
 ) -> None:
     children = [probe("a", journal), probe("b", journal, restart="temporary")]
     spec = SupervisorSpec(children, strategy=strategy, report=journal.reports.append)
     async with open_supervisor(spec) as sup:
         journal.take()
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert journal.take()[2:] == ["terminate b", "ended b", "init a"]
         assert list(refs(sup)) == ["a"]
 
 
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_s20_a_group_restart_also_starts_those_that_were_not_running(
-    journal: Journal, strategy: Strategy
+    journal: TreeJournal, strategy: Strategy
 ) -> None:
     children = [
         probe("a", journal),
@@ -114,20 +106,20 @@ async def test_s20_a_group_restart_also_starts_those_that_were_not_running(
     ]
     spec = SupervisorSpec(children, strategy=strategy, report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        await finish(at(sup, "finished"))
+        await finish(running(sup, "finished"))
         await sup.terminate_child("stopped")
         assert states(sup) == {"a": "running", "finished": "stopped", "stopped": "stopped"}
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert set(states(sup).values()) == {"running"}
 
 
-async def test_s21_one_for_all_begins_anew_when_a_start_fails(journal: Journal) -> None:
+async def test_s21_one_for_all_begins_anew_when_a_start_fails(journal: TreeJournal) -> None:
     script = Script()
     spec = three(journal, "one_for_all", {"b": script})
     async with open_supervisor(spec) as sup:
         journal.take()
         script.init_errors = [Boom()]
-        await crash(at(sup, "c"))
+        await crash(running(sup, "c"))
         assert journal.take()[2:] == [
             *("terminate b", "ended b", "terminate a", "ended a"),
             *("init a", "init b"),  # b fails
@@ -137,13 +129,13 @@ async def test_s21_one_for_all_begins_anew_when_a_start_fails(journal: Journal) 
         assert journal.kinds() == ["crash", "start_failed"]
 
 
-async def test_s21_rest_for_one_goes_on_from_the_failing_child(journal: Journal) -> None:
+async def test_s21_rest_for_one_goes_on_from_the_failing_child(journal: TreeJournal) -> None:
     script = Script()
     spec = three(journal, "rest_for_one", {"b": script})
     async with open_supervisor(spec) as sup:
         journal.take()
         script.init_errors = [Boom(), Boom()]
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert journal.take()[2:] == [
             *("terminate c", "ended c", "terminate b", "ended b"),
             *("init a", "init b", "init b", "init b", "init c"),
@@ -151,20 +143,20 @@ async def test_s21_rest_for_one_goes_on_from_the_failing_child(journal: Journal)
 
 
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one", "one_for_one"])
-async def test_s21_each_failed_attempt_is_counted(journal: Journal, strategy: Strategy) -> None:
+async def test_s21_each_failed_attempt_is_counted(journal: TreeJournal, strategy: Strategy) -> None:
     script = Script()
-    async with doomed(three(journal, strategy, {"b": script}, max_restarts=2)) as sup:
+    async with gives_up(three(journal, strategy, {"b": script}, max_restarts=2)) as sup:
         script.init_error = Boom()
-        await crash(at(sup, "b"))
+        await crash(running(sup, "b"))
     assert journal.kinds() == ["crash", "start_failed", "start_failed", "gave_up"]
 
 
-async def test_s22_between_two_attempts_requests_are_served(journal: Journal) -> None:
+async def test_s22_between_two_attempts_requests_are_served(journal: TreeJournal) -> None:
     script = Script()
     spec = three(journal, "one_for_one", {"b": script}, max_restarts=1000)
     async with open_supervisor(spec) as sup:
         script.init_error = Boom()
-        at(sup, "b").cast(Crash_())
+        running(sup, "b").cast(Raise())
         for _ in range(20):
             await trio.lowlevel.checkpoint()
         assert states(sup)["b"] == "restarting"
@@ -181,12 +173,12 @@ async def test_s22_between_two_attempts_requests_are_served(journal: Journal) ->
         assert (await sup.restart_child("b")).alive
 
 
-async def test_s22_between_two_attempts_it_can_be_stopped(journal: Journal) -> None:
+async def test_s22_between_two_attempts_it_can_be_stopped(journal: TreeJournal) -> None:
     script = Script()
     spec = three(journal, "one_for_one", {"b": script}, max_restarts=1000)
     async with open_supervisor(spec) as sup:
         script.init_error = Boom()
-        at(sup, "b").cast(Crash_())
+        running(sup, "b").cast(Raise())
         for _ in range(20):
             await trio.lowlevel.checkpoint()
         journal.take()
@@ -198,13 +190,13 @@ async def test_s22_between_two_attempts_it_can_be_stopped(journal: Journal) -> N
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s23_two_that_die_together_cause_one_group_restart(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     spec = three(journal, "one_for_all", max_restarts=1)
     async with open_supervisor(spec) as sup:
         journal.take()
-        at(sup, "a").cast(Crash_())
-        at(sup, "b").cast(Crash_())
+        running(sup, "a").cast(Raise())
+        running(sup, "b").cast(Raise())
         await settle()
         assert [line for line in journal.take() if line.startswith("init")] == [
             *("init a", "init b", "init c")
@@ -212,7 +204,7 @@ async def test_s23_two_that_die_together_cause_one_group_restart(
         assert journal.kinds() == ["crash", "crash"]
 
 
-async def test_s23_under_one_for_one_they_use_two_units(journal: Journal) -> None:
-    async with doomed(three(journal, "one_for_one", max_restarts=1)) as sup:
-        at(sup, "a").cast(Crash_())
-        at(sup, "b").cast(Crash_())
+async def test_s23_under_one_for_one_they_use_two_units(journal: TreeJournal) -> None:
+    async with gives_up(three(journal, "one_for_one", max_restarts=1)) as sup:
+        running(sup, "a").cast(Raise())
+        running(sup, "b").cast(Raise())

@@ -16,6 +16,7 @@ from locshare.actors import (
     NoProc,
     open_actor_nursery,
 )
+from locshare.actors.testing import Boom, Echo, Probe, Raise, Script, Sleep, finish, settle
 from locshare.supervisor import (
     BRUTAL_KILL,
     INFINITY,
@@ -25,25 +26,13 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Script,
-    Work,
-    at,
-    finish,
-    probe,
-    settle,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import REPEATS
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s32_children_are_stopped_in_reverse_one_after_the_other(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     slow = Script(terminate_seconds=1)
     names = [str(number) for number in range(6)]
@@ -55,17 +44,17 @@ async def test_s32_children_are_stopped_in_reverse_one_after_the_other(
 
 
 async def test_s33_a_graceful_stop_finishes_the_current_message_and_terminates(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     async with (
         open_supervisor(SupervisorSpec([probe("a", journal)])) as sup,
         trio.open_nursery() as n,
     ):
-        ref = at(sup, "a")
+        ref = running(sup, "a")
         answers: list[object] = []
 
         async def ask() -> None:
-            answers.append(await ref.call(Work(2, "done")))
+            answers.append(await ref.call(Sleep(2, "done")))
 
         n.start_soon(ask)
         await settle()
@@ -77,16 +66,16 @@ async def test_s33_a_graceful_stop_finishes_the_current_message_and_terminates(
 
 @pytest.mark.parametrize("late", ["handler", "terminate"])
 async def test_s33_past_its_timeout_it_is_killed_reported_once_and_the_next_one_follows(
-    journal: Journal, late: str
+    journal: TreeJournal, late: str
 ) -> None:
     script = Script(terminate_seconds=99 if late == "terminate" else 0)
     children = [probe("a", journal), probe("b", journal, script, shutdown=3.0)]
     spec = SupervisorSpec(children, report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        a, b = at(sup, "a"), at(sup, "b")
+        a, b = running(sup, "a"), running(sup, "b")
         if late == "handler":
             with trio.move_on_after(1):
-                await b.call(Work(99))
+                await b.call(Sleep(99))
         began = trio.current_time()
         await sup.stop()
         assert trio.current_time() - began == 3.0
@@ -95,39 +84,39 @@ async def test_s33_past_its_timeout_it_is_killed_reported_once_and_the_next_one_
         assert (report.kind, report.child_id, report.reason) == ("stop_failed", "b", KILLED)
 
 
-async def test_s34_a_brutal_kill_does_not_terminate(journal: Journal) -> None:
+async def test_s34_a_brutal_kill_does_not_terminate(journal: TreeJournal) -> None:
     spec = SupervisorSpec(
         [probe("a", journal, shutdown=BRUTAL_KILL)], report=journal.reports.append
     )
     async with open_supervisor(spec) as sup:
-        ref = at(sup, "a")
+        ref = running(sup, "a")
     assert ref.exit_reason == KILLED
     assert journal.lines == ["init a"]
     assert journal.reports == []
 
 
 async def test_s35_an_unexpected_end_while_being_stopped_is_reported_and_the_rest_stop(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     children = [probe("a", journal), probe("b", journal, Script(terminate_error=Boom()))]
     spec = SupervisorSpec(children, report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        refs = [at(sup, "a"), at(sup, "b")]
+        refs = [running(sup, "a"), running(sup, "b")]
     assert [type(ref.exit_reason) for ref in refs] == [type(SHUTDOWN), Crash]
     [report] = journal.reports
     assert (report.kind, report.child_id) == ("stop_failed", "b")
 
 
 async def test_s36_a_sibling_that_crashes_while_it_waits_its_turn_stays_dead(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     children = [probe("a", journal), probe("b", journal, Script(terminate_seconds=2))]
     spec = SupervisorSpec(children, report=journal.reports.append)
     async with trio.open_nursery() as nursery, open_supervisor(spec) as sup:
-        a = at(sup, "a")
+        a = running(sup, "a")
         nursery.start_soon(sup.stop)
         await trio.sleep(1)
-        a.cast(Crash_())
+        a.cast(Raise())
         await a.wait_exit()
         await sup.wait_exit()
         assert journal.lines.count("init a") == 1
@@ -136,7 +125,7 @@ async def test_s36_a_sibling_that_crashes_while_it_waits_its_turn_stays_dead(
 
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
 async def test_s36_a_stop_in_the_middle_of_a_restart_is_obeyed(
-    journal: Journal, strategy: Any
+    journal: TreeJournal, strategy: Any
 ) -> None:
     script = Script()
     children = [probe("a", journal), probe("b", journal, script), probe("c", journal)]
@@ -144,7 +133,7 @@ async def test_s36_a_stop_in_the_middle_of_a_restart_is_obeyed(
     async with open_supervisor(spec) as sup:
         script.init_seconds = 1000
         began = trio.current_time()
-        at(sup, "b").cast(Crash_())
+        running(sup, "b").cast(Raise())
         await trio.sleep(1)
         assert sup.which_children()[1].state == "restarting"
         await sup.stop()
@@ -152,7 +141,7 @@ async def test_s36_a_stop_in_the_middle_of_a_restart_is_obeyed(
         assert journal.kinds() == ["crash"]
 
 
-async def test_s36_a_stop_in_the_middle_of_the_boot_is_obeyed(journal: Journal) -> None:
+async def test_s36_a_stop_in_the_middle_of_the_boot_is_obeyed(journal: TreeJournal) -> None:
     inner = SupervisorSpec([probe("b", journal), probe("c", journal, Script(init_seconds=1000))])
     spec = SupervisorSpec([probe("a", journal), inner.child("inner")])
     with trio.move_on_after(1) as scope:
@@ -166,7 +155,7 @@ async def test_s36_a_stop_in_the_middle_of_the_boot_is_obeyed(journal: Journal) 
 
 
 async def test_s37_a_child_that_never_answers_costs_no_more_than_its_timeout(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     async def ignore(*, task_status: trio.TaskStatus[None]) -> None:
         task_status.started()
@@ -187,7 +176,7 @@ async def test_s37_a_child_that_never_answers_costs_no_more_than_its_timeout(
         ChildSpec("silent", Silent, shutdown=2.0),
     ]
     async with open_supervisor(SupervisorSpec(children, report=journal.reports.append)) as sup:
-        at(sup, "silent").cast("get busy")
+        running(sup, "silent").cast("get busy")
         await settle()
         began = trio.current_time()
     assert (
@@ -196,7 +185,7 @@ async def test_s37_a_child_that_never_answers_costs_no_more_than_its_timeout(
     assert [report.child_id for report in journal.reports] == ["silent", "task"]
 
 
-async def test_s37_infinity_waits_as_long_as_it_takes(journal: Journal) -> None:
+async def test_s37_infinity_waits_as_long_as_it_takes(journal: TreeJournal) -> None:
     script = Script(terminate_seconds=100_000)
     async with open_supervisor(SupervisorSpec([probe("a", journal, script, shutdown=INFINITY)])):
         began = trio.current_time()
@@ -204,7 +193,7 @@ async def test_s37_infinity_waits_as_long_as_it_takes(journal: Journal) -> None:
     assert journal.lines[-1] == "ended a"
 
 
-async def test_s38_stop_returns_after_the_death_with_the_reason(journal: Journal) -> None:
+async def test_s38_stop_returns_after_the_death_with_the_reason(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal, Script(terminate_seconds=1)))
         assert await ref.stop() == SHUTDOWN
@@ -218,7 +207,9 @@ async def test_s38_stop_returns_after_the_death_with_the_reason(journal: Journal
 
 
 @pytest.mark.parametrize("timeout", [-1, nan])
-async def test_s38_stop_with_a_bad_timeout_does_nothing(journal: Journal, timeout: float) -> None:
+async def test_s38_stop_with_a_bad_timeout_does_nothing(
+    journal: TreeJournal, timeout: float
+) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
         with pytest.raises(ValueError, match="timeout"):
@@ -226,18 +217,18 @@ async def test_s38_stop_with_a_bad_timeout_does_nothing(journal: Journal, timeou
         assert await ref.call(Echo(1)) == 1
 
 
-async def test_s38_stop_that_takes_too_long_raises_and_kills_nobody(journal: Journal) -> None:
+async def test_s38_stop_that_takes_too_long_raises_and_kills_nobody(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
         with trio.move_on_after(1):
-            await ref.call(Work(10))
+            await ref.call(Sleep(10))
         with pytest.raises(CallTimeout):
             await ref.stop(timeout=2)
         assert ref.alive
         assert await ref.wait_exit() == SHUTDOWN  # the request stands
 
 
-async def test_stop_overtakes_the_backlog(journal: Journal) -> None:
+async def test_stop_overtakes_the_backlog(journal: TreeJournal) -> None:
     """The choice OTP leaves open: what waited is dropped, or failed, at once."""
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))

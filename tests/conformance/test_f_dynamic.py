@@ -10,6 +10,7 @@ import trio
 from locshare.actors import KILLED, SHUTDOWN, StartError, open_actor_nursery
 from locshare.actors.introspect import kill
 from locshare.actors.lowlevel import actor_incarnation_of
+from locshare.actors.testing import Boom, Echo, Probe, Raise, Script, finish, settle
 from locshare.supervisor import (
     ChildCounts,
     ChildNotFound,
@@ -19,28 +20,18 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
-from tests.conformance.children import (
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Script,
-    dynamic,
-    finish,
-    probe,
-    settle,
-)
+from locshare.supervisor.testing import TreeJournal, probe
+from tests.conformance.kit import dynamic
 
 
 @asynccontextmanager
-async def pool_of(journal: Journal, spec: DynamicSpec) -> AsyncIterator[DynamicSupervisorRef]:
+async def pool_of(journal: TreeJournal, spec: DynamicSpec) -> AsyncIterator[DynamicSupervisorRef]:
     root = SupervisorSpec([spec.child("pool")], report=journal.reports.append)
     async with open_supervisor(root) as sup:
         yield dynamic(sup.child("pool"))
 
 
-async def test_s39_max_children_refuses_and_starts_nothing(journal: Journal) -> None:
+async def test_s39_max_children_refuses_and_starts_nothing(journal: TreeJournal) -> None:
     async with pool_of(journal, DynamicSpec(max_children=2)) as pool:
         first = await pool.start_actor(probe("a", journal))
         await pool.start_actor(probe("b", journal))
@@ -52,13 +43,13 @@ async def test_s39_max_children_refuses_and_starts_nothing(journal: Journal) -> 
         await pool.start_child(probe("c", journal))
 
 
-async def test_s39_none_at_all_is_legal(journal: Journal) -> None:
+async def test_s39_none_at_all_is_legal(journal: TreeJournal) -> None:
     async with pool_of(journal, DynamicSpec(max_children=0)) as pool:
         with pytest.raises(MaxChildren):
             await pool.start_child(probe("a", journal))
 
 
-async def test_s39_children_that_start_or_restart_count(journal: Journal) -> None:
+async def test_s39_children_that_start_or_restart_count(journal: TreeJournal) -> None:
     script = Script(init_seconds=5)
     async with (
         pool_of(journal, DynamicSpec(max_children=1)) as pool,
@@ -79,7 +70,7 @@ async def test_s39_children_that_start_or_restart_count(journal: Journal) -> Non
             await pool.start_child(probe("b", journal))
 
 
-async def test_s40_start_child_returns_after_init(journal: Journal) -> None:
+async def test_s40_start_child_returns_after_init(journal: TreeJournal) -> None:
     async with pool_of(journal, DynamicSpec()) as pool:
         began = trio.current_time()
         ref = await pool.start_actor(probe("a", journal, Script(init_seconds=3)))
@@ -88,7 +79,7 @@ async def test_s40_start_child_returns_after_init(journal: Journal) -> None:
 
 
 async def test_s40_a_failed_init_goes_to_the_caller_and_touches_nobody_else(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     async with pool_of(journal, DynamicSpec(max_restarts=0)) as pool:
         other = await pool.start_actor(probe("a", journal))
@@ -102,7 +93,7 @@ async def test_s40_a_failed_init_goes_to_the_caller_and_touches_nobody_else(
         assert journal.reports == []
 
 
-async def test_s40_a_slow_init_blocks_nobody(journal: Journal) -> None:
+async def test_s40_a_slow_init_blocks_nobody(journal: TreeJournal) -> None:
     """The choice OTP leaves open: starts run concurrently."""
     async with pool_of(journal, DynamicSpec()) as pool, trio.open_nursery() as nursery:
         began = trio.current_time()
@@ -116,7 +107,7 @@ async def test_s40_a_slow_init_blocks_nobody(journal: Journal) -> None:
         assert pool.count_children().active == 4
 
 
-async def test_s41_count_and_which_children(journal: Journal) -> None:
+async def test_s41_count_and_which_children(journal: TreeJournal) -> None:
     script = Script()
     async with pool_of(journal, DynamicSpec(max_restarts=100)) as pool:
         await pool.start_child(probe("a", journal))
@@ -124,7 +115,7 @@ async def test_s41_count_and_which_children(journal: Journal) -> None:
         flaky = await pool.start_actor(probe("b", journal, script))
         assert pool.count_children() == ChildCounts(3, 3, 1, 2)
         script.init_seconds = 5
-        flaky.cast(Crash_())
+        flaky.cast(Raise())
         await trio.sleep(1)
         assert pool.count_children() == ChildCounts(specs=3, active=2, supervisors=1, workers=2)
         infos = {info.id: info for info in pool.which_children()}
@@ -132,7 +123,7 @@ async def test_s41_count_and_which_children(journal: Journal) -> None:
         assert infos["s"].type == "supervisor"
 
 
-async def test_s42_terminate_child_by_ref(journal: Journal) -> None:
+async def test_s42_terminate_child_by_ref(journal: TreeJournal) -> None:
     async with pool_of(journal, DynamicSpec()) as pool, open_actor_nursery() as actors:
         ref = await pool.start_actor(probe("a", journal))
         stranger = await actors.start(Probe("stranger", journal))
@@ -146,12 +137,12 @@ async def test_s42_terminate_child_by_ref(journal: Journal) -> None:
         assert stranger.alive
 
 
-async def test_s42_on_a_restarting_child_it_calls_off_the_restart(journal: Journal) -> None:
+async def test_s42_on_a_restarting_child_it_calls_off_the_restart(journal: TreeJournal) -> None:
     script = Script()
     async with pool_of(journal, DynamicSpec(max_restarts=1000)) as pool:
         ref = await pool.start_actor(probe("a", journal, script))
         script.init_error = Boom()
-        ref.cast(Crash_())
+        ref.cast(Raise())
         for _ in range(20):
             await trio.lowlevel.checkpoint()
         assert pool.which_children()[0].state == "restarting"
@@ -162,7 +153,7 @@ async def test_s42_on_a_restarting_child_it_calls_off_the_restart(journal: Journ
         assert pool.which_children() == ()
 
 
-async def test_s43_all_children_are_stopped_at_once(journal: Journal) -> None:
+async def test_s43_all_children_are_stopped_at_once(journal: TreeJournal) -> None:
     async with open_supervisor(SupervisorSpec([DynamicSpec().child("pool")])) as sup:
         pool = dynamic(sup.child("pool"))
         for seconds in (3, 1, 4, 2):
@@ -174,7 +165,7 @@ async def test_s43_all_children_are_stopped_at_once(journal: Journal) -> None:
     assert journal.take()[4:] == ["ended 1", "ended 2", "ended 3", "ended 4"]
 
 
-async def test_s43_each_has_its_own_timer(journal: Journal) -> None:
+async def test_s43_each_has_its_own_timer(journal: TreeJournal) -> None:
     async with pool_of(journal, DynamicSpec()) as pool:
         refs = [
             await pool.start_actor(
@@ -191,7 +182,7 @@ async def test_s43_each_has_its_own_timer(journal: Journal) -> None:
         assert [ref.exit_reason for ref in refs] == [SHUTDOWN, KILLED, KILLED]
 
 
-async def test_s44_temporary_children_leave_nothing(journal: Journal) -> None:
+async def test_s44_temporary_children_leave_nothing(journal: TreeJournal) -> None:
     async with pool_of(journal, DynamicSpec()) as pool:
 
         async def round_of(count: int) -> tuple[int, int]:

@@ -29,17 +29,8 @@ from locshare.actors import (
 )
 from locshare.actors.introspect import statistics
 from locshare.actors.lowlevel import actor_incarnation_of
-from tests.conformance.children import (
-    Boom,
-    Echo,
-    Finish,
-    Journal,
-    Probe,
-    Remember,
-    Script,
-    Work,
-    settle,
-)
+from locshare.actors.testing import AddUp, Boom, Echo, Finish, Probe, Script, Sleep, settle
+from locshare.supervisor.testing import TreeJournal
 
 
 class Narrow(Probe):
@@ -54,36 +45,36 @@ async def timed_out(ref: ActorRef, request: Request[Any], timeout: float) -> flo
     return trio.current_time() - began
 
 
-async def test_s45_the_timeout_covers_the_handling(journal: Journal) -> None:
+async def test_s45_the_timeout_covers_the_handling(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
-        assert await timed_out(ref, Work(4), 2) == 2
+        assert await timed_out(ref, Sleep(4), 2) == 2
 
 
-async def test_s45_the_timeout_covers_the_queue(journal: Journal) -> None:
+async def test_s45_the_timeout_covers_the_queue(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         ref = await actors.start(Probe("a", journal))
-        nursery.start_soon(ref.call, Work(4))
+        nursery.start_soon(ref.call, Sleep(4))
         await settle()
         assert await timed_out(ref, Echo(), 2) == 2
 
 
-async def test_s45_the_timeout_covers_the_wait_for_room(journal: Journal) -> None:
+async def test_s45_the_timeout_covers_the_wait_for_room(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         ref = await actors.start(Narrow("a", journal))
-        nursery.start_soon(ref.call, Work(4))
+        nursery.start_soon(ref.call, Sleep(4))
         await settle()
         ref.cast("fills the mailbox")
-        assert await timed_out(ref, Remember(1), 2) == 2
-        assert await ref.call(Remember(0)) == 0  # it never reached the server
+        assert await timed_out(ref, AddUp(1), 2) == 2
+        assert await ref.call(AddUp(0)) == 0  # it never reached the server
 
 
 async def test_s46_after_a_timeout_the_server_goes_on_and_the_late_reply_is_dropped(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
-        await timed_out(ref, Work(4, "late"), 2)
+        await timed_out(ref, Sleep(4, "late"), 2)
         assert await ref.call(Echo("mine")) == "mine"
         await trio.sleep(5)
         assert await ref.call(Echo("and mine")) == "and mine"
@@ -91,19 +82,19 @@ async def test_s46_after_a_timeout_the_server_goes_on_and_the_late_reply_is_drop
 
 
 async def test_s46_a_call_whose_caller_gave_up_before_it_was_taken_is_skipped(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         ref = await actors.start(Probe("a", journal))
-        nursery.start_soon(ref.call, Work(4))
+        nursery.start_soon(ref.call, Sleep(4))
         await settle()
-        await timed_out(ref, Remember(1), 2)
-        assert await ref.call(Remember(0)) == 0
+        await timed_out(ref, AddUp(1), 2)
+        assert await ref.call(AddUp(0)) == 0
         await settle()
         assert statistics(ref).skipped == 1
 
 
-async def test_s47_a_call_to_the_dead_or_unknown_fails_at_once(journal: Journal) -> None:
+async def test_s47_a_call_to_the_dead_or_unknown_fails_at_once(journal: TreeJournal) -> None:
     names: Registry[str] = Registry()
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
@@ -117,7 +108,7 @@ async def test_s47_a_call_to_the_dead_or_unknown_fails_at_once(journal: Journal)
 
 
 async def test_s48_if_the_server_dies_every_caller_learns_the_reason_promptly(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     """In the handler, in the queue, waiting for room, answered later, inspecting."""
 
@@ -162,7 +153,7 @@ class WorkThenFail(Request[None]):
     error: Exception
 
 
-async def test_s49_a_call_to_oneself_fails_at_once(journal: Journal) -> None:
+async def test_s49_a_call_to_oneself_fails_at_once(journal: TreeJournal) -> None:
     class Selfish(Actor):
         async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             began = trio.current_time()
@@ -175,7 +166,7 @@ async def test_s49_a_call_to_oneself_fails_at_once(journal: Journal) -> None:
         assert await (await actors.start(Selfish())).call(Echo()) == 0
 
 
-async def test_s49_a_cycle_ends_by_timeout(journal: Journal) -> None:
+async def test_s49_a_cycle_ends_by_timeout(journal: TreeJournal) -> None:
     class Asks(Actor):
         other: ActorRef
 
@@ -193,7 +184,7 @@ async def test_s49_a_cycle_ends_by_timeout(journal: Journal) -> None:
 
 
 async def test_s50_a_reply_may_come_later_from_another_task_and_the_first_counts(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     class Later(Actor):
         def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
@@ -218,7 +209,7 @@ async def test_s50_a_reply_may_come_later_from_another_task_and_the_first_counts
 
 
 @pytest.mark.parametrize("kind", ["cast", "info", "call", "continue"])
-async def test_s51_a_wrong_return_value_crashes_the_server(journal: Journal, kind: str) -> None:
+async def test_s51_a_wrong_return_value_crashes_the_server(journal: TreeJournal, kind: str) -> None:
     class Wrong(Actor):
         def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             return IGNORE if kind == "call" else Continue()
@@ -242,7 +233,7 @@ async def test_s51_a_wrong_return_value_crashes_the_server(journal: Journal, kin
         assert isinstance(caught.value.__cause__, BadReturn)
 
 
-async def test_s51_a_missing_handler_crashes_and_the_caller_sees_why(journal: Journal) -> None:
+async def test_s51_a_missing_handler_crashes_and_the_caller_sees_why(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Actor())
         with pytest.raises(Exited) as caught:
@@ -258,7 +249,7 @@ async def test_s51_a_missing_handler_crashes_and_the_caller_sees_why(journal: Jo
 
 
 async def test_s51_an_unexpected_info_is_logged_and_ignored(
-    journal: Journal, caplog: pytest.LogCaptureFixture
+    journal: TreeJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Bare(Actor):
         def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
@@ -273,7 +264,7 @@ async def test_s51_an_unexpected_info_is_logged_and_ignored(
 
 
 async def test_s52_stop_with_reply_delivers_the_reply_even_if_terminate_crashes(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     class Last(Probe):
         async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
@@ -285,7 +276,7 @@ async def test_s52_stop_with_reply_delivers_the_reply_even_if_terminate_crashes(
         assert isinstance(await ref.wait_exit(), Crash)
 
 
-async def test_an_exception_as_a_value_is_returned_and_fail_raises(journal: Journal) -> None:
+async def test_an_exception_as_a_value_is_returned_and_fail_raises(journal: TreeJournal) -> None:
     """The choice OTP leaves open: only what was passed to `fail` is raised in the caller."""
 
     class Values(Actor):
@@ -303,7 +294,7 @@ async def test_an_exception_as_a_value_is_returned_and_fail_raises(journal: Jour
         assert ref.alive
 
 
-async def test_a_stop_without_a_reply_tells_the_caller_the_reason(journal: Journal) -> None:
+async def test_a_stop_without_a_reply_tells_the_caller_the_reason(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
         with pytest.raises(Exited) as caught:
@@ -312,9 +303,9 @@ async def test_a_stop_without_a_reply_tells_the_caller_the_reason(journal: Journ
 
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])
-async def test_a_bad_timeout_sends_nothing(journal: Journal, timeout: float) -> None:
+async def test_a_bad_timeout_sends_nothing(journal: TreeJournal, timeout: float) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
         with pytest.raises(ValueError, match="timeout"):
-            await ref.call(Remember(1), timeout)
-        assert await ref.call(Remember(0), float("inf")) == 0
+            await ref.call(AddUp(1), timeout)
+        assert await ref.call(AddUp(0), float("inf")) == 0

@@ -22,21 +22,12 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import resume, statistics, suspend
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Remember,
-    Script,
-    Work,
-    settle,
-)
+from locshare.actors.testing import AddUp, Boom, Echo, Probe, Raise, Script, Sleep, settle
+from locshare.supervisor.testing import TreeJournal
+from tests.conformance.kit import REPEATS
 
 
-async def test_s53_cast_returns_at_once_and_never_fails(journal: Journal) -> None:
+async def test_s53_cast_returns_at_once_and_never_fails(journal: TreeJournal) -> None:
     class Narrow(Probe):
         mailbox = MailboxSpec(capacity=2)
 
@@ -58,7 +49,7 @@ async def test_s53_cast_returns_at_once_and_never_fails(journal: Journal) -> Non
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
-async def test_s54_one_senders_messages_keep_their_order(journal: Journal, repeat: int) -> None:
+async def test_s54_one_senders_messages_keep_their_order(journal: TreeJournal, repeat: int) -> None:
     class Ordered(Actor):
         mailbox = MailboxSpec(capacity=2)
 
@@ -98,7 +89,7 @@ async def test_s54_one_senders_messages_keep_their_order(journal: Journal, repea
             assert set(numbers) >= {n for n in range(40) if n % 4 in (1, 2)}
 
 
-async def test_s55_one_message_at_a_time(journal: Journal) -> None:
+async def test_s55_one_message_at_a_time(journal: TreeJournal) -> None:
     class Overlap(Actor):
         inside = 0
 
@@ -120,7 +111,7 @@ async def test_s55_one_message_at_a_time(journal: Journal) -> None:
 class Continuing(Actor):
     """Notes everything; goes on once from init and once from each cast."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: TreeJournal) -> None:
         self.journal = journal
 
     async def init(self) -> Continue:
@@ -140,7 +131,7 @@ class Continuing(Actor):
         return Continue("from call", reply="early")
 
 
-async def test_s56_a_continue_runs_before_any_message(journal: Journal) -> None:
+async def test_s56_a_continue_runs_before_any_message(journal: TreeJournal) -> None:
     names: Registry[object] = Registry()
     async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
 
@@ -165,7 +156,7 @@ async def test_s56_a_continue_runs_before_any_message(journal: Journal) -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_s57_a_named_actor_is_reachable_while_init_runs(
-    journal: Journal, fails: bool
+    journal: TreeJournal, fails: bool
 ) -> None:
     names: Registry[object] = Registry()
     script = Script(init_seconds=3, init_error=Boom() if fails else None)
@@ -191,7 +182,7 @@ async def test_s57_a_named_actor_is_reachable_while_init_runs(
         assert trio.current_time() - began == 3
 
 
-async def test_s58_when_an_actor_dies_its_mailbox_goes_with_it(journal: Journal) -> None:
+async def test_s58_when_an_actor_dies_its_mailbox_goes_with_it(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         ref = await actors.start(Probe("a", journal))
         reasons: list[Any] = []
@@ -202,7 +193,7 @@ async def test_s58_when_an_actor_dies_its_mailbox_goes_with_it(journal: Journal)
             reasons.append(caught.value.reason)
 
         await suspend(ref)
-        ref.cast(Crash_())
+        ref.cast(Raise())
         ref.cast("lost")
         ref.info("lost")
         nursery.start_soon(ask)
@@ -217,7 +208,7 @@ async def test_s58_when_an_actor_dies_its_mailbox_goes_with_it(journal: Journal)
 
 async def crash_with_backlog(ref: ActorRef) -> None:
     ref.cast("before")
-    ref.cast(Crash_())
+    ref.cast(Raise())
     for number in range(3):
         ref.cast(number)
     ref.info("news")
@@ -225,7 +216,7 @@ async def crash_with_backlog(ref: ActorRef) -> None:
 
 
 async def test_s58_unless_it_has_an_heir_which_hands_over_what_waited_in_order(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     heir = MailboxHeir()
     async with open_actor_nursery() as actors:
@@ -235,7 +226,7 @@ async def test_s58_unless_it_has_an_heir_which_hands_over_what_waited_in_order(
         journal.take()
         second = await actors.start(Probe("a", journal), heir=heir)
         second.cast("new")
-        assert await second.call(Remember(0)) == 0
+        assert await second.call(AddUp(0)) == 0
         assert journal.take() == [
             *("init a", "a cast 0", "a cast 1", "a cast 2", "a info news", "a cast new")
         ]
@@ -244,7 +235,7 @@ async def test_s58_unless_it_has_an_heir_which_hands_over_what_waited_in_order(
 
 
 async def test_s58_an_heir_survives_starts_that_fail_and_is_not_used_after_an_ordinary_end(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     heir = MailboxHeir()
     async with open_actor_nursery() as actors:
@@ -253,9 +244,9 @@ async def test_s58_an_heir_survives_starts_that_fail_and_is_not_used_after_an_or
             await actors.start(Probe("b", journal, Script(init_error=Boom())), heir=heir)
         assert len(heir.entries) == 4
         third = await actors.start(Probe("c", journal), heir=heir)
-        assert await third.call(Remember(1)) == 1
+        assert await third.call(AddUp(1)) == 1
         with trio.move_on_after(1):
-            await third.call(Work(5))
+            await third.call(Sleep(5))
         third.cast("too late")
         await third.stop(timeout=10)
         assert heir.clear() == 0

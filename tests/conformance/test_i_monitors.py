@@ -20,15 +20,9 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import inspect, resume, suspend
-from tests.conformance.children import (
-    REPEATS,
-    Crash_,
-    Echo,
-    Finish,
-    Journal,
-    Probe,
-    settle,
-)
+from locshare.actors.testing import Echo, Finish, Probe, Raise, settle
+from locshare.supervisor.testing import TreeJournal
+from tests.conformance.kit import REPEATS
 
 
 class Watcher(Actor):
@@ -44,7 +38,7 @@ class Watcher(Actor):
         self.seen.append(message)
 
     def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
-        if isinstance(request, Crash_):
+        if isinstance(request, Raise):
             raise request.error
         return list(self.seen)
 
@@ -62,7 +56,7 @@ async def seen_by(watcher: ActorRef) -> list[Any]:
     return list(seen)
 
 
-async def test_s59_exactly_one_down_for_each_monitor(journal: Journal) -> None:
+async def test_s59_exactly_one_down_for_each_monitor(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         watcher = await actors.start(Watcher())
         target = await actors.start(Probe("t", journal))
@@ -77,7 +71,7 @@ async def test_s59_exactly_one_down_for_each_monitor(journal: Journal) -> None:
         assert not one.active
 
 
-async def test_s59_a_callback_that_raises_keeps_no_other_from_hearing(journal: Journal) -> None:
+async def test_s59_a_callback_that_raises_keeps_no_other_from_hearing(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         target = await actors.start(Probe("t", journal))
         heard: list[Down] = []
@@ -91,7 +85,9 @@ async def test_s59_a_callback_that_raises_keeps_no_other_from_hearing(journal: J
         assert len(heard) == 1
 
 
-async def test_s60_monitoring_the_dead_or_unknown_gives_noproc_at_once(journal: Journal) -> None:
+async def test_s60_monitoring_the_dead_or_unknown_gives_noproc_at_once(
+    journal: TreeJournal,
+) -> None:
     names: Registry[str] = Registry()
     async with open_actor_nursery() as actors:
         watcher = await actors.start(Watcher())
@@ -110,7 +106,7 @@ async def test_s60_monitoring_the_dead_or_unknown_gives_noproc_at_once(journal: 
 
 
 @pytest.mark.parametrize("queued", [False, True])
-async def test_s61_after_a_demonitor_no_down_is_seen(journal: Journal, queued: bool) -> None:
+async def test_s61_after_a_demonitor_no_down_is_seen(journal: TreeJournal, queued: bool) -> None:
     async with open_actor_nursery() as actors:
         watcher = await actors.start(Watcher())
         target = await actors.start(Probe("t", journal))
@@ -129,7 +125,7 @@ async def test_s61_after_a_demonitor_no_down_is_seen(journal: Journal, queued: b
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s62_down_comes_after_all_that_was_sent_and_after_the_names_are_free(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     names: Registry[object] = Registry()
 
@@ -170,7 +166,7 @@ async def link(one: ActorRef, other: ActorRef, times: int = 1) -> None:
         await inspect(one, lambda actor: actor.link(other))
 
 
-async def test_s63_a_link_ends_the_partner_on_an_abnormal_exit_only(journal: Journal) -> None:
+async def test_s63_a_link_ends_the_partner_on_an_abnormal_exit_only(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         one, two = [await actors.start(Probe(name, journal)) for name in "ab"]
         await link(one, two)
@@ -181,18 +177,18 @@ async def test_s63_a_link_ends_the_partner_on_an_abnormal_exit_only(journal: Jou
 
         three = await actors.start(Probe("c", journal))
         await link(one, three)
-        one.cast(Crash_())
+        one.cast(Raise())
         reason = await three.wait_exit()
         assert isinstance(reason, Crash)
         assert reason == one.exit_reason
 
 
 async def test_s63_a_partner_that_traps_gets_one_message_however_often_it_linked(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     async with open_actor_nursery() as actors:
         trapping = await actors.start(Trapping())
-        for end in (Crash_(), Finish(SHUTDOWN)):
+        for end in (Raise(), Finish(SHUTDOWN)):
             partner = await actors.start(Probe("p", journal))
             await link(trapping, partner, times=2)
             await link(partner, trapping)
@@ -204,12 +200,12 @@ async def test_s63_a_partner_that_traps_gets_one_message_however_often_it_linked
         assert seen[1].reason == SHUTDOWN
 
 
-async def test_s63_unlinking_undoes_it_and_the_dead_count_as_gone(journal: Journal) -> None:
+async def test_s63_unlinking_undoes_it_and_the_dead_count_as_gone(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         one, two = [await actors.start(Probe(name, journal)) for name in "ab"]
         await link(one, two)
         await inspect(two, lambda actor: actor.unlink(one))
-        two.cast(Crash_())
+        two.cast(Raise())
         await two.wait_exit()
         await settle()
         assert one.alive

@@ -4,22 +4,14 @@ import pytest
 import trio
 
 from locshare.actors import AlreadyRegistered, NoProc, Registry, StartError, open_actor_nursery
+from locshare.actors.testing import Echo, Probe, Raise, Script, settle
 from locshare.supervisor import SupervisorSpec, open_supervisor
-from tests.conformance.children import (
-    REPEATS,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Script,
-    at,
-    probe,
-    settle,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import REPEATS
 
 
 async def test_s64_keys_are_unique_and_a_refused_registration_leaves_no_trace(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     names: Registry[str] = Registry()
     async with open_actor_nursery() as actors:
@@ -38,7 +30,7 @@ async def test_s64_keys_are_unique_and_a_refused_registration_leaves_no_trace(
         assert len(names) == 2
 
 
-async def test_s64_a_child_whose_name_is_taken_does_not_start(journal: Journal) -> None:
+async def test_s64_a_child_whose_name_is_taken_does_not_start(journal: TreeJournal) -> None:
     names: Registry[str] = Registry()
     async with open_supervisor(SupervisorSpec()) as sup:
         holder = await sup.start_child(probe("a", journal, register=names.name("key")))
@@ -52,14 +44,14 @@ async def test_s64_a_child_whose_name_is_taken_does_not_start(journal: Journal) 
 
 @pytest.mark.parametrize("repeat", REPEATS)
 async def test_s65_names_vanish_at_death_and_can_be_taken_over_at_once(
-    journal: Journal, repeat: int
+    journal: TreeJournal, repeat: int
 ) -> None:
     names: Registry[str] = Registry()
     async with open_actor_nursery() as actors:
         old, new = [await actors.start(Probe(name, journal)) for name in "ab"]
         names.register("key", old)
         old.monitor(lambda down: names.register("key", new))  # inside the exit path itself
-        old.cast(Crash_())
+        old.cast(Raise())
         await old.wait_exit()
         assert names.lookup("key") is new
         names.free("key", old)  # a late clean-up
@@ -69,7 +61,7 @@ async def test_s65_names_vanish_at_death_and_can_be_taken_over_at_once(
         assert names.lookup("key") is None
 
 
-async def test_s65_registering_the_dying_has_no_effect(journal: Journal) -> None:
+async def test_s65_registering_the_dying_has_no_effect(journal: TreeJournal) -> None:
     names: Registry[str] = Registry()
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
@@ -79,17 +71,17 @@ async def test_s65_registering_the_dying_has_no_effect(journal: Journal) -> None
         assert len(names) == 0
 
 
-async def test_s66_a_lookup_never_returns_the_dead_and_does_not_wait(journal: Journal) -> None:
+async def test_s66_a_lookup_never_returns_the_dead_and_does_not_wait(journal: TreeJournal) -> None:
     names: Registry[str] = Registry()
     script = Script()
     spec = SupervisorSpec(
         [probe("a", journal, script, register=names.name("key"))], report=journal.reports.append
     )
     async with open_supervisor(spec) as sup:
-        old = at(sup, "a")
+        old = running(sup, "a")
         seen: list[object] = []
         old.monitor(lambda down: seen.append(names.lookup("key")))
-        old.cast(Crash_())
+        old.cast(Raise())
         await settle()
         assert seen == [None]  # the gap: nobody
         assert await names.name("key").call(Echo(1)) == 1
@@ -102,7 +94,7 @@ async def test_s66_a_lookup_never_returns_the_dead_and_does_not_wait(journal: Jo
         await sup.restart_child("a")
         new = names.lookup("key")
         assert new is not None
-        assert new is at(sup, "a")
+        assert new is running(sup, "a")
         assert new is not old
         assert names.name("key").whereis() is new
         assert await names.name("key").call(Echo(1)) == 1

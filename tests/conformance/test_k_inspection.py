@@ -30,25 +30,13 @@ from locshare.actors.introspect import (
     trace,
     trace_events,
 )
+from locshare.actors.testing import AddUp, Boom, Echo, Finish, Probe, Raise, Script, Sleep, settle
 from locshare.supervisor import BRUTAL_KILL, SupervisorSpec, open_supervisor
-from tests.conformance.children import (
-    Boom,
-    Crash_,
-    Echo,
-    Finish,
-    Journal,
-    Probe,
-    Remember,
-    Script,
-    Work,
-    at,
-    probe,
-    settle,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
 
 
 async def test_s67_get_state_answers_between_messages_and_times_out_on_a_busy_actor(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     class Halves(Actor):
         def init(self) -> None:
@@ -74,10 +62,12 @@ async def test_s67_get_state_answers_between_messages_and_times_out_on_a_busy_ac
             await get_state(ref)
 
 
-async def test_s67_replace_state_and_a_failing_function_changes_nothing(journal: Journal) -> None:
+async def test_s67_replace_state_and_a_failing_function_changes_nothing(
+    journal: TreeJournal,
+) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
-        await ref.call(Remember(3))
+        await ref.call(AddUp(3))
 
         def fail(state: Any) -> Any:
             raise Boom
@@ -86,13 +76,13 @@ async def test_s67_replace_state_and_a_failing_function_changes_nothing(journal:
             await replace_state(ref, fail)
         with pytest.raises(TypeError):
             await replace_state(ref, lambda state: 3)
-        assert await ref.call(Remember(0)) == 3
+        assert await ref.call(AddUp(0)) == 3
         await replace_state(ref, lambda state: {**state, "sum": 40})
-        assert await ref.call(Remember(2)) == 42
+        assert await ref.call(AddUp(2)) == 42
 
 
 async def test_s67_a_suspended_actor_queues_messages_but_answers_inspection_and_obeys_stop(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
@@ -110,7 +100,7 @@ async def test_s67_a_suspended_actor_queues_messages_but_answers_inspection_and_
         assert await ref.stop() == SHUTDOWN
 
 
-async def test_s67_an_inspection_under_way_when_the_actor_dies_fails(journal: Journal) -> None:
+async def test_s67_an_inspection_under_way_when_the_actor_dies_fails(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         ref = await actors.start(Probe("a", journal))
 
@@ -119,13 +109,13 @@ async def test_s67_an_inspection_under_way_when_the_actor_dies_fails(journal: Jo
                 await get_state(ref, None)
 
         with trio.move_on_after(1):
-            await ref.call(Work(3))
+            await ref.call(Sleep(3))
         nursery.start_soon(ask)
         await settle()
         kill(ref)
 
 
-async def test_s68_a_trace_is_switched_on_and_off_at_run_time(journal: Journal) -> None:
+async def test_s68_a_trace_is_switched_on_and_off_at_run_time(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
         await ref.call(Echo())
@@ -152,13 +142,13 @@ async def test_s68_a_trace_is_switched_on_and_off_at_run_time(journal: Journal) 
         assert trace_events(ref) == ()
 
 
-async def test_s68_the_last_events_go_into_the_crash_report(journal: Journal) -> None:
+async def test_s68_the_last_events_go_into_the_crash_report(journal: TreeJournal) -> None:
     spec = SupervisorSpec([probe("a", journal)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        ref = at(sup, "a")
+        ref = running(sup, "a")
         trace(ref)
         await ref.call(Echo())
-        ref.cast(Crash_())
+        ref.cast(Raise())
         await ref.wait_exit()
         await settle()
     [report] = journal.reports
@@ -166,7 +156,7 @@ async def test_s68_the_last_events_go_into_the_crash_report(journal: Journal) ->
 
 
 @pytest.mark.parametrize("end", ["stop", "crash", "bad return", "StopActor", "supervisor"])
-async def test_s69_terminate_runs_after(journal: Journal, end: str) -> None:
+async def test_s69_terminate_runs_after(journal: TreeJournal, end: str) -> None:
     class Wrong(Probe):
         def handle_info(self, message: Any) -> Any:
             return message
@@ -179,7 +169,7 @@ async def test_s69_terminate_runs_after(journal: Journal, end: str) -> None:
             case "stop":
                 await ref.stop()
             case "crash":
-                ref.cast(Crash_())
+                ref.cast(Raise())
             case "bad return":
                 ref.info("wrong")
             case "StopActor":
@@ -191,7 +181,7 @@ async def test_s69_terminate_runs_after(journal: Journal, end: str) -> None:
 
 
 async def test_s69_terminate_never_runs_after_a_failed_init_or_a_brutal_kill(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     spec = SupervisorSpec([probe("a", journal, shutdown=BRUTAL_KILL)])
     async with open_supervisor(spec) as sup:
@@ -200,9 +190,9 @@ async def test_s69_terminate_never_runs_after_a_failed_init_or_a_brutal_kill(
     assert journal.lines == ["init a", "init b"]
 
 
-@pytest.mark.parametrize("end", [Finish(NORMAL), Finish(Shutdown("x")), Crash_()])
+@pytest.mark.parametrize("end", [Finish(NORMAL), Finish(Shutdown("x")), Raise()])
 async def test_s69_a_crash_in_terminate_replaces_the_reason_and_keeps_the_first(
-    journal: Journal, end: Any
+    journal: TreeJournal, end: Any
 ) -> None:
     class Actor_(Actor):  # noqa: N801 - a plain, not async, terminate
         def handle_cast(self, message: Any) -> Any:
@@ -219,17 +209,17 @@ async def test_s69_a_crash_in_terminate_replaces_the_reason_and_keeps_the_first(
             assert isinstance(reason, Crash)
             assert str(reason.exception) == "in terminate"
             assert not reason.expected
-            if isinstance(end, Crash_):
+            if isinstance(end, Raise):
                 assert reason.exception.__context__ is end.error
                 assert isinstance(reason.previous, Crash)
             else:
                 assert reason.previous == end.reason
 
 
-async def test_s69_a_kill_cuts_terminate_short(journal: Journal) -> None:
+async def test_s69_a_kill_cuts_terminate_short(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal, Script(terminate_seconds=99)))
-        ref.cast(Crash_())
+        ref.cast(Raise())
         await settle()
         kill(ref)
         assert await ref.wait_exit() == KILLED

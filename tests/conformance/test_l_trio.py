@@ -23,6 +23,7 @@ from locshare.actors import (
 )
 from locshare.actors.loop_profiler import SlowStep, StepProfiler
 from locshare.actors.lowlevel import Incarnation
+from locshare.actors.testing import Boom, Echo, Probe, Raise, Script, Sleep, settle
 from locshare.supervisor import (
     AnySpec,
     ChildSpec,
@@ -33,26 +34,14 @@ from locshare.supervisor import (
     open_supervisor,
     run_root,
 )
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Echo,
-    Journal,
-    Probe,
-    Script,
-    Work,
-    at,
-    dynamic,
-    probe,
-    settle,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import REPEATS, dynamic
 
 where = contextvars.ContextVar("where", default="nowhere")
 
 
 async def test_s70_what_cannot_be_killed_is_reported_as_stuck_and_waited_for(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     script = Script(shields=True)
     spec = SupervisorSpec(
@@ -60,19 +49,21 @@ async def test_s70_what_cannot_be_killed_is_reported_as_stuck_and_waited_for(
     )
     async with open_supervisor(spec) as sup:
         with trio.move_on_after(0.5):
-            await at(sup, "a").call(Work(20))
+            await running(sup, "a").call(Sleep(20))
         began = trio.current_time()
     assert trio.current_time() - began == 19.5
     assert journal.kinds() == ["stuck", "stop_failed"]
 
 
-async def test_s70_a_stuck_child_of_a_dynamic_supervisor_is_reported_too(journal: Journal) -> None:
+async def test_s70_a_stuck_child_of_a_dynamic_supervisor_is_reported_too(
+    journal: TreeJournal,
+) -> None:
     root = SupervisorSpec([DynamicSpec().child("pool")], report=journal.reports.append)
     async with open_supervisor(root) as sup:
         pool = dynamic(sup.child("pool"))
         ref = await pool.start_actor(probe("a", journal, Script(shields=True), shutdown=1.0))
         with trio.move_on_after(0.5):
-            await ref.call(Work(20))
+            await ref.call(Sleep(20))
         began = trio.current_time()
         await pool.terminate_child(ref)
         assert trio.current_time() - began == 19.5
@@ -80,7 +71,9 @@ async def test_s70_a_stuck_child_of_a_dynamic_supervisor_is_reported_too(journal
 
 
 @pytest.mark.parametrize("repeat", range(100))
-async def test_s71_an_outer_cancel_does_not_lose_the_order(journal: Journal, repeat: int) -> None:
+async def test_s71_an_outer_cancel_does_not_lose_the_order(
+    journal: TreeJournal, repeat: int
+) -> None:
     slow = Script(terminate_seconds=1)
     spec = SupervisorSpec([probe(name, journal, slow) for name in "abc"])
     async with trio.open_nursery() as nursery:
@@ -91,7 +84,7 @@ async def test_s71_an_outer_cancel_does_not_lose_the_order(journal: Journal, rep
     ]
 
 
-async def test_s72_cancellation_is_not_a_crash_and_goes_on(journal: Journal) -> None:
+async def test_s72_cancellation_is_not_a_crash_and_goes_on(journal: TreeJournal) -> None:
     spec = SupervisorSpec([probe("a", journal)], report=journal.reports.append)
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
@@ -103,7 +96,9 @@ async def test_s72_cancellation_is_not_a_crash_and_goes_on(journal: Journal) -> 
     assert journal.lines == ["init a", "terminate a", "ended a"]
 
 
-async def test_s72_a_cancel_scope_inside_a_handler_is_the_handlers_own(journal: Journal) -> None:
+async def test_s72_a_cancel_scope_inside_a_handler_is_the_handlers_own(
+    journal: TreeJournal,
+) -> None:
     class Bounded(Actor):
         async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
             with trio.move_on_after(1) as scope:
@@ -114,7 +109,7 @@ async def test_s72_a_cancel_scope_inside_a_handler_is_the_handlers_own(journal: 
         assert await (await actors.start(Bounded())).call(Echo()) is True
 
 
-async def test_s73_no_task_outlives_its_supervisor(journal: Journal) -> None:
+async def test_s73_no_task_outlives_its_supervisor(journal: TreeJournal) -> None:
     class WithHelper(Actor):
         def init(self) -> None:
             self.spawn(self.help)
@@ -128,7 +123,7 @@ async def test_s73_no_task_outlives_its_supervisor(journal: Journal) -> None:
                 journal.note("helper ended")
 
     async with open_supervisor(SupervisorSpec([ChildSpec("a", WithHelper)])) as sup:
-        ref = at(sup, "a")
+        ref = running(sup, "a")
         ref.monitor(lambda down: journal.note("down"))
         await settle()
         before = trio.lowlevel.current_statistics().tasks_living
@@ -139,7 +134,7 @@ async def test_s73_no_task_outlives_its_supervisor(journal: Journal) -> None:
         assert trio.lowlevel.current_statistics().tasks_living == before - 5
 
 
-async def test_s73_a_helper_that_crashes_crashes_its_actor(journal: Journal) -> None:
+async def test_s73_a_helper_that_crashes_crashes_its_actor(journal: TreeJournal) -> None:
     boom = Boom()
 
     class Helped(Actor):
@@ -155,15 +150,15 @@ async def test_s73_a_helper_that_crashes_crashes_its_actor(journal: Journal) -> 
         assert await ref.wait_exit() == Crash(boom)
 
 
-async def test_s74_a_group_of_ordinary_exceptions_is_one_crash(journal: Journal) -> None:
+async def test_s74_a_group_of_ordinary_exceptions_is_one_crash(journal: TreeJournal) -> None:
     spec = SupervisorSpec([probe("a", journal)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        ref = at(sup, "a")
-        ref.cast(Crash_(ExceptionGroup("two", [Boom(), Boom()])))
+        ref = running(sup, "a")
+        ref.cast(Raise(ExceptionGroup("two", [Boom(), Boom()])))
         await settle()
         [report] = journal.reports
         assert isinstance(report.exception, ExceptionGroup)
-        assert at(sup, "a").alive
+        assert running(sup, "a").alive
 
 
 async def fail_when_cancelled() -> None:
@@ -201,7 +196,9 @@ async def mixed_task(*, task_status: trio.TaskStatus[None]) -> None:
 
 
 @pytest.mark.parametrize("place", ["handler", "terminate", "helper", "task"])
-async def test_s74_a_group_that_mixes_in_cancelled_is_split(journal: Journal, place: str) -> None:
+async def test_s74_a_group_that_mixes_in_cancelled_is_split(
+    journal: TreeJournal, place: str
+) -> None:
     child: AnySpec = ChildSpec("a", Mixed, (place,), shutdown=1.0)
     if place == "task":
         child = TaskSpec("a", mixed_task, shutdown=1.0)
@@ -220,7 +217,7 @@ async def test_s74_a_group_that_mixes_in_cancelled_is_split(journal: Journal, pl
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=["SIGINT", "exit"])
 @pytest.mark.parametrize("place", ["handler", "helper", "task", "dynamic", "group"])
 async def test_s75_keyboard_interrupt_and_system_exit_are_never_restarted(
-    journal: Journal, error: BaseException, place: str
+    journal: TreeJournal, error: BaseException, place: str
 ) -> None:
     class Helped(Probe):
         def handle_info(self, message: Any) -> None:
@@ -253,15 +250,15 @@ async def test_s75_keyboard_interrupt_and_system_exit_are_never_restarted(
         async with open_supervisor(spec) as sup:
             match place:
                 case "handler":
-                    at(sup.child("inner"), "a").cast(Crash_(error))  # type: ignore[arg-type]
+                    running(sup.child("inner"), "a").cast(Raise(error))  # type: ignore[arg-type]
                 case "group":
                     grouped = BaseExceptionGroup("g", [Boom(), error])
-                    at(sup, "first").cast(Crash_(grouped))
+                    running(sup, "first").cast(Raise(grouped))
                 case "helper":
-                    at(sup, "helped").info("go")
+                    running(sup, "helped").info("go")
                 case "dynamic":
                     ref = await dynamic(sup.child("pool")).start_actor(probe("x", journal))
-                    ref.cast(Crash_(error))
+                    ref.cast(Raise(error))
             await trio.sleep_forever()
 
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - looked at below
@@ -277,7 +274,7 @@ async def test_s75_keyboard_interrupt_and_system_exit_are_never_restarted(
 
 
 async def test_s75_a_real_interrupt_inside_a_handler_stops_the_tree_in_order(
-    journal: Journal,
+    journal: TreeJournal,
 ) -> None:
     class Interrupted(Probe):
         def handle_cast(self, message: Any) -> None:
@@ -289,7 +286,7 @@ async def test_s75_a_real_interrupt_inside_a_handler_stops_the_tree_in_order(
 
     async def scenario() -> None:
         async with open_supervisor(spec) as sup:
-            at(sup, "b").cast("go")
+            running(sup, "b").cast("go")
             await trio.sleep_forever()
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -302,7 +299,7 @@ async def test_s75_a_real_interrupt_inside_a_handler_stops_the_tree_in_order(
     assert journal.lines[-4:] == ["terminate c", "ended c", "terminate a", "ended a"]
 
 
-async def test_s75_with_a_signal_receiver_sigint_is_an_ordinary_stop(journal: Journal) -> None:
+async def test_s75_with_a_signal_receiver_sigint_is_an_ordinary_stop(journal: TreeJournal) -> None:
     async with trio.open_nursery() as nursery:
         sup: SupervisorRef = await nursery.start(run_root, SupervisorSpec([probe("a", journal)]))
         with trio.open_signal_receiver(signal.SIGINT) as signals:
@@ -317,13 +314,13 @@ def test_s76_the_exit_path_is_a_plain_function() -> None:
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
-async def test_s76_nobody_ever_sees_half_an_exit(journal: Journal, repeat: int) -> None:
+async def test_s76_nobody_ever_sees_half_an_exit(journal: TreeJournal, repeat: int) -> None:
     names: Registry[object] = Registry()
     spec = SupervisorSpec(
         [probe("a", journal, register=names.name("a"))], report=journal.reports.append
     )
     async with open_supervisor(spec) as sup, trio.open_nursery() as nursery:
-        ref = at(sup, "a")
+        ref = running(sup, "a")
         downs: list[Down] = []
         ref.monitor(downs.append)
         halves: list[tuple[bool, ...]] = []
@@ -345,12 +342,12 @@ async def test_s76_nobody_ever_sees_half_an_exit(journal: Journal, repeat: int) 
         nursery.start_soon(look)
         nursery.start_soon(look)
         await trio.lowlevel.checkpoint()
-        ref.cast(Crash_())
+        ref.cast(Raise())
     assert {len(set(half)) for half in halves} == {1}
     assert {half[0] for half in halves} == {False, True}
 
 
-async def test_s77_terminate_runs_shielded_within_the_remaining_time(journal: Journal) -> None:
+async def test_s77_terminate_runs_shielded_within_the_remaining_time(journal: TreeJournal) -> None:
     times: list[float] = []
 
     class Cleaning(Probe):
@@ -363,14 +360,14 @@ async def test_s77_terminate_runs_shielded_within_the_remaining_time(journal: Jo
     with trio.CancelScope() as scope:
         async with open_supervisor(spec) as sup:
             with trio.move_on_after(1):
-                await at(sup, "a").call(Work(4))
+                await running(sup, "a").call(Sleep(4))
             scope.cancel()
     assert journal.lines == ["init a", "cleaned up"]
     assert times == [7.0]  # of ten seconds the current message took three
 
 
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
-async def test_s78_context_comes_from_the_supervisor(journal: Journal, kind: str) -> None:
+async def test_s78_context_comes_from_the_supervisor(journal: TreeJournal, kind: str) -> None:
     seen: list[str] = []
 
     class Curious(Probe):
@@ -385,13 +382,13 @@ async def test_s78_context_comes_from_the_supervisor(journal: Journal, kind: str
         child = ChildSpec("a", Curious, ("a", journal))
         start = sup.start_child if kind == "static" else dynamic(sup.child("pool")).start_child
         ref: Any = await start(child)
-        ref.cast(Crash_())
+        ref.cast(Raise())
         await ref.wait_exit()
         await settle()
     assert seen == ["supervisor", "supervisor"]
 
 
-async def test_s79_the_handler_that_holds_up_the_loop_is_named(journal: Journal) -> None:
+async def test_s79_the_handler_that_holds_up_the_loop_is_named(journal: TreeJournal) -> None:
     class Hog(Actor):
         def handle_cast(self, message: Any) -> None:
             until = perf_counter() + 0.03
@@ -413,7 +410,7 @@ async def test_s79_the_handler_that_holds_up_the_loop_is_named(journal: Journal)
     trio.lowlevel.remove_instrument(watch)
 
 
-async def test_s79_a_batch_gives_way(journal: Journal) -> None:
+async def test_s79_a_batch_gives_way(journal: TreeJournal) -> None:
     class Counting(Actor):
         batch_limit = 10
 

@@ -13,6 +13,7 @@ from locshare.actors.introspect import kill
 from locshare.config import Settings
 from locshare.server.tree import Application
 from locshare.supervisor import SupervisorRef
+from locshare.supervisor.testing import wait_restarted
 from tests.connection.kit import trio_client
 from tests.running import LAST_RESORT_S
 from tests.session.served import Client
@@ -44,14 +45,10 @@ class Running:
         return ref
 
     async def kill(self, name: str) -> None:
-        """End a child as a crash would, and wait for its next life."""
+        """End a child as a crash would, and wait for its next incarnation."""
         before = self.child(name)
         kill(before)
-        await before.wait_exit()
-        with trio.fail_after(DEADLINE_S):
-            # A supervisor tells nobody that a child is back.
-            while (now := self.root.child(name)) is None or now is before or not now.alive:  # noqa: ASYNC110
-                await trio.sleep(0.01)
+        await wait_restarted(self.root, before, DEADLINE_S)
 
     async def create(self) -> str:
         async with httpx.AsyncClient(base_url=self.application.addresses.http_url) as http:

@@ -5,31 +5,20 @@ from typing import Any
 
 import trio
 
-from locshare.actors import (
-    IGNORE,
-    NORMAL,
-    SHUTDOWN,
-    Actor,
-    ActorRef,
-    Down,
-    ExitReason,
-    ReplyTo,
-    Request,
-    StopActor,
-)
+from locshare.actors import NORMAL, SHUTDOWN, ActorRef, Down
 from locshare.actors.introspect import kill
+from locshare.actors.testing import Finish, Journal, Probe, Raise, Script
 from locshare.supervisor import BRUTAL_KILL, ChildSpec, Report
-from tests.models.lives import BACKOFF, BRUTAL, FOREVER, Init, Plan
+from tests.models.lives import BACKOFF, BRUTAL, FOREVER, Ending, Init, Plan
+
+TERMINATE_SECONDS: dict[Ending, float] = {"lingers": 1, "hangs": FOREVER}
 
 
-class Ask(Request[str]):
-    """Answered with the child's name."""
-
-
-class World:
+class World(Journal):
     """What the real children write, and what they are told to do next."""
 
     def __init__(self, scripts: dict[str, deque[Init]]) -> None:
+        super().__init__()
         self.scripts = scripts
         self.journal: list[tuple[float, str]] = []
         self.reports: list[tuple[str, str]] = []
@@ -51,56 +40,36 @@ class World:
             backoff=BACKOFF if plan.backoff else None,
         )
 
-    def build(self, plan: Plan) -> "Probe":
-        script = self.scripts.get(plan.name)
-        init = script.popleft() if script else "ok"
+    def build(self, plan: Plan) -> "Child":
+        inits = self.scripts.get(plan.name)
+        init: Init = inits.popleft() if inits else "ok"
         if init == "unbuildable":
             self.note(f"no {plan.name}")
             raise RuntimeError
-        return Probe(plan, init, self)
+        script = Script(
+            init_seconds=1 if init.startswith("slow") else 0,
+            init_error=RuntimeError() if init.endswith("fails") else None,
+            declines=init == "declines",
+            terminate_seconds=TERMINATE_SECONDS.get(plan.ending, 0),
+            terminate_error=RuntimeError() if plan.ending == "raises" else None,
+        )
+        return Child(plan.name, self, script)
 
 
-class Probe(Actor):
-    """A child after plan."""
+class Child(Probe):
+    """A probe that shows the world each of its lives and how it ends."""
 
-    def __init__(self, plan: Plan, init: Init, world: World) -> None:
-        self.plan = plan
-        self.how = init
+    def __init__(self, name: str, world: World, script: Script) -> None:
+        super().__init__(name, world, script)
         self.world = world
 
     async def init(self) -> Any:
-        name, world = self.plan.name, self.world
-
         def ended(down: Down) -> None:
-            world.note(f"exit {name} {down.reason.label}")
+            self.world.note(f"exit {self.name} {down.reason.label}")
 
         self.ref.monitor(ended)
-        world.refs[name].append(self.ref)
-        world.note(f"init {name}")
-        if self.how.startswith("slow"):
-            await trio.sleep(1)
-        if self.how.endswith("fails"):
-            raise RuntimeError
-        return IGNORE if self.how == "declines" else None
-
-    def handle_call(self, request: Ask, reply_to: ReplyTo[str]) -> str:
-        return self.plan.name
-
-    def handle_cast(self, message: ExitReason | None) -> StopActor:
-        if message is None:
-            raise RuntimeError
-        return StopActor(message)
-
-    async def terminate(self, reason: ExitReason) -> None:
-        self.world.note(f"terminate {self.plan.name}")
-        match self.plan.ending:
-            case "lingers":
-                await trio.sleep(1)
-            case "hangs":
-                await trio.sleep(FOREVER)
-            case "raises":
-                raise RuntimeError
-        self.world.note(f"ended {self.plan.name}")
+        self.world.refs[self.name].append(self.ref)
+        return await super().init()
 
 
 def finish(ref: ActorRef, how: str) -> None:
@@ -108,8 +77,8 @@ def finish(ref: ActorRef, how: str) -> None:
         case "killed":
             kill(ref)
         case "crash":
-            ref.cast(None)
+            ref.cast(Raise(RuntimeError()))
         case "normal":
-            ref.cast(NORMAL)
+            ref.cast(Finish(NORMAL))
         case _:
-            ref.cast(SHUTDOWN)
+            ref.cast(Finish(SHUTDOWN))

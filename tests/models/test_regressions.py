@@ -10,6 +10,7 @@ from locshare.actors import (
     KILLED,
     NOPROC,
     Down,
+    Exited,
     Monitor,
     ReplyTo,
     Shutdown,
@@ -17,6 +18,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import inspect
+from locshare.actors.testing import Probe, Raise, Script, crash
 from locshare.supervisor import (
     BRUTAL_KILL,
     ChildSpec,
@@ -26,26 +28,16 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
-from tests.conformance.children import (
-    Crash_,
-    Journal,
-    Probe,
-    Script,
-    at,
-    crash,
-    dynamic,
-    exit_of,
-    probe,
-    static,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import dynamic, static
 
 
 async def test_a_shutdown_time_of_zero_leaves_none_for_terminate() -> None:
     """The child was parked: the stop woke it, the kill followed at once, and terminate ran."""
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec([probe("a", journal, shutdown=0)], report=journal.reports.append)
     async with open_supervisor(spec) as sup:
-        ref = at(sup, "a")
+        ref = running(sup, "a")
         await sup.terminate_child("a")
         assert ref.exit_reason is KILLED
     assert journal.lines == ["init a"]
@@ -53,7 +45,7 @@ async def test_a_shutdown_time_of_zero_leaves_none_for_terminate() -> None:
 
 async def test_a_shutdown_time_of_zero_leaves_none_under_a_dynamic_supervisor_either() -> None:
     """Whether the stop or its limit came first was left to the scheduler."""
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([DynamicSpec().child("pool")])) as sup:
         pool = dynamic(sup.child("pool"))
         for _ in range(20):
@@ -64,7 +56,7 @@ async def test_a_shutdown_time_of_zero_leaves_none_under_a_dynamic_supervisor_ei
 
 
 async def test_a_handler_that_outlasts_its_brutal_kill_is_not_followed_by_terminate() -> None:
-    journal = Journal()
+    journal = TreeJournal()
 
     class Shielded(Probe):
         async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
@@ -74,7 +66,7 @@ async def test_a_handler_that_outlasts_its_brutal_kill_is_not_followed_by_termin
 
     child = ChildSpec("a", Shielded, ("a", journal), shutdown=BRUTAL_KILL)
     async with open_supervisor(SupervisorSpec([child])) as sup, trio.open_nursery() as nursery:
-        ref: Any = at(sup, "a")
+        ref: Any = running(sup, "a")
         nursery.start_soon(ref.call, None)
         await trio.sleep(0.5)
         await sup.terminate_child("a")
@@ -85,7 +77,7 @@ async def test_a_handler_that_outlasts_its_brutal_kill_is_not_followed_by_termin
 
 async def test_a_stop_in_the_middle_of_a_start_keeps_its_reason() -> None:
     """The interrupted start put a stop of its own in front: plain shutdown, and more time."""
-    journal = Journal()
+    journal = TreeJournal()
     inner = SupervisorSpec([probe("a", journal)]).child("inner", restart="temporary")
     slow = probe("slow", journal, Script(init_seconds=10))
     async with open_supervisor(SupervisorSpec([inner])) as root, trio.open_nursery() as nursery:
@@ -93,7 +85,9 @@ async def test_a_stop_in_the_middle_of_a_start_keeps_its_reason() -> None:
         seen = []
 
         async def start() -> None:
-            seen.append(await exit_of(lambda: sup.start_child(slow)))
+            with pytest.raises(Exited) as caught:
+                await sup.start_child(slow)
+            seen.append(caught.value.reason)
 
         nursery.start_soon(start)
         await trio.sleep(1)
@@ -106,7 +100,7 @@ async def test_a_monitor_may_be_cancelled_by_the_callback_of_another() -> None:
     """The exit path was going through the monitors when one of them went away, and broke off:
     nobody after it heard, and the supervisor was not told either.
     """
-    journal = Journal()
+    journal = TreeJournal()
     heard = []
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
@@ -125,7 +119,7 @@ async def test_a_monitor_may_be_cancelled_by_the_callback_of_another() -> None:
 
 async def test_linking_to_the_dead_is_an_abnormal_end_however_they_died() -> None:
     """A partner that had ended normally made the link a silent nothing; OTP says noproc."""
-    journal = Journal()
+    journal = TreeJournal()
     async with open_actor_nursery() as actors:
         gone = await actors.start(Probe("gone", journal))
         await gone.stop()
@@ -138,14 +132,14 @@ async def test_the_root_gives_up_for_the_crash_that_tripped_it() -> None:
     """A supervisor that had survived a crash of its own was then stopped with the others, and its
     old crash became the cause.
     """
-    journal = Journal()
+    journal = TreeJournal()
     inner = SupervisorSpec([probe("within", journal)]).child("inner")
     spec = SupervisorSpec([probe("a", journal), inner], max_restarts=0, report=ignore)
 
     async def run() -> None:
         async with open_supervisor(spec) as sup:
-            await crash(at(static(sup.child("inner")), "within"))
-            at(sup, "a").cast(Crash_(LookupError()))
+            await crash(running(static(sup.child("inner")), "within"))
+            running(sup, "a").cast(Raise(LookupError()))
             await trio.sleep_forever()
 
     with pytest.raises(RestartBudgetExceeded) as caught:

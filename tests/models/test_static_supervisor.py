@@ -25,6 +25,7 @@ from locshare.actors import (
 )
 from locshare.actors.introspect import status
 from locshare.actors.lowlevel import Status
+from locshare.actors.testing import Echo
 from locshare.supervisor import (
     RestartBudgetExceeded,
     Strategy,
@@ -33,7 +34,7 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
-from tests.models.children import Ask, World, finish
+from tests.models.children import World, finish
 from tests.models.lives import BRUTAL, FOREVER, Child, Init, Plan
 from tests.models.static_model import Op, StaticModel
 
@@ -257,7 +258,7 @@ class Replay:
         for child in victims:
             for scripts in (model.scripts, self.world.scripts):
                 scripts[child.plan.name] = deque(step.inits)
-            assert await self.actor(child).call(Ask()) == child.plan.name
+            assert await self.actor(child).call(Echo(child.plan.name)) == child.plan.name
         since = len(self.world.journal)
         for child in victims:
             finish(self.actor(child), step.how)

@@ -14,6 +14,7 @@ import trio.testing
 from msgspec import Struct
 
 from locshare.actors import ActorRef, Registry
+from locshare.actors.testing import settle
 from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
 from locshare.session.directory.directory import SESSIONS
@@ -222,11 +223,6 @@ class Fault:
             return original(*args)
 
         monkeypatch.setattr(owner, name, faulty)
-
-
-async def settle() -> None:
-    """Until everybody waits, without letting the clock jump."""
-    await trio.testing.wait_all_tasks_blocked()
 
 
 LIMITS = SessionLimits(max_participants=5)

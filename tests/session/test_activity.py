@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import trio
 
+from locshare.actors.testing import settle
 from locshare.session.limits import SessionLimits
-from tests.session.kit import HOUR, house, position, settle
+from tests.session.kit import HOUR, house, position
 
 
 async def test_no_position_is_held_longer_than_the_retention_across_a_crash_either() -> None:

@@ -10,6 +10,7 @@ import trio
 
 from locshare.actors import Exited, Registry, Request, introspect
 from locshare.actors.introspect import kill
+from locshare.actors.testing import settle
 from locshare.broadcast.fanout import Flush
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
@@ -24,7 +25,7 @@ from locshare.session.rules import SessionRules
 from locshare.session.table import SessionTable
 from locshare.supervisor import DynamicSupervisorRef, SupervisorRef
 from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, Fault, House, Phone, Someone, house, position, settle
+from tests.session.kit import HOUR, Fault, House, Phone, Someone, house, position
 
 
 async def test_connections_positions_and_roster_are_there_after_a_crash() -> None:

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from locshare.actors import Registry
+from locshare.actors.testing import settle
 from locshare.session.directory.directory import THIS_PROCESS, Owner, SessionDirectory
 from locshare.session.directory.owned_store import OwnedStore
 from locshare.session.errors import SessionElsewhere, SessionUnavailable
@@ -15,7 +16,7 @@ from locshare.session.manager import SessionManager
 from locshare.session.table import SessionTable
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, START, house, settle
+from tests.session.kit import HOUR, START, house
 
 ELSEWHERE = Owner("node-2")
 

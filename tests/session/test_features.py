@@ -7,13 +7,14 @@ import pytest
 import trio
 
 from locshare.actors import Exited
+from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
 from locshare.session.features.feature import FeatureCommand, FeatureFull
 from locshare.session.features.feature_set import FeatureSet
 from locshare.session.features.registry import FEATURES
 from locshare.session.features.roster import ROSTER
 from locshare.session.limits import SessionLimits
-from tests.session.kit import Fault, House, house, position, settle
+from tests.session.kit import Fault, House, house, position
 from tests.session.notes import (
     LASTS_S,
     MAX_NOTES,

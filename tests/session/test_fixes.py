@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
+from locshare.actors.testing import settle
 from locshare.session.fixes import MAX_AGE_S, STEADY_S, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
@@ -17,7 +18,7 @@ from locshare.session.rules import SessionRules
 from locshare.session.table import Member, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
 from locshare.wire.messages import Position
-from tests.session.kit import House, Someone, house, settle
+from tests.session.kit import House, Someone, house
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = 3600.0

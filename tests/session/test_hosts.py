@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 
+from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.errors import (
@@ -24,7 +25,7 @@ from locshare.session.moment import Moment
 from locshare.session.origin import Origin
 from locshare.session.rules import SessionRules
 from locshare.store.port import StoreUnavailable
-from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
+from tests.session.kit import HOUR, Fault, House, Phone, house, position
 
 SMALL = SessionLimits(max_participants=3)
 

@@ -10,6 +10,7 @@ import trio
 from msgspec import structs
 
 from locshare.actors import ActorRef, Ref, introspect
+from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.commands import SessionCast
@@ -26,7 +27,7 @@ from locshare.session.table import SessionTable
 from locshare.store.port import StoreUnavailable
 from locshare.supervisor import ChildSpec, DynamicSupervisorRef
 from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, Fault, House, Phone, house, position, settle
+from tests.session.kit import HOUR, Fault, House, Phone, house, position
 
 
 async def test_those_who_come_at_once_share_one_load() -> None:

@@ -3,12 +3,13 @@
 import pytest
 import trio
 
+from locshare.actors.testing import settle
 from locshare.api.errors import problem_for
 from locshare.http.problems import Code
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
 from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_RATE
-from tests.session.kit import House, Someone, house, settle
+from tests.session.kit import House, Someone, house
 
 
 async def flap(home: House, who: Someone, times: int, pause: float) -> Someone:

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 import trio
 
+from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import (
     ParticipantNotFound,
@@ -13,7 +14,7 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.limits import SessionLimits
-from tests.session.kit import HOUR, House, house, position, settle
+from tests.session.kit import HOUR, House, house, position
 
 # --- snapshot and updates -------------------------------------------------------------------------
 

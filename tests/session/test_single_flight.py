@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 import trio
 
+from locshare.actors.testing import settle
 from locshare.session.single_flight import SingleFlight
-from tests.session.kit import settle
 
 KEY, OTHER = UUID(int=1), UUID(int=2)
 

@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 import trio
 
+from locshare.actors.testing import settle
 from locshare.session import actor as actor_module
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.session.lifecycle import LOOK_FOR_ROOM_EVERY_S
 from locshare.supervisor import DynamicSupervisorRef
-from tests.session.kit import HOUR, Fault, House, house, position, settle
+from tests.session.kit import HOUR, Fault, House, house, position
 
 
 def running(home: House) -> int:

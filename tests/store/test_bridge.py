@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from locshare.actors.testing import settle
 from locshare.store import bridge as bridge_module
 from locshare.store.bridge import Bridge, BridgeClosed, open_bridge
 from tests.running import LAST_RESORT_S
@@ -66,11 +67,6 @@ async def outcome_of(outcomes: list[Any], call: Callable[[], Any]) -> None:
     except trio.Cancelled:
         outcomes.append(trio.Cancelled)
         raise
-
-
-async def settled() -> None:
-    """What other Trio tasks can do without the loop, they have done."""
-    await trio.testing.wait_all_tasks_blocked()
 
 
 # --- outcomes -------------------------------------------------------------------------------------
@@ -175,7 +171,7 @@ async def test_a_call_that_is_cancelled_before_the_loop_gets_to_it_does_not_begi
         async with trio.open_nursery() as nursery:
             with blocked(bridge):
                 nursery.start_soon(bridge.call, work)
-                await settled()
+                await settle()
                 nursery.cancel_scope.cancel()
                 await trio.lowlevel.cancel_shielded_checkpoint()
         await bridge.call(asyncio.sleep, 0)
@@ -234,7 +230,7 @@ async def test_a_result_that_was_on_its_way_when_the_caller_was_cancelled_is_not
     async with open_bridge() as bridge, trio.open_nursery() as nursery:
         with blocked(bridge):
             nursery.start_soon(outcome_of, outcomes, partial(bridge.call, work))
-            await settled()
+            await settle()
         assert finished.wait(DEADLINE_S)  # Trio stands still meanwhile
         nursery.cancel_scope.cancel()
     assert outcomes == [7]
@@ -320,7 +316,7 @@ async def test_so_many_calls_are_in_the_loop_at_once_and_the_others_wait_in_orde
     async with open_bridge(calls=3) as bridge, trio.open_nursery() as nursery:
         for number in range(30):
             nursery.start_soon(bridge.call, work, number)
-            await settled()
+            await settle()
     assert most == 3
     assert sorted(order) == list(range(30))
 
@@ -358,7 +354,7 @@ async def test_when_the_bridge_is_closed_every_call_in_flight_ends_and_none_is_m
             await started.wait()
         for _ in range(3):  # these wait for room
             nursery.start_soon(outcome_of, outcomes, partial(bridge.call, work, started))
-        await settled()
+        await settle()
     assert outcomes == [BridgeClosed] * 5
     assert ended == ["in order"] * 2
     assert "locshare-asyncio" not in {thread.name for thread in threading.enumerate()}

@@ -13,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import SHUTDOWN
 from locshare.actors.introspect import kill
+from locshare.actors.testing import Boom, Probe, Script, crash, finish
 from locshare.ops.inspection.text import reason
 from locshare.ops.inspection.tree import TreeReader
 from locshare.supervisor import (
@@ -29,18 +30,8 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from tests.conformance.children import (
-    Boom,
-    Journal,
-    Probe,
-    Script,
-    at,
-    crash,
-    dynamic,
-    finish,
-    probe,
-    static,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import dynamic, static
 
 #: Waits 1, 2, 4, 8, 8, … seconds.
 STEADY = Backoff(initial_s=1, max_s=8, jitter="none", reset_after_s=20)
@@ -128,10 +119,10 @@ def states(sup: Any) -> dict[str, tuple[str, float | None]]:
 
 
 async def test_a_restart_waits_and_is_shown_to_wait(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec([probe("a", journal, backoff=STEADY), probe("b", journal)])
     async with open_supervisor(spec) as sup:
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert states(sup) == {"a": ("restarting", 1), "b": ("running", None)}
         assert sup.count_children().active == 1
         with pytest.raises(ChildRestarting):
@@ -141,19 +132,19 @@ async def test_a_restart_waits_and_is_shown_to_wait(autojump_clock: object) -> N
         await trio.sleep(0.25)
         await wait_all_tasks_blocked()
         assert states(sup)["a"] == ("running", None)
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert states(sup)["a"] == ("restarting", 2)
 
 
 async def test_a_child_that_waits_blocks_nobody(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec([probe("a", journal, backoff=STEADY), probe("b", journal)])
     async with open_supervisor(spec) as sup:
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         began = trio.current_time()
         await sup.start_child(probe("c", journal))
         await sup.terminate_child("b")
-        await crash(at(sup, "c"))
+        await crash(running(sup, "c"))
         assert trio.current_time() == began
         assert {name: state for name, (state, _) in states(sup).items()} == {
             "a": "restarting",
@@ -167,7 +158,7 @@ async def test_a_child_with_backoff_never_spends_its_supervisors_budget(
     autojump_clock: object, kind: str
 ) -> None:
     """A hundred failures of every sort under supervisors that may restart nobody at all."""
-    journal = Journal()
+    journal = TreeJournal()
     script = Script()
     child = probe("a", journal, script, backoff=Backoff(initial_s=0.001, max_s=0.001))
     inner = (
@@ -193,7 +184,7 @@ async def test_a_child_with_backoff_never_spends_its_supervisors_budget(
 
 
 async def test_a_child_without_backoff_spends_it_as_before(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec(
         [probe("weather", journal, backoff=STEADY), probe("bug", journal)], max_restarts=1
     )
@@ -201,11 +192,11 @@ async def test_a_child_without_backoff_spends_it_as_before(autojump_clock: objec
     async def run() -> None:
         async with open_supervisor(spec) as sup:
             for _ in range(3):
-                await crash(at(sup, "weather"))
+                await crash(running(sup, "weather"))
                 await trio.sleep(8)
-            await crash(at(sup, "bug"))
+            await crash(running(sup, "bug"))
             assert sup.alive
-            await crash(at(sup, "bug"))
+            await crash(running(sup, "bug"))
             await trio.sleep_forever()
 
     with pytest.raises(RestartBudgetExceeded):
@@ -214,7 +205,7 @@ async def test_a_child_without_backoff_spends_it_as_before(autojump_clock: objec
 
 
 async def test_attempts_that_fail_wait_longer_each_time(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     script = Script(init_errors=[None, *([Boom()] * 5)])
     instants: list[float] = []
 
@@ -225,9 +216,9 @@ async def test_attempts_that_fail_wait_longer_each_time(autojump_clock: object) 
 
     child = ChildSpec("a", Timed, ("a", journal, script), backoff=STEADY)
     async with open_supervisor(SupervisorSpec([child])) as sup:
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         await trio.sleep(100)
-        assert at(sup, "a").alive
+        assert running(sup, "a").alive
     waits = [round(after - before, 6) for before, after in pairwise(instants)]
     assert waits == [1, 2, 4, 8, 8, 8]
 
@@ -236,25 +227,25 @@ async def test_attempts_that_fail_wait_longer_each_time(autojump_clock: object) 
 async def test_a_healthy_time_forgives_what_was_before(
     autojump_clock: object, seconds: float, wait: float
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal, backoff=STEADY)])) as sup:
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         await trio.sleep(1)
         await wait_all_tasks_blocked()
         await trio.sleep(seconds)
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert states(sup)["a"] == ("restarting", wait)
 
 
 async def test_time_spent_in_init_is_no_healthy_time(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     script = Script()
     async with open_supervisor(
         SupervisorSpec([probe("a", journal, script, backoff=STEADY)])
     ) as sup:
         script.init_seconds = 100
         script.init_errors = [Boom()]
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         await trio.sleep(1 + 100)
         await wait_all_tasks_blocked()
         assert states(sup)["a"] == ("restarting", 2)
@@ -262,12 +253,12 @@ async def test_time_spent_in_init_is_no_healthy_time(autojump_clock: object) -> 
 
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
 async def test_terminate_child_calls_the_wait_off(autojump_clock: object, kind: str) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     child = probe("a", journal, backoff=STEADY)
     spec = SupervisorSpec([child, DynamicSpec().child("pool")])
     async with open_supervisor(spec) as sup:
         pool = dynamic(sup.child("pool"))
-        ref = at(sup, "a") if kind == "static" else await pool.start_actor(child)
+        ref = running(sup, "a") if kind == "static" else await pool.start_actor(child)
         await crash(ref)
         began = trio.current_time()
         if kind == "static":
@@ -283,26 +274,26 @@ async def test_terminate_child_calls_the_wait_off(autojump_clock: object, kind: 
 
 
 async def test_a_start_by_hand_begins_the_waits_anew(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal, backoff=STEADY)])) as sup:
         for _ in range(3):
-            await crash(at(sup, "a"))
+            await crash(running(sup, "a"))
             await trio.sleep(8)
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         await sup.terminate_child("a")
         await sup.restart_child("a")
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert states(sup)["a"] == ("restarting", 1)
 
 
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
 async def test_a_stop_does_not_wait_for_the_next_attempt(autojump_clock: object, kind: str) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     child = probe("a", journal, backoff=STEADY)
     inner = (SupervisorSpec([child]) if kind == "static" else DynamicSpec()).child("inner")
     async with open_supervisor(SupervisorSpec([inner])) as root:
         sup: Any = root.child("inner")
-        ref = at(sup, "a") if kind == "static" else await sup.start_actor(child)
+        ref = running(sup, "a") if kind == "static" else await sup.start_actor(child)
         await crash(ref)
         began = trio.current_time()
         await root.terminate_child("inner")
@@ -314,7 +305,7 @@ async def test_a_stop_does_not_wait_for_the_next_attempt(autojump_clock: object,
 
 
 async def test_a_waiting_child_counts_against_max_children(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     pool_spec = DynamicSpec(max_children=1).child("pool")
     async with open_supervisor(SupervisorSpec([pool_spec])) as sup:
         pool = dynamic(sup.child("pool"))
@@ -330,15 +321,15 @@ async def test_a_waiting_child_counts_against_max_children(autojump_clock: objec
 async def test_a_groups_restart_waits_as_a_whole_for_the_child_that_caused_it(
     autojump_clock: object, strategy: Strategy
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec(
         [probe("a", journal, backoff=STEADY), probe("b", journal)],
         strategy=strategy,
         max_restarts=0,
     )
     async with open_supervisor(spec) as sup:
-        await crash(at(sup, "a"))
-        b = at(sup, "b")
+        await crash(running(sup, "a"))
+        b = running(sup, "b")
         await trio.sleep(0.9)
         assert b.alive
         await trio.sleep(0.2)
@@ -347,15 +338,15 @@ async def test_a_groups_restart_waits_as_a_whole_for_the_child_that_caused_it(
 
 
 async def test_another_childs_round_starts_the_one_that_waits(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec(
         [probe("a", journal, backoff=STEADY), probe("b", journal)],
         strategy="one_for_all",
         max_restarts=1,
     )
     async with open_supervisor(spec) as sup:
-        await crash(at(sup, "a"))
-        await crash(at(sup, "b"))
+        await crash(running(sup, "a"))
+        await crash(running(sup, "b"))
         assert states(sup) == {"a": ("running", None), "b": ("running", None)}
         journal.take()
         await trio.sleep(100)
@@ -363,15 +354,15 @@ async def test_another_childs_round_starts_the_one_that_waits(autojump_clock: ob
 
 
 async def test_a_supervisor_may_have_a_backoff_too(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     inner = SupervisorSpec([probe("a", journal)], max_restarts=0).child("inner", backoff=STEADY)
     pool = DynamicSpec().child("pool", backoff=STEADY)
     async with open_supervisor(SupervisorSpec([inner, pool], max_restarts=0)) as root:
-        await crash(at(static(root.child("inner")), "a"))
+        await crash(running(static(root.child("inner")), "a"))
         assert states(root)["inner"] == ("restarting", 1)
         await trio.sleep(1)
         await wait_all_tasks_blocked()
-        assert at(static(root.child("inner")), "a").alive
+        assert running(static(root.child("inner")), "a").alive
 
 
 async def test_a_task_may_have_a_backoff_too(autojump_clock: object) -> None:
@@ -391,7 +382,7 @@ async def test_a_task_may_have_a_backoff_too(autojump_clock: object) -> None:
 
 async def test_a_first_start_that_fails_is_no_restart(autojump_clock: object) -> None:
     """It goes to whoever started the supervisor, back-off or not (3)."""
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([])) as sup:
         began = trio.current_time()
         with pytest.raises(Exception, match="did not start"):
@@ -407,21 +398,21 @@ async def test_a_broken_source_of_chance_harms_nobody(autojump_clock: object, nu
             raise number
         return number  # type: ignore[no-any-return]
 
-    journal = Journal()
+    journal = TreeJournal()
     backoff = Backoff(initial_s=1, max_s=8, random=broken)
     async with open_supervisor(SupervisorSpec([probe("a", journal, backoff=backoff)])) as sup:
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         assert states(sup)["a"] == ("restarting", 1)
 
 
 async def test_a_supervisor_that_is_killed_forgets_its_waits(autojump_clock: object) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     inner = SupervisorSpec([probe("a", journal, backoff=STEADY)]).child(
         "inner", restart="temporary"
     )
     async with open_supervisor(SupervisorSpec([inner])) as root:
         sup: SupervisorRef = static(root.child("inner"))
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         kill(sup)
         await sup.wait_exit()
         journal.take()
@@ -432,14 +423,14 @@ async def test_a_supervisor_that_is_killed_forgets_its_waits(autojump_clock: obj
 async def test_the_tree_shows_when_a_waiting_child_is_started_again(
     autojump_clock: object,
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal, backoff=STEADY)])) as sup:
-        await crash(at(sup, "a"))
+        await crash(running(sup, "a"))
         await trio.sleep(0.25)
         [view] = (await TreeReader(sup).read()).children
         assert (view.state, view.restart_in) == ("restarting", 0.75)
-        assert reason(view) == "crash: Boom in Crash_; next start in 0.8 s"
+        assert reason(view) == "crash: Boom in Raise; next start in 0.8 s"
         await trio.sleep(1)
         [view] = (await TreeReader(sup).read()).children
         assert (view.state, view.restart_in) == ("running", None)
-        assert reason(view) == "crash: Boom in Crash_"
+        assert reason(view) == "crash: Boom in Raise"

@@ -28,6 +28,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import inspect, kill
+from locshare.actors.testing import Boom, Echo, Raise, Script
 from locshare.supervisor import (
     Backoff,
     ChildSpec,
@@ -44,7 +45,7 @@ from locshare.supervisor import (
     open_supervisor,
     run_root,
 )
-from tests.conformance.children import Boom, Crash_, Echo, Journal, Script, probe
+from locshare.supervisor.testing import TreeJournal, probe
 
 
 @dataclass
@@ -55,7 +56,7 @@ class World:
     sup: Any = None
     culprit: Any = None
     armed: set[str] = field(default_factory=set)
-    journal: Journal = field(default_factory=Journal)
+    journal: TreeJournal = field(default_factory=TreeJournal)
 
     def at(self, place: str) -> None:
         """Called by the culprit wherever it could raise."""
@@ -484,7 +485,7 @@ async def test_a_fatal_error_of_a_sibling_that_a_round_stops_is_not_lost(
             world.armed.add("terminate")
             ref = root.child("a")
             assert isinstance(ref, ActorRef)
-            ref.cast(Crash_())
+            ref.cast(Raise())
             await trio.sleep_forever()
 
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - looked at below
@@ -614,7 +615,7 @@ async def test_what_would_not_have_spent_the_budget_is_no_reason_to_give_up(
 async def test_a_supervisor_that_gives_up_while_it_is_stopped_counts_if_it_had_been_restarted(
     autojump_clock: object, restart: Any
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     inner = SupervisorSpec(
         [probe("a", journal), probe("slow", journal, Script(terminate_seconds=2))], max_restarts=0
     )
@@ -626,7 +627,7 @@ async def test_a_supervisor_that_gives_up_while_it_is_stopped_counts_if_it_had_b
             a = sup.child("a")
             nursery.start_soon(sup.terminate_child, "slow")
             await wait_all_tasks_blocked()
-            a.cast(Crash_())  # its supervisor is busy, and then has to stop
+            a.cast(Raise())  # its supervisor is busy, and then has to stop
             await a.wait_exit()
             nursery.start_soon(root.stop)
 
@@ -675,7 +676,7 @@ async def test_a_crash_within_the_budget_is_no_reason_to_give_up_when_a_stop_ove
 async def test_exits_that_one_round_settles_count_once_when_a_stop_overtakes_them(
     autojump_clock: object, strategy: Any
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec(
         [probe("a", journal), probe("b", journal)],
         strategy=strategy,
@@ -687,7 +688,7 @@ async def test_exits_that_one_round_settles_count_once_when_a_stop_overtakes_the
         async with open_supervisor(spec) as root:
             refs: list[Any] = [root.child("a"), root.child("b")]
             for ref in refs:  # in this order, so that rest_for_one has one round
-                ref.cast(Crash_())
+                ref.cast(Raise())
                 await ref.wait_exit() if ref is refs[-1] else None
 
     if strategy == "one_for_one":
@@ -748,7 +749,7 @@ async def test_sys_exit_in_the_block_goes_before_a_tree_that_gave_up() -> None:
 
 
 async def test_a_start_that_fails_goes_before_a_cancellation() -> None:
-    journal = Journal()
+    journal = TreeJournal()
 
     async def scenario() -> None:
         with trio.CancelScope() as outer:

@@ -6,6 +6,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import NoProc, introspect, open_actor_nursery
 from locshare.actors.lowlevel import Incarnation, fail_init, fill_mailbox, post
+from locshare.actors.testing import Probe, crash
 from locshare.supervisor import (
     AnySpec,
     ChildNotFound,
@@ -16,13 +17,14 @@ from locshare.supervisor import (
     open_supervisor,
 )
 from locshare.supervisor.lowlevel import at_each_launch, child_of, set_budget
-from tests.conformance.children import Journal, Probe, at, crash, probe, static
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import static
 
 
 async def test_a_child_is_found_by_its_id_and_its_ref() -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal), probe("b", journal)])) as sup:
-        a, b = at(sup, "a"), at(sup, "b")
+        a, b = running(sup, "a"), running(sup, "b")
         assert child_of(sup, "b", None).ref is b
         assert child_of(sup, "a", a).ref is a
         for id_, ref in (("nobody", None), ("a", b), ("nobody", a)):
@@ -31,7 +33,7 @@ async def test_a_child_is_found_by_its_id_and_its_ref() -> None:
 
 
 async def test_a_dead_supervisor_has_no_children() -> None:
-    inner = SupervisorSpec([probe("a", Journal())]).child("inner", restart="temporary")
+    inner = SupervisorSpec([probe("a", TreeJournal())]).child("inner", restart="temporary")
     async with open_supervisor(SupervisorSpec([inner])) as root:
         sup = static(root.child("inner"))
         await sup.stop()
@@ -46,7 +48,7 @@ async def test_each_further_life_can_be_made_to_fail(kind: str) -> None:
         await trio.sleep_forever()
 
     reports: list[Report] = []
-    child: AnySpec = probe("a", Journal()) if kind == "actor" else TaskSpec("a", serve)
+    child: AnySpec = probe("a", TreeJournal()) if kind == "actor" else TaskSpec("a", serve)
     async with open_supervisor(SupervisorSpec([child], report=reports.append)) as sup:
         fails = [OSError(), OSError()]
 
@@ -70,29 +72,29 @@ async def test_each_further_life_can_be_made_to_fail(kind: str) -> None:
 
 async def test_a_budget_can_be_taken_away() -> None:
     async def scenario() -> None:
-        async with open_supervisor(SupervisorSpec([probe("a", Journal())])) as sup:
-            await crash(at(sup, "a"))
+        async with open_supervisor(SupervisorSpec([probe("a", TreeJournal())])) as sup:
+            await crash(running(sup, "a"))
             assert sup.alive
             set_budget(sup, 1, 100.0)
-            await crash(at(sup, "a"))
+            await crash(running(sup, "a"))
 
     with pytest.raises(RestartBudgetExceeded):
         await scenario()
 
 
 async def test_a_budget_can_be_given_another_time(autojump_clock: object) -> None:
-    async with open_supervisor(SupervisorSpec([probe("a", Journal())], max_restarts=1)) as sup:
+    async with open_supervisor(SupervisorSpec([probe("a", TreeJournal())], max_restarts=1)) as sup:
         set_budget(sup, 1, 1.0)
         for _ in range(3):
-            await crash(at(sup, "a"))
+            await crash(running(sup, "a"))
             assert sup.alive
             await trio.sleep(1.1)
 
 
 async def test_a_mailbox_can_be_filled_and_written_to_past_its_bound() -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal)])) as sup:
-        ref = at(sup, "a")
+        ref = running(sup, "a")
         await introspect.suspend(ref)
         ref.cast("one")
         assert fill_mailbox(ref) == 1023
@@ -109,6 +111,6 @@ async def test_a_mailbox_can_be_filled_and_written_to_past_its_bound() -> None:
 
 async def test_a_dead_actors_mailbox_is_not_filled() -> None:
     async with open_actor_nursery() as actors:
-        ref = await actors.start(Probe("a", Journal()))
+        ref = await actors.start(Probe("a", TreeJournal()))
         await ref.stop()
         assert fill_mailbox(ref) == 0

@@ -6,20 +6,13 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from locshare.actors.testing import Boom, Finish, Raise, Script
+from locshare.actors.testing import crash as crash_and_settle
 from locshare.supervisor import DynamicSpec, Strategy, SupervisorSpec, open_supervisor
-from tests.conformance.children import (
-    Boom,
-    Crash_,
-    Finish,
-    Journal,
-    Script,
-    at,
-    dynamic,
-    probe,
-)
-from tests.conformance.children import crash as crash_and_settle
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import dynamic
 
-ENDS: dict[str, Any] = {"ends": Finish(), "crashes": Crash_(Boom())}
+ENDS: dict[str, Any] = {"ends": Finish(), "crashes": Raise(Boom())}
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -27,7 +20,7 @@ ENDS: dict[str, Any] = {"ends": Finish(), "crashes": Crash_(Boom())}
 async def test_a_temporary_child_may_end_while_a_round_stops_another(
     autojump_clock: object, strategy: Strategy, end: str
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     slow = Script(terminate_seconds=2)
     spec = SupervisorSpec(
         [
@@ -39,8 +32,8 @@ async def test_a_temporary_child_may_end_while_a_round_stops_another(
         report=journal.reports.append,
     )
     async with open_supervisor(spec) as sup:
-        at(sup, "a").cast(Crash_(Boom()))
-        temporary = at(sup, "t")
+        running(sup, "a").cast(Raise(Boom()))
+        temporary = running(sup, "t")
         await trio.sleep(1)
         temporary.cast(ENDS[end])
         await temporary.wait_exit()
@@ -59,7 +52,7 @@ async def test_a_child_may_end_while_a_round_starts_another(
     autojump_clock: object, strategy: Strategy, end: str, restart: Any
 ) -> None:
     """The round that swept it up has started it already, and goes on to one with a slow init."""
-    journal = Journal()
+    journal = TreeJournal()
     script = Script()
     spec = SupervisorSpec(
         [
@@ -72,29 +65,29 @@ async def test_a_child_may_end_while_a_round_starts_another(
     )
     async with open_supervisor(spec) as sup:
         script.init_seconds = 2
-        await crash_and_settle(at(sup, "a"))
+        await crash_and_settle(running(sup, "a"))
         await trio.sleep(1)
         b = sup.child("b")
         if b is not None:
-            at(sup, "b").cast(ENDS[end])
+            running(sup, "b").cast(ENDS[end])
             await b.wait_exit()
         await trio.sleep(10)
-        running = {info.id: info.state for info in sup.which_children()}
+        states = {info.id: info.state for info in sup.which_children()}
         stays = restart == "permanent" or (restart == "transient" and end == "crashes")
         expected = {"a": "running", "slow": "running"}
         if restart != "temporary":
             expected["b"] = "running" if stays else "stopped"
-        assert running == expected
+        assert states == expected
 
 
 async def test_a_child_may_end_while_its_dynamic_supervisor_stops_another(
     autojump_clock: object,
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([DynamicSpec().child("pool")])) as sup:
         pool = dynamic(sup.child("pool"))
         await pool.start_child(probe("slow", journal, Script(terminate_seconds=2)))
         quick = await pool.start_actor(probe("quick", journal, Script(terminate_seconds=1)))
-        quick.cast(Crash_(Boom()))
+        quick.cast(Raise(Boom()))
         await wait_all_tasks_blocked()
     assert journal.lines.count("ended slow") == journal.lines.count("ended quick") == 1

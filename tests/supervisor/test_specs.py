@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from locshare.actors import MailboxHeir, Registry
+from locshare.actors.testing import Probe
 from locshare.supervisor import (
     INFINITY,
     AlreadyStarted,
@@ -17,7 +18,7 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from tests.conformance.children import Journal, Probe, at, probe
+from locshare.supervisor.testing import TreeJournal, probe, running
 
 NAMES: Registry[str] = Registry()
 OPTIONS: dict[str, Any] = {
@@ -61,7 +62,7 @@ def test_a_supervisor_is_restarted_always_and_has_all_the_time_to_stop(
 
 @pytest.mark.parametrize(
     "spec",
-    [probe("a", Journal()), TaskSpec("a", trio.sleep_forever, handshake=False)],
+    [probe("a", TreeJournal()), TaskSpec("a", trio.sleep_forever, handshake=False)],
     ids=["actor", "task"],
 )
 def test_a_worker_is_restarted_always_and_has_five_seconds_to_stop(spec: Any) -> None:
@@ -82,8 +83,8 @@ async def test_a_root_has_the_name_that_it_was_given() -> None:
 
 
 async def test_the_error_of_a_second_start_names_the_child_and_has_its_ref() -> None:
-    spec = probe("a", Journal())
+    spec = probe("a", TreeJournal())
     async with open_supervisor(SupervisorSpec([spec])) as sup:
         with pytest.raises(AlreadyStarted, match=r"^a is already running$") as caught:
             await sup.start_child(spec)
-        assert caught.value.ref is at(sup, "a")
+        assert caught.value.ref is running(sup, "a")

@@ -8,6 +8,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import KILLED, SHUTDOWN, Actor, CallTimeout, CallToSelf, Registry
 from locshare.actors.introspect import kill
+from locshare.actors.testing import Boom, Raise, Script, Sleep
 from locshare.supervisor import (
     INFINITY,
     ChildSpec,
@@ -16,22 +17,13 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from tests.conformance.children import (
-    REPEATS,
-    Boom,
-    Crash_,
-    Journal,
-    Script,
-    Work,
-    at,
-    dynamic,
-    probe,
-)
+from locshare.supervisor.testing import TreeJournal, probe, running
+from tests.conformance.kit import REPEATS, dynamic
 
 KINDS = ["static", "dynamic", "nested"]
 
 
-async def tree(kind: str, journal: Journal, root: Any, script: Script) -> Any:
+async def tree(kind: str, journal: TreeJournal, root: Any, script: Script) -> Any:
     """A supervisor below ``root`` with two children, one of which takes as long as it likes."""
     children = [
         probe("a", journal, shutdown=1000.0),
@@ -50,7 +42,7 @@ async def tree(kind: str, journal: Journal, root: Any, script: Script) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_stop_waits_as_long_as_the_children_take(autojump_clock: object, kind: str) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
         sup = await tree(kind, journal, root, Script(terminate_seconds=8))
         began = trio.current_time()
@@ -64,7 +56,7 @@ async def test_stop_waits_as_long_as_the_children_take(autojump_clock: object, k
 async def test_a_stop_with_a_deadline_kills_who_is_still_there(
     autojump_clock: object, kind: str
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
         sup = await tree(kind, journal, root, Script(terminate_seconds=100))
         began = trio.current_time()
@@ -76,7 +68,7 @@ async def test_a_stop_with_a_deadline_kills_who_is_still_there(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_deadline_holds_when_who_asked_has_gone(autojump_clock: object, kind: str) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec()) as root:
         sup = await tree(kind, journal, root, Script(terminate_seconds=100))
         began = trio.current_time()
@@ -91,7 +83,7 @@ async def test_of_several_deadlines_the_shortest_holds(
     autojump_clock: object, timeouts: tuple[float, float]
 ) -> None:
     async with open_supervisor(SupervisorSpec()) as root:
-        sup = await tree("static", Journal(), root, Script(terminate_seconds=1000))
+        sup = await tree("static", TreeJournal(), root, Script(terminate_seconds=1000))
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             for timeout in timeouts:
@@ -105,7 +97,7 @@ async def test_a_deadline_holds_in_the_middle_of_a_round(
     autojump_clock: object, strategy: Any
 ) -> None:
     """The stop waits behind a handler, here one that waits for a slow child's end."""
-    journal = Journal()
+    journal = TreeJournal()
     spec = SupervisorSpec(
         [
             probe("a", journal),
@@ -115,7 +107,7 @@ async def test_a_deadline_holds_in_the_middle_of_a_round(
     )
     async with open_supervisor(SupervisorSpec([spec.child("sup", restart="temporary")])) as root:
         sup: Any = root.child("sup")
-        at(sup, "a").cast(Crash_(Boom()))
+        running(sup, "a").cast(Raise(Boom()))
         await wait_all_tasks_blocked()
         began = trio.current_time()
         assert await sup.stop(timeout=5) is KILLED
@@ -126,7 +118,7 @@ async def test_a_deadline_holds_in_the_middle_of_a_round(
 async def test_who_ignores_the_kill_is_reported_and_waited_for(
     autojump_clock: object, kind: str
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
         script = Script(shields=True)
         sup = await tree(kind, journal, root, script)
@@ -134,7 +126,7 @@ async def test_who_ignores_the_kill_is_reported_and_waited_for(
         ref: Any = next(info.ref for info in inner.which_children() if info.id == "slow")
         began = trio.current_time()
         with trio.move_on_after(1):
-            await ref.call(Work(31))
+            await ref.call(Sleep(31))
         with pytest.raises(CallTimeout):
             await sup.stop(timeout=5)
         assert trio.current_time() == began + 11
@@ -151,10 +143,10 @@ async def test_a_deadline_that_cuts_terminate_short_is_a_death_and_no_timeout(
     autojump_clock: object, repeat: int
 ) -> None:
     """Both come in the same instant; which was seen was left to the scheduler."""
-    journal = Journal()
+    journal = TreeJournal()
     child = probe("a", journal, Script(terminate_seconds=100), restart="temporary")
     async with open_supervisor(SupervisorSpec([child])) as sup:
-        assert await at(sup, "a").stop(timeout=2) is KILLED
+        assert await running(sup, "a").stop(timeout=2) is KILLED
 
 
 class Below(Actor):
@@ -175,7 +167,7 @@ async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
     """With an infinite shutdown time the two would wait for each other for ever."""
     refused: list[str] = []
     async with open_supervisor(SupervisorSpec()) as root:
-        sup = await tree(kind, Journal(), root, Script())
+        sup = await tree(kind, TreeJournal(), root, Script())
         sup = sup.child("inner") if kind == "nested" else sup
         ref = await sup.start_child(ChildSpec("below", Below, shutdown=INFINITY))
 
@@ -220,7 +212,7 @@ async def test_a_task_or_a_helper_may_stop_the_tree_that_it_is_in(
 async def test_a_supervisor_that_gives_up_kills_its_children_when_its_time_has_passed(
     autojump_clock: object, shutdown: float
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     names: Registry[str] = Registry()
     spec = SupervisorSpec(
         [
@@ -233,7 +225,7 @@ async def test_a_supervisor_that_gives_up_kills_its_children_when_its_time_has_p
     async with open_supervisor(SupervisorSpec([inner])) as root:
         sup: Any = root.child("sup")
         began = trio.current_time()
-        at(sup, "a").cast(Crash_(Boom()))
+        running(sup, "a").cast(Raise(Boom()))
         assert await sup.wait_exit() is KILLED
         assert trio.current_time() == began + shutdown
         assert names.lookup("sup") is None
@@ -243,12 +235,12 @@ async def test_a_supervisor_that_gives_up_kills_its_children_when_its_time_has_p
 async def test_a_child_that_ignores_the_kill_of_its_supervisor_is_reported_after_five_seconds(
     autojump_clock: object, kind: str
 ) -> None:
-    journal = Journal()
+    journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
         sup = await tree(kind, journal, root, Script(shields=True))
         ref: Any = next(info.ref for info in sup.which_children() if info.id == "slow")
         with trio.move_on_after(1):
-            await ref.call(Work(31))
+            await ref.call(Sleep(31))
         kill(sup)
         await trio.sleep(4.9)
         assert "stuck" not in journal.kinds()

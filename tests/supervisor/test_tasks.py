@@ -26,7 +26,7 @@ from locshare.supervisor import (
     TaskSupervisorRef,
     open_supervisor,
 )
-from tests.conformance.children import REPEATS
+from tests.conformance.kit import REPEATS
 from tests.running import LAST_RESORT_S
 
 

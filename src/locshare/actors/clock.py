@@ -18,11 +18,14 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from threading import get_ident
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import trio
 
 from locshare.actors.reasons import WrongThread
+
+#: The name of the task, for whoever lists tasks.
+CLOCK_TASK: Final = "actor clock"
 
 #: Disarmed entries are swept out when there are more than this many and they are the majority.
 SWEEP_AT = 256
@@ -77,7 +80,7 @@ class Clock:
                 self._scope.deadline = deadline
             elif not self._started:
                 self._started = True
-                trio.lowlevel.spawn_system_task(self._serve, name="actor clock")
+                trio.lowlevel.spawn_system_task(self._serve, name=CLOCK_TASK)
 
     def check_thread(self) -> None:
         """Raise WrongThread outside of the thread of this run."""
