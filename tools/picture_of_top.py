@@ -19,8 +19,8 @@ import trio
 from rich.console import Console
 
 from locshare.ops.control import open_control
-from locshare.ops.inspection.views import Picture, SortKey, Trace, TraceLine, Watch
-from locshare.ops.top.browser import Browser
+from locshare.ops.inspection.views import SortKey, Trace, TraceLine, TreeSnapshot, Watch
+from locshare.ops.top.model import ScreenModel
 from locshare.ops.top.screen import draw
 
 WIDTH: Final = 132
@@ -29,22 +29,22 @@ TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "
 
 
 async def main(socket: Path, order: SortKey) -> None:
-    browser = Browser(order)
+    model = ScreenModel(order)
     async with open_control(socket) as control, open_control(socket) as tracing:
         seen = 0
-        async for picture in control.stream(Watch(1.0, 12, order), Picture):
-            browser.show(picture)
+        async for snapshot in control.stream(Watch(1.0, 12, order), TreeSnapshot):
+            model.show(snapshot)
             seen += 1
             if seen == 3:
                 break
-        sessions = [row for row in browser.rows if row.view.path.endswith("/session")]
-        browser.selected = browser.tracing = sessions[0].view.path
+        sessions = [row for row in model.rows if row.view.path.endswith("/session")]
+        model.selected = model.tracing = sessions[0].view.path
         with trio.move_on_after(2):
-            async for line in tracing.stream(Trace(browser.selected), TraceLine):
-                browser.traced(line)
-        browser.show(await anext(control.stream(Watch(1.0, 12, order), Picture)))
+            async for line in tracing.stream(Trace(model.selected), TraceLine):
+                model.traced(line)
+        model.show(await anext(control.stream(Watch(1.0, 12, order), TreeSnapshot)))
     console = Console(record=True, width=WIDTH, height=HEIGHT, file=io.StringIO())
-    console.print(draw(browser, HEIGHT))
+    console.print(draw(model, HEIGHT))
     TARGET.write_text(console.export_svg(title="locshare top"))
     print(f"wrote {TARGET}")
 

@@ -1,4 +1,4 @@
-"""`locshare top` against the real program: pictures for scripts, one thing done, and the screen in
+"""`locshare top` against the real program: snapshots for scripts, one thing done, and the screen in
 a real terminal."""
 
 import json
@@ -46,19 +46,19 @@ def top(folder: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def children(folder: str) -> dict[str, Any]:
-    picture = json.loads(top(folder, "--json", "--interval", "0.1").stdout)
-    return {child["id"]: child for child in picture["root"]["children"]}
+    snapshot = json.loads(top(folder, "--json", "--interval", "0.1").stdout)
+    return {child["id"]: child for child in snapshot["root"]["children"]}
 
 
 def test_json_for_scripts(program: Program, folder: str) -> None:
     httpx.post(f"{program.http_url}/api/sessions", json={}).raise_for_status()
     result = top(folder, "--json", "--count", "3", "--interval", "0.1")
     assert result.returncode == 0, result.stderr
-    pictures = [json.loads(line) for line in result.stdout.splitlines()]
-    assert len(pictures) == 3
-    for picture in pictures:
-        assert picture["vitals"]["pid"] == program.pid
-        assert picture["root"]["load"] >= 0
+    snapshots = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(snapshots) == 3
+    for snapshot in snapshots:
+        assert snapshot["vitals"]["pid"] == program.pid
+        assert snapshot["root"]["load"] >= 0
     assert set(children(folder)) >= {"sessions", "listener", "api", "store", "connections"}
 
 

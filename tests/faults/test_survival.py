@@ -8,7 +8,7 @@ import trio
 
 from locshare.ops.control import ControlError, open_control
 from locshare.ops.faults import session_actor, session_supervisor
-from locshare.ops.inspection.views import Picture, Watch
+from locshare.ops.inspection.views import TreeSnapshot, Watch
 from tests.faults.traffic import (
     DEADLINE_S,
     Group,
@@ -266,10 +266,10 @@ async def test_after_a_clock_that_was_set_forward_an_expired_session_lets_nobody
 
 
 async def test_while_memory_is_short_people_go_on(real: Real, program: Program) -> None:
-    before = (await real.faults.picture()).vitals.rss
+    before = (await real.faults.snapshot()).process.rss
 
     async def short() -> bool:
-        return (await real.faults.picture()).vitals.rss > before + (150 << 20)
+        return (await real.faults.snapshot()).process.rss > before + (150 << 20)
 
     async with real.group() as group, breaking(program) as second:
         async with group.walking(), trio.open_nursery() as nursery:
@@ -281,12 +281,12 @@ async def test_while_memory_is_short_people_go_on(real: Real, program: Program) 
 async def test_who_blocks_the_loop_is_named(real: Real, program: Program) -> None:
     async with real.group() as group, open_control(control_socket(program)) as control:
         async with group.walking():
-            pictures = control.stream(Watch(0.1), Picture)
-            await anext(pictures)
+            snapshots = control.stream(Watch(0.1), TreeSnapshot)
+            await anext(snapshots)
             await real.faults.block(session_actor(group.session_id), 0.3)
             with trio.fail_after(DEADLINE_S):
-                async for picture in pictures:
-                    step = picture.vitals.longest_step
+                async for snapshot in snapshots:
+                    step = snapshot.process.longest_step
                     if step is not None and step.seconds > 0.25:
                         assert step.message == "Update"
                         break
@@ -298,7 +298,7 @@ async def test_who_blocks_the_loop_is_named(real: Real, program: Program) -> Non
 
 async def test_each_fault_is_loud(real: Real, program: Program) -> None:
     assert program.events("faults_can_be_injected")
-    assert (await real.faults.picture()).vitals.faults
+    assert (await real.faults.snapshot()).process.faults
     async with real.group(1) as group:
         await real.faults.skew_clock(1)
         await real.faults.crash_now(session_actor(group.session_id))

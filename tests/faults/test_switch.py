@@ -37,4 +37,4 @@ async def test_a_server_without_it_knows_no_faults(postgres_url: str, tmp_path: 
     async with running(postgres_url, tmp_path), open_faults(tmp_path / "control.sock") as faults:
         with pytest.raises(ControlError, match="Invalid value 'skew_clock'"):
             await faults.skew_clock(1)
-        assert not (await faults.picture()).vitals.faults
+        assert not (await faults.snapshot()).process.faults

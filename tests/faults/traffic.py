@@ -226,8 +226,8 @@ class Real:
 
     async def restarts(self, path: str) -> int:
         """How often the child at ``path`` was restarted by its supervisor."""
-        picture = await self.faults.picture()
-        for _, view in picture.root.flat():
+        snapshot = await self.faults.snapshot()
+        for _, view in snapshot.root.flat():
             if view.path == path:
                 return view.restarts
         raise AssertionError(f"there is no {path}")

@@ -20,7 +20,7 @@ from locshare.telemetry.metrics import Registry
 
 
 def numbered(kind: type) -> Any:
-    """A picture in which every field has another value: its place, counted from 1."""
+    """A snapshot in which every field has another value: its place, counted from 1."""
     values = {}
     for place, field in enumerate(structs.fields(kind), start=1):
         values[field.name] = {"one": place} if _is_mapping(field.type) else place

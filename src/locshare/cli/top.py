@@ -1,7 +1,7 @@
 """``locshare top``: the live tree of a running server.
 
 On a terminal an interactive screen; with ``--json`` or ``--text``, or where there is no terminal,
-pictures for scripts; with ``--suspend`` and its like, one thing done to one actor.
+snapshots for scripts; with ``--suspend`` and its like, one thing done to one actor.
 """
 
 import sys
@@ -21,7 +21,6 @@ from locshare.ops.inspection.text import as_text
 from locshare.ops.inspection.views import (
     DEFAULT_LIMIT,
     Kill,
-    Picture,
     Restart,
     Resume,
     SortKey,
@@ -29,6 +28,7 @@ from locshare.ops.inspection.views import (
     Terminate,
     Trace,
     TraceLine,
+    TreeSnapshot,
     Watch,
 )
 
@@ -40,7 +40,7 @@ positions and no messages."""
 EXAMPLES = """\
   locshare top                                        the server with the same settings, live
   locshare top --data-dir /var/lib/locshare/data      another one
-  locshare top --json | jq .vitals.sessions           one picture, for scripts
+  locshare top --json | jq .vitals.sessions           one snapshot, for scripts
   locshare top --json --count 60 --interval 5         five minutes of them, one per line
   locshare top --trace sessions/6f1c9d0e/session      types and times of its messages
   locshare top --kill listener                        as a crash would; its supervisor restarts it
@@ -68,7 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     show = parser.add_argument_group("what to show")
     show.add_argument(
         "--interval", type=_interval, default=1.0, metavar="SECONDS",
-        help="between two pictures (default 1)",
+        help="between two snapshots (default 1)",
     )  # fmt: skip
     show.add_argument(
         "--sort", choices=get_args(SortKey), default="load", help="sessions by (default load)"
@@ -78,11 +78,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"at most N sessions, 0 for all (default {DEFAULT_LIMIT})",
     )  # fmt: skip
     form = show.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object per picture and line")
+    form.add_argument("--json", action="store_true", help="one JSON object per snapshot and line")
     form.add_argument("--text", action="store_true", help="plain text")
     show.add_argument(
         "--count", type=_count, default=1, metavar="N",
-        help="with --json or --text: so many pictures, 0 for no end (default 1)",
+        help="with --json or --text: so many snapshots, 0 for no end (default 1)",
     )  # fmt: skip
     do = parser.add_argument_group("what to do").add_mutually_exclusive_group()
     for name, (_, about) in _ACTIONS.items():
@@ -134,11 +134,11 @@ async def _pictures(path: Path, arguments: Namespace) -> None:
     async with open_control(path) as control:
         request = Watch(arguments.interval, arguments.limit, arguments.sort)
         first = True
-        async for picture in control.stream(request, Picture):
+        async for snapshot in control.stream(request, TreeSnapshot):
             if first:  # without loads: there is nothing to compare with
                 first = False
                 continue
-            text = msgspec.json.encode(picture).decode() if arguments.json else as_text(picture)
+            text = msgspec.json.encode(snapshot).decode() if arguments.json else as_text(snapshot)
             say(text)
             left -= 1
             if left == 0:

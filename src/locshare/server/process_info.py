@@ -1,5 +1,5 @@
-"""The figures of a running server for inspection, all from one moment: what
-:mod:`locshare.server.metric_families` is for Prometheus, this is for ``locshare top``.
+"""The state of the process for inspection, all of one moment: the counterpart for ``locshare top``
+of what :mod:`locshare.server.metric_families` is for Prometheus.
 """
 
 import os
@@ -13,21 +13,20 @@ import trio
 from locshare import __version__
 from locshare.broadcast.flush_controller import LoopStatistics
 from locshare.connection.counters import ConnectionStatistics
-from locshare.ops.inspection.views import Vitals
+from locshare.ops.inspection.views import ProcessInfo
 from locshare.session.counters import SessionStatistics
 
 _STARTED: Final = time.monotonic()
 
 
-def vitals(
+def process_info(
     sessions: SessionStatistics,
     connections: ConnectionStatistics,
     loop: LoopStatistics,
     *,
     faults: bool = False,
-) -> Vitals:
-    """Of this process, now."""
-    return Vitals(
+) -> ProcessInfo:
+    return ProcessInfo(
         version=__version__,
         pid=os.getpid(),
         uptime=time.monotonic() - _STARTED,
@@ -47,7 +46,7 @@ def vitals(
 
 
 def resident_bytes() -> int:
-    """Memory in RAM now; where that cannot be read (macOS), the most there ever was."""
+    """Resident memory; on macOS the peak, which is all that can be read there."""
     try:
         pages = int(Path("/proc/self/statm").read_bytes().split()[1])
     except OSError:

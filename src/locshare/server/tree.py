@@ -53,10 +53,10 @@ from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
 from locshare.net.addresses import Addresses, addresses, path_prefix
 from locshare.ops.control import ControlServer
-from locshare.ops.faults import Faults, Injector, Seams
-from locshare.ops.faults.seams import Database
+from locshare.ops.faults import Faults, Hooks, Injector
+from locshare.ops.faults.hooks import Database
 from locshare.ops.inspection.operations import Inspector
-from locshare.ops.inspection.views import Vitals
+from locshare.ops.inspection.views import ProcessInfo
 from locshare.ops.inspection.web import debug_blueprint
 from locshare.server.limits import (
     INTERNAL_LIMITS,
@@ -70,7 +70,7 @@ from locshare.server.limits import (
 )
 from locshare.server.metric_families import families
 from locshare.server.process import allow_connections, calm_garbage_collector
-from locshare.server.process_info import vitals
+from locshare.server.process_info import process_info
 from locshare.server.signals import StopSignals
 from locshare.session.counters import SessionStatistics
 from locshare.session.directory.directory import SESSIONS
@@ -117,13 +117,13 @@ class Application:
         self.settings = settings
         self._gave_up = gave_up
         self.faults = faults
-        seams = Seams() if faults is None else faults.seams
+        hooks = Hooks() if faults is None else faults.hooks
         self.names: Names[Hashable] = Names()
         self.metrics = Metrics()
         self.http_metrics = HttpMetrics(self.metrics)
-        self.keys = token_keys(settings, seams.now)
+        self.keys = token_keys(settings, hooks.now)
         self.store = PostgresStore(
-            seams.database(database_of(settings)), schema=settings.database_schema
+            hooks.database(database_of(settings)), schema=settings.database_schema
         )
         self.flush_controller = FlushController(flush_window_limits(settings))
         self.manager = SessionManager(
@@ -131,13 +131,13 @@ class Application:
             self.names,
             sessions or session_limits(settings),
             window=self.flush_controller.window,
-            now=seams.now,
+            now=hooks.now,
             report=log_crash,
         )
         files = files_beside_connections(settings)
         limits = pool_limits(settings, allow_connections(settings.max_connections, files))
         self.pool = ConnectionPool(
-            self.keys, seams.sessions(self.manager), limits, address_of(settings)
+            self.keys, hooks.sessions(self.manager), limits, address_of(settings)
         )
         self.listener = Listener(settings.ws_bind, self.pool)
         self._checks = {
@@ -146,7 +146,7 @@ class Application:
         }
         self.api = ApiServer(self._rest(), settings.http_bind, server_limits(settings))
         self.root: SupervisorRef | None = None
-        self.inspector = Inspector(lambda: self.root, self._vitals)
+        self.inspector = Inspector(lambda: self.root, self._process_info)
         self.stopping = False
         self.metrics.collect(lambda: families(self))
         self.metrics.collect(process_families)
@@ -173,8 +173,8 @@ class Application:
             ],
         )
 
-    def _vitals(self) -> Vitals:
-        return vitals(
+    def _process_info(self) -> ProcessInfo:
+        return process_info(
             self.manager.statistics(),
             self.pool.statistics(),
             self.flush_controller.peek(),

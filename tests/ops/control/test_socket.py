@@ -103,14 +103,14 @@ async def test_an_answer_of_many_items(path: Path) -> None:
         assert await control.ask(Count(3), str) == "counted"
 
 
-async def test_an_operation_ends_when_its_asker_hangs_up(path: Path) -> None:
+async def test_an_operation_ends_when_its_client_hangs_up(path: Path) -> None:
     async with served(path) as desk:
         async with open_control(path) as control:
             async for number in control.stream(Count(), int):
                 if number == 3:
                     break
         await desk.changed.wait()
-        assert desk.ended in (["Cancelled"], ["_AskerGone"])
+        assert desk.ended in (["Cancelled"], ["_ClientGone"])
 
 
 async def test_who_says_nothing_more_is_still_answered(path: Path) -> None:

@@ -17,7 +17,7 @@ from locshare.ops.inspection.text import as_text
 from locshare.ops.inspection.views import (
     ActorView,
     Kill,
-    Picture,
+    ProcessInfo,
     Restart,
     Resume,
     Suspend,
@@ -25,7 +25,7 @@ from locshare.ops.inspection.views import (
     Trace,
     TraceLine,
     Tree,
-    Vitals,
+    TreeSnapshot,
     Watch,
 )
 from locshare.supervisor import (
@@ -83,8 +83,8 @@ class Setting:
         return worker
 
     async def views(self, **arguments: Any) -> dict[str, ActorView]:
-        picture = await self.control.ask(Tree(**arguments), Picture)
-        return {view.path: view for _, view in picture.root.flat()}
+        snapshot = await self.control.ask(Tree(**arguments), TreeSnapshot)
+        return {view.path: view for _, view in snapshot.root.flat()}
 
 
 async def idle(*, task_status: trio.TaskStatus[None]) -> None:
@@ -97,7 +97,7 @@ async def setting() -> AsyncIterator[Setting]:
     roots: list[SupervisorRef] = []
     inspector = Inspector(
         lambda: roots[0] if roots else None,
-        lambda: Vitals(version="1", pid=1, uptime=1.0, rss=1),
+        lambda: ProcessInfo(version="1", pid=1, uptime=1.0, rss=1),
     )
     tree = SupervisorSpec(
         [
@@ -200,18 +200,18 @@ async def test_children_of_the_same_id_have_paths_of_their_own() -> None:
 async def test_watching_measures_and_stops_measuring_with_the_last_watcher() -> None:
     async with setting() as here:
         async with open_control(here.path) as second:
-            pictures = second.stream(Watch(interval=0.1), Picture)
-            first = await anext(pictures)
+            snapshots = second.stream(Watch(interval=0.1), TreeSnapshot)
+            first = await anext(snapshots)
             assert first.root.load is None, "there is nothing yet to compare with"
             for _ in range(300):
                 here.worker().cast("go on")
-            picture = await anext(pictures)
-            (worker,) = [view for _, view in picture.root.flat() if view.path == "worker"]
+            snapshot = await anext(snapshots)
+            (worker,) = [view for _, view in snapshot.root.flat() if view.path == "worker"]
             assert worker.busy
             assert worker.load is not None
             assert 0 < worker.load < 1
-            assert picture.vitals.longest_step is not None
-            assert picture.vitals.cpu is not None
+            assert snapshot.process.longest_step is not None
+            assert snapshot.process.cpu is not None
         await settled(here, "worker", busy=None)
 
 
@@ -219,7 +219,7 @@ async def test_watching_measures_and_stops_measuring_with_the_last_watcher() -> 
 async def test_an_interval_out_of_bounds_is_refused(interval: float) -> None:
     async with setting() as here:
         with pytest.raises(ControlError, match=r"allowed are 0\.1 to 3600 seconds"):
-            await anext(here.control.stream(Watch(interval=interval), Picture))
+            await anext(here.control.stream(Watch(interval=interval), TreeSnapshot))
 
 
 async def test_a_suspended_actor_takes_nothing_until_it_is_resumed() -> None:
@@ -235,7 +235,7 @@ async def test_a_suspended_actor_takes_nothing_until_it_is_resumed() -> None:
 async def test_an_actor_in_the_middle_of_a_message_cannot_be_suspended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("locshare.ops.inspection.operations._PATIENCE", 0.05)
+    monkeypatch.setattr("locshare.ops.inspection.operations._TIMEOUT_S", 0.05)
     async with setting() as here:
         stuck = here.root.child("stuck")
         assert isinstance(stuck, ActorRef)
@@ -270,9 +270,9 @@ async def settled_trace(here: Setting) -> None:
     """Until the worker is traced, asked on a connection of its own."""
     async with open_control(here.path) as other:
         while True:
-            picture = await other.ask(Tree(), Picture)
-            if any(view.traced for _, view in picture.root.flat()):
-                with pytest.raises(ControlError, match="somebody else"):
+            snapshot = await other.ask(Tree(), TreeSnapshot)
+            if any(view.traced for _, view in snapshot.root.flat()):
+                with pytest.raises(ControlError, match="another client"):
                     await anext(other.stream(Trace("worker"), TraceLine))
                 return
             await trio.sleep(0.005)
@@ -348,7 +348,7 @@ async def test_as_text() -> None:
             await here.pool.start_actor(ChildSpec(f"n{number}", Work))
         here.worker().cast("crash")
         await settled(here, "worker", restarts=1, state="running")
-        text = as_text(await here.control.ask(Tree(limit=1), Picture))
+        text = as_text(await here.control.ask(Tree(limit=1), TreeSnapshot))
         lines = text.splitlines()
         assert lines[0].startswith("locshare 1, pid 1, up 1 s, 1 B in RAM")
         (worker,) = [line for line in lines if line.startswith("  worker")]

@@ -9,7 +9,7 @@ import pytest
 from locshare.actors import StartError
 from locshare.net.listening import listen
 from locshare.ops.control import ControlError, open_control
-from locshare.ops.inspection.views import Picture, Tree, Watch
+from locshare.ops.inspection.views import Tree, TreeSnapshot, Watch
 from tests.faults.kit import running, talk
 
 
@@ -26,20 +26,20 @@ async def test_the_server_shows_its_sessions_by_load_and_nobody_in_them(
             server.phone(empty, "Cy"),
             open_control(path) as control,
         ):
-            pictures = control.stream(Watch(0.1), Picture)
-            await anext(pictures)
+            snapshots = control.stream(Watch(0.1), TreeSnapshot)
+            await anext(snapshots)
             for step in range(5):
                 await talk(ada, bo, 10.125 + step)
-            picture = await anext(pictures)
-            actors = {view.path: view for _, view in picture.root.flat()}
+            snapshot = await anext(snapshots)
+            actors = {view.path: view for _, view in snapshot.root.flat()}
             shown = [path for path in actors if path.endswith("/session")]
             assert shown[0] == f"sessions/{session[:8]}/session", "the one that works comes first"
             actor = actors[shown[0]]
             assert actor.gauges == {"participants": 2, "online": 2}
             assert actor.busy
-            assert picture.vitals.online == 3
-            assert picture.vitals.sessions == 2
-            assert picture.vitals.connections == 3
+            assert snapshot.process.online == 3
+            assert snapshot.process.sessions == 2
+            assert snapshot.process.connections == 3
             async with open_control(path) as other:
                 told = json.dumps(await other.ask(Tree()))
             for secret in (session, "Ada", "10.125", ada.user_id):

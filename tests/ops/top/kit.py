@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from locshare.ops.inspection.views import ActorView, Picture, Vitals
+from locshare.ops.inspection.views import ActorView, ProcessInfo, TreeSnapshot
 
 
 def actor(path: str, **fields: Any) -> ActorView:
@@ -25,7 +25,7 @@ def session(name: str, serial: int, **fields: Any) -> ActorView:
     )
 
 
-def picture(at: float, *sessions: ActorView, hidden: int = 0, **vitals: Any) -> Picture:
+def snapshot(at: float, *sessions: ActorView, hidden: int = 0, **process_info: Any) -> TreeSnapshot:
     folder = actor(
         "sessions", kind="supervisor", incarnation=2, capacity=None, children=sessions,
         hidden=hidden,
@@ -33,4 +33,4 @@ def picture(at: float, *sessions: ActorView, hidden: int = 0, **vitals: Any) -> 
     task = ActorView("listener", "listener", "task", "running", "running", 3)
     root = ActorView(".", "root", "supervisor", "running", "running", 4, children=(folder, task))
     given: dict[str, Any] = {"version": "1.2.3", "pid": 42, "uptime": 3700.0, "rss": 50 << 20}
-    return Picture(at, Vitals(**(given | vitals)), root)
+    return TreeSnapshot(at, ProcessInfo(**(given | process_info)), root)

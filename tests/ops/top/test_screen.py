@@ -5,29 +5,29 @@ import io
 import pytest
 from rich.console import Console
 
-from locshare.ops.inspection.views import LongStep, Picture, TraceLine
-from locshare.ops.top.browser import Browser
+from locshare.ops.inspection.views import LongStep, TraceLine, TreeSnapshot
+from locshare.ops.top.model import ScreenModel
 from locshare.ops.top.screen import draw, page_of
-from tests.ops.top.kit import picture, session
+from tests.ops.top.kit import session, snapshot
 
 
-def shown(browser: Browser, height: int = 30, width: int = 140) -> str:
+def shown(model: ScreenModel, height: int = 30, width: int = 140) -> str:
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     with console.capture() as captured:
-        console.print(draw(browser, height))
+        console.print(draw(model, height))
     return captured.get()
 
 
-def browsing(some: Picture) -> Browser:
-    browser = Browser()
-    browser.show(some)
-    return browser
+def browsing(some: TreeSnapshot) -> ScreenModel:
+    model = ScreenModel()
+    model.show(some)
+    return model
 
 
 def test_the_head_has_the_vitals() -> None:
     text = shown(
         browsing(
-            picture(
+            snapshot(
                 1.0,
                 sessions=7,
                 online=5,
@@ -56,7 +56,7 @@ def test_a_session_line_has_its_figures() -> None:
     )  # fmt: skip
     (line,) = [
         line
-        for line in shown(browsing(picture(1.0, view)), width=170).splitlines()
+        for line in shown(browsing(snapshot(1.0, view)), width=170).splitlines()
         if "17/1024" in line
     ]
     assert line.split() == [
@@ -66,44 +66,44 @@ def test_a_session_line_has_its_figures() -> None:
 
 
 def test_hidden_ones_are_counted() -> None:
-    assert "(9988 more)" in shown(browsing(picture(1.0, session("aa", 10), hidden=9988)))
+    assert "(9988 more)" in shown(browsing(snapshot(1.0, session("aa", 10), hidden=9988)))
 
 
 @pytest.mark.parametrize("height", [12, 20, 40])
 def test_it_fits_whatever_is_in_it_and_the_selected_row_is_in_sight(height: int) -> None:
-    browser = browsing(picture(1.0, *(session(f"s{n:04}", n) for n in range(200))))
+    model = browsing(snapshot(1.0, *(session(f"s{n:04}", n) for n in range(200))))
     for key in ("home", "end", *["up", "pageup"] * 9):
-        browser.key(key)
-        lines = shown(browser, height).splitlines()
+        model.key(key)
+        lines = shown(model, height).splitlines()
         assert len(lines) <= height
-        last = browser.selected.rpartition("/")[2].replace(".", "root")
+        last = model.selected.rpartition("/")[2].replace(".", "root")
         assert any(line.strip().startswith(last) for line in lines)
-    assert len(browser.rows) > page_of(browser, height)
+    assert len(model.rows) > page_of(model, height)
 
 
 def test_the_trace_the_question_and_what_became_of_it() -> None:
-    browser = browsing(picture(1.0))
-    browser.key("t")
-    browser.traced(TraceLine(1.5, "cast", "Update", 0.000012))
-    browser.traced(TraceLine(2.5, "call", "Join", 0.001, lost=3))
-    text = shown(browser)
+    model = browsing(snapshot(1.0))
+    model.key("t")
+    model.traced(TraceLine(1.5, "cast", "Update", 0.000012))
+    model.traced(TraceLine(2.5, "call", "Join", 0.001, lost=3))
+    text = shown(model)
     assert "1.500 s  cast  Update                              12 µs" in text
     assert "… 3 lost …" in text
     assert len(text.splitlines()) <= 30
-    browser.key("K")
-    assert "Kill . as a crash would?  y / n" in shown(browser)
-    browser.key("n")
-    browser.refused("the root is the server itself")
-    assert "the root is the server itself" in shown(browser)
+    model.key("K")
+    assert "Kill . as a crash would?  y / n" in shown(model)
+    model.key("n")
+    model.refused("the root is the server itself")
+    assert "the root is the server itself" in shown(model)
 
 
 def test_notices() -> None:
-    assert "waiting for the first picture" in shown(Browser())
-    browser = browsing(picture(1.0, faults=True))
-    assert "faults can be injected" in shown(browser)
-    browser.key("p")
-    assert "paused" in shown(browser)
-    browser.lost("no server runs there; trying again …")
-    assert "trying again" in shown(browser)
-    browser.key("?")
-    assert "Any key goes back." in shown(browser)
+    assert "waiting for the first snapshot" in shown(ScreenModel())
+    model = browsing(snapshot(1.0, faults=True))
+    assert "faults can be injected" in shown(model)
+    model.key("p")
+    assert "paused" in shown(model)
+    model.lost("no server runs there; trying again …")
+    assert "trying again" in shown(model)
+    model.key("?")
+    assert "Any key goes back." in shown(model)

@@ -1,9 +1,8 @@
-"""The control socket: how the owner of a running server talks to it from beside it.
+"""The control socket: how the user who runs a server inspects and controls it.
 
 A Unix socket that only the user who runs the server can open (mode 600). A request is one JSON
-object on one line; the answers are lines too. What can be asked is not known here: a room that
-has something to offer makes :class:`Operation` objects of it (:mod:`locshare.ops.inspection`,
-:mod:`locshare.ops.faults`).
+object on one line; the answers are lines too. The operations are defined elsewhere, as
+:class:`Operation` objects (:mod:`locshare.ops.inspection`, :mod:`locshare.ops.faults`).
 
 ::
 
@@ -11,7 +10,7 @@ has something to offer makes :class:`Operation` objects of it (:mod:`locshare.op
     ← {"done": null}
     → {"do": "watch", "interval": 1.0}
     ← {"item": {…}}
-    ← {"item": {…}}                        and so on, until the asker hangs up
+    ← {"item": {…}}                        and so on, until the client hangs up
     → {"do": "susspend"}
     ← {"error": {"code": "bad_request", "message": "Invalid value 'susspend' - at `$.do`"}}
 """

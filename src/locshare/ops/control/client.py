@@ -1,4 +1,4 @@
-"""The asker's end of the control socket."""
+"""The client's end of the control socket."""
 
 import errno
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ class ControlClient:
     """One connection. One task at a time: an answer belongs to the last request.
 
     Both methods raise ControlError: the server's own, or ``disconnected`` when it has gone. After
-    that, and after a cancellation, the connection is of no more use.
+    that, and after a cancellation, the connection cannot be used further.
     """
 
     def __init__(self, stream: trio.SocketStream) -> None:

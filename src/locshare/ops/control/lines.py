@@ -8,7 +8,7 @@ _CHUNK: Final = 65_536
 
 
 class LineTooLong(Exception):
-    """The peer sent more than the bound without an end of line. The stream is of no more use."""
+    """More than ``max_bytes`` came without a line end. The stream cannot be used further."""
 
 
 @final

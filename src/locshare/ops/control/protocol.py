@@ -1,4 +1,4 @@
-"""The words of the control socket, for both ends. Pure.
+"""The messages of the control socket, for both ends. Pure.
 
 Requests are msgspec structs with ``tag_field="do"``: the tag is the name of the operation, the
 fields are its arguments.
@@ -14,10 +14,10 @@ from locshare.model.errors import LocshareError
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-"""A picture of ten thousand sessions has some ten megabytes."""
+"""A snapshot of ten thousand sessions has some ten megabytes."""
 
 Send: TypeAlias = Callable[[object], Awaitable[None]]
-"""Sends one item of an answer that has many. Waits while the asker does not read."""
+"""Sends one item of an answer that has many. Waits while the client does not read."""
 
 
 class ControlError(LocshareError):
@@ -30,10 +30,10 @@ class ControlError(LocshareError):
 
 
 class Operation(Struct, frozen=True):
-    """One thing that can be asked for.
+    """One operation.
 
     ``request`` is a tagged struct. ``answer(request, send)`` returns the result, after any number
-    of ``await send(item)``; it may raise ControlError. It is cancelled when the asker hangs up.
+    of ``await send(item)``; it may raise ControlError. It is cancelled when the client hangs up.
     """
 
     request: type[Struct]
@@ -41,7 +41,7 @@ class Operation(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What stands in ``do``."""
+        """The value of ``do``."""
         return str(self.request.__struct_config__.tag)
 
 
@@ -71,7 +71,7 @@ class Requests:
         )
 
     def read(self, line: bytes) -> tuple[Operation, Struct]:
-        """The operation that ``line`` asks for. Raises ControlError that names the field."""
+        """The operation and request in ``line``. Raises ControlError that names the bad field."""
         try:
             request = self._decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -95,5 +95,5 @@ def done(value: object) -> bytes:
 
 
 def failed(code: str, message: str) -> bytes:
-    """The line that says why there is no answer."""
+    """The line that reports an error."""
     return msgspec.json.encode({"error": ErrorBody(code, message)}) + b"\n"

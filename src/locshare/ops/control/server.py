@@ -1,8 +1,8 @@
 """The server's end of the control socket, as a supervised child.
 
 A connection is one task that answers one request after the other, and a second one that reads
-ahead, so that a long answer ends when its asker has gone. Whatever goes wrong in an operation is
-told to the asker and ends nothing else.
+ahead, so that a long answer ends when its client is gone. A failing operation is reported to its
+client and affects nothing else.
 
 The socket appears whole: it is bound under another name, closed to everybody but us, and then
 moved to its place. A file that a dead server left there is replaced; that of a living one is not.
@@ -40,14 +40,14 @@ _CONNECTIONS: Final = 32
 _READ_AHEAD: Final = 8
 _TURN_AWAY_S: Final = 0.5
 _SEND_S: Final = 10.0
-"""An asker who reads nothing for so long is cut off."""
+"""A client that reads nothing for this long is disconnected."""
 _AFTER_THE_LAST_REQUEST_S: Final = 5.0
-"""Who says nothing more (``echo … | nc -U …``) still gets an answer, but not for ever: whether it
-has gone altogether cannot be seen."""
+"""A client that closed its sending side (``echo … | nc -U …``) still gets its answer, within this
+time: whether it still reads cannot be seen."""
 
 
-class _AskerGone(Exception):
-    """The asker cannot be told anything any more, or does not read."""
+class _ClientGone(Exception):
+    """The client is gone or does not read."""
 
 
 @final
@@ -89,9 +89,9 @@ class ControlServer:
                 async for line in receive:
                     await self._answer(line, stream)
                 nursery.cancel_scope.cancel()
-        except* _AskerGone:
+        except* _ClientGone:
             pass
-        except* Exception as group:  # noqa: BLE001 - one asker must not end the others
+        except* Exception as group:  # noqa: BLE001 - one client must not end the others
             log_unexpected("control_connection_crashed", group)
         finally:
             self._slots.release_on_behalf_of(stream)
@@ -102,8 +102,8 @@ class ControlServer:
         lines: trio.MemorySendChannel[bytes | None],
         all_: trio.CancelScope,
     ) -> None:
-        """Read ahead, None for a line that is too long. When the asker has gone, end everything;
-        when it says nothing more, soon.
+        """Read ahead; None stands for a line that is too long. End the connection when the client
+        is gone, or some seconds after it closed its sending side.
         """
         reader = LineReader(stream, MAX_REQUEST_BYTES)
         try:
@@ -114,7 +114,7 @@ class ControlServer:
                 except LineTooLong:
                     await lines.send(None)
         except trio.BrokenResourceError:
-            raise _AskerGone from None
+            raise _ClientGone from None
         await trio.sleep(_AFTER_THE_LAST_REQUEST_S)
         all_.cancel()
 
@@ -134,9 +134,9 @@ class ControlServer:
             last = failed("gone", str(error))
         except CallTimeout as error:
             last = failed("busy", f"{error}: it is in the middle of a message")
-        except _AskerGone:
+        except _ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001 - one asker must not end the others
+        except Exception as error:  # noqa: BLE001 - one client must not end the others
             log_unexpected("control_operation_crashed", error)
             last = failed("internal_error", f"{type(error).__name__}; the server's log says more")
         await _send(stream, last)
@@ -160,14 +160,14 @@ async def _send(stream: trio.SocketStream, line: bytes) -> None:
         with trio.fail_after(_SEND_S):
             await stream.send_all(line)
     except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-        raise _AskerGone from None
+        raise _ClientGone from None
 
 
 async def _turn_away(stream: trio.SocketStream) -> None:
-    """Say why, and wait a moment for the asker to hear it: what is closed with something unread
-    in it is reset.
+    """Send the reason, then drain for a moment: closing a socket with unread data resets it, and
+    the client would not see the reason.
     """
-    with suppress(_AskerGone, trio.BrokenResourceError), trio.move_on_after(_TURN_AWAY_S):
+    with suppress(_ClientGone, trio.BrokenResourceError), trio.move_on_after(_TURN_AWAY_S):
         async with stream:
             await _send(stream, failed("busy", f"there are {_CONNECTIONS} connections already"))
             await stream.send_eof()

@@ -22,8 +22,8 @@ from uuid import UUID
 
 from locshare.ops.control import ControlClient, open_control
 from locshare.ops.faults import requests as ask
-from locshare.ops.faults.links import What
-from locshare.ops.inspection.views import Kill, Picture, Tree
+from locshare.ops.faults.fault_points import What
+from locshare.ops.inspection.views import Kill, Tree, TreeSnapshot
 from locshare.session.directory.directory import SESSIONS, short_id
 
 
@@ -49,100 +49,100 @@ class FaultClient:
     async def crash(
         self, path: str, *, nth: int = 1, message: str | None = None, times: int = 1
     ) -> None:
-        """The handler of the actor at ``path`` raises on its ``nth`` message (of those of type
-        ``message``), and so do the next lives, ``times`` in all. Returns at once.
-        """
+        """See :class:`~locshare.ops.faults.requests.Crash`. Returns at once."""
         await self.control.ask(ask.Crash(path, nth, message, times))
 
     async def crash_now(self, path: str) -> float:
         """Crash it now. Returns the seconds until its next incarnation answered. Raises
-        ControlError ``not_restarted`` when there is none within 5 s.
+        ControlError ``not_restarted`` after 5 s.
         """
         return (await self.control.ask(ask.CrashNow(path), ask.Recovery)).seconds
 
     async def slow(self, path: str, seconds: float, *, messages: int = 1) -> None:
-        """Its handler takes so long for each of the next ``messages``, while others run."""
+        """Its handler takes ``seconds`` more for each of the next ``messages``; others run on."""
         await self.control.ask(ask.Slow(path, seconds, messages))
 
     async def block(self, path: str, seconds: float) -> None:
-        """Its handler holds the whole loop at its next message."""
+        """Its handler holds the whole loop for ``seconds`` at its next message."""
         await self.control.ask(ask.Block(path, seconds))
 
     async def crash_terminate(self, path: str) -> None:
-        """Its ``terminate`` raises, the next time."""
+        """The next call of its ``terminate`` raises."""
         await self.control.ask(ask.CrashTerminate(path))
 
     async def fail_start(self, path: str, *, times: int = 1) -> None:
-        """The next lives of this child raise in their init."""
+        """Its next ``times`` incarnations raise in init."""
         await self.control.ask(ask.FailStart(path, times))
 
     async def fill_mailbox(self, path: str, seconds: float) -> int:
-        """Keep its mailbox full for so long. Returns then, how many entries that took."""
+        """Keep its mailbox full for ``seconds``. Returns the number of entries added."""
         return await self.control.ask(ask.FillMailbox(path, seconds), int)
 
     async def set_budget(self, path: str, max_restarts: int, max_seconds: float = 5.0) -> None:
-        """Another restart budget for this life of the supervisor at ``path``."""
+        """Change the restart budget of this incarnation of the supervisor at ``path``."""
         await self.control.ask(ask.SetBudget(path, max_restarts, max_seconds))
 
     async def kill(self, path: str) -> None:
-        """End a child as a crash would: an actor, a task, a supervisor. Returns after its end."""
+        """Kill an actor, a task or a supervisor as a crash would. Returns after its end."""
         await self.control.ask(Kill(path))
 
     # --- sessions and connections -----------------------------------------------------------------
 
     async def crash_telling(self, session_id: str | UUID, what: What, *, after: int = 1) -> None:
-        """The session raises in its next flush (``positions``) or event, when ``after`` of its
-        connections have been told.
+        """The session raises in its next flush (``positions``) or event, after ``after`` of its
+        receivers have got it.
         """
         await self.control.ask(ask.CrashTelling(str(session_id), what, after))
 
     async def kill_connection(self, user_id: str) -> None:
-        """Cancel the task of this participant's connection, now."""
+        """Cancel the task of this participant's connection."""
         await self.control.ask(ask.KillConnection(user_id))
 
     async def crash_connection(self, user_id: str) -> None:
-        """That task raises at the next position that comes over it."""
+        """That task raises at the next position it receives."""
         await self.control.ask(ask.CrashConnection(user_id))
 
-    # --- what is around ---------------------------------------------------------------------------
+    # --- environment ------------------------------------------------------------------------------
 
     async def cut_store(self) -> None:
-        """The database is out of reach from now on."""
+        """Make the database unreachable."""
         await self.control.ask(ask.CutStore())
 
     async def delay_store(self, seconds: float) -> None:
-        """What the database says arrives late."""
+        """Delay everything that the database sends by ``seconds``."""
         await self.control.ask(ask.DelayStore(seconds))
 
     async def restore_store(self) -> None:
-        """The database is back."""
+        """End ``cut_store`` and ``delay_store``."""
         await self.control.ask(ask.RestoreStore())
 
     async def lose_names(self) -> int:
-        """The registry loses its table and kills who was in it. Returns how many."""
+        """Clear the registry and kill the registered actors. Returns how many."""
         return await self.control.ask(ask.LoseNames(), int)
 
     async def skew_clock(self, seconds: float) -> None:
-        """The server's wall clock is so far off."""
+        """Add ``seconds`` to the server's wall clock."""
         await self.control.ask(ask.SkewClock(seconds))
 
     async def press_memory(self, mebibytes: int, seconds: float) -> None:
-        """The server holds so much memory more. Returns after ``seconds``."""
+        """Let the server hold ``mebibytes`` more. Returns after ``seconds``."""
         await self.control.ask(ask.PressMemory(mebibytes, seconds))
 
     # --- all --------------------------------------------------------------------------------------
 
     async def pending(self) -> list[str]:
-        """The faults in force and those still to come, as sentences."""
+        """The active and planned faults, one sentence each."""
         return await self.control.ask(ask.Pending(), list[str])
 
     async def clear(self) -> None:
-        """Take them back."""
+        """Remove all faults."""
         await self.control.ask(ask.Clear())
 
-    async def picture(self) -> Picture:
+    async def snapshot(self) -> TreeSnapshot:
         """The live tree."""
-        return await self.control.ask(Tree(limit=0), Picture)
+        return await self.control.ask(Tree(limit=0), TreeSnapshot)
+
+    picture = snapshot  # its earlier name
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
-"""What one child of the tree is still to suffer: a plan, and the interceptor that carries it out.
+"""The faults planned for one child of the tree, and the interceptor that carries them out.
 
-The plan goes with the child from life to life. It is all in memory of the server and dies with it.
+A plan stays with the child across restarts. It lives in the server's memory only.
 """
 
 import time
@@ -17,16 +17,16 @@ from locshare.supervisor.lowlevel import Child, ChildState, at_each_launch
 
 
 class InjectedFault(Exception):
-    """Raised on purpose, by request of somebody at the control socket."""
+    """Raised on purpose, on request over the control socket."""
 
 
 class Poison:
-    """A message that crashes whoever is asked to suffer it."""
+    """A poison message: crashes the actor that receives it."""
 
 
 @final
 class CrashPlan:
-    """The ``nth`` message (of type ``message``) crashes; in ``times`` lives."""
+    """The ``nth`` message (of type ``message``) crashes the actor, in ``times`` incarnations."""
 
     def __init__(self, nth: int, message: str | None, times: int) -> None:
         self.nth = nth
@@ -35,7 +35,7 @@ class CrashPlan:
         self._left = nth
 
     def due(self, message: object) -> bool:
-        """Count ``message``. True for the one that is to crash."""
+        """Count ``message``; returns whether it is the one that crashes."""
         if self.message not in (None, type(message).__name__):
             return False
         self._left -= 1
@@ -52,7 +52,7 @@ class CrashPlan:
 
 @final
 class DelayPlan:
-    """Each of the next ``messages`` takes ``seconds`` more, of everybody's time if ``blocking``."""
+    """Each of the next ``messages`` takes ``seconds`` more; ``blocking`` holds the whole loop."""
 
     def __init__(self, seconds: float, messages: int, *, blocking: bool) -> None:
         self.seconds = seconds
@@ -66,7 +66,7 @@ class DelayPlan:
 
 @final
 class HandlerFaults(Interceptor):
-    """The plan for one child."""
+    """All planned faults of one child."""
 
     def __init__(self, path: str, child: Child) -> None:
         self.path = path
@@ -80,7 +80,7 @@ class HandlerFaults(Interceptor):
         at_each_launch(child, self._at_launch)
         self._join(child.life)
 
-    # --- what is planned --------------------------------------------------------------------------
+    # --- planning ---------------------------------------------------------------------------------
 
     def crash(self, plan: CrashPlan) -> None:
         """Add ``plan``."""
@@ -91,21 +91,21 @@ class HandlerFaults(Interceptor):
         self._delays.append(plan)
 
     def crash_terminate(self) -> None:
-        """Once."""
+        """The next ``terminate`` raises."""
         self._terminate_crashes += 1
 
     def fail_starts(self, times: int) -> None:
-        """The next lives."""
+        """The next ``times`` incarnations fail in init."""
         self._failing_starts += times
 
     @property
     def over(self) -> bool:
-        """Nothing is left of the plan, or nobody to suffer it, and nobody is waiting."""
+        """Nothing is planned any more, or the child has stopped; and nothing waits for it."""
         nothing = not any(self.sentences()) or self._child.state is ChildState.STOPPED
         return nothing and not self._waiting
 
     def sentences(self) -> Iterator[str]:
-        """What is still to come."""
+        """The planned faults, one sentence each."""
         for plan in (*self._crashes, *self._delays):
             yield f"{self.path} {plan}"
         if self._terminate_crashes:
@@ -114,13 +114,13 @@ class HandlerFaults(Interceptor):
             yield f"{self.path} fails its next {self._failing_starts} starts"
 
     def clear(self) -> None:
-        """Take it all back, and go."""
+        """Remove all faults and the interceptor."""
         at_each_launch(self._child, None)
         life = self._child.life
         if life is not None and isinstance(life.ref, ActorRef):
             install(life.ref, None)
 
-    # --- what happens -----------------------------------------------------------------------------
+    # --- carrying out -----------------------------------------------------------------------------
 
     def before(self, message: object) -> Awaitable[None] | None:
         if isinstance(message, Poison):
@@ -159,7 +159,7 @@ class HandlerFaults(Interceptor):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Not over during the block."""
+        """Keep :attr:`over` false during the block."""
         self._waiting += 1
         try:
             yield
@@ -167,8 +167,8 @@ class HandlerFaults(Interceptor):
             self._waiting -= 1
 
     async def next_life(self, before: Incarnation) -> Incarnation:
-        """Wait for a life of this child after ``before`` that has come up; for ever if none does.
-        It may have ended again. To be called in a block of :meth:`held`.
+        """Wait for an incarnation after ``before`` that completed its init; without limit. It may
+        have ended since. Call in a block of :meth:`held`.
         """
         while True:
             life = self._child.life

@@ -15,8 +15,8 @@ from locshare.actors.lowlevel import fill_mailbox, incarnation_of, post
 from locshare.connection.pool import ConnectionPool
 from locshare.ops.control import ControlError, Operation, Send
 from locshare.ops.faults import requests as ask
+from locshare.ops.faults.environment import Faults
 from locshare.ops.faults.handlers import CrashPlan, DelayPlan, HandlerFaults, Poison
-from locshare.ops.faults.surroundings import Faults
 from locshare.ops.inspection.operations import Inspector
 from locshare.ops.inspection.tree import ROOT, Found
 from locshare.supervisor import BaseSupervisorRef
@@ -24,14 +24,14 @@ from locshare.supervisor.lowlevel import Child, child_of, set_budget
 
 log = structlog.get_logger()
 
-_PATIENCE: Final = 5.0
+_TIMEOUT_S: Final = 5.0
 _MEBIBYTE: Final = 1 << 20
 _PAGE: Final = 4096
 
 
 @final
 class Injector:
-    """Breaks what it is given, by request."""
+    """Injects faults on request."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Injector:
         return [Operation(request, self._noted(answer)) for request, answer in answers.items()]
 
     def _noted(self, answer: Any) -> Any:
-        """Loud: each fault is a line in the log."""
+        """``answer``, with a log line for each fault."""
 
         async def answered(request: Any, _send: Send) -> object:
             if not isinstance(request, ask.Pending):
@@ -95,7 +95,7 @@ class Injector:
         plan, actor = self._plan(found), found.actor
         seconds = None
         began = time.perf_counter()
-        with plan.held(), trio.move_on_after(_PATIENCE):
+        with plan.held(), trio.move_on_after(_TIMEOUT_S):
             post(actor, Poison())
             await actor.wait_exit()
             after = await plan.next_life(incarnation_of(actor))
@@ -123,7 +123,7 @@ class Injector:
 
     async def _fill_mailbox(self, request: ask.FillMailbox) -> int:
         actor = self._actor(request.path).actor
-        await introspect.suspend(actor, _PATIENCE)
+        await introspect.suspend(actor, _TIMEOUT_S)
         try:
             filled = fill_mailbox(actor)
             with trio.move_on_after(request.seconds):
@@ -131,7 +131,7 @@ class Injector:
         finally:
             with trio.CancelScope(shield=True):
                 if actor.alive:
-                    await introspect.resume(actor, _PATIENCE)
+                    await introspect.resume(actor, _TIMEOUT_S)
         return filled
 
     async def _set_budget(self, request: ask.SetBudget) -> None:
@@ -155,7 +155,7 @@ class Injector:
         return self._plans[child]
 
     def _tidy(self) -> None:
-        """Let go of plans that have been carried out."""
+        """Forget plans that have been carried out."""
         for child, plan in list(self._plans.items()):
             if plan.over:
                 plan.clear()
@@ -170,16 +170,16 @@ class Injector:
             raise ControlError(
                 "bad_request", "session_id is not a UUID - at `$.session_id`"
             ) from None
-        self._faults.wires.traps[session_id, request.what] = request.after
+        self._faults.points.deliveries[session_id, request.what] = request.after
 
     async def _kill_connection(self, request: ask.KillConnection) -> None:
         if not self._pool.kill(request.user_id):
             raise ControlError("not_found", f"nobody is connected as {request.user_id!r}")
 
     async def _crash_connection(self, request: ask.CrashConnection) -> None:
-        self._faults.wires.crashing.add(request.user_id)
+        self._faults.points.crashing.add(request.user_id)
 
-    # --- what is around ---------------------------------------------------------------------------
+    # --- environment ------------------------------------------------------------------------------
 
     async def _cut_store(self, _request: ask.CutStore) -> None:
         self._faults.relay.cut()
@@ -214,10 +214,10 @@ class Injector:
 
     async def _pending(self, _request: ask.Pending) -> list[str]:
         sentences = [sentence for plan in self._plans.values() for sentence in plan.sentences()]
-        sentences += [f"the connection of {user} crashes" for user in self._faults.wires.crashing]
+        sentences += [f"the connection of {user} crashes" for user in self._faults.points.crashing]
         sentences += [
-            f"session {session} crashes while it tells {what}"
-            for session, what in self._faults.wires.traps
+            f"session {session} crashes while it delivers {what}"
+            for session, what in self._faults.points.deliveries
         ]
         if self._faults.relay.sentence:
             sentences.append(self._faults.relay.sentence)

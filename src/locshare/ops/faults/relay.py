@@ -1,8 +1,7 @@
-"""A relay in front of the database, which can be cut and delayed: the store sees what it would see
-of a broken network or a dead server, on real sockets.
+"""A relay in front of the database that can cut and delay: on real sockets, the store sees what a
+broken network or a dead server looks like.
 
-It listens on a Unix socket of its own. A database that is reached over TCP is so reached without
-TLS while faults are on.
+The relay listens on a Unix socket, so a database on TCP is reached without TLS while faults are on.
 """
 
 import tempfile
@@ -17,7 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import trio
 
 from locshare.model.errors import LocshareError
-from locshare.ops.faults.seams import Database
+from locshare.ops.faults.hooks import Database
 
 _CHUNK: Final = 65_536
 _DEFAULT_PORT: Final = 5432
@@ -28,7 +27,7 @@ Dial = Callable[[], Awaitable[trio.SocketStream]]
 
 @final
 class Relay:
-    """Carries bytes between whoever connects to it and the database."""
+    """Carries bytes between its clients and the database."""
 
     def __init__(self) -> None:
         self._delay = 0.0
@@ -38,23 +37,23 @@ class Relay:
 
     @property
     def sentence(self) -> str | None:
-        """What it does now beside relaying."""
+        """The active fault, or None."""
         if self._cut:
             return "the database is cut off"
         return f"the database answers {self._delay:g} s late" if self._delay else None
 
     def cut(self) -> None:
-        """Break what is open and let nobody in."""
+        """Break open connections and refuse new ones."""
         self._set(cut=True, delay=0.0)
         for scope in self._open:
             scope.cancel()
 
     def delay(self, seconds: float) -> None:
-        """Let all that the database says arrive late."""
+        """Delay everything that the database sends."""
         self._set(cut=False, delay=seconds)
 
     def restore(self) -> None:
-        """Just relay."""
+        """Relay without faults."""
         self._set(cut=False, delay=0.0)
 
     def _set(self, *, cut: bool, delay: float) -> None:
@@ -106,7 +105,7 @@ class Relay:
                         nursery.start_soon(self._pump, client, server, False, scope)
                         await self._pump(server, client, True, scope)
                 except* (OSError, trio.BrokenResourceError):
-                    pass  # the database is away: whoever asked sees its connection end
+                    pass  # the database is away: the client sees its connection end
                 finally:
                     self._open.discard(scope)
 
@@ -117,7 +116,7 @@ class Relay:
         late: bool,
         scope: trio.CancelScope,
     ) -> None:
-        """One direction, until either end has gone; then the other direction ends as well."""
+        """Pump one direction until either end is gone, then end the other direction too."""
         try:
             async for chunk in source:
                 if late:

@@ -1,4 +1,4 @@
-"""What can be asked of a server that was started with ``--faults``. Plain data, for both ends.
+"""The requests of a server that was started with ``--faults``. Plain data, for both ends.
 
 Paths are those of ``locshare top``. Seconds, unless a field says otherwise.
 """
@@ -18,8 +18,8 @@ Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 
 
 class Crash(Request, frozen=True, tag="crash"):
-    """The handler raises on its ``nth`` message, of those of type ``message`` if one is given.
-    ``times``: and so do the next incarnations.
+    """The handler raises on its ``nth`` message, counting only those of type ``message`` if given,
+    in this and the following incarnations, ``times`` in all.
     """
 
     path: str
@@ -29,21 +29,21 @@ class Crash(Request, frozen=True, tag="crash"):
 
 
 class CrashNow(Request, frozen=True, tag="crash_now"):
-    """Crash the handler with a message made for it, and answer with a :class:`Recovery`."""
+    """Crash the actor with a poison message; the answer is a :class:`Recovery`."""
 
     path: str
 
 
 class Recovery(Struct, frozen=True):
-    """``seconds`` from sending the message that crashed an actor to the moment at which the next
-    incarnation, its init done, answered a question in its own task.
+    """``seconds`` from the poison message until the next incarnation, after its init, answered a
+    request in its own task.
     """
 
     seconds: float
 
 
 class Slow(Request, frozen=True, tag="slow"):
-    """The handler takes ``seconds`` more for each of the next ``messages``; the others run on."""
+    """The handler takes ``seconds`` more for each of the next ``messages``; other tasks run on."""
 
     path: str
     seconds: Seconds
@@ -58,14 +58,14 @@ class Block(Request, frozen=True, tag="block"):
 
 
 class CrashTerminate(Request, frozen=True, tag="crash_terminate"):
-    """``terminate`` of this child raises, the next time that it is called."""
+    """The next call of this child's ``terminate`` raises."""
 
     path: str
 
 
 class FailStart(Request, frozen=True, tag="fail_start"):
-    """The next ``times`` lives of this child raise in their init. Those of an actor whose
-    supervisor gives up begin with that supervisor's next life, which has no faults.
+    """The next ``times`` incarnations of this child raise in init. If its supervisor gives up, the
+    supervisor's next incarnation starts the child without faults.
     """
 
     path: str
@@ -73,8 +73,8 @@ class FailStart(Request, frozen=True, tag="fail_start"):
 
 
 class FillMailbox(Request, frozen=True, tag="fill_mailbox"):
-    """Suspend the actor, fill its mailbox to the bound, resume after ``seconds``. Answered then,
-    with how many entries it took.
+    """Suspend the actor, fill its mailbox to the bound, resume after ``seconds``. The answer, sent
+    then, is the number of entries added.
     """
 
     path: str
@@ -82,7 +82,7 @@ class FillMailbox(Request, frozen=True, tag="fill_mailbox"):
 
 
 class SetBudget(Request, frozen=True, tag="set_budget"):
-    """Another restart budget for this life of the supervisor at ``path``."""
+    """Change the restart budget of this incarnation of the supervisor at ``path``."""
 
     path: str
     max_restarts: Annotated[int, Meta(ge=0)]
@@ -90,8 +90,8 @@ class SetBudget(Request, frozen=True, tag="set_budget"):
 
 
 class CrashTelling(Request, frozen=True, tag="crash_telling"):
-    """The session raises in the middle of a flush (or of telling an event), after so many of its
-    connections have been told.
+    """The session raises in the middle of a flush or an event, after ``after`` of its receivers
+    have got it.
     """
 
     session_id: str
@@ -100,23 +100,23 @@ class CrashTelling(Request, frozen=True, tag="crash_telling"):
 
 
 class KillConnection(Request, frozen=True, tag="kill_connection"):
-    """Cancel the task of a participant's connection, now: no close frame is sent."""
+    """Cancel the task of a participant's connection at once, without a close frame."""
 
     user_id: str
 
 
 class CrashConnection(Request, frozen=True, tag="crash_connection"):
-    """The task of a participant's connection raises at the next position that comes over it."""
+    """The task of a participant's connection raises at the next position it receives."""
 
     user_id: str
 
 
 class CutStore(Request, frozen=True, tag="cut_store"):
-    """The database's connections break, and nobody gets a new one, until ``restore_store``."""
+    """Break the database's connections and refuse new ones until ``restore_store``."""
 
 
 class DelayStore(Request, frozen=True, tag="delay_store"):
-    """All that the database says arrives ``seconds`` late, until ``restore_store``."""
+    """Delay everything that the database sends by ``seconds`` until ``restore_store``."""
 
     seconds: Seconds
 
@@ -126,27 +126,27 @@ class RestoreStore(Request, frozen=True, tag="restore_store"):
 
 
 class LoseNames(Request, frozen=True, tag="lose_names"):
-    """The registry loses its table, and whoever held a name is killed: what a crash of Elixir's
-    registry does to those who are registered there. Ours is no process and cannot crash by itself.
+    """Clear the registry and kill every actor that held a name, as a crash of Elixir's registry
+    does. Ours is a table, not a process, and cannot crash.
     """
 
 
 class SkewClock(Request, frozen=True, tag="skew_clock"):
-    """The wall clock of the server is ``seconds`` off from now on, before (negative) or after."""
+    """Add ``seconds`` (may be negative) to the server's wall clock."""
 
     seconds: Annotated[float, Meta(ge=-86_400 * 366, le=86_400 * 366)]
 
 
 class PressMemory(Request, frozen=True, tag="press_memory"):
-    """Hold so much memory for ``seconds``. Answered then; an asker who hangs up ends it."""
+    """Hold ``mebibytes`` for ``seconds``, then answer. A client that hangs up ends it."""
 
     mebibytes: Annotated[int, Meta(ge=1, le=MAX_MEBIBYTES)]
     seconds: Seconds
 
 
 class Pending(Request, frozen=True, tag="pending"):
-    """A list of sentences: the faults in force and those still to come."""
+    """Answered with the active and planned faults, one sentence each."""
 
 
 class Clear(Request, frozen=True, tag="clear"):
-    """Take back what ``pending`` lists. What has happened has happened."""
+    """Remove all faults that ``pending`` lists."""

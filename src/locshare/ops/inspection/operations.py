@@ -17,7 +17,7 @@ from locshare.ops.inspection.tree import ROOT, Found, Loads, TreeReader, find
 from locshare.ops.inspection.views import (
     Kill,
     LongStep,
-    Picture,
+    ProcessInfo,
     Restart,
     Resume,
     Suspend,
@@ -25,7 +25,7 @@ from locshare.ops.inspection.views import (
     Trace,
     TraceLine,
     Tree,
-    Vitals,
+    TreeSnapshot,
     Watch,
 )
 from locshare.supervisor import (
@@ -40,21 +40,21 @@ log = structlog.get_logger()
 _SHORTEST_INTERVAL: Final = 0.1
 _LONGEST_INTERVAL: Final = 3600.0
 _TRACE_BUFFER: Final = 1000
-_PATIENCE: Final = 5.0
-"""How long an actor may be in the middle of a message before suspend and resume give up."""
+_TIMEOUT_S: Final = 5.0
+"""How long suspend and resume wait for an actor that is in the middle of a message."""
 
 
 @final
 class Inspector:
-    """``root`` gives the root supervisor, None while the server starts; ``vitals`` reads those of
-    the process. May be asked by any number of people at the same time.
+    """``root`` returns the root supervisor, None while the server starts; ``process_info`` returns
+    the state of the process. Any number of clients may ask at once.
     """
 
     def __init__(
-        self, root: Callable[[], BaseSupervisorRef | None], vitals: Callable[[], Vitals]
+        self, root: Callable[[], BaseSupervisorRef | None], process_info: Callable[[], ProcessInfo]
     ) -> None:
         self._root = root
-        self._vitals = vitals
+        self._process_info = process_info
         self._watchers = 0
         self._times = TaskProfiler()
 
@@ -86,15 +86,15 @@ class Inspector:
             )
         return find(self.root(), path)
 
-    # --- looking ----------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------
 
-    async def picture(self, request: Tree) -> Picture:
-        """Everything now, without loads. Raises ControlError."""
+    async def snapshot(self, request: Tree) -> TreeSnapshot:
+        """A snapshot without loads. Raises ControlError."""
         reader = TreeReader(self.root(), limit=_limit(request.limit), sort=request.sort)
-        return Picture(time.time(), self._vitals(), await reader.read())
+        return TreeSnapshot(time.time(), self._process_info(), await reader.read())
 
-    async def _tree(self, request: Tree, _send: Send) -> Picture:
-        return await self.picture(request)
+    async def _tree(self, request: Tree, _send: Send) -> TreeSnapshot:
+        return await self.snapshot(request)
 
     async def _watch(self, request: Watch, send: Send) -> None:
         if not _SHORTEST_INTERVAL <= request.interval <= _LONGEST_INTERVAL:
@@ -108,22 +108,22 @@ class Inspector:
             loads = Loads(times)
             cpu, at = time.process_time(), trio.current_time()
             while True:
-                loads.next_picture(trio.current_time())
+                loads.begin_snapshot(trio.current_time())
                 reader = TreeReader(self.root(), limit=limit, sort=request.sort, loads=loads)
                 root = await reader.read()
                 now_cpu, now = time.process_time(), trio.current_time()
-                vitals = structs.replace(
-                    self._vitals(),
+                process_info = structs.replace(
+                    self._process_info(),
                     cpu=(now_cpu - cpu) / (now - at) if now - at > _SHORTEST_INTERVAL / 2 else None,
                     longest_step=_long_step(times.take_longest()),
                 )
                 cpu, at = now_cpu, now
-                await send(Picture(time.time(), vitals, root))
+                await send(TreeSnapshot(time.time(), process_info, root))
                 await trio.sleep(request.interval)
 
     @contextmanager
     def _measured(self) -> Iterator[TaskProfiler]:
-        """Measure while somebody watches, for all who do."""
+        """Profile the loop while at least one client watches; all share the profiler."""
         if self._watchers == 0:
             self._times = TaskProfiler()
             trio.lowlevel.add_instrument(self._times)
@@ -136,10 +136,10 @@ class Inspector:
                 trio.lowlevel.remove_instrument(self._times)
 
     async def _trace(self, request: Trace, send: Send) -> str:
-        """Ends with the actor; the result says why that ended."""
+        """Ends with the actor; returns its exit reason."""
         actor = self.find(request.path).actor
         if introspect.is_traced(actor):
-            raise ControlError("refused", f"somebody else traces {request.path} already")
+            raise ControlError("refused", f"{request.path} is traced by another client already")
         began = trio.current_time()
         put, lines = trio.open_memory_channel[TraceLine](_TRACE_BUFFER)
         lost = 0
@@ -165,15 +165,15 @@ class Inspector:
             put.close()
         return str(actor.exit_reason)
 
-    # --- doing ------------------------------------------------------------------------------------
+    # --- acting -----------------------------------------------------------------------------------
 
     async def _suspend(self, request: Suspend, _send: Send) -> None:
         actor = self._worker(request.path)
         log.warning("suspended", path=request.path)
-        await introspect.suspend(actor, _PATIENCE)
+        await introspect.suspend(actor, _TIMEOUT_S)
 
     async def _resume(self, request: Resume, _send: Send) -> None:
-        await introspect.resume(self._worker(request.path), _PATIENCE)
+        await introspect.resume(self._worker(request.path), _TIMEOUT_S)
         log.warning("resumed", path=request.path)
 
     def _worker(self, path: str) -> ActorRef:
@@ -187,7 +187,7 @@ class Inspector:
     async def _terminate(self, request: Terminate, _send: Send) -> None:
         found = self.find(request.path)
         log.warning("terminated", path=request.path)
-        # Not cancelled when the asker hangs up: half a stop would be no stop.
+        # Shielded: a client that hangs up must not leave a child half stopped.
         with trio.CancelScope(shield=True):
             try:
                 if isinstance(found.supervisor, SupervisorRef):
@@ -214,7 +214,7 @@ class Inspector:
         found = self.find(request.path)
         log.warning("killed", path=request.path)
         introspect.kill(found.ref)
-        with trio.move_on_after(_PATIENCE):
+        with trio.move_on_after(_TIMEOUT_S):
             await found.ref.wait_exit()
 
 

@@ -1,15 +1,15 @@
-"""A picture as plain text: one line per child. For the internal port, and for terminals without
+"""A snapshot as plain text: one line per child. For the internal port, and for terminals without
 colours. Pure.
 """
 
-from locshare.ops.inspection.views import ActorView, Picture
+from locshare.ops.inspection.views import ActorView, TreeSnapshot
 
 _ROW = "{:<34} {:<10} {:>9} {:>6} {:>10} {:>6} {:>8}  {}"
 
 
-def as_text(picture: Picture) -> str:
-    """The vitals, then the tree, indented by depth."""
-    of = picture.vitals
+def as_text(snapshot: TreeSnapshot) -> str:
+    """The process_info, then the tree, indented by depth."""
+    of = snapshot.process
     up, memory = duration(of.uptime), size(of.rss)
     lag, window = f"{of.lag * 1000:.1f} ms", f"{of.window * 1000:.0f} ms"
     lines = [
@@ -20,7 +20,7 @@ def as_text(picture: Picture) -> str:
         "",
         _ROW.format("", "state", "mailbox", "high", "handled", "load", "restarts", "last reason"),
     ]
-    for depth, view in picture.root.flat():
+    for depth, view in snapshot.root.flat():
         lines.append(_line(depth, view))
         if view.hidden:
             lines.append(f"{'  ' * (depth + 1)}… {view.hidden} more")

@@ -1,8 +1,8 @@
 """Reads the live tree: from the root's ref to views, and from a path to a child.
 
-Reading asks nobody and waits for nobody (``which_children`` and the counters are plain data), so
-a stuck actor can be looked at. It gives way to the others every few hundred children; each view is
-true for its moment, the whole is not one moment.
+Reading sends no message and awaits no actor (``which_children`` and the counters are plain data),
+so a stuck actor can be inspected. A checkpoint every few hundred children lets other tasks run:
+each view is consistent, the whole snapshot is not of one moment.
 """
 
 import math
@@ -21,7 +21,7 @@ from locshare.ops.inspection.views import ActorView, SortKey
 from locshare.supervisor import BaseSupervisorRef, ChildInfo, DynamicSupervisorRef
 
 ROOT: Final = "."
-_GIVE_WAY_AFTER: Final = 200
+_CHECKPOINT_EVERY: Final = 200
 
 
 class Found(NamedTuple):
@@ -33,14 +33,14 @@ class Found(NamedTuple):
 
     @property
     def ref(self) -> Ref:
-        """Its life. Raises ControlError if it has none now."""
+        """Its incarnation's ref. Raises ControlError if it has none."""
         if self.info.ref is None:
             raise ControlError("not_running", f"{self.path} is {self.info.state}")
         return self.info.ref
 
     @property
     def actor(self) -> ActorRef:
-        """Its life, if it is an actor's. Raises ControlError."""
+        """Its ref, if it is an actor. Raises ControlError."""
         if not isinstance(self.ref, ActorRef):
             raise ControlError(
                 "not_an_actor", f"{self.path} is a task: it has no mailbox and cannot do that"
@@ -49,7 +49,7 @@ class Found(NamedTuple):
 
 
 def find(root: BaseSupervisorRef, path: str) -> Found:
-    """The child at ``path``. Raises ControlError that says how far the path was right."""
+    """The child at ``path``. Raises ControlError that names the first wrong part."""
     supervisor, walked = root, ""
     *above, last = path.split("/")
     for name in above:
@@ -74,12 +74,12 @@ def _child(supervisor: BaseSupervisorRef, name: str, walked: str) -> ChildInfo:
 
 
 def _until(instant: float | None) -> float | None:
-    """Seconds from now."""
+    """Seconds from now until ``instant``."""
     return None if instant is None else max(0.0, instant - trio.current_time())
 
 
 def _labels(children: Iterable[ChildInfo]) -> list[str]:
-    """The ids. Under a dynamic supervisor two may be the same: then with the incarnation."""
+    """The ids. A dynamic supervisor may have equal ones, which get their incarnation added."""
     seen: set[str] = set()
     labels = []
     for info in children:
@@ -93,7 +93,7 @@ def _labels(children: Iterable[ChildInfo]) -> list[str]:
 
 @final
 class Loads:
-    """Shares of the core between two pictures, from times that only add up."""
+    """Shares of the core between two snapshots, from the profiler's cumulative times."""
 
     def __init__(self, times: TaskProfiler) -> None:
         self.times = times
@@ -102,14 +102,14 @@ class Loads:
         self._seconds = 0.0
         self._at: float | None = None
 
-    def next_picture(self, at: float) -> None:
-        """A picture begins. ``at``: seconds on a clock that is never set."""
+    def begin_snapshot(self, at: float) -> None:
+        """Start a new interval. ``at``: seconds of a monotonic clock."""
         self._seconds = 0.0 if self._at is None else at - self._at
         self._at = at
         self._before, self._now = self._now, {}
 
     def of(self, ref: Ref) -> tuple[float | None, float | None]:
-        """Time on the loop, and share of the core since the last picture."""
+        """Time on the loop, and share of the core since the last snapshot."""
         task = task_of(ref)
         if task is None:
             return None, None
@@ -122,8 +122,8 @@ class Loads:
 
 @final
 class TreeReader:
-    """Makes views of the tree below ``root``, at most ``limit`` children (0: all) of each dynamic
-    supervisor, ordered by ``sort``. With ``loads`` if somebody measures.
+    """Makes views of the tree below ``root``: at most ``limit`` children (0: all) per dynamic
+    supervisor, ordered by ``sort``. ``loads`` is None when the loop is not profiled.
     """
 
     def __init__(
@@ -141,13 +141,13 @@ class TreeReader:
         self._read = 0
 
     async def read(self) -> ActorView:
-        """The whole tree. Cancelled, it has changed nothing."""
+        """The whole tree. Cancellation has no effect on it."""
         return await self._view(
             ChildInfo("root", self._root, "running", "supervisor", 0, None), ROOT, "root"
         )
 
     async def _view(self, info: ChildInfo, path: str, label: str) -> ActorView:
-        await self._give_way()
+        await self._maybe_checkpoint()
         children: list[ActorView] = []
         hidden = 0
         if isinstance(info.ref, BaseSupervisorRef) and info.ref.alive:
@@ -160,26 +160,26 @@ class TreeReader:
                 children.append(await self._view(below, f"{prefix}{name}", name))
         return self._describe(info, path, label, tuple(children), hidden)
 
-    async def _give_way(self) -> None:
+    async def _maybe_checkpoint(self) -> None:
         self._read += 1
-        if self._read % _GIVE_WAY_AFTER == 0:
+        if self._read % _CHECKPOINT_EVERY == 0:
             await trio.lowlevel.checkpoint()
 
     async def _choose(
         self, named: list[tuple[str, ChildInfo]]
     ) -> tuple[list[tuple[str, ChildInfo]], int]:
-        """Those to show, in their order, and how many are left out."""
+        """The children to show, in order, and the number of those left out."""
         if self._sort != "id":
             weights = {}
             for name, info in named:
-                await self._give_way()
+                await self._maybe_checkpoint()
                 weights[name] = self._weight(info)
             named = sorted(named, key=lambda each: weights[each[0]], reverse=True)
         shown = named[: self._limit] if self._limit else named
         return shown, len(named) - len(shown)
 
     def _weight(self, info: ChildInfo) -> float:
-        """Of a child with all below it."""
+        """The sort key of a child, with all below it."""
         ref = info.ref
         below = ref.which_children() if isinstance(ref, BaseSupervisorRef) and ref.alive else ()
         return self._own_weight(info) + sum(map(self._weight, below))
@@ -187,7 +187,7 @@ class TreeReader:
     def _own_weight(self, info: ChildInfo) -> float:
         ref = info.ref
         if isinstance(ref, ActorRef) and (is_traced(ref) or status(ref) is Status.SUSPENDED):
-            return math.inf  # somebody is at work on it
+            return math.inf  # an operator is working on it
         match self._sort:
             case "restarts":
                 return info.restarts

@@ -1,30 +1,29 @@
-"""What inspection shows, and what it can be asked. Plain data, for both ends of the socket."""
+"""What inspection shows, and the requests it answers. Plain data, for both ends of the socket."""
 
 from collections.abc import Iterator
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 SortKey = Literal["load", "mailbox", "handled", "restarts", "id"]
-"""By what the children of a dynamic supervisor are ordered, most first, and chosen when there are
-too many (``id``: in start order). A child counts with all below it; those that are traced or
-suspended come first."""
+"""The order of a dynamic supervisor's children, highest first, which also decides what is hidden
+(``id``: start order). A child counts with all below it; traced and suspended actors come first."""
 
 DEFAULT_LIMIT = 30
 
 
 class ActorView(Struct, frozen=True, omit_defaults=True):
-    """One child of the tree, and those below it. Seconds and bytes.
+    """One child of the tree, and all below it. Seconds and bytes.
 
-    ``path`` are the ids from the root, joined by ``/``; that of the root is ``.``. ``state`` is
-    the supervisor's word (running, restarting, …), ``status`` the incarnation's (suspended, …).
-    What only actors have is None for a task, and everything is for a child that has no life now.
+    ``path`` joins the ids from the root with ``/``; the root's is ``.``. ``state`` is the
+    supervisor's (running, restarting, …), ``status`` the incarnation's (suspended, …). Fields that
+    only actors have are None for a task; all are None for a child without an incarnation.
     """
 
     path: str
     id: str
     kind: Literal["supervisor", "actor", "task", "worker"]
-    """``worker``: an actor or a task; without a life it cannot be told."""
+    """``worker``: an actor or a task; without an incarnation it is unknown which."""
     state: str
     status: str | None = None
     incarnation: int | None = None
@@ -32,35 +31,35 @@ class ActorView(Struct, frozen=True, omit_defaults=True):
     last_reason: str | None = None
     """Why it last ended abnormally."""
     restart_in: float | None = None
-    """While it waits to be restarted, by its back-off: how long still."""
+    """Seconds until its back-off ends and it is restarted."""
     mailbox: int | None = None
     capacity: int | None = None
-    """None too when there is no bound."""
+    """None also when there is no bound."""
     high_water: int | None = None
     handled: int | None = None
     dropped: int | None = None
     timers: int | None = None
     traced: bool = False
     busy: float | None = None
-    """Time on the loop since somebody began to watch: of a task with all that it started."""
+    """Time on the loop since profiling began; for a task, including the tasks it started."""
     load: float | None = None
-    """Share of one core since the last picture."""
+    """Share of one core since the last snapshot."""
     bytes: int | None = None
-    """Of the mailbox, and what the actor says that it keeps."""
+    """Memory of the mailbox, plus what the actor reports for its state."""
     gauges: dict[str, int] = {}
     children: tuple["ActorView", ...] = ()
     hidden: int = 0
-    """How many children are not shown: those with the least of what was sorted by."""
+    """Children not shown: the lowest in the sort order."""
 
     def flat(self, depth: int = 0) -> Iterator[tuple[int, "ActorView"]]:
-        """This and all below it in the order of the tree, with their depths."""
+        """This view and all below it with their depths, in the order of the tree."""
         yield depth, self
         for child in self.children:
             yield from child.flat(depth + 1)
 
 
 class LongStep(Struct, frozen=True):
-    """The longest time that one task held the loop: nobody else ran."""
+    """The longest time that one task held the loop."""
 
     task: str
     seconds: float
@@ -68,7 +67,7 @@ class LongStep(Struct, frozen=True):
     """The type of the message that was handled, for an actor."""
 
 
-class Vitals(Struct, frozen=True, omit_defaults=True):
+class ProcessInfo(Struct, frozen=True, omit_defaults=True):
     """The process as a whole. Seconds, bytes, and shares of one core."""
 
     version: str
@@ -76,38 +75,38 @@ class Vitals(Struct, frozen=True, omit_defaults=True):
     uptime: float
     rss: int
     cpu: float | None = None
-    """Share of one core since the last picture, everything in the process included."""
+    """Share of one core since the last snapshot, of the whole process."""
     busy: float = 0.0
-    """Smoothed share of time that the loop did not wait."""
+    """Smoothed share of time in which the loop ran tasks."""
     lag: float = 0.0
     """Smoothed lateness of a timer."""
     window: float = 0.0
-    """The flush window now."""
+    """The current flush window."""
     longest_step: LongStep | None = None
-    """Since the last picture."""
+    """Since the last snapshot."""
     tasks: int = 0
     sessions: int = 0
     online: int = 0
     participants: int = 0
     connections: int = 0
     backlog: int = 0
-    """Bytes that wait for slow receivers."""
+    """Bytes queued for slow receivers."""
     crashes: int = 0
     """Of session actors."""
     faults: bool = False
-    """Faults can be injected into this server."""
+    """The server was started with ``--faults``."""
 
 
-class Picture(Struct, frozen=True):
-    """Everything at one moment. ``at`` is the wall clock, in seconds since 1970."""
+class TreeSnapshot(Struct, frozen=True):
+    """The process and its supervision tree. ``at``: Unix time in seconds."""
 
     at: float
-    vitals: Vitals
+    process: ProcessInfo = field(name="vitals")  # the name that ``locshare top --json`` promises
     root: ActorView
 
 
 class TraceLine(Struct, frozen=True):
-    """One message that an actor has handled. Never the message."""
+    """One message that an actor has handled: its type and time, never its content."""
 
     at: float
     """Seconds since the trace began."""
@@ -116,10 +115,10 @@ class TraceLine(Struct, frozen=True):
     type: str
     seconds: float
     lost: int = 0
-    """How many lines before this one were dropped because nobody read them in time."""
+    """Lines dropped before this one because the client read too slowly."""
 
 
-# --- what can be asked ----------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------
 
 
 class Request(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
@@ -127,14 +126,14 @@ class Request(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
 
 
 class Tree(Request, frozen=True, tag="tree"):
-    """One :class:`Picture`. ``limit`` children of a crowded supervisor are shown, 0 for all."""
+    """One :class:`TreeSnapshot`, ``limit`` children per dynamic supervisor at most; 0: all."""
 
     limit: int = DEFAULT_LIMIT
     sort: SortKey = "load"
 
 
 class Watch(Request, frozen=True, tag="watch"):
-    """A :class:`Picture` every ``interval`` seconds, with loads."""
+    """A :class:`TreeSnapshot` every ``interval`` seconds, with loads."""
 
     interval: float = 1.0
     limit: int = DEFAULT_LIMIT
@@ -142,7 +141,7 @@ class Watch(Request, frozen=True, tag="watch"):
 
 
 class Suspend(Request, frozen=True, tag="suspend"):
-    """Let the actor take no message until ``resume``; they wait in its mailbox."""
+    """Stop the actor from taking messages until ``resume``; they wait in its mailbox."""
 
     path: str
 
@@ -160,18 +159,18 @@ class Trace(Request, frozen=True, tag="trace"):
 
 
 class Terminate(Request, frozen=True, tag="terminate"):
-    """Stop the child in order, by its supervisor; it is not started again by itself."""
+    """Stop the child in order, through its supervisor, which does not restart it."""
 
     path: str
 
 
 class Restart(Request, frozen=True, tag="restart"):
-    """Start a child again that was terminated."""
+    """Start a terminated child again."""
 
     path: str
 
 
 class Kill(Request, frozen=True, tag="kill"):
-    """End the child without ceremony; its supervisor does what it does after a crash."""
+    """Kill the child; its supervisor reacts as to a crash."""
 
     path: str

@@ -27,14 +27,14 @@ def debug_blueprint(inspector: Inspector) -> Blueprint:
             return _problem(400, f"format is {wanted!r}; allowed: json, text")
         try:
             asked = msgspec.convert(query, Tree, strict=False)
-            picture = await inspector.picture(asked)
+            snapshot = await inspector.snapshot(asked)
         except msgspec.ValidationError as error:
             return _problem(400, str(error))
         except ControlError as error:
             return _problem(503 if error.code == "not_ready" else 400, error.message)
         if wanted == "text":
-            return Response(as_text(picture), mimetype="text/plain")
-        return Response(msgspec.json.encode(picture), mimetype="application/json")
+            return Response(as_text(snapshot), mimetype="text/plain")
+        return Response(msgspec.json.encode(snapshot), mimetype="application/json")
 
     return routes
 

@@ -1,8 +1,8 @@
-"""The interactive screen: pictures and keys come in, requests go out, the screen is drawn.
+"""The interactive screen: snapshots and keys come in, requests go out, the screen is drawn.
 
-Three tasks, each with a control connection of its own: one watches, one traces, one acts. They
-share the :class:`~locshare.ops.top.browser.Browser`, which is changed between two checkpoints only.
-When the server goes away the last picture stays, and the watcher tries again.
+Three tasks with one control connection each: one watches, one traces, one acts. They share the
+:class:`~locshare.ops.top.model.ScreenModel`, which changes only between two checkpoints. When the
+server goes away the last snapshot stays, and the watcher reconnects.
 """
 
 import signal
@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.live import Live
 
 from locshare.ops.control import ControlError, open_control
-from locshare.ops.inspection.views import Picture, SortKey, Trace, TraceLine, Watch
-from locshare.ops.top.browser import Action, Browser, Do, Quit, SortBy, StartTrace, StopTrace
+from locshare.ops.inspection.views import SortKey, Trace, TraceLine, TreeSnapshot, Watch
 from locshare.ops.top.keys import raw_keyboard, read_keys
+from locshare.ops.top.model import Action, Quit, ScreenModel, Send, SortBy, StartTrace, StopTrace
 from locshare.ops.top.screen import draw, page_of
 
 _TRY_AGAIN_S: Final = 1.0
@@ -32,13 +32,13 @@ async def run_live(
     keyboard: int,
     console: Console | None = None,
 ) -> None:
-    """Until the user quits. ``keyboard`` is the descriptor of a terminal. Raises ControlError when
-    the server cannot be reached at the beginning.
+    """Run until the user quits. ``keyboard`` is the descriptor of a terminal. Raises ControlError
+    when the server cannot be reached at the start.
     """
     async with open_control(path):
-        pass  # a wrong path is told at once, and not on a screen of its own
+        pass  # a wrong path fails here, before the screen is taken
     console = console or Console()
-    browser = Browser(sort)
+    model = ScreenModel(sort)
     with (
         raw_keyboard(keyboard),
         Live(console=console, screen=True, auto_refresh=False, transient=True) as display,
@@ -46,21 +46,23 @@ async def run_live(
 
         def redraw() -> None:
             height = console.size.height
-            display.update(draw(browser, height), refresh=True)
+            display.update(draw(model, height), refresh=True)
 
-        top = _Top(path, browser, redraw, interval, limit)
+        top = _Top(path, model, redraw, interval, limit)
         redraw()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(top.watch)
             nursery.start_soon(_redraw_when_resized, redraw)
-            await _obey(top, keyboard, lambda: page_of(browser, console.size.height), nursery)
+            await _handle_keys(top, keyboard, lambda: page_of(model, console.size.height), nursery)
             nursery.cancel_scope.cancel()
 
 
-async def _obey(top: "_Top", keyboard: int, page: Callable[[], int], nursery: trio.Nursery) -> None:
+async def _handle_keys(
+    top: "_Top", keyboard: int, page: Callable[[], int], nursery: trio.Nursery
+) -> None:
     while keys := await read_keys(keyboard):
         for key in keys:
-            action = top.browser.key(key, page())
+            action = top.model.key(key, page())
             if isinstance(action, Quit):
                 return
             if action is not None:
@@ -79,12 +81,12 @@ class _Top:
     def __init__(
         self,
         path: Path,
-        browser: Browser,
+        model: ScreenModel,
         redraw: Callable[[], None],
         interval: float,
         limit: int,
     ) -> None:
-        self.browser = browser
+        self.model = model
         self.redraw = redraw
         self._path = path
         self._interval = interval
@@ -93,30 +95,30 @@ class _Top:
         self._tracing = trio.CancelScope()
 
     async def watch(self) -> None:
-        """Show pictures for ever."""
+        """Show snapshots until cancelled."""
         while True:
             with trio.CancelScope() as self._watching:
                 try:
                     async with open_control(self._path) as control:
-                        request = Watch(self._interval, self._limit, self.browser.sort)
-                        async for picture in control.stream(request, Picture):
-                            self.browser.show(picture)
+                        request = Watch(self._interval, self._limit, self.model.sort)
+                        async for snapshot in control.stream(request, TreeSnapshot):
+                            self.model.show(snapshot)
                             self.redraw()
                 except ControlError as error:
-                    self.browser.lost(f"{error}; trying again …")
+                    self.model.lost(f"{error}; trying again …")
                     self.redraw()
                     await trio.sleep(_TRY_AGAIN_S)
 
     async def do(self, action: Action) -> None:
-        """What a key asked for."""
+        """Carry out the action of a key."""
         match action:
-            case Do(request, about):
+            case Send(request, about):
                 try:
                     async with open_control(self._path) as control:
                         await control.ask(request)
-                    self.browser.done(about)
+                    self.model.done(about)
                 except ControlError as error:
-                    self.browser.refused(error.message)
+                    self.model.refused(error.message)
             case StartTrace(path):
                 await self._trace(path)
             case StopTrace():
@@ -130,8 +132,8 @@ class _Top:
             try:
                 async with open_control(self._path) as control:
                     async for line in control.stream(Trace(path), TraceLine):
-                        self.browser.traced(line)
+                        self.model.traced(line)
                         self.redraw()
-                self.browser.trace_ended("the actor has ended")
+                self.model.trace_ended("the actor has ended")
             except ControlError as error:
-                self.browser.trace_ended(error.message)
+                self.model.trace_ended(error.message)

@@ -1,4 +1,4 @@
-"""Draws a :class:`~locshare.ops.top.browser.Browser` with rich. Pure."""
+"""Draws a :class:`~locshare.ops.top.model.ScreenModel` with rich. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from locshare.ops.inspection.text import duration, mailbox, number, reason, share, size, state
-from locshare.ops.inspection.views import Vitals
-from locshare.ops.top.browser import Browser, Row
+from locshare.ops.inspection.views import ProcessInfo
+from locshare.ops.top.model import Row, ScreenModel
 
 _HEAD_LINES: Final = 4
 _FOOT_LINES: Final = 2
@@ -40,38 +40,38 @@ HELP: Final = """\
 Any key goes back."""
 
 
-def page_of(browser: Browser, height: int) -> int:
+def page_of(model: ScreenModel, height: int) -> int:
     """How many rows of the tree are in sight on a terminal of ``height`` lines."""
     taken = _HEAD_LINES + _FOOT_LINES + _TABLE_FRAME
-    if _has_trace(browser):
+    if _has_trace(model):
         taken += _TRACE_LINES + 2
     return max(height - taken, 3)
 
 
-def draw(browser: Browser, height: int) -> RenderableType:
+def draw(model: ScreenModel, height: int) -> RenderableType:
     """The whole screen, ``height`` lines at most."""
-    if browser.help:
-        return Group(Panel(Text.from_markup(HELP), title="locshare top"), _foot(browser))
-    parts: list[RenderableType] = [_head(browser)]
-    parts.append(_tree(browser, page_of(browser, height)))
-    if _has_trace(browser):
-        parts.append(_trace(browser))
-    parts.append(_foot(browser))
+    if model.help:
+        return Group(Panel(Text.from_markup(HELP), title="locshare top"), _foot(model))
+    parts: list[RenderableType] = [_head(model)]
+    parts.append(_tree(model, page_of(model, height)))
+    if _has_trace(model):
+        parts.append(_trace(model))
+    parts.append(_foot(model))
     return Group(*parts)
 
 
-def _has_trace(browser: Browser) -> bool:
-    return browser.tracing is not None or bool(browser.trace)
+def _has_trace(model: ScreenModel) -> bool:
+    return model.tracing is not None or bool(model.trace)
 
 
 # --- the head -------------------------------------------------------------------------------------
 
 
-def _head(browser: Browser) -> RenderableType:
-    if browser.picture is None:
-        text = Text(browser.problem or "waiting for the first picture …")
+def _head(model: ScreenModel) -> RenderableType:
+    if model.snapshot is None:
+        text = Text(model.problem or "waiting for the first snapshot …")
         return Group(text, *[Text("")] * (_HEAD_LINES - 1))
-    of = browser.picture.vitals
+    of = model.snapshot.process
     what = f"[b]locshare {escape(of.version)}[/]  pid {of.pid}  up {duration(of.uptime)}"
     faults = "  [b white on red] faults can be injected [/]" if of.faults else ""
     people = f"people [b]{of.online}[/] online of {of.participants}"
@@ -87,7 +87,7 @@ def _head(browser: Browser) -> RenderableType:
     head = [Text.from_markup(line, overflow="ellipsis") for line in lines]
     for line in head:
         line.no_wrap = True
-    return Group(*head, _notice(browser))
+    return Group(*head, _notice(model))
 
 
 def _gauge(value: float | None) -> str:
@@ -98,7 +98,7 @@ def _gauge(value: float | None) -> str:
     return f"[{colour}]{'█' * filled}[/][dim]{'░' * (10 - filled)}[/] {value:.0%}"
 
 
-def _longest(of: Vitals) -> str:
+def _longest(of: ProcessInfo) -> str:
     if of.longest_step is None:
         return ""
     step = of.longest_step
@@ -106,10 +106,10 @@ def _longest(of: Vitals) -> str:
     return f"longest step {step.seconds * 1000:.1f} ms ({escape(step.task)}{escape(during)})"
 
 
-def _notice(browser: Browser) -> Text:
-    if browser.problem:
-        return Text(browser.problem, style="bold white on red", no_wrap=True)
-    if browser.paused:
+def _notice(model: ScreenModel) -> Text:
+    if model.problem:
+        return Text(model.problem, style="bold white on red", no_wrap=True)
+    if model.paused:
         return Text("paused; p goes on", style="bold black on yellow")
     return Text("")
 
@@ -117,25 +117,25 @@ def _notice(browser: Browser) -> Text:
 # --- the tree -------------------------------------------------------------------------------------
 
 
-def _tree(browser: Browser, page: int) -> RenderableType:
+def _tree(model: ScreenModel, page: int) -> RenderableType:
     table = Table(box=None, expand=True, padding=(0, 1), header_style="bold cyan", pad_edge=False)
-    table.add_column(f"actor (by {browser.sort})", no_wrap=True, ratio=3)
+    table.add_column(f"actor (by {model.sort})", no_wrap=True, ratio=3)
     table.add_column("state", no_wrap=True)
     for name in ("mailbox", "high", "handled", "msg/s", "load", "people", "memory", "restarts"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("last reason", no_wrap=True, ratio=2)
-    for row in _in_sight(browser, page):
-        selected = row.view.path == browser.selected
+    for row in _in_sight(model, page):
+        selected = row.view.path == model.selected
         table.add_row(*_cells(row), style="reverse" if selected else "")
     return table
 
 
-def _in_sight(browser: Browser, page: int) -> Sequence[Row]:
+def _in_sight(model: ScreenModel, page: int) -> Sequence[Row]:
     """A page of rows, the selected one among them."""
-    paths = [row.view.path for row in browser.rows]
-    at = paths.index(browser.selected) if browser.selected in paths else 0
+    paths = [row.view.path for row in model.rows]
+    at = paths.index(model.selected) if model.selected in paths else 0
     first = min(max(at - page // 2, 0), max(len(paths) - page, 0))
-    return browser.rows[first : first + page]
+    return model.rows[first : first + page]
 
 
 def _cells(row: Row) -> list[Text]:
@@ -173,8 +173,8 @@ def _state(row: Row) -> Text:
 # --- the trace and the foot -----------------------------------------------------------------------
 
 
-def _trace(browser: Browser) -> RenderableType:
-    lines = list(browser.trace)[-_TRACE_LINES:]
+def _trace(model: ScreenModel) -> RenderableType:
+    lines = list(model.trace)[-_TRACE_LINES:]
     text = Text(no_wrap=True)
     for line in lines:
         if line.lost:
@@ -183,15 +183,15 @@ def _trace(browser: Browser) -> RenderableType:
         text.append(f"{line.kind:<6}", style="cyan")
         text.append(f"{line.type:<28}")
         text.append(f"{line.seconds * 1e6:10.0f} µs\n")
-    name = browser.tracing or "ended"
+    name = model.tracing or "ended"
     return Panel(text, title=f"trace: {escape(name)}", height=_TRACE_LINES + 2)
 
 
-def _foot(browser: Browser) -> RenderableType:
-    if browser.question is not None:
-        answer = Text(f"{browser.question.text}  y / n", style="bold black on yellow")
+def _foot(model: ScreenModel) -> RenderableType:
+    if model.question is not None:
+        answer = Text(f"{model.question.text}  y / n", style="bold black on yellow")
     else:
-        answer = Text(browser.message, style="red" if browser.failed else "green")
+        answer = Text(model.message, style="red" if model.failed else "green")
     answer.no_wrap = True
     keys = Text.from_markup(KEYS, style="dim")
     keys.no_wrap = True

@@ -1,5 +1,5 @@
-"""Between a connection and its session: where a connection's task can be made to raise, and a
-session in the middle of telling.
+"""Fault points between a connection and its session: a connection's task raises, or a session
+raises in the middle of a delivery.
 """
 
 from typing import Literal, final
@@ -17,63 +17,63 @@ What = Literal["positions", "event"]
 
 
 @final
-class Wires:
-    """What is to happen on the way between connections and sessions."""
+class FaultPoints:
+    """Which connections and deliveries are to fail."""
 
     def __init__(self) -> None:
         self.crashing: set[str] = set()
-        """By user id: whose connection raises at the next position."""
-        self.traps: dict[tuple[UUID, What], int] = {}
-        """How many connections the session tells before it raises."""
+        """User ids whose connection raises at its next position."""
+        self.deliveries: dict[tuple[UUID, What], int] = {}
+        """How many more receivers get the flush or event before the session raises."""
 
     def clear(self) -> None:
-        """Nothing is to happen."""
+        """Remove all."""
         self.crashing.clear()
-        self.traps.clear()
+        self.deliveries.clear()
 
-    def spring(self, session_id: UUID, what: What) -> None:
-        """A session is about to tell a connection something. Raises InjectedFault."""
-        left = self.traps.get((session_id, what))
+    def trigger(self, session_id: UUID, what: What) -> None:
+        """Call before each delivery to a receiver. Raises InjectedFault when it is due."""
+        left = self.deliveries.get((session_id, what))
         if left is None:
             return
         if left == 0:
-            del self.traps[session_id, what]
-            raise InjectedFault("in the middle of telling")
-        self.traps[session_id, what] = left - 1
+            del self.deliveries[session_id, what]
+            raise InjectedFault("in the middle of a delivery")
+        self.deliveries[session_id, what] = left - 1
 
 
 @final
-class WiredSessions:
-    """The sessions as they are, with wires."""
+class SessionsWithFaults:
+    """The real sessions, with fault points."""
 
-    def __init__(self, sessions: Sessions, wires: Wires) -> None:
+    def __init__(self, sessions: Sessions, points: FaultPoints) -> None:
         self._sessions = sessions
-        self._wires = wires
+        self._points = points
 
     async def open(self, session_id: UUID, user_id: str, role: Role) -> Link:
         """As :meth:`Sessions.open`."""
         link = await self._sessions.open(session_id, user_id, role)
-        return WiredLink(link, session_id, user_id, self._wires)
+        return LinkWithFaults(link, session_id, user_id, self._points)
 
 
 @final
-class WiredLink:
-    """The link as it is, but its connection's task may be made to raise."""
+class LinkWithFaults:
+    """The real link; its connection's task raises on request."""
 
-    def __init__(self, link: Link, session_id: UUID, user_id: str, wires: Wires) -> None:
+    def __init__(self, link: Link, session_id: UUID, user_id: str, points: FaultPoints) -> None:
         self._link = link
         self._session_id = session_id
         self._user_id = user_id
-        self._wires = wires
+        self._points = points
 
     async def attach(self, receiver: Receiver) -> None:
         """As :meth:`Link.attach`."""
-        await self._link.attach(WiredReceiver(receiver, self._session_id, self._wires))
+        await self._link.attach(ReceiverWithFaults(receiver, self._session_id, self._points))
 
     async def update(self, position: Position) -> None:
         """As :meth:`Link.update`. Raises InjectedFault."""
-        if self._user_id in self._wires.crashing:
-            self._wires.crashing.discard(self._user_id)
+        if self._user_id in self._points.crashing:
+            self._points.crashing.discard(self._user_id)
             raise InjectedFault("in a connection's task")
         await self._link.update(position)
 
@@ -87,15 +87,15 @@ class WiredLink:
 
 
 @final
-class WiredReceiver:
-    """The receiver as it is, but it may raise, against the promise of all receivers."""
+class ReceiverWithFaults:
+    """The real receiver; it raises on request, although receivers promise never to."""
 
-    __slots__ = ("_receiver", "_session_id", "_wires")
+    __slots__ = ("_points", "_receiver", "_session_id")
 
-    def __init__(self, receiver: Receiver, session_id: UUID, wires: Wires) -> None:
+    def __init__(self, receiver: Receiver, session_id: UUID, points: FaultPoints) -> None:
         self._receiver = receiver
         self._session_id = session_id
-        self._wires = wires
+        self._points = points
 
     @property
     def user_id(self) -> str:
@@ -119,14 +119,14 @@ class WiredReceiver:
 
     def send_event(self, frame: bytes) -> None:
         """As :meth:`Receiver.send_event`. Raises InjectedFault."""
-        if self._wires.traps:
-            self._wires.spring(self._session_id, "event")
+        if self._points.deliveries:
+            self._points.trigger(self._session_id, "event")
         self._receiver.send_event(frame)
 
     def send_positions(self, flush: Flush) -> None:
         """As :meth:`Receiver.send_positions`. Raises InjectedFault."""
-        if self._wires.traps:
-            self._wires.spring(self._session_id, "positions")
+        if self._points.deliveries:
+            self._points.trigger(self._session_id, "positions")
         self._receiver.send_positions(flush)
 
     def close(self, reason: CloseReason) -> None:

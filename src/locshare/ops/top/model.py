@@ -1,4 +1,4 @@
-"""What is on the screen and what each key does. Pure: no terminal, no socket, no clock."""
+"""The model of the screen: what it shows and what each key does. Pure: no I/O, no clock."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from locshare.ops.inspection.views import (
     ActorView,
     Kill,
-    Picture,
     Restart,
     Resume,
     SortKey,
     Suspend,
     Terminate,
     TraceLine,
+    TreeSnapshot,
 )
 
 SORTS: Final[tuple[SortKey, ...]] = ("load", "handled", "mailbox", "restarts", "id")
@@ -29,13 +29,13 @@ class Row(NamedTuple):
     depth: int
     view: ActorView
     rate: float | None
-    """Messages handled per second since the picture before."""
+    """Messages handled per second since the previous snapshot."""
     absent: bool = False
-    """The selected one, as it was last seen: it has ended, or is not among those shown now."""
+    """The selected child as last seen: it has ended, or is hidden now."""
 
 
-class Do(NamedTuple):
-    """Ask the server for something. ``about`` is the sentence for when it is done."""
+class Send(NamedTuple):
+    """Send ``request`` to the server; show ``about`` when it is done."""
 
     request: Struct
     about: str
@@ -48,70 +48,70 @@ class StartTrace(NamedTuple):
 
 
 class StopTrace(NamedTuple):
-    """Trace nobody."""
+    """End the trace."""
 
 
 class SortBy(NamedTuple):
-    """Ask for pictures in another order."""
+    """Request snapshots in another order."""
 
     key: SortKey
 
 
 class Quit(NamedTuple):
-    """Leave."""
+    """Quit."""
 
 
-Action = Do | StartTrace | StopTrace | SortBy | Quit
+Action = Send | StartTrace | StopTrace | SortBy | Quit
 
 
 class Question(NamedTuple):
-    """To be answered with y before it is done."""
+    """Asks for a y before ``action``."""
 
     text: str
-    action: Do
+    action: Send
 
 
 @final
-class Browser:
+class ScreenModel:
     """Everything that :mod:`locshare.ops.top.screen` draws."""
 
     def __init__(self, sort: SortKey = "load") -> None:
         self.sort: SortKey = sort
-        self.picture: Picture | None = None
+        self.snapshot: TreeSnapshot | None = None
         self.rows: Sequence[Row] = ()
         self.selected = "."
         self.paused = False
         self.help = False
         self.question: Question | None = None
         self.message = ""
-        """What became of the last action."""
+        """The outcome of the last action."""
         self.failed = False
         self.problem = ""
-        """Why there are no pictures now."""
+        """Why no snapshots arrive."""
         self.tracing: str | None = None
         self.trace: deque[TraceLine] = deque(maxlen=TRACE_LINES)
         self._handled: dict[int, int] = {}
 
     # --- what comes from the server -------------------------------------------------------------
 
-    def show(self, picture: Picture) -> None:
-        """A new picture; ignored while paused."""
+    def show(self, snapshot: TreeSnapshot) -> None:
+        """Show a snapshot; ignored while paused."""
         self.problem = ""
         if self.paused:
             return
-        before = self.picture.at if self.picture is not None else None
-        seconds = picture.at - before if before is not None else 0.0
+        before = self.snapshot.at if self.snapshot is not None else None
+        seconds = snapshot.at - before if before is not None else 0.0
         handled: dict[int, int] = {}
         rows = [
             Row(depth, view, self._rate(view, seconds, handled))
-            for depth, view in picture.root.flat()
+            for depth, view in snapshot.root.flat()
         ]
         self._keep_selected(rows)
-        self.rows, self._handled, self.picture = rows, handled, picture
+        self.rows, self._handled, self.snapshot = rows, handled, snapshot
 
     def _keep_selected(self, rows: list[Row]) -> None:
-        """Whatever moves, the next key must not meet another child than the one that the user
-        sees selected.
+        """Keep a row for a selected child that is gone: whatever moves, the next key must act on
+        the child that the user sees selected.
         """
         if any(row.view.path == self.selected for row in rows):
             return
@@ -132,7 +132,7 @@ class Browser:
         return (view.handled - self._handled[view.incarnation]) / seconds
 
     def lost(self, problem: str) -> None:
-        """There are no pictures until the next :meth:`show`."""
+        """No snapshots arrive until the next :meth:`show`."""
         self.problem = problem
 
     def done(self, about: str) -> None:
@@ -148,14 +148,14 @@ class Browser:
         self.trace.append(line)
 
     def trace_ended(self, why: str) -> None:
-        """The actor that was traced has ended, or could not be traced."""
+        """The traced actor has ended, or could not be traced."""
         self.tracing = None
         self.refused(f"trace ended: {why}")
 
     # --- what comes from the keyboard -----------------------------------------------------------
 
     def key(self, key: str, page: int = 10) -> Action | None:
-        """A key was pressed; ``page`` is how many rows are in sight. What is to be done."""
+        """Handle a key, and return the action it asks for. ``page``: rows in sight."""
         if self.question is not None:
             question, self.question = self.question, None
             if key in ("y", "Y"):
@@ -206,16 +206,16 @@ class Browser:
         path = self.selected
         match key:
             case "s":
-                return Do(Suspend(path), f"{path} is suspended: its messages wait")
+                return Send(Suspend(path), f"{path} is suspended: its messages wait")
             case "r":
-                return Do(Resume(path), f"{path} goes on")
+                return Send(Resume(path), f"{path} goes on")
             case "a":
-                return Do(Restart(path), f"{path} was started again")
+                return Send(Restart(path), f"{path} was started again")
             case "x":
-                done = Do(Terminate(path), f"{path} was terminated; a starts it again")
+                done = Send(Terminate(path), f"{path} was terminated; a starts it again")
                 self.question = Question(f"Terminate {path}, and all below it, for good?", done)
             case "K":
-                done = Do(Kill(path), f"{path} was killed; its supervisor decides what follows")
+                done = Send(Kill(path), f"{path} was killed; its supervisor decides what follows")
                 self.question = Question(f"Kill {path} as a crash would?", done)
         return None
 
