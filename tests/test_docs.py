@@ -32,6 +32,16 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{page.name} links to {path}#{anchor}"
 
 
+def test_each_term_of_the_glossary_is_defined_where_it_says() -> None:
+    page = ROOT / "docs" / "glossary.md"
+    rows = re.findall(r"^\| (.+?) \|.*\[`(\w+)`\]\((.+?)\) \|$", page.read_text(), re.MULTILINE)
+    assert len(rows) == page.read_text().count("\n| ") - 1
+    assert [term for term, _, _ in rows] == sorted(term for term, _, _ in rows)
+    for term, name, path in rows:
+        source = (page.parent / path).read_text()
+        assert re.search(rf"^(class|def|async def) {name}\b", source, re.MULTILINE), term
+
+
 def test_the_tests_that_the_runtime_page_names_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/runtime.md").read_text()))
     sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))

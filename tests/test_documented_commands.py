@@ -47,6 +47,12 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "make conformance": "the same",
     "make docs": "builds the site; tests/test_site.py does",
     ".venv/bin/python": "tests/test_examples.py runs the examples",
+    "make audit": "asks the package index; its recipe is parsed",
+    "make lint": "part of make test",
+    "make lock": "resolves against the package index; its recipe is parsed",
+    "make test-lowest": "takes minutes; its recipe is parsed",
+    "make types": "part of make test",
+    "make unit": "the same",
     "node": "the same",
 }
 COMMANDS: Final = commands()

@@ -147,7 +147,7 @@ def test_the_sdist_holds_what_is_needed_and_no_tests_benchmarks_and_pictures(
     assert "src/locshare/cli/main.py" in names
     assert {name.partition("/")[0] for name in names} <= {
         "src", "docs", "examples", "pyproject.toml", "README.md", "LICENSE", "PKG-INFO",
-        "CHANGELOG.md", "constraints.txt", ".gitignore",
+        "CHANGELOG.md", "SECURITY.md", "constraints.txt", ".gitignore",
     }  # fmt: skip
     assert not [name for name in names if name.endswith((".svg", ".png")) and "static" not in name]
     assert sdist.stat().st_size < 1_500_000
