@@ -19,7 +19,7 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.features.kept_parts import MAX_SESSIONS, KeptParts
-from locshare.session.features.roster import ADDRESS_S, MAX_BANS, is_banned, with_ban
+from locshare.session.features.roster import ADDRESS_S, MAX_BANS, Lock, is_banned, with_ban
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import Origin
@@ -250,6 +250,30 @@ async def test_a_lock_holds_over_crashes_sleep_and_restarts() -> None:
         again.store.sessions, again.store.participants = store.sessions, store.participants
         with pytest.raises(SessionLocked):
             await again.join(session, "Cy")
+
+
+async def test_a_join_that_is_written_too_slowly_is_refused_when_the_lock_came_first() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        home.store.gate = trio.Event()
+        refused = False
+
+        async def join() -> None:
+            nonlocal refused
+            with pytest.raises(SessionLocked):
+                await home.join(session, "Slow")
+            refused = True
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(join)
+            await trio.sleep(home.limits.seat_lifetime + 1)
+            await home.manager.command(session, Lock(True))
+            home.store.gate.set()
+        assert refused
+        assert not [
+            row for row in home.store.participants[session].values() if row.display_name == "Slow"
+        ]
+        assert ada.phone.types == ["session_updated"]
 
 
 async def test_a_lock_that_cannot_be_written_is_none() -> None:

@@ -1,14 +1,14 @@
 """The session actor: a thin task around :mod:`locshare.session.rules`.
 
-It alone writes its table and tells the receivers. Handlers are plain functions, so between any two
-messages every receiver has been told everything; only a flush may be put off, by the flush window.
+Only this actor writes its table and sends to the receivers. Handlers are plain functions, so every
+event is delivered before the next message; only a flush may be delayed, by the flush window.
 
-A crash costs the message that was being handled and nothing else. The table stays with the
-manager, the messages that waited stay with the heir, the connections stay open: the next
-incarnation adopts all three in :meth:`SessionActor.init`, delivers what was decided and not yet
-delivered, and goes on. A new incarnation has a new ``epoch``.
+A crash costs the message that was being handled and nothing else. The table stays in the directory,
+the waiting messages stay with the heir, the connections stay open: the next incarnation adopts all
+three in :meth:`SessionActor.init`, delivers what was decided and not yet delivered, and goes on. A
+new incarnation has a new ``epoch``.
 
-Ends by itself, with reason ``normal``, when the session ends.
+Exits with reason ``normal`` when the session ends.
 """
 
 import enum
@@ -78,16 +78,16 @@ class SessionContext(Struct, frozen=True):
     limits: SessionLimits
     counters: SessionCounters
     window: Callable[[float, float], float]
-    """The least time between two flushes, in seconds, at a time of Trio's clock, with so many
-    deliveries per second."""
+    """The least time between two flushes, in seconds; given the time by Trio's clock and the
+    session's deliveries per second."""
     now: Callable[[], datetime]
     """The wall clock, in UTC."""
     touch: Callable[[UUID, datetime, Mapping[str, datetime]], None]
     """Notes activity for the store."""
     on_ended: Callable[[SessionTable], None]
-    """The session is over and its connections have been told."""
+    """The session has ended and its connections are closing."""
     on_lapsed: Callable[[UUID, list[str]], None]
-    """Who joined, never connected, and is not remembered any more."""
+    """Members who never connected and whose places are lost for good."""
     on_idle: Callable[[SessionTable], None]
     """Nobody has been connected for a while."""
     features: FeatureSet = FEATURES
@@ -98,9 +98,9 @@ class SessionContext(Struct, frozen=True):
 
 
 class Tick(enum.IntEnum):
-    """Why a session wakes up by itself. One timer of each kind at most.
+    """The timers of a session, one of each kind at most.
 
-    Integers, because every update looks two of them up and the hash of a plain Enum is Python code.
+    Integers: every update looks two of them up, and the hash of a plain Enum is Python code.
     """
 
     FLUSH = enum.auto()
@@ -110,17 +110,17 @@ class Tick(enum.IntEnum):
     INACTIVE = enum.auto()
     IDLE = enum.auto()
     UNUSED_SEATS = enum.auto()
-    """Somebody who has not connected since joining loses the seat."""
+    """A member who has not connected since joining loses the place."""
     EXPIRE = enum.auto()
     FEATURES = enum.auto()
     """A feature has something to do."""
     PRESENCE = enum.auto()
-    """Somebody's coming or going may now be told."""
+    """The rate limit allows a delayed presence."""
 
 
-_FINISH: Final = object()
+_DELIVER_END: Final = object()
 _LONGEST_SLEEP: Final = 60.0
-"""The wall clock may be set while a session waits for its ``expires_at``."""
+"""Seconds. The wall clock may be set while a session waits for a wall time."""
 
 
 @final
@@ -140,14 +140,14 @@ class SessionActor(Actor[SessionCast]):
         self._rate = DeliveryRate()
 
     def init(self) -> Continue | None:
-        """Adopt the table, whoever left it."""
+        """Adopt the table of the last incarnation, or a new one."""
         table = self._table
         table.incarnations += 1
         table.waiters.unpark_all()
         resume(table)
         self._deliver()
         if table.ended is not None:
-            return Continue(_FINISH)  # the last incarnation crashed in the middle of its farewell
+            return Continue(_DELIVER_END)  # the last incarnation crashed while it ended
         self._note_departures()
         self._release_unused_seats()
         self._arm_expiry()
@@ -157,12 +157,12 @@ class SessionActor(Actor[SessionCast]):
         if table.positions:
             self._forget_stale()
         if table.moved:
-            self._arm(Tick.FLUSH, 0.0)  # what the last incarnation had not yet told
+            self._arm(Tick.FLUSH, 0.0)  # what the last incarnation has not sent
         return None
 
     def handle_continue(self, value: Any) -> HandlerResult:  # noqa: ARG002 - one thing to go on with
-        """Finish a farewell."""
-        return self._farewell()
+        """Finish the end that the last incarnation began."""
+        return self._deliver_end()
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class SessionActor(Actor[SessionCast]):
         if not self._rules.join(member, request.seat, trio.current_time(), request.origin):
             return self._refuse(reply_to, member.role, request.origin)
         self._deliver()
-        self._arm_unclaimed()
+        self._arm_unused_seats()
         self._context.counters.joined += 1
         return None
 
@@ -280,7 +280,7 @@ class SessionActor(Actor[SessionCast]):
         return None
 
     def after_batch(self) -> None:
-        """The mailbox is empty, or many messages were handled: time to tell the receivers."""
+        """Flush: the mailbox is empty, or many messages were handled since the last flush."""
         table = self._table
         if table.departed:
             self._note_departures()
@@ -294,7 +294,7 @@ class SessionActor(Actor[SessionCast]):
             self._flush(now)
 
     def terminate(self, reason: ExitReason) -> None:  # noqa: ARG002 - in any case
-        """Note the last activity. The receivers are the next incarnation's, or the manager's."""
+        """Note the last activity. The receivers are left to the next incarnation."""
         self._note_activity()
 
     def _release_unused_seats(self) -> None:
@@ -302,9 +302,9 @@ class SessionActor(Actor[SessionCast]):
         if forgotten:
             self._context.on_lapsed(self._table.session.id, forgotten)
         self._deliver()
-        self._arm_unclaimed()
+        self._arm_unused_seats()
 
-    def _arm_unclaimed(self) -> None:
+    def _arm_unused_seats(self) -> None:
         due = self._rules.seat_expiry()
         if due is not None:
             left = (due - self._context.now()).total_seconds()
@@ -318,7 +318,7 @@ class SessionActor(Actor[SessionCast]):
         table, receiver = self._table, request.receiver
         user_id = receiver.user_id
         if receiver.closed or table.receivers.get(user_id) is receiver:
-            return None  # too late, or asked again after a crash
+            return None  # too late, or a repetition after a crash
         now = trio.current_time()
         if user_id not in table.roster and not self._rules.restore_seat(user_id, now):
             reply_to.fail(ParticipantNotFound())
@@ -367,7 +367,7 @@ class SessionActor(Actor[SessionCast]):
         self._arm_inactivity()
 
     def _arm_features(self) -> None:
-        """Wake up when the first feature has something to do, which may be earlier than before."""
+        """Set the timer of the features, which may now be due earlier than before."""
         due = self._rules.features_due()
         if due == self._features_due:
             return
@@ -378,15 +378,15 @@ class SessionActor(Actor[SessionCast]):
         if due is not None:
             self._arm(Tick.FEATURES, due - trio.current_time())
 
-    # --- telling the receivers --------------------------------------------------------------------
+    # --- delivery ---------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        """Send the events that were decided; what decided them may have set a feature's time."""
+        """Send the decided events. The decision may have changed when a feature is due."""
         deliver_events(self._table, self._context.counters)
         self._arm_features()
 
     def _flush(self, now: float) -> None:
-        """One broadcast of all that changed since the last."""
+        """Broadcast the positions that changed since the last flush."""
         # Taken before it is encoded: a position that cannot be encoded crashes one flush, not all.
         moved = self._rules.take_moved(now)
         if not moved:
@@ -406,7 +406,7 @@ class SessionActor(Actor[SessionCast]):
     # --- time -------------------------------------------------------------------------------------
 
     def _arm(self, tick: Tick, seconds: float) -> None:
-        """Wake up for ``tick`` in ``seconds``, unless that is already to come."""
+        """Set the timer of ``tick``, unless it is set already."""
         if tick not in self._timers:
             self._timers[tick] = self.send_after(max(seconds, 0.0), tick)
 
@@ -442,13 +442,13 @@ class SessionActor(Actor[SessionCast]):
             self._arm(Tick.IDLE, left)
             return
         self._context.on_idle(table)
-        self._arm(Tick.IDLE, self._context.limits.sleep_after)  # for when it cannot sleep now
+        self._arm(Tick.IDLE, self._context.limits.sleep_after)  # if it cannot sleep now
 
     def _check_inactivity(self) -> HandlerResult:
         deadline = self._rules.inactive_at()
         if deadline is not None and deadline <= trio.current_time():
             return self._end("inactive")
-        self._arm_inactivity()  # somebody came and went meanwhile
+        self._arm_inactivity()  # a participant came and went meanwhile
         return None
 
     def _arm_expiry(self) -> None:
@@ -465,16 +465,16 @@ class SessionActor(Actor[SessionCast]):
 
     def _end(self, reason: EndReason) -> StopActor:
         self._rules.end(reason)
-        return self._farewell()
+        return self._deliver_end()
 
-    def _farewell(self) -> StopActor:
-        """Tell everyone that it is over."""
+    def _deliver_end(self) -> StopActor:
+        """Send everyone the end, and close their connections."""
         deliver_end(self._table, self._context.counters)
         self._context.on_ended(self._table)
         return StopActor()
 
     def gauges(self) -> Mapping[str, int]:
-        """How many people, and what waits to be written to their phones."""
+        """Participants, those online, and the bytes that wait to be written to them."""
         receivers = self._table.receivers
         return {
             "participants": len(self._table.roster),

@@ -1,4 +1,4 @@
-"""Calls to the actor of a session, for all who hold its table: the façade and the links.
+"""Calls to the actor of a session, for the façade and the links, which hold its table.
 
 A caller names the session and never one incarnation for good: when the actor is restarted, a call
 goes to the next one.
@@ -76,7 +76,7 @@ class SessionCalls:
         Raises SessionOver, SessionUnavailable. Not cancelled once begun.
         """
         # Both or neither: what is delivered to everyone is also written.
-        with trio.CancelScope(shield=True):  # both have deadlines of their own
+        with trio.CancelScope(shield=True):  # both have a deadline
             try:
                 await self.ask(table, request)
             except ParticipantNotFound:

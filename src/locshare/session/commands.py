@@ -1,6 +1,6 @@
-"""What can be asked of a session actor. Positions are small, for they are many.
+"""The messages of a session actor, but for the commands of features, which are in their modules.
 
-The commands of features (:mod:`locshare.session.features`) are in their modules.
+Casts are small structs that the garbage collector does not track: nearly all are positions.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ class Update(Struct, frozen=True, gc=False):
 
 
 class CheckDepartures(Struct, frozen=True):
-    """Cast: somebody put a connection that has ended into ``SessionTable.departed``."""
+    """Cast: a connection that has ended is in ``SessionTable.departed``."""
 
 
 class ReleaseSeat(Struct, frozen=True):
@@ -33,7 +33,7 @@ class ReleaseSeat(Struct, frozen=True):
 
 
 class ReserveSeat(Struct, Request[str], frozen=True):
-    """Call: a join is about to be written. Answers with the name that is free.
+    """Call: a join is about to be written. Replies with the name that is free.
     Fails with SessionFull, SessionLocked, Banned, TooManyJoins.
     """
 

@@ -1,4 +1,4 @@
-"""Which names look alike, and how to tell apart who is called the same. Pure.
+"""Confusable names: detects them, and numbers them to tell them apart. Pure.
 
 Two names are confusable when a reader may take one for the other: the same letters in another case,
 in full width or in another compatibility form, with invisible characters, or from another script

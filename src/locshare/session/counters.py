@@ -1,4 +1,4 @@
-"""What all sessions of a process did, as plain numbers."""
+"""Counters of all sessions of a process."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from locshare.wire.messages import EndReason
 
 
 class SessionCounters:
-    """Counted by the session actors and the manager, since the process began."""
+    """Since the process began. Session actors, the façade, the life cycle and the reaper count."""
 
     __slots__ = (
         "attached", "created", "ended", "events", "flushes", "joined", "loaded", "restarts",
@@ -25,7 +25,7 @@ class SessionCounters:
         self.joined = 0
         self.attached = 0
         self.updates = 0
-        """Positions that went out; those that a newer one of the same flush replaced are not in."""
+        """Positions sent, without those that a newer one of the same flush replaced."""
         self.flushes = 0
         self.events = 0
         self.restarts = 0
@@ -34,7 +34,7 @@ class SessionCounters:
 
 
 class SessionStatistics(Struct, frozen=True):
-    """A picture of now; the totals are since the process began."""
+    """The state of now; totals are since the process began."""
 
     live: int
     online: int

@@ -47,7 +47,7 @@ def _send_to_rest(delivery: Delivery) -> None:
 
 
 def send_positions(table: SessionTable, moved: Mapping[str, ParticipantPosition]) -> None:
-    """One flush of everyone who moved, to everyone but themselves."""
+    """Send one flush to every receiver. Each leaves its own position out."""
     flushes = table.interrupted_flush = {}
     for receiver in table.receivers.values():
         flush = flushes.get(receiver.dialect)
@@ -58,7 +58,7 @@ def send_positions(table: SessionTable, moved: Mapping[str, ParticipantPosition]
 
 
 def resume(table: SessionTable) -> None:
-    """Finish what an incarnation was delivery when it crashed, with what it had encoded."""
+    """Finish the delivery that a crash interrupted, with the frames that were encoded."""
     delivery, table.interrupted_event = table.interrupted_event, None
     flushes, table.interrupted_flush = table.interrupted_flush, None
     if delivery is not None:
@@ -71,14 +71,14 @@ def resume(table: SessionTable) -> None:
 
 
 def drop(table: SessionTable) -> None:
-    """Tell nothing more of it: it may be what crashes every incarnation."""
+    """Deliver nothing more: what is pending may be what crashes every incarnation."""
     table.interrupted_event = table.interrupted_flush = None
     table.pending.clear()
 
 
 def deliver_end(table: SessionTable, counters: SessionCounters) -> None:
-    """The session has ended: send what is pending (that it ended comes last), close everyone,
-    and wake who waits for an incarnation that will not come.
+    """The session has ended: send the pending events (the end comes last), close all connections,
+    and wake the callers that wait for an incarnation.
     """
     deliver_events(table, counters)
     receivers = tuple(table.receivers.values())

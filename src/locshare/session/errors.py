@@ -1,4 +1,4 @@
-"""What can go wrong when someone asks for a session. The API and the connections translate it."""
+"""Errors of calls to sessions. The API and the connections translate them."""
 
 import math
 
@@ -11,7 +11,7 @@ class SessionNotFound(LocshareError):
 
 
 class SessionOver(LocshareError):
-    """The session has ended. ``reason`` is None when it is not remembered why."""
+    """The session has ended. ``reason`` is None if it is no longer known."""
 
     def __init__(self, reason: EndReason | None = None) -> None:
         super().__init__(f"the session has ended ({reason or 'earlier'})")
@@ -19,7 +19,7 @@ class SessionOver(LocshareError):
 
 
 class SessionFull(LocshareError):
-    """The session has as many participants as it may have. ``limit`` is that number."""
+    """The session has ``limit`` participants, and may have no more."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the session is full ({limit} participants)")
@@ -27,15 +27,15 @@ class SessionFull(LocshareError):
 
 
 class SessionLocked(LocshareError):
-    """The host lets nobody else join."""
+    """The host has locked the session: only hosts join."""
 
 
 class Banned(LocshareError):
-    """The host does not want this one back."""
+    """The host has banned the origin of this join."""
 
 
 class ParticipantNotFound(LocshareError):
-    """Nobody in the session has this user_id, or they left it."""
+    """No participant of the session has this user_id, or they left."""
 
 
 class SessionUnavailable(LocshareError):
@@ -47,7 +47,7 @@ class SessionUnavailable(LocshareError):
 
 
 class SessionElsewhere(SessionUnavailable):
-    """Another process owns the session; ``owner`` is its name. It was perhaps moved just now."""
+    """Another process owns the session; ``owner`` is its name."""
 
     def __init__(self, owner: str) -> None:
         super().__init__("the session is in another process")
@@ -55,7 +55,7 @@ class SessionElsewhere(SessionUnavailable):
 
 
 class TooManyJoins(SessionUnavailable):
-    """So many people joined this session lately that the next must wait ``retry_after`` seconds."""
+    """The rate limit of joins is reached. ``retry_after`` is in seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__("too many people join this session at once")

@@ -1,4 +1,4 @@
-"""Friendly names for sessions that nobody named: "Amber Falcon". Pure but for the dice."""
+"""Friendly names for sessions without a name: "Amber Falcon". Pure but for the random choice."""
 
 import random
 from typing import Final

@@ -1,7 +1,7 @@
 """Starts sessions, ends them, and puts them to sleep. A session's table outlives its actors.
 
-A session is in memory from the first join or connection until its end, or until nobody has been
-connected for a minute: then it sleeps in the store, and the next caller wakes it.
+A session is in memory from the first join or connection until its end, or until it has been without
+a connection for a minute: then it sleeps in the store, and the next caller wakes it.
 
 Supervision. Each session is a small supervisor (a temporary child of the dynamic supervisor that is
 registered under ``SESSIONS``) with the session actor as its only child. So a session that keeps
@@ -260,8 +260,8 @@ class SessionLifecycle:
         raise SessionUnavailable("the sessions are being restarted")
 
     async def restart_orphans(self) -> None:
-        """Start each session that lost its actor together with the dynamic supervisor. In a session
-        in which nobody moves no caller would notice.
+        """Start each session that lost its actor together with the dynamic supervisor. While no
+        participant of a session moves, no other caller would start it.
         """
         for table in self._directory.tables():
             if table.supervisor is not None and not table.supervisor.alive:
@@ -312,7 +312,7 @@ class SessionLifecycle:
     # --- sleep ------------------------------------------------------------------------------------
 
     async def put_to_sleep(self, table: SessionTable) -> None:
-        """Keep a session in the store only, unless somebody uses it. Callers wait meanwhile.
+        """Keep a session in the store only, unless it is in use. Callers wait meanwhile.
 
         Cancelled: the session is awake, perhaps without its actor.
         """
@@ -321,7 +321,7 @@ class SessionLifecycle:
             self._counters.slept += 1
 
     def _may_sleep(self, table: SessionTable) -> bool:
-        """Whether nobody would notice: nobody is connected, joining, or about to ask."""
+        """Whether no participant is connected or joining, and no caller holds the table."""
         return (
             table.ended is None
             and not (table.use_count or table.receivers or table.seats or table.departed)
@@ -347,7 +347,7 @@ class SessionLifecycle:
             raise
 
     async def _make_room(self) -> None:
-        """Put those sessions to sleep that nobody has been connected to for longest: a batch, so
+        """Put the sessions to sleep that have been without a connection for longest: a batch, so
         that a burst of new sessions does not look for room one by one.
         """
         now = trio.current_time()

@@ -6,23 +6,23 @@ from msgspec import Struct
 
 
 class SessionLimits(Struct, frozen=True):
-    """Everything that an operator or a test may want different."""
+    """Bounds that an operator or a test may change."""
 
     max_participants: int = 50
     retention: float = 30.0
-    """How long a position lives without a newer one."""
+    """How long a position is kept without a newer one."""
     inactive_after: float = 3600.0
-    """A session with nobody connected for so long ends."""
+    """A session with nobody connected for this time ends."""
     sleep_after: float = 60.0
-    """A session with nobody connected for so long is put to sleep: it is in the database only."""
+    """A session with nobody connected for this time sleeps: it is in the database only."""
     touch_interval: float = 30.0
     """How often the activity of a session is noted for the store."""
     host_seats: int = 3
-    """So many hosts find room when the session is full: one, who comes back on another device."""
+    """Hosts that find a place in a full session: one person, on several devices."""
     claim_within: float = 120.0
-    """Who has not connected so long after joining loses the seat."""
+    """A participant who has not connected in this time after joining loses the place."""
     seat_lifetime: float = 15.0
-    """How long a seat stays reserved for somebody whose join is being written."""
+    """How long a place stays reserved for a join that is being written."""
     call_timeout: float = 5.0
     """How long a caller waits for a session, its restart included."""
     max_restarts: int = 3
@@ -30,7 +30,7 @@ class SessionLimits(Struct, frozen=True):
     """More than ``max_restarts`` crashes within ``restart_window`` end the session."""
     shutdown: float = 2.0
     sweep_interval: float = 60.0
-    """How often sessions that nobody holds in memory are looked through for the end."""
+    """How often the sessions in the database are searched for those that are over."""
     keep_ended: float = 24 * 3600.0
     """How long the rows of an ended session stay in the database after its ``expires_at``."""
 

@@ -15,6 +15,7 @@ import trio
 from msgspec import Struct
 
 from locshare.actors import Registry
+from locshare.model.errors import LocshareError
 from locshare.session.calls import SessionCalls
 from locshare.session.commands import End, Join, ReleaseSeat, ReserveSeat
 from locshare.session.counters import SessionCounters, SessionStatistics
@@ -23,9 +24,8 @@ from locshare.session.directory.owned_store import OwnedStore
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
-    SessionFull,
     SessionNotFound,
-    SessionUnavailable,
+    SessionOver,
 )
 from locshare.session.features.feature import FeatureCommand
 from locshare.session.features.feature_set import FeatureSet
@@ -50,7 +50,7 @@ R = TypeVar("R")
 
 
 class SessionInfo(Struct, frozen=True):
-    """A session as the API describes it. ``participant_count`` is of those who have not left."""
+    """A session as the API describes it. ``participant_count`` is the size of the roster."""
 
     id: UUID
     name: str
@@ -119,9 +119,9 @@ class SessionManager:
     # --- for the API ------------------------------------------------------------------------------
 
     async def create(self, *, name: str | None, expires_in: timedelta) -> SessionRecord:
-        """A new session, durable on return. Without a name it gets a friendly one.
+        """Create a session, durable on return. Without a name it gets a friendly one.
 
-        Raises StoreUnavailable. After a cancellation it may exist, and nobody knows its id.
+        Raises StoreUnavailable. Cancelled: the session exists or not, and its id is lost.
         """
         now = self._now()
         session = SessionRecord(
@@ -138,8 +138,8 @@ class SessionManager:
         return session
 
     async def describe(self, session_id: UUID) -> SessionInfo:
-        """Also of a session that has ended, as long as its rows are kept. Raises SessionNotFound,
-        StoreUnavailable.
+        """Describe a session, or one that has ended while its rows are kept. Raises
+        SessionNotFound, SessionUnavailable, StoreUnavailable.
         """
         table = self.directory.find(session_id)
         if table is not None:
@@ -149,14 +149,14 @@ class SessionManager:
         return _info(self._loader.view(stored), active)
 
     async def authorise(self, session_id: UUID, user_id: str) -> None:
-        """Whether the token of ``user_id`` may do anything in a session: it is the host's own, or
-        of somebody who is in it. The one place that decides it: a token says who it was made for,
-        and not that they are still there.
+        """Check that the token of ``user_id`` is of use in a session: it is the host's, or that of
+        a participant. The only place that decides this: a token says for whom it was made, not that
+        they are still there. Starts nothing.
 
-        Raises ParticipantNotFound when it may not; SessionNotFound, SessionOver, StoreUnavailable.
-        Starts nothing.
+        Raises ParticipantNotFound if it is of no use; SessionNotFound, SessionOver,
+        SessionUnavailable, StoreUnavailable.
         """
-        table = await self._table_or_look(session_id)
+        table = await self._table_or_view(session_id)
         if (
             user_id not in table.roster
             and user_id not in table.lapsed
@@ -173,12 +173,12 @@ class SessionManager:
         role: Role,
         origin: Origin = NOWHERE,
     ) -> ParticipantRecord:
-        """A new participant, durable and known to all on return. The name in the record is the one
+        """Add a participant, durable and known to the others on return. The record has the name
         that the others see.
 
         Raises SessionNotFound, SessionOver, SessionFull, SessionLocked, Banned, SessionUnavailable,
-        StoreUnavailable. Cancelled before the write it happens not at all; later, whole. What was
-        written for a join that then fails is taken back.
+        StoreUnavailable. Cancelled before the write: nothing happened; later: the join is done. The
+        row of a join that fails after its write is taken back.
         """
         if role != "host" and self._is_banned(session_id, origin):
             await trio.lowlevel.checkpoint()
@@ -199,7 +199,7 @@ class SessionManager:
                     is_active=True,
                     role=role,
                 )
-                with trio.CancelScope(shield=True):  # all of these have deadlines of their own
+                with trio.CancelScope(shield=True):  # each call has a deadline
                     await self._write(record)
                     await self._let_in(table, record, origin)
             except BaseException:
@@ -214,24 +214,26 @@ class SessionManager:
             raise SessionNotFound from None  # deleted from the database by hand
 
     async def _let_in(self, table: SessionTable, record: ParticipantRecord, origin: Origin) -> None:
-        """Make a member of whom ``record`` describes, which is written, or take it back."""
+        """Make the participant of ``record``, which is written, a member; or take the row back."""
         try:
             await self._calls.ask(table, Join(Member.of(record), record.id, origin))
-        except (SessionFull, SessionUnavailable):
+        except SessionOver:
+            raise
+        except LocshareError:  # unavailable, full by now, or refused by a feature
             if record.user_id in table.roster:
-                return  # an incarnation that died had done it; the next one tells the others
+                return  # done by an incarnation that died; the next one sends the event
             await self._store.deactivate_participant(record.session_id, record.user_id)
             raise
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
-        """Who is in the session. Starts nothing. Raises SessionNotFound, SessionOver,
-        StoreUnavailable.
+        """The session's participants. Starts nothing. Raises SessionNotFound, SessionOver,
+        SessionUnavailable, StoreUnavailable.
         """
-        table = await self._table_or_look(session_id)
+        table = await self._table_or_view(session_id)
         return self._rules(table).participants(self._moment())
 
-    async def _table_or_look(self, session_id: UUID) -> SessionTable:
-        """The table of a live session, or, of one that is not in memory, what it would be. Raises
+    async def _table_or_view(self, session_id: UUID) -> SessionTable:
+        """The table of a live session; if it is not in memory, the table that it would have. Raises
         as :meth:`participants`.
         """
         table = self.directory.find(session_id)
@@ -243,7 +245,7 @@ class SessionManager:
         return table
 
     def _is_banned(self, session_id: UUID, origin: Origin) -> bool:
-        """Also of a session that sleeps: a banned candidate wakes no session."""
+        """Also known of a session that sleeps: a banned candidate wakes no session."""
         table = self.directory.find(session_id)
         if table is None:
             part = self._kept.get(session_id).get(ROSTER.name)
@@ -252,9 +254,9 @@ class SessionManager:
         return part is not None and is_banned(part.bans, origin, trio.current_time())
 
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
-        """Make a participant leave; their connection is closed, and their token is of no use any
-        more. With ``ban`` a join from the same origin is refused for a while. Raises
-        ParticipantNotFound, SessionUnavailable, and as :meth:`participants`.
+        """Remove a participant: their connection is closed, and their token is of no use any more.
+        With ``ban`` a join from the same origin is refused for a while. Raises ParticipantNotFound,
+        and as :meth:`participants`.
         """
         async with self.lifecycle.using(session_id) as table:
             if user_id not in table.roster and user_id not in table.lapsed:
@@ -262,24 +264,24 @@ class SessionManager:
             await self._calls.take_out(table, user_id, Remove(user_id, ban))
 
     async def command(self, session_id: UUID, command: FeatureCommand[R]) -> R:
-        """Let a feature decide ``command``. Raises SessionUnavailable, FeatureFull, what the
-        feature refuses with, and as :meth:`participants`.
+        """Let a feature decide ``command``. Raises FeatureFull, what the feature refuses with, and
+        as :meth:`participants`.
         """
         async with self.lifecycle.using(session_id) as table:
             return await self._calls.ask(table, command)
 
     async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
-        """Let nobody but the host join any more, or everybody again; durable on return. Raises
-        SessionUnavailable, and as :meth:`participants`.
+        """Lock the session, so that only hosts join, or unlock it; durable on return. Raises as
+        :meth:`participants`. Not cancelled once begun.
         """
         async with self.lifecycle.using(session_id) as table:
-            with trio.CancelScope(shield=True):  # both have deadlines of their own
+            with trio.CancelScope(shield=True):  # both have a deadline
                 await self._store.set_locked(session_id, locked)
                 await self._calls.ask(table, Lock(locked))
             return _info(table, table.ended is None)
 
     async def end(self, session_id: UUID) -> None:
-        """End it, by its host's wish; durable on return, or queued while the database is away.
+        """End the session for its host; durable on return, or queued while the database is away.
         Raises as :meth:`participants`.
         """
         async with self.lifecycle.using(session_id) as table:

@@ -1,10 +1,10 @@
-"""How often the others hear that somebody came or went. Pure: the time is given.
+"""Rate limits of presence changes and joins. Pure: the time is given.
 
-Coming and going costs a server nothing and everybody else an event, so one phone that reconnects
-in a loop, or one stranger who joins and leaves, could send hundreds of events a second to a whole
-group. A :class:`TokenBucket` bounds that: some at once, as a group that meets needs it, then a
-steady few. What is beyond it is not lost: of a presence only the newest state counts, and it is
-told as soon as there is something to spend; a join is refused and can be tried again.
+A connection costs the server little and every other participant an event. So one phone that
+reconnects in a loop, or one stranger who joins and leaves, could send hundreds of events a second
+to a whole group. A token bucket bounds that: a burst, as a group that meets needs it, then a steady
+few. Nothing beyond it is lost: only the newest presence counts, and it is sent with the next token;
+a join is refused and can be tried again.
 """
 
 from typing import Final
@@ -16,29 +16,29 @@ from locshare.model.rate import Rate, TokenBucket
 PRESENCE_RATE: Final = Rate(per_second=0.5, burst=6.0)
 """Changes of one participant that are sent. The burst is three short losses of the network."""
 JOIN_BURST_BEYOND_FULL: Final = 10
-"""How many may join at once when everybody who fits in has just joined."""
+"""Further joins at once, after as many as the session has places."""
 JOIN_TURNOVER_S: Final = 60.0
-"""In the long run the whole session may be replaced by others once in so many seconds."""
+"""The rate allows to replace all participants of a session once in this time."""
 
 
 class ShownPresence(Struct, frozen=True, gc=False):
-    """What the others were last told of one participant, and what may still be told."""
+    """The presence of one participant as last sent to the others, and the tokens left."""
 
     online: bool
     allowance: TokenBucket
 
     def announce(self, online: bool, now: float) -> "ShownPresence | None":
-        """After telling them; None when that has to wait until :meth:`ready_at`."""
+        """The presence after sending ``online``; None while no token is left."""
         allowance = self.allowance.take(PRESENCE_RATE, now)
         return None if allowance is None else ShownPresence(online, allowance)
 
     def ready_at(self) -> float:
-        """From when on a change may be told."""
+        """When the next change may be sent."""
         return self.allowance.ready_at(PRESENCE_RATE)
 
 
 NEVER_SEEN: Final = ShownPresence(False, TokenBucket(PRESENCE_RATE.burst, 0.0))
-"""Of somebody who has not connected yet."""
+"""Of a participant who has not connected yet."""
 
 
 def join_rate(max_participants: int) -> Rate:

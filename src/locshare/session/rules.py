@@ -1,21 +1,26 @@
 """The rules of a session: a command comes in, the table changes, events come out.
 
-Pure: no I/O, no clock (the time is given), no task. Receivers are kept and handed back, never
-called. The session actor is a thin task around this, and the model test in
-``tests/models/test_session_rules.py`` drives it through random histories.
+Pure: no I/O, no clock (the time is given), no task. Receivers are stored and returned, not called.
+The session actor is a thin task around these rules; the model test in
+``tests/models/test_session_rules.py`` drives them through random histories.
 
-Each command first decides, then changes the table in plain assignments that cannot fail; the
-events it decided go into ``table.pending`` in the same step. So a crash anywhere in the actor
-leaves a whole table, and no event that was decided is lost.
+Each command decides first, the features included, and then changes the table in plain assignments
+that cannot fail; the decided events go into ``table.pending`` in the same step. So a crash anywhere
+in the actor leaves a consistent table and loses no decided event.
+
+Here is the core: places, connections, presence, positions. Everything else is decided by features
+(:mod:`locshare.session.features.feature`).
 
 Invariants between any two commands:
 
-- whoever is online, has a position or was heard of is in the roster; who moved has a position;
-- members and reserved seats together never grow beyond ``max_participants``, but for hosts, and no
-  two of them have names that look alike;
-- a connected receiver has had its snapshot, and every event since, except those about itself;
-- who is shown online to the others is online, or is in ``table.presence_pending``, and the reverse;
-- once ``table.ended`` is set, nothing changes any more and nobody's position is left.
+- a user_id that is online, has a position or was active is in the roster; one that moved has a
+  position;
+- members and reserved seats together are never more than ``max_participants``, hosts excepted, and
+  no two of them have confusable names;
+- a connected receiver has got its snapshot, and every later event that is addressed to it;
+- a member is shown online to the others if and only if connected, unless in
+  ``table.presence_pending``;
+- once ``table.ended`` is set, nothing changes any more, and no position is left.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,10 +69,10 @@ from locshare.wire.messages import (
 R = TypeVar("R")
 
 MAX_NAME_CHARS: Final = 100
-"""Of a participant, as in the database."""
+"""Of a display name, as in the database."""
 _A_MOMENT: Final = timedelta(milliseconds=1)
 WORTH_TELLING_MS: Final = 1000
-"""A younger fix is one of now, and a message is not made longer by saying so."""
+"""The age of a younger fix is left out, to keep messages short."""
 
 
 @final
@@ -88,9 +93,9 @@ class SessionRules:
         self._limits = limits
         self._join_rate = join_rate(limits.max_participants)
         self.seq = 0
-        """How many events were decided since this was made."""
+        """Events decided since this object was made."""
 
-    # --- who may come in --------------------------------------------------------------------------
+    # --- places -----------------------------------------------------------------------------------
 
     def reserve(
         self,
@@ -100,9 +105,10 @@ class SessionRules:
         role: Role = "participant",
         origin: Origin = NOWHERE,
     ) -> str | None:
-        """Keep a place for a join that is about to be written. Returns the name that it may have:
-        ``name``, or with a number when it looks like that of somebody else. None when the session
-        is full: for a host only when several hosts are in it already.
+        """Reserve a place for a join that is about to be written. Idempotent.
+
+        Returns the name that the participant may have: ``name``, with a number if it is confusable
+        with another one. None if the session has ended, or a feature refuses (:meth:`refusal`).
         """
         table = self._table
         for other in [other for other, kept in table.seats.items() if kept.until <= clock]:
@@ -127,7 +133,7 @@ class SessionRules:
         return distinct(name, taken, MAX_NAME_CHARS)
 
     def join_wait(self, clock: float) -> float:
-        """Count one more who joins. 0 when they may; else the seconds until one may."""
+        """Count one join. 0 if it is within the rate limit, else the seconds until one will be."""
         table, limit = self._table, self._join_rate
         left = table.joins.take(limit, clock)
         if left is None:
@@ -136,7 +142,7 @@ class SessionRules:
         return 0.0
 
     def release(self, seat: UUID) -> None:
-        """The join did not happen."""
+        """Give a reserved place back: the join was not written. Idempotent."""
         self._table.seats.pop(seat, None)
 
     def join(self, member: Member, seat: UUID, clock: float, origin: Origin = NOWHERE) -> bool:
@@ -179,7 +185,7 @@ class SessionRules:
         return self.refusal(Candidate(member.role), clock) is None
 
     def restore_seat(self, user_id: str, clock: float) -> bool:
-        """Who lost the seat and comes now takes one, if they may."""
+        """Give a place to a participant who lost theirs; False if there is none."""
         table = self._table
         if not self.can_restore_seat(user_id, clock):
             return False
@@ -189,8 +195,8 @@ class SessionRules:
         return True
 
     def release_unused_seats(self, moment: Moment) -> list[str]:
-        """Those who have not connected in time lose their seats. Returns the user_ids of those who
-        cannot take one again, since only so many are remembered.
+        """Take the places of members who have not connected in time. Returns the user_ids of those
+        that can take none again: of lapsed members the newest ``max_participants`` are kept.
         """
         table = self._table
         for user_id, member in tuple(table.roster.items()):
@@ -204,7 +210,7 @@ class SessionRules:
         return [*forgotten]
 
     def seat_expiry(self) -> datetime | None:
-        """When :meth:`release_unused_seats` is due; None when everybody has connected."""
+        """When :meth:`release_unused_seats` is due; None if every member has connected."""
         return min(map(self._lapses, self._table.never_connected), default=None)
 
     def _lapses(self, user_id: str) -> datetime:
@@ -214,15 +220,15 @@ class SessionRules:
     # --- connections ------------------------------------------------------------------------------
 
     def connect(self, receiver: Receiver, moment: Moment) -> Receiver | None:
-        """``receiver`` is its participant's connection from now on; returns the one it replaces.
+        """Make ``receiver`` the connection of its participant; returns the one that it replaces.
 
-        The participant is in the roster, and the receiver gets :meth:`snapshot`, asked for just
-        before this.
+        The participant is in the roster, and the receiver gets the :meth:`snapshot` that was taken
+        just before this.
         """
         table = self._table
         user_id = receiver.user_id
         older = table.receivers.get(user_id)
-        # Taken out first, so that the order of this dict is the order of connecting.
+        # Removed first, so that the order of this dict is the order of connecting.
         table.receivers.pop(user_id, None)
         table.receivers[user_id] = receiver
         table.last_heard[user_id] = table.active_at = moment.clock
@@ -231,7 +237,7 @@ class SessionRules:
         return older
 
     def disconnect(self, receiver: Receiver, moment: Moment) -> None:
-        """``receiver`` is gone. Nothing happens when a newer one has replaced it."""
+        """``receiver`` has ended. No effect if a newer one has replaced it."""
         table = self._table
         user_id = receiver.user_id
         if table.receivers.get(user_id) is not receiver:
@@ -241,45 +247,45 @@ class SessionRules:
         self._show(user_id, moment)
 
     def announce_presence(self, moment: Moment) -> None:
-        """Tell who is online, and who no longer, where that had to wait and now need not."""
+        """Send each delayed presence that the rate limit allows now."""
         for user_id in tuple(self._table.presence_pending):
             self._show(user_id, moment)
 
     def presence_due(self) -> float | None:
-        """When :meth:`announce_presence` has something to do; None while everybody knows."""
+        """When :meth:`announce_presence` is due; None if no presence is delayed."""
         presence = self._table.presence
         return min(
             (presence[user_id].ready_at() for user_id in self._table.presence_pending), default=None
         )
 
     def _show(self, user_id: str, moment: Moment) -> None:
-        """Let the others know whether ``user_id`` is online: now, later, or not at all when that
-        is what they think.
+        """Send the others whether ``user_id`` is online: now, delayed by the rate limit, or not at
+        all if that is what they know.
         """
         table = self._table
         online = user_id in table.receivers
         shown = table.presence.get(user_id, NEVER_SEEN)
-        told = self._presence_after(user_id, online, moment.clock)
-        if told is None:
+        after = self._presence_after(user_id, online, moment.clock)
+        if after is None:
             table.presence.setdefault(user_id, shown)
             table.presence_pending.add(user_id)
             return
         table.presence_pending.discard(user_id)
-        if told is not shown:
-            table.presence[user_id] = told
+        if after is not shown:
+            table.presence[user_id] = after
             seen = moment.wall if online else self._last_seen(user_id, moment)
             self._decide(ParticipantUpdated(Updated(user_id, online, seen)), EveryoneBut(user_id))
 
     def _presence_after(self, user_id: str, online: bool, clock: float) -> ShownPresence | None:
-        """What will have been told once ``user_id`` is ``online``: the same object when there is
-        nothing to tell, None when it has to wait.
+        """The shown presence once ``user_id`` is ``online``: the same object if nothing is to be
+        sent, None if the rate limit delays it.
         """
         shown = self._table.presence.get(user_id, NEVER_SEEN)
         return shown if shown.online is online else shown.announce(online, clock)
 
     def move(self, user_id: str, position: Position, moment: Moment) -> None:
-        """A position arrived. Ignored when it is from somebody who is not, or no longer, in, or
-        when its fix is older than the one that is held.
+        """A position arrived. Ignored if its sender is not in the roster, or if its fix is older
+        than the held one.
         """
         table, clock = self._table, moment.clock
         if user_id not in table.roster or table.ended is not None:
@@ -300,12 +306,10 @@ class SessionRules:
         table.positions[user_id] = HeldPosition(position, clock, taken)
         table.moved[user_id] = position
 
-    # --- who goes out -----------------------------------------------------------------------------
+    # --- leaving and the end ----------------------------------------------------------------------
 
     def leave(self, user_id: str, reason: LeaveReason) -> Receiver | None:
-        """A member leaves for good; returns the connection that is theirs no more. The member is
-        in the roster.
-        """
+        """The member leaves for good, and is in the roster; returns their former connection."""
         table = self._table
         decisions = self._features.each(
             table, lambda feature, part: feature.member_left(part, user_id)
@@ -323,8 +327,8 @@ class SessionRules:
         return receiver
 
     def take_out(self, user_id: str, reason: LeaveReason) -> Receiver | None:
-        """As :meth:`leave`; also of a participant who lost an unused seat, which the others know.
-        Raises ParticipantNotFound.
+        """As :meth:`leave`; also for a lapsed member, of whom the others know already. Raises
+        ParticipantNotFound.
         """
         if self._table.lapsed.pop(user_id, None) is not None:
             return None
@@ -333,7 +337,7 @@ class SessionRules:
         return self.leave(user_id, reason)
 
     def end(self, reason: EndReason) -> None:
-        """The session is over. The first reason stands. Connections stay for the farewell."""
+        """End the session. The first reason stands. Connections stay, for the last event."""
         table = self._table
         if table.ended is not None:
             return
@@ -347,31 +351,35 @@ class SessionRules:
     # --- features ---------------------------------------------------------------------------------
 
     def handle(self, command: FeatureCommand[R], moment: Moment) -> tuple[R, list[Receiver]]:
-        """Let a feature decide ``command``. Returns its reply, and the connections of the
-        participants that it removed. Raises what the feature refuses with, LookupError for a
-        command of no feature. The session has not ended.
+        """Let a feature decide ``command``; the session has not ended. Returns the reply, and the
+        connections of participants that the feature removed.
+
+        Raises what the feature refuses with, FeatureFull, and KeyError for a command of no feature.
         """
         decision = self._features.handle(self._table, command, self._core(), moment)
         reply: R = decision.outcome.reply
-        return reply, self._apply([decision])
+        self._apply([decision])
+        return reply, self._remove([decision])
 
     def features_due(self) -> float | None:
-        """When :meth:`run_features` has something to do, by Trio's clock."""
+        """When :meth:`run_features` is due, by Trio's clock; None if it is not."""
         return self._features.due(self._table)
 
     def run_features(self, moment: Moment) -> list[Receiver]:
-        """Let each feature act whose time has come; returns as :meth:`handle`."""
+        """Let each feature act that is due. Returns the connections of participants that they
+        removed.
+        """
         due = [
             each
             for each in self._features
             if (at := each.due(self._table.parts[each.name])) is not None and at <= moment.clock
         ]
         core = self._core()
-        return self._apply(
-            self._features.each(
-                self._table, lambda feature, part: feature.time_passed(part, core, moment), due
-            )
+        decisions = self._features.each(
+            self._table, lambda feature, part: feature.time_passed(part, core, moment), due
         )
+        self._apply(decisions)
+        return self._remove(decisions)
 
     def _core(self) -> Core:
         table = self._table
@@ -384,30 +392,32 @@ class SessionRules:
             self._limits,
         )
 
-    def _apply(self, decisions: Iterable[Decision]) -> list[Receiver]:
-        """Returns the connections of those that ``decisions`` removed."""
-        removed: list[str] = []
+    def _apply(self, decisions: Iterable[Decision]) -> None:
         for name, outcome in decisions:
             self._table.parts[name] = outcome.part
             for addressed in outcome.events:
                 self._decide(addressed.event, addressed.audience)
-            removed += outcome.removed
+
+    def _remove(self, decisions: Iterable[Decision]) -> list[Receiver]:
+        """Remove the participants that ``decisions`` remove; returns their connections."""
+        table = self._table
         receivers = [
             self.take_out(user_id, "removed")
-            for user_id in removed
-            if user_id in self._table.roster or user_id in self._table.lapsed
+            for _, outcome in decisions
+            for user_id in outcome.removed
+            if user_id in table.roster or user_id in table.lapsed
         ]
         return [receiver for receiver in receivers if receiver is not None]
 
     # --- time -------------------------------------------------------------------------------------
 
     def forget_stale(self, clock: float) -> float | None:
-        """Drop the positions that are as old as the retention. Returns when the next one will be,
-        or None when there is none.
+        """Drop the positions that have reached the retention. Returns when the next one will; None
+        if no position is left.
         """
         table = self._table
-        # The same sum here, in the answer and in the snapshot: they round alike, so a timer that
-        # is set for the answer finds the position due, and the snapshot leaves it out.
+        # The same sum here, in the result and in the snapshot: they round alike, so a timer set for
+        # the result finds the position due, and the snapshot leaves it out.
         retention = self._limits.retention
         for user_id in [u for u, h in table.positions.items() if h.arrived + retention <= clock]:
             table.moved.pop(user_id, None)
@@ -417,15 +427,17 @@ class SessionRules:
         return min(held.arrived for held in table.positions.values()) + retention
 
     def inactive_at(self) -> float | None:
-        """When the session ends by inactivity; None while somebody is connected."""
+        """When the session ends by inactivity; None while a participant is connected."""
         if self._table.receivers:
             return None
         return self._table.active_at + self._limits.inactive_after
 
-    # --- what comes out ---------------------------------------------------------------------------
+    # --- output -----------------------------------------------------------------------------------
 
     def take_moved(self, clock: float) -> dict[str, ParticipantPosition]:
-        """What changed since the last flush, and is now that flush's to carry."""
+        """The positions that changed since the last flush, for the next one. They are no longer in
+        the table as moved.
+        """
         table = self._table
         moved, table.moved = table.moved, {}
         shown = {user_id: self._shown(user_id, clock) for user_id in moved}
@@ -442,15 +454,15 @@ class SessionRules:
 
     @property
     def has_unsaved_activity(self) -> bool:
-        """Whether :meth:`take_activity` has anything that it had not the last time."""
+        """Whether there was activity since the last :meth:`take_activity`."""
         return bool(self._table.receivers) or self._table.active_at > self._table.noted_at
 
     def take_activity(self, moment: Moment) -> tuple[datetime, Mapping[str, datetime]]:
-        """The session's last activity, and who was heard of since this was last asked."""
+        """The session's last activity, and that of each member active since the last call."""
         table = self._table
         since, table.noted_at = table.noted_at, moment.clock
         active = moment.wall if table.receivers else moment.wall_of(table.active_at)
-        # Later than the joining in any case: that is how a loaded table knows who has connected.
+        # Always later than the join: by this a loaded table knows which members have connected.
         seen = {
             user_id: max(moment.wall_of(at), table.roster[user_id].joined_at + _A_MOMENT)
             for user_id, at in table.last_heard.items()
@@ -459,14 +471,14 @@ class SessionRules:
         return active, seen
 
     def snapshot(self, user_id: str, role: Role, moment: Moment, epoch: str) -> SessionStateData:
-        """All that ``user_id``, who is about to connect, should know: themselves online."""
+        """The state of the session for ``user_id``, who is about to connect and is shown online."""
         table = self._table
         session = table.session
         retention = self._limits.retention
         shown = table.presence.get(user_id, NEVER_SEEN)
-        told = self._presence_after(user_id, True, moment.clock)
+        after = self._presence_after(user_id, True, moment.clock)
         sections = self._features.snapshot(table, user_id, self._core())
-        roster = sections.pop(ROSTER.name)  # this one is shown within the session
+        roster = sections.pop(ROSTER.name)  # the contract shows it in `session`
         return SessionStateData(
             SessionView(
                 str(session.id),
@@ -484,12 +496,12 @@ class SessionRules:
             ),
             moment.wall,
             epoch,
-            self.seq + (told is not None and told is not shown),
+            self.seq + (after is not None and after is not shown),
             sections or UNSET,
         )
 
     def participants(self, moment: Moment, connecting: str = "") -> tuple[ParticipantView, ...]:
-        """Everyone who is in, in the order of joining; online as the others were told."""
+        """All members in the order of joining, with the presence last sent to the others."""
         presence = self._table.presence
         return tuple(
             ParticipantView(
@@ -505,7 +517,7 @@ class SessionRules:
         )
 
     def _shown(self, user_id: str, clock: float) -> ParticipantPosition:
-        """Their position as the others get it, with the age of its fix where that is worth it."""
+        """The held position of ``user_id`` as the others get it."""
         held = self._table.positions[user_id]
         age_ms = int((clock - held.taken) * 1000)
         return ParticipantPosition.of(

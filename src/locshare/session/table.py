@@ -1,11 +1,11 @@
-"""What a session knows, kept where a crash of its actor does not reach it.
+"""The state of a session, kept where a crash of its actor does not reach it.
 
-As an ETS table with an heir: one incarnation of the session actor writes, anybody may read, and
-the session manager keeps the table when the incarnation dies, for the next one to adopt. Entries
-are frozen and replaced whole, never edited, so a reader and an heir find each of them as some
-command left it. Which entries go together is the business of :mod:`locshare.session.rules`.
+Like an ETS table with an heir: one incarnation of the session actor writes it, any code may read
+it, and the session directory keeps it when the incarnation dies, for the next one to adopt. Entries
+are frozen and replaced whole, never edited, so a reader and the next incarnation find each entry as
+a command left it. Which entries belong together is decided in :mod:`locshare.session.rules`.
 
-Positions live here and nowhere else, for the retention at most.
+Positions are here and nowhere else, for the retention at most.
 """
 
 import math
@@ -31,8 +31,8 @@ from locshare.wire.messages import EndReason, Position, Role
 
 
 class Member(Struct, frozen=True):
-    """Someone who joined and has not left. ``last_seen`` is as of joining or loading; what was
-    heard since is in ``SessionTable.heard``.
+    """A participant who has joined and not left. ``last_seen`` is as of joining or loading; later
+    activity is in ``SessionTable.last_heard``.
     """
 
     user_id: str
@@ -44,7 +44,7 @@ class Member(Struct, frozen=True):
 
     @classmethod
     def of(cls, record: ParticipantRecord) -> "Member":
-        """The member that a row describes."""
+        """The member in a row of the store."""
         return cls(
             record.user_id,
             record.display_name,
@@ -56,7 +56,7 @@ class Member(Struct, frozen=True):
 
 
 class Seat(Struct, frozen=True):
-    """Kept until then for a join that is being written, with the name that is promised to it."""
+    """A place reserved until ``until`` for a join that is being written, under this name."""
 
     until: float
     display_name: str
@@ -64,8 +64,8 @@ class Seat(Struct, frozen=True):
 
 
 class HeldPosition(Struct, frozen=True, gc=False):
-    """A participant's newest position, when it arrived and when its fix was taken, by Trio's clock.
-    The retention counts from the arrival.
+    """A participant's newest position; when it ``arrived`` and when its fix was ``taken``, by
+    Trio's clock. The retention counts from the arrival.
     """
 
     position: Position
@@ -82,7 +82,7 @@ class Delivery(NamedTuple):
 
 @final
 class SessionTable:
-    """The table of one session. All times are Trio's clock unless they are datetimes."""
+    """The table of one session. Times are by Trio's clock unless they are datetimes."""
 
     __slots__ = (
         "active_at",
@@ -122,7 +122,7 @@ class SessionTable:
             record.user_id: Member.of(record) for record in stored.participants if record.is_active
         }
         self.parts: dict[str, Any] = {}
-        """What each feature keeps, by its name: frozen, and replaced whole."""
+        """The state of each feature, by its name: frozen, and replaced whole."""
         self.seats: dict[UUID, Seat] = {}
         """Joins that are being written."""
         self.never_connected: set[str] = {
@@ -130,47 +130,47 @@ class SessionTable:
             for user_id, member in self.roster.items()
             if member.last_seen <= member.joined_at
         }
-        """Those in the roster who have never connected."""
+        """Members who have never connected."""
         self.lapsed: dict[str, Member] = {}
-        """Those who lost their seats because they never connected, and may take one again."""
+        """Former members who never connected in time; they may take a place again."""
         self.receivers: dict[str, Receiver] = {}
-        """Who is online, and the connection of each."""
+        """The connection of each member who is online."""
         self.presence: dict[str, ShownPresence] = {}
-        """What the others were told of each who ever connected."""
+        """The last presence sent to the others, of each member who ever connected."""
         self.presence_pending: set[str] = set()
-        """Those of whom something else is true, which may not be told yet."""
+        """Members whose presence differs from the last one sent: the rate limit delays it."""
         self.joins = TokenBucket(math.inf, clock)
-        """How many more may join now."""
+        """The rate limit of joins."""
         self.positions: dict[str, HeldPosition] = {}
         self.moved: dict[str, Position] = {}
-        """What the next flush will carry."""
+        """The positions of the next flush."""
         self.clocks: dict[str, SenderClock] = {}
-        """How far the clock of who sent positions is off."""
+        """The error of each sender's clock."""
         self.last_heard: dict[str, float] = {}
-        """When each participant was last heard of, in this process."""
+        """When each member was last active, in this process."""
         self.active_at = clock
-        """When somebody last joined, connected or disconnected."""
+        """When a member last joined, connected or disconnected."""
         self.noted_at = -math.inf
-        """What was heard before this has been noted for the store."""
+        """Activity before this has been noted for the store."""
         self.pending: deque[Addressed] = deque()
-        """Events that were decided and are still to be delivered: empty between two messages."""
+        """Decided events to be delivered; empty between two messages."""
         self.interrupted_event: Delivery | None = None
         self.interrupted_flush: Mapping[Dialect, Flush] | None = None
-        """What a crash interrupted in the middle of telling; None between two messages."""
+        """The delivery that a crash interrupted; None between two messages."""
         self.departed: deque[Receiver] = deque()
-        """Connections that have ended, put here by their tasks: an exit signal that cannot be
-        refused by a full mailbox or lost between two incarnations."""
+        """Connections that have ended, added by their tasks: an exit signal that neither a full
+        mailbox refuses nor a restart loses."""
         self.ended: EndReason | None = None
 
-        # For the manager.
+        # For the life cycle.
         self.heir: Final = MailboxHeir()
         self.incarnations = 0
         self.supervisor: Ref | None = None
         self.starting = False
         self.use_count = 0
-        """Calls and connections that have this table in hand: it is not put to sleep under them."""
+        """Calls and connections that hold this table: while there is one, it does not sleep."""
         self.asleep = False
-        """It was put to sleep, and is in nobody's hands."""
+        """Put to sleep: no caller holds the table."""
         self.gave_up = False
         self.waiters: Final = trio.lowlevel.ParkingLot()
-        """Parked here: who waits for the next incarnation, or for the end."""
+        """Callers that wait for the next incarnation, or for the end."""

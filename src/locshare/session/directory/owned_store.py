@@ -61,7 +61,7 @@ class OwnedStore:
     async def sweep(
         self, now: datetime, inactive_since: datetime, live: Collection[UUID]
     ) -> Mapping[UUID, EndReason]:
-        """Ends sessions of every owner: one statement, and only sessions that nobody may use."""
+        """Ends sessions of every owner: one statement, and only sessions that are over."""
         return await self._store.sweep(now, inactive_since, live)
 
     async def purge(self, before: datetime) -> int:

@@ -61,7 +61,7 @@ class Core(NamedTuple):
 
     roster: Mapping[str, Member]
     lapsed: Mapping[str, Member]
-    """Participants that lost an unused seat, and may take one again."""
+    """Former members who did not connect in time, and may take a place again."""
     seats: Collection[Seat]
     online: Collection[str]
     positions: Mapping[str, HeldPosition]
@@ -82,7 +82,7 @@ class Outcome(Struct, Generic[P], frozen=True):
     events: tuple[Addressed, ...] = ()
     reply: Any = None
     removed: tuple[str, ...] = ()
-    """Participants to remove for good: members, or those that lost an unused seat."""
+    """Participants to remove for good, lapsed ones included. Of commands and of time only."""
 
 
 class Feature(ABC, Generic[P]):

@@ -1,4 +1,4 @@
-"""The feature with which a host manages who is in the session: lock, remove, ban, host's seats.
+"""The feature with which a host manages the roster: lock, remove, ban, host's seats.
 
 **Lock.** Only hosts join a locked session. The lock is written to the store before the command.
 
@@ -8,8 +8,7 @@ address only for :data:`ADDRESS_S`, since a household, a school or a whole carri
 is a hurdle and no wall; the lock keeps everybody out. Bans are never written, hold no address and
 no key but their digests, and the oldest of a session give way to new ones.
 
-**Host's seats.** A full session still has room for a few hosts: for one, who comes back on another
-device.
+**Host's seats.** A full session still has room for a few hosts: the host on another device.
 """
 
 from collections.abc import Mapping
