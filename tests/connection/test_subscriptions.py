@@ -71,6 +71,7 @@ class Several:
     """Client: `[topic, event, payload]` with join, part, leave, move and ping."""
 
     subscribes_at_once = False
+    reads_binary = False
 
     def receive(self, message: str | bytes) -> Effect:
         topic, event, payload = json.loads(message)

@@ -21,6 +21,7 @@ from typing import Final, Protocol, final
 import trio
 
 from locshare.broadcast.backlog import Control, Topic
+from locshare.broadcast.fanout import encode_frame
 from locshare.broadcast.outbox import Outbox
 from locshare.connection.admission import Claims, Link, open_link
 from locshare.connection.context import ConnectionContext
@@ -52,7 +53,7 @@ from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
 from locshare.wire.dialects import InvalidMessage
-from locshare.wire.messages import ErrorCode, LocationUpdate, Position
+from locshare.wire.messages import ErrorCode, Leave, LocationUpdate, Ping, Pong, Position
 
 _ENDS: Final[Mapping[type[Exception], CloseReason]] = {
     SessionOver: CloseReason.SESSION_ENDED,
@@ -157,13 +158,13 @@ class Conversation:
         receive, policy, counters = (
             self._transport.receive, self._policy, self._context.counters,
         )  # fmt: skip
-        interpret = self._dialect.receive
+        interpret, binary = self._dialect.receive, self._dialect.reads_binary
         while True:
             if policy.held is None:
                 received = await receive()
             else:
                 received = await self._receive_beside_held()
-            if type(received) is not str and type(received) is not bytes:
+            if type(received) is not str and (type(received) is not bytes or not binary):
                 if await self._take_odd(received):
                     return
                 continue
@@ -227,11 +228,16 @@ class Conversation:
         self._policy.good()
         if not self._check_rate(self._policy.message(trio.current_time())):
             return
-        if isinstance(effect, Answer):
+        if isinstance(effect, Ping | Answer):
             self._context.counters.pings += 1
-            self._outbox.send_event(effect.frame)
+            if isinstance(effect, Answer):
+                self._outbox.send_event(effect.frame)
+            else:
+                self._outbox.send_event(encode_frame(Pong(), self._dialect.written(None)))
         elif isinstance(effect, LeaveSession):
             await self._leave(effect.topic)
+        elif isinstance(effect, Leave):
+            await self._leave(None)
         elif isinstance(effect, Subscribe):
             await self._subscribe(effect)
         elif isinstance(effect, Unsubscribe):
@@ -246,6 +252,8 @@ class Conversation:
             self._check_rate(self._policy.message(trio.current_time()))
         elif isinstance(received, Pinged):
             self._outbox.send_control(Control.PONG, received.pong)
+        elif isinstance(received, bytes):
+            self._count_bad("BINARY_NOT_SUPPORTED", "only text frames are")
         elif isinstance(received, TooLarge):
             limit = self._context.limits.transport.max_message_bytes
             text = f"{received.size} bytes; at most {limit} are allowed"

@@ -20,13 +20,11 @@ from locshare.broadcast.backlog import Topic
 from locshare.broadcast.fanout import encode_frame
 from locshare.connection.refusal import Refusal
 from locshare.model.reasons import CloseReason
-from locshare.wire.dialects import PLAIN, Dialect, InvalidMessage
+from locshare.wire.dialects import PLAIN, Dialect
 from locshare.wire.messages import (
+    ClientMessage,
     Error,
     ErrorCode,
-    LocationUpdate,
-    Ping,
-    Pong,
     Position,
     Problem,
 )
@@ -42,7 +40,7 @@ class Move(Struct, frozen=True, gc=False):
 class LeaveSession(Struct, frozen=True, gc=False):
     """The participant of ``topic`` leaves its session for good."""
 
-    topic: Topic = None
+    topic: Topic
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -67,9 +65,9 @@ class Unsubscribe(Struct, frozen=True, gc=False):
     frame: bytes = b""
 
 
-Effect = LocationUpdate | Move | LeaveSession | Answer | Subscribe | Unsubscribe
-"""What a message asks for. A bare LocationUpdate is a position for the only subscription: the plain
-dialect hands on what it has decoded, so that a position costs no further object."""
+Effect = ClientMessage | Move | LeaveSession | Answer | Subscribe | Unsubscribe
+"""What a message asks for. A bare client message is for the only subscription: the plain dialect
+hands on what it has decoded, so that a position costs no further object and no further call."""
 
 
 class SocketDialect(Protocol):
@@ -82,8 +80,16 @@ class SocketDialect(Protocol):
         """
         ...
 
-    def receive(self, message: str | bytes) -> Effect:
-        """What a whole message asks for. Raises InvalidMessage, nothing else."""
+    @property
+    def reads_binary(self) -> bool:
+        """Whether :meth:`receive` takes binary messages."""
+        ...
+
+    @property
+    def receive(self) -> Callable[[str | bytes], Effect]:
+        """What a whole message asks for. Raises InvalidMessage, nothing else. Read once, so that a
+        message is one call.
+        """
         ...
 
     def written(self, topic: Topic) -> Dialect:
@@ -116,16 +122,9 @@ class PlainSocketDialect:
     """One subscription, from the upgrade to the close frame (docs/reference/protocol.md)."""
 
     subscribes_at_once: Final = True
-    _PONG: Final = encode_frame(Pong(), PLAIN)
-
-    def receive(self, message: str | bytes) -> Effect:
-        """See :meth:`SocketDialect.receive`."""
-        if type(message) is bytes:
-            raise InvalidMessage("BINARY_NOT_SUPPORTED", "only text frames are")
-        received = PLAIN.decode(message)
-        if type(received) is LocationUpdate:
-            return received
-        return Answer(self._PONG) if type(received) is Ping else LeaveSession()
+    reads_binary: Final = False
+    receive: Final = staticmethod(PLAIN.decode)
+    """See :meth:`SocketDialect.receive`."""
 
     def written(self, _topic: Topic) -> Dialect:
         """See :meth:`SocketDialect.written`."""

@@ -44,25 +44,34 @@ class TokenBucket(Struct, frozen=True, gc=False):
 
 
 class RateLimiter:
-    """One bucket, used in place. It begins full."""
+    """One bucket, used in place. It begins full.
 
-    __slots__ = ("_bucket", "_rate")
+    What :class:`TokenBucket` computes, on its own three fields: each message of each connection
+    takes from two of these, and an object for each token would be a fifth of what a message costs.
+    """
+
+    __slots__ = ("_at", "_level", "_rate")
 
     def __init__(self, rate: Rate, now: float) -> None:
         self._rate = rate
-        self._bucket = TokenBucket(rate.burst, now)
+        self._level = rate.burst
+        self._at = now
 
     def take(self, now: float) -> bool:
         """Take a token if there is one."""
-        left = self._bucket.take(self._rate, now)
-        if left is None:
+        rate = self._rate
+        level = self._level + (now - self._at) * rate.per_second
+        if level > rate.burst:
+            level = rate.burst
+        if level < 1.0 - _ROUNDING:
             return False
-        self._bucket = left
+        self._level = level - 1.0
+        self._at = now
         return True
 
     def ready_at(self) -> float:
         """The time from which there is a token to take."""
-        return self._bucket.ready_at(self._rate)
+        return TokenBucket(self._level, self._at).ready_at(self._rate)
 
 
 class KeyedRateLimiter:
