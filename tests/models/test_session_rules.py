@@ -2,8 +2,8 @@
 
 Hypothesis plays the host, the participants, their phones and the clock. Beside the rules stands a
 shadow of every connected phone, which knows only what it was sent: the snapshot, then each event
-and each flush. After every step the rules' invariants hold, and each shadow's picture is the
-session's own.
+and each flush. After every step the rules' invariants hold, and each shadow knows the
+session's state.
 """
 
 import math
@@ -61,7 +61,7 @@ ROLES: st.SearchStrategy[Role] = st.sampled_from(["participant", "participant", 
 
 
 class Phone(Struct, eq=False):
-    """A receiver that keeps its picture. The state never calls it; the test does."""
+    """A receiver that keeps what it knows. The rules never call it; the test does."""
 
     user_id: str
     roster: dict[str, bool]
@@ -292,7 +292,7 @@ class Histories(RuleBasedStateMachine):
             self.connects(user_id)
 
     @rule()
-    def what_was_not_told_is_told_when_it_may_be(self) -> None:
+    def a_delayed_presence_is_sent_when_it_may_be(self) -> None:
         due = self.session.presence_due()
         assert (due is None) == (not self.table.presence_pending)
         while due is not None:
@@ -315,10 +315,10 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
-    def is_told_late_of_a_lost_connection(self, data: st.DataObject) -> None:
-        before = self.picture()
+    def hears_late_of_a_lost_connection(self, data: st.DataObject) -> None:
+        before = self.whole_state()
         self.session.disconnect(data.draw(st.sampled_from(self.gone)), self.moment)
-        assert self.picture() == before
+        assert self.whole_state() == before
         assert not self.table.pending
 
     @rule(
@@ -410,9 +410,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def is_adopted_by_a_new_incarnation(self) -> None:
-        before = self.picture()
+        before = self.whole_state()
         self.session = SessionRules(self.table, LIMITS)
-        assert self.picture() == before
+        assert self.whole_state() == before
 
     @precondition(lambda self: self.made > 3)
     @rule(reason=st.sampled_from(["expired", "ended_by_host", "inactive"]))
@@ -424,9 +424,9 @@ class Histories(RuleBasedStateMachine):
         assert self.table.ended == (reason if first else before)
         if first:
             assert all(phone.ended == reason for phone in self.phones().values())
-            self.table.receivers.clear()  # as the farewell does
+            self.table.receivers.clear()  # as the delivery of the end does
 
-    def picture(self) -> tuple[object, ...]:
+    def whole_state(self) -> tuple[object, ...]:
         table = self.table
         return (
             dict(table.roster), dict(table.positions), dict(table.moved), dict(table.receivers),
@@ -476,7 +476,7 @@ class Histories(RuleBasedStateMachine):
             assert held.arrived == self.arrived[user_id]
 
     @invariant()
-    def every_phone_has_the_session_s_picture(self) -> None:
+    def every_phone_knows_the_state_of_the_session(self) -> None:
         table = self.table
         for phone in self.phones().values():
             expected = {
@@ -507,8 +507,8 @@ class Histories(RuleBasedStateMachine):
         assert not self.table.moved
         assert not self.table.seats
         if self.frozen is None:
-            self.frozen = self.picture()
-        assert self.picture() == self.frozen
+            self.frozen = self.whole_state()
+        assert self.whole_state() == self.frozen
 
 
 def a_table(clock: float) -> SessionTable:
@@ -521,7 +521,7 @@ def a_table(clock: float) -> SessionTable:
 
 @given(arrived=st.floats(0, 1e9), retention=st.floats(0.001, 1e5))
 @example(arrived=2.3, retention=30.0)  # 2.3 + 30 - 30 < 2.3
-def test_a_position_is_forgotten_at_the_instant_that_was_foretold(
+def test_a_position_is_forgotten_at_the_instant_that_was_announced(
     arrived: float, retention: float
 ) -> None:
     table = a_table(arrived)

@@ -1,5 +1,5 @@
 """A session manager over a store in memory, real supervisors and actors, and phones that note what
-they are told."""
+they are sent."""
 
 import json
 from collections.abc import AsyncIterator, Hashable
@@ -61,7 +61,7 @@ def messages_in(frames: bytes) -> list[dict[str, Any]]:
 
 
 class Phone:
-    """A receiver that keeps what it was told."""
+    """A receiver that keeps what it was sent."""
 
     def __init__(self, user_id: str, dialect: Dialect = PLAIN) -> None:
         self.user_id = user_id
@@ -209,7 +209,7 @@ class House:
 
 
 class Fault:
-    """Makes a function raise when it is called with what ``when`` accepts, so many times."""
+    """Makes a function raise when it is called with what ``when`` accepts, a number of times."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
         self.left = 0

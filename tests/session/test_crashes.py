@@ -39,7 +39,7 @@ async def test_connections_positions_and_roster_are_there_after_a_crash() -> Non
         assert ada.phone.heard() == [(bo.user_id, 2)]
         assert not ada.phone.closed
         assert not bo.phone.closed
-        assert bo.phone.types == ["location_update"], "nobody is told anything"
+        assert bo.phone.types == ["location_update"], "no client is sent anything about it"
         late = (await home.someone(session, "Cy")).phone.snapshot
         assert {p["user_id"] for p in late["positions"]} == {ada.user_id, bo.user_id}
         assert [p["online"] for p in late["participants"]] == [True, True, True]
@@ -104,7 +104,7 @@ async def test_a_position_that_cannot_be_encoded_crashes_one_flush_and_not_all(
 
 
 class Trap(Phone):
-    """A receiver that raises, against its contract, as often as it was told to."""
+    """A receiver that raises, against its contract, as often as it was set to."""
 
     traps = 0
 
@@ -147,7 +147,7 @@ async def test_a_crash_in_the_middle_of_a_flush_leaves_nobody_with_an_old_positi
         assert trap.heard() == cy.phone.heard() == [(ada.user_id, 1)]
 
 
-async def test_a_crash_in_the_middle_of_telling_an_event_tells_everyone_once() -> None:
+async def test_an_event_whose_delivery_a_crash_interrupts_reaches_everyone_once() -> None:
     async with trapped() as (home, session, (ada, cy), trap):
         trap.traps = 1
         di = await home.join(session, "Di")
@@ -157,7 +157,7 @@ async def test_a_crash_in_the_middle_of_telling_an_event_tells_everyone_once() -
 
 
 @pytest.mark.parametrize("what", ["flush", "event"])
-async def test_what_crashes_whoever_tells_it_is_tried_once_more_and_then_dropped(what: str) -> None:
+async def test_a_delivery_that_crashes_is_resumed_once_and_then_dropped(what: str) -> None:
     async with trapped() as (home, session, (ada, cy), trap):
         trap.traps = 2
         if what == "flush":
@@ -284,7 +284,7 @@ async def test_a_join_that_an_incarnation_did_before_it_died_has_happened(
         assert home.store.participants[session][bo].is_active
 
 
-async def test_a_crash_in_the_middle_of_the_farewell_is_finished_by_the_next_incarnation(
+async def test_a_crash_in_the_middle_of_the_end_is_finished_by_the_next_incarnation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with house() as home:

@@ -224,7 +224,7 @@ async def fix(home: House, who: Someone, lat: float, age: float) -> None:
     await settle()
 
 
-async def test_everyone_is_told_the_age_of_the_fix_not_of_the_message() -> None:
+async def test_everyone_is_sent_the_age_of_the_fix_not_of_the_message() -> None:
     async with house() as home:
         session, (ada, bo) = await home.group("Ada", "Bo")
         await fix(home, ada, 1, age=0.0)

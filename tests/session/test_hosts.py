@@ -210,7 +210,7 @@ async def test_seats_are_given_back_by_the_next_incarnation_too(
 # --- the lock -------------------------------------------------------------------------------------
 
 
-async def test_a_locked_session_lets_in_nobody_but_the_host_and_whoever_is_in_it() -> None:
+async def test_a_locked_session_lets_in_only_hosts_and_members() -> None:
     async with house() as home:
         session, (ada, bo) = await home.group("Ada", "Bo")
         fake = await home.join(session, "Fake")
@@ -287,7 +287,7 @@ async def test_a_lock_that_cannot_be_written_is_none() -> None:
         await home.join(session, "Bo")
 
 
-async def test_a_lock_that_a_crash_interrupts_is_told_once(
+async def test_a_lock_that_a_crash_interrupts_is_sent_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with house() as home:
@@ -442,8 +442,8 @@ async def test_a_second_ada_becomes_ada_2() -> None:
         for name in ("Ada", "\u0410da", "ADA"):
             await home.join(session, name)
         assert names(home, session) == ["Ada", "Ada 2", "\u0410da 3", "ADA 4"]
-        told = [each["display_name"] for each in ada.phone.all("participant_joined")]
-        assert told == names(home, session)[1:]
+        sent = [each["display_name"] for each in ada.phone.all("participant_joined")]
+        assert sent == names(home, session)[1:]
         rows = home.store.participants[session].values()
         assert [row.display_name for row in rows] == names(home, session)
 

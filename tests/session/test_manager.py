@@ -329,7 +329,7 @@ def active_in(store: MemoryStore, session: UUID) -> set[str]:
 # --- sessions that are over -----------------------------------------------------------------------
 
 
-async def test_why_a_session_is_over_is_told_although_nobody_has_noted_it_yet() -> None:
+async def test_a_session_that_is_over_says_why_before_its_end_is_written() -> None:
     async with house(reaper=False) as home:
         hour, day = await home.session(), await home.session(expires_in=24 * HOUR)
         await trio.sleep(3601)

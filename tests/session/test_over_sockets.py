@@ -53,7 +53,7 @@ async def test_who_is_removed_is_closed_with_4403_and_refused_from_then_on() -> 
             assert await served.refusal(session, bo.user_id) == 403
 
 
-async def test_who_leaves_is_closed_with_1000_after_the_others_were_told() -> None:
+async def test_a_participant_who_leaves_is_closed_with_1000_after_the_others_know() -> None:
     async with serving() as served:
         session = await served.home.session()
         async with served.client(session, "Ada") as ada, served.client(session, "Bo") as bo:

@@ -23,29 +23,29 @@ async def flap(home: House, who: Someone, times: int, pause: float) -> Someone:
     return who
 
 
-def told_of(who: Someone, whom: Someone) -> list[bool]:
+def presence_sent(who: Someone, whom: Someone) -> list[bool]:
     """What ``whom`` heard of ``who``: online or not, in order."""
     updates = whom.phone.all("participant_updated")
     return [update["online"] for update in updates if update["user_id"] == who.user_id]
 
 
-async def test_a_short_loss_of_the_network_is_told_at_once() -> None:
+async def test_a_short_loss_of_the_network_is_sent_at_once() -> None:
     async with house() as home:
         _, (ada, bo) = await home.group("Ada", "Bo")
         await flap(home, bo, 1, 0.0)
-        assert told_of(bo, ada) == [False, True]
+        assert presence_sent(bo, ada) == [False, True]
 
 
-async def test_who_reconnects_all_the_time_is_told_of_twice_a_second_at_most() -> None:
+async def test_presence_of_a_phone_that_reconnects_in_a_loop_is_rate_limited() -> None:
     async with house() as home:
         _, (ada, bo) = await home.group("Ada", "Bo")
         await flap(home, bo, 200, 0.1)  # 400 events in 20 s
-        told = len(told_of(bo, ada))
-        assert told <= PRESENCE_RATE.burst + 20 * PRESENCE_RATE.per_second + 1
+        sent = len(presence_sent(bo, ada))
+        assert sent <= PRESENCE_RATE.burst + 20 * PRESENCE_RATE.per_second + 1
 
 
 @pytest.mark.parametrize("online", [True, False])
-async def test_the_last_state_of_who_came_and_went_is_told_in_the_end(online: bool) -> None:
+async def test_the_last_presence_is_sent_in_the_end(online: bool) -> None:
     async with house() as home:
         _, (ada, bo) = await home.group("Ada", "Bo")
         bo = await flap(home, bo, 20, 0.0)
@@ -53,7 +53,7 @@ async def test_the_last_state_of_who_came_and_went_is_told_in_the_end(online: bo
             bo.link.detach()
             await settle()
         await trio.sleep(2 / PRESENCE_RATE.per_second)
-        assert told_of(bo, ada)[-1] is online
+        assert presence_sent(bo, ada)[-1] is online
 
 
 async def test_who_comes_meanwhile_sees_what_the_others_see_and_then_the_truth() -> None:
@@ -64,14 +64,14 @@ async def test_who_comes_meanwhile_sees_what_the_others_see_and_then_the_truth()
         await settle()
         cy = await home.someone(session, "Cy")
         shown = {p["user_id"]: p["online"] for p in cy.phone.snapshot["participants"]}
-        assert shown[bo.user_id] is told_of(bo, ada)[-1]
+        assert shown[bo.user_id] is presence_sent(bo, ada)[-1]
         assert cy.phone.snapshot["seq"] > 0
         await trio.sleep(2 / PRESENCE_RATE.per_second)
-        assert [shown[bo.user_id], *told_of(bo, cy)][-1] is False
+        assert [shown[bo.user_id], *presence_sent(bo, cy)][-1] is False
 
 
-async def test_whoever_reconnects_is_told_last() -> None:
-    """So the order of telling is that of connecting, and nobody keeps the front by coming back."""
+async def test_a_phone_that_reconnects_is_served_last() -> None:
+    """The order of delivery is that of connecting: reconnecting does not move to the front."""
     async with house() as home:
         session, (ada, bo, cy) = await home.group("Ada", "Bo", "Cy")
         await home.connect(session, ada.user_id)
@@ -80,7 +80,7 @@ async def test_whoever_reconnects_is_told_last() -> None:
         assert list(home.table(session).roster) == order
 
 
-async def test_what_was_not_told_yet_outlives_a_crash() -> None:
+async def test_a_delayed_presence_survives_a_crash() -> None:
     async with house() as home:
         session, (ada, bo) = await home.group("Ada", "Bo")
         bo = await flap(home, bo, 20, 0.0)
@@ -88,7 +88,7 @@ async def test_what_was_not_told_yet_outlives_a_crash() -> None:
         await settle()
         await home.crash(session)
         await trio.sleep(2 / PRESENCE_RATE.per_second)
-        assert told_of(bo, ada)[-1] is False
+        assert presence_sent(bo, ada)[-1] is False
 
 
 async def test_a_group_may_join_at_once_but_not_be_replaced_all_the_time() -> None:
@@ -122,12 +122,12 @@ def test_the_api_says_when_to_try_again() -> None:
     assert (problem.code, problem.headers["Retry-After"]) == (Code.UNAVAILABLE, "3")
 
 
-def test_a_change_of_presence_is_told_six_times_at_once_and_then_every_two_seconds() -> None:
+def test_presence_is_sent_six_times_at_once_and_then_every_two_seconds() -> None:
     presence = NEVER_SEEN
     for number in range(6):
-        told = presence.announce(number % 2 == 0, 100.0)
-        assert told is not None
-        presence = told
+        after = presence.announce(number % 2 == 0, 100.0)
+        assert after is not None
+        presence = after
     assert presence.announce(True, 101.9) is None
     assert presence.ready_at() == pytest.approx(102.0, abs=0.01)
     assert presence.announce(True, 102.0) is not None

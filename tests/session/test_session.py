@@ -252,7 +252,7 @@ async def test_detaching_before_attaching_or_twice_does_nothing() -> None:
 # --- the end --------------------------------------------------------------------------------------
 
 
-async def test_when_the_host_ends_it_everyone_is_told_and_closed() -> None:
+async def test_when_the_host_ends_a_session_everyone_is_sent_the_end_and_closed() -> None:
     async with house() as home:
         session, people = await home.group("Ada", "Bo")
         await home.manager.end(session)

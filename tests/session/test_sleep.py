@@ -135,7 +135,7 @@ async def test_when_room_is_needed_the_longest_empty_session_sleeps_first() -> N
             ada.link.detach()
             await trio.sleep(5)
         await home.someone(await home.session())
-        # Some at a time, the longest empty first; whoever is connected stays.
+        # Some at a time, the longest empty first; connected sessions stay.
         assert groups[2][0] in awake(home)
         assert groups[1][0] not in awake(home)
         assert len(awake(home)) <= 3
@@ -162,7 +162,7 @@ async def test_when_all_sessions_are_in_use_there_is_no_room_and_nobody_is_distu
         assert not groups[1][1][0].phone.closed
 
 
-async def test_whoever_comes_while_a_session_falls_asleep_finds_it_whole() -> None:
+async def test_a_caller_that_comes_while_a_session_falls_asleep_finds_it_whole() -> None:
     """After each number of steps that falling asleep may take."""
     outcomes = set()
     for steps in range(40):

@@ -21,8 +21,8 @@ _ignored: Final = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}]+", re
 
 
 def distinct(name: str, others: Iterable[str], limit: int) -> str:
-    """``name``, or with the first number from 2 on that makes it unlike all ``others``. Not longer
-    than ``limit`` code points, which is more than the longest number needs.
+    """``name``, with the first number from 2 on that is needed to tell it from all ``others``. At
+    most ``limit`` code points, which is more than the longest number needs.
     """
     taken: set[str] = set().union(*map(_keys, others))
     found, number = name, 1
@@ -40,13 +40,13 @@ def confusable(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _keys(name: str) -> frozenset[str]:
-    """Names that share one of these are confusable: the shape, and the shape in any case.
+    """Names that share one of these are confusable: the shape, and the shape of the folded name.
 
-    Two, for shapes depend on the case (``I`` looks like ``l`` and ``i`` does not).
+    Two keys, because the shape depends on the case: ``I`` looks like ``l``, and ``i`` does not.
     """
     plain = unicodedata.normalize("NFKC", _ignored.sub("", name))
     plain = " ".join(plain.split())
-    # Folded again, for the shape of a digit 0 is a capital O.
+    # Folded again, because the shape of a digit 0 is a capital O.
     said = _shape(unicodedata.normalize("NFKC", plain.casefold())).casefold()
     return frozenset(("seen " + _shape(plain), "said " + _shape(said)))
 
@@ -59,14 +59,14 @@ def _shape(text: str) -> str:
 
 
 def _read_shapes() -> dict[str, str]:
-    """The prototype of each character that looks like another."""
-    # The file, not the module, which would keep three times as much in memory.
+    """The prototype of each character that looks like another one."""
+    # The package's data file, not its module, which keeps three times as much in memory.
     text = (files("confusable_homoglyphs") / "confusables.json").read_text(encoding="utf-8")
     table: dict[str, list[dict[str, str]]] = json.loads(text)
     shapes = {}
     for character, found in table.items():
-        # A character has one entry, its prototype; a prototype has one for each that has its shape.
-        # Of a pair, which have each other, either will do.
+        # A character has one entry, its prototype; a prototype has an entry for each character of
+        # its shape. Of a pair that name each other, the smaller one is the prototype.
         if len(character) == 1 and len(found) == 1:
             other = found[0]["c"]
             pair = len(table.get(other, ())) == 1 and len(other) == 1

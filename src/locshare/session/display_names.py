@@ -1,17 +1,16 @@
-"""What is left of a name that a stranger chose, before anybody is shown it. Pure.
+"""Cleans a display name before others see it. Pure.
 
-A name is a text on other people's screens. Characters that cannot be seen make two names that look
-the same; marks in heaps cover what stands around them; a name that begins with nothing visible has
-no initial. So what cannot be seen is removed, except where the writing of a language or an emoji
-needs it:
+A name is a text on other people's screens. Invisible characters make two names look the same; heaps
+of marks cover the text around them; a name that begins with nothing visible has no initial. So
+invisible characters are removed, except where the writing of a language or an emoji needs them:
 
 - the joiners ZWJ and ZWNJ as in RFC 5892, appendix A.1 and A.2 (after a virama; ZWNJ also between
   letters that would join, as in Persian), ZWJ before a virama (Bengali), and ZWJ inside an emoji;
 - the variation selectors of an emoji, an ideograph or a Mongolian letter; the tags of a flag;
 - the marks LRM, RLM and ALM in a name with right-to-left letters, but not where it begins.
 
-Names are measured in code points, as PostgreSQL does; nothing is cut in the middle of what a reader
-takes for one character.
+Names are measured in code points, as PostgreSQL does. No cut is within a grapheme cluster, which a
+reader takes for one character.
 """
 
 import unicodedata
@@ -23,7 +22,7 @@ MAX_ZWJ: Final = 3
 """In one emoji: a family of four, or a kiss of two with skin tones and a heart."""
 MAX_MARKS: Final = 2
 MAX_CLUSTER: Final = 16
-"""Code points that make one character: more than any word of a language needs."""
+"""Code points in one grapheme cluster: more than any language needs."""
 
 _STACKING: Final = (
     "Beng", "Deva", "Gujr", "Guru", "Knda", "Mlym", "Orya", "Taml", "Telu", "Sinh", "Tibt", "Mymr",
@@ -31,7 +30,7 @@ _STACKING: Final = (
 )  # fmt: skip
 """Scripts in which a letter may carry 4 marks of the script: a Burmese or Hindi word does."""
 _POINTED: Final = ("Hebr", "Arab", "Syrc")
-"""And those in which it may carry 3: a dot, a doubling and a vowel."""
+"""Scripts in which a letter may carry 3: a dot, a doubling and a vowel."""
 
 _V1: Final = regex.VERSION1
 
@@ -54,7 +53,7 @@ _SELECTOR: Final = (
 _DIRECTION: Final = r"(?<=[^\u200E\u200F\u061C])[\u200E\u200F\u061C]"
 _UNSEEN: Final = (
     r"[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Co}\p{Cs}"
-    r"[\p{Cn}--\p{Extended_Pictographic}]"  # what is reserved for emoji may be one by now
+    r"[\p{Cn}--\p{Extended_Pictographic}]"  # one reserved for emoji may be one by now
     r"\u2800\U0001D159]"
 )
 
@@ -72,7 +71,7 @@ _pointed: Final = regex.compile("|".join(rf"\p{{scx={name}}}" for name in _POINT
 
 
 def clean(text: str) -> str:
-    """``text`` without what cannot be seen; empty when nothing can. Idempotent."""
+    """``text`` without invisible characters; empty if none is visible. Idempotent."""
     while True:
         cleaned = _clean_once(text)
         if cleaned == text:
@@ -81,7 +80,7 @@ def clean(text: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """The beginning of ``text``, in whole characters, of at most ``limit`` code points."""
+    """The beginning of ``text``, in whole clusters, of at most ``limit`` code points."""
     length = 0
     for found in _cluster.finditer(text):
         if found.end() > limit:
@@ -107,8 +106,8 @@ def _clean_once(text: str) -> str:
 
 
 def _few(found: "regex.Match[str]") -> str:
-    """No more marks than the letter before them may carry, and none twice. Those of a letter that
-    Unicode has with more, as polytonic Greek, stay.
+    """At most as many marks as the letter before them may carry, and none twice. A precomposed
+    letter with more marks, as in polytonic Greek, keeps them.
     """
     if found["kept"] is not None:
         return str(found[0])
@@ -118,7 +117,7 @@ def _few(found: "regex.Match[str]") -> str:
         return ""
     most = 4 if _stacking.match(base) else 3 if _pointed.match(base) else MAX_MARKS
     own = _stacking if most == 4 else _pointed
-    # Counted as NFD has them: NFC has put some into the letter, and makes one vowel sign of two.
+    # Counted in NFD: NFC composes some with the letter, and two vowel signs into one.
     carried = unicodedata.normalize("NFD", base)[1:]
     kept = ""
     for mark in found[0]:

@@ -1,14 +1,14 @@
-"""How old a fix is, and which of two is the newer. Pure: both clocks are given.
+"""The age of a fix, and which of two fixes is newer. Pure: both clocks are given.
 
-A message says when its fix was taken by the sender's clock (``timestamp``), which may be wrong, and
-it may have waited in a tunnel or in a device that repeats itself. So what counts as its age is, in
-this order: what the sender says it is (``age_ms``, measured by a clock that nobody sets), or the
-distance between its ``timestamp`` and our clock, less what is known of the error of the sender's.
+A message says when its fix was taken by the sender's clock (``timestamp``), which may be wrong; and
+the message may have waited in a tunnel, or come from a device that repeats itself. So the age of a
+fix is, in this order: what the sender says (``age_ms``, by a monotonic clock), or the distance
+between its ``timestamp`` and our wall clock, less the known error of the sender's clock.
 
-Of that error there are two kinds of evidence. Some ages cannot be: a fix is neither from the future
-nor older than a session can be. And a queue that is sent late comes faster than it was taken, a
-dead device repeats one timestamp, but a clock that is off keeps step with ours: a distance that
-stays for :data:`STEADY_S` is its error.
+There are two kinds of evidence of that error. Some ages are impossible: a fix is not from the
+future, and not older than a session can be. And some distances stay: a queue that is sent late
+arrives faster than it was taken, and a dead device repeats one timestamp, but a clock that is wrong
+keeps step with ours. A distance that stays for :data:`STEADY_S` is the error of the clock.
 """
 
 from datetime import datetime
@@ -19,33 +19,33 @@ from msgspec import UNSET, Struct
 from locshare.wire.messages import Position
 
 MAX_AGE_S: Final = 86_400.0
-"""No session lasts longer, so a fix that seems older is one of a clock that is wrong."""
+"""No session lasts longer, so a fix that seems older comes from a clock that is wrong."""
 STEADY_S: Final = 5.0
 """Longer than a phone needs to send what waited in it."""
 JITTER_S: Final = 2.0
-"""How much a mobile network delays one message more than another, in ordinary times."""
+"""How much longer than another a mobile network ordinarily delays a message."""
 CORRECTED_WITHIN_S: Final = 30.0
-"""How old a fix may seem after its sender's clock was corrected: as old as one that is live."""
+"""The apparent age of a live fix after its sender's clock was corrected, at most."""
 
 
 class SenderClock(Struct, frozen=True, gc=False):
-    """What is known of one sender's clock. A distance is how far a timestamp lies behind our wall
-    clock, in seconds; instants are of Trio's clock.
+    """The observed error of one sender's clock. A distance is how far a timestamp lies behind our
+    wall clock, in seconds; instants are by Trio's clock.
     """
 
     offset: float
-    """The distance of a fix that was taken just now: the error of the sender's clock."""
+    """The distance of a fix that is taken now: the error of the sender's clock."""
     distance: float
-    """That of the last messages, which keep it within the jitter…"""
+    """The distance of the last messages, within the jitter."""
     since: float
-    """…since this instant."""
+    """Since when it has been within the jitter."""
 
 
 def judge(
     position: Position, known: SenderClock | None, wall: datetime, clock: float
 ) -> tuple[float, SenderClock]:
-    """``position`` arrives at ``wall`` and ``clock`` (Trio's). When its fix was taken, by Trio's
-    clock, and what is known of the sender's clock now. Every update passes here.
+    """``position`` arrives at ``wall`` and ``clock`` (Trio's). Returns when its fix was taken, by
+    Trio's clock, and the sender's clock as observed now. On the path of every update.
     """
     distance = (wall - position.timestamp).total_seconds()
     said = position.age_ms
@@ -58,7 +58,7 @@ def judge(
 
 
 def _as_said(known: SenderClock | None, distance: float, age: float, clock: float) -> SenderClock:
-    """Who says the age says how far its clock is off."""
+    """The sender states the age, and thereby the error of its clock."""
     offset = distance - age
     if known is not None and abs(known.offset - offset) <= JITTER_S:
         return known
@@ -80,7 +80,7 @@ def _observe(known: SenderClock | None, distance: float, clock: float) -> Sender
 def clock_was_set_back(
     new: Position, taken: float, held: Position, held_taken: float, wall: datetime
 ) -> bool:
-    """Whether ``new`` (arrived at ``wall``, judged to be ``taken`` then) is newer than ``held``
+    """Whether ``new``, which arrived at ``wall`` and was ``taken`` then, is newer than ``held``
     although its timestamp is older.
     """
     if isinstance(new.age_ms, int | float) and taken > held_taken:
