@@ -7,28 +7,32 @@ from datetime import UTC, datetime
 
 import trio
 
-from locshare.client import Client, Live, Position, Watcher, parse_join_link
-from locshare.wire.messages import (
+from locshare.client import (
+    Client,
+    Live,
     ParticipantJoined,
-    ParticipantMoved,
+    ParticipantPosition,
+    Position,
     ServerMessage,
-    SessionStateData,
+    Snapshot,
+    Watcher,
+    parse_join_link,
 )
 
 
 class Printer(Watcher):
     """What to do with each message. Live calls it; it must return quickly."""
 
-    def connected(self, snapshot: SessionStateData) -> None:
+    def connected(self, snapshot: Snapshot) -> None:
         self.names = {each.user_id: each.display_name for each in snapshot.participants}
 
     def received(self, message: ServerMessage) -> None:
         match message:
-            case ParticipantJoined(joined):
-                self.names[joined.user_id] = joined.display_name
-            case ParticipantMoved(position):
-                name = self.names.get(position.user_id, "someone")
-                print(f"{name} is at {position.lat:.5f}, {position.lng:.5f}", flush=True)
+            case ParticipantJoined(user_id, display_name):
+                self.names[user_id] = display_name
+            case ParticipantPosition(user_id, lat, lng):
+                name = self.names.get(user_id, "someone")
+                print(f"{name} is at {lat:.5f}, {lng:.5f}", flush=True)
 
 
 async def walk(live: Live) -> None:

@@ -27,7 +27,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 from bench.driver.plan import Participant, Plan
 from bench.driver.progress import Standing
 from bench.results import Dialect, DisruptionKind, Moment, Run, TargetDescription
-from locshare.wire.messages import Position
+from locshare.model.position import Position
 
 HOST = "127.0.0.1"
 TOPIC = "session:{session_id}"

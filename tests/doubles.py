@@ -11,13 +11,13 @@ from uuid import UUID
 import trio
 from msgspec import structs
 
+from locshare.model.session import EndReason
 from locshare.store.port import (
     ParticipantRecord,
     SessionRecord,
     StoredSession,
     StoreUnavailable,
 )
-from locshare.wire.messages import EndReason
 
 
 class MemoryStore:

@@ -14,12 +14,12 @@ ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "config": {"model"},
     "telemetry": {"model", "supervisor"},
-    "auth": {"model", "wire"},
+    "auth": {"model"},
     "net": {"model", "config"},
     "actors": set(),
     "supervisor": {"actors"},
     "wire": {"model"},
-    "store": GROUND | RUNTIME | {"wire"},
+    "store": GROUND | RUNTIME,
     "broadcast": GROUND | RUNTIME | {"wire"},
     "session": GROUND | RUNTIME | {"wire", "broadcast", "store"},
     "connection": GROUND | RUNTIME | {"wire", "broadcast", "session", "store"},
@@ -74,6 +74,19 @@ def test_sessions_know_the_store_only_by_its_port() -> None:
                     "locshare.store"
                 ):
                     assert node.module == "locshare.store.port", f"{path}: {node.module}"
+
+
+WIRE_OF = {"broadcast": {"dialects", "messages"}, "session": {"dialects"}, "api": {"answers"}}
+"""The modules of ``wire`` that a room may import; domain types come from ``model``."""
+
+
+@pytest.mark.parametrize("room", WIRE_OF)
+def test_domain_types_come_from_the_model_and_not_from_the_wire(room: str) -> None:
+    for path in (SOURCE / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("locshare.wire"):
+                module = (node.module or "").rpartition(".")[2]
+                assert module in WIRE_OF[room], f"{path}: {node.module}"
 
 
 def test_only_the_transport_knows_the_websocket_library() -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from bench.driver.account import Heard
 from bench.results import Dialect
-from locshare.wire.messages import Position
+from locshare.model.position import Position
 
 
 class Snapshot(NamedTuple):

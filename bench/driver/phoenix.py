@@ -18,7 +18,7 @@ from bench.driver.account import Heard
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.driver.plain import with_query
 from bench.results import Dialect
-from locshare.wire.messages import Position
+from locshare.model.position import Position
 
 _Ref = str | int | None
 

@@ -9,7 +9,9 @@ from msgspec import Struct
 from bench.driver.account import Heard
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.results import Dialect
-from locshare.wire.messages import Leave, LocationUpdate, Ping, Position
+from locshare.model.position import Position
+from locshare.wire.messages import Leave, Ping
+from locshare.wire.plain import encode_for_server
 
 
 class _Snapshot(Struct):
@@ -53,7 +55,6 @@ class _Tag(Struct):
 
 _decoder: Final = msgspec.json.Decoder(_Moved | _State | _SessionEnded | _Error)
 _tag: Final = msgspec.json.Decoder(_Tag)
-_encode: Final = msgspec.json.Encoder().encode
 _KNOWN: Final = {"location_update", "session_state", "session_ended", "error"}
 
 
@@ -80,14 +81,14 @@ class PlainConversation:
         return None
 
     def position(self, position: Position) -> bytes:
-        return _encode(LocationUpdate(position))
+        return encode_for_server(position)
 
     def heartbeat(self) -> bytes:
         """``ping``, answered by ``pong``."""
-        return _encode(Ping())
+        return encode_for_server(Ping())
 
     def leave(self) -> bytes:
-        return _encode(Leave())
+        return encode_for_server(Leave())
 
     def read(self, text: bytes) -> Message:
         """What one message means."""

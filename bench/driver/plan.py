@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from locshare.wire.messages import Position
+from locshare.model.position import Position
 
 DRAIN_S = 10.0
 

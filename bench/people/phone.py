@@ -11,9 +11,9 @@ from math import cos, pi, radians, sin
 from random import Random
 from typing import Final, final
 
+from locshare.model.position import Position
 from locshare.simulate.movement import Journey
 from locshare.simulate.movement import Phone as SteadyPhone
-from locshare.wire.messages import Position
 
 TICK_S: Final = 0.25
 """Reports of different ticks are told apart."""

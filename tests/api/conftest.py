@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
 from locshare.auth.tokens import TokenKeys
+from locshare.model.participant import ParticipantView, Role
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
@@ -23,7 +24,6 @@ from locshare.session.errors import (
 from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.telemetry.metrics import Registry
-from locshare.wire.messages import ParticipantView, Role
 
 SECRET = b"test secret, test secret, test secret"
 URLS = PublicUrls("https://where.example", "wss://live.where.example")

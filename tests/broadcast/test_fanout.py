@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.broadcast.fanout import Flush, encode_flush, encode_frame, text_frame
-from locshare.wire.dialects import PLAIN
-from locshare.wire.messages import ParticipantPosition, Pong
+from locshare.model.position import HeldPosition, Position
+from locshare.wire.messages import Pong
+from locshare.wire.plain import PLAIN
 from tests.broadcast.wire_kit import parse
 
 
@@ -30,8 +31,8 @@ def test_a_message_is_one_frame_of_its_dialect() -> None:
 
 def test_a_flush_keeps_one_message_per_frame_in_the_order_of_moving() -> None:
     at = datetime(2030, 1, 1, tzinfo=UTC)
-    moved = {user: ParticipantPosition(user, 1.0, 2.0, 3.0, at) for user in ("carl", "ada", "bob")}
-    flush = encode_flush(moved, PLAIN)
+    held = HeldPosition(Position(1.0, 2.0, 3.0, at), 7.0, 7.0)
+    flush = encode_flush(dict.fromkeys(("carl", "ada", "bob"), held), 7.0, PLAIN)
     payloads = [payload for _, payload in parse(flush.joined)]
     assert [payload.split(b'"user_id":"')[1].split(b'"')[0] for payload in payloads] == [
         b"carl",

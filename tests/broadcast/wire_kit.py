@@ -10,9 +10,9 @@ from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, Writ
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
 from locshare.connection.subscription import Subscription
+from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
-from locshare.wire.dialects import PLAIN
-from locshare.wire.messages import Position
+from locshare.wire.plain import PLAIN
 
 UNLIMITED = 1 << 40
 

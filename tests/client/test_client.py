@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 
-import msgspec
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET, UnsetType
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -29,7 +27,7 @@ from locshare.client import (
     JoinLink,
     Live,
     NotConnected,
-    Picture,
+    Replica,
     SessionCreated,
     SessionJoined,
     Unreachable,
@@ -40,28 +38,18 @@ from locshare.client import (
     patiently,
 )
 from locshare.client.errors import problem_of, retry_after_of
-from locshare.model.reasons import CloseReason
-from locshare.wire.messages import (
-    Joined as SomeoneJoined,
-)
-from locshare.wire.messages import (
-    Left,
+from locshare.model.events import (
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantMoved,
-    ParticipantPosition,
     ParticipantUpdated,
-    ParticipantView,
-    Pong,
-    Position,
-    ServerMessage,
     SessionEnded,
-    SessionState,
-    SessionStateData,
-    SessionView,
-    Updated,
-    You,
 )
+from locshare.model.participant import ParticipantView, You
+from locshare.model.position import ParticipantPosition, Position
+from locshare.model.reasons import CloseReason
+from locshare.model.session import SessionView, Snapshot
+from locshare.wire.messages import Pong, ServerMessage
+from locshare.wire.plain import PLAIN
 from tests.running import LAST_RESORT_S
 from tests.simulate.kit import API_LIMITS, Server, serving
 
@@ -245,7 +233,7 @@ async def test_the_snapshot_is_there_first_and_then_come_typed_messages() -> Non
         await other.send_position(position(52.5))
         await other.ping()
         kinds = [type(await anext(one)), type(await anext(one))]
-        assert kinds == [ParticipantUpdated, ParticipantMoved]
+        assert kinds == [ParticipantUpdated, ParticipantPosition]
         assert await anext(other) == Pong()
 
 
@@ -273,7 +261,7 @@ async def test_the_token_is_in_no_url() -> None:
 
 async def test_a_ping_that_comes_after_the_close_frame_disturbs_nobody() -> None:
     """trio-websocket would answer it, which is an error of its own protocol library."""
-    state = SessionStateData(
+    state = Snapshot(
         SessionView("id", "Alps", NOW, NOW), You("ada", "participant"), (), (), NOW, "epoch", 0
     )
 
@@ -284,7 +272,7 @@ async def test_a_ping_that_comes_after_the_close_frame_disturbs_nobody() -> None
             for event in protocol.events_received():
                 if isinstance(event, Request):
                     protocol.send_response(protocol.accept(event))
-                    protocol.send_text(msgspec.json.encode(SessionState(state)))
+                    protocol.send_text(PLAIN.encode(state))
                     await stream.send_all(b"".join(protocol.data_to_send()))
         await stream.send_all(b"\x89\x00")
         await trio.sleep(0.05)
@@ -427,7 +415,7 @@ class Diary(Watcher):
         self._changed.set()
         self._changed = trio.Event()
 
-    def connected(self, snapshot: SessionStateData) -> None:
+    def connected(self, snapshot: Snapshot) -> None:
         self._note("connected")
 
     def received(self, message: ServerMessage) -> None:
@@ -457,18 +445,18 @@ async def test_the_picture_is_the_snapshot_and_what_happened_since() -> None:
             await nursery.start(other.run)
             await client.join(session.session_id, "Cleo")
             assert await other.send_position(position(52.25))
-            await diary.until("ParticipantMoved")
+            await diary.until("ParticipantPosition")
             await diary.until("ParticipantJoined")
-            assert one.picture is not None
-            assert {each.display_name for each in one.picture.participants.values()} == {
+            assert one.replica is not None
+            assert {each.display_name for each in one.replica.participants.values()} == {
                 "Ada", "Bo", "Cleo",
             }  # fmt: skip
-            assert one.picture.participants[bo.user_id].online
-            assert one.picture.positions[bo.user_id].lat == 52.25
+            assert one.replica.participants[bo.user_id].online
+            assert one.replica.positions[bo.user_id].lat == 52.25
             assert await other.leave()
             await diary.until("ParticipantLeft")
-            assert bo.user_id not in one.picture.participants
-            assert one.picture.positions == {}
+            assert bo.user_id not in one.replica.participants
+            assert one.replica.positions == {}
             nursery.cancel_scope.cancel()
 
 
@@ -503,9 +491,8 @@ async def test_what_is_final_ends_it() -> None:
                 await client.end(session.session_id, session.host_token)
         forged = await Live(server.ws, "forged").run()
     assert diary.lines == ["connected", "SessionEnded", "SESSION_ENDED for good"]
-    assert live.picture is not None
-    assert live.picture.ended is not None
-    assert live.picture.ended.reason == "ended_by_host"
+    assert live.replica is not None
+    assert live.replica.ended == "ended_by_host"
     assert isinstance(ends[0], NotConnected)
     assert isinstance(forged, ConnectionRefused)
 
@@ -579,8 +566,8 @@ def view(user_id: str, *, online: bool = True) -> ParticipantView:
     return ParticipantView(user_id, user_id, "#112233", NOW, NOW, True, online)
 
 
-def snapshot(*people: str, positions: tuple[str, ...] = ()) -> SessionStateData:
-    return SessionStateData(
+def snapshot(*people: str, positions: tuple[str, ...] = ()) -> Snapshot:
+    return Snapshot(
         SessionView("id", "Alps", NOW, NOW),
         You("ada", "participant"),
         tuple(view(each) for each in people),
@@ -593,12 +580,12 @@ def snapshot(*people: str, positions: tuple[str, ...] = ()) -> SessionStateData:
 
 IDS = st.sampled_from(["ada", "bo", "cleo"])
 MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
-    st.builds(lambda i: ParticipantMoved(ParticipantPosition(i, 1.0, 2.0, 3.0, NOW)), IDS),
-    st.builds(lambda i: ParticipantJoined(SomeoneJoined(i, i, "#112233")), IDS),
-    st.builds(lambda i: ParticipantLeft(Left(i, "left")), IDS),
-    st.builds(lambda i, on: ParticipantUpdated(Updated(i, on, NOW)), IDS, st.booleans()),
+    st.builds(lambda i: ParticipantPosition(i, 1.0, 2.0, 3.0, NOW), IDS),
+    st.builds(lambda i: ParticipantJoined(i, i, "#112233"), IDS),
+    st.builds(lambda i: ParticipantLeft(i, "left"), IDS),
+    st.builds(lambda i, on: ParticipantUpdated(i, on, NOW), IDS, st.booleans()),
     st.builds(
-        lambda people, at: SessionState(snapshot(*people, positions=tuple(at))),
+        lambda people, at: snapshot(*people, positions=tuple(at)),
         st.sets(IDS),
         st.sets(IDS),
     ),
@@ -607,34 +594,34 @@ MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
 
 @given(st.lists(MESSAGES))
 def test_nobody_has_a_position_who_is_not_there(messages: list[ServerMessage]) -> None:
-    picture = Picture.of(snapshot("ada", "bo", positions=("bo",)), NOW)
+    replica = Replica.of(snapshot("ada", "bo", positions=("bo",)), NOW)
     for message in messages:
-        picture.apply(message, NOW)
-        assert set(picture.positions) <= set(picture.participants)
-        assert set(picture.taken) == set(picture.positions)
+        replica.apply(message, NOW)
+        assert set(replica.positions) <= set(replica.participants)
+        assert set(replica.taken) == set(replica.positions)
 
 
 def test_a_position_is_as_old_as_its_fix_and_not_as_its_message() -> None:
-    def moved(age_ms: int | UnsetType) -> ParticipantMoved:
-        return ParticipantMoved(ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=age_ms))
+    def moved(age_ms: int | None) -> ParticipantPosition:
+        return ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=age_ms)
 
     def later(seconds: float) -> datetime:
         return NOW + timedelta(seconds=seconds)
 
-    picture = Picture.of(snapshot("ada", "bo", positions=("bo",)), NOW)
-    assert picture.age("ada", NOW) is None
-    assert picture.age("bo", later(4)) == timedelta(seconds=4)
-    picture.apply(moved(90_000), later(10))
-    assert picture.age("bo", later(15)) == timedelta(seconds=95)
-    picture.apply(moved(UNSET), later(20))
-    assert picture.age("bo", later(25)) == timedelta(seconds=5)
-    assert picture.age("bo", later(19)) == timedelta(0), "a clock that was set back"
-    assert picture.positions["bo"].accuracy is None
+    replica = Replica.of(snapshot("ada", "bo", positions=("bo",)), NOW)
+    assert replica.age("ada", NOW) is None
+    assert replica.age("bo", later(4)) == timedelta(seconds=4)
+    replica.apply(moved(90_000), later(10))
+    assert replica.age("bo", later(15)) == timedelta(seconds=95)
+    replica.apply(moved(None), later(20))
+    assert replica.age("bo", later(25)) == timedelta(seconds=5)
+    assert replica.age("bo", later(19)) == timedelta(0), "a clock that was set back"
+    assert replica.positions["bo"].accuracy is None
 
 
 def test_somebody_new_is_offline_until_told_otherwise() -> None:
-    picture = Picture.of(snapshot("ada"), NOW)
-    picture.apply(ParticipantJoined(SomeoneJoined("bo", "Bo", "#445566")), NOW)
-    assert not picture.participants["bo"].online
-    picture.apply(ParticipantUpdated(Updated("bo", True, NOW)), NOW)
-    assert picture.participants["bo"].online
+    replica = Replica.of(snapshot("ada"), NOW)
+    replica.apply(ParticipantJoined("bo", "Bo", "#445566"), NOW)
+    assert not replica.participants["bo"].online
+    replica.apply(ParticipantUpdated("bo", True, NOW), NOW)
+    assert replica.participants["bo"].online

@@ -23,7 +23,7 @@ from locshare.client import (
     End,
     Live,
     NotConnected,
-    Picture,
+    Replica,
     Unreachable,
     Watcher,
     connect,
@@ -32,26 +32,20 @@ from locshare.client import (
 from locshare.client import connection as connection_module
 from locshare.client import live as live_module
 from locshare.client.errors import problem_of
+from locshare.model.participant import ParticipantView, You
+from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
-from locshare.wire.messages import (
-    ParticipantPosition,
-    ParticipantView,
-    Pong,
-    Position,
-    ServerMessage,
-    SessionStateData,
-    SessionView,
-    You,
-)
+from locshare.model.session import SessionView, Snapshot
+from locshare.wire.messages import Pong, ServerMessage
 from tests.simulate.kit import serving
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLACE = Position(52.5, 13.4, 5.0, NOW)
 
 
-def snapshot(*positions: ParticipantPosition) -> SessionStateData:
+def snapshot(*positions: ParticipantPosition) -> Snapshot:
     people = (ParticipantView("bo", "Bo", "#112233", NOW, NOW, True, True),)
-    return SessionStateData(
+    return Snapshot(
         SessionView("id", "Alps", NOW, NOW),
         You("ada", "participant"),
         people,
@@ -319,4 +313,4 @@ async def test_what_cannot_be_sent_says_so(
 
 def test_a_snapshot_says_how_old_a_fix_is() -> None:
     place = ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=4_000)
-    assert Picture.of(snapshot(place), NOW).age("bo", NOW) == timedelta(seconds=4)
+    assert Replica.of(snapshot(place), NOW).age("bo", NOW) == timedelta(seconds=4)

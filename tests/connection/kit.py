@@ -31,16 +31,12 @@ from locshare.connection.context import ConnectionLimits
 from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
+from locshare.model.events import ParticipantLeft
+from locshare.model.participant import Role
+from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionNotFound, SessionOver
 from locshare.store.port import StoreUnavailable
-from locshare.wire.messages import (
-    Left,
-    ParticipantLeft,
-    ParticipantPosition,
-    Position,
-    Role,
-)
 from tests.running import LAST_RESORT_S
 
 SESSION = UUID(int=1)
@@ -124,16 +120,16 @@ class RoomLink:
         if room.hold_update is not None:
             await room.hold_update.wait()
         room.positions.append((self._user_id, position))
-        moved = {self._user_id: ParticipantPosition.of(self._user_id, position)}
+        moved = {self._user_id: HeldPosition(position, 0.0, 0.0)}
         for receiver in room.receivers.values():
-            receiver.send_positions(encode_flush(moved, receiver.dialect))
+            receiver.send_positions(encode_flush(moved, 0.0, receiver.dialect))
 
     async def leave(self) -> None:
         room = self._room
         room.left.append(self._user_id)
         room.receivers.pop(self._user_id, None)
         for receiver in room.receivers.values():
-            event = ParticipantLeft(Left(self._user_id, "left"))
+            event = ParticipantLeft(self._user_id, "left")
             receiver.send_event(encode_frame(event, receiver.dialect))
 
     def detach(self) -> None:

@@ -11,7 +11,7 @@ from locshare.connection.admission import identify_upgrade, open_link, token_of
 from locshare.connection.dialect import DEFAULT_DIALECTS, choose_dialect
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Answering, Upgrade
-from locshare.wire.messages import Role
+from locshare.model.participant import Role
 from tests.connection.kit import Claims, Room, RoomLink, Verifier
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.connection.rate_policy import RateDecision, RateLimits, RatePolicy
-from locshare.wire.messages import Position
+from locshare.model.position import Position
 
 LIMITS = RateLimits()
 

@@ -14,9 +14,9 @@ from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import TransportLimits
+from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import CloseReason
-from locshare.wire.dialects import PLAIN
-from locshare.wire.messages import ParticipantPosition
+from locshare.wire.plain import PLAIN
 from tests.connection.kit import Raw, client_frame, raw_client, serving
 from tests.skipping import KERNEL
 
@@ -35,10 +35,8 @@ def small(**outbox: float) -> PoolLimits:
 
 def flush_of(number: int, users: int = 20) -> Flush:
     at = datetime(2030, 1, 1, tzinfo=UTC)
-    return encode_flush(
-        {f"u{n}": ParticipantPosition(f"u{n}", 1.0, 2.0, float(number), at) for n in range(users)},
-        PLAIN,
-    )
+    held = HeldPosition(Position(1.0, 2.0, float(number), at), 0.0, 0.0)
+    return encode_flush({f"u{n}": held for n in range(users)}, 0.0, PLAIN)
 
 
 async def read_messages(raw: Raw, until: bytes) -> list[bytes]:

@@ -29,10 +29,13 @@ from locshare.connection.pool import PoolLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.refusal import Refusal
 from locshare.connection.transport import TransportLimits
+from locshare.model.participant import Role
+from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import SessionOver
-from locshare.wire.dialects import PLAIN, Dialect, InvalidMessage
-from locshare.wire.messages import ClientMessage, ErrorCode, LocationUpdate, Role, ServerMessage
+from locshare.wire.dialects import Dialect, InvalidMessage
+from locshare.wire.messages import ClientMessage, ErrorCode, ServerMessage
+from locshare.wire.plain import PLAIN
 from tests.connection.kit import (
     QUICK,
     QUICK_ENDS,
@@ -66,6 +69,9 @@ class Tagged:
         plain = json.loads(PLAIN.encode(message))
         return json.dumps([self.topic, plain["type"], plain["data"]]).encode()
 
+    def encode_position(self, user_id: str, position: Position, age_ms: int | None) -> bytes:
+        return self.encode(ParticipantPosition.of(user_id, position, age_ms))
+
 
 class Several:
     """Client: `[topic, event, payload]` with join, part, leave, move and ping."""
@@ -86,8 +92,8 @@ class Several:
                 return Answer(say(topic, "pong"))
             case "move":
                 update = PLAIN.decode(an_update(lat=payload))
-                assert isinstance(update, LocationUpdate)
-                return Move(topic, update.data)
+                assert isinstance(update, Position)
+                return Move(topic, update)
         raise InvalidMessage("UNKNOWN_TYPE", "no such event")
 
     def written(self, topic: Topic) -> Dialect:

@@ -15,11 +15,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import Flush
+from locshare.model.events import (
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    SessionEnded,
+    SessionUpdated,
+)
+from locshare.model.participant import LeaveReason, Role
+from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
+from locshare.model.session import EndReason, Snapshot
 from locshare.session.confusables import confusable
 from locshare.session.errors import ParticipantNotFound
 from locshare.session.features.registry import FEATURES
@@ -30,19 +40,8 @@ from locshare.session.origin import NOWHERE, Origin
 from locshare.session.rules import SessionRules
 from locshare.session.table import Member, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
-from locshare.wire.dialects import PLAIN, Dialect
-from locshare.wire.messages import (
-    EndReason,
-    LeaveReason,
-    ParticipantJoined,
-    ParticipantLeft,
-    ParticipantUpdated,
-    Position,
-    Role,
-    SessionEnded,
-    SessionStateData,
-    SessionUpdated,
-)
+from locshare.wire.dialects import Dialect
+from locshare.wire.plain import PLAIN
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMITS = SessionLimits(
@@ -84,7 +83,7 @@ class Phone(Struct, eq=False):
     def close(self, reason: CloseReason) -> None:
         raise AssertionError("the rules call no receiver")
 
-    def learn(self, snapshot: SessionStateData) -> None:
+    def learn(self, snapshot: Snapshot) -> None:
         """Take over what a snapshot tells."""
         self.roster = {each.user_id: each.online for each in snapshot.participants}
         self.positions = {each.user_id: each.lat for each in snapshot.positions}
@@ -130,21 +129,21 @@ class Histories(RuleBasedStateMachine):
             addressed = pending.popleft()
             for phone in recipients(addressed.audience, self.phones()):
                 match addressed.event:
-                    case ParticipantJoined(data):
-                        assert data.user_id not in phone.roster, "joined twice"
-                        phone.roster[data.user_id] = False
-                    case ParticipantUpdated(data):
-                        assert data.user_id != phone.user_id, "nobody is sent their own presence"
-                        assert data.user_id in phone.roster, "updated before it joined"
-                        phone.roster[data.user_id] = data.online
-                    case ParticipantLeft(data):
-                        assert data.user_id != phone.user_id
-                        del phone.roster[data.user_id]
-                        phone.positions.pop(data.user_id, None)
-                    case SessionUpdated(data):
-                        phone.locked = data.locked
-                    case SessionEnded(data):
-                        phone.ended = data.reason
+                    case ParticipantJoined(user_id):
+                        assert user_id not in phone.roster, "joined twice"
+                        phone.roster[user_id] = False
+                    case ParticipantUpdated(user_id, online):
+                        assert user_id != phone.user_id, "nobody is sent their own presence"
+                        assert user_id in phone.roster, "updated before it joined"
+                        phone.roster[user_id] = online
+                    case ParticipantLeft(user_id):
+                        assert user_id != phone.user_id
+                        del phone.roster[user_id]
+                        phone.positions.pop(user_id, None)
+                    case SessionUpdated(locked):
+                        phone.locked = locked
+                    case SessionEnded(reason):
+                        phone.ended = reason
 
     @rule(target=users, name=NAMES, role=ROLES, origin=ORIGINS)
     def joins(self, name: str, role: Role, origin: Origin) -> str:
@@ -330,7 +329,7 @@ class Histories(RuleBasedStateMachine):
     def moves(self, user_id: str, lat: int, age: float, said: bool) -> None:
         """With a clock that is right, and a fix of now, or one that had to wait."""
         moment = self.moment
-        age_ms = age * 1000 if said else UNSET
+        age_ms = age * 1000 if said else None
         taken = moment.wall - timedelta(seconds=age)
         self.session.move(user_id, Position(float(lat), 0.0, 5.0, taken, age_ms=age_ms), moment)
         if user_id not in self.table.roster or self.table.ended is not None:
@@ -348,7 +347,9 @@ class Histories(RuleBasedStateMachine):
         moved = self.session.take_moved(self.clock)
         assert not self.table.moved
         for phone in self.phones().values():
-            phone.positions |= {u: p.lat for u, p in moved.items() if u != phone.user_id}
+            phone.positions |= {
+                u: held.position.lat for u, held in moved.items() if u != phone.user_id
+            }
 
     @rule(user_id=users, ban=st.booleans())
     def is_removed_by_the_host(self, user_id: str, ban: bool) -> None:

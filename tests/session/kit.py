@@ -16,6 +16,8 @@ from msgspec import Struct
 from locshare.actors import ActorRef, Registry
 from locshare.actors.testing import settle
 from locshare.broadcast.fanout import Flush
+from locshare.model.participant import Role
+from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.features.feature_set import FeatureSet
@@ -33,8 +35,8 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from locshare.wire.dialects import PLAIN, Dialect
-from locshare.wire.messages import Position, Role
+from locshare.wire.dialects import Dialect
+from locshare.wire.plain import PLAIN
 from tests.doubles import MemoryStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut, Only
 from locshare.model.errors import LocshareError
+from locshare.model.events import Event
 from locshare.session.features.feature import (
     Candidate,
     Core,
@@ -18,20 +19,15 @@ from locshare.session.features.feature import (
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.store.port import SessionRecord
-from locshare.wire.messages import Event
 
 MAX_NOTES = 3
 LASTS_S = 100.0
 NORTH = 80.0
 
 
-class Noted(Struct, frozen=True):
+class NoteChanged(Struct, frozen=True):
     user_id: str
     text: str
-
-
-class NoteChanged(Struct, frozen=True, tag_field="type", tag="note_changed"):
-    data: Noted
 
 
 class EmptyNote(LocshareError):
@@ -151,9 +147,9 @@ class Notes(Feature[NotesPart]):
         return Outcome(structs.replace(part, notes=kept), events)
 
     def snapshot(self, part: NotesPart, user_id: str, core: Core) -> object | None:
-        return [Noted(note.user_id, note.text) for note in part.notes.values()] or None
+        return [NoteChanged(note.user_id, note.text) for note in part.notes.values()] or None
 
 
 def changed(user_id: str, text: str, audience: Audience) -> Addressed:
-    # The events of a real feature are among those of the wire.
-    return Addressed(cast("Event", NoteChanged(Noted(user_id, text))), audience)
+    # The events of a real feature are among those of the model.
+    return Addressed(cast("Event", NoteChanged(user_id, text)), audience)

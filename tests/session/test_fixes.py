@@ -8,16 +8,15 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET, UnsetType
 
 from locshare.actors.testing import settle
+from locshare.model.position import Position
 from locshare.session.fixes import MAX_AGE_S, STEADY_S, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.rules import SessionRules
 from locshare.session.table import Member, SessionTable
 from locshare.store.port import SessionRecord, StoredSession
-from locshare.wire.messages import Position
 from tests.session.kit import House, Someone, house
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -39,8 +38,7 @@ class Sender:
 
     def sends(self, at: float, lat: float, taken: float, age_ms: float | None = None) -> None:
         """A position whose timestamp is ``taken`` seconds after noon arrives at ``at``."""
-        said: float | UnsetType = UNSET if age_ms is None else age_ms
-        position = Position(lat, 0.0, None, NOON + timedelta(seconds=taken), age_ms=said)
+        position = Position(lat, 0.0, None, NOON + timedelta(seconds=taken), age_ms=age_ms)
         self.rules.move("ada", position, Moment(NOON + timedelta(seconds=at), 100.0 + at))
 
     @property
@@ -57,7 +55,7 @@ def test_an_older_fix_does_not_replace_a_newer_one() -> None:
     sender.sends(at=30.1, lat=2, taken=0)
     sender.sends(at=30.2, lat=3, taken=-3 * HOUR)
     assert sender.held == 1
-    assert list(sender.table.moved.values()) == [sender.table.positions["ada"].position]
+    assert sender.table.moved == sender.table.positions
     sender.sends(at=30.3, lat=4, taken=30)
     assert sender.held == 4, "equal: a repeat, of which the later counts"
     assert sender.table.last_heard["ada"] == pytest.approx(130.3)
@@ -200,9 +198,7 @@ def test_an_age_is_never_negative_and_never_beyond_a_day(
     known, now = None, 0.0
     for wait, error, said in sent:
         now += wait
-        position = Position(
-            0.0, 0.0, None, NOON + timedelta(seconds=error), age_ms=UNSET if said is None else said
-        )
+        position = Position(0.0, 0.0, None, NOON + timedelta(seconds=error), age_ms=said)
         taken, known = judge(position, known, NOON + timedelta(seconds=now), now)
         assert 0.0 <= now - taken <= MAX_AGE_S + 0.001
 

@@ -225,10 +225,10 @@ async def test_people_follow_a_recorded_way_each_elsewhere_on_it() -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(simulate, plan, crowd, stop)
             watcher = crowd.people[0].live
-            picture = watcher.picture
-            assert picture is not None
-            await until(lambda: len(picture.positions) == 3)
-            places = [Place(p.lat, p.lng) for p in picture.positions.values()]
+            replica = watcher.replica
+            assert replica is not None
+            await until(lambda: len(replica.positions) == 3)
+            places = [Place(p.lat, p.lng) for p in replica.positions.values()]
             stop.set()
     assert {place.lng for place in places} == {8.0}
     assert min(distance(a, b) for a in places for b in places if a != b) > 1_000

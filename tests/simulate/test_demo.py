@@ -46,22 +46,22 @@ async def test_everyone_is_on_the_map_and_most_of_them_move(
     async with serving() as server, trio.open_nursery() as nursery:
         link: str = await nursery.start(partial(run_demo, server.addresses, people=8))
         visitor = await a_visitor(server, link, nursery)
-        picture = visitor.picture
-        assert picture is not None
-        await until(lambda: len(picture.positions) == 8)
-        first = dict(picture.positions)
-        await until(lambda: all(picture.positions[who] != first[who] for who in first))
+        replica = visitor.replica
+        assert replica is not None
+        await until(lambda: len(replica.positions) == 8)
+        first = dict(replica.positions)
+        await until(lambda: all(replica.positions[who] != first[who] for who in first))
         moved = [
             who
             for who, was in first.items()
             if distance(
                 Place(was.lat, was.lng),
-                Place(picture.positions[who].lat, picture.positions[who].lng),
+                Place(replica.positions[who].lat, replica.positions[who].lng),
             )
             > 0.05
         ]
         assert len(moved) >= 6
-        assert sum((each.speed or 0) > 5 for each in picture.positions.values()) >= 2
+        assert sum((each.speed or 0) > 5 for each in replica.positions.values()) >= 2
         nursery.cancel_scope.cancel()
 
 
@@ -73,8 +73,8 @@ async def test_one_of_them_goes_offline_and_comes_back(monkeypatch: pytest.Monke
         visitor = await a_visitor(server, link, nursery)
 
         def online() -> list[str]:
-            assert visitor.picture is not None
-            people = visitor.picture.participants.values()
+            assert visitor.replica is not None
+            people = visitor.replica.participants.values()
             return [each.display_name for each in people if each.online]
 
         await until(lambda: len(online()) == 4)

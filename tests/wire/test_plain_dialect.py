@@ -8,38 +8,22 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec import UNSET, structs
+from msgspec import structs
 
-from locshare.wire.answers import SessionCreated, SessionDescription, SessionJoined, Success
-from locshare.wire.dialects import PLAIN, InvalidMessage
-from locshare.wire.messages import (
-    Changed,
-    ClientMessage,
-    Ended,
-    Error,
-    Joined,
-    Leave,
-    Left,
-    LocationUpdate,
+from locshare.model.events import (
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantMoved,
-    ParticipantPosition,
     ParticipantUpdated,
-    ParticipantView,
-    Ping,
-    Pong,
-    Position,
-    Problem,
-    ServerMessage,
     SessionEnded,
-    SessionState,
-    SessionStateData,
     SessionUpdated,
-    SessionView,
-    Updated,
-    You,
 )
+from locshare.model.participant import ParticipantView, You
+from locshare.model.position import ParticipantPosition, Position
+from locshare.model.session import SessionView, Snapshot
+from locshare.wire.answers import SessionCreated, SessionDescription, SessionJoined, Success
+from locshare.wire.dialects import InvalidMessage
+from locshare.wire.messages import ClientMessage, Error, Leave, Ping, Pong, ServerMessage
+from locshare.wire.plain import PLAIN, decode_from_server, encode_for_server
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -65,16 +49,14 @@ def refusal(message: object) -> InvalidMessage:
 
 
 def test_an_update_is_decoded_into_a_position_in_utc() -> None:
-    assert decode({"type": "location_update", "data": UPDATE}) == LocationUpdate(
-        Position(52.52, 13.405, 8.0, NOON)
-    )
+    assert decode({"type": "location_update", "data": UPDATE}) == Position(52.52, 13.405, 8.0, NOON)
 
 
 def test_optional_fields_are_kept_and_may_be_null() -> None:
     more = {"altitude": None, "speed": 1.5, "heading": 270, "battery": 88}
     message = decode({"type": "location_update", "data": UPDATE | more})
-    assert isinstance(message, LocationUpdate)
-    position = message.data
+    assert isinstance(message, Position)
+    position = message
     assert (position.altitude, position.speed, position.heading) == (None, 1.5, 270.0)
     assert position.battery == 88.0
 
@@ -125,13 +107,13 @@ def test_a_wrong_field_of_an_update_is_named_and_its_value_is_not_repeated(
     # Beside a field that makes no sense, too.
     beside = refusal({"type": "location_update", "data": UPDATE | {field: value, "speed": -1}})
     assert (beside.code, beside.text.partition(":")[0]) == ("INVALID_LOCATION", field)
-    assert error.reply() == Error(Problem("INVALID_LOCATION", error.text))
+    assert error.reply() == Error("INVALID_LOCATION", error.text)
 
 
 def position_with(**fields: object) -> Position:
     message = decode({"type": "location_update", "data": UPDATE | fields})
-    assert isinstance(message, LocationUpdate)
-    return message.data
+    assert isinstance(message, Position)
+    return message
 
 
 EDGES: dict[str, tuple[int, int]] = {
@@ -161,21 +143,17 @@ def test_a_number_at_the_edge_of_its_range_is_taken(field: str, value: float) ->
 def test_an_optional_field_that_makes_no_sense_is_unknown_and_the_rest_stands(
     field: str, value: object
 ) -> None:
-    expected = structs.replace(position_with(), **{field: None if field == "accuracy" else UNSET})
-    found = position_with(**{field: value})
-    if isinstance(value, float) and value != value and field != "accuracy":
-        found = structs.replace(found, **{field: UNSET})  # null, as JavaScript writes it
-    assert found == expected
+    assert position_with(**{field: value}) == structs.replace(position_with(), **{field: None})
 
 
 def test_unknown_accuracy_is_null_or_absent_and_never_zero() -> None:
     absent = {name: value for name, value in UPDATE.items() if name != "accuracy"}
     message = decode({"type": "location_update", "data": absent})
-    assert isinstance(message, LocationUpdate)
-    assert message.data.accuracy is None
+    assert isinstance(message, Position)
+    assert message.accuracy is None
     assert position_with(accuracy=None).accuracy is None
     assert position_with(accuracy=0).accuracy == 0
-    out = PLAIN.encode(ParticipantMoved(ParticipantPosition.of("ada", message.data)))
+    out = PLAIN.encode(ParticipantPosition.of("ada", message))
     assert json.loads(out)["data"]["accuracy"] is None
 
 
@@ -183,8 +161,8 @@ def test_unknown_accuracy_is_null_or_absent_and_never_zero() -> None:
 def test_a_full_circle_is_north(heading: str) -> None:
     text = json.dumps({"type": "location_update", "data": UPDATE | {"heading": "?"}})
     message = PLAIN.decode(text.replace('"?"', heading))
-    assert isinstance(message, LocationUpdate)
-    assert message.data.heading == 0.0
+    assert isinstance(message, Position)
+    assert message.heading == 0.0
     assert position_with(heading=359.9999).heading == 359.9999
 
 
@@ -205,8 +183,8 @@ def test_a_bare_nan_is_unknown_but_makes_no_json_of_what_is_none() -> None:
     text = json.dumps({"type": "location_update", "data": UPDATE | {"speed": float("nan")}})
     assert "NaN" in text
     message = PLAIN.decode(text)
-    assert isinstance(message, LocationUpdate)
-    assert message.data.speed is None
+    assert isinstance(message, Position)
+    assert message.speed is None
     for broken in ("NaN,", '{"NaN"', text[:-1], text.replace("NaN", "NaN NaN")):
         with pytest.raises(InvalidMessage) as caught:
             PLAIN.decode(broken)
@@ -325,10 +303,10 @@ def test_any_json_of_the_right_outline_gives_a_message_or_invalid_message(
         message = decode({"type": kind, "data": UPDATE | data})
     except InvalidMessage:
         return
-    if isinstance(message, LocationUpdate):
-        assert -90 <= message.data.lat <= 90
-        assert -180 <= message.data.lng <= 180
-        assert message.data.timestamp.tzinfo is not None
+    if isinstance(message, Position):
+        assert -90 <= message.lat <= 90
+        assert -180 <= message.lng <= 180
+        assert message.timestamp.tzinfo is not None
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
@@ -336,7 +314,7 @@ def numbers(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 def optional(low: float, high: float) -> st.SearchStrategy[Any]:
-    return st.none() | st.just(UNSET) | numbers(low, high)
+    return st.none() | numbers(low, high)
 
 
 POSITIONS = st.builds(
@@ -347,7 +325,7 @@ POSITIONS = st.builds(
     st.datetimes(timezones=st.just(UTC)),
     optional(-12_000, 100_000),
     optional(0, 1000),
-    st.none() | st.just(UNSET) | st.floats(0, 360, exclude_max=True),
+    st.none() | st.floats(0, 360, exclude_max=True),
     optional(0, 100),
     optional(0, 86_400_000),
 )
@@ -355,26 +333,27 @@ POSITIONS = st.builds(
 
 @given(POSITIONS)
 def test_every_valid_position_survives_the_way_in_and_the_way_out(position: Position) -> None:
-    sent = msgspec.json.encode(LocationUpdate(position))
-    assert PLAIN.decode(sent) == LocationUpdate(position)
-    moved = ParticipantMoved(ParticipantPosition.of("ada", position))
-    assert msgspec.json.decode(PLAIN.encode(moved), type=ParticipantMoved) == moved
+    sent = encode_for_server(position)
+    assert PLAIN.decode(sent) == position
+    for age_ms in (None, 1_000):
+        moved = ParticipantPosition.of("ada", position, age_ms)
+        payload = PLAIN.encode(moved)
+        assert decode_from_server(payload) == moved
+        assert PLAIN.encode_position("ada", position, age_ms) == payload
 
 
 # --- server to client ---------------------------------------------------------------------------
 
 VIEW = ParticipantView("ada", "Ada", "#FF5733", NOON, NOON, is_active=True, online=False)
 EXAMPLES: dict[ServerMessage, dict[str, object]] = {
-    SessionState(
-        SessionStateData(
-            SessionView("s1", "Amber Falcon", NOON, NOON),
-            You("ada", "host"),
-            (VIEW,),
-            (ParticipantPosition("ada", 52.52, 13.405, 8.0, NOON),),
-            NOON,
-            "e1",
-            12,
-        )
+    Snapshot(
+        SessionView("s1", "Amber Falcon", NOON, NOON),
+        You("ada", "host"),
+        (VIEW,),
+        (ParticipantPosition("ada", 52.52, 13.405, 8.0, NOON),),
+        NOON,
+        "e1",
+        12,
     ): {
         "type": "session_state",
         "data": {
@@ -403,26 +382,26 @@ EXAMPLES: dict[ServerMessage, dict[str, object]] = {
             "seq": 12,
         },
     },
-    SessionUpdated(Changed(locked=True)): {"type": "session_updated", "data": {"locked": True}},
-    ParticipantMoved(ParticipantPosition("ada", 52.52, 13.405, 8.0, NOON, speed=None)): {
+    SessionUpdated(locked=True): {"type": "session_updated", "data": {"locked": True}},
+    ParticipantPosition("ada", 52.52, 13.405, 8.0, NOON, speed=None, heading=0.0): {
         "type": "location_update",
-        "data": {"user_id": "ada", **UPDATE, "speed": None},
+        "data": {"user_id": "ada", **UPDATE, "heading": 0.0},
     },
-    ParticipantJoined(Joined("ada", "Ada €", "#FF5733")): {
+    ParticipantJoined("ada", "Ada €", "#FF5733"): {
         "type": "participant_joined",
         "data": {"user_id": "ada", "display_name": "Ada €", "avatar_color": "#FF5733"},
     },
-    ParticipantUpdated(Updated("ada", online=True, last_seen=NOON)): {
+    ParticipantUpdated("ada", online=True, last_seen=NOON): {
         "type": "participant_updated",
         "data": {"user_id": "ada", "online": True, "last_seen": "2030-01-01T12:00:00Z"},
     },
-    ParticipantLeft(Left("ada", "removed")): {
+    ParticipantLeft("ada", "removed"): {
         "type": "participant_left",
         "data": {"user_id": "ada", "reason": "removed"},
     },
-    SessionEnded(Ended("expired")): {"type": "session_ended", "data": {"reason": "expired"}},
+    SessionEnded("expired"): {"type": "session_ended", "data": {"reason": "expired"}},
     Pong(): {"type": "pong", "data": {}},
-    Error(Problem("UNKNOWN_TYPE", "type: not known")): {
+    Error("UNKNOWN_TYPE", "type: not known"): {
         "type": "error",
         "data": {"code": "UNKNOWN_TYPE", "message": "type: not known"},
     },

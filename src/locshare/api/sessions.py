@@ -30,6 +30,7 @@ from locshare.api.messages import (
 from locshare.auth.tokens import Claims
 from locshare.http.problems import Code, FieldError, Problem
 from locshare.http.types import JSON, Answer, Request, reply
+from locshare.model.participant import ParticipantView, Role
 from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
 from locshare.session.errors import ParticipantNotFound
@@ -43,7 +44,6 @@ from locshare.wire.answers import (
     SessionJoined,
     Success,
 )
-from locshare.wire.messages import ParticipantView, Role
 
 
 class SessionInfo(Protocol):

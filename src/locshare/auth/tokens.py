@@ -28,7 +28,7 @@ import jwt
 from msgspec import Struct
 
 from locshare.model.errors import LocshareError
-from locshare.wire.messages import Role
+from locshare.model.participant import Role
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "locshare"

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from locshare.wire.messages import Event
+from locshare.model.events import Event
 
 R = TypeVar("R")
 

@@ -7,8 +7,9 @@ frame, but one write per receiver. Pure: no I/O, no clock.
 
 from collections.abc import Mapping
 
+from locshare.model.position import HeldPosition
 from locshare.wire.dialects import Dialect
-from locshare.wire.messages import ParticipantMoved, ParticipantPosition, ServerMessage
+from locshare.wire.messages import ServerMessage
 
 _TEXT_FINAL = 0x81
 
@@ -69,11 +70,10 @@ class Flush:
         return spans
 
 
-def encode_flush(moved: Mapping[str, ParticipantPosition], dialect: Dialect) -> Flush:
-    """Encode each of ``moved`` once."""
-    return Flush(
-        {
-            user_id: encode_frame(ParticipantMoved(position), dialect)
-            for user_id, position in moved.items()
-        }
-    )
+def encode_flush(moved: Mapping[str, HeldPosition], clock: float, dialect: Dialect) -> Flush:
+    """Encode each of ``moved`` once, with the age of its fix at ``clock``."""
+    encode = dialect.encode_position
+    frames = {}
+    for user_id, held in moved.items():
+        frames[user_id] = text_frame(encode(user_id, held.position, held.age_ms(clock)))
+    return Flush(frames)

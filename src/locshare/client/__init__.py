@@ -24,11 +24,21 @@ from locshare.client.errors import (
     Unreachable,
 )
 from locshare.client.live import Live, Watcher, WentOffline
-from locshare.client.picture import Picture
+from locshare.client.replica import Replica
 from locshare.client.rest import Client, patiently
+from locshare.model.events import (
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    SessionEnded,
+    SessionUpdated,
+)
 from locshare.model.join_link import JoinLink, parse_join_link
+from locshare.model.participant import ParticipantView
+from locshare.model.position import ParticipantPosition, Position
+from locshare.model.session import Snapshot
 from locshare.wire.answers import HostToken, SessionCreated, SessionDescription, SessionJoined
-from locshare.wire.messages import Position
+from locshare.wire.messages import Error, Pong, ServerMessage
 
 __all__ = [
     "ApiProblem",
@@ -38,15 +48,26 @@ __all__ = [
     "Connection",
     "ConnectionRefused",
     "End",
+    "Error",
     "HostToken",
     "JoinLink",
     "Live",
     "NotConnected",
-    "Picture",
+    "ParticipantJoined",
+    "ParticipantLeft",
+    "ParticipantPosition",
+    "ParticipantUpdated",
+    "ParticipantView",
+    "Pong",
     "Position",
+    "Replica",
+    "ServerMessage",
     "SessionCreated",
     "SessionDescription",
+    "SessionEnded",
     "SessionJoined",
+    "SessionUpdated",
+    "Snapshot",
     "Unreachable",
     "Watcher",
     "WentOffline",

@@ -29,16 +29,10 @@ from locshare.client.errors import (
     Unreachable,
     problem_of,
 )
-from locshare.wire.messages import (
-    ClientMessage,
-    Leave,
-    LocationUpdate,
-    Ping,
-    Position,
-    ServerMessage,
-    SessionState,
-    SessionStateData,
-)
+from locshare.model.position import Position
+from locshare.model.session import Snapshot
+from locshare.wire.messages import ClientMessage, Leave, Ping, ServerMessage
+from locshare.wire.plain import decode_from_server, encode_for_server
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """From the first packet to the snapshot."""
@@ -50,9 +44,6 @@ _QUEUE: Final = 64
 _RECEIVE_BYTES: Final = 65_536
 _ABNORMAL: Final = 1006
 _PORTS: Final = {"ws": 80, "wss": 443}
-
-_decoder: Final = msgspec.json.Decoder(ServerMessage)
-_encoder: Final = msgspec.json.Encoder()
 
 
 @final
@@ -71,7 +62,7 @@ class Connection:
         more types.
         """
 
-    snapshot: SessionStateData
+    snapshot: Snapshot
     """The state of the session when this connection was accepted."""
 
     @property
@@ -92,7 +83,7 @@ class Connection:
             except trio_websocket.ConnectionClosed:
                 raise StopAsyncIteration from None
             try:
-                message: ServerMessage = _decoder.decode(text)
+                message = decode_from_server(text)
             except (msgspec.DecodeError, UnicodeError):
                 self.unreadable += 1
             else:
@@ -100,7 +91,7 @@ class Connection:
 
     async def send_position(self, position: Position) -> None:
         """Report a position. On return it has been handed to the network, no more."""
-        await self._send(LocationUpdate(position))
+        await self._send(position)
 
     async def ping(self) -> None:
         """Ask for a ``pong``, which comes among the messages."""
@@ -112,7 +103,7 @@ class Connection:
 
     async def _send(self, message: ClientMessage) -> None:
         # Text frames: the protocol has no binary ones.
-        text = _encoder.encode(message).decode()
+        text = encode_for_server(message).decode()
         try:
             await self._websocket.send_message(text)
         except trio_websocket.ConnectionClosed:
@@ -213,8 +204,8 @@ async def _handshake(
         raise Unreachable(f"{host} hung up before it answered")
     connection = Connection(websocket)
     async for message in connection:
-        if isinstance(message, SessionState):
-            connection.snapshot = message.data
+        if isinstance(message, Snapshot):
+            connection.snapshot = message
             return connection
         raise Unreachable("the first message was not the snapshot")
     raise NotConnected(connection.end or End.of(_ABNORMAL))

@@ -1,8 +1,8 @@
-"""A participant who stays connected: comes back by itself until that cannot work any more.
+"""A participant who stays connected: reconnects until that cannot succeed any more.
 
-:meth:`Live.run` is the task; it keeps :attr:`Live.picture`, and tells a :class:`Watcher` what
-happens. Between two checkpoints the picture is whole. A position that is sent while there is no
-connection is dropped: the next one will be newer.
+:meth:`Live.run` is the task. It keeps :attr:`Live.replica` up to date and notifies a
+:class:`Watcher`. Between two checkpoints the replica is consistent. A position that is sent while
+there is no connection is dropped: the next one will be newer.
 """
 
 from datetime import UTC, datetime
@@ -14,8 +14,10 @@ import trio
 from locshare.client.backoff import Backoff
 from locshare.client.connection import CONNECT_TIMEOUT_S, Connection, connect
 from locshare.client.errors import ClientError, End, NotConnected
-from locshare.client.picture import Picture
-from locshare.wire.messages import Position, ServerMessage, SessionStateData
+from locshare.client.replica import Replica
+from locshare.model.position import Position
+from locshare.model.session import Snapshot
+from locshare.wire.messages import ServerMessage
 
 
 class WentOffline(ClientError):
@@ -25,13 +27,13 @@ class WentOffline(ClientError):
 
 
 class Watcher:
-    """Told by :meth:`Live.run`, in its task, what happens. Methods must be quick and not raise."""
+    """Notified by :meth:`Live.run`, in its task. Methods must be quick and not raise."""
 
-    def connected(self, snapshot: SessionStateData) -> None:
+    def connected(self, snapshot: Snapshot) -> None:
         """Connected, for the first time or again."""
 
     def received(self, message: ServerMessage) -> None:
-        """A message after the snapshot; the picture has it already."""
+        """A message after the snapshot; it is applied to the replica already."""
 
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
         """A connection has ended, or could not be made. ``retry_in`` seconds until the next try;
@@ -54,7 +56,7 @@ class Live:
         timeout: float = CONNECT_TIMEOUT_S,
     ) -> None:
         self.url = url
-        self.picture: Picture | None = None
+        self.replica: Replica | None = None
         """None before the first snapshot."""
         self.has_connected = trio.Event()
         """Set with the first snapshot, and never reset."""
@@ -113,16 +115,16 @@ class Live:
 
     async def _follow(self, connection: Connection) -> ClientError:
         """Take what comes until the connection has ended. Returns how."""
-        if self.picture is None:
-            self.picture = Picture.of(connection.snapshot, datetime.now(UTC))
+        if self.replica is None:
+            self.replica = Replica.of(connection.snapshot, datetime.now(UTC))
         else:
-            self.picture.replace(connection.snapshot, datetime.now(UTC))
+            self.replica.replace(connection.snapshot, datetime.now(UTC))
         self._connection = connection
         self.has_connected.set()
         self._watcher.connected(connection.snapshot)
         try:
             async for message in connection:
-                self.picture.apply(message, datetime.now(UTC))
+                self.replica.apply(message, datetime.now(UTC))
                 self._watcher.received(message)
         finally:
             self._connection = None

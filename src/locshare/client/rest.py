@@ -15,6 +15,7 @@ import msgspec
 import trio
 
 from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem_of
+from locshare.model.participant import ParticipantView
 from locshare.wire.answers import (
     HostToken,
     ParticipantList,
@@ -22,7 +23,6 @@ from locshare.wire.answers import (
     SessionDescription,
     SessionJoined,
 )
-from locshare.wire.messages import ParticipantView
 
 TIMEOUT_S: Final = 10.0
 _MOST_CONNECTIONS: Final = 16

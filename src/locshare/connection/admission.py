@@ -17,6 +17,8 @@ from locshare.auth.tokens import TokenExpired, TokenInvalid
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade
+from locshare.model.participant import Role
+from locshare.model.position import Position
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionNotFound,
@@ -24,7 +26,6 @@ from locshare.session.errors import (
     SessionUnavailable,
 )
 from locshare.store.port import StoreUnavailable
-from locshare.wire.messages import Position, Role
 
 PATH = "/ws"
 BEARER_PREFIX = "locshare.bearer."

@@ -49,11 +49,12 @@ from locshare.connection.transport import (
     Transport,
     Violation,
 )
+from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
 from locshare.wire.dialects import InvalidMessage
-from locshare.wire.messages import ErrorCode, Leave, LocationUpdate, Ping, Pong, Position
+from locshare.wire.messages import ErrorCode, Leave, Ping, Pong
 
 _ENDS: Final[Mapping[type[Exception], CloseReason]] = {
     SessionOver: CloseReason.SESSION_ENDED,
@@ -173,8 +174,8 @@ class Conversation:
             except InvalidMessage as error:
                 self._count_bad(error.code, error.text)
                 continue
-            if type(effect) is LocationUpdate:
-                subscription, position = self._only, effect.data
+            if type(effect) is Position:
+                subscription, position = self._only, effect
             elif type(effect) is Move:
                 subscription, position = self._find(effect.topic), effect.position
             else:

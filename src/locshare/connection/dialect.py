@@ -19,15 +19,11 @@ from msgspec import Struct
 from locshare.broadcast.backlog import Topic
 from locshare.broadcast.fanout import encode_frame
 from locshare.connection.refusal import Refusal
+from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
-from locshare.wire.dialects import PLAIN, Dialect
-from locshare.wire.messages import (
-    ClientMessage,
-    Error,
-    ErrorCode,
-    Position,
-    Problem,
-)
+from locshare.wire.dialects import Dialect
+from locshare.wire.messages import ClientMessage, Error, ErrorCode
+from locshare.wire.plain import PLAIN
 
 
 class Move(Struct, frozen=True, gc=False):
@@ -132,7 +128,7 @@ class PlainSocketDialect:
 
     def error(self, code: ErrorCode, text: str) -> bytes:
         """See :meth:`SocketDialect.error`."""
-        return encode_frame(Error(Problem(code, text)), PLAIN)
+        return encode_frame(Error(code, text), PLAIN)
 
     def subscribed(self, _topic: Topic) -> bytes:
         """The snapshot says so."""

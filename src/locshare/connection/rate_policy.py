@@ -13,8 +13,8 @@ import enum
 from msgspec import Struct
 
 from locshare.broadcast.backlog import Topic
+from locshare.model.position import Position
 from locshare.model.rate import Rate, RateLimiter
-from locshare.wire.messages import Position
 
 
 class RateLimits(Struct, frozen=True):

@@ -40,7 +40,9 @@ from locshare.broadcast.delivery_rate import DeliveryRate
 from locshare.broadcast.fanout import encode_frame
 from locshare.broadcast.receiver import Receiver
 from locshare.model.errors import LocshareError
+from locshare.model.participant import Role
 from locshare.model.reasons import CloseReason
+from locshare.model.session import EndReason
 from locshare.session.commands import (
     Attach,
     CheckDepartures,
@@ -68,8 +70,6 @@ from locshare.session.moment import Moment
 from locshare.session.origin import Origin
 from locshare.session.rules import SessionRules
 from locshare.session.table import SessionTable
-from locshare.wire.messages import EndReason, Role
-from locshare.wire.messages import SessionState as Snapshot
 
 
 class SessionContext(Struct, frozen=True):
@@ -326,8 +326,7 @@ class SessionActor(Actor[SessionCast]):
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
-            Snapshot(self._rules.snapshot(user_id, request.role, moment, self._epoch)),
-            receiver.dialect,
+            self._rules.snapshot(user_id, request.role, moment, self._epoch), receiver.dialect
         )
         older = self._rules.connect(receiver, moment)
         receiver.send_event(snapshot)
@@ -394,7 +393,7 @@ class SessionActor(Actor[SessionCast]):
         self._flushed_at = now
         others = max(len(self._table.receivers) - 1, 0)
         self._rate.note(len(moved) * others, now)
-        send_positions(self._table, moved)
+        send_positions(self._table, moved, now)
         if self._context.features.watchers:
             self._deliver()
         if Tick.STALE not in self._timers:

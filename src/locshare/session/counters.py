@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from locshare.wire.messages import EndReason
+from locshare.model.session import EndReason
 
 
 class SessionCounters:

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 
 from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import encode_flush, encode_frame
+from locshare.model.position import HeldPosition
 from locshare.model.reasons import CloseReason
 from locshare.session.counters import SessionCounters
 from locshare.session.table import Delivery, SessionTable
-from locshare.wire.messages import ParticipantPosition
 
 
 def deliver_events(table: SessionTable, counters: SessionCounters) -> None:
@@ -46,13 +46,13 @@ def _send_to_rest(delivery: Delivery) -> None:
         rest.popleft()
 
 
-def send_positions(table: SessionTable, moved: Mapping[str, ParticipantPosition]) -> None:
+def send_positions(table: SessionTable, moved: Mapping[str, HeldPosition], clock: float) -> None:
     """Send one flush to every receiver. Each leaves its own position out."""
     flushes = table.interrupted_flush = {}
     for receiver in table.receivers.values():
         flush = flushes.get(receiver.dialect)
         if flush is None:
-            flush = flushes[receiver.dialect] = encode_flush(moved, receiver.dialect)
+            flush = flushes[receiver.dialect] = encode_flush(moved, clock, receiver.dialect)
         receiver.send_positions(flush)
     table.interrupted_flush = None
 

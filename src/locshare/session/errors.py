@@ -3,7 +3,7 @@
 import math
 
 from locshare.model.errors import LocshareError
-from locshare.wire.messages import EndReason
+from locshare.model.session import EndReason
 
 
 class SessionNotFound(LocshareError):

@@ -14,9 +14,9 @@ keeps step with ours. A distance that stays for :data:`STEADY_S` is the error of
 from datetime import datetime
 from typing import Final
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
-from locshare.wire.messages import Position
+from locshare.model.position import Position
 
 MAX_AGE_S: Final = 86_400.0
 """No session lasts longer, so a fix that seems older comes from a clock that is wrong."""
@@ -49,7 +49,7 @@ def judge(
     """
     distance = (wall - position.timestamp).total_seconds()
     said = position.age_ms
-    if said is UNSET or said is None:
+    if said is None:
         sender = _observe(known, distance, clock)
         age = distance - sender.offset
         return (clock - age if age > 0.0 else clock), sender
@@ -83,7 +83,7 @@ def clock_was_set_back(
     """Whether ``new``, which arrived at ``wall`` and was ``taken`` then, is newer than ``held``
     although its timestamp is older.
     """
-    if isinstance(new.age_ms, int | float) and taken > held_taken:
+    if new.age_ms is not None and taken > held_taken:
         return True  # measured
     if held.timestamp <= wall:
         return False

@@ -9,11 +9,12 @@ from typing import TypeVar, final
 
 from locshare.actors import ActorDown, ActorRef, Offer
 from locshare.broadcast.receiver import Receiver
+from locshare.model.participant import Role
+from locshare.model.position import Position
 from locshare.session.calls import SessionCalls
 from locshare.session.commands import Attach, LeaveForGood, SessionCast, Update
 from locshare.session.features.feature import FeatureCommand
 from locshare.session.table import SessionTable
-from locshare.wire.messages import Position, Role
 
 R = TypeVar("R")
 

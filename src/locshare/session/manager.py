@@ -16,6 +16,8 @@ from msgspec import Struct
 
 from locshare.actors import Registry
 from locshare.model.errors import LocshareError
+from locshare.model.participant import ParticipantView, Role
+from locshare.model.session import EndReason
 from locshare.session.calls import SessionCalls
 from locshare.session.commands import End, Join, ReleaseSeat, ReserveSeat
 from locshare.session.counters import SessionCounters, SessionStatistics
@@ -44,7 +46,6 @@ from locshare.session.rules import SessionRules
 from locshare.session.table import Member, SessionTable
 from locshare.store.port import ParticipantRecord, SessionRecord, Store
 from locshare.supervisor import Reporter, log_report
-from locshare.wire.messages import EndReason, ParticipantView, Role
 
 R = TypeVar("R")
 

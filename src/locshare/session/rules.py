@@ -28,11 +28,21 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar, final
 from uuid import UUID
 
-from msgspec import UNSET, structs
+from msgspec import structs
 
 from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut
 from locshare.broadcast.receiver import Receiver
 from locshare.model.errors import LocshareError
+from locshare.model.events import (
+    Event,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    SessionEnded,
+)
+from locshare.model.participant import LeaveReason, ParticipantView, Role, You
+from locshare.model.position import HeldPosition, ParticipantPosition, Position
+from locshare.model.session import EndReason, SessionView, Snapshot
 from locshare.session.confusables import distinct
 from locshare.session.errors import ParticipantNotFound
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
@@ -44,35 +54,13 @@ from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
 from locshare.session.rate_limits import NEVER_SEEN, ShownPresence, join_rate
-from locshare.session.table import HeldPosition, Member, Seat, SessionTable
-from locshare.wire.messages import (
-    Ended,
-    EndReason,
-    Event,
-    Joined,
-    LeaveReason,
-    Left,
-    ParticipantJoined,
-    ParticipantLeft,
-    ParticipantPosition,
-    ParticipantUpdated,
-    ParticipantView,
-    Position,
-    Role,
-    SessionEnded,
-    SessionStateData,
-    SessionView,
-    Updated,
-    You,
-)
+from locshare.session.table import Member, Seat, SessionTable
 
 R = TypeVar("R")
 
 MAX_NAME_CHARS: Final = 100
 """Of a display name, as in the database."""
 _A_MOMENT: Final = timedelta(milliseconds=1)
-WORTH_TELLING_MS: Final = 1000
-"""The age of a younger fix is left out, to keep messages short."""
 
 
 @final
@@ -172,7 +160,7 @@ class SessionRules:
         table.lapsed.pop(member.user_id, None)
         table.active_at = clock
         self._decide(
-            ParticipantJoined(Joined(member.user_id, member.display_name, member.avatar_color)),
+            ParticipantJoined(member.user_id, member.display_name, member.avatar_color),
             EveryoneBut(member.user_id),
         )
         self._apply(decisions)
@@ -274,7 +262,7 @@ class SessionRules:
         if after is not shown:
             table.presence[user_id] = after
             seen = moment.wall if online else self._last_seen(user_id, moment)
-            self._decide(ParticipantUpdated(Updated(user_id, online, seen)), EveryoneBut(user_id))
+            self._decide(ParticipantUpdated(user_id, online, seen), EveryoneBut(user_id))
 
     def _presence_after(self, user_id: str, online: bool, clock: float) -> ShownPresence | None:
         """The shown presence once ``user_id`` is ``online``: the same object if nothing is to be
@@ -303,8 +291,7 @@ class SessionRules:
             and not clock_was_set_back(position, taken, held.position, held.taken, moment.wall)
         ):
             return
-        table.positions[user_id] = HeldPosition(position, clock, taken)
-        table.moved[user_id] = position
+        table.positions[user_id] = table.moved[user_id] = HeldPosition(position, clock, taken)
 
     # --- leaving and the end ----------------------------------------------------------------------
 
@@ -322,7 +309,7 @@ class SessionRules:
             entries.pop(user_id, None)
         table.presence_pending.discard(user_id)
         table.never_connected.discard(user_id)
-        self._decide(ParticipantLeft(Left(user_id, reason)), EveryoneBut(user_id))
+        self._decide(ParticipantLeft(user_id, reason), EveryoneBut(user_id))
         self._apply(decisions)
         return receiver
 
@@ -346,7 +333,7 @@ class SessionRules:
         table.positions.clear()
         table.moved.clear()
         table.presence_pending.clear()
-        self._decide(SessionEnded(Ended(reason)), EVERYONE)
+        self._decide(SessionEnded(reason), EVERYONE)
 
     # --- features ---------------------------------------------------------------------------------
 
@@ -434,13 +421,12 @@ class SessionRules:
 
     # --- output -----------------------------------------------------------------------------------
 
-    def take_moved(self, clock: float) -> dict[str, ParticipantPosition]:
+    def take_moved(self, clock: float) -> dict[str, HeldPosition]:
         """The positions that changed since the last flush, for the next one. They are no longer in
         the table as moved.
         """
         table = self._table
         moved, table.moved = table.moved, {}
-        shown = {user_id: self._shown(user_id, clock) for user_id in moved}
         if self._features.watchers:
             core = self._core()
             self._apply(
@@ -450,7 +436,7 @@ class SessionRules:
                     self._features.watchers,
                 )
             )
-        return shown
+        return moved
 
     @property
     def has_unsaved_activity(self) -> bool:
@@ -470,7 +456,7 @@ class SessionRules:
         }
         return active, seen
 
-    def snapshot(self, user_id: str, role: Role, moment: Moment, epoch: str) -> SessionStateData:
+    def snapshot(self, user_id: str, role: Role, moment: Moment, epoch: str) -> Snapshot:
         """The state of the session for ``user_id``, who is about to connect and is shown online."""
         table = self._table
         session = table.session
@@ -479,7 +465,7 @@ class SessionRules:
         after = self._presence_after(user_id, True, moment.clock)
         sections = self._features.snapshot(table, user_id, self._core())
         roster = sections.pop(ROSTER.name)  # the contract shows it in `session`
-        return SessionStateData(
+        return Snapshot(
             SessionView(
                 str(session.id),
                 session.name,
@@ -490,14 +476,14 @@ class SessionRules:
             You(user_id, role),
             self.participants(moment, connecting=user_id),
             tuple(
-                self._shown(user, moment.clock)
+                ParticipantPosition.of(user, held.position, held.age_ms(moment.clock))
                 for user, held in table.positions.items()
                 if held.arrived + retention > moment.clock
             ),
             moment.wall,
             epoch,
             self.seq + (after is not None and after is not shown),
-            sections or UNSET,
+            sections or None,
         )
 
     def participants(self, moment: Moment, connecting: str = "") -> tuple[ParticipantView, ...]:
@@ -514,14 +500,6 @@ class SessionRules:
                 user_id == connecting or presence.get(user_id, NEVER_SEEN).online,
             )
             for user_id, member in self._table.roster.items()
-        )
-
-    def _shown(self, user_id: str, clock: float) -> ParticipantPosition:
-        """The held position of ``user_id`` as the others get it."""
-        held = self._table.positions[user_id]
-        age_ms = int((clock - held.taken) * 1000)
-        return ParticipantPosition.of(
-            user_id, held.position, age_ms if age_ms >= WORTH_TELLING_MS else UNSET
         )
 
     def _last_seen(self, user_id: str, moment: Moment) -> datetime:

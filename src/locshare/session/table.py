@@ -22,12 +22,14 @@ from locshare.actors import MailboxHeir, Ref
 from locshare.broadcast.addressed import Addressed
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
+from locshare.model.participant import Role
+from locshare.model.position import HeldPosition
 from locshare.model.rate import TokenBucket
+from locshare.model.session import EndReason
 from locshare.session.fixes import SenderClock
 from locshare.session.rate_limits import ShownPresence
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
-from locshare.wire.messages import EndReason, Position, Role
 
 
 class Member(Struct, frozen=True):
@@ -61,16 +63,6 @@ class Seat(Struct, frozen=True):
     until: float
     display_name: str
     role: Role
-
-
-class HeldPosition(Struct, frozen=True, gc=False):
-    """A participant's newest position; when it ``arrived`` and when its fix was ``taken``, by
-    Trio's clock. The retention counts from the arrival.
-    """
-
-    position: Position
-    arrived: float
-    taken: float
 
 
 class Delivery(NamedTuple):
@@ -142,7 +134,7 @@ class SessionTable:
         self.joins = TokenBucket(math.inf, clock)
         """The rate limit of joins."""
         self.positions: dict[str, HeldPosition] = {}
-        self.moved: dict[str, Position] = {}
+        self.moved: dict[str, HeldPosition] = {}
         """The positions of the next flush."""
         self.clocks: dict[str, SenderClock] = {}
         """The error of each sender's clock."""

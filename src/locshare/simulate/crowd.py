@@ -29,12 +29,14 @@ from locshare.client import (
     Watcher,
     patiently,
 )
+from locshare.model.position import ParticipantPosition
+from locshare.model.session import Snapshot
 from locshare.simulate.cast import person
 from locshare.simulate.cities import City
 from locshare.simulate.ledger import LATENCIES_KEPT, Latency, Ledger, latency
 from locshare.simulate.movement import Journey, Phone, journey, kind_of
 from locshare.simulate.track import Track, TrackPoint
-from locshare.wire.messages import Error, ParticipantMoved, ServerMessage, SessionStateData
+from locshare.wire.messages import Error, ServerMessage
 
 AT_ONCE: Final = 8
 """People who join at the same time."""
@@ -197,7 +199,7 @@ class Simulated(Watcher):
 
     # --- what the connection tells --------------------------------------------------------------
 
-    def connected(self, snapshot: SessionStateData) -> None:
+    def connected(self, snapshot: Snapshot) -> None:
         """See :meth:`Watcher.connected`."""
         self._ledger.connected(snapshot.you.user_id)
         self._crowd.reconnects += self._was_connected
@@ -205,11 +207,11 @@ class Simulated(Watcher):
 
     def received(self, message: ServerMessage) -> None:
         """See :meth:`Watcher.received`."""
-        if isinstance(message, ParticipantMoved):
-            sender, dated = message.data.user_id, message.data.timestamp
+        if isinstance(message, ParticipantPosition):
+            sender, dated = message.user_id, message.timestamp
             self._ledger.receiving(self.ticket.user_id, sender, dated, trio.current_time())
         elif isinstance(message, Error):
-            self._crowd.errors[message.data.code] += 1
+            self._crowd.errors[message.code] += 1
 
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
         """See :meth:`Watcher.disconnected`."""

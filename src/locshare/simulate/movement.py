@@ -13,12 +13,12 @@ from math import cos, degrees, pi, radians, sin, sqrt
 from random import Random
 from typing import Final, Literal, Protocol, final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
+from locshare.model.position import Position
 from locshare.simulate.cities import City
 from locshare.simulate.geo import Place, Plane
 from locshare.simulate.pieces import Piece, Point
-from locshare.wire.messages import Position
 
 Kind = Literal["walking", "driving", "stationary"]
 MOVEMENTS: Final = ("walking", "driving", "stationary", "mixed")
@@ -258,7 +258,7 @@ class Phone:
             timestamp=timestamp,
             altitude=_altitude(fix.altitude),
             speed=min(round(fix.speed, 2), _FASTEST_REPORT),
-            heading=UNSET if fix.heading is None else round(fix.heading, 1) % 360,
+            heading=None if fix.heading is None else round(fix.heading, 1) % 360,
             battery=float(max(1, round(self._battery - _BATTERY_PER_HOUR * seconds / 3600))),
         )
 
@@ -267,6 +267,6 @@ _FASTEST_REPORT: Final = 1000.0
 _LOWEST, _HIGHEST = -12_000, 100_000
 
 
-def _altitude(metres: float | None) -> float | UnsetType:
+def _altitude(metres: float | None) -> float | None:
     """Unset where a report may not hold it: recordings have the oddest values."""
-    return UNSET if metres is None or not _LOWEST <= metres <= _HIGHEST else round(metres, 1)
+    return None if metres is None or not _LOWEST <= metres <= _HIGHEST else round(metres, 1)

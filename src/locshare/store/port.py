@@ -14,7 +14,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from locshare.model.errors import LocshareError
-from locshare.wire.messages import EndReason, Role
+from locshare.model.participant import Role
+from locshare.model.session import EndReason
 
 
 class StoreUnavailable(LocshareError):

@@ -46,6 +46,7 @@ from asyncpg import exceptions as pg
 from msgspec import Struct, structs
 
 from locshare.model.errors import LocshareError
+from locshare.model.session import EndReason
 from locshare.store import causes
 from locshare.store.bridge import open_bridge
 from locshare.store.database import (
@@ -66,7 +67,6 @@ from locshare.store.port import (
 )
 from locshare.store.statements import Statements
 from locshare.store.write_behind import ParticipantKey, WriteBehind
-from locshare.wire.messages import EndReason
 
 log = structlog.get_logger()
 

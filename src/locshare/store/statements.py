@@ -15,13 +15,13 @@ from uuid import UUID
 
 from msgspec import structs
 
+from locshare.model.session import EndReason
 from locshare.store.port import (
     ParticipantRecord,
     SessionRecord,
     StoredSession,
 )
 from locshare.store.write_behind import WriteBehindBatch
-from locshare.wire.messages import EndReason
 
 TABLES: Final = ("sessions", "participants", "readiness", "schema_migrations")
 FILLER_BYTES: Final = 7000

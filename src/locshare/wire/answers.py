@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from locshare.wire.messages import ParticipantView
+from locshare.model.participant import ParticipantView
 
 
 class SessionCreated(Struct, frozen=True):

@@ -1,11 +1,11 @@
 """Position updates that the strict decoder refuses although the position in them is valid.
 
-Phones say "unknown" in many ways: iOS sends -1 for no heading and no speed, JavaScript turns
-``NaN`` into ``null``, Python's json writes a bare ``NaN``, some clients send texts. Of an optional
-field all of these mean that it is not known. And RFC 3339 (section 5.7) has a second 60.
+Phones write "unknown" in many ways: iOS sends -1 for no heading and no speed, JavaScript turns
+``NaN`` into ``null``, Python's json writes a bare ``NaN``, some clients send texts. In an optional
+field all of these mean that the value is unknown. And RFC 3339 (section 5.7) has a second 60.
 
-This is the slow way, taken only when the fast one has failed. Pure, and raises nothing but
-msgspec.DecodeError (of which ValidationError is one), ValueError and RecursionError.
+This is the slow path, taken only after the fast one has failed. Pure. Raises msgspec.DecodeError
+(of which ValidationError is one), ValueError and RecursionError, nothing else.
 """
 
 import json
@@ -16,14 +16,13 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, convert
 
-from locshare.wire.messages import (
+from locshare.model.position import (
     Accuracy,
     Age,
     Altitude,
     Battery,
     Heading,
     Latitude,
-    LocationUpdate,
     Longitude,
     Position,
     Speed,
@@ -37,7 +36,7 @@ Optional = Raw | UnsetType
 
 
 class _Position(Struct, frozen=True, gc=False):
-    """What must be right is typed; what may be unknown is looked at field by field."""
+    """Required fields are typed; optional ones are read one by one."""
 
     lat: Latitude
     lng: Longitude
@@ -58,24 +57,21 @@ _update: Final = msgspec.json.Decoder(_Update)
 _number: Final = msgspec.json.Decoder(float)
 
 
-def decode_update(data: bytes | str) -> LocationUpdate:
-    """The ``location_update`` in ``data``. Raises msgspec.ValidationError, with a path as the
-    strict decoder has it, when what must be right is wrong.
+def decode_position(data: bytes | str) -> Position:
+    """The position in the ``location_update`` in ``data``. Raises msgspec.ValidationError, with a
+    path as the strict decoder has it, when a required field is wrong.
     """
     loose = _update.decode(data).data
-    accuracy = _known(loose.accuracy, Accuracy)
-    return LocationUpdate(
-        Position(
-            loose.lat,
-            loose.lng,
-            None if accuracy is UNSET else accuracy,
-            _timestamp(loose.timestamp),
-            _known(loose.altitude, Altitude),
-            _known(loose.speed, Speed),
-            _heading(loose.heading),
-            _known(loose.battery, Battery),
-            _known(loose.age_ms, Age),
-        )
+    return Position(
+        loose.lat,
+        loose.lng,
+        _known(loose.accuracy, Accuracy),
+        _timestamp(loose.timestamp),
+        _known(loose.altitude, Altitude),
+        _known(loose.speed, Speed),
+        _heading(loose.heading),
+        _known(loose.battery, Battery),
+        _known(loose.age_ms, Age),
     )
 
 
@@ -87,13 +83,13 @@ def without_constants(data: bytes | str) -> bytes:
 
 
 def _known(raw: Optional, kind: Any) -> Any:
-    """The number in ``raw`` when it is one of ``kind``, else UNSET."""
+    """The number in ``raw`` when it is within the bounds of ``kind``, else None."""
     if isinstance(raw, UnsetType):
-        return UNSET
+        return None
     try:
         return convert(_number.decode(raw), kind)
     except msgspec.DecodeError:
-        return UNSET
+        return None
 
 
 def _heading(raw: Optional) -> Any:
@@ -102,12 +98,12 @@ def _heading(raw: Optional) -> Any:
             if _number.decode(raw) == _FULL_CIRCLE:
                 return 0.0
         except msgspec.DecodeError:
-            return UNSET
+            return None
     return _known(raw, Heading)
 
 
 def _timestamp(text: str) -> datetime:
-    """RFC 3339; the second 60 at the end of a day of UTC is the first of the next."""
+    """RFC 3339. The second 60 at the end of a day of UTC is the first second of the next day."""
     try:
         if (leap := _LEAP_SECOND.fullmatch(text)) is not None:
             last: datetime = convert(f"{leap[1]}:59{leap[2]}", Timestamp)

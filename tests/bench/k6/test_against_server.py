@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import trio
 
-from locshare.wire.dialects import PLAIN
-from locshare.wire.messages import Leave, LocationUpdate
+from locshare.model.position import Position
+from locshare.wire.messages import Leave
+from locshare.wire.plain import PLAIN
 from tests.bench.k6.kit import run_script
 from tests.simulate.kit import Server, serving, until
 
@@ -55,7 +56,7 @@ async def test_a_scenario_keeps_its_thresholds_and_leaves_nothing(scenario: str)
     sessions = found["scenario"]["vus"]
     assert [each["method"] for each in found["requests"]].count("DELETE") == sessions
     sent, metrics = messages(found), found["metrics"]
-    assert metrics["sent"]["sum"] == sent[LocationUpdate.__name__]
+    assert metrics["sent"]["sum"] == sent[Position.__name__]
     # The end of the session may overtake whoever leaves just before.
     left, ended = (statistics.closed.get(reason, 0) for reason in ("left", "session_ended"))
     assert 0 < left <= sent[Leave.__name__] <= left + ended

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from locshare.model.position import Position
 from locshare.simulate.geo import Place, distance
-from locshare.wire.dialects import PLAIN
-from locshare.wire.messages import Leave, LocationUpdate
+from locshare.wire.messages import Leave
+from locshare.wire.plain import PLAIN
 from tests.bench.k6.kit import SCENARIOS, SCRIPTS, ask
 from tests.node import NODE
 
@@ -34,8 +35,8 @@ def test_there_is_a_script_for_each_scenario() -> None:
 def test_the_server_takes_the_messages_that_are_built() -> None:
     position = "{lat: 52.5, lng: -0.1, accuracy: 5, timestamp: '2026-03-01T12:00:00.5Z'}"
     update = PLAIN.decode(ask("locshare.js", f"m.locationUpdate({position})"))
-    assert isinstance(update, LocationUpdate)
-    assert (update.data.lat, update.data.lng, update.data.accuracy) == (52.5, -0.1, 5.0)
+    assert isinstance(update, Position)
+    assert (update.lat, update.lng, update.accuracy) == (52.5, -0.1, 5.0)
     assert PLAIN.decode(ask("locshare.js", "m.leave()")) == Leave()
 
 
@@ -66,7 +67,7 @@ def test_people_move_plausibly_and_never_report_the_same_place_twice(number: int
     assert len({(report["lat"], report["lng"]) for report in reports}) == 600
     for report in reports[::50]:
         message = json.dumps({"type": "location_update", "data": report})
-        assert isinstance(PLAIN.decode(message), LocationUpdate)
+        assert isinstance(PLAIN.decode(message), Position)
     for one, other in pairwise(reports):
         way = distance(Place(one["lat"], one["lng"]), Place(other["lat"], other["lng"]))
         assert way == pytest.approx(one["speed"] * 0.5, abs=1.5)

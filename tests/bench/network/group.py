@@ -13,7 +13,9 @@ import trio
 from bench.network.proxy import text_of
 from bench.network.trouble import Rerouted
 from locshare.client import Client, ClientError, Live, Watcher
-from locshare.wire.messages import ParticipantMoved, Position, ServerMessage, SessionStateData
+from locshare.model.position import ParticipantPosition, Position
+from locshare.model.session import Snapshot
+from locshare.wire.messages import ServerMessage
 from tests.running import LAST_RESORT_S
 
 CONNECT_PATIENCE_S = LAST_RESORT_S
@@ -50,7 +52,7 @@ class _Person(Watcher):
         self.unsure = False
         """Connected anew since the last send: what was sent before may be lost."""
 
-    def connected(self, snapshot: SessionStateData) -> None:
+    def connected(self, snapshot: Snapshot) -> None:
         self._group.outcome.connect_s.append(time.monotonic() - self._began)
         self.unsure = True
 
@@ -59,9 +61,9 @@ class _Person(Watcher):
         self._began = time.monotonic()
 
     def received(self, message: ServerMessage) -> None:
-        if isinstance(message, ParticipantMoved):
-            sender = self._group.people[message.data.user_id]
-            step = round(message.data.lat / _DEGREES)
+        if isinstance(message, ParticipantPosition):
+            sender = self._group.people[message.user_id]
+            step = round(message.lat / _DEGREES)
             self._group.outcome.latency_s.append(time.monotonic() - sender.sent_at[step])
 
     async def move(self) -> None:
@@ -72,8 +74,8 @@ class _Person(Watcher):
             self.unsure = False
 
     def knows_last_of(self, other: "_Person") -> bool:
-        picture = self.live.picture
-        position = None if picture is None else picture.positions.get(other.user_id)
+        replica = self.live.replica
+        position = None if replica is None else replica.positions.get(other.user_id)
         last = len(other.sent_at) - 1
         return position is not None and round(position.lat / _DEGREES) == last
 

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.people.phone import TOLD_APART_S, UnsteadyPhone
+from locshare.model.position import ParticipantPosition, Position
 from locshare.simulate.cities import CITIES, City
 from locshare.simulate.geo import Place, distance
 from locshare.simulate.movement import FASTEST_M_S, Fix, Kind, journey
-from locshare.wire.dialects import PLAIN
-from locshare.wire.messages import LocationUpdate, ParticipantMoved, ParticipantPosition, Position
+from locshare.wire.plain import PLAIN, encode_for_server
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KINDS = st.sampled_from(get_args(Kind))
@@ -94,8 +94,8 @@ def test_who_waits_anywhere_on_earth_is_somewhere_else_in_every_report(
     found = reports(phone, start, [0.5] * count)
     assert len({(report.lat, report.lng) for _, report in found}) == count + 1
     for _, report in found[:20]:
-        decoded = PLAIN.decode(msgspec.json.encode(LocationUpdate(report)))
-        assert decoded == LocationUpdate(report)
+        decoded = PLAIN.decode(encode_for_server(report))
+        assert decoded == report
 
 
 @given(SEEDS, START)
@@ -127,9 +127,9 @@ def test_a_place_is_the_same_after_it_went_over_the_wire(
 ) -> None:
     """The sender's place can be looked up by what its receivers get."""
     sent = UnsteadyPhone(journey(kind, city, seed), seed).position(start, NOW)
-    taken = PLAIN.decode(msgspec.json.encode(LocationUpdate(sent)))
-    assert isinstance(taken, LocationUpdate)
-    passed_on = PLAIN.encode(ParticipantMoved(ParticipantPosition.of("someone", taken.data)))
+    taken = PLAIN.decode(encode_for_server(sent))
+    assert isinstance(taken, Position)
+    passed_on = PLAIN.encode(ParticipantPosition.of("someone", taken))
     got = msgspec.json.decode(passed_on)["data"]
     assert (got["lat"], got["lng"]) == (sent.lat, sent.lng)
 

@@ -28,8 +28,8 @@ from bench.solo.frames import (
     write_position,
 )
 from locshare.broadcast.fanout import encode_frame, text_frame
-from locshare.wire.dialects import PLAIN
-from locshare.wire.messages import LocationUpdate, ParticipantMoved, ParticipantPosition
+from locshare.model.position import ParticipantPosition, Position
+from locshare.wire.plain import PLAIN
 
 TEXTS = st.builds(lambda size, fill: bytes([fill]) * size, st.integers(0, 70_000), st.just(120))
 FRAMES = st.one_of(
@@ -109,8 +109,8 @@ def test_a_position_says_who_sent_it_and_when_after_the_server_wrote_it_anew(
         f'{{"type":"location_update","data":{{"lat":{lat},"lng":{lng},'
         '"accuracy":5,"timestamp":"2026-03-01T12:00:00Z"}}'
     )
-    assert isinstance(update, LocationUpdate)
-    moved = ParticipantMoved(ParticipantPosition.of("somebody", update.data))
+    assert isinstance(update, Position)
+    moved = ParticipantPosition.of("somebody", update)
     frame = encode_frame(moved, PLAIN)
     [(seen_lat, seen_lng)] = POSITION.findall(frame)
     assert read_position(seen_lat, seen_lng) == (sender, moment)

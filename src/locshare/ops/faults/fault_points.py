@@ -8,10 +8,11 @@ from uuid import UUID
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.admission import Link, Sessions
+from locshare.model.participant import Role
+from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.ops.faults.handlers import InjectedFault
 from locshare.wire.dialects import Dialect
-from locshare.wire.messages import Position, Role
 
 What = Literal["positions", "event"]
 

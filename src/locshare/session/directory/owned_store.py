@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import final
 from uuid import UUID
 
+from locshare.model.session import EndReason
 from locshare.session.directory.directory import SessionDirectory
 from locshare.store.port import ParticipantRecord, SessionRecord, Store, StoredSession
-from locshare.wire.messages import EndReason
 
 
 @final

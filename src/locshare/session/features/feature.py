@@ -17,7 +17,7 @@ nothing of it is ever written to the store.
 To add a feature:
 
 1. a module here: the part, the commands (:class:`FeatureCommand`), a subclass of :class:`Feature`;
-2. its events in :mod:`locshare.wire.messages`;
+2. its events in :mod:`locshare.model.events`;
 3. a line in the registry;
 4. a test module that drives the class, as a table, and a session with it.
 
@@ -35,12 +35,13 @@ from msgspec import Struct
 from locshare.actors import Request
 from locshare.broadcast.addressed import Addressed
 from locshare.model.errors import LocshareError
+from locshare.model.participant import Role
+from locshare.model.position import HeldPosition
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
-from locshare.session.table import HeldPosition, Member, Seat
+from locshare.session.table import Member, Seat
 from locshare.store.port import SessionRecord
-from locshare.wire.messages import Role
 
 P = TypeVar("P")
 R = TypeVar("R")

@@ -18,6 +18,8 @@ from msgspec import Struct, structs
 
 from locshare.broadcast.addressed import EVERYONE, Addressed
 from locshare.model.errors import LocshareError
+from locshare.model.events import SessionUpdated
+from locshare.model.participant import Role
 from locshare.session.errors import Banned, ParticipantNotFound, SessionFull, SessionLocked
 from locshare.session.features.feature import (
     Candidate,
@@ -31,7 +33,6 @@ from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
 from locshare.session.table import SessionTable
 from locshare.store.port import SessionRecord
-from locshare.wire.messages import Changed, Role, SessionUpdated
 
 ADDRESS_S: Final = 900.0
 """How long an address is banned: long enough to lock the session, or for the joke to grow old."""
@@ -140,7 +141,7 @@ def roster_of(table: SessionTable) -> RosterPart:
 def _lock(part: RosterPart, locked: bool) -> Outcome[RosterPart]:
     if part.locked is locked:
         return Outcome(part)
-    event = Addressed(SessionUpdated(Changed(locked)), EVERYONE)
+    event = Addressed(SessionUpdated(locked), EVERYONE)
     return Outcome(structs.replace(part, locked=locked), (event,))
 
 

@@ -1,0 +1,39 @@
+"""Events of a session: what changed, apart from positions. Complete and in order for every
+connected participant, or the connection is closed. Who gets an event is not part of it
+(:mod:`locshare.broadcast.addressed`).
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from locshare.model.participant import LeaveReason
+from locshare.model.session import EndReason
+
+
+class ParticipantJoined(Struct, frozen=True):
+    user_id: str
+    display_name: str
+    avatar_color: str
+
+
+class ParticipantUpdated(Struct, frozen=True):
+    user_id: str
+    online: bool
+    last_seen: datetime
+
+
+class ParticipantLeft(Struct, frozen=True):
+    user_id: str
+    reason: LeaveReason
+
+
+class SessionUpdated(Struct, frozen=True):
+    locked: bool
+
+
+class SessionEnded(Struct, frozen=True):
+    reason: EndReason
+
+
+Event = ParticipantJoined | ParticipantUpdated | ParticipantLeft | SessionUpdated | SessionEnded

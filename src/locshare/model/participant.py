@@ -1,0 +1,28 @@
+"""Participants of a session, as the others see them."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+Role = Literal["participant", "host"]
+LeaveReason = Literal["left", "removed"]
+
+
+class ParticipantView(Struct, frozen=True):
+    """One participant. ``last_seen`` is the time of the last sign of life."""
+
+    user_id: str
+    display_name: str
+    avatar_color: str
+    joined_at: datetime
+    last_seen: datetime
+    is_active: bool
+    online: bool
+
+
+class You(Struct, frozen=True):
+    """The participant that a snapshot is made for."""
+
+    user_id: str
+    role: Role
