@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bench.peers.common.connection import REPLACED, SESSION_ENDED, Close, Connection
-from bench.peers.common.messages import EndReason, ended
+from bench.peers.common.messages import EndReason, event
 
 
 class Hub:
@@ -51,7 +51,7 @@ class Hub:
 
     def end(self, session_id: str, reason: EndReason) -> None:
         """Tell everybody of a session that it is over, and close their connections."""
-        text = ended(reason)
+        text = event("session_ended", reason=reason)
         for connection in self._sessions.pop(session_id, {}).values():
             connection.send(text)
             connection.close(SESSION_ENDED)

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from bench.peers.common.connection import Connection
-from bench.peers.common.messages import LeaveReason, ParticipantView, Position
+from bench.peers.common.messages import LeaveReason, Position, encode
 
 Role = Literal["participant", "host"]
 
 RETENTION_S = 30
 """How long a position lives without a newer one."""
 FORGET_S = 3600
-"""How long an ended session is remembered, so that its people are told 410 and not 404."""
+"""How long an ended session is remembered, so that its people get 410 and not 404."""
 
 
 class Session(Struct, frozen=True):
@@ -27,24 +28,43 @@ class Session(Struct, frozen=True):
 
 
 class Participant(Struct, frozen=True):
-    """Somebody who joined."""
-
     user_id: str
     display_name: str
     avatar_color: str
     joined_at: datetime
 
-    def view(self, *, last_seen: datetime, online: bool) -> ParticipantView:
+    def view(self, *, last_seen: datetime, online: bool) -> dict[str, Any]:
         """What others see."""
-        return ParticipantView(
-            user_id=self.user_id,
-            display_name=self.display_name,
-            avatar_color=self.avatar_color,
-            joined_at=self.joined_at,
-            last_seen=last_seen,
-            is_active=True,
-            online=online,
-        )
+        now = {"last_seen": last_seen, "is_active": True, "online": online}
+        return msgspec.structs.asdict(self) | now
+
+    def joined(self) -> str:
+        """The event for the others."""
+        fields = msgspec.structs.asdict(self)
+        del fields["joined_at"]
+        return encode("participant_joined", fields)
+
+
+def snapshot(
+    session: Session,
+    connection: Connection,
+    participants: Sequence[dict[str, Any]],
+    positions: Sequence[dict[str, Any]],
+    *,
+    epoch: str,
+    seq: int,
+) -> str:
+    """The first message of a connection."""
+    data = {
+        "session": session,
+        "you": {"user_id": connection.user_id, "role": connection.role},
+        "participants": participants,
+        "positions": positions,
+        "server_time": utc_now(),
+        "epoch": epoch,
+        "seq": seq,
+    }
+    return encode("session_state", data)
 
 
 class Found(Struct, frozen=True):
@@ -74,8 +94,8 @@ class Sessions(Protocol):
     async def join(self, session_id: str, participant: Participant) -> None:
         """Raises Problem SESSION_FULL."""
 
-    async def participants(self, session_id: str) -> Sequence[ParticipantView]:
-        """In the order of joining."""
+    async def participants(self, session_id: str) -> Sequence[dict[str, Any]]:
+        """Views, in the order of joining."""
 
     async def remove(self, session_id: str, user_id: str, reason: LeaveReason) -> None:
         """Out of the session for good, and their connection closed. Raises Problem
@@ -83,7 +103,7 @@ class Sessions(Protocol):
         """
 
     async def end(self, session_id: str) -> None:
-        """By the host's wish."""
+        """By the host."""
 
     async def admit(self, session_id: str, user_id: str) -> None:
         """May they connect? Raises Problem NOT_A_PARTICIPANT."""
@@ -101,5 +121,4 @@ class Sessions(Protocol):
 
 
 def utc_now() -> datetime:
-    """Aware, in UTC."""
     return datetime.now(UTC)

@@ -69,12 +69,12 @@ class Socket:
                 return
             text = event.get("text")
             if text is None:
-                connection.send(messages.failed("BINARY_NOT_SUPPORTED", "only text frames are"))
+                connection.send(failed("BINARY_NOT_SUPPORTED", "only text frames are"))
                 continue
             try:
                 message = messages.decode(text)
             except BadMessage as bad:
-                connection.send(messages.failed(bad.code, bad.text))
+                connection.send(failed(bad.code, bad.text))
                 continue
             if isinstance(message, LocationUpdate):
                 await self._sessions.move(connection, message.data)
@@ -83,6 +83,10 @@ class Socket:
             else:
                 with contextlib.suppress(Problem):  # said twice, or removed meanwhile
                     await self._sessions.remove(connection.session_id, connection.user_id, "left")
+
+
+def failed(code: str, text: str) -> str:
+    return messages.event("error", code=code, message=text)
 
 
 def _token(websocket: WebSocket) -> str:

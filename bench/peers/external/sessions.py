@@ -13,13 +13,16 @@ from redis.exceptions import RedisError
 from bench.peers.common import messages
 from bench.peers.common.connection import Connection
 from bench.peers.common.hub import Hub
-from bench.peers.common.messages import (
-    LeaveReason,
-    ParticipantPosition,
-    ParticipantView,
-    Position,
+from bench.peers.common.messages import LeaveReason, Position
+from bench.peers.common.model import (
+    FORGET_S,
+    RETENTION_S,
+    Found,
+    Participant,
+    Session,
+    snapshot,
+    utc_now,
 )
-from bench.peers.common.model import FORGET_S, RETENTION_S, Found, Participant, Session, utc_now
 from bench.peers.common.problems import Problem
 from bench.peers.external import keys
 from bench.peers.external.channels import Channels, Dismiss, Finish, Notice, Tell, encode
@@ -108,12 +111,9 @@ class RedisSessions:
         )
         if outcome != b"OK":
             raise Problem(outcome.decode(), "nobody may join")
-        text = messages.joined(
-            participant.user_id, participant.display_name, participant.avatar_color
-        )
-        await self._publish_event(session_id, text, but=participant.user_id)
+        await self._publish_event(session_id, participant.joined(), but=participant.user_id)
 
-    async def participants(self, session_id: str) -> Sequence[ParticipantView]:
+    async def participants(self, session_id: str) -> Sequence[dict[str, Any]]:
         await self._active(session_id)
         _, people, last_seen = await self._read(session_id)
         present, _ = await self._read_each(session_id, list(people))
@@ -129,7 +129,7 @@ class RedisSessions:
         if not was_there:
             raise Problem("PARTICIPANT_NOT_FOUND", "no such participant in this session")
         await self._publish(session_id, Dismiss(session_id, user_id, reason))
-        await self._publish_event(session_id, messages.left(user_id, reason), but=user_id)
+        await self._say(session_id, user_id, "participant_left", reason=reason)
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -155,26 +155,15 @@ class RedisSessions:
         now = last_seen[user_id] = utc_now()
         older = await self._set_presence(connection, now)
         if older is None:
-            text = messages.updated(user_id, online=True, last_seen=now)
-            await self._publish_event(session_id, text, but=user_id)
+            await self._say(session_id, user_id, "participant_updated", online=True, last_seen=now)
         else:
             notice = Dismiss(session_id, user_id, "replaced", spare=connection.id)
             await self._publish(session_id, notice)
         present, positions = await self._read_each(session_id, list(people))
-        return messages.encode(
-            "session_state",
-            messages.Snapshot(
-                messages.SessionView(
-                    session.id, session.name, session.created_at, session.expires_at
-                ),
-                messages.You(user_id, connection.role),
-                _views(people, last_seen, present),
-                positions,
-                now,
-                session_id,  # an epoch ends when events are counted anew; here they never are
-                int(fields.get(b"seq", 0)),
-            ),
-        )
+        # An epoch ends when events are counted anew; here they never are.
+        seq = int(fields.get(b"seq", 0))
+        views = _views(people, last_seen, present)
+        return snapshot(session, connection, views, positions, epoch=session_id, seq=seq)
 
     async def _set_presence(self, connection: Connection, now: datetime) -> bytes | None:
         """Returns the id of the connection before."""
@@ -188,8 +177,8 @@ class RedisSessions:
 
     async def move(self, connection: Connection, position: Position) -> None:
         session_id, user_id = connection.session_id, connection.user_id
-        moved = ParticipantPosition.of(user_id, position)
-        notice = Tell(session_id, messages.moved(moved), but=user_id)
+        moved = position.of(user_id)
+        notice = Tell(session_id, messages.encode("location_update", moved), but=user_id)
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 key = keys.position(session_id, user_id)
@@ -210,8 +199,10 @@ class RedisSessions:
             presence = keys.presence(session_id, user_id)
             gone = await self._gone(keys=[presence], args=[connection.id])
             if gone and was_here:  # else the session has ended
-                text = messages.updated(user_id, online=False, last_seen=utc_now())
-                await self._publish_event(session_id, text, but=user_id)
+                now = utc_now()
+                await self._say(
+                    session_id, user_id, "participant_updated", online=False, last_seen=now
+                )
         except RedisError as error:
             log.warning("somebody who went seems to be there for a while: %s", error)
 
@@ -272,7 +263,7 @@ class RedisSessions:
 
     async def _read_each(
         self, session_id: str, user_ids: Sequence[str]
-    ) -> tuple[set[str], list[ParticipantPosition]]:
+    ) -> tuple[set[str], list[dict[str, Any]]]:
         """Who of them is connected, and their positions."""
         if not user_ids:
             return set(), []
@@ -282,11 +273,15 @@ class RedisSessions:
             presences, positions = await pipe.execute()
         return (
             {user_id for user_id, each in zip(user_ids, presences, strict=True) if each},
-            [msgspec.json.decode(each, type=ParticipantPosition) for each in positions if each],
+            [msgspec.json.decode(each) for each in positions if each],
         )
 
     async def _publish(self, session_id: str, notice: Notice) -> None:
         await self._redis.publish(keys.channel(session_id), encode(notice))
+
+    async def _say(self, session_id: str, user_id: str, kind: str, **data: object) -> None:
+        text = messages.event(kind, user_id=user_id, **data)
+        await self._publish_event(session_id, text, but=user_id)
 
     async def _publish_event(self, session_id: str, text: str, but: str) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -316,7 +311,7 @@ def _require_active(found: Found) -> Found:
 
 def _views(
     people: Mapping[str, Participant], last_seen: Mapping[str, datetime], present: Container[str]
-) -> list[ParticipantView]:
+) -> list[dict[str, Any]]:
     return [
         each.view(last_seen=last_seen[user_id], online=user_id in present)
         for user_id, each in people.items()

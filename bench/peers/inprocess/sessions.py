@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -11,19 +12,14 @@ from bench.peers.common import messages
 from bench.peers.common.app import create_app
 from bench.peers.common.connection import FORBIDDEN, LEFT, Connection
 from bench.peers.common.hub import Hub
-from bench.peers.common.messages import (
-    EndReason,
-    LeaveReason,
-    ParticipantPosition,
-    ParticipantView,
-    Position,
-)
+from bench.peers.common.messages import EndReason, LeaveReason, Position
 from bench.peers.common.model import (
     FORGET_S,
     RETENTION_S,
     Found,
     Participant,
     Session,
+    snapshot,
     utc_now,
 )
 from bench.peers.common.problems import Problem
@@ -37,7 +33,7 @@ class Live:
         self.session = session
         self.participants: dict[str, Participant] = {}
         self.last_seen: dict[str, datetime] = {}
-        self.positions: dict[str, tuple[float, ParticipantPosition]] = {}
+        self.positions: dict[str, tuple[float, dict[str, Any]]] = {}
         self.seq = 0
         self.ended = False
 
@@ -67,15 +63,9 @@ class MemorySessions:
             raise Problem("SESSION_FULL", f"a session holds {self._max_participants}")
         live.participants[participant.user_id] = participant
         live.last_seen[participant.user_id] = participant.joined_at
-        self._tell(
-            live,
-            messages.joined(
-                participant.user_id, participant.display_name, participant.avatar_color
-            ),
-            but=participant.user_id,
-        )
+        self._tell(live, participant.joined(), but=participant.user_id)
 
-    async def participants(self, session_id: str) -> Sequence[ParticipantView]:
+    async def participants(self, session_id: str) -> Sequence[dict[str, Any]]:
         return self._views(self._active(session_id))
 
     async def remove(self, session_id: str, user_id: str, reason: LeaveReason) -> None:
@@ -85,7 +75,7 @@ class MemorySessions:
         live.last_seen.pop(user_id, None)
         live.positions.pop(user_id, None)
         self._hub.close(session_id, user_id, LEFT if reason == "left" else FORBIDDEN)
-        self._tell(live, messages.left(user_id, reason), but=user_id)
+        self._say(live, user_id, "participant_left", reason=reason)
 
     async def end(self, session_id: str) -> None:
         self._active(session_id)
@@ -101,23 +91,11 @@ class MemorySessions:
         live = self._active(session_id)
         now = live.last_seen[user_id] = utc_now()
         if self._hub.add(connection) is None:
-            text = messages.updated(user_id, online=True, last_seen=now)
-            self._tell(live, text, but=user_id)
+            self._say(live, user_id, "participant_updated", online=True, last_seen=now)
         oldest = asyncio.get_running_loop().time() - RETENTION_S
-        session = live.session
-        return messages.encode(
-            "session_state",
-            messages.Snapshot(
-                messages.SessionView(
-                    session.id, session.name, session.created_at, session.expires_at
-                ),
-                messages.You(user_id, connection.role),
-                self._views(live),
-                [position for arrived, position in live.positions.values() if arrived > oldest],
-                now,
-                self._epoch,
-                live.seq,
-            ),
+        positions = [position for arrived, position in live.positions.values() if arrived > oldest]
+        return snapshot(
+            live.session, connection, self._views(live), positions, epoch=self._epoch, seq=live.seq
         )
 
     async def move(self, connection: Connection, position: Position) -> None:
@@ -125,17 +103,18 @@ class MemorySessions:
         user_id = connection.user_id
         if live is None or live.ended or user_id not in live.participants:
             return
-        moved = ParticipantPosition.of(user_id, position)
+        moved = position.of(user_id)
         live.positions[user_id] = (asyncio.get_running_loop().time(), moved)
         live.last_seen[user_id] = utc_now()
-        self._hub.send(connection.session_id, messages.moved(moved), but=user_id)
+        text = messages.encode("location_update", moved)
+        self._hub.send(connection.session_id, text, but=user_id)
 
     async def detach(self, connection: Connection) -> None:
         if self._hub.remove(connection):
             live = self._sessions[connection.session_id]
             last_seen = live.last_seen[connection.user_id]
-            text = messages.updated(connection.user_id, online=False, last_seen=last_seen)
-            self._tell(live, text, but=connection.user_id)
+            user_id = connection.user_id
+            self._say(live, user_id, "participant_updated", online=False, last_seen=last_seen)
 
     def _known(self, session_id: str) -> Live:
         try:
@@ -149,7 +128,7 @@ class MemorySessions:
             raise Problem("SESSION_ENDED", "the session has ended")
         return live
 
-    def _views(self, live: Live) -> list[ParticipantView]:
+    def _views(self, live: Live) -> list[dict[str, Any]]:
         session_id = live.session.id
         return [
             participant.view(
@@ -157,6 +136,9 @@ class MemorySessions:
             )
             for user_id, participant in live.participants.items()
         ]
+
+    def _say(self, live: Live, user_id: str, kind: str, **data: object) -> None:
+        self._tell(live, messages.event(kind, user_id=user_id, **data), but=user_id)
 
     def _tell(self, live: Live, event: str, but: str) -> None:
         live.seq += 1
