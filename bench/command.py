@@ -18,7 +18,7 @@ from bench.scenarios import SCENARIOS, Options
 from bench.solo import short
 from bench.solo.short import SHORT_FORMS
 from bench.targets import STARTABLE, parse
-from bench.watching.prometheus import Figures
+from bench.watching.prometheus import Exporter
 from locshare.simulate.gpx import UnusableTrack
 from locshare.simulate.track import Track
 
@@ -85,7 +85,7 @@ def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command
         for name in chosen:
             SCENARIOS[name].plans(wanted)
         options.out.mkdir(parents=True, exist_ok=True)
-        figures = None if options.metrics is None else Figures(options.metrics)
+        exporter = None if options.metrics is None else Exporter(options.metrics)
     except OSError as error:
         what = "--out" if error.filename else f"--metrics {options.metrics}"
         parser.error(f"{what}: {error}")
@@ -97,7 +97,7 @@ def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command
         start=options.start,
         options=wanted,
         out=options.out,
-        figures=figures,
+        exporter=exporter,
         command=command,
     )
 

@@ -21,7 +21,7 @@ from bench.targets import NotServing, Target, started
 from bench.watching import Watchers
 from bench.watching.lines import Lines
 from bench.watching.live import Display
-from bench.watching.prometheus import Figures
+from bench.watching.prometheus import Exporter
 
 RESULTS = "results.json"
 
@@ -37,7 +37,7 @@ class Order(Struct, frozen=True, kw_only=True):
     """Names of STARTABLE."""
     options: Options
     out: Path
-    figures: Figures | None
+    exporter: Exporter | None
     """Where they are served while it runs."""
     command: str
 
@@ -56,7 +56,7 @@ def run(order: Order) -> tuple[Results, list[str]]:
     }
     for each in order.targets:
         openers[each.description.name] = partial(_there, each)
-    with _watching(order.figures) as watcher:
+    with _watching(order.exporter) as watcher:
         for scenario in order.scenarios:
             for name, opener in openers.items():
                 watcher.phase(f"{name} gets ready for {scenario.name}")
@@ -107,7 +107,7 @@ def _machine(command: str) -> Machine:
 
 
 @contextmanager
-def _watching(served: Figures | None) -> Iterator[Watcher]:
+def _watching(served: Exporter | None) -> Iterator[Watcher]:
     with ExitStack() as stack:
         watchers: list[Watcher] = []
         if served is not None:
