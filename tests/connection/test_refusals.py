@@ -73,10 +73,10 @@ def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
     connection = POOL.connection
     for text in (
         rf"connect {POOL.reconnects.burst:.0f} times at once",
-        rf"there are {POOL.handshakes} of its own, {POOL.handshakes_per_address} for one address",
-        rf"did not come within {connection.transport.handshake_deadline:.0f} s",
+        rf"have {POOL.handshakes} places, {POOL.handshakes_per_address} for one address",
+        rf"did not arrive within {connection.transport.handshake_deadline:.0f} s",
         rf"not finished within {connection.transport.message_deadline:.0f} s",
         rf"reads at most {connection.transport.discard_bytes // 1024} KiB more",
-        rf"closes the socket {connection.outbox.linger:.0f} s later",
+        rf"closes the socket within {connection.outbox.linger:.0f} s",
     ):
         assert re.search(text, PAGE.replace("\n", " ")), text
