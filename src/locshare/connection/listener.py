@@ -1,31 +1,22 @@
 """Accepts TCP connections and hands them to the pool. Holds none itself.
 
-A supervised child that may crash: started again it binds the same address (the port that was
-chosen the first time when it was asked for port 0), and the connections, which live in the pool,
-do not notice. Cancellation closes the listening sockets; the pool drains.
-
-When the process is out of file descriptors the socket that is idle longest is closed, and without
-one the listener waits instead of spinning: the client stays in the kernel's queue. All that waits
-in that queue is accepted in one wakeup, up to a bound, so that a storm of connections costs few
-turns of the loop and does not starve what runs.
+A supervised child that may crash: the connections live in the pool and do not notice. Cancellation
+closes the listening sockets; the pool drains. When the process is out of file descriptors the pool
+gives up a socket that is no connection yet.
 """
 
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-import structlog
 import trio
 from msgspec import Struct
 
 from locshare.config import parse_bind
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.transport import TransportLimits, prepare_listening_socket
-from locshare.net.listening import accept, addresses_of, listen
-
-log = structlog.get_logger()
+from locshare.net.listening import Acceptor
 
 
 class ListenerLimits(Struct, frozen=True):
@@ -53,13 +44,16 @@ class Listener:
     def __init__(
         self, bind: str, pool: ConnectionPool, limits: ListenerLimits = DEFAULT_LIMITS
     ) -> None:
-        self._host, self._port = parse_bind(bind)
+        prepare = partial(prepare_listening_socket, limits=limits.transport)
+        self._acceptor = Acceptor(*parse_bind(bind), limits.backlog, "listening", prepare)
         self._pool = pool
-        self._limits = limits
         self._starts = 0
         self._out_of_files = 0
-        self.addresses: tuple[tuple[str, int], ...] = ()
-        """Where it listens, from the moment ``serve`` has reported to be started."""
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it listens, from the moment :meth:`serve` has reported to be started."""
+        return self._acceptor.addresses
 
     async def serve(
         self,
@@ -71,21 +65,10 @@ class Listener:
         Cancellation closes the listening sockets and takes nothing from anyone connected.
         """
         self._starts += 1
-        prepare = partial(prepare_listening_socket, limits=self._limits.transport)
-        with ExitStack() as stack:
-            sockets = await listen(self._host, self._port, self._limits.backlog, prepare)
-            for sock in sockets:
-                stack.enter_context(sock)
-            self.addresses = addresses_of(sockets)
-            self._port = self.addresses[0][1]
-            async with trio.open_nursery() as nursery:
-                for sock in sockets:
-                    nursery.start_soon(accept, sock, self._take, self._make_room)
-                log.info("listening", addresses=[f"{host}:{port}" for host, port in self.addresses])
-                task_status.started(self.addresses)
+        await self._acceptor.serve(self._take, self._make_room, task_status=task_status)
 
     def statistics(self) -> ListenerStatistics:
-        """A picture of now."""
+        """As of now."""
         return ListenerStatistics(self._starts, self._out_of_files)
 
     def _take(self, sock: socket.socket) -> None:

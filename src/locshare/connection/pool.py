@@ -43,6 +43,7 @@ from locshare.connection.reconnects import ReconnectLimits, Reconnects
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade, answer_and_close
 from locshare.model.reasons import CloseReason
+from locshare.net.draining import open_draining_nursery
 from locshare.telemetry.logs import stack_of
 
 log = structlog.get_logger()
@@ -128,17 +129,14 @@ class ConnectionPool:
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the connections until cancelled, then drain them."""
         self._draining = False
-        async with trio.open_nursery() as host:
-            nursery: trio.Nursery = await host.start(self._host_connections)
+        async with open_draining_nursery(self._drain) as nursery:
             self._nursery = nursery
-            try:
-                task_status.started()
-                await trio.sleep_forever()
-            finally:
-                with trio.CancelScope(shield=True):
-                    await self.drain()
-                self._nursery = None
-                nursery.cancel_scope.cancel()
+            task_status.started()
+            await trio.sleep_forever()
+
+    async def _drain(self) -> None:
+        await self.drain()
+        self._nursery = None
 
     async def heartbeat(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -297,21 +295,6 @@ class ConnectionPool:
                 del self._by_address[address]
 
     # --- inside ---------------------------------------------------------------------------------
-
-    async def _host_connections(
-        self, *, task_status: trio.TaskStatus[trio.Nursery] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """The nursery of all connections, shielded so that a cancelled pool can drain first.
-
-        The shield begins with the handshake. Before it, a cancelled start would never return:
-        its child is not cancelled, and nobody has the nursery that would end it.
-        """
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                await trio.lowlevel.checkpoint_if_cancelled()
-                task_status.started(nursery)
-                scope.shield = True
-                await trio.sleep_forever()
 
     async def _run(self, connection: Connection) -> None:
         try:

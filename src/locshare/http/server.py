@@ -37,7 +37,8 @@ from locshare.http.connection import Connection, Patience
 from locshare.http.heads import HeadLimits
 from locshare.http.types import AsgiApp
 from locshare.net.client_address import ClientAddress
-from locshare.net.listening import accept, addresses_of, listen
+from locshare.net.draining import open_draining_nursery
+from locshare.net.listening import Acceptor
 from locshare.net.slots import SlotLimits, Slots
 from locshare.telemetry.unexpected import log_unexpected
 
@@ -112,7 +113,7 @@ class ApiServer:
 
     def __init__(self, app: AsgiApp, bind: str, limits: ServerLimits = DEFAULT_LIMITS) -> None:
         self._app = ASGIWrapper(app)
-        self._host, self._port = parse_bind(bind)
+        self._acceptor = Acceptor(*parse_bind(bind), limits.backlog, "http_listening")
         self._limits = limits
         self._config = _config(limits)
         self._slots: Slots[Connection] = Slots(limits.slots)
@@ -121,8 +122,11 @@ class ApiServer:
         self._accepted = self._evicted = self._reserved = 0
         self._malformed: Counter[str] = Counter()
         self._drained = trio.Event()
-        self.addresses: tuple[tuple[str, int], ...] = ()
-        """Where it listens, from the moment ``serve`` has reported to be started."""
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it listens, from the moment :meth:`serve` has reported to be started."""
+        return self._acceptor.addresses
 
     @property
     def connections(self) -> int:
@@ -148,56 +152,21 @@ class ApiServer:
 
         Cancellation is answered within ``stop_s``.
         """
-        stopping = trio.Event()
         self._slots = Slots(self._limits.slots)
-        sockets = await listen(self._host, self._port, self._limits.backlog)
-        self.addresses = addresses_of(sockets)
-        self._port = self.addresses[0][1]
-        async with trio.open_nursery() as nursery:
-            try:
-                take = partial(self._take, *await nursery.start(self._hold, stopping))
-                # Their own nursery: a socket is closed when nobody accepts from it any more, nor
-                # is about to.
-                async with trio.open_nursery() as accepting:
-                    for sock in sockets:
-                        accepting.start_soon(accept, sock, take, self._make_room)
-                    log.info(
-                        "http_listening",
-                        addresses=[f"{host}:{port}" for host, port in self.addresses],
-                    )
-                    task_status.started(self.addresses)
-            finally:
-                for sock in sockets:
-                    sock.close()
-                stopping.set()
-
-    async def _hold(
-        self,
-        stopping: trio.Event,
-        *,
-        task_status: trio.TaskStatus[tuple[trio.Nursery, WorkerContext]],
-    ) -> None:
-        """The home of the connections: shielded, so that a cancelled server stops in order.
-
-        The shield begins with the handshake. Before it, a cancelled start would never return:
-        its child is not cancelled, and nobody would set ``stopping``.
-        """
         context = WorkerContext(None)
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as connections:
-                await trio.lowlevel.checkpoint_if_cancelled()
-                task_status.started((connections, context))
-                scope.shield = True
-                await stopping.wait()
-                self._drained = trio.Event()
-                await context.terminated.set()  # hypercorn closes idle connections now
-                with trio.move_on_after(self._limits.stop_s):
-                    if self._connections:
-                        await self._drained.wait()
-                # Writes are shielded from cancellation: only a closed socket ends them.
-                for connection in tuple(self._connections):
-                    connection.cut()
-                connections.cancel_scope.cancel()
+        async with open_draining_nursery(partial(self._drain, context)) as home:
+            take = partial(self._take, home, context)
+            await self._acceptor.serve(take, self._make_room, task_status=task_status)
+
+    async def _drain(self, context: WorkerContext) -> None:
+        self._drained = trio.Event()
+        await context.terminated.set()  # hypercorn closes idle connections now
+        with trio.move_on_after(self._limits.stop_s):
+            if self._connections:
+                await self._drained.wait()
+        # Writes are shielded from cancellation: only a closed socket ends them.
+        for connection in tuple(self._connections):
+            connection.cut()
 
     def _take(self, home: trio.Nursery, context: WorkerContext, sock: socket.socket) -> None:
         """Serve an accepted socket, at the cost of another one if need be. Raises nothing."""

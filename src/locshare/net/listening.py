@@ -1,13 +1,16 @@
-"""Listening TCP sockets, for the two servers: HTTP and WebSocket.
+"""Listening TCP sockets and the accept loop, for the two servers: HTTP and WebSocket.
 
-Plain non-blocking sockets of the standard library; whoever asked accepts and closes them.
+Plain non-blocking sockets of the standard library. When the process has no file descriptor left the
+server may free one; else accepting pauses instead of spinning, and the client stays in the kernel's
+queue. All that waits in that queue is accepted in one wakeup, up to a bound, so that a storm of
+connections costs few turns of the loop and does not starve what runs.
 """
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, final
 
 import structlog
 import trio
@@ -30,37 +33,6 @@ may be well."""
 
 ACCEPTS_PER_WAKEUP: Final = 16
 """So many are accepted before everybody else has a turn of the loop."""
-
-
-async def accept(
-    listening: socket.socket,
-    take: Callable[[socket.socket], None],
-    make_room: Callable[[], bool] = lambda: False,
-) -> None:
-    """Accept for ever, and ``take`` each socket, which is non-blocking. ``take`` must not raise.
-
-    When the process has no file descriptor left, ``make_room`` may free one and say so; otherwise
-    accepting pauses. Raises OSError when the listening socket itself is broken; ends by
-    cancellation. No accepted socket is lost by that.
-    """
-    while True:
-        await trio.lowlevel.wait_readable(listening)
-        for _ in range(ACCEPTS_PER_WAKEUP):
-            try:
-                sock, _address = listening.accept()
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno in OUT_OF_FILES:
-                    if not make_room():
-                        log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
-                        await trio.sleep(PAUSE_WHEN_OUT_OF_FILES_S)
-                    break
-                if error.errno not in PEER_GAVE_UP:
-                    raise
-            else:
-                sock.setblocking(False)
-                take(sock)
 
 
 class CannotListen(OSError):
@@ -109,6 +81,80 @@ async def listen(
         return sockets
 
 
-def addresses_of(sockets: list[socket.socket]) -> tuple[tuple[str, int], ...]:
-    """Host and port of each."""
-    return tuple(sock.getsockname()[:2] for sock in sockets)
+async def accept(
+    listening: socket.socket,
+    take: Callable[[socket.socket], None],
+    make_room: Callable[[], bool] = lambda: False,
+) -> None:
+    """Accept until cancelled, and ``take`` each socket, which is non-blocking. ``take`` must not
+    raise.
+
+    When the process has no file descriptor left, ``make_room`` may free one and say so; otherwise
+    accepting pauses. Raises OSError when the listening socket itself is broken. Cancellation loses
+    no accepted socket.
+    """
+    while True:
+        await trio.lowlevel.wait_readable(listening)
+        for _ in range(ACCEPTS_PER_WAKEUP):
+            try:
+                sock, _address = listening.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    if not make_room():
+                        log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
+                        await trio.sleep(PAUSE_WHEN_OUT_OF_FILES_S)
+                    break
+                if error.errno not in PEER_GAVE_UP:
+                    raise
+            else:
+                sock.setblocking(False)
+                take(sock)
+
+
+@final
+class Acceptor:
+    """One address to listen on. Its owner may be restarted: it binds the same address again, the
+    port that was chosen the first time when it was asked for port 0.
+    """
+
+    def __init__(
+        self,
+        host: str | None,
+        port: int,
+        backlog: int,
+        log_event: str,
+        prepare: Callable[[socket.socket], None] = lambda _socket: None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._backlog = backlog
+        self._log_event = log_event
+        self._prepare = prepare
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        """Where it listens, from the moment :meth:`serve` has reported to be started."""
+
+    async def serve(
+        self,
+        take: Callable[[socket.socket], None],
+        make_room: Callable[[], bool],
+        *,
+        task_status: trio.TaskStatus[Sequence[tuple[str, int]]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Listen and :func:`accept` until cancelled; then the listening sockets are closed. Reports
+        the bound addresses. Raises CannotListen.
+        """
+        with ExitStack() as stack:
+            sockets = await listen(self._host, self._port, self._backlog, self._prepare)
+            for sock in sockets:
+                stack.enter_context(sock)
+            self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
+            self._port = self.addresses[0][1]
+            async with trio.open_nursery() as nursery:
+                for sock in sockets:
+                    nursery.start_soon(accept, sock, take, make_room)
+                log.info(
+                    self._log_event, addresses=[f"{host}:{port}" for host, port in self.addresses]
+                )
+                task_status.started(self.addresses)
