@@ -42,23 +42,34 @@ def test_each_term_of_the_glossary_is_defined_where_it_says() -> None:
         assert re.search(rf"^(class|def|async def) {name}\b", source, re.MULTILINE), term
 
 
-def test_the_tests_that_the_runtime_page_names_exist() -> None:
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/runtime.md").read_text()))
+RUNTIME_PAGES = sorted((ROOT / "docs" / "runtime").glob("*.md"))
+
+
+def test_the_tests_that_the_runtime_pages_name_exist() -> None:
+    named = {
+        name for page in RUNTIME_PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())
+    }
     sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert named
     assert {name for name in named if f"def {name}(" not in sources} == set()
 
 
-def test_the_example_of_the_runtime_page_runs(tmp_path: Path) -> None:
-    """That its types are right is checked with those of tests/actors/test_typing.py."""
-    (example,) = examples(ROOT / "docs/runtime.md")
-    file = tmp_path / "example.py"
-    file.write_text(example)
-    done = subprocess.run(
-        [sys.executable, str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_each_page_of_the_runtime_but_one_has_an_example() -> None:
+    without = [page.stem for page in RUNTIME_PAGES if len(examples(page)) != 1]
+    assert without == ["choices"]
+
+
+@pytest.mark.parametrize("page", RUNTIME_PAGES, ids=name_of)
+def test_the_examples_of_the_runtime_pages_run(page: Path, tmp_path: Path) -> None:
+    """That their types are right is checked with those of tests/actors/test_typing.py."""
+    for example in examples(page):
+        file = tmp_path / "example.py"
+        file.write_text(example)
+        done = subprocess.run(
+            [sys.executable, str(file)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""What OTP leaves open or does not know, and was decided: the table in docs/runtime.md."""
+"""What OTP leaves open or does not know, and was decided: the table in docs/runtime/choices.md."""
 
 from functools import partial
 from typing import Any

@@ -113,7 +113,9 @@ def test_the_program_imports_public_modules_of_the_runtime_only() -> None:
         assert used <= PUBLIC, path.relative_to(SOURCE)
 
 
-@pytest.mark.parametrize("path", files(*RUNTIME), ids=module_name)
+@pytest.mark.parametrize(
+    "path", [*files(*RUNTIME), *sorted(DOCS.glob("*.md"))], ids=lambda path: path.name
+)
 def test_the_runtime_does_not_name_the_program(path: Path) -> None:
     """Its own import path apart, neither code nor documentation knows what it is used for."""
     text = re.sub(r"\blocshare[./](actors|supervisor)\b", "", path.read_text())

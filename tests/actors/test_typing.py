@@ -30,15 +30,20 @@ Findings = dict[int, list[str]]
 
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Findings]:
-    """What mypy says of each example, and of that of the runtime page."""
-    documented = tmp_path_factory.mktemp("docs") / "documented.py"
-    documented.write_text("\n".join(examples(ROOT / "docs/runtime.md")))
+    """What mypy says of each example, and of those of the runtime pages."""
+    folder = tmp_path_factory.mktemp("docs")
+    documented = []
+    for page in sorted((ROOT / "docs" / "runtime").glob("*.md")):
+        for example in examples(page):
+            file = folder / f"documented_{page.stem}.py"
+            file.write_text(example)
+            documented.append(str(file))
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--no-error-summary", "--hide-error-context"),
             f"--cache-dir={ROOT / '.mypy_cache' / 'examples'}",
             *(str(EXAMPLES / name) for name in ("right.py", "wrong.py")),
-            str(documented),
+            *documented,
         ],
         capture_output=True,
         text=True,
@@ -60,8 +65,8 @@ def test_what_is_right_passes(findings: dict[str, Findings]) -> None:
     assert findings["right.py"] == {}
 
 
-def test_the_types_of_the_documented_example_are_right(findings: dict[str, Findings]) -> None:
-    assert findings["documented.py"] == {}
+def test_the_types_of_the_documented_examples_are_right(findings: dict[str, Findings]) -> None:
+    assert [name for name in findings if name.startswith("documented")] == []
 
 
 def test_what_is_wrong_is_refused_for_its_own_reason(findings: dict[str, Findings]) -> None:
