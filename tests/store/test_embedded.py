@@ -17,12 +17,14 @@ import trio
 from msgspec import structs
 
 from bench.guardian import entrust
-from locshare.store import embedded
 from locshare.store.embedded import (
+    LEFTOVER_STOP_S,
+    MAJOR,
     EmbeddedError,
     EmbeddedPostgres,
     embedded_postgres,
 )
+from locshare.store.embedded.complaints import first_complaint, last_complaint
 from locshare.store.port import StoreUnavailable
 from locshare.store.postgres import PostgresStore
 from tests.postgres import running_server
@@ -153,8 +155,8 @@ from locshare.store.embedded import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()
 if "unwatched" in sys.argv:
-    server._watcher.kill()
-    server._watcher.wait()
+    server._postmaster._watcher.kill()
+    server._postmaster._watcher.wait()
 print(server.pid, flush=True)
 time.sleep(60)
 """
@@ -208,7 +210,7 @@ async def test_a_start_that_waits_for_a_leftover_can_be_cancelled(data_dir: Path
     leftover = killed_user(data_dir, "unwatched")
     os.kill(leftover, signal.SIGSTOP)  # as one that hangs in its file system
     try:
-        with trio.fail_after(embedded.LEFTOVER_STOP_S / 2), trio.move_on_after(0.1) as start:
+        with trio.fail_after(LEFTOVER_STOP_S / 2), trio.move_on_after(0.1) as start:
             async with embedded_postgres(data_dir):
                 raise AssertionError("two servers on one cluster")
         assert start.cancelled_caught
@@ -257,7 +259,7 @@ async def test_a_cluster_of_another_version_is_a_clear_error(data_dir: Path) -> 
             async with embedded_postgres(data_dir):
                 pass
     finally:
-        version.write_text(f"{embedded.MAJOR}\n")
+        version.write_text(f"{MAJOR}\n")
 
 
 async def test_without_the_extra_the_error_says_what_to_do(
@@ -350,13 +352,35 @@ def test_the_test_server_can_be_stopped_and_started_and_cleans_up() -> None:
 )
 def test_what_stands_in_the_servers_log_becomes_one_sentence(line: str, says: str) -> None:
     lines = ["LOG:  starting PostgreSQL 18", "FATAL:  an older complaint", line]
-    text = embedded.why_it_failed([line] if ":" not in line[:12] and line else lines)
+    text = last_complaint([line] if ":" not in line[:12] and line else lines)
     if line:
         assert says in text
         assert "older" not in text
     else:
-        assert says in embedded.why_it_failed([])
+        assert says in last_complaint([])
     assert "\n" not in text
+
+
+def test_of_initdb_the_first_error_is_quoted_since_the_last_is_about_tidying_up() -> None:
+    lines = [
+        'The files belonging to this database system will be owned by user "nobody".',
+        'FATAL:  could not write to file "pg_wal/xlogtemp.9": No space left on device',
+        "child process exited with exit code 1",
+        'initdb: removing contents of data directory "/d/postgres.new-1"',
+        "initdb: error: failed to remove contents of data directory",
+    ]
+    text = first_complaint(lines)
+    assert text.startswith("could not write to file")
+    assert text.endswith(": make room on the disk")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk can only be had as root")
+def test_an_initdb_that_fails_is_quoted_by_its_first_error() -> None:
+    with small_disk(8) as folder:
+        (folder / "postgres.log").write_text("FATAL:  a complaint of an earlier start\n")
+        with pytest.raises(EmbeddedError, match=r"initdb failed.*No space left.*room"):
+            EmbeddedPostgres(folder).start()
+        assert not (folder / "postgres").exists()
 
 
 _AS_NOBODY_KNOWN = """
