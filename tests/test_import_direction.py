@@ -14,7 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "config": {"model"},
     "telemetry": {"model", "supervisor"},
-    "auth": {"model"},
+    "auth": {"model", "config"},
     "net": {"model", "config"},
     "actors": set(),
     "supervisor": {"actors"},

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from locshare.auth.tokens import TokenKeys, load_or_create_secret
+from locshare.auth.secret_file import load_or_create_secret
+from locshare.auth.tokens import TokenKeys
 from locshare.cli import main as cli
 from locshare.config import MIN_SECRET_BYTES
 

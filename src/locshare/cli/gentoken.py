@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from locshare.auth.secret_file import SecretError, load_or_create_secret
 from locshare.auth.tokens import (
     Claims,
-    SecretError,
     TokenExpired,
     TokenInvalid,
     TokenKeys,
-    load_or_create_secret,
 )
 from locshare.cli import EXIT_FAILURE, EXIT_OK, complain, say
 from locshare.cli.flags import add_config_flag, load_settings

@@ -45,7 +45,8 @@ from locshare.api import (
     health_blueprint,
     when,
 )
-from locshare.auth.tokens import TokenKeys, load_or_create_secret
+from locshare.auth.secret_file import load_or_create_secret
+from locshare.auth.tokens import TokenKeys
 from locshare.broadcast.flush_controller import FlushController, LoopStatistics
 from locshare.config import Settings, parse_bind
 from locshare.connection.counters import ConnectionStatistics
