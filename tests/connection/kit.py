@@ -1,7 +1,7 @@
 """Helpers of these tests: a pool and a listener on a real loopback port, and raw clients.
 
 The session behind them is `Room`, the smallest thing that keeps the promises of
-`locshare.connection.admission.Sessions`: these tests are about sockets, frames and ends.
+`locshare.connection.admission.SessionOpener`: these tests are about sockets, frames and ends.
 """
 
 import json
@@ -174,7 +174,7 @@ async def serving(
     behind_a_proxy: bool = False,
     heartbeat: bool = False,
     verifier: admission.Verifier | None = None,
-    sessions: admission.Sessions | None = None,
+    sessions: admission.SessionOpener | None = None,
     dialects: Dialects = DEFAULT_DIALECTS,
 ) -> AsyncIterator[Server]:
     """A server on a free port; it has drained when the block ends. Behind a proxy clients are

@@ -10,13 +10,13 @@ import trio.testing
 from locshare.connection.admission import identify_upgrade, open_link, token_of
 from locshare.connection.dialect import DEFAULT_DIALECTS, choose_dialect
 from locshare.connection.refusal import Refusal
-from locshare.connection.upgrade import Answering, Upgrade
+from locshare.connection.upgrade import Upgrade, UpgradeResponder
 from locshare.model.participant import Role
 from tests.connection.kit import Claims, Room, RoomLink, Verifier
 
 
 def upgrade(target: str = "/ws", *subprotocols: str) -> Upgrade:
-    nobody: Answering = None  # type: ignore[assignment] # nothing is answered here
+    nobody: UpgradeResponder = None  # type: ignore[assignment] # nothing is answered here
     return Upgrade(nobody, target, [], subprotocols)
 
 

@@ -9,8 +9,7 @@ import trio
 import trio.testing
 
 from locshare.connection.context import ConnectionLimits
-from locshare.connection.pool import PoolLimits
-from locshare.connection.reconnects import ReconnectLimits
+from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.connection.transport import Transport, TransportLimits
 from locshare.connection.upgrade import ConnectionLost, empty_input
 from locshare.model.reasons import CloseReason
@@ -119,7 +118,7 @@ async def test_nothing_is_kept_of_those_that_were_refused() -> None:
         for _ in range(3):
             assert (await refused(server, "forged"))[0] == 401
         await server.all_gone()
-        assert not server.pool._leaving
+        assert not server.pool._places._refused
 
 
 def test_no_more_is_read_before_closing_than_is_allowed() -> None:

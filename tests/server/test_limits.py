@@ -5,8 +5,7 @@ import msgspec
 from locshare.api import ApiLimits, Rate, ServerLimits
 from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.config import Settings
-from locshare.connection.pool import PoolLimits
-from locshare.connection.reconnects import ReconnectLimits
+from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.server.limits import (
     address_of,
     api_limits,

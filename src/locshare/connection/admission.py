@@ -5,7 +5,7 @@ the same meaning, for browsers, whose scripts do not (docs/reference/protocol.md
 from the subprotocol ``locshare.bearer.JWT`` or from the query, and goes no further than the
 verifier.
 
-The only await is :meth:`Sessions.open`.
+The only await is :meth:`SessionOpener.open`.
 """
 
 from typing import Protocol
@@ -31,7 +31,7 @@ PATH = "/ws"
 BEARER_PREFIX = "locshare.bearer."
 
 
-class Claims(Protocol):
+class Identity(Protocol):
     """What a valid token says (:class:`locshare.auth.tokens.Claims`)."""
 
     @property
@@ -45,7 +45,7 @@ class Claims(Protocol):
 class Verifier(Protocol):
     """Checks tokens (:class:`locshare.auth.tokens.TokenKeys`)."""
 
-    def verify(self, token: str) -> Claims:
+    def verify(self, token: str) -> Identity:
         """Raises TokenInvalid or TokenExpired, nothing else."""
         ...
 
@@ -70,7 +70,7 @@ class Link(Protocol):
         ...
 
 
-class Sessions(Protocol):
+class SessionOpener(Protocol):
     """Where the sessions are (:class:`locshare.session.manager.SessionManager`)."""
 
     async def open(self, session_id: UUID, user_id: str, role: Role) -> Link:
@@ -88,16 +88,16 @@ def token_of(upgrade: Upgrade) -> str | None:
     return upgrade.query.get("token")  # an empty one is left out by the parser
 
 
-def identify_upgrade(upgrade: Upgrade, verifier: Verifier) -> Claims | Refusal:
-    """The claims of a request to upgrade. Raises nothing."""
+def identify_upgrade(upgrade: Upgrade, verifier: Verifier) -> Identity | Refusal:
+    """The identity of a request to upgrade. Raises nothing."""
     if not upgrade.path.endswith(PATH):  # a proxy may leave the folder on it that it serves us in
         return Refusal.NO_SUCH_PATH
     token = token_of(upgrade)
     return Refusal.NO_TOKEN if token is None else identify(token, verifier)
 
 
-def identify(token: str, verifier: Verifier) -> Claims | Refusal:
-    """The claims of ``token``. Raises nothing."""
+def identify(token: str, verifier: Verifier) -> Identity | Refusal:
+    """The identity of ``token``. Raises nothing."""
     try:
         return verifier.verify(token)
     except TokenExpired:  # a token lives exactly as long as its session
@@ -106,15 +106,15 @@ def identify(token: str, verifier: Verifier) -> Claims | Refusal:
         return Refusal.BAD_TOKEN
 
 
-async def open_link(claims: Claims, sessions: Sessions, timeout: float) -> Link | Refusal:
-    """The way into the session of ``claims``, found or started within ``timeout`` seconds. Raises
+async def open_link(identity: Identity, sessions: SessionOpener, timeout: float) -> Link | Refusal:
+    """The way into the session of ``identity``, found or started within ``timeout`` seconds. Raises
     nothing of its own.
 
     When it is cancelled, a link that was being opened is not attached to anything.
     """
     try:
         with trio.fail_after(timeout):
-            return await sessions.open(claims.session_id, claims.user_id, claims.role)
+            return await sessions.open(identity.session_id, identity.user_id, identity.role)
     except SessionOver:
         return Refusal.ENDED
     except SessionNotFound:

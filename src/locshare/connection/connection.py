@@ -11,7 +11,7 @@ the socket is closed, and exactly one :class:`CloseReason` or refusal is counted
 
 Not promised: that a position that was accepted reaches anyone; that is the session's part.
 
-Awaits: the transport's, ``Sessions.open`` and the conversation's.
+Awaits: the transport's, ``SessionOpener.open`` and the conversation's.
 """
 
 import math
@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from locshare.broadcast.backlog import Control
 from locshare.broadcast.outbox import Outbox
-from locshare.connection.admission import Claims, Link, open_link
+from locshare.connection.admission import Identity, Link, open_link
 from locshare.connection.context import ConnectionContext
 from locshare.connection.conversation import Conversation
 from locshare.connection.dialect import SocketDialect, choose_dialect
@@ -58,7 +58,7 @@ class Admitted(Struct, frozen=True):
     """
 
     upgrade: Upgrade
-    claims: Claims
+    identity: Identity
     subprotocol: str | None
     dialect: SocketDialect
     link: Link | None
@@ -161,11 +161,11 @@ class Connection:
             self._advance(Event.PEER_GONE)
         else:
             if admitted is not None:
-                conversation, claims, link = admitted
+                conversation, identity, link = admitted
                 self._context.counters.opened += 1
-                await conversation.run(claims, link)
+                await conversation.run(identity, link)
 
-    async def _handshake(self) -> tuple[Conversation, Claims, Link | None] | None:
+    async def _handshake(self) -> tuple[Conversation, Identity, Link | None] | None:
         """Request, admission and answer; None when the request was refused. In a function of its
         own, so that the request is forgotten when the conversation begins.
         """
@@ -183,7 +183,7 @@ class Connection:
         conversation = self._conversation = Conversation(
             self, self.lifecycle, self.transport, outbox, admitted.dialect, self._context
         )
-        return conversation, admitted.claims, admitted.link
+        return conversation, admitted.identity, admitted.link
 
     async def _admit_in_time(self) -> tuple[Upgrade | None, Admitted | Refusal]:
         entering, upgrade = self._entering, None
@@ -204,17 +204,17 @@ class Connection:
 
     async def _admit(self, upgrade: Upgrade) -> Admitted | Refusal:
         context = self._context
-        claims = context.gate.admit(self, upgrade)
-        if isinstance(claims, Refusal):
-            return claims
+        identity = context.gate.admit(self, upgrade)
+        if isinstance(identity, Refusal):
+            return identity
         subprotocol, dialect = choose_dialect(upgrade.subprotocols, context.dialects)
         link = None
         if dialect.subscribes_at_once:
-            opened = await open_link(claims, context.sessions, context.limits.open_timeout)
+            opened = await open_link(identity, context.sessions, context.limits.open_timeout)
             if isinstance(opened, Refusal):
                 return opened
             link = opened
-        return Admitted(upgrade, claims, subprotocol, dialect, link)
+        return Admitted(upgrade, identity, subprotocol, dialect, link)
 
     async def _refuse(self, upgrade: Upgrade | None, refusal: Refusal) -> None:
         """Refuse a request, also one that has not come whole."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from locshare.broadcast.outbox import OutboxLimits
-from locshare.connection.admission import Claims, Sessions
+from locshare.connection.admission import Identity, SessionOpener
 from locshare.connection.counters import ConnectionCounters
 from locshare.connection.dialect import Dialects
 from locshare.connection.rate_policy import RateLimits
@@ -40,7 +40,7 @@ class Gate(Protocol):
         """A part of its request came."""
         ...
 
-    def admit(self, connection: "Connection", upgrade: Upgrade) -> Claims | Refusal:
+    def admit(self, connection: "Connection", upgrade: Upgrade) -> Identity | Refusal:
         """Its request came: when its token is good it counts as a connection from now on."""
         ...
 
@@ -48,7 +48,7 @@ class Gate(Protocol):
         """It only stays until its refusal has arrived."""
         ...
 
-    def admit_subscription(self, token: str) -> Claims | Refusal:
+    def admit_subscription(self, token: str) -> Identity | Refusal:
         """Check a token that came in a message, and how often its participant subscribes."""
         ...
 
@@ -62,7 +62,7 @@ class ConnectionContext(Struct, frozen=True):
 
     limits: ConnectionLimits
     counters: ConnectionCounters
-    sessions: Sessions
+    sessions: SessionOpener
     gate: Gate
     spawn: Callable[[Callable[[], Awaitable[None]]], None]
     dialects: Dialects

@@ -10,9 +10,9 @@ without it is for the dialect to say: the plain one cannot.
 All subscriptions of a socket share its task: while one session's mailbox is full, or a session is
 being opened, nothing is read from the socket, and TCP slows the client down for all of them.
 
-Awaits: :meth:`Transport.receive`, ``Sessions.open`` and the links'. Frames are sent only while the
-lifecycle is OPEN: every await here but those of a link's ``update`` is followed by a test of it, or
-by :meth:`Transport.receive`, which returns STOPPED.
+Awaits: :meth:`Transport.receive`, ``SessionOpener.open`` and the links'. Any of them may end with
+the connection closing. Then :meth:`Transport.receive` returns STOPPED, the outbox drops every
+frame, and a subscription that was being opened is given up.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ import trio
 from locshare.broadcast.backlog import Control, Topic
 from locshare.broadcast.fanout import encode_frame
 from locshare.broadcast.outbox import Outbox
-from locshare.connection.admission import Claims, Link, open_link
+from locshare.connection.admission import Identity, Link, open_link
 from locshare.connection.context import ConnectionContext
 from locshare.connection.dialect import (
     Answer,
@@ -91,8 +91,17 @@ class Conversation:
     """The messages of one connection, from the upgrade to the first close."""
 
     __slots__ = (
-        "_claims", "_context", "_dialect", "_dropped", "_host", "_lifecycle", "_only", "_outbox",
-        "_policy", "_several", "_transport",
+        "_context",
+        "_dialect",
+        "_dropped",
+        "_host",
+        "_identity",
+        "_lifecycle",
+        "_only",
+        "_outbox",
+        "_policy",
+        "_several",
+        "_transport",
     )  # fmt: skip
 
     def __init__(
@@ -110,7 +119,7 @@ class Conversation:
         self._outbox = outbox
         self._dialect = dialect
         self._context = context
-        self._claims: Claims | None = None  # the upgrade's, where messages subscribe
+        self._identity: Identity | None = None  # the upgrade's, where messages subscribe
         self._policy = RatePolicy(context.limits.rates, trio.current_time())
         self._only: Subscription | None = None
         self._several: dict[Topic, Subscription] | None = None
@@ -129,15 +138,15 @@ class Conversation:
         for subscription in self.subscriptions():
             subscription.end()
 
-    async def run(self, claims: Claims, link: Link | None) -> None:
-        """Serve until the connection closes. ``link`` is the way into the session of ``claims``,
+    async def run(self, identity: Identity, link: Link | None) -> None:
+        """Serve until the connection closes. ``link`` is the way into the session of ``identity``,
         where the upgrade subscribes.
         """
         try:
             if link is None:
-                self._claims = claims
+                self._identity = identity
             else:
-                self._only = self._make(None, claims, link)
+                self._only = self._make(None, identity, link)
                 await self._attach(self._only)
             await self._receive_until_closed()
         finally:
@@ -320,19 +329,19 @@ class Conversation:
         else:
             self.close_subscription(subscription, CloseReason.LEFT)
 
-    def _make(self, topic: Topic, claims: Claims, link: Link) -> Subscription:
+    def _make(self, topic: Topic, identity: Identity, link: Link) -> Subscription:
         dialect = self._dialect.written(topic)
         return Subscription(
-            claims.session_id, claims.user_id, dialect, self._outbox, self, link, topic
+            identity.session_id, identity.user_id, dialect, self._outbox, self, link, topic
         )
 
     async def _subscribe(self, wish: Subscribe) -> None:
-        claims = self._admit(wish)
-        if isinstance(claims, Refusal):
-            self._outbox.send_event(self._dialect.refused(wish.topic, claims))
+        identity = self._admit(wish)
+        if isinstance(identity, Refusal):
+            self._outbox.send_event(self._dialect.refused(wish.topic, identity))
             return
         context = self._context
-        link = await open_link(claims, context.sessions, context.limits.open_timeout)
+        link = await open_link(identity, context.sessions, context.limits.open_timeout)
         if self._lifecycle.state is not State.OPEN:
             if not isinstance(link, Refusal):
                 link.detach()
@@ -346,18 +355,18 @@ class Conversation:
             self._detach_dropped()
         if self._several is None:
             self._several = {}
-        subscription = self._several[wish.topic] = self._make(wish.topic, claims, link)
+        subscription = self._several[wish.topic] = self._make(wish.topic, identity, link)
         if confirmation := self._dialect.subscribed(wish.topic):
             self._outbox.send_event(confirmation)
         await self._attach(subscription)
 
-    def _admit(self, wish: Subscribe) -> Claims | Refusal:
+    def _admit(self, wish: Subscribe) -> Identity | Refusal:
         several = self._several or {}
         if wish.topic not in several and len(several) >= self._context.limits.max_subscriptions:
             return Refusal.FULL
         if wish.token is not None:
             return self._context.gate.admit_subscription(wish.token)
-        return self._claims or Refusal.NO_TOKEN
+        return self._identity or Refusal.NO_TOKEN
 
     def close_subscription(self, subscription: Subscription, reason: CloseReason) -> None:
         """See :meth:`locshare.connection.subscription.SubscriptionOwner.close_subscription`."""

@@ -1,10 +1,10 @@
-"""Sockets of which no whole request has come yet: few, and the one that is idle longest gives way.
+"""Sockets whose request has not come whole: few, and the longest idle one gives way. Pure.
 
-Whoever can reach the port can open sockets and say nothing. Those must not use up the places of
-connections, nor keep an honest client from being heard. So they have places of their own; a new
-one is always taken, and when all are in use, or all that one address may have, the one from which
-nothing came for longest is named to be turned away. An honest client's request is on its way when
-its socket is accepted, so it is not that one. Pure.
+Anyone who can reach the port can open sockets and say nothing. Those must neither use up the places
+of connections nor keep an honest client from being heard. So handshakes have their own places. A
+new one is always taken; when all are in use, or all that one address may have, the one that has
+been idle longest is returned, to be refused. An honest client's request is on its way when its
+socket is accepted, so it is not that one.
 """
 
 from collections import OrderedDict
@@ -17,10 +17,10 @@ K = TypeVar("K", bound=Hashable)
 class Handshakes(Generic[K]):
     """``limit`` keys in all, ``per_address`` of each address. Every method takes O(1)."""
 
-    __slots__ = ("_addresses", "_by_address", "_idle", "_limit", "_per_address")
+    __slots__ = ("_addresses", "_by_address", "_idle", "_per_address", "limit")
 
     def __init__(self, limit: int, per_address: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._per_address = per_address
         self._idle: OrderedDict[K, None] = OrderedDict()  # longest idle first
         self._addresses: dict[K, str] = {}
@@ -33,19 +33,19 @@ class Handshakes(Generic[K]):
         return key in self._idle
 
     def longest_idle(self) -> K | None:
-        """Who gives way next."""
+        """The next one to give way."""
         return next(iter(self._idle), None)
 
     def enter(self, key: K, address: str | None) -> K | None:
-        """Take ``key``. Returns the one that has to go for it, which is no longer in.
+        """Add ``key``. Returns the one removed for it, if any.
 
-        ``address`` is None for one that speaks for many, a proxy: only the whole is limited then.
+        ``address`` is None for a proxy, which speaks for many: only the total is limited then.
         """
         mine = self._by_address.get(address or "", ())
         evicted: K | None = None
         if len(mine) >= self._per_address:
             evicted = next(iter(mine))
-        elif len(self._idle) >= self._limit:
+        elif len(self._idle) >= self.limit:
             evicted = self.longest_idle()
         if evicted is not None:
             self.leave(evicted)
@@ -56,7 +56,7 @@ class Handshakes(Generic[K]):
         return evicted
 
     def touch(self, key: K) -> None:
-        """Bytes came of ``key``. One that is not in does not matter."""
+        """Bytes came from ``key``, which is ignored when it is not in."""
         if key in self._idle:
             self._idle.move_to_end(key)
             address = self._addresses.get(key)
@@ -64,7 +64,7 @@ class Handshakes(Generic[K]):
                 self._by_address[address].move_to_end(key)
 
     def leave(self, key: K) -> None:
-        """Its request came, or it is gone. Leaving twice is leaving once."""
+        """Its request came, or it is gone. Idempotent."""
         if key not in self._idle:
             return
         del self._idle[key]

@@ -38,7 +38,7 @@ class NotAnUpgrade(LocshareError):
         self.status = status
 
 
-class Answering(Protocol):
+class UpgradeResponder(Protocol):
     """What a request needs of its transport. Both raise ConnectionLost."""
 
     async def accept(self, subprotocol: str | None) -> None:
@@ -59,12 +59,12 @@ class Upgrade:
 
     def __init__(
         self,
-        answering: Answering,
+        responder: UpgradeResponder,
         target: str,
         headers: Sequence[tuple[str, str]],
         subprotocols: Sequence[str],
     ) -> None:
-        self._answering = answering
+        self._responder = responder
         self._headers = headers
         self.subprotocols = subprotocols
         """Those that are offered, in order."""
@@ -81,13 +81,13 @@ class Upgrade:
 
     async def accept(self, subprotocol: str | None = None) -> None:
         """Answer 101. Raises ConnectionLost."""
-        await self._answering.accept(subprotocol)
+        await self._responder.accept(subprotocol)
 
     async def reject(
         self, status: int, problem: Mapping[str, object], retry_after: int | None = None
     ) -> None:
         """Answer ``status`` with ``problem`` as application/problem+json. Raises ConnectionLost."""
-        await self._answering.reject(status, problem, retry_after)
+        await self._responder.reject(status, problem, retry_after)
 
 
 def title_of(status: int) -> str:

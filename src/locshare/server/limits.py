@@ -12,9 +12,8 @@ from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.config import Settings
 from locshare.connection.context import ConnectionLimits
-from locshare.connection.pool import AddressOf, PoolLimits
+from locshare.connection.pool import AddressOf, PoolLimits, ReconnectLimits
 from locshare.connection.rate_policy import RateLimits
-from locshare.connection.reconnects import ReconnectLimits
 from locshare.connection.transport import TransportLimits
 from locshare.net.client_address import ClientAddress
 from locshare.session.limits import SessionLimits

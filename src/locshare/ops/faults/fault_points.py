@@ -7,7 +7,7 @@ from uuid import UUID
 
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
-from locshare.connection.admission import Link, Sessions
+from locshare.connection.admission import Link, SessionOpener
 from locshare.model.participant import Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
@@ -47,12 +47,12 @@ class FaultPoints:
 class SessionsWithFaults:
     """The real sessions, with fault points."""
 
-    def __init__(self, sessions: Sessions, points: FaultPoints) -> None:
+    def __init__(self, sessions: SessionOpener, points: FaultPoints) -> None:
         self._sessions = sessions
         self._points = points
 
     async def open(self, session_id: UUID, user_id: str, role: Role) -> Link:
-        """As :meth:`Sessions.open`."""
+        """As :meth:`SessionOpener.open`."""
         link = await self._sessions.open(session_id, user_id, role)
         return LinkWithFaults(link, session_id, user_id, self._points)
 

@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from locshare.connection.admission import Sessions
+from locshare.connection.admission import SessionOpener
 from locshare.session.moment import utc_now
 
 Database: TypeAlias = Callable[[], AbstractAsyncContextManager[str]]
 """Opens the database for the duration of a block, which gets its URL."""
 
 
-def _same_sessions(sessions: Sessions) -> Sessions:
+def _same_sessions(sessions: SessionOpener) -> SessionOpener:
     return sessions
 
 
@@ -29,5 +29,5 @@ class Hooks(Struct, frozen=True):
     """The wall clock of sessions and tokens."""
     database: Callable[[Database], Database] = _same_database
     """Wraps the way from the store to the database."""
-    sessions: Callable[[Sessions], Sessions] = _same_sessions
+    sessions: Callable[[SessionOpener], SessionOpener] = _same_sessions
     """Wraps the way from connections to sessions."""
