@@ -27,6 +27,7 @@ from locshare.actors import (
     ExitReason,
     MailboxSpec,
     NoProc,
+    NoReply,
     Ref,
     ReplyTo,
     StartError,
@@ -105,8 +106,8 @@ class BaseSupervisor(Actor[Never]):
 
     # -- strangers -------------------------------------------------------------------------
 
-    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
-        """Refuse what is no request of ours: a stray one must not take a tree down (51)."""
+    def refuse(self, request: object, reply_to: ReplyTo[Any]) -> NoReply:
+        """Refuse an unknown request: a stray one must not take a tree down (51)."""
         name = type(request).__qualname__
         reply_to.fail(UnhandledMessage(f"a supervisor does not handle the call {name}"))
         return NO_REPLY

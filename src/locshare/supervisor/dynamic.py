@@ -21,11 +21,14 @@ from locshare.actors import (
     HandlerResult,
     InitResult,
     Name,
+    NoReply,
     Ref,
     ReplyTo,
     Request,
     StartError,
     StopActor,
+    on_call,
+    on_info,
 )
 from locshare.actors.lowlevel import (
     CallAt,
@@ -200,24 +203,18 @@ class DynamicSupervisor(BaseSupervisor):
         return None
 
     def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+        """Raise the errors of a request in its caller; the supervisor itself goes on."""
+        if type(request) not in self._calls:
+            return self.refuse(request, reply_to)
         try:
-            match request:
-                case StartDynamic(spec, launched):
-                    return self._start_child(spec, launched, reply_to)
-                case TerminateDynamic(ref):
-                    return self._terminate_child(ref, reply_to)
+            return super().handle_call(request, reply_to)
         except (SupervisorError, StartError) as error:
             reply_to.fail(error)
-            return None
-        return super().handle_call(request, reply_to)
+            return NO_REPLY
 
-    def handle_info(self, message: Any) -> HandlerResult:
-        if not isinstance(message, ChildExit):
-            super().handle_info(message)
-            return None
-        if not self.wants_restart(message):
-            return None
-        return self._restart(message.child)
+    @on_info(ChildExit)
+    def _restart_is_due(self, message: ChildExit) -> HandlerResult:
+        return self._restart(message.child) if self.wants_restart(message) else None
 
     async def terminate(self, reason: ExitReason) -> None:
         """All at once, each with its own timer: the total is near the longest (43)."""
@@ -237,18 +234,14 @@ class DynamicSupervisor(BaseSupervisor):
 
     # -- start -----------------------------------------------------------------------------
 
-    def _start_child(
-        self,
-        spec: AnySpec,
-        launched: Callable[[Incarnation], None] | None,
-        reply_to: ReplyTo[Any],
-    ) -> Any:
+    @on_call(StartDynamic)
+    def _start_child(self, request: StartDynamic, reply_to: ReplyTo[Ref]) -> NoReply:
         if self._max_children is not None and len(self._children) >= self._max_children:
             raise MaxChildren(f"{self.ref.name} has {len(self._children)} children already")
-        child = Child(spec)
+        child = Child(request.spec)
         life = self.launch(child, ChildState.STARTING)
-        if launched is not None:
-            launched(life)
+        if request.launched is not None:
+            request.launched(life)
         child.starter = reply_to
         child.key = life.ref.serial
         self._children[child.key] = child
@@ -302,8 +295,11 @@ class DynamicSupervisor(BaseSupervisor):
         # A new life is not found by its ref before its init is over. That is rare: look at all.
         return next((each for each in self._children.values() if each.ref is ref), None)
 
-    def _terminate_child(self, ref: Ref, reply_to: ReplyTo[Any]) -> Any:
-        child = self._child_of(ref)
+    @on_call(TerminateDynamic)
+    def _terminate_child(
+        self, request: TerminateDynamic, reply_to: ReplyTo[None]
+    ) -> NoReply | None:
+        child = self._child_of(request.ref)
         if child is None or child.life is None:
             raise ChildNotFound("no such child here")
         life = child.life

@@ -33,6 +33,8 @@ from locshare.actors import (
     Request,
     StartError,
     StopActor,
+    on_call,
+    on_info,
 )
 from locshare.actors.lowlevel import bad_type, incarnation_of, raise_after_checkpoint, raise_if
 from locshare.supervisor.backoff import Backoff
@@ -271,27 +273,19 @@ class Supervisor(BaseSupervisor):
         return None
 
     async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
+        """Raise the errors of a request in its caller; the supervisor itself goes on."""
+        if type(request) not in self._calls:
+            return self.refuse(request, reply_to)
         try:
-            match request:
-                case StartChild(spec):
-                    return await self._start_child(spec)
-                case RestartChild(id):
-                    return await self._restart_child(self._find(id))
-                case TerminateChild(id):
-                    return await self._terminate_child(self._find(id))
-                case DeleteChild(id):
-                    return self._delete_child(self._find(id))
+            return await super().handle_call(request, reply_to)
         except (SupervisorError, StartError) as error:
             reply_to.fail(error)
-            return None
         except _Interrupted:
-            return NO_REPLY  # the stop in the system lane comes next; our end tells the caller
-        return super().handle_call(request, reply_to)
+            pass  # the stop in the system lane comes next; our end is the caller's answer
+        return NO_REPLY
 
-    async def handle_info(self, message: Any) -> HandlerResult:
-        if not isinstance(message, ChildExit):
-            super().handle_info(message)
-            return None
+    @on_info(ChildExit)
+    async def _restart_is_due(self, message: ChildExit) -> HandlerResult:
         if not self.wants_restart(message):
             return None
         try:
@@ -311,7 +305,9 @@ class Supervisor(BaseSupervisor):
 
     # -- requests --------------------------------------------------------------------------
 
-    async def _start_child(self, spec: AnySpec) -> Ref:
+    @on_call(StartChild)
+    async def _start_child(self, request: StartChild) -> Ref:
+        spec = request.spec
         present = self._children.get(spec.id)
         if present is not None:
             if present.ref is not None:
@@ -325,19 +321,25 @@ class Supervisor(BaseSupervisor):
             raise
         return ref
 
-    async def _restart_child(self, child: Child) -> Ref:
+    @on_call(RestartChild)
+    async def _restart_child(self, request: RestartChild) -> Ref:
+        child = self._find(request.id)
         if child.state is ChildState.RESTARTING:
             raise ChildRestarting(f"{child.spec.id} is being restarted")
         if child.ref is not None:
             raise ChildRunning(f"{child.spec.id} is running")
         return await self._start(child, ChildState.STARTING)
 
-    async def _terminate_child(self, child: Child) -> None:
+    @on_call(TerminateChild)
+    async def _terminate_child(self, request: TerminateChild) -> None:
+        child = self._find(request.id)
         await self.stop_child(child)
         if child.spec.restart == "temporary":
             self.forget(child)
 
-    def _delete_child(self, child: Child) -> None:
+    @on_call(DeleteChild)
+    async def _delete_child(self, request: DeleteChild) -> None:
+        child = self._find(request.id)
         if child.state is ChildState.RESTARTING:
             raise ChildRestarting(f"{child.spec.id} is being restarted")
         if child.ref is not None:
