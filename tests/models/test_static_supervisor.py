@@ -211,6 +211,7 @@ class Replay:
         self.world = world
         self.sup = sup
         self.answers: dict[int, str] = {}
+        self.interruptions = 0
 
     async def take(self, step: Step) -> None:
         async with trio.open_nursery() as nursery:
@@ -275,9 +276,13 @@ class Replay:
     async def amid(
         self, what: Ask4 | Vanish | Literal["stop"], name: str | None, nursery: trio.Nursery
     ) -> None:
-        """Half a second later, in the model and in the tree."""
+        """About half a second later, in the model and in the tree."""
         model = self.model
-        later, number = model.now + 0.5, len(model.requests)
+        # A binary fraction of its own for each, so that what it sets off never shares an instant
+        # with what was going on: then either could be first, and the model knows one order.
+        self.interruptions += 1
+        delay = 0.5 + 2.0 ** -(6 + self.interruptions)
+        later, number = model.now + delay, len(model.requests)
         if what == "stop":
             model.stop_at = later
         elif isinstance(what, Vanish):
@@ -285,7 +290,7 @@ class Replay:
         else:
             ask = what if name is None else replace(what, plan=replace(what.plan, name=name))
             model.at(later, lambda: model.request(number, ask.op, ask.plan))
-        await trio.sleep(0.5)
+        await trio.sleep(delay)
         if not self.sup.alive:
             return  # the budget has tripped: nobody is there to be asked
         if what == "stop":
