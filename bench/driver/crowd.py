@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.driver.account import Account, Member, Sent, Session
 from bench.driver.connection import Address, Lost, look_up
-from bench.driver.dialect import Access, Refusal, Speaker
+from bench.driver.dialect import Access, Speaker
 from bench.driver.latency import Histogram
 from bench.driver.loop import Loop
 from bench.driver.person import GOODBYE_S, Person, State
@@ -158,35 +158,24 @@ class Crowd:
         for each in self.recoveries:
             each.check(lambda member: people[member].wanted)
 
-    # --- what people tell ---------------------------------------------------------------------
+    # --- what people report -------------------------------------------------------------------
 
-    def arrived(self, person: Person, now: float, *, again: bool, seconds: float) -> None:
-        del person, now
+    def arrived(self, *, again: bool, seconds: float) -> None:
+        """Connected, ``seconds`` after it was asked for or lost."""
         self.traffic.opened += 1
         (self.traffic.reconnect if again else self.traffic.connect).add(seconds)
 
     def lost(self, person: Person, cause: Lost, now: float) -> None:
+        """A connection ended unasked."""
         self.traffic.ends.append(now)
         self.traffic.reasons[str(cause)] += 1
         for each in self.recoveries:
             each.lost(person.member)
 
-    def refused(self, person: Person, cause: Lost, now: float) -> None:
-        del person
+    def refused(self, cause: Lost, now: float) -> None:
+        """A connection was not established."""
         self.traffic.refusals.append(now)
         self.traffic.reasons[str(cause)] += 1
-
-    def gave_up(self) -> None:
-        self.traffic.gave_up += 1
-
-    def unanswered(self) -> None:
-        self.traffic.unanswered += 1
-
-    def blocked(self) -> None:
-        self.traffic.blocked += 1
-
-    def disliked(self, refusal: Refusal) -> None:
-        self.traffic.disliked[refusal.reason] += 1
 
     def deliveries(self, person: Person, fresh: list[Sent], now: float) -> None:
         for each in self.recoveries:

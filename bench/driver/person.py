@@ -9,17 +9,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from bench.driver.account import Account, Heard, Member, Sent
+from bench.driver.account import Heard, Member
 from bench.driver.connection import Address, Connection, Lost
-from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot, Speaker
-from bench.driver.loop import Loop
+from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.driver.plan import Participant, Visit
 from locshare.client.backoff import Backoff
 from locshare.client.connection import CONNECT_TIMEOUT_S
 from locshare.client.errors import ClientError
+
+if TYPE_CHECKING:
+    from bench.driver.crowd import Crowd
 
 ANSWER_S = 10.0
 """A heartbeat that nothing was heard after for so long means that the connection is dead."""
@@ -38,62 +39,41 @@ class State(enum.Enum):
     LEAVING = enum.auto()
 
 
-class Surroundings(Protocol):
-    """What a person knows of the run, and whom it tells."""
-
-    loop: Loop
-    account: Account
-    speaker: Speaker
-    random: Random
-    interval_s: float
-    began: float
-    sending: bool
-    """False once the run is over: no more updates, no more visits."""
-
-    def arrived(self, person: "Person", now: float, *, again: bool, seconds: float) -> None:
-        """Connected, ``seconds`` after it was asked for or lost."""
-
-    def lost(self, person: "Person", cause: Lost, now: float) -> None:
-        """A connection ended without being asked to."""
-
-    def refused(self, person: "Person", cause: Lost, now: float) -> None:
-        """A connection did not come about."""
-
-    def gave_up(self) -> None:
-        """Somebody was told that coming back makes no sense, while the visit lasts."""
-
-    def unanswered(self) -> None:
-        """A goodbye was not answered in time."""
-
-    def blocked(self) -> None:
-        """An update was not sent because the socket did not take the last."""
-
-    def disliked(self, refusal: Refusal) -> None:
-        """The server did not like something, or said what cannot be read."""
-
-    def deliveries(self, person: "Person", fresh: list[Sent], now: float) -> None:
-        """Updates came."""
-
-
 class Person:
     """See the module. ``now`` is always of the monotonic clock."""
 
     __slots__ = (
-        "_around", "_asked_at", "_attempts", "_beat_at", "_connection", "_conversation",
-        "_goodbye_at", "_greeted", "_heard_at", "_here_at", "_life", "_lost_at", "_phone",
-        "_visits", "access", "address", "member", "state", "url",
+        "_asked_at",
+        "_attempts",
+        "_beat_at",
+        "_connection",
+        "_conversation",
+        "_crowd",
+        "_goodbye_at",
+        "_greeted",
+        "_heard_at",
+        "_here_at",
+        "_life",
+        "_lost_at",
+        "_phone",
+        "_visits",
+        "access",
+        "address",
+        "member",
+        "state",
+        "url",
     )  # fmt: skip
 
     def __init__(
         self,
-        around: Surroundings,
+        crowd: "Crowd",
         participant: Participant,
         access: Access,
         member: Member,
         url: str,
         address: Address,
     ) -> None:
-        self._around = around
+        self._crowd = crowd
         self._phone = participant.phone
         self._visits = deque(participant.visits)
         self.access = access
@@ -121,15 +101,15 @@ class Person:
         """Plan the next visit, and the others after it."""
         if self._visits:
             visit = self._visits.popleft()
-            around = self._around
-            around.loop.at(around.began + visit.arrives_s, lambda: self._visit(visit))
+            crowd = self._crowd
+            crowd.loop.at(crowd.began + visit.arrives_s, lambda: self._visit(visit))
 
     def _visit(self, visit: Visit) -> None:
-        around = self._around
-        if not around.sending:
+        crowd = self._crowd
+        if not crowd.sending:
             return
         if visit.leaves_s is not None:
-            around.loop.at(around.began + visit.leaves_s, lambda: self._end_visit(visit))
+            crowd.loop.at(crowd.began + visit.leaves_s, lambda: self._end_visit(visit))
         if self.state is State.LEAVING:
             self._gone()
         if self.state is State.AWAY:
@@ -141,7 +121,7 @@ class Person:
         if visit.gracefully:
             self.goodbye(for_good=not self._visits)
         elif self.state is not State.LEAVING:
-            self._around.account.ended(self.member, time.monotonic())
+            self._crowd.account.ended(self.member, time.monotonic())
             self._gone()
         self.come()
 
@@ -155,11 +135,11 @@ class Person:
         assert self._connection is not None
         now = self._goodbye_at = time.monotonic()
         self.state = State.LEAVING
-        self._around.account.ended(self.member, now)
+        self._crowd.account.ended(self.member, now)
         try:
             if for_good:
                 self._connection.send(self._conversation.leave())
-            if not for_good or not self._around.speaker.closes:
+            if not for_good or not self._crowd.speaker.closes:
                 self._connection.say_goodbye()
         except Lost:
             self._gone()
@@ -178,14 +158,14 @@ class Person:
         elif self.state is State.CONNECTING and now - self._asked_at > CONNECT_TIMEOUT_S:
             self._over(Lost(f"no answer within {CONNECT_TIMEOUT_S:g} s"), now)
         elif self.state is State.LEAVING and now - self._goodbye_at > GOODBYE_S:
-            self._around.unanswered()
+            self._crowd.traffic.unanswered += 1
             self._gone()
 
     def close(self) -> None:
         """Give the socket back."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._around.loop.remove(connection.fileno)
+            self._crowd.loop.remove(connection.fileno)
             connection.close()
 
     # --- what the loop tells it ---------------------------------------------------------------
@@ -239,13 +219,13 @@ class Person:
         self._life += 1
         self._greeted = False
         self._asked_at = time.monotonic()
-        self._conversation = self._around.speaker.converse(self.access)
+        self._conversation = self._crowd.speaker.converse(self.access)
         try:
             self._connection = Connection(self.url, self.address)
         except Lost as cause:
             self._over(cause, time.monotonic())
         else:
-            self._around.loop.add(self._connection.fileno, self)
+            self._crowd.loop.add(self._connection.fileno, self)
 
     def _understand(self, texts: list[bytes], now: float) -> None:
         read = self._conversation.read
@@ -261,44 +241,44 @@ class Person:
         self._take_in(heard, now)
 
     def _take_in(self, heard: list[Heard], now: float) -> None:
-        if heard and (fresh := self._around.account.receives(self.member, heard, now)):
-            self._around.deliveries(self, fresh, now)
+        if heard and (fresh := self._crowd.account.receives(self.member, heard, now)):
+            self._crowd.deliveries(self, fresh, now)
 
     def _act(self, message: Message, now: float) -> None:
         if isinstance(message, Snapshot):
             if self.state is State.CONNECTING:
                 self._arrive(now)
             if self.state is State.HERE:
-                self._around.account.snapshot(self.member, message.positions)
+                self._crowd.account.snapshot(self.member, message.positions)
         elif isinstance(message, Refusal):
-            self._around.disliked(message)
+            self._crowd.traffic.complaints[message.reason] += 1
         elif isinstance(message, Ended):
             raise Lost(message.reason, _Final(message.reason) if not message.reconnect else None)
 
     def _arrive(self, now: float) -> None:
-        around = self._around
+        crowd = self._crowd
         self.state = State.HERE
         self._here_at = self._beat_at = now
-        around.account.connected(self.member)
+        crowd.account.connected(self.member)
         again = self._lost_at is not None
         since = self._asked_at if self._lost_at is None else self._lost_at
-        around.arrived(self, now, again=again, seconds=now - since)
+        crowd.arrived(again=again, seconds=now - since)
         self._lost_at = None
-        around.loop.at(now, self._report_for(self._life, first=True))
+        crowd.loop.at(now, self._report_for(self._life, first=True))
 
     def _report_for(self, life: int, *, first: bool) -> Callable[[], None]:
         return lambda: self._report(life, first=first)
 
     def _report(self, life: int, *, first: bool) -> None:
-        around = self._around
+        crowd = self._crowd
         connection = self._connection
-        if life != self._life or self.state is not State.HERE or not around.sending:
+        if life != self._life or self.state is not State.HERE or not crowd.sending:
             return
         assert connection is not None
         if connection.wants_to_write:
-            around.blocked()
+            crowd.traffic.blocked += 1
         else:
-            since = time.monotonic() - around.began
+            since = time.monotonic() - crowd.began
             position = self._phone.position(since, datetime.now(UTC))
             text = self._conversation.position(position)
             at = time.monotonic()
@@ -307,16 +287,16 @@ class Person:
             except Lost as cause:
                 self._over(cause, time.monotonic())
                 return
-            around.account.sends(self.member, position.lat, position.lng, at)
+            crowd.account.sends(self.member, position.lat, position.lng, at)
             self._writes()
         # After the first one at any time, so that those who came together do not send together.
         spread = 0.5 if first else 0.05
-        gap = around.interval_s * around.random.uniform(1 - spread, 1 + spread)
-        around.loop.at(time.monotonic() + gap, self._report_for(life, first=False))
+        gap = crowd.interval_s * crowd.random.uniform(1 - spread, 1 + spread)
+        crowd.loop.at(time.monotonic() + gap, self._report_for(life, first=False))
 
     def _look_alive(self, now: float) -> None:
         assert self._connection is not None
-        speaker = self._around.speaker
+        speaker = self._crowd.speaker
         unanswered = self._beat_at > self._heard_at
         since_beat = now - self._beat_at
         if unanswered and since_beat > ANSWER_S:
@@ -336,7 +316,7 @@ class Person:
     def _writes(self) -> None:
         connection = self._connection
         if connection is not None:
-            self._around.loop.want_writes(connection.fileno, self, connection.wants_to_write)
+            self._crowd.loop.want_writes(connection.fileno, self, connection.wants_to_write)
 
     def _over(self, cause: Lost, now: float) -> None:
         self.close()
@@ -344,22 +324,22 @@ class Person:
             self._gone()
             return
         if self.state is State.HERE:
-            self._around.account.ended(self.member, now)
+            self._crowd.account.ended(self.member, now)
             self._lost_at = now
             if now - self._here_at >= _BACKOFF.settled_after:
                 self._attempts = 0
-            self._around.lost(self, cause, now)
+            self._crowd.lost(self, cause, now)
         else:
-            self._around.refused(self, cause, now)
+            self._crowd.refused(cause, now)
         if not cause.cause.reconnect:
             self.state = State.GAVE_UP
-            self._around.gave_up()
+            self._crowd.traffic.gave_up += 1
             return
         self.state = State.BACKING_OFF
-        delay = _BACKOFF.delay(self._attempts, cause.cause, self._around.random)
+        delay = _BACKOFF.delay(self._attempts, cause.cause, self._crowd.random)
         self._attempts += 1
         life = self._life
-        self._around.loop.at(now + delay, lambda: self._come_back(life))
+        self._crowd.loop.at(now + delay, lambda: self._come_back(life))
 
     def _come_back(self, life: int) -> None:
         if self.state is State.BACKING_OFF and life == self._life:

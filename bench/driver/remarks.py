@@ -35,7 +35,7 @@ def remarks(
     for what, number in counted.items():
         if number:
             yield f"{number:,} {what}"
-    yield from _most("the server complained, or could not be read", traffic.disliked)
+    yield from _most("the server complained, or could not be read", traffic.complaints)
     yield from _most("connections ended or were refused", traffic.reasons)
 
 

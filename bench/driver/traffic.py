@@ -16,7 +16,7 @@ class Traffic:
         """When connections that were asked for did not come about."""
         self.reasons: Counter[str] = Counter()
         """Of both."""
-        self.disliked: Counter[str] = Counter()
+        self.complaints: Counter[str] = Counter()
         """What the server complained of, or said and could not be read."""
         self.connect = Histogram()
         """First connections of visits."""

@@ -27,11 +27,6 @@ from locshare.simulate.gpx import read_gpx
 from locshare.simulate.movement import MOVEMENTS, Fix, Journey, Kind, journey, kind_of
 from locshare.simulate.track import Track
 
-__all__ = (
-    "RECORDED", "Member", "MemberKind", "Population", "Visit", "equal_groups", "phone",
-    "power_law_groups", "recorded_tracks",
-)  # fmt: skip
-
 RECORDED: Final = "recorded"
 """The movement of those who follow tracks."""
 MemberKind = Kind | Literal["recorded"]
@@ -92,20 +87,19 @@ def equal_groups(
     arrivals: Arrivals | None = None,
     movement: str = "mixed",
     habits: Habits | None = None,
-    cities: Sequence[str] | None = None,
 ) -> Population:
     """``sessions`` groups of ``size`` people.
 
     ``arrivals`` is all at once at the beginning unless given. ``movement`` is ``walking``,
     ``driving``, ``stationary``, ``mixed`` or ``recorded``. Without ``habits`` everybody stays to
-    the end. ``cities`` are keys of CITIES (default: all of them). Raises ValueError.
+    the end. Raises ValueError.
     """
     if sessions < 1:
         raise ValueError(f"sessions {sessions}: must be 1 or more")
     if size < 1:
         raise ValueError(f"size {size}: must be 1 or more")
     sizes = [size] * sessions
-    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, habits, cities)
+    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, habits)
 
 
 def power_law_groups(
@@ -117,13 +111,12 @@ def power_law_groups(
     arrivals: Arrivals | None = None,
     movement: str = "mixed",
     habits: Habits | None = None,
-    cities: Sequence[str] | None = None,
 ) -> Population:
     """``people`` in groups of 2 to ``largest``, many small and few large ones
     (:func:`bench.people.sizes.power_law`); the rest as in :func:`equal_groups`. Raises ValueError.
     """
     sizes = power_law(people, largest=largest, exponent=exponent, random=_chance(seed, "sizes"))
-    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, habits, cities)
+    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, habits)
 
 
 def _populate(
@@ -132,13 +125,10 @@ def _populate(
     arrivals: Arrivals,
     movement: str,
     habits: Habits | None,
-    cities: Sequence[str] | None,
 ) -> Population:
     if movement not in (allowed := (*MOVEMENTS, RECORDED)):
         raise ValueError(f"movement {movement!r}: must be one of {', '.join(allowed)}")
-    towns = sorted(CITIES if cities is None else cities)
-    if not towns or not CITIES.keys() >= set(towns):
-        raise ValueError(f"cities {towns}: must be some of {', '.join(CITIES)}")
+    towns = sorted(CITIES)
     # Each question has a source of chance of its own: another way to come does not move people.
     _chance(seed, "cities").shuffle(towns)
     times = arrivals.times(sizes, _chance(seed, "arrivals"))

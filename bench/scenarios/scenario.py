@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.driver.plan import Participant, Plan
 from bench.people.arrivals import Arrivals, Evenly
@@ -83,17 +84,38 @@ def steady(
     sessions, each = groups(size.people, options.scale)
     ramp_s = max(sessions * each / CONNECT_PER_S, 1.0)
     people = population(sessions, each, options, Evenly(ramp_s))
+    plan = from_the_start(scenario, size, options, people, interval_s=interval_s)
+    return replace(
+        plan,
+        measured_from_s=ramp_s + min(interval_s, SHORT_SETTLE_S if options.short else SETTLE_S),
+        waits_s=SHORT_WAITS_S if options.short else WAITS_S,
+        goodbye_s=SHORT_GOODBYE_S if options.short else GOODBYE_S,
+    )
+
+
+def from_the_start(
+    scenario: Scenario,
+    size: Size,
+    options: Options,
+    people: Population,
+    remark: str = "",
+    *,
+    interval_s: float = INTERVAL_S,
+) -> Plan:
+    """Measured from the first connection on. ``remark`` goes into the title."""
+    sessions = "1 session" if people.sessions == 1 else f"{people.sessions:,} sessions"
+    scale = "" if options.scale == 1 else f", scale {options.scale:g}"
     return Plan(
         scenario=scenario.name,
-        title=title(people, options, interval_s, size.duration_s),
+        title=(
+            f"{people.people:,} people in {sessions}, an update every {interval_s:g} s, "
+            f"for {size.duration_s:g} s{scale}{remark}"
+        ),
         seed=options.seed,
         scale=options.scale,
         sessions=participants(people, options),
         interval_s=interval_s,
-        measured_from_s=ramp_s + min(interval_s, SHORT_SETTLE_S if options.short else SETTLE_S),
-        waits_s=SHORT_WAITS_S if options.short else WAITS_S,
         duration_s=size.duration_s,
-        goodbye_s=SHORT_GOODBYE_S if options.short else GOODBYE_S,
     )
 
 
@@ -120,13 +142,3 @@ def participants(people: Population, options: Options) -> list[list[Participant]
         carried = phone(member, options.tracks)
         found[member.group].append(Participant(member.name, member.color, carried, member.visits))
     return found
-
-
-def title(people: Population, options: Options, interval_s: float, duration_s: float) -> str:
-    """Such as ``1,000 people in 20 sessions, an update every 2 s, for 60 s``."""
-    sessions = "1 session" if people.sessions == 1 else f"{people.sessions:,} sessions"
-    scale = "" if options.scale == 1 else f", scale {options.scale:g}"
-    return (
-        f"{people.people:,} people in {sessions}, an update every {interval_s:g} s, "
-        f"for {duration_s:g} s{scale}"
-    )

@@ -4,6 +4,8 @@ They have joined over HTTP before; the storm is of WebSockets. Who has come repo
 gets what the others report, so that the server is not idle when the last ones come.
 """
 
+from msgspec.structs import replace
+
 from bench.driver.plan import Plan
 from bench.people.arrivals import Evenly
 from bench.scenarios.scenario import (
@@ -11,10 +13,9 @@ from bench.scenarios.scenario import (
     Options,
     Scenario,
     Size,
+    from_the_start,
     groups,
-    participants,
     population,
-    title,
 )
 
 GOODBYES = 6
@@ -24,16 +25,9 @@ GOODBYES = 6
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
     sessions, each = groups(size.people, options.scale)
     people = population(sessions, each, options, Evenly(size.duration_s))
-    return Plan(
-        scenario=scenario.name,
-        title=f"{title(people, options, INTERVAL_S, size.duration_s)}, in which they come",
-        seed=options.seed,
-        scale=options.scale,
-        sessions=participants(people, options),
-        interval_s=INTERVAL_S,
-        duration_s=size.duration_s + INTERVAL_S,
-        goodbye_s=size.duration_s / GOODBYES,
-    )
+    plan = from_the_start(scenario, size, options, people, ", in which they come")
+    duration_s = size.duration_s
+    return replace(plan, duration_s=duration_s + INTERVAL_S, goodbye_s=duration_s / GOODBYES)
 
 
 SCENARIO = Scenario(

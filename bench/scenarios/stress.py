@@ -3,16 +3,7 @@
 from bench.driver.plan import Plan
 from bench.people.arrivals import Peaks
 from bench.people.visits import Habits
-from bench.scenarios.scenario import (
-    INTERVAL_S,
-    Options,
-    Scenario,
-    Size,
-    groups,
-    participants,
-    population,
-    title,
-)
+from bench.scenarios.scenario import Options, Scenario, Size, from_the_start, groups, population
 
 RUSH = 0.4
 """The share of the run in which the groups meet."""
@@ -32,18 +23,9 @@ def habits(duration_s: float) -> Habits:
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
     sessions, each = groups(size.people, options.scale)
-    duration_s = size.duration_s
-    rush = Peaks(span_s=duration_s * RUSH)
-    people = population(sessions, each, options, rush, habits(duration_s))
-    return Plan(
-        scenario=scenario.name,
-        title=f"{title(people, options, INTERVAL_S, duration_s)}, coming and going",
-        seed=options.seed,
-        scale=options.scale,
-        sessions=participants(people, options),
-        interval_s=INTERVAL_S,
-        duration_s=duration_s,
-    )
+    rush = Peaks(span_s=size.duration_s * RUSH)
+    people = population(sessions, each, options, rush, habits(size.duration_s))
+    return from_the_start(scenario, size, options, people, ", coming and going")
 
 
 SCENARIO = Scenario(

@@ -8,15 +8,7 @@ sizes follow a power law, so that a small session's update and a crowd's meet in
 from bench.driver.plan import Plan
 from bench.people.arrivals import Peaks
 from bench.people.population import RECORDED, power_law_groups
-from bench.scenarios.scenario import (
-    INTERVAL_S,
-    SESSION_SIZE,
-    Options,
-    Scenario,
-    Size,
-    participants,
-    title,
-)
+from bench.scenarios.scenario import SESSION_SIZE, Options, Scenario, Size, from_the_start
 from bench.scenarios.stress import RUSH, habits
 
 EXPONENT = 1.6
@@ -25,25 +17,16 @@ FEWEST = 2
 
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
-    duration_s = size.duration_s
     people = power_law_groups(
         max(round(size.people * options.scale), FEWEST),
         largest=SESSION_SIZE,
         exponent=EXPONENT,
         seed=options.seed,
-        arrivals=Peaks(span_s=duration_s * RUSH),
+        arrivals=Peaks(span_s=size.duration_s * RUSH),
         movement=RECORDED if options.tracks else "mixed",
-        habits=habits(duration_s),
+        habits=habits(size.duration_s),
     )
-    return Plan(
-        scenario=scenario.name,
-        title=f"{title(people, options, INTERVAL_S, duration_s)}, sizes by a power law",
-        seed=options.seed,
-        scale=options.scale,
-        sessions=participants(people, options),
-        interval_s=INTERVAL_S,
-        duration_s=duration_s,
-    )
+    return from_the_start(scenario, size, options, people, ", sizes by a power law")
 
 
 SCENARIO = Scenario(
