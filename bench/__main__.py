@@ -1,8 +1,8 @@
-"""``python -m bench``: see :mod:`bench.command` and docs/benchmarks.md."""
+"""``python -m bench``: see :mod:`bench.cli` and docs/benchmarks.md."""
 
 import sys
 
-from bench.command import main
+from bench.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

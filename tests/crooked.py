@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from bench.driver.plan import Participant, Plan
-from bench.driver.progress import Standing
+from bench.driver.progress import RunStatus
 from bench.results import Dialect, DisruptionKind, Moment, Run, TargetDescription
 from locshare.model.position import Position
 
@@ -394,7 +394,7 @@ class Nobody:
     """Watches and remembers."""
 
     def __init__(self) -> None:
-        self.moments: list[tuple[Moment, Standing]] = []
+        self.moments: list[tuple[Moment, RunStatus]] = []
         self.phases: list[str] = []
 
     def begins(self, target: str, scenario: str, title: str) -> None: ...
@@ -402,7 +402,7 @@ class Nobody:
     def phase(self, text: str) -> None:
         self.phases.append(text)
 
-    def moment(self, moment: Moment, standing: Standing) -> None:
+    def moment(self, moment: Moment, standing: RunStatus) -> None:
         self.moments.append((moment, standing))
 
     def ended(self, run: Run) -> None: ...

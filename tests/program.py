@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.guardian import entrust, temporary_folder
-from bench.serving import free_port
+from bench.servers import free_port
 from tests.running import LAST_RESORT_S
 
 __all__ = ["Program", "data_directory", "free_port", "running_program"]

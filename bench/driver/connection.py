@@ -178,7 +178,7 @@ class Connection:
         return self._receive_others(data) if data else []
 
     def _open(self, data: bytes) -> bytes:
-        """Look at the answer to the upgrade. Returns what came behind it."""
+        """UsageSample at the answer to the upgrade. Returns what came behind it."""
         head, end, behind = data.partition(b"\r\n\r\n")
         if not end:
             self._unread = data

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from bench.driver.account import Account, Member, Sent, Session
 from bench.driver.connection import Address, Lost, look_up
-from bench.driver.dialect import Access, Speaker
+from bench.driver.connection_stats import ConnectionStats
+from bench.driver.dialect import Access, DialectAdapter
 from bench.driver.latency import Histogram
 from bench.driver.loop import Loop
-from bench.driver.person import GOODBYE_S, Person, State
 from bench.driver.plan import Participant, Plan
 from bench.driver.recovery import Recovery
-from bench.driver.traffic import Traffic
+from bench.driver.tracker import DeliveryTracker, Member, SentUpdate, Session
+from bench.driver.virtual_user import GOODBYE_S, State, VirtualUser
 
 IDLE_S = 1.0
 """When everybody has everyone's newest, but some updates were left out: how long nothing must have
@@ -42,16 +42,16 @@ class Crowd:
     def __init__(
         self,
         plan: Plan,
-        speaker: Speaker,
+        adapter: DialectAdapter,
         entries: Sequence[Sequence[Entry]],
         began: float,
         via: tuple[str, int] | None,
     ) -> None:
         """``via`` is where everybody connects to, if not to the addresses of the entries."""
         self.loop = Loop()
-        self.account = Account()
-        self.traffic = Traffic()
-        self.speaker = speaker
+        self.tracker = DeliveryTracker()
+        self.stats = ConnectionStats()
+        self.adapter = adapter
         self.random = Random(f"{plan.seed} driver")  # noqa: S311 - spreads a load
         self.interval_s = plan.interval_s
         self.began = began
@@ -61,7 +61,7 @@ class Crowd:
         """Of all deliveries so far, but those of the current second."""
         self.listeners: list[Callable[[Second], None]] = []
         """Told every second."""
-        self._people: dict[Member, Person] = {}
+        self._people: dict[Member, VirtualUser] = {}
         self._counted_from = began
         self._seen = 0, 0, 0
         self._ticks = 0
@@ -70,11 +70,11 @@ class Crowd:
             if entered:
                 session = Session(entered[0][1].session_id)
                 for participant, access, url in entered:
-                    member = self.account.member(session, access.user_id)
+                    member = self.tracker.member(session, access.user_id)
                     where = url.partition("?")[0]
                     if where not in addresses:
                         addresses[where] = look_up(url, via)
-                    self._people[member] = Person(
+                    self._people[member] = VirtualUser(
                         self, participant, access, member, url, addresses[where]
                     )
 
@@ -102,8 +102,8 @@ class Crowd:
 
     def count(self) -> None:
         """The measured time begins."""
-        self.account.count()
-        self.account.take_latencies()
+        self.tracker.count()
+        self.tracker.take_latencies()
         self._counted_from = time.monotonic()
         self._start_ticking()
 
@@ -111,11 +111,11 @@ class Crowd:
         """Nobody sends any more; wait for what is on its way, until everything has come."""
         self.sending = False
         deadline = time.monotonic() + patience_s
-        seen, since = self.account.delivered, time.monotonic()
+        seen, since = self.tracker.delivered, time.monotonic()
         while (now := time.monotonic()) < deadline:
-            if self.account.delivered != seen:
-                seen, since = self.account.delivered, now
-            if not self.account.stale_pairs() and (self.account.lost <= 0 or now - since > IDLE_S):
+            if self.tracker.delivered != seen:
+                seen, since = self.tracker.delivered, now
+            if not self.tracker.stale_pairs() and (self.tracker.lost <= 0 or now - since > IDLE_S):
                 break
             self.loop.run_until(now + 0.1)
 
@@ -162,24 +162,24 @@ class Crowd:
 
     def arrived(self, *, again: bool, seconds: float) -> None:
         """Connected, ``seconds`` after it was asked for or lost."""
-        self.traffic.opened += 1
-        (self.traffic.reconnect if again else self.traffic.connect).add(seconds)
+        self.stats.opened += 1
+        (self.stats.reconnect if again else self.stats.connect).add(seconds)
 
-    def lost(self, person: Person, cause: Lost, now: float) -> None:
+    def lost(self, user: VirtualUser, cause: Lost, now: float) -> None:
         """A connection ended unasked."""
-        self.traffic.ends.append(now)
-        self.traffic.reasons[str(cause)] += 1
+        self.stats.ends.append(now)
+        self.stats.reasons[str(cause)] += 1
         for each in self.recoveries:
-            each.lost(person.member)
+            each.lost(user.member)
 
     def refused(self, cause: Lost, now: float) -> None:
         """A connection was not established."""
-        self.traffic.refusals.append(now)
-        self.traffic.reasons[str(cause)] += 1
+        self.stats.refusals.append(now)
+        self.stats.reasons[str(cause)] += 1
 
-    def deliveries(self, person: Person, fresh: list[Sent], now: float) -> None:
+    def deliveries(self, user: VirtualUser, fresh: list[SentUpdate], now: float) -> None:
         for each in self.recoveries:
-            each.deliveries(person.member, fresh, now)
+            each.deliveries(user.member, fresh, now)
 
     # --- every second -------------------------------------------------------------------------
 
@@ -198,9 +198,9 @@ class Crowd:
         now = time.monotonic()
         for person in self._people.values():
             person.look(now)
-        sent, delivered, ends = self.account.sent, self.account.delivered, len(self.traffic.ends)
+        sent, delivered, ends = self.tracker.sent, self.tracker.delivered, len(self.stats.ends)
         before, self._seen = self._seen, (sent, delivered, ends)
-        latencies = self.account.take_latencies()
+        latencies = self.tracker.take_latencies()
         self.latencies.merge(latencies)
         second = Second(
             at_s=now - self._counted_from,

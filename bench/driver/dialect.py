@@ -7,7 +7,7 @@ else a server says is none of its business.
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from bench.driver.account import Heard
+from bench.driver.tracker import ReceivedPosition
 from bench.results import Dialect
 from locshare.model.position import Position
 
@@ -15,7 +15,7 @@ from locshare.model.position import Position
 class Snapshot(NamedTuple):
     """The first message that says: you are in. Also every later one that lists positions."""
 
-    positions: Sequence[Heard]
+    positions: Sequence[ReceivedPosition]
 
 
 class Ended(NamedTuple):
@@ -31,7 +31,7 @@ class Refusal(NamedTuple):
     reason: str
 
 
-Message = Heard | Snapshot | Ended | Refusal | None
+Message = ReceivedPosition | Snapshot | Ended | Refusal | None
 """None: nothing that matters here."""
 
 
@@ -62,7 +62,7 @@ class Conversation(Protocol):
         """What one message means. Never raises: what cannot be read is a :class:`Refusal`."""
 
 
-class Speaker(Protocol):
+class DialectAdapter(Protocol):
     """How a dialect is spoken to one server."""
 
     name: Dialect

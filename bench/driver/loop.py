@@ -26,7 +26,7 @@ class Peer(Protocol):
         """Read what is there; None: nothing, or it is over."""
 
     def take(self, data: bytes, now: float) -> None:
-        """Look at what was read at ``now``."""
+        """UsageSample at what was read at ``now``."""
 
 
 class Loop:

@@ -10,43 +10,43 @@ import time
 from collections.abc import Sequence
 
 from bench.driver.crowd import Crowd, Entry, Second
-from bench.driver.dialect import Access, Speaker
+from bench.driver.dialect import Access, DialectAdapter
 from bench.driver.endpoints import endpoint
-from bench.driver.phoenix import Phoenix
-from bench.driver.plain import Plain
+from bench.driver.fault_injection import FaultInjection
+from bench.driver.phoenix import PhoenixAdapter
+from bench.driver.plain import PlainAdapter
 from bench.driver.plan import Plan
-from bench.driver.progress import Standing, Watcher
+from bench.driver.progress import Observer, RunStatus
 from bench.driver.remarks import remarks
-from bench.driver.usage import Look, UsageMeter
-from bench.driver.wreckage import Wreckage
+from bench.driver.usage import UsageMeter, UsageSample
 from bench.rest import Profile, Rest, Room
 from bench.results import Moment, Run
-from bench.serving import allow_connections
+from bench.servers import allow_connections
 from bench.targets.target import Target
 
 
 def measure(
-    target: Target, plan: Plan, watcher: Watcher, *, via: tuple[str, int] | None = None
+    target: Target, plan: Plan, observer: Observer, *, via: tuple[str, int] | None = None
 ) -> Run:
     """Run it. ``via`` is the host and port that people connect to, if they are not those of the
     target's address. Raises NotServing when it cannot be run; what a server loses, refuses or ends
     is a result.
     """
     description = target.description
-    watcher.begins(description.name, plan.scenario, plan.title)
+    observer.begins(description.name, plan.scenario, plan.title)
     allow_connections(plan.people)
     with Rest(target.http_url) as rest:
-        watcher.phase(f"{plan.people:,} people join {len(plan.sessions)} sessions")
+        observer.phase(f"{plan.people:,} people join {len(plan.sessions)} sessions")
         groups = [[Profile(each.name, each.color) for each in group] for group in plan.sessions]
         rooms = rest.fill(groups)
         gc.collect()
         gc.disable()  # a collection among thousands of objects would look like latency
         try:
-            run = _Running(target, plan, watcher, rooms, via).run()
+            run = _Running(target, plan, observer, rooms, via).run()
         finally:
             gc.enable()
             rest.each(rest.end, [room.session for room in rooms])
-    watcher.ended(run)
+    observer.ended(run)
     return run
 
 
@@ -55,23 +55,23 @@ class _Running:
         self,
         target: Target,
         plan: Plan,
-        watcher: Watcher,
+        observer: Observer,
         rooms: Sequence[Room],
         via: tuple[str, int] | None,
     ) -> None:
         self._target = target
         self._plan = plan
-        self._watcher = watcher
+        self._watcher = observer
         self._failures = sum(each is None for room in rooms for each in room.joined)
         self._moments: list[Moment] = []
         self._meter = UsageMeter(target.pids)
-        speaker = _speaker(target)
-        entries = _entries(target, speaker, plan, rooms)
-        self._crowd = Crowd(plan, speaker, entries, time.monotonic(), via)
+        adapter = _adapter(target)
+        entries = _entries(target, adapter, plan, rooms)
+        self._crowd = Crowd(plan, adapter, entries, time.monotonic(), via)
         self._crowd.listeners.append(self._second)
         self._ends = self._crowd.began + plan.measured_from_s + plan.duration_s
         """When sending stops."""
-        self._wreckage = Wreckage(target, plan, self._crowd, rooms[0].session.session_id)
+        self._injection = FaultInjection(target, plan, self._crowd, rooms[0].session.session_id)
 
     def run(self) -> Run:
         plan, crowd, say = self._plan, self._crowd, self._watcher.phase
@@ -86,23 +86,23 @@ class _Running:
             crowd.count()
             self._moments.clear()
             self._meter.begin()
-            self._wreckage.begin()
+            self._injection.begin()
             crowd.run_until(self._ends)
-            usage = self._meter.usage(crowd.account.delivered)
+            usage = self._meter.usage(crowd.tracker.delivered)
             share = self._meter.generator_share
             say("waiting for what is on its way")
             crowd.drain(plan.drain_s)
-            self._wreckage.end()
-            crowd.account.settle()
-            stale = crowd.account.stale_pairs()
+            self._injection.end()
+            crowd.tracker.settle()
+            stale = crowd.tracker.stale_pairs()
             say("they say goodbye")
             crowd.leave(plan.goodbye_s)
         finally:
-            self._wreckage.close()
+            self._injection.close()
             crowd.close()
-        account, traffic = crowd.account, crowd.traffic
-        crowd.latencies.merge(account.take_latencies())
-        excused = self._wreckage.excuses
+        tracker, stats = crowd.tracker, crowd.stats
+        crowd.latencies.merge(tracker.take_latencies())
+        excused = self._injection.excuses
         return Run(
             scenario=plan.scenario,
             target=self._target.description.name,
@@ -114,50 +114,50 @@ class _Running:
             interval_s=plan.interval_s,
             duration_s=plan.duration_s,
             delivery=crowd.latencies.latencies(),
-            connect=traffic.connect.latencies() if traffic.connect.count else None,
-            reconnect=traffic.reconnect.latencies() if traffic.reconnect.count else None,
-            sent=account.sent,
-            expected=account.expected,
-            delivered=account.delivered,
-            lost=account.lost,
+            connect=stats.connect.latencies() if stats.connect.count else None,
+            reconnect=stats.reconnect.latencies() if stats.reconnect.count else None,
+            sent=tracker.sent,
+            expected=tracker.expected,
+            delivered=tracker.delivered,
+            lost=tracker.lost,
             stale_pairs=stale,
-            foreign=account.foreign,
-            refused=sum(not excused(moment) for moment in traffic.refusals),
-            disconnects=sum(not excused(moment) for moment in traffic.ends),
-            connections=traffic.opened,
+            foreign=tracker.foreign,
+            refused=sum(not excused(moment) for moment in stats.refusals),
+            disconnects=sum(not excused(moment) for moment in stats.ends),
+            connections=stats.opened,
             join_failures=self._failures,
             usage=usage,
             moments=tuple(self._moments),
-            disruptions=self._wreckage.disruptions(),
-            remarks=(*remarks(account, traffic, usage, share), *self._wreckage.remarks()),
+            disruptions=self._injection.disruptions(),
+            remarks=(*remarks(tracker, stats, usage, share), *self._injection.remarks()),
         )
 
     def _second(self, second: Second) -> None:
         look = self._meter.look()
         moment = _moment(second, look)
         self._moments.append(moment)
-        crowd, traffic = self._crowd, self._crowd.traffic
+        crowd, stats = self._crowd, self._crowd.stats
         self._watcher.moment(
             moment,
-            Standing(
+            RunStatus(
                 target=self._target.description.name,
                 scenario=self._plan.scenario,
                 title=self._plan.title,
                 people=self._plan.people,
                 left_s=max(self._ends - time.monotonic(), 0.0),
-                sent=crowd.account.sent,
-                expected=crowd.account.expected,
-                delivered=crowd.account.delivered,
-                lost=crowd.account.lost,
-                refused=len(traffic.refusals),
-                disconnects=len(traffic.ends),
-                reconnects=traffic.reconnect.count,
+                sent=crowd.tracker.sent,
+                expected=crowd.tracker.expected,
+                delivered=crowd.tracker.delivered,
+                lost=crowd.tracker.lost,
+                refused=len(stats.refusals),
+                disconnects=len(stats.ends),
+                reconnects=stats.reconnect.count,
                 generator_share=self._meter.generator_share,
             ),
         )
 
 
-def _moment(second: Second, look: Look) -> Moment:
+def _moment(second: Second, look: UsageSample) -> Moment:
     latencies = second.latencies
     some = bool(latencies.count)
     return Moment(
@@ -175,12 +175,14 @@ def _moment(second: Second, look: Look) -> Moment:
     )
 
 
-def _speaker(target: Target) -> Speaker:
-    return Phoenix(target.topic) if target.description.dialect == "phoenix" else Plain()
+def _adapter(target: Target) -> DialectAdapter:
+    return (
+        PhoenixAdapter(target.topic) if target.description.dialect == "phoenix" else PlainAdapter()
+    )
 
 
 def _entries(
-    target: Target, speaker: Speaker, plan: Plan, rooms: Sequence[Room]
+    target: Target, adapter: DialectAdapter, plan: Plan, rooms: Sequence[Room]
 ) -> list[list[Entry]]:
     """Everybody who could join."""
     found = []
@@ -191,6 +193,6 @@ def _entries(
                 access = Access(room.session.session_id, joined.user_id, joined.websocket_token)
                 answered = joined.websocket_url
                 url = endpoint(target.ws_url, answered, target.description.dialect)
-                entered.append((participant, access, speaker.address(access, url)))
+                entered.append((participant, access, adapter.address(access, url)))
         found.append(entered)
     return found

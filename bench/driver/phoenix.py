@@ -1,4 +1,4 @@
-"""The dialect of Phoenix Channels, version 2 of its JSON serializer. Pure.
+"""The dialect of PhoenixAdapter Channels, version 2 of its JSON serializer. Pure.
 
 Every message is ``[join_ref, ref, topic, event, payload]``. A connection joins one topic, its
 session's; ``phx_reply`` answers what was sent with a ref. A broadcast has null for both refs.
@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Raw, Struct
 
-from bench.driver.account import Heard
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.driver.plain import with_query
+from bench.driver.tracker import ReceivedPosition
 from bench.results import Dialect
 from locshare.model.position import Position
 
@@ -46,8 +46,8 @@ _encode: Final = msgspec.json.Encoder().encode
 _FAILURES: Final = (msgspec.DecodeError, UnicodeError)
 
 
-class Phoenix:
-    """The speaker. ``topic`` has ``{session_id}`` in it."""
+class PhoenixAdapter:
+    """The adapter. ``topic`` has ``{session_id}`` in it."""
 
     name: Dialect = "phoenix"
     heartbeat_s = 30.0
@@ -97,7 +97,7 @@ class PhoenixConversation:
             join_ref, ref, topic, event, payload = _frame.decode(text)
             if event == "location_update":
                 data = _position.decode(payload)
-                return Heard(data.user_id, data.lat, data.lng)
+                return ReceivedPosition(data.user_id, data.lat, data.lng)
             if event == "phx_reply":
                 return self._answered(ref, _reply.decode(payload))
         except _FAILURES as error:
@@ -133,4 +133,8 @@ def _listed(payload: Raw) -> Snapshot | None:
         found = _positions.decode(payload).positions
     except _FAILURES:
         return None
-    return Snapshot([Heard(each.user_id, each.lat, each.lng) for each in found]) if found else None
+    return (
+        Snapshot([ReceivedPosition(each.user_id, each.lat, each.lng) for each in found])
+        if found
+        else None
+    )

@@ -6,8 +6,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 from msgspec import Struct
 
-from bench.driver.account import Heard
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
+from bench.driver.tracker import ReceivedPosition
 from bench.results import Dialect
 from locshare.model.position import Position
 from locshare.wire.messages import Leave, Ping
@@ -58,7 +58,7 @@ _tag: Final = msgspec.json.Decoder(_Tag)
 _KNOWN: Final = {"location_update", "session_state", "session_ended", "error"}
 
 
-class Plain:
+class PlainAdapter:
     name: Dialect = "plain"
     heartbeat_s = 15.0
     always_beats = False
@@ -98,9 +98,11 @@ class PlainConversation:
             return _unread(text, error)
         data = message.data
         if isinstance(data, _Position):
-            return Heard(data.user_id, data.lat, data.lng)
+            return ReceivedPosition(data.user_id, data.lat, data.lng)
         if isinstance(data, _Snapshot):
-            return Snapshot([Heard(each.user_id, each.lat, each.lng) for each in data.positions])
+            return Snapshot(
+                [ReceivedPosition(each.user_id, each.lat, each.lng) for each in data.positions]
+            )
         if isinstance(data, _EndedData):
             return Ended(f"the session ended: {data.reason}", reconnect=False)
         return Refusal(f"{data.code}: {data.message}")

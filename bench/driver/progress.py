@@ -1,4 +1,4 @@
-"""What whoever watches a run is told. The watchers are in :mod:`bench.watching`."""
+"""What whoever watches a run is told. The observers are in :mod:`bench.observers`."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 from bench.results import Moment, Run
 
 
-class Standing(Struct, frozen=True):
+class RunStatus(Struct, frozen=True):
     """Of a run, now."""
 
     target: str
@@ -27,7 +27,7 @@ class Standing(Struct, frozen=True):
     generator_share: float
 
 
-class Watcher(Protocol):
+class Observer(Protocol):
     """Called in the thread of the run; must be quick."""
 
     def begins(self, target: str, scenario: str, title: str) -> None:
@@ -36,7 +36,7 @@ class Watcher(Protocol):
     def phase(self, text: str) -> None:
         """What is done now."""
 
-    def moment(self, moment: Moment, standing: Standing) -> None:
+    def moment(self, moment: Moment, standing: RunStatus) -> None:
         """A second has passed."""
 
     def ended(self, run: Run) -> None:

@@ -14,7 +14,7 @@ how long the interval is. A person whose session nobody else visits is left out.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.driver.account import Member, Sent
+from bench.driver.tracker import Member, SentUpdate
 from bench.results import DisruptionKind
 
 EXCUSED: frozenset[DisruptionKind] = frozenset({"kill_process", "cut_network", "drop_clients"})
@@ -62,7 +62,7 @@ class Recovery:
             self._unheard.add(member)
             self._unseen[member] = 0
 
-    def deliveries(self, receiver: Member, fresh: Sequence[Sent], now: float) -> None:
+    def deliveries(self, receiver: Member, fresh: Sequence[SentUpdate], now: float) -> None:
         """Updates have come."""
         unseen = self._unseen
         for sent in fresh:

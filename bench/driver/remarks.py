@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from bench.driver.account import Account
-from bench.driver.traffic import Traffic
+from bench.driver.connection_stats import ConnectionStats
+from bench.driver.tracker import DeliveryTracker
 from bench.figures import DISTURBED, TOO_BUSY, percent
 from bench.results import Usage
 
@@ -12,7 +12,7 @@ _MOST = 3
 
 
 def remarks(
-    account: Account, traffic: Traffic, usage: Usage | None, generator_share: float
+    tracker: DeliveryTracker, stats: ConnectionStats, usage: Usage | None, generator_share: float
 ) -> Iterator[str]:
     """One line each."""
     if generator_share > TOO_BUSY:
@@ -25,18 +25,18 @@ def remarks(
             f"other processes took {percent(usage.others_share)} of a core: the times are disturbed"
         )
     counted = {
-        "updates came twice": account.repeated,
-        "updates came after a newer one of the same sender": account.late,
-        "positions came that their sender has not reported": account.unrecognised,
-        "updates were not sent because the socket did not take the one before": traffic.blocked,
-        "people were told not to come back": traffic.gave_up,
-        "goodbyes were not answered": traffic.unanswered,
+        "updates came twice": tracker.repeated,
+        "updates came after a newer one of the same sender": tracker.late,
+        "positions came that their sender has not reported": tracker.unrecognised,
+        "updates were not sent because the socket did not take the one before": stats.blocked,
+        "people were told not to come back": stats.gave_up,
+        "goodbyes were not answered": stats.unanswered,
     }
     for what, number in counted.items():
         if number:
             yield f"{number:,} {what}"
-    yield from _most("the server complained, or could not be read", traffic.complaints)
-    yield from _most("connections ended or were refused", traffic.reasons)
+    yield from _most("the server complained, or could not be read", stats.complaints)
+    yield from _most("connections ended or were refused", stats.reasons)
 
 
 def _most(what: str, reasons: Counter[str]) -> Iterator[str]:

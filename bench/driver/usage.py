@@ -20,7 +20,7 @@ from bench.figures import (
 from bench.results import Usage
 
 
-class Look(Struct, frozen=True):
+class UsageSample(Struct, frozen=True):
     """Since the look before. None: not known."""
 
     cpu_share: float | None = None
@@ -54,14 +54,14 @@ class UsageMeter:
         self._cpu_s = 0.0
         self._switched = 0
 
-    def look(self) -> Look:
+    def look(self) -> UsageSample:
         """What happened since the last look."""
         before = self._cpu_s, self._switched
         passed = max(time.monotonic() - self._looked, 1e-3)
         rss = self._take()
         if rss is None:
-            return Look()
-        return Look(
+            return UsageSample()
+        return UsageSample(
             cpu_share=round((self._cpu_s - before[0]) / passed, 4),
             rss_bytes=rss,
             context_switches=self._switched - before[1],

@@ -1,1 +1,1 @@
-"""Trouble on the way between the people and a server under measurement."""
+"""Impairment on the way between the people and a server under measurement."""

@@ -45,7 +45,7 @@ _NAME = re.compile(r"locshare-(\d+)-(\d+)-(\d+)-(router|far)")
 _numbers = itertools.count()
 
 _RULES = """
-table ip trouble {{
+table ip impairment {{
     counter forwarded {{ }}
     counter dropped {{ }}
     chain translate {{

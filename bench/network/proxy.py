@@ -28,7 +28,7 @@ import trio
 
 from bench.guardian import entrust
 from bench.network.namespace import inside
-from bench.network.relay import Relay, Trouble
+from bench.network.relay import Impairment, Relay
 
 Address = tuple[str, int]
 
@@ -72,7 +72,7 @@ class Proxy:
 
 @contextmanager
 def proxy_process(
-    to: Address, trouble: Trouble, *, seed: int = 0, namespace: str | None = None
+    to: Address, impairment: Impairment, *, seed: int = 0, namespace: str | None = None
 ) -> Iterator[Proxy]:
     """A proxy to ``to`` on a free port of 127.0.0.1, which dials from the network namespace if one
     is given. The process ends with the block, and with this process, however that ends. Raises
@@ -82,8 +82,8 @@ def proxy_process(
         command = [
             *(sys.executable, "-m", "bench.network.proxy"),
             *("--listen", f"{_FD}{listener.fileno()}", "--to", text_of(to), "--seed", str(seed)),
-            *("--delay", repr(trouble.delay_s), "--jitter", repr(trouble.jitter_s)),
-            *("--loss", repr(trouble.loss)),
+            *("--delay", repr(impairment.delay_s), "--jitter", repr(impairment.jitter_s)),
+            *("--loss", repr(impairment.loss)),
         ]
 
         def start() -> "subprocess.Popen[bytes]":
@@ -133,8 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # each connection needs two files
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    trouble = Trouble(options.delay, options.jitter, options.loss)
-    return trio.run(_serve, listener, Relay(*to, trouble, seed=options.seed))
+    impairment = Impairment(options.delay, options.jitter, options.loss)
+    return trio.run(_serve, listener, Relay(*to, impairment, seed=options.seed))
 
 
 def _parser() -> argparse.ArgumentParser:

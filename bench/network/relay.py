@@ -31,7 +31,7 @@ Piece = bytes | None
 """Bytes; the empty piece is the end of the stream, None its end by a reset."""
 
 
-class Trouble(NamedTuple):
+class Impairment(NamedTuple):
     """What happens to the bytes of each direction of each connection."""
 
     delay_s: float = 0.0
@@ -52,11 +52,11 @@ class Trouble(NamedTuple):
         return RETRANSMISSION_S * ((1 << losses) - 1)
 
 
-class Delayed:
+class DelayLine:
     """The pieces under way in one direction, and when each arrives. Pure."""
 
-    def __init__(self, trouble: Trouble, dice: random.Random) -> None:
-        self._trouble = trouble
+    def __init__(self, impairment: Impairment, dice: random.Random) -> None:
+        self._trouble = impairment
         self._dice = dice
         self._pieces: deque[tuple[float, Piece]] = deque()
         self._arrival = -inf
@@ -101,9 +101,9 @@ class Delayed:
 class Relay:
     """Everything that was accepted on one listener. To be used in one Trio loop."""
 
-    def __init__(self, host: str, port: int, trouble: Trouble, *, seed: int = 0) -> None:
+    def __init__(self, host: str, port: int, impairment: Impairment, *, seed: int = 0) -> None:
         self.dial = partial(trio.open_tcp_stream, host, port)
-        self.trouble = trouble
+        self.impairment = impairment
         self.dice = random.Random(seed)  # noqa: S311 - spreads delays, keeps no secret
         self._refusing = False
         self._connections: dict[_Connection, None] = {}  # a set that keeps their order
@@ -168,14 +168,14 @@ class _Connection:
     async def _carry(self, source: trio.SocketStream, target: trio.SocketStream) -> None:
         """One direction, until its end was passed on; a reset of either stream resets both."""
         relay = self._relay
-        if relay.trouble == Trouble():
+        if relay.impairment == Impairment():
             piece = await _receive(source)
             while await _send(target, piece) and piece:
                 piece = await _receive(source)
             if piece != b"":
                 self.reset()
             return
-        under_way = Delayed(relay.trouble, relay.dice)
+        under_way = DelayLine(relay.impairment, relay.dice)
         while not under_way.over:
             if room := under_way.room:
                 with trio.move_on_at(under_way.due):
@@ -189,7 +189,7 @@ class _Connection:
 
 
 async def _receive(source: trio.SocketStream, most: int = PIECE_BYTES) -> Piece:
-    """Reads the file descriptor itself: a relay without trouble must cost little."""
+    """Reads the file descriptor itself: a relay without impairment must cost little."""
     fileno = source.socket.fileno()
     while True:
         await trio.lowlevel.wait_readable(fileno)

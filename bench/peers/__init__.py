@@ -3,7 +3,7 @@
 Each is a program of its own, made of what pip and apt have, that imports nothing of locshare:
 
 - ``python -m bench.peers.inprocess``: Starlette on uvicorn, sessions in memory;
-- ``python -m bench.peers.external``: the same, stateless, with everything shared in Redis.
+- ``python -m bench.peers.redis``: the same, stateless, with everything shared in Redis.
 
 They are meant as fair opponents: an update is encoded once, every connection has a bounded queue of
 its own, uvloop, httptools and the C parts of ``websockets`` and ``redis`` are used. What they leave

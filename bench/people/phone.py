@@ -13,7 +13,7 @@ from typing import Final, final
 
 from locshare.model.position import Position
 from locshare.simulate.movement import Journey
-from locshare.simulate.movement import Phone as SteadyPhone
+from locshare.simulate.movement import Phone as ExactPhone
 
 TICK_S: Final = 0.25
 """Reports of different ticks are told apart."""
@@ -36,14 +36,14 @@ _SHARP: Final = 12
 
 
 @final
-class UnsteadyPhone:
+class NoisyPhone:
     """The phone of someone on ``journey``. All of it is a function of ``seed`` and the time."""
 
     __slots__ = ("_bad", "_east", "_north", "_phone")
 
     def __init__(self, journey: Journey, seed: int) -> None:
         random = Random(seed)  # noqa: S311 - a phone, not a secret
-        self._phone = SteadyPhone(journey, seed)
+        self._phone = ExactPhone(journey, seed)
         self._bad = _Wave(random, 240, 600)
         self._east = _Wave(random, 50, 90), _Wave(random, 120, 300)
         self._north = _Wave(random, 50, 90), _Wave(random, 120, 300)

@@ -18,9 +18,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from bench.people.arrivals import AllAtOnce, Arrivals
-from bench.people.phone import UnsteadyPhone
+from bench.people.phone import NoisyPhone
 from bench.people.sizes import power_law
-from bench.people.visits import Habits, Visit, visits
+from bench.people.visits import Churn, Visit, visits
 from locshare.simulate.cast import person
 from locshare.simulate.cities import CITIES
 from locshare.simulate.gpx import read_gpx
@@ -86,12 +86,12 @@ def equal_groups(
     seed: int,
     arrivals: Arrivals | None = None,
     movement: str = "mixed",
-    habits: Habits | None = None,
+    churn: Churn | None = None,
 ) -> Population:
     """``sessions`` groups of ``size`` people.
 
     ``arrivals`` is all at once at the beginning unless given. ``movement`` is ``walking``,
-    ``driving``, ``stationary``, ``mixed`` or ``recorded``. Without ``habits`` everybody stays to
+    ``driving``, ``stationary``, ``mixed`` or ``recorded``. Without ``churn`` everybody stays to
     the end. Raises ValueError.
     """
     if sessions < 1:
@@ -99,7 +99,7 @@ def equal_groups(
     if size < 1:
         raise ValueError(f"size {size}: must be 1 or more")
     sizes = [size] * sessions
-    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, habits)
+    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, churn)
 
 
 def power_law_groups(
@@ -110,13 +110,13 @@ def power_law_groups(
     seed: int,
     arrivals: Arrivals | None = None,
     movement: str = "mixed",
-    habits: Habits | None = None,
+    churn: Churn | None = None,
 ) -> Population:
     """``people`` in groups of 2 to ``largest``, many small and few large ones
     (:func:`bench.people.sizes.power_law`); the rest as in :func:`equal_groups`. Raises ValueError.
     """
     sizes = power_law(people, largest=largest, exponent=exponent, random=_chance(seed, "sizes"))
-    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, habits)
+    return _populate(sizes, seed, arrivals or AllAtOnce(), movement, churn)
 
 
 def _populate(
@@ -124,7 +124,7 @@ def _populate(
     seed: int,
     arrivals: Arrivals,
     movement: str,
-    habits: Habits | None,
+    churn: Churn | None,
 ) -> Population:
     if movement not in (allowed := (*MOVEMENTS, RECORDED)):
         raise ValueError(f"movement {movement!r}: must be one of {', '.join(allowed)}")
@@ -132,13 +132,13 @@ def _populate(
     # Each question has a source of chance of its own: another way to come does not move people.
     _chance(seed, "cities").shuffle(towns)
     times = arrivals.times(sizes, _chance(seed, "arrivals"))
-    restless = _chance(seed, "habits")
+    restless = _chance(seed, "churn")
     members: list[Member] = []
     for group, size in enumerate(sizes):
         for place in range(size):
             number = len(members)
             at = times[number]
-            stays = (Visit(at, None, True),) if habits is None else visits(at, habits, restless)
+            stays = (Visit(at, None, True),) if churn is None else visits(at, churn, restless)
             name, color = person(place)
             kind: MemberKind = RECORDED if movement == RECORDED else kind_of(movement, number)
             town = towns[group % len(towns)]
@@ -154,11 +154,11 @@ def _chance(seed: int, purpose: str) -> Random:
 # --- where ---------------------------------------------------------------------------------------
 
 
-def phone(member: Member, tracks: Sequence[Track] = ()) -> UnsteadyPhone:
+def phone(member: Member, tracks: Sequence[Track] = ()) -> NoisyPhone:
     """What reports where ``member`` is. ``tracks`` are what recorded people follow: one track for
     each person in turn, there and back, everyone from elsewhere on it. Raises ValueError.
     """
-    return UnsteadyPhone(_journey(member, tracks), member.seed)
+    return NoisyPhone(_journey(member, tracks), member.seed)
 
 
 def recorded_tracks(files: Sequence[Path], *, speed_up: float = 1.0) -> tuple[Track, ...]:

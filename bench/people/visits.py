@@ -17,7 +17,7 @@ class Visit(Struct, frozen=True):
     """True: closes the WebSocket properly. False: the connection just breaks (radio gone)."""
 
 
-class Habits(Struct, frozen=True, kw_only=True):
+class Churn(Struct, frozen=True, kw_only=True):
     """How restless people are in a run of ``duration_s``. Shares are from 0 to 1.
 
     ``late`` is the share of people who come later than they would, at any time up to the middle of
@@ -51,31 +51,31 @@ class Habits(Struct, frozen=True, kw_only=True):
             )
 
 
-def visits(arrives_s: float, habits: Habits, random: Random) -> tuple[Visit, ...]:
+def visits(arrives_s: float, churn: Churn, random: Random) -> tuple[Visit, ...]:
     """The visits of one person who would come at ``arrives_s``: at least one, in order, apart from
     each other. Who would be back after their own end does not come back. Raises ValueError.
     """
-    duration = habits.duration_s
+    duration = churn.duration_s
     if not 0 <= arrives_s < duration:
         raise ValueError(f"arrives_s {arrives_s}: must be in the run, of {duration} s")
-    if random.random() < habits.late:
+    if random.random() < churn.late:
         arrives_s = random.uniform(arrives_s, max(arrives_s, duration / 2))
     leaves_s = None
-    if random.random() < habits.early:
+    if random.random() < churn.early:
         leaves_s = random.uniform(max((arrives_s + duration) / 2, duration / 2), duration)
     end = duration if leaves_s is None else leaves_s
     found = []
-    while (lost := arrives_s + _until_lost(habits, random)) < end:
-        found.append(Visit(arrives_s, lost, random.random() < habits.closing))
-        arrives_s = lost + random.uniform(habits.shortest_away_s, habits.longest_away_s)
+    while (lost := arrives_s + _until_lost(churn, random)) < end:
+        found.append(Visit(arrives_s, lost, random.random() < churn.closing))
+        arrives_s = lost + random.uniform(churn.shortest_away_s, churn.longest_away_s)
         if arrives_s >= end:
             return tuple(found)
     return (*found, Visit(arrives_s, leaves_s, True))
 
 
-def _until_lost(habits: Habits, random: Random) -> float:
+def _until_lost(churn: Churn, random: Random) -> float:
     """Seconds; never none at all."""
-    per_second = habits.losses_per_hour / 3600
+    per_second = churn.losses_per_hour / 3600
     if not per_second:
         return float("inf")
     return random.expovariate(per_second) or 1e-3

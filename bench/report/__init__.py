@@ -7,6 +7,7 @@ import msgspec
 
 from bench.report.blocks import Report
 from bench.report.charts.svg import standalone
+from bench.report.fmt import visible
 from bench.report.matrix import scores
 from bench.report.rendering import CHARTS, html, markdown
 from bench.report.runs import check, groups
@@ -15,7 +16,6 @@ from bench.report.sections.decision import decision
 from bench.report.sections.detail import detail
 from bench.report.sections.head import circumstances, targets
 from bench.report.sections.verdict import verdict
-from bench.report.words import visible
 from bench.results import Results
 
 __all__ = ["compose", "write_report"]

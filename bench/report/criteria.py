@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from math import inf
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.forms import LADDER, shortness
 from bench.results import Run
 
@@ -66,7 +66,7 @@ class Criterion:
     select: Callable[[Sequence[Run]], list[Run]]
     samples: Callable[[Run], Iterator[Sample]]
     text: Callable[[float], str]
-    """A value in words."""
+    """A value in fmt."""
     scenarios: tuple[str, ...] = ()
     """All of which should have been run."""
 
@@ -98,7 +98,7 @@ def _caveats(run: Run) -> Iterator[str]:
     missing = run.refused + run.join_failures
     if missing:
         yield (
-            f"{where(run)}: {words.plural(missing, 'join or connection', 'joins or connections')}"
+            f"{where(run)}: {fmt.plural(missing, 'join or connection', 'joins or connections')}"
             " never came about, and what did not is in no other figure"
         )
 
@@ -171,7 +171,7 @@ def _stale(run: Run) -> Iterator[Sample]:
 
 def _recoveries(run: Run) -> Iterator[Sample]:
     for each in run.disruptions:
-        what = f"{words.DISRUPTIONS[each.kind]} at {each.at_s:g} s"
+        what = f"{fmt.DISRUPTIONS[each.kind]} at {each.at_s:g} s"
         lasted = "" if each.recovery_s is not None else ": did not recover in the run"
         yield Sample(each.recovery_s, what + lasted)
 
@@ -184,7 +184,7 @@ def _latency(people: int, limit_ms: float) -> Criterion:
         judged_by=f"the step of the ladder with {people:,} people",
         select=_step(people),
         samples=p95,
-        text=words.ms,
+        text=fmt.ms,
     )
 
 
@@ -199,7 +199,7 @@ CRITERIA = (
         judged_by="each disruption of faults; one that was not recovered from in the run fails",
         select=_of(FAULTS),
         samples=_recoveries,
-        text=words.seconds,
+        text=fmt.seconds,
     ),
     Criterion(
         title="lost updates",
@@ -208,7 +208,7 @@ CRITERIA = (
         judged_by=_QUIET,
         select=undisturbed,
         samples=_loss,
-        text=words.percent,
+        text=fmt.percent,
         scenarios=UNDISTURBED,
     ),
     Criterion(
@@ -218,7 +218,7 @@ CRITERIA = (
         judged_by=_QUIET,
         select=undisturbed,
         samples=_disconnects,
-        text=words.percent,
+        text=fmt.percent,
         scenarios=UNDISTURBED,
     ),
     Criterion(
@@ -228,7 +228,7 @@ CRITERIA = (
         judged_by="lossy",
         select=_of(LOSSY),
         samples=p95,
-        text=words.ms,
+        text=fmt.ms,
     ),
     Criterion(
         title="lossy network: stale pairs at the end",
@@ -237,6 +237,6 @@ CRITERIA = (
         judged_by="lossy",
         select=_of(LOSSY),
         samples=_stale,
-        text=words.whole,
+        text=fmt.whole,
     ),
 )

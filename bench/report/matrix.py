@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from math import log10
 from typing import NamedTuple
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.criteria import FAULTS, p95, undisturbed
 from bench.report.runs import of, steps
 from bench.results import Facts, Results, Run
@@ -115,7 +115,7 @@ def _steps(
 def _latency(subject: Subject) -> Readings:
     return {
         f"{run.people:,} people": Reading(
-            sample.value, "nothing arrived" if sample.value is None else words.ms(sample.value)
+            sample.value, "nothing arrived" if sample.value is None else fmt.ms(sample.value)
         )
         for run in steps(subject.runs)
         for sample in p95(run)
@@ -132,7 +132,7 @@ def _ratio(
         part, total = sum(map(some, runs)), sum(map(whole, runs))
         if not total:
             return {}
-        return {"": Reading(part / total, f"{words.percent(part / total)} ({part:,} of {total:,})")}
+        return {"": Reading(part / total, f"{fmt.percent(part / total)} ({part:,} of {total:,})")}
 
     return read
 
@@ -152,13 +152,13 @@ def _recovery(subject: Subject) -> Readings:
     disruptions = [
         each for run in subject.runs if run.scenario == FAULTS for each in run.disruptions
     ]
-    for kind, title in words.DISRUPTIONS.items():
+    for kind, title in fmt.DISRUPTIONS.items():
         times = [each.recovery_s for each in disruptions if each.kind == kind]
         known = [each for each in times if each is not None]
         if len(known) < len(times):
             found[title] = Reading(None, "did not recover in the run")
         elif known:
-            found[title] = Reading(max(known), words.seconds(max(known)))
+            found[title] = Reading(max(known), fmt.seconds(max(known)))
     return found
 
 
@@ -185,11 +185,11 @@ def _memory(run: Run) -> float | None:
 
 
 def _pairs(value: float) -> str:
-    return f"{words.number(value)} per person"
+    return f"{fmt.number(value)} per person"
 
 
 def _kib(value: float) -> str:
-    return f"{words.fine(value)} KiB"
+    return f"{fmt.fine(value)} KiB"
 
 
 def _people(value: float) -> str:
@@ -206,12 +206,12 @@ ASPECTS = (
         30,
         (
             Measure(
-                "p95 latency", 10, 1_000, words.ms,
+                "p95 latency", 10, 1_000, fmt.ms,
                 f"{_LADDER}; 100 ms, half of the points, is what people take for at once", _latency,
             ),
             Measure(
-                "CPU per delivered update", 1, 100, words.us, _LADDER,
-                _steps(_per_delivery, words.us),
+                "CPU per delivered update", 1, 100, fmt.us, _LADDER,
+                _steps(_per_delivery, fmt.us),
             ),
         ),
     ),
@@ -220,7 +220,7 @@ ASPECTS = (
         25,
         (
             Measure(
-                "lost updates", 1e-5, 1e-1, words.percent, _QUIET,
+                "lost updates", 1e-5, 1e-1, fmt.percent, _QUIET,
                 _ratio(lambda run: run.lost, lambda run: run.expected),
             ),
             Measure(
@@ -228,11 +228,11 @@ ASPECTS = (
                 _stale,
             ),
             Measure(
-                "recovery", 0.5, 50, words.seconds,
+                "recovery", 0.5, 50, fmt.seconds,
                 "the longest of each kind of disruption in faults", _recovery,
             ),
             Measure(
-                "unexpected disconnects", 1e-4, 1, words.percent, f"{_QUIET}, of all connections",
+                "unexpected disconnects", 1e-4, 1, fmt.percent, f"{_QUIET}, of all connections",
                 _ratio(lambda run: run.disconnects, lambda run: run.connections),
             ),
         ),
@@ -242,11 +242,11 @@ ASPECTS = (
         20,
         (
             Measure(
-                "lines of code", 300, 30_000, words.whole, "stated",
+                "lines of code", 300, 30_000, fmt.whole, "stated",
                 _fact(lambda facts: facts.lines_of_code),
             ),
             Measure(
-                "dependencies", 1, 100, words.whole, "stated",
+                "dependencies", 1, 100, fmt.whole, "stated",
                 _fact(lambda facts: facts.dependencies),
             ),
         ),
@@ -258,11 +258,11 @@ ASPECTS = (
         15,
         (
             Measure(
-                "services to run beside it", 0, 5, words.whole, "stated; each costs two points",
+                "services to run beside it", 0, 5, fmt.whole, "stated; each costs two points",
                 _fact(lambda facts: len(facts.services)), log=False,
             ),
             Measure(
-                "processes", 1, 100, words.whole, "stated", _fact(lambda facts: facts.processes)
+                "processes", 1, 100, fmt.whole, "stated", _fact(lambda facts: facts.processes)
             ),
         ),
         remark="What a target is made to survive is listed above, but scored only as far as it was "

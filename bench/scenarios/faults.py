@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from msgspec.structs import replace
 
 from bench.driver.plan import Plan
-from bench.network.trouble import behind_proxy
+from bench.network.proxied import behind_proxy
 from bench.scenarios.scenario import Options, Scenario, Size, steady
 from bench.targets.target import Target
 

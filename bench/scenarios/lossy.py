@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager
 from msgspec.structs import replace
 
 from bench.driver.plan import Plan
-from bench.network.relay import Trouble
-from bench.network.trouble import lossy
+from bench.network.proxied import lossy
+from bench.network.relay import Impairment
 from bench.scenarios.scenario import Options, Scenario, Size, steady
 from bench.targets.target import Target
 
-TROUBLE = Trouble(delay_s=0.05, jitter_s=0.02, loss=0.2)
+IMPAIRMENT = Impairment(delay_s=0.05, jitter_s=0.02, loss=0.2)
 WAITS_S, SHORT_WAITS_S = 8.0, 5.0
 """For the last to connect; the others go on without whoever needs longer."""
 DRAIN_S = 30.0
@@ -28,7 +28,7 @@ def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
 
 
 def _around(target: Target, seed: int) -> AbstractContextManager[Target]:
-    return lossy(target, TROUBLE, seed=seed)
+    return lossy(target, IMPAIRMENT, seed=seed)
 
 
 SCENARIO = Scenario(

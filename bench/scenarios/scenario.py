@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from bench.driver.plan import Participant, Plan
 from bench.people.arrivals import Arrivals, Evenly
 from bench.people.population import RECORDED, Population, equal_groups, phone
-from bench.people.visits import Habits
+from bench.people.visits import Churn
 from bench.targets.target import Target
 from locshare.simulate.track import Track
 
@@ -127,11 +127,11 @@ def groups(people: int, scale: float) -> tuple[int, int]:
 
 
 def population(
-    sessions: int, each: int, options: Options, arrivals: Arrivals, habits: Habits | None = None
+    sessions: int, each: int, options: Options, arrivals: Arrivals, churn: Churn | None = None
 ) -> Population:
     movement = RECORDED if options.tracks else "mixed"
     return equal_groups(
-        sessions, each, seed=options.seed, arrivals=arrivals, movement=movement, habits=habits
+        sessions, each, seed=options.seed, arrivals=arrivals, movement=movement, churn=churn
     )
 
 

@@ -2,7 +2,7 @@
 
 from bench.driver.plan import Plan
 from bench.people.arrivals import Peaks
-from bench.people.visits import Habits
+from bench.people.visits import Churn
 from bench.scenarios.scenario import Options, Scenario, Size, from_the_start, groups, population
 
 RUSH = 0.4
@@ -11,9 +11,9 @@ LOSSES = 1.5
 """How often somebody who is there loses the connection, in the whole run, however long it is."""
 
 
-def habits(duration_s: float) -> Habits:
+def churn(duration_s: float) -> Churn:
     """As restless in a short run as in a long one."""
-    return Habits(
+    return Churn(
         duration_s=duration_s,
         losses_per_hour=LOSSES * 3600 / duration_s,
         shortest_away_s=duration_s / 60,
@@ -24,7 +24,7 @@ def habits(duration_s: float) -> Habits:
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
     sessions, each = groups(size.people, options.scale)
     rush = Peaks(span_s=size.duration_s * RUSH)
-    people = population(sessions, each, options, rush, habits(size.duration_s))
+    people = population(sessions, each, options, rush, churn(size.duration_s))
     return from_the_start(scenario, size, options, people, ", coming and going")
 
 

@@ -9,7 +9,7 @@ from bench.driver.plan import Plan
 from bench.people.arrivals import Peaks
 from bench.people.population import RECORDED, power_law_groups
 from bench.scenarios.scenario import SESSION_SIZE, Options, Scenario, Size, from_the_start
-from bench.scenarios.stress import RUSH, habits
+from bench.scenarios.stress import RUSH, churn
 
 EXPONENT = 1.6
 """Three groups in ten are pairs; one in twenty has more than 30 people, a quarter of everybody."""
@@ -24,7 +24,7 @@ def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
         seed=options.seed,
         arrivals=Peaks(span_s=size.duration_s * RUSH),
         movement=RECORDED if options.tracks else "mixed",
-        habits=habits(size.duration_s),
+        churn=churn(size.duration_s),
     )
     return from_the_start(scenario, size, options, people, ", sizes by a power law")
 

@@ -25,8 +25,8 @@ import time
 import trio
 
 from bench.figures import circumstances, summary, table
-from bench.serving import Server, people, running_server
-from bench.solo.crowd import Crowd, Load, Tally, tokens_of
+from bench.servers import Server, people, running_server
+from bench.solo.crowd import Counters, Crowd, Load, tokens_of
 from bench.solo.frames import clock_us
 from locshare.client import Client, connect
 from locshare.ops.faults import FaultClient, open_faults, session_actor, session_supervisor
@@ -98,7 +98,7 @@ def run_round(server: Server, load: Load, every: float, crash: bool) -> tuple[Cr
     """All sessions from their creation to their end."""
     with server.rest() as rest:
         rooms = rest.fill([people(load.size)] * load.sessions)
-    crowd = Crowd(load, server.ws_port, tokens_of(rooms), first=Tally())
+    crowd = Crowd(load, server.ws_port, tokens_of(rooms), first=Counters())
     session_id = rooms[0].session.session_id
     crasher = Crasher(server, session_id, size=load.size, every=every)
     crasher.crash = crash

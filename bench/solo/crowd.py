@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from bench.errors import NotServing
 from bench.rest import Room
-from bench.serving import HOST
+from bench.servers import HOST
 from bench.solo.frames import (
     CLOSE,
     MOST_SENDERS,
@@ -74,7 +74,7 @@ def tokens_of(rooms: Sequence[Room]) -> list[str]:
 
 
 @dataclass
-class Tally:
+class Counters:
     """What came, of all connections."""
 
     delivered: int = 0
@@ -97,7 +97,7 @@ class Person:
         "number", "open", "socket", "tally", "upgraded",
     )  # fmt: skip
 
-    def __init__(self, number: int, size: int, sample: int, tally: Tally) -> None:
+    def __init__(self, number: int, size: int, sample: int, tally: Counters) -> None:
         self.number = number
         self.open = False
         """True from the snapshot to the end of the connection."""
@@ -225,9 +225,9 @@ class Crowd:
     """
 
     def __init__(
-        self, load: Load, port: int, tokens: Sequence[str], *, first: Tally | None = None
+        self, load: Load, port: int, tokens: Sequence[str], *, first: Counters | None = None
     ) -> None:
-        self.tally = Tally()
+        self.tally = Counters()
         """Of everyone but those in ``first``."""
         self.first = self.tally if first is None else first
         self.sent = 0

@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 
 from bench.errors import NotServing
 from bench.figures import Clocks, Shares, circumstances, summary, table
-from bench.serving import Memory, Server, allow_connections, people, running_server
+from bench.servers import Memory, Server, allow_connections, people, running_server
 from bench.solo.crowd import PATIENCE_S, Crowd, Load, tokens_of
 from bench.solo.frames import clock_us
 

@@ -29,8 +29,8 @@ from itertools import cycle
 from bench.errors import NotServing
 from bench.figures import Clocks, Shares, circumstances, summary, table
 from bench.rest import CreatedSession, Profile, Rest
-from bench.serving import HOST, Server, running_server
-from bench.solo.callers import Call, Callers, Outcome
+from bench.servers import HOST, Server, running_server
+from bench.solo.http_load import Call, HttpLoad, Outcome
 
 GOOD = {"join": 201, "read": 200}
 READ_SESSIONS = 100
@@ -150,7 +150,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> Found:
             joined = rest.each(lambda _: rest.create(), range(-(-plan.joins_max // plan.size)))
             rooms = rest.fill([[Profile("reader")]] * READ_SESSIONS)
         requests = Requests(plan, joined, [room.session for room in rooms])
-        with closing(Callers(server.http_port, plan.connections)) as callers:
+        with closing(HttpLoad(server.http_port, plan.connections)) as callers:
             say("warming up")
             warm = callers.run(requests.calls(WARM_UP_S))
             statements = _statements(server)

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 
 from bench.errors import NotServing
 from bench.figures import circumstances, descendants, started, summary, table
-from bench.serving import Server, data_directory
+from bench.servers import Server, data_directory
 
 GONE_S = 0.5
 """A process that was told to end may take so long to be reaped by the system."""

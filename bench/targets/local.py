@@ -19,7 +19,7 @@ import trio
 from bench.errors import NotServing
 from bench.peers.common.settings import SECRET
 from bench.results import DisruptionKind, TargetDescription
-from bench.serving import (
+from bench.servers import (
     HOST,
     Process,
     Server,
@@ -174,7 +174,7 @@ class PeerTarget(StartedTarget):
         self._process = Process(
             [
                 *(sys.executable, "-m"),
-                "bench.peers.external" if redis else "bench.peers.inprocess",
+                "bench.peers.redis" if redis else "bench.peers.inprocess",
                 *("--http", f"{HOST}:{self.port}", "--max-participants", str(max_participants)),
                 *more,
             ],

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from bench.errors import NotServing
 from bench.results import Dialect, DisruptionKind, TargetDescription
-from bench.serving import send_signal
+from bench.servers import send_signal
 
 FORM = "NAME=URL,dialect=plain|phoenix[,ws=URL][,topic=session:{session_id}][,pid=N[+N...]]"
 TOPIC = "session:{session_id}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.blocks import Picture
 from bench.report.charts import scales, series, style
 from bench.report.runs import Group
@@ -43,8 +43,8 @@ def distribution(group: Group, targets: Sequence[TargetDescription]) -> Picture 
         return height
 
     facts = "; ".join(
-        f"{target.name}: half within {words.ms(latencies.p50_ms)}, 95 % within "
-        f"{words.ms(latencies.p95_ms)}, 99 % within {words.ms(latencies.p99_ms)}"
+        f"{target.name}: half within {fmt.ms(latencies.p50_ms)}, 95 % within "
+        f"{fmt.ms(latencies.p95_ms)}, 99 % within {fmt.ms(latencies.p99_ms)}"
         for _, target, _, _, latencies in found
     )
     return style.picture(

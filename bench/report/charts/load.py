@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.blocks import Picture
 from bench.report.charts import scales, style
 from bench.report.criteria import LATENCY_LIMITS
@@ -40,7 +40,7 @@ def latency(results: Results) -> Picture | None:
         results,
         "p95 latency",
         lambda run: run.delivery.p95_ms if run.delivery.count else None,
-        words.ms,
+        fmt.ms,
         finish,
     )
 
@@ -56,7 +56,7 @@ def processor(results: Results) -> Picture | None:
         results,
         "CPU",
         lambda run: None if run.usage is None else run.usage.cpu_share * 100,
-        lambda value: f"{words.number(value)} %",
+        lambda value: f"{fmt.number(value)} %",
         finish,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.blocks import Picture
 from bench.report.charts import scales, style
 from bench.report.charts.series import over_time
@@ -58,7 +58,7 @@ def time_line(place: int, target: TargetDescription, number: int, run: Run) -> P
         axes = style.axes(figure, at, at + lanes, height, _LEFT)
         axes.set_title("broken, until recovered (a cross: did not)")
         axes.set_ylim(len(kinds) - 0.4, -0.6)
-        axes.set_yticks(range(len(kinds)), [words.DISRUPTIONS[kind] for kind in kinds])
+        axes.set_yticks(range(len(kinds)), [fmt.DISRUPTIONS[kind] for kind in kinds])
         for each in run.disruptions:
             lane = kinds.index(each.kind)
             until = last_s if each.recovery_s is None else each.at_s + each.recovery_s
@@ -73,7 +73,7 @@ def time_line(place: int, target: TargetDescription, number: int, run: Run) -> P
     note = f"Each point is the worst of up to {each_s} s." if each_s > 1 else ""
     alt = (
         f"{target.name} in {run.scenario}: people connected and p95 latency over time, with "
-        f"{words.plural(len(run.disruptions), 'disruption')}; at least "
+        f"{fmt.plural(len(run.disruptions), 'disruption')}; at least "
         f"{min(moment.connected for moment in run.moments):,} of {run.people:,} people were "
         "connected all the time."
     )
@@ -85,7 +85,7 @@ def recovery_times(group: Group, targets: Sequence[TargetDescription]) -> Pictur
     """The longest recovery of each kind and target as bars; None when nothing was disrupted."""
     found = {
         kind: bars
-        for kind in words.DISRUPTIONS
+        for kind in fmt.DISRUPTIONS
         if (
             bars := [
                 (place, target.name, some)
@@ -137,7 +137,7 @@ def recovery_times(group: Group, targets: Sequence[TargetDescription]) -> Pictur
         )
         y = 0.0
         for kind, bars in found.items():
-            axes.text(0, y + _KIND / 2 + 2, words.DISRUPTIONS[kind], va="center", color=style.INK)
+            axes.text(0, y + _KIND / 2 + 2, fmt.DISRUPTIONS[kind], va="center", color=style.INK)
             y += _KIND
             for place, _, some in bars:
                 longest = _longest(some)
@@ -164,7 +164,7 @@ def recovery_times(group: Group, targets: Sequence[TargetDescription]) -> Pictur
         return height
 
     facts = "; ".join(
-        f"{words.DISRUPTIONS[kind]}: "
+        f"{fmt.DISRUPTIONS[kind]}: "
         + ", ".join(f"{name} {_label(_longest(some), len(some))}" for _, name, some in bars)
         for kind, bars in found.items()
     )
@@ -181,4 +181,4 @@ def _longest(disruptions: Sequence[Disruption]) -> float | None:
 def _label(longest: float | None, many: int) -> str:
     if longest is None:
         return "did not recover in the run"
-    return words.seconds(longest) + (f", longest of {many}" if many > 1 else "")
+    return fmt.seconds(longest) + (f", longest of {many}" if many > 1 else "")

@@ -124,9 +124,9 @@ def name(text: str) -> str:
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
-def slug(*words: str) -> str:
+def slug(*fmt: str) -> str:
     """A file's name. Of a word without a letter or digit nothing is left."""
-    cut = (re.sub(r"[^a-z0-9]+", "-", word.lower())[:40].strip("-") for word in words)
+    cut = (re.sub(r"[^a-z0-9]+", "-", word.lower())[:40].strip("-") for word in fmt)
     return "-".join(filter(None, cut))
 
 

@@ -6,7 +6,7 @@ from math import inf
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.blocks import Picture
 from bench.report.charts import scales, style
 from bench.report.charts.series import Reduce, Series, over_time
@@ -125,4 +125,4 @@ def _fact(name: str, moments: Sequence[Moment]) -> str:
     rss = max(
         (moment.rss_bytes for moment in moments if moment.rss_bytes is not None), default=None
     )
-    return f"{name}: worst second's p95 {words.ms(worst)}, most memory {words.mebibytes(rss)}"
+    return f"{name}: worst second's p95 {fmt.ms(worst)}, most memory {fmt.mebibytes(rss)}"

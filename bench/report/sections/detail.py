@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.blocks import (
     Block,
     Cell,
@@ -25,7 +25,7 @@ Reader = Callable[[Run], str | None]
 
 
 def _timed(which: Callable[[Run], Latencies | None], read: Callable[[Latencies], float]) -> Reader:
-    return lambda run: words.ms(read(each)) if (each := which(run)) and each.count else None
+    return lambda run: fmt.ms(read(each)) if (each := which(run)) and each.count else None
 
 
 def _used(read: Callable[[Usage], str]) -> Reader:
@@ -42,53 +42,65 @@ def _spread(what: str, which: Callable[[Run], Latencies | None]) -> list[tuple[s
 
 
 def _share(some: int, share: float, whole: int) -> str:
-    return words.count(some) + (f" ({words.percent(share)})" if whole else "")
+    return fmt.count(some) + (f" ({fmt.percent(share)})" if whole else "")
 
 
 MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
     (
         "Updates",
         (
-            ("sent", lambda run: words.count(run.sent)),
-            ("expected deliveries", lambda run: words.count(run.expected)),
-            ("delivered", lambda run: words.count(run.delivered)),
+            ("sent", lambda run: fmt.count(run.sent)),
+            ("expected deliveries", lambda run: fmt.count(run.expected)),
+            ("delivered", lambda run: fmt.count(run.delivered)),
             ("lost", lambda run: _share(run.lost, run.loss_share, run.expected)),
-            ("stale pairs at the end", lambda run: words.count(run.stale_pairs)),
-            ("to another session", lambda run: words.count(run.foreign)),
+            ("stale pairs at the end", lambda run: fmt.count(run.stale_pairs)),
+            ("to another session", lambda run: fmt.count(run.foreign)),
         ),
     ),
     (
         "Latency",
         (
             *_spread("delivery", lambda run: run.delivery),
-            ("deliveries timed", lambda run: words.count(run.delivery.count)),
+            ("deliveries timed", lambda run: fmt.count(run.delivery.count)),
         ),
     ),
     (
         "Connections",
         (
-            ("opened", lambda run: words.count(run.connections)),
-            ("refused", lambda run: words.count(run.refused)),
-            ("joins failed", lambda run: words.count(run.join_failures)),
+            ("opened", lambda run: fmt.count(run.connections)),
+            ("refused", lambda run: fmt.count(run.refused)),
+            ("joins failed", lambda run: fmt.count(run.join_failures)),
             (
                 "unexpected disconnects",
                 lambda run: _share(run.disconnects, run.disconnect_share, run.connections),
             ),
             *_spread("connect", lambda run: run.connect),
-            ("reconnects", lambda run: words.count(run.reconnect.count if run.reconnect else None)),
+            (
+                "reconnects",
+                lambda run: fmt.count(run.reconnect.count if run.reconnect else None),
+            ),
             *_spread("reconnect", lambda run: run.reconnect),
         ),
     ),
     (
         "Machine",
         (
-            ("CPU, of one core", _used(lambda usage: words.percent(usage.cpu_share))),
-            ("CPU per delivered update", _used(lambda usage: words.us(usage.us_per_delivery))),
-            ("memory at the start", _used(lambda usage: words.mebibytes(usage.rss_start_bytes))),
-            ("memory at its peak", _used(lambda usage: words.mebibytes(usage.rss_peak_bytes))),
-            ("context switches", _used(lambda usage: words.count(usage.context_switches))),
-            ("load generator, of one core", _used(lambda use: words.percent(use.generator_share))),
-            ("other processes, of one core", _used(lambda use: words.percent(use.others_share))),
+            ("CPU, of one core", _used(lambda usage: fmt.percent(usage.cpu_share))),
+            ("CPU per delivered update", _used(lambda usage: fmt.us(usage.us_per_delivery))),
+            (
+                "memory at the start",
+                _used(lambda usage: fmt.mebibytes(usage.rss_start_bytes)),
+            ),
+            ("memory at its peak", _used(lambda usage: fmt.mebibytes(usage.rss_peak_bytes))),
+            ("context switches", _used(lambda usage: fmt.count(usage.context_switches))),
+            (
+                "load generator, of one core",
+                _used(lambda use: fmt.percent(use.generator_share)),
+            ),
+            (
+                "other processes, of one core",
+                _used(lambda use: fmt.percent(use.others_share)),
+            ),
         ),
     ),
 )
@@ -134,11 +146,11 @@ def _disruptions(results: Results, group: Group) -> list[Block]:
     rows = [
         row(
             Cell(target.name, swatch=place),
-            words.seconds(each.at_s),
-            words.DISRUPTIONS[each.kind],
+            fmt.seconds(each.at_s),
+            fmt.DISRUPTIONS[each.kind],
             Cell("did not recover in the run", "fail")
             if each.recovery_s is None
-            else words.seconds(each.recovery_s),
+            else fmt.seconds(each.recovery_s),
             each.detail,
         )
         for place, target in enumerate(results.targets)

@@ -1,6 +1,6 @@
 """Where, when and with what it was measured, and what is known of the targets without measuring."""
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.blocks import (
     Block,
     Cell,
@@ -26,8 +26,8 @@ def circumstances(results: Results) -> tuple[Block, ...]:
     facts = Facts(
         (
             ("Processor", machine.processor),
-            ("Cores", words.count(machine.cores)),
-            ("Memory", words.gibibytes(machine.memory_bytes)),
+            ("Cores", fmt.count(machine.cores)),
+            ("Memory", fmt.gibibytes(machine.memory_bytes)),
             ("System", machine.system),
             ("Python", machine.python),
             ("Began (UTC)", machine.began),
@@ -60,13 +60,13 @@ def _target(place: int, target: TargetDescription) -> Row:
     facts = target.facts
     if facts is None:
         return row(*named, *[Cell("not stated", "missing")] * 6)
-    survives = ", ".join(words.DISRUPTIONS.get(each, each) for each in facts.survives)
+    survives = ", ".join(fmt.DISRUPTIONS.get(each, each) for each in facts.survives)
     return row(
         *named,
         facts.language,
-        words.count(facts.lines_of_code),
-        words.count(facts.dependencies),
+        fmt.count(facts.lines_of_code),
+        fmt.count(facts.dependencies),
         ", ".join(facts.services) or "none",
-        words.count(facts.processes),
+        fmt.count(facts.processes),
         survives or "nothing stated",
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.report import words
+from bench.report import fmt
 from bench.report.blocks import (
     MISSING,
     Block,
@@ -67,7 +67,7 @@ def _warnings(results: Results) -> list[Block]:
             )
         )
     foreign = tuple(
-        f"{_place(run)}: {words.plural(run.foreign, 'delivery', 'deliveries')} to people of "
+        f"{_place(run)}: {fmt.plural(run.foreign, 'delivery', 'deliveries')} to people of "
         "another session, who must get none"
         for run in results.runs
         if run.foreign
@@ -189,12 +189,12 @@ def _line(name: Cell, run: Run) -> Row:
     disrupted = bool(run.disruptions)
     return row(
         name,
-        words.ms(run.delivery.p95_ms) if run.delivery.count else _nothing(run),
+        fmt.ms(run.delivery.p95_ms) if run.delivery.count else _nothing(run),
         _bad(run.lost, disrupted),
-        cell(words.percent(run.loss_share) if run.expected else None),
+        cell(fmt.percent(run.loss_share) if run.expected else None),
         _bad(run.stale_pairs, disrupted=False),
         _bad(run.disconnects, disrupted),
-        cell(None if run.usage is None else words.percent(run.usage.cpu_share)),
+        cell(None if run.usage is None else fmt.percent(run.usage.cpu_share)),
     )
 
 
@@ -203,4 +203,4 @@ def _nothing(run: Run) -> Cell:
 
 
 def _bad(many: int, disrupted: bool) -> Cell:
-    return Cell(words.count(many), "warn" if many and not disrupted else "")
+    return Cell(fmt.count(many), "warn" if many and not disrupted else "")

@@ -4,7 +4,7 @@ says, and nothing else is counted.
 
 import pytest
 
-from bench.driver import crowd, person
+from bench.driver import crowd, virtual_user
 from bench.driver.measure import measure
 from bench.errors import NotServing
 from bench.results import Dialect, Run
@@ -179,7 +179,7 @@ def test_a_refused_upgrade_is_counted_and_tried_again() -> None:
 def test_a_connection_without_a_first_message_is_refused_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(person, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(virtual_user, "CONNECT_TIMEOUT_S", 0.3)
     with crooked(Wrong(mute=True)) as server:
         run = measure(server, plan((2,), duration_s=0.9), Nobody())
     assert run.refused >= 2
@@ -238,10 +238,14 @@ def test_a_connection_that_answers_no_heartbeat_is_given_up(
     with crooked(Wrong(deaf=True), dialect) as server:
         run = measure(server, plan((1,), interval_s=9, duration_s=1.2), Nobody())
     assert wrong_figures(run) == {"disconnects"}
-    assert has_remark(run, "nothing heard for")
+    assert has_remark(run, "nothing received for")
 
 
 def quicken(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> None:
-    speaker = "bench.driver.plain.Plain" if dialect == "plain" else "bench.driver.phoenix.Phoenix"
-    monkeypatch.setattr(f"{speaker}.heartbeat_s", 0.2)
-    monkeypatch.setattr(person, "ANSWER_S", 0.2)
+    adapter = (
+        "bench.driver.plain.PlainAdapter"
+        if dialect == "plain"
+        else "bench.driver.phoenix.PhoenixAdapter"
+    )
+    monkeypatch.setattr(f"{adapter}.heartbeat_s", 0.2)
+    monkeypatch.setattr(virtual_user, "ANSWER_S", 0.2)

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.driver.account import Heard
 from bench.driver.dialect import Access, Ended, Refusal, Snapshot
 from bench.driver.measure import measure
-from bench.driver.phoenix import Phoenix, PhoenixConversation
+from bench.driver.phoenix import PhoenixAdapter, PhoenixConversation
+from bench.driver.tracker import ReceivedPosition
 from bench.guardian import entrust
 from tests.crooked import TOPIC, Crooked, Nobody, Walker, Wrong, crooked, plan
 from tests.node import NODE, NPM
@@ -146,7 +146,7 @@ def test_the_official_client_and_the_driver_see_each_other(modules: Path, server
     answer = server.answer
     there = threading.Event()
     guests: list[OfficialClient] = []
-    heard: list[Mapping[str, Any]] = []
+    received: list[Mapping[str, Any]] = []
 
     def with_a_guest(method: str, path: str) -> Any:
         status, body = answer(method, path)
@@ -159,8 +159,8 @@ def test_the_official_client_and_the_driver_see_each_other(modules: Path, server
 
     def talk_once_both_are_there() -> None:
         there.wait(PATIENCE_S)
-        while len({each["user_id"] for each in heard}) < 2:
-            heard.append(guests[0].hears("location_update")[1])
+        while len({each["user_id"] for each in received}) < 2:
+            received.append(guests[0].hears("location_update")[1])
         guests[0].push("location_update", {"lat": 5, "lng": 6})
 
     server.answer = with_a_guest  # type: ignore[method-assign]  # the guest must be there first
@@ -172,8 +172,8 @@ def test_the_official_client_and_the_driver_see_each_other(modules: Path, server
     finally:
         for each in guests:
             each.close()
-    assert {each["user_id"] for each in heard} <= set(server.newest)
-    assert set(heard[0]) >= {"user_id", "lat", "lng", "accuracy", "timestamp"}
+    assert {each["user_id"] for each in received} <= set(server.newest)
+    assert set(received[0]) >= {"user_id", "lat", "lng", "accuracy", "timestamp"}
     assert run.delivered == run.expected == run.sent > 5
     assert run.foreign == 2  # the guest did not join by the driver; both people got its position
 
@@ -182,7 +182,7 @@ def test_the_official_client_and_the_driver_see_each_other(modules: Path, server
 
 
 def conversation() -> PhoenixConversation:
-    made = Phoenix(TOPIC).converse(Access("s1", "u1", "token"))
+    made = PhoenixAdapter(TOPIC).converse(Access("s1", "u1", "token"))
     assert isinstance(made, PhoenixConversation)
     return made
 
@@ -199,8 +199,8 @@ def joined() -> PhoenixConversation:
 
 
 def test_what_is_sent_has_the_shape_of_the_second_version() -> None:
-    speaker, talk = Phoenix(TOPIC), conversation()
-    address = speaker.address(Access("s1", "u1", "a+b"), "ws://h/socket/websocket?x=1")
+    adapter, talk = PhoenixAdapter(TOPIC), conversation()
+    address = adapter.address(Access("s1", "u1", "a+b"), "ws://h/socket/websocket?x=1")
     assert address == "ws://h/socket/websocket?x=1&token=a%2Bb&vsn=2.0.0"
     hello = talk.hello()
     assert hello is not None
@@ -220,7 +220,7 @@ def test_the_reply_to_the_join_is_the_first_message() -> None:
     listed = {"positions": [{"user_id": "u2", "lat": 1, "lng": 2, "speed": None}]}
     reply = {"status": "ok", "response": listed}
     assert talk.read(text("1", "1", "session:s1", "phx_reply", reply)) == Snapshot(
-        [Heard("u2", 1.0, 2.0)]
+        [ReceivedPosition("u2", 1.0, 2.0)]
     )
     assert talk.read(text(None, "2", "phoenix", "phx_reply", {"status": "ok"})) is None
 
@@ -251,7 +251,7 @@ def test_other_events_are_nothing_unless_they_list_positions() -> None:
 def test_an_update_with_other_fields_in_another_order_is_understood() -> None:
     data = {"heading": 3, "lng": 2, "user_id": "u2", "lat": 1e0}
     found = joined().read(text(None, None, "session:s1", "location_update", data))
-    assert found == Heard("u2", 1.0, 2.0)
+    assert found == ReceivedPosition("u2", 1.0, 2.0)
 
 
 @pytest.mark.parametrize("wrong", [b"", b"{}", b"[1,2]", b"\xff", b'[null,null,"t","e"]'])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.driver.account import Account, Heard, Member, Session
 from bench.driver.recovery import EXCUSED_S, Recovery
+from bench.driver.tracker import DeliveryTracker, Member, ReceivedPosition, Session
 from bench.results import DisruptionKind
 
 BEGAN = 100.0
@@ -13,26 +13,28 @@ class Scene:
     """Three members of a session, all connected when it breaks."""
 
     def __init__(self, kind: DisruptionKind = "kill_process") -> None:
-        self.account = Account()
+        self.tracker = DeliveryTracker()
         session = Session("s")
-        self.everyone = [self.account.member(session, each) for each in "abc"]
-        self.account.count()
+        self.everyone = [self.tracker.member(session, each) for each in "abc"]
+        self.tracker.count()
         for each in self.everyone:
-            self.account.connected(each)
+            self.tracker.connected(each)
         self.numbers = iter(range(1, 1000))
         self.recovery = Recovery(kind, "", BEGAN, BEGAN, self.everyone)
 
     def lose(self, member: Member, at: float) -> None:
-        self.account.ended(member, at)
+        self.tracker.ended(member, at)
         self.recovery.lost(member)
 
     def pass_on(self, sender: Member, at: float) -> None:
         """An update of ``sender`` that all others get a little later."""
         lng = float(next(self.numbers))
-        self.account.sends(sender, 1.0, lng, at)
+        self.tracker.sends(sender, 1.0, lng, at)
         for each in self.everyone:
             if each is not sender and each.connected:
-                fresh = self.account.receives(each, [Heard(sender.user_id, 1.0, lng)], at + 0.01)
+                fresh = self.tracker.receives(
+                    each, [ReceivedPosition(sender.user_id, 1.0, lng)], at + 0.01
+                )
                 self.recovery.deliveries(each, fresh, at + 0.01)
 
     def over(self) -> bool:
@@ -47,7 +49,7 @@ def test_it_is_over_when_everybody_was_heard_and_has_heard() -> None:
     assert not scene.over()  # nobody knows of Cyd's
     scene.pass_on(cyd, BEGAN + 1.9)
     assert scene.over()
-    # Ada heard of Bob at 0.2 s, the last to hear of anybody; Cyd's was only not due before.
+    # Ada received of Bob at 0.2 s, the last to hear of anybody; Cyd's was only not due before.
     assert scene.recovery.recovery_s == pytest.approx(0.21)
 
 
@@ -58,7 +60,7 @@ def test_a_connection_that_was_lost_must_be_back_and_be_heard() -> None:
     for each in (ada, bob):
         scene.pass_on(each, BEGAN + 0.2)
     assert not scene.over()
-    scene.account.connected(cyd)
+    scene.tracker.connected(cyd)
     scene.pass_on(ada, BEGAN + 1.0)
     assert not scene.over()
     scene.pass_on(cyd, BEGAN + 2.0)
@@ -76,7 +78,7 @@ def test_an_update_from_before_shows_nothing() -> None:
 def test_when_the_first_update_of_somebody_is_lost_it_takes_until_one_arrives() -> None:
     scene = Scene()
     ada, bob, cyd = scene.everyone
-    scene.account.sends(cyd, 1.0, 999.0, BEGAN + 0.05)  # gets to nobody
+    scene.tracker.sends(cyd, 1.0, 999.0, BEGAN + 0.05)  # gets to nobody
     for each in (ada, bob):
         scene.pass_on(each, BEGAN + 0.1)
     scene.pass_on(cyd, BEGAN + 2.0)

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.certificates import FILE
-from bench.command import main
+from bench.cli import main
 from bench.driver import connection, crowd
 from bench.driver.connection import Connection, Lost, look_up
 from bench.driver.measure import measure
-from bench.network.trouble import behind_proxy
+from bench.network.proxied import behind_proxy
 from bench.results import Dialect, Run, load
-from bench.running import RESULTS
-from bench.serving import running_server
+from bench.runner import RESULTS
+from bench.servers import running_server
 from bench.targets import NotServing, Target, parse
 from tests.bench.driver.tls import HOST, Certificate, certificate, tls_before
 from tests.crooked import Nobody, Wrong, crooked, plan

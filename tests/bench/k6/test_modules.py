@@ -79,9 +79,9 @@ def test_the_same_seed_goes_the_same_way() -> None:
 
 
 def test_who_comes_and_goes_does_so_in_order() -> None:
-    habits = "{late: 0.3, early: 0.3, lossesPerHour: 60, shortest: 5, longest: 60}"
+    churn = "{late: 0.3, early: 0.3, lossesPerHour: 60, shortest: 5, longest: 60}"
     expression = (
-        f"((r) => Array.from({{length: 300}}, () => m.comesAndGoes(600, {habits}, r)))(m.chance(1))"
+        f"((r) => Array.from({{length: 300}}, () => m.comesAndGoes(600, {churn}, r)))(m.chance(1))"
     )
     everybody = ask("people.js", expression)
     for visits in everybody:

@@ -1,4 +1,4 @@
-"""A group of people on a troubled target, small enough for one Trio loop: each sends a position
+"""A group of people on a impaired target, small enough for one Trio loop: each sends a position
 every so often, comes back when the connection is lost, and notes what comes of the others'.
 """
 
@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import trio
 
+from bench.network.proxied import ProxiedTarget
 from bench.network.proxy import text_of
-from bench.network.trouble import Rerouted
 from locshare.client import Client, ClientError, Live, Watcher
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import Snapshot
@@ -90,7 +90,7 @@ class Group:
         self._interval_s = interval_s
         self._duration_s = duration_s
 
-    async def run(self, target: Rerouted) -> Outcome:
+    async def run(self, target: ProxiedTarget) -> Outcome:
         """Join, connect, send for the duration, wait for what is on its way, look."""
         async with Client(target.http_url) as client, trio.open_nursery() as nursery:
             session = await client.create_session("group")
@@ -135,5 +135,5 @@ class Group:
         )
 
 
-def _led(url: str, through: Rerouted) -> str:
+def _led(url: str, through: ProxiedTarget) -> str:
     return urlsplit(url)._replace(netloc=text_of(through.via)).geturl()

@@ -8,10 +8,10 @@ import pytest
 import trio
 
 from bench.network.namespace import Unavailable, lossy_link
-from bench.network.relay import Trouble
-from bench.network.trouble import lossy
+from bench.network.proxied import lossy
+from bench.network.relay import Impairment
 from bench.results import DisruptionKind, TargetDescription
-from bench.serving import HOST, Server, running_server
+from bench.servers import HOST, Server, running_server
 from tests.bench.network.group import Group
 
 PEOPLE = 8
@@ -51,7 +51,7 @@ def test_a_group_keeps_working_over_a_link_that_loses_a_fifth_of_the_packets() -
         pytest.skip(str(why))
     with (
         running_server() as server,
-        lossy(Serving(server), Trouble(loss=0.2)) as target,
+        lossy(Serving(server), Impairment(loss=0.2)) as target,
     ):
         group = Group(PEOPLE, interval_s=0.5, duration_s=STEPS * 0.5)
         outcome = trio.run(group.run, target)

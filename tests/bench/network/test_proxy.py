@@ -22,7 +22,7 @@ from bench.network.proxy import (
     proxy_process,
     text_of,
 )
-from bench.network.relay import Trouble
+from bench.network.relay import Impairment
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
@@ -71,7 +71,7 @@ def refuses(proxy: Proxy) -> bool:
 
 
 def test_it_is_cut_and_restored_while_it_runs(echo: Address) -> None:
-    with proxy_process(echo, Trouble()) as proxy:
+    with proxy_process(echo, Impairment()) as proxy:
         with dial(proxy.address) as first, dial(proxy.address) as second:
             assert echoes(first)
             assert echoes(second)
@@ -84,7 +84,7 @@ def test_it_is_cut_and_restored_while_it_runs(echo: Address) -> None:
 
 
 def test_its_end_resets_what_is_open_and_frees_the_port(echo: Address) -> None:
-    with proxy_process(echo, Trouble()) as proxy:
+    with proxy_process(echo, Impairment()) as proxy:
         client = dial(proxy.address)
         assert echoes(client)
     with client:
@@ -96,7 +96,7 @@ def test_its_end_resets_what_is_open_and_frees_the_port(echo: Address) -> None:
 
 
 def test_a_process_that_was_killed_is_noticed(echo: Address) -> None:
-    with proxy_process(echo, Trouble()) as proxy:
+    with proxy_process(echo, Impairment()) as proxy:
         process: Any = proxy
         process._process.kill()
         with pytest.raises(ProxyGone):
@@ -105,7 +105,7 @@ def test_a_process_that_was_killed_is_noticed(echo: Address) -> None:
 
 def test_a_process_that_cannot_start_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(ProxyGone), proxy_process(("127.0.0.1", 1), Trouble()):
+    with pytest.raises(ProxyGone), proxy_process(("127.0.0.1", 1), Impairment()):
         pass
 
 

@@ -10,11 +10,11 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.network.relay import HELD_BYTES_MAX, Delayed, Relay, Trouble
+from bench.network.relay import HELD_BYTES_MAX, DelayLine, Impairment, Relay
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
-NO_TROUBLE = Trouble()
+NO_IMPAIRMENT = Impairment()
 MUCH = 64 * HELD_BYTES_MAX
 """Far more than the system's own buffers take."""
 
@@ -37,7 +37,7 @@ class Way:
 
 
 @asynccontextmanager
-async def way(trouble: Trouble = NO_TROUBLE) -> AsyncIterator[Way]:
+async def way(impairment: Impairment = NO_IMPAIRMENT) -> AsyncIterator[Way]:
     send, arrivals = trio.open_memory_channel[trio.SocketStream](100)
 
     async def arrive(stream: trio.SocketStream) -> None:
@@ -49,7 +49,7 @@ async def way(trouble: Trouble = NO_TROUBLE) -> AsyncIterator[Way]:
             [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
             [behind] = await trio.open_tcp_listeners(0, host="127.0.0.1")
             port = behind.socket.getsockname()[1]
-            relay = Relay("127.0.0.1", port, trouble, seed=1)
+            relay = Relay("127.0.0.1", port, impairment, seed=1)
             nursery.start_soon(trio.serve_listeners, arrive, [behind])
             nursery.start_soon(relay.serve, listener)
             made = Way(relay, listener.socket.getsockname()[1], arrivals)
@@ -89,16 +89,16 @@ async def chatter(stream: trio.SocketStream) -> None:
 # --- integrity --------------------------------------------------------------------------------
 
 # Little ones: an example takes some milliseconds. Imitated loss takes 200 ms.
-troubles = st.one_of(
-    st.just(Trouble()), st.builds(Trouble, st.floats(0, 0.004), st.floats(0, 0.004))
+impairments = st.one_of(
+    st.just(Impairment()), st.builds(Impairment, st.floats(0, 0.004), st.floats(0, 0.004))
 )
 chunks = st.lists(st.binary(min_size=1, max_size=2_000), max_size=6)
 
 
 @settings(max_examples=40)
-@given(chunks, chunks, troubles)
+@given(chunks, chunks, impairments)
 def test_both_ways_all_bytes_come_in_order(
-    up: Sequence[bytes], down: Sequence[bytes], trouble: Trouble
+    up: Sequence[bytes], down: Sequence[bytes], impairment: Impairment
 ) -> None:
     async def main() -> None:
         heard: dict[str, bytes] = {}
@@ -112,7 +112,7 @@ def test_both_ways_all_bytes_come_in_order(
         async def hear(name: str, stream: trio.SocketStream) -> None:
             heard[name] = await everything(stream)
 
-        async with way(trouble) as made:
+        async with way(impairment) as made:
             client, server = await made.pair()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(say, client, up)
@@ -125,14 +125,14 @@ def test_both_ways_all_bytes_come_in_order(
 
 
 @settings(max_examples=20)
-@given(troubles, st.integers(0, 5))
+@given(impairments, st.integers(0, 5))
 def test_what_comes_before_a_cut_is_a_beginning_of_what_was_sent(
-    trouble: Trouble, milliseconds: int
+    impairment: Impairment, milliseconds: int
 ) -> None:
     whole = bytes(range(256)) * 4_000
 
     async def main() -> None:
-        async with way(trouble) as made:
+        async with way(impairment) as made:
             client, server = await made.pair()
             heard = bytearray()
 
@@ -156,7 +156,7 @@ def test_what_comes_before_a_cut_is_a_beginning_of_what_was_sent(
     trio.run(main)
 
 
-# --- without trouble --------------------------------------------------------------------------
+# --- without impairment --------------------------------------------------------------------------
 
 
 async def test_the_end_of_one_direction_is_passed_on_and_the_other_goes_on() -> None:
@@ -189,14 +189,14 @@ async def test_who_does_not_read_holds_the_sender_back_and_then_gets_everything(
 async def test_without_trouble_nothing_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async with way() as made:
         with monkeypatch.context() as patch:
-            patch.delattr(Delayed, "put")
+            patch.delattr(DelayLine, "put")
             client, server = await made.pair()
             await client.send_all(b"hello")
             assert await server.receive_some() == b"hello"
 
 
 async def test_a_reset_is_passed_on_as_one_behind_what_was_sent_before_it() -> None:
-    async with way(Trouble(delay_s=0.05)) as made:
+    async with way(Impairment(delay_s=0.05)) as made:
         client, server = await made.pair()
         await server.send_all(b"last words")
         await trio.sleep(0.02)  # else the reset would overtake them in the server's own system
@@ -221,7 +221,7 @@ async def test_who_connects_is_reset_when_nobody_is_behind_the_relay() -> None:
     await gone.aclose()
     with trio.fail_after(DEADLINE_S):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Relay("127.0.0.1", port, Trouble()).serve, listener)
+            nursery.start_soon(Relay("127.0.0.1", port, Impairment()).serve, listener)
             assert await refuses(listener.socket.getsockname()[1])
             nursery.cancel_scope.cancel()
 
@@ -231,11 +231,11 @@ def _reset(stream: trio.SocketStream) -> None:
     stream.socket.close()
 
 
-# --- trouble ----------------------------------------------------------------------------------
+# --- impairment ----------------------------------------------------------------------------------
 
 
 async def test_a_delay_is_waited_for_in_each_direction() -> None:
-    async with way(Trouble(delay_s=0.1)) as made:
+    async with way(Impairment(delay_s=0.1)) as made:
         client, server = await made.pair()
         began = trio.current_time()
         await client.send_all(b"a")

@@ -21,9 +21,9 @@ from bench.peers.common.app import create_app
 from bench.peers.common.model import Participant, Session, Sessions, utc_now
 from bench.peers.common.settings import Settings
 from bench.peers.common.tokens import Tokens
-from bench.peers.external.sessions import RedisSessions
 from bench.peers.inprocess.sessions import MemorySessions
-from bench.serving import HOST, free_port, wait_until
+from bench.peers.redis.sessions import RedisSessions
+from bench.servers import HOST, free_port, wait_until
 from bench.targets.local import is_ready, redis_process
 from tests.contract.kit import DEADLINE_S, Person, assert_problem, phone
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trio
 
-from bench.serving import HOST, Process, free_port
+from bench.servers import HOST, Process, free_port
 from bench.targets import started
 from bench.targets.local import ROOT, is_ready, redis_process
 from tests.contract.kit import BERLIN, DEADLINE_S, Group, create, phone
@@ -39,7 +39,7 @@ def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("module", ["bench.peers.external", "bench.peers.inprocess"])
+@pytest.mark.parametrize("module", ["bench.peers.redis", "bench.peers.inprocess"])
 @pytest.mark.parametrize(
     ("flag", "value", "allowed"),
     [("--http", "8090", "HOST:PORT"), ("--max-participants", "0", "number from 1")],
@@ -54,7 +54,7 @@ def test_a_wrong_flag_is_named(module: str, flag: str, value: str, allowed: str)
 
 @pytest.mark.parametrize("url", [f"redis://{HOST}:1", "nonsense"])
 def test_without_redis_it_does_not_start_and_says_what_to_do(url: str) -> None:
-    ended = run("bench.peers.external", "--redis", url)
+    ended = run("bench.peers.redis", "--redis", url)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"no Redis at {url}: ")
     assert "apt install redis-server" in ended.stderr
@@ -68,7 +68,7 @@ def several_workers(folder: Path, workers: int) -> Iterator[str]:
     port = free_port()
     server = Process(
         [
-            *(sys.executable, "-m", "bench.peers.external", "--workers", str(workers)),
+            *(sys.executable, "-m", "bench.peers.redis", "--workers", str(workers)),
             *("--http", f"{HOST}:{port}", "--redis", f"redis://{HOST}:{redis_port}"),
         ],
         log=folder / "server.log",

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bench.people.phone import TOLD_APART_S, UnsteadyPhone
+from bench.people.phone import TOLD_APART_S, NoisyPhone
 from locshare.model.position import ParticipantPosition, Position
 from locshare.simulate.cities import CITIES, City
 from locshare.simulate.geo import Place, distance
@@ -37,7 +37,7 @@ def place(report: Position) -> Place:
     return Place(report.lat, report.lng)
 
 
-def reports(phone: UnsteadyPhone, start: float, gaps: list[float]) -> list[tuple[float, Position]]:
+def reports(phone: NoisyPhone, start: float, gaps: list[float]) -> list[tuple[float, Position]]:
     times = [start]
     for gap in gaps:
         times.append(times[-1] + gap)
@@ -50,7 +50,7 @@ def test_a_report_is_off_by_less_than_it_admits(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
     going = journey(kind, city, seed)
-    phone = UnsteadyPhone(going, seed)
+    phone = NoisyPhone(going, seed)
     for step in range(50):
         report = phone.position(start + 2 * step, NOW)
         assert distance(place(report), going.at(start + 2 * step).place) <= (report.accuracy or 0.0)
@@ -61,7 +61,7 @@ def test_a_report_is_off_by_less_than_it_admits(
 def test_nobody_goes_faster_than_they_can_but_for_the_accuracy(
     kind: Kind, city: City, seed: int, start: float, gaps: list[float]
 ) -> None:
-    found = reports(UnsteadyPhone(journey(kind, city, seed), seed), start, gaps)
+    found = reports(NoisyPhone(journey(kind, city, seed), seed), start, gaps)
     for (earlier, one), (later, other) in pairwise(found):
         possible = FASTEST_M_S[kind] * 1.01 * (later - earlier)
         assert distance(place(one), place(other)) <= possible + (one.accuracy or 0.0) + (
@@ -74,7 +74,7 @@ def test_nobody_goes_faster_than_they_can_but_for_the_accuracy(
 def test_no_two_reports_of_one_phone_are_of_the_same_place(
     kind: Kind, city: City, seed: int, start: float, gaps: list[float]
 ) -> None:
-    found = reports(UnsteadyPhone(journey(kind, city, seed), seed), start, gaps)
+    found = reports(NoisyPhone(journey(kind, city, seed), seed), start, gaps)
     assert found[-1][0] - found[0][0] < TOLD_APART_S
     keys = {(report.lat, report.lng) for _, report in found}
     assert len(keys) == len(found)
@@ -90,7 +90,7 @@ def test_no_two_reports_of_one_phone_are_of_the_same_place(
 def test_who_waits_anywhere_on_earth_is_somewhere_else_in_every_report(
     where: Place, seed: int, start: float, count: int
 ) -> None:
-    phone = UnsteadyPhone(Nailed(where), seed)
+    phone = NoisyPhone(Nailed(where), seed)
     found = reports(phone, start, [0.5] * count)
     assert len({(report.lat, report.lng) for _, report in found}) == count + 1
     for _, report in found[:20]:
@@ -102,7 +102,7 @@ def test_who_waits_anywhere_on_earth_is_somewhere_else_in_every_report(
 @settings(max_examples=30)
 def test_a_still_phone_wanders_slowly_and_stays_near(seed: int, start: float) -> None:
     where = Place(52.5, 13.4)
-    found = reports(UnsteadyPhone(Nailed(where), seed), start, [2.0] * 100)
+    found = reports(NoisyPhone(Nailed(where), seed), start, [2.0] * 100)
     ways = [distance(place(one), place(other)) for (_, one), (_, other) in pairwise(found)]
     assert all(0 < way < 6 for way in ways)
     assert all(distance(place(report), where) <= (report.accuracy or 0.0) for _, report in found)
@@ -110,7 +110,7 @@ def test_a_still_phone_wanders_slowly_and_stays_near(seed: int, start: float) ->
 
 def test_accuracy_is_mostly_good_and_sometimes_bad() -> None:
     accuracies = [
-        UnsteadyPhone(Nailed(Place(0, 0)), seed).position(second, NOW).accuracy or 0.0
+        NoisyPhone(Nailed(Place(0, 0)), seed).position(second, NOW).accuracy or 0.0
         for seed in range(100)
         for second in range(0, 1800, 20)
     ]
@@ -126,7 +126,7 @@ def test_a_place_is_the_same_after_it_went_over_the_wire(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
     """The sender's place can be looked up by what its receivers get."""
-    sent = UnsteadyPhone(journey(kind, city, seed), seed).position(start, NOW)
+    sent = NoisyPhone(journey(kind, city, seed), seed).position(start, NOW)
     taken = PLAIN.decode(encode_for_server(sent))
     assert isinstance(taken, Position)
     passed_on = PLAIN.encode(ParticipantPosition.of("someone", taken))
@@ -139,6 +139,6 @@ def test_a_place_is_the_same_after_it_went_over_the_wire(
 def test_a_report_depends_on_seed_and_time_only(
     kind: Kind, city: City, seed: int, times: list[float]
 ) -> None:
-    one, other = (UnsteadyPhone(journey(kind, city, seed), seed) for _ in range(2))
+    one, other = (NoisyPhone(journey(kind, city, seed), seed) for _ in range(2))
     asked = {time: one.position(time, NOW) for time in times}
     assert asked == {time: other.position(time, NOW) for time in sorted(times)}

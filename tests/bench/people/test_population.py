@@ -18,7 +18,7 @@ from bench.people.population import (
     power_law_groups,
     recorded_tracks,
 )
-from bench.people.visits import Habits, Visit
+from bench.people.visits import Churn, Visit
 from locshare.simulate.cities import CITIES
 from locshare.simulate.geo import Place, distance
 from locshare.simulate.gpx import UnusableTrack
@@ -29,7 +29,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SEEDS = st.integers(0, 10**9)
 WAY = Track([TrackPoint(Place(46.0, 8.0), 0.0), TrackPoint(Place(46.01, 8.0), 800.0)])
 RUSH = Peaks(span_s=100.0)
-RESTLESS = Habits(duration_s=600.0, losses_per_hour=30)
+RESTLESS = Churn(duration_s=600.0, losses_per_hour=30)
 
 POPULATIONS = st.one_of(
     st.builds(equal_groups, st.integers(1, 40), st.integers(1, 20), seed=SEEDS),
@@ -40,7 +40,7 @@ POPULATIONS = st.one_of(
         exponent=st.floats(1, 3),
         seed=SEEDS,
         arrivals=st.sampled_from([AllAtOnce(), Evenly(60.0), RUSH]),
-        habits=st.sampled_from([None, RESTLESS]),
+        churn=st.sampled_from([None, RESTLESS]),
     ),
 )
 
@@ -60,7 +60,7 @@ def test_everybody_is_there_once_and_groups_are_whole(population: Population) ->
 def test_the_same_seed_is_the_same_people() -> None:
     def made(seed: int) -> Population:
         return power_law_groups(
-            300, largest=50, exponent=2.0, seed=seed, arrivals=RUSH, habits=RESTLESS
+            300, largest=50, exponent=2.0, seed=seed, arrivals=RUSH, churn=RESTLESS
         )
 
     assert made(1) == made(1)
@@ -71,7 +71,7 @@ def test_the_same_seed_is_the_same_people() -> None:
 
 def test_another_way_to_come_does_not_move_anybody() -> None:
     calm = equal_groups(5, 4, seed=1)
-    rush = equal_groups(5, 4, seed=1, arrivals=RUSH, habits=RESTLESS)
+    rush = equal_groups(5, 4, seed=1, arrivals=RUSH, churn=RESTLESS)
     for one, other in zip(calm.members, rush.members, strict=True):
         assert (one.seed, one.city, one.kind) == (other.seed, other.city, other.kind)
 

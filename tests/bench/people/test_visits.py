@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.people.visits import Habits, Visit, visits
+from bench.people.visits import Churn, Visit, visits
 
 SHARES = st.floats(0, 1)
 HABITS = st.builds(
-    Habits,
+    Churn,
     duration_s=st.floats(1, 3600),
     late=SHARES,
     early=SHARES,
@@ -21,31 +21,31 @@ HABITS = st.builds(
 
 
 @given(HABITS, SHARES, st.integers())
-def test_visits_are_in_order_and_apart(habits: Habits, when: float, seed: int) -> None:
-    arrives_s = when * habits.duration_s * 0.99
-    found = visits(arrives_s, habits, Random(seed))
+def test_visits_are_in_order_and_apart(churn: Churn, when: float, seed: int) -> None:
+    arrives_s = when * churn.duration_s * 0.99
+    found = visits(arrives_s, churn, Random(seed))
     assert found
     assert found[0].arrives_s >= arrives_s
     for one, other in pairwise(found):
         assert one.leaves_s is not None
         away = other.arrives_s - one.leaves_s
-        assert habits.shortest_away_s - 1e-6 <= away <= habits.longest_away_s + 1e-6
+        assert churn.shortest_away_s - 1e-6 <= away <= churn.longest_away_s + 1e-6
     for visit in found:
-        assert 0 <= visit.arrives_s < habits.duration_s
+        assert 0 <= visit.arrives_s < churn.duration_s
         if visit.leaves_s is not None:
-            assert visit.arrives_s < visit.leaves_s <= habits.duration_s
-    assert found == visits(arrives_s, habits, Random(seed))
+            assert visit.arrives_s < visit.leaves_s <= churn.duration_s
+    assert found == visits(arrives_s, churn, Random(seed))
 
 
 def test_without_any_habit_everybody_stays() -> None:
-    calm = Habits(duration_s=600, late=0, early=0, losses_per_hour=0)
+    calm = Churn(duration_s=600, late=0, early=0, losses_per_hour=0)
     assert visits(3.0, calm, Random(1)) == (Visit(3.0, None, True),)
 
 
 def test_the_rates_are_those_asked_for() -> None:
-    habits = Habits(duration_s=3600, late=0.25, early=0.1, losses_per_hour=6, closing=0.3)
+    churn = Churn(duration_s=3600, late=0.25, early=0.1, losses_per_hour=6, closing=0.3)
     random = Random(3)
-    people = [visits(0.0, habits, random) for _ in range(2_000)]
+    people = [visits(0.0, churn, random) for _ in range(2_000)]
     late = sum(found[0].arrives_s > 0 for found in people)
     assert late / 2_000 == pytest.approx(0.25, abs=0.04)
     connected = losses = breaks = 0.0
@@ -72,9 +72,9 @@ def test_the_rates_are_those_asked_for() -> None:
 )
 def test_what_cannot_be_names_the_field(changes: dict[str, float], names: str) -> None:
     with pytest.raises(ValueError, match=names):
-        Habits(**({"duration_s": 60.0} | changes))
+        Churn(**({"duration_s": 60.0} | changes))
 
 
 def test_nobody_comes_after_the_end() -> None:
     with pytest.raises(ValueError, match=r"arrives_s 60\.0: must be in the run, of 60"):
-        visits(60.0, Habits(duration_s=60.0), Random(0))
+        visits(60.0, Churn(duration_s=60.0), Random(0))

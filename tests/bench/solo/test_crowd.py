@@ -9,7 +9,7 @@ from websockets.frames import Frame
 from websockets.protocol import SERVER, Protocol
 
 from bench.errors import NotServing
-from bench.solo.crowd import Load, Person, Tally
+from bench.solo.crowd import Counters, Load, Person
 from bench.solo.frames import PONG, SPAN_US, clock_us, write_position
 from locshare.broadcast.fanout import text_frame
 
@@ -22,7 +22,7 @@ class Line:
     """A person of the second session of three, and the server's end of their connection."""
 
     def __init__(self) -> None:
-        self.tally = Tally(counted_from_us=clock_us(time.monotonic()))
+        self.tally = Counters(counted_from_us=clock_us(time.monotonic()))
         self.person = Person(3, SIZE, 1, self.tally)
         self.person.socket, self.server = socket.socketpair()
         self.person.socket.setblocking(False)

@@ -1,4 +1,4 @@
-"""Targets led through trouble: where the way goes, and what of the target stays as it was."""
+"""Targets led through impairment: where the way goes, and what of the target stays as it was."""
 
 import json
 import socket
@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import pytest
 
 from bench.errors import NotServing
-from bench.network import trouble
+from bench.network import proxied
 from bench.network.namespace import Link, Unavailable
-from bench.network.relay import RETRANSMISSION_S, Trouble
-from bench.network.trouble import Rerouted, behind_proxy, lossy
+from bench.network.proxied import ProxiedTarget, behind_proxy, lossy
+from bench.network.relay import RETRANSMISSION_S, Impairment
 from bench.results import DisruptionKind, TargetDescription
 from tests.running import LAST_RESORT_S
 
@@ -58,7 +58,7 @@ def url_of(server: socket.socket, path: str = "/ws") -> str:
     return f"ws://127.0.0.1:{server.getsockname()[1]}{path}"
 
 
-def connected(target: Rerouted, server: socket.socket) -> tuple[socket.socket, socket.socket]:
+def connected(target: ProxiedTarget, server: socket.socket) -> tuple[socket.socket, socket.socket]:
     """A client that took the target's way, and the server's end of it."""
     assert target.via[1] != server.getsockname()[1]
     client = socket.create_connection(target.via, DEADLINE_S)
@@ -66,7 +66,7 @@ def connected(target: Rerouted, server: socket.socket) -> tuple[socket.socket, s
     return client, accepted
 
 
-def all_else_is_the_targets(rerouted: Rerouted, target: Elsewhere) -> None:
+def all_else_is_the_targets(rerouted: ProxiedTarget, target: Elsewhere) -> None:
     assert rerouted.description is target.description
     assert rerouted.http_url == target.http_url
     assert rerouted.ws_url == target.ws_url
@@ -108,7 +108,7 @@ def test_a_cut_network_resets_who_is_connected_and_refuses_who_comes(
     assert ("begin", "cut_network") not in target.calls
 
 
-def refused(target: Rerouted) -> None:
+def refused(target: ProxiedTarget) -> None:
     with socket.create_connection(target.via, DEADLINE_S) as client:
         client.recv(10)
 
@@ -133,9 +133,9 @@ def unavailable(*_: object, **__: object) -> AbstractContextManager[Link]:
 def test_without_a_link_a_proxy_imitates_the_loss_and_says_why(
     server: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trouble, "lossy_link", unavailable)
+    monkeypatch.setattr(proxied, "lossy_link", unavailable)
     target = Elsewhere(url_of(server))
-    with lossy(target, Trouble(loss=0.5), seed=1) as rerouted:
+    with lossy(target, Impairment(loss=0.5), seed=1) as rerouted:
         assert rerouted.how == (
             "loss is imitated by a proxy, as a retransmission's delay "
             "(there is no nft; it is in the package nftables)"
@@ -150,16 +150,16 @@ def test_without_a_link_a_proxy_imitates_the_loss_and_says_why(
 
 
 def test_what_the_link_cannot_do_the_proxy_does() -> None:
-    wanted = Trouble(delay_s=0.05, jitter_s=0.01, loss=0.2)
+    wanted = Impairment(delay_s=0.05, jitter_s=0.01, loss=0.2)
     loses, delays = (Link("far", "router", "198.18.0.1", each) for each in (False, True))
-    left, how = trouble._left_to_do(loses, wanted)
+    left, how = proxied._left_to_do(loses, wanted)
     assert (left.loss, left.delay_s, left.jitter_s) == (0.0, 0.05, 0.01)
     assert how.endswith("; a proxy at its far end delays what is carried")
-    left, how = trouble._left_to_do(delays, wanted)
-    assert left == Trouble()
+    left, how = proxied._left_to_do(delays, wanted)
+    assert left == Impairment()
     assert how.endswith(", which delays them (tc netem)")
-    left, how = trouble._left_to_do(loses, Trouble(loss=0.2))
-    assert left == Trouble()
+    left, how = proxied._left_to_do(loses, Impairment(loss=0.2))
+    assert left == Impairment()
     assert "delay" not in how
 
 

@@ -13,7 +13,7 @@ DISRUPTIONS: dict[str, str] = {
     "cut_network": "network cut",
     "drop_clients": "clients dropped",
 }
-"""What happened, in words: an entry for each DisruptionKind."""
+"""What happened, in fmt: an entry for each DisruptionKind."""
 
 
 _UNSEEN = re.compile(

@@ -1,9 +1,9 @@
-"""Trouble between the driver and a target's WebSockets, as a target that leads through it.
+"""Impairment between the driver and a target's WebSockets, as a target that leads through it.
 
 ::
 
-    with lossy(target, Trouble(delay_s=0.05, jitter_s=0.02, loss=0.2)) as troubled:
-        ...  # drive `troubled`; REST goes the usual way
+    with lossy(target, Impairment(delay_s=0.05, jitter_s=0.02, loss=0.2)) as impaired:
+        ...  # drive `impaired`; REST goes the usual way
 
 The people connect to a proxy instead, and say all that they would say to the server: its address
 stays what it is, so that its certificate, too, is that of whom they mean.
@@ -22,13 +22,13 @@ from bench.driver.endpoints import endpoint
 from bench.errors import NotServing
 from bench.network.namespace import Link, Unavailable, lossy_link
 from bench.network.proxy import Address, Proxy, ProxyGone, proxy_process
-from bench.network.relay import Trouble
+from bench.network.relay import Impairment
 from bench.rest import Rest
 from bench.results import DisruptionKind
 from bench.targets.target import Target
 
 
-class Rerouted:
+class ProxiedTarget:
     """A target whose WebSockets lead through a proxy; all else is the target's own."""
 
     def __init__(self, target: Target, proxy: Proxy, how: str) -> None:
@@ -57,7 +57,7 @@ class Rerouted:
         self._target.end(kind)
 
 
-class Cuttable(Rerouted):
+class CuttableTarget(ProxiedTarget):
     """One whose network can be cut: every connection is reset and new ones are refused."""
 
     def can(self, kind: DisruptionKind) -> bool:
@@ -82,55 +82,55 @@ class Cuttable(Rerouted):
 
 
 @contextmanager
-def behind_proxy(target: Target) -> Iterator[Cuttable]:
-    """``target`` through a proxy without trouble, which can ``cut_network``. Raises NotServing."""
+def behind_proxy(target: Target) -> Iterator[CuttableTarget]:
+    """``target`` through a proxy that can ``cut_network``. Raises NotServing."""
     server = _socket_of(target)
     how = "WebSockets go through a proxy on this machine, which takes some of the time"
     with ExitStack() as stack:
-        proxy = _started(stack, proxy_process(server, Trouble()))
-        yield Cuttable(target, proxy, how)
+        proxy = _started(stack, proxy_process(server, Impairment()))
+        yield CuttableTarget(target, proxy, how)
 
 
 @contextmanager
-def lossy(target: Target, trouble: Trouble, *, seed: int = 0) -> Iterator[Rerouted]:
+def lossy(target: Target, impairment: Impairment, *, seed: int = 0) -> Iterator[ProxiedTarget]:
     """``target`` over a way that loses a share of the packets of each direction and delays them.
     Raises NotServing.
     """
     server = _socket_of(target)
     with ExitStack() as stack:
         try:
-            link = stack.enter_context(_link(server, trouble))
+            link = stack.enter_context(_link(server, impairment))
         except Unavailable as error:
             how = f"loss is imitated by a proxy, as a retransmission's delay ({error})"
-            proxy = _started(stack, proxy_process(server, trouble, seed=seed))
+            proxy = _started(stack, proxy_process(server, impairment, seed=seed))
         else:
-            left, how = _left_to_do(link, trouble)
+            left, how = _left_to_do(link, impairment)
             dial = link.address, server[1]
             proxy = _started(stack, proxy_process(dial, left, seed=seed, namespace=link.far))
-        yield Rerouted(target, proxy, how)
+        yield ProxiedTarget(target, proxy, how)
 
 
 @contextmanager
-def _link(server: Address, trouble: Trouble) -> Iterator[Link]:
+def _link(server: Address, impairment: Impairment) -> Iterator[Link]:
     host, _ = server
     try:
         host = socket.gethostbyname(host)
     except OSError as error:
         raise Unavailable(f"{host}: {error}") from error
     with lossy_link(
-        trouble.loss, host=host, delay_s=trouble.delay_s, jitter_s=trouble.jitter_s
+        impairment.loss, host=host, delay_s=impairment.delay_s, jitter_s=impairment.jitter_s
     ) as link:
         yield link
 
 
-def _left_to_do(link: Link, trouble: Trouble) -> tuple[Trouble, str]:
+def _left_to_do(link: Link, impairment: Impairment) -> tuple[Impairment, str]:
     """What the link does not do itself, and a description of what is done."""
     how = "packets are lost on a real link (network namespaces, nftables)"
-    if not (trouble.delay_s or trouble.jitter_s):
-        return Trouble(), how
+    if not (impairment.delay_s or impairment.jitter_s):
+        return Impairment(), how
     if link.delays:
-        return Trouble(), f"{how}, which delays them (tc netem)"
-    return trouble._replace(loss=0.0), f"{how}; a proxy at its far end delays what is carried"
+        return Impairment(), f"{how}, which delays them (tc netem)"
+    return impairment._replace(loss=0.0), f"{how}; a proxy at its far end delays what is carried"
 
 
 def _started(stack: ExitStack, proxy: AbstractContextManager[Proxy]) -> Proxy:

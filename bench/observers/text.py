@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from bench.driver.progress import Standing
+from bench.driver.progress import RunStatus
 from bench.figures import percent
 from bench.results import Moment, Run
 
 _MIB = 2**20
 
 
-def figures(moment: Moment, standing: Standing) -> Iterator[tuple[str, str]]:
+def figures(moment: Moment, standing: RunStatus) -> Iterator[tuple[str, str]]:
     """Name and value of each, of the last second where it is a rate."""
     yield "connected", f"{moment.connected:,} of {standing.people:,}"
     yield "sent/s", f"{moment.sent:,}"

@@ -5,7 +5,7 @@ from collections import Counter
 from bench.driver.latency import Histogram
 
 
-class Traffic:
+class ConnectionStats:
     """Counted over all people, from the beginning of the run to its end."""
 
     def __init__(self) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.serving import HOST
-from bench.solo.callers import Answer, AnswerReader, BadAnswer, Call, Callers
+from bench.servers import HOST
+from bench.solo.http_load import Answer, AnswerReader, BadAnswer, Call, HttpLoad
 
 ANSWER = b"HTTP/1.1 201 \r\ncontent-type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
@@ -70,7 +70,7 @@ def answering(*answers: bytes) -> Iterator[int]:
 
 def test_each_kind_of_call_is_counted_by_its_answers() -> None:
     full = ANSWER.replace(b"201", b"409")
-    with answering(ANSWER, full, ANSWER) as port, contextlib.closing(Callers(port, 1)) as callers:
+    with answering(ANSWER, full, ANSWER) as port, contextlib.closing(HttpLoad(port, 1)) as callers:
         outcomes = callers.run([Call("a", REQUEST), Call("b", REQUEST), Call("a", REQUEST, 0.01)])
     assert outcomes["a"].statuses == {201: 2}
     assert outcomes["b"].statuses == {409: 1}
@@ -81,7 +81,7 @@ def test_each_kind_of_call_is_counted_by_its_answers() -> None:
 def test_a_broken_connection_is_a_failed_call_and_replaced_by_another() -> None:
     with (
         answering(ANSWER, b"HTTP/1.1 200") as port,
-        contextlib.closing(Callers(port, 1)) as callers,
+        contextlib.closing(HttpLoad(port, 1)) as callers,
     ):
         outcomes = callers.run([Call("a", REQUEST)] * 3)
     assert outcomes["a"].statuses == {201: 2, 0: 1}
@@ -89,7 +89,7 @@ def test_a_broken_connection_is_a_failed_call_and_replaced_by_another() -> None:
 
 
 def test_a_latency_counts_from_when_the_call_was_due() -> None:
-    with answering(ANSWER, ANSWER) as port, contextlib.closing(Callers(port, 1)) as callers:
+    with answering(ANSWER, ANSWER) as port, contextlib.closing(HttpLoad(port, 1)) as callers:
         outcome = callers.run([Call("a", REQUEST, 0.0), Call("a", REQUEST, -1.0)])["a"]
     assert outcome.latencies[0] < 1 <= outcome.latencies[1]
     assert outcome.lags[1] >= 1

@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bench.serving import HOST
+from bench.servers import HOST
 
 PATIENCE_S = 10.0
 """How long the last answers are waited for."""
@@ -109,7 +109,7 @@ class _Line:
         self.due = 0.0
 
 
-class Callers:
+class HttpLoad:
     """``connections`` to a port of this machine, opened as they are needed."""
 
     def __init__(self, port: int, connections: int) -> None:

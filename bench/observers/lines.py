@@ -3,9 +3,9 @@
 import sys
 from typing import TextIO
 
-from bench.driver.progress import Standing
+from bench.driver.progress import RunStatus
+from bench.observers.text import figures, summary
 from bench.results import Moment, Run
-from bench.watching.text import figures, summary
 
 EVERY_S = 5.0
 
@@ -24,7 +24,7 @@ class Lines:
     def phase(self, text: str) -> None:
         self._say(f"... {text}")
 
-    def moment(self, moment: Moment, standing: Standing) -> None:
+    def moment(self, moment: Moment, standing: RunStatus) -> None:
         if moment.at_s >= self._next_s and standing.left_s:
             self._next_s = moment.at_s + EVERY_S - 0.5
             self._say(

@@ -27,7 +27,7 @@ FROM_ITS_END: frozenset[DisruptionKind] = frozenset({"pause_process", "cut_netwo
 _LOOK_S = 0.05
 
 
-class Wreckage:
+class FaultInjection:
     """Of one run; nothing of all this happens unless the plan wants disruptions."""
 
     def __init__(self, target: Target, plan: Plan, crowd: Crowd, session_id: str) -> None:

@@ -12,16 +12,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.driver.measure import measure
-from bench.driver.progress import Watcher
+from bench.driver.progress import Observer
 from bench.figures import cores, memory_bytes, processor
-from bench.network.trouble import Rerouted
+from bench.network.proxied import ProxiedTarget
+from bench.observers import Observers
+from bench.observers.lines import Lines
+from bench.observers.live import Display
+from bench.observers.prometheus import Exporter
 from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
 from bench.scenarios import Options, Scenario
 from bench.targets import NotServing, Target, started
-from bench.watching import Watchers
-from bench.watching.lines import Lines
-from bench.watching.live import Display
-from bench.watching.prometheus import Exporter
 
 RESULTS = "results.json"
 
@@ -56,12 +56,12 @@ def run(order: Order) -> tuple[Results, list[str]]:
     }
     for each in order.targets:
         openers[each.description.name] = partial(_there, each)
-    with _watching(order.exporter) as watcher:
+    with _watching(order.exporter) as observer:
         for scenario in order.scenarios:
             for name, opener in openers.items():
-                watcher.phase(f"{name} gets ready for {scenario.name}")
+                observer.phase(f"{name} gets ready for {scenario.name}")
                 try:
-                    for described, found in _runs(opener(), scenario, order.options, watcher):
+                    for described, found in _runs(opener(), scenario, order.options, observer):
                         results = _with(results, described, found)
                         save(results, order.out / RESULTS)
                 except NotServing as error:
@@ -70,17 +70,17 @@ def run(order: Order) -> tuple[Results, list[str]]:
 
 
 def _runs(
-    opened: Opened, scenario: Scenario, options: Options, watcher: Watcher
+    opened: Opened, scenario: Scenario, options: Options, observer: Observer
 ) -> Iterator[tuple[TargetDescription, Run]]:
     with ExitStack() as stack:
         target = stack.enter_context(opened)
         target = stack.enter_context(scenario.around(target, options.seed))
         for plan in scenario.plans(options):
-            if isinstance(target, Rerouted):
-                found = measure(target, plan, watcher, via=target.via)
+            if isinstance(target, ProxiedTarget):
+                found = measure(target, plan, observer, via=target.via)
                 found = replace(found, remarks=(target.how, *found.remarks))
             else:
-                found = measure(target, plan, watcher)
+                found = measure(target, plan, observer)
             yield target.description, found
 
 
@@ -107,11 +107,11 @@ def _machine(command: str) -> Machine:
 
 
 @contextmanager
-def _watching(served: Exporter | None) -> Iterator[Watcher]:
+def _watching(served: Exporter | None) -> Iterator[Observer]:
     with ExitStack() as stack:
-        watchers: list[Watcher] = []
+        observers: list[Observer] = []
         if served is not None:
-            watchers.append(stack.enter_context(served))
+            observers.append(stack.enter_context(served))
         terminal = sys.stderr.isatty()
-        watchers.append(stack.enter_context(Display()) if terminal else Lines())
-        yield Watchers(watchers)
+        observers.append(stack.enter_context(Display()) if terminal else Lines())
+        yield Observers(observers)

@@ -1,4 +1,4 @@
-"""``python -m bench.peers.external --http 127.0.0.1:8090 --redis redis://127.0.0.1:6379``"""
+"""``python -m bench.peers.redis --http 127.0.0.1:8090 --redis redis://127.0.0.1:6379``"""
 
 import sys
 
@@ -11,7 +11,7 @@ DEFAULT = "redis://127.0.0.1:6379"
 
 
 def main() -> int:
-    flags = parser("python -m bench.peers.external", "a comparator: stateless workers and Redis")
+    flags = parser("python -m bench.peers.redis", "a comparator: stateless workers and Redis")
     flags.add_argument(
         "--redis", default=DEFAULT, metavar="URL", help=f"where Redis is (default {DEFAULT})"
     )
@@ -29,7 +29,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    run(settings_of(arguments), "bench.peers.external.app:application")
+    run(settings_of(arguments), "bench.peers.redis.app:application")
     return 0
 
 

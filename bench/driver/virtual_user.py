@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bench.driver.account import Heard, Member
 from bench.driver.connection import Address, Connection, Lost
 from bench.driver.dialect import Access, Conversation, Ended, Message, Refusal, Snapshot
 from bench.driver.plan import Participant, Visit
+from bench.driver.tracker import Member, ReceivedPosition
 from locshare.client.backoff import Backoff
 from locshare.client.connection import CONNECT_TIMEOUT_S
 from locshare.client.errors import ClientError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.driver.crowd import Crowd
 
 ANSWER_S = 10.0
-"""A heartbeat that nothing was heard after for so long means that the connection is dead."""
+"""A heartbeat that nothing was received after for so long means that the connection is dead."""
 GOODBYE_S = 5.0
 """How long the server has to answer a goodbye."""
 
@@ -39,7 +39,7 @@ class State(enum.Enum):
     LEAVING = enum.auto()
 
 
-class Person:
+class VirtualUser:
     """See the module. ``now`` is always of the monotonic clock."""
 
     __slots__ = (
@@ -121,7 +121,7 @@ class Person:
         if visit.gracefully:
             self.goodbye(for_good=not self._visits)
         elif self.state is not State.LEAVING:
-            self._crowd.account.ended(self.member, time.monotonic())
+            self._crowd.tracker.ended(self.member, time.monotonic())
             self._gone()
         self.come()
 
@@ -135,11 +135,11 @@ class Person:
         assert self._connection is not None
         now = self._goodbye_at = time.monotonic()
         self.state = State.LEAVING
-        self._crowd.account.ended(self.member, now)
+        self._crowd.tracker.ended(self.member, now)
         try:
             if for_good:
                 self._connection.send(self._conversation.leave())
-            if not for_good or not self._crowd.speaker.closes:
+            if not for_good or not self._crowd.adapter.closes:
                 self._connection.say_goodbye()
         except Lost:
             self._gone()
@@ -158,7 +158,7 @@ class Person:
         elif self.state is State.CONNECTING and now - self._asked_at > CONNECT_TIMEOUT_S:
             self._over(Lost(f"no answer within {CONNECT_TIMEOUT_S:g} s"), now)
         elif self.state is State.LEAVING and now - self._goodbye_at > GOODBYE_S:
-            self._crowd.traffic.unanswered += 1
+            self._crowd.stats.unanswered += 1
             self._gone()
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class Person:
         return data
 
     def take(self, data: bytes, now: float) -> None:
-        """Look at what was read at ``now``."""
+        """UsageSample at what was read at ``now``."""
         connection = self._connection
         if connection is None:
             return
@@ -219,7 +219,7 @@ class Person:
         self._life += 1
         self._greeted = False
         self._asked_at = time.monotonic()
-        self._conversation = self._crowd.speaker.converse(self.access)
+        self._conversation = self._crowd.adapter.converse(self.access)
         try:
             self._connection = Connection(self.url, self.address)
         except Lost as cause:
@@ -229,19 +229,19 @@ class Person:
 
     def _understand(self, texts: list[bytes], now: float) -> None:
         read = self._conversation.read
-        heard: list[Heard] = []
+        received: list[ReceivedPosition] = []
         for text in texts:
             message = read(text)
-            if type(message) is Heard:
-                heard.append(message)
+            if type(message) is ReceivedPosition:
+                received.append(message)
             elif message is not None:
-                self._take_in(heard, now)
-                heard = []
+                self._take_in(received, now)
+                received = []
                 self._act(message, now)
-        self._take_in(heard, now)
+        self._take_in(received, now)
 
-    def _take_in(self, heard: list[Heard], now: float) -> None:
-        if heard and (fresh := self._crowd.account.receives(self.member, heard, now)):
+    def _take_in(self, received: list[ReceivedPosition], now: float) -> None:
+        if received and (fresh := self._crowd.tracker.receives(self.member, received, now)):
             self._crowd.deliveries(self, fresh, now)
 
     def _act(self, message: Message, now: float) -> None:
@@ -249,9 +249,9 @@ class Person:
             if self.state is State.CONNECTING:
                 self._arrive(now)
             if self.state is State.HERE:
-                self._crowd.account.snapshot(self.member, message.positions)
+                self._crowd.tracker.snapshot(self.member, message.positions)
         elif isinstance(message, Refusal):
-            self._crowd.traffic.complaints[message.reason] += 1
+            self._crowd.stats.complaints[message.reason] += 1
         elif isinstance(message, Ended):
             raise Lost(message.reason, _Final(message.reason) if not message.reconnect else None)
 
@@ -259,7 +259,7 @@ class Person:
         crowd = self._crowd
         self.state = State.HERE
         self._here_at = self._beat_at = now
-        crowd.account.connected(self.member)
+        crowd.tracker.connected(self.member)
         again = self._lost_at is not None
         since = self._asked_at if self._lost_at is None else self._lost_at
         crowd.arrived(again=again, seconds=now - since)
@@ -276,7 +276,7 @@ class Person:
             return
         assert connection is not None
         if connection.wants_to_write:
-            crowd.traffic.blocked += 1
+            crowd.stats.blocked += 1
         else:
             since = time.monotonic() - crowd.began
             position = self._phone.position(since, datetime.now(UTC))
@@ -287,7 +287,7 @@ class Person:
             except Lost as cause:
                 self._over(cause, time.monotonic())
                 return
-            crowd.account.sends(self.member, position.lat, position.lng, at)
+            crowd.tracker.sends(self.member, position.lat, position.lng, at)
             self._writes()
         # After the first one at any time, so that those who came together do not send together.
         spread = 0.5 if first else 0.05
@@ -296,14 +296,14 @@ class Person:
 
     def _look_alive(self, now: float) -> None:
         assert self._connection is not None
-        speaker = self._crowd.speaker
+        adapter = self._crowd.adapter
         unanswered = self._beat_at > self._heard_at
         since_beat = now - self._beat_at
         if unanswered and since_beat > ANSWER_S:
-            self._over(Lost(f"nothing heard for {now - self._heard_at:.0f} s"), now)
+            self._over(Lost(f"nothing received for {now - self._heard_at:.0f} s"), now)
         elif not unanswered and (
-            now - self._heard_at > speaker.heartbeat_s
-            or (speaker.always_beats and since_beat > speaker.heartbeat_s)
+            now - self._heard_at > adapter.heartbeat_s
+            or (adapter.always_beats and since_beat > adapter.heartbeat_s)
         ):
             self._beat_at = now
             try:
@@ -324,7 +324,7 @@ class Person:
             self._gone()
             return
         if self.state is State.HERE:
-            self._crowd.account.ended(self.member, now)
+            self._crowd.tracker.ended(self.member, now)
             self._lost_at = now
             if now - self._here_at >= _BACKOFF.settled_after:
                 self._attempts = 0
@@ -333,7 +333,7 @@ class Person:
             self._crowd.refused(cause, now)
         if not cause.cause.reconnect:
             self.state = State.GAVE_UP
-            self._crowd.traffic.gave_up += 1
+            self._crowd.stats.gave_up += 1
             return
         self.state = State.BACKING_OFF
         delay = _BACKOFF.delay(self._attempts, cause.cause, self._crowd.random)

@@ -7,11 +7,11 @@ from typing import Self
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from bench.driver.progress import Standing
+from bench.driver.progress import RunStatus
 from bench.results import Moment, Run
-from bench.serving import HOST
+from bench.servers import HOST
 
-Read = Callable[[Moment, Standing], float | None]
+Read = Callable[[Moment, RunStatus], float | None]
 
 _COUNTERS: Mapping[str, tuple[str, Read]] = {
     "sent": ("Updates sent in the measured time.", lambda _, now: now.sent),
@@ -44,7 +44,7 @@ class Exporter:
     """
 
     def __init__(self, port: int) -> None:
-        self._last: dict[tuple[str, str], tuple[Moment, Standing]] = {}
+        self._last: dict[tuple[str, str], tuple[Moment, RunStatus]] = {}
         registry = CollectorRegistry()
         registry.register(self)
         self._server, self._thread = start_http_server(port, HOST, registry)
@@ -69,7 +69,7 @@ class Exporter:
     def phase(self, text: str) -> None:
         """Has no figure."""
 
-    def moment(self, moment: Moment, standing: Standing) -> None:
+    def moment(self, moment: Moment, standing: RunStatus) -> None:
         # A new dictionary: another thread may be reading the old one.
         self._last = {**self._last, (standing.target, standing.scenario): (moment, standing)}
 

@@ -1,8 +1,8 @@
-"""Who has sent what, and who has got it: an account of every delivery. Pure: times are given.
+"""Who has sent what, and who has got it: an tracker of every delivery. Pure: times are given.
 
 Each member of a session numbers the updates that it sends. Whoever receives a position finds the
 update in its sender's recent ones, by latitude and longitude, which a phone does not repeat among
-its last few hundred. So the account needs nothing of the server but the numbers it was given, and
+its last few hundred. So the tracker needs nothing of the server but the numbers it was given, and
 survives one that prints them anew or rounds them to six places.
 
 Of each sender a receiver remembers the number of the last update that came. Whatever was sent
@@ -31,7 +31,7 @@ _LONGEST_GAP = 100
 _NEVER = 1 << 62
 
 
-class Heard(NamedTuple):
+class ReceivedPosition(NamedTuple):
     """A position as it came from the server."""
 
     user_id: str
@@ -39,7 +39,7 @@ class Heard(NamedTuple):
     lng: float
 
 
-class Sent:
+class SentUpdate:
     """One update: the ``seq``-th of its sender, at a moment of the monotonic clock."""
 
     __slots__ = ("at", "sender", "seq")
@@ -89,14 +89,14 @@ class Member:
         """Of the last update sent; 0 before the first."""
         self.counted_from = _NEVER
         """Updates after this one are part of the measurement."""
-        self._recent: dict[tuple[float, float], Sent] = {}
+        self._recent: dict[tuple[float, float], SentUpdate] = {}
         self._known: list[int] = []
         self._base: list[int] = []
         self._held: dict[int, int] = {}
         self._missed: dict[tuple[int, int], None] = {}
         session.members.append(self)
 
-    def find(self, lat: float, lng: float) -> Sent | None:
+    def find(self, lat: float, lng: float) -> SentUpdate | None:
         """The recent update that reported this; None when there is none."""
         sent = self._recent.get((lat, lng))
         if sent is not None:
@@ -108,14 +108,14 @@ class Member:
         ]
         return near[0] if len(near) == 1 else None
 
-    def newest(self) -> Iterable[Sent]:
+    def newest(self) -> Iterable[SentUpdate]:
         """Its recent updates, the last one first."""
         return reversed(self._recent.values())
 
-    def remember(self, lat: float, lng: float, at: float) -> Sent:
+    def remember(self, lat: float, lng: float, at: float) -> SentUpdate:
         """Number a new update."""
         self.seq += 1
-        sent = Sent(self, self.seq, at)
+        sent = SentUpdate(self, self.seq, at)
         recent = self._recent
         recent.pop((lat, lng), None)  # so that the newest are last
         recent[lat, lng] = sent
@@ -130,7 +130,7 @@ class Member:
         self._held.clear()
         self._missed.clear()
 
-    def hold(self, sent: Sent) -> None:
+    def hold(self, sent: SentUpdate) -> None:
         """It has an update from before its connection: of the snapshot, or sent as it connected."""
         place = sent.sender.place
         if sent.seq > self._held.get(place, 0):
@@ -166,7 +166,7 @@ class Member:
                 del missed[next(iter(missed))]
 
 
-class Account:
+class DeliveryTracker:
     """All sessions of a run."""
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class Account:
         self.repeated = 0
         """Came again. They are not delivered a second time."""
         self.early = 0
-        """Sent before the receiver was known to be connected. Not expected, not delivered."""
+        """SentUpdate before the receiver was known to be connected. Not expected, not delivered."""
         self.foreign = 0
         """Of another session, or of nobody who has joined."""
         self.unrecognised = 0
@@ -216,7 +216,7 @@ class Account:
             member.connected = False
             member.session.connected -= 1
 
-    def sends(self, member: Member, lat: float, lng: float, at: float) -> Sent:
+    def sends(self, member: Member, lat: float, lng: float, at: float) -> SentUpdate:
         """It sends an update, at this moment."""
         sent = member.remember(lat, lng, at)
         if self._counting:
@@ -224,7 +224,7 @@ class Account:
             self.expected += member.session.connected - member.connected
         return sent
 
-    def snapshot(self, member: Member, positions: Iterable[Heard]) -> None:
+    def snapshot(self, member: Member, positions: Iterable[ReceivedPosition]) -> None:
         """These positions came in a snapshot: knowledge, not deliveries."""
         for each in positions:
             sent = self.identify(each)
@@ -235,29 +235,33 @@ class Account:
             else:
                 member.hold(sent)
 
-    def identify(self, heard: Heard) -> Sent | None:
+    def identify(self, received: ReceivedPosition) -> SentUpdate | None:
         """The update that a position is of; None when it is of none (counted)."""
-        sender = self.members.get(heard[0])
-        sent = None if sender is None else sender.find(heard[1], heard[2])
+        sender = self.members.get(received[0])
+        sent = None if sender is None else sender.find(received[1], received[2])
         if sent is None:
             self.unrecognised += 1
         return sent
 
-    def receives(self, member: Member, positions: Iterable[Heard], now: float) -> list[Sent]:
+    def receives(
+        self, member: Member, positions: Iterable[ReceivedPosition], now: float
+    ) -> list[SentUpdate]:
         """These came at once. Returns those that are deliveries (counted or not)."""
-        fresh: list[Sent] = []
+        fresh: list[SentUpdate] = []
         if not member.connected:
             return fresh
         known, session, members = member._known, member.session, self.members
         add = self.latencies.add
-        for heard in positions:
-            sender = members.get(heard[0])
+        for received in positions:
+            sender = members.get(received[0])
             if sender is None or sender.session is not session:
                 self.foreign += 1
                 continue
             if sender is member:  # some servers send back what they got
                 continue
-            sent = sender._recent.get((heard[1], heard[2])) or sender.find(heard[1], heard[2])
+            sent = sender._recent.get((received[1], received[2])) or sender.find(
+                received[1], received[2]
+            )
             if sent is None:
                 self.unrecognised += 1
                 continue
@@ -275,7 +279,7 @@ class Account:
                 add(now - sent.at)
         return fresh
 
-    def _comes_late(self, member: Member, sent: Sent) -> bool:
+    def _comes_late(self, member: Member, sent: SentUpdate) -> bool:
         """True for a delivery that a newer one has overtaken."""
         key = sent.sender.place, sent.seq
         if key in member._missed:

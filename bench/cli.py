@@ -10,15 +10,15 @@ from pathlib import Path
 
 from bench.guardian import stand_guard
 from bench.merging import merged
+from bench.observers.prometheus import Exporter
 from bench.people.population import recorded_tracks
 from bench.report import write_report
 from bench.results import BadResults, load
-from bench.running import Order, run
+from bench.runner import Order, run
 from bench.scenarios import SCENARIOS, Options
 from bench.solo import short
 from bench.solo.short import SHORT_FORMS
 from bench.targets import STARTABLE, parse
-from bench.watching.prometheus import Exporter
 from locshare.simulate.gpx import UnusableTrack
 from locshare.simulate.track import Track
 

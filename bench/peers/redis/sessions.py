@@ -24,8 +24,8 @@ from bench.peers.common.model import (
     utc_now,
 )
 from bench.peers.common.problems import Problem
-from bench.peers.external import keys
-from bench.peers.external.channels import Channels, Dismiss, Finish, Notice, Tell, encode
+from bench.peers.redis import keys
+from bench.peers.redis.channels import Channels, Dismiss, Finish, Notice, Tell, encode
 
 log = logging.getLogger(__name__)
 

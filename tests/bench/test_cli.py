@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.command import main
+from bench.cli import main
 from bench.driver.measure import measure
-from bench.driver.progress import Standing
+from bench.driver.progress import RunStatus
 from bench.guardian import entrust
+from bench.observers.live import Display
+from bench.observers.prometheus import Exporter
+from bench.observers.text import figures
 from bench.results import Moment, load, save
-from bench.running import RESULTS
-from bench.watching.live import Display
-from bench.watching.prometheus import Exporter
-from bench.watching.text import figures
+from bench.runner import RESULTS
 from tests.crooked import Crooked, Nobody, Wrong, crooked, plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,7 +183,7 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: 
 MOMENT = Moment(
     at_s=1, connected=3, sent=5, delivered=10, disconnects=1, p50_ms=1.5, p95_ms=2.5, max_ms=9
 )
-STANDING = Standing(
+STANDING = RunStatus(
     target="one", scenario="flood", title="t", people=4, left_s=8, sent=50, expected=110,
     delivered=100, lost=10, refused=2, disconnects=1, reconnects=1, generator_share=0.25,
 )  # fmt: skip

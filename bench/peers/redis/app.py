@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from bench.peers.common.app import create_app
 from bench.peers.common.settings import Settings
-from bench.peers.external.sessions import RedisSessions
+from bench.peers.redis.sessions import RedisSessions
 
 POOL = 32
 """Connections to Redis; more requests at a time wait for one."""

@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.driver.progress import Standing
+from bench.driver.progress import RunStatus
+from bench.observers.text import figures, summary
 from bench.results import Moment, Run
-from bench.watching.text import figures, summary
 
 
 class Display:
@@ -44,7 +44,7 @@ class Display:
         self._phase = text
         self._live.update(Text(f"… {text}"), refresh=True)
 
-    def moment(self, moment: Moment, standing: Standing) -> None:
+    def moment(self, moment: Moment, standing: RunStatus) -> None:
         table = Table.grid(padding=(0, 2))
         shown = list(figures(moment, standing))
         for _ in shown:

@@ -10,10 +10,10 @@ import pytest
 
 from bench import disruptions
 from bench.disruptions import Done
+from bench.driver.fault_injection import KINDS, FaultInjection, _counted_since
 from bench.driver.measure import measure
 from bench.driver.recovery import EXCUSED, Recovery
-from bench.driver.wreckage import KINDS, Wreckage, _counted_since
-from bench.network.trouble import behind_proxy
+from bench.network.proxied import behind_proxy
 from bench.results import DisruptionKind, Run
 from bench.scenarios import SCENARIOS
 from locshare.client.backoff import Backoff
@@ -65,10 +65,10 @@ def test_recovery_counts_from_when_the_server_could_begin_with_it(kind: Disrupti
 def test_what_was_done_is_told_although_it_is_known_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(disruptions.ROOM_S, "crash_session", 2.0)
     followed = threading.Event()
-    watch = Wreckage._watch
+    watch = FaultInjection._watch
 
     def noted(
-        self: Wreckage, kind: DisruptionKind, detail: str, began: float, since: float
+        self: FaultInjection, kind: DisruptionKind, detail: str, began: float, since: float
     ) -> Recovery:
         if kind == "crash_session":
             followed.set()
@@ -78,7 +78,7 @@ def test_what_was_done_is_told_although_it_is_known_late(monkeypatch: pytest.Mon
         assert followed.wait(10)
         return f"{kind} of {session_id}"
 
-    monkeypatch.setattr(Wreckage, "_watch", noted)
+    monkeypatch.setattr(FaultInjection, "_watch", noted)
 
     with crooked() as server:
         monkeypatch.setattr(server, "can", lambda kind: kind == "crash_session")

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from bench.driver.progress import Standing, Watcher
+from bench.driver.progress import Observer, RunStatus
 from bench.results import Moment, Run
 
 
-class Watchers:
+class Observers:
     """Several as one."""
 
-    def __init__(self, watchers: Sequence[Watcher]) -> None:
-        self._watchers = watchers
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._watchers = observers
 
     def begins(self, target: str, scenario: str, title: str) -> None:
         for each in self._watchers:
@@ -20,7 +20,7 @@ class Watchers:
         for each in self._watchers:
             each.phase(text)
 
-    def moment(self, moment: Moment, standing: Standing) -> None:
+    def moment(self, moment: Moment, standing: RunStatus) -> None:
         for each in self._watchers:
             each.moment(moment, standing)
 
