@@ -1,6 +1,7 @@
 """Hooks of mkdocs (mkdocs.yml): what the site needs that Markdown on its own does not give.
 
-- ``x/`` in the navigation stands for ``x.md`` and the pages in ``x/``, by name, ``index.md`` first.
+- ``x/`` in the navigation stands for the pages in ``x/``, in the order in which its ``index.md``
+  links them.
 - A link that leaves ``docs/`` (to a source file, a test, the changelog) leads to a page made of
   that file, under ``source/``. So the site needs no repository host, and every link is checked.
 """
@@ -34,9 +35,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def _pages(folder: str) -> list[str]:
-    pages = sorted((DOCS / folder).glob("*.md"), key=lambda page: (page.name != "index.md", page))
-    overview = DOCS / f"{folder.rstrip('/')}.md"
-    return [page.relative_to(DOCS).as_posix() for page in [overview, *pages] if page.exists()]
+    index = DOCS / folder / "index.md"
+    overview = index.read_text(encoding="utf-8")
+    pages = sorted(index.parent.glob("*.md"), key=lambda page: overview.find(f"]({page.name})"))
+    return [page.relative_to(DOCS).as_posix() for page in pages]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
