@@ -70,7 +70,6 @@ class NotesPart(Struct, frozen=True):
 class Notes(Feature[NotesPart]):
     name: ClassVar[str] = "notes"
     commands: ClassVar[tuple[type[FeatureCommand[Any]], ...]] = (WriteNote, ThrowOut)
-    watches_positions: ClassVar[bool] = True
 
     def begin(self, session: SessionRecord, kept: NotesPart | None) -> NotesPart:
         return kept or NotesPart()

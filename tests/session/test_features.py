@@ -300,4 +300,4 @@ def test_every_registered_feature_has_commands_of_its_own() -> None:
     for feature in FEATURES:
         assert feature.commands
         assert all(issubclass(command, FeatureCommand) for command in feature.commands)
-    assert FEATURES.watchers == (), "watching costs each flush a call"
+    assert FEATURES.watching == (), "watching costs each flush a call"

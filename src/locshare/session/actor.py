@@ -394,7 +394,7 @@ class SessionActor(Actor[SessionCast]):
         others = max(len(self._table.receivers) - 1, 0)
         self._rate.note(len(moved) * others, now)
         send_positions(self._table, moved, now)
-        if self._context.features.watchers:
+        if self._context.features.watching:
             self._deliver()
         if Tick.STALE not in self._timers:
             self._arm(Tick.STALE, self._context.limits.retention)

@@ -46,7 +46,7 @@ from locshare.model.session import EndReason, SessionView, Snapshot
 from locshare.session.confusables import distinct
 from locshare.session.errors import ParticipantNotFound
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
-from locshare.session.features.feature_set import Decision, FeatureSet
+from locshare.session.features.feature_set import Decision, FeatureSet, decide_each
 from locshare.session.features.registry import FEATURES
 from locshare.session.features.roster import ROSTER
 from locshare.session.fixes import clock_was_set_back, judge
@@ -151,10 +151,12 @@ class SessionRules:
         return member.user_id in table.roster
 
     def _take_in(self, member: Member, clock: float, origin: Origin = NOWHERE) -> None:
-        decisions = self._features.each(
-            self._table, lambda feature, part: feature.member_joined(part, member.user_id, origin)
-        )
         table = self._table
+        decisions = decide_each(
+            self._features.joined,
+            table,
+            lambda feature, part: feature.member_joined(part, member.user_id, origin),
+        )
         table.roster[member.user_id] = member
         table.never_connected.add(member.user_id)
         table.lapsed.pop(member.user_id, None)
@@ -298,8 +300,8 @@ class SessionRules:
     def leave(self, user_id: str, reason: LeaveReason) -> Receiver | None:
         """The member leaves for good, and is in the roster; returns their former connection."""
         table = self._table
-        decisions = self._features.each(
-            table, lambda feature, part: feature.member_left(part, user_id)
+        decisions = decide_each(
+            self._features.left, table, lambda feature, part: feature.member_left(part, user_id)
         )
         receiver = table.receivers.pop(user_id, None)
         for entries in (
@@ -358,12 +360,12 @@ class SessionRules:
         """
         due = [
             each
-            for each in self._features
+            for each in self._features.timed
             if (at := each.due(self._table.parts[each.name])) is not None and at <= moment.clock
         ]
         core = self._core()
-        decisions = self._features.each(
-            self._table, lambda feature, part: feature.time_passed(part, core, moment), due
+        decisions = decide_each(
+            due, self._table, lambda feature, part: feature.time_passed(part, core, moment)
         )
         self._apply(decisions)
         return self._remove(decisions)
@@ -427,13 +429,13 @@ class SessionRules:
         """
         table = self._table
         moved, table.moved = table.moved, {}
-        if self._features.watchers:
+        if self._features.watching:
             core = self._core()
             self._apply(
-                self._features.each(
+                decide_each(
+                    self._features.watching,
                     table,
                     lambda feature, part: feature.positions_moved(part, moved, core, clock),
-                    self._features.watchers,
                 )
             )
         return moved

@@ -87,7 +87,8 @@ class Outcome(Struct, Generic[P], frozen=True):
 
 
 class Feature(ABC, Generic[P]):
-    """A feature, without state: every method is a function of its arguments.
+    """A feature, without state: every method is a function of its arguments. Override the hooks
+    that it needs; the others are never called.
 
     A method that raises changes nothing. ``handle`` raises a LocshareError to refuse a command;
     anything else that is raised crashes the session actor.
@@ -96,8 +97,6 @@ class Feature(ABC, Generic[P]):
     name: ClassVar[str]
     """Of its part in the table, and of its section in the snapshot."""
     commands: ClassVar[tuple[type[FeatureCommand[Any]], ...]]
-    watches_positions: ClassVar[bool] = False
-    """Whether :meth:`positions_moved` is called. It costs each flush a call."""
 
     @abstractmethod
     def begin(self, session: SessionRecord, kept: P | None) -> P:
@@ -140,7 +139,7 @@ class Feature(ABC, Generic[P]):
         core: Core,  # noqa: ARG002
         clock: float,  # noqa: ARG002
     ) -> Outcome[P]:
-        """The positions of ``moved`` are about to be sent to the others."""
+        """The positions of ``moved`` are about to be sent to the others. Called in each flush."""
         return Outcome(part)
 
     def due(self, part: P) -> float | None:  # noqa: ARG002

@@ -4,7 +4,7 @@ Pure. Nothing here changes a table: outcomes are returned, and the rules apply t
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 from locshare.model.errors import LocshareError
 from locshare.session.features.feature import (
@@ -29,6 +29,15 @@ class Decision(NamedTuple):
     outcome: Outcome[Any]
 
 
+def decide_each(
+    features: Iterable[Feature[Any]],
+    table: SessionTable,
+    decide: Callable[[Feature[Any], Any], Outcome[Any]],
+) -> list[Decision]:
+    """``decide(feature, part)`` of each feature."""
+    return [Decision(each.name, decide(each, table.parts[each.name])) for each in features]
+
+
 @final
 class FeatureSet:
     """Raises ValueError when two features share a name or a command."""
@@ -42,10 +51,20 @@ class FeatureSet:
             raise ValueError("two features share a name")
         if len(self._by_command) < sum(len(feature.commands) for feature in features):
             raise ValueError("two features share a command")
-        self.watchers = tuple(feature for feature in features if feature.watches_positions)
+        # Most features need few of the hooks: the others are not called.
+        self.refusing: Final = self._overriding("refusal")
+        self.joined: Final = self._overriding("member_joined")
+        self.left: Final = self._overriding("member_left")
+        self.watching: Final = self._overriding("positions_moved")
+        self.timed: Final = self._overriding("due")
+        self.showing: Final = self._overriding("snapshot")
 
     def __iter__(self) -> Iterator[Feature[Any]]:
         return iter(self._features)
+
+    def _overriding(self, hook: str) -> tuple[Feature[Any], ...]:
+        default = getattr(Feature, hook)
+        return tuple(each for each in self._features if getattr(type(each), hook) is not default)
 
     # --- their parts ------------------------------------------------------------------------------
 
@@ -79,23 +98,11 @@ class FeatureSet:
             raise FeatureFull(f"{feature.name}: no more than {feature.max_size(core.limits)}")
         return Decision(feature.name, outcome)
 
-    def each(
-        self,
-        table: SessionTable,
-        decide: Callable[[Feature[Any], Any], Outcome[Any]],
-        features: Iterable[Feature[Any]] | None = None,
-    ) -> list[Decision]:
-        """``decide(feature, part)`` of each of ``features``, which are all by default."""
-        return [
-            Decision(each.name, decide(each, table.parts[each.name]))
-            for each in (self._features if features is None else features)
-        ]
-
     def refusal(
         self, table: SessionTable, candidate: Candidate, core: Core, clock: float
     ) -> LocshareError | None:
         """The first refusal, in the order of registration; None if ``candidate`` may come in."""
-        for each in self._features:
+        for each in self.refusing:
             refusal = each.refusal(table.parts[each.name], candidate, core, clock)
             if refusal is not None:
                 return refusal
@@ -103,13 +110,16 @@ class FeatureSet:
 
     def due(self, table: SessionTable) -> float | None:
         """When the first of them has something to do."""
-        due = (each.due(table.parts[each.name]) for each in self._features)
+        if not self.timed:
+            return None
+        due = (each.due(table.parts[each.name]) for each in self.timed)
         return min((at for at in due if at is not None), default=None)
 
     def snapshot(self, table: SessionTable, user_id: str, core: Core) -> dict[str, Any]:
         """The sections in the snapshot of ``user_id``."""
-        found = {
-            each.name: each.snapshot(table.parts[each.name], user_id, core)
-            for each in self._features
-        }
-        return {name: section for name, section in found.items() if section is not None}
+        sections = {}
+        for each in self.showing:
+            section = each.snapshot(table.parts[each.name], user_id, core)
+            if section is not None:
+                sections[each.name] = section
+        return sections

@@ -169,4 +169,6 @@ def with_ban(bans: Mapping[bytes, float], origin: Origin, clock: float) -> dict[
 
 def is_banned(bans: Mapping[bytes, float], origin: Origin, clock: float) -> bool:
     """Whether a join from ``origin`` is refused."""
+    if not bans:
+        return False
     return any(bans.get(digest, 0.0) > clock for digest in (origin.address, origin.device))
