@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from locshare.config import all_settings
-from locshare.http.problems import Code
+from locshare.http.problems import ProblemCode
 from locshare.model.reasons import CloseReason
 from tests.documents import PAGES, ROOT, inline_code, name_of
 
@@ -111,7 +111,7 @@ def test_paths_in_code_are_there(page: Path) -> None:
 
 def test_every_problem_of_the_rest_api_is_in_its_page() -> None:
     page = (ROOT / "docs" / "reference" / "rest.md").read_text(encoding="utf-8")
-    assert {code.name for code in Code if f"`{code.name}`" not in page} == set()
+    assert {code.name for code in ProblemCode if f"`{code.name}`" not in page} == set()
 
 
 def test_every_way_in_which_a_connection_ends_is_in_the_protocols_page() -> None:

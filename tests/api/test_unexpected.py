@@ -7,7 +7,7 @@ import structlog.testing
 import trio
 
 from tests.api.conftest import MakeApp, StandIn, client_of
-from tests.api.kit import connect, read_to_end, serving
+from tests.http.serving import connect, read_to_end, serving
 
 SECRET = "Ada eyJhbGciOi 52.516272"
 

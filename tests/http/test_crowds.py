@@ -12,11 +12,11 @@ import structlog.testing
 import trio
 import trio.testing
 
-from locshare.api import ApiServer, RestApplication, ServerLimits
-from locshare.http import connection
+from locshare.api import RestApplication
+from locshare.http import HttpServer, ServerLimits, connection
 from locshare.net import listening
 from tests.api.conftest import MakeApp, StandIn
-from tests.api.kit import connect, read_answer, read_to_end, serving
+from tests.http.serving import connect, read_answer, read_to_end, serving
 from tests.running import LAST_RESORT_S
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -29,7 +29,7 @@ def app(make_app: MakeApp) -> RestApplication:
     return make_app()
 
 
-async def connect_from(address: str, server: ApiServer) -> trio.SocketStream:
+async def connect_from(address: str, server: HttpServer) -> trio.SocketStream:
     """A connection from another loopback address, all of which are ours on Linux."""
     sock = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     await sock.bind((address, 0))
@@ -38,7 +38,7 @@ async def connect_from(address: str, server: ApiServer) -> trio.SocketStream:
 
 
 @asynccontextmanager
-async def crowd(server: ApiServer, size: int, begin: bytes = b"") -> AsyncIterator[list[Any]]:
+async def crowd(server: HttpServer, size: int, begin: bytes = b"") -> AsyncIterator[list[Any]]:
     """``size`` connections, each of which has sent ``begin`` and says nothing more."""
     async with AsyncExitStack() as stack:
         streams = []
@@ -193,7 +193,7 @@ async def test_who_reads_too_slowly_on_the_whole_is_cut(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = 100_000_000  # much more than the buffers of two sockets hold
-    monkeypatch.setattr(connection, "_SLOWEST_BYTES_PER_S", 8_000_000)
+    monkeypatch.setattr(connection, "_MIN_READ_BYTES_PER_S", 8_000_000)
 
     async def big(_scope: Any, _receive: Any, send: Any) -> None:
         headers = [(b"content-length", str(size).encode())]
@@ -282,18 +282,18 @@ class Listening:
     ids=lambda number: errno.errorcode[number],
 )  # fmt: skip
 async def test_what_accept_says_of_one_client_ends_it_for_no_other(number: int) -> None:
-    taken: list[socket.socket] = []
+    taken: list[Any] = []
     (sock,) = await listening.listen("127.0.0.1", 0, 8)
     with sock:
         async with trio.open_nursery() as nursery:
             broken: Any = Listening(sock, [number, number])
-            nursery.start_soon(listening.accept, broken, taken.append)
+            nursery.start_soon(listening.accept, broken, lambda *accepted: taken.append(accepted))
             async with await trio.open_tcp_stream(*sock.getsockname()):
                 with trio.fail_after(LAST_RESORT_S):
                     while not taken:
                         await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()
-    taken[0].close()
+    taken[0][0].close()
 
 
 async def test_what_accept_says_of_the_listener_ends_it() -> None:
@@ -302,13 +302,13 @@ async def test_what_accept_says_of_the_listener_ends_it() -> None:
         async with await trio.open_tcp_stream(*sock.getsockname()):
             broken: Any = Listening(sock, [errno.EINVAL])
             with pytest.raises(OSError, match="as told"):
-                await listening.accept(broken, lambda _sock: None)
+                await listening.accept(broken, lambda *_: None)
 
 
 async def test_without_file_descriptors_the_longest_idle_makes_room(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    taken: list[socket.socket] = []
+    taken: list[Any] = []
     asked: list[bool] = []
 
     def make_room() -> bool:
@@ -319,12 +319,14 @@ async def test_without_file_descriptors_the_longest_idle_makes_room(
     with sock, structlog.testing.capture_logs() as logged:
         async with trio.open_nursery() as nursery:
             broken: Any = Listening(sock, [errno.EMFILE, errno.ENFILE])
-            nursery.start_soon(listening.accept, broken, taken.append, make_room)
+            nursery.start_soon(
+                listening.accept, broken, lambda *accepted: taken.append(accepted), make_room
+            )
             async with await trio.open_tcp_stream(*sock.getsockname()):
                 await trio.sleep(listening.PAUSE_WHEN_OUT_OF_FILES_S)
                 await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-    taken[0].close()
+    taken[0][0].close()
     assert len(asked) == 2
     assert [entry["event"] for entry in logged] == ["out_of_files"]
 

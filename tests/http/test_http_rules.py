@@ -9,9 +9,10 @@ import structlog.testing
 import trio
 import trio.testing
 
-from locshare.api import RestApplication, ServerLimits
+from locshare.api import RestApplication
+from locshare.http import ServerLimits
 from tests.api.conftest import MakeApp, StandIn
-from tests.api.kit import connect, read_answer, read_to_end, serving
+from tests.http.serving import connect, read_answer, read_to_end, serving
 from tests.running import LAST_RESORT_S
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"

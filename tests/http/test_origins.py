@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from locshare.api import HttpMetrics, create_internal_app, health_blueprint
+from locshare.api import create_internal_app, health_blueprint
+from locshare.http import HttpMetrics
 from locshare.http.origins import Hosts, Origins
 from locshare.telemetry.metrics import Registry
 from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, client_of

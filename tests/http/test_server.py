@@ -12,9 +12,10 @@ import structlog.testing
 import trio
 import trio.testing
 
-from locshare.api import ApiLimits, ApiServer, RestApplication, ServerLimits
+from locshare.api import ApiLimits, RestApplication
+from locshare.http import HttpServer, ServerLimits
 from tests.api.conftest import MakeApp, StandIn, assert_problem
-from tests.api.kit import connect, read_answer, read_to_end, serving
+from tests.http.serving import connect, read_answer, read_to_end, serving
 from tests.running import LAST_RESORT_S
 
 BODY = b'{"display_name": "Ada"}'
@@ -42,7 +43,7 @@ async def test_it_serves_on_the_port_that_it_reports(app: RestApplication) -> No
 
 
 async def test_started_again_it_binds_the_same_port(app: RestApplication) -> None:
-    server = ApiServer(app, "127.0.0.1:0")
+    server = HttpServer(app, "127.0.0.1:0")
     seen = []
     for _ in range(2):
         async with trio.open_nursery() as nursery:
@@ -60,7 +61,7 @@ async def test_an_address_in_use_is_an_error(app: RestApplication) -> None:
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(OSError, match=f"cannot listen on {address}: Address already in use"):
-            await ApiServer(app, address).serve()
+            await HttpServer(app, address).serve()
 
 
 async def test_many_requests_use_one_connection(app: RestApplication) -> None:
@@ -221,7 +222,7 @@ async def test_a_client_that_does_not_read_is_cut_after_the_write_timeout() -> N
 
 
 async def test_a_stop_closes_idle_connections_at_once(app: RestApplication) -> None:
-    server = ApiServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
+    server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         async with await connect(server) as stream:
@@ -234,7 +235,7 @@ async def test_a_stop_closes_idle_connections_at_once(app: RestApplication) -> N
     assert trio.current_time() - began < 5
 
 
-async def ask_and_stop(server: ApiServer, request: bytes) -> tuple[bytes, float]:
+async def ask_and_stop(server: HttpServer, request: bytes) -> tuple[bytes, float]:
     """What came when the server was stopped amid ``request``, and how long the stop took."""
     serve = trio.CancelScope()
     stopped: list[float] = []
@@ -267,7 +268,7 @@ async def test_a_stop_lets_a_running_request_finish(app: RestApplication, manage
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(open_gate)
-        server = ApiServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
+        server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
         answer, seconds = await ask_and_stop(server, CREATE)
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert seconds < 5
@@ -275,15 +276,17 @@ async def test_a_stop_lets_a_running_request_finish(app: RestApplication, manage
 
 async def test_a_stop_cuts_what_does_not_end(app: RestApplication, manager: StandIn) -> None:
     manager.gate = trio.Event()
-    server = ApiServer(app, "127.0.0.1:0", ServerLimits(stop_s=0.2))
-    answer, seconds = await ask_and_stop(server, CREATE)
+    server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=0.2))
+    with structlog.testing.capture_logs() as logged:
+        answer, seconds = await ask_and_stop(server, CREATE)
     assert answer == b""
+    assert "http_application_failed" not in [entry["event"] for entry in logged]
     assert seconds < 1
     assert server.connections == 0
 
 
 async def test_a_stop_is_not_held_up_by_a_client_that_does_not_read() -> None:
-    server = ApiServer(big_answer, "127.0.0.1:0", ServerLimits(stop_s=0.2))
+    server = HttpServer(big_answer, "127.0.0.1:0", ServerLimits(stop_s=0.2))
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         async with await connect(server) as stream:

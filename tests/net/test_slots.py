@@ -17,7 +17,7 @@ def slots_with(*holders: tuple[str, str | None], limits: SlotLimits = LIMITS) ->
 
 def test_at_the_total_limit_the_one_that_waits_longest_goes() -> None:
     slots = slots_with(("a", None), ("b", None), ("c", None))
-    slots.waits("a")  # it has been answered since
+    slots.mark_waiting("a")  # it has been answered since
     assert slots.admit("d", None) == Admission(reserved=False, evicted="b")
     assert slots.admit("e", None) == Admission(reserved=False, evicted="c")
     assert len(slots) == 3
@@ -25,12 +25,12 @@ def test_at_the_total_limit_the_one_that_waits_longest_goes() -> None:
 
 def test_one_that_is_worked_for_is_never_chosen() -> None:
     slots = slots_with(("a", None), ("b", None), ("c", None))
-    slots.works("a")
-    slots.works("b")
+    slots.mark_busy("a")
+    slots.mark_busy("b")
     assert slots.admit("d", None).evicted == "c"
-    slots.works("d")
+    slots.mark_busy("d")
     assert slots.admit("e", None) == Admission(reserved=True, evicted=None)
-    slots.waits("b")
+    slots.mark_waiting("b")
     assert slots.admit("f", None) == Admission(reserved=False, evicted="b")
 
 
@@ -38,8 +38,8 @@ def test_an_address_at_its_share_takes_from_itself_only() -> None:
     slots = slots_with(("a", "x"), ("b", "y"), ("c", "x"), limits=SlotLimits(9, 2, 2))
     assert slots.admit("d", "x") == Admission(reserved=False, evicted="a")
     assert slots.held_by("x") == 2
-    slots.works("c")
-    slots.works("d")
+    slots.mark_busy("c")
+    slots.mark_busy("d")
     assert slots.admit("e", "x").reserved
     assert slots.held_by("y") == 1
     assert slots.admit("f", "y") == Admission(reserved=False, evicted=None)
@@ -64,20 +64,20 @@ def test_a_slot_is_free_again_when_its_holder_has_ended() -> None:
 def test_the_reserve_turns_over_by_itself() -> None:
     slots = slots_with(("a", None), ("b", None), ("c", None))
     for holder in "abc":
-        slots.works(holder)
+        slots.mark_busy(holder)
     assert slots.admit("d", None) == Admission(reserved=True, evicted=None)
     assert slots.admit("e", None) == Admission(reserved=True, evicted=None)
     assert slots.admit("f", None) == Admission(reserved=True, evicted="d")
     slots.release("e")
     assert slots.admit("g", None) == Admission(reserved=True, evicted=None)
-    slots.waits("g")  # a reserved one is in no queue
+    slots.mark_waiting("g")  # a reserved one is in no queue
     slots.release("a")
     assert slots.admit("h", None) == Admission(reserved=False, evicted=None)
 
 
 def test_shedding_takes_the_one_that_waits_longest_and_else_nobody() -> None:
     slots = slots_with(("a", "x"), ("b", None))
-    slots.works("b")
+    slots.mark_busy("b")
     assert slots.shed() == "a"
     assert slots.shed() is None
     assert len(slots) == 1
@@ -86,7 +86,7 @@ def test_shedding_takes_the_one_that_waits_longest_and_else_nobody() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["admit", "waits", "works", "release"]),
+            st.sampled_from(["admit", "mark_waiting", "mark_busy", "release"]),
             st.integers(0, 12),
             st.sampled_from([None, "x", "y", "z"]),
         ),
@@ -113,8 +113,8 @@ def test_no_limit_is_ever_passed_and_only_who_waits_goes(
                 reserved.add(holder)
             else:
                 held[holder] = address
-        elif step == "works":
-            slots.works(holder)
+        elif step == "mark_busy":
+            slots.mark_busy(holder)
             if holder in held:
                 working.add(holder)
         else:

@@ -2,10 +2,11 @@
 
 import msgspec
 
-from locshare.api import ApiLimits, Rate, ServerLimits
+from locshare.api import ApiLimits, Rate
 from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.config import Settings
 from locshare.connection.pool import PoolLimits, ReconnectLimits
+from locshare.http import ServerLimits
 from locshare.server.limits import (
     address_of,
     api_limits,

@@ -4,9 +4,9 @@ from typing import Any
 
 from msgspec import structs
 
-from locshare.api import ServerStatistics
 from locshare.broadcast.flush_controller import LoopStatistics
 from locshare.connection.counters import ConnectionStatistics
+from locshare.http import ServerStatistics
 from locshare.server.metric_families import (
     connection_families,
     families,

@@ -5,7 +5,7 @@ import trio
 
 from locshare.actors.testing import settle
 from locshare.api.errors import problem_for
-from locshare.http.problems import Code
+from locshare.http.problems import ProblemCode
 from locshare.session.errors import TooManyJoins
 from locshare.session.limits import SessionLimits
 from locshare.session.rate_limits import NEVER_SEEN, PRESENCE_RATE
@@ -119,7 +119,7 @@ async def test_trying_to_join_a_full_session_spends_nothing() -> None:
 def test_the_api_says_when_to_try_again() -> None:
     problem = problem_for(TooManyJoins(2.3))
     assert problem is not None
-    assert (problem.code, problem.headers["Retry-After"]) == (Code.UNAVAILABLE, "3")
+    assert (problem.code, problem.headers["Retry-After"]) == (ProblemCode.UNAVAILABLE, "3")
 
 
 def test_presence_is_sent_six_times_at_once_and_then_every_two_seconds() -> None:

@@ -9,12 +9,13 @@ import trio
 from msgspec import Struct
 
 from locshare.actors import Registry as Names
-from locshare.api import ApiLimits, ApiServer, PublicUrls, Rate, create_app
+from locshare.api import ApiLimits, PublicUrls, Rate, create_app
 from locshare.auth.tokens import TokenKeys
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
+from locshare.http import HttpServer
 from locshare.net.addresses import Addresses, addresses
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
@@ -65,7 +66,7 @@ async def serving(
     listener = Listener(ws, pool)
     urls = PublicUrls("https://map.example", "wss://map.example")
     rest = create_app(manager, keys, urls=lambda: urls, registry=Metrics(), limits=api)
-    server = ApiServer(rest, http)
+    server = HttpServer(rest, http)
     tree = SupervisorSpec(
         [
             DynamicSpec().child(SESSIONS, register=names.name(SESSIONS)),

@@ -1,4 +1,4 @@
-"""The REST application: puts the rooms of ``api`` together. Holds no state but the rate limits and
+"""The REST application: puts the parts of ``api`` together. Its only state is the rate limits and
 the metrics.
 """
 
@@ -12,40 +12,42 @@ from quart.typing import ResponseReturnValue
 from quart_trio import QuartTrio
 
 from locshare.api.errors import EXPECTED, problem_for
-from locshare.api.fast_router import Direct
-from locshare.api.framework import response, sessions_blueprint
 from locshare.api.health import Check, health_blueprint
 from locshare.api.limits import DEFAULT_LIMITS, ApiLimits
+from locshare.api.quart_adapter import quart_response, sessions_blueprint
 from locshare.api.sessions import PublicUrls, SessionCalls, Sessions, Tokens
-from locshare.http.access import Edge, EdgeRules, HttpMetrics
+from locshare.http.access import AccessMiddleware, AccessRules, HttpMetrics
+from locshare.http.fast_router import FastRouter, HandlerLimits
 from locshare.http.origins import Hosts, Origins
 from locshare.http.types import ROUTE, Handler
 from locshare.telemetry.metrics import Registry
 
 
 class RestApplication(QuartTrio):
-    """Quart behind the edge, with a deadline for every handler, the route noted where the edge can
-    see it, and everything off that a framework switches on by itself.
+    """Quart behind the access middleware and the fast router, with a deadline for every handler,
+    the route in the scope for the middleware, and none of Quart's own defaults.
 
-    ``often`` are handlers that are called past the framework (:mod:`locshare.api.fast_router`).
+    ``fast_routes`` are called past Quart (:mod:`locshare.http.fast_router`).
     """
 
     def __init__(
         self,
         limits: ApiLimits,
         metrics: HttpMetrics,
-        rules: EdgeRules,
+        rules: AccessRules,
         blueprints: Sequence[Blueprint],
-        often: Mapping[tuple[str, str], Handler] = {},
+        fast_routes: Mapping[tuple[str, str], Handler] = {},
     ) -> None:
-        # No static folder: whatever is served is served by a blueprint that says so.
+        # No static folder: each file is served by a blueprint that names it.
         super().__init__(__name__, static_folder=None, template_folder=None)
         self.debug = False  # not asked of the environment (QUART_DEBUG)
         self._answer_timeout_s = limits.answer_timeout_s
-        self._edge = Edge(Direct(often, limits, super().asgi_app), metrics, rules)
+        handling = HandlerLimits(limits.body_bytes, limits.body_timeout_s, limits.answer_timeout_s)
+        router = FastRouter(fast_routes, handling, problem_for, super().asgi_app)
+        self._access = AccessMiddleware(router, metrics, rules)
         self.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
         self.config["BODY_TIMEOUT"] = limits.body_timeout_s
-        # What nobody expected goes up to the edge, which logs and answers it in one place.
+        # An unexpected error reaches the middleware, which logs it and responds.
         self.config["PROPAGATE_EXCEPTIONS"] = True
         self.url_map.merge_slashes = False  # an answer or a 404, never a redirect
         for blueprint in blueprints:
@@ -54,8 +56,8 @@ class RestApplication(QuartTrio):
             self.register_error_handler(kind, _refuse)
 
     async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
-        """ASGI's entry, by way of the edge."""
-        await self._edge(scope, receive, send)
+        """The entry of ASGI, through the middleware."""
+        await self._access(scope, receive, send)
 
     async def dispatch_request(
         self, request_context: RequestContext | None = None
@@ -81,7 +83,7 @@ def create_app(
     allowed_origins: Collection[str] = (),
     blueprints: Sequence[Blueprint] = (),
 ) -> RestApplication:
-    """The public application, to be served by :class:`locshare.http.server.ApiServer`.
+    """The public application, to be served by :class:`locshare.http.server.HttpServer`.
 
     ``checks`` are what ``/health/ready`` asks; ``/metrics`` is there when ``expose_metrics``.
     ``prefix`` is the path of the public URL; ``allowed_origins`` are those of other web pages that
@@ -92,13 +94,16 @@ def create_app(
     return RestApplication(
         limits,
         metrics or HttpMetrics(registry),
-        EdgeRules(Origins(allowed_origins, lambda: urls().http), prefix=prefix),
+        AccessRules(Origins(allowed_origins, lambda: urls().http), prefix=prefix),
         [
             sessions_blueprint(calls),
             health_blueprint(registry if expose_metrics else None, checks or {}),
             *blueprints,
         ],
-        {("GET", ""): calls.describe, ("POST", "/join"): calls.join},
+        {
+            ("GET", "/api/sessions/<session>"): calls.describe,
+            ("POST", "/api/sessions/<session>/join"): calls.join,
+        },
     )
 
 
@@ -108,7 +113,7 @@ def create_internal_app(
     """The application of an internal port, where nobody has to log in: ``blueprints`` are served to
     whoever reaches it by an IP address, as ``localhost`` or by one of ``names``.
     """
-    rules = EdgeRules(Origins((), lambda: ""), Hosts(names))
+    rules = AccessRules(Origins((), lambda: ""), Hosts(names))
     return RestApplication(DEFAULT_LIMITS, metrics, rules, blueprints)
 
 
@@ -116,4 +121,4 @@ async def _refuse(error: Exception) -> Response:
     problem = problem_for(error)
     if problem is None:  # a kind was registered that has no answer
         raise error
-    return response(problem.answer())
+    return quart_response(problem.response())

@@ -12,14 +12,14 @@ import trio
 from msgspec import Struct
 from quart import Blueprint, Response
 
-from locshare.api.framework import response
-from locshare.http.types import reply
+from locshare.api.quart_adapter import quart_response
+from locshare.http.problems import RETRY_AFTER_S
+from locshare.http.types import json_response
 from locshare.model.errors import LocshareError
 from locshare.telemetry.metrics import CONTENT_TYPE, Registry
 from locshare.telemetry.unexpected import log_unexpected
 
 CHECK_TIMEOUT_S: Final = 1.0
-RETRY_AFTER_S: Final = 5
 
 Check = Callable[[], Awaitable[object]]
 """Ready when it returns; not ready when it returns False or raises."""
@@ -52,16 +52,16 @@ def health_blueprint(registry: Registry | None, checks: Mapping[str, Check]) -> 
 
     @routes.get("/health/live")
     async def live() -> Response:
-        return response(reply(Live()))
+        return quart_response(json_response(Live()))
 
     @routes.get("/health/ready")
     async def ready() -> Response:
         states = await readiness.ask()
         if all(state == "ok" for state in states.values()):
-            return response(reply(Ready("ok", states)))
-        answer = response(reply(Ready("unavailable", states), 503))
-        answer.headers["Retry-After"] = str(RETRY_AFTER_S)
-        return answer
+            return quart_response(json_response(Ready("ok", states)))
+        response = quart_response(json_response(Ready("unavailable", states), 503))
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
 
     if registry is not None:
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from locshare.http.problems import Code, FieldError, Problem
+from locshare.http.problems import FieldError, HttpProblem, ProblemCode
 from locshare.session.display_names import clean
 
 NAME_CHARS: Final = 255
@@ -69,21 +69,21 @@ T = TypeVar("T", bound=Struct)
 def decode(body: bytes, kind: type[T]) -> T:
     """``body`` as a ``kind``; an empty one counts as ``{}``.
 
-    Raises Problem: MALFORMED_JSON, or VALIDATION_FAILED that names every wrong field.
+    Raises HttpProblem: MALFORMED_JSON, or VALIDATION_FAILED that names every wrong field.
     """
     try:
         raw = msgspec.json.decode(body or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Not chained: the library's text may quote the body.
-        raise Problem(Code.MALFORMED_JSON) from None
+        raise HttpProblem(ProblemCode.MALFORMED_JSON) from None
     if not isinstance(raw, dict):
-        raise Problem(
-            Code.VALIDATION_FAILED, errors=(FieldError("", "Expected a JSON object"),)
+        raise HttpProblem(
+            ProblemCode.VALIDATION_FAILED, errors=(FieldError("", "Expected a JSON object"),)
         ) from None
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError:
-        raise Problem(Code.VALIDATION_FAILED, errors=_field_errors(raw, kind)) from None
+        raise HttpProblem(ProblemCode.VALIDATION_FAILED, errors=_field_errors(raw, kind)) from None
 
 
 def _field_errors(raw: dict[str, Any], kind: type[Struct]) -> tuple[FieldError, ...]:
@@ -118,7 +118,7 @@ def clean_display_name(name: str) -> str:
 
 
 def _cleaned(field: str, text: str, limit: int) -> str:
-    """What others are shown of ``text``. Raises Problem."""
+    """What others are shown of ``text``. Raises HttpProblem."""
     text = text.strip()
     if len(text) > MOST_CHARS:  # not worth the work
         raise _wrong(field, f"Expected at most {limit} characters")
@@ -139,5 +139,5 @@ def _allowed(character: str) -> bool:
     )
 
 
-def _wrong(field: str, message: str) -> Problem:
-    return Problem(Code.VALIDATION_FAILED, errors=(FieldError(field, message),))
+def _wrong(field: str, message: str) -> HttpProblem:
+    return HttpProblem(ProblemCode.VALIDATION_FAILED, errors=(FieldError(field, message),))

@@ -28,8 +28,8 @@ from locshare.api.messages import (
     decode,
 )
 from locshare.auth.tokens import Claims
-from locshare.http.problems import Code, FieldError, Problem
-from locshare.http.types import JSON, Answer, Request, reply
+from locshare.http.problems import FieldError, HttpProblem, ProblemCode
+from locshare.http.types import JSON, Request, Response, json_response
 from locshare.model.participant import ParticipantView, Role
 from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
@@ -160,7 +160,7 @@ class SessionCalls:
         self._joining = KeyedRateLimiter(limits.join, limits.addresses)
         self._asking = KeyedRateLimiter(limits.read, limits.addresses)
 
-    async def create(self, request: Request) -> Answer:
+    async def create(self, request: Request) -> Response:
         """``POST /api/sessions``"""
         self._slow_down(self._creating, request)
         wish = await _body(request, CreateSession)
@@ -169,7 +169,7 @@ class SessionCalls:
         )
         link = f"{self._urls().http}/join/{session.id}"
         key = self._tokens.host_key(session.id)
-        return reply(
+        return json_response(
             SessionCreated(
                 session_id=str(session.id),
                 join_link=link,
@@ -182,38 +182,38 @@ class SessionCalls:
             201,
         )
 
-    async def become_host(self, request: Request, session: str) -> Answer:
+    async def become_host(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/host``"""
         self._slow_down(self._asking, request)
         session_id = _uuid(session)
         wish = await _body(request, HostKey)
         if not self._tokens.is_host_key(session_id, wish.host_key):
-            raise Problem(Code.FORBIDDEN, "the host key is not that of this session")
+            raise HttpProblem(ProblemCode.FORBIDDEN, "the host key is not that of this session")
         info = await self._sessions.describe(session_id)
         if not info.is_active:
-            raise Problem(Code.SESSION_ENDED)
+            raise HttpProblem(ProblemCode.SESSION_ENDED)
         token = self._host_token(session_id, info.creator_id, info.expires_at)
-        return reply(HostToken(token, info.expires_at))
+        return json_response(HostToken(token, info.expires_at))
 
     def _host_token(self, session_id: UUID, creator_id: UUID, expires_at: datetime) -> str:
         return self._tokens.issue(
             session_id=session_id, user_id=str(creator_id), role="host", expires_at=expires_at
         )
 
-    async def describe(self, request: Request, session: str) -> Answer:
+    async def describe(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}``"""
         self._slow_down(self._asking, request)
-        return reply(_description(await self._sessions.describe(_uuid(session))))
+        return json_response(_description(await self._sessions.describe(_uuid(session))))
 
-    async def change(self, request: Request, session: str) -> Answer:
+    async def change(self, request: Request, session: str) -> Response:
         """``PATCH /api/sessions/{id}``"""
         self._slow_down(self._asking, request)
         session_id = _uuid(session)
         await self._host_of(session_id, request)
         wish = await _body(request, ChangeSession)
-        return reply(_description(await self._sessions.set_locked(session_id, wish.locked)))
+        return json_response(_description(await self._sessions.set_locked(session_id, wish.locked)))
 
-    async def join(self, request: Request, session: str) -> Answer:
+    async def join(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/join``"""
         self._slow_down(self._joining, request)
         session_id = _uuid(session)
@@ -238,65 +238,67 @@ class SessionCalls:
             role=role,
             expires_at=info.expires_at,
         )
-        return reply(
+        return json_response(
             SessionJoined(
                 participant.user_id, token, f"{self._urls().ws}/ws", participant.display_name
             ),
             201,
         )
 
-    async def participants(self, request: Request, session: str) -> Answer:
+    async def participants(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}/participants``"""
         self._slow_down(self._asking, request)
-        return reply(ParticipantList(await self._sessions.participants(_uuid(session))))
+        return json_response(ParticipantList(await self._sessions.participants(_uuid(session))))
 
-    async def remove(self, request: Request, session: str, user_id: str) -> Answer:
+    async def remove(self, request: Request, session: str, user_id: str) -> Response:
         """``DELETE /api/sessions/{id}/participants/{user_id}``"""
         self._slow_down(self._asking, request)
         session_id = _uuid(session)
         claims = await self._claims_in(session_id, request, about=user_id)
         ban = _flag(request, "ban")
         if claims.role != "host" and (claims.user_id != user_id or ban):
-            raise Problem(Code.FORBIDDEN, "only the host may remove someone else, or ban")
+            raise HttpProblem(
+                ProblemCode.FORBIDDEN, "only the host may remove someone else, or ban"
+            )
         await self._sessions.remove(session_id, user_id, ban=ban)
-        return reply(Success())
+        return json_response(Success())
 
-    async def end(self, request: Request, session: str) -> Answer:
+    async def end(self, request: Request, session: str) -> Response:
         """``DELETE /api/sessions/{id}``"""
         self._slow_down(self._asking, request)
         session_id = _uuid(session)
         await self._host_of(session_id, request)
         await self._sessions.end(session_id)
-        return reply(Success())
+        return json_response(Success())
 
     async def _host_of(self, session_id: UUID, request: Request) -> Claims:
         claims = await self._claims_in(session_id, request)
         if claims.role != "host":
-            raise Problem(Code.FORBIDDEN, "only the host may do this")
+            raise HttpProblem(ProblemCode.FORBIDDEN, "only the host may do this")
         return claims
 
     async def _claims_in(self, session_id: UUID, request: Request, about: str = "") -> Claims:
         """The claims of the request's token, which is of this session, and of its host or of
         somebody who is still in it. Every call that needs a token comes through here. Raises
-        Problem, and ParticipantNotFound for one who asks ``about`` themselves.
+        HttpProblem, and ParticipantNotFound for one who asks ``about`` themselves.
         """
         claims = self._tokens.verify(_bearer(request))
         if claims.session_id != session_id:
-            raise Problem(Code.FORBIDDEN, "the token is of another session")
+            raise HttpProblem(ProblemCode.FORBIDDEN, "the token is of another session")
         try:
             await self._sessions.authorise(session_id, claims.user_id)
         except ParticipantNotFound:
             if claims.user_id == about:
                 raise
-            raise Problem(
-                Code.FORBIDDEN, "the token is of somebody who is no longer in the session"
+            raise HttpProblem(
+                ProblemCode.FORBIDDEN, "the token is of somebody who is no longer in the session"
             ) from None
         return claims
 
     def _slow_down(self, limiter: KeyedRateLimiter, request: Request) -> None:
         wait = limiter.take(self._address(request), trio.current_time())
         if wait > 0:
-            raise Problem(Code.RATE_LIMITED, retry_after=int(wait) + 1)
+            raise HttpProblem(ProblemCode.RATE_LIMITED, retry_after=int(wait) + 1)
 
     def _address(self, request: Request) -> str:
         return self._addresses.of_request(
@@ -317,15 +319,15 @@ def _description(info: SessionInfo) -> SessionDescription:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    """The request's body. Raises Problem, and what ``request.read`` raises."""
+    """The request's body. Raises HttpProblem, and what ``request.read`` raises."""
     content_type = request.header(b"content-type")
     if content_type and not _is_json(content_type):
-        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
+        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
     if request.header(b"content-encoding", "identity").lower() != "identity":
-        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
+        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
     body = await request.read()
     if body and not content_type:
-        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
+        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
     return decode(body, kind)
 
 
@@ -336,7 +338,9 @@ def _flag(request: Request, name: str) -> bool:
         return False
     if values in (["true"], [""]):
         return True
-    raise Problem(Code.VALIDATION_FAILED, errors=(FieldError(name, "Expected `true` or `false`"),))
+    raise HttpProblem(
+        ProblemCode.VALIDATION_FAILED, errors=(FieldError(name, "Expected `true` or `false`"),)
+    )
 
 
 def _is_json(content_type: str) -> bool:
@@ -351,13 +355,13 @@ def _is_json(content_type: str) -> bool:
 
 
 def _bearer(request: Request) -> str:
-    """The token that the request carries. Raises Problem."""
+    """The token that the request carries. Raises HttpProblem."""
     headers = request.headers(b"authorization")
     if not headers:
-        raise Problem(Code.TOKEN_MISSING)
+        raise HttpProblem(ProblemCode.TOKEN_MISSING)
     scheme, _, token = headers[0].partition(" ")
     if len(headers) > 1 or scheme.lower() != "bearer":
-        raise Problem(Code.TOKEN_INVALID)
+        raise HttpProblem(ProblemCode.TOKEN_INVALID)
     return token.strip()
 
 
@@ -366,7 +370,7 @@ def _uuid(text: str) -> UUID:
     try:
         session_id = UUID(text)
     except ValueError:
-        raise Problem(Code.INVALID_ID) from None
+        raise HttpProblem(ProblemCode.INVALID_ID) from None
     if str(session_id) != text.lower():  # braces, urn:uuid: and missing hyphens
-        raise Problem(Code.INVALID_ID)
+        raise HttpProblem(ProblemCode.INVALID_ID)
     return session_id

@@ -71,13 +71,8 @@ class Listener:
         """As of now."""
         return ListenerStatistics(self._starts, self._out_of_files)
 
-    def _take(self, sock: socket.socket) -> None:
-        try:
-            peer = sock.getpeername()[0]
-        except OSError:  # it is gone already
-            sock.close()
-        else:
-            self._pool.adopt(sock, peer)
+    def _take(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        self._pool.adopt(sock, peer[0])
 
     def _make_room(self) -> bool:
         self._out_of_files += 1

@@ -1,13 +1,13 @@
-"""What every request meets first and every answer last: the ASGI layer around the application.
+"""The access middleware: first for every request, last for every response.
 
-It gives each request an id, adds the headers that all answers have, answers CORS preflights,
-turns away what may not come in at all (:class:`EdgeRules`), counts, writes the one access log line,
-and is the last net: an exception that nobody expected becomes a 500 without a word about it, and a
-log line with the same request id.
+It gives each request an id, adds the headers that every response has, answers CORS preflights,
+refuses requests that the application must not see (:class:`AccessRules`), counts, and writes the
+access log. An unexpected exception becomes a 500 that says nothing about it, and a log line with
+the same request id.
 
-The log line and the metrics name the *route*, never the path: the path of a stray request may
-hold anything, a token included, and a session's id is all that is needed to join it. Queries,
-headers, bodies and client addresses are not logged. Nothing is remembered between requests.
+The log line and the metrics name the *route*, never the path: the path of a stray request may hold
+anything, a token included, and a session's id is all that is needed to join it. Queries, headers,
+bodies and client addresses are not logged. Nothing is kept between requests.
 """
 
 import secrets
@@ -20,18 +20,18 @@ import trio
 from msgspec import Struct
 
 from locshare.http.origins import Hosts, Origins, header
-from locshare.http.problems import CONTENT_TYPE, Code, Problem
+from locshare.http.problems import CONTENT_TYPE, HttpProblem, ProblemCode
 from locshare.http.types import (
     ALLOWED_METHODS,
     RESERVED,
     ROUTE,
-    Answer,
     AsgiApp,
     Message,
     Receive,
+    Response,
     Scope,
     Send,
-    send_answer,
+    send_response,
 )
 from locshare.telemetry.metrics import Registry
 from locshare.telemetry.unexpected import log_unexpected
@@ -42,14 +42,13 @@ UNKNOWN_ROUTE: Final = "unknown"
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 QUIET_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Asked every few seconds by machines: logged at debug level, and answered in the connections that
+"""Machines ask these every few seconds: logged at debug level, and answered in the connections that
 are reserved for them."""
 PREFLIGHT_MAX_AGE_S: Final = 600
-_RETRY_AFTER_S: Final = 5
 
 
 class HttpMetrics:
-    """Requests by method, route and status, and how long they took."""
+    """Requests by method, route and status, and their duration."""
 
     def __init__(self, registry: Registry) -> None:
         self.requests = registry.counters(
@@ -60,8 +59,9 @@ class HttpMetrics:
         )
 
 
-class EdgeRules(Struct, frozen=True):
-    """What is turned away before the application sees it. ``hosts`` None answers to every name.
+class AccessRules(Struct, frozen=True):
+    """Which requests are refused before the application sees them. ``hosts`` None answers to every
+    name.
 
     A path below ``prefix`` is one without it: a proxy that serves us in a folder may strip the
     folder's name or leave it. ``""`` for none; else it begins with a slash, ends with none, and has
@@ -72,30 +72,25 @@ class EdgeRules(Struct, frozen=True):
     hosts: Hosts | None = None
     prefix: str = ""
 
-    def refusal(self, scope: Scope) -> Problem | None:
-        """Why the request of ``scope`` is not to be served; None when it is."""
+    def refusal(self, scope: Scope) -> HttpProblem | None:
+        """The response to a request that is not served; None when it is."""
         path, headers = scope["path"], scope["headers"]
         if self.hosts is not None and not self.hosts.answers_to(headers):
-            return Problem(
-                Code.WRONG_HOST,
+            return HttpProblem(
+                ProblemCode.WRONG_HOST,
                 "this port answers to IP addresses, localhost, and the names in "
                 "LOCSHARE_INTERNAL_HOSTS",
             )
         if _is_reserved(scope) and path not in QUIET_ROUTES:
-            return Problem(
-                Code.UNAVAILABLE,
-                "too many connections, come back later",
-                retry_after=_RETRY_AFTER_S,
-            )
+            return HttpProblem(ProblemCode.UNAVAILABLE, "too many connections, come back later")
         if not path.startswith("/"):
-            return Problem(Code.BAD_REQUEST, "the path begins with a slash")
-        if scope["method"] != scope["method"].upper():  # RFC 9110 section 9.1: methods have a case
-            allow = {"Allow": ALLOWED_METHODS.decode()}
-            return Problem(Code.METHOD_NOT_ALLOWED, "methods are in capitals", headers=allow)
+            return HttpProblem(ProblemCode.BAD_REQUEST, "the path begins with a slash")
         if self.origins.is_foreign(scope["method"], headers):
-            return Problem(Code.CROSS_SITE)
+            return HttpProblem(ProblemCode.CROSS_SITE)
         if path == "/ws":
-            return Problem(Code.NOT_FOUND, "WebSockets are on another port: see websocket_url")
+            return HttpProblem(
+                ProblemCode.NOT_FOUND, "WebSockets are on another port: see websocket_url"
+            )
         return None
 
     def strip(self, scope: Scope) -> None:
@@ -109,16 +104,16 @@ class EdgeRules(Struct, frozen=True):
             scope["path"] = scope["path"][len(self.prefix) :]
 
 
-class Edge:
+class AccessMiddleware:
     """An ASGI application around ``app``."""
 
-    def __init__(self, app: AsgiApp, metrics: HttpMetrics, rules: EdgeRules) -> None:
+    def __init__(self, app: AsgiApp, metrics: HttpMetrics, rules: AccessRules) -> None:
         self._app = app
         self._metrics = metrics
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection's request. Raises nothing but cancellation."""
+        """Serve one request. Raises nothing but cancellation."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
 
@@ -132,15 +127,15 @@ class Edge:
         finishing = False
 
         async def take() -> Message:
-            # hypercorn tells of a disconnect from inside the sending of an answer's last part, in
-            # the task that goes on to close the connection or to start its idle time. Quart ends
-            # that very task when it hears of it, and the connection would stay open for ever.
+            # hypercorn sends a disconnect while it sends the last part of a response, in the task
+            # that then closes the connection or starts its idle time. Quart cancels that very task
+            # when it receives the disconnect, and the connection would stay open for ever.
             message: Message = await receive()
             if finishing and message["type"] == "http.disconnect":
                 await trio.sleep_forever()
             return message
 
-        async def answer(message: Message) -> None:
+        async def respond(message: Message) -> None:
             nonlocal status, finishing
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 finishing = True
@@ -151,29 +146,28 @@ class Edge:
 
         try:
             if scope["path"] == "*" and scope["method"] == "OPTIONS":
-                await send_answer(_ABOUT_THE_SERVER, answer)
+                await send_response(_ABOUT_THE_SERVER, respond)
             elif (refusal := rules.refusal(scope)) is not None:
-                await _answer(answer, refusal)
+                await _refuse(respond, refusal)
             elif scope["path"] == rules.prefix:
-                await send_answer(
-                    Answer(308, b"", headers={"Location": f"{quote(rules.prefix)}/"}), answer
-                )
+                location = {"Location": f"{quote(rules.prefix)}/"}
+                await send_response(Response(308, b"", headers=location), respond)
             elif origin is not None and _is_preflight(scope):
-                await answer(_preflight())
-                await answer({"type": "http.response.body", "body": b""})
+                await respond(_preflight())
+                await respond({"type": "http.response.body", "body": b""})
             else:
-                await self._app(scope, take, answer)
+                await self._app(scope, take, respond)
         except Exception as error:  # noqa: BLE001 - one request must not take the server down
             log_unexpected("request_failed", error, request_id=request_id, route=_route(scope))
             if status is None:
-                await _answer(answer, Problem(Code.INTERNAL_ERROR))
+                await _refuse(respond, HttpProblem(ProblemCode.INTERNAL_ERROR))
         finally:
-            self._note(scope, status, trio.current_time() - began, request_id)
+            self._record(scope, status, trio.current_time() - began, request_id)
 
-    def _note(self, scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
+    def _record(self, scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
         route = _route(scope)
         method = scope["method"] if scope["method"] in METHODS else "other"
-        # No status: the client went away, or the server stops.
+        # No status: the client disconnected, or the server stops.
         self._metrics.requests.of(method, route, str(status or "none")).add()
         self._metrics.seconds.of(route).observe(seconds)
         write = log.debug if route in QUIET_ROUTES else log.info
@@ -187,8 +181,8 @@ class Edge:
         )
 
 
-_ABOUT_THE_SERVER: Final = Answer(200, b"", headers={"Allow": ALLOWED_METHODS.decode()})
-"""RFC 9110 section 9.3.7: ``OPTIONS *`` asks about the server and no resource."""
+_ABOUT_THE_SERVER: Final = Response(200, b"", headers={"Allow": ALLOWED_METHODS.decode()})
+"""RFC 9110 section 9.3.7: ``OPTIONS *`` is about the server, not a resource."""
 
 
 def _route(scope: Scope) -> str:
@@ -222,7 +216,7 @@ def _preflight() -> Message:
 def _headers(
     given: Collection[tuple[bytes, bytes]], scope: Scope, request_id: str, origin: str | None
 ) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer: what the handler gave, and ours where it gave none."""
+    """The headers of a response: the handler's, and ours where it has none of that name."""
     headers = [(name.lower(), value) for name, value in given]
     present = {name for name, _ in headers}
     ours: dict[bytes, bytes] = {
@@ -231,7 +225,7 @@ def _headers(
         b"x-request-id": request_id.encode(),
     }
     if scope["path"].startswith(("/api", "/health", "/metrics")) or _is_problem(headers):
-        # Data, never a page: it may not be kept, framed, or run if a browser is led to it.
+        # Data, never a page: a browser must not keep it, frame it or run it.
         ours[b"cache-control"] = b"no-store"
         ours[b"content-security-policy"] = b"default-src 'none'; frame-ancestors 'none'"
     if _is_reserved(scope):
@@ -248,7 +242,7 @@ def _is_problem(headers: list[tuple[bytes, bytes]]) -> bool:
     return (b"content-type", CONTENT_TYPE.encode()) in headers
 
 
-async def _answer(send: Send, problem: Problem) -> None:
-    """Refuse a request of which nothing more is to be read."""
+async def _refuse(send: Send, problem: HttpProblem) -> None:
+    """Refuse a request whose body is not read."""
     problem.headers["Connection"] = "close"
-    await send_answer(problem.answer(), send)
+    await send_response(problem.response(), send)

@@ -1,145 +1,119 @@
-"""One HTTP connection: hypercorn's protocol on a plain socket.
+"""One HTTP connection: hypercorn's protocol on a plain socket, with every wait bounded.
 
-hypercorn's own connection does for each request what a short answer does not need: a task for the
-idle time, a memory channel with a turn of the loop for each part of the request, a write for the
-head and another for the body, a lock and a cancel scope around each. Here the time is one deadline
-that moves, the parts wait in a list, and an answer leaves in one write that only waits when the
-socket is full. What HTTP is, is hypercorn's affair.
+The time is one deadline that moves, a response leaves in one write, and a write waits only when the
+socket is full.
 
-Every wait is bounded:
+- A request line and its headers arrive within the keep-alive time, which begins with the connection
+  and again after each response.
+- During a request something arrives every ``read_timeout_s``. The application's limits for a body
+  and a response are shorter; this one ends a request that has none.
+- A response is read in part every ``write_timeout_s``, and as a whole at
+  ``_MIN_READ_BYTES_PER_S`` at least.
+- After our close the client has ``_LINGER_S`` to read the last response.
 
-- a request line and its headers arrive within the keep-alive time, which begins with the
-  connection and again after each answer;
-- while a request is under way, something arrives every ``read_timeout_s``: the application's limits
-  for a body and an answer are shorter, so this ends what has none;
-- an answer is read, at least in part, every ``write_timeout_s``, and as a whole at
-  ``_SLOWEST_BYTES_PER_S`` at least;
-- after our close the client has ``_LINGER_S`` to read the last answer.
-
-Whether it waits for its client is told to whoever holds it (``Watcher``), who may :meth:`cut` it
+Whether the connection waits for its client is noted in the slots, whose owner may :meth:`cut` it
 then to make room.
 """
 
 import math
 import socket
-from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol, cast
+from typing import Final
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ConnectionState, TaskGroup
-from hypercorn.utils import parse_socket_addr
-from msgspec import Struct
 
-from locshare.http.heads import HeadLimits, Refused
-from locshare.http.protocol import Http1
-from locshare.http.types import RESERVED
-from locshare.telemetry.unexpected import log_unexpected
+from locshare.http.heads import Refused
+from locshare.http.hypercorn_protocol import (
+    Closed,
+    Event,
+    H11Protocol,
+    RawData,
+    RequestTasks,
+    Updated,
+    WorkerContext,
+    make_protocol,
+)
+from locshare.http.limits import ServerLimits
+from locshare.http.strict_h11 import StrictConnection
+from locshare.http.types import RESERVED, AsgiApp
+from locshare.net.slots import Slots
 
 _READ_BYTES: Final = 65_536
-_PARTS: Final = 10
-"""Of a request that may wait for the application; then nothing more is read from the socket."""
-
-
-_SLOWEST_BYTES_PER_S: Final = 1_000
-"""A client on GPRS reads 5,000; who reads less than this holds a connection for its own sake."""
+_MIN_READ_BYTES_PER_S: Final = 1_000
+"""A phone on GPRS reads 5,000. A client that reads less than this occupies a slot on purpose."""
 _LINGER_S: Final = 1.0
 _LINGER_BYTES: Final = 262_144
-"""What is still taken, and thrown away, of a client that sends while it is being closed: closing a
-socket with unread bytes in it resets the connection, and the client loses our last answer."""
+"""Read and dropped after our close, from a client that still sends. Closing a socket with unread
+bytes in it resets the connection, and the client loses our last response."""
 
 
-class Patience(Struct, frozen=True):
-    """How long a client is waited for, in seconds, and how much is taken from it, in bytes."""
-
-    keep_alive_s: float
-    read_timeout_s: float
-    write_timeout_s: float
-    head: HeadLimits
-    body_bytes: int
-
-
-class Watcher(Protocol):
-    """Who is told when a connection begins and ends to wait for its client."""
-
-    def waits(self, connection: "Connection", /) -> None:
-        """It waits for its client: for a request, or for an answer to be read."""
-
-    def works(self, connection: "Connection", /) -> None:
-        """A whole request is there, and it is our turn."""
-
-
-class Connection:
-    """``sock`` is connected and non-blocking, and closed when :meth:`run` ends. ``client`` is its
-    peer.
-    """
+class HttpConnection:
+    """``sock`` is connected and non-blocking, and closed when :meth:`run` ends."""
 
     def __init__(
         self,
-        app: AppWrapper,
+        app: AsgiApp,
         config: Config,
         context: WorkerContext,
+        limits: ServerLimits,
+        slots: "Slots[HttpConnection]",
         sock: socket.socket,
-        client: tuple[str, int] | None,
-        patience: Patience,
-        watcher: Watcher,
+        *,
+        client: tuple[str, int],
+        server: tuple[str, int],
     ) -> None:
         self._app = app
         self._config = config
         self._context = context
+        self._limits = limits
+        self._slots = slots
         self._sock = sock
         self._client = client
-        self._patience = patience
-        self._watcher = watcher
+        self._server = server
         self.reserved = False
         """Whether it is for health checks only. Set before :meth:`run`."""
-        self.refusal: Refused | None = None
-        """Why nothing more was read from it, if it broke the rules of HTTP."""
-        self._protocol: Http1
+        self._h11 = StrictConnection(limits.head, limits.body_bytes)
+        self._protocol: H11Protocol
         self._head = b""
-        """Of an answer, until there is something of its body to send with it."""
+        """Of a response, until there is something of its body to send with it."""
         self._writing = trio.Lock()
         self._idle = True
         self._time = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._hung_up = False
-        """We have said that nothing more comes."""
+        """Our side of the connection is closed."""
+
+    @property
+    def refusal(self) -> Refused | None:
+        """The rule of HTTP that the client broke, after which nothing more was read."""
+        return self._h11.refusal
 
     async def run(self) -> None:
-        """Serve until either side closes it. Raises what the protocol fails with."""
-        try:
-            server = parse_socket_addr(self._sock.family, self._sock.getsockname())
-        except OSError:  # it is gone already
-            self.cut()
+        """Serve until either side closes it. Raises the protocol's errors."""
+        if not self._open:  # cut before it began
             return
         try:
             async with trio.open_nursery() as nursery:
-                self._protocol = Http1(
-                    self._app,
+                self._protocol = make_protocol(
                     self._config,
                     self._context,
-                    cast("TaskGroup", _Requests(nursery, self._has_come)),
-                    ConnectionState({RESERVED: self.reserved}),
-                    False,
-                    self._client,
-                    server,
-                    self._take,
+                    RequestTasks(self._app, nursery, self._on_whole_request),
+                    self._h11,
+                    state={RESERVED: self.reserved},
+                    client=self._client,
+                    server=self._server,
+                    send=self._on_event,
                 )
-                self._protocol.bound(self._patience.head, self._patience.body_bytes)
                 self._wait_for_request()
-                nursery.start_soon(self._watch)
+                nursery.start_soon(self._watch_time)
                 await self._read()
-                self.refusal = self._protocol.connection.refusal
                 self._time.cancel()
         finally:
             self.cut()
 
     def cut(self) -> None:
-        """Close the socket now. Whoever waits for it is woken."""
+        """Close the socket now, and wake whatever waits for it. Idempotent."""
         if self._open:
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
@@ -151,21 +125,23 @@ class Connection:
     # --- time -------------------------------------------------------------------------------------
 
     def _wait_for_request(self) -> None:
-        self._watcher.waits(self)
+        self._slots.mark_waiting(self)
         self._idle = True
         stopping = self._context.terminated.is_set()
-        seconds = -math.inf if stopping else self._patience.keep_alive_s
+        seconds = -math.inf if stopping else self._limits.keep_alive_s
         self._time.deadline = trio.current_time() + seconds
 
-    def _has_come(self) -> None:
-        """The whole of a request is there."""
-        self._watcher.works(self)
+    def _expect_bytes(self) -> None:
+        self._time.deadline = trio.current_time() + self._limits.read_timeout_s
 
-    async def _watch(self) -> None:
-        """Close the connection when its time is over, or when the server stops while it is idle."""
+    def _on_whole_request(self) -> None:
+        self._slots.mark_busy(self)
+
+    async def _watch_time(self) -> None:
+        """Close the connection at its deadline, and when the server stops while it is idle."""
         with self._time:
             await self._context.terminated.wait()
-            while not self._idle and not self._hung_up:  # it is closed after the answer
+            if not self._idle and not self._hung_up:  # it is closed after the response
                 await trio.sleep_forever()
         if self._open:
             with trio.CancelScope(shield=True):
@@ -191,13 +167,13 @@ class Connection:
             except (OSError, trio.ClosedResourceError):
                 break
             if not self._idle:
-                self._time.deadline = trio.current_time() + self._patience.read_timeout_s
+                self._expect_bytes()
             await self._protocol.handle(RawData(data))
             if not data:
                 break
 
     async def _linger(self) -> None:
-        """Give the client time to read our last answer, whatever it still sends."""
+        """Give the client time to read our last response, whatever it still sends."""
         taken = 0
         with trio.move_on_after(_LINGER_S), suppress(OSError, trio.ClosedResourceError):
             while self._open and taken < _LINGER_BYTES:
@@ -209,8 +185,8 @@ class Connection:
 
     # --- out --------------------------------------------------------------------------------------
 
-    async def _take(self, event: Event) -> None:
-        """What the protocol wants done."""
+    async def _on_event(self, event: Event) -> None:
+        """Carry out what the protocol asks for."""
         if isinstance(event, RawData):
             if not self._head and _is_head(event.data):
                 self._head = event.data
@@ -221,14 +197,14 @@ class Connection:
                 self._wait_for_request()
             else:
                 self._idle = False
-                self._time.deadline = trio.current_time() + self._patience.read_timeout_s
+                self._expect_bytes()
         elif isinstance(event, Closed):
             await self._write(b"")
             self._hang_up()
             await self._protocol.handle(Closed())
 
     async def _write(self, data: bytes) -> None:
-        """Send what waits and ``data``; a client that does not read is cut."""
+        """Send the waiting head and ``data``. Cut the connection of a client that does not read."""
         if self._head:
             data, self._head = self._head + data, b""
         if not data:
@@ -236,7 +212,7 @@ class Connection:
         try:
             sent = 0 if self._writing.locked() else self._send(data)
             if sent < len(data):
-                # Not cancelled: half an answer would be all that the client gets.
+                # Not cancelled: the client would get half a response.
                 with trio.CancelScope(shield=True):
                     async with self._writing:
                         await self._write_slowly(memoryview(data)[sent:])
@@ -245,17 +221,17 @@ class Connection:
             await self._protocol.handle(Closed())
 
     async def _write_slowly(self, rest: memoryview) -> None:
-        self._watcher.waits(self)
-        last = trio.current_time() + self._patience.write_timeout_s
-        last += len(rest) / _SLOWEST_BYTES_PER_S
+        self._slots.mark_waiting(self)
+        timeout_s = self._limits.write_timeout_s
+        last = trio.current_time() + timeout_s + len(rest) / _MIN_READ_BYTES_PER_S
         while rest:
-            deadline = min(last, trio.current_time() + self._patience.write_timeout_s)
+            deadline = min(last, trio.current_time() + timeout_s)
             with trio.CancelScope(deadline=deadline) as waiting:
                 await trio.lowlevel.wait_writable(self._sock)
             if waiting.cancelled_caught:
                 raise TimeoutError("the client does not read")
             rest = rest[self._send(rest) :]
-        self._watcher.works(self)
+        self._slots.mark_busy(self)
 
     def _send(self, data: bytes | memoryview) -> int:
         try:
@@ -264,11 +240,11 @@ class Connection:
             return 0
 
     def _hang_up(self) -> None:
-        """Say that nothing more comes; the reader closes the socket when the client has too."""
+        """Close our side. The reader closes the socket when the client has closed its side."""
         if self._hung_up:
             return
         self._hung_up = True
-        self._watcher.waits(self)
+        self._slots.mark_waiting(self)
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:  # it is closed, or the client has closed it
@@ -279,88 +255,5 @@ class Connection:
 
 
 def _is_head(data: bytes) -> bool:
-    """Whether this begins an answer, of which something must follow: a body, or its end."""
+    """Whether this begins a final response, of which something must follow: a body, or its end."""
     return data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1")
-
-
-class _Requests:
-    """hypercorn's task group: a task for each request, in the connection's nursery."""
-
-    def __init__(self, nursery: trio.Nursery, has_come: Callable[[], None]) -> None:
-        self._nursery = nursery
-        self._has_come = has_come
-
-    async def spawn_app(
-        self,
-        app: AppWrapper,
-        config: Config,  # noqa: ARG002 - hypercorn's signature
-        scope: Any,
-        send: Callable[[Any], Awaitable[None]],
-    ) -> Callable[[Any], Awaitable[None]]:
-        """Start the application on a request. Returns where the request's parts are put."""
-        parts = _Parts(self._has_come)
-        self._nursery.start_soon(self._run, app, scope, parts, send)
-        return parts.put
-
-    def spawn(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start a task of the protocol."""
-        self._nursery.start_soon(task, *args)
-
-    async def _run(
-        self,
-        app: AppWrapper,
-        scope: Any,
-        parts: "_Parts",
-        send: Callable[[Any], Awaitable[None]],
-    ) -> None:
-        try:
-            await app(scope, parts.get, send, trio.to_thread.run_sync, trio.from_thread.run)
-        except BaseExceptionGroup as group:
-            if group.split(trio.Cancelled)[1] is None:
-                raise
-            log_unexpected("http_application_failed", group)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the request is answered
-            log_unexpected("http_application_failed", error)
-        finally:
-            parts.close()
-            await send(None)
-
-
-class _Parts:
-    """The parts of one request, on their way to the application."""
-
-    __slots__ = ("_came", "_closed", "_has_come", "_taken", "_waiting")
-
-    def __init__(self, has_come: Callable[[], None]) -> None:
-        self._has_come = has_come
-        self._waiting: deque[Any] = deque()
-        self._came = trio.lowlevel.ParkingLot()
-        self._taken = trio.lowlevel.ParkingLot()
-        self._closed = False
-
-    async def put(self, part: Any) -> None:
-        """Waits while too many do, but not with the last part: the one who tells of the end of a
-        client may be the application itself, inside the sending of its answer.
-        """
-        if part["type"] == "http.request" and not part["more_body"]:
-            self._has_come()
-        if self._closed:
-            return
-        self._waiting.append(part)
-        self._came.unpark_all()
-        while (
-            len(self._waiting) > _PARTS and not self._closed and part["type"] != "http.disconnect"
-        ):
-            await self._taken.park()
-
-    async def get(self) -> Any:
-        """The next part, when it has come."""
-        while not self._waiting:
-            await self._came.park()
-        self._taken.unpark_all()
-        return self._waiting.popleft()
-
-    def close(self) -> None:
-        """Nobody takes anything any more."""
-        self._closed = True
-        self._taken.unpark_all()

@@ -77,24 +77,26 @@ _AROUND_TARGET: Final = 64
 
 
 class Head(Struct, frozen=True):
-    """A request whose target is in origin form, or ``*``. ``chunked`` says how its body comes."""
+    """``request`` has a target in origin form, or ``*``, and no ``Upgrade``. ``chunked`` says how
+    its body comes.
+    """
 
-    method: str
-    target: bytes
-    http_version: str
-    headers: list[tuple[bytes, bytes]]
+    request: h11.Request
     chunked: bool
 
 
 def head_of(request: h11.Request, raw: bytes) -> Head:
-    """What ``request``, which h11 read from ``raw``, asks for. Raises Refused."""
+    """The meaning of ``request``, which h11 read from ``raw``. Raises Refused."""
     if request.http_version not in VERSIONS:
         raise Refused(505, "this server speaks HTTP/1.1 (and 1.0) only")
     if request.method == b"CONNECT":
-        raise Refused(405, "this server is no proxy: CONNECT is not allowed")
+        raise Refused(405, "this server is not a proxy: CONNECT is not allowed")
+    if request.method != request.method.upper():  # RFC 9110 section 9.1: methods have a case
+        raise Refused(405, "methods are in capitals")
     headers = list(request.headers)
-    chunked = _is_chunked(request.http_version, headers, raw)
+    chunked, upgrade = _checked_headers(request.http_version, headers, raw)
     target = request.target
+    host = None
     if target[:1] == b"/":
         if len(target) > TARGET_BYTES:
             raise Refused(414, f"the path is longer than {TARGET_BYTES} bytes")
@@ -102,17 +104,29 @@ def head_of(request: h11.Request, raw: bytes) -> Head:
             raise Refused(400, "the path has a fragment (#), which is not sent to servers")
     elif target != b"*":
         target, host = _from_absolute(target, request.method)
-        headers = [(b"host", host), *((name, value) for name, value in headers if name != b"host")]
     elif request.method != b"OPTIONS":
         raise Refused(400, "the target * is for OPTIONS only")
-    return Head(
-        request.method.decode("ascii"), target, request.http_version.decode(), headers, chunked
-    )
+    if upgrade:
+        headers = [(name, value) for name, value in headers if name != b"upgrade"]
+    if host is not None:
+        headers = [(b"host", host), *((name, value) for name, value in headers if name != b"host")]
+    if upgrade or host is not None:
+        request = h11.Request(
+            method=request.method,
+            target=target,
+            headers=headers,
+            http_version=request.http_version,
+        )
+    return Head(request, chunked)
 
 
-def _is_chunked(version: bytes, headers: list[tuple[bytes, bytes]], raw: bytes) -> bool:
-    """Whether the body comes in chunks. Raises Refused when that is not clear."""
-    has_length = chunked = False
+def _checked_headers(
+    version: bytes, headers: list[tuple[bytes, bytes]], raw: bytes
+) -> tuple[bool, bool]:
+    """Whether the body comes in chunks, and whether there is an ``Upgrade``. Raises Refused when
+    the end of the body is not clear.
+    """
+    has_length = chunked = upgrade = False
     for name, value in headers:
         if name == b"host":
             if not _is_host(value):
@@ -121,6 +135,8 @@ def _is_chunked(version: bytes, headers: list[tuple[bytes, bytes]], raw: bytes) 
             has_length = True
         elif name == b"transfer-encoding":
             chunked = True
+        elif name == b"upgrade":
+            upgrade = True
         elif name == b"expect" and value.lower() != b"100-continue" and version != b"1.0":
             raise Refused(417, "the only expectation that is met is 100-continue")
     if has_length:
@@ -129,7 +145,7 @@ def _is_chunked(version: bytes, headers: list[tuple[bytes, bytes]], raw: bytes) 
         raise Refused(400, "both Content-Length and Transfer-Encoding are given")
     if chunked and version == b"1.0":
         raise Refused(400, "HTTP/1.0 has no Transfer-Encoding")
-    return chunked
+    return chunked, upgrade
 
 
 def _check_length(raw: bytes) -> None:

@@ -1,24 +1,28 @@
-"""Every refusal of the API, as problem details (RFC 9457) with a code that never changes.
+"""Every refusal of the program as problem details (RFC 9457) with a code that never changes.
 
-``type`` is ``about:blank``, so ``title`` is the phrase of the status; ``code`` is what programs
-look at and ``detail`` what people read. No detail quotes what a client sent, so a token or a
-position cannot come back, or get into a log, by way of an error.
+``type`` is ``about:blank``, so ``title`` is the phrase of the status; programs look at ``code``,
+people read ``detail``. No detail quotes the client, so a token or a position cannot come back, or
+get into a log, by way of an error.
 """
 
 import enum
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from locshare.http.types import Answer
+from locshare.http.types import Response
 from locshare.model.errors import LocshareError
 
 CONTENT_TYPE: Final = "application/problem+json"
 
+RETRY_AFTER_S: Final = 5
+"""``Retry-After`` of a 503 whose cause names no time."""
 
-class Code(enum.Enum):
+
+class ProblemCode(enum.Enum):
     """The stable codes (docs/reference/rest.md), each with its status and its usual detail."""
 
     BAD_REQUEST = (400, "the request makes no sense")
@@ -56,7 +60,7 @@ class Code(enum.Enum):
 
 
 class FieldError(Struct, frozen=True):
-    """What is wrong with one field of a body. ``field`` is empty when it is the body itself."""
+    """The fault of one field of a body. ``field`` is empty when it is the body itself."""
 
     field: str
     message: str
@@ -73,27 +77,38 @@ class ProblemDetails(Struct, frozen=True):
     errors: tuple[FieldError, ...] | UnsetType = UNSET
 
 
-class Problem(LocshareError):
-    """Raised by a handler to answer with ``code``. ``retry_after`` is in seconds."""
+def problem_body(status: int, code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> bytes:
+    """Problem details as JSON."""
+    title = HTTPStatus(status).phrase
+    return msgspec.json.encode(ProblemDetails(title, status, code, detail, errors=errors or UNSET))
+
+
+class HttpProblem(LocshareError):
+    """Raised by a handler to respond with ``code``.
+
+    ``retry_after`` is in seconds, at least 1; a 503 has :data:`RETRY_AFTER_S` without it.
+    """
 
     def __init__(
         self,
-        code: Code,
+        code: ProblemCode,
         detail: str | None = None,
         *,
         errors: tuple[FieldError, ...] = (),
         retry_after: int | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{code.status} {code.name}")
         self.code = code
         self.detail = detail or code.detail
         self.errors = errors
         self.headers = dict(headers or {})
+        if retry_after is None and code.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            retry_after = RETRY_AFTER_S
         if retry_after is not None:
             self.headers["Retry-After"] = str(max(1, retry_after))
         if code.status == HTTPStatus.UNAUTHORIZED:
-            challenge = ', error="invalid_token"' if code is Code.TOKEN_INVALID else ""
+            challenge = ', error="invalid_token"' if code is ProblemCode.TOKEN_INVALID else ""
             self.headers["WWW-Authenticate"] = f'Bearer realm="locshare"{challenge}'
 
     @property
@@ -101,43 +116,18 @@ class Problem(LocshareError):
         """The HTTP status."""
         return self.code.status
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """The problem details as JSON, with the headers that go with them."""
-        return Answer(self.status, self._body(), CONTENT_TYPE, self.headers)
-
-    def _body(self) -> bytes:
-        return msgspec.json.encode(
-            ProblemDetails(
-                title=HTTPStatus(self.status).phrase,
-                status=self.status,
-                code=self.code.name,
-                detail=self.detail,
-                errors=self.errors or UNSET,
-            )
-        )
+        body = problem_body(self.status, self.code.name, self.detail, self.errors)
+        return Response(self.status, body, CONTENT_TYPE, self.headers)
 
 
-_BY_STATUS: Final = {
-    400: Code.BAD_REQUEST,
-    401: Code.TOKEN_MISSING,
-    403: Code.FORBIDDEN,
-    404: Code.NOT_FOUND,
-    405: Code.METHOD_NOT_ALLOWED,
-    408: Code.REQUEST_TIMEOUT,
-    410: Code.SESSION_ENDED,
-    413: Code.BODY_TOO_LARGE,
-    414: Code.URI_TOO_LONG,
-    415: Code.UNSUPPORTED_MEDIA_TYPE,
-    417: Code.EXPECTATION_FAILED,
-    421: Code.WRONG_HOST,
-    429: Code.RATE_LIMITED,
-    431: Code.HEADERS_TOO_LARGE,
-    501: Code.NOT_IMPLEMENTED,
-    503: Code.UNAVAILABLE,
-    505: Code.HTTP_VERSION_NOT_SUPPORTED,
-}
+_BY_STATUS: Final = {code.status: code for code in reversed(ProblemCode)}
+"""The first code of each status, which is the general one."""
 
 
-def code_for_status(status: int) -> Code:
-    """The code of a refusal by the framework, which knows nothing but a status."""
-    return _BY_STATUS.get(status, Code.BAD_REQUEST if status < 500 else Code.INTERNAL_ERROR)
+def code_for_status(status: int) -> ProblemCode:
+    """The code of a refusal by the framework, which gives no more than a status."""
+    return _BY_STATUS.get(
+        status, ProblemCode.BAD_REQUEST if status < 500 else ProblemCode.INTERNAL_ERROR
+    )

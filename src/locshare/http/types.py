@@ -1,6 +1,5 @@
-"""A request and its answer as the handlers see them, whoever serves them: the framework
-(:mod:`locshare.api.app`) or the short way past it (:mod:`locshare.api.fast_router`). Imports
-nothing of the room.
+"""A request and its response as handlers see them, whichever router called the handler: Quart
+(:mod:`locshare.api.quart_adapter`) or :mod:`locshare.http.fast_router`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -18,7 +17,7 @@ Send = Callable[[Any], Awaitable[None]]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 ROUTE: Final = "locshare.route"
-"""Key of the scope under which whoever finds a request's route leaves it."""
+"""Key of the scope under which the router that found a request's route puts it."""
 
 RESERVED: Final = "locshare.reserved"
 """Key of the scope's ``state``: true in a connection that is for health checks only."""
@@ -29,8 +28,8 @@ ALLOWED_METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 JSON: Final = "application/json"
 
 
-class Answer(Struct, frozen=True):
-    """Everything but the headers that all answers have."""
+class Response(Struct, frozen=True):
+    """A whole response, without the headers that every response gets."""
 
     status: int
     body: bytes
@@ -39,8 +38,8 @@ class Answer(Struct, frozen=True):
 
 
 class Request:
-    """``read`` gives the whole body, once, within the limits of the API; it raises Problem, or
-    what else :func:`locshare.api.errors.problem_for` knows.
+    """``read`` returns the whole body, once, within the limits of the router. Raises HttpProblem,
+    or an error of Quart's.
     """
 
     __slots__ = ("_headers", "_query", "client", "read")
@@ -71,27 +70,32 @@ class Request:
         ]
 
 
-Handler = Callable[[Request, str], Awaitable[Answer]]
-"""Of a call about one session, whose id is in the path."""
+Handler = Callable[[Request, str], Awaitable[Response]]
+"""Of a route with one parameter in its path, which is the second argument."""
 
 
-def reply(body: Struct, status: int = 200) -> Answer:
-    """``body`` as a JSON answer."""
-    return Answer(status, msgspec.json.encode(body))
+def json_response(body: Struct, status: int = 200) -> Response:
+    """``body`` as JSON."""
+    return Response(status, msgspec.json.encode(body))
 
 
-async def send_answer(answer: Answer, send: Send) -> None:
-    """``answer`` in the messages of ASGI."""
+def encoded_headers(response: Response) -> list[tuple[bytes, bytes]]:
+    """The headers of ``response``, its own and those of its body."""
     headers = {
-        "content-type": answer.content_type,
-        "content-length": str(len(answer.body)),
-        **answer.headers,
+        "content-type": response.content_type,
+        "content-length": str(len(response.body)),
+        **response.headers,
     }
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+async def send_response(response: Response, send: Send) -> None:
+    """Send ``response`` as two messages of ASGI."""
     await send(
         {
             "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "status": response.status,
+            "headers": encoded_headers(response),
         }
     )
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": response.body})

@@ -83,7 +83,7 @@ async def listen(
 
 async def accept(
     listening: socket.socket,
-    take: Callable[[socket.socket], None],
+    take: Callable[[socket.socket, tuple[str, int]], None],
     make_room: Callable[[], bool] = lambda: False,
 ) -> None:
     """Accept until cancelled, and ``take`` each socket, which is non-blocking. ``take`` must not
@@ -97,7 +97,7 @@ async def accept(
         await trio.lowlevel.wait_readable(listening)
         for _ in range(ACCEPTS_PER_WAKEUP):
             try:
-                sock, _address = listening.accept()
+                sock, peer = listening.accept()
             except BlockingIOError:
                 break
             except OSError as error:
@@ -110,7 +110,7 @@ async def accept(
                     raise
             else:
                 sock.setblocking(False)
-                take(sock)
+                take(sock, peer[:2])
 
 
 @final
@@ -137,7 +137,7 @@ class Acceptor:
 
     async def serve(
         self,
-        take: Callable[[socket.socket], None],
+        take: Callable[[socket.socket, tuple[str, int]], None],
         make_room: Callable[[], bool],
         *,
         task_status: trio.TaskStatus[Sequence[tuple[str, int]]] = trio.TASK_STATUS_IGNORED,

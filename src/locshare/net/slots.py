@@ -77,7 +77,7 @@ class Slots(Generic[H]):
         if address is not None:
             here = self._addresses.setdefault(address, _Address(0, OrderedDict()))
             here.held += 1
-        self.waits(holder)
+        self.mark_waiting(holder)
         return Admission(reserved=False, evicted=evicted)
 
     def _reserve(self, holder: H) -> Admission[H]:
@@ -87,7 +87,7 @@ class Slots(Generic[H]):
         self._reserved[holder] = None
         return Admission(reserved=True, evicted=oldest)
 
-    def waits(self, holder: H) -> None:
+    def mark_waiting(self, holder: H) -> None:
         """From now on ``holder`` waits for its client. One without a slot is ignored."""
         if holder not in self._address_of:
             return
@@ -95,7 +95,7 @@ class Slots(Generic[H]):
             waiting[holder] = None
             waiting.move_to_end(holder)
 
-    def works(self, holder: H) -> None:
+    def mark_busy(self, holder: H) -> None:
         """``holder`` has its client's whole request, and waits for the client no longer."""
         if holder in self._address_of:
             for waiting in self._queues(holder):

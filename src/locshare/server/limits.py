@@ -7,7 +7,7 @@ defaults of its own, and here an operator's wishes are put in.
 from collections.abc import Sequence
 from typing import Final
 
-from locshare.api import ApiLimits, Rate, ServerLimits
+from locshare.api import ApiLimits, Rate
 from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.config import Settings
@@ -15,6 +15,7 @@ from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import AddressOf, PoolLimits, ReconnectLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.transport import TransportLimits
+from locshare.http import ServerLimits
 from locshare.net.client_address import ClientAddress
 from locshare.session.limits import SessionLimits
 
@@ -110,7 +111,7 @@ def api_limits(settings: Settings) -> ApiLimits:
 
 
 def server_limits(settings: Settings) -> ServerLimits:
-    """For :class:`locshare.api.ApiServer`."""
+    """For :class:`locshare.http.HttpServer`."""
     return ServerLimits(
         connections=settings.max_http_connections,
         connections_per_address=settings.max_http_connections_per_address,

@@ -7,9 +7,9 @@ their public names. No label ever holds a session, a participant or a position.
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from locshare.api import ServerStatistics
 from locshare.broadcast.flush_controller import LoopStatistics
 from locshare.connection.counters import ConnectionStatistics
+from locshare.http import ServerStatistics
 from locshare.session.counters import SessionStatistics
 from locshare.store.postgres import StoreStatistics
 from locshare.telemetry.metrics import Family, counter, gauge

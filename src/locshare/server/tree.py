@@ -35,11 +35,8 @@ from quart import Blueprint
 
 from locshare.actors import Registry as Names
 from locshare.api import (
-    ApiServer,
-    HttpMetrics,
     PublicUrls,
     RestApplication,
-    ServerStatistics,
     create_app,
     create_internal_app,
     health_blueprint,
@@ -52,6 +49,7 @@ from locshare.config import Settings, parse_bind
 from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
+from locshare.http import HttpMetrics, HttpServer, ServerStatistics
 from locshare.net.addresses import Addresses, addresses, path_prefix
 from locshare.ops.control import ControlServer
 from locshare.ops.faults import Faults, Hooks, Injector
@@ -145,7 +143,7 @@ class Application:
             "database": self.store.check,
             "serving": when(lambda: not self.stopping),
         }
-        self.api = ApiServer(self._rest(), settings.http_bind, server_limits(settings))
+        self.api = HttpServer(self._rest(), settings.http_bind, server_limits(settings))
         self.root: SupervisorRef | None = None
         self.inspector = Inspector(lambda: self.root, self._process_info)
         self.stopping = False
@@ -265,10 +263,10 @@ class Application:
         if report.kind == "gave_up" and root is not None and report.supervisor == root.name:
             self._gave_up()
 
-    def _internal(self, bind: str, blueprints: Sequence[Blueprint]) -> ApiServer:
+    def _internal(self, bind: str, blueprints: Sequence[Blueprint]) -> HttpServer:
         names = {*self.settings.internal_hosts, parse_bind(bind)[0] or ""}
         app = create_internal_app(self.http_metrics, blueprints, names)
-        return ApiServer(app, bind, INTERNAL_LIMITS)
+        return HttpServer(app, bind, INTERNAL_LIMITS)
 
     async def _control(
         self, *, task_status: trio.TaskStatus[Path | None] = trio.TASK_STATUS_IGNORED

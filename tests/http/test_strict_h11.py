@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from locshare.http.heads import TARGET_BYTES, HeadLimits, Refused, check_bytes
-from locshare.http.protocol import StrictConnection
+from locshare.http.strict_h11 import StrictConnection
 
 LIMITS = HeadLimits(head_bytes=16_384)
 REQUESTS = (
@@ -74,12 +74,13 @@ def test_what_is_read_has_one_meaning(data: bytes) -> None:
     head = verdict([data])
     if head is None or head == "refused":
         return
+    request = head.request
     raw = data[: data.index(b"\r\n\r\n")]
     assert raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r")
     assert b"\0" not in raw
-    assert head.target.startswith(b"/") or head.target == b"*"
-    names = [name for name, _ in head.headers]
-    assert names.count(b"host") == 1 or head.http_version == "1.0"
+    assert request.target.startswith(b"/") or request.target == b"*"
+    names = [name for name, _ in request.headers]
+    assert names.count(b"host") == 1 or request.http_version == b"1.0"
     assert names.count(b"content-length") <= 1
     assert not (b"content-length" in names and b"transfer-encoding" in names)
     assert head.chunked is (b"transfer-encoding" in names)
@@ -111,3 +112,50 @@ def test_what_follows_a_head_is_not_judged_with_it() -> None:
 
 def test_a_head_of_nothing_but_its_end_is_a_whole_one() -> None:
     assert check_bytes(b"\r\n\r\n\0", LIMITS) == b"\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [([50, 50], None), ([60, 41], 413), ([30, 30, 30, 11], 413), ([0, 101], 413)],
+)
+def test_a_body_in_parts_is_bounded_as_a_whole(parts: list[int], status: int | None) -> None:
+    connection = StrictConnection(LIMITS, body_bytes=100)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    connection.receive_data(head + b"x" * parts[0])
+    assert isinstance(connection.next_event(), h11.Request)
+    got = None
+    for part in parts[1:]:
+        connection.receive_data(b"x" * part)
+        try:
+            while connection.next_event() is not h11.NEED_DATA:
+                pass
+        except Refused as refused:
+            got = refused.status
+    assert got == status
+
+
+def test_the_refusal_of_a_head_request_has_no_body() -> None:
+    connection = StrictConnection(LIMITS, body_bytes=100)
+    connection.receive_data(b"HEAD nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+    with pytest.raises(Refused):
+        connection.next_event()
+    sent = connection.send(h11.Response(status_code=400, headers=[]))
+    assert sent.startswith(b"HTTP/1.1 400")
+    assert sent.endswith(b"\r\n\r\n")
+    assert connection.send(h11.EndOfMessage()) == b"", "it has been sent already"
+
+
+def test_a_malformed_request_after_a_head_request_gets_its_body() -> None:
+    connection = StrictConnection(LIMITS, body_bytes=100)
+    connection.receive_data(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    while connection.next_event() is not h11.PAUSED:
+        if connection.their_state is h11.DONE:
+            break
+    connection.send(h11.Response(status_code=204, headers=[]))
+    connection.send(h11.EndOfMessage())
+    connection.start_next_cycle()
+    connection.receive_data(b"nonsense\r\n\r\n")
+    with pytest.raises(h11.RemoteProtocolError):
+        connection.next_event()
+    sent = connection.send(h11.Response(status_code=400, headers=[]))
+    assert b"BAD_REQUEST" in sent

@@ -18,7 +18,7 @@ from quart import Blueprint, Response
 
 from locshare.api import ApiLimits, create_app
 from locshare.auth.tokens import TokenExpired, TokenInvalid, TokenKeys
-from locshare.http.problems import Code
+from locshare.http.problems import ProblemCode
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionFull,
@@ -409,7 +409,7 @@ async def test_a_token_is_verified_before_anything_is_asked(
 def test_the_documentation_lists_every_code_with_its_status() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "rest.md").read_text()
     listed = re.findall(r"^\| (\d{3}) \| `([A-Z_]+)` \|", page, re.MULTILINE)
-    assert sorted(listed) == sorted((str(code.status), code.name) for code in Code)
+    assert sorted(listed) == sorted((str(code.status), code.name) for code in ProblemCode)
 
 
 async def test_pages_of_other_blueprints_keep_their_own_headers(make_app: MakeApp) -> None:

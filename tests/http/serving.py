@@ -6,21 +6,21 @@ from typing import Any
 
 import trio
 
-from locshare.api import ApiServer, ServerLimits
+from locshare.http import HttpServer, ServerLimits
 
 
 @asynccontextmanager
 async def serving(
     app: Any, limits: ServerLimits | None = None, bind: str = "127.0.0.1:0"
-) -> AsyncIterator[ApiServer]:
-    server = ApiServer(app, bind, limits or ServerLimits())
+) -> AsyncIterator[HttpServer]:
+    server = HttpServer(app, bind, limits or ServerLimits())
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         yield server
         nursery.cancel_scope.cancel()
 
 
-async def connect(server: ApiServer) -> trio.SocketStream:
+async def connect(server: HttpServer) -> trio.SocketStream:
     return await trio.open_tcp_stream(*server.addresses[0])
 
 
