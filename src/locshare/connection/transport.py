@@ -286,7 +286,7 @@ class Transport:
 
     async def receive(self) -> Received:
         """The next whole message, or what else the connection has to know of, in the order in which
-        it came. After :meth:`stop` STOPPED, once.
+        it came, but for pings. After :meth:`stop` STOPPED, once.
         """
         messages = self._messages
         while not messages:
@@ -407,9 +407,9 @@ class Transport:
 
     def _report_ping(self) -> None:
         """Only the newest of those that came together (RFC 6455 section 5.5.3), so that a flood of
-        pings is not answered with a flood.
+        pings is not answered with a flood. Before the messages, which may have to wait.
         """
-        self._messages.append(Pinged(self._pong))
+        self._messages.insert(0, Pinged(self._pong))
         self._pong = b""
 
     def _ask_protocol(self, data: bytes) -> bool:
