@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locshare.broadcast.fanout import Flush, encode_flush, encode_frame, text_frame
+from locshare.broadcast.fanout import Flush, binary_frame, encode_flush, encode_frame, text_frame
 from locshare.model.position import HeldPosition, Position
 from locshare.wire.messages import Pong
 from locshare.wire.plain import PLAIN
@@ -17,6 +17,12 @@ from tests.broadcast.wire_kit import parse
 def test_a_text_frame_is_whole_final_and_unmasked_at_every_length_encoding(size: int) -> None:
     payload = b"x" * size
     assert parse(text_frame(payload)) == [(0x81, payload)]
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65536])
+def test_a_binary_frame_differs_in_its_opcode_only(size: int) -> None:
+    payload = b"x" * size
+    assert parse(binary_frame(payload)) == [(0x82, payload)]
 
 
 def test_the_shortest_length_encoding_is_used() -> None:

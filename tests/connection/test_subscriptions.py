@@ -61,6 +61,7 @@ class Tagged:
 
     topic: Topic
     name: str = NAME
+    binary: bool = False
 
     def decode(self, data: bytes | str) -> ClientMessage:
         raise NotImplementedError
@@ -390,3 +391,35 @@ async def test_a_plain_socket_beside_it_has_its_one_subscription_at_once() -> No
         assert (await raw.frame())[1] == SNAPSHOT
         world.second.receivers["bob"].close(CloseReason.SESSION_ENDED)
         assert await raw.close_code() == 4410
+
+
+class Binary(Several):
+    """The same in binary messages, both ways."""
+
+    reads_binary = True
+
+    def receive(self, message: str | bytes) -> Effect:
+        if isinstance(message, str):
+            raise InvalidMessage("INVALID_MESSAGE", "only binary frames are")
+        return super().receive(message)
+
+    def written(self, topic: Topic) -> Dialect:
+        return Tagged(topic, binary=True)
+
+
+async def test_a_binary_dialect_reads_and_writes_binary_frames_and_refuses_text() -> None:
+    rooms = Rooms()
+    async with (
+        serving(QUICK, verifier=Tokens(), sessions=rooms, dialects={NAME: Binary}) as server,
+        World(server, rooms).client() as client,
+        World(server, rooms).client("1:eve") as eve,
+    ):
+        for who, token in ((client, "1:ada"), (eve, "1:eve")):
+            await who.raw.send(client_frame(json.dumps(["x", "join", token]).encode(), 2))
+            assert await who.hear() == ["x", "joined", None]
+            assert (await who.raw.frame())[1] == SNAPSHOT
+        await client.raw.send(client_frame(json.dumps(["x", "move", 12]).encode(), 2))
+        first, payload = await eve.raw.frame()
+        assert (first, json.loads(payload)[2]["lat"]) == (0x82, 12)
+        await eve.tell("x", "move", 1)
+        assert await eve.hear() == [None, "error", "INVALID_MESSAGE"]

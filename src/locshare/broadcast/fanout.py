@@ -12,21 +12,28 @@ from locshare.wire.dialects import Dialect
 from locshare.wire.messages import ServerMessage
 
 _TEXT_FINAL = 0x81
+_BINARY_FINAL = 0x82
 
 
-def text_frame(payload: bytes) -> bytes:
+def text_frame(payload: bytes, first: int = _TEXT_FINAL) -> bytes:
     """One final, unmasked text frame around ``payload`` (RFC 6455 section 5.2)."""
     size = len(payload)
     if size < 126:
-        return bytes((_TEXT_FINAL, size)) + payload
+        return bytes((first, size)) + payload
     if size < 65536:
-        return b"".join((bytes((_TEXT_FINAL, 126)), size.to_bytes(2, "big"), payload))
-    return b"".join((bytes((_TEXT_FINAL, 127)), size.to_bytes(8, "big"), payload))
+        return b"".join((bytes((first, 126)), size.to_bytes(2, "big"), payload))
+    return b"".join((bytes((first, 127)), size.to_bytes(8, "big"), payload))
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """As :func:`text_frame`, a binary one."""
+    return text_frame(payload, _BINARY_FINAL)
 
 
 def encode_frame(message: ServerMessage, dialect: Dialect) -> bytes:
     """``message`` as one finished frame in ``dialect``."""
-    return text_frame(dialect.encode(message))
+    frame = binary_frame if dialect.binary else text_frame
+    return frame(dialect.encode(message))
 
 
 class Flush:
@@ -73,7 +80,8 @@ class Flush:
 def encode_flush(moved: Mapping[str, HeldPosition], clock: float, dialect: Dialect) -> Flush:
     """Encode each of ``moved`` once, with the age of its fix at ``clock``."""
     encode = dialect.encode_position
+    frame = binary_frame if dialect.binary else text_frame
     frames = {}
     for user_id, held in moved.items():
-        frames[user_id] = text_frame(encode(user_id, held.position, held.age_ms(clock)))
+        frames[user_id] = frame(encode(user_id, held.position, held.age_ms(clock)))
     return Flush(frames)

@@ -34,6 +34,9 @@ class Dialect(Protocol):
     name: str
     """Also the WebSocket subprotocol, such as ``locshare.v1``."""
 
+    binary: bool
+    """Whether its payloads go into binary frames instead of text frames."""
+
     def decode(self, data: bytes | str) -> ClientMessage:
         """The message in the payload of one frame. Raises InvalidMessage and nothing else, whatever
         the bytes: the message is answered by an ``error`` and the connection goes on.

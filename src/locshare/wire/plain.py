@@ -62,6 +62,7 @@ class PlainDialect:
     """Implements :class:`~locshare.wire.dialects.Dialect`."""
 
     name = "locshare.v1"
+    binary = False
 
     def decode(self, data: bytes | str) -> ClientMessage:
         """See :meth:`Dialect.decode`."""
