@@ -48,8 +48,8 @@ LIMITS = SessionLimits(
     max_participants=4,
     retention=30,
     inactive_after=600,
-    seat_lifetime=15,
-    claim_within=60,
+    reservation_lifetime=15,
+    connect_within=60,
     host_seats=2,
 )
 
@@ -117,7 +117,7 @@ class Histories(RuleBasedStateMachine):
     def seated(self) -> list[tuple[Role, str]]:
         """Role and name of everybody who is in, or has a seat."""
         found = [(each.role, each.display_name) for each in self.table.roster.values()]
-        return found + [(kept.role, kept.display_name) for kept in self.table.seats.values()]
+        return found + [(kept.role, kept.display_name) for kept in self.table.reservations.values()]
 
     def phones(self) -> dict[str, Phone]:
         return dict(self.table.receivers)  # type: ignore[arg-type]  # ours are all phones
@@ -150,13 +150,13 @@ class Histories(RuleBasedStateMachine):
         self.made += 1
         user_id, seat = f"user {self.made}", UUID(int=100 + self.made)
         table = self.table
-        taken = len(table.roster) + len(table.seats)
+        taken = len(table.roster) + len(table.reservations)
         hosts = [role for role, _ in self.seated()].count("host")
         room = taken < LIMITS.max_participants or (role == "host" and hosts < LIMITS.host_seats)
         part = roster_of(table)
         barred = part.locked or is_banned(part.bans, origin, self.clock)
         room = room and (role == "host" or not barred)
-        expired = any(kept.until <= self.clock for kept in table.seats.values())
+        expired = any(kept.until <= self.clock for kept in table.reservations.values())
         reserved = self.session.reserve(seat, self.clock, name, role, origin)
         if table.ended is not None:
             assert reserved is None
@@ -175,7 +175,7 @@ class Histories(RuleBasedStateMachine):
         known = user_id in self.table.roster
         entered = self.session.join(member, seat, self.clock, origin)
         assert entered is (user_id in self.table.roster and self.table.ended is None)
-        assert seat not in self.table.seats
+        assert seat not in self.table.reservations
         assert len(self.table.pending) == (entered and not known)
         # Asked again, after a crash:
         assert self.session.join(member, seat, self.clock, origin) is entered
@@ -197,7 +197,7 @@ class Histories(RuleBasedStateMachine):
     def joins_at_last(self, seat: tuple[int, str]) -> str:
         number, name = seat
         user_id, place = f"user {number}", UUID(int=100 + number)
-        kept = self.table.seats.get(place)
+        kept = self.table.reservations.get(place)
         if user_id not in self.left and user_id not in self.table.lapsed:
             self.comes_in(user_id, place, name, "participant")
             if kept is not None and kept.until > self.clock:
@@ -209,10 +209,10 @@ class Histories(RuleBasedStateMachine):
     def gives_a_seat_back(self) -> None:
         self.made += 1
         seat = UUID(int=100 + self.made)
-        before = len(self.table.seats)
+        before = len(self.table.reservations)
         if self.session.reserve(seat, self.clock, "Somebody") is not None:
-            self.session.release(seat)
-            assert len(self.table.seats) <= before
+            self.session.cancel(seat)
+            assert len(self.table.reservations) <= before
 
     @rule()
     def gives_back_the_seats_of_who_never_connected(self) -> None:
@@ -222,7 +222,7 @@ class Histories(RuleBasedStateMachine):
             user_id
             for user_id, member in self.table.roster.items()
             if user_id not in self.connected
-            and member.joined_at + timedelta(seconds=LIMITS.claim_within) <= self.moment.wall
+            and member.joined_at + timedelta(seconds=LIMITS.connect_within) <= self.moment.wall
         }
         until = self.session.seat_expiry()
         assert bool(due) is (until is not None and until <= self.moment.wall)
@@ -238,7 +238,7 @@ class Histories(RuleBasedStateMachine):
     def takes_a_seat_again(self, user_id: str) -> None:
         table = self.table
         lapsed = table.lapsed.get(user_id)
-        taken = len(table.roster) + len(table.seats)
+        taken = len(table.roster) + len(table.reservations)
         sits = self.session.restore_seat(user_id, self.clock)
         assert sits is (user_id in table.roster) or lapsed is None
         if lapsed is not None and lapsed.role == "participant":
@@ -506,7 +506,7 @@ class Histories(RuleBasedStateMachine):
             return
         assert not self.table.positions
         assert not self.table.moved
-        assert not self.table.seats
+        assert not self.table.reservations
         if self.frozen is None:
             self.frozen = self.whole_state()
         assert self.whole_state() == self.frozen

@@ -265,7 +265,7 @@ async def test_a_join_during_a_crash_happens_once(monkeypatch: pytest.MonkeyPatc
                 bo = await home.join(session, "Bo")
                 assert [j["user_id"] for j in ada.phone.all("participant_joined")] == [bo]
                 assert len(home.table(session).roster) == 2
-                assert not home.table(session).seats
+                assert not home.table(session).reservations
 
 
 async def test_a_join_that_an_incarnation_did_before_it_died_has_happened(

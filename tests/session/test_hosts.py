@@ -266,7 +266,7 @@ async def test_a_join_that_is_written_too_slowly_is_refused_when_the_lock_came_f
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(join)
-            await trio.sleep(home.limits.seat_lifetime + 1)
+            await trio.sleep(home.limits.reservation_lifetime + 1)
             await home.manager.command(session, Lock(True))
             home.store.gate.set()
         assert refused

@@ -124,7 +124,7 @@ async def test_however_many_join_at_once_no_more_get_in_than_there_are_seats() -
                 nursery.start_soon(join)
         assert len(full) == 23
         assert len(home.store.participants[session]) == len(home.table(session).roster) == 7
-        assert not home.table(session).seats
+        assert not home.table(session).reservations
 
 
 async def test_a_join_that_cannot_be_written_gives_its_seat_back() -> None:
@@ -273,7 +273,7 @@ async def test_a_join_that_the_session_does_not_confirm_is_taken_back() -> None:
 
 
 async def test_a_join_written_more_slowly_than_seats_are_kept_makes_no_session_too_large() -> None:
-    async with house(SessionLimits(max_participants=1, seat_lifetime=15)) as home:
+    async with house(SessionLimits(max_participants=1, reservation_lifetime=15)) as home:
         session = await home.session()
         await home.wake(session)
         gate = home.store.gate = trio.Event()

@@ -101,7 +101,7 @@ async def test_a_group_may_join_at_once_but_not_be_replaced_all_the_time() -> No
             await home.join(session)
         assert refused.value.retry_after >= 1
         assert len(ada.phone.messages) == 2 * joined
-        assert not home.table(session).seats, "the seat is free again"
+        assert not home.table(session).reservations, "the seat is free again"
         await trio.sleep(refused.value.retry_after)
         await home.join(session)
 

@@ -45,11 +45,11 @@ from locshare.model.reasons import CloseReason
 from locshare.model.session import EndReason
 from locshare.session.commands import (
     Attach,
+    CancelReservation,
     CheckDepartures,
     End,
     Join,
     LeaveForGood,
-    ReleaseSeat,
     ReserveSeat,
     SessionCast,
     Update,
@@ -87,7 +87,7 @@ class SessionContext(Struct, frozen=True):
     on_ended: Callable[[SessionTable], None]
     """The session has ended and its connections are closing."""
     on_lapsed: Callable[[UUID, list[str]], None]
-    """Members who never connected and whose places are lost for good."""
+    """Members who never connected and whose seats are lost for good."""
     on_idle: Callable[[SessionTable], None]
     """Nobody has been connected for a while."""
     features: FeatureSet = FEATURES
@@ -110,7 +110,7 @@ class Tick(enum.IntEnum):
     INACTIVE = enum.auto()
     IDLE = enum.auto()
     UNUSED_SEATS = enum.auto()
-    """A member who has not connected since joining loses the place."""
+    """A member who has not connected since joining loses the seat."""
     EXPIRE = enum.auto()
     FEATURES = enum.auto()
     """A feature has something to do."""
@@ -185,23 +185,23 @@ class SessionActor(Actor[SessionCast]):
         """Connections have ended."""
         self._note_departures()
 
-    @on_cast(ReleaseSeat)
-    def release_seat(self, message: ReleaseSeat) -> None:
+    @on_cast(CancelReservation)
+    def cancel_reservation(self, message: CancelReservation) -> None:
         """A join was not written."""
-        self._rules.release(message.seat)
+        self._rules.cancel(message.reservation)
 
     @on_call(ReserveSeat)
     def reserve_seat(self, request: ReserveSeat, reply_to: ReplyTo[str]) -> str | NoReply:
-        """Keep a place for a join that is about to be written."""
+        """Reserve a seat for a join that is about to be written."""
         now = trio.current_time()
         name = self._rules.reserve(
-            request.seat, now, request.display_name, request.role, request.origin
+            request.reservation, now, request.display_name, request.role, request.origin
         )
         if name is None:
             return self._refuse(reply_to, request.role, request.origin)
         wait = self._rules.join_wait(now)
         if wait:
-            self._rules.release(request.seat)
+            self._rules.cancel(request.reservation)
             reply_to.fail(TooManyJoins(wait))
             return NO_REPLY
         return name
@@ -210,7 +210,7 @@ class SessionActor(Actor[SessionCast]):
     def join(self, request: Join, reply_to: ReplyTo[None]) -> NoReply | None:
         """A join is written."""
         member = request.member
-        if not self._rules.join(member, request.seat, trio.current_time(), request.origin):
+        if not self._rules.join(member, request.reservation, trio.current_time(), request.origin):
             return self._refuse(reply_to, member.role, request.origin)
         self._deliver()
         self._arm_unused_seats()

@@ -27,10 +27,10 @@ class CheckDepartures(Struct, frozen=True):
     """Cast: a connection that has ended is in ``SessionTable.departed``."""
 
 
-class ReleaseSeat(Struct, frozen=True):
+class CancelReservation(Struct, frozen=True):
     """Cast: a join did not happen."""
 
-    seat: UUID
+    reservation: UUID
 
 
 class ReserveSeat(Struct, Request[str], frozen=True):
@@ -38,17 +38,17 @@ class ReserveSeat(Struct, Request[str], frozen=True):
     Fails with SessionFull, SessionLocked, Banned, TooManyJoins.
     """
 
-    seat: UUID
+    reservation: UUID
     display_name: str
     role: Role
     origin: Origin = NOWHERE
 
 
 class Join(Struct, Request[None], frozen=True):
-    """Call: the join is written. Fails with SessionFull if that took longer than seats are kept."""
+    """Call: the join is written. Fails as ReserveSeat once the reservation has expired."""
 
     member: Member
-    seat: UUID
+    reservation: UUID
     origin: Origin = NOWHERE
 
 
@@ -71,7 +71,7 @@ class End(Struct, Request[None], frozen=True):
     """Call: the host ends the session."""
 
 
-SessionCast = Update | CheckDepartures | ReleaseSeat
+SessionCast = Update | CheckDepartures | CancelReservation
 """What may be cast to a session."""
 
 CHECK_DEPARTURES: Final = CheckDepartures()

@@ -324,7 +324,7 @@ class SessionLifecycle:
         """Whether no participant is connected or joining, and no caller holds the table."""
         return (
             table.ended is None
-            and not (table.use_count or table.receivers or table.seats or table.departed)
+            and not (table.use_count or table.receivers or table.reservations or table.departed)
             and not table.starting
             and self._directory.holds(table)
         )

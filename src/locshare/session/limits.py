@@ -18,11 +18,11 @@ class SessionLimits(Struct, frozen=True):
     touch_interval: float = 30.0
     """How often the activity of a session is noted for the store."""
     host_seats: int = 3
-    """Hosts that find a place in a full session: one person, on several devices."""
-    claim_within: float = 120.0
-    """A participant who has not connected in this time after joining loses the place."""
-    seat_lifetime: float = 15.0
-    """How long a place stays reserved for a join that is being written."""
+    """Hosts that find a seat in a full session: one person, on several devices."""
+    connect_within: float = 120.0
+    """A participant who has not connected in this time after joining loses the seat."""
+    reservation_lifetime: float = 15.0
+    """How long a seat stays reserved for a join that is being written."""
     call_timeout: float = 5.0
     """How long a caller waits for a session, its restart included."""
     max_restarts: int = 3

@@ -19,7 +19,7 @@ from locshare.model.errors import LocshareError
 from locshare.model.participant import ParticipantView, Role
 from locshare.model.session import EndReason
 from locshare.session.calls import SessionCalls
-from locshare.session.commands import End, Join, ReleaseSeat, ReserveSeat
+from locshare.session.commands import CancelReservation, End, Join, ReserveSeat
 from locshare.session.counters import SessionCounters, SessionStatistics
 from locshare.session.directory.directory import Owner, SessionDirectory, always_this_process
 from locshare.session.directory.owned_store import OwnedStore
@@ -184,13 +184,15 @@ class SessionManager:
         if role != "host" and self._is_banned(session_id, origin):
             await trio.lowlevel.checkpoint()
             raise Banned
-        seat = uuid4()
+        reservation = uuid4()
         async with self.lifecycle.using(session_id) as table:
             try:
-                name = await self._calls.ask(table, ReserveSeat(seat, display_name, role, origin))
+                name = await self._calls.ask(
+                    table, ReserveSeat(reservation, display_name, role, origin)
+                )
                 now = self._now()
                 record = ParticipantRecord(
-                    id=seat,
+                    id=reservation,
                     session_id=session_id,
                     user_id=str(uuid4()),
                     display_name=name,
@@ -204,7 +206,7 @@ class SessionManager:
                     await self._write(record)
                     await self._let_in(table, record, origin)
             except BaseException:
-                self._calls.cast(table, ReleaseSeat(seat))
+                self._calls.cast(table, CancelReservation(reservation))
                 raise
         return record
 

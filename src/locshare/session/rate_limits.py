@@ -16,7 +16,7 @@ from locshare.model.rate import Rate, TokenBucket
 PRESENCE_RATE: Final = Rate(per_second=0.5, burst=6.0)
 """Changes of one participant that are sent. The burst is three short losses of the network."""
 JOIN_BURST_BEYOND_FULL: Final = 10
-"""Further joins at once, after as many as the session has places."""
+"""Further joins at once, after as many as the session has seats."""
 JOIN_TURNOVER_S: Final = 60.0
 """The rate allows to replace all participants of a session once in this time."""
 

@@ -8,7 +8,7 @@ Each command decides first, the features included, and then changes the table in
 that cannot fail; the decided events go into ``table.pending`` in the same step. So a crash anywhere
 in the actor leaves a consistent table and loses no decided event.
 
-Here is the core: places, connections, presence, positions. Everything else is decided by features
+Here is the core: seats, connections, presence, positions. Everything else is decided by features
 (:mod:`locshare.session.features.feature`).
 
 Invariants between any two commands:
@@ -54,7 +54,7 @@ from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
 from locshare.session.rate_limits import NEVER_SEEN, ShownPresence, join_rate
-from locshare.session.table import Member, Seat, SessionTable
+from locshare.session.table import Member, Reservation, SessionTable
 
 R = TypeVar("R")
 
@@ -83,41 +83,43 @@ class SessionRules:
         self.seq = 0
         """Events decided since this object was made."""
 
-    # --- places -----------------------------------------------------------------------------------
+    # --- seats ------------------------------------------------------------------------------------
 
     def reserve(
         self,
-        seat: UUID,
+        reservation: UUID,
         clock: float,
         name: str = "",
         role: Role = "participant",
         origin: Origin = NOWHERE,
     ) -> str | None:
-        """Reserve a place for a join that is about to be written. Idempotent.
+        """Reserve a seat for a join that is about to be written. Idempotent.
 
         Returns the name that the participant may have: ``name``, with a number if it is confusable
         with another one. None if the session has ended, or a feature refuses (:meth:`refusal`).
         """
         table = self._table
-        for other in [other for other, kept in table.seats.items() if kept.until <= clock]:
-            del table.seats[other]
+        for other in [other for other, kept in table.reservations.items() if kept.until <= clock]:
+            del table.reservations[other]
         if table.ended is not None:
             return None
-        if seat not in table.seats:
+        if reservation not in table.reservations:
             if self.refusal(Candidate(role, origin), clock) is not None:
                 return None
             free = self._free_name(name)
-            table.seats[seat] = Seat(clock + self._limits.seat_lifetime, free, role)
-        return table.seats[seat].display_name
+            table.reservations[reservation] = Reservation(
+                clock + self._limits.reservation_lifetime, free, role
+            )
+        return table.reservations[reservation].display_name
 
     def refusal(self, candidate: Candidate, clock: float) -> LocshareError | None:
-        """Why ``candidate`` may not have a place now; None if a place is free."""
+        """Why ``candidate`` may not have a seat now; None if it may."""
         return self._features.refusal(self._table, candidate, self._core(), clock)
 
     def _free_name(self, name: str) -> str:
         table = self._table
         taken = [member.display_name for member in table.roster.values()]
-        taken += [seat.display_name for seat in table.seats.values()]
+        taken += [kept.display_name for kept in table.reservations.values()]
         return distinct(name, taken, MAX_NAME_CHARS)
 
     def join_wait(self, clock: float) -> float:
@@ -129,25 +131,27 @@ class SessionRules:
         table.joins = left
         return 0.0
 
-    def release(self, seat: UUID) -> None:
-        """Give a reserved place back: the join was not written. Idempotent."""
-        self._table.seats.pop(seat, None)
+    def cancel(self, reservation: UUID) -> None:
+        """Cancel a reservation: the join was not written. Idempotent."""
+        self._table.reservations.pop(reservation, None)
 
-    def join(self, member: Member, seat: UUID, clock: float, origin: Origin = NOWHERE) -> bool:
-        """Make ``member`` a participant, who takes the place of the seat. Idempotent.
+    def join(
+        self, member: Member, reservation: UUID, clock: float, origin: Origin = NOWHERE
+    ) -> bool:
+        """Make ``member`` a participant, on the reserved seat. Idempotent.
 
-        False if that cannot be: the session has ended, or the seat has expired and its place, or
-        its name, is taken.
+        False if that cannot be: the session has ended, or the reservation has expired and its seat,
+        or its name, is taken.
         """
         table = self._table
         if table.ended is not None:
             return False
         if member.user_id in table.roster:
             return True
-        name = self.reserve(seat, clock, member.display_name, member.role, origin)
+        name = self.reserve(reservation, clock, member.display_name, member.role, origin)
         if name == member.display_name:
             self._take_in(member, clock, origin)
-        table.seats.pop(seat, None)
+        table.reservations.pop(reservation, None)
         return member.user_id in table.roster
 
     def _take_in(self, member: Member, clock: float, origin: Origin = NOWHERE) -> None:
@@ -168,14 +172,14 @@ class SessionRules:
         self._apply(decisions)
 
     def can_restore_seat(self, user_id: str, clock: float) -> bool:
-        """Whether :meth:`restore_seat` would find a place for a participant who lost theirs."""
+        """Whether :meth:`restore_seat` would find a seat for a participant who lost theirs."""
         member = self._table.lapsed.get(user_id)
         if member is None or self._table.ended is not None:
             return False
         return self.refusal(Candidate(member.role), clock) is None
 
     def restore_seat(self, user_id: str, clock: float) -> bool:
-        """Give a place to a participant who lost theirs; False if there is none."""
+        """Give a seat to a participant who lost theirs; False if there is none."""
         table = self._table
         if not self.can_restore_seat(user_id, clock):
             return False
@@ -185,7 +189,7 @@ class SessionRules:
         return True
 
     def release_unused_seats(self, moment: Moment) -> list[str]:
-        """Take the places of members who have not connected in time. Returns the user_ids of those
+        """Take the seats of members who have not connected in time. Returns the user_ids of those
         that can take none again: of lapsed members the newest ``max_participants`` are kept.
         """
         table = self._table
@@ -204,7 +208,7 @@ class SessionRules:
         return min(map(self._lapses, self._table.never_connected), default=None)
 
     def _lapses(self, user_id: str) -> datetime:
-        within = timedelta(seconds=self._limits.claim_within)
+        within = timedelta(seconds=self._limits.connect_within)
         return self._table.roster[user_id].joined_at + within
 
     # --- connections ------------------------------------------------------------------------------
@@ -331,7 +335,7 @@ class SessionRules:
         if table.ended is not None:
             return
         table.ended = reason
-        table.seats.clear()
+        table.reservations.clear()
         table.positions.clear()
         table.moved.clear()
         table.presence_pending.clear()
@@ -375,7 +379,7 @@ class SessionRules:
         return Core(
             table.roster,
             table.lapsed,
-            table.seats.values(),
+            table.reservations.values(),
             table.receivers.keys(),
             table.positions,
             self._limits,

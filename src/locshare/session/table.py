@@ -57,8 +57,8 @@ class Member(Struct, frozen=True):
         )
 
 
-class Seat(Struct, frozen=True):
-    """A place reserved until ``until`` for a join that is being written, under this name."""
+class Reservation(Struct, frozen=True):
+    """A seat reserved until ``until`` for a join that is being written, under this name."""
 
     until: float
     display_name: str
@@ -99,8 +99,8 @@ class SessionTable:
         "presence",
         "presence_pending",
         "receivers",
+        "reservations",
         "roster",
-        "seats",
         "session",
         "starting",
         "supervisor",
@@ -115,7 +115,7 @@ class SessionTable:
         }
         self.parts: dict[str, Any] = {}
         """The state of each feature, by its name: frozen, and replaced whole."""
-        self.seats: dict[UUID, Seat] = {}
+        self.reservations: dict[UUID, Reservation] = {}
         """Joins that are being written."""
         self.never_connected: set[str] = {
             user_id
@@ -124,7 +124,7 @@ class SessionTable:
         }
         """Members who have never connected."""
         self.lapsed: dict[str, Member] = {}
-        """Former members who never connected in time; they may take a place again."""
+        """Former members who never connected in time; they may take a seat again."""
         self.receivers: dict[str, Receiver] = {}
         """The connection of each member who is online."""
         self.presence: dict[str, ShownPresence] = {}

@@ -40,7 +40,7 @@ from locshare.model.position import HeldPosition
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
-from locshare.session.table import Member, Seat
+from locshare.session.table import Member, Reservation
 from locshare.store.port import SessionRecord
 
 P = TypeVar("P")
@@ -62,15 +62,15 @@ class Core(NamedTuple):
 
     roster: Mapping[str, Member]
     lapsed: Mapping[str, Member]
-    """Former members who did not connect in time, and may take a place again."""
-    seats: Collection[Seat]
+    """Former members who did not connect in time, and may take a seat again."""
+    reservations: Collection[Reservation]
     online: Collection[str]
     positions: Mapping[str, HeldPosition]
     limits: SessionLimits
 
 
 class Candidate(NamedTuple):
-    """A participant-to-be that asks for a place."""
+    """A participant-to-be that asks for a seat."""
 
     role: Role
     origin: Origin = NOWHERE
@@ -121,7 +121,7 @@ class Feature(ABC, Generic[P]):
         core: Core,  # noqa: ARG002
         clock: float,  # noqa: ARG002
     ) -> LocshareError | None:
-        """Why ``candidate`` may not have a place now; None if it may."""
+        """Why ``candidate`` may not have a seat now; None if it may."""
         return None
 
     def member_joined(self, part: P, user_id: str, origin: Origin) -> Outcome[P]:  # noqa: ARG002

@@ -147,12 +147,12 @@ def _lock(part: RosterPart, locked: bool) -> Outcome[RosterPart]:
 
 def _has_room(role: Role, core: Core) -> bool:
     limits = core.limits
-    if len(core.roster) + len(core.seats) < limits.max_participants:
+    if len(core.roster) + len(core.reservations) < limits.max_participants:
         return True
     if role != "host":
         return False
     roles = [member.role for member in core.roster.values()]
-    roles += [seat.role for seat in core.seats]
+    roles += [kept.role for kept in core.reservations]
     return roles.count("host") < limits.host_seats
 
 
