@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import Flush
+from locshare.model.confusables import confusable
 from locshare.model.events import (
     ParticipantJoined,
     ParticipantLeft,
@@ -30,7 +31,6 @@ from locshare.model.participant import LeaveReason, Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.model.session import EndReason, Snapshot
-from locshare.session.confusables import confusable
 from locshare.session.errors import ParticipantNotFound
 from locshare.session.features.registry import FEATURES
 from locshare.session.features.roster import Lock, Remove, is_banned, roster_of

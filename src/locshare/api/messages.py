@@ -3,7 +3,7 @@ answers are in :mod:`locshare.wire.answers`, for clients read them too.)
 
 Types are strict (the text "60" is not the number 60) and unknown fields are ignored, as on the
 WebSocket, so that an older server takes what a newer client sends. Names may be of any script, and
-are cleaned (:mod:`locshare.session.display_names`) before they are measured.
+are cleaned (:mod:`locshare.model.display_names`) before they are measured.
 """
 
 import unicodedata
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from locshare.http.problems import FieldError, HttpProblem, ProblemCode
-from locshare.session.display_names import clean
+from locshare.model.display_names import clean
 
 NAME_CHARS: Final = 255
 DISPLAY_NAME_CHARS: Final = 100

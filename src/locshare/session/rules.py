@@ -32,6 +32,7 @@ from msgspec import structs
 
 from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut
 from locshare.broadcast.receiver import Receiver
+from locshare.model.confusables import distinct
 from locshare.model.errors import LocshareError
 from locshare.model.events import (
     Event,
@@ -43,7 +44,6 @@ from locshare.model.events import (
 from locshare.model.participant import LeaveReason, ParticipantView, Role, You
 from locshare.model.position import HeldPosition, ParticipantPosition, Position
 from locshare.model.session import EndReason, SessionView, Snapshot
-from locshare.session.confusables import distinct
 from locshare.session.errors import ParticipantNotFound
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
 from locshare.session.features.feature_set import Decision, FeatureSet, decide_each

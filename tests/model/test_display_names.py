@@ -8,8 +8,8 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from locshare.session.confusables import _SHAPES, confusable, distinct
-from locshare.session.display_names import MAX_CLUSTER, MAX_MARKS, clean, cut
+from locshare.model.confusables import _SHAPES, confusable, distinct
+from locshare.model.display_names import MAX_CLUSTER, MAX_MARKS, clean, cut
 
 MARKS = st.characters(categories=["Mn", "Mc", "Me"])
 ODD = st.characters(categories=["Cf", "Co", "Cn", "Zs"]) | st.sampled_from(

@@ -15,7 +15,7 @@ from typing import Final
 
 import regex
 
-from locshare.session.display_names import cut
+from locshare.model.display_names import cut
 
 _ignored: Final = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}]+", regex.VERSION1)
 
