@@ -9,7 +9,7 @@ from typing import Final
 
 from locshare.model.errors import LocshareError
 from locshare.net.listening import CannotListen
-from locshare.telemetry import logs
+from locshare.telemetry import redaction
 
 _NO_ROOM: Final = "Free some space, or choose another place with --data-dir"
 _NO_RIGHT: Final = (
@@ -60,10 +60,10 @@ def explain(error: BaseException | None) -> str | None:
     if error is None:
         return None
     if not isinstance(error, OSError) or error.strerror is None:
-        return logs.scrub(str(error) or type(error).__name__)
+        return redaction.scrub(str(error) or type(error).__name__)
     if isinstance(error, CannotListen):
         way_out = _WAYS_OUT_OF_LISTENING.get(error.errno or 0, f"Check it, or {_OTHER_ADDRESS}")
-        return logs.scrub(f"{error.strerror}. {way_out}")
+        return redaction.scrub(f"{error.strerror}. {way_out}")
     text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     way_out = _WAYS_OUT.get(error.errno or 0, "")
-    return logs.scrub(f"{text}. {way_out}" if way_out else text)
+    return redaction.scrub(f"{text}. {way_out}" if way_out else text)

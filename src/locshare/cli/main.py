@@ -148,7 +148,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _crashed(error: BaseException) -> int:
-    from locshare.telemetry.logs import format_exception
+    from locshare.telemetry.redaction import format_exception
 
     complain(
         "internal error; please report it with what follows (tokens and positions are removed).\n"

@@ -36,7 +36,7 @@ from locshare.connection.subscription import Subscription
 from locshare.connection.transport import PING_FRAME, Transport, close_frame
 from locshare.connection.upgrade import ConnectionLost, NotAnUpgrade, Upgrade
 from locshare.model.reasons import CloseReason
-from locshare.telemetry.logs import stack_of
+from locshare.telemetry.redaction import stack_of
 
 log = structlog.get_logger()
 

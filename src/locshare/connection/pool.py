@@ -38,7 +38,7 @@ from locshare.connection.upgrade import Upgrade, answer_and_close
 from locshare.model.rate import KeyedRateLimiter, Rate
 from locshare.model.reasons import CloseReason
 from locshare.net.draining import open_draining_nursery
-from locshare.telemetry.logs import stack_of
+from locshare.telemetry.redaction import stack_of
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ message may be somebody's position.
 import structlog
 
 from locshare.supervisor import Report
-from locshare.telemetry.logs import stack_of
+from locshare.telemetry.redaction import stack_of
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from locshare.telemetry.logs import stack_of
+from locshare.telemetry.redaction import stack_of
 
 log = structlog.get_logger()
 
