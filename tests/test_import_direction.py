@@ -22,11 +22,11 @@ ALLOWED: dict[str, set[str]] = {
     "store": GROUND | RUNTIME,
     "broadcast": GROUND | RUNTIME | {"wire"},
     "session": GROUND | RUNTIME | {"wire", "broadcast", "store"},
-    "connection": GROUND | RUNTIME | {"wire", "broadcast", "session", "store"},
     "http": GROUND,
+    "connection": GROUND | RUNTIME | {"http", "wire", "broadcast", "session", "store"},
     "api": GROUND | RUNTIME | {"http", "wire", "session", "store"},
     "web": GROUND | {"http"},
-    "ops": GROUND | RUNTIME | {"wire", "broadcast", "session", "connection"},
+    "ops": GROUND | RUNTIME | {"http", "wire", "broadcast", "session", "connection"},
     "client": {"model", "wire"},
     "simulate": GROUND | {"wire", "client"},
     "server": GROUND

@@ -1,6 +1,8 @@
 """Who may connect, decided without sockets."""
 
+import json
 from collections.abc import Sequence
+from http import HTTPStatus
 from uuid import UUID
 
 import pytest
@@ -126,13 +128,14 @@ async def test_a_bug_in_the_session_is_no_refusal() -> None:
 
 def test_every_refusal_has_a_body_that_says_the_same_as_its_status() -> None:
     for each in Refusal:
-        problem = each.problem()
-        assert problem == {
+        head, _, body = each.response().partition(b"\r\n\r\n")
+        phrase = HTTPStatus(each.status).phrase
+        assert head.decode().startswith(f"HTTP/1.1 {each.status} {phrase}\r\n")
+        assert json.loads(body) == {
             "type": "about:blank",
-            "title": problem["title"],
+            "title": phrase,
             "status": each.status,
             "code": each.code,
             "detail": each.text,
         }
-        assert problem["title"]
         assert each.label == each.name.lower()

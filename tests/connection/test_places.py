@@ -10,8 +10,9 @@ import trio.testing
 
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits, ReconnectLimits
+from locshare.connection.refusal import Refusal
 from locshare.connection.transport import Transport, TransportLimits
-from locshare.connection.upgrade import ConnectionLost, empty_input
+from locshare.connection.upgrade import ConnectionLost, empty_input, problem_response
 from locshare.model.reasons import CloseReason
 from tests.connection.kit import (
     PATIENT,
@@ -334,13 +335,16 @@ async def test_an_answer_that_the_socket_takes_in_parts_arrives_whole() -> None:
     ours.setblocking(False)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     transport = Transport(ours)
-    problem = {"detail": "x" * 500_000}
+    detail = "x" * 500_000
     async with trio.SocketStream(trio.socket.from_stdlib_socket(theirs)) as stream:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(transport.reject, 503, problem, 7)
+            response = problem_response(503, "UNAVAILABLE", detail, 7)
+            nursery.start_soon(transport.reject, response)
             raw = Raw(stream)
-            assert b"Retry-After: 7" in await raw.head()
-            assert json.loads(await raw.exactly(len(json.dumps(problem)))) == problem
+            head = await raw.head()
+            assert b"Retry-After: 7" in head
+            body = await raw.exactly(len(response) - len(head) - 4)
+            assert json.loads(body)["detail"] == detail
         await raw.end()
         transport.close()
 
@@ -351,7 +355,7 @@ async def test_an_answer_to_a_client_that_is_gone_is_a_lost_connection() -> None
     theirs.close()
     transport = Transport(ours)
     with pytest.raises(ConnectionLost):
-        await transport.reject(503, {}, None)
+        await transport.reject(Refusal.FULL.response())
     transport.close()
     transport.close()
 

@@ -1,11 +1,10 @@
 """What docs/reference/protocol.md says of refusals and close codes is what the code does."""
 
 import re
-from http import HTTPStatus
 from pathlib import Path
 
 from locshare.connection.refusal import Refusal
-from locshare.connection.upgrade import BAD_HANDSHAKE, TITLES, title_of
+from locshare.connection.upgrade import BAD_HANDSHAKE, HANDSHAKE_STATUSES
 from locshare.model.reasons import CloseReason
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
@@ -36,16 +35,9 @@ def test_what_gets_a_plain_status_is_in_the_other_table() -> None:
         for statuses, code, _ in rows("| HTTP | `code` | when |")
         for status in statuses.split(", ")
     }
-    assert documented == {(status, BAD_HANDSHAKE) for status in TITLES} | {
+    assert documented == {(status, BAD_HANDSHAKE) for status in HANDSHAKE_STATUSES} | {
         (each.status, each.code) for each in NOT_YET_A_REQUEST
     }
-
-
-def test_each_status_is_called_what_http_calls_it() -> None:
-    statuses = {each.status: each.problem()["title"] for each in Refusal} | TITLES
-    phrases = {status: HTTPStatus(status).phrase for status in statuses}
-    assert statuses == phrases | {414: "URI Too Long"}  # RFC 9110; older Pythons say another
-    assert title_of(499) == "Bad Request", "what the library may still think of"
 
 
 def test_whoever_may_come_back_is_told_when() -> None:

@@ -222,7 +222,7 @@ class Connection:
         self._context.counters.refused[refusal.label] += 1
         log.debug("connection_refused", connection=self.number, reason=refusal.label)
         if upgrade is None or upgrade.origin is None or refusal is Refusal.NO_SUCH_PATH:
-            await self.transport.reject(refusal.status, refusal.problem(), refusal.retry_after)
+            await self.transport.reject(refusal.response())
             await trio.lowlevel.checkpoint_if_cancelled()
             self._advance(Event.REJECTED)
             return

@@ -34,7 +34,7 @@ from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.handshakes import Handshakes
 from locshare.connection.places import Places
 from locshare.connection.refusal import Refusal
-from locshare.connection.upgrade import Upgrade, answer_and_close
+from locshare.connection.upgrade import Upgrade, respond_and_close
 from locshare.model.rate import KeyedRateLimiter, Rate
 from locshare.model.reasons import CloseReason
 from locshare.net.draining import open_draining_nursery
@@ -174,7 +174,7 @@ class ConnectionPool:
         if self._nursery is None:
             refusal = Refusal.DRAINING
             self._counters.refused[refusal.label] += 1
-            answer_and_close(sock, refusal.status, refusal.problem(), refusal.retry_after)
+            respond_and_close(sock, refusal.response())
             return
         self._next_number += 1
         connection = Connection(sock, self._next_number, peer, self._context)

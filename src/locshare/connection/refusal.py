@@ -2,6 +2,8 @@
 
 import enum
 
+from locshare.connection.upgrade import problem_response
+from locshare.http.problems import RETRY_AFTER_S
 from locshare.model.reasons import CloseReason
 
 
@@ -52,26 +54,10 @@ class Refusal(enum.Enum):
         """Seconds, where coming back can help."""
         return _RETRY_AFTER_S.get(self.status)
 
-    def problem(self) -> dict[str, object]:
-        """The body of the answer (RFC 9457)."""
-        return {
-            "type": "about:blank",
-            "title": _TITLES[self.status],
-            "status": self.status,
-            "code": self.code,
-            "detail": self.text,
-        }
+    def response(self) -> bytes:
+        """The whole HTTP response."""
+        return problem_response(self.status, self.code, self.text, self.retry_after)
 
 
-_RETRY_AFTER_S = {429: 10, 503: 5}
+_RETRY_AFTER_S = {429: 10, 503: RETRY_AFTER_S}
 """What docs/reference/protocol.md says of the close codes of the same meaning, 4429 and 1013."""
-
-_TITLES = {
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    408: "Request Timeout",
-    410: "Gone",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}

@@ -28,7 +28,7 @@ import math
 import socket
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -43,14 +43,13 @@ from websockets.server import ServerProtocol
 
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
 from locshare.connection.upgrade import (
+    BAD_HANDSHAKE,
     ConnectionLost,
     NotAnUpgrade,
     Upgrade,
     empty_input,
-    handshake_problem,
-    problem_answer,
+    problem_response,
     status_of,
-    title_of,
 )
 from locshare.model.reasons import CloseReason
 
@@ -240,7 +239,7 @@ class Transport:
     async def _check(self, protocol: ServerProtocol, request: Request) -> Upgrade:
         response = protocol.accept(request)
         if response.status_code != 101:
-            await self._refuse(response.status_code, title_of(response.status_code))
+            await self._refuse(response.status_code)
         self._answer = response
         headers = request.headers
         try:
@@ -251,8 +250,8 @@ class Transport:
             await self._refuse(400, "malformed query or subprotocol")
             raise
 
-    async def _refuse(self, status: int, detail: str) -> None:
-        await self.reject(status, handshake_problem(status, detail), None)
+    async def _refuse(self, status: int, detail: str = "") -> None:
+        await self.reject(problem_response(status, BAD_HANDSHAKE, detail))
         raise NotAnUpgrade(status)
 
     async def accept(self, subprotocol: str | None) -> None:
@@ -264,12 +263,12 @@ class Transport:
             answer.headers["Sec-WebSocket-Protocol"] = subprotocol
         await self._respond(answer.serialize())
 
-    async def reject(
-        self, status: int, problem: Mapping[str, object], retry_after: int | None
-    ) -> None:
-        """See :meth:`Upgrade.reject`. The request need not have come."""
+    async def reject(self, response: bytes) -> None:
+        """Send an HTTP response instead of an upgrade; nothing follows. The request need not have
+        arrived. Raises ConnectionLost.
+        """
         self._unsound = True  # it speaks HTTP
-        await self._respond(problem_answer(status, problem, retry_after))
+        await self._respond(response)
         self.shut_writing()
 
     async def _respond(self, data: bytes) -> None:

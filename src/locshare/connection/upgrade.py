@@ -1,29 +1,21 @@
 """The request to upgrade, and how it is refused: what is HTTP about a WebSocket."""
 
 import contextlib
-import http
-import json
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from locshare.http.problems import CONTENT_TYPE, phrase_of, problem_body
 from locshare.model.errors import LocshareError
 
 BAD_HANDSHAKE: Final = "BAD_HANDSHAKE"
-"""The code of the problem in the answer to a request that is no WebSocket handshake."""
+"""The code of the problem in the response to a request that is not a WebSocket handshake."""
 
 _DISCARD_BYTES: Final = 16 * 1024
 
-TITLES: Final = {
-    400: "Bad Request",
-    405: "Method Not Allowed",
-    414: "URI Too Long",
-    426: "Upgrade Required",
-    431: "Request Header Fields Too Large",
-    505: "HTTP Version Not Supported",
-}
-"""Of the statuses that such a request gets."""
+HANDSHAKE_STATUSES: Final = frozenset({400, 405, 414, 426, 431, 505})
+"""The statuses that such a request gets, from us or from ``websockets``."""
 
 
 class ConnectionLost(LocshareError):
@@ -39,22 +31,16 @@ class NotAnUpgrade(LocshareError):
 
 
 class UpgradeResponder(Protocol):
-    """What a request needs of its transport. Both raise ConnectionLost."""
+    """What a request needs of its transport."""
 
     async def accept(self, subprotocol: str | None) -> None:
-        """Answer 101."""
-        ...
-
-    async def reject(
-        self, status: int, problem: Mapping[str, object], retry_after: int | None
-    ) -> None:
-        """Answer ``status`` with ``problem``; nothing follows."""
+        """Answer 101. Raises ConnectionLost."""
         ...
 
 
 class Upgrade:
-    """A valid request to upgrade, not yet answered: call ``accept`` or ``reject`` once. Raises
-    ValueError when the query has too many fields.
+    """A valid request to upgrade, not yet answered. Raises ValueError when the query has too many
+    fields.
     """
 
     def __init__(
@@ -83,35 +69,15 @@ class Upgrade:
         """Answer 101. Raises ConnectionLost."""
         await self._responder.accept(subprotocol)
 
-    async def reject(
-        self, status: int, problem: Mapping[str, object], retry_after: int | None = None
-    ) -> None:
-        """Answer ``status`` with ``problem`` as application/problem+json. Raises ConnectionLost."""
-        await self._responder.reject(status, problem, retry_after)
 
-
-def title_of(status: int) -> str:
-    """What the status of a refusal is called."""
-    return TITLES.get(status, "Bad Request")
-
-
-def handshake_problem(status: int, detail: str) -> dict[str, object]:
-    """The body of a refusal of what is no WebSocket handshake (RFC 9457)."""
-    return {
-        "type": "about:blank",
-        "title": title_of(status),
-        "status": status,
-        "code": BAD_HANDSHAKE,
-        "detail": detail,
-    }
-
-
-def problem_answer(status: int, problem: Mapping[str, object], retry_after: int | None) -> bytes:
-    """A whole HTTP answer with ``problem`` as its body, after which the connection is closed."""
-    body = json.dumps(problem).encode()
+def problem_response(
+    status: int, code: str, detail: str = "", retry_after: int | None = None
+) -> bytes:
+    """A whole HTTP response with a problem as its body, after which the connection is closed."""
+    body = problem_body(status, code, detail or phrase_of(status))
     head = [
-        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
-        "Content-Type: application/problem+json",
+        f"HTTP/1.1 {status} {phrase_of(status)}",
+        f"Content-Type: {CONTENT_TYPE}",
         f"Content-Length: {len(body)}",
         "Connection: close",
     ]
@@ -129,14 +95,12 @@ def status_of(answer: bytes) -> int | None:
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else None
 
 
-def answer_and_close(
-    sock: socket.socket, status: int, problem: Mapping[str, object], retry_after: int | None
-) -> None:
+def respond_and_close(sock: socket.socket, response: bytes) -> None:
     """Refuse a connection of which nothing was read, where there is no task that could wait for its
     end. Never raises.
     """
     with contextlib.suppress(OSError):  # the peer was faster
-        sock.send(problem_answer(status, problem, retry_after))
+        sock.send(response)
         sock.shutdown(socket.SHUT_WR)
     empty_input(sock, _DISCARD_BYTES)
     sock.close()

@@ -1,8 +1,8 @@
 """Every refusal of the program as problem details (RFC 9457) with a code that never changes.
 
 ``type`` is ``about:blank``, so ``title`` is the phrase of the status; programs look at ``code``,
-people read ``detail``. No detail quotes the client, so a token or a position cannot come back, or
-get into a log, by way of an error.
+people read ``detail``. No detail of the public API quotes the client, so a token or a position
+cannot come back, or get into a log, by way of an error.
 """
 
 import enum
@@ -59,6 +59,20 @@ class ProblemCode(enum.Enum):
         self.detail = detail
 
 
+_RFC_9110_PHRASES: Final = {413: "Content Too Large", 414: "URI Too Long"}
+"""Python before 3.13 has the phrases of older standards."""
+
+
+def phrase_of(status: int) -> str:
+    """The reason phrase of ``status``, "Unknown" for one that is not assigned."""
+    if status in _RFC_9110_PHRASES:
+        return _RFC_9110_PHRASES[status]
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
 class FieldError(Struct, frozen=True):
     """The fault of one field of a body. ``field`` is empty when it is the body itself."""
 
@@ -79,8 +93,8 @@ class ProblemDetails(Struct, frozen=True):
 
 def problem_body(status: int, code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> bytes:
     """Problem details as JSON."""
-    title = HTTPStatus(status).phrase
-    return msgspec.json.encode(ProblemDetails(title, status, code, detail, errors=errors or UNSET))
+    details = ProblemDetails(phrase_of(status), status, code, detail, errors=errors or UNSET)
+    return msgspec.json.encode(details)
 
 
 class HttpProblem(LocshareError):

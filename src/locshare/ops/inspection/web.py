@@ -7,6 +7,7 @@ the port must not be reachable from outside.
 import msgspec
 from quart import Blueprint, Response, request
 
+from locshare.http.problems import HttpProblem, ProblemCode
 from locshare.ops.control import ControlError
 from locshare.ops.inspection.operations import Inspector
 from locshare.ops.inspection.text import as_text
@@ -24,21 +25,18 @@ def debug_blueprint(inspector: Inspector) -> Blueprint:
         query = dict(request.args)
         wanted = query.pop("format", "json")
         if wanted not in ("json", "text"):
-            return _problem(400, f"format is {wanted!r}; allowed: json, text")
+            raise HttpProblem(ProblemCode.BAD_REQUEST, f"format is {wanted!r}; allowed: json, text")
         try:
             asked = msgspec.convert(query, Tree, strict=False)
             snapshot = await inspector.snapshot(asked)
         except msgspec.ValidationError as error:
-            return _problem(400, str(error))
+            raise HttpProblem(ProblemCode.BAD_REQUEST, str(error)) from error
         except ControlError as error:
-            return _problem(503 if error.code == "not_ready" else 400, error.message)
+            not_ready = error.code == "not_ready"
+            code = ProblemCode.UNAVAILABLE if not_ready else ProblemCode.BAD_REQUEST
+            raise HttpProblem(code, error.message) from error
         if wanted == "text":
             return Response(as_text(snapshot), mimetype="text/plain")
         return Response(msgspec.json.encode(snapshot), mimetype="application/json")
 
     return routes
-
-
-def _problem(status: int, detail: str) -> Response:
-    body = msgspec.json.encode({"status": status, "detail": detail})
-    return Response(body, status, mimetype="application/problem+json")
