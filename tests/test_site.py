@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.browser import chromium_or_skip
 from tests.documents import ROOT
 from tests.running import LAST_RESORT_S
 
@@ -63,6 +64,18 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     assert {each for each in loaded if ELSEWHERE.match(each[1])} == set()
     styles = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.css"))
     assert not re.search(r"url\(\s*[\"']?(https?:)?//|@import\s+[\"'](https?:)?//", styles)
+
+
+@pytest.mark.browser
+def test_a_browser_asks_for_nothing_elsewhere(site: Path) -> None:
+    with chromium_or_skip() as browser:
+        page = browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for name in ("index.html", "reference/runtime.html", "decisions/0001-trio.html"):
+            page.goto(f"file://{site / name}", wait_until="networkidle")
+    assert asked
+    assert [url for url in asked if not url.startswith("file:")] == []
 
 
 def test_each_link_and_asset_of_a_page_is_in_the_site(site: Path) -> None:
