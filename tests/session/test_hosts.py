@@ -1,6 +1,5 @@
 """What a host can do against strangers: the kept seat, the lock, removal, bans. And names."""
 
-from collections.abc import Mapping
 from hashlib import blake2b
 from uuid import UUID, uuid4
 
@@ -19,7 +18,7 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.features.kept_parts import MAX_SESSIONS, KeptParts
-from locshare.session.features.roster import ADDRESS_S, MAX_BANS, Lock, is_banned, with_ban
+from locshare.session.features.roster import ADDRESS_S, Lock
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import Origin
@@ -392,22 +391,6 @@ async def test_a_ban_lasts_over_a_sleep_and_ends_with_the_session() -> None:
         assert home.manager.directory._tables == {}, "who is banned wakes nobody"
         await home.manager.end(session)
         assert len(home.manager._kept) == 0
-
-
-def test_bans_are_bounded_and_the_oldest_give_way() -> None:
-    bans: Mapping[bytes, float] = {}
-    origins = [Origin.of(f"192.0.2.{n}", None) for n in range(MAX_BANS + 1)]
-    for origin in origins:
-        bans = with_ban(bans, origin, 0.0)
-    assert len(bans) == MAX_BANS
-    assert not is_banned(bans, origins[0], 1.0)
-    assert is_banned(bans, origins[1], 1.0)
-    assert not is_banned(bans, origins[1], ADDRESS_S)
-    bans = with_ban(bans, origins[1], 0.0)
-    bans = with_ban(bans, Origin.of("192.0.2.250", "device-of-cy-0001"), 0.0)
-    assert is_banned(bans, origins[1], 1.0), "a ban that is repeated is the newest"
-    assert not is_banned(bans, origins[2], 1.0)
-    assert not is_banned(bans, origins[3], 1.0), "an address and a device are two"
 
 
 def test_what_is_kept_of_sleeping_sessions_is_bounded_and_the_oldest_give_way() -> None:

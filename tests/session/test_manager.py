@@ -427,7 +427,7 @@ async def test_a_session_is_not_inactive_because_the_server_was_off() -> None:
         assert not store.sessions[session].is_active
 
 
-async def test_a_database_that_is_away_puts_the_keeper_s_work_off() -> None:
+async def test_a_database_that_is_away_puts_the_reaper_s_work_off() -> None:
     async with house() as home:
         session = await home.session()
         home.store.away = True
@@ -517,7 +517,7 @@ async def test_a_reaper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPat
                 assert home.manager.directory._tables == {}
 
 
-async def test_what_the_stop_of_the_keeper_interrupts_is_written_in_the_second_it_has() -> None:
+async def test_what_the_stop_of_the_reaper_interrupts_is_written_in_the_second_it_has() -> None:
     async with house(reaper=False) as home:
         session = await home.session(expires_in=timedelta(seconds=30))
         await home.someone(session)

@@ -3,34 +3,28 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from locshare.model.session import EndReason
 
 
-class SessionCounters:
+class SessionCounters(Struct):
     """Since the process began. Session actors, the façade, the life cycle and the reaper count."""
 
-    __slots__ = (
-        "attached", "created", "ended", "events", "flushes", "joined", "loaded", "restarts",
-        "slept", "updates",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.created = 0
-        self.loaded = 0
-        """Sessions read back from the store."""
-        self.slept = 0
-        """Sessions put to sleep."""
-        self.joined = 0
-        self.attached = 0
-        self.updates = 0
-        """Positions sent, without those that a newer one of the same flush replaced."""
-        self.flushes = 0
-        self.events = 0
-        self.restarts = 0
-        """Crashes of session actors."""
-        self.ended: Counter[EndReason] = Counter()
+    created: int = 0
+    loaded: int = 0
+    """Sessions read back from the store."""
+    joined: int = 0
+    attached: int = 0
+    updates: int = 0
+    """Positions sent, without those that a newer one of the same flush replaced."""
+    flushes: int = 0
+    events: int = 0
+    restarts: int = 0
+    """Crashes of session actors."""
+    slept: int = 0
+    """Sessions put to sleep."""
+    ended: Counter[EndReason] = field(default_factory=Counter)
 
 
 class SessionStatistics(Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Final, TypeVar, final, get_args
 from uuid import UUID, uuid4
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from locshare.actors import Registry
 from locshare.model.errors import LocshareError
@@ -315,21 +315,13 @@ class SessionManager:
     def statistics(self) -> SessionStatistics:
         """The state of now. Takes a step per session in memory."""
         tables = [table for table in self.directory.tables() if table.ended is None]
-        counters = self._counters
+        counters = structs.asdict(self._counters)
+        counters["ended"] = {reason: self._counters.ended[reason] for reason in get_args(EndReason)}
         return SessionStatistics(
             live=len(tables),
             online=sum(len(table.receivers) for table in tables),
             participants=sum(len(table.roster) for table in tables),
-            created=counters.created,
-            loaded=counters.loaded,
-            joined=counters.joined,
-            attached=counters.attached,
-            updates=counters.updates,
-            flushes=counters.flushes,
-            events=counters.events,
-            restarts=counters.restarts,
-            slept=counters.slept,
-            ended={reason: counters.ended[reason] for reason in get_args(EndReason)},
+            **counters,
         )
 
 
