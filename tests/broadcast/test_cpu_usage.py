@@ -38,7 +38,7 @@ def test_work_counts_and_waiting_does_not(mine: ThreadCpuUsage) -> None:
     assert mine.seconds() - waited >= 0.05
 
 
-def test_standing_in_line_for_a_core_counts(mine: ThreadCpuUsage) -> None:
+def test_standing_queued_for_a_core_counts(mine: ThreadCpuUsage) -> None:
     """Two processes on one core: each gets half of it and asks for all."""
     with one_core(), rival():
         began, worked, before = time.perf_counter(), time.thread_time(), mine.seconds()

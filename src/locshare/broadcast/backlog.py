@@ -1,12 +1,12 @@
-"""What one blocked receiver still has to get, and what of it goes next. Pure: no I/O, no clock.
+"""The frames that wait for one full socket, and what is written next. Pure: no I/O, no clock.
 
-Two lanes share one queue, so that their order to each other is a fact of the data structure:
+Two lanes share one queue, so that their relative order is a property of the data structure:
 
 * **Events** are complete and in order.
-* **Positions** are latest wins: a newer position of a participant replaces the one that waits.
-  It takes over its place in the queue, so that a receiver that gets only part of the queue at a
-  time is served everyone in turn. But a position is never moved ahead of an event: when an event
-  waits, the newer position goes to the end.
+* **Positions** are latest wins: a newer position of a participant replaces the one that waits, at
+  its place in the queue, so that a receiver that takes only part of the queue at a time gets every
+  participant in turn. But a position never moves ahead of an event: when an event waits, the newer
+  position goes to the end.
 
 So a position handed over before ``participant_left`` never comes after it, and a position handed
 over after ``participant_joined`` never comes before it.
@@ -35,15 +35,15 @@ class Control(enum.Enum):
 
 
 Topic = Hashable
-"""Which of the subscriptions that share a socket a position belongs to. None where there is only
-one, whose positions then need no longer key."""
+"""The subscription that a position belongs to, among those that share a socket. None for the only
+one of a plain socket, which keeps its keys short."""
 
 Key = str | int | Control | tuple[Topic, str]
 """A participant's position, the number of an event, or a kind of control frame."""
 
 
 class Backlog:
-    """The frames that one receiver has not been sent yet."""
+    """The frames that one socket has not taken yet."""
 
     __slots__ = ("_events", "_next_event", "_started", "_waiting", "cost")
 
@@ -53,14 +53,14 @@ class Backlog:
         self._events = 0  # how many events are in _waiting
         self._next_event = 0
         self.cost = 0
-        """Bytes that wait, with :data:`ENTRY_COST` for each whole frame."""
+        """Bytes that wait, plus :data:`ENTRY_COST` for each whole frame."""
 
     def __bool__(self) -> bool:
         return bool(self._started or self._waiting)
 
     @property
     def started(self) -> int:
-        """How many bytes of a frame that was begun are left."""
+        """Bytes left of a frame already begun."""
         return len(self._started)
 
     def add_positions(self, frames: Mapping[str, bytes], own: str, topic: Topic = None) -> None:
@@ -86,7 +86,7 @@ class Backlog:
         self.cost += len(frame) + ENTRY_COST
 
     def add_control(self, kind: Control, frame: bytes) -> None:
-        """Keep ``frame`` in place of one of its kind that waits."""
+        """Keep ``frame`` instead of one of its kind that waits."""
         old = self._waiting.get(kind)
         if old is not None:
             self.cost -= len(old) + ENTRY_COST
@@ -96,7 +96,7 @@ class Backlog:
     def add_rest(
         self, frames: Mapping[str, bytes], own: str, sent: int, topic: Topic = None
     ) -> None:
-        """Keep what a cut write of ``frames`` (except ``own``, in their order) left over.
+        """Keep what a partial write of ``frames`` (except ``own``, in their order) left.
 
         ``sent`` bytes of them went out; nothing else may be waiting.
         """
@@ -114,14 +114,14 @@ class Backlog:
         self.add_positions(left, own, topic)
 
     def add_rest_of_event(self, frame: bytes, sent: int) -> None:
-        """Keep what a cut write of one event or control frame left; nothing else may wait."""
+        """Keep what a partial write of one event or control frame left; nothing else may wait."""
         if sent:
             self._start(frame[sent:])
         else:
             self.add_event(frame)
 
     def chunk(self, limit: int) -> bytes:
-        """What to write next: whole frames until ``limit`` bytes are reached or passed."""
+        """The bytes to write next: whole frames until ``limit`` is reached or passed."""
         parts = [self._started] if self._started else []
         size = len(self._started)
         for frame in self._waiting.values():
@@ -132,7 +132,7 @@ class Backlog:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def advance(self, sent: int) -> None:
-        """The first ``sent`` bytes of the last :meth:`chunk` went out."""
+        """The socket took the first ``sent`` bytes of the last :meth:`chunk`."""
         if self._started:
             taken = min(sent, len(self._started))
             self._started = self._started[taken:]
@@ -147,11 +147,11 @@ class Backlog:
             sent -= len(frame)
 
     def drop_positions(self) -> None:
-        """Forget the waiting positions and control frames: the connection is about to close."""
+        """Drop positions and control frames: the connection is about to close."""
         self._keep_only(key for key in self._waiting if isinstance(key, int))
 
     def drop_waiting(self) -> None:
-        """Forget all but the rest of a frame that was begun."""
+        """Drop everything but the rest of a frame already begun."""
         self._keep_only(())
 
     def _keep_only(self, keys: Iterable[Key]) -> None:

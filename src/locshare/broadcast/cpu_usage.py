@@ -1,8 +1,8 @@
-"""How much of a core the calling thread asks for: what it was given and what it stood in line for.
+"""The CPU usage of a thread: time on a core, and time in the run queue waiting for one.
 
-Waiting for events is neither, so over an interval this is the share that an instrument between the
-turns of an event loop would see, without a call in each of them. Time in line counts because a
-database, or a neighbour, on the same core leaves the loop as little room as work of its own.
+Waiting for events is neither. So over an interval this is the share that an instrument in each turn
+of an event loop would measure, without a call in each turn. Time in the run queue counts because a
+database or a neighbour on the same core leaves the loop as little room as its own work.
 """
 
 import os
@@ -11,34 +11,33 @@ import time
 from typing import Final
 
 _SCHEDSTAT: Final = "/proc/self/task/{}/schedstat"
-"""Nanoseconds on a core, nanoseconds in line for one, turns (Documentation/scheduler/sched-stats).
-The first is only as new as the scheduler's last tick; a clock tells it to the nanosecond."""
+"""Nanoseconds on a core, nanoseconds in the run queue, time slices (Documentation/scheduler/
+sched-stats). The first is only as recent as the scheduler's last tick; a clock is exact."""
 
 
 class ThreadCpuUsage:
-    """Of the thread that makes it, which alone may read it. :meth:`close` it in the end.
+    """The usage of the thread that creates it, which alone may read it. Must be closed.
 
-    Where the kernel does not tell how long a thread stood in line (macOS, some sandboxes), that
-    part is left out.
+    Where the kernel does not report run queue times (macOS, some sandboxes), they count as 0.
     """
 
     def __init__(self) -> None:
         try:
-            self._line = os.open(_SCHEDSTAT.format(threading.get_native_id()), os.O_RDONLY)
+            self._schedstat = os.open(_SCHEDSTAT.format(threading.get_native_id()), os.O_RDONLY)
         except OSError:
-            self._line = -1
+            self._schedstat = -1
 
     def seconds(self) -> float:
-        """Since the thread began. Two of them an interval apart tell its share of one core."""
-        return time.thread_time() + self._in_line()
+        """Seconds since the thread began. Two readings give its share of one core between them."""
+        return time.thread_time() + self._queued()
 
-    def _in_line(self) -> float:
-        if self._line < 0:
+    def _queued(self) -> float:
+        if self._schedstat < 0:
             return 0.0
-        return int(os.pread(self._line, 128, 0).split()[1]) / 1e9
+        return int(os.pread(self._schedstat, 128, 0).split()[1]) / 1e9
 
     def close(self) -> None:
-        """Give the file back. Closing twice is closing once."""
-        line, self._line = self._line, -1
-        if line >= 0:
-            os.close(line)
+        """Idempotent."""
+        schedstat, self._schedstat = self._schedstat, -1
+        if schedstat >= 0:
+            os.close(schedstat)

@@ -1,22 +1,20 @@
-"""How wide the flush window should be, given how busy the core is. Pure: no clock, no tasks.
+"""The flush window, given the load of the core. Pure: no clock, no tasks.
 
-A wider window joins more updates into one write, so the core gets less busy as the window widens:
-a feedback that a controller can chase in circles. So the window is no sum of past corrections. For
-every window there is one load at which it is the right one (:func:`fitting_load`), which rises with
-the window, and the window goes a part of the way to where load and window fit. Where the two
-meet does not depend on what was before. The fitting load rises with the square of the window: the
-wider it is already, the more of the spare core is used before everybody has to wait longer for the
-sake of a few who send more. Steps are ratios, since what a window saves depends on its ratio to
-another one.
+A wider window joins more updates into one write, so the load falls as the window widens. A
+controller that sums up corrections can chase that feedback in circles. Here, each window has one
+load at which it is right (:func:`fitting_load`), which rises with the window, and each step goes
+part of the way to the point where load and window fit. That point does not depend on history. The
+fitting load rises with the square of the window: the wider the window, the more of the spare core
+is used before everyone waits longer for a few who send more. Steps are ratios, since what a window
+saves depends on its ratio to another one.
 
-It decides on smoothed figures, so that one long turn (a garbage collection, a storm of connections)
-moves nothing; and between no window and the narrowest there is a gap in the loads, so that it does
-not open and close all the time.
+The load is smoothed, so that one long turn of the loop (a garbage collection, a storm of
+connections) moves nothing. Between no window and the narrowest there is a gap in the loads, so that
+it does not open and close all the time.
 
-It aims for the narrowest window with which the core still has room, not for an idle core: a window
-costs every update half of its width in latency. And it is for those sessions only in which it joins
-something (:func:`window_for`): a family's updates are too far apart to be joined, however busy the
-core, so they need not wait for one another.
+The aim is the narrowest window that leaves the core some room, not an idle core: a window costs
+every update half of its width in latency. Only sessions in which it joins something have one
+(:func:`window_for`): a family's updates are too far apart to be joined, however busy the core.
 """
 
 from math import exp
@@ -30,7 +28,7 @@ class FlushWindowLimits(Struct, frozen=True):
 
     max_window: float = 0.25
     first_window: float = 0.005
-    """The narrowest window but none: less gains too few joins to be worth a timer."""
+    """The narrowest window. A narrower one joins too little to be worth a timer."""
     calm: float = 0.56
     """Below this the narrowest window closes…"""
     opening: float = 0.64
@@ -40,15 +38,15 @@ class FlushWindowLimits(Struct, frozen=True):
     strained: float = 0.88
     """…and that for the widest. Above this the window doubles at each step."""
     max_lag: float = 0.1
-    """A timer that is later than this on average counts as strained, whatever the share."""
+    """A smoothed timer lag above this counts as strained, whatever the share."""
     gain: float = 0.7
-    """How far a step goes: by e to the power of this times what the load is off by."""
+    """A step is e to the power of this times the difference from the fitting load."""
     smoothing: float = 0.4
     """Weight of the newest figure."""
     least_joined: float = 16.0
     """Deliveries of a session within the window, below which it has none. The timer that ends a
-    window, and the step it makes the session take, cost as much as seven writes; sparing less
-    than twice that is not worth anybody's wait."""
+    window, and the wake-up of the session, cost as much as seven writes; saving less than twice
+    that is not worth the wait."""
 
 
 DEFAULT_LIMITS: Final = FlushWindowLimits()
@@ -94,7 +92,7 @@ def next_window(window: float, load: Load, limits: FlushWindowLimits) -> float:
 
 
 def window_for(window: float, deliveries: float, limits: FlushWindowLimits) -> float:
-    """The flush window of a session with so many ``deliveries`` per second, in seconds: none where
-    it would join too few of them.
+    """The flush window in seconds of a session with ``deliveries`` per second. 0 where it would
+    join too few of them.
     """
     return window if window * deliveries >= limits.least_joined else 0.0

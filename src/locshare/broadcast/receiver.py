@@ -1,8 +1,8 @@
 """What a session knows of a connection: a place to put finished frames. Nothing here awaits.
 
 The session actor calls these from its handlers, so between two messages every receiver has been
-told everything. An implementation must take every call in O(1), must never raise, and must never
-call back into the session.
+given everything. An implementation takes every call in O(1), never raises, and never calls back
+into the session.
 """
 
 from typing import Protocol
@@ -13,40 +13,42 @@ from locshare.wire.dialects import Dialect
 
 
 class Receiver(Protocol):
-    """One connection, seen from its session."""
+    """One participant's connection, seen from its session
+    (:class:`locshare.connection.subscription.Subscription`).
+    """
 
     @property
     def user_id(self) -> str:
-        """Whose connection this is."""
+        """The participant."""
         ...
 
     @property
     def dialect(self) -> Dialect:
-        """How this connection wants its messages written."""
+        """How its messages are written. Receivers with equal dialects share each encoded frame."""
         ...
 
     @property
     def closed(self) -> bool:
-        """True once the connection ended or was told to close."""
+        """True once it has ended or is closing."""
         ...
 
     @property
     def backlog_bytes(self) -> int:
-        """What it has not yet been able to write."""
+        """Bytes that its socket has not taken yet."""
         ...
 
     def send_event(self, frame: bytes) -> None:
-        """Queue one finished frame on the ordered lane: delivered in order, or the connection is
-        closed with ``TOO_SLOW``. Ignored after close.
+        """Queue one finished frame. Events are delivered completely and in order, or the connection
+        is closed with ``TOO_SLOW``. Ignored after close.
         """
         ...
 
     def send_positions(self, flush: Flush) -> None:
-        """Hand over what moved. Latest wins: when the socket is blocked, a newer position of the
-        same participant replaces the older one. The receiver's own position is left out.
+        """Send the participants that moved, except the receiver's own. Latest wins: while the
+        socket is full, a newer position of a participant replaces the older one.
         """
         ...
 
     def close(self, reason: CloseReason) -> None:
-        """Close after what is on the ordered lane has been written (or a short deadline)."""
+        """Close behind the events that wait, or after a short deadline. The first close wins."""
         ...

@@ -1,4 +1,4 @@
-"""Plain counters of all connections, and the picture that metrics read."""
+"""Counters of all connections of a pool, and the statistics that metrics read."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,10 +10,9 @@ from locshare.model.reasons import CloseReason
 
 
 class ConnectionCounters:
-    """What happened so far. One instance for all connections of a pool; connections add to it.
+    """One instance for all connections of a pool, which add to it.
 
-    Bytes that came in are added when a connection ends; a pool's ``statistics()`` adds those of the
-    open ones.
+    ``bytes_in`` counts ended connections; a pool's ``statistics()`` adds those of the open ones.
     """
 
     __slots__ = (
@@ -37,15 +36,15 @@ class ConnectionCounters:
 
 
 class ConnectionStatistics(Struct, frozen=True):
-    """A picture of the connections at one moment. Totals are since the pool was made."""
+    """The connections at one moment. Totals are since the pool was created."""
 
     open: int
-    """Sockets being served now, those in the handshake included."""
+    """Sockets served now, those in the handshake included."""
     handshakes: int
-    """Of those, the ones whose request has not come whole."""
+    """Of those, sockets whose request has not come whole."""
     accepted: int
     opened: int
-    """How many were upgraded and admitted to a session."""
+    """Connections that were upgraded."""
     refused: Mapping[str, int]
     """By :attr:`Refusal.label`, ``not_an_upgrade`` or ``lost_in_handshake``."""
     closed: Mapping[str, int]
@@ -57,10 +56,10 @@ class ConnectionStatistics(Struct, frozen=True):
     bytes_in: int
     bytes_out: int
     writes: int
-    """Successful ``send`` calls: frames per write is what the joined flush gains."""
+    """Successful ``send`` calls."""
     stalls: int
-    """How often a receiver's socket was full."""
+    """Times that a receiver's socket was full."""
     blocked: int
     """Receivers that have a backlog now."""
     backlog_bytes: int
-    """What waits for them."""
+    """What waits for those."""

@@ -1,24 +1,23 @@
-"""Where the frames are in what a client sent: a scanner in front of the protocol object.
+"""A frame scanner in front of the protocol object. Pure.
 
-Nearly everything that a phone sends is a whole, final, masked text frame. Recognising that takes a
-look at two bytes; running it through the protocol object's parser takes fifteen times as long. So
-the transport cuts the stream into whole frames with this, unmasks the plain ones itself and gives
-everything else to the protocol, which stays the only judge of what is allowed. Pure.
+Nearly everything that a phone sends is a whole, final, masked text frame. Two bytes suffice to
+recognise one; the protocol object's parser takes fifteen times as long. So the transport cuts the
+stream into whole frames with this scanner, unmasks the plain ones, and passes everything else to
+the protocol object, which alone judges what is allowed.
 
-Because the protocol only ever gets whole frames, it is between two frames whenever nothing is
-being fed to it.
+The protocol object only ever gets whole frames, so between two calls it is between two frames.
 """
 
 INCOMPLETE = 0
-"""More bytes are needed to know, or to have, the whole frame."""
+"""More bytes are needed to see, or to have, the whole frame."""
 UNUSUAL = -1
-"""Not a frame to wait for: unmasked, or longer than the limit. The protocol will say what of it."""
+"""Unmasked, or longer than the limit: pass it to the protocol object, do not wait for the rest."""
 
 _MASKED = 0x80
 
 
 def frame_end(data: bytes, start: int, limit: int) -> int:
-    """Where the frame that begins at ``start`` ends, or INCOMPLETE or UNUSUAL.
+    """The end of the frame that begins at ``start``, or INCOMPLETE or UNUSUAL.
 
     ``limit`` is the longest payload worth waiting for, in bytes.
     """
@@ -43,7 +42,7 @@ def frame_end(data: bytes, start: int, limit: int) -> int:
 
 
 def payload_start(data: bytes, start: int) -> int:
-    """Where the payload of the whole, masked frame at ``start`` begins; the mask is before it."""
+    """The start of the payload of the whole, masked frame at ``start``. The mask precedes it."""
     length = data[start + 1] & 0x7F
     if length < 126:
         return start + 6

@@ -1,14 +1,17 @@
-"""How a client behaves, and what follows from it. Pure: time is given, nothing is awaited.
+"""How many messages one connection may send, and when it is closed for more. Pure.
 
-Two kinds of misconduct, each with its own patience. Too many messages: those beyond the rate are
-dropped, the client is told (``RATE_LIMITED``, once a second at most, so that a flood is not
-answered with a flood), and whoever goes on is closed with 4429. Of positions over the rate the
-newest is not dropped but held until the rate allows it: a phone that comes out of a tunnel sends
-forty at once, and the last is where it is. Bad messages: each is answered
-with its error, and whoever sends nothing else, or very many, is closed with 4400.
+Two kinds of abuse, each with its own tolerance:
+
+* **Too many messages.** Those over the rate are dropped. The client is warned (``RATE_LIMITED``, at
+  most once a second, so that a flood is not answered with a flood), and closed with 4429 if it goes
+  on. Of positions over the rate the newest is not dropped but held until the rate allows it: a
+  phone that comes out of a tunnel sends forty at once, and the last is where it is.
+* **Bad messages.** Each is answered with its error. A client that sends nothing else, or very many,
+  is closed with 4400.
 """
 
 import enum
+from functools import cache
 
 from msgspec import Struct
 
@@ -24,8 +27,8 @@ class RateLimits(Struct, frozen=True):
     position_burst: float = 20.0
     message_rate: float = 20.0
     message_burst: float = 40.0
-    """All messages together, protocol pings and fragments too; not below the burst of positions,
-    so that the stricter limit speaks first."""
+    """All messages together, protocol pings and fragments included. Not below the burst of
+    positions, so that the stricter limit applies first."""
     excess_tolerated: float = 100.0
     """How many messages over the rate are dropped before the connection is closed…"""
     excess_forgiven: float = 5.0
@@ -40,14 +43,24 @@ class RateDecision(enum.Enum):
 
     ACCEPT = "accept"
     DROP = "drop"
-    """Over the rate, and the client was told lately."""
+    """Over the rate, and the client was warned lately."""
     WARN = "warn"
-    """Over the rate: drop it and tell the client."""
+    """Over the rate: drop it and warn the client."""
     CLOSE = "close"
 
 
+@cache
+def _rates_of(limits: RateLimits) -> tuple[Rate, Rate, Rate]:
+    """Of positions, of messages, and of the excess. Shared by all connections with these limits."""
+    return (
+        Rate(limits.position_rate, limits.position_burst),
+        Rate(limits.message_rate, limits.message_burst),
+        Rate(limits.excess_forgiven, limits.excess_tolerated),
+    )
+
+
 class RatePolicy:
-    """The record of one connection. ``now`` is in seconds and never goes back."""
+    """The record of one connection. ``now`` is in seconds of a monotonic clock."""
 
     __slots__ = (
         "_bad_count", "_bad_run", "_bad_since", "_excess", "_limits", "_messages", "_positions",
@@ -56,24 +69,24 @@ class RatePolicy:
 
     def __init__(self, limits: RateLimits, now: float) -> None:
         self._limits = limits
-        self._positions = RateLimiter(Rate(limits.position_rate, limits.position_burst), now)
-        self._messages = RateLimiter(Rate(limits.message_rate, limits.message_burst), now)
-        self._excess = RateLimiter(Rate(limits.excess_forgiven, limits.excess_tolerated), now)
+        self._positions, self._messages, self._excess = (
+            RateLimiter(rate, now) for rate in _rates_of(limits)
+        )
         self._warned_at = float("-inf")
         self._bad_run = 0
         self._bad_count = 0
         self._bad_since = now
         self.held: dict[Topic, Position] | None = None
-        """The newest position of each subscription that came over the rate, until :attr:`due`. None
-        when there is none."""
+        """By subscription, its newest position over the rate, until :attr:`due`. None when there is
+        none."""
 
     @property
     def due(self) -> float:
-        """When the next held position may go on."""
+        """When the next held position may be handed on."""
         return self._positions.ready_at()
 
     def message(self, now: float) -> RateDecision:
-        """Any message but a position came, or a frame that ends none."""
+        """A message that is no position came, or a frame that ends no message."""
         return RateDecision.ACCEPT if self._messages.take(now) else self._over(now)
 
     def position(self, now: float) -> RateDecision:
@@ -84,7 +97,7 @@ class RatePolicy:
         return self._over(now)
 
     def keep_newest(self, position: Position, decision: RateDecision, topic: Topic = None) -> None:
-        """``position`` came and got ``decision``: hold it, or what is held, or neither."""
+        """``position`` came and got ``decision``: hold it, keep the held one, or hold neither."""
         held = self.held
         older = None if held is None else held.get(topic)
         if older is not None and position.timestamp < older.timestamp:
@@ -97,7 +110,7 @@ class RatePolicy:
             self.forget(topic)
 
     def release(self, now: float) -> tuple[Topic, Position] | None:
-        """A held position with its topic, which is held no longer."""
+        """Take out a held position, with its topic."""
         if self.held is None:
             return None
         topic, position = next(iter(self.held.items()))
@@ -112,11 +125,11 @@ class RatePolicy:
             self.held = self.held or None
 
     def good(self) -> None:
-        """A valid message of another kind came."""
+        """A valid message that is no position came."""
         self._bad_run = 0
 
     def bad(self, now: float) -> bool:
-        """A message against the contract came. True when it was one too many."""
+        """A message against the contract came. True when the connection should close for it."""
         limits = self._limits
         if now - self._bad_since >= limits.bad_window:
             self._bad_since = now
