@@ -2,7 +2,7 @@
 calls them and, when there is no actor any more, the life cycle.
 
 Each message is encoded once per dialect. Receivers take every call without waiting and without
-raising, so the slowest connection delays nobody.
+raising, so the slowest connection delays no other one.
 
 A crash in the middle of a delivery leaves the encoded frames in the table, and :func:`resume`
 delivers the rest: an event to those it has not reached, a flush to everyone, because the newest

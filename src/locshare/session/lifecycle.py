@@ -73,7 +73,7 @@ class Chores:
         self.ended: deque[SessionTable] = deque()
         """Sessions that have ended, until their end is written and their actor stopped."""
         self.idle: deque[SessionTable] = deque()
-        """Sessions with nobody connected. Lost by a crash of the reaper, and queued again."""
+        """Sessions without a connection. Lost by a crash of the reaper, and queued again."""
         self.orphans = False
         """Whether a session lost its actor together with the dynamic supervisor."""
         self.called = trio.Event()

@@ -12,9 +12,9 @@ class SessionLimits(Struct, frozen=True):
     retention: float = 30.0
     """How long a position is kept without a newer one."""
     inactive_after: float = 3600.0
-    """A session with nobody connected for this time ends."""
+    """A session without a connection for this time ends."""
     sleep_after: float = 60.0
-    """A session with nobody connected for this time sleeps: it is in the database only."""
+    """A session without a connection for this time sleeps: it is in the database only."""
     touch_interval: float = 30.0
     """How often the activity of a session is noted for the store."""
     host_seats: int = 3

@@ -9,6 +9,7 @@ from uuid import UUID
 import trio
 
 from locshare.session.errors import SessionNotFound, SessionOver
+from locshare.session.features.feature_set import FeatureSet
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.rules import SessionRules
@@ -21,8 +22,15 @@ from locshare.store.port import SessionRecord, Store, StoredSession, StoreUnavai
 class SessionLoader:
     """``now`` is the wall clock, in UTC."""
 
-    def __init__(self, store: Store, limits: SessionLimits, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: SessionLimits,
+        now: Callable[[], datetime],
+        features: FeatureSet,
+    ) -> None:
         self._store = store
+        self._features = features
         self._limits = limits
         self._now = now
         self._up_since = now()
@@ -42,7 +50,7 @@ class SessionLoader:
             raise SessionOver
         if session.expires_at <= now:
             raise SessionOver("expired")
-        # Not inactive because the server was off: nobody could connect.
+        # A session is not inactive because the server was off: connecting was not possible.
         inactive_since = now - timedelta(seconds=self._limits.inactive_after)
         if session.last_activity < inactive_since and self._up_since < inactive_since:
             raise SessionOver("inactive")
@@ -51,5 +59,5 @@ class SessionLoader:
         """The table that a session would have if it were started now. For reading only."""
         table = SessionTable(stored, trio.current_time())
         moment = Moment(self._now(), trio.current_time())
-        SessionRules(table, self._limits).release_unused_seats(moment)
+        SessionRules(table, self._limits, self._features).release_unused_seats(moment)
         return table

@@ -92,7 +92,7 @@ class SessionManager:
         self._features = features
         self.directory: Final = SessionDirectory(names, owner_of)
         self._store = OwnedStore(store, self.directory)
-        self._loader = SessionLoader(self._store, limits, now)
+        self._loader = SessionLoader(self._store, limits, now, features)
         self.lifecycle: Final = SessionLifecycle(
             self.directory,
             self._loader,

@@ -1,8 +1,8 @@
 """The periodic and deferred work of all sessions: a task of the tree, beside the sessions.
 
-Five chores: release what an ended session held; put to sleep what nobody uses; start sessions that
-lost their actor; end in the database what ended while no process had it in memory; delete what has
-been over for long. A crash, or a database that is away, costs a delay: the queue of ended sessions
+Five chores: release what an ended session held; put idle sessions to sleep; start sessions without
+an actor; end in the database what ended while no process had it in memory; delete what has been
+over for long. A crash, or a database that is away, costs a delay: the queue of ended sessions
 outlives the task, and the next sweep finds the rest.
 """
 
@@ -87,7 +87,7 @@ class Reaper:
 
     async def _sweep(self) -> None:
         now = self._now()
-        # A session is not inactive because the server was off: nobody could connect.
+        # A session is not inactive because the server was off: connecting was not possible.
         earliest = now - timedelta(seconds=self._limits.inactive_after)
         if earliest < self._up_since:
             earliest = datetime.min.replace(tzinfo=now.tzinfo)

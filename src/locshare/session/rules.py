@@ -320,7 +320,7 @@ class SessionRules:
         return receiver
 
     def take_out(self, user_id: str, reason: LeaveReason) -> Receiver | None:
-        """As :meth:`leave`; also for a lapsed member, of whom the others know already. Raises
+        """As :meth:`leave`; also for a lapsed member, whose leaving the others know. Raises
         ParticipantNotFound.
         """
         if self._table.lapsed.pop(user_id, None) is not None:

@@ -5,8 +5,8 @@
 **Ban, without accounts.** A participant joins from a client address, and perhaps with a key that
 their device keeps. A ban remembers both: the key as long as this process remembers the session, the
 address only for :data:`ADDRESS_S`, since a household, a school or a whole carrier may share one. It
-is a hurdle and no wall; the lock keeps everybody out. Bans are never written, hold no address and
-no key but their digests, and the oldest of a session give way to new ones.
+is a hurdle, not a wall; only the lock keeps strangers out. Bans are never written, and hold digests
+instead of addresses and keys. The oldest bans of a session give way to new ones.
 
 **Host's seats.** A full session still has room for a few hosts: the host on another device.
 """
