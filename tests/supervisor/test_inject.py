@@ -52,9 +52,9 @@ async def test_each_further_life_can_be_made_to_fail(kind: str) -> None:
     async with open_supervisor(SupervisorSpec([child], report=reports.append)) as sup:
         fails = [OSError(), OSError()]
 
-        def fail(life: Incarnation) -> None:
+        def fail(incarnation: Incarnation) -> None:
             if fails:
-                fail_init(life, fails.pop())
+                fail_init(incarnation, fails.pop())
             else:
                 at_each_launch(child_of(sup, "a", None), None)
 

@@ -38,7 +38,7 @@ from typing import Any, ClassVar, Generic, Protocol, cast, final
 
 import trio
 
-from locshare.actors.actor_ref import ActorLife, ActorRef, M
+from locshare.actors.actor_ref import ActorRef, ActorRefTarget, M
 from locshare.actors.checks import bad_seconds, bad_type, raise_if
 from locshare.actors.handlers import HandlerResult, HandlerTable, collect, find
 from locshare.actors.mailbox import TIMER, MailboxSpec
@@ -48,10 +48,10 @@ from locshare.actors.reply import Continue, Ignore, ReplyTo
 
 logger = logging.getLogger(__package__)
 
-#: The most messages handled without giving way to other tasks.
+#: The most messages handled without yielding to other tasks.
 BATCH_LIMIT = 256
 
-#: Callbacks whose results nobody awaits.
+#: Callbacks whose results are not awaited.
 _PLAIN = (
     "after_batch",
     "get_state",
@@ -73,7 +73,7 @@ def bad_batch_limit(value: object) -> Exception | None:
 InitResult = Continue | Ignore | None
 
 
-class RunningActor(ActorLife, Protocol):
+class ActorRuntime(ActorRefTarget, Protocol):
     """What an actor needs of its incarnation."""
 
     timers: dict["Timer", None]
@@ -102,12 +102,12 @@ class Actor(Generic[M]):
     mailbox: ClassVar[MailboxSpec] = MailboxSpec()
     batch_limit: ClassVar[int] = BATCH_LIMIT
     trap_exits: ClassVar[bool] = False
-    """Whether the end of a linked partner is a message (``LinkExit``) instead of our end."""
+    """Whether the end of a linked actor is a message (``LinkExit``) instead of this actor's end."""
     ref_type: ClassVar[type[ActorRef]] = ActorRef
     hosts_children: ClassVar[bool] = False
     """Whether the runtime opens a nursery for children. Supervisors only."""
 
-    _incarnation: "RunningActor"
+    _incarnation: "ActorRuntime"
     _calls: ClassVar[HandlerTable] = {}
     _casts: ClassVar[HandlerTable] = {}
     _infos: ClassVar[HandlerTable] = {}
@@ -118,7 +118,7 @@ class Actor(Generic[M]):
         for name in _PLAIN:
             if iscoroutinefunction(cls.__dict__.get(name)):
                 raise TypeError(
-                    f"{cls.__name__}.{name} must be a plain function: nobody would await it"
+                    f"{cls.__name__}.{name} must be a plain function: its result is not awaited"
                 )
         tables = collect(cls)
         cls._calls, cls._casts, cls._infos = tables["call"], tables["cast"], tables["info"]
@@ -128,8 +128,8 @@ class Actor(Generic[M]):
     # -- callbacks -------------------------------------------------------------------------
 
     def init(self) -> InitResult | Awaitable[InitResult]:
-        """Get ready. The starter waits for it; messages that arrive meanwhile wait too. If it
-        raises, the start has failed and the starter sees StartError.
+        """Initialize the state, first thing in the actor's own task. The starter waits for it, and
+        so do messages. If it raises, the start has failed and the starter sees StartError.
         """
         return None
 
@@ -149,7 +149,7 @@ class Actor(Generic[M]):
         )
 
     def handle_cast(self, message: M) -> HandlerResult | Awaitable[HandlerResult]:
-        """Act on an order. The default calls the method that is decorated for this type
+        """Handle an order. The default calls the method that is decorated for this type
         (:func:`on_cast`) and crashes if there is none.
         """
         kind = type(message)
@@ -161,7 +161,7 @@ class Actor(Generic[M]):
         )
 
     def handle_info(self, message: Any) -> HandlerResult | Awaitable[HandlerResult]:
-        """Take note of news: ``info``, due timers, ``Down``. The default calls the method that is
+        """Handle news: ``info``, due timers, ``Down``. The default calls the method that is
         decorated for this type (:func:`on_info`); it logs and ignores a message that has none.
         """
         kind = type(message)
@@ -176,14 +176,14 @@ class Actor(Generic[M]):
         return None
 
     def handle_continue(self, value: Any) -> HandlerResult | Awaitable[HandlerResult]:  # noqa: ARG002 - a hook
-        """Go on after ``Continue(value)``, before any message. The default crashes."""
+        """Run after ``Continue(value)``, before any message. The default crashes."""
         raise UnhandledMessage(f"{type(self).__name__} has no handle_continue")
 
     def after_batch(self) -> None:
-        """Called when everything that waited (or ``batch_limit`` messages) has been handled and
-        before the actor parks or gives way: the place for a flush. A plain function: a class with
-        an async one is refused, a result is a crash. Not called before ``terminate``. A crash in
-        it loses no message: none was in the works.
+        """Called when everything that waited (or ``batch_limit`` messages) has been handled, before
+        the actor parks or yields: the place for a flush. A plain function: a class with an async
+        one is refused, a result is a crash. Not called before ``terminate``. A crash in it loses no
+        message, since none is being handled.
         """
 
     def terminate(self, reason: ExitReason) -> Awaitable[None] | None:  # noqa: ARG002 - a hook
@@ -201,7 +201,7 @@ class Actor(Generic[M]):
         return {key: value for key, value in vars(self).items() if key != "_incarnation"}
 
     def replace_state(self, state: Any) -> None:
-        """Take on ``state`` (as :meth:`get_state` gave it, then changed), whole."""
+        """Replace the whole state by ``state``, a changed value of :meth:`get_state`."""
         if not isinstance(state, Mapping):
             raise TypeError(f"the state must be a mapping, not {type(state).__qualname__}")
         incarnation = self._incarnation
@@ -212,15 +212,15 @@ class Actor(Generic[M]):
 
     def gauges(self) -> Mapping[str, int]:
         """Counts that inspection shows beside the runtime's own, by name; ``"bytes"`` is memory
-        that the actor keeps. Read in the middle of whatever the actor does: quick, and no change.
-        The default has none.
+        that the actor keeps. Called at any time, also while a handler awaits: must be quick and
+        must not change anything. The default is empty.
         """
         return {}
 
     def redact(self, message: object) -> Mapping[str, object]:
-        """What may stand in a crash report beside types and ids: the redaction hook (15).
+        """What a crash report may contain beside types and ids: the redaction hook (15).
 
-        ``message`` is the one that was being handled, or None. The default says nothing, since
+        ``message`` is the one that was being handled, or None. The default is empty, since
         messages and states may hold personal data.
         """
         del message
@@ -255,41 +255,41 @@ class Actor(Generic[M]):
         return self._incarnation.monitor(ref)
 
     def link(self, ref: ActorRef) -> None:
-        """Tie two fates (statement 63): an end of one, for any reason but ``normal``, stops the
+        """Link two actors (statement 63): an end of one, for any reason but ``normal``, stops the
         other with the same reason; if that other traps exits, every end is a ``LinkExit`` message.
         Linking twice is one link; linking to the dead is a partner's end with ``noproc``. Rarely
-        right: the supervisor and the nursery already are the links that matter. Raises TypeError.
+        right: the supervisor and the nursery are the links that matter. Raises TypeError.
         """
         self._incarnation.link(ref)
 
     def unlink(self, ref: ActorRef) -> None:
-        """Undo :meth:`link`. Never fails; repeatable."""
+        """Undo :meth:`link`. Idempotent."""
         self._incarnation.unlink(ref)
 
     def spawn(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a helper task that is cancelled when this actor ends, and waited for. If it raises,
         the actor crashes with the same exception: a handler that awaits is cancelled (it may wait
         for this helper), then ``terminate`` runs. Raises TypeError, and RuntimeError outside the
-        actor's life.
+        actor's incarnation.
         """
         self._incarnation.spawn_helper(async_fn, *args)
 
     # -- for supervisors -------------------------------------------------------------------
 
     def on_stop_requested(self) -> None:
-        """A stop waits in the system lane. Runs in the asker's task; must be quick."""
+        """A stop request is in the system lane. Runs in the task that sent it; must be quick."""
 
     def on_kill(self) -> None:
-        """A kill was asked for. Runs in the asker's task; must be quick."""
+        """A kill was requested. Runs in the task that requested it; must be quick."""
 
 
 @final
 class Timer:
-    """One message to come. After ``cancel`` it is never seen, even if it was already queued."""
+    """A message to be sent later. After ``cancel`` it is never handled, even if already queued."""
 
     __slots__ = ("_incarnation", "armed", "cancelled", "message")
 
-    def __init__(self, incarnation: "RunningActor", deadline: float, message: object) -> None:
+    def __init__(self, incarnation: "ActorRuntime", deadline: float, message: object) -> None:
         self._incarnation = incarnation
         self.message: object = message
         self.armed = False
@@ -305,9 +305,7 @@ class Timer:
         return self.armed
 
     def cancel(self) -> None:
-        """Do not send, or if already queued, do not deliver. Never fails (but in another thread,
-        with WrongThread); repeatable.
-        """
+        """Do not send; if already queued, do not handle. Idempotent. Raises WrongThread."""
         self._incarnation.clock.check_thread()
         self.cancelled = True
         self.message = None  # the heap may keep the entry for a while, but not what it says
@@ -315,6 +313,6 @@ class Timer:
         self._incarnation.clock.disarm(self)
 
     def fire(self) -> None:
-        """The clock says that it is due."""
+        """Called by the clock when it is due."""
         self._incarnation.timers.pop(self, None)
         self._incarnation.mailbox.put_exempt(TIMER, self)

@@ -10,7 +10,7 @@ from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 from locshare.actors.checks import bad_seconds, raise_after_checkpoint
 from locshare.actors.mailbox import ACCEPTED, CALL, CAST, INFO, Mailbox, Offer, Overflow
 from locshare.actors.reasons import CallTimeout, CallToSelf, MailboxFull, NoProc, WrongThread
-from locshare.actors.ref import Life, Ref
+from locshare.actors.ref import Ref, RefTarget
 from locshare.actors.reply import ReplyTo, Request
 from locshare.actors.threads import FromThread
 
@@ -31,7 +31,7 @@ class NameTable(Protocol):
     def free(self, key: Any, ref: Any) -> None: ...
 
 
-class ActorLife(Life, Protocol):
+class ActorRefTarget(RefTarget, Protocol):
     """What an actor's ref, and a registry, need of its incarnation."""
 
     mailbox: Mailbox
@@ -41,28 +41,30 @@ class ActorLife(Life, Protocol):
 
 
 class ActorRef(Ref, Generic[M]):
-    """An actor's address. All sends of one task arrive in the order in which they were made.
+    """An actor's address. Messages of one task arrive in the order in which they were sent.
 
     ``M`` is the type of what may be cast, offered and delivered. A bare ``ActorRef`` takes any
     message; an ``ActorRef[Add | Reset]`` may stand for an ``ActorRef[Add]``. News (:meth:`info`)
-    is of any kind, and a request carries the type of its own reply.
+    has any type, and a request carries the type of its reply.
     """
 
     __slots__ = ("_front", "_mailbox")
 
-    _incarnation: ActorLife
+    _incarnation: ActorRefTarget
 
-    def __init__(self, incarnation: ActorLife, name: str, serial: int, mailbox: Mailbox) -> None:
+    def __init__(
+        self, incarnation: ActorRefTarget, name: str, serial: int, mailbox: Mailbox
+    ) -> None:
         super().__init__(incarnation, name, serial)
         self._mailbox = mailbox
         self._front: FromThread[M] | None = None
 
     def cast(self, message: M) -> None:
-        """Send and forget. Never blocks, never raises; a dead or full target drops and counts.
-        What gives way in a full mailbox is the actor's rule (:class:`Overflow`).
+        """Send without waiting for anything. A dead or full target drops the message and counts it;
+        :class:`Overflow` says which message a full mailbox drops.
 
-        In another thread than the actor's it does raise, WrongThread, and nothing has changed; so
-        do all methods but those of :attr:`from_thread`.
+        Raises WrongThread in another thread than the actor's, as do all methods but those of
+        :attr:`from_thread`. Raises nothing else.
         """
         mailbox = self._mailbox
         if mailbox.put(CAST, message) is not ACCEPTED:
@@ -128,7 +130,7 @@ class ActorRef(Ref, Generic[M]):
         - whatever error the handler passed to ``reply_to.fail``,
         - TypeError or ValueError for a bad timeout, before anything is sent.
 
-        Cancelling the caller harms nobody. A checkpoint always, also when it raises.
+        Cancelling the caller does not affect the actor. A checkpoint always, also when it raises.
         """
         mailbox = self._mailbox
         incarnation = self._incarnation
@@ -167,7 +169,7 @@ class ActorRef(Ref, Generic[M]):
 
     @property
     def from_thread(self) -> FromThread[M]:
-        """What other threads may use of this ref; see :mod:`locshare.actors.threads`."""
+        """The methods that other threads may use; see :mod:`locshare.actors.threads`."""
         front = self._front
         if front is None:
             front = self._front = FromThread(self, self._incarnation.clock.token)

@@ -1,8 +1,8 @@
-"""Arguments are looked at before anything has changed: by plain functions that say what is wrong.
+"""Argument checks, made before anything has changed.
 
-They return the error instead of raising it, because a public coroutine passes a checkpoint before
-it raises, as Trio's own do: a caller that tries again in a loop, as one does on NoProc, would
-otherwise keep everybody else from running, the restart that it waits for included.
+The checks return the error instead of raising it, because a public coroutine passes a checkpoint
+before it raises, as Trio's own do. Otherwise a caller that retries in a loop, on NoProc for
+example, would keep every other task from running, including the restart that it waits for.
 """
 
 from math import isnan
@@ -20,7 +20,7 @@ async def raise_after_checkpoint(error: Exception) -> NoReturn:
 def bad_seconds(field: str, value: object, *, least: float | None = 0.0) -> Exception | None:
     """What is wrong with a number of seconds (infinity is fine), or None."""
     if type(value) is float and value >= (0.0 if least is None else least):
-        return None  # as it mostly is
+        return None  # the common case
     if not isinstance(value, int | float) or isinstance(value, bool):
         return TypeError(f"{field}: {value!r} is not a number of seconds")
     if isnan(value) or (least is not None and value < least):
@@ -46,6 +46,6 @@ def bad_callable(field: str, value: object) -> Exception | None:
 
 
 def raise_if(problem: Exception | None) -> None:
-    """Raise it, if there is one: for plain functions."""
+    """Raise ``problem`` unless it is None, in a plain function."""
     if problem is not None:
         raise problem

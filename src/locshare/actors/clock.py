@@ -1,12 +1,12 @@
 """All timers of a Trio run in one heap, served by one task.
 
-Used for ``send_after``, for the timeouts of calls and for every deadline of a supervisor. The
-obvious forms were measured and rejected: a task per timer costs about 3 KiB and 20 µs, a
+Used for ``send_after``, for call timeouts and for every deadline of a supervisor. The obvious
+alternatives were measured and rejected: a task per timer costs about 3 KiB and 20 µs, a
 ``trio.CancelScope`` around every call or wait 6 µs, which is a third of a call; a heap entry costs
 under 1 µs, and an entry that is disarmed is merely skipped when its time comes.
 
-What is promised: a timer fires once, never early, and never after ``disarm``; those of one
-instant fire in the order in which they were set. Time is ``trio.current_time()``, so a mock clock
+A timer fires once, never early, and never after ``disarm``; timers of one instant fire in the order
+in which they were set. Time is ``trio.current_time()``, so a mock clock
 makes it exact. ``fire`` runs in the clock's own system task: it must be quick, must not raise and
 must not await; everything in this package only moves an entry into a mailbox or wakes a task.
 
@@ -24,7 +24,7 @@ import trio
 
 from locshare.actors.reasons import WrongThread
 
-#: The name of the task, for whoever lists tasks.
+#: The name of the clock's task, for code that lists tasks.
 CLOCK_TASK: Final = "actor clock"
 
 #: Disarmed entries are swept out when there are more than this many and they are the majority.
@@ -32,7 +32,7 @@ SWEEP_AT = 256
 
 
 class Timed(Protocol):
-    """Anything that can wait in the heap."""
+    """An entry of the heap."""
 
     armed: bool
 
@@ -88,7 +88,7 @@ class Clock:
             raise WrongThread
 
     def disarm(self, timed: Timed) -> None:
-        """Make sure that ``timed`` does not fire. Safe to repeat, and after it has fired."""
+        """Make sure that ``timed`` does not fire. Idempotent, also after it has fired."""
         if timed.armed:
             timed.armed = False
             self._disarmed += 1
@@ -158,8 +158,8 @@ class CallAt:
         self.callback()
 
     def disarm(self) -> None:
-        """Do not call. Safe to repeat. What the callback refers to is let go at once, although
-        the entry may stay in the heap for a while.
+        """Do not call. Idempotent. Drops the callback at once; the entry may stay in the heap for a
+        while.
         """
         self._clock.disarm(self)
         self.callback = _nothing

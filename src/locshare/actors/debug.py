@@ -64,16 +64,16 @@ class Tracer:
 
 
 class Interceptor:
-    """Runs in the actor's own task. What it raises is the handler's crash, in every respect; what
-    it awaits is the handler's time.
+    """Runs in the actor's own task, before each handler. What it raises is a crash of the handler;
+    the time that it awaits counts as the handler's.
     """
 
     __slots__ = ()
 
     def before(self, message: object) -> Awaitable[None] | None:
         """``message`` (of a call: the request) is about to be handled. An awaitable is awaited
-        first. Calls whose callers have gone, and timers and DOWNs that were cancelled, are handled
-        by nobody and do not come here.
+        first. Not called for what is skipped: calls whose callers have gone, cancelled timers and
+        DOWNs.
         """
 
     def before_terminate(self, reason: ExitReason) -> None:

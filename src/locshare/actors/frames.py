@@ -1,13 +1,13 @@
-"""Empty the frames of an exception that outlives its crash.
+"""Clear the frames of an exception that outlives its crash.
 
-An exit reason is kept in refs and reports, and its traceback holds frames, whose local variables
-are messages and states. The lines of a traceback are worth keeping; the variables must go.
+Refs and reports keep exit reasons. The traceback of a crash holds frames, whose local variables are
+messages and states. The lines of a traceback are worth keeping; the variables must go.
 
-``traceback.clear_frames`` does not do: it follows one traceback only, while causes, contexts and
-the members of a group have tracebacks of their own. And before Python 3.13 ``frame.clear`` closes
-a generator or coroutine that is merely *suspended*. A traceback can lead through one: a server
-that caught an error, passed it to its caller and went on is in the traceback of what the caller
-raises, and clearing that would end the server from outside, in the middle of its ``await``.
+``traceback.clear_frames`` is not enough. It follows one traceback, while causes, contexts and group
+members have their own. Before Python 3.13, ``frame.clear`` also closes a generator or coroutine
+that is merely *suspended*, and a traceback can lead through one: a server that caught an error,
+passed it to its caller and went on is in the traceback of what the caller raises. Clearing that
+frame would end the server from outside, in the middle of an ``await``.
 """
 
 import gc
@@ -22,7 +22,7 @@ _CAN_BE_SUSPENDED: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and all that it leads to, each once: causes, contexts, members of groups."""
+    """``error`` and its causes, contexts and group members, each once."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
     while todo:
@@ -37,14 +37,14 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def clear_finished_frames(error: BaseException) -> None:
-    """Drop the local variables of every finished frame that ``error`` leads to: its own, and those
-    of its causes, contexts and group members. Frames that run or are suspended are left alone.
+    """Clear the local variables of every finished frame of ``error``, its causes, contexts and
+    group members. Running and suspended frames are left alone.
     """
     for each in chain(error):
         entry = each.__traceback__
         while entry is not None:
             if not _is_suspended(entry.tb_frame):
-                with suppress(RuntimeError):  # it runs, here or in another thread
+                with suppress(RuntimeError):  # a running frame, here or in another thread
                     entry.tb_frame.clear()
             entry = entry.tb_next
 
@@ -52,8 +52,8 @@ def clear_finished_frames(error: BaseException) -> None:
 def _is_suspended(frame: FrameType) -> bool:
     """Whether ``frame.clear`` would close a live generator or coroutine.
 
-    From 3.13 on it refuses to. Before, only the collector knows: a frame whose generator still
-    lives is traversed by way of the generator, and one that has finished by itself, code included.
+    From 3.13 on it refuses to. Before, only the garbage collector knows: the referents of a frame
+    whose generator is alive are those of the generator; a finished frame refers to its own code.
     """
     if sys.version_info >= (3, 13) or not frame.f_code.co_flags & _CAN_BE_SUSPENDED:
         return False

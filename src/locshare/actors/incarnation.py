@@ -1,20 +1,20 @@
-"""One life: from the start handshake to the exit path. Common to actors and plain tasks.
+"""One incarnation: from the start handshake to the exit path. Common to actors and plain tasks.
 
-An incarnation is one Trio task with a cancel scope of its own. Whoever starts it (a supervisor, a
-host) gives the nursery and two callbacks, ``on_started`` and ``on_exit``, both plain functions.
+An incarnation is one Trio task with its own cancel scope. Its owner (a supervisor, an actor
+nursery) gives the nursery and two callbacks, ``on_started`` and ``on_exit``, both plain functions.
 
 What is promised:
 
 - ``on_started`` is called once if init succeeds, ``on_exit`` once in any case, and the task's
   last step is ``on_exit``: when it is called, helper tasks and nested nurseries have ended.
 - The exit path (:meth:`Incarnation._exit`) has no checkpoint (statement 76). In one piece: marked
-  dead, names freed, waiting calls failed, DOWNs sent, the supervisor told. Nobody can see half.
+  dead, names freed, waiting calls failed, DOWNs sent, the supervisor notified. No task sees a part.
 - Kill is a request (70): it cancels the scope; code that shields itself goes on until it is done.
 - ``trio.Cancelled`` is never a crash and is never swallowed (72): the incarnation ends ``killed``
-  and the exception goes on to the scope it belongs to. A group that mixes it with ordinary
-  exceptions is split (74).
-- A fatal crash (KeyboardInterrupt, SystemExit) is never lost: from the moment it is raised it is
-  the reason of this life, whatever else ends it or goes wrong on the way (75).
+  and the exception goes on to its scope. A group that mixes it with ordinary exceptions is split
+  (74).
+- A fatal crash (KeyboardInterrupt, SystemExit) is never lost: once raised it is the exit reason,
+  whatever else ends the incarnation or fails on the way (75).
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping
@@ -43,7 +43,7 @@ _NO_DETAILS: Final[Mapping[str, object]] = {}
 
 
 class Status(Enum):
-    """Where an incarnation stands in its life."""
+    """The state of an incarnation."""
 
     NEW = "new"
     STARTING = "starting"
@@ -58,7 +58,7 @@ def _nothing(_incarnation: "Incarnation") -> None:
 
 
 class Incarnation:
-    """The life of one task under supervision. Subclasses say what is run."""
+    """One supervised task. Subclasses define what it runs."""
 
     __slots__ = (
         "__weakref__",
@@ -109,10 +109,10 @@ class Incarnation:
         #: A supervisor whose budget tripped says so here, and leaves the last crash (31).
         self.gave_up = False
         self.last_crash: Crash | None = None
-        #: The first fatal crash of this life, or of one below it: its reason in the end.
+        #: The first fatal crash of this incarnation, or of one below it: its reason in the end.
         self.fatal: Crash | None = None
-        #: A crash beside the end: the ordinary part of a group that also held Cancelled, which goes
-        #: on by itself (74), or a helper that crashed when nobody listened any more.
+        #: A crash that the end would hide: the ordinary part of a group that also held Cancelled
+        #: (74), or that of a helper which crashed after the handler had been cancelled.
         self.suppressed_crash: Crash | None = None
         #: After a crash: the type of the message that was being handled. Never the message.
         self.last_message: str | None = None
@@ -133,7 +133,7 @@ class Incarnation:
     # -- start -----------------------------------------------------------------------------
 
     def launch(self, nursery: trio.Nursery, init_timeout: float = inf) -> None:
-        """Begin this life in ``nursery``. Returns at once; the rest is told by the callbacks.
+        """Start the task in ``nursery``. Returns at once; the callbacks report the rest.
 
         When init takes longer than ``init_timeout`` seconds it is cancelled and
         ``init_timed_out`` is set.
@@ -160,7 +160,7 @@ class Incarnation:
         if self.status is Status.STARTING:
             self.status = Status.RUNNING
         self._wake_waiters()
-        # Let go of: it holds the starter's closure, and an idle actor should be small.
+        # Drop the reference: it holds the starter's closure, and an idle actor should be small.
         on_started, self.on_started = self.on_started, _nothing
         on_started(self)
 
@@ -168,11 +168,11 @@ class Incarnation:
         """End an incarnation that was made but will not be launched."""
         self._exit(reason)
 
-    # -- life ------------------------------------------------------------------------------
+    # -- run -------------------------------------------------------------------------------
 
     async def _live(self) -> ExitReason:
-        """What this incarnation does, from init to ``terminate``. Raises nothing but Cancelled,
-        alone or in a group; an init that declines sets ``ignored`` and returns.
+        """Run from init to ``terminate``. Raises only Cancelled, alone or in a group. An init that
+        declines sets ``ignored`` and returns.
         """
         raise NotImplementedError
 
@@ -196,13 +196,13 @@ class Incarnation:
     # -- end -------------------------------------------------------------------------------
 
     def crashed(self, error: BaseException, previous: ExitReason | None = None) -> Crash:
-        """The crash that ``error`` is; noted for good if it is fatal."""
+        """Make a Crash of ``error``; keep it as the exit reason if it is fatal."""
         crash = Crash(error, previous=previous)
         self.note_fatal(crash)
         return crash
 
     def note_fatal(self, reason: ExitReason) -> None:
-        """If ``reason`` is fatal, and the first that is, this life ends with it."""
+        """Keep ``reason`` as the exit reason if it is the first fatal one."""
         if self.fatal is None and isinstance(reason, Crash) and reason.fatal:
             self.fatal = reason
 
@@ -211,8 +211,8 @@ class Incarnation:
         raise NotImplementedError
 
     def kill(self) -> None:
-        """Ask for an end without ceremony: cancel everything. ``terminate`` is not called, or is
-        cut off if it runs. Returns at once; safe in any state. Raises WrongThread.
+        """Cancel everything. ``terminate`` is not called; if it runs it is cut short. Returns at
+        once; safe in any state. Raises WrongThread.
         """
         self.clock.check_thread()
         if self.reason is None:
@@ -234,7 +234,7 @@ class Incarnation:
             reason = self.fatal
             self.ignored = False
         if isinstance(reason, Crash):
-            # Before anybody hears of it: the reason outlives us in refs and reports.
+            # Before anything can see the reason, which refs and reports keep.
             clear_finished_frames(reason.exception)
         self.status = Status.DEAD
         self.reason = reason
@@ -249,7 +249,7 @@ class Incarnation:
         for monitor in monitors or ():
             try:
                 monitor.deliver(reason)
-            except BaseException as error:  # noqa: BLE001 - the others must hear all the same
+            except BaseException as error:  # noqa: BLE001 - the other monitors must hear of it too
                 self.crashed(error)
         self._wake_waiters()
         on_exit, self.on_started, self.on_exit = self.on_exit, _nothing, _nothing
@@ -258,13 +258,13 @@ class Incarnation:
         on_exit(self)
 
     def _settle_reason(self, reason: ExitReason) -> ExitReason:
-        """The reason the world is told. Whoever was killed and came to an end in its own way all
-        the same did so too late for an orderly one.
+        """The exit reason. One that was killed ends as killed, even if it came to an orderly end
+        after the kill.
         """
         return KILLED if self.killed and reason.expected else reason
 
     def _close(self, reason: ExitReason) -> None:
-        """The subclass's part of the exit path: mailbox, calls, timers, monitors it holds."""
+        """The subclass's part of the exit path."""
 
     # -- waiting ---------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ class Incarnation:
         return self.reason
 
     async def wait_started(self) -> None:
-        """Park until init is over, one way or the other. No checkpoint if it is."""
+        """Park until init has succeeded or failed. No checkpoint if it already has."""
         while not self.started and self.reason is None:
             await self._wait_change()
 
@@ -313,14 +313,14 @@ class Incarnation:
             self._names.pop((id(registry), key), None)
 
     def add_monitor(self, monitor: Monitor) -> None:
-        """Tell ``monitor`` of the end, once."""
+        """Notify ``monitor`` at the end, once."""
         self.clock.check_thread()
         if self._monitors is None:
             self._monitors = {}
         self._monitors[monitor] = None
 
     def remove_monitor(self, monitor: Monitor) -> None:
-        """Forget ``monitor``."""
+        """Undo :meth:`add_monitor`."""
         self.clock.check_thread()
         if self._monitors is not None:
             self._monitors.pop(monitor, None)
@@ -365,11 +365,11 @@ class Incarnation:
             self._wake_waiters()
 
     def helper_crashed(self, error: BaseException) -> None:
-        """A helper raised: its actor crashes for the same cause."""
+        """A helper raised ``error``: crash with it."""
         raise NotImplementedError
 
     async def _end_helpers(self) -> None:
-        """Cancel the helper tasks and wait for them, shielded: none outlives its actor (73)."""
+        """Cancel the helpers and wait for them, shielded: no helper outlives its actor (73)."""
         if not self._helpers:
             return
         with trio.CancelScope(shield=True):
@@ -385,5 +385,5 @@ def incarnation_of(ref: Ref) -> Incarnation:
 
 
 def next_serial() -> int:
-    """A number that no other ref of this process has."""
+    """A number that is unique in this process."""
     return next(_serials)

@@ -2,9 +2,9 @@
 
 State requests travel in the system lane: they are answered between two messages, never in the
 middle of one, so a busy actor lets them time out (statement 67). A suspended actor queues user
-messages, yet answers inspection and obeys a stop. Counters are read directly, for nothing runs
-while they are read. Trace and its timings are off until :func:`trace` is called and then hold
-message *types* and durations only, never messages (68).
+messages, yet answers inspection and obeys a stop. Counters are read directly, since nothing else
+runs meanwhile. The trace and its timings are off until :func:`trace` is called. They hold message
+*types* and durations, never messages (68).
 """
 
 from collections.abc import Callable, Mapping
@@ -55,18 +55,18 @@ class Statistics:
 
 
 def statistics(ref: ActorRef) -> Statistics:
-    """The counters of ``ref``; of a dead one too, as long as somebody holds the ref."""
-    life = actor_incarnation_of(ref)
-    mailbox, tracer = life.mailbox, _debug(ref).tracer
+    """The counters of ``ref``, alive or dead."""
+    incarnation = actor_incarnation_of(ref)
+    mailbox, tracer = incarnation.mailbox, _debug(ref).tracer
     return Statistics(
-        status=life.status.value,
+        status=incarnation.status.value,
         waiting=len(mailbox.queue),
         capacity=mailbox.capacity,
-        high_water=max(life.high_water, len(mailbox.queue)),
-        handled=life.handled,
+        high_water=max(incarnation.high_water, len(mailbox.queue)),
+        handled=incarnation.handled,
         dropped=mailbox.dropped,
-        skipped=life.skipped,
-        timers=len(life.timers),
+        skipped=incarnation.skipped,
+        timers=len(incarnation.timers),
         bytes=getsizeof(mailbox.queue),
         busy=None if tracer is None else tracer.busy,
         slowest=None if tracer is None else tracer.slowest,
@@ -74,15 +74,15 @@ def statistics(ref: ActorRef) -> Statistics:
 
 
 def gauges(ref: ActorRef) -> Mapping[str, int]:
-    """What the actor counts by itself (``Actor.gauges``); nothing if that fails."""
+    """The actor's own counts (``Actor.gauges``); empty if that raises."""
     try:
         return actor_incarnation_of(ref).actor.gauges()
-    except Exception:  # noqa: BLE001 - looking must not harm
+    except Exception:  # noqa: BLE001 - inspection must not harm
         return {}
 
 
 def status(ref: Ref) -> Status:
-    """Where the incarnation behind ``ref`` stands in its life."""
+    """The state of the incarnation that ``ref`` names."""
     return incarnation_of(ref).status
 
 
@@ -112,23 +112,23 @@ async def inspect(ref: ActorRef, function: Callable[[Actor], T], timeout: float 
         problem = CallToSelf(f"{ref.name} cannot wait for its own answer")
     if problem is not None:
         await raise_after_checkpoint(problem)
-    life = actor_incarnation_of(ref)
-    request: ReplyTo[Any] = ReplyTo(None, current_task(), life.clock, ref.name)
+    incarnation = actor_incarnation_of(ref)
+    request: ReplyTo[Any] = ReplyTo(None, current_task(), incarnation.clock, ref.name)
     inspection = Inspect(function, request)
-    if not life.mailbox.put_system(inspection):
+    if not incarnation.mailbox.put_system(inspection):
         await raise_after_checkpoint(NoProc(ref.name))
     if timeout is not None:
         request.arm(timeout, trio.current_time() + timeout)
 
     def abort(_raise_cancel: object) -> Abort:
         request.abandon()
-        life.mailbox.withdraw(inspection)
+        incarnation.mailbox.withdraw(inspection)
         return Abort.SUCCEEDED
 
     try:
         result: T = await wait_task_rescheduled(abort)
     except CallTimeout:
-        life.mailbox.withdraw(inspection)
+        incarnation.mailbox.withdraw(inspection)
         raise
     return result
 
@@ -154,27 +154,27 @@ async def replace_state(
 
 
 async def suspend(ref: ActorRef, timeout: float | None = 5.0) -> None:
-    """Take no user message from now on; they queue up to the bound. Repeatable."""
+    """Handle no user message from now on; they queue up to the bound. Idempotent."""
     await inspect(ref, _suspend, timeout)
 
 
 async def resume(ref: ActorRef, timeout: float | None = 5.0) -> None:
-    """End :func:`suspend`. Repeatable."""
+    """End :func:`suspend`. Idempotent."""
     await inspect(ref, _resume, timeout)
 
 
 def _suspend(actor: Actor) -> None:
-    life = actor_incarnation_of(actor.ref)
-    life.suspended = True
-    if life.status is Status.RUNNING:
-        life.status = Status.SUSPENDED
+    incarnation = actor_incarnation_of(actor.ref)
+    incarnation.suspended = True
+    if incarnation.status is Status.RUNNING:
+        incarnation.status = Status.SUSPENDED
 
 
 def _resume(actor: Actor) -> None:
-    life = actor_incarnation_of(actor.ref)
-    life.suspended = False
-    if life.status is Status.SUSPENDED:
-        life.status = Status.RUNNING
+    incarnation = actor_incarnation_of(actor.ref)
+    incarnation.suspended = False
+    if incarnation.status is Status.SUSPENDED:
+        incarnation.status = Status.RUNNING
 
 
 def trace(
@@ -228,7 +228,7 @@ def on_handled(ref: ActorRef, hook: HandledHook | None) -> None:
 
 
 def interceptor_of(ref: ActorRef) -> Interceptor | None:
-    """What :func:`install` has put there."""
+    """The interceptor that :func:`install` has set."""
     return _debug(ref).interceptor
 
 

@@ -1,13 +1,13 @@
-"""The life of an actor: init, one message at a time, terminate, exit.
+"""The run of an actor: init, one message at a time, terminate, exit.
 
 Invariant between any two checkpoints: no message is half handled unless its own handler awaits.
-The checkpoints are: inside async callbacks; parking on an empty mailbox; giving way after
-``batch_limit`` messages; waiting for helpers at the end. Between two messages of a batch there is
-none, and none in the exit path.
+Checkpoints: inside async callbacks; when parking on an empty mailbox; after ``batch_limit``
+messages; while waiting for helpers at the end. There is none between two messages of a batch, and
+none in the exit path.
 
 Order of service: a pending continue, then the system lane, then the ordinary lane. So a stop
-overtakes the backlog (the choice that OTP leaves open: a priority lane stops sooner, and what
-waited is dropped or failed either way), and inspection answers between two messages.
+overtakes the backlog, and inspection answers between two messages. OTP leaves this open; a priority
+lane stops sooner, and the backlog is dropped or failed either way.
 
 The loop is written for speed: attribute look-ups are hoisted, the common results (None from a
 cast, a plain reply from a call) take one test, counters are kept per batch. Statistics and trace
@@ -73,7 +73,7 @@ class Inspect:
 
 
 class ActorIncarnation(Incarnation):
-    """One life of one :class:`Actor`."""
+    """One incarnation of one :class:`Actor`."""
 
     __slots__ = (
         "_interrupted",
@@ -136,7 +136,7 @@ class ActorIncarnation(Incarnation):
         self._limits: list[CallAt] | None = None
         actor._incarnation = self
 
-    # -- life ------------------------------------------------------------------------------
+    # -- incarnation ------------------------------------------------------------------------------
 
     async def _live(self) -> ExitReason:
         if not self.actor.hosts_children:
@@ -229,7 +229,7 @@ class ActorIncarnation(Incarnation):
                     result = handle_cast(message)
                 elif kind == CALL:
                     call = message
-                    if call._task is None:  # the caller has gone: nobody wants the answer
+                    if call._task is None:  # the caller has gone
                         self.skipped += 1
                         continue
                     result = handle_call(call.request, call)
@@ -303,7 +303,7 @@ class ActorIncarnation(Incarnation):
             call.reply(later.reply)
         return later
 
-    async def _follow(self, result: object, who: str) -> None:
+    async def _follow(self, result: object, source: str) -> None:
         """Act on a result that is not None: a coroutine, a continue, a stop, a mistake."""
         while result is not None:
             if type(result) is CoroutineType:
@@ -317,7 +317,7 @@ class ActorIncarnation(Incarnation):
                 return
             else:
                 raise BadReturn(
-                    f"{type(self.actor).__name__}: {who} returned {type(result).__qualname__}; "
+                    f"{type(self.actor).__name__}: {source} returned {type(result).__qualname__}; "
                     "it must return None, Continue or StopActor"
                 )
 
@@ -333,7 +333,7 @@ class ActorIncarnation(Incarnation):
             if type(request) is Inspect and request.reply_to.waiting:
                 try:
                     request.reply_to.reply(request.function(self.actor))
-                except Exception as error:  # noqa: BLE001 - the asker's function, told to him
+                except Exception as error:  # noqa: BLE001 - raised in the caller
                     request.reply_to.fail(error)
                 except BaseException as error:
                     request.reply_to.server_died(Crash(error))
@@ -391,20 +391,20 @@ class ActorIncarnation(Incarnation):
         if self.reason is not None:
             return
         if self.actor.hosts_children:
-            # To cut `terminate` short would leave children that nobody asks to stop, and whose
-            # end our nursery waits for: when the (shortest) time has passed they are killed.
+            # Cutting `terminate` short would leave children running that our nursery waits for. So
+            # when the (shortest) time has passed, they are killed.
             known = self._out_of_time
             if known is None or deadline < known.deadline:
                 if known is not None:
                     known.disarm()
                 self._out_of_time = CallAt(self.clock, deadline, self.kill)
-        if not self._stop_asked:  # the first one counts, and the lane must not grow
+        if not self._stop_asked:  # the first one counts; the lane must not grow
             self._stop_asked = True
             self.mailbox.put_system(StopRequest(reason, deadline))
             self.actor.on_stop_requested()
 
     def limit(self, deadline: float, callback: Callable[[], None]) -> None:
-        """Call ``callback`` at ``deadline`` (absolute) unless this life is over by then."""
+        """Call ``callback`` at ``deadline`` (absolute) unless this incarnation is over by then."""
         if self._limits is None:
             self._limits = []
         self._limits.append(CallAt(self.clock, deadline, callback))
@@ -443,7 +443,7 @@ class ActorIncarnation(Incarnation):
         self.actor = _GONE  # refs hold us; they must not hold the actor and its state
 
     def _sum_up(self, reason: ExitReason) -> None:
-        """Note what a crash report may say: types, and what the actor itself allows (15)."""
+        """Collect what a crash report may contain: types, and what ``redact`` allows (15)."""
         if reason.expected:
             return
         current = self.current
@@ -462,8 +462,8 @@ class ActorIncarnation(Incarnation):
         self.suppressed_crash = self.suppressed_crash or crash
         self.request_stop(crash, trio.current_time() + self.grace)
         if self.mailbox.parked is None and self.status is not Status.STOPPING:
-            # A handler (or init) that awaits is cancelled, as the body of a nursery is when a task
-            # in it crashes: it may be waiting for this very helper. `terminate` is not.
+            # Cancel a handler (or init) that awaits, as the body of a nursery is cancelled when a
+            # task in it crashes: it may be waiting for this helper. Never cancel `terminate`.
             self._interrupted = True
             self._scope.cancel()
 
@@ -527,7 +527,7 @@ class ActorIncarnation(Incarnation):
             partner.partner_exited(self, reason)
 
     def partner_exited(self, partner: "ActorIncarnation", reason: ExitReason) -> None:
-        """A linked actor has ended."""
+        """Handle the end of a linked actor."""
         if self.actor.trap_exits:
             self.mailbox.put_exempt(DOWN, LinkExit(partner.ref, reason))
         elif reason != NORMAL:  # so a partner's shutdown is ours, as in OTP
@@ -551,7 +551,7 @@ def incarnation_in(task: Task) -> ActorIncarnation | None:
 
 
 def _check(actor: Actor) -> None:
-    """Refuse what could not live: raises TypeError, ValueError, ActorReused."""
+    """Raise TypeError, ValueError or ActorReused for what cannot be started."""
     if not isinstance(actor, Actor) or type(actor.mailbox) is not MailboxSpec:
         raise_if(bad_type("actor", actor, Actor))
         raise_if(bad_type("mailbox", actor.mailbox, MailboxSpec))

@@ -16,7 +16,7 @@ import trio
 from locshare.actors.checks import bad_callable, bad_seconds, raise_if
 from locshare.actors.loop import incarnation_in
 
-#: A step longer than this holds up everybody else noticeably.
+#: A step of this many seconds delays every other task noticeably.
 SLOW_STEP: Final = 0.05
 
 

@@ -1,10 +1,10 @@
 """A bounded mailbox with two lanes, made for one reader that may die at any moment.
 
 Why not a Trio memory channel. (1) It has one lane, and a stop request must not wait behind ten
-thousand updates. (2) It knows only one rule for a full buffer. (3) Some entries must be exempt
-from the bound: a DOWN or a due timer cannot be refused, nobody would hear the refusal. (4) Closing
-a channel loses its buffer silently, so that a caller whose request was in it waits until its
-timeout; here closing *returns* what waited. (5) What waited can be handed to the next incarnation
+thousand updates. (2) It knows only one rule for a full buffer. (3) Some entries must be exempt from
+the bound: a DOWN or a due timer cannot be refused, since no sender would learn of it. (4) Closing a
+channel loses its buffer silently, so that a caller whose request was in it waits until its timeout;
+here closing *returns* what waited. (5) What waited can be handed to the next incarnation
 (:class:`MailboxHeir`).
 
 The ordinary lane keeps the order in which entries came, whatever their kind. That is the whole of
@@ -15,7 +15,7 @@ traffic can neither fill nor delay it.
 
 Invariant between any two checkpoints: senders wait for room only while the ordinary lane is at
 its capacity. When the reader takes an entry the longest waiting sender's entry moves in at once,
-so nobody overtakes it.
+so no entry overtakes it.
 """
 
 from collections import OrderedDict, deque
@@ -98,7 +98,7 @@ class MailboxHeir:
 
     By default a mailbox dies with its actor (statement 58). A child spec that carries an heir
     keeps the casts and infos that still waited when an incarnation ended *abnormally*: not the
-    message that crashed it, and no calls (their callers have been told), timers or DOWNs. The
+    message that crashed it, and no calls (they have failed), timers or DOWNs. The
     next incarnation finds them in front of its mailbox, in order, bound or no bound.
 
     The owner of the spec owns the heir. When the owner gives up on the actor it calls
@@ -167,7 +167,7 @@ class Mailbox:
     ) -> None:
         self.queue: deque[tuple[int, Any]] = deque()
         self.system: list[object] = []
-        # A shared empty mapping until somebody really waits: an idle actor should be small.
+        # A shared empty mapping until a sender waits: an idle actor should be small.
         self.senders = _NOBODY_WAITS
         self.capacity = maxsize if spec.capacity is None else spec.capacity
         self.overflow = spec.overflow
@@ -239,7 +239,7 @@ class Mailbox:
             self.system.remove(request)
 
     def call_abandoned(self, call: ReplyTo[Any]) -> None:
-        """The caller has gone. Where there is no bound, its request must not wait for ever."""
+        """The caller has gone. In an unbounded mailbox its request must not stay forever."""
         if self.give_up_waiting(call) or self.capacity != maxsize:
             return
         self.stale += 1
@@ -257,13 +257,13 @@ class Mailbox:
             reschedule(task)
 
     def wait_for_room(self, kind: int, message: object, task: trio.lowlevel.Task | None) -> None:
-        """Line up behind other senders. Only while full; the caller parks by itself."""
+        """Queue an entry behind those of other senders. Only while full; the sender then parks."""
         if self.senders is _NOBODY_WAITS:
             self.senders = OrderedDict()
         self.senders[message if task is None else task] = Waiting(kind, message, task)
 
     def give_up_waiting(self, key: object) -> bool:
-        """Take a sender (its task, or its call) out of the line. False if it is not in it."""
+        """Take a sender (its task, or its call) out of the queue. False if it is not in it."""
         return self.senders.pop(key, None) is not None
 
     @enable_ki_protection
@@ -286,7 +286,7 @@ class Mailbox:
         """Close for good; return the calls that waited, the system requests, the senders.
 
         Casts and infos go to ``heir`` if there is one, otherwise they are counted as dropped.
-        What senders still held is theirs: they learn of the death and may deliver elsewhere.
+        Senders that still waited for room learn of the death and keep their messages.
         """
         self.closed = True
         self.capacity = -1  # makes `put` take its slow path: the fast path tests one thing only

@@ -1,9 +1,9 @@
-"""The border between a tree of actors and the task that opened it.
+"""The boundary between a tree of actors and the task that opened it.
 
 Inside, actors are stopped by requests, in order, with deadlines. Outside, Trio cancels everything
-at once, in any order. This module translates: what lives inside is shielded, and a cancellation of
-the outer task becomes one ordered stop, after which ``Cancelled`` goes on to the scope that it
-belongs to (statements 71, 72). Supervisors below the border need no shield of their own.
+at once, in any order. This module translates: actors are shielded, and a cancellation of the outer
+task becomes one ordered stop, after which ``Cancelled`` goes on to its scope (statements 71, 72).
+Supervisors below the boundary need no shield.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -28,12 +28,12 @@ from locshare.actors.registry import Name
 class ActorNursery:
     """Actors without a supervisor, for tests and scripts; see :func:`open_actor_nursery`."""
 
-    __slots__ = ("_lives", "_nursery", "_on_fatal")
+    __slots__ = ("_incarnations", "_nursery", "_on_fatal")
 
     def __init__(self, nursery: trio.Nursery, on_fatal: Callable[[BaseException], None]) -> None:
         self._nursery = nursery
         self._on_fatal = on_fatal
-        self._lives: dict[Incarnation, None] = {}
+        self._incarnations: dict[Incarnation, None] = {}
 
     async def start(
         self,
@@ -59,81 +59,81 @@ class ActorNursery:
         if problem is not None:
             await raise_after_checkpoint(problem)
         try:
-            life = ActorIncarnation(actor, name=name, heir=heir)
+            incarnation = ActorIncarnation(actor, name=name, heir=heir)
             if register is not None:
-                register_name(register, life)
+                register_name(register, incarnation)
         except Exception as error:  # noqa: BLE001 - raised again, after a checkpoint
             await raise_after_checkpoint(error)
-        life.on_exit = self._ended
-        self._lives[life] = None
-        life.launch(self._nursery, init_timeout)
-        await wait_until_started(life)
-        if life.ignored:
-            raise StartError(life.ref.name, "declined to start")
-        return life.ref
+        incarnation.on_exit = self._ended
+        self._incarnations[incarnation] = None
+        incarnation.launch(self._nursery, init_timeout)
+        await wait_until_started(incarnation)
+        if incarnation.ignored:
+            raise StartError(incarnation.ref.name, "declined to start")
+        return incarnation.ref
 
-    def _ended(self, life: Incarnation) -> None:
-        del self._lives[life]
-        if life.fatal is not None:
-            self._on_fatal(life.fatal.exception)
+    def _ended(self, incarnation: Incarnation) -> None:
+        del self._incarnations[incarnation]
+        if incarnation.fatal is not None:
+            self._on_fatal(incarnation.fatal.exception)
 
     async def stop(self, timeout: float = DEFAULT_GRACE) -> None:
         """Stop all in reverse start order, each within ``timeout`` seconds, then by kill. If
-        cancelled, it goes no further: whoever was asked stays asked, the rest runs on.
+        cancelled, it stops asking: requests already sent stand, the other actors run on.
         """
         problem = bad_seconds("timeout", timeout)
         if problem is not None:
             await raise_after_checkpoint(problem)
         await trio.lowlevel.checkpoint()
-        for life in reversed(list(self._lives)):
+        for incarnation in reversed(list(self._incarnations)):
             deadline = trio.current_time() + timeout
-            life.request_stop(SHUTDOWN, deadline)
+            incarnation.request_stop(SHUTDOWN, deadline)
             with trio.move_on_at(deadline):
-                await life.wait_exit()
-            life.kill()
-            await life.wait_exit()
+                await incarnation.wait_exit()
+            incarnation.kill()
+            await incarnation.wait_exit()
 
 
-def register_name(register: Name[Any, Any], life: ActorIncarnation) -> None:
-    """Register a life that was made and not launched; if that fails, it is over."""
+def register_name(register: Name[Any, Any], incarnation: ActorIncarnation) -> None:
+    """Register an incarnation that is not launched yet. If that fails, it ends."""
     try:
-        register.registry.register(register.key, life.ref)
+        register.registry.register(register.key, incarnation.ref)
     except Exception as error:
-        life.discard(Crash(error))  # which gives back to the heir what it inherited
+        incarnation.discard(Crash(error))  # returns inherited messages to the heir
         raise
 
 
-async def wait_until_started(life: Incarnation) -> None:
-    """Wait until a launched life has started or failed; raise what its starter should see."""
+async def wait_until_started(incarnation: Incarnation) -> None:
+    """Wait until a launched incarnation has started; raise its StartError if it failed to."""
     try:
-        await life.wait_started()
+        await incarnation.wait_started()
     except trio.Cancelled:
-        life.kill()
+        incarnation.kill()
         with trio.CancelScope(shield=True):
-            await life.wait_exit()
+            await incarnation.wait_exit()
         raise
-    error = start_failure(life)
+    error = start_failure(incarnation)
     if error is not None:
         raise error
 
 
-def start_failure(life: Incarnation) -> StartError | None:
-    """The error for the starter of a life that ended before it had started, else None."""
-    if life.started or life.ignored or life.reason is None:
+def start_failure(incarnation: Incarnation) -> StartError | None:
+    """The error for the starter of an incarnation that ended before it had started, else None."""
+    if incarnation.started or incarnation.ignored or incarnation.reason is None:
         return None
-    if life.init_timed_out:
-        return InitTimeout(life.ref.name, "took too long to start")
-    error = StartError(life.ref.name, f"did not start ({life.reason})")
-    if isinstance(life.reason, Crash):
-        error.__cause__ = life.reason.exception
+    if incarnation.init_timed_out:
+        return InitTimeout(incarnation.ref.name, "took too long to start")
+    error = StartError(incarnation.ref.name, f"did not start ({incarnation.reason})")
+    if isinstance(incarnation.reason, Crash):
+        error.__cause__ = incarnation.reason.exception
     return error
 
 
 @asynccontextmanager
 async def open_actor_nursery(timeout: float = DEFAULT_GRACE) -> AsyncIterator[ActorNursery]:
-    """A place for actors. Leaving it, or being cancelled in it, stops them in reverse start
-    order, each within ``timeout`` seconds. KeyboardInterrupt or SystemExit in one of them cancels
-    the block and is raised after that.
+    """Open an :class:`ActorNursery`. Leaving the block, or cancelling it, stops the actors in
+    reverse start order, each within ``timeout`` seconds. KeyboardInterrupt or SystemExit in an
+    actor cancels the block and is raised after the stop.
     """
     problem = bad_seconds("timeout", timeout)
     if problem is not None:
@@ -172,12 +172,11 @@ async def open_actor_nursery(timeout: float = DEFAULT_GRACE) -> AsyncIterator[Ac
 
 
 def raise_most_severe(inner: BaseException | None, block: BaseException | None) -> None:
-    """Raise what a block with actors in it ends with, if anything: ``inner`` is what they ended
-    with, ``block`` what the block raised.
+    """Raise the more severe of two errors, if any: ``inner`` is that of the actors, ``block`` that
+    of the block around them.
 
-    KeyboardInterrupt and SystemExit go before everything else, an error goes before Cancelled. Of
-    equals ``inner`` wins, since what the block raised is mostly its echo (``Exited``); the other
-    then is its context.
+    KeyboardInterrupt and SystemExit go before errors, errors before Cancelled. Of equals ``inner``
+    wins, since the error of the block is mostly its echo (``Exited``); it becomes the context.
     """
     errors = [error for error in (inner, block) if error is not None]
     if not errors:
@@ -206,10 +205,12 @@ def _rank(error: BaseException) -> int:
 
 
 async def run_in_shield(
-    life: Incarnation, stop: Callable[[], None], started: Callable[[], None]
+    incarnation: Incarnation, stop: Callable[[], None], started: Callable[[], None]
 ) -> None:
-    """Run ``life`` in a shield; when the outer task is cancelled or interrupted call ``stop``,
-    let the life end in its own order, and pass the exception on. Returns after the end.
+    """Run ``incarnation`` in a shield and return after its end.
+
+    If the outer task is cancelled or interrupted: call ``stop``, wait for the ordered end, then
+    raise the exception.
     """
     interrupted: BaseException | None = None
     async with trio.open_nursery() as outer:
@@ -217,16 +218,16 @@ async def run_in_shield(
         async def inside() -> None:
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as nursery:
-                    life.launch(nursery)
+                    incarnation.launch(nursery)
 
-        life.on_started = lambda _life: started()
+        incarnation.on_started = lambda _life: started()
         outer.start_soon(inside)
         try:
-            # Yielding once inside the shield makes sure that `inside` has launched before a
-            # cancellation that came first is looked at.
+            # The shielded checkpoint lets `inside` launch before an earlier cancellation is
+            # delivered.
             with trio.CancelScope(shield=True):
                 await trio.lowlevel.checkpoint()
-            await life.wait_exit()
+            await incarnation.wait_exit()
         except BaseException as error:  # noqa: BLE001 - Cancelled, KeyboardInterrupt: see below
             interrupted = error
             stop()

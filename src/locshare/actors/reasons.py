@@ -1,11 +1,11 @@
-"""Why an actor ended, and the errors that tell a caller so.
+"""Exit reasons, and the errors that callers see.
 
 Five reasons, as in OTP: ``normal``, ``shutdown`` (with or without a detail), ``killed``,
 ``noproc`` and a crash, which carries its exception. The first two kinds are *expected*; the rest
 are *abnormal*, and that one distinction decides restarts, reports and links.
 
-No text here ever contains a message, a state or an exception's own text: a reason names the
-exception's type only. Whoever needs more has the exception itself.
+No text here contains a message, a state or the text of an exception: a reason names the type of its
+exception. The exception itself is there for whatever needs more.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class Killed(ExitReason):
 @final
 @dataclass(frozen=True, slots=True)
 class NoProcess(ExitReason):
-    """There was nobody: the reason of a DOWN or a call for a dead or unknown target. Constant
+    """The target was dead or unknown: the reason of a DOWN or of a failed call. Constant
     :data:`NOPROC`.
     """
 
@@ -119,11 +119,11 @@ NOPROC: Final = NoProcess()
 
 
 class ActorError(Exception):
-    """Base of every error the actor runtime raises on purpose."""
+    """Base of the errors of this package."""
 
 
 class ActorDown(ActorError):
-    """The target is not there (:class:`NoProc`) or went away meanwhile (:class:`Exited`)."""
+    """The target was dead before (:class:`NoProc`) or died meanwhile (:class:`Exited`)."""
 
     def __init__(self, reason: ExitReason, target: str = "actor") -> None:
         super().__init__(f"{target} is down ({reason})")
@@ -132,7 +132,7 @@ class ActorDown(ActorError):
 
 
 class NoProc(ActorDown):
-    """The target was dead, or nobody held the name, when the operation began."""
+    """When the operation began the target was dead, or no actor held the name."""
 
     def __init__(self, target: str = "actor") -> None:
         super().__init__(NOPROC, target)
@@ -159,7 +159,7 @@ class CallTimeout(ActorError):
 
 
 class CallToSelf(ActorError):
-    """An actor called itself, which could never be answered (statement 49)."""
+    """An actor waits for itself, which would never end (statement 49)."""
 
 
 class WrongThread(ActorError, RuntimeError):
@@ -174,14 +174,14 @@ class WrongThread(ActorError, RuntimeError):
 
 
 class MailboxFull(ActorError):
-    """A call was not taken, or was pushed out, by a full mailbox whose rule is to drop; or, as
-    the cause of a crash, a mailbox overflowed whose rule is to stop its actor.
+    """A full mailbox with a dropping rule refused a call or pushed it out. As the cause of a crash:
+    a mailbox with the rule STOP overflowed.
     """
 
 
 class ActorReused(ActorError):
-    """An actor object was given to a second life. Each life needs a new one, or the state that
-    the last one broke would live on (statement 13).
+    """An actor object was started twice. Each incarnation needs a new object; otherwise the state
+    that caused a crash would survive the restart (statement 13).
     """
 
 

@@ -52,7 +52,7 @@ class Watcher(Protocol):
     def watching(self) -> "set[Monitor]": ...
 
 
-class Life(Watched, Protocol):
+class RefTarget(Watched, Protocol):
     """What a ref needs of its incarnation."""
 
     task: Task | None
@@ -63,13 +63,13 @@ class Life(Watched, Protocol):
 
 
 class Ref:
-    """One incarnation of anything that is supervised: an actor, a supervisor, a plain task."""
+    """The address of one incarnation of an actor, a supervisor or a plain task."""
 
     __slots__ = ("__weakref__", "_incarnation", "name", "serial")
 
-    def __init__(self, incarnation: Life, name: str, serial: int) -> None:
+    def __init__(self, incarnation: RefTarget, name: str, serial: int) -> None:
         self._incarnation = incarnation
-        self.name = name  #: the child id or a given name; for people, not unique
+        self.name = name  #: the child id or a given name; for display, not unique
         self.serial = serial  #: unique in this process
 
     def __repr__(self) -> str:
@@ -83,7 +83,7 @@ class Ref:
 
     @property
     def exit_reason(self) -> ExitReason | None:
-        """Why it ended, or None while it lives."""
+        """Why it ended, or None while it is alive."""
         return self._incarnation.reason
 
     @property
@@ -136,8 +136,8 @@ class Ref:
         incarnation.request_stop(reason, deadline)
         with trio.move_on_at(deadline):
             return await incarnation.wait_exit()
-        # The deadline that cuts `terminate` short is this very instant, and which of the two tasks
-        # Trio runs first is chance: let the death win.
+        # `terminate` is cut short at this same instant, and Trio may run either task first. Let the
+        # end of the target win.
         await trio.lowlevel.cancel_shielded_checkpoint()
         ended = self.exit_reason
         if ended is not None:

@@ -1,10 +1,10 @@
 """Names: a table from keys to living actors.
 
 Keys are unique, any hashable value, and belong to one ref at a time; one actor may hold several.
-Names vanish in the exit path of their holder, before anybody hears of the death, so they can be
-taken over at once; and since entries are removed only if they still point at the dying ref, the
-old owner's end never removes the new owner's entry. A lookup never returns a dead ref. During a
-restart it finds nobody or the new one, and does not wait (statements 64 to 66).
+Names are freed in the exit path of their holder, before any monitor hears of the death, so they can
+be taken over at once. An entry is removed only if it still points at the dying ref, so the end of
+the old holder never removes the entry of the new one. A lookup never returns a dead ref. During a
+restart it finds none or the new holder, and does not wait (statements 64 to 66).
 
 Everything here but :meth:`Registry.wait` is plain functions: one thread, no lock, no checkpoint.
 """
@@ -90,9 +90,9 @@ class Registry(Generic[K, M]):
         return self._refs.get(key)
 
     async def wait(self, key: K) -> ActorRef[M]:
-        """The living holder of ``key``, as soon as there is one: for who must bridge the gap of a
-        restart. The holder may still be in its init. A checkpoint always; no limit of time;
-        cancelling the wait leaves nothing behind.
+        """Wait until ``key`` has a living holder, across a restart for example, and return it. The
+        holder may still be in its init. A checkpoint always; no timeout; cancelling the wait leaves
+        nothing behind.
         """
         await trio.lowlevel.checkpoint()
         while True:
@@ -134,7 +134,7 @@ class Registry(Generic[K, M]):
 @final
 class Name(Generic[K, M]):
     """A key in a registry, used as an address: it survives restarts, since every use is a fresh
-    lookup. In the gap of a restart nobody is there. ``M`` as in :class:`Registry`.
+    lookup. During a restart there is no holder. ``M`` as in :class:`Registry`.
     """
 
     __slots__ = ("key", "registry")
@@ -153,8 +153,8 @@ class Name(Generic[K, M]):
         return self.registry.lookup(self.key)
 
     async def call(self, request: Request[R], timeout: float | None = 5.0) -> R:
-        """As :meth:`ActorRef.call`, also when cancelled; NoProc at once if nobody holds the
-        name. Bound to the holder of that instant: its successor does not answer for it.
+        """As :meth:`ActorRef.call`, also when cancelled; NoProc at once if the name has no
+        holder. Bound to the holder of that instant: its successor does not answer for it.
         """
         ref = self.registry.lookup(self.key)
         if ref is None:
@@ -162,18 +162,18 @@ class Name(Generic[K, M]):
         return await ref.call(request, timeout)
 
     def cast(self, message: M) -> None:
-        """As :meth:`ActorRef.cast`; nobody there means dropped."""
+        """As :meth:`ActorRef.cast`; dropped if the name has no holder."""
         ref = self.registry.lookup(self.key)
         if ref is not None:
             ref.cast(message)
 
     def info(self, message: object) -> None:
-        """As :meth:`ActorRef.info`; nobody there means dropped."""
+        """As :meth:`ActorRef.info`; dropped if the name has no holder."""
         ref = self.registry.lookup(self.key)
         if ref is not None:
             ref.info(message)
 
     def offer(self, message: M) -> Offer:
-        """As :meth:`ActorRef.offer`; DEAD if nobody holds the name."""
+        """As :meth:`ActorRef.offer`; DEAD if the name has no holder."""
         ref = self.registry.lookup(self.key)
         return Offer.DEAD if ref is None else ref.offer(message)

@@ -1,4 +1,4 @@
-"""Plain async functions as supervised children: a listener, an API server, a database bridge.
+"""Plain async functions as supervised children: a listener, a server, a database bridge.
 
 The function takes ``task_status`` as Trio's ``nursery.start`` gives it. Its init ends when it
 calls ``task_status.started(value)``; the value is then ``ref.value``. What it can expect:
@@ -38,7 +38,7 @@ class _Started:
 
 
 class TaskIncarnation(Incarnation):
-    """One life of a plain async function."""
+    """One incarnation of a plain async function."""
 
     __slots__ = ("_args", "_function", "_handshake", "_requested", "ref", "result")
 
@@ -93,7 +93,7 @@ class TaskIncarnation(Incarnation):
 
     def request_stop(self, reason: ExitReason, deadline: float = inf) -> None:
         self.clock.check_thread()
-        del deadline  # a cancellation has none; whoever asks kills when the time has passed
+        del deadline  # a cancellation has none; the supervisor kills when the time has passed
         if self.reason is None:
             if self._requested is None:
                 self._requested = reason

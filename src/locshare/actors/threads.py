@@ -1,4 +1,4 @@
-"""A front to an actor for other threads: ``ref.from_thread``.
+"""Sending to an actor from other threads: ``ref.from_thread``.
 
 Actors live in the thread of their Trio run, and everything else in this package must be called
 there: a cast from elsewhere would race with the loop, which does not look at its mailbox again
@@ -88,7 +88,7 @@ class FromThread(Generic[M]):
         try:
             self._token.run_sync_soon(self._drain, idempotent=True)
         except trio.RunFinishedError:
-            self._waiting.clear()  # nobody will ever take them
+            self._waiting.clear()  # no run takes them any more
 
     def _drain(self) -> None:
         """In the actor's thread: hand over what has been sent so far."""

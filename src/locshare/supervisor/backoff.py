@@ -1,12 +1,12 @@
 """Back-off: how long a child waits before each automatic restart. Pure.
 
-Off unless a spec asks for it, since OTP has none: its budget bounds the attempts, and a supervisor
-that gives up is how a fault escalates. That is right for a bug and wrong for weather. A child that
-fails because something *outside* of the program is away (a database, a network) should wait for it
-without end, at a pace that harms nobody, and must not take its supervisor down with it.
+Off unless a spec asks for it, since OTP has none: there the budget bounds the attempts, and a
+supervisor that gives up escalates the fault. That is right for bugs. A child that fails because
+something *outside* of the program is away (a database, a network) should wait for it indefinitely,
+at a harmless pace, and must not take its supervisor down.
 
-The jitter keeps many programs that lost the same database from all coming back in the same
-instant; see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+The jitter keeps programs that lost the same database from reconnecting in the same instant; see
+"Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
 >>> TaskSpec("store", store.run, backoff=Backoff(initial_s=0.5, max_s=15))
 """
@@ -33,7 +33,7 @@ class Backoff:
     factor``, … but never more than ``max_s`` seconds, and of that a random part.
 
     ``jitter``: "full" waits anything from nothing to the whole time, "equal" at least half of it,
-    "none" all of it. ``reset_after_s``: a child that has run for so many seconds since its init
+    "none" all of it. ``reset_after_s``: a child that has run for this many seconds since its init
     was healthy; its next failure counts as the first again. ``random`` gives numbers from 0 to 1.
 
     Restarts of a child with back-off are not counted in its supervisor's restart budget, however
@@ -58,16 +58,16 @@ class Backoff:
             raise BadSpec("random", self.random, "a function that returns a number from 0 to 1")
 
     def bound(self, failures: int) -> float:
-        """The longest wait, in seconds, after so many failures in a row (1 or more)."""
+        """The longest wait, in seconds, after this many failures in a row (1 or more)."""
         bound = self.initial_s
-        for _ in range(failures - 1):  # a power could overflow; this stops long before
+        for _ in range(failures - 1):  # a power could overflow
             if bound >= self.max_s or self.factor == 1:
                 break
             bound *= self.factor
         return min(bound, self.max_s)
 
     def delay(self, failures: int) -> float:
-        """The wait, in seconds, before the restart after so many failures in a row (1 or more).
+        """The wait, in seconds, before the restart after this many failures in a row (1 or more).
         Raises what ``random`` raises.
         """
         bound = self.bound(failures)

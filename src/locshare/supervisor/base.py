@@ -72,8 +72,8 @@ STUCK_AFTER: Final = 5.0
 class BaseSupervisor(Actor[Never]):
     """Base of the supervisors: launch, exit, report, counting, kill.
 
-    A kill is passed on to all children, and cancels whatever the supervisor itself waits for; it
-    ends after they have.
+    A kill is passed on to all children and cancels what the supervisor itself waits for; it ends
+    after they have ended.
     """
 
     _incarnation: ActorIncarnation
@@ -93,7 +93,7 @@ class BaseSupervisor(Actor[Never]):
         self.hub = Hub(current_hub.get(), self._listener_was_fatal, self.refresh_spans)
         if telemetry is not None:
             self.hub.add(telemetry, spans=False)
-        # The children whose exits still wait in our mailbox to be acted on, in that order.
+        # The children whose exits wait in our mailbox, in that order.
         self._due: dict[Child, None] = {}
 
     @abstractmethod
@@ -104,7 +104,7 @@ class BaseSupervisor(Actor[Never]):
     def forget(self, child: Child) -> None:
         """Drop a child and its spec."""
 
-    # -- strangers -------------------------------------------------------------------------
+    # -- unknown messages ------------------------------------------------------------------
 
     def refuse(self, request: object, reply_to: ReplyTo[Any]) -> NoReply:
         """Refuse an unknown request: a stray one must not take a tree down (51)."""
@@ -113,7 +113,7 @@ class BaseSupervisor(Actor[Never]):
         return NO_REPLY
 
     def handle_cast(self, message: Any) -> None:
-        """Log and ignore: a supervisor takes no casts."""
+        """Log and ignore it: a supervisor takes no casts."""
         logger.warning("%s ignored a cast of type %s", self.ref.name, type(message).__qualname__)
 
     # -- reports ---------------------------------------------------------------------------
@@ -129,23 +129,23 @@ class BaseSupervisor(Actor[Never]):
             reporter.set(self._report)
 
     def report(self, kind: Kind, child: Child, reason: ExitReason) -> None:
-        """Tell our hook about ``child``."""
-        life = child.life
+        """Send a crash report of ``child`` to our hook."""
+        incarnation = child.incarnation
         hook = self._report
         if hook is None:
             return
-        if life is None:
+        if incarnation is None:
             report = Report(kind, self.ref.name, child.spec.id, 0, reason)
         else:
             report = Report(
                 kind,
                 self.ref.name,
                 child.spec.id,
-                life.ref.serial,
+                incarnation.ref.serial,
                 reason,
-                life.last_message,
-                life.last_events,
-                life.details,
+                incarnation.last_message,
+                incarnation.last_events,
+                incarnation.details,
             )
         fatal = send(hook, report)
         if fatal is not None:
@@ -157,7 +157,7 @@ class BaseSupervisor(Actor[Never]):
         self.leave(Crash(error))
 
     def refresh_spans(self) -> None:
-        """Give every actor below a hook for its spans if anybody wants them, else take it out."""
+        """Install the span hook in every actor below if a listener wants spans, else remove it."""
         wanted = self.hub.wants_spans()
         for child in self.children():
             if child.ref is not None:
@@ -200,8 +200,8 @@ class BaseSupervisor(Actor[Never]):
     # -- start and exit of one child -------------------------------------------------------
 
     def launch(self, child: Child, state: ChildState) -> Incarnation:
-        """Begin a new life of ``child`` in our nursery and context. StartError if it cannot even
-        be built.
+        """Launch a new incarnation of ``child`` in our nursery and context. Raises StartError if it
+        cannot be built.
         """
         nursery = self._incarnation.nursery
         if nursery is None:
@@ -210,83 +210,87 @@ class BaseSupervisor(Actor[Never]):
         if state is ChildState.STARTING:
             child.failures = 0
         child.state = state
-        child.life = None
+        child.incarnation = None
         child.stuck = False
-        life = build(child.spec)
-        child.life = life
+        incarnation = build(child.spec)
+        child.incarnation = incarnation
         if child.on_launch is not None:
-            child.on_launch(life)
-        life.on_started = lambda life: self.child_started(child, life)
-        life.on_exit = lambda life: self.child_exited(child, life)
+            child.on_launch(incarnation)
+        incarnation.on_started = lambda incarnation: self.child_started(child, incarnation)
+        incarnation.on_exit = lambda incarnation: self.child_exited(child, incarnation)
         if self.hub.wants_spans():
             self._set_span_hook(child, True)
-        life.launch(nursery, child.spec.init_timeout)
-        return life
+        incarnation.launch(nursery, child.spec.init_timeout)
+        return incarnation
 
-    def child_started(self, child: Child, life: Incarnation) -> None:
+    def child_started(self, child: Child, incarnation: Incarnation) -> None:
         """In the child's task, right after its init."""
         was = child.state
-        if child.life is life:
+        if child.incarnation is incarnation:
             child.up_since = trio.current_time()
             if was is not ChildState.STOPPING:
                 child.state = ChildState.RUNNING
         if self.hub.listening():
-            event = self._event(child, life.ref.serial)
+            event = self._event(child, incarnation.ref.serial)
             again = was is ChildState.RESTARTING
             self.hub.emit(Restarted(*event, child.restarts) if again else Started(*event))
 
-    def child_exited(self, child: Child, life: Incarnation) -> None:
+    def child_exited(self, child: Child, incarnation: Incarnation) -> None:
         """In the child's exit path: report, decide, and leave a message if there is work."""
-        reason = life.reason or SHUTDOWN
-        if life.fatal is not None:
-            self.leave(life.fatal)
-        if child.life is not life:
-            return  # a late notice from an old incarnation changes nothing (14)
+        reason = incarnation.reason or SHUTDOWN
+        if incarnation.fatal is not None:
+            self.leave(incarnation.fatal)
+        if child.incarnation is not incarnation:
+            return  # a late notice of an old incarnation changes nothing (14)
         if self.hub.listening():
-            self.hub.emit(self._stopped(child, life, reason))
+            self.hub.emit(self._stopped(child, incarnation, reason))
         was = child.state
-        # Of what a supervisor has lived through, only what it gave up for is its parent's concern.
-        crash = reason if isinstance(reason, Crash) else life.last_crash if life.gave_up else None
+        # Of the crashes below a supervisor, only the one that it gave up for concerns its parent.
+        crash = incarnation.last_crash if incarnation.gave_up else None
+        if isinstance(reason, Crash):
+            crash = reason
         if crash is not None:
             self._incarnation.last_crash = crash
         if was is ChildState.STARTING:
-            child.state = ChildState.STOPPED  # the starter is told; no report, no budget (3)
+            child.state = ChildState.STOPPED  # the starter sees the error; no report, no budget (3)
             return
         if not reason.expected:
-            during = f" in {life.last_message}" if life.last_message else ""
+            during = f" in {incarnation.last_message}" if incarnation.last_message else ""
             child.last_reason = f"{reason}{during}"
             brutal = child.spec.shutdown is BRUTAL_KILL and reason is KILLED
             if was is not ChildState.STOPPING:
-                self.report("crash" if life.started else "start_failed", child, reason)
-            elif not brutal and life.started:
+                self.report("crash" if incarnation.started else "start_failed", child, reason)
+            elif not brutal and incarnation.started:
                 self.report("stop_failed", child, reason)
         if was is ChildState.STOPPING:
             child.state = ChildState.STOPPED
-            if life.gave_up and self._incarnation.status is Status.STOPPING:
-                self._due[child] = None  # it gave up all the same, and our own stop hid that
+            if incarnation.gave_up and self._incarnation.status is Status.STOPPING:
+                self._due[child] = None  # it gave up, which our own stop would hide
             return
-        self._settle(child, life, reason, was)
+        self._settle(child, incarnation, reason, was)
 
-    def _stopped(self, child: Child, life: Incarnation, reason: ExitReason) -> Stopped:
+    def _stopped(self, child: Child, incarnation: Incarnation, reason: ExitReason) -> Stopped:
         crash = type(reason.exception).__qualname__ if isinstance(reason, Crash) else None
         return Stopped(
-            *self._event(child, life.ref.serial),
+            *self._event(child, incarnation.ref.serial),
             reason.label,
             crash,
             reason.expected,
-            trio.current_time() - child.up_since if life.started else None,
+            trio.current_time() - child.up_since if incarnation.started else None,
         )
 
-    def _settle(self, child: Child, life: Incarnation, reason: ExitReason, was: ChildState) -> None:
+    def _settle(
+        self, child: Child, incarnation: Incarnation, reason: ExitReason, was: ChildState
+    ) -> None:
         decision = decide_restart(child.spec.restart, reason)
-        failed_attempt = was is ChildState.RESTARTING and not life.ignored
+        failed_attempt = was is ChildState.RESTARTING and not incarnation.ignored
         if failed_attempt and decision is not RestartDecision.STOP_TREE:
             decision = RestartDecision.RESTART  # repeated whatever the attempt ended with
-        if life.ignored:
+        if incarnation.ignored:
             decision = RestartDecision.KEEP_SPEC
         if decision is RestartDecision.RESTART:
             child.state = ChildState.RESTARTING
-            self.restart_later(child, life)
+            self.restart_later(child, incarnation)
             return
         child.state = ChildState.STOPPED
         if decision is RestartDecision.DROP_SPEC:
@@ -295,76 +299,81 @@ class BaseSupervisor(Actor[Never]):
             self.kept(child)
 
     def kept(self, child: Child) -> None:
-        """A transient child has ended as expected, or a restarted one has declined."""
+        """Called when a transient child has ended as expected, or a restarted one has declined."""
 
     def attempt_failed(self, child: Child, last: Incarnation | None, error: StartError) -> None:
-        """A restart attempt did not even begin a life: report it and try again, after whatever
-        waits in the mailbox (22). ``last`` is the life before.
+        """A restart attempt could not build an incarnation: report it and try again, behind what
+        waits in the mailbox (22). ``last`` is the incarnation before.
         """
         clear_finished_frames(error)
         crash = Crash(error)
         self._incarnation.last_crash = crash
         child.last_reason = str(crash)
         self.report("start_failed", child, crash)
-        child.life = last
+        child.incarnation = last
         child.state = ChildState.RESTARTING
         self.restart_later(child, last)
 
-    def restart_later(self, child: Child, life: Incarnation | None) -> None:
-        """Come back to this exit when its restart is due: at once, or after the back-off."""
+    def restart_later(self, child: Child, incarnation: Incarnation | None) -> None:
+        """Schedule the restart of this child: at once, or after its back-off."""
         backoff = child.spec.backoff
         if backoff is None:
             self._due[child] = None
-            post(self.ref, ChildExit(child, life))
+            post(self.ref, ChildExit(child, incarnation))
             return
         now = trio.current_time()
-        if life is not None and life.started and now - child.up_since >= backoff.reset_after_s:
+        if (
+            incarnation is not None
+            and incarnation.started
+            and now - child.up_since >= backoff.reset_after_s
+        ):
             child.failures = 0
         child.up_since = inf
         child.failures += 1
         try:
             delay = backoff.delay(child.failures)
-        except Exception as error:  # noqa: BLE001 - this may be an exit path: nothing may break it
+        except Exception as error:  # noqa: BLE001 - nothing may raise in an exit path
             logger.error("a back-off's random failed with %s", type(error).__qualname__)
             delay = backoff.bound(child.failures)
         child.restart_at = now + delay
-        child.retry = self.send_at(child.restart_at, ChildExit(child, life))
+        child.retry = self.send_at(child.restart_at, ChildExit(child, incarnation))
 
     def may_restart(self, child: Child) -> bool:
-        """Count one automatic restart of ``child``. False if that is one too many. What has a
-        back-off costs nothing: it paces itself.
+        """Count one automatic restart of ``child``. False if that exceeds the budget. Restarts with
+        a back-off do not count.
         """
         child.cancel_retry()
         return child.spec.backoff is not None or self._window.admit(trio.current_time())
 
     def leave(self, fatal: Crash) -> None:
-        """Stop in order and end with ``fatal``, whatever else happens on the way (75)."""
-        life = self._incarnation
-        life.note_fatal(fatal)
-        if life.status is not Status.STOPPING:
-            life.request_stop(fatal, trio.current_time() + life.grace)
+        """Stop in order and end with ``fatal``, whatever else happens meanwhile (75)."""
+        incarnation = self._incarnation
+        incarnation.note_fatal(fatal)
+        if incarnation.status is not Status.STOPPING:
+            incarnation.request_stop(fatal, trio.current_time() + incarnation.grace)
 
     def wants_restart(self, exit_: ChildExit) -> bool:
-        """Whether this exit, whose turn has come, is still news, and its child to be restarted."""
+        """Whether this exit is still current, and its child to be restarted."""
         child = exit_.child
-        if child.life is not exit_.life:
-            return False  # somebody has started it again meanwhile: old news (14)
+        if child.incarnation is not exit_.incarnation:
+            return False  # it was started again meanwhile (14)
         self._due.pop(child, None)
         return child.state is ChildState.RESTARTING
 
     def settled_with(self, failed: Child) -> Iterable[Child]:
-        """Those whose exits are settled by a restart of ``failed``."""
+        """The children whose exits a restart of ``failed`` settles."""
         return (failed,)
 
     def settle_overtaken_exits(self) -> None:
-        """In our own end: exits that a stop has overtaken, and supervisors that gave up while they
-        were being stopped. If the budget did not allow to restart them, we have given up too.
+        """At our own end, settle the exits that our stop has overtaken, and supervisors that gave
+        up while they were being stopped. If the budget does not allow their restart, we give up
+        too.
         """
         while self._due and not self._incarnation.gave_up:
             failed = next(iter(self._due))
             for child in self.settled_with(failed):
                 self._due.pop(child, None)
-            reason = failed.life.reason if failed.life is not None else None
+            reason = failed.incarnation.reason if failed.incarnation is not None else None
             decision = RestartDecision.RESTART
             if reason is not None:
                 decision = decide_restart(failed.spec.restart, reason)
@@ -372,67 +381,67 @@ class BaseSupervisor(Actor[Never]):
                 self.give_up(failed)
 
     def give_up(self, child: Child) -> None:
-        """The budget tripped on ``child``."""
-        life = self._incarnation
-        life.gave_up = True
+        """Handle that the budget tripped on ``child``."""
+        incarnation = self._incarnation
+        incarnation.gave_up = True
         child.state = ChildState.STOPPED
-        self.report("gave_up", child, life.last_crash or SHUTDOWN)
+        self.report("gave_up", child, incarnation.last_crash or SHUTDOWN)
         if self.hub.listening():
-            serial = 0 if child.life is None else child.life.ref.serial
+            serial = 0 if child.incarnation is None else child.incarnation.ref.serial
             self.hub.emit(GaveUp(*self._event(child, serial), child.restarts))
 
     # -- stop ------------------------------------------------------------------------------
 
     async def stop_child(self, child: Child) -> None:
         """Stop one child by its own shutdown setting and wait for its death."""
-        life = child.life
-        if life is None or life.reason is not None:
+        incarnation = child.incarnation
+        if incarnation is None or incarnation.reason is not None:
             child.cancel_retry()
             self._due.pop(child, None)
             child.state = ChildState.STOPPED
             return
         child.state = ChildState.STOPPING
-        await self.kill_after(self.ask_to_stop(child), life)
+        await self.kill_after(self.ask_to_stop(child), incarnation)
         await self.await_killed(child)
 
-    async def kill_after(self, deadline: float, life: Incarnation) -> None:
-        """Wait for the end of ``life`` until ``deadline``, then kill it."""
+    async def kill_after(self, deadline: float, incarnation: Incarnation) -> None:
+        """Wait for the end of ``incarnation`` until ``deadline``, then kill it."""
         if deadline > trio.current_time():
             with trio.move_on_at(deadline):
-                await life.wait_exit()
-        life.kill()
+                await incarnation.wait_exit()
+        incarnation.kill()
 
     def ask_to_stop(self, child: Child) -> float:
-        """Send the request that fits the child; return the instant at which patience ends."""
-        life = child.life
-        if life is None:
+        """Send the stop request that fits the child; return the instant at which to kill it."""
+        incarnation = child.incarnation
+        if incarnation is None:
             return -inf
         shutdown = child.spec.shutdown
         # An actor in its init cannot take a request yet, and has nothing to terminate. A
         # supervisor in its init can, and has children that should stop in order.
-        in_init = not life.started and child.spec.type == "worker"
+        in_init = not incarnation.started and child.spec.type == "worker"
         if shutdown is BRUTAL_KILL or in_init or shutdown == 0:
-            life.kill()
+            incarnation.kill()
             return -inf
         deadline = trio.current_time() + shutdown
-        life.request_stop(SHUTDOWN, deadline)
+        incarnation.request_stop(SHUTDOWN, deadline)
         return deadline
 
     async def await_killed(self, child: Child) -> None:
-        """Wait for the death of a child that was killed. If it ignores that, say so, and wait
-        on: only the root's watchdog may end the process (70).
+        """Wait for the end of a child that was killed. If it ignores the kill, report it as stuck
+        and keep waiting: only the root's watchdog may end the process (70).
         """
-        life = child.life
-        if life is None or life.reason is not None:
+        incarnation = child.incarnation
+        if incarnation is None or incarnation.reason is not None:
             return
         with trio.move_on_after(STUCK_AFTER):
-            await life.wait_exit()
-        if life.reason is None:
+            await incarnation.wait_exit()
+        if incarnation.reason is None:
             self.report_stuck(child)
-            await life.wait_exit()
+            await incarnation.wait_exit()
 
     def report_stuck(self, child: Child) -> None:
-        """Say once that ``child`` ignores its kill, unless it is dead after all."""
+        """Report once that ``child`` ignores its kill, unless it is dead by now."""
         if child.ref is not None and not child.stuck:
             child.stuck = True
             self.report("stuck", child, KILLED)
@@ -441,17 +450,17 @@ class BaseSupervisor(Actor[Never]):
         killed = [child for child in self.children() if child.ref is not None]
         for child in killed:
             child.state = ChildState.STOPPING
-            if child.life is not None:
-                child.life.kill()
+            if child.incarnation is not None:
+                child.incarnation.kill()
         if killed and not self._incarnation.killed:
 
-            def say() -> None:
+            def report() -> None:
                 for child in killed:
                     self.report_stuck(child)
 
-            # Not awaited like those that are stopped one by one: our own task is being cancelled,
-            # and only our nursery waits for them.
-            self._incarnation.limit(trio.current_time() + STUCK_AFTER, say)
+            # Not awaited as in an ordered stop: our own task is being cancelled, and our nursery
+            # waits for the children.
+            self._incarnation.limit(trio.current_time() + STUCK_AFTER, report)
 
     # -- inspection ------------------------------------------------------------------------
 
@@ -481,8 +490,8 @@ class BaseSupervisor(Actor[Never]):
 
 
 class BaseSupervisorRef(ActorRef[Never]):
-    """What the refs of all supervisors can do. A supervisor takes no casts, and its mailbox has
-    no bound: a request never waits for room.
+    """What the refs of all supervisors have in common. A supervisor takes no casts. Its mailbox is
+    unbounded: a request never waits for room.
     """
 
     __slots__ = ()
@@ -517,8 +526,8 @@ class BaseSupervisorRef(ActorRef[Never]):
         """Stop all children in order, then the supervisor; returns the reason after the end.
 
         As long as it takes, like OTP: each child has its own ``shutdown`` time. With ``timeout``
-        (seconds), whoever below is still there when it has passed is killed, and the reason is
-        ``killed``; CallTimeout only if something ignores its kill for another 5 s. Otherwise as
+        (seconds), what still runs below when it has passed is killed, and the reason is ``killed``;
+        CallTimeout only if something ignores its kill for another 5 s. Otherwise as
         :meth:`Ref.stop`; cancelling the wait takes neither the request nor its timeout back.
 
         CallToSelf in a handler of an actor below, whose end would be waited for. A plain task below
@@ -526,7 +535,7 @@ class BaseSupervisorRef(ActorRef[Never]):
         """
         if self._waits_for(current_task()):
             await raise_after_checkpoint(
-                CallToSelf(f"{self.name} would wait for the end of who waits for its own")
+                CallToSelf(f"{self.name} would wait for a task that waits for this one to end")
             )
         try:
             return await super().stop(reason, timeout)
@@ -536,7 +545,7 @@ class BaseSupervisorRef(ActorRef[Never]):
             raise
 
     def _waits_for(self, task: Task) -> bool:
-        """Whether an actor somewhere below us is at work in ``task``."""
+        """Whether ``task`` runs inside an actor below us."""
         ours, above = incarnation_of(self).task, [task]
         while above[-1] is not ours:
             nursery = above[-1].parent_nursery
@@ -554,16 +563,16 @@ class BaseSupervisorRef(ActorRef[Never]):
 
 def _is_actor(task: Task) -> bool:
     """Whether this is the task of an actor that is no supervisor."""
-    life = incarnation_in(task)
-    return life is not None and not life.actor.hosts_children
+    incarnation = incarnation_in(task)
+    return incarnation is not None and not incarnation.actor.hosts_children
 
 
 def first_failure(child: Child) -> Exception | None:
-    """What the starter of ``child`` should see, or None if it came up or declined."""
-    life = child.life
-    return None if life is None else start_failure(life)
+    """The error for the starter of ``child``, or None if it has started or declined."""
+    incarnation = child.incarnation
+    return None if incarnation is None else start_failure(incarnation)
 
 
 def to_itself(child: Ref) -> CallToSelf:
-    """The error of a child that would wait for its own end."""
+    """The error for an actor that would wait for its own end."""
     return CallToSelf(f"{child.name} cannot wait for its own end; return StopActor instead")

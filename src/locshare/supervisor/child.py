@@ -21,7 +21,7 @@ from locshare.supervisor.spec import BRUTAL_KILL, AnySpec, ChildSpec, ChildType,
 
 
 class ChildState(Enum):
-    """Where a child stands, as its supervisor sees it."""
+    """The state of a child, as its supervisor sees it."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -33,13 +33,13 @@ class ChildState(Enum):
 
 @final
 class Child:
-    """A spec, and the life that it has now or had last."""
+    """A spec, and its current or last incarnation."""
 
     __slots__ = (
         "failures",
+        "incarnation",
         "key",
         "last_reason",
-        "life",
         "limits",
         "on_launch",
         "restart_at",
@@ -55,22 +55,23 @@ class Child:
 
     def __init__(self, spec: AnySpec) -> None:
         self.spec = spec
-        self.life: Incarnation | None = None
+        self.incarnation: Incarnation | None = None
         self.state = ChildState.STARTING
         self.restarts = 0
-        #: Why a life last ended abnormally, in words: the exception itself is not kept.
+        #: Why an incarnation last ended abnormally, as text: the exception is not kept.
         self.last_reason: str | None = None
-        #: For a back-off: failures since it was last healthy, the end of its last init, and while
-        #: it waits the next attempt's timer and its instant.
+        #: For a back-off: failures since the child was last healthy, and the end of its last init;
+        #: while it waits, the timer of the next attempt and its instant.
         self.failures = 0
         self.up_since = inf
-        #: Whether this life has been reported as stuck.
+        #: Whether this incarnation has been reported as stuck.
         self.stuck = False
         self.retry: Timer | None = None
         self.restart_at: float | None = None
-        #: Is shown each new life before it runs: see locshare.supervisor.lowlevel.
+        #: Called with each new incarnation before it runs: see locshare.supervisor.lowlevel.
         self.on_launch: Callable[[Incarnation], None] | None = None
-        #: Dynamic supervisors: the key in their table, who waits for the start, who for the end.
+        #: Of a dynamic supervisor: the key in its table, the caller that waits for the start, those
+        #: that wait for the end, their deadlines.
         self.key = 0
         self.starter: Any = None
         self.stoppers: list[Any] = []
@@ -79,11 +80,11 @@ class Child:
     @property
     def ref(self) -> Ref | None:
         """The ref of the living incarnation, or None."""
-        life = self.life
-        return life.ref if life is not None and life.reason is None else None
+        incarnation = self.incarnation
+        return incarnation.ref if incarnation is not None and incarnation.reason is None else None
 
     def cancel_retry(self) -> None:
-        """Do not wait for the next attempt any more. Safe to repeat."""
+        """Cancel the timer of the next attempt. Idempotent."""
         if self.retry is not None:
             self.retry.cancel()
             self.retry = None
@@ -119,10 +120,10 @@ class ChildCounts:
 @final
 @dataclass(frozen=True, slots=True)
 class ChildExit:
-    """To the supervisor's own mailbox: this life of this child has ended and wants a restart."""
+    """From a supervisor to itself: restart this child, whose incarnation has ended."""
 
     child: Child
-    life: Incarnation | None
+    incarnation: Incarnation | None
 
 
 def grace_of(shutdown: ShutdownTime) -> float:
@@ -142,15 +143,17 @@ def build(spec: AnySpec) -> Incarnation:
         )
     try:
         actor = _actor(spec.start(*spec.args))
-        life = ActorIncarnation(actor, name=spec.id, heir=spec.heir, grace=grace_of(spec.shutdown))
+        incarnation = ActorIncarnation(
+            actor, name=spec.id, heir=spec.heir, grace=grace_of(spec.shutdown)
+        )
     except Exception as error:
         raise StartError(spec.id, "could not be built") from error
     if spec.register is not None:
         try:
-            register_name(spec.register, life)
+            register_name(spec.register, incarnation)
         except Exception as error:
             raise StartError(spec.id, "could not take its name") from error
-    return life
+    return incarnation
 
 
 def _actor(made: object) -> Actor:

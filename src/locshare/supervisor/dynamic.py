@@ -1,7 +1,7 @@
 """The dynamic supervisor: any number of children of any kind, added and removed at run time.
 
-Children do not depend on each other, so nothing waits in line: starts run concurrently (one slow
-init blocks nobody; ``max_children`` counts those still starting), restarts too, and a shutdown
+Children do not depend on each other, so nothing waits in line: starts run concurrently (a slow
+init delays no other child; ``max_children`` counts those still starting), restarts too, and a stop
 asks all children at once, each with its own deadline (statement 43). No handler here awaits.
 """
 
@@ -125,8 +125,8 @@ class DynamicSupervisorRef(BaseSupervisorRef):
     async def start_child(self, spec: AnySpec) -> Ref:
         """Start a child; returns its ref after its init. Ids need not be unique here.
 
-        If init declines (IGNORE) the ref is that of a life already over and no child is kept.
-        Raises MaxChildren, StartError (with the original exception as cause).
+        If init declines (IGNORE) the ref is dead and no child is kept. Raises MaxChildren,
+        StartError (with the original exception as cause).
         """
         problem = bad_spec(spec)
         if problem is not None:
@@ -145,9 +145,9 @@ class DynamicSupervisorRef(BaseSupervisorRef):
         Returns after its death. Raises ChildNotFound, also the second time, and CallToSelf in a
         handler of that child.
 
-        While a child is being restarted it is found by the ref of its last life as well as by
-        that of the life whose init is under way. None, which a registry gives for a name that
-        nobody holds just then, is nobody's ref.
+        While a child is being restarted it is found by the ref of its last incarnation and by
+        that of the one whose init is under way. None, which a registry gives for a name without a
+        holder, is not the ref of any child.
         """
         if ref is None:
             await raise_after_checkpoint(ChildNotFound("no such child here: there is no ref"))
@@ -163,7 +163,7 @@ class DynamicSupervisorRef(BaseSupervisorRef):
 @dataclass(frozen=True, slots=True)
 class StartDynamic(Request[Ref]):
     spec: AnySpec
-    #: Is shown the new life at once, in our task: its init is still to come.
+    #: Called with the new incarnation in the supervisor's task, before its init.
     launched: Callable[[Incarnation], None] | None = None
 
 
@@ -183,8 +183,8 @@ class DynamicSupervisor(BaseSupervisor):
         spec = spec or DynamicSpec()
         super().__init__(spec.max_restarts, spec.max_seconds, spec.report, spec.telemetry)
         self._max_children = spec.max_children
-        # By the serial of the last life that came up: while a child is being restarted it is
-        # still found by the ref that it had (42).
+        # By the serial of the last incarnation that has started: while a child is being restarted
+        # it is still found by its old ref (42).
         self._children: dict[int, Child] = {}
 
     def children(self) -> Iterable[Child]:
@@ -194,7 +194,7 @@ class DynamicSupervisor(BaseSupervisor):
         self._children.pop(child.key, None)
 
     def kept(self, child: Child) -> None:
-        self.forget(child)  # nobody could revive it: a dynamic supervisor has no ids (12)
+        self.forget(child)  # it could not be started again: there are no ids here (12)
 
     # -- callbacks -------------------------------------------------------------------------
 
@@ -222,12 +222,12 @@ class DynamicSupervisor(BaseSupervisor):
         self.settle_overtaken_exits()
         deadlines = []
         for child in self.children():
-            life = child.life
-            if life is not None and life.reason is None:
+            incarnation = child.incarnation
+            if incarnation is not None and incarnation.reason is None:
                 child.state = ChildState.STOPPING
-                deadlines.append((self.ask_to_stop(child), life, child))
-        for deadline, life, _ in sorted(deadlines, key=lambda each: each[0]):
-            await self.kill_after(deadline, life)
+                deadlines.append((self.ask_to_stop(child), incarnation, child))
+        for deadline, incarnation, _ in sorted(deadlines, key=lambda each: each[0]):
+            await self.kill_after(deadline, incarnation)
         for _, _, child in deadlines:
             await self.await_killed(child)
         self.settle_overtaken_exits()
@@ -239,32 +239,32 @@ class DynamicSupervisor(BaseSupervisor):
         if self._max_children is not None and len(self._children) >= self._max_children:
             raise MaxChildren(f"{self.ref.name} has {len(self._children)} children already")
         child = Child(request.spec)
-        life = self.launch(child, ChildState.STARTING)
+        incarnation = self.launch(child, ChildState.STARTING)
         if request.launched is not None:
-            request.launched(life)
+            request.launched(incarnation)
         child.starter = reply_to
-        child.key = life.ref.serial
+        child.key = incarnation.ref.serial
         self._children[child.key] = child
-        return NO_REPLY  # until init is over; if we die first, the caller is told by our exit
+        return NO_REPLY  # answered when init is over; if we die first, by our exit
 
-    def child_started(self, child: Child, life: Incarnation) -> None:
-        super().child_started(child, life)
-        if child.key != life.ref.serial and self._children.pop(child.key, None) is not None:
-            child.key = life.ref.serial
+    def child_started(self, child: Child, incarnation: Incarnation) -> None:
+        super().child_started(child, incarnation)
+        if child.key != incarnation.ref.serial and self._children.pop(child.key, None) is not None:
+            child.key = incarnation.ref.serial
             self._children[child.key] = child
         starter, child.starter = child.starter, None
         if starter is not None:
-            starter.reply(life.ref)
+            starter.reply(incarnation.ref)
 
-    def child_exited(self, child: Child, life: Incarnation) -> None:
-        super().child_exited(child, life)
+    def child_exited(self, child: Child, incarnation: Incarnation) -> None:
+        super().child_exited(child, incarnation)
         if child.state is ChildState.STOPPED:
             self.forget(child)
         starter, child.starter = child.starter, None
         if starter is not None:
             failure = first_failure(child)
             if failure is None:
-                starter.reply(life.ref)
+                starter.reply(incarnation.ref)
             else:
                 starter.fail(failure)
         for limit in child.limits:
@@ -279,7 +279,7 @@ class DynamicSupervisor(BaseSupervisor):
             self.forget(child)
             return StopActor(SHUTDOWN)
         child.restarts += 1
-        old = child.life
+        old = child.incarnation
         try:
             self.launch(child, ChildState.RESTARTING)
         except StartError as error:
@@ -292,7 +292,7 @@ class DynamicSupervisor(BaseSupervisor):
         child = self._children.get(ref.serial)
         if child is not None:
             return child
-        # A new life is not found by its ref before its init is over. That is rare: look at all.
+        # Rare: before its init is over, a new incarnation is not in the table by its ref.
         return next((each for each in self._children.values() if each.ref is ref), None)
 
     @on_call(TerminateDynamic)
@@ -300,10 +300,10 @@ class DynamicSupervisor(BaseSupervisor):
         self, request: TerminateDynamic, reply_to: ReplyTo[None]
     ) -> NoReply | None:
         child = self._child_of(request.ref)
-        if child is None or child.life is None:
+        if child is None or child.incarnation is None:
             raise ChildNotFound("no such child here")
-        life = child.life
-        if life.reason is not None:  # between two attempts
+        incarnation = child.incarnation
+        if incarnation.reason is not None:  # between two attempts
             child.cancel_retry()
             self._due.pop(child, None)
             child.state = ChildState.STOPPED
@@ -315,9 +315,9 @@ class DynamicSupervisor(BaseSupervisor):
             deadline = self.ask_to_stop(child)
             now = trio.current_time()
             child.limits = [
-                CallAt(life.clock, max(deadline, now), life.kill),
+                CallAt(incarnation.clock, max(deadline, now), incarnation.kill),
                 CallAt(
-                    life.clock,
+                    incarnation.clock,
                     max(deadline, now) + STUCK_AFTER,
                     lambda: self.report_stuck(child),
                 ),

@@ -24,7 +24,7 @@ class AlreadyStarted(SupervisorError):
 
 
 class AlreadyPresent(SupervisorError):
-    """A child with this id is known but not running; ``restart_child`` revives it."""
+    """A child with this id is present but not running; ``restart_child`` starts it."""
 
 
 class ChildNotFound(SupervisorError):

@@ -11,7 +11,7 @@ from locshare.supervisor.spec import check_budget
 
 
 def child_of(supervisor: BaseSupervisorRef, id: str, ref: Ref | None) -> Child:  # noqa: A002 - OTP's word
-    """The child with this id and, if it has a life now, this ref. Raises ChildNotFound, NoProc."""
+    """The child with this id and, unless it is None, this ref. Raises ChildNotFound, NoProc."""
     for child in supervisor._base_supervisor().children():
         if child.spec.id == id and (ref is None or child.ref is ref):
             return child
@@ -19,15 +19,15 @@ def child_of(supervisor: BaseSupervisorRef, id: str, ref: Ref | None) -> Child: 
 
 
 def at_each_launch(child: Child, function: Callable[[Incarnation], None] | None) -> None:
-    """Show ``function`` every further life of ``child`` before it runs. It must not raise; see
-    :func:`locshare.actors.lowlevel.fail_init`. None ends it.
+    """Call ``function`` with every further incarnation of ``child`` before it runs; None ends that.
+    It must not raise. See :func:`locshare.actors.lowlevel.fail_init`.
     """
     child.on_launch = function
 
 
 def set_budget(supervisor: BaseSupervisorRef, max_restarts: int, max_seconds: float) -> None:
-    """Another restart budget for this life of ``supervisor``; what has been counted still counts.
-    Raises NoProc, BadSpec.
+    """Change the restart budget of this incarnation of ``supervisor``; restarts counted so far
+    still count. Raises NoProc, BadSpec.
     """
     check_budget(max_restarts, max_seconds)
     window = supervisor._base_supervisor()._window

@@ -77,13 +77,13 @@ reporter: ContextVar[Reporter] = ContextVar("supervisor_reporter", default=log_r
 
 
 def send(hook: Reporter, report: Report) -> BaseException | None:
-    """Pass ``report`` to ``hook``, which cannot harm the caller. Returns KeyboardInterrupt,
-    SystemExit and the like: those are the hook's decision to end the program.
+    """Pass ``report`` to ``hook``. Raises nothing: errors are logged. Returns KeyboardInterrupt,
+    SystemExit and the like, by which the hook decides to end the program.
     """
     try:
         hook(report)
     except Exception as error:  # noqa: BLE001 - a broken hook must not break the exit path
         logger.error("a report hook failed with %s", type(error).__qualname__)  # noqa: TRY400
-    except BaseException as error:  # noqa: BLE001 - nor may these; the supervisor carries them on
+    except BaseException as error:  # noqa: BLE001 - the supervisor raises it at the root
         return error
     return None

@@ -57,7 +57,7 @@ async def run_root(
         )
     except trio.Cancelled as error:
         cancelled = error
-    raise_for_end(root)  # goes before: what went wrong must not be lost in a cancellation
+    raise_for_end(root)  # first: an error must not be lost in a cancellation
     if cancelled is not None:
         raise cancelled
 
@@ -67,7 +67,7 @@ def _bad_spec(spec: object) -> Exception | None:
 
 
 def raise_for_end(root: Incarnation) -> None:
-    """Raise what an ended root owes to the task that ran it, or return."""
+    """Raise the error with which the root ended, if any."""
     reason = root.reason
     if root.fatal is not None:
         raise root.fatal.exception
@@ -86,7 +86,7 @@ def raise_for_end(root: Incarnation) -> None:
 
 @final
 class _Handshake(trio.TaskStatus[SupervisorRef]):
-    """Like that of ``nursery.start``, but the end of the root settles it too."""
+    """As that of ``nursery.start``; settled by the end of the root too."""
 
     def __init__(self) -> None:
         self.settled = trio.Event()
@@ -101,9 +101,9 @@ class _Handshake(trio.TaskStatus[SupervisorRef]):
 async def open_supervisor(
     spec: SupervisorSpec, *, name: str = "root"
 ) -> AsyncIterator[SupervisorRef]:
-    """A tree for the time of a block. Leaving the block, or being cancelled in it, stops the tree
-    in order; if it ends by itself the block is cancelled and the error of :func:`run_root` is
-    raised.
+    """Run a tree for the time of a block. Leaving the block, or being cancelled in it, stops the
+    tree in order. If the tree ends first, the block is cancelled and the error of :func:`run_root`
+    is raised.
 
     The error of the tree goes before what the block raised, which is mostly its echo (the Exited
     of a call), and has that as its context; KeyboardInterrupt and SystemExit go before all.

@@ -1,11 +1,9 @@
-"""Specs: what a supervisor is told, checked before anything starts (statement 6).
+"""Specs of children, checked before anything starts (statement 6).
 
 A spec is frozen. Its ``start`` builds everything an incarnation needs, anew for each one: mutable
 arguments shared between incarnations would carry the old corruption over (13).
 
 >>> ChildSpec("feed", Feed, (url,), restart="transient", shutdown=2.0)
->>> SupervisorSpec([...], strategy="rest_for_one").child("listeners")
->>> DynamicSpec(max_children=10_000).child("sessions", register=names.name("sessions"))
 >>> TaskSpec("listener", serve_connections, (settings,))
 """
 
@@ -91,14 +89,14 @@ class ChildSpec(Generic[M, *Ts]):
     ``M`` is the type of the messages that its ref takes, ``Ts`` are those of the start arguments;
     both are found from ``start``. A bare ``ChildSpec`` is one of any kind.
 
-    ``id``: unique among the siblings of a static supervisor; also the ref's name.
-    ``start``: builds the actor, in the supervisor's task; called with ``args`` for each life.
-    ``restart``: "permanent" after every exit, "transient" after an abnormal one, "temporary"
-    never. ``shutdown``: seconds for an orderly stop, ``BRUTAL_KILL`` or ``INFINITY``; the default
-    is 5 s for a worker, ``INFINITY`` for a supervisor. ``init_timeout``: seconds for init.
-    ``register``: a name that every incarnation takes before its init. ``heir``: keeps waiting
-    messages over a crash, see :class:`~locshare.actors.MailboxHeir`. ``backoff``: wait before
-    each automatic restart, and do not count it, see :class:`Backoff`. Raises BadSpec.
+    ``id``: unique among the siblings of a static supervisor; also the ref's name. ``start``: builds
+    the actor, in the supervisor's task; called with ``args`` for each incarnation. ``restart``:
+    "permanent" after every exit, "transient" after an abnormal one, "temporary" never.
+    ``shutdown``: seconds for an orderly stop, ``BRUTAL_KILL`` or ``INFINITY``; the default is 5 s
+    for a worker, ``INFINITY`` for a supervisor. ``init_timeout``: seconds for init. ``register``: a
+    name that every incarnation takes before its init. ``heir``: keeps waiting messages over a
+    crash, see :class:`~locshare.actors.MailboxHeir`. ``backoff``: wait before each automatic
+    restart, and do not count it, see :class:`Backoff`. Raises BadSpec.
     """
 
     id: str
@@ -164,7 +162,7 @@ class ChildSpec(Generic[M, *Ts]):
 
 
 class TaskFunction(Protocol[*Ts]):
-    """An async function that tells when it is ready, as for Trio's ``nursery.start``."""
+    """An async function that reports when it is ready, as for Trio's ``nursery.start``."""
 
     def __call__(self, *args: *Ts, task_status: trio.TaskStatus[Any]) -> Awaitable[object]: ...
 
@@ -191,7 +189,7 @@ class TaskSpec:
 
     # With and without arguments, as in ChildSpec; with and without a handshake. The arguments are
     # checked here, but are no parameters of the class: a list of specs wants a TaskSpec with any
-    # arguments, and for mypy a function with a keyword of its own is no TaskFunction of those.
+    # arguments, and for mypy a function with its own keywords is no TaskFunction of those.
     @overload
     def __init__(
         self,

@@ -8,7 +8,7 @@ it serves requests in between (22). Reading (``which_children``) never waits at 
 
 Choices that OTP leaves open: back-off between attempts for the children that ask for it
 (:mod:`locshare.supervisor.backoff`); a group's restart waits as a whole for the child that caused
-it, and starts whoever else in its range still waits. No significant children.
+it, and starts the others in its range that still wait. There are no significant children.
 """
 
 from collections.abc import Iterable
@@ -108,7 +108,7 @@ class SupervisorSpec:
             if not isinstance(child, ChildSpec | TaskSpec):
                 raise BadSpec("children", child, "ChildSpec or TaskSpec objects")
             if child.id in seen:
-                raise BadSpec("id", child.id, "an id of its own for each child")
+                raise BadSpec("id", child.id, "a different id for each child")
             seen.add(child.id)
         put = object.__setattr__
         put(self, "children", children)
@@ -158,8 +158,8 @@ class SupervisorRef(BaseSupervisorRef):
         """Add a child at the end and start it; returns after its init.
 
         If init declines (IGNORE) the start still counts as success: the spec is kept (unless
-        temporary) and the ref is that of a life already over. Raises AlreadyStarted (with the
-        ref), AlreadyPresent, StartError; then no spec is stored.
+        temporary) and the ref is dead. Raises AlreadyStarted (with
+        the ref), AlreadyPresent, StartError; then no spec is stored.
         """
         await _check(bad_spec(spec))
         return await self.call(StartChild(spec), None)
@@ -230,7 +230,7 @@ class DeleteChild(Request[None]):
 
 
 class _Interrupted(Exception):
-    """A stop request waits; unwinds the handler that was starting something."""
+    """A stop request waits: unwinds the handler that is starting a child."""
 
 
 class Supervisor(BaseSupervisor):
@@ -359,22 +359,22 @@ class Supervisor(BaseSupervisor):
         if self._stop_requested:
             raise _Interrupted
         try:
-            life = self.launch(child, state)
+            incarnation = self.launch(child, state)
         except StartError:
             if state is ChildState.STARTING:
                 child.state = ChildState.STOPPED
             raise
         with trio.CancelScope() as self._interrupt:
-            await life.wait_started()
-        if life.reason is None and not life.started:
+            await incarnation.wait_started()
+        if incarnation.reason is None and not incarnation.started:
             await self.stop_child(child)
             raise _Interrupted
         failure = first_failure(child)
         if failure is not None:
             raise failure
-        if life.ignored and child.spec.restart == "temporary":
+        if incarnation.ignored and child.spec.restart == "temporary":
             self.forget(child)
-        return life.ref
+        return incarnation.ref
 
     def settled_with(self, failed: Child) -> Iterable[Child]:
         return (failed, *self._plan(failed).stop)
@@ -390,8 +390,8 @@ class Supervisor(BaseSupervisor):
             return StopActor(SHUTDOWN)
         failed.restarts += 1
         steps = self._plan(failed)
-        # Each of these steps may wait, and meanwhile children end: a temporary one is then gone
-        # from the table. So a round holds the children themselves and looks nothing up.
+        # Each step may wait, and children may end meanwhile: a temporary one is then dropped from
+        # the table. So a round holds the children themselves and looks nothing up.
         for child in steps.stop:
             await self.stop_child(child)
         for child in steps.forget:
@@ -400,8 +400,8 @@ class Supervisor(BaseSupervisor):
             try:
                 await self._start(child, ChildState.RESTARTING)
             except StartError as error:
-                # If the life did begin, its exit path has already left the message.
-                if child.life is None:
+                # If an incarnation was launched, its exit path has already left the message.
+                if child.incarnation is None:
                     self.attempt_failed(child, None, error)
                 return None
         return None

@@ -5,8 +5,8 @@ once and raised where the result is awaited.
 
 - :meth:`TaskSupervisorRef.run` runs one function and returns its result; the task ends with the
   caller's wait.
-- :meth:`TaskSupervisorRef.start` returns a :class:`TaskHandle`; the task lives as long as its
-  supervisor unless it is cancelled.
+- :meth:`TaskSupervisorRef.start` returns a :class:`TaskHandle`; the task lives as
+  long as its supervisor unless it is cancelled.
 - :meth:`TaskSupervisorRef.map` runs one function over many items with bounded concurrency; no task
   outlives its block.
 """

@@ -1,10 +1,10 @@
-"""Who listens to a tree: subscriptions, and the hub of each supervisor that passes events to them.
+"""Subscriptions to telemetry events, and the hub of each supervisor that passes events to them.
 
 A subscription at a supervisor hears everything below it. Each supervisor has a hub that knows the
 hub above; an event goes to the listeners of its own supervisor, then to those above.
 
-What it costs. Nobody listening: a test per start and exit of a child, nothing per message. Handler
-spans use the debug hooks of an actor, which are installed only while a subscription wants spans.
+Cost without a listener: a test per start and exit of a child, nothing per message. Handler spans
+use the debug hooks of an actor, which are installed only while a subscription wants spans.
 
 A listener runs inside the task, and often inside the exit path, of the actor that the event is
 about: it must be quick and must not await. It cannot harm that actor. A listener that raises is
@@ -39,7 +39,7 @@ class Subscription:
         return self._hub is not None
 
     def cancel(self) -> None:
-        """Hear nothing more. Idempotent."""
+        """Stop listening. Idempotent."""
         hub, self._hub = self._hub, None
         if hub is not None:
             hub.remove(self)
@@ -83,15 +83,15 @@ class Hub:
             self._on_spans_changed()
 
     def listening(self) -> bool:
-        """Whether anybody hears what happens here."""
+        """Whether there is a listener here or above."""
         return any(hub._subscriptions for hub in self._up())
 
     def wants_spans(self) -> bool:
-        """Whether anybody wants the handler spans of the actors here."""
+        """Whether a listener here or above wants handler spans."""
         return any(each.spans for hub in self._up() for each in hub._subscriptions)
 
     def emit(self, event: Event, *, span: bool = False) -> None:
-        """Pass ``event`` to all who listen. Raises nothing."""
+        """Pass ``event`` to every listener here and above. Raises nothing."""
         for hub in self._up():
             for subscription in hub._subscriptions:
                 if subscription.spans or not span:

@@ -11,7 +11,7 @@ from typing import final
 
 @final
 class RestartWindow:
-    """The instants of recent restarts. One per life of a supervisor (30)."""
+    """The instants of recent restarts. One per incarnation of a supervisor (30)."""
 
     __slots__ = ("_instants", "max_restarts", "max_seconds")
 

@@ -78,7 +78,7 @@ class HandlerFaults(Interceptor):
         self._launched = trio.Event()
         self._waiting = 0
         at_each_launch(child, self._at_launch)
-        self._join(child.life)
+        self._join(child.incarnation)
 
     # --- planning ---------------------------------------------------------------------------------
 
@@ -116,9 +116,9 @@ class HandlerFaults(Interceptor):
     def clear(self) -> None:
         """Remove all faults and the interceptor."""
         at_each_launch(self._child, None)
-        life = self._child.life
-        if life is not None and isinstance(life.ref, ActorRef):
-            install(life.ref, None)
+        incarnation = self._child.incarnation
+        if incarnation is not None and isinstance(incarnation.ref, ActorRef):
+            install(incarnation.ref, None)
 
     # --- carrying out -----------------------------------------------------------------------------
 
@@ -145,17 +145,17 @@ class HandlerFaults(Interceptor):
             self._terminate_crashes -= 1
             raise InjectedFault("in terminate")
 
-    def _at_launch(self, life: Incarnation) -> None:
+    def _at_launch(self, incarnation: Incarnation) -> None:
         if self._failing_starts:
             self._failing_starts -= 1
-            fail_init(life, InjectedFault("in init"))
-        self._join(life)
+            fail_init(incarnation, InjectedFault("in init"))
+        self._join(incarnation)
         launched, self._launched = self._launched, trio.Event()
         launched.set()
 
-    def _join(self, life: Incarnation | None) -> None:
-        if life is not None and isinstance(life.ref, ActorRef):
-            install(life.ref, self)
+    def _join(self, incarnation: Incarnation | None) -> None:
+        if incarnation is not None and isinstance(incarnation.ref, ActorRef):
+            install(incarnation.ref, self)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -171,11 +171,11 @@ class HandlerFaults(Interceptor):
         have ended since. Call in a block of :meth:`held`.
         """
         while True:
-            life = self._child.life
-            if life is None or life is before:
+            incarnation = self._child.incarnation
+            if incarnation is None or incarnation is before:
                 await self._launched.wait()
                 continue
-            await life.wait_started()
-            if life.started:
-                return life
-            before = life
+            await incarnation.wait_started()
+            if incarnation.started:
+                return incarnation
+            before = incarnation
