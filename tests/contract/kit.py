@@ -2,21 +2,16 @@
 nothing of the server's own code.
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import httpx
-import trio
-import trio_websocket
 
-from tests.connection.kit import trio_client
+from tests.phones import Phone, connected
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
-BERLIN = {"lat": 52.520008, "lng": 13.404954, "accuracy": 8, "timestamp": "2026-03-01T12:00:00Z"}
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -89,73 +84,26 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     return problem
 
 
-class Phone:
-    """One connection. ``snapshot`` is the data of the first message."""
-
-    def __init__(self, socket: trio_websocket.WebSocketConnection) -> None:
-        self.socket = socket
-        self.snapshot: dict[str, Any] = {}
-
-    async def next(self) -> dict[str, Any]:
-        with trio.fail_after(DEADLINE_S):
-            message: dict[str, Any] = json.loads(await self.socket.get_message())
-        assert set(message) == {"type", "data"}
-        return message
-
-    async def until(self, kind: str, **data: Any) -> dict[str, Any]:
-        """The data of the next message of this kind in which these fields have these values."""
-        while True:
-            message = await self.next()
-            found: dict[str, Any] = message["data"]
-            if message["type"] == kind and data.items() <= found.items():
-                return found
-
-    async def until_pong(self) -> list[dict[str, Any]]:
-        """Ask, and return what came before the answer."""
-        await self.send("ping")
-        found = []
-        while (message := await self.next())["type"] != "pong":
-            found.append(message)
-        return found
-
-    async def send(self, kind: str, data: Any = None) -> None:
-        await self.send_raw(json.dumps({"type": kind, "data": {} if data is None else data}))
-
-    async def send_raw(self, message: str | bytes) -> None:
-        await self.socket.send_message(message)
-
-    async def move(self, **changes: Any) -> None:
-        await self.send("location_update", BERLIN | changes)
-
-    async def closed(self) -> int:
-        """Everything until the server's close; its code."""
-        with trio.fail_after(DEADLINE_S):
-            while True:
-                try:
-                    await self.socket.get_message()
-                except trio_websocket.ConnectionClosed as end:
-                    return end.reason.code if end.reason is not None else 1006
-
-
 @asynccontextmanager
 async def phone(person: Person, *, token_in_query: bool = False) -> AsyncIterator[Phone]:
     """Connected, with its snapshot."""
-    if token_in_query:
-        context = trio_client(f"{person.url}?token={quote(person.token)}")
-    else:
-        context = trio_client(person.url, ["locshare.v1", f"locshare.bearer.{person.token}"])
-    async with context as socket:
-        found = Phone(socket)
-        first = await found.next()
-        assert first["type"] == "session_state"
-        found.snapshot = first["data"]
+    async with connected(
+        person.url, person.token, person.user_id, token_in_query=token_in_query
+    ) as found:
         yield found
 
 
 @asynccontextmanager
+async def pair_of(one: Person, other: Person) -> AsyncIterator[tuple[Phone, Phone]]:
+    """The phones of both; the first knows that the second is online."""
+    async with phone(one) as first, phone(other) as second:
+        await first.until("participant_updated", user_id=other.user_id, online=True)
+        yield first, second
+
+
+@asynccontextmanager
 async def pair(group: Group) -> AsyncIterator[tuple[Person, Phone, Person, Phone]]:
-    """Two people who are connected, of whom the first knows that the second is."""
+    """Two new participants and their phones, as :func:`pair_of`."""
     ada, bo = await group.join("Ada"), await group.join("Bo")
-    async with phone(ada) as first, phone(bo) as second:
-        await first.until("participant_updated", user_id=bo.user_id, online=True)
+    async with pair_of(ada, bo) as (first, second):
         yield ada, first, bo, second

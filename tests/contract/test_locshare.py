@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import SEATS
-from tests.contract.kit import BERLIN, UPGRADE, Group, assert_problem, bearer, pair, phone
+from tests.contract.kit import UPGRADE, Group, assert_problem, bearer, pair, phone
+from tests.phones import BERLIN
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("server", ["locshare"], indirect=True)]
 

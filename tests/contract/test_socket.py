@@ -8,18 +8,9 @@ import pytest
 import trio_websocket
 
 from tests.connection.kit import trio_client
-from tests.contract.kit import (
-    BERLIN,
-    UPGRADE,
-    Group,
-    Person,
-    Phone,
-    assert_problem,
-    create,
-    pair,
-    phone,
-)
+from tests.contract.kit import UPGRADE, Group, Person, assert_problem, create, pair, phone
 from tests.contract.test_rest import run_out
+from tests.phones import BERLIN, Phone
 
 pytestmark = pytest.mark.e2e
 

@@ -1,28 +1,22 @@
 """The main job against the real program: its own process, its own PostgreSQL, real sockets."""
 
-import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import trio
-import trio_websocket
-from msgspec import Struct
 
-from tests.connection.kit import trio_client
+from tests.contract.kit import Group, create, pair_of, phone
+from tests.phones import BERLIN
 from tests.program import Program, data_directory, running_program
 from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
-
-DEADLINE_S = LAST_RESORT_S
-BERLIN = {"lat": 52.520008, "lng": 13.404954, "accuracy": 8.0}
 
 
 @pytest.fixture
@@ -39,104 +33,21 @@ def program(folder: Path) -> Iterator[Program]:
         yield started
 
 
-class Person(Struct):
-    """Someone who joined."""
-
-    user_id: str
-    token: str
-    url: str
-
-
-class Group:
-    """A session seen from outside."""
-
-    def __init__(self, http: httpx.AsyncClient, created: dict[str, Any]) -> None:
-        self.http = http
-        self.id: str = created["session_id"]
-        self.link: str = created["join_link"]
-        self.host = {"Authorization": f"Bearer {created['host_token']}"}
-
-    async def join(self, name: str, **options: Any) -> Person:
-        answer = await self.http.post(
-            f"/api/sessions/{self.id}/join", json={"display_name": name}, **options
-        )
-        assert answer.status_code == 201, answer.text
-        joined = answer.json()
-        return Person(joined["user_id"], joined["websocket_token"], joined["websocket_url"])
-
-
 @asynccontextmanager
 async def group_of(program: Program) -> AsyncIterator[Group]:
-    async with httpx.AsyncClient(base_url=program.http_url, timeout=DEADLINE_S) as http:
-        answer = await http.post("/api/sessions", json={"name": "Überlandfahrt 🏍"})
-        assert answer.status_code == 201, answer.text
-        yield Group(http, answer.json())
-
-
-class Phone:
-    """One connection, as an app would see it."""
-
-    def __init__(self, socket: trio_websocket.WebSocketConnection) -> None:
-        self._socket = socket
-
-    async def next(self) -> dict[str, Any]:
-        with trio.fail_after(DEADLINE_S):
-            message: dict[str, Any] = json.loads(await self._socket.get_message())
-        return message
-
-    async def until(self, kind: str, **data: Any) -> dict[str, Any]:
-        """The data of the next message of this kind in which these fields have these values."""
-        while True:
-            message = await self.next()
-            found: dict[str, Any] = message["data"]
-            if message["type"] == kind and data.items() <= found.items():
-                return found
-
-    async def send(self, kind: str, data: dict[str, Any] | None = None) -> None:
-        await self._socket.send_message(json.dumps({"type": kind, "data": data or {}}))
-
-    async def move(self, **changes: Any) -> None:
-        await self.send("location_update", BERLIN | {"timestamp": "2026-03-01T12:00:00Z"} | changes)
-
-    async def closed(self) -> int:
-        """Everything until the server's close; its code."""
-        with trio.fail_after(DEADLINE_S):
-            while True:
-                try:
-                    await self._socket.get_message()
-                except trio_websocket.ConnectionClosed as end:
-                    return end.reason.code if end.reason is not None else 1006
-
-
-@asynccontextmanager
-async def phone(person: Person) -> AsyncIterator[Phone]:
-    async with trio_client(person.url, ["locshare.v1", f"locshare.bearer.{person.token}"]) as ws:
-        yield Phone(ws)
-
-
-@asynccontextmanager
-async def phones(people: Sequence[Person]) -> AsyncIterator[tuple[Phone, Phone]]:
-    """Two phones that have their snapshots and know that the other is online."""
-    async with phone(people[0]) as first:
-        assert (await first.next())["type"] == "session_state"
-        async with phone(people[1]) as second:
-            assert (await second.next())["type"] == "session_state"
-            await first.until("participant_updated", user_id=people[1].user_id, online=True)
-            yield first, second
+    async with httpx.AsyncClient(base_url=program.http_url, timeout=LAST_RESORT_S) as http:
+        yield await create(http, name="Überlandfahrt 🏍")
 
 
 async def test_a_group_sees_itself_live_until_the_host_ends_it(program: Program) -> None:
     async with group_of(program) as group:
-        assert group.link == f"{program.http_url}/join/{group.id}"
+        assert group.created["join_link"] == f"{program.http_url}/join/{group.id}"
         ada, bo = await group.join("Ada"), await group.join("Bō", headers=group.host)
-        async with phones([ada, bo]) as (first, second):
+        async with pair_of(ada, bo) as (first, second):
             await first.move()
             seen = await second.next()
             assert seen["type"] == "location_update"
-            assert seen["data"] == BERLIN | {
-                "user_id": ada.user_id,
-                "timestamp": "2026-03-01T12:00:00Z",
-            }
+            assert seen["data"] == BERLIN | {"user_id": ada.user_id}
             await second.move(speed=22.5, heading=270)
             # The next thing that the first hears is the other's position, not its own.
             assert (await first.next())["data"]["user_id"] == bo.user_id
@@ -145,7 +56,7 @@ async def test_a_group_sees_itself_live_until_the_host_ends_it(program: Program)
             joined = await first.until("participant_joined")
             assert joined["display_name"] == "Late"
             async with phone(late) as third:
-                snapshot = (await third.next())["data"]
+                snapshot = third.snapshot
                 assert snapshot["session"]["name"] == "Überlandfahrt 🏍"
                 assert {p["user_id"] for p in snapshot["positions"]} == {ada.user_id, bo.user_id}
                 assert [p["online"] for p in snapshot["participants"]] == [True, True, True]
@@ -172,7 +83,7 @@ async def test_after_a_sigkill_everyone_goes_on_with_their_old_tokens(program: P
             f"/api/sessions/{group.id}/participants/{left.user_id}", headers=group.host
         )
         assert removed.status_code == 200
-        async with phones(people) as (first, second):
+        async with pair_of(*people) as (first, second):
             await first.move()
             await second.until("location_update")
             program.kill()
@@ -181,10 +92,10 @@ async def test_after_a_sigkill_everyone_goes_on_with_their_old_tokens(program: P
 
         program.start()
 
-        async with phones(people) as (first, second):
+        async with pair_of(*people) as (first, second):
             await second.move(lat=-33.5)
             assert (await first.until("location_update"))["lat"] == -33.5
-        async with httpx.AsyncClient(base_url=program.http_url, timeout=DEADLINE_S) as http:
+        async with httpx.AsyncClient(base_url=program.http_url, timeout=LAST_RESORT_S) as http:
             listed = (await http.get(f"/api/sessions/{group.id}/participants")).json()
         assert [p["display_name"] for p in listed["participants"]] == ["Ada", "Bo"]
 
@@ -209,11 +120,11 @@ async def test_who_was_told_that_they_joined_is_there_after_a_sigkill_in_the_mid
         async with trio.open_nursery() as nursery:
             for number in range(45):
                 nursery.start_soon(join, f"person {number}")
-            with trio.fail_after(DEADLINE_S):
+            with trio.fail_after(LAST_RESORT_S):
                 await enough.wait()
             program.kill()
         program.start()
-        async with httpx.AsyncClient(base_url=program.http_url, timeout=DEADLINE_S) as http:
+        async with httpx.AsyncClient(base_url=program.http_url, timeout=LAST_RESORT_S) as http:
             listed = (await http.get(f"/api/sessions/{group.id}/participants")).json()
     assert told <= {each["user_id"] for each in listed["participants"]}
 
@@ -221,13 +132,13 @@ async def test_who_was_told_that_they_joined_is_there_after_a_sigkill_in_the_mid
 async def test_a_position_does_not_survive_the_process(program: Program) -> None:
     async with group_of(program) as group:
         people = [await group.join("Ada"), await group.join("Bo")]
-        async with phones(people) as (first, second):
+        async with pair_of(*people) as (first, second):
             await first.move()
             await second.until("location_update")
             program.kill()
         program.start()
         async with phone(people[1]) as again:
-            assert (await again.next())["data"]["positions"] == []
+            assert again.snapshot["positions"] == []
 
 
 async def test_sigterm_tells_everyone_to_come_back_and_leaves_nothing_behind(
@@ -235,7 +146,7 @@ async def test_sigterm_tells_everyone_to_come_back_and_leaves_nothing_behind(
 ) -> None:
     async with group_of(program) as group:
         people = [await group.join("Ada"), await group.join("Bo")]
-        async with phones(people) as (first, second):
+        async with pair_of(*people) as (first, second):
             group_id = os.getpgid(program.pid)
             children = descendants(program.pid)
             program.signal(signal.SIGTERM)
@@ -247,21 +158,20 @@ async def test_sigterm_tells_everyone_to_come_back_and_leaves_nothing_behind(
         assert [pid for pid in children if is_running(pid)] == []
 
         program.start()
-        async with phones(people):
+        async with pair_of(*people):
             pass
 
 
 async def test_neither_tokens_nor_positions_are_in_the_log(program: Program) -> None:
     async with group_of(program) as group:
         people = [await group.join("Ada"), await group.join("Bo")]
-        async with phones(people) as (first, second):
+        async with pair_of(*people) as (first, second):
             await first.move()
             await second.until("location_update")
             await first.move(lat=91)
             assert (await first.until("error"))["code"] == "INVALID_LOCATION"
-        query = f"{people[0].url}?token={people[0].token}"
-        async with trio_client(query) as ws:
-            assert (await Phone(ws).next())["type"] == "session_state"
+        async with phone(people[0], token_in_query=True):
+            pass
         refused = await group.http.delete(
             f"/api/sessions/{group.id}", headers={"Authorization": f"Bearer {people[0].token}"}
         )

@@ -14,9 +14,8 @@ from locshare.config import Settings
 from locshare.server.tree import Application
 from locshare.supervisor import SupervisorRef
 from locshare.supervisor.testing import wait_restarted
-from tests.connection.kit import trio_client
+from tests.phones import Phone, connected
 from tests.running import LAST_RESORT_S
-from tests.session.served import Client
 
 DEADLINE_S = LAST_RESORT_S
 
@@ -58,18 +57,16 @@ class Running:
         return session_id
 
     @asynccontextmanager
-    async def phone(self, session_id: str, name: str) -> AsyncIterator[Client]:
+    async def phone(self, session_id: str, name: str) -> AsyncIterator[Phone]:
         async with httpx.AsyncClient(base_url=self.application.addresses.http_url) as http:
             answer = await patiently(
                 lambda: http.post(f"/api/sessions/{session_id}/join", json={"display_name": name})
             )
         assert answer.status_code == 201, answer.text
         joined = answer.json()
-        protocols = ["locshare.v1", f"locshare.bearer.{joined['websocket_token']}"]
-        async with trio_client(joined["websocket_url"], protocols) as socket:
-            client = Client(joined["user_id"], socket)
-            assert (await client.next())["type"] == "session_state"
-            yield client
+        url, token = joined["websocket_url"], joined["websocket_token"]
+        async with connected(url, token, joined["user_id"]) as phone:
+            yield phone
 
 
 @asynccontextmanager
@@ -88,7 +85,7 @@ async def running(url: str | None, folder: Path, **others: Any) -> AsyncIterator
         yield Running(application, root)
 
 
-async def talk(first: Client, second: Client, lat: float) -> None:
+async def talk(first: Phone, second: Phone, lat: float) -> None:
     """Each moves and is seen by the other."""
     await first.move(lat)
     assert (await second.until("location_update"))["lat"] == lat

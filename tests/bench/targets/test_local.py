@@ -20,7 +20,8 @@ from bench.figures import cores, descendants, proportional_bytes
 from bench.figures import started as began
 from bench.results import DisruptionKind
 from bench.targets import STARTABLE, NotServing, Target, started
-from tests.contract.kit import DEADLINE_S, UPGRADE, Group, Phone, assert_problem, create, phone
+from tests.contract.kit import DEADLINE_S, UPGRADE, Group, assert_problem, create, phone
+from tests.phones import Phone
 
 pytestmark = pytest.mark.e2e
 
