@@ -100,7 +100,7 @@ async def test_a_position_that_cannot_be_encoded_crashes_one_flush_and_not_all(
         await ada.link.update(position(2))
         await settle()
         assert [lat for _, lat in bo.phone.heard()] == [2]
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
 
 
 class Trap(Phone):
@@ -143,7 +143,7 @@ async def test_a_crash_in_the_middle_of_a_flush_leaves_nobody_with_an_old_positi
         trap.traps = 1
         await ada.link.update(position(1))
         await settle()
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
         assert trap.heard() == cy.phone.heard() == [(ada.user_id, 1)]
 
 
@@ -151,7 +151,7 @@ async def test_an_event_whose_delivery_a_crash_interrupts_reaches_everyone_once(
     async with trapped() as (home, session, (ada, cy), trap):
         trap.traps = 1
         di = await home.join(session, "Di")
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
         for phone in (ada.phone, trap, cy.phone):
             assert [j["user_id"] for j in phone.all("participant_joined")] == [di]
 
@@ -165,7 +165,7 @@ async def test_a_delivery_that_crashes_is_resumed_once_and_then_dropped(what: st
         else:
             await home.join(session, "Di")
         await settle()
-        assert home.table(session).incarnations == 3
+        assert home.table(session).local.incarnations == 3
         await cy.link.update(position(5))
         await settle()
         assert trap.heard()[-1] == ada.phone.heard()[-1] == (cy.user_id, 5)
@@ -181,7 +181,7 @@ async def test_an_event_that_was_decided_is_delivered_by_the_next_incarnation(
         fault.left = 1
         bo = await home.join(session, "Bo")
         assert [j["user_id"] for j in ada.phone.all("participant_joined")] == [bo]
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
 
 
 async def test_an_event_that_cannot_be_encoded_is_dropped_and_the_others_are_delivered(
@@ -223,7 +223,7 @@ async def test_attaching_while_it_crashes_gives_exactly_one_snapshot(
                 bo = await home.someone(session, "Bo")
                 assert bo.phone.types == ["session_state"]
                 assert len(ada.phone.all("participant_updated")) == 1
-                assert home.table(session).incarnations == 2
+                assert home.table(session).local.incarnations == 2
 
 
 async def test_a_crash_right_after_the_snapshot_was_sent_sends_no_second_one(
@@ -280,7 +280,7 @@ async def test_a_join_that_an_incarnation_did_before_it_died_has_happened(
         bo = await home.join(session, "Bo")
         await settle()
         assert [j["user_id"] for j in ada.phone.all("participant_joined")] == [bo]
-        assert home.table(session).incarnations == 3
+        assert home.table(session).local.incarnations == 3
         assert home.store.participants[session][bo].is_active
 
 
@@ -331,7 +331,7 @@ async def test_crashes_that_are_rare_are_borne_for_ever() -> None:
             await home.crash(session)
             await trio.sleep(2)
         assert not ada.phone.closed
-        assert home.table(session).incarnations == 21
+        assert home.table(session).local.incarnations == 21
 
 
 async def test_when_the_supervisor_of_all_sessions_dies_each_is_there_again() -> None:
@@ -457,7 +457,7 @@ async def test_a_session_whose_first_incarnation_cannot_begin_is_unavailable_and
 async def test_a_session_that_is_not_restarted_makes_callers_give_up() -> None:
     async with house(SessionLimits(call_timeout=5)) as home:
         session, (ada,) = await home.group("Ada")
-        supervisor = home.table(session).supervisor
+        supervisor = home.table(session).local.supervisor
         assert isinstance(supervisor, SupervisorRef)
         await introspect.suspend(supervisor)
         await home.crash(session)
@@ -488,7 +488,7 @@ async def test_a_call_that_no_session_knows_crashes_it_and_is_answered_with_that
         await ada.link.update(position(1))
         await settle()
         assert bo.phone.heard() == [(ada.user_id, 1)]
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
 
 
 async def test_news_that_no_session_knows_is_ignored() -> None:
@@ -496,7 +496,7 @@ async def test_news_that_no_session_knows_is_ignored() -> None:
         session, _ = await home.group("Ada")
         home.actor(session).info("something else")
         await settle()
-        assert home.table(session).incarnations == 1
+        assert home.table(session).local.incarnations == 1
 
 
 async def test_inspection_shows_counts_and_no_position_and_changes_nothing() -> None:
@@ -511,7 +511,7 @@ async def test_inspection_shows_counts_and_no_position_and_changes_nothing() -> 
         assert bo.user_id not in str(state)
         with pytest.raises(TypeError):
             await introspect.replace_state(home.actor(session), lambda _: None)
-        assert home.table(session).incarnations == 1
+        assert home.table(session).local.incarnations == 1
 
 
 async def test_when_the_clock_is_set_forward_it_expires_within_a_minute() -> None:

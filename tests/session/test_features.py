@@ -60,7 +60,7 @@ async def test_a_refused_command_changes_nothing_and_crashes_nothing() -> None:
             await ada.link.command(WriteNote("a", ada.user_id, ""))
         assert bo.phone.messages == []
         assert home.table(session).parts["notes"].notes == {}
-        assert home.table(session).incarnations == 1
+        assert home.table(session).local.incarnations == 1
 
 
 async def test_a_part_never_grows_beyond_its_bound() -> None:
@@ -81,7 +81,7 @@ async def test_a_command_of_no_feature_crashes_the_session_once() -> None:
         with pytest.raises(Exited):
             await home.actor(session).call(WriteNote("a", ada.user_id, "unknown here"))
         await settle()
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
 
 
 # --- crashes --------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ async def test_a_crash_in_a_feature_leaves_its_part_whole_and_the_command_is_han
         fault.left = 1
         assert await ada.link.command(WriteNote("a", ada.user_id, "once")) == 1
         assert texts(bo.phone) == ["once"]
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
 
 
 async def test_a_crash_after_the_decision_delivers_its_event_all_the_same(
@@ -142,7 +142,7 @@ async def test_a_crash_in_a_hook_leaves_the_roster_and_the_parts_in_step(
         assert table.parts["notes"].guest_book[-1] == cy
         assert len(ada.phone.all("participant_joined")) == 1
         assert len(ada.phone.all("participant_left")) == 1
-        assert home.table(session).incarnations == 2
+        assert home.table(session).local.incarnations == 2
 
 
 # --- the snapshot ---------------------------------------------------------------------------------

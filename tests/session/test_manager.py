@@ -305,7 +305,7 @@ async def test_a_leave_that_an_incarnation_did_before_it_died_is_written(
                 assert ada.phone.all("participant_left") == [
                     {"user_id": bo.user_id, "reason": "left"}
                 ]
-                assert home.table(session).incarnations == 1 + crashes
+                assert home.table(session).local.incarnations == 1 + crashes
 
 
 async def test_a_leave_that_the_session_does_not_hear_is_not_written() -> None:

@@ -142,8 +142,8 @@ class SessionActor(Actor[SessionCast]):
     def init(self) -> Continue | None:
         """Adopt the table of the last incarnation, or a new one."""
         table = self._table
-        table.incarnations += 1
-        table.waiters.unpark_all()
+        table.local.incarnations += 1
+        table.local.waiters.unpark_all()
         resume(table)
         self._deliver()
         if table.ended is not None:
@@ -489,7 +489,7 @@ class SessionActor(Actor[SessionCast]):
             "online": len(table.receivers),
             "positions": len(table.positions),
             "ended": table.ended,
-            "incarnations": table.incarnations,
+            "incarnations": table.local.incarnations,
             "epoch": self._epoch,
         }
 

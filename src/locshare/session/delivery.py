@@ -85,4 +85,4 @@ def deliver_end(table: SessionTable, counters: SessionCounters) -> None:
     table.receivers.clear()
     for receiver in receivers:
         receiver.close(CloseReason.SESSION_ENDED)
-    table.waiters.unpark_all()
+    table.local.waiters.unpark_all()

@@ -10,8 +10,8 @@ and no other session notices. When the dynamic supervisor itself is restarted, i
 started again: at once by a caller that needs one, the others by the reaper.
 
 Invariants between any two checkpoints: a table that is not in the directory is held only by a start
-that is under way; a table that a caller holds over a checkpoint is counted in ``table.use_count``,
-and is not put to sleep.
+that is under way; a table that a caller holds over a checkpoint is counted in its ``use_count``: it
+is not put to sleep.
 """
 
 import heapq
@@ -148,11 +148,11 @@ class SessionLifecycle:
         :meth:`find`.
         """
         table = await self.find(session_id)
-        table.use_count += 1
+        table.local.use_count += 1
         try:
             yield table
         finally:
-            table.use_count -= 1
+            table.local.use_count -= 1
 
     async def find(self, session_id: UUID, only_for: str | None = None) -> SessionTable:
         """The table of a live session, which is started if it is not in memory.
@@ -198,8 +198,8 @@ class SessionLifecycle:
                 actor = self._directory.actor(session_id)
                 if actor is not None:
                     return actor
-                if table.starting or (table.supervisor is not None and table.supervisor.alive):
-                    await table.waiters.park()
+                if table.local.starting or table.local.supervised:
+                    await table.local.waiters.park()
                 else:
                     await self._start(table)
         check_not_over(table)
@@ -211,7 +211,7 @@ class SessionLifecycle:
         No checkpoint after the start: a caller that is cancelled cannot lose the supervisor.
         """
         self._directory.check_owned(table.session.id)
-        table.starting = True
+        table.local.starting = True
         try:
             try:
                 ref = await self._start_supervised(self._spec_of(table))
@@ -223,9 +223,9 @@ class SessionLifecycle:
         except StartError:
             raise SessionUnavailable from None
         finally:
-            table.starting = False
-            table.waiters.unpark_all()
-        table.supervisor = ref
+            table.local.starting = False
+            table.local.waiters.unpark_all()
+        table.local.supervisor = ref
         ref.monitor(partial(self._supervisor_ended, table))
         if table.ended is not None:
             # It ended at once, and may have been reaped before its supervisor was known.
@@ -240,7 +240,7 @@ class SessionLifecycle:
             restart="transient",
             shutdown=self._limits.shutdown,
             register=self._directory.names.name(table.session.id),
-            heir=table.heir,
+            heir=table.local.heir,
         )
         return SupervisorSpec(
             [session],
@@ -264,7 +264,7 @@ class SessionLifecycle:
         participant of a session moves, no other caller would start it.
         """
         for table in self._directory.tables():
-            if table.supervisor is not None and not table.supervisor.alive:
+            if table.local.supervisor is not None and not table.local.supervised:
                 with suppress(SessionOver, SessionUnavailable):
                     await self.running_actor(table)
 
@@ -274,18 +274,18 @@ class SessionLifecycle:
         if report.kind == "crash":
             self._counters.restarts += 1
         elif report.kind == "gave_up":
-            table.gave_up = True
+            table.local.gave_up = True
         self._report(report)
 
     def _supervisor_ended(self, table: SessionTable, _down: Down) -> None:
         """Runs in the exit path of a session's supervisor."""
-        table.waiters.unpark_all()
-        if table.gave_up:
+        table.local.waiters.unpark_all()
+        if table.local.gave_up:
             drop(table)
             SessionRules(table, self._limits, self._features).end("internal_error")
             deliver_end(table, self._counters)
             self._ended(table)
-        elif table.ended is None and not table.asleep:
+        elif table.ended is None and not table.local.asleep:
             self.chores.add_orphans()
 
     def _ended(self, table: SessionTable) -> None:
@@ -299,10 +299,10 @@ class SessionLifecycle:
     async def stop(self, table: SessionTable) -> None:
         """Stop the session's supervisor, and with it the actor. Idempotent."""
         sessions = self._directory.supervisor()
-        if sessions is not None and table.supervisor is not None:
+        if sessions is not None and table.local.supervisor is not None:
             with suppress(ChildNotFound, ActorDown):
-                await sessions.terminate_child(table.supervisor)
-        table.heir.clear()
+                await sessions.terminate_child(table.local.supervisor)
+        table.local.heir.clear()
 
     async def reap(self, table: SessionTable) -> None:
         """Release what an ended session holds. Its end is written. Idempotent."""
@@ -324,13 +324,13 @@ class SessionLifecycle:
         """Whether no participant is connected or joining, and no caller holds the table."""
         return (
             table.ended is None
-            and not (table.use_count or table.receivers or table.reservations or table.departed)
-            and not table.starting
+            and not (table.receivers or table.reservations or table.departed)
+            and not (table.local.use_count or table.local.starting)
             and self._directory.holds(table)
         )
 
     async def _put_to_sleep(self, table: SessionTable) -> None:
-        table.asleep = True
+        table.local.asleep = True
         self._directory.remove(table)
         try:
             # The actor notes this too, but may be between two incarnations.
@@ -342,7 +342,7 @@ class SessionLifecycle:
                 await self.stop(table)
             self._kept.put(table.session.id, self._features.keep(table))
         except BaseException:
-            table.asleep = False  # the actor may still run: the session stays awake
+            table.local.asleep = False  # the actor may still run: the session stays awake
             self._directory.add(table)
             raise
 

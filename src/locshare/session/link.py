@@ -33,7 +33,7 @@ class SessionLink:
         self._table = table
         self._user_id = user_id
         self._role: Role = role
-        table.use_count += 1
+        table.local.use_count += 1
         self._counted = True
         self._attached: Receiver | None = None
         self._actor: ActorRef[SessionCast] | None = None
@@ -85,7 +85,7 @@ class SessionLink:
         """
         if self._counted:
             self._counted = False
-            self._table.use_count -= 1
+            self._table.local.use_count -= 1
         receiver, self._attached = self._attached, None
         if receiver is not None and self._table.ended is None:
             self._table.departed.append(receiver)

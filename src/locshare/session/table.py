@@ -5,7 +5,8 @@ it, and the session directory keeps it when the incarnation dies, for the next o
 are frozen and replaced whole, never edited, so a reader and the next incarnation find each entry as
 a command left it. Which entries belong together is decided in :mod:`locshare.session.rules`.
 
-Positions are here and nowhere else, for the retention at most.
+Positions are here and nowhere else, for the retention at most. ``local`` is not part of the state:
+it belongs to the process that runs the session.
 """
 
 import math
@@ -15,10 +16,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, final
 from uuid import UUID
 
-import trio
 from msgspec import Struct
 
-from locshare.actors import MailboxHeir, Ref
 from locshare.broadcast.addressed import Addressed
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
@@ -27,6 +26,7 @@ from locshare.model.position import HeldPosition
 from locshare.model.rate import TokenBucket
 from locshare.model.session import EndReason
 from locshare.session.fixes import SenderClock
+from locshare.session.local import LocalState
 from locshare.session.rate_limits import ShownPresence
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
@@ -78,18 +78,15 @@ class SessionTable:
 
     __slots__ = (
         "active_at",
-        "asleep",
         "clocks",
         "departed",
         "ended",
-        "gave_up",
-        "heir",
-        "incarnations",
         "interrupted_event",
         "interrupted_flush",
         "joins",
         "lapsed",
         "last_heard",
+        "local",
         "moved",
         "never_connected",
         "noted_at",
@@ -102,10 +99,6 @@ class SessionTable:
         "reservations",
         "roster",
         "session",
-        "starting",
-        "supervisor",
-        "use_count",
-        "waiters",
     )
 
     def __init__(self, stored: StoredSession, clock: float) -> None:
@@ -154,15 +147,4 @@ class SessionTable:
         mailbox refuses nor a restart loses."""
         self.ended: EndReason | None = None
 
-        # For the life cycle.
-        self.heir: Final = MailboxHeir()
-        self.incarnations = 0
-        self.supervisor: Ref | None = None
-        self.starting = False
-        self.use_count = 0
-        """Calls and connections that hold this table: while there is one, it does not sleep."""
-        self.asleep = False
-        """Put to sleep: no caller holds the table."""
-        self.gave_up = False
-        self.waiters: Final = trio.lowlevel.ParkingLot()
-        """Callers that wait for the next incarnation, or for the end."""
+        self.local: Final = LocalState()

@@ -1,0 +1,36 @@
+"""What one process holds of a session it runs, besides the session's state."""
+
+from typing import Final, final
+
+import trio
+
+from locshare.actors import MailboxHeir, Ref
+
+
+@final
+class LocalState:
+    """The life of a session in this process. A session that moves leaves it behind."""
+
+    __slots__ = (
+        "asleep", "gave_up", "heir", "incarnations", "starting", "supervisor", "use_count",
+        "waiters",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.heir: Final = MailboxHeir()
+        self.incarnations = 0
+        self.supervisor: Ref | None = None
+        self.starting = False
+        self.gave_up = False
+        """The supervisor has spent its restart budget."""
+        self.use_count = 0
+        """Calls and connections that hold the table: while there is one, it does not sleep."""
+        self.asleep = False
+        """Put to sleep: no caller holds the table."""
+        self.waiters: Final = trio.lowlevel.ParkingLot()
+        """Callers that wait for the next incarnation, or for the end."""
+
+    @property
+    def supervised(self) -> bool:
+        """Whether there is a supervisor that starts the next incarnation."""
+        return self.supervisor is not None and self.supervisor.alive
