@@ -1,7 +1,7 @@
 """Encode once: a message becomes one finished WebSocket frame that serves every receiver.
 
-A server's frames are not masked (RFC 6455 section 5.1), so the same bytes are right for all of
-them. A flush joins the frames of everyone who moved into one byte string: still one message per
+A server's frames are not masked (RFC 6455 section 5.1), so all receivers can get the same bytes. A
+flush joins the frames of all participants that moved into one byte string: still one message per
 frame, but one write per receiver. Pure: no I/O, no clock.
 """
 
@@ -51,10 +51,10 @@ class Flush:
         self._spans: dict[str, tuple[int, int]] | None = None
 
     def without(self, user_id: str) -> bytes:
-        """All frames but that of ``user_id``, in one piece. Empty when nobody else moved.
+        """All frames except that of ``user_id``, in one piece. Empty when no other moved.
 
-        Two slices of ``joined``, not a new join: when all of a hundred move, a hundred receivers
-        ask, and joining anew would cost ten thousand steps for one flush.
+        Two slices of ``joined``, not a new join: when a hundred participants move, this is called a
+        hundred times, and joining would take ten thousand steps for one flush.
         """
         if user_id not in self.frames:
             return self.joined
@@ -67,7 +67,7 @@ class Flush:
         return self.joined[:start] + self.joined[end:]
 
     def _measure(self) -> dict[str, tuple[int, int]]:
-        """Where in ``joined`` each frame begins and ends."""
+        """The start and end of each frame in ``joined``."""
         spans = {}
         start = 0
         for user_id, frame in self.frames.items():

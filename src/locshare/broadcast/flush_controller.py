@@ -32,20 +32,20 @@ _MOST_STEPS = 5
 
 
 class LoopStatistics(Struct, frozen=True):
-    """A picture of the event loop. Seconds, and shares of one core."""
+    """The state of the event loop. Seconds, and shares of one core."""
 
     window: float
-    """Of the sessions that have one."""
+    """The flush window of the sessions that have one."""
     busy: float
     """Smoothed share of time not spent waiting for events."""
     lag: float
     """Smoothed lateness of a timer."""
     longest_lag: float
-    """Since the last picture was taken."""
+    """Since the last call of :meth:`FlushController.statistics`."""
 
 
 class FlushController:
-    """One for the whole process. ``window`` may be asked at any time, also before ``run``."""
+    """One per process. ``window`` may be called at any time, also before ``run``."""
 
     def __init__(self, limits: FlushWindowLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
@@ -53,28 +53,28 @@ class FlushController:
         self._load = IDLE
         self._longest_lag = 0.0
         self._due = math.inf
-        """When the next adjustment should happen, by Trio's clock."""
+        """When the next adjustment is due, by Trio's clock."""
 
     def window(self, now: float, deliveries: float) -> float:
-        """The least time between two flushes, in seconds, of a session that has so many
-        ``deliveries`` per second, at ``now`` (Trio's clock).
+        """The least time in seconds between two flushes of a session with ``deliveries`` per
+        second, at ``now`` (Trio's clock).
 
-        Of the widest at once when an adjustment is overdue: a sudden load can fill one turn of the
-        loop for seconds, and the task that adjusts is not run before it ends.
+        The widest window applies as soon as an adjustment is overdue: a sudden load can fill one
+        turn of the loop for seconds, and the adjusting task does not run before that ends.
         """
         overdue = now - self._due > self._limits.max_lag
         widest = self._limits.max_window if overdue else self._window
         return window_for(widest, deliveries, self._limits)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Measure and adjust until cancelled; the window is 0 again afterwards.
+        """Measure and adjust until cancelled; the window is 0 afterwards.
 
-        A supervised child. Started again after a crash it begins from an idle load.
+        A supervised child. After a restart it begins with an idle load.
         """
         self._load = IDLE
         cpu = ThreadCpuUsage()
         try:
-            # Real time beside real work: a mock clock says nothing about load.
+            # Real time, as for CPU usage: a mock clock says nothing about load.
             then, before = time.perf_counter(), cpu.seconds()
             task_status.started()
             while True:
@@ -94,18 +94,18 @@ class FlushController:
             return
         self._longest_lag = max(self._longest_lag, lag)
         measured = Load(min(used / elapsed, 1.0), lag)
-        # An overloaded loop comes here late: then one measurement stands for several intervals,
-        # or the window would widen the slower the more it is needed.
+        # An overloaded loop gets here late. One measurement then stands for several intervals, or
+        # the window would widen more slowly the more it is needed.
         for _ in range(min(max(round(elapsed / INTERVAL_S), 1), _MOST_STEPS)):
             self._load = smooth(self._load, measured, self._limits)
             self._window = next_window(self._window, self._load, self._limits)
 
     def statistics(self) -> LoopStatistics:
-        """A picture of now; begins a new measurement of the longest lag."""
-        picture = self.peek()
+        """As of now. Begins a new measurement of the longest lag."""
+        statistics = self.peek()
         self._longest_lag = 0.0
-        return picture
+        return statistics
 
     def peek(self) -> LoopStatistics:
-        """A picture of now that takes nothing from the next one of :meth:`statistics`."""
+        """As :meth:`statistics`, without a new measurement."""
         return LoopStatistics(self._window, self._load.busy, self._load.lag, self._longest_lag)

@@ -1,9 +1,8 @@
-"""Who may connect: the token of an upgrade request, checked before the upgrade is answered.
+"""Admission: the token of an upgrade request, checked before the upgrade is answered.
 
 Every refusal has an HTTP status with a problem body, for clients that see it, and a close code of
-the same meaning, for browsers, whose scripts do not (docs/reference/protocol.md). The token is read
-from the subprotocol ``locshare.bearer.JWT`` or from the query, and goes no further than the
-verifier.
+the same meaning for browsers, whose scripts do not (docs/reference/protocol.md). The token is read
+from the subprotocol ``locshare.bearer.JWT`` or from the query, and is passed to the verifier only.
 
 The only await is :meth:`SessionOpener.open`.
 """
@@ -32,7 +31,7 @@ BEARER_PREFIX = "locshare.bearer."
 
 
 class Identity(Protocol):
-    """What a valid token says (:class:`locshare.auth.tokens.Claims`)."""
+    """The participant that a valid token names (:class:`locshare.auth.tokens.Claims`)."""
 
     @property
     def user_id(self) -> str: ...
@@ -51,14 +50,14 @@ class Verifier(Protocol):
 
 
 class Link(Protocol):
-    """What one connection holds of its session (:class:`locshare.session.link.SessionLink`)."""
+    """One participant's way into a session (:class:`locshare.session.link.SessionLink`)."""
 
     async def attach(self, receiver: Receiver) -> None:
         """On return the snapshot is the first thing in ``receiver``."""
         ...
 
     async def update(self, position: Position) -> None:
-        """Waits only when the session's mailbox is full. Raises SessionOver."""
+        """Report a position. Waits only while the session's mailbox is full. Raises SessionOver."""
         ...
 
     async def leave(self) -> None:
@@ -66,12 +65,12 @@ class Link(Protocol):
         ...
 
     def detach(self) -> None:
-        """The connection has ended. Never fails, in any state."""
+        """The subscription has ended. Never fails, in any state."""
         ...
 
 
 class SessionOpener(Protocol):
-    """Where the sessions are (:class:`locshare.session.manager.SessionManager`)."""
+    """Opens sessions (:class:`locshare.session.manager.SessionManager`)."""
 
     async def open(self, session_id: UUID, user_id: str, role: Role) -> Link:
         """Raises SessionNotFound, SessionOver, ParticipantNotFound, SessionUnavailable,
@@ -81,7 +80,7 @@ class SessionOpener(Protocol):
 
 
 def token_of(upgrade: Upgrade) -> str | None:
-    """The token of a request; the subprotocol counts before the query."""
+    """The token of a request. The subprotocol takes precedence over the query."""
     for name in upgrade.subprotocols:
         if name.startswith(BEARER_PREFIX):
             return name.removeprefix(BEARER_PREFIX) or None
@@ -107,10 +106,9 @@ def identify(token: str, verifier: Verifier) -> Identity | Refusal:
 
 
 async def open_link(identity: Identity, sessions: SessionOpener, timeout: float) -> Link | Refusal:
-    """The way into the session of ``identity``, found or started within ``timeout`` seconds. Raises
-    nothing of its own.
+    """The link into the session of ``identity``, found or started within ``timeout`` seconds.
 
-    When it is cancelled, a link that was being opened is not attached to anything.
+    Raises nothing itself. Cancelled: no link stays attached.
     """
     try:
         with trio.fail_after(timeout):

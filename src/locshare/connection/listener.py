@@ -23,7 +23,7 @@ class ListenerLimits(Struct, frozen=True):
     """Counts and seconds."""
 
     backlog: int = 4096
-    """The kernel's queue; it is cut to net.core.somaxconn."""
+    """The kernel's queue, bounded by net.core.somaxconn."""
     transport: TransportLimits = TransportLimits()
 
 
@@ -31,11 +31,11 @@ DEFAULT_LIMITS: Final = ListenerLimits()
 
 
 class ListenerStatistics(Struct, frozen=True):
-    """Totals since the listener was made."""
+    """Totals since the listener was created."""
 
     starts: int
     out_of_files: int
-    """How often the process had no file descriptor left for a client."""
+    """Times that the process had no file descriptor left for a client."""
 
 
 class Listener:
@@ -60,10 +60,7 @@ class Listener:
         *,
         task_status: trio.TaskStatus[Sequence[tuple[str, int]]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Listen until cancelled. Reports the bound addresses. Raises OSError when it cannot bind.
-
-        Cancellation closes the listening sockets and takes nothing from anyone connected.
-        """
+        """Listen until cancelled. Reports the bound addresses. Raises CannotListen."""
         self._starts += 1
         await self._acceptor.serve(self._take, self._make_room, task_status=task_status)
 

@@ -8,10 +8,10 @@ from locshare.model.reasons import CloseReason
 
 
 class Refusal(enum.Enum):
-    """Why a request to connect was not granted: HTTP status, problem code, close reason, text.
+    """HTTP status, problem code, close reason and text of a refused request to connect.
 
-    A code that the REST API has too means the same there. docs/reference/protocol.md has the
-    table.
+    A code that the REST API has too means the same there. The table is in
+    docs/reference/protocol.md.
     """
 
     NO_SUCH_PATH = (404, "NOT_FOUND", CloseReason.NOT_FOUND, "the WebSocket is at /ws")
@@ -51,7 +51,7 @@ class Refusal(enum.Enum):
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds, where coming back can help."""
+        """Seconds, where a retry can succeed."""
         return _RETRY_AFTER_S.get(self.status)
 
     def response(self) -> bytes:

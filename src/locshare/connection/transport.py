@@ -61,8 +61,8 @@ except ImportError:  # a platform without the library's C extension
 PING_FRAME: Final = b"\x89\x00"
 
 _READ_BYTES = 4 * 1024
-"""What one turn may bring of one client, so that nobody holds up all others: as many bytes of the
-smallest frames there are, pings, take 8 ms."""
+"""The most that one turn of the loop reads from one client, so that none delays all others: this
+many bytes of the smallest frames, pings, take 8 ms."""
 _TEXT_FINAL = 0x80 | Opcode.TEXT
 _PING_FINAL = 0x80 | Opcode.PING
 _PONG_FINAL = 0x80 | Opcode.PONG
@@ -81,23 +81,23 @@ class TransportLimits(Struct, frozen=True):
     """Bytes and seconds."""
 
     max_message_bytes: int = 4 * 1024
-    """A longer message is reported as :class:`TooLarge` and the connection lives on."""
+    """A longer message is reported as :class:`TooLarge`. The connection goes on."""
     hard_message_bytes: int = 64 * 1024
-    """A longer message ends the connection with 1009: it is not read to its end."""
+    """A longer message closes the connection with 1009, without being read to its end."""
     max_handshake_bytes: int = 16 * 1024
     handshake_deadline: float = 10.0
     message_deadline: float = 10.0
-    """How long a message may take from its first byte to its last: 4 KiB at the pace of the slowest
-    mobile networks take four seconds."""
+    """From a message's first byte to its last. 4 KiB take four seconds on the slowest mobile
+    networks."""
     discard_bytes: int = 64 * 1024
-    """How much is read and forgotten after our close or refusal, to find the peer's answer to it.
-    What an honest client had on its way is less."""
+    """Read and discarded after our close or refusal, to find the peer's close frame. An honest
+    client has less on its way."""
     send_buffer_bytes: int = 64 * 1024
-    """SO_SNDBUF. The kernel would grow it to megabytes for a slow phone, and all of that would be
-    old positions that it must read before the newest one."""
+    """SO_SNDBUF. Left alone, the kernel grows it to megabytes for a slow phone: old positions,
+    which the phone has to read before the newest one."""
     longest_retransmission_ms: int = 1_000
-    """TCP_RTO_MAX_MS, where the kernel has it (Linux 6.15). Each time a packet is lost again the
-    wait doubles, up to two minutes: on a bad link a phone would stand still long after it could
+    """TCP_RTO_MAX_MS, where the kernel has it (Linux 6.15). The retransmission time-out doubles
+    with each loss, up to two minutes: on a bad link a phone would get nothing long after it could
     be reached again."""
 
 
@@ -105,19 +105,19 @@ DEFAULT_LIMITS: Final = TransportLimits()
 
 
 class TooLarge(Struct, frozen=True):
-    """A message beyond ``max_message_bytes`` came, and was dropped."""
+    """A message beyond ``max_message_bytes`` was dropped."""
 
     size: int
 
 
 class PeerClosed(Struct, frozen=True):
-    """The peer's close frame came, and ``reply`` is ours to it. Nothing more will come."""
+    """The peer's close frame came; ``reply`` is our close frame. Nothing follows."""
 
     reply: bytes
 
 
 class PeerGone(Struct, frozen=True):
-    """The stream has ended, or was reset. It comes again at every further call."""
+    """The stream has ended or was reset. Every further call returns it again."""
 
 
 class Violation(Struct, frozen=True):
@@ -128,22 +128,20 @@ class Violation(Struct, frozen=True):
 
 
 class Pinged(Struct, frozen=True):
-    """The newest of the protocol pings that came together, as the frame that answers it."""
+    """The frame that answers the newest of the protocol pings that came together."""
 
     pong: bytes
 
 
 class NoMessage(Struct, frozen=True):
-    """A frame came that ends no message: a ping, a pong, or a fragment. Reported so that it can be
-    counted.
-    """
+    """A frame that ends no message: a ping, a pong, or a fragment. Reported to be counted."""
 
 
 NO_MESSAGE: Final = NoMessage()
 
 
 class Unfinished(Struct, frozen=True):
-    """A message that was begun has not been finished in time."""
+    """A message was begun and not finished within ``message_deadline``."""
 
 
 class Stopped(Struct, frozen=True):
@@ -161,9 +159,8 @@ Received = (
 
 
 class Transport:
-    """One accepted, non-blocking socket and the protocol state on it.
-
-    The owner calls :meth:`close` in the end, whatever happened; nothing else closes the socket.
+    """One accepted, non-blocking socket and its protocol state. The owner must call :meth:`close`;
+    nothing else closes the socket.
     """
 
     __slots__ = (
@@ -194,14 +191,14 @@ class Transport:
         self._answer: Response | None = None  # 101, until it is given or the request is refused
         self._protocol: ServerProtocol | None = None
         self._messages: list[Received] = []
-        self._tail = b""  # the beginning of a frame that has not come whole
+        self._tail = b""  # the beginning of an incomplete frame
         self._partial: bytearray | None = None  # the fragments so far of one message
         self._partial_is_text = True
-        self._frame_due = math.inf  # when that frame must have come whole
-        self._message_due = math.inf  # and that message
+        self._frame_due = math.inf  # the deadline of the incomplete frame
+        self._message_due = math.inf  # and that of the fragmented message
         self._pong = b""  # the answer to the newest ping, not yet reported
-        self._close_came = False  # the peer's close frame did
-        self._unsound = False  # what comes cannot be cut into frames
+        self._close_came = False  # the peer's close frame
+        self._unsound = False  # the input cannot be cut into frames
         self.bytes_in = 0
         self.heard = True
         """Set whenever bytes came; the heartbeat clears it."""
@@ -209,10 +206,10 @@ class Transport:
     # --- handshake ------------------------------------------------------------------------------
 
     async def accept_handshake(self, progress: Callable[[], None] = lambda: None) -> Upgrade:
-        """Read the request; call ``progress`` whenever a part of it came and more is needed.
+        """Read the request. Calls ``progress`` whenever a part of it came and more is needed.
 
-        Raises ConnectionLost; NotAnUpgrade after answering with a 4xx. After a cancellation the
-        request is half read, and :meth:`reject` may be called.
+        Raises ConnectionLost, and NotAnUpgrade after sending a 4xx response. Cancelled: the request
+        is half read, and :meth:`reject` may be called.
         """
         protocol = ServerProtocol(logger=_SILENT)
         received = 0
@@ -272,7 +269,7 @@ class Transport:
         self.shut_writing()
 
     async def _respond(self, data: bytes) -> None:
-        """Write an answer to the request, before there is an outbox. Raises ConnectionLost."""
+        """Write the response, before there is an outbox. Raises ConnectionLost."""
         while data:
             try:
                 data = data[self.send(data) :]
@@ -284,8 +281,8 @@ class Transport:
     # --- messages -------------------------------------------------------------------------------
 
     async def receive(self) -> Received:
-        """The next whole message, or what else the connection has to know of, in the order in which
-        it came, but for pings. After :meth:`stop` STOPPED, once.
+        """The next whole message, or another event, in order; a ping comes first of those read with
+        it. STOPPED, once, after :meth:`stop`. Cancelled: no input is lost.
         """
         messages = self._messages
         while not messages:
@@ -300,30 +297,30 @@ class Transport:
                 self.bytes_in += len(data)
             elif not messages:
                 return PEER_GONE
-            if messages:  # STOPPED, while this waited: what came is for `discard` to look at
+            if messages:  # STOPPED meanwhile: `discard` looks for the close frame
                 self._tail += data
             else:
                 self._digest(data)
         return messages.pop(0)
 
     def stop(self) -> None:
-        """Hand out no message any more, also none of those that have been read."""
+        """Hand out no further message, not even one already read."""
         self._messages[:] = (STOPPED,)
 
     async def _read_in_time(self) -> bytes | None:
-        """The next bytes of a message that was begun; None when they did not come in time."""
+        """The next bytes of a message already begun. None when its deadline passes."""
         due = min(self._frame_due if self._tail else math.inf, self._message_due)
         with trio.move_on_at(due):
             return await self._read()
         return None
 
     async def discard(self) -> bool:
-        """Read and forget what the peer still sends after our close or refusal. Returns True when
-        its close frame came, before or now, and False at the end of its stream.
+        """Discard what the peer sends after our close or refusal. Returns True once its close frame
+        has come, False at the end of its stream.
 
-        Closing the socket earlier, with input unread, would reset it and may destroy our last words
-        on their way. After ``discard_bytes`` nothing more is read and this waits for ever: TCP
-        stops the peer, which has time to read, and is not served. The caller bounds the time.
+        Closing the socket with input unread resets it, which may destroy our close frame on its
+        way. After ``discard_bytes`` nothing more is read and this waits for ever: TCP stops the
+        peer, which still has time to read. The caller bounds the time.
         """
         came, self._tail = self._tail, b""
         left = self._limits.discard_bytes
@@ -338,9 +335,7 @@ class Transport:
         return True
 
     def _find_close(self, data: bytes) -> bool:
-        """True when the peer's close frame is in ``data`` or came before. Looks at the heads of
-        frames only.
-        """
+        """True when the peer's close frame is in ``data`` or came before. Reads headers only."""
         if self._close_came or self._unsound:
             return self._close_came
         data = self._tail + data
@@ -361,10 +356,10 @@ class Transport:
         return False
 
     def _digest(self, data: bytes) -> None:
-        """Cut what came into frames; handle the plain ones here and let the protocol judge others.
+        """Cut ``data`` into frames. Handle the plain ones here; pass others to the protocol object.
 
-        In the order in which they came, so that what was sent before a close counts. Ends with the
-        first frame that ends the conversation.
+        In order, so that what was sent before a close counts. Stops at the first frame that closes
+        the connection.
         """
         goes_on = False
         if self._tail:
@@ -405,15 +400,15 @@ class Transport:
             self._report_ping()
 
     def _report_ping(self) -> None:
-        """Only the newest of those that came together (RFC 6455 section 5.5.3), so that a flood of
-        pings is not answered with a flood. Before the messages, which may have to wait.
+        """Report only the newest of those that came together (RFC 6455 section 5.5.3), so that a
+        flood of pings is not answered with a flood. It goes first: handling a message may wait.
         """
         self._messages.insert(0, Pinged(self._pong))
         self._pong = b""
 
     def _ask_protocol(self, data: bytes) -> bool:
-        """Give the protocol whole frames, or ones that it will refuse, and report what it makes of
-        them. False when nothing more is to be read.
+        """Pass whole frames, or ones to be refused, to the protocol object and report the outcome.
+        False when nothing more is to be read.
         """
         protocol = self._current_protocol()
         protocol.receive_data(data)
@@ -469,8 +464,8 @@ class Transport:
         return True
 
     def _report_replies(self, protocol: ServerProtocol) -> bool:
-        """Report what the protocol wants to say: pongs, close frames. False when nothing more is to
-        be read.
+        """Report the replies of the protocol object: pongs, close frames. False when nothing more
+        is to be read.
         """
         for data in protocol.data_to_send():
             if data is SEND_EOF:
@@ -496,7 +491,7 @@ class Transport:
         self._messages.append(end)
 
     async def _read(self, size: int = _READ_BYTES) -> bytes:
-        """What came, or nothing at the end of the stream (a reset counts as one)."""
+        """The next bytes. Empty at the end of the stream; a reset counts as one."""
         while True:
             try:
                 await trio.lowlevel.wait_readable(self._sock)
@@ -520,10 +515,10 @@ class Transport:
             self._sock.shutdown(socket.SHUT_WR)
 
     def close(self, *, abort: bool = False) -> None:
-        """Close the socket; a task that waits for it wakes with ClosedResourceError.
+        """Close the socket. A task that waits for it gets ClosedResourceError. Idempotent.
 
-        ``abort`` throws away what the kernel has not sent (a reset) instead of keeping it for a
-        peer that does not read.
+        ``abort`` resets the connection: the kernel drops what it has not sent, instead of keeping
+        it for a peer that does not read.
         """
         if self._sock.fileno() < 0:
             return
@@ -536,7 +531,7 @@ class Transport:
 
 
 def prepare_listening_socket(sock: socket.socket, limits: TransportLimits) -> None:
-    """Options that accepted sockets inherit, which saves two system calls for each of them."""
+    """Set options that accepted sockets inherit, which saves two system calls per connection."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
     if sys.platform == "linux":

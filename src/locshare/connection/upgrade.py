@@ -1,4 +1,4 @@
-"""The request to upgrade, and how it is refused: what is HTTP about a WebSocket."""
+"""The HTTP side of a WebSocket: the request to upgrade, and its refusal."""
 
 import contextlib
 import socket
@@ -19,11 +19,11 @@ HANDSHAKE_STATUSES: Final = frozenset({400, 405, 414, 426, 431, 505})
 
 
 class ConnectionLost(LocshareError):
-    """The peer went away, or fell silent, during the handshake."""
+    """The peer closed or vanished during the handshake."""
 
 
 class NotAnUpgrade(LocshareError):
-    """The request was no WebSocket upgrade; the answer with ``status`` has been sent."""
+    """The request was no WebSocket upgrade. The response with ``status`` has been sent."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"not a WebSocket upgrade (answered {status})")
@@ -53,7 +53,7 @@ class Upgrade:
         self._responder = responder
         self._headers = headers
         self.subprotocols = subprotocols
-        """Those that are offered, in order."""
+        """Those offered, in order."""
         url = urlsplit(target)
         self.path: str = url.path
         self.query: Mapping[str, str] = dict(parse_qsl(url.query, max_num_fields=32))
@@ -61,7 +61,7 @@ class Upgrade:
         """Set by browsers only: their scripts cannot see an HTTP status."""
 
     def values(self, name: str) -> list[str]:
-        """Of all headers of that name, in order."""
+        """The values of all headers called ``name``, in order."""
         name = name.lower()
         return [value for each, value in self._headers if each.lower() == name]
 
@@ -91,13 +91,13 @@ def problem_response(
 
 
 def status_of(answer: bytes) -> int | None:
-    """The status of an answer that the library wrote without being asked, if it did."""
+    """The status of a response that the library wrote unasked; None when there is none."""
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else None
 
 
 def respond_and_close(sock: socket.socket, response: bytes) -> None:
-    """Refuse a connection of which nothing was read, where there is no task that could wait for its
-    end. Never raises.
+    """Refuse a connection of which nothing was read, where no task could wait for its end. Never
+    raises.
     """
     with contextlib.suppress(OSError):  # the peer was faster
         sock.send(response)
@@ -107,8 +107,8 @@ def respond_and_close(sock: socket.socket, response: bytes) -> None:
 
 
 def empty_input(sock: socket.socket, limit: int) -> None:
-    """Take what has come already, within bounds: closing with input unread is a reset, which may
-    destroy what we said last.
+    """Read at most ``limit`` bytes that have come already. Closing a socket with input unread
+    resets it, which may destroy the last bytes we wrote.
     """
     with contextlib.suppress(OSError):  # no more there, or the peer was faster
         while limit > 0 and (came := sock.recv(min(limit, _DISCARD_BYTES))):
