@@ -9,6 +9,7 @@ import httpx
 import pytest
 import trio
 from msgspec import Struct, structs
+from prometheus_client import CollectorRegistry
 
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
 from locshare.auth.tokens import TokenKeys
@@ -23,7 +24,7 @@ from locshare.session.errors import (
 )
 from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
-from locshare.telemetry.metrics import Registry
+from locshare.telemetry.metrics import new_registry
 
 SECRET = b"test secret, test secret, test secret"
 URLS = PublicUrls("https://where.example", "wss://live.where.example")
@@ -167,15 +168,15 @@ def tokens() -> TokenKeys:
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry()
+def registry() -> CollectorRegistry:
+    return new_registry()
 
 
 MakeApp = Callable[..., RestApplication]
 
 
 @pytest.fixture
-def make_app(manager: StandIn, tokens: TokenKeys, registry: Registry) -> MakeApp:
+def make_app(manager: StandIn, tokens: TokenKeys, registry: CollectorRegistry) -> MakeApp:
     def make(**options: Any) -> RestApplication:
         options.setdefault("limits", ApiLimits())
         return create_app(manager, tokens, urls=lambda: URLS, registry=registry, **options)

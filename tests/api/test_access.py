@@ -14,6 +14,7 @@ import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 from quart import Blueprint, Response
 
 from locshare.api import ApiLimits, create_app
@@ -27,7 +28,7 @@ from locshare.session.errors import (
     SessionUnavailable,
 )
 from locshare.store.port import StoreUnavailable
-from locshare.telemetry.metrics import Registry
+from locshare.telemetry.metrics import exposition, new_registry
 from tests.api.conftest import (
     SECRET,
     URLS,
@@ -214,19 +215,19 @@ async def test_health_checks_do_not_fill_the_log(client: httpx.AsyncClient) -> N
 
 
 async def test_requests_are_counted_by_method_route_and_status(
-    client: httpx.AsyncClient, registry: Registry
+    client: httpx.AsyncClient, registry: CollectorRegistry
 ) -> None:
     await client.post("/api/sessions")
     await client.get(f"/api/sessions/{SESSION}")
     await client.request("BREW", "/x/y/z")
-    text = registry.exposition().decode()
+    text = exposition(registry).decode()
     for labels in (
         'method="POST",route="/api/sessions",status="201"',
         'method="GET",route="/api/sessions/<session>",status="404"',
         'method="other",route="unknown",status="404"',
     ):
-        assert f"locshare_http_requests_total{{{labels}}} 1\n" in text
-    assert 'locshare_http_request_seconds_count{route="/api/sessions"} 1\n' in text
+        assert f"locshare_http_requests_total{{{labels}}} 1.0\n" in text
+    assert 'locshare_http_request_seconds_count{route="/api/sessions"} 1.0\n' in text
 
 
 # --- origins ----------------------------------------------------------------------------------
@@ -302,7 +303,7 @@ methods = st.sampled_from(["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS", "P
 
 
 def run_one(ask: Callable[[httpx.AsyncClient], Any]) -> httpx.Response:
-    app = create_app(StandIn(), TokenKeys(SECRET), urls=lambda: URLS, registry=Registry())
+    app = create_app(StandIn(), TokenKeys(SECRET), urls=lambda: URLS, registry=new_registry())
 
     async def main() -> httpx.Response:
         async with client_of(app) as client:

@@ -5,10 +5,11 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
+from prometheus_client import CollectorRegistry, Gauge
 
 from locshare.api import Check, when
 from locshare.store.port import StoreUnavailable
-from locshare.telemetry.metrics import CONTENT_TYPE, Registry
+from locshare.telemetry.metrics import CONTENT_TYPE
 from tests.api.conftest import MakeApp, client_of
 
 
@@ -70,13 +71,13 @@ async def test_checks_are_asked_at_once_with_one_deadline(
 
 
 async def test_metrics_are_shown_in_the_text_format(
-    client: httpx.AsyncClient, registry: Registry
+    client: httpx.AsyncClient, registry: CollectorRegistry
 ) -> None:
-    registry.gauge("locshare_sessions", "Live sessions.").set(3)
+    Gauge("locshare_sessions", "Live sessions.", registry=registry).set(3)
     answer = await client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == CONTENT_TYPE
-    assert "locshare_sessions 3\n" in answer.text
+    assert "locshare_sessions 3.0\n" in answer.text
 
 
 async def test_a_flood_of_questions_is_one_at_a_time_and_no_answer_is_stale(

@@ -22,7 +22,7 @@ CROWD = 100
 
 def statements(metrics: str) -> int:
     (line,) = [each for each in metrics.splitlines() if each.startswith("locshare_store_join_ba")]
-    return int(line.split()[-1])
+    return int(float(line.split()[-1]))
 
 
 async def test_who_was_told_that_they_joined_is_there_after_everything_was_killed() -> None:

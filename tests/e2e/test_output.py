@@ -52,7 +52,7 @@ def dropped(http: httpx.Client) -> int:
         for each in http.get("/metrics").text.splitlines()
         if each.startswith("locshare_log_lines_dropped_total ")
     ]
-    return int(line.split()[1])
+    return int(float(line.split()[1]))
 
 
 def program_at(folder: Path) -> Program:

@@ -6,7 +6,7 @@ import pytest
 from locshare.api import create_internal_app, health_blueprint
 from locshare.http import HttpMetrics
 from locshare.http.origins import Hosts, Origins
-from locshare.telemetry.metrics import Registry
+from locshare.telemetry.metrics import new_registry
 from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, client_of
 
 OTHER = "https://other.example"
@@ -115,7 +115,7 @@ async def test_an_internal_port_answers_to_addresses_and_to_names_that_were_give
     host: str, answered: bool
 ) -> None:
     assert Hosts(["locshare"]).answers_to(headers(host=host)) is answered
-    registry = Registry()
+    registry = new_registry()
     app = create_internal_app(HttpMetrics(registry), [health_blueprint(registry, {})], ["locshare"])
     async with client_of(app) as client:
         for path in ("/health/live", "/health/ready", "/metrics", "/nowhere"):

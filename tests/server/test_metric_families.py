@@ -3,20 +3,21 @@
 from typing import Any
 
 from msgspec import structs
+from prometheus_client.parser import text_string_to_metric_families
 
 from locshare.broadcast.flush_controller import LoopStatistics
 from locshare.connection.counters import ConnectionStatistics
-from locshare.http import ServerStatistics
+from locshare.http import HttpMetrics, ServerStatistics
 from locshare.server.metric_families import (
     connection_families,
-    families,
     http_families,
     loop_families,
+    room_sources,
     session_families,
 )
 from locshare.session.counters import SessionStatistics
 from locshare.store.postgres import StoreStatistics
-from locshare.telemetry.metrics import Registry
+from locshare.telemetry.metrics import RoomCollector, exposition, new_registry
 
 
 def numbered(kind: type) -> Any:
@@ -31,15 +32,16 @@ def _is_mapping(kind: object) -> bool:
     return "Mapping" in str(kind) or "dict" in str(kind)
 
 
-class Sources:
-    http = staticmethod(lambda: numbered(ServerStatistics))
-    sessions = staticmethod(lambda: numbered(SessionStatistics))
-    connections = staticmethod(lambda: numbered(ConnectionStatistics))
-    loop = staticmethod(lambda: numbered(LoopStatistics))
-    database = staticmethod(lambda: numbered(StoreStatistics))
+SOURCES = room_sources(
+    http=lambda: numbered(ServerStatistics),
+    sessions=lambda: numbered(SessionStatistics),
+    connections=lambda: numbered(ConnectionStatistics),
+    loop=lambda: numbered(LoopStatistics),
+    store=lambda: numbered(StoreStatistics),
+)
 
 
-def test_each_figure_of_a_room_is_shown_exactly_once() -> None:
+def test_each_count_of_a_room_is_shown_exactly_once() -> None:
     for kind, show in (
         (SessionStatistics, session_families),
         (ConnectionStatistics, connection_families),
@@ -50,10 +52,20 @@ def test_each_figure_of_a_room_is_shown_exactly_once() -> None:
         assert sorted(shown) == list(range(1, len(structs.fields(kind)) + 1)), kind.__name__
 
 
-def test_all_families_go_into_one_exposition() -> None:
-    registry = Registry()
-    registry.collect(lambda: families(Sources()))
-    text = registry.exposition().decode()
-    assert "\nlocshare_sessions 1\n" in f"\n{text}"
-    assert 'locshare_messages_received_total{type="one"}' in text
-    assert 'locshare_store_waiting{kind="last_seen"} 4' in text
+def test_all_families_go_into_one_scrape_that_can_be_read_each_name_once() -> None:
+    registry = new_registry()
+    RoomCollector(registry, SOURCES)
+    HttpMetrics(registry).requests.labels("GET", "/", "200").inc()
+    families = list(text_string_to_metric_families(exposition(registry).decode()))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names))
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    assert values["locshare_sessions",] == 1
+    assert values["locshare_messages_received_total", "one"] > 0
+    assert values["locshare_store_waiting", "last_seen"] == 4
+    assert values["locshare_http_requests_total", "GET", "/", "200"] == 1
+    assert all(family.documentation for family in families)

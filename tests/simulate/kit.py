@@ -21,7 +21,7 @@ from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SessionManager
 from locshare.supervisor import DynamicSpec, SupervisorSpec, TaskSpec, open_supervisor
-from locshare.telemetry.metrics import Registry as Metrics
+from locshare.telemetry.metrics import new_registry
 from tests.doubles import MemoryStore
 from tests.running import LAST_RESORT_S
 
@@ -65,7 +65,7 @@ async def serving(
     )
     listener = Listener(ws, pool)
     urls = PublicUrls("https://map.example", "wss://map.example")
-    rest = create_app(manager, keys, urls=lambda: urls, registry=Metrics(), limits=api)
+    rest = create_app(manager, keys, urls=lambda: urls, registry=new_registry(), limits=api)
     server = HttpServer(rest, http)
     tree = SupervisorSpec(
         [

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from quart_trio import QuartTrio
 
-from locshare.telemetry.metrics import Registry
+from locshare.telemetry.metrics import new_registry
 from locshare.web.pages import STATIC, content_policy, pages
 
 
@@ -139,7 +139,7 @@ async def test_the_api_puts_no_headers_over_those_of_the_pages() -> None:
             StandIn(),
             TokenKeys("s" * 32),
             urls=lambda: URLS,
-            registry=Registry(),
+            registry=new_registry(),
             blueprints=[pages(public_ws_url=lambda: "ws://a:1")],
         )
         async with client_of(app) as http:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import trio
+from prometheus_client import CollectorRegistry
 from quart import Blueprint, Response, request
 from quart.ctx import RequestContext
 from quart.typing import ResponseReturnValue
@@ -20,7 +21,6 @@ from locshare.http.access import AccessMiddleware, AccessRules, HttpMetrics
 from locshare.http.fast_router import FastRouter, HandlerLimits
 from locshare.http.origins import Hosts, Origins
 from locshare.http.types import ROUTE, Handler
-from locshare.telemetry.metrics import Registry
 
 
 class RestApplication(QuartTrio):
@@ -74,7 +74,7 @@ def create_app(
     tokens: Tokens,
     *,
     urls: Callable[[], PublicUrls],
-    registry: Registry,
+    registry: CollectorRegistry,
     metrics: HttpMetrics | None = None,
     limits: ApiLimits = DEFAULT_LIMITS,
     checks: Mapping[str, Check] | None = None,

@@ -10,13 +10,14 @@ from typing import Final, Literal
 
 import trio
 from msgspec import Struct
+from prometheus_client import CollectorRegistry
 from quart import Blueprint, Response
 
 from locshare.api.quart_adapter import quart_response
 from locshare.http.problems import RETRY_AFTER_S
 from locshare.http.types import json_response
 from locshare.model.errors import LocshareError
-from locshare.telemetry.metrics import CONTENT_TYPE, Registry
+from locshare.telemetry.metrics import CONTENT_TYPE, exposition
 from locshare.telemetry.unexpected import log_unexpected
 
 CHECK_TIMEOUT_S: Final = 1.0
@@ -45,7 +46,7 @@ def when(flag: Callable[[], bool]) -> Check:
     return check
 
 
-def health_blueprint(registry: Registry | None, checks: Mapping[str, Check]) -> Blueprint:
+def health_blueprint(registry: CollectorRegistry | None, checks: Mapping[str, Check]) -> Blueprint:
     """``/health/live``, ``/health/ready`` and, with a ``registry``, ``/metrics``."""
     routes = Blueprint("health", __name__)
     readiness = _Readiness(checks)
@@ -67,7 +68,7 @@ def health_blueprint(registry: Registry | None, checks: Mapping[str, Check]) -> 
 
         @routes.get("/metrics")
         async def metrics() -> Response:
-            return Response(registry.exposition(), content_type=CONTENT_TYPE)
+            return Response(exposition(registry), content_type=CONTENT_TYPE)
 
     return routes
 

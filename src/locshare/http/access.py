@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 import structlog
 import trio
 from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from locshare.http.origins import Hosts, Origins, header
 from locshare.http.problems import CONTENT_TYPE, HttpProblem, ProblemCode
@@ -33,7 +34,7 @@ from locshare.http.types import (
     Send,
     send_response,
 )
-from locshare.telemetry.metrics import Registry
+from locshare.telemetry.metrics import LATENCY_BUCKETS
 from locshare.telemetry.unexpected import log_unexpected
 
 log = structlog.get_logger()
@@ -50,12 +51,19 @@ PREFLIGHT_MAX_AGE_S: Final = 600
 class HttpMetrics:
     """Requests by method, route and status, and their duration."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.requests = registry.counters(
-            "locshare_http_requests_total", "HTTP requests answered.", "method", "route", "status"
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "locshare_http_requests_total",
+            "HTTP requests answered.",
+            ("method", "route", "status"),
+            registry=registry,
         )
-        self.seconds = registry.histograms(
-            "locshare_http_request_seconds", "From request to end of answer.", "route"
+        self.seconds = Histogram(
+            "locshare_http_request_seconds",
+            "From request to end of answer.",
+            ("route",),
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
         )
 
 
@@ -168,8 +176,8 @@ class AccessMiddleware:
         route = _route(scope)
         method = scope["method"] if scope["method"] in METHODS else "other"
         # No status: the client disconnected, or the server stops.
-        self._metrics.requests.of(method, route, str(status or "none")).add()
-        self._metrics.seconds.of(route).observe(seconds)
+        self._metrics.requests.labels(method, route, status or "none").inc()
+        self._metrics.seconds.labels(route).observe(seconds)
         write = log.debug if route in QUIET_ROUTES else log.info
         write(
             "http_request",

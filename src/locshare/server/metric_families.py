@@ -1,47 +1,43 @@
-"""What the rooms count, as Prometheus families. Asked at scrape time, all from one moment.
+"""The counts of the rooms as Prometheus families, made at scrape time.
 
-The rooms know nothing of Prometheus and keep plain numbers; here is the one place where those get
-their public names. No label ever holds a session, a participant or a position.
+The rooms know nothing of Prometheus and keep plain numbers. Here, and only here, those get their
+public names. No label ever holds a session, a participant or a position.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+
+from prometheus_client.core import Metric
 
 from locshare.broadcast.flush_controller import LoopStatistics
 from locshare.connection.counters import ConnectionStatistics
 from locshare.http import ServerStatistics
 from locshare.session.counters import SessionStatistics
 from locshare.store.postgres import StoreStatistics
-from locshare.telemetry.metrics import Family, counter, gauge
+from locshare.telemetry.metrics import Source, counter, gauge, interpreter_families
 from locshare.telemetry.output import dropped_lines
 
 
-class Sources(Protocol):
-    """Whom to ask."""
-
-    @property
-    def sessions(self) -> Callable[[], SessionStatistics]: ...
-    @property
-    def connections(self) -> Callable[[], ConnectionStatistics]: ...
-    @property
-    def http(self) -> Callable[[], ServerStatistics]: ...
-    @property
-    def loop(self) -> Callable[[], LoopStatistics]: ...
-    @property
-    def database(self) -> Callable[[], StoreStatistics]: ...
-
-
-def families(sources: Sources) -> Iterator[Family]:
-    """Everything, as of now."""
-    yield from session_families(sources.sessions())
-    yield from connection_families(sources.connections())
-    yield from http_families(sources.http())
-    yield from loop_families(sources.loop())
-    yield from store_families(sources.database())
-    yield from log_families()
+def room_sources(
+    *,
+    sessions: Callable[[], SessionStatistics],
+    connections: Callable[[], ConnectionStatistics],
+    http: Callable[[], ServerStatistics],
+    loop: Callable[[], LoopStatistics],
+    store: Callable[[], StoreStatistics],
+) -> tuple[Source, ...]:
+    """For :class:`locshare.telemetry.metrics.RoomCollector`."""
+    return (
+        lambda: session_families(sessions()),
+        lambda: connection_families(connections()),
+        lambda: http_families(http()),
+        lambda: loop_families(loop()),
+        lambda: store_families(store()),
+        log_families,
+        interpreter_families,
+    )
 
 
-def session_families(of: SessionStatistics) -> Iterator[Family]:
+def session_families(of: SessionStatistics) -> Iterator[Metric]:
     """Sessions and their participants."""
     yield gauge("locshare_sessions", "Sessions in memory.", of.live)
     yield gauge("locshare_participants", "Participants of the sessions in memory.", of.participants)
@@ -60,7 +56,7 @@ def session_families(of: SessionStatistics) -> Iterator[Family]:
     yield counter("locshare_events_total", "Events of sessions.", of.events)
 
 
-def connection_families(of: ConnectionStatistics) -> Iterator[Family]:
+def connection_families(of: ConnectionStatistics) -> Iterator[Metric]:
     """WebSockets."""
     yield gauge("locshare_connections", "Open WebSocket connections.", of.open)
     yield gauge("locshare_handshakes", "Of those, sockets whose request is awaited.", of.handshakes)
@@ -79,7 +75,7 @@ def connection_families(of: ConnectionStatistics) -> Iterator[Family]:
     yield gauge("locshare_backlog_bytes", "Bytes waiting for full sockets.", of.backlog_bytes)
 
 
-def http_families(of: ServerStatistics) -> Iterator[Family]:
+def http_families(of: ServerStatistics) -> Iterator[Metric]:
     """HTTP connections of the public port. (Requests are counted where they are answered.)"""
     yield gauge("locshare_http_connections", "Open HTTP connections.", of.open)
     yield counter("locshare_http_connections_accepted_total", "Accepted sockets.", of.accepted)
@@ -96,7 +92,7 @@ def http_families(of: ServerStatistics) -> Iterator[Family]:
     )
 
 
-def loop_families(of: LoopStatistics) -> Iterator[Family]:
+def loop_families(of: LoopStatistics) -> Iterator[Metric]:
     """The event loop and the flush window."""
     yield gauge("locshare_flush_window_seconds", "Least time between two flushes.", of.window)
     yield gauge("locshare_loop_busy_ratio", "Share of time not spent waiting.", of.busy)
@@ -106,7 +102,7 @@ def loop_families(of: LoopStatistics) -> Iterator[Family]:
     )
 
 
-def store_families(of: StoreStatistics) -> Iterator[Family]:
+def store_families(of: StoreStatistics) -> Iterator[Metric]:
     """The database, and what waits for it."""
     yield gauge("locshare_store_open", "1 when the database answers, else 0.", of.is_open)
     waiting = {
@@ -120,7 +116,7 @@ def store_families(of: StoreStatistics) -> Iterator[Family]:
     yield counter("locshare_store_failures_total", "Writes that found no database.", of.failures)
 
 
-def log_families() -> Iterator[Family]:
+def log_families() -> Iterator[Metric]:
     """The log."""
     yield counter(
         "locshare_log_lines_dropped_total",

@@ -33,7 +33,7 @@ import structlog
 import trio
 from quart import Blueprint
 
-from locshare.actors import Registry as Names
+from locshare.actors import Registry
 from locshare.api import (
     PublicUrls,
     RestApplication,
@@ -44,12 +44,11 @@ from locshare.api import (
 )
 from locshare.auth.secret_file import load_or_create_secret
 from locshare.auth.tokens import TokenKeys
-from locshare.broadcast.flush_controller import FlushController, LoopStatistics
+from locshare.broadcast.flush_controller import FlushController
 from locshare.config import Settings, parse_bind
-from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
-from locshare.http import HttpMetrics, HttpServer, ServerStatistics
+from locshare.http import HttpMetrics, HttpServer
 from locshare.net.addresses import Addresses, addresses, path_prefix
 from locshare.ops.control import ControlServer
 from locshare.ops.faults import Faults, Hooks, Injector
@@ -67,16 +66,15 @@ from locshare.server.limits import (
     server_limits,
     session_limits,
 )
-from locshare.server.metric_families import families
+from locshare.server.metric_families import room_sources
 from locshare.server.process import allow_connections, calm_garbage_collector
 from locshare.server.process_info import process_info
 from locshare.server.signals import StopSignals
-from locshare.session.counters import SessionStatistics
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SessionManager
 from locshare.store.embedded import embedded_postgres
-from locshare.store.postgres import PostgresStore, StoreStatistics
+from locshare.store.postgres import PostgresStore
 from locshare.supervisor import (
     Backoff,
     DynamicSpec,
@@ -87,8 +85,7 @@ from locshare.supervisor import (
     open_supervisor,
 )
 from locshare.telemetry.crashes import log_crash
-from locshare.telemetry.metrics import Registry as Metrics
-from locshare.telemetry.metrics import process_families
+from locshare.telemetry.metrics import RoomCollector, new_registry
 from locshare.web.pages import pages
 
 log = structlog.get_logger()
@@ -117,8 +114,8 @@ class Application:
         self._gave_up = gave_up
         self.faults = faults
         hooks = Hooks() if faults is None else faults.hooks
-        self.names: Names[Hashable] = Names()
-        self.metrics = Metrics()
+        self.names: Registry[Hashable] = Registry()
+        self.metrics = new_registry()
         self.http_metrics = HttpMetrics(self.metrics)
         self.keys = token_keys(settings, hooks.now)
         self.store = PostgresStore(
@@ -147,8 +144,16 @@ class Application:
         self.root: SupervisorRef | None = None
         self.inspector = Inspector(lambda: self.root, self._process_info)
         self.stopping = False
-        self.metrics.collect(lambda: families(self))
-        self.metrics.collect(process_families)
+        RoomCollector(
+            self.metrics,
+            room_sources(
+                sessions=self.manager.statistics,
+                connections=self.pool.statistics,
+                http=self.api.statistics,
+                loop=self.flush_controller.statistics,
+                store=self.store.statistics,
+            ),
+        )
 
     def _rest(self) -> RestApplication:
         settings = self.settings
@@ -179,28 +184,6 @@ class Application:
             self.flush_controller.peek(),
             faults=self.faults is not None,
         )
-
-    # What locshare.server.metric_families asks.
-
-    @property
-    def sessions(self) -> Callable[[], SessionStatistics]:
-        return self.manager.statistics
-
-    @property
-    def connections(self) -> Callable[[], ConnectionStatistics]:
-        return self.pool.statistics
-
-    @property
-    def http(self) -> Callable[[], ServerStatistics]:
-        return self.api.statistics
-
-    @property
-    def loop(self) -> Callable[[], LoopStatistics]:
-        return self.flush_controller.statistics
-
-    @property
-    def database(self) -> Callable[[], StoreStatistics]:
-        return self.store.statistics
 
     @property
     def addresses(self) -> Addresses:
