@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.guardian import stand_guard
-from bench.merging import merged
 from bench.observers.prometheus import Exporter
 from bench.people.population import recorded_tracks
 from bench.report import write_report
-from bench.results import BadResults, load
+from bench.results import BadResults, load, merged
 from bench.runner import Order, run
 from bench.scenarios import SCENARIOS, Options
 from bench.solo import short

@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol, TypeVar
 
-from bench.figures import PROC, descendants, started
+from bench.procfs import PROC, descendants, started
 
 MARK: Final = "STARTED_BY_RUN"
 _CLEANUP_S: Final = 30.0

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from bench.driver.measure import measure
 from bench.driver.progress import Observer
-from bench.figures import cores, memory_bytes, processor
 from bench.network.proxied import ProxiedTarget
 from bench.observers import Observers
 from bench.observers.lines import Lines
 from bench.observers.live import Display
 from bench.observers.prometheus import Exporter
+from bench.procfs import cores, memory_bytes, processor
 from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
 from bench.scenarios import Options, Scenario
 from bench.targets import NotServing, Target, started

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import NotServing
-from bench.figures import cores, descendants, resident_bytes
 from bench.guardian import entrust, temporary_folder
+from bench.procfs import cores, descendants, resident_bytes
 from bench.rest import Profile, Rest
 
 HOST = "127.0.0.1"

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from bench.driver.connection_stats import ConnectionStats
 from bench.driver.tracker import DeliveryTracker
-from bench.figures import DISTURBED, TOO_BUSY, percent
+from bench.procfs import DISTURBED, TOO_BUSY
 from bench.results import Usage
+from bench.stats import percent
 
 _MOST = 3
 

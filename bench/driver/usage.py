@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from bench.figures import (
+from bench.procfs import (
     busy_seconds,
     context_switches,
     cpu_seconds,

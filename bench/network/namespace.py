@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bench.figures import started
+from bench.procfs import started
 
 T = TypeVar("T")
 

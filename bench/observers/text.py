@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from bench.driver.progress import RunStatus
-from bench.figures import percent
 from bench.results import Moment, Run
+from bench.stats import percent
 
 _MIB = 2**20
 

@@ -24,10 +24,11 @@ import time
 
 import trio
 
-from bench.figures import circumstances, summary, table
+from bench.procfs import circumstances
 from bench.servers import Server, people, running_server
 from bench.solo.crowd import Counters, Crowd, Load, tokens_of
 from bench.solo.frames import clock_us
+from bench.stats import summary, table
 from locshare.client import Client, connect
 from locshare.ops.faults import FaultClient, open_faults, session_actor, session_supervisor
 

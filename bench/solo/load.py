@@ -31,10 +31,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from bench.errors import NotServing
-from bench.figures import Clocks, Shares, circumstances, summary, table
+from bench.procfs import Clocks, Shares, circumstances
 from bench.servers import Memory, Server, allow_connections, people, running_server
 from bench.solo.crowd import PATIENCE_S, Crowd, Load, tokens_of
 from bench.solo.frames import clock_us
+from bench.stats import summary, table
 
 SETTLE_S = 1.0
 

@@ -27,10 +27,11 @@ from dataclasses import asdict, dataclass
 from itertools import cycle
 
 from bench.errors import NotServing
-from bench.figures import Clocks, Shares, circumstances, summary, table
+from bench.procfs import Clocks, Shares, circumstances
 from bench.rest import CreatedSession, Profile, Rest
 from bench.servers import HOST, Server, running_server
 from bench.solo.http_load import Call, HttpLoad, Outcome
+from bench.stats import summary, table
 
 GOOD = {"join": 201, "read": 200}
 READ_SESSIONS = 100

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple, Protocol
 
 import trio
 
-from bench.figures import circumstances, cores, percentile
+from bench.procfs import circumstances, cores
+from bench.stats import percentile
 from locshare.actors import Actor, ActorNursery, ActorRef, ReplyTo, Request, open_actor_nursery
 from locshare.actors.introspect import trace
 from locshare.supervisor import ChildSpec, SupervisorRef, SupervisorSpec, open_supervisor

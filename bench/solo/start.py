@@ -20,8 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bench.errors import NotServing
-from bench.figures import circumstances, descendants, started, summary, table
+from bench.procfs import circumstances, descendants, started
 from bench.servers import Server, data_directory
+from bench.stats import summary, table
 
 GONE_S = 0.5
 """A process that was told to end may take so long to be reaped by the system."""

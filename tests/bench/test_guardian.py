@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.figures import PROC, descendants, started
 from bench.guardian import entrust
+from bench.procfs import PROC, descendants, started
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST_RESORT_S = 240.0

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trio
 
-from bench.figures import descendants
+from bench.procfs import descendants
 from tests.program import data_directory, running_program
 
 pytestmark = pytest.mark.e2e

@@ -1,14 +1,13 @@
 """What happens when something breaks: the people connected, their latency, and how long it took."""
 
 from collections.abc import Sequence
-from math import inf
 from typing import TYPE_CHECKING
 
 from bench.report import fmt
 from bench.report.blocks import Picture
 from bench.report.charts import scales, style
+from bench.report.charts.panels import BOTTOM, GAP, PLOT, panel
 from bench.report.charts.series import over_time
-from bench.report.charts.time import points
 from bench.report.criteria import RECOVERY_LIMIT_S
 from bench.report.runs import Group
 from bench.results import Disruption, Run, TargetDescription
@@ -16,8 +15,6 @@ from bench.results import Disruption, Run, TargetDescription
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PLOT = 96.0
-_GAP = 32.0
 _LANE = 18.0
 _LEFT = 104.0
 _BAR = 17.0
@@ -38,23 +35,16 @@ def time_line(place: int, target: TargetDescription, number: int, run: Run) -> P
     def draw(figure: "Figure") -> float:
         top = 20.0
         lanes = len(kinds) * _LANE + 8
-        height = top + 2 * (_PLOT + _GAP) + lanes + 44
+        height = top + 2 * (PLOT + GAP) + lanes + BOTTOM
         titles = ("people connected", "p95 latency, ms")
         for row, (title, series) in enumerate(zip(titles, (connected, p95), strict=True)):
-            at = top + row * (_PLOT + _GAP)
-            axes = style.axes(figure, at, at + _PLOT, height, _LEFT)
-            if row and series.lowest > 0 and series.highest > -inf:
-                scales.logarithmic(axes.yaxis, [series.lowest, series.highest])
-            else:
-                scales.linear(axes.yaxis, max(series.highest, 0), ticks=3)
+            axes = panel(
+                figure, row, top, height, title, [(place, series)], last_s,
+                log=bool(row), left=_LEFT,
+            )  # fmt: skip
             for each in run.disruptions:
-                axes.axvline(each.at_s, color=style.MUTED, linewidth=0.7, alpha=0.55)
-            points(axes, place, series)
-            scales.time(axes, last_s)
-            axes.set_title(title)
-            axes.set_xlabel("")
-            axes.tick_params(labelbottom=False)
-        at = top + 2 * (_PLOT + _GAP)
+                axes.axvline(each.at_s, color=style.MUTED, linewidth=0.7, alpha=0.55, zorder=0.5)
+        at = top + 2 * (PLOT + GAP)
         axes = style.axes(figure, at, at + lanes, height, _LEFT)
         axes.set_title("broken, until recovered (a cross: did not)")
         axes.set_ylim(len(kinds) - 0.4, -0.6)

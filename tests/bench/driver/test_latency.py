@@ -5,7 +5,7 @@ import random
 import pytest
 
 from bench.driver.latency import Histogram
-from bench.figures import percentile
+from bench.stats import percentile
 
 
 def test_percentiles_are_half_a_percent_wrong_at_most() -> None:

@@ -16,13 +16,13 @@ import uvloop
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from bench.figures import cores
 from bench.peers.common.app import create_app
 from bench.peers.common.model import Participant, Session, Sessions, utc_now
 from bench.peers.common.settings import Settings
 from bench.peers.common.tokens import Tokens
 from bench.peers.inprocess.sessions import MemorySessions
 from bench.peers.redis.sessions import RedisSessions
+from bench.procfs import cores
 from bench.servers import HOST, free_port, wait_until
 from bench.targets.local import is_ready, redis_process
 from tests.contract.kit import DEADLINE_S, Person, assert_problem, phone

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.figures import PROC
+from bench.procfs import PROC
 from bench.solo.start import main
 
 

@@ -16,8 +16,8 @@ import pytest
 import trio
 
 from bench.driver.usage import UsageMeter
-from bench.figures import cores, descendants, proportional_bytes
-from bench.figures import started as began
+from bench.procfs import cores, descendants, proportional_bytes
+from bench.procfs import started as began
 from bench.results import DisruptionKind
 from bench.targets import STARTABLE, NotServing, Target, started
 from tests.contract.kit import DEADLINE_S, UPGRADE, Group, assert_problem, create, phone

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.figures import PROC
 from bench.guardian import entrust
+from bench.procfs import PROC
 from bench.targets import NotServing, parse
 
 

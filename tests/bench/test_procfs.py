@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.figures import (
-    PROC,
-    Clocks,
-    Shares,
-    busy_seconds,
-    cpu_seconds,
-    descendants,
-    percentile,
-    started,
-    summary,
-)
 from bench.guardian import entrust
+from bench.procfs import PROC, Clocks, Shares, busy_seconds, cpu_seconds, descendants, started
+from bench.stats import percentile, summary
 
 linux = pytest.mark.skipif(not PROC.joinpath("stat").exists(), reason="there is no /proc")
 

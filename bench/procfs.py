@@ -1,37 +1,20 @@
-"""Percentiles, and what Linux tells of processes. Without a /proc it is None, never a guess."""
+"""What Linux knows of processes and of the machine. Without a /proc it is None, never a guess."""
 
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.stats import percent
+
 PROC = Path("/proc")
 TOO_BUSY = 0.85
-"""A generator that needs more of its core measures itself."""
+"""Above this share of a core a load generator measures itself."""
 DISTURBED = 0.4
-"""The database takes half of it while people join; the rest is noise."""
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest of ``ordered`` (ascending) that at least ``share`` of them do not exceed; 0.0
-    when there are none.
-    """
-    if not ordered:
-        return 0.0
-    rank = -int(-share * len(ordered) // 1)  # the ceiling
-    return ordered[min(max(rank, 1), len(ordered)) - 1]
-
-
-def summary(values: Sequence[float], unit: float = 1e-3) -> dict[str, float]:
-    """p50, p95, p99 and max of ``values`` in seconds, as multiples of ``unit`` seconds."""
-    ordered = sorted(values)
-    return {
-        name: round(percentile(ordered, share) / unit, 3)
-        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
-    }
+"""Above this share of a core, other processes disturb: the database takes half of it."""
 
 
 def processor() -> str:
@@ -48,19 +31,6 @@ def circumstances() -> str:
     """Where and when, for the head of a report."""
     now = datetime.now(UTC)
     return f"{processor()}, CPython {platform.python_version()}, {now:%Y-%m-%d %H:%M} UTC"
-
-
-def table(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Named summaries under one another."""
-    lines = [f"{'milliseconds':<27}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}"]
-    for name, figures in rows.items():
-        lines.append(f"{name:<27}" + "".join(f"{value:>9.2f}" for value in figures.values()))
-    return lines
-
-
-def percent(share: float | None) -> str:
-    """A share of a core, for people."""
-    return "?" if share is None else f"{share:.0%}"
 
 
 def cores() -> list[int]:
