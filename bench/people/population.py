@@ -120,11 +120,7 @@ def power_law_groups(
 
 
 def _populate(
-    sizes: Sequence[int],
-    seed: int,
-    arrivals: Arrivals,
-    movement: str,
-    churn: Churn | None,
+    sizes: Sequence[int], seed: int, arrivals: Arrivals, movement: str, churn: Churn | None
 ) -> Population:
     if movement not in (allowed := (*MOVEMENTS, RECORDED)):
         raise ValueError(f"movement {movement!r}: must be one of {', '.join(allowed)}")

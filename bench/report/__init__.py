@@ -28,10 +28,7 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     """
     report = compose(results)
     (folder / CHARTS).mkdir(parents=True, exist_ok=True)
-    texts = {
-        folder / "report.html": html(report),
-        folder / "report.md": markdown(report),
-    } | {
+    texts = {folder / "report.html": html(report), folder / "report.md": markdown(report)} | {
         folder / CHARTS / f"{picture.key}.svg": standalone(picture.svg)
         for picture in report.pictures
     }

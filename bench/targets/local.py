@@ -19,15 +19,7 @@ import trio
 from bench.errors import NotServing
 from bench.peers.common.settings import SECRET
 from bench.results import DisruptionKind, TargetDescription
-from bench.servers import (
-    HOST,
-    Process,
-    Server,
-    data_directory,
-    free_port,
-    split_cores,
-    wait_until,
-)
+from bench.servers import HOST, Process, Server, data_directory, free_port, split_cores, wait_until
 from bench.targets.counting import facts
 from locshare.ops.control import ControlError
 from locshare.ops.faults import FaultClient, open_faults, session_actor

@@ -172,10 +172,7 @@ def test_nothing_is_broken_beside_what_cannot_be_repaired() -> None:
     first, second = disrupt(target, plan, lambda log: len(log) == 2)
     assert ("begin", "cut_database") not in target.calls
     assert (first.ended_at, first.error) == (None, "repair: does not start")
-    assert (second.ended_at, second.error) == (
-        None,
-        "left out: kill_process could not be repaired",
-    )
+    assert (second.ended_at, second.error) == (None, "left out: kill_process could not be repaired")
 
 
 def test_a_close_in_the_middle_repairs_and_does_nothing_more() -> None:

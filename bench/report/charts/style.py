@@ -107,10 +107,7 @@ def colour(target: int) -> str:
 
 def line(target: int) -> dict[str, Any]:
     """How its lines are drawn."""
-    return {
-        "color": colour(target),
-        "linestyle": DASHES[target // len(TARGETS) % len(DASHES)],
-    }
+    return {"color": colour(target), "linestyle": DASHES[target // len(TARGETS) % len(DASHES)]}
 
 
 def marker(target: int) -> str:
@@ -134,12 +131,7 @@ def axes(figure: "Figure", top: float, bottom: float, height: float, left: float
     """From ``top`` to ``bottom``, points from the top of a figure that is ``height`` high."""
     right = 14.0
     return figure.add_axes(
-        (
-            left / WIDTH,
-            1 - bottom / height,
-            (WIDTH - left - right) / WIDTH,
-            (bottom - top) / height,
-        )
+        (left / WIDTH, 1 - bottom / height, (WIDTH - left - right) / WIDTH, (bottom - top) / height)
     )
 
 

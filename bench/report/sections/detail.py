@@ -75,10 +75,7 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
                 lambda run: _share(run.disconnects, run.disconnect_share, run.connections),
             ),
             *_spread("connect", lambda run: run.connect),
-            (
-                "reconnects",
-                lambda run: fmt.count(run.reconnect.count if run.reconnect else None),
-            ),
+            ("reconnects", lambda run: fmt.count(run.reconnect.count if run.reconnect else None)),
             *_spread("reconnect", lambda run: run.reconnect),
         ),
     ),
@@ -87,20 +84,11 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
         (
             ("CPU, of one core", _used(lambda usage: fmt.percent(usage.cpu_share))),
             ("CPU per delivered update", _used(lambda usage: fmt.us(usage.us_per_delivery))),
-            (
-                "memory at the start",
-                _used(lambda usage: fmt.mebibytes(usage.rss_start_bytes)),
-            ),
+            ("memory at the start", _used(lambda usage: fmt.mebibytes(usage.rss_start_bytes))),
             ("memory at its peak", _used(lambda usage: fmt.mebibytes(usage.rss_peak_bytes))),
             ("context switches", _used(lambda usage: fmt.count(usage.context_switches))),
-            (
-                "load generator, of one core",
-                _used(lambda use: fmt.percent(use.generator_share)),
-            ),
-            (
-                "other processes, of one core",
-                _used(lambda use: fmt.percent(use.others_share)),
-            ),
+            ("load generator, of one core", _used(lambda use: fmt.percent(use.generator_share))),
+            ("other processes, of one core", _used(lambda use: fmt.percent(use.others_share))),
         ),
     ),
 )

@@ -59,13 +59,7 @@ def _warnings(results: Results) -> list[Block]:
     found: list[Block] = []
     short = dict.fromkeys(run.scenario for run in results.runs if shortness(run))
     if short:
-        found.append(
-            Items(
-                (_SHORT.format(", ".join(short)),),
-                "Short forms",
-                warning=True,
-            )
-        )
+        found.append(Items((_SHORT.format(", ".join(short)),), "Short forms", warning=True))
     foreign = tuple(
         f"{_place(run)}: {fmt.plural(run.foreign, 'delivery', 'deliveries')} to people of "
         "another session, who must get none"

@@ -49,10 +49,7 @@ def test_a_group_keeps_working_over_a_link_that_loses_a_fifth_of_the_packets() -
             pass
     except Unavailable as why:
         pytest.skip(str(why))
-    with (
-        running_server() as server,
-        lossy(Serving(server), Impairment(loss=0.2)) as target,
-    ):
+    with running_server() as server, lossy(Serving(server), Impairment(loss=0.2)) as target:
         group = Group(PEOPLE, interval_s=0.5, duration_s=STEPS * 0.5)
         outcome = trio.run(group.run, target)
     assert target.how.startswith("packets are lost on a real link")

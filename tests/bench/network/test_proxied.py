@@ -82,9 +82,7 @@ def all_else_is_the_targets(rerouted: ProxiedTarget, target: Elsewhere) -> None:
 # --- a network that can be cut ----------------------------------------------------------------
 
 
-def test_a_cut_network_resets_who_is_connected_and_refuses_who_comes(
-    server: socket.socket,
-) -> None:
+def test_a_cut_network_resets_who_is_connected_and_refuses_who_comes(server: socket.socket) -> None:
     target = Elsewhere(url_of(server, "/socket/websocket?vsn=2.0.0"))
     with behind_proxy(target) as cuttable:
         all_else_is_the_targets(cuttable, target)
@@ -219,11 +217,7 @@ def test_a_target_that_does_not_say_is_asked_by_a_join(server: socket.socket) ->
         client, accepted = connected(cuttable, server)
         client.close()
         accepted.close()
-    assert asked == [
-        "POST /api/sessions",
-        "POST /api/sessions/s1/join",
-        "DELETE /api/sessions/s1",
-    ]
+    assert asked == ["POST /api/sessions", "POST /api/sessions/s1/join", "DELETE /api/sessions/s1"]
 
 
 @pytest.mark.parametrize("answered", ["", "http://127.0.0.1:1/ws", "ws:///ws"])

@@ -139,9 +139,7 @@ def say(process: "subprocess.Popen[str]", line: str) -> str:
     return process.stdout.readline()
 
 
-def test_the_command_obeys_lines_and_ends_with_its_input(
-    typed: "subprocess.Popen[str]",
-) -> None:
+def test_the_command_obeys_lines_and_ends_with_its_input(typed: "subprocess.Popen[str]") -> None:
     assert typed.stdout is not None
     heard = typed.stdout.readline().split()
     assert heard[0] == "listening"

@@ -138,10 +138,7 @@ def test_a_ping_is_answered_with_its_payload(line: Line) -> None:
 
 @pytest.mark.parametrize(
     "ending",
-    [
-        pytest.param(b"\x88\x02\x11\x3a", id="close"),
-        pytest.param(b"\x82\x00", id="binary"),
-    ],
+    [pytest.param(b"\x88\x02\x11\x3a", id="close"), pytest.param(b"\x82\x00", id="binary")],
 )
 def test_a_close_frame_or_a_wrong_frame_ends_the_connection(line: Line, ending: bytes) -> None:
     line.give(SWITCHING, SNAPSHOT)
