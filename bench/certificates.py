@@ -28,7 +28,7 @@ def trusted_authorities() -> ssl.SSLContext:
 
 
 def unverified(host: str, error: ssl.SSLCertVerificationError) -> NotServing:
-    """What is wrong with a certificate, and what can be done."""
+    """States what is wrong with a certificate, and what to do."""
     what = f"the certificate of {host} cannot be verified: {error.verify_message}"
     if error.verify_code in _UNKNOWN_ISSUER:
         what += f"; if its authority is your own, name the authority's file in {FILE}"

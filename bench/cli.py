@@ -61,7 +61,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, command: 
 
 
 def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command: str) -> Order:
-    """What was typed, checked. Exits for bad usage."""
+    """Validate the arguments. Exits for bad usage."""
     names = options.scenarios or [ALL]
     chosen = list(SCENARIOS) if ALL in names else list(dict.fromkeys(names))
     if unknown := [name for name in chosen if name not in SCENARIOS]:

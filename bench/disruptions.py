@@ -1,8 +1,8 @@
-"""What is broken on purpose while a scenario runs: when, and by whom.
+"""The disruptions that are injected while a scenario runs.
 
-:func:`planned` decides, and is repeatable; :class:`Disruptor` does it in a thread of its own, so
-that a loop of people need not wait while a server is started again. ``drop_clients`` may be in a
-plan, but whoever has the connections drops them: the Disruptor passes it over.
+:func:`planned` decides when, repeatably; :class:`Disruptor` injects them from its own thread, so
+that the driver's loop does not wait while a server restarts. ``drop_clients`` may be in a plan, but
+is left to the driver, which has the connections.
 """
 
 import random
@@ -17,7 +17,7 @@ from bench.results import DisruptionKind
 from bench.targets.target import Target
 
 USUAL_GAP_S: Final = 60.0
-"""A long run has one disruption in so much time, on average."""
+"""The mean time between two disruptions of a long run."""
 
 LASTS_S: Final[dict[DisruptionKind, float]] = {
     "crash_session": 0.0,
@@ -27,7 +27,7 @@ LASTS_S: Final[dict[DisruptionKind, float]] = {
     "cut_network": 3.0,
     "drop_clients": 0.0,
 }
-"""How long each is left broken, if the run is long enough."""
+"""How long each lasts, if the run is long enough."""
 
 ROOM_S: Final[dict[DisruptionKind, float]] = {
     "crash_session": 4.0,
@@ -37,13 +37,13 @@ ROOM_S: Final[dict[DisruptionKind, float]] = {
     "cut_network": 9.0,
     "kill_process": 11.0,
 }
-"""How much of a run each needs at least, with the recovery from it: phones that were refused four
-times, which they are within 4.1 s, wait up to 2.6 s more.
+"""How much of a run each needs at least, recovery included: a client that was refused four times,
+within 4.1 s, waits up to 2.6 s more.
 """
 
 _EARLIEST, _LATEST, _LONGEST = 0.1, 0.25, 0.25
-"""Shares of a disruption's room: where in it it begins, and how long it lasts at most. So at least
-half of it, at the end of the run too, are there to recover in.
+"""Shares of a disruption's room: its earliest and latest beginning, and its longest duration. At
+least half of the room is left to recover in.
 """
 
 
@@ -58,9 +58,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of one. The times are of ``time.monotonic``; ``ended_at`` is when the target was
-    whole again, None as long as it is not. ``error`` is what went wrong with the breaking or the
-    repair itself.
+    """The outcome of one. The times are of ``time.monotonic``; ``ended_at`` is when the target was
+    repaired, None before that. ``error`` is what failed in the injection or the repair.
     """
 
     kind: DisruptionKind
@@ -74,15 +73,14 @@ class Done:
 class _Broken:
     kind: DisruptionKind
     place: int
-    """In the log."""
+    """Index in the log."""
     tried: bool = False
-    """A repair has failed, and the log says why."""
+    """A repair has failed, and is in the log."""
 
 
 def planned(kinds: Sequence[DisruptionKind], duration_s: float, *, seed: int) -> list[Planned]:
     """Spread over a run of ``duration_s``: all of one kind, then all of the next, in the order of
-    ``kinds``; the same for the same arguments. Where the run is too short for every kind, the seed
-    decides which of them it has.
+    ``kinds``. Deterministic. In a run too short for every kind, the seed chooses.
     """
     chosen = _fitting(kinds, duration_s, seed)
     many = max(int(duration_s / USUAL_GAP_S), len(chosen)) if chosen else 0
@@ -102,7 +100,7 @@ def planned(kinds: Sequence[DisruptionKind], duration_s: float, *, seed: int) ->
 def _fitting(
     kinds: Sequence[DisruptionKind], duration_s: float, seed: int
 ) -> Sequence[DisruptionKind]:
-    """Those that the run has room for, another one first with each seed."""
+    """Those that the run has room for, chosen by the seed."""
     first = seed % len(kinds) if kinds else 0
     chosen = set()
     left_s = duration_s
@@ -114,8 +112,8 @@ def _fitting(
 
 
 class Disruptor:
-    """Breaks and repairs ``target`` as planned; ``session_id`` is the session for what is done to
-    one. :meth:`close` must be called.
+    """Disrupts and repairs ``target`` as planned; ``session_id`` is the session to crash.
+    :meth:`close` must be called.
     """
 
     def __init__(self, target: Target, plan: Sequence[Planned], session_id: str) -> None:
@@ -131,19 +129,19 @@ class Disruptor:
 
     @property
     def log(self) -> Sequence[Done]:
-        """What was done so far, in order. May be read from any thread."""
+        """The outcomes so far, in order. Thread-safe."""
         with self._lock:
             return tuple(self._log)
 
     def start(self, began: float) -> None:
-        """Go. ``began`` is the monotonic moment of the run's beginning."""
+        """``began`` is the monotonic time of the run's beginning."""
         assert self._thread is None, "a Disruptor starts once"
         self._thread = threading.Thread(target=self._run, args=(began,), name="disruptor")
         self._thread.start()
 
     def close(self) -> None:
-        """End, and repair what is still broken; that may take as long as the target's ``end``. What
-        cannot be repaired is told by the log.
+        """Stop, and repair what is still broken, which may take as long as the target's ``end``.
+        Failed repairs are in the log.
         """
         self._closing.set()
         if self._thread is not None:
@@ -165,12 +163,12 @@ class Disruptor:
 
     def _disrupt(self, each: Planned) -> None:
         self._repair()
-        if self._broken is not None:  # two at a time would tell nothing of either
+        if self._broken is not None:  # two at a time could not be told apart
             why = f"left out: {self._broken.kind} could not be repaired"
             self._note(Done(each.kind, time.monotonic(), None, "", why))
             return
         entry = Done(each.kind, time.monotonic(), None, "")
-        # Who fails in the middle of breaking may have broken something.
+        # A failed injection may have broken something all the same.
         self._broken = _Broken(each.kind, self._note(entry))
         try:
             entry = replace(entry, detail=self._target.begin(each.kind, self._session_id))
@@ -182,8 +180,8 @@ class Disruptor:
         self._repair()
 
     def _repair(self) -> None:
-        """If there is something to repair. When it cannot be, it stays broken and is tried again
-        before the next disruption and at the end.
+        """Repair the last disruption, if it is not. A failed repair is retried before the next
+        disruption and at the end.
         """
         broken = self._broken
         if broken is None:
@@ -201,7 +199,7 @@ class Disruptor:
             self._broken = None
 
     def _note(self, entry: Done, place: int | None = None) -> int:
-        """Write the entry of that place anew, or a new one. Returns its place."""
+        """Replace the entry at ``place``, or append one. Returns its index."""
         with self._lock:
             if place is None:
                 self._log.append(entry)

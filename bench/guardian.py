@@ -1,13 +1,13 @@
-"""What a run starts ends with it, however it ends: by SIGKILL too, when none of it can clean up.
+"""Ends what a run has started when the run ends in any way, by SIGKILL too.
 
-A second process, the guardian, holds the reading end of a pipe of ours. When that closes, it kills
-what was entrusted to it, what bears this run's mark in its environment, and whatever is below
-these. Then it removes the folders and the network namespaces that were left. A run that ends as it
-should leaves nothing, and the guardian finds nothing to do.
+A second process, the guardian, holds the reading end of a pipe. When the pipe closes, the guardian
+kills the processes that were entrusted to it, those with this run's mark in their environment, and
+all descendants. Then it removes left-over folders and network namespaces. After a run that ended
+properly it finds nothing to do.
 
-The mark reaches what nobody entrusts (`subprocess.run`, a browser and its driver). Entrusting
-reaches what writes its title over its environment (Redis, nginx) or is given another one. Not
-PR_SET_PDEATHSIG: it is sent when the *thread* that forked ends, and Trio's threads do.
+The mark reaches processes that nothing entrusts (`subprocess.run`, a browser and its driver).
+Entrusting reaches those that overwrite their environment (Redis, nginx) or are given another one.
+Rejected: PR_SET_PDEATHSIG is sent when the *thread* that forked ends, and Trio's threads do.
 
 Without /proc only the folders are removed.
 """
@@ -51,7 +51,7 @@ class _Guardian:
 
     def tell(self, kind: str = "", what: str = "") -> None:
         with self._lock:
-            if self._of != os.getpid():  # a fork has none of its own yet
+            if self._of != os.getpid():  # a fork has no guardian yet
                 self._pipe = self._start()
                 self._of = os.getpid()
             if kind:
@@ -67,7 +67,7 @@ class _Guardian:
             env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=reading,
             stdout=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for those whom it guards
+            start_new_session=True,  # Ctrl-C is for the guarded processes
         )
         process.returncode = 0  # never waited for: it outlives this process
         os.close(reading)
@@ -79,19 +79,19 @@ _guardian = _Guardian()
 
 
 def stand_guard() -> None:
-    """Start the guardian now: all that this process starts from here on bears the mark."""
+    """Start the guardian now: every process started from here on inherits the mark."""
     _guardian.tell()
 
 
 def entrust(process: P) -> P:
-    """Have ``process``, which has just been started, ended with this one. Returns it."""
+    """End ``process``, which has just been started, when this process ends. Returns it."""
     _guardian.tell("process", f"{process.pid} {started(process.pid)}")
     return process
 
 
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A new folder under the temporary directory. It goes with the block, and with this process."""
+    """A new temporary folder, removed at the end of the block, or of this process."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     _guardian.tell("folder", str(folder))
     try:
@@ -104,7 +104,7 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Read what is entrusted until the pipe closes, then end it. The argument is the mark."""
+    """Read entries until the pipe closes, then clean up. The argument is the mark."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     mark = sys.argv[1]
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 def _left(mark: str, processes: dict[int, str]) -> set[int]:
-    """Who still lives of those entrusted or marked, and all below them."""
+    """The entrusted and marked processes that still run, and all their descendants."""
     found = {pid for pid, began in processes.items() if started(pid) == began}
     sign = f"{MARK}={mark}".encode()
     for folder in PROC.glob("[0-9]*"):
@@ -133,7 +133,7 @@ def _left(mark: str, processes: dict[int, str]) -> set[int]:
             continue
         if marked and started(int(folder.name)) is not None:
             found.add(int(folder.name))
-    # Another guardian, of one who ends now, has its own work to do, and ends after it.
+    # A nested run's guardian has its own work to do, and ends after it.
     return {pid for pid in (*found, *descendants(*found)) if not _is_guardian(pid)}
 
 
@@ -145,7 +145,7 @@ def _is_guardian(pid: int) -> bool:
 
 
 def _end(mark: str, processes: dict[int, str]) -> None:
-    """Again until nobody is left: one may just have been starting another."""
+    """Repeat until none is left: a process may just have been starting another."""
     deadline = time.monotonic() + _CLEANUP_S
     pause = _POLL_S
     while (left := _left(mark, processes)) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""What Linux knows of processes and of the machine. Without a /proc it is None, never a guess."""
+"""Processes and the machine, read from /proc. None where it is missing, never a guess."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ DISTURBED = 0.4
 
 
 def processor() -> str:
-    """What the cores are called, and how many may be used."""
+    """The processor's name, and the number of usable cores."""
     try:
         lines = (PROC / "cpuinfo").read_text().splitlines()
     except OSError:
@@ -47,7 +47,7 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """What one process has in RAM."""
+    """Resident memory of one process."""
     try:
         pages = int((PROC / str(pid) / "statm").read_text().split()[1])
     except OSError:
@@ -56,8 +56,8 @@ def resident_bytes(pid: int) -> int | None:
 
 
 def proportional_bytes(pid: int) -> int | None:
-    """What one process has in RAM, of what it shares with others only its share: the processes of a
-    database all map the same buffers. Where that is not told, :func:`resident_bytes`.
+    """Proportional memory (PSS) of one process: the processes of a database all map the same
+    buffers. Falls back to :func:`resident_bytes`.
     """
     try:
         for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
@@ -69,7 +69,7 @@ def proportional_bytes(pid: int) -> int | None:
 
 
 def context_switches(pid: int) -> int | None:
-    """Of all threads of one process that live now, voluntary and involuntary, so far."""
+    """Voluntary and involuntary, of all live threads of one process, so far."""
     found = 0
     try:
         for status in (PROC / str(pid) / "task").glob("*/status"):
@@ -78,7 +78,7 @@ def context_switches(pid: int) -> int | None:
                 if name.endswith("ctxt_switches"):
                     found += int(number)
     except (OSError, ValueError):
-        return None  # a thread or all of it is gone
+        return None  # a thread, or the process, has ended
     return found
 
 
@@ -92,7 +92,7 @@ def memory_bytes() -> int | None:
 
 
 def busy_seconds() -> float | None:
-    """Processor time of everything on this machine so far, idle and waiting excluded."""
+    """CPU time of the whole machine so far, idle and waiting excluded."""
     try:
         ticks = [int(each) for each in (PROC / "stat").read_text().split("\n")[0].split()[1:9]]
     except (OSError, ValueError):
@@ -101,8 +101,8 @@ def busy_seconds() -> float | None:
 
 
 class Clocks:
-    """Processor time since this was made: of this process, the server ``pid``, and all others.
-    Seconds; None where the system does not tell.
+    """CPU seconds since construction: of this process, the server ``pid``, and all others. None
+    where the system does not tell.
     """
 
     def __init__(self, pid: int) -> None:
@@ -110,7 +110,7 @@ class Clocks:
         self._before = self._now()
 
     def shares(self) -> "Shares":
-        """The use of each so far, as a share of one core."""
+        """The usage of each so far, as a share of one core."""
         wall, generator, server, busy = map(_minus, self._now(), self._before)
         assert wall is not None
         assert generator is not None
@@ -123,7 +123,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Who used how much in ``wall`` seconds; 1 is a whole core."""
+    """CPU usage during ``wall`` seconds; 1 is a whole core."""
 
     wall: float
     generator: float | None
@@ -135,7 +135,7 @@ class Shares:
         return f"server {server}, generator {generator}, others {others}"
 
     def warnings(self) -> list[str]:
-        """Why the figures are not the server's, if so."""
+        """Reasons to distrust the figures."""
         found = []
         if (self.generator or 0) > TOO_BUSY:
             found.append(
@@ -159,13 +159,13 @@ def _share(used: float | None, wall: float) -> float | None:
 
 
 def started(pid: int) -> str | None:
-    """When the process began; with its number the name of a process. None when it is gone."""
+    """The start time, which with the pid identifies a process. None when it has ended."""
     fields = _stat(pid)
     return None if fields is None or fields[0] == "Z" else fields[19]
 
 
 def descendants(*pids: int) -> dict[int, str | None]:
-    """Every process below ``pids``, and when it began; looked up at one moment."""
+    """Every descendant of ``pids``, and its start time."""
     parents = {each: int(fields[1]) for each, fields in _processes()}
     found: dict[int, str | None] = {}
     level = set(pids)

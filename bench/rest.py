@@ -1,6 +1,6 @@
 """Sessions and participants over the REST contract (docs/reference/rest.md), some calls at a time.
 
-Only the fields that a measurement needs are read, so that any server of the contract will do.
+Reads only the fields that a measurement needs, so that any server of the contract will do.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from locshare.client.errors import retry_after_of
 CALLERS = 8
 """Requests at a time."""
 RETRIES_END_S = 60.0
-"""How long a call is repeated while the server answers 429 or 503."""
+"""How long a call is retried while the server answers 429 or 503."""
 TIMEOUT_S = 30.0
 _LONGEST_WAIT_S = 10.0
 
@@ -85,7 +85,7 @@ class Rest:
         return self._decoded("POST", f"/api/sessions/{session_id}/join", Joined, body)
 
     def end(self, session: CreatedSession) -> None:
-        """End the session for all. Without effect on a server that does not know it any more."""
+        """End the session for all. A session that is gone already is no error."""
         with contextlib.suppress(NotServing):
             path = f"/api/sessions/{session.session_id}"
             self.request("DELETE", path, token=session.host_token)

@@ -1,7 +1,7 @@
-"""What a run of the benchmarks found, as it is kept: one JSON file, from which the report is made.
+"""The results of benchmark runs: one JSON file, from which the report is made.
 
-Times are in the unit that a field's name ends with; shares are of one core (1.0) or of a whole
-(0.001 is 0.1 %). None always means *not measured*, never nothing.
+A field's name ends with its unit. Shares are of one core (1.0) or of a whole (0.001 is 0.1 %). None
+always means *not measured*, never zero.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ DisruptionKind = Literal[
 
 
 class Latencies(Struct, frozen=True, kw_only=True):
-    """Milliseconds; ``histogram`` is how many were at most ``upper_ms`` and more than the one
-    before, in ascending order, for the drawing of a distribution.
+    """Milliseconds. ``histogram`` has the upper bound of each bucket and its count, in ascending
+    order.
     """
 
     count: int
@@ -34,8 +34,8 @@ class Latencies(Struct, frozen=True, kw_only=True):
 
 
 class Moment(Struct, frozen=True, kw_only=True):
-    """One second of a run, ``at_s`` after its beginning. The server's figures are of all its
-    processes together.
+    """One second of a run, ``at_s`` after its beginning. The server's figures cover all its
+    processes.
     """
 
     at_s: float
@@ -52,9 +52,9 @@ class Moment(Struct, frozen=True, kw_only=True):
 
 
 class Disruption(Struct, frozen=True, kw_only=True):
-    """Something that was broken on purpose. ``recovery_s`` is from its beginning (for a pause and a
-    cut network: from its end) until everybody was connected again and positions went from each
-    session's people to each other; None when that did not come in the run.
+    """A disruption that was injected. ``recovery_s`` is from its beginning (for a pause and a cut
+    network: from its end) until all were connected and positions flowed between all members of
+    each session; None when that did not happen during the run.
     """
 
     at_s: float
@@ -64,8 +64,8 @@ class Disruption(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """What the server took while it was under load, all its processes together, those of its
-    Redis or PostgreSQL too.
+    """CPU and memory of the server under load: all its processes, and those of its Redis or
+    PostgreSQL.
     """
 
     cpu_share: float
@@ -75,7 +75,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     context_switches: int
     generator_share: float
     others_share: float | None
-    """Every other process of the machine; the figures are disturbed when it is not about 0."""
+    """All other processes of the machine; figures are disturbed when it is not about 0."""
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -85,7 +85,7 @@ class Run(Struct, frozen=True, kw_only=True):
     """Its name, such as ``baseline``; each step of the ladder is a run of ``ladder``."""
     target: str
     title: str
-    """What is printed above it: people, sessions, interval, duration, scale."""
+    """The heading: people, sessions, interval, duration, scale."""
     seed: int
     scale: float
     people: int
@@ -97,34 +97,32 @@ class Run(Struct, frozen=True, kw_only=True):
     connect: Latencies | None
     """From before the TCP connect to after the first message (snapshot or join reply)."""
     reconnect: Latencies | None
-    """From the loss of a connection to the snapshot of the next, for those lost unexpectedly or by
-    a disruption.
-    """
+    """From the loss of a connection, unexpected or by a disruption, to the next snapshot."""
     sent: int
     expected: int
-    """Each update counted once for each other person who was connected when it was sent, less what
-    was on its way to a connection that ended.
+    """Each update once per other connected person of the session, less those in flight to a
+    connection that ended.
     """
     delivered: int
     lost: int
     stale_pairs: int
-    """Receiver and sender, both connected at the end, where the last position that the receiver got
-    is not the last one that the sender sent.
+    """Pairs of receiver and sender, both connected at the end, of which the receiver lacks the
+    sender's last position.
     """
     foreign: int
     """Deliveries to people of another session."""
     refused: int
-    """Connections that were asked for and never came about."""
+    """Attempts to connect that failed."""
     disconnects: int
-    """Connections that ended without the scenario's asking for it."""
+    """Connections that ended unexpectedly."""
     connections: int
-    """Connections that were opened in all."""
+    """Connections that were established."""
     join_failures: int
     usage: Usage | None
     moments: tuple[Moment, ...] = ()
     disruptions: tuple[Disruption, ...] = ()
     remarks: tuple[str, ...] = ()
-    """What a reader must know: a generator that was too busy, a disturbed machine."""
+    """Caveats for the reader: a generator that was too busy, a disturbed machine."""
 
     @property
     def loss_share(self) -> float:
@@ -138,19 +136,19 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What is known of a target without measuring: counted, never judged."""
+    """Facts about a target that need no measurement: counted, never judged."""
 
     language: str
     lines_of_code: int
     """Of the server's own program, without blank lines and comments."""
     dependencies: int
-    """Packages that its installation brings, the indirect ones too."""
+    """Packages that an installation brings, indirect ones included."""
     services: tuple[str, ...]
-    """What must run beside it, such as ``redis``."""
+    """Services it needs, such as ``redis``."""
     processes: int
     """The server's, and one for each of the services."""
     survives: tuple[str, ...] = ()
-    """Which of the disruptions it is made to survive, by design."""
+    """The disruptions that it survives by design."""
 
 
 class TargetDescription(Struct, frozen=True, kw_only=True):
@@ -173,7 +171,7 @@ class Machine(Struct, frozen=True, kw_only=True):
     began: str
     """UTC, ISO 8601."""
     command: str
-    """What was typed."""
+    """The command line."""
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -186,7 +184,7 @@ class Results(Struct, frozen=True, kw_only=True):
 
 
 class BadResults(Exception):
-    """A file that is no results file of this version."""
+    """Not a results file of this version."""
 
 
 def load(path: Path) -> Results:
@@ -208,8 +206,8 @@ def save(results: Results, path: Path) -> None:
 
 
 def merged(found: Sequence[Results]) -> Results:
-    """All runs, in order, under the first one's machine. Raises BadResults when the machines are
-    not alike, since runs on different ones do not compare, or one name stands for two servers.
+    """All runs, in order, under the first one's machine. Raises BadResults when the machines
+    differ, because such runs do not compare, or when one name stands for two servers.
     """
     first, *others = found
     targets = {each.name: each for each in first.targets}

@@ -1,4 +1,4 @@
-"""Scenarios against targets, one run after the other, each kept as soon as it is known."""
+"""Runs scenarios against targets, one after the other, and saves each result at once."""
 
 import platform
 import sys
@@ -29,7 +29,7 @@ Opened = AbstractContextManager[Target]
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """What is to be done; all of it makes sense."""
+    """What to run; validated."""
 
     scenarios: Sequence[Scenario]
     targets: Sequence[Target]
@@ -38,16 +38,16 @@ class Order(Struct, frozen=True, kw_only=True):
     options: Options
     out: Path
     exporter: Exporter | None
-    """Where they are served while it runs."""
+    """Serves metrics during the runs."""
     command: str
 
 
 def run(order: Order) -> tuple[Results, list[str]]:
-    """Do it. Returns what was found, which is in ``results.json`` too, and what could not be
-    measured. Raises OSError when the folder cannot be written.
+    """Returns the results, which are in ``results.json`` too, and what could not be measured.
+    Raises OSError when the folder cannot be written.
 
-    A server that is started is started anew for each scenario, so that none finds what another
-    left behind; and each scenario meets all targets in turn, so that they meet the same machine.
+    A started server is started anew for each scenario, so that none inherits the state of another.
+    Each scenario runs against all targets in turn, so that they see the machine in the same hour.
     """
     results = Results(version=VERSION, machine=_machine(order.command), targets=(), runs=())
     failures: list[str] = []

@@ -1,4 +1,4 @@
-"""Server processes under measurement: started on cores of their own, always ended.
+"""Server processes under measurement: pinned to cores, always ended.
 
 ::
 
@@ -33,15 +33,15 @@ from bench.rest import Profile, Rest
 
 HOST = "127.0.0.1"
 READY_S = 60.0
-"""The first start makes a database cluster."""
+"""The first start creates a database cluster."""
 STOP_S = 20.0
 _POLL_S = 0.005
 _TAIL = 20
 
 
 class Process:
-    """``command`` on ``place``, the cores that it may use. What it prints goes to the file ``log``.
-    After an end it may be started again.
+    """Runs ``command`` on the cores ``place``, with its output in the file ``log``. May be
+    restarted.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Memory:
 
 
 class Server(Process):
-    """One ``locshare serve`` with data and ports of its own, the same after each start."""
+    """One ``locshare serve`` with private data and ports, the same after each start."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class Server(Process):
         """The first log line of this event since the start."""
         with self._log.open(encoding="utf-8", errors="replace") as lines:
             found = next((line for line in lines if f'"event":"{event}"' in line), "")
-        with suppress(ValueError):  # not written to its end yet
+        with suppress(ValueError):  # not completely written yet
             entry: dict[str, Any] = json.loads(found)
             return entry
         return None
@@ -301,7 +301,7 @@ def on_cores(place: Sequence[int]) -> Iterator[None]:
 
 
 def allow_connections(count: int) -> None:
-    """Let this process open that many files, and some. Raises NotServing when it may not."""
+    """Raise this process's limit of open files. Raises NotServing when it may not."""
     needed = count + 200
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
@@ -312,7 +312,7 @@ def allow_connections(count: int) -> None:
 
 
 def _allow_many_files(pid: int) -> None:
-    """As many open files, and so connections, as the machine allows. Linux only."""
+    """Raise the limit of open files, and so of connections, to the maximum. Linux only."""
     if hasattr(resource, "prlimit"):
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))

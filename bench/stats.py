@@ -23,7 +23,7 @@ def summary(values: Sequence[float], unit: float = 1e-3) -> dict[str, float]:
 
 
 def table(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Named summaries under one another."""
+    """Named summaries as rows of text."""
     lines = [f"{'milliseconds':<27}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}"]
     for name, figures in rows.items():
         lines.append(f"{name:<27}" + "".join(f"{value:>9.2f}" for value in figures.values()))

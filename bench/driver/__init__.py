@@ -1,5 +1,5 @@
-"""Many people against one server of either dialect, in one loop of one thread: what is sent, what
-comes, and an tracker of every delivery.
+"""The load generator: many virtual users of either dialect against one server, in one loop of one
+thread, with every delivery tracked.
 
 :mod:`measure` is the way in: a target and a plan in, a :class:`bench.results.Run` out.
 """

@@ -1,8 +1,8 @@
 """One WebSocket over one socket that never blocks.
 
-The protocol is the Sans-I/O one of the ``websockets`` library: the handshake, fragments, control
-frames and the closing are its business. Only whole messages of text are cut out before it sees them
-(:mod:`bench.driver.frames`): that takes a fifth off what a delivery costs here.
+The Sans-I/O protocol of the ``websockets`` library handles the handshake, fragments, control frames
+and closing. Only unfragmented text messages bypass it (:mod:`bench.driver.frames`), which saves a
+fifth of the CPU per delivery.
 """
 
 import contextlib
@@ -34,13 +34,13 @@ from locshare.client.errors import (
 _CHUNK = 262_144
 _LONGEST_HEAD = 65_536
 _LONGEST = 16 * 2**20
-"""Bytes of one message: a snapshot of thousands."""
+"""Bytes of one message: enough for a snapshot of thousands."""
 _PROBE_S = 2.0
 """How long one of several addresses of a name may take to answer."""
 
 
 class Address(NamedTuple):
-    """Where a server listens, looked up once for everybody."""
+    """Where a server listens, resolved once for all users."""
 
     family: int
     address: tuple[object, ...]
@@ -58,8 +58,8 @@ def look_up(url: str, via: tuple[str, int] | None = None) -> Address:
     """The address of a ``ws://`` or ``wss://`` URL, which ``via`` leads to if it is given. Raises
     NotServing.
 
-    Of several (``localhost`` is two, and many servers listen on one of them) the first where
-    somebody takes a connection, else the first.
+    Of several (``localhost`` is two, and many servers listen on one of them) the first that accepts
+    a connection, else the first.
     """
     uri = parse_uri(url)
     host, port = via or (uri.host, uri.port)
@@ -86,8 +86,8 @@ def _first_to_answer(
 
 
 class Lost(Exception):
-    """The connection has ended or never came about. ``cause`` says it as our own client would, and
-    so whether and when coming back makes sense.
+    """The connection has ended or was not established. ``cause`` is the error of our own client,
+    which tells whether and when to reconnect.
     """
 
     def __init__(self, why: str, cause: ClientError | None = None) -> None:
@@ -96,8 +96,8 @@ class Lost(Exception):
 
 
 class Connection:
-    """One WebSocket. Every method may raise Lost; then it is only to be closed. A certificate that
-    cannot be verified is NotServing: trying again would not help.
+    """One WebSocket. Every method may raise Lost; then only :meth:`close` may follow. A certificate
+    that cannot be verified raises NotServing, because a retry would not help.
     """
 
     __slots__ = (
@@ -111,7 +111,7 @@ class Connection:
         self._rest = b""
         """Not yet written."""
         self._unread = b""
-        """The beginning of what is not whole yet."""
+        """An incomplete frame."""
         self._fragments: list[bytes] = []
         self._connected = False
         self._listens = False
@@ -120,7 +120,9 @@ class Connection:
         self.socket = socket.socket(address.family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.tls is not None:  # now: of one that is reset meanwhile, half would be left
+        if (
+            address.tls is not None
+        ):  # now: wrapping a socket that was reset meanwhile would fail halfway
             self.socket = address.tls.wrap_socket(
                 self.socket, server_hostname=address.host, do_handshake_on_connect=False
             )
@@ -138,16 +140,16 @@ class Connection:
 
     @property
     def wants_to_write(self) -> bool:
-        """True while there is something that the socket did not take, or it is to connect."""
+        """True while data is unsent, or the connecting waits for the socket to be writable."""
         return bool(self._rest) if self._connected else not self._listens
 
     def write(self) -> None:
-        """The socket can be written: go on with the connecting, or with what it did not take."""
+        """The socket can be written: continue to connect, or send the rest."""
         if self._connected or self._connect():
             self._send()
 
     def read(self) -> bytes | None:
-        """What has come; empty when the other end has finished, None when nothing is there."""
+        """The data that is there; empty at the end of the stream, None when there is none."""
         try:
             if not self._connected:
                 if not self._connect():
@@ -160,7 +162,7 @@ class Connection:
             raise Lost(error.strerror or type(error).__name__) from error
 
     def receive(self, data: bytes) -> list[bytes]:
-        """The messages that are whole with ``data``, what :meth:`read` returned."""
+        """The messages that ``data``, read by :meth:`read`, completes."""
         if not data:
             self._protocol.receive_eof()
             self._check()
@@ -178,7 +180,7 @@ class Connection:
         return self._receive_others(data) if data else []
 
     def _open(self, data: bytes) -> bytes:
-        """UsageSample at the answer to the upgrade. Returns what came behind it."""
+        """Process the response to the upgrade. Returns the data after it."""
         head, end, behind = data.partition(b"\r\n\r\n")
         if not end:
             self._unread = data
@@ -211,11 +213,11 @@ class Connection:
             raise Lost(f"the server sent a message of more than {_LONGEST} bytes")
         self._send()
         if not found and (self._protocol.close_rcvd or self._protocol.parser_exc):
-            raise self.end()  # what was found goes first; the end of the stream shows the rest
+            raise self.end()  # messages first; the end of the stream raises it again
         return found
 
     def _hand_over(self, frame: bytes) -> Sequence[bytes]:
-        """A frame for the library. Returns the message that is whole with it, if one is."""
+        """Pass a frame to the library. Returns the message that it completes, if any."""
         self._protocol.receive_data(frame)
         found: list[bytes] = []
         for event in self._protocol.events_received():
@@ -232,7 +234,7 @@ class Connection:
             raise _refused(self._protocol.handshake_exc)
 
     def end(self) -> Lost:
-        """How it ended, by what is known now."""
+        """How the connection ended, as far as is known now."""
         close = self._protocol.close_rcvd
         if close is not None:
             end = End.of(int(close.code))
@@ -250,18 +252,18 @@ class Connection:
         self._send()
 
     def say_goodbye(self) -> None:
-        """Begin to close, if that has not begun."""
+        """Send a close frame, unless one was sent or received."""
         if self._protocol.state is OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._send()
 
     def close(self) -> None:
-        """Give the socket back. Without :meth:`say_goodbye` the server learns of it by itself."""
+        """Close the socket. Without :meth:`say_goodbye` no close frame is sent."""
         with contextlib.suppress(OSError):
             self.socket.close()
 
     def _connect(self) -> bool:
-        """True when what is below the WebSocket is connected."""
+        """True when TCP, and TLS if any, is connected."""
         status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status:
             raise Lost(os.strerror(status))
@@ -285,7 +287,7 @@ class Connection:
         return True
 
     def _read_records(self) -> bytes | None:
-        """All that the TLS layer has: what it keeps would not make the socket readable."""
+        """Everything that TLS has buffered: buffered data does not make the socket readable."""
         pieces: list[bytes] = []
         while True:
             try:
@@ -295,7 +297,7 @@ class Connection:
             except OSError:
                 if not pieces:
                     raise
-                return b"".join(pieces)  # what came before a reset; the next read shows the end
+                return b"".join(pieces)  # data before a reset; the next read shows the end
             if not pieces[-1]:
                 return b"".join(pieces)  # the end of the stream shows again
 
@@ -315,8 +317,8 @@ class Connection:
 
 
 class _Over(NotConnected):
-    """As our client sees the end; but a server that says 1000 to somebody who wants to stay is
-    worth another try.
+    """As our client treats the end, except that a close with 1000 is retried: the user did not ask
+    for it.
     """
 
     def __init__(self, end: End) -> None:

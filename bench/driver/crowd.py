@@ -1,4 +1,4 @@
-"""Everybody of a run in one loop, and what is noted each second."""
+"""All virtual users of a run in one loop, sampled each second."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,13 +16,11 @@ from bench.driver.tracker import DeliveryTracker, Member, SentUpdate, Session
 from bench.driver.virtual_user import GOODBYE_S, State, VirtualUser
 
 IDLE_S = 1.0
-"""When everybody has everyone's newest, but some updates were left out: how long nothing must have
-come before they are given up.
-"""
+"""When only some updates are missing: how long nothing may arrive before they count as lost."""
 TICK_S = 1.0
 
 Entry = tuple[Participant, Access, str]
-"""A person, what they connect with, and the address for that."""
+"""A participant, their token, and the address to connect to."""
 
 
 class Second(NamedTuple):
@@ -47,7 +45,7 @@ class Crowd:
         began: float,
         via: tuple[str, int] | None,
     ) -> None:
-        """``via`` is where everybody connects to, if not to the addresses of the entries."""
+        """``via`` replaces host and port of every address."""
         self.loop = Loop()
         self.tracker = DeliveryTracker()
         self.stats = ConnectionStats()
@@ -60,7 +58,7 @@ class Crowd:
         self.latencies = Histogram()
         """Of all deliveries so far, but those of the current second."""
         self.listeners: list[Callable[[Second], None]] = []
-        """Told every second."""
+        """Called every second."""
         self._people: dict[Member, VirtualUser] = {}
         self._counted_from = began
         self._seen = 0, 0, 0
@@ -90,8 +88,8 @@ class Crowd:
         self.loop.run_until(moment)
 
     def wait_for_all(self, patience_s: float, settle_s: float) -> None:
-        """Wait until everybody whose visit lasts is connected, and then that the server recovers
-        from it; not at all when that is so already.
+        """Wait until all who are due are connected, then ``settle_s`` for the server to recover
+        from that; return at once when all are connected already.
         """
         if not self._all_here():
             self.loop.run_until(time.monotonic() + patience_s, self._all_here)
@@ -108,7 +106,7 @@ class Crowd:
         self._start_ticking()
 
     def drain(self, patience_s: float) -> None:
-        """Nobody sends any more; wait for what is on its way, until everything has come."""
+        """Stop sending, and wait until everything in flight has arrived."""
         self.sending = False
         deadline = time.monotonic() + patience_s
         seen, since = self.tracker.delivered, time.monotonic()
@@ -120,7 +118,7 @@ class Crowd:
             self.loop.run_until(now + 0.1)
 
     def leave(self, within_s: float) -> None:
-        """Everybody closes their connection, evenly over this time, and is waited for."""
+        """All close their connections, evenly over this time. Returns when all have."""
         everyone = list(self._people.values())
         self.random.shuffle(everyone)
         now = time.monotonic()
@@ -132,7 +130,7 @@ class Crowd:
         self.loop.run_until(patience, lambda: all(p.state is State.AWAY for p in everyone))
 
     def close(self) -> None:
-        """Give every socket back."""
+        """Close every socket."""
         self._ticks += 1
         for person in self._people.values():
             person.close()
@@ -141,7 +139,7 @@ class Crowd:
     # --- disruptions --------------------------------------------------------------------------
 
     def cut(self, share: float) -> int:
-        """Cut the connections of a share of those who have one. Returns how many."""
+        """Cut a share of the open connections. Returns how many."""
         here = [each for each in self._people.values() if each.state is State.HERE]
         chosen = self.random.sample(here, round(len(here) * share))
         for each in chosen:
@@ -149,11 +147,11 @@ class Crowd:
         return len(chosen)
 
     def wanted(self) -> Iterable[Member]:
-        """Those whose visit lasts."""
+        """Those who are due to be connected."""
         return [member for member, person in self._people.items() if person.wanted]
 
     def check_recoveries(self) -> None:
-        """Find out which disruptions are over."""
+        """Note which disruptions have been recovered from."""
         people = self._people
         for each in self.recoveries:
             each.check(lambda member: people[member].wanted)

@@ -1,7 +1,6 @@
-"""What is said over a WebSocket and what it means: one conversation per connection. Pure.
+"""Dialects: positions to bytes, and bytes to the few messages that the driver acts on. Pure.
 
-A dialect turns positions into bytes and bytes into the few things that the driver acts on. Whatever
-else a server says is none of its business.
+All other messages of a server are ignored.
 """
 
 from collections.abc import Sequence
@@ -13,26 +12,26 @@ from locshare.model.position import Position
 
 
 class Snapshot(NamedTuple):
-    """The first message that says: you are in. Also every later one that lists positions."""
+    """The first message of a connection, and every later one that lists positions."""
 
     positions: Sequence[ReceivedPosition]
 
 
 class Ended(NamedTuple):
-    """The server says that this connection is of no use any more."""
+    """The server ends the conversation, though not yet the connection."""
 
     reason: str
     reconnect: bool
 
 
 class Refusal(NamedTuple):
-    """The server did not like something that it was sent."""
+    """The server rejected something that it was sent."""
 
     reason: str
 
 
 Message = ReceivedPosition | Snapshot | Ended | Refusal | None
-"""None: nothing that matters here."""
+"""None: ignored."""
 
 
 class Access(NamedTuple):
@@ -47,33 +46,33 @@ class Conversation(Protocol):
     """One connection's, from the upgrade to the end."""
 
     def hello(self) -> bytes | None:
-        """What is sent first, if anything."""
+        """The first message, if the dialect has one."""
 
     def position(self, position: Position) -> bytes:
         """An update."""
 
     def heartbeat(self) -> bytes:
-        """What keeps a connection alive; the server answers it."""
+        """Keeps the connection alive; the server answers it."""
 
     def leave(self) -> bytes:
-        """Leaving the session for good; the server closes, or is closed after it."""
+        """Leaves the session for good; afterwards one of the two closes."""
 
     def read(self, text: bytes) -> Message:
-        """What one message means. Never raises: what cannot be read is a :class:`Refusal`."""
+        """Parse one message. Never raises: an unreadable one is a :class:`Refusal`."""
 
 
 class DialectAdapter(Protocol):
-    """How a dialect is spoken to one server."""
+    """One dialect with one server."""
 
     name: Dialect
     heartbeat_s: float
-    """So often when ``always_beats``, else when nothing has come for so long."""
+    """The interval when ``always_beats``, else the silence that triggers a heartbeat."""
     always_beats: bool
     closes: bool
-    """True when a server closes the connection of whoever has left."""
+    """True when the server closes the connection after a leave."""
 
     def address(self, access: Access, websocket_url: str) -> str:
-        """Where to connect, token and all."""
+        """Where to connect, token included."""
 
     def converse(self, access: Access) -> Conversation:
         """A new connection's."""

@@ -1,5 +1,5 @@
-"""The disruptions of a run: begun by :mod:`bench.disruptions` in a thread, or by the driver itself
-where it is the clients' side that breaks; and how long each took to recover from.
+"""The disruptions of a run, and how long each took to recover from. :mod:`bench.disruptions` begins
+those of the server in a thread; the driver itself drops clients.
 """
 
 import time
@@ -18,17 +18,17 @@ KINDS: tuple[DisruptionKind, ...] = (
     "drop_clients", "pause_process", "cut_network", "crash_session", "cut_database",
     "kill_process",
 )  # fmt: skip
-"""In the order in which a run has them. Between two that end connections there is time, where there
-is anything to fill it with: whose last connection was short comes back later. And after the last
-nobody may be left to break anything for: who was told that the session is gone stays away.
+"""In the order of a run. Kinds that end connections are kept apart, because after a short
+connection the backoff is longer. The kill comes last: a server that forgets its sessions has no
+clients left after it.
 """
 FROM_ITS_END: frozenset[DisruptionKind] = frozenset({"pause_process", "cut_network"})
-"""What is recovered from since it ended: nobody can before that, whatever the server does."""
+"""Recovery counts from the end of these: before that no server can recover."""
 _LOOK_S = 0.05
 
 
 class FaultInjection:
-    """Of one run; nothing of all this happens unless the plan wants disruptions."""
+    """Of one run. Does nothing unless the plan asks for disruptions."""
 
     def __init__(self, target: Target, plan: Plan, crowd: Crowd, session_id: str) -> None:
         self._crowd = crowd
@@ -41,7 +41,7 @@ class FaultInjection:
         self._left_out = [each for each in possible if each not in broken]
         self._disruptor = Disruptor(target, self._plan, session_id)
         self._followed: list[Recovery | None] = []
-        """By the place in the Disruptor's log; None while it is not known when to count from."""
+        """By index in the Disruptor's log; None until the moment to count from is known."""
         self._active = False
 
     def begin(self) -> None:
@@ -57,7 +57,7 @@ class FaultInjection:
         self._look()
 
     def end(self) -> None:
-        """Last look: what has not recovered by now has not in this run."""
+        """Last check: what has not been recovered from by now, was not in this run."""
         if self._active:
             self._follow()
             self._crowd.check_recoveries()
@@ -86,7 +86,7 @@ class FaultInjection:
         return tuple(sorted(found, key=lambda each: each.at_s))
 
     def remarks(self) -> Iterator[str]:
-        """What was not broken, and what went wrong with the breaking itself."""
+        """Which kinds were left out, and which could not be injected."""
         if self._left_out:
             yield f"the run was too short for {', '.join(self._left_out)}"
         for done in self._disruptor.log:
@@ -105,7 +105,7 @@ class FaultInjection:
                 self._followed.append(None)
             followed = self._followed[place]
             if followed is not None:
-                followed.detail = done.detail  # known when it was done: later than when it began
+                followed.detail = done.detail  # known only once the disruption has begun
             elif (since := _counted_since(done)) is not None:
                 self._followed[place] = self._watch(done.kind, done.detail, done.began_at, since)
 

@@ -1,8 +1,8 @@
 """One thread's loop: timers, and sockets that can be read or written.
 
-All sockets that can be read are read, and the time noted, before anything of what came is looked
-at: the receivers of one broadcast become readable together, and the last of them shall not wait for
-what the first ones' messages mean. That is not the server's time.
+All readable sockets are read, and the time is noted, before any of the data is processed. The
+receivers of one broadcast become readable together; processing the first would otherwise count as
+latency of the last.
 """
 
 import selectors
@@ -23,10 +23,10 @@ class Peer(Protocol):
         """The socket can be written."""
 
     def read(self) -> bytes | None:
-        """Read what is there; None: nothing, or it is over."""
+        """The data that is there; None: none, or the connection is over."""
 
     def take(self, data: bytes, now: float) -> None:
-        """UsageSample at what was read at ``now``."""
+        """Process what was read at ``now``."""
 
 
 class Loop:
@@ -65,7 +65,7 @@ class Loop:
         return True
 
     def close(self) -> None:
-        """Give the selector back; the sockets are their owners'."""
+        """Close the selector. The sockets belong to their owners."""
         self._selector.close()
 
     def _fire(self, now: float) -> None:

@@ -1,11 +1,11 @@
-"""The dialect of PhoenixAdapter Channels, version 2 of its JSON serializer. Pure.
+"""The dialect of Phoenix Channels, version 2 of its JSON serializer. Pure.
 
 Every message is ``[join_ref, ref, topic, event, payload]``. A connection joins one topic, its
 session's; ``phx_reply`` answers what was sent with a ref. A broadcast has null for both refs.
 
-An update is pushed with a ref and nobody waits for its reply, as with the official client; a reply
-that is no ``ok`` is counted. A channel that crashed (``phx_error``) or was closed (``phx_close``)
-counts as a lost connection: the person comes back on a new one.
+An update is pushed with a ref, and its reply is not awaited, as with the official client; a reply
+other than ``ok`` is counted. A channel that crashed (``phx_error``) or was closed (``phx_close``)
+counts as a lost connection: the user reconnects.
 """
 
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What people do in a run: who comes when, how often they report, how long it is measured."""
+"""The plan of a run: who connects when, how often they report, how long it is measured."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ DRAIN_S = 10.0
 
 
 class Phone(Protocol):
-    """Where somebody is. No two of its last few hundred reports are of the same place."""
+    """Reports positions. No two of its last few hundred are the same place."""
 
     def position(self, seconds: float, timestamp: datetime) -> Position:
         """The report ``seconds`` after the beginning of the run, dated ``timestamp``."""
@@ -35,8 +35,8 @@ class Visit(Protocol):
 
 
 class Participant(Struct, frozen=True):
-    """One person. The visits are in order and apart from each other. Whoever ends the last of them
-    early and gracefully leaves the session for good.
+    """One person. The visits are in order and do not touch. Ending the last of them early and
+    gracefully means leaving the session for good.
     """
 
     name: str
@@ -55,17 +55,17 @@ class Plan(Struct, frozen=True, kw_only=True):
     sessions: Sequence[Sequence[Participant]]
     interval_s: float
     measured_from_s: float = 0.0
-    """Until then people come and send, and nothing is counted but connections."""
+    """Before that, people connect and send, and only connections are counted."""
     waits_s: float = 0.0
-    """So much longer, at most, when some are still not connected then."""
+    """How long to wait, at most, for those who are not connected then."""
     duration_s: float
-    """Of the measured time. Then nobody sends any more, and what is on its way is waited for."""
+    """Of the measured time. Then sending stops."""
     drain_s: float = DRAIN_S
-    """How long the last updates are waited for, at most, while somebody still lacks one."""
+    """How long to wait, at most, for updates in flight."""
     disruptions: bool = False
-    """Break what the target can."""
+    """Inject every disruption that the target supports."""
     goodbye_s: float = 1.0
-    """At last everybody closes their connection, evenly over this time."""
+    """At the end all close their connections, evenly over this time."""
 
     @property
     def people(self) -> int:

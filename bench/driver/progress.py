@@ -1,4 +1,4 @@
-"""What whoever watches a run is told. The observers are in :mod:`bench.observers`."""
+"""What observers of a run are given. They are in :mod:`bench.observers`."""
 
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class RunStatus(Struct, frozen=True):
     expected: int
     delivered: int
     lost: int
-    """What is on its way, too."""
+    """Updates in flight included."""
     refused: int
     disconnects: int
     reconnects: int
@@ -34,7 +34,7 @@ class Observer(Protocol):
         """A run begins."""
 
     def phase(self, text: str) -> None:
-        """What is done now."""
+        """The next phase begins."""
 
     def moment(self, moment: Moment, standing: RunStatus) -> None:
         """A second has passed."""

@@ -1,15 +1,14 @@
-"""When everybody was well again after a disruption. Pure.
+"""When a disruption has been recovered from. Pure.
 
-Counted from the moment the disruption began (of a pause and a cut network: ended), it has recovered
-when
+Counted from the moment the disruption began (a pause and a cut network: ended), that is when
 
-- each person whose visit lasts has got an update that was sent after that moment, on a connection
-  that still lives, and
-- each person has had an update, sent after that moment, arrive at somebody else.
+- each user who is due to be connected has received an update that was sent after that moment, on a
+  connection that is still open, and
+- an update that the user sent after that moment has arrived at another user.
 
-The recovery took until the last of these things came. One is not waited for, though it must come:
-the first update that somebody sends afterwards, on a connection that was not lost, would only show
-how long the interval is. A person whose session nobody else visits is left out.
+The recovery lasts until the last of these arrivals. One of them must come but does not prolong it:
+the first update that a user sends afterwards on a connection that was never lost, which would only
+show the length of the interval. Users alone in their session are left out.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,9 +17,9 @@ from bench.driver.tracker import Member, SentUpdate
 from bench.results import DisruptionKind
 
 EXCUSED: frozenset[DisruptionKind] = frozenset({"kill_process", "cut_network", "drop_clients"})
-"""These end connections by their nature; what ends until it has recovered is their doing."""
+"""These end connections by their nature: ends until the recovery are not unexpected,"""
 EXCUSED_S = 30.0
-"""But not for longer than that."""
+"""but not for longer than this."""
 
 
 class Recovery:
@@ -44,11 +43,11 @@ class Recovery:
         self._unseen = {
             member: member.seq + 1 if member.connected else 0 for member in self._unheard
         }
-        """The number of the first update that only shows the interval; 0 when none does."""
+        """The number of the update that would only show the interval; 0: none."""
 
     @property
     def recovery_s(self) -> float | None:
-        """How long it took; None as long as it is not over."""
+        """None until it is over."""
         return None if self.recovered_at is None else self.recovered_at - self._since
 
     def excuses(self, moment: float) -> bool:
@@ -76,7 +75,7 @@ class Recovery:
                 self._progress = now
 
     def check(self, wanted: Callable[[Member], bool]) -> bool:
-        """True once it is over. ``wanted`` says whether somebody's visit lasts."""
+        """True once it is over. ``wanted`` tells whether a user is due to be connected."""
         if self.recovered_at is None and not any(
             wanted(member)
             and any(wanted(each) for each in member.session.members if each is not member)

@@ -1,13 +1,13 @@
-"""Who has sent what, and who has got it: an tracker of every delivery. Pure: times are given.
+"""Matches every received position to the update that was sent. Pure: times are arguments.
 
-Each member of a session numbers the updates that it sends. Whoever receives a position finds the
-update in its sender's recent ones, by latitude and longitude, which a phone does not repeat among
-its last few hundred. So the tracker needs nothing of the server but the numbers it was given, and
-survives one that prints them anew or rounds them to six places.
+Each member of a session numbers its updates. A received position is looked up among the sender's
+recent updates by latitude and longitude, which no phone repeats within a few hundred reports. So
+the tracker needs nothing from the server but those two numbers, and copes with a server that
+formats them anew or rounds them to six places.
 
-Of each sender a receiver remembers the number of the last update that came. Whatever was sent
-later is on its way or lost; a number that was skipped is lost unless it comes late; one that comes
-again is counted apart and hides no loss.
+A receiver remembers the number of the last update from each sender. Later updates are in flight or
+lost. A skipped number is lost unless it arrives late. A repeated one is counted apart and hides no
+loss.
 """
 
 from collections.abc import Iterable
@@ -15,18 +15,17 @@ from typing import NamedTuple
 
 from bench.driver.latency import Histogram
 
-ON_ITS_WAY_S = 1.0
-"""An update sent so shortly before a connection ended, and not come, was on its way to it. What was
-sent earlier and had not come is lost.
+IN_FLIGHT_S = 1.0
+"""An update sent this shortly before the end of a connection was in flight; an earlier one is lost.
 """
 RECENT = 512
-"""Updates that a sender's deliveries are recognised among."""
+"""Updates per sender that a position is looked up among."""
 _NEAR = 6e-7
-"""Degrees: half a step of six places, and a little. Two updates that are so near each other are
-not told apart when a server rounds.
+"""Degrees: half a step of six places, and a little. Two updates this close are indistinguishable on
+a server that rounds.
 """
 _MOST_MISSED = 1_000
-"""Skipped numbers that one receiver remembers; one that comes later than that counts as repeated"""
+"""Skipped numbers that a receiver remembers; one that arrives after that counts as repeated."""
 _LONGEST_GAP = 100
 _NEVER = 1 << 62
 
@@ -51,7 +50,7 @@ class SentUpdate:
 
 
 class Session:
-    """The members of one session, who keep their places in it."""
+    """The members of one session, in a fixed order."""
 
     __slots__ = ("connected", "members", "session_id")
 
@@ -59,7 +58,7 @@ class Session:
         self.session_id = session_id
         self.members: list[Member] = []
         self.connected = 0
-        """How many of them are, now."""
+        """Members that are connected now."""
 
 
 class Member:
@@ -97,7 +96,7 @@ class Member:
         session.members.append(self)
 
     def find(self, lat: float, lng: float) -> SentUpdate | None:
-        """The recent update that reported this; None when there is none."""
+        """The recent update at this place; None when there is none."""
         sent = self._recent.get((lat, lng))
         if sent is not None:
             return sent
@@ -124,32 +123,32 @@ class Member:
         return sent
 
     def begin(self) -> None:
-        """A connection begins: what was sent before is not expected on it."""
+        """A connection begins: earlier updates are not expected on it."""
         self._base = [each.seq for each in self.session.members]
         self._known = self._base.copy()
         self._held.clear()
         self._missed.clear()
 
     def hold(self, sent: SentUpdate) -> None:
-        """It has an update from before its connection: of the snapshot, or sent as it connected."""
+        """The member has an update from before its connection, from the snapshot for example."""
         place = sent.sender.place
         if sent.seq > self._held.get(place, 0):
             self._held[place] = sent.seq
 
-    def on_its_way(self, now: float) -> int:
-        """How many counted updates were on their way to it now."""
+    def in_flight(self, now: float) -> int:
+        """Counted updates that are in flight to this member."""
         found = 0
         for sender, known in zip(self.session.members, self._known, strict=True):
             if sender.seq == known or sender is self:
                 continue
             for sent in sender.newest():
-                if sent.seq <= known or sent.at < now - ON_ITS_WAY_S:
+                if sent.seq <= known or sent.at < now - IN_FLIGHT_S:
                     break
                 found += sent.seq > sender.counted_from
         return found
 
     def stale(self) -> Iterable["Member"]:
-        """The other connected members whose last update it has not got."""
+        """The other connected members whose last update has not arrived."""
         for sender, known in zip(self.session.members, self._known, strict=True):
             if sender is self or not sender.connected or not sender.seq:
                 continue
@@ -175,15 +174,15 @@ class DeliveryTracker:
         self.expected = 0
         self.delivered = 0
         self.late = 0
-        """Came after a newer one of the same sender. They are delivered."""
+        """Arrived after a newer one from the same sender. These are delivered."""
         self.repeated = 0
-        """Came again. They are not delivered a second time."""
+        """Arrived again. These are not delivered a second time."""
         self.early = 0
-        """SentUpdate before the receiver was known to be connected. Not expected, not delivered."""
+        """Sent before the receiver was known to be connected. Not expected, not delivered."""
         self.foreign = 0
-        """Of another session, or of nobody who has joined."""
+        """From another session, or from an unknown user."""
         self.unrecognised = 0
-        """Positions that their sender has not reported, or not lately."""
+        """Positions that the sender has not reported, or not recently."""
         self.latencies = Histogram()
         """Of the deliveries since :meth:`take_latencies`."""
         self._counting = False
@@ -193,13 +192,13 @@ class DeliveryTracker:
         return member
 
     def count(self) -> None:
-        """What is sent from now on is part of the measurement."""
+        """Updates sent from now on are part of the measurement."""
         self._counting = True
         for each in self.members.values():
             each.counted_from = each.seq
 
     def settle(self) -> None:
-        """What has not come by now is lost, even if the connection ends a moment later."""
+        """Whatever has not arrived by now is lost, even if the connection ends a moment later."""
         self._counting = False
 
     def connected(self, member: Member) -> None:
@@ -209,10 +208,10 @@ class DeliveryTracker:
         member.begin()
 
     def ended(self, member: Member, now: float) -> None:
-        """Its connection has ended, or is about to: nothing more is expected on it."""
+        """The connection has ended, or is about to: nothing more is expected on it."""
         if member.connected:
             if self._counting:
-                self.expected -= member.on_its_way(now)
+                self.expected -= member.in_flight(now)
             member.connected = False
             member.session.connected -= 1
 
@@ -225,7 +224,7 @@ class DeliveryTracker:
         return sent
 
     def snapshot(self, member: Member, positions: Iterable[ReceivedPosition]) -> None:
-        """These positions came in a snapshot: knowledge, not deliveries."""
+        """Positions in a snapshot update what the member knows; they are not deliveries."""
         for each in positions:
             sent = self.identify(each)
             if sent is None or sent.sender is member:
@@ -236,7 +235,7 @@ class DeliveryTracker:
                 member.hold(sent)
 
     def identify(self, received: ReceivedPosition) -> SentUpdate | None:
-        """The update that a position is of; None when it is of none (counted)."""
+        """The update that a position belongs to; None (counted) when there is none."""
         sender = self.members.get(received[0])
         sent = None if sender is None else sender.find(received[1], received[2])
         if sent is None:
@@ -246,7 +245,7 @@ class DeliveryTracker:
     def receives(
         self, member: Member, positions: Iterable[ReceivedPosition], now: float
     ) -> list[SentUpdate]:
-        """These came at once. Returns those that are deliveries (counted or not)."""
+        """Positions that arrived together. Returns the deliveries (counted or not)."""
         fresh: list[SentUpdate] = []
         if not member.connected:
             return fresh
@@ -280,7 +279,7 @@ class DeliveryTracker:
         return fresh
 
     def _comes_late(self, member: Member, sent: SentUpdate) -> bool:
-        """True for a delivery that a newer one has overtaken."""
+        """True for a delivery that a newer one overtook."""
         key = sent.sender.place, sent.seq
         if key in member._missed:
             del member._missed[key]
@@ -304,7 +303,5 @@ class DeliveryTracker:
         return self.expected - self.delivered
 
     def stale_pairs(self) -> int:
-        """Receivers and senders, both connected, of which the one does not have the other's last
-        update.
-        """
+        """Pairs of connected members of which one lacks the other's last update."""
         return sum(1 for each in self.members.values() if each.connected for _ in each.stale())

@@ -1,8 +1,8 @@
-"""What a server takes while it is under load: all its processes together, those of its Redis or
-PostgreSQL too, looked at each second.
+"""CPU and memory of a server under load, sampled each second: all its processes, and those of its
+Redis or PostgreSQL.
 
-Processes may come and go (one is killed and started again). A new one counts from when it was first
-seen, so its start is left out; of one that is gone, what it did since the last look.
+Processes may come and go (one is killed and started again). A new one counts from its first sample,
+so its start is left out; the time of an ended one since its last sample is lost.
 """
 
 import time
@@ -21,7 +21,7 @@ from bench.results import Usage
 
 
 class UsageSample(Struct, frozen=True):
-    """Since the look before. None: not known."""
+    """Since the sample before. None: not known."""
 
     cpu_share: float | None = None
     rss_bytes: int | None = None
@@ -29,9 +29,8 @@ class UsageSample(Struct, frozen=True):
 
 
 class UsageMeter:
-    """Of the processes that ``pids`` names, the server's own first: the memory that others share
-    among them is counted once. Call :meth:`look` each second, and where a measured
-    time begins :meth:`begin`.
+    """Of the processes that ``pids`` names, the server's own first. Memory that the others share is
+    counted once. Call :meth:`look` each second, and :meth:`begin` where a measured time begins.
     """
 
     def __init__(self, pids: Callable[[], Sequence[int]]) -> None:
@@ -41,7 +40,7 @@ class UsageMeter:
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was, but for the processes' clocks."""
+        """Start anew, but keep the processes' clocks."""
         self._began = self._looked = time.monotonic()
         self._generator = time.process_time()
         self._busy = busy_seconds()
@@ -98,7 +97,7 @@ class UsageMeter:
         resident = []
         for place, pid in enumerate(self._pids()):
             cpu, switches = cpu_seconds(pid), context_switches(pid)
-            # The other way to ask walks all pages, which a big process under load would feel.
+            # Reading PSS walks all pages, which would slow a big process under load.
             rss = resident_bytes(pid) if place == 0 else proportional_bytes(pid)
             if cpu is None or rss is None:
                 continue

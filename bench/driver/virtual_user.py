@@ -1,7 +1,7 @@
-"""One person: connects, reports positions, reads, comes back when a connection ends, goes.
+"""One virtual user: connects, reports positions, reads, reconnects when a connection ends, leaves.
 
-Never waits: the loop calls when there is something to do. After an unexpected end it comes back as
-our own clients do, by the rule of :mod:`locshare.client.backoff`.
+Never blocks: the loop calls it when a socket is ready or a timer is due. After an unexpected end it
+reconnects as our own clients do, by the rule of :mod:`locshare.client.backoff`.
 """
 
 import enum
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from bench.driver.crowd import Crowd
 
 ANSWER_S = 10.0
-"""A heartbeat that nothing was received after for so long means that the connection is dead."""
+"""A connection on which nothing arrives for this long after a heartbeat is dead."""
 GOODBYE_S = 5.0
-"""How long the server has to answer a goodbye."""
+"""The server's time limit to answer a close or a leave."""
 
 _BACKOFF = Backoff()
 
@@ -82,7 +82,7 @@ class VirtualUser:
         self.address = address
         self.state = State.AWAY
         self._life = 0
-        """Counts the connections, so that what was planned for an earlier one is not done."""
+        """Counts the connections, so that a timer set for an earlier one does nothing."""
         self._attempts = 0
         self._asked_at = self._here_at = self._heard_at = self._beat_at = self._goodbye_at = 0.0
         self._lost_at: float | None = None
@@ -92,7 +92,7 @@ class VirtualUser:
 
     @property
     def wanted(self) -> bool:
-        """True while a visit lasts, connected or not."""
+        """True during a visit, connected or not."""
         return self.state is not State.AWAY and self.state is not State.LEAVING
 
     # --- what it does -------------------------------------------------------------------------
@@ -147,12 +147,12 @@ class VirtualUser:
             self._writes()
 
     def cut(self) -> None:
-        """Lose the connection, as if the network had."""
+        """Drop the connection without a close frame."""
         if self.state is State.HERE:
             self._over(Lost("cut on purpose"), time.monotonic())
 
     def look(self, now: float) -> None:
-        """Once a second: has something taken too long, is it time for a heartbeat?"""
+        """Once a second: check timeouts, send a heartbeat if one is due."""
         if self.state is State.HERE:
             self._look_alive(now)
         elif self.state is State.CONNECTING and now - self._asked_at > CONNECT_TIMEOUT_S:
@@ -162,7 +162,7 @@ class VirtualUser:
             self._gone()
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         connection, self._connection = self._connection, None
         if connection is not None:
             self._crowd.loop.remove(connection.fileno)
@@ -191,11 +191,11 @@ class VirtualUser:
             self._over(cause, time.monotonic())
             return None
         if not self._greeted:
-            self._writes()  # in a TLS handshake what is read decides whose turn it is
+            self._writes()  # in a TLS handshake the data read decides whose turn it is
         return data
 
     def take(self, data: bytes, now: float) -> None:
-        """UsageSample at what was read at ``now``."""
+        """Process what was read at ``now``."""
         connection = self._connection
         if connection is None:
             return
@@ -289,7 +289,7 @@ class VirtualUser:
                 return
             crowd.tracker.sends(self.member, position.lat, position.lng, at)
             self._writes()
-        # After the first one at any time, so that those who came together do not send together.
+        # A random first gap, so that users who connect together do not send together.
         spread = 0.5 if first else 0.05
         gap = crowd.interval_s * crowd.random.uniform(1 - spread, 1 + spread)
         crowd.loop.at(time.monotonic() + gap, self._report_for(life, first=False))
@@ -352,4 +352,4 @@ class VirtualUser:
 
 
 class _Final(ClientError):
-    """Coming back makes no sense."""
+    """Reconnecting is pointless."""

@@ -1,1 +1,1 @@
-"""Impairment on the way between the people and a server under measurement."""
+"""Impairments of the network between the driver and a server under measurement."""

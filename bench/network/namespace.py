@@ -4,14 +4,14 @@
 
     this machine, with the server ──veth── router ──veth── far end, with a client
 
-The far end is a second TCP stack; the router drops packets at random, in both directions. It takes
-a router because a stack that drops its own packets on their way out knows it: it would wait for
-room and not for an acknowledgement. So what happens is what happens on a bad radio link: loss,
-retransmission, back-off, with the server's own socket at the one end of it.
+The far end is a second TCP stack; the router drops packets at random, in both directions. A router
+is needed because a stack that drops its own outgoing packets knows it, and would wait for buffer
+space and not for an acknowledgement. The server's socket sees what it would on a bad radio link:
+loss, retransmission, back-off.
 
-Nothing of the machine is changed but one device and one route that lead to the router; both go with
-it. The addresses are of 198.18.0.0/15, which is set aside for benchmarks (RFC 2544). A server that
-listens on 127.0.0.1 is reached, too: the router translates addresses, and the device lets it.
+Only one device and one route are added to the machine; both are removed with the router. The
+addresses are from 198.18.0.0/15, set aside for benchmarks (RFC 2544). A server that listens on
+127.0.0.1 is reached too: the router translates addresses.
 """
 
 import ctypes
@@ -62,23 +62,23 @@ table ip impairment {{
 
 
 class Unavailable(Exception):
-    """This machine does not let it be done; the message says what is missing."""
+    """This machine cannot do it; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A far end whose packets reach this machine, or not."""
+    """A far end, connected through a lossy router."""
 
     far: str
     router: str
     """Names of the namespaces, for :func:`inside` and ``ip netns exec``."""
     address: str
-    """What the server's host is called at the far end; ports are the same."""
+    """The server's address at the far end; ports are the same."""
     delays: bool
     """True when the link itself delays (``tc netem``), false when it only loses."""
 
     def packets(self) -> tuple[int, int]:
-        """How many came to the router so far, and how many of them it dropped."""
+        """Packets that reached the router so far, and those of them that it dropped."""
         text = run("ip", "netns", "exec", self.router, "nft", "-j", "list", "counters")
         found = {
             each["counter"]["name"]: each["counter"]["packets"]
@@ -95,7 +95,7 @@ def lossy_link(
     """A link that loses the share ``loss`` of the packets of each direction and, where the kernel
     can, delays them (each direction by ``delay_s``, more or less by up to ``jitter_s``). ``host``
     is where the server listens: an IPv4 address of this machine. Removed at the end of the block;
-    what a crash has left is removed before. Raises Unavailable.
+    leftovers of a crash are removed before. Raises Unavailable.
     """
     _require(host)
     remove_stale()
@@ -130,7 +130,7 @@ def _require(host: str) -> None:
 
 
 def _connect(router: str, far: str, device: str, host: str) -> str:
-    """Make both ends reach each other. Returns the address of this one."""
+    """Connect both ends. Returns the address of this one."""
     near_net, far_net = _free_block().subnets(new_prefix=30)
     (near, near_gate), (far_gate, end) = (list(each.hosts()) for each in (near_net, far_net))
     pair = ("type", "veth", "peer", "name")
@@ -145,7 +145,7 @@ def _connect(router: str, far: str, device: str, host: str) -> str:
         (("-n", far), "end", end),
     ):
         run("ip", *at, "address", "add", f"{address}/30", "dev", of)
-        # Single segments: a loss is then of one packet and not of many that were joined.
+        # Single segments, so that a loss is one packet and not many joined ones.
         run("ip", *at, "link", "set", of, "up", "gso_max_segs", "1")
     run("ip", "route", "add", str(far_net), "via", str(near_gate))
     run("ip", "-n", far, "route", "add", "default", "via", str(far_gate))
@@ -166,7 +166,7 @@ def _write(switch: str, device: str) -> None:
 
 
 def _free_block() -> ipaddress.IPv4Network:
-    """Eight addresses that no route of this machine knows."""
+    """Eight addresses that no route of this machine covers."""
     routes = json.loads(run("ip", "-j", "-4", "route", "show", "table", "all"))
     taken = [
         ipaddress.IPv4Network(each["dst"], strict=False)
@@ -196,7 +196,7 @@ def _delay(router: str, delay_s: float, jitter_s: float) -> bool:
 
 
 def remove_stale() -> list[str]:
-    """Remove what processes have left that are no more. Returns the names of the namespaces."""
+    """Remove leftovers of processes that have ended. Returns the names of the namespaces."""
     found = []
     for path in NAMESPACES.glob("locshare-*"):
         name = _NAME.fullmatch(path.name)
@@ -212,8 +212,8 @@ def _device(pid: int, number: int) -> str:
 
 
 def _remove(*names: str) -> None:
-    """Namespaces and devices, as far as they are there. The device goes by name: it would else stay
-    for as long as the kernel remembers a connection of the namespace that it leads to.
+    """Namespaces and devices that exist. The device is removed by name, because otherwise it stays
+    as long as the kernel remembers a connection of the namespace that it leads to.
     """
     for name in names:
         what = ("netns",) if _NAME.fullmatch(name) else ("link",)
@@ -225,7 +225,7 @@ def _remove(*names: str) -> None:
 
 
 def run(*command: str, text: str = "") -> str:
-    """What a command printed. Raises Unavailable with what it complained of."""
+    """The output of a command. Raises Unavailable with its error output."""
     try:
         done = subprocess.run(
             command,
@@ -234,7 +234,7 @@ def run(*command: str, text: str = "") -> str:
             text=True,
             timeout=COMMAND_S,
             check=False,
-            start_new_session=True,  # Ctrl-C ends this process, and what it made is then removed
+            start_new_session=True,  # Ctrl-C ends this process, which then cleans up
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{' '.join(command)}: {error}") from error
@@ -258,7 +258,7 @@ def inside(namespace: str, function: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failed.append(error)
 
-    # A thread of its own, which ends: nothing else may ever run in that namespace by mistake.
+    # In a thread that ends: nothing else may run in that namespace by mistake.
     thread = threading.Thread(target=call, name=f"inside {namespace}")
     thread.start()
     thread.join()

@@ -1,15 +1,15 @@
-"""Impairment between the driver and a target's WebSockets, as a target that leads through it.
+"""Targets whose WebSockets are reached over an impaired network.
 
 ::
 
     with lossy(target, Impairment(delay_s=0.05, jitter_s=0.02, loss=0.2)) as impaired:
         ...  # drive `impaired`; REST goes the usual way
 
-The people connect to a proxy instead, and say all that they would say to the server: its address
-stays what it is, so that its certificate, too, is that of whom they mean.
+The virtual users connect to a proxy but use the server's address in the handshake, so that its
+certificate is checked against that name.
 
-Where the machine lets it (Linux, root, ``ip``, ``nft``) packets are lost on a real link between two
-TCP stacks; elsewhere a proxy imitates what an application sees of it. ``how`` says which it was.
+Where possible (Linux, root, ``ip``, ``nft``) packets are lost on a real link between two TCP
+stacks; elsewhere a proxy imitates what an application sees of it. ``how`` says which it was.
 """
 
 import socket
@@ -39,12 +39,12 @@ class ProxiedTarget:
         self.ws_url = target.ws_url
         self.topic = target.topic
         self.via = proxy.address
-        """Where to connect, whatever address a WebSocket has."""
+        """Where to connect, whatever the address of the WebSocket."""
         self.how = how
-        """What is done to the connections, for the remarks of a run."""
+        """A description of the impairment, for the remarks of a run."""
 
     def pids(self) -> Sequence[int]:
-        """Without the proxy's: its work is not the server's."""
+        """Without the proxy's process."""
         return self._target.pids()
 
     def can(self, kind: DisruptionKind) -> bool:
@@ -93,9 +93,7 @@ def behind_proxy(target: Target) -> Iterator[CuttableTarget]:
 
 @contextmanager
 def lossy(target: Target, impairment: Impairment, *, seed: int = 0) -> Iterator[ProxiedTarget]:
-    """``target`` over a way that loses a share of the packets of each direction and delays them.
-    Raises NotServing.
-    """
+    """``target`` over a network that loses and delays packets both ways. Raises NotServing."""
     server = _socket_of(target)
     with ExitStack() as stack:
         try:
@@ -124,7 +122,7 @@ def _link(server: Address, impairment: Impairment) -> Iterator[Link]:
 
 
 def _left_to_do(link: Link, impairment: Impairment) -> tuple[Impairment, str]:
-    """What the link does not do itself, and a description of what is done."""
+    """What is left for the proxy to do, and a description of the whole."""
     how = "packets are lost on a real link (network namespaces, nftables)"
     if not (impairment.delay_s or impairment.jitter_s):
         return Impairment(), how
@@ -141,7 +139,7 @@ def _started(stack: ExitStack, proxy: AbstractContextManager[Proxy]) -> Proxy:
 
 
 def _socket_of(target: Target) -> Address:
-    """Where the target's WebSockets are, as it says or as a join is answered. Raises NotServing."""
+    """The address of the target's WebSockets, as given or from a join. Raises NotServing."""
     answered = ""
     if target.ws_url is None:
         with Rest(target.http_url) as rest:

@@ -9,7 +9,7 @@ connections that were reset, or ``error``. It ends with its input, or by Ctrl-C:
     restore    carry new connections again
 
 :func:`proxy_process` runs one from Python, in a process of its own: a relay under load takes a good
-part of a core, and in a thread it would take the interpreter from what is measured.
+part of a core, and in a thread it would compete with the driver for the interpreter.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from bench.network.relay import Impairment, Relay
 Address = tuple[str, int]
 
 ANSWER_S = 30.0
-"""How long the process may take to start or to answer."""
+"""Time limit for the process to start or to answer."""
 _FD = "fd:"
 """``--listen fd:N``: a listening socket that was inherited from the parent process."""
 _BACKLOG = 4096
@@ -44,7 +44,7 @@ class ProxyGone(Exception):
 
 
 class Proxy:
-    """A proxy in a process of its own, for callers that are not asynchronous."""
+    """A proxy in another process, for synchronous callers."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
@@ -92,7 +92,7 @@ def proxy_process(
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                bufsize=0,  # what select sees is all there is
+                bufsize=0,  # so that select sees all buffered data
                 pass_fds=(listener.fileno(),),
                 start_new_session=True,  # Ctrl-C is for this process, which ends the other
             )
@@ -187,8 +187,8 @@ async def _serve(listener: socket.socket, relay: Relay) -> int:
         nursery.cancel_scope.cancel()
 
     listener.setblocking(False)
-    # Before it prints that it listens, and as an event: a KeyboardInterrupt may strike between the
-    # making of a coroutine and its first step.
+    # Before it prints that it listens, and as an event: a KeyboardInterrupt may hit between the
+    # creation of a coroutine and its first step.
     with trio.open_signal_receiver(signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait_for_interrupt, signals)

@@ -1,10 +1,10 @@
-"""Carries TCP connections to another address: as they come, late, or not at all.
+"""Forwards TCP connections to another address: at once, delayed, or not at all.
 
-Without a delay or loss bytes go on as they come, in order; the end of one direction is passed on
-while the other goes on; a reset is passed on as one.
+Bytes are forwarded in order. The end of one direction is forwarded while the other continues; a
+reset is forwarded as a reset.
 
-Loss is imitated: a piece takes a retransmission's time longer, as TCP would make it, and what is
-behind it waits. No byte is lost.
+Loss is imitated: a lost piece is delayed by TCP's retransmission timeout, and the pieces behind it
+wait. No byte is lost.
 """
 
 import os
@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, final
 import trio
 
 HELD_BYTES_MAX: Final = 262_144
-"""Under way in one direction of one connection: with a delay of 100 ms, 2.6 MB/s get through."""
+"""In flight in one direction of one connection: at a delay of 100 ms, 2.6 MB/s."""
 PIECE_BYTES: Final = 65_536
 RETRANSMISSION_S: Final = 0.2
 """Linux' shortest retransmission timeout. Each further loss of the same piece doubles it."""
@@ -32,7 +32,7 @@ Piece = bytes | None
 
 
 class Impairment(NamedTuple):
-    """What happens to the bytes of each direction of each connection."""
+    """Of each direction of each connection."""
 
     delay_s: float = 0.0
     jitter_s: float = 0.0
@@ -53,7 +53,7 @@ class Impairment(NamedTuple):
 
 
 class DelayLine:
-    """The pieces under way in one direction, and when each arrives. Pure."""
+    """The pieces in flight in one direction, and when each arrives. Pure."""
 
     def __init__(self, impairment: Impairment, dice: random.Random) -> None:
         self._trouble = impairment
@@ -82,7 +82,7 @@ class DelayLine:
         """``piece`` sets off. Nothing may follow an end."""
         arrival = now + self._trouble.travel_s(self._dice)
         if arrival < self._arrival:
-            arrival = self._arrival  # what waits for a lost piece comes with it
+            arrival = self._arrival  # pieces behind a lost one arrive with it
         else:
             arrival += self._trouble.retransmission_s(self._dice)
         self._held += len(piece or b"")
@@ -91,7 +91,7 @@ class DelayLine:
         self._pieces.append((arrival, piece))
 
     def take(self) -> Piece:
-        """The next piece; there is one when ``due`` has come."""
+        """The next piece; there is one once ``due`` has passed."""
         _, piece = self._pieces.popleft()
         self._held -= len(piece or b"")
         return piece
@@ -109,8 +109,8 @@ class Relay:
         self._connections: dict[_Connection, None] = {}  # a set that keeps their order
 
     def cut(self) -> int:
-        """Reset all connections, those that are being made too, and whoever connects from now on.
-        Returns how many were reset.
+        """Reset all connections, pending ones too, and refuse new ones. Returns how many were
+        reset.
         """
         self._refusing = True
         cut = list(self._connections)
@@ -119,11 +119,11 @@ class Relay:
         return len(cut)
 
     def restore(self) -> None:
-        """Carry new connections again."""
+        """Accept new connections again."""
         self._refusing = False
 
     async def serve(self, listener: trio.SocketListener) -> None:
-        """Accept and carry until cancelled; then reset what is still open."""
+        """Accept and forward until cancelled; then reset open connections."""
         await trio.serve_listeners(self._handle, [listener])
 
     async def _handle(self, client: trio.SocketStream) -> None:
@@ -166,7 +166,7 @@ class _Connection:
                 _reset(each)
 
     async def _carry(self, source: trio.SocketStream, target: trio.SocketStream) -> None:
-        """One direction, until its end was passed on; a reset of either stream resets both."""
+        """Forward one direction to its end; a reset of either stream resets both."""
         relay = self._relay
         if relay.impairment == Impairment():
             piece = await _receive(source)
@@ -222,7 +222,7 @@ async def _send(target: trio.SocketStream, piece: Piece) -> bool:
 
 
 def _reset(stream: trio.SocketStream) -> None:
-    """Close it so that the peer sees a reset, at once."""
+    """Close the stream with a reset."""
     with suppress(OSError):  # it is closed
         stream.setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
     stream.socket.close()

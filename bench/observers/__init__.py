@@ -1,4 +1,4 @@
-"""Those who watch a run: a display for a terminal, lines for a log, figures for Prometheus."""
+"""Observers of a run: a display for a terminal, lines for a log, metrics for Prometheus."""
 
 from collections.abc import Sequence
 

@@ -15,8 +15,8 @@ from bench.results import Moment, Run
 
 
 class Display:
-    """A context manager. What has ended stays above it; the display is drawn once a second, by the
-    run itself, so that no other thread takes its time.
+    """A context manager. Results of ended runs stay above it. It is drawn once a second by the run
+    itself, so that no other thread competes with it.
     """
 
     def __init__(self, console: Console | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a run's figures look like in words. Pure."""
+"""The figures of a run as text. Pure."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,6 @@
-"""The people of a load: who is in which session, where they are, how they move, and when they come
-and go. Pure and seeded: the same seed is the same people, whatever server they are sent to.
+"""The people of a load: their sessions, movement and visits. Pure and seeded: the same seed makes
+the same people, for every server.
 
-``sizes`` makes groups, ``arrivals`` says when people come, ``visits`` when they are away, ``phone``
-what their phones report; ``population`` puts it together. The movement itself is that of
-``locshare simulate``.
+``sizes`` makes groups, ``arrivals`` and ``visits`` decide when people are connected, ``phone`` what
+they report; ``population`` combines them. The movement is that of ``locshare simulate``.
 """

@@ -1,4 +1,4 @@
-"""When people come: all at once, evenly, or in rushes. Pure functions of a source of chance.
+"""When people arrive: all at once, evenly, or in bursts. Pure functions of a random source.
 
 Times are seconds after the beginning of the run.
 """
@@ -11,10 +11,10 @@ from msgspec import Struct
 
 
 class Arrivals(Protocol):
-    """A way to come."""
+    """A pattern of arrivals."""
 
     def times(self, sizes: Sequence[int], random: Random) -> list[float]:
-        """When each person of groups of these sizes comes, group by group."""
+        """The arrival of each person of groups of these sizes, group by group."""
 
 
 class AllAtOnce(Struct, frozen=True):
@@ -40,9 +40,9 @@ class Evenly(Struct, frozen=True):
 
 
 class Peaks(Struct, frozen=True, kw_only=True):
-    """In rushes within ``span_s``, as of people who have agreed on a time: each group meets at one
-    of ``peaks`` moments, most of it comes around that, and ``stragglers`` (a share) come at any
-    time from then to the end.
+    """In bursts within ``span_s``, as people arrive who have agreed on a time: each group meets at
+    one of ``peaks`` moments and arrives around it, except the share ``stragglers``, who arrive at
+    any time from then to the end.
     """
 
     span_s: float
@@ -58,7 +58,7 @@ class Peaks(Struct, frozen=True, kw_only=True):
 
     @property
     def spread_s(self) -> float:
-        """The standard deviation of those who are about on time."""
+        """The standard deviation of the punctual arrivals."""
         return self.span_s / self.peaks / 20
 
     def moments(self, random: Random) -> list[float]:

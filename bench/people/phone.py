@@ -1,9 +1,9 @@
-"""What a real phone reports of a journey: not quite where it is. Pure.
+"""What a real phone reports of a journey: positions with noise. Pure.
 
-Two things are added to what the simulated phone says. The fix is off by a few metres, in a
-direction that wanders over minutes, as that of satellites is; now and then reception is bad for
-half a minute, and both the error and the accuracy that the phone admits grow. And no two reports of
-one phone are of the same place, so that whoever gets one knows which it is.
+It adds two things to the exact phone of the simulation. The fix is off by a few metres, in a
+direction that drifts over minutes, as a GPS error does; now and then reception is bad for half a
+minute, and both the error and the reported accuracy grow. And no two reports of one phone are the
+same place, so that a receiver can identify each.
 """
 
 from datetime import datetime
@@ -16,9 +16,9 @@ from locshare.simulate.movement import Journey
 from locshare.simulate.movement import Phone as ExactPhone
 
 TICK_S: Final = 0.25
-"""Reports of different ticks are told apart."""
+"""Reports of different ticks are distinct."""
 TOLD_APART_S: Final = 4096 * TICK_S
-"""So long no place comes again."""
+"""No place is repeated within this time."""
 
 _UNITS: Final = 10_000_000
 """Of a degree, as positions are rounded: 7 places, about a centimetre."""
@@ -29,10 +29,10 @@ _METRES: Final = 111_195.0
 _NEAREST_POLE: Final = 89.999
 
 _ERROR_SHARE: Final = 0.35
-"""Of the admitted accuracy, at most, in each of two directions; the accuracy is a radius."""
+"""The largest error in each of two directions, as a share of the reported accuracy."""
 _WORSE_M: Final = 25.0
 _SHARP: Final = 12
-"""The higher, the shorter the times of bad reception."""
+"""The higher, the shorter the periods of bad reception."""
 
 
 @final
@@ -84,7 +84,7 @@ class _Wave:
 
 
 def _mix(waves: tuple[_Wave, _Wave], seconds: float) -> float:
-    """A quick and a slow wave, from -1 to 1: together they do not come round again."""
+    """A fast and a slow wave, from -1 to 1: their sum does not repeat."""
     return 0.4 * waves[0].at(seconds) + 0.6 * waves[1].at(seconds)
 
 
@@ -95,7 +95,7 @@ def _marked(angle: float, digit: int) -> int:
 
 
 def _wrapped(units: int) -> int:
-    """Brought back to the map. A round is a multiple of 64 units: the digit stays."""
+    """Wrapped to the map. A full turn is a multiple of 64 units: the digit stays."""
     if units > _HALF_ROUND:
         return units - 2 * _HALF_ROUND
     return units + 2 * _HALF_ROUND if units < -_HALF_ROUND else units

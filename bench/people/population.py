@@ -1,4 +1,4 @@
-"""Everybody of a run: made once from a seed, then only read.
+"""All people of a run, made once from a seed.
 
 ::
 
@@ -32,7 +32,7 @@ RECORDED: Final = "recorded"
 MemberKind = Kind | Literal["recorded"]
 
 _GOLDEN: Final = 0.6180339887498949
-"""Multiples of it, modulo 1, are spread evenly however many there are."""
+"""Multiples of it, modulo 1, are evenly spread for any number of them."""
 
 
 class Member(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Member(Struct, frozen=True):
     """``#RRGGBB``."""
     kind: MemberKind
     city: str
-    """A key of :data:`locshare.simulate.cities.CITIES`; of no meaning for who follows a track."""
+    """A key of :data:`locshare.simulate.cities.CITIES`; unused for those who follow a track."""
     seed: int
     visits: tuple[Visit, ...]
     """In order, apart from each other, at least one."""
@@ -125,7 +125,7 @@ def _populate(
     if movement not in (allowed := (*MOVEMENTS, RECORDED)):
         raise ValueError(f"movement {movement!r}: must be one of {', '.join(allowed)}")
     towns = sorted(CITIES)
-    # Each question has a source of chance of its own: another way to come does not move people.
+    # Separate random sources: another pattern of arrivals does not change the movement.
     _chance(seed, "cities").shuffle(towns)
     times = arrivals.times(sizes, _chance(seed, "arrivals"))
     restless = _chance(seed, "churn")
@@ -151,8 +151,8 @@ def _chance(seed: int, purpose: str) -> Random:
 
 
 def phone(member: Member, tracks: Sequence[Track] = ()) -> NoisyPhone:
-    """What reports where ``member`` is. ``tracks`` are what recorded people follow: one track for
-    each person in turn, there and back, everyone from elsewhere on it. Raises ValueError.
+    """The phone of ``member``. Recorded people follow ``tracks`` in turn, there and back, each from
+    another starting point. Raises ValueError.
     """
     return NoisyPhone(_journey(member, tracks), member.seed)
 

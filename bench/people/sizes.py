@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 SMALLEST: Final = 2
-"""Nobody shares a location with nobody."""
+"""Sharing a location takes two."""
 
 
 def power_law(people: int, *, largest: int, exponent: float, random: Random) -> list[int]:
@@ -28,7 +28,7 @@ def power_law(people: int, *, largest: int, exponent: float, random: Random) -> 
     left = people
     while left:
         size = min(random.choices(allowed, weights)[0], left)
-        if left - size == 1:  # who would be alone comes along, or gets company
+        if left - size == 1:  # one left over joins this group, or gets company
             size += 1 if size < largest else -1
         sizes.append(size)
         left -= size

@@ -1,5 +1,5 @@
-"""Joining and leaving as in life: people come late, leave early, lose their connection for a while
-and return. Pure functions of a source of chance.
+"""Churn: people arrive late, leave early, lose their connection for a while and return. Pure
+functions of a random source.
 """
 
 from random import Random
@@ -18,13 +18,13 @@ class Visit(Struct, frozen=True):
 
 
 class Churn(Struct, frozen=True, kw_only=True):
-    """How restless people are in a run of ``duration_s``. Shares are from 0 to 1.
+    """Of a run of ``duration_s``. Shares are from 0 to 1.
 
-    ``late`` is the share of people who come later than they would, at any time up to the middle of
-    the run; ``early`` of those who leave before its end, after the middle. ``losses_per_hour`` is
-    how often somebody who is connected loses the connection, at moments that know nothing of each
-    other, for ``shortest_away_s`` to ``longest_away_s``. ``closing`` is the share of losses that
-    are a proper close (the page is left, the app put away) and no broken connection.
+    ``late`` is the share of people who arrive later than planned, up to the middle of the run;
+    ``early`` of those who leave before its end, after the middle. ``losses_per_hour`` is how often
+    a connected person loses the connection, as a Poisson process, for ``shortest_away_s`` to
+    ``longest_away_s``. ``closing`` is the share of losses that are a proper close (the page is
+    left, the app put away).
     """
 
     duration_s: float
@@ -52,8 +52,8 @@ class Churn(Struct, frozen=True, kw_only=True):
 
 
 def visits(arrives_s: float, churn: Churn, random: Random) -> tuple[Visit, ...]:
-    """The visits of one person who would come at ``arrives_s``: at least one, in order, apart from
-    each other. Who would be back after their own end does not come back. Raises ValueError.
+    """The visits of one person who is to arrive at ``arrives_s``: at least one, in order, not
+    touching. Raises ValueError.
     """
     duration = churn.duration_s
     if not 0 <= arrives_s < duration:

@@ -1,4 +1,4 @@
-"""What servers are measured with: named scenarios, one idea per file."""
+"""Named scenarios, one idea per file."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A group as it usually is."""
+"""A group of the usual size, for ten minutes."""
 
 from bench.scenarios.scenario import Scenario, Size, steady
 

@@ -1,5 +1,5 @@
-"""The server is broken on purpose, again and again, in each way that it can be here; so is the way
-to it, which leads through a proxy.
+"""Disruptions of every kind that the server supports, again and again, and cuts of the network,
+which leads through a proxy.
 """
 
 from contextlib import AbstractContextManager

@@ -12,7 +12,7 @@ from bench.targets.target import Target
 
 IMPAIRMENT = Impairment(delay_s=0.05, jitter_s=0.02, loss=0.2)
 WAITS_S, SHORT_WAITS_S = 8.0, 5.0
-"""For the last to connect; the others go on without whoever needs longer."""
+"""How long to wait for the last to connect; the run goes on without the rest."""
 DRAIN_S = 30.0
 """TCP doubles its wait each time the same packet is lost: 13 s after the sixth time. In short, too:
 a server that waits so long has not lost anything.

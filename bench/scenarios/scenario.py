@@ -18,14 +18,14 @@ SESSION_SIZE = 50
 """People in a session, at most."""
 INTERVAL_S = 2.0
 CONNECT_PER_S = 400
-"""How fast people come where it is not the coming that is measured."""
+"""Arrivals per second where connecting is not what is measured."""
 
 SETTLE_S, SHORT_SETTLE_S = 2.0, 1.0
-"""After the last has come, at most; for an interval, if that is less."""
+"""After the last arrival, at most; an interval, if that is less."""
 WAITS_S, SHORT_WAITS_S = 20.0, 8.0
-"""How much longer somebody who is not connected when all should be is waited for."""
+"""How long to wait, at most, for those who are not connected in time."""
 GOODBYE_S, SHORT_GOODBYE_S = 1.0, 0.5
-"""Over which everybody closes their connection."""
+"""The time over which all close their connections."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -36,11 +36,11 @@ class Options(Struct, frozen=True, kw_only=True):
     duration_s: float | None = None
     seed: int = 1
     tracks: Sequence[Track] = ()
-    """Ways that everybody follows instead of made-up ones."""
+    """Recorded tracks that people follow instead of simulated ones."""
 
 
 class Size(Struct, frozen=True):
-    """A form of a scenario. ``people`` is before the scale."""
+    """``people`` is before the scale."""
 
     people: int
     duration_s: float
@@ -62,7 +62,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     short_sizes: Sequence[Size]
     make: Callable[["Scenario", Size, Options], Plan]
     around: Callable[[Target, int], AbstractContextManager[Target]] = _unchanged
-    """Puts something between the people and the target: given it and a seed, yields another."""
+    """Wraps the target: given it and a seed, yields another."""
 
     def plans(self, options: Options) -> list[Plan]:
         """One for each run. Raises ValueError for a scale or a duration that makes no sense."""
@@ -80,7 +80,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
 def steady(
     scenario: Scenario, size: Size, options: Options, *, interval_s: float = INTERVAL_S
 ) -> Plan:
-    """Everybody comes beforehand and stays to the end."""
+    """All connect before the measured time and stay to the end."""
     sessions, each = groups(size.people, options.scale)
     ramp_s = max(sessions * each / CONNECT_PER_S, 1.0)
     people = population(sessions, each, options, Evenly(ramp_s))

@@ -1,7 +1,7 @@
-"""Everybody comes, everybody goes.
+"""All connect within a minute, and all close.
 
-They have joined over HTTP before; the storm is of WebSockets. Who has come reports as always, and
-gets what the others report, so that the server is not idle when the last ones come.
+They have joined over HTTP before; the storm is of WebSockets. Connected people report as usual, so
+that the server is not idle while the last ones connect.
 """
 
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from bench.scenarios.scenario import (
 )
 
 GOODBYES = 6
-"""They go so many times as fast as they came."""
+"""They close this many times as fast as they connect."""
 
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:

@@ -1,4 +1,4 @@
-"""Many groups at once whose people come in rushes, lose their connections, come back and leave."""
+"""Many groups at once, whose people arrive in bursts, lose connections, return and leave."""
 
 from bench.driver.plan import Plan
 from bench.people.arrivals import Peaks
@@ -8,11 +8,11 @@ from bench.scenarios.scenario import Options, Scenario, Size, from_the_start, gr
 RUSH = 0.4
 """The share of the run in which the groups meet."""
 LOSSES = 1.5
-"""How often somebody who is there loses the connection, in the whole run, however long it is."""
+"""Lost connections per person in the whole run, whatever its length."""
 
 
 def churn(duration_s: float) -> Churn:
-    """As restless in a short run as in a long one."""
+    """As much churn in a short run as in a long one."""
     return Churn(
         duration_s=duration_s,
         losses_per_hour=LOSSES * 3600 / duration_s,

@@ -1,8 +1,7 @@
-"""A day of such a server in a few minutes: mostly pairs and small groups, some crowds, who come in
-rushes, lose their connections, come back and leave.
+"""A day in a few minutes: mostly pairs and small groups, some crowds, with bursts and churn.
 
 The other scenarios have sessions of one size, which makes their figures easy to compare. Here the
-sizes follow a power law, so that a small session's update and a crowd's meet in one server.
+sizes follow a power law, so that small sessions and crowds share one server.
 """
 
 from bench.driver.plan import Plan

@@ -1,20 +1,19 @@
-"""What a crash of a session costs the people in it, and those in other sessions.
+"""What the crash of a session's actor costs its people, and those in other sessions.
 
     python -m bench.solo.crash                # a crash every 100 ms: four minutes
     python -m bench.solo.crash --every 0.02   # one minute
 
-50 people in one session of the real server and 200 in four others, an update each every 2 s, over
-real sockets. Twice the same: undisturbed, and while the actor of the first session is crashed 1,000
-times by fault injection (``serve --faults``).
-After every fiftieth crash somebody joins, 50 ms later, and looks whether everybody is there.
-Undisturbed, as many harmless questions are asked and as many people join: the difference is the
-crashes and nothing else.
+50 people in one session of the real server and 200 in four others send an update every 2 s, over
+real sockets: once undisturbed, once while the actor of the first session is crashed 1,000 times by
+fault injection (``serve --faults``). 50 ms after every fiftieth crash a new participant joins and
+checks the snapshot. The undisturbed round has as many harmless requests and joins, so that the
+difference is the crashes alone.
 
-Told are the latency of the updates that arrived, those that did not, closed connections, and the
-recovery: from the message that crashed the actor to the next incarnation's answer to a question.
+Reported are latency, lost updates, closed connections, and recovery: the time from the message that
+crashes the actor to the next incarnation's first reply.
 
-An update may be lost to a crash only if it *is* the message that crashed it, and none is: those are
-made for it. Exit status 1 when an update was lost, a connection closed, or a snapshot incomplete.
+No update is itself the message that crashes the actor, so none may be lost. The exit status is 1
+when an update was lost, a connection closed, or a snapshot incomplete.
 """
 
 import argparse
@@ -37,12 +36,12 @@ EVERY_S = 0.1
 LOOK_AFTER = 50
 LOOK_S = 0.05
 SEATS = 100
-"""For those who look: they come and go, but a place is never given twice at the same time."""
+"""With room for the participants who join, check the snapshot, and leave."""
 
 
 class Crasher(threading.Thread):
-    """Crashes one session of ``size`` beside the crowd, ``every`` so many seconds, in a Trio run of
-    its own; or, without ``crash``, asks something as often.
+    """Crashes one session of ``size`` people every ``every`` seconds, in its own thread and Trio
+    run; without ``crash``, makes harmless requests instead.
     """
 
     def __init__(self, server: Server, session_id: str, *, size: int, every: float) -> None:
@@ -54,14 +53,14 @@ class Crasher(threading.Thread):
         self.crash = False
         self.recoveries: list[float] = []
         self.looks: list[bool] = []
-        """Whether who joined found everybody."""
+        """Whether each snapshot was complete."""
         self.error: BaseException | None = None
 
     def run(self) -> None:
         """The thread."""
         try:
             trio.run(self._crash_on_and_on)
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
+        except BaseException as error:  # noqa: BLE001 - raised again by the main thread
             self.error = error
 
     async def _crash_on_and_on(self) -> None:
@@ -69,7 +68,7 @@ class Crasher(threading.Thread):
             open_faults(self._server.folder / "control.sock") as faults,
             Client(self._server.http_url) as api,
         ):
-            # What is measured is the restart and not the giving up.
+            # So that the supervisor never gives up.
             await faults.set_budget(session_supervisor(self._session_id), 10 * CRASHES)
             for number in range(1, CRASHES + 1):
                 await self._disturb(faults)
@@ -123,7 +122,7 @@ def run_round(server: Server, load: Load, every: float, crash: bool) -> tuple[Cr
 
 
 def measure(every: float) -> int:
-    """Both rounds, and the table. Returns how much harm was done."""
+    """Run both rounds, print the table. Returns the number of failures."""
     load = Load(sessions=5, size=50, duration_s=CRASHES * every * 1.1 + 5)
     latencies: dict[str, dict[str, float]] = {}
     counts: list[str] = []

@@ -1,8 +1,7 @@
-"""Many people in one loop, at a fraction of what they cost the server: whoever is due sends,
-whoever can be read is read, everything that comes is counted.
+"""Many clients in one loop, at a fraction of their cost for the server.
 
-No task and no object per message. All of it is synchronous; nothing here waits but the loop's
-``select``. How the numbers are to be read is told in :mod:`bench.solo.load`.
+No task and no object per message; everything is synchronous and blocks in ``select`` only.
+:mod:`bench.solo.load` explains the figures.
 """
 
 import random
@@ -38,7 +37,7 @@ from bench.solo.frames import (
 )
 
 PATIENCE_S = 10.0
-"""How long the last connection, the last delivery or the last goodbye is waited for."""
+"""Time limit for the last connection, the last delivery and the last close."""
 
 _CHUNK = 262_144
 _SNAPSHOT = b'{"type":"session_state"'
@@ -49,7 +48,7 @@ dice = random.Random()  # noqa: S311 - spreads a load, keeps no secret
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many, and how often. Times in seconds."""
+    """Times in seconds."""
 
     sessions: int
     size: int
@@ -58,7 +57,7 @@ class Load:
     waves: int = 1
     sample: int = 1
     connect_per_s: float = 400.0
-    """Each of them asks for a snapshot and is told to all others of its session."""
+    """Each connection costs a snapshot, and an event to everyone in its session."""
 
     @property
     def people(self) -> int:
@@ -66,7 +65,7 @@ class Load:
 
 
 def tokens_of(rooms: Sequence[Room]) -> list[str]:
-    """The token of everybody. Raises NotServing when somebody could not join."""
+    """The tokens of all. Raises NotServing when a join failed."""
     joined = [each for room in rooms for each in room.joined]
     if None in joined:
         raise NotServing(f"{joined.count(None)} of {len(joined)} people could not join")
@@ -75,7 +74,7 @@ def tokens_of(rooms: Sequence[Room]) -> list[str]:
 
 @dataclass
 class Counters:
-    """What came, of all connections."""
+    """Counted over several connections."""
 
     delivered: int = 0
     repeated: int = 0
@@ -90,7 +89,7 @@ class Counters:
 
 
 class Person:
-    """One connection: it sends when told, and counts what comes. Never waits."""
+    """One connection, which never blocks."""
 
     __slots__ = (
         "_began", "_first", "_key", "_last", "_reader", "_sample", "_seen", "connect_s",
@@ -113,7 +112,7 @@ class Person:
         self._key = dice.randbytes(4)
 
     def connect(self, port: int, token: str) -> None:
-        """Connect and ask for the upgrade; the answer comes to :meth:`receive`."""
+        """Connect and request the upgrade; :meth:`receive` reads the response."""
         self._began = time.monotonic()
         self.socket = socket.create_connection((HOST, port), timeout=PATIENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -121,7 +120,7 @@ class Person:
         self.socket.setblocking(False)
 
     def send(self, timestamp: str) -> None:
-        """One position. What does not fit into the socket is an error: nobody is so slow here."""
+        """One position. A full socket buffer is an error: the server is never that slow."""
         lat, lng = write_position(self.number, clock_us(time.monotonic()))
         text = (
             f'{{"type":"location_update","data":{{"lat":{lat},"lng":{lng},'
@@ -130,8 +129,8 @@ class Person:
         self.socket.send(client_frame(TEXT, text.encode(), self._key))
 
     def receive(self) -> bool:
-        """Read what is there. False when the connection has ended; then it is only to be closed.
-        Raises NotServing when it does not even begin.
+        """Read and count. False when the connection has ended. Raises NotServing when it was
+        refused.
         """
         try:
             data = self.socket.recv(_CHUNK)
@@ -174,7 +173,7 @@ class Person:
         return True
 
     def _upgrade(self, data: bytes) -> bytes:
-        """Take the answer to the upgrade away. Returns what came behind it."""
+        """Consume the response to the upgrade. Returns the data after it."""
         self._seen += data
         head, end, rest = self._seen.partition(b"\r\n\r\n")
         if not end:
@@ -187,7 +186,7 @@ class Person:
         return rest
 
     def _open(self, whole: bytes, now: float) -> tuple[bytes, int]:
-        """Take the snapshot away, whose positions are nobody's delivery."""
+        """Consume the snapshot, whose positions are not deliveries."""
         first, *later = payloads(whole)
         if not first.startswith(_SNAPSHOT):
             raise NotServing("the first message was no snapshot")
@@ -219,16 +218,15 @@ class Person:
 
 
 class Crowd:
-    """Everyone of one wave, in one loop: whoever is due sends, whoever can be read is read.
-
-    What comes to the first session is counted in ``first``, if that is given.
+    """All clients of one wave, in one loop. Deliveries to the first session are counted in
+    ``first``, if that is given.
     """
 
     def __init__(
         self, load: Load, port: int, tokens: Sequence[str], *, first: Counters | None = None
     ) -> None:
         self.tally = Counters()
-        """Of everyone but those in ``first``."""
+        """Of all sessions but the one counted in ``first``."""
         self.first = self.tally if first is None else first
         self.sent = 0
         self._load = load
@@ -239,8 +237,8 @@ class Crowd:
             Person(number, load.size, load.sample, self.first if number < load.size else self.tally)
             for number in range(load.people)
         ]
-        # One order for the whole wave: in another, whoever was last would soon be first, and of two
-        # updates so close together the server rightly broadcasts the newer only.
+        # One order for the whole wave. In a new one the last could soon be first, and of two
+        # updates that close together the server rightly broadcasts only the newer.
         self._order = dice.sample(self._people, len(self._people))
         self._leaving = False
 
@@ -283,8 +281,8 @@ class Crowd:
             )
 
     def send_for(self, seconds: float) -> None:
-        """Everyone once in each interval, each at a random moment of a slot of their own, in an
-        order that mixes the sessions.
+        """Each once per interval, at a random moment of their own slot, in an order that mixes the
+        sessions.
         """
         order = self._order
         slot = self._load.interval_s / len(order)
@@ -297,9 +295,9 @@ class Crowd:
                 self.sent += 1
 
     def drain(self) -> None:
-        """Until everything has come, or nothing will."""
+        """Until all deliveries have arrived, or the time is over."""
         self._run_while(lambda: self.delivered < self.expected)
-        self._run_until(time.monotonic() + 0.2)  # what comes twice
+        self._run_until(time.monotonic() + 0.2)  # to see duplicates
 
     def leave(self) -> None:
         """Until the server has closed every connection. Raises NotServing."""
@@ -308,7 +306,7 @@ class Crowd:
             raise NotServing("connections outlived their session")
 
     def close(self) -> None:
-        """Give the sockets back."""
+        """Close the sockets."""
         for key in list(self._selector.get_map().values()):
             key.data.socket.close()
         self._selector.close()
@@ -320,7 +318,7 @@ class Crowd:
                 return
 
     def _run_while(self, unfinished: Callable[[], bool]) -> bool:
-        """False when it is still unfinished at the end of all patience."""
+        """False when it is still unfinished at the time limit."""
         deadline = time.monotonic() + PATIENCE_S
         while unfinished():
             if time.monotonic() > deadline:

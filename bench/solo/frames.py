@@ -1,12 +1,11 @@
-"""A WebSocket client's side in as few steps as a load generator can afford. Pure.
+"""A WebSocket client's side, reduced to what a load generator needs. Pure.
 
-It knows the frames that this server sends: unmasked, unfragmented, without extensions. Anything
-else is a :class:`BadFrame`. It believes the server's upgrade and its UTF-8; whether those are
-right is the business of the tests, not of a measurement.
+It parses the frames that this server sends: unmasked, unfragmented, without extensions; anything
+else is a :class:`BadFrame`. It does not verify the upgrade or UTF-8, which tests do.
 
-A position carries its sender and the moment it was sent, so that whoever receives it knows both
-without a table: the latitude is the sender's number, the longitude a monotonic clock in
-microseconds, modulo 360 s. Both survive a server that reads and writes the numbers anew.
+A position carries its sender and time, so that a receiver needs no table: the latitude is the
+sender's number, the longitude a monotonic clock in microseconds, modulo 360 s. Both survive a
+server that parses and formats the numbers.
 """
 
 import re
@@ -26,12 +25,12 @@ POSITION = re.compile(rb'"lat":([-+.0-9eE]+),"lng":([-+.0-9eE]+)')
 """Latitude and longitude of one message; nothing else that is sent looks like this."""
 
 SPAN_US = 360_000_000
-"""The clock of a longitude goes round once in so many microseconds."""
+"""Period of the clock in a longitude."""
 MOST_SENDERS = 1_800_000
 
 
 class BadFrame(Exception):
-    """The server sent what it should not."""
+    """The server sent a frame of another kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +50,10 @@ class FrameReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> tuple[bytes, int, list[Frame]]:
-        """All frames that are whole now: their bytes with their headers, in one piece; how many of
-        them are text; and those that are not. What is left waits for more. Raises BadFrame.
+        """All frames that are complete now: their bytes with headers, in one piece; the number of
+        text frames; and the other frames. The rest waits for more data. Raises BadFrame.
 
-        The bytes are not cut up, because a search through all of them is one call, and a flush of
+        The bytes are not split, because one search through all of them is one call, and a flush of
         a hundred positions is a hundred frames.
         """
         if self._rest:
@@ -114,7 +113,7 @@ def client_frame(opcode: int, payload: bytes, key: bytes) -> bytes:
 
 
 def upgrade_request(host: str, port: int, token: str) -> bytes:
-    """The request that makes a connection a WebSocket."""
+    """The upgrade request."""
     return (
         f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

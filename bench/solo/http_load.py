@@ -1,12 +1,12 @@
 """HTTP requests over a fixed number of keep-alive connections, as a reverse proxy sends them.
 
-Open loop: a call that is due at a moment is sent then, or as soon as a connection is free, and its
-latency counts from when it was *due*. So a server that stands still for a second is seen by all
-whom it kept waiting, not by one. Closed loop: a call that is never due is sent as soon as a
-connection is free, and counts from then; so as many are under way as there are connections.
+Open loop: a call with a due time is sent then, or as soon as a connection is free, and its latency
+counts from when it was *due*, so that a server that stalls for a second delays every call of that
+second. Closed loop: a call without a due time is sent as soon as a connection is free, and counts
+from then.
 
-One loop, raw sockets, no library and no task per request: a call costs about 20 µs, a fraction of
-what it costs the server. What a call means, and which answer is a good one, is the caller's affair.
+One loop and raw sockets, without a library and a task per request: a call costs about 20 µs, a
+fraction of what it costs the server.
 """
 
 import re
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from bench.servers import HOST
 
 PATIENCE_S = 10.0
-"""How long the last answers are waited for."""
+"""Time limit for the last answers."""
 _HEAD = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) ")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
@@ -33,7 +33,7 @@ class BadAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an HTTP answer comes to here."""
+    """The relevant parts of an HTTP response."""
 
     status: int
     keep: bool
@@ -52,7 +52,7 @@ class AnswerReader:
         self._data = b""
 
     def feed(self, data: bytes) -> Answer | None:
-        """The answer, when it is all there. Raises BadAnswer."""
+        """The answer, once it is complete. Raises BadAnswer."""
         if self._data:
             data = self._data + data
         end = data.find(b"\r\n\r\n")
@@ -75,8 +75,8 @@ class AnswerReader:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, whole. ``due_s`` is when it is to be sent, from the beginning of the run; None:
-    when a connection is free.
+    """One complete request. ``due_s`` is from the beginning of the run; None: as soon as a
+    connection is free.
     """
 
     kind: str
@@ -96,7 +96,7 @@ class Outcome:
 
 
 class _Line:
-    """One keep-alive connection; ``call`` is under way on it since it was due, None when idle."""
+    """One keep-alive connection; ``call`` is in flight, None when idle."""
 
     __slots__ = ("call", "due", "reader", "socket")
 
@@ -123,8 +123,8 @@ class HttpLoad:
         self._outcomes: dict[str, Outcome] = {}
 
     def run(self, calls: Iterable[Call]) -> dict[str, Outcome]:
-        """Send ``calls``, those with a time in the order of it, and wait for the answers. Returns
-        what came of each kind.
+        """Send ``calls``, which are in order of their due time, and wait for the answers. Returns
+        the outcome of each kind.
         """
         self._outcomes = {}
         began = time.monotonic()
@@ -143,7 +143,7 @@ class HttpLoad:
         return self._outcomes
 
     def close(self) -> None:
-        """Give the sockets back."""
+        """Close the sockets."""
         for key in list(self._selector.get_map().values()):
             key.data.socket.close()
         self._selector.close()
@@ -177,7 +177,7 @@ class HttpLoad:
             self._outcome(call).lags.append(time.monotonic() - due)
             try:
                 line.socket.send(call.request)
-            except OSError:  # closed a moment ago: its end is read in the next turn
+            except OSError:  # just closed by the server: read in the next turn
                 continue
 
     def _open(self) -> _Line:
@@ -206,7 +206,7 @@ class HttpLoad:
         if answer is None:
             return
         if line.call is None:
-            self._idle.remove(line)  # the server closes what was idle for long
+            self._idle.remove(line)  # the server closed an idle connection
         else:
             outcome = self._outcome(line.call)
             outcome.latencies.append(time.monotonic() - line.due)

@@ -1,24 +1,23 @@
-"""A group, or twenty, or a hundred: what a position takes from one person to all others.
+"""Latency and cost of positions in one session, twenty, or a hundred.
 
     python -m bench.solo.load --scenario thousand
     python -m bench.solo.load --sessions 20 --size 50 --interval 2 --duration 60 --waves 2
 
-Starts the real program, creates the sessions and joins everyone over REST, connects everyone, lets
-each send a position every interval, evenly spread, and counts. Then the hosts end the sessions,
-everybody is gone, and the server's memory is looked at again. ``--waves 2`` does all of that twice
-with one server: what the first wave leaves behind would show in the second.
+Starts the real server, creates and joins sessions over REST, connects all participants, and lets
+each send a position every interval, evenly spread. Then the hosts end the sessions, and the
+server's memory is read again. ``--waves 2`` does that twice with one server: a leak of the first
+wave would show in the second.
 
 Latency is from just before the sender's ``send`` to just after the receiver's ``recv``, of every
 delivery (with ``--sample K`` of every Kth) sent after the first interval. The generator's own work
-is in it: all receivers of a flush become readable at once and are read one after the other;
-*sweep* is how long reading all that was ready took. Every delivery is counted: each update sent is
-expected once by each other person of its session. *Repeated* came twice or after a newer one,
-*foreign* is of another session, *unreadable* has no sender; all of these, and *lost*, must be 0, or
-the exit status is 1.
+is included: all receivers of a flush become readable at once and are read one after the other;
+*sweep* is the time to read all ready sockets. Every update is expected once by each other person of
+its session. *Repeated* arrived twice or after a newer one, *foreign* belongs to another session,
+*unreadable* has no sender; all of these, and *lost*, must be 0, or the exit status is 1.
 
-With two cores or more the server and its database have one, the generator the others (of which it
-uses one). A generator above 85 % of its core measures itself, and says so. *Others* is what all
-other processes of the machine took: the database, and whatever disturbs; above 40 % it says so.
+With two cores or more the server and its database have one, the generator another. A generator
+above 85 % of its core measures itself; *others* is the CPU of all other processes, the database
+included, and above 40 % disturbs. Both cause a warning.
 """
 
 import argparse
@@ -70,13 +69,13 @@ class Wave:
 
     @property
     def complete(self) -> bool:
-        """True when everything came, once, and to the right people."""
+        """True when every update arrived once, at the right people."""
         wrong = self.lost, self.repeated, self.foreign, self.unreadable, self.errors, self.closed
         return not any(wrong)
 
 
 def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
-    """One wave, from nobody to nobody. Raises NotServing."""
+    """From the first join to the last close. Raises NotServing."""
     memory = {"start": server.memory()}
     say(f"{load.people} people join {load.sessions} sessions")
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""How long REST calls take while many people make them, and what they cost.
+"""Latency and cost of REST calls under load.
 
     python -m bench.solo.rest --joins 1000 --reads 500 --seconds 10    # a second
     python -m bench.solo.rest --capacity joins --size 1000             # as many as are answered

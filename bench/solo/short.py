@@ -1,6 +1,6 @@
 """The benchmarks of this server alone in their short forms, one after the other: three minutes.
 
-Slow is not wrong: one fails when it found something wrong or could not run.
+Slow is not a failure; a wrong result is, or a benchmark that could not run.
 """
 
 import subprocess

@@ -1,14 +1,14 @@
-"""How long the program takes to be ready, and to be gone after Ctrl-C.
+"""The time from start to ready, and from Ctrl-C to exit.
 
     python -m bench.solo.start --repeat 5
 
-Each repetition starts the program twice with one data directory: the first start makes the database
-cluster, the second is what ``make run`` is like every other day. *Ready* counts from the making of
-the process to the log line ``ready``, interpreter and imports included; *less database* is
-that without the database's own start, which the log tells. *Gone* is from SIGINT to the end of the
-process, after which nothing that it had started may be left (looked up in /proc).
+Each repetition starts the program twice with one data directory: the first start creates the
+database cluster, the second is the usual case. *Ready* is from the fork to the log line ``ready``,
+interpreter and imports included; *less database* excludes the database's own start, which the log
+states. *Gone* is from SIGINT to the end of the process, after which no process that it had started
+may be left (looked up in /proc).
 
-The exit status is 1 when something was left.
+The exit status is 1 when one was left.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from bench.servers import Server, data_directory
 from bench.stats import summary, table
 
 GONE_S = 0.5
-"""A process that was told to end may take so long to be reaped by the system."""
+"""Time limit for the system to reap an ended process."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Starts:
 
 
 def once(server: Server, starts: Starts) -> None:
-    """Start, stop, look for what is left. Raises NotServing."""
+    """Start, stop, look for left-over processes. Raises NotServing."""
     ready = server.start()
     starts.ready.append(ready)
     database = server.logged("embedded_postgres_started") or {}

@@ -1,5 +1,5 @@
-"""Servers that can be measured: those that are there already, given by their address
-(:func:`parse`), and those that are started here (:func:`started`).
+"""Servers that can be measured: given by their address (:func:`parse`), or started here
+(:func:`started`).
 """
 
 from bench.errors import NotServing

@@ -1,6 +1,6 @@
-"""What is known of the servers that can be started here without measuring them. Lines and packages
-are counted, in their source and in the metadata of what is installed; services, processes and what
-is survived are stated here, and tests/bench/targets compares them with what runs.
+"""Facts about the servers that can be started here. Lines and packages are counted, in the source
+and in the metadata of installed distributions. Services, processes and survived disruptions are
+stated; tests/bench/targets compares them with reality.
 """
 
 import ast
@@ -27,18 +27,16 @@ _SILENT = {
 
 
 class Program(Struct, frozen=True):
-    """Where a server's own source is, what it asks for, and what stands beside it."""
+    """A server's source, its requirements, and its services."""
 
     sources: tuple[Path, ...]
     requirements: Path | str
-    """A file of requirements, or one that is installed."""
+    """A requirements file, or one requirement."""
     services: tuple[str, ...]
     processes: int
-    """The server's, and one for each service beside it, however many that has."""
+    """One for the server, and one per service, however many that has."""
     survives: tuple[DisruptionKind, ...]
-    """Shown by tests: of locshare those in tests/faults and tests/e2e, of all the server's that
-    people come back to after it in tests/bench/targets.
-    """
+    """Tested in tests/bench/targets, for locshare also in tests/faults and tests/e2e."""
 
 
 PROGRAMS: Mapping[str, Program] = {
@@ -71,8 +69,8 @@ PROGRAMS: Mapping[str, Program] = {
 
 @cache
 def facts(name: str) -> Facts:
-    """Of a server that can be started here. Raises ValueError for another name, and
-    PackageNotFoundError when something that it needs is not installed.
+    """Raises ValueError for an unknown name, PackageNotFoundError when a requirement is not
+    installed.
     """
     try:
         program = PROGRAMS[name]
@@ -90,7 +88,7 @@ def facts(name: str) -> Facts:
 
 
 def lines_of_code(source: str) -> int:
-    """Lines with something on them that is neither comment nor docstring."""
+    """Lines that hold more than a comment or a docstring."""
     documentation = set(_docstrings(ast.parse(source)))
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -100,7 +98,7 @@ def lines_of_code(source: str) -> int:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int]]:
-    """Where strings begin that are statements: docstrings, and those below an attribute."""
+    """Where docstrings begin, those below an attribute included."""
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
@@ -108,7 +106,7 @@ def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int]]:
 
 
 def requirements(given: Path | str) -> list[Requirement]:
-    """Those of a file, or the one that is given."""
+    """The requirements of a file, or the given one."""
     if isinstance(given, str):
         return [Requirement(given)]
     lines = (line.partition("#")[0].strip() for line in given.read_text().splitlines())
@@ -116,8 +114,8 @@ def requirements(given: Path | str) -> list[Requirement]:
 
 
 def distributions(wanted: Iterable[Requirement]) -> set[str]:
-    """The names of all that an installation of ``wanted`` brings here, the indirect ones too; the
-    program itself is not a dependency. Raises PackageNotFoundError.
+    """The distributions that an installation of ``wanted`` brings, indirect ones included, without
+    locshare itself. Raises PackageNotFoundError.
     """
     found: set[str] = set()
     seen: set[tuple[str, str]] = set()
@@ -126,7 +124,7 @@ def distributions(wanted: Iterable[Requirement]) -> set[str]:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
         found.add(name)
-        # "" stands for what is needed whatever extra is asked for.
+        # "" stands for requirements without an extra.
         for extra in {"", *requirement.extras}:
             if (name, extra) not in seen:
                 seen.add((name, extra))

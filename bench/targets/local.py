@@ -39,7 +39,7 @@ DATABASE_GONE_S = 15.0
 
 T = TypeVar("T")
 Disruption = tuple[Callable[[str], str], Callable[[], None]]
-"""Begins it, given the id of a session, and returns what was done; ends it."""
+"""Begin, given a session's id, which returns a description; and end."""
 
 
 class StartedTarget(ABC):
@@ -147,7 +147,7 @@ class LocshareTarget(StartedTarget):
 
 
 class PeerTarget(StartedTarget):
-    """A comparator, with a Redis of its own if it needs one."""
+    """A comparator, with a private Redis if it needs one."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class PeerTarget(StartedTarget):
         return [*self._process.pids(), *(self._redis[0].pids() if self._redis else ())]
 
     def disruptions(self) -> Mapping[DisruptionKind, Disruption]:
-        """Without the crash of a session: nothing in these servers can crash alone."""
+        """Without ``crash_session``: nothing in these servers can crash alone."""
         found: dict[DisruptionKind, Disruption] = {
             "kill_process": (self._kill, self._start_again),
             "pause_process": _pausing(self._process, "the server's process"),
@@ -227,8 +227,8 @@ def started(
     environment: Mapping[str, str] | None = None,
     max_participants: int = MAX_PARTICIPANTS,
 ) -> Iterator[StartedTarget]:
-    """The server ``name`` of STARTABLE, ready, on free ports and with data of its own; gone, with
-    all that belongs to it, when the block ends.
+    """The server ``name`` of STARTABLE, ready, on free ports and with private data; gone, with all
+    its processes, when the block ends.
 
     With ``pin``, on a machine of two cores or more, the server has the first core (its Redis or
     PostgreSQL too), and this thread and those that it starts have the others. ``environment`` is

@@ -1,4 +1,4 @@
-"""Servers that are there already, given by their address: the flag ``--target``."""
+"""Running servers, given by their address: the flag ``--target``."""
 
 import os
 import re
@@ -21,8 +21,8 @@ _KEYS = ("dialect", "ws", "topic", "pid")
 
 
 class RemoteTarget:
-    """See :class:`bench.targets.target.Target`. With its processes known it can be paused; it
-    cannot be killed, for nobody here could start it again.
+    """See :class:`bench.targets.target.Target`. It can be paused when its processes are known; it
+    cannot be killed, because it could not be restarted.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.driver.tracker import ON_ITS_WAY_S, DeliveryTracker, Member, ReceivedPosition, Session
+from bench.driver.tracker import IN_FLIGHT_S, DeliveryTracker, Member, ReceivedPosition, Session
 
 
 class Scene:
@@ -94,8 +94,8 @@ def test_a_rounded_place_is_recognised_unless_two_are_as_near(scene: Scene) -> N
 
 def test_what_was_on_its_way_to_a_connection_that_ended_is_not_expected(scene: Scene) -> None:
     scene.send(scene.ada, 1.0, at=10.0)
-    scene.send(scene.ada, 2.0, at=10.0 + ON_ITS_WAY_S)
-    scene.tracker.ended(scene.bob, 10.1 + ON_ITS_WAY_S)
+    scene.send(scene.ada, 2.0, at=10.0 + IN_FLIGHT_S)
+    scene.tracker.ended(scene.bob, 10.1 + IN_FLIGHT_S)
     # Cyd's two, and Bob's first: that one had time enough.
     assert scene.tracker.expected == 3
     scene.send(scene.ada, 3.0, at=12.0)
