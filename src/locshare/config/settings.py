@@ -86,8 +86,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     trusted_proxies: Annotated[
         tuple[str, ...],
         About(
-            "Networks of reverse proxies: their word about a client's address is believed when "
-            "requests are counted per client, and they may hold any number of connections.",
+            "Networks of reverse proxies. The server believes what they say about a client's "
+            "address when it counts per client, and limits none of their connections.",
             allowed="networks such as 10.0.0.0/8, separated by commas, or none",
             check=check_networks,
         ),
@@ -95,16 +95,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     forwarded_header: Annotated[
         Literal["auto", "x-forwarded-for", "forwarded"],
         About(
-            "The header in which those proxies give the client's address. auto is X-Forwarded-For "
-            "where there is one, else Forwarded (RFC 7239). A proxy passes on the other one as the "
-            "client sent it, so name it when your proxy writes Forwarded.",
+            "The header in which those proxies give the client's address. auto reads "
+            "X-Forwarded-For, else Forwarded (RFC 7239). A proxy passes on the other header as the "
+            "client sent it, so set this when your proxy writes Forwarded.",
         ),
     ] = "auto"
     allowed_origins: Annotated[
         tuple[str, ...],
         About(
-            "Other web pages that may use the API (CORS). The server's own page always may; what "
-            "any other page sends that would change something is refused.",
+            "Origins of other web pages that may use the API (CORS). The server's own page always "
+            "may. A request of any other page that would change something is refused.",
             allowed="origins such as https://example.org, separated by commas, or *, or none",
             check=check_origins,
         ),
@@ -113,7 +113,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         str | None,
         About(
-            "The PostgreSQL database. Without it an embedded one is run under data_dir.",
+            "The PostgreSQL database. Without it the server runs one under data_dir.",
             section="Data",
             allowed="postgresql://user:password@host:port/database, several hosts separated by "
             "commas, parameters as for libpq",
@@ -123,8 +123,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_schema: Annotated[
         str | None,
         About(
-            "The schema in that database where all tables are; it is made if need be. For a "
-            "database that other programs use, or a role that may make no tables in public.",
+            "The schema of all tables; created if needed. For a database that other programs use "
+            "too, or a role that may not create tables in public.",
             allowed="a name of at most 63 bytes", check=check_schema,
             default="none: the first of the role's search_path, usually public",
         ),
@@ -133,7 +133,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Path,
         About(
             "Where the embedded database and the generated jwt_secret are kept.",
-            allowed="a directory; it is made when it does not exist", check=check_directory,
+            allowed="a directory; created if it does not exist", check=check_directory,
             default="$XDG_DATA_HOME/locshare, else ~/.local/share/locshare",
         ),
     ] = msgspec.field(default_factory=default_data_dir)  # fmt: skip
@@ -156,21 +156,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     jwt_previous_until: Annotated[
         datetime | None,
         About(
-            "From then on tokens of jwt_previous_secret are refused. A token lives 24 hours at "
-            "most.",
+            "When tokens of jwt_previous_secret stop being accepted. No token lives over 24 hours.",
             allowed="a date and time with its zone (RFC 3339), such as 2026-05-01T12:00:00Z",
             default="none",
         ),
     ] = None  # fmt: skip
 
     max_participants: Annotated[
-        int, About("How many people one session holds.", section="Sessions", ge=2, le=1000)
+        int, About("Most participants of one session.", section="Sessions", ge=2, le=1000)
     ] = 50
     max_sessions: Annotated[
         int,
         About(
-            "How many sessions are in memory at once. Those with nobody connected sleep after a "
-            "minute, or when there is no room for another.",
+            "Most sessions in memory. A session with nobody connected sleeps after a minute, or "
+            "earlier when there is no room for another.",
             ge=1,
             le=1_000_000,
         ),
@@ -178,20 +177,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention_s: Annotated[
         float,
         About(
-            "How long a position lives without a newer one. Not above 30: that nobody's position "
-            "is kept longer is what people are promised.",
+            "How long a position lives without a newer one. At most 30: people are promised that "
+            "no position is kept longer.",
             unit="seconds", ge=1, le=30,
         ),
     ] = 30.0  # fmt: skip
     inactive_after_s: Annotated[
         float,
-        About("A session with nobody connected for so long ends.", unit="seconds", ge=1, le=86_400),
+        About(
+            "A session ends after this time with nobody connected.", unit="seconds", ge=1, le=86_400
+        ),
     ] = 3600.0
     flush_window_max_s: Annotated[
         float,
         About(
             "How far the time between two broadcasts of a session may widen under load. A quiet or "
-            "small one, in which nothing would be joined, is always flushed at once.",
+            "small session, in which nothing would be joined, is always flushed at once.",
             unit="seconds", ge=0, le=2,
         ),
     ] = 0.25  # fmt: skip
@@ -199,28 +200,29 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_connections: Annotated[
         int,
         About(
-            "How many WebSocket connections are held; further ones get a 503. Each needs a file "
-            "descriptor (ulimit -n).",
+            "Most WebSocket connections; further ones get 503. Each needs a file descriptor "
+            "(ulimit -n).",
             section="Connections", ge=1, le=1_000_000,
         ),
     ] = 20_000  # fmt: skip
     max_connections_per_address: Annotated[
         int,
         About(
-            "How many of them one client address may hold (an IPv6 client counts by its /64; a "
-            "festival is behind one); 0 is no limit. trusted_proxies may hold all.",
+            "Most WebSocket connections of one client address (an IPv6 client counts by its /64; "
+            "a festival may share one address); 0 is no limit. trusted_proxies have none.",
             ge=0, le=1_000_000,
         ),
     ] = 5000  # fmt: skip
     reconnect_per_second: Annotated[
         float,
         About(
-            "How often one participant may connect; further tries get a 429 (4429).",
+            "How often one participant may connect; further attempts get 429 (4429).",
             unit="per second", ge=0.01, le=1000,
         ),
     ] = 0.5  # fmt: skip
     reconnect_burst: Annotated[
-        float, About("How often a participant may connect after a pause.", ge=1, le=10_000)
+        float,
+        About("How many times at once, after a pause.", ge=1, le=10_000),
     ] = 20.0
     ping_interval_s: Annotated[
         float,
@@ -229,12 +231,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = 20.0
     missed_pings: Annotated[
-        int, About("A connection that was silent for so many pings is closed (4408).", ge=1, le=10)
+        int, About("Close any connection that misses this many pings in a row (4408).", ge=1, le=10)
     ] = 2
     max_message_bytes: Annotated[
         int,
         About(
-            "The longest message a client may send; a longer one is answered with an error.",
+            "The longest message of a client; a longer one is answered with an error.",
             unit="bytes", ge=512, le=65_536,
         ),
     ] = 4096  # fmt: skip
@@ -247,7 +249,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 262_144  # fmt: skip
     position_per_second: Annotated[
         float,
-        About("How many positions a connection may send.", unit="per second", ge=0.1, le=1000),
+        About("How many positions one connection may send.", unit="per second", ge=0.1, le=1000),
     ] = 10.0
     position_burst: Annotated[
         float, About("How many positions at once, after a pause.", ge=1, le=10_000)
@@ -255,7 +257,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     message_per_second: Annotated[
         float,
         About(
-            "How many messages of all kinds a connection may send, protocol pings too.",
+            "How many messages of all kinds one connection may send, protocol pings included.",
             unit="per second", ge=0.1, le=1000,
         ),
     ] = 20.0  # fmt: skip
@@ -266,16 +268,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_http_connections: Annotated[
         int,
         About(
-            "How many HTTP connections are held; a further one takes the place of the one whose "
-            "client was waited for longest.",
+            "Most HTTP connections; a further one takes the place of the one that has been idle "
+            "longest.",
             section="REST API", ge=1, le=100_000,
         ),
     ] = 1000  # fmt: skip
     max_http_connections_per_address: Annotated[
         int,
         About(
-            "How many of them one client address may hold (an IPv6 client counts by its /64); "
-            "trusted_proxies may hold all.",
+            "Most HTTP connections of one client address (an IPv6 client counts by its /64); "
+            "trusted_proxies have no such limit.",
             ge=1, le=100_000,
         ),
     ] = 200  # fmt: skip
@@ -292,7 +294,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     join_per_second: Annotated[
         float,
         About(
-            "How many people may join from one client address (a festival is behind one); 0 is no "
+            "How many people may join from one client address (a festival may share one); 0 is no "
             "limit.",
             unit="per second", ge=0, le=100_000,
         ),
@@ -315,27 +317,31 @@ class Settings(Struct, frozen=True, kw_only=True):
     tile_url: Annotated[
         str | None,
         About(
-            "Map tiles of the page. Every viewer's browser asks that server, which so learns what "
-            "part of the map is looked at.",
+            "Map tiles of the page. Every viewer's browser asks that server, which learns from it "
+            "what part of the map is viewed.",
             section="Page", allowed="a URL with {z}, {x} and {y}", check=check_tile_url,
             default="none: a map without tiles",
         ),
     ] = None  # fmt: skip
     tile_attribution: Annotated[
         str | None,
-        About("What the tiles' licence wants shown on the map.", allowed="text", default="none"),
+        About(
+            "The attribution that the tiles' licence asks for, shown on the map.",
+            allowed="text",
+            default="none",
+        ),
     ] = None
 
     environment: Annotated[
         Literal["development", "production"],
         About(
-            "What the server is for. A production server cannot be started with --faults.",
+            "What the server is for. A production server refuses --faults.",
             section="Operation",
         ),
     ] = "development"  # fmt: skip
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        About("The least severe log lines that are written."),
+        About("The lowest severity of log lines that are written."),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "console", "json"],
@@ -347,7 +353,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     control_socket: Annotated[
         str | None,
         About(
-            "The Unix socket of `locshare top`. Only the user who runs the server can open it.",
+            "The Unix socket of `locshare top`. Only the server's own user can open it.",
             allowed="a path of at most 103 bytes, or off", check=check_socket,
             default="control.sock under data_dir",
         ),
@@ -355,9 +361,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     internal_bind: Annotated[
         str | None,
         About(
-            "A port of its own for /health/live, /health/ready, /metrics and /debug/tree, the live "
-            "tree of actors. /metrics is then on no other port. Nobody has to log in there: keep "
-            "it inside.",
+            "A separate port for /health/live, /health/ready, /metrics and /debug/tree, the live "
+            "tree of actors. /metrics is then on no other port. It has no login: keep it inside.",
             allowed=_BIND, check=check_bind, default="none: health and metrics are on http_bind",
         ),
     ] = None  # fmt: skip
@@ -365,23 +370,23 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         About(
             "Names by which clients reach internal_bind and debug_bind, beside IP addresses and "
-            "localhost; * for any. A request by another name is refused (421): it may be a web "
-            "page that makes a name of its own point there.",
+            "localhost; * for any. A request by another name is refused (421): a web page could "
+            "point a name it controls there.",
             allowed="host names, separated by commas, or *, or none",
         ),
     ] = ()
     debug_bind: Annotated[
         str | None,
         About(
-            "A port for /debug/tree alone, without health and metrics. Keep it inside, too.",
+            "A port for /debug/tree alone, without health and metrics. Keep it inside.",
             allowed=_BIND, check=check_bind, default="none: not served",
         ),
     ] = None  # fmt: skip
     drain_deadline_s: Annotated[
         float,
         About(
-            "How long connections that were told to come back (1012) are waited for when the "
-            "server stops.",
+            "How long the server, when it stops, waits for clients to close after it has sent 1012 "
+            "(come back).",
             unit="seconds", ge=0, le=600,
         ),
     ] = 8.0  # fmt: skip
