@@ -76,7 +76,7 @@ class Failing(Echo):
 
 @dataclass
 class World:
-    """Somebody of each kind, alive and dead."""
+    """An actor, a task and a supervisor of each kind, alive and dead."""
 
     actors: ActorNursery
     alive: ActorRef
@@ -222,7 +222,7 @@ CASES: dict[str, list[Case]] = {
     "Registry.wait": [lambda w: w.names.wait("alive")],
     "Name.call": [
         lambda w: w.names.name("alive").call(Ask()),
-        lambda w: w.names.name("nobody").call(Ask()),
+        lambda w: w.names.name("unknown").call(Ask()),
         lambda w: w.names.name("alive").call(Ask(), nan),
     ],
     "inspect": [
@@ -260,20 +260,20 @@ CASES: dict[str, list[Case]] = {
     "SupervisorRef.restart_child": [
         lambda w: stopped_a(w, w.sup.restart_child),
         lambda w: w.sup.restart_child("a"),
-        lambda w: w.sup.restart_child("nobody"),
+        lambda w: w.sup.restart_child("unknown"),
         lambda w: w.sup.restart_child(BAD),
         lambda w: w.stopped.restart_child("a"),
     ],
     "SupervisorRef.terminate_child": [
         lambda w: w.sup.terminate_child("a"),
-        lambda w: w.sup.terminate_child("nobody"),
+        lambda w: w.sup.terminate_child("unknown"),
         lambda w: w.sup.terminate_child(BAD),
         lambda w: w.stopped.terminate_child("a"),
     ],
     "SupervisorRef.delete_child": [
         lambda w: stopped_a(w, w.sup.delete_child),
         lambda w: w.sup.delete_child("a"),
-        lambda w: w.sup.delete_child("nobody"),
+        lambda w: w.sup.delete_child("unknown"),
         lambda w: w.sup.delete_child(BAD),
         lambda w: w.stopped.delete_child("a"),
     ],
@@ -399,7 +399,7 @@ async def test_trying_again_on_noproc_does_not_keep_the_restart_from_running() -
             except NoProc:
                 continue
         else:
-            raise AssertionError("nobody came")
+            raise AssertionError("no message came")
 
 
 async def test_waiting_for_oneself_in_a_helper_is_allowed() -> None:

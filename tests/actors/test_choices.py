@@ -51,7 +51,7 @@ class Ask(Request[str]):
 
 
 class Leaning(Actor):
-    """Waits for a helper that crashes, in the place that it is told."""
+    """Waits for a helper that crashes, in the given place."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -89,7 +89,7 @@ class Leaning(Actor):
 async def test_a_handler_that_waits_for_its_crashed_helper_is_cancelled(
     autojump_clock: object, place: str
 ) -> None:
-    """It waited for ever: the helper's crash asked for a stop that the handler never came to."""
+    """It waited forever: the helper's crash requested a stop that the handler never reached."""
     async with open_actor_nursery() as actors:
         actor = Leaning(place)
         ref = await actors.start(actor)

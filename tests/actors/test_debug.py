@@ -160,7 +160,7 @@ async def test_an_interceptor_that_hangs_is_killed_like_a_handler(autojump_clock
     async with open_actor_nursery() as actors:
         ref = await actors.start(Worker())
         install(ref, Seen(seconds=10_000))
-        ref.cast("for ever")
+        ref.cast("forever")
         await trio.testing.wait_all_tasks_blocked()
         await actors.stop(timeout=2)
         assert ref.exit_reason is KILLED

@@ -28,7 +28,7 @@ class Ask(Request[None]):
 
 
 class Busy(Actor):
-    """Handles one message for ever."""
+    """Never finishes its first message."""
 
     async def handle_cast(self, message: Any) -> None:
         await trio.sleep_forever()

@@ -31,7 +31,7 @@ class Total(Request[int]):
 
 
 class Summing(Actor):
-    """Adds up casts; flushes after each batch; crashes in the flush when told so."""
+    """Adds up casts; flushes after each batch; crashes in the flush after "poison"."""
 
     def init(self) -> None:
         self.total = 0

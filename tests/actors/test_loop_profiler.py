@@ -1,4 +1,4 @@
-"""Who has held the loop, and for how long."""
+"""Which task has held the loop, and for how long."""
 
 from time import perf_counter
 

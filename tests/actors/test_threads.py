@@ -36,7 +36,7 @@ class Ask(Request[int]):
 
 @dataclass(frozen=True)
 class Defer(Request[object]):
-    """Answered later, by whoever takes `Ear.deferred`."""
+    """Answered later, through `Ear.deferred`."""
 
 
 class Ear(Actor[object]):
@@ -76,7 +76,7 @@ async def elsewhere(function: Callable[[], object]) -> object:
 
 
 def in_another_run(function: Callable[[], object]) -> object:
-    """The same, in a thread with a Trio run of its own, in which Trio's functions do work."""
+    """The same, in a thread with its own Trio run, in which Trio's functions do work."""
 
     async def main() -> object:
         return function()
@@ -123,7 +123,7 @@ ORDINARY: dict[str, Callable[[Here], object]] = {
 async def test_the_ordinary_surface_raises_in_another_thread_and_changes_nothing(
     what: str, parked: bool, another_run: bool
 ) -> None:
-    """One cast to a parked actor left it deaf for ever."""
+    """One cast to a parked actor stopped it from ever waking."""
     names: Registry[str] = Registry()
     async with open_actor_nursery() as actors, trio.open_nursery() as nursery:
         ear = Ear()

@@ -1,7 +1,7 @@
 """Fixtures of the conformance suite. It runs under the mock clock: nothing waits in real time.
 
 Every asynchronous test runs `--repeat` times. Trio's scheduler runs a batch of tasks forwards or
-backwards at random, and outside of Hypothesis nobody seeds it, so each repetition sees another
+backwards at random, and outside of Hypothesis it is not seeded, so each repetition sees another
 order (test_repeated.py).
 """
 

@@ -181,7 +181,7 @@ async def test_s37_a_child_that_never_answers_costs_no_more_than_its_timeout(
         began = trio.current_time()
     assert (
         trio.current_time() - began == 4.0
-    )  # two for the first; the other was late, and ended by itself
+    )  # two for the first; the other was late, and ended without it
     assert [report.child_id for report in journal.reports] == ["silent", "task"]
 
 

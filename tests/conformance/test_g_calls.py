@@ -103,7 +103,7 @@ async def test_s47_a_call_to_the_dead_or_unknown_fails_at_once(journal: TreeJour
         with pytest.raises(NoProc):
             await ref.call(Echo(), None)
         with pytest.raises(NoProc):
-            await names.name("nobody").call(Echo(), None)
+            await names.name("unknown").call(Echo(), None)
         assert trio.current_time() == began
 
 
@@ -127,20 +127,20 @@ async def test_s48_if_the_server_dies_every_caller_learns_the_reason_promptly(
     async with open_actor_nursery() as actors:
         ref = await actors.start(Later("a", journal))
 
-        async def caller(who: str, request: Request[Any], timeout: float | None) -> None:
+        async def caller(caller_name: str, request: Request[Any], timeout: float | None) -> None:
             with pytest.raises(Exited) as caught:
                 await ref.call(request, timeout)
             assert caught.value.__cause__ is boom
-            seen[who] = (caught.value.reason, trio.current_time())
+            seen[caller_name] = (caught.value.reason, trio.current_time())
 
         async with trio.open_nursery() as nursery:
-            for who, request, timeout in (
+            for caller_name, request, timeout in (
                 ("deferred", Echo("later"), None),
                 ("handling", WorkThenFail(3, boom), 60),
                 ("queued", Echo(), None),
                 ("no room", Echo(), 60),
             ):
-                nursery.start_soon(caller, who, request, timeout)
+                nursery.start_soon(caller, caller_name, request, timeout)
                 await settle()
     assert seen.keys() == {"deferred", "handling", "queued", "no room"}
     assert {instant for _, instant in seen.values()} == {3}
@@ -203,7 +203,7 @@ async def test_s50_a_reply_may_come_later_from_another_task_and_the_first_counts
         with trio.move_on_after(1) as scope:
             await ref.call(Echo())
         assert scope.cancelled_caught
-        await trio.sleep(5)  # the late answer to the cancelled caller harms nobody
+        await trio.sleep(5)  # the late answer to the cancelled caller changes nothing
         assert await ref.call(Echo()) == "first"
         assert actor_incarnation_of(ref).unanswered == {}
 

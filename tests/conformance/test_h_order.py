@@ -42,8 +42,8 @@ async def test_s53_cast_returns_at_once_and_never_fails(journal: TreeJournal) ->
         await ref.stop()
         ref.cast("to the dead")
         ref.info("to the dead")
-        names.name("nobody").cast("to nobody")
-        names.name("nobody").info("to nobody")
+        names.name("unknown").cast("to no holder")
+        names.name("unknown").info("to no holder")
         assert ref.offer("to the dead") is Offer.DEAD
         assert statistics(ref).dropped == 5
 

@@ -26,7 +26,7 @@ from tests.conformance.kit import REPEATS
 
 
 class Watcher(Actor):
-    """Keeps everything that it is told, in order."""
+    """Records what it receives, in order."""
 
     def init(self) -> None:
         self.seen: list[Any] = []
@@ -94,7 +94,7 @@ async def test_s60_monitoring_the_dead_or_unknown_gives_noproc_at_once(
         target = await actors.start(Probe("t", journal))
         await target.stop()
         monitor = await watch(watcher, target)
-        unknown = await watch(watcher, names.lookup("nobody"))
+        unknown = await watch(watcher, names.lookup("unknown"))
         downs = await seen_by(watcher)
         assert [(down.monitor, down.reason) for down in downs] == [
             (monitor, NOPROC),
@@ -209,5 +209,5 @@ async def test_s63_unlinking_undoes_it_and_the_dead_count_as_gone(journal: TreeJ
         await two.wait_exit()
         await settle()
         assert one.alive
-        await link(one, two)  # nobody is there: noproc
+        await link(one, two)  # the target is dead: noproc
         assert await one.wait_exit() is NOPROC

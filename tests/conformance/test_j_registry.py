@@ -83,7 +83,7 @@ async def test_s66_a_lookup_never_returns_the_dead_and_does_not_wait(journal: Tr
         old.monitor(lambda down: seen.append(names.lookup("key")))
         old.cast(Raise())
         await settle()
-        assert seen == [None]  # the gap: nobody
+        assert seen == [None]  # the gap: no holder
         assert await names.name("key").call(Echo(1)) == 1
 
         await sup.terminate_child("a")

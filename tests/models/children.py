@@ -15,7 +15,7 @@ TERMINATE_SECONDS: dict[Ending, float] = {"lingers": 1, "hangs": FOREVER}
 
 
 class World(Journal):
-    """What the real children write, and what they are told to do next."""
+    """What the real children write, and what they do next."""
 
     def __init__(self, scripts: dict[str, deque[Init]]) -> None:
         super().__init__()

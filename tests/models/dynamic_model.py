@@ -1,6 +1,6 @@
 """What a dynamic supervisor should be, in plain Python: no tasks, no Trio, only the statements.
 
-Nothing waits in line here: every child has events of its own, and the supervisor answers at once.
+Nothing waits in line here: every child has its own events, and the supervisor answers at once.
 """
 
 from collections import deque

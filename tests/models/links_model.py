@@ -39,8 +39,8 @@ class LinksModel:
     watches: list[Watch] = field(default_factory=list)
     names: dict[str, Life] = field(default_factory=dict)
     waiting: list[tuple[int, str]] = field(default_factory=list)
-    found: dict[int, int] = field(default_factory=dict)  #: who waited for a name got whom
-    #: What everybody saw in this step; of those who died in it, at most this.
+    found: dict[int, int] = field(default_factory=dict)  #: which waiting actor found which holder
+    #: What each actor saw in this step; of those that died in it, at most this.
     seen: list[tuple[int, str]] = field(default_factory=list)
     died: set[int] = field(default_factory=set)
 
@@ -87,7 +87,7 @@ class LinksModel:
     # -- names -----------------------------------------------------------------------------
 
     def register(self, name: str, life: Life) -> int | None:
-        """The holder who is in the way, if there is one."""
+        """The present holder of the name, if there is one."""
         if name in self.names:
             return self.names[name].number
         if life.reason is None:
@@ -107,7 +107,7 @@ class LinksModel:
     # -- ends ------------------------------------------------------------------------------
 
     def die(self, life: Life, reason: str) -> None:
-        """Names first, then links and monitors: whoever hears of it finds the names free."""
+        """Names first, then links and monitors: an actor that hears of it finds the names free."""
         life.reason = reason
         self.died.add(life.number)
         self.names = {name: holder for name, holder in self.names.items() if holder is not life}
@@ -124,7 +124,7 @@ class LinksModel:
             self.partner_died(self.lives[number], life, reason)
 
     def settle(self) -> None:
-        """Everybody who can handles what came."""
+        """Every actor that is not suspended handles what came."""
         for life in self.lives:
             if life.number in self.died or (life.reason is None and not life.suspended):
                 for line, watch in life.inbox:

@@ -1,4 +1,4 @@
-"""What both supervisors' models have in common: their time, and how one child comes to its end.
+"""What both models of supervisors have in common: their time, and how one child ends.
 
 Plain Python without tasks. A model keeps its own time and writes the journal that real children
 (children.py) are expected to write, with instants.
@@ -14,7 +14,7 @@ from locshare.supervisor import Backoff, Restart
 
 #: How the next init goes. Slow ones take a second.
 Init = Literal["ok", "fails", "declines", "slow", "slow, fails", "unbuildable"]
-#: What ``terminate`` does: nothing, take a second, take for ever, raise.
+#: What ``terminate`` does: nothing, take a second, never end, raise.
 Ending = Literal["quick", "lingers", "hangs", "raises"]
 
 BRUTAL = -1.0
@@ -78,7 +78,7 @@ class Lives:
         self.journal.append((self.now, line))
 
     def end(self, child: Child, how: Literal["crash", "normal", "shutdown", "killed"]) -> None:
-        """A child that runs comes to its end by itself, or is killed by a stranger."""
+        """A running child ends, or is killed from outside."""
         if how == "killed":
             self.exits(child, "killed")
         else:

@@ -1,7 +1,7 @@
 """What an actor's mailbox and its calls should be, in plain Python: no tasks, no Trio.
 
 One actor, life after life, and the senders that each send one thing. The model knows the queue, the
-line of those who wait for room, what is being handled, and what each sender is told and when.
+senders that wait for room, what is being handled, and the outcome of each send and its instant.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Entry:
     number: int
     kind: Kind
     work: Work = "quick"
-    gone: bool = False  #: of a call: nobody waits for the reply any more; of a timer: cancelled
+    gone: bool = False  #: of a call: the caller has gone; of a timer: cancelled
 
 
 @dataclass(eq=False)
@@ -54,7 +54,7 @@ class MailboxModel:
     heir: bool
     now: float = 0.0
     journal: list[tuple[float, str]] = field(default_factory=list)
-    told: dict[int, tuple[float, str]] = field(default_factory=dict)
+    outcomes: dict[int, tuple[float, str]] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     kept: list[Entry] = field(default_factory=list)  #: what the heir holds
     numbers: "count[int]" = field(default_factory=lambda: count(10_000))  #: of timers
@@ -81,10 +81,10 @@ class MailboxModel:
     def note(self, line: str) -> None:
         self.journal.append((self.now, line))
 
-    def tell(self, entry: Entry, outcome: str) -> None:
+    def settle(self, entry: Entry, outcome: str) -> None:
         """A sender learns how it went; the first word counts."""
-        if entry.number not in self.told:
-            self.told[entry.number] = (self.now, outcome)
+        if entry.number not in self.outcomes:
+            self.outcomes[entry.number] = (self.now, outcome)
         entry.gone = entry.kind == "call" or entry.gone
 
     # -- sending ---------------------------------------------------------------------------
@@ -94,17 +94,17 @@ class MailboxModel:
             self.at(self.now + timeout, lambda: self.time_is_up(entry, life))
         if not life.alive:
             life.dropped += entry.kind in ("cast", "info")
-            self.tell(entry, {"offer": "dead", "cast": "", "info": ""}.get(entry.kind, "NoProc"))
+            self.settle(entry, {"offer": "dead", "cast": "", "info": ""}.get(entry.kind, "NoProc"))
         elif len(life.queue) < self.capacity or self.make_room(life):
             life.queue.append(entry)
             if entry.kind != "call":
-                self.tell(entry, {"offer": "accepted"}.get(entry.kind, ""))
+                self.settle(entry, {"offer": "accepted"}.get(entry.kind, ""))
             self.wake(life)
         elif self.overflow is Overflow.REFUSE and entry.kind in ("call", "deliver"):
             life.line.append(entry)
         else:
             life.dropped += self.overflow is not Overflow.REFUSE or entry.kind != "offer"
-            self.tell(entry, {"offer": "full", "call": "MailboxFull"}.get(entry.kind, ""))
+            self.settle(entry, {"offer": "full", "call": "MailboxFull"}.get(entry.kind, ""))
             if self.overflow is Overflow.STOP:
                 self.ask_to_stop(life, "crash")
 
@@ -115,7 +115,7 @@ class MailboxModel:
         if victim is not None:
             life.queue.remove(victim)
             life.dropped += 1
-            self.tell(victim, "MailboxFull")
+            self.settle(victim, "MailboxFull")
         return True
 
     def exempt(self, entry: Entry, life: Life) -> None:
@@ -126,7 +126,7 @@ class MailboxModel:
 
     def time_is_up(self, entry: Entry, life: Life) -> None:
         if not entry.gone:
-            self.tell(entry, "CallTimeout")
+            self.settle(entry, "CallTimeout")
             self.leave_line(entry, life)
 
     def cancel(self, number: int) -> None:
@@ -136,12 +136,12 @@ class MailboxModel:
             waiting += [life.current] if life.current else []
             for entry in waiting:
                 mine = entry.number == number and entry.kind != "down"
-                if mine and number not in self.told:
-                    self.tell(entry, "Cancelled")
+                if mine and number not in self.outcomes:
+                    self.settle(entry, "Cancelled")
                     self.leave_line(entry, life)
             for request in list(life.system):
                 if request[0] == number:
-                    self.told[number] = (self.now, "Cancelled")
+                    self.outcomes[number] = (self.now, "Cancelled")
                     life.system.remove(request)
 
     def leave_line(self, entry: Entry, life: Life) -> None:
@@ -172,7 +172,7 @@ class MailboxModel:
                 number, what = life.system.pop(0)
                 if what in ("suspend", "resume"):
                     life.suspended = what == "suspend"
-                    self.told[number] = (self.now, "")
+                    self.outcomes[number] = (self.now, "")
                 else:
                     life.stopping = what
             elif life.queue and not life.suspended:
@@ -186,7 +186,7 @@ class MailboxModel:
             waiting = life.line.pop(0)
             life.queue.append(waiting)
             if waiting.kind == "deliver":
-                self.tell(waiting, "")
+                self.settle(waiting, "")
         life.taken += 1
         return entry
 
@@ -212,7 +212,7 @@ class MailboxModel:
                 life.unanswered.append(entry)
             case "answer":
                 if life.unanswered:
-                    self.tell(life.unanswered.pop(0), "late reply")
+                    self.settle(life.unanswered.pop(0), "late reply")
                 self.reply(entry)
             case "arm":
                 timer = Entry(next(self.numbers), "timer")
@@ -229,7 +229,7 @@ class MailboxModel:
 
     def reply(self, entry: Entry) -> None:
         if entry.kind == "call":
-            self.tell(entry, "reply")
+            self.settle(entry, "reply")
 
     def finish(self, life: Life, entry: Entry) -> None:
         if life.alive and life.current is entry:
@@ -247,10 +247,10 @@ class MailboxModel:
         calls += [*life.queue, *life.line, *life.unanswered]
         for entry in calls:
             if entry.kind == "call" or entry in life.line:
-                self.tell(entry, "Exited")
+                self.settle(entry, "Exited")
         for number, what in life.system:
             if what in ("suspend", "resume"):
-                self.told[number] = (self.now, "Exited")
+                self.outcomes[number] = (self.now, "Exited")
         for timer in life.timers:
             timer.gone = True
         casts = [entry for entry in life.queue if entry.kind not in ("call", "down", "timer")]

@@ -1,6 +1,6 @@
 """What a static supervisor should be, in plain Python: no tasks, no Trio, only the statements.
 
-The model is told the same steps as the real tree and keeps its own time. It writes the journal
+The model takes the same steps as the real tree and keeps its own time. It writes the journal
 that the real children are expected to write, with instants, and the reports that are expected. Its
 supervisor does one thing at a time, in the order of its inbox; while it is busy children may end,
 which is why every wait goes through :meth:`Lives.advance`.
@@ -210,11 +210,11 @@ class StaticModel(Lives):
 
     def reach(self, failed: Child) -> list[Child]:
         """Those that a restart of ``failed`` touches, in start order."""
-        everybody = list(self.children.values())
+        siblings = list(self.children.values())
         return {
             "one_for_one": [failed],
-            "one_for_all": everybody,
-            "rest_for_one": everybody[everybody.index(failed) :],
+            "one_for_all": siblings,
+            "rest_for_one": siblings[siblings.index(failed) :],
         }[self.strategy]
 
     def settle_overtaken_exits(self) -> None:

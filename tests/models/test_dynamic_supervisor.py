@@ -1,7 +1,7 @@
 """Random histories of a dynamic supervisor against its model (dynamic_model.py).
 
-Starts, ends and terminations overlap as they may: each step has an instant of its own, so that no
-two things are ever due in the same one, and nobody waits for a step to be over. At each step every
+Starts, ends and terminations overlap as they may: each step has a different instant, so that no two
+things are ever due in the same one, and no step waits for another to be over. At each step every
 child's journal with its instants, the reports, the table, the counts and each request's outcome
 with its instant must be the model's. In the end all are stopped at once.
 """
@@ -27,7 +27,7 @@ from tests.models.children import World, finish
 from tests.models.dynamic_model import DynamicModel
 from tests.models.lives import BRUTAL, FOREVER, Init, Plan
 
-#: Longer than the longest that anything here takes, so that the edge is an instant of its own.
+#: Longer than the longest that anything here takes, so that the edge is a separate instant.
 SECONDS = 10
 
 

@@ -2,8 +2,8 @@
 
 After each step: every monitor of a dead target has given exactly one DOWN with the right reason,
 and none that was cancelled has, even if its DOWN had already been queued; an abnormal end has gone
-along the links as far as nobody trapped it; whoever saw a DOWN saw the names of the dead free; the
-table of names is the model's. Only those who die in the very step may have missed news of it.
+along the links unless an actor trapped it; an actor that saw a DOWN saw the names of the dead free;
+the table of names is the model's. Only actors that die in the same step may have missed news of it.
 """
 
 from collections import Counter
@@ -59,10 +59,10 @@ class World:
         self.found: dict[int, int] = {}
         self.cancels: dict[int, int] = {}  #: which monitor's callback cancels which other one
 
-    def down(self, who: int, down: Down) -> None:
+    def down(self, first: int, down: Down) -> None:
         assert self.names.keys_of(down.ref) == ()  # type: ignore[arg-type]  # all are actors
         number = next(i for i, mine in enumerate(self.monitors) if mine is down.monitor)
-        self.seen.append((who, f"down {number} {down.reason.label}"))
+        self.seen.append((first, f"down {number} {down.reason.label}"))
 
 
 class Subject(Actor):
@@ -84,7 +84,7 @@ class Subject(Actor):
                 self.world.seen.append((self.number, line))
 
     def terminate(self, reason: Any) -> None:
-        """Whoever is dying takes a name once more: it must not outlive it (65)."""
+        """A dying actor takes a name once more: the name must not outlive it (65)."""
         if "late" not in self.world.names:
             self.world.names.register("late", self.ref)
 
@@ -95,11 +95,11 @@ class Trapping(Subject):
 
 @dataclass(frozen=True)
 class Step:
-    """Who and whom count from the youngest actor or monitor backwards."""
+    """``first`` and ``second`` count from the youngest actor or monitor backwards."""
 
     op: Op
-    who: int
-    whom: int
+    first: int
+    second: int
     name: str
     flag: bool
 
@@ -107,8 +107,8 @@ class Step:
 steps = st.builds(
     Step,
     op=st.sampled_from([*get_args(Op), "monitor", "link", "register"]),
-    who=st.integers(0, 5),
-    whom=st.integers(0, 5),
+    first=st.integers(0, 5),
+    second=st.integers(0, 5),
     name=st.sampled_from("xyz"),
     flag=st.booleans(),
 )
@@ -148,18 +148,18 @@ class Replay:
 
     async def take(self, step: Step) -> None:
         world, model = self.world, self.model
-        who = len(model.lives) - 1 - step.who % len(model.lives)
-        whom = len(model.lives) - 1 - step.whom % len(model.lives)
-        me, other = model.lives[who], model.lives[whom]
-        ref = world.refs[who]
+        first = len(model.lives) - 1 - step.first % len(model.lives)
+        second = len(model.lives) - 1 - step.second % len(model.lives)
+        me, other = model.lives[first], model.lives[second]
+        ref = world.refs[first]
         match step.op:
             case "start":
                 await self.start(step.flag)
             case "callback":
-                self.watch_with_callback(whom, step)
+                self.watch_with_callback(second, step)
             case "cancel":
                 if world.monitors:
-                    number = step.who % len(world.monitors)
+                    number = step.first % len(world.monitors)
                     world.monitors[number].cancel()
                     model.watches[number].cancel()
             case "register":
@@ -179,7 +179,7 @@ class Replay:
                 model.wait(self.waits, step.name)
                 self.waits += 1
             case "crash" | "killed" | "normal":
-                await self.finish(who, step.op)
+                await self.finish(first, step.op)
             case _:
                 await self.by_itself(step.op, me, other)
         await self.settle()
@@ -210,10 +210,10 @@ class Replay:
         self.world.refs.append(await self.actors.start(actor))
         self.model.lives.append(Life(number, traps))
 
-    def watch_with_callback(self, whom: int, step: Step) -> None:
+    def watch_with_callback(self, second: int, step: Step) -> None:
         """Perhaps one that cancels an earlier monitor of the same target, or is cancelled by it."""
         world, model = self.world, self.model
-        target, number = model.lives[whom], len(model.watches)
+        target, number = model.lives[second], len(model.watches)
         if target.reason is not None:
             return  # it would be called back before it is there to be named
 
@@ -223,10 +223,10 @@ class Replay:
             if number in world.cancels:
                 world.monitors[world.cancels[number]].cancel()
 
-        world.monitors.append(world.refs[whom].monitor(ended))
+        world.monitors.append(world.refs[second].monitor(ended))
         model.monitor(None, target)
         mine = [watch for watch in model.watches if watch.target is target]
-        other = mine[step.who % len(mine)]
+        other = mine[step.first % len(mine)]
         one, two = (number, other.number) if step.flag else (other.number, number)
         if model.watches[one].watcher is None and one != two:
             world.cancels[one] = two
@@ -236,8 +236,8 @@ class Replay:
         ref = await self.world.names.wait(name)
         self.world.found[number] = self.world.refs.index(ref)
 
-    async def finish(self, who: int, how: str) -> None:
-        ref, life = self.world.refs[who], self.model.lives[who]
+    async def finish(self, first: int, how: str) -> None:
+        ref, life = self.world.refs[first], self.model.lives[first]
         if life.reason is not None:
             return
         if how == "killed":
@@ -256,7 +256,7 @@ class Replay:
         model.settle()
         real, due = Counter(world.seen), Counter(model.seen)
         assert real <= due
-        assert all(who in model.died for who, _ in due - real)
+        assert all(first in model.died for first, _ in due - real)
         for monitor, watch in zip(world.monitors, model.watches, strict=True):
             pair = (watch.watcher, watch.target)
             if all(life is not None and life.number in model.died for life in pair):

@@ -2,9 +2,9 @@
 
 Many senders each send something, in one of five ways, to an actor that may be slow, suspended, full
 or about to die, or to one of its former lives; some are cancelled, some run out of time. Each step
-has an instant of its own, so all that happens is determined. At each step what was handled and
-when, what each sender was told and when, and what was counted must be the model's. So nothing is
-handled twice, out of order, or by a dead incarnation; and at the end nobody is left hanging.
+has a different instant, so everything is determined. At each step what was handled and
+when, the outcome of each send and its instant, and the counters must be the model's. So nothing is
+handled twice, out of order, or by a dead incarnation; and at the end no sender is left waiting.
 """
 
 from dataclasses import dataclass
@@ -252,7 +252,7 @@ class Replay:
         self.model = model
         self.world = world
         self.nursery = nursery
-        self.told: dict[int, tuple[float, str]] = {}
+        self.outcomes: dict[int, tuple[float, str]] = {}
         self.sent = 0
         self.scopes: dict[int, trio.CancelScope] = {}
         self.peers = list(range(PEERS))
@@ -275,7 +275,7 @@ class Replay:
                 model.held = False
                 model.wake(model.life)
             case Cancel(which):
-                waiting = [number for number in range(self.sent) if number not in model.told]
+                waiting = [number for number in range(self.sent) if number not in model.outcomes]
                 if waiting:
                     number = waiting[which % len(waiting)]
                     self.scopes[number].cancel()
@@ -291,7 +291,7 @@ class Replay:
         message = Message(number, step.work)
         if step.kind in ("cast", "info", "offer"):
             self.sent += 1
-            self.told[number] = (trio.current_time(), send(step.kind, to, message))
+            self.outcomes[number] = (trio.current_time(), send(step.kind, to, message))
         else:
             self.start(step.kind, to, message, step.timeout)
         entry = Entry(number, step.kind, step.work)
@@ -321,7 +321,7 @@ class Replay:
                 model.exempt(Entry(number, "down"), model.life)
 
     def start(self, what: str, to: ActorRef, message: Any, timeout: float | None) -> None:
-        """Whoever may have to wait does so in a task of its own."""
+        """A sender that may have to wait does so in a separate task."""
         number, scope = self.sent, trio.CancelScope()
         self.sent += 1
         self.scopes[number] = scope
@@ -342,13 +342,13 @@ class Replay:
                 outcome = await use(what, to, message, timeout)
             except (ActorDown, CallTimeout, MailboxFull) as error:
                 outcome = type(error).__name__
-        assert number not in self.told
-        self.told[number] = (trio.current_time(), outcome)
+        assert number not in self.outcomes
+        self.outcomes[number] = (trio.current_time(), outcome)
 
     def agree(self) -> None:
         model, world = self.model, self.world
         assert world.journal == model.journal
-        assert self.told == model.told
+        assert self.outcomes == model.outcomes
         assert len(world.lives) == len(model.lives)
         for ref, life in zip(world.lives, model.lives, strict=True):
             assert ref.alive is life.alive
@@ -361,7 +361,7 @@ class Replay:
                     assert real.handled == life.taken
 
     async def leave(self) -> None:
-        """Whatever still waits: its actor's death tells it, so nobody hangs."""
+        """The death of its actor settles whatever still waits."""
         due = int(self.model.now) + 100.9
         await trio.sleep_until(due)
         await wait_all_tasks_blocked()
@@ -370,7 +370,7 @@ class Replay:
         self.do("kill")
         await wait_all_tasks_blocked()
         self.agree()
-        assert self.told.keys() == set(range(self.sent))
+        assert self.outcomes.keys() == set(range(self.sent))
 
 
 def send(kind: str, to: ActorRef, message: Message) -> str:

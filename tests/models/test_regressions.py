@@ -1,4 +1,4 @@
-"""What the models have found: each sequence once more by itself, named by the rule it broke."""
+"""Sequences that the models found, each named by the rule that it broke."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ async def test_a_handler_that_outlasts_its_brutal_kill_is_not_followed_by_termin
 
 
 async def test_a_stop_in_the_middle_of_a_start_keeps_its_reason() -> None:
-    """The interrupted start put a stop of its own in front: plain shutdown, and more time."""
+    """The interrupted start put another stop in front: plain shutdown, and more time."""
     journal = TreeJournal()
     inner = SupervisorSpec([probe("a", journal)]).child("inner", restart="temporary")
     slow = probe("slow", journal, Script(init_seconds=10))
@@ -98,7 +98,7 @@ async def test_a_stop_in_the_middle_of_a_start_keeps_its_reason() -> None:
 
 async def test_a_monitor_may_be_cancelled_by_the_callback_of_another() -> None:
     """The exit path was going through the monitors when one of them went away, and broke off:
-    nobody after it heard, and the supervisor was not told either.
+    the monitors after it did not hear, nor did the supervisor.
     """
     journal = TreeJournal()
     heard = []
@@ -129,7 +129,7 @@ async def test_linking_to_the_dead_is_an_abnormal_end_however_they_died() -> Non
 
 
 async def test_the_root_gives_up_for_the_crash_that_tripped_it() -> None:
-    """A supervisor that had survived a crash of its own was then stopped with the others, and its
+    """A supervisor that had survived a crash was then stopped with the others, and its
     old crash became the cause.
     """
     journal = TreeJournal()

@@ -4,7 +4,7 @@ Hypothesis draws a strategy, a budget, children good and bad, and a sequence of 
 kills, requests and clock steps; a request or the supervisor's own stop may fall into the middle of
 what a crash has set off. After each step the tree and the model must agree on the whole journal
 with its instants (so on every start, stop and exit, and their order), on the reports, on each
-request's outcome, and on who exists, who runs and how often it was restarted. Trio hands its
+request's outcome, and which children exist, run, and how often they were restarted. Trio hands its
 scheduler's random source to Hypothesis, so a failing sequence replays and shrinks.
 """
 
@@ -263,11 +263,11 @@ class Replay:
         since = len(self.world.journal)
         for child in victims:
             finish(self.actor(child), step.how)
-        # All have been told; who comes first is Trio's choice, and the journal knows it.
+        # All were asked to stop; the order is Trio's choice, and the journal has it.
         await trio.lowlevel.checkpoint()
         await trio.lowlevel.checkpoint()
-        told = [line.split()[1] for _, line in self.world.journal[since:]]
-        victims.sort(key=lambda child: told.index(child.plan.name))
+        stopped = [line.split()[1] for _, line in self.world.journal[since:]]
+        victims.sort(key=lambda child: stopped.index(child.plan.name))
         for child in victims:
             model.end(child, step.how)
         if step.amid is not None:
@@ -278,7 +278,7 @@ class Replay:
     ) -> None:
         """About half a second later, in the model and in the tree."""
         model = self.model
-        # A binary fraction of its own for each, so that what it sets off never shares an instant
+        # A different binary fraction for each, so that its consequences never share an instant
         # with what was going on: then either could be first, and the model knows one order.
         self.interruptions += 1
         delay = 0.5 + 2.0 ** -(6 + self.interruptions)
@@ -292,7 +292,7 @@ class Replay:
             model.at(later, lambda: model.request(number, ask.op, ask.plan))
         await trio.sleep(delay)
         if not self.sup.alive:
-            return  # the budget has tripped: nobody is there to be asked
+            return  # the budget has tripped: there is no supervisor to ask
         if what == "stop":
             nursery.start_soon(self.sup.stop, SHUTDOWN, FOREVER)
         elif isinstance(what, Vanish):

@@ -1,6 +1,6 @@
 """Random histories of supervisors under a supervisor, against a recursive model (28 to 31).
 
-What is looked at is escalation: whose budget pays for whose crash, who is restarted, what is left
+It checks escalation: whose budget pays for whose crash, what is restarted, what is left
 below a supervisor that came up again, and what the program ends with when the root gives up. The
 children here are quick, so all that a step sets off happens in one instant and one order, and the
 whole journal must be the model's.
@@ -116,11 +116,11 @@ class Tree:
         if len(parent.instants) > parent.plan.budget:
             self.give_up(parent, failed, now)
             return
-        everybody = list(parent.children.values())
+        siblings = list(parent.children.values())
         reach = {
             "one_for_one": [failed],
-            "one_for_all": everybody,
-            "rest_for_one": everybody[everybody.index(failed) :],
+            "one_for_all": siblings,
+            "rest_for_one": siblings[siblings.index(failed) :],
         }[parent.plan.strategy or "one_for_one"]
         for child in reversed(reach):
             self.stop(child)
@@ -361,7 +361,7 @@ def agree(sup: SupervisorRef, world: World, model: Tree) -> None:
 
 
 def shape(sup: SupervisorRef) -> list[tuple[str, bool, list[tuple[str, bool]]]]:
-    """Who is there, who runs, and the same below."""
+    """The children, which of them run, and the same below."""
     return [
         (
             info.id,

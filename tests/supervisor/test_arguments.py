@@ -326,7 +326,7 @@ def test_a_spec_names_the_field_that_is_wrong(
     build(**good)
     with pytest.raises(BadSpec) as caught:
         build(**good | {field: bad})
-    # A field with a short name of its own: the callable of both specs, a member of a list.
+    # A field with a shorter name: the callable of both specs, a member of a list.
     assert caught.value.field in {field, "start", "children"}
 
 

@@ -1,4 +1,4 @@
-"""Back-off: when the next attempt comes, who may call it off, and whose budget it spends."""
+"""Back-off: when the next attempt comes, what cancels it, and which budget it spends."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -157,7 +157,7 @@ async def test_a_child_that_waits_blocks_nobody(autojump_clock: object) -> None:
 async def test_a_child_with_backoff_never_spends_its_supervisors_budget(
     autojump_clock: object, kind: str
 ) -> None:
-    """A hundred failures of every sort under supervisors that may restart nobody at all."""
+    """A hundred failures of every sort under supervisors without any restart budget."""
     journal = TreeJournal()
     script = Script()
     child = probe("a", journal, script, backoff=Backoff(initial_s=0.001, max_s=0.001))
@@ -381,7 +381,7 @@ async def test_a_task_may_have_a_backoff_too(autojump_clock: object) -> None:
 
 
 async def test_a_first_start_that_fails_is_no_restart(autojump_clock: object) -> None:
-    """It goes to whoever started the supervisor, back-off or not (3)."""
+    """It is raised where the supervisor was started, back-off or not (3)."""
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([])) as sup:
         began = trio.current_time()

@@ -406,7 +406,7 @@ async def test_a_fatal_error_is_never_lost(
         await scenario()
     assert caught.value is error
     assert not supervisors[0].alive
-    # The others were stopped in order, once, and nobody was started again.
+    # The others were stopped in order, once, and no child was started again.
     lines = [line for line in world.journal.lines if line.split()[1] in ("before", "after")]
     assert sorted(lines[2:]) == sorted(
         line for name in ("before", "after") for line in (f"terminate {name}", f"ended {name}")

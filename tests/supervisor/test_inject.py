@@ -27,7 +27,7 @@ async def test_a_child_is_found_by_its_id_and_its_ref() -> None:
         a, b = running(sup, "a"), running(sup, "b")
         assert child_of(sup, "b", None).ref is b
         assert child_of(sup, "a", a).ref is a
-        for id_, ref in (("nobody", None), ("a", b), ("nobody", a)):
+        for id_, ref in (("unknown", None), ("a", b), ("unknown", a)):
             with pytest.raises(ChildNotFound):
                 child_of(sup, id_, ref)
 

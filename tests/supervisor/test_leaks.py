@@ -55,7 +55,7 @@ class Watch:
 
 
 class Watcher(Actor):
-    """Monitors everybody who asks for it, and is linked to them."""
+    """Monitors every actor that asks for it, and links to it."""
 
     trap_exits = True
 
@@ -133,7 +133,7 @@ class Held(NamedTuple):
 
 
 async def nothing_is_left(restart: Callable[[int], Awaitable[None]], restarts: int) -> None:
-    """``restart`` does as many as it is told, in windows."""
+    """``restart`` does the given number, in windows."""
     each = restarts // WINDOWS
     held = [Held.now()]
     for _ in range(WINDOWS):
@@ -198,7 +198,7 @@ async def test_restarts_leave_nothing_behind(
             tracemalloc.stop()
 
         assert watcher._incarnation.actor.downs == restarts * lives
-        assert len(watcher._incarnation.watching) == 2  # those who live
+        assert len(watcher._incarnation.watching) == 2  # of the living
         assert len(watcher._incarnation._monitors) == 2
         assert len(watcher._incarnation._links) == 2
         assert sorted(names) == ["a", "watcher"]

@@ -164,7 +164,7 @@ class Below(Actor):
 async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
     autojump_clock: object, kind: str, what: str
 ) -> None:
-    """With an infinite shutdown time the two would wait for each other for ever."""
+    """With an infinite shutdown time the two would wait for each other forever."""
     refused: list[str] = []
     async with open_supervisor(SupervisorSpec()) as root:
         sup = await tree(kind, TreeJournal(), root, Script())
@@ -194,12 +194,12 @@ async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
         assert ref.alive
 
 
-@pytest.mark.parametrize("who", ["task", "helper"])
+@pytest.mark.parametrize("waiting", ["task", "helper"])
 async def test_a_task_or_a_helper_may_stop_the_tree_that_it_is_in(
-    autojump_clock: object, who: str
+    autojump_clock: object, waiting: str
 ) -> None:
     async with open_supervisor(SupervisorSpec()) as root:
-        if who == "task":
+        if waiting == "task":
             await root.start_child(TaskSpec("t", root.stop, handshake=False))
         else:
             ref: Any = await root.start_child(ChildSpec("below", Below, shutdown=INFINITY))
