@@ -17,7 +17,7 @@ nothing of it is ever written to the store.
 To add a feature:
 
 1. a module here: the part, the commands (:class:`FeatureCommand`), a subclass of :class:`Feature`;
-2. its events in :mod:`locshare.model.events`;
+2. its events in :mod:`locshare.model.events`, and their messages in :mod:`locshare.wire.messages`;
 3. a line in the registry;
 4. a test module that drives the class, as a table, and a session with it.
 
@@ -50,6 +50,9 @@ R = TypeVar("R")
 class FeatureCommand(Struct, Request[R], Generic[R], frozen=True):
     """Base of every command to a feature. Idempotent: it is handled twice if the session crashes
     before the reply.
+
+    A command that has a sender carries their user_id, which the API or the connection has
+    authenticated; the feature checks the roster. The types of its fields bound their lengths.
     """
 
 
