@@ -51,8 +51,8 @@ PROGRAMS: Mapping[str, Program] = {
         ),
     ),
     "redis": Program(
-        sources=(_PEERS / "common", _PEERS / "external"),
-        requirements=_PEERS / "external" / "requirements.txt",
+        sources=(_PEERS / "common", _PEERS / "redis"),
+        requirements=_PEERS / "redis" / "requirements.txt",
         services=("redis",),
         processes=2,
         survives=("kill_process", "pause_process", "cut_network", "drop_clients"),

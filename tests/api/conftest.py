@@ -1,4 +1,4 @@
-"""An API over a stand-in of the session manager: its surface, its errors, and nothing behind it."""
+"""The API over a fake session manager: its surface and its errors."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import trio
-from msgspec import Struct, structs
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
@@ -22,6 +22,7 @@ from locshare.session.errors import (
     SessionNotFound,
     SessionOver,
 )
+from locshare.session.manager import SessionInfo
 from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.telemetry.metrics import new_registry
@@ -30,18 +31,7 @@ SECRET = b"test secret, test secret, test secret"
 URLS = PublicUrls("https://where.example", "wss://live.where.example")
 
 
-class Info(Struct, frozen=True):
-    id: UUID
-    name: str
-    created_at: datetime
-    expires_at: datetime
-    participant_count: int
-    is_active: bool
-    locked: bool
-    creator_id: UUID
-
-
-class StandIn:
+class FakeSessions:
     """``failure`` is raised by every call while it is set; ``gate`` holds every call up."""
 
     def __init__(self, limit: int = 50) -> None:
@@ -83,10 +73,10 @@ class StandIn:
         self._participants[session.id] = {}
         return session
 
-    async def describe(self, session_id: UUID) -> Info:
+    async def describe(self, session_id: UUID) -> SessionInfo:
         await self._answering()
         session = self._known(session_id)
-        return Info(
+        return SessionInfo(
             session.id,
             session.name,
             session.created_at,
@@ -103,7 +93,7 @@ class StandIn:
         if user_id not in self._participants[session_id] and user_id != str(session.creator_id):
             raise ParticipantNotFound
 
-    async def set_locked(self, session_id: UUID, locked: bool) -> Info:
+    async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
         session = self._live(session_id)
         self._sessions[session_id] = structs.replace(session, locked=locked)
         return await self.describe(session_id)
@@ -158,8 +148,8 @@ class StandIn:
 
 
 @pytest.fixture
-def manager() -> StandIn:
-    return StandIn()
+def manager() -> FakeSessions:
+    return FakeSessions()
 
 
 @pytest.fixture
@@ -176,7 +166,7 @@ MakeApp = Callable[..., RestApplication]
 
 
 @pytest.fixture
-def make_app(manager: StandIn, tokens: TokenKeys, registry: CollectorRegistry) -> MakeApp:
+def make_app(manager: FakeSessions, tokens: TokenKeys, registry: CollectorRegistry) -> MakeApp:
     def make(**options: Any) -> RestApplication:
         options.setdefault("limits", ApiLimits())
         return create_app(manager, tokens, urls=lambda: URLS, registry=registry, **options)

@@ -33,8 +33,8 @@ from tests.api.conftest import (
     SECRET,
     URLS,
     Api,
+    FakeSessions,
     MakeApp,
-    StandIn,
     assert_problem,
     bearer,
     client_of,
@@ -129,7 +129,7 @@ async def test_every_answer_has_the_headers_of_data(client: httpx.AsyncClient) -
 )
 async def test_each_error_of_the_sessions_has_its_status(
     client: httpx.AsyncClient,
-    manager: StandIn,
+    manager: FakeSessions,
     error: Exception,
     status: int,
     code: str,
@@ -142,7 +142,7 @@ async def test_each_error_of_the_sessions_has_its_status(
 
 
 async def test_an_error_inside_a_group_has_its_status(
-    client: httpx.AsyncClient, manager: StandIn
+    client: httpx.AsyncClient, manager: FakeSessions
 ) -> None:
     manager.failure = ExceptionGroup("nursery", [SessionNotFound()])
     assert_problem(await client.get(f"/api/sessions/{SESSION}"), 404, "SESSION_NOT_FOUND")
@@ -152,7 +152,7 @@ async def test_an_error_inside_a_group_has_its_status(
     "failure", [RuntimeError("secret"), ExceptionGroup("nursery", [KeyError("secret")])]
 )
 async def test_what_nobody_expected_is_a_500_that_tells_nothing_and_is_logged(
-    client: httpx.AsyncClient, manager: StandIn, failure: Exception
+    client: httpx.AsyncClient, manager: FakeSessions, failure: Exception
 ) -> None:
     manager.failure = failure
     with structlog.testing.capture_logs() as logged:
@@ -169,7 +169,7 @@ async def test_what_nobody_expected_is_a_500_that_tells_nothing_and_is_logged(
 
 
 async def test_a_session_that_does_not_answer_is_a_503(
-    make_app: MakeApp, manager: StandIn, autojump_clock: trio.testing.MockClock
+    make_app: MakeApp, manager: FakeSessions, autojump_clock: trio.testing.MockClock
 ) -> None:
     manager.gate = trio.Event()
     async with client_of(make_app(limits=ApiLimits(answer_timeout_s=3))) as client:
@@ -303,7 +303,7 @@ methods = st.sampled_from(["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS", "P
 
 
 def run_one(ask: Callable[[httpx.AsyncClient], Any]) -> httpx.Response:
-    app = create_app(StandIn(), TokenKeys(SECRET), urls=lambda: URLS, registry=new_registry())
+    app = create_app(FakeSessions(), TokenKeys(SECRET), urls=lambda: URLS, registry=new_registry())
 
     async def main() -> httpx.Response:
         async with client_of(app) as client:
@@ -400,7 +400,7 @@ def _json(value: Any) -> bytes:
 
 
 async def test_a_token_is_verified_before_anything_is_asked(
-    client: httpx.AsyncClient, manager: StandIn, tokens: TokenKeys
+    client: httpx.AsyncClient, manager: FakeSessions, tokens: TokenKeys
 ) -> None:
     manager.failure = RuntimeError()
     answer = await client.delete(f"/api/sessions/{SESSION}", headers=bearer("x"))
@@ -456,7 +456,7 @@ async def test_in_a_folder_it_is_served_with_the_folder_on_the_path_and_without(
 
 @pytest.mark.parametrize("variable", ["QUART_DEBUG", "FLASK_DEBUG", "QUART_ENV"])
 async def test_no_variable_of_the_framework_makes_it_tell_its_errors(
-    make_app: MakeApp, manager: StandIn, monkeypatch: pytest.MonkeyPatch, variable: str
+    make_app: MakeApp, manager: FakeSessions, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "1")
     app = make_app()

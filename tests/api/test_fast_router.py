@@ -11,7 +11,7 @@ import trio.testing
 from locshare.api import ApiLimits
 from locshare.session.errors import SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
-from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, client_of
+from tests.api.conftest import Api, FakeSessions, MakeApp, assert_problem, client_of
 
 JSON = {"Content-Type": "application/json"}
 UNKNOWN = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
@@ -35,7 +35,7 @@ def told(answer: httpx.Response) -> tuple[int, Any, dict[str, str]]:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 async def test_an_error_is_answered_alike(
-    api: Api, manager: StandIn, failure: Exception, status: int
+    api: Api, manager: FakeSessions, failure: Exception, status: int
 ) -> None:
     path = f"/api/sessions/{(await api.create())['session_id']}"
     manager.failure = failure
@@ -87,7 +87,7 @@ async def test_a_body_without_its_length_is_bounded_too(api: Api) -> None:
 
 
 async def test_an_answer_that_takes_too_long_is_503(
-    make_app: MakeApp, manager: StandIn, autojump_clock: trio.testing.MockClock
+    make_app: MakeApp, manager: FakeSessions, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with client_of(make_app(limits=ApiLimits(answer_timeout_s=3))) as client:
         path = f"/api/sessions/{(await Api(client).create())['session_id']}"

@@ -6,7 +6,7 @@ import trio
 import trio.testing
 
 from locshare.api import ApiLimits, Rate
-from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, bearer, client_of
+from tests.api.conftest import Api, FakeSessions, MakeApp, assert_problem, bearer, client_of
 
 
 async def test_creating_too_often_is_a_429_with_the_time_to_wait(
@@ -118,7 +118,7 @@ async def test_clients_behind_a_trusted_proxy_are_told_apart(
 
 
 async def test_joins_at_once_fill_a_session_to_exactly_its_limit(
-    api: Api, client: httpx.AsyncClient, manager: StandIn
+    api: Api, client: httpx.AsyncClient, manager: FakeSessions
 ) -> None:
     created = await api.create()
     path = f"/api/sessions/{created['session_id']}"

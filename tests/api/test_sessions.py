@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from locshare.auth.tokens import TokenKeys
-from tests.api.conftest import Api, StandIn, assert_problem, bearer
+from tests.api.conftest import Api, FakeSessions, assert_problem, bearer
 
 UNKNOWN = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 
@@ -214,7 +214,7 @@ async def test_an_id_may_be_written_in_capitals(api: Api, client: httpx.AsyncCli
 
 
 async def test_a_participant_joins_and_gets_a_token_of_their_own(
-    api: Api, client: httpx.AsyncClient, manager: StandIn, tokens: TokenKeys
+    api: Api, client: httpx.AsyncClient, manager: FakeSessions, tokens: TokenKeys
 ) -> None:
     created = await api.create()
     answer = await client.post(
@@ -239,7 +239,7 @@ async def test_a_participant_joins_and_gets_a_token_of_their_own(
 
 
 async def test_a_host_token_makes_the_participant_the_host(
-    api: Api, manager: StandIn, tokens: TokenKeys
+    api: Api, manager: FakeSessions, tokens: TokenKeys
 ) -> None:
     created = await api.create()
     joined = await api.join(created["session_id"], headers=bearer(created["host_token"]))
@@ -261,7 +261,7 @@ async def test_without_a_colour_a_participant_gets_the_usual_one(
 
 
 async def test_a_session_that_nobody_has_joined_yet_is_looked_up_once(
-    api: Api, manager: StandIn, monkeypatch: pytest.MonkeyPatch
+    api: Api, manager: FakeSessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
     for name in ("join", "describe"):
@@ -320,7 +320,7 @@ async def test_joining_needs_a_body(api: Api, client: httpx.AsyncClient) -> None
 
 
 async def test_a_full_session_takes_nobody(
-    api: Api, client: httpx.AsyncClient, manager: StandIn
+    api: Api, client: httpx.AsyncClient, manager: FakeSessions
 ) -> None:
     manager.limit = 1
     session = (await api.create())["session_id"]

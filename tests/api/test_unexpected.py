@@ -6,7 +6,7 @@ import pytest
 import structlog.testing
 import trio
 
-from tests.api.conftest import MakeApp, StandIn, client_of
+from tests.api.conftest import FakeSessions, MakeApp, client_of
 from tests.http.serving import connect, read_to_end, serving
 
 SECRET = "Ada eyJhbGciOi 52.516272"
@@ -19,7 +19,7 @@ SECRET = "Ada eyJhbGciOi 52.516272"
     ids=["one", "group"],
 )
 async def test_no_error_of_a_handler_gets_its_text_into_the_log(
-    make_app: MakeApp, manager: StandIn, path: str, failure: Exception
+    make_app: MakeApp, manager: FakeSessions, path: str, failure: Exception
 ) -> None:
     manager.failure = failure
     with structlog.testing.capture_logs() as logged:

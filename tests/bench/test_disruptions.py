@@ -18,7 +18,7 @@ KINDS: list[DisruptionKind] = list(LASTS_S)
 PATIENCE_S = LAST_RESORT_S
 
 
-class StandIn:
+class FakeSessions:
     """A target that only notes what is asked of it, and fails when told to."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class StandIn:
 
 
 def disrupt(
-    target: StandIn, plan: Sequence[Planned], enough: Callable[[Sequence[Done]], bool]
+    target: FakeSessions, plan: Sequence[Planned], enough: Callable[[Sequence[Done]], bool]
 ) -> list[Done]:
     """Run until the log is enough; the log after the end."""
     disruptor = Disruptor(target, plan, "s1")
@@ -121,7 +121,7 @@ def test_another_seed_is_another_plan() -> None:
 
 
 def test_it_breaks_and_repairs_in_turn_and_leaves_dropped_clients_to_the_driver() -> None:
-    target = StandIn()
+    target = FakeSessions()
     plan = [
         Planned(0.02, "kill_process", 0.03),
         Planned(0.06, "drop_clients", 0.0),
@@ -143,7 +143,7 @@ def test_it_breaks_and_repairs_in_turn_and_leaves_dropped_clients_to_the_driver(
 
 
 def test_what_failed_to_break_is_noted_and_repaired_all_the_same() -> None:
-    target = StandIn()
+    target = FakeSessions()
     target.begin_fails = {"pause_process"}
     plan = [Planned(0, "pause_process", 60), Planned(0.01, "crash_session", 0)]
     first, second = disrupt(target, plan, all_ended(2))
@@ -154,7 +154,7 @@ def test_what_failed_to_break_is_noted_and_repaired_all_the_same() -> None:
 
 
 def test_a_repair_that_failed_is_tried_again_before_anything_else_is_broken() -> None:
-    target = StandIn()
+    target = FakeSessions()
     target.end_fails = [NotServing("does not start")]
     plan = [Planned(0, "kill_process", 0), Planned(0.02, "crash_session", 0)]
     first, second = disrupt(target, plan, all_ended(2))
@@ -166,7 +166,7 @@ def test_a_repair_that_failed_is_tried_again_before_anything_else_is_broken() ->
 
 
 def test_nothing_is_broken_beside_what_cannot_be_repaired() -> None:
-    target = StandIn()
+    target = FakeSessions()
     target.end_fails = [NotServing("does not start")] * 9
     plan = [Planned(0, "kill_process", 0), Planned(0.02, "cut_database", 0)]
     first, second = disrupt(target, plan, lambda log: len(log) == 2)
@@ -176,7 +176,7 @@ def test_nothing_is_broken_beside_what_cannot_be_repaired() -> None:
 
 
 def test_a_close_in_the_middle_repairs_and_does_nothing_more() -> None:
-    target = StandIn()
+    target = FakeSessions()
     disruptor = Disruptor(
         target, [Planned(0, "pause_process", 60), Planned(61, "crash_session", 0)], "s1"
     )
@@ -190,7 +190,7 @@ def test_a_close_in_the_middle_repairs_and_does_nothing_more() -> None:
 
 
 def test_a_close_before_the_first_does_nothing() -> None:
-    target = StandIn()
+    target = FakeSessions()
     disruptor = Disruptor(target, [Planned(60, "crash_session", 0)], "s1")
     disruptor.start(time.monotonic())
     disruptor.close()
@@ -199,11 +199,11 @@ def test_a_close_before_the_first_does_nothing() -> None:
 
 
 def test_one_that_never_started_can_be_closed() -> None:
-    Disruptor(StandIn(), [], "s1").close()
+    Disruptor(FakeSessions(), [], "s1").close()
 
 
 def test_a_mistake_in_the_target_is_raised_by_close_and_what_was_broken_repaired() -> None:
-    target = StandIn()
+    target = FakeSessions()
     target.end_fails = [ZeroDivisionError("a mistake")]
     disruptor = Disruptor(target, [Planned(0, "kill_process", 0)], "s1")
     disruptor.start(time.monotonic())

@@ -15,7 +15,7 @@ import trio.testing
 from locshare.api import RestApplication
 from locshare.http import HttpServer, ServerLimits, connection
 from locshare.net import listening
-from tests.api.conftest import MakeApp, StandIn
+from tests.api.conftest import FakeSessions, MakeApp
 from tests.http.serving import connect, read_answer, read_to_end, serving
 from tests.running import LAST_RESORT_S
 
@@ -111,7 +111,7 @@ async def test_a_client_that_does_not_read_its_answer_can_be_evicted() -> None:
 
 
 async def test_where_nobody_can_go_health_is_answered_in_the_reserve_and_nothing_else(
-    app: RestApplication, manager: StandIn
+    app: RestApplication, manager: FakeSessions
 ) -> None:
     manager.gate = trio.Event()  # a database that does not answer
     limits = ServerLimits(connections=5, reserved=2)
@@ -215,7 +215,7 @@ async def test_who_reads_too_slowly_on_the_whole_is_cut(
 
 
 async def test_a_flood_of_requests_in_a_row_waits_for_its_answers(
-    app: RestApplication, manager: StandIn
+    app: RestApplication, manager: FakeSessions
 ) -> None:
     manager.gate = trio.Event()
     calls = 0

@@ -11,7 +11,7 @@ import trio.testing
 
 from locshare.api import RestApplication
 from locshare.http import ServerLimits
-from tests.api.conftest import MakeApp, StandIn
+from tests.api.conftest import FakeSessions, MakeApp
 from tests.http.serving import connect, read_answer, read_to_end, serving
 from tests.running import LAST_RESORT_S
 
@@ -159,7 +159,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("request_bytes", REFUSED.values(), ids=REFUSED)
 async def test_what_two_servers_could_read_differently_is_400_and_closed(
-    app: RestApplication, manager: StandIn, request_bytes: bytes
+    app: RestApplication, manager: FakeSessions, request_bytes: bytes
 ) -> None:
     # The second request must never be read, whatever it was taken for.
     assert await ask(app, request_bytes + CREATE + b"\r\n") == [400]
@@ -332,7 +332,7 @@ async def test_a_chunked_body_is_read_and_the_connection_closed_after_it(
     ],
 )
 async def test_a_broken_chunk_is_400_and_closed(
-    app: RestApplication, manager: StandIn, body: bytes
+    app: RestApplication, manager: FakeSessions, body: bytes
 ) -> None:
     request = CREATE + b"Transfer-Encoding: chunked\r\n\r\n" + body
     assert await ask(app, request + CREATE + b"\r\n") == [400]
@@ -362,7 +362,7 @@ async def test_chunk_extensions_are_bounded_too(app: RestApplication) -> None:
 
 
 async def test_no_request_is_smuggled_behind_a_chunked_body(
-    app: RestApplication, manager: StandIn
+    app: RestApplication, manager: FakeSessions
 ) -> None:
     # h11 takes the bare LF for the end of the trailers, as another server might not.
     head = CREATE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\n"
@@ -399,7 +399,7 @@ async def test_a_client_that_still_sends_gets_the_whole_refusal(app: RestApplica
 
 
 async def test_a_client_that_has_shut_its_side_leaves_nothing_behind(
-    app: RestApplication, manager: StandIn
+    app: RestApplication, manager: FakeSessions
 ) -> None:
     manager.gate = trio.Event()
     async with serving(app) as server, await connect(server) as stream:

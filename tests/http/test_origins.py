@@ -7,7 +7,7 @@ from locshare.api import create_internal_app, health_blueprint
 from locshare.http import HttpMetrics
 from locshare.http.origins import Hosts, Origins
 from locshare.telemetry.metrics import new_registry
-from tests.api.conftest import Api, MakeApp, StandIn, assert_problem, client_of
+from tests.api.conftest import Api, FakeSessions, MakeApp, assert_problem, client_of
 
 OTHER = "https://other.example"
 OWN = "https://where.example"
@@ -60,7 +60,7 @@ def test_a_star_lets_every_page_in() -> None:
 
 
 async def test_a_bodyless_post_of_another_page_makes_no_session(
-    make_app: MakeApp, manager: StandIn
+    make_app: MakeApp, manager: FakeSessions
 ) -> None:
     async with client_of(make_app()) as client:
         for foreign in (

@@ -14,7 +14,7 @@ import trio.testing
 
 from locshare.api import ApiLimits, RestApplication
 from locshare.http import HttpServer, ServerLimits
-from tests.api.conftest import MakeApp, StandIn, assert_problem
+from tests.api.conftest import FakeSessions, MakeApp, assert_problem
 from tests.http.serving import connect, read_answer, read_to_end, serving
 from tests.running import LAST_RESORT_S
 
@@ -259,7 +259,9 @@ async def ask_and_stop(server: HttpServer, request: bytes) -> tuple[bytes, float
 CREATE = b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
 
-async def test_a_stop_lets_a_running_request_finish(app: RestApplication, manager: StandIn) -> None:
+async def test_a_stop_lets_a_running_request_finish(
+    app: RestApplication, manager: FakeSessions
+) -> None:
     gate = manager.gate = trio.Event()
 
     async def open_gate() -> None:
@@ -274,7 +276,7 @@ async def test_a_stop_lets_a_running_request_finish(app: RestApplication, manage
     assert seconds < 5
 
 
-async def test_a_stop_cuts_what_does_not_end(app: RestApplication, manager: StandIn) -> None:
+async def test_a_stop_cuts_what_does_not_end(app: RestApplication, manager: FakeSessions) -> None:
     manager.gate = trio.Event()
     server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=0.2))
     with structlog.testing.capture_logs() as logged:
@@ -314,13 +316,13 @@ async def test_an_application_that_fails_ends_its_own_connection_only() -> None:
     assert "http_application_failed" in [entry["event"] for entry in logged]
 
 
-async def session_path(manager: StandIn) -> str:
+async def session_path(manager: FakeSessions) -> str:
     session = await manager.create(name=None, expires_in=timedelta(hours=1))
     return f"/api/sessions/{session.id}"
 
 
 async def test_a_body_that_nobody_reads_does_not_hold_the_answer_up(
-    app: RestApplication, manager: StandIn
+    app: RestApplication, manager: FakeSessions
 ) -> None:
     path = await session_path(manager)
     async with serving(app) as server:
@@ -337,7 +339,7 @@ async def test_a_body_that_nobody_reads_does_not_hold_the_answer_up(
 
 
 async def test_requests_that_come_together_are_answered_in_order(
-    app: RestApplication, manager: StandIn
+    app: RestApplication, manager: FakeSessions
 ) -> None:
     path = await session_path(manager)
     requests = [("GET", path), ("HEAD", path), ("GET", "/nowhere"), ("GET", "/health/live")]
@@ -352,7 +354,9 @@ async def test_requests_that_come_together_are_answered_in_order(
     assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"200", b"200", b"404", b"200", b"404"]
 
 
-async def test_a_short_answer_comes_in_one_piece(app: RestApplication, manager: StandIn) -> None:
+async def test_a_short_answer_comes_in_one_piece(
+    app: RestApplication, manager: FakeSessions
+) -> None:
     path = await session_path(manager)
     async with serving(app) as server, await connect(server) as stream:
         for where in (path, "/health/live"):
@@ -441,7 +445,7 @@ async def test_a_request_that_takes_long_is_not_idle_time(
 
 
 async def test_a_body_that_ends_too_early_joins_nobody(
-    app: RestApplication, manager: StandIn
+    app: RestApplication, manager: FakeSessions
 ) -> None:
     session = await manager.create(name=None, expires_in=timedelta(hours=1))
     head = (
@@ -459,7 +463,7 @@ async def test_a_body_that_ends_too_early_joins_nobody(
 
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/sessions/{id}/join"])
 async def test_a_body_that_will_be_too_large_is_refused_before_it_comes(
-    app: RestApplication, manager: StandIn, path: str
+    app: RestApplication, manager: FakeSessions, path: str
 ) -> None:
     session = await manager.create(name=None, expires_in=timedelta(hours=1))
     head = (
@@ -476,7 +480,7 @@ async def test_a_body_that_will_be_too_large_is_refused_before_it_comes(
 
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/sessions/{id}/join"])
 async def test_a_body_of_exactly_16_kib_is_read(
-    app: RestApplication, manager: StandIn, path: str
+    app: RestApplication, manager: FakeSessions, path: str
 ) -> None:
     session = await manager.create(name=None, expires_in=timedelta(hours=1))
     for size, status in ((16_384, 201), (16_385, 413)):

@@ -1,4 +1,4 @@
-"""Who holds a connection when there are more clients than room."""
+"""Which connection is closed when there are more clients than slots."""
 
 from hypothesis import given
 from hypothesis import strategies as st

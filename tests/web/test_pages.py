@@ -132,11 +132,11 @@ def test_a_file_of_an_unknown_kind_is_a_fault_of_the_installation(tmp_path: Path
 async def test_the_api_puts_no_headers_over_those_of_the_pages() -> None:
     from locshare.api import create_app
     from locshare.auth.tokens import TokenKeys
-    from tests.api.conftest import URLS, StandIn
+    from tests.api.conftest import URLS, FakeSessions
 
     with structlog.testing.capture_logs():
         app = create_app(
-            StandIn(),
+            FakeSessions(),
             TokenKeys("s" * 32),
             urls=lambda: URLS,
             registry=new_registry(),

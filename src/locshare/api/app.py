@@ -16,7 +16,7 @@ from locshare.api.errors import EXPECTED, problem_for
 from locshare.api.health import Check, health_blueprint
 from locshare.api.limits import DEFAULT_LIMITS, ApiLimits
 from locshare.api.quart_adapter import quart_response, sessions_blueprint
-from locshare.api.sessions import PublicUrls, SessionCalls, Sessions, Tokens
+from locshare.api.sessions import PublicUrls, SessionCalls, SessionPort, TokenPort
 from locshare.http.access import AccessMiddleware, AccessRules, HttpMetrics
 from locshare.http.fast_router import FastRouter, HandlerLimits
 from locshare.http.origins import Hosts, Origins
@@ -70,8 +70,8 @@ class RestApplication(QuartTrio):
 
 
 def create_app(
-    manager: Sessions,
-    tokens: Tokens,
+    manager: SessionPort,
+    tokens: TokenPort,
     *,
     urls: Callable[[], PublicUrls],
     registry: CollectorRegistry,
@@ -85,10 +85,10 @@ def create_app(
 ) -> RestApplication:
     """The public application, to be served by :class:`locshare.http.server.HttpServer`.
 
-    ``checks`` are what ``/health/ready`` asks; ``/metrics`` is there when ``expose_metrics``.
-    ``prefix`` is the path of the public URL; ``allowed_origins`` are those of other web pages that
-    may use the API (our own are of the same origin); ``blueprints`` are further routes, such as
-    the pages. Raises ValueError when a trusted proxy is not a network.
+    ``/health/ready`` runs ``checks``; ``/metrics`` exists when ``expose_metrics``. ``prefix`` is
+    the path of the public URL. ``allowed_origins`` are the origins of other web pages that may use
+    the API; our own pages have the same origin. ``blueprints`` are further routes, such as the
+    pages. Raises ValueError when a trusted proxy is not a network.
     """
     calls = SessionCalls(manager, tokens, limits, urls)
     return RestApplication(
@@ -110,8 +110,8 @@ def create_app(
 def create_internal_app(
     metrics: HttpMetrics, blueprints: Sequence[Blueprint], names: Collection[str] = ()
 ) -> RestApplication:
-    """The application of an internal port, where nobody has to log in: ``blueprints`` are served to
-    whoever reaches it by an IP address, as ``localhost`` or by one of ``names``.
+    """The application of an internal port, which has no authentication. It serves ``blueprints`` to
+    requests whose ``Host`` is an IP address, ``localhost`` or one of ``names``.
     """
     rules = AccessRules(Origins((), lambda: ""), Hosts(names))
     return RestApplication(DEFAULT_LIMITS, metrics, rules, blueprints)
@@ -119,6 +119,6 @@ def create_internal_app(
 
 async def _refuse(error: Exception) -> Response:
     problem = problem_for(error)
-    if problem is None:  # a kind was registered that has no answer
+    if problem is None:  # EXPECTED has a type without a response
         raise error
     return quart_response(problem.response())

@@ -1,4 +1,4 @@
-"""The one place that knows how each error of a handler is answered."""
+"""Maps the errors of a handler to responses. No other place does."""
 
 from typing import Final
 
@@ -27,17 +27,17 @@ _PLAIN: Final[dict[type[Exception], ProblemCode]] = {
     TokenExpired: ProblemCode.SESSION_ENDED,  # a token lives exactly as long as its session
     TokenInvalid: ProblemCode.TOKEN_INVALID,
 }
-"""Those of which nothing more is to be said."""
+"""Errors whose problem has no detail of its own."""
 
 EXPECTED: Final[tuple[type[Exception], ...]] = (
     *_PLAIN, HttpProblem, SessionFull, StoreUnavailable, SessionUnavailable, trio.TooSlowError,
     HTTPException,
 )  # fmt: skip
-"""Every other error is a fault of ours: it reaches the access middleware, which logs it."""
+"""Any other error is a fault of the server. It reaches the access middleware, which logs it."""
 
 
 def problem_for(error: Exception) -> HttpProblem | None:
-    """The answer to an error, or to the first in a group that has one; None when none has."""
+    """The response to an error; to a group, that of the first error that has one. None without."""
     match error:
         case ExceptionGroup():
             found = (problem_for(each) for each in error.exceptions)

@@ -1,8 +1,9 @@
-"""Is it alive, is it ready, and how is it doing: for process managers, proxies and Prometheus.
+"""Liveness, readiness and metrics, for process managers, proxies and Prometheus.
 
-``live`` answers as long as the loop turns, whatever else is broken, so that nobody restarts a
-server because its database is away. ``ready`` asks each check at once, each with a deadline; all
-who come while that is under way share the next round, so a flood of questions is one at a time.
+``live`` responds as long as the event loop runs, whatever else is broken: an orchestrator must not
+restart a server because its database is unreachable. ``ready`` runs all checks at once, each with a
+deadline. Requests that arrive during a round share the next one, so that a flood of requests costs
+one round at a time.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +24,7 @@ from locshare.telemetry.unexpected import log_unexpected
 CHECK_TIMEOUT_S: Final = 1.0
 
 Check = Callable[[], Awaitable[object]]
-"""Ready when it returns; not ready when it returns False or raises."""
+"""Passes when it returns; fails when it returns False or raises."""
 State = Literal["ok", "failed", "too_slow"]
 
 
@@ -37,7 +38,7 @@ class Ready(Struct, frozen=True):
 
 
 def when(flag: Callable[[], bool]) -> Check:
-    """A check of something that is known without asking, such as "not draining"."""
+    """A check of a flag in memory, such as "not draining"."""
 
     async def check() -> bool:
         await trio.lowlevel.checkpoint()
@@ -74,8 +75,8 @@ def health_blueprint(registry: CollectorRegistry | None, checks: Mapping[str, Ch
 
 
 class _Readiness:
-    """Asks the checks for all who want to know at the same time. One of them does the asking; when
-    that one is cancelled, the next goes on.
+    """Runs the checks once for all concurrent callers. One caller runs them; when it is cancelled,
+    the next one does.
     """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
@@ -85,11 +86,11 @@ class _Readiness:
         self._states: dict[str, State] = {}
 
     async def ask(self) -> dict[str, State]:
-        """The state of each check, asked after this call began or while it waited."""
+        """The state of each check, as of after this call began."""
         began = self._round
         async with self._asking:
-            # The round that was under way may have looked before this caller came; the one after
-            # it did not.
+            # A check of the round that was running may have returned before this call. Those of
+            # the round after it did not.
             if self._round < began + 2:
                 self._states = await _ask(self._checks)
                 self._round += 1
@@ -105,7 +106,7 @@ async def _ask(checks: Mapping[str, Check]) -> dict[str, State]:
                 states[name] = "failed" if await check() is False else "ok"
             except LocshareError:
                 states[name] = "failed"
-            except Exception as error:  # noqa: BLE001 - a check that breaks is a check that fails
+            except Exception as error:  # noqa: BLE001 - a check that raises has failed
                 log_unexpected("check_failed", error, check=name)
                 states[name] = "failed"
 

@@ -1,4 +1,4 @@
-"""What the API takes from clients, and how often from one address."""
+"""The limits of the API."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from locshare.net.client_address import ForwardedHeader
 
 
 class ApiLimits(Struct, frozen=True):
-    """What the API takes from clients. Bytes, seconds, and rates per client address."""
+    """Bytes, seconds, and rates per client address."""
 
     body_bytes: int = 16 * 1024
     body_timeout_s: float = 10.0
@@ -18,18 +18,18 @@ class ApiLimits(Struct, frozen=True):
     """For a handler, the body's arrival included; then 503."""
     create: Rate = Rate(per_second=5, burst=200)
     join: Rate = Rate(per_second=250, burst=500)
-    """As many as can fill the sessions that one address may create: a festival behind one
-    carrier's address joins at once."""
+    """Enough to fill the sessions that one address may create: a festival behind one carrier's
+    address joins at once."""
     read: Rate = Rate(per_second=500, burst=1000)
-    """Of all other calls. Reading a session costs the server 0.3 ms, so this is a seventh of a
-    core; a page reads once when it opens, so it is ten times what joining needs."""
+    """All other calls. Reading a session costs the server 0.3 ms, so this is a seventh of a core. A
+    page reads once when it opens, so this is ten times what joining needs."""
     addresses: int = 10_000
-    """Buckets of each kind that are remembered."""
+    """Remembered per limiter."""
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Networks whose word about their clients' addresses is believed. A peer on the loopback
-    interface is the reverse proxy of this machine; a client from outside cannot be one."""
+    """Networks whose forwarding headers are trusted. A peer on the loopback interface is the
+    reverse proxy of this machine; a client from outside cannot be one."""
     forwarded_header: ForwardedHeader = "auto"
-    """The header in which they give it."""
+    """The header in which they name their client."""
 
 
 DEFAULT_LIMITS: Final = ApiLimits()

@@ -1,9 +1,9 @@
-"""The requests of the REST API, and how a body becomes one of them. Pure: no I/O, no clock. (The
-answers are in :mod:`locshare.wire.answers`, for clients read them too.)
+"""The bodies of the REST API's requests. Pure. (Those of its responses are in
+:mod:`locshare.wire.answers`, which clients import too.)
 
-Types are strict (the text "60" is not the number 60) and unknown fields are ignored, as on the
-WebSocket, so that an older server takes what a newer client sends. Names may be of any script, and
-are cleaned (:mod:`locshare.model.display_names`) before they are measured.
+Types are strict (the text "60" is not the number 60). Unknown fields are ignored, as on the
+WebSocket, so that an older server accepts a newer client. Names may be of any script; they are
+cleaned (:mod:`locshare.model.display_names`) before their length counts.
 """
 
 import unicodedata
@@ -17,8 +17,8 @@ from locshare.model.display_names import clean
 
 NAME_CHARS: Final = 255
 DISPLAY_NAME_CHARS: Final = 100
-MOST_CHARS: Final = 4 * NAME_CHARS
-"""Of a name with what cannot be seen; a longer one is refused before it is looked at."""
+RAW_CHARS_MAX: Final = 4 * NAME_CHARS
+"""Of a name before invisible characters are removed. A longer one is refused unread."""
 _PATTERNS: Final = {
     "avatar_color": "Expected `#RRGGBB`",
     "device_key": "Expected 16 to 64 letters, digits, `_` or `-`",
@@ -28,14 +28,14 @@ DEFAULT_COLOR: Final = "#FF5733"
 
 _REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _DIRECTION_CONTROLS = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
-"""They reorder the text around a name, so that it can pass for another."""
+"""They reorder the text around a name, so that it can imitate another."""
 
 
 # --- requests ---------------------------------------------------------------------------------
 
 
 class CreateSession(Struct, frozen=True):
-    """Body of ``POST /api/sessions``. Everything is optional."""
+    """Body of ``POST /api/sessions``. Every field is optional."""
 
     name: str | None = None
     expires_in_minutes: Annotated[int, Meta(ge=60, le=1440)] = 360
@@ -67,9 +67,9 @@ T = TypeVar("T", bound=Struct)
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """``body`` as a ``kind``; an empty one counts as ``{}``.
+    """``body`` as a ``kind``; an empty body counts as ``{}``.
 
-    Raises HttpProblem: MALFORMED_JSON, or VALIDATION_FAILED that names every wrong field.
+    Raises HttpProblem: MALFORMED_JSON, or VALIDATION_FAILED with every wrong field.
     """
     try:
         raw = msgspec.json.decode(body or b"{}")
@@ -93,7 +93,7 @@ def _field_errors(raw: dict[str, Any], kind: type[Struct]) -> tuple[FieldError, 
             try:
                 msgspec.convert(raw[field.encode_name], field.type)
             except msgspec.ValidationError as error:
-                # Such as "Expected `int` >= 60": it names types and limits, never the value.
+                # Such as "Expected `int` >= 60": types and limits, never the value.
                 message = str(error).partition(" - at ")[0]
                 if "regex" in message:
                     message = _PATTERNS[field.encode_name]
@@ -104,23 +104,23 @@ def _field_errors(raw: dict[str, Any], kind: type[Struct]) -> tuple[FieldError, 
 
 
 def clean_name(name: str | None) -> str | None:
-    """The name of a session: 255 characters at most; None when nothing was given."""
+    """The name of a session, at most 255 characters. None for an empty one. Raises HttpProblem."""
     if name is None or not name.strip():
         return None
     return _cleaned("name", name, NAME_CHARS)
 
 
 def clean_display_name(name: str) -> str:
-    """The name of a participant: 1 to 100 characters, of which the first can be seen."""
+    """The name of a participant, 1 to 100 visible characters. Raises HttpProblem."""
     if not name.strip():
         raise _wrong("display_name", "Expected at least one character after trimming")
     return _cleaned("display_name", name, DISPLAY_NAME_CHARS)
 
 
 def _cleaned(field: str, text: str, limit: int) -> str:
-    """What others are shown of ``text``. Raises HttpProblem."""
+    """``text`` as others see it. Raises HttpProblem."""
     text = text.strip()
-    if len(text) > MOST_CHARS:  # not worth the work
+    if len(text) > RAW_CHARS_MAX:  # not worth the work
         raise _wrong(field, f"Expected at most {limit} characters")
     if not all(map(_allowed, text)):
         raise _wrong(field, "Expected no control characters")

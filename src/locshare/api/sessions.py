@@ -1,9 +1,8 @@
-"""The calls about sessions and participants. Each is: check the path, the token, the rate, the
-body, ask the session manager, answer. What can go wrong is raised, and answered in one place
-(:mod:`locshare.api.app`).
+"""The calls about sessions and participants: check the rate, the path, the token and the body, then
+call the session manager. Errors are raised; :mod:`locshare.api.errors` maps them to responses.
 
-Between any two awaits nothing is held but the request itself; a client that goes away cancels its
-handler, and a create or join that was under way may then have happened or not.
+A handler holds nothing but its request between two awaits. A client that disconnects cancels its
+handler, except in the fast router; the outcome of its create or join is then unknown.
 """
 
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from locshare.model.participant import ParticipantView, Role
 from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
 from locshare.session.errors import ParticipantNotFound
+from locshare.session.manager import SessionInfo
 from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.wire.answers import (
@@ -46,44 +46,23 @@ from locshare.wire.answers import (
 )
 
 
-class SessionInfo(Protocol):
-    """What a session tells of itself. ``creator_id`` is told to nobody but its host."""
-
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def creator_id(self) -> UUID: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def created_at(self) -> datetime: ...
-    @property
-    def expires_at(self) -> datetime: ...
-    @property
-    def participant_count(self) -> int: ...
-    @property
-    def is_active(self) -> bool: ...
-    @property
-    def locked(self) -> bool: ...
-
-
-class Sessions(Protocol):
-    """What this door needs of :class:`locshare.session.manager.SessionManager`.
+class SessionPort(Protocol):
+    """The part of :class:`locshare.session.manager.SessionManager` that the API uses.
 
     All raise StoreUnavailable and SessionUnavailable; those with an id SessionNotFound; those that
     need a live session SessionOver.
     """
 
     async def create(self, *, name: str | None, expires_in: timedelta) -> SessionRecord:
-        """A new session; without a name it gets a friendly one."""
+        """Create a session. Without a name it gets a friendly one."""
         ...
 
     async def describe(self, session_id: UUID) -> SessionInfo:
-        """Also of a session that has ended, as long as it is remembered."""
+        """Describe a session, also one that has ended, until its retention is over."""
         ...
 
     async def authorise(self, session_id: UUID, user_id: str) -> None:
-        """Raises ParticipantNotFound when a token of ``user_id`` may do nothing (any more)."""
+        """Raises ParticipantNotFound unless ``user_id`` is the host or a participant."""
         ...
 
     async def join(
@@ -95,28 +74,28 @@ class Sessions(Protocol):
         role: Role,
         origin: Origin,
     ) -> ParticipantRecord:
-        """A new participant. Raises SessionFull, SessionLocked, Banned."""
+        """Add a participant. Raises SessionFull, SessionLocked, Banned, TooManyJoins."""
         ...
 
     async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
-        """Whether others than the host may join."""
+        """Set whether only the host may join."""
         ...
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
-        """Who is in the session."""
+        """The participants, connected or not."""
         ...
 
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
-        """Raises ParticipantNotFound."""
+        """Remove a participant. Raises ParticipantNotFound."""
         ...
 
     async def end(self, session_id: UUID) -> None:
-        """End it, by its host's wish."""
+        """End the session for its host."""
         ...
 
 
-class Tokens(Protocol):
-    """What this door needs of :class:`locshare.auth.tokens.TokenKeys`."""
+class TokenPort(Protocol):
+    """The part of :class:`locshare.auth.tokens.TokenKeys` that the API uses."""
 
     def issue(self, *, session_id: UUID, user_id: str, role: Role, expires_at: datetime) -> str:
         """A token for one participant of one session."""
@@ -127,11 +106,11 @@ class Tokens(Protocol):
         ...
 
     def host_key(self, session_id: UUID) -> str:
-        """What can be exchanged for a host token."""
+        """A key that the host can exchange for a token."""
         ...
 
     def is_host_key(self, session_id: UUID, key: str) -> bool:
-        """Whether it is the one of this session."""
+        """Whether ``key`` is the host key of this session."""
         ...
 
 
@@ -143,12 +122,12 @@ class PublicUrls(Struct, frozen=True):
 
 
 class SessionCalls:
-    """The handlers. ``urls`` is asked per call, since a chosen port is known late."""
+    """The handlers. ``urls`` is called per request, because a chosen port is known late."""
 
     def __init__(
         self,
-        sessions: Sessions,
-        tokens: Tokens,
+        sessions: SessionPort,
+        tokens: TokenPort,
         limits: ApiLimits,
         urls: Callable[[], PublicUrls],
     ) -> None:
@@ -156,16 +135,16 @@ class SessionCalls:
         self._tokens = tokens
         self._urls = urls
         self._addresses = ClientAddress(limits.trusted_proxies, limits.forwarded_header)
-        self._creating = KeyedRateLimiter(limits.create, limits.addresses)
-        self._joining = KeyedRateLimiter(limits.join, limits.addresses)
-        self._asking = KeyedRateLimiter(limits.read, limits.addresses)
+        self._create_limiter = KeyedRateLimiter(limits.create, limits.addresses)
+        self._join_limiter = KeyedRateLimiter(limits.join, limits.addresses)
+        self._read_limiter = KeyedRateLimiter(limits.read, limits.addresses)
 
     async def create(self, request: Request) -> Response:
         """``POST /api/sessions``"""
-        self._slow_down(self._creating, request)
-        wish = await _body(request, CreateSession)
+        self._limit(self._create_limiter, request)
+        body = await _body(request, CreateSession)
         session = await self._sessions.create(
-            name=clean_name(wish.name), expires_in=timedelta(minutes=wish.expires_in_minutes)
+            name=clean_name(body.name), expires_in=timedelta(minutes=body.expires_in_minutes)
         )
         link = f"{self._urls().http}/join/{session.id}"
         key = self._tokens.host_key(session.id)
@@ -184,10 +163,10 @@ class SessionCalls:
 
     async def become_host(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/host``"""
-        self._slow_down(self._asking, request)
+        self._limit(self._read_limiter, request)
         session_id = _uuid(session)
-        wish = await _body(request, HostKey)
-        if not self._tokens.is_host_key(session_id, wish.host_key):
+        body = await _body(request, HostKey)
+        if not self._tokens.is_host_key(session_id, body.host_key):
             raise HttpProblem(ProblemCode.FORBIDDEN, "the host key is not that of this session")
         info = await self._sessions.describe(session_id)
         if not info.is_active:
@@ -202,35 +181,36 @@ class SessionCalls:
 
     async def describe(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}``"""
-        self._slow_down(self._asking, request)
+        self._limit(self._read_limiter, request)
         return json_response(_description(await self._sessions.describe(_uuid(session))))
 
     async def change(self, request: Request, session: str) -> Response:
         """``PATCH /api/sessions/{id}``"""
-        self._slow_down(self._asking, request)
+        self._limit(self._read_limiter, request)
         session_id = _uuid(session)
         await self._host_of(session_id, request)
-        wish = await _body(request, ChangeSession)
-        return json_response(_description(await self._sessions.set_locked(session_id, wish.locked)))
+        body = await _body(request, ChangeSession)
+        return json_response(_description(await self._sessions.set_locked(session_id, body.locked)))
 
     async def join(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/join``"""
-        self._slow_down(self._joining, request)
+        self._limit(self._join_limiter, request)
         session_id = _uuid(session)
         role: Role = "participant"
         if request.headers(b"authorization"):
             await self._host_of(session_id, request)
             role = "host"
-        wish = await _body(request, JoinSession)
-        display_name = clean_display_name(wish.display_name)
+        body = await _body(request, JoinSession)
+        display_name = clean_display_name(body.display_name)
         participant = await self._sessions.join(
             session_id,
             display_name=display_name,
-            avatar_color=wish.avatar_color or DEFAULT_COLOR,
+            avatar_color=body.avatar_color or DEFAULT_COLOR,
             role=role,
-            origin=Origin.of(self._address(request), wish.device_key),
+            origin=Origin.of(self._address(request), body.device_key),
         )
-        # Asked after, when it is in memory: before, each of the first fifty would read it anew.
+        # After the join, which loads the session: before it, each of the first fifty would read the
+        # store.
         info = await self._sessions.describe(session_id)
         token = self._tokens.issue(
             session_id=session_id,
@@ -247,12 +227,12 @@ class SessionCalls:
 
     async def participants(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}/participants``"""
-        self._slow_down(self._asking, request)
+        self._limit(self._read_limiter, request)
         return json_response(ParticipantList(await self._sessions.participants(_uuid(session))))
 
     async def remove(self, request: Request, session: str, user_id: str) -> Response:
         """``DELETE /api/sessions/{id}/participants/{user_id}``"""
-        self._slow_down(self._asking, request)
+        self._limit(self._read_limiter, request)
         session_id = _uuid(session)
         claims = await self._claims_in(session_id, request, about=user_id)
         ban = _flag(request, "ban")
@@ -265,7 +245,7 @@ class SessionCalls:
 
     async def end(self, request: Request, session: str) -> Response:
         """``DELETE /api/sessions/{id}``"""
-        self._slow_down(self._asking, request)
+        self._limit(self._read_limiter, request)
         session_id = _uuid(session)
         await self._host_of(session_id, request)
         await self._sessions.end(session_id)
@@ -278,9 +258,9 @@ class SessionCalls:
         return claims
 
     async def _claims_in(self, session_id: UUID, request: Request, about: str = "") -> Claims:
-        """The claims of the request's token, which is of this session, and of its host or of
-        somebody who is still in it. Every call that needs a token comes through here. Raises
-        HttpProblem, and ParticipantNotFound for one who asks ``about`` themselves.
+        """The claims of the request's token, which belongs to this session, and to its host or a
+        present participant. Every call that needs a token calls this. Raises HttpProblem; and
+        ParticipantNotFound when the token's owner is the participant ``about`` whom the call is.
         """
         claims = self._tokens.verify(_bearer(request))
         if claims.session_id != session_id:
@@ -295,7 +275,7 @@ class SessionCalls:
             ) from None
         return claims
 
-    def _slow_down(self, limiter: KeyedRateLimiter, request: Request) -> None:
+    def _limit(self, limiter: KeyedRateLimiter, request: Request) -> None:
         wait = limiter.take(self._address(request), trio.current_time())
         if wait > 0:
             raise HttpProblem(ProblemCode.RATE_LIMITED, retry_after=int(wait) + 1)
@@ -319,7 +299,7 @@ def _description(info: SessionInfo) -> SessionDescription:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    """The request's body. Raises HttpProblem, and what ``request.read`` raises."""
+    """The request's body as a ``kind``. Raises HttpProblem and the errors of ``request.read``."""
     content_type = request.header(b"content-type")
     if content_type and not _is_json(content_type):
         raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
@@ -332,7 +312,7 @@ async def _body(request: Request, kind: type[T]) -> T:
 
 
 def _flag(request: Request, name: str) -> bool:
-    """A parameter of the query that is true or false; false when it is not there."""
+    """A parameter of the query, ``true`` or ``false``; without one, false. Raises HttpProblem."""
     values = request.query(name)
     if not values or values == ["false"]:
         return False
@@ -344,7 +324,7 @@ def _flag(request: Request, name: str) -> bool:
 
 
 def _is_json(content_type: str) -> bool:
-    """JSON, by whatever name, in UTF-8."""
+    """Whether it is a media type of JSON, in UTF-8."""
     if content_type == JSON:  # nearly always
         return True
     mimetype, options = parse_options_header(content_type)
@@ -355,7 +335,7 @@ def _is_json(content_type: str) -> bool:
 
 
 def _bearer(request: Request) -> str:
-    """The token that the request carries. Raises HttpProblem."""
+    """The request's token. Raises HttpProblem."""
     headers = request.headers(b"authorization")
     if not headers:
         raise HttpProblem(ProblemCode.TOKEN_MISSING)
@@ -366,7 +346,7 @@ def _bearer(request: Request) -> str:
 
 
 def _uuid(text: str) -> UUID:
-    """The id in a path: 36 characters, as everywhere in this API."""
+    """The session's id in a path, 36 characters. Raises HttpProblem."""
     try:
         session_id = UUID(text)
     except ValueError:

@@ -1,9 +1,9 @@
-"""What a request's head must satisfy beyond what h11 checks. Pure.
+"""The rules for a request's head beyond those of h11. Pure.
 
-h11 is lenient where RFC 9112 lets a recipient be: it takes a bare LF for a line's end, joins folded
-lines, keeps control characters in values, reads ``Transfer-Encoding`` beside ``Content-Length``.
-Each of these is something that a proxy in front may read differently, and two readings of one byte
-stream are how requests are smuggled. So they are refused here, all with 400.
+h11 is lenient where RFC 9112 allows it: it accepts a bare LF as the end of a line, joins folded
+lines, keeps control characters in values, and reads ``Transfer-Encoding`` beside
+``Content-Length``. A proxy in front may read each of these differently, and two readings of one
+byte stream are how requests are smuggled. So they are refused here, all with 400.
 
 Limits: :data:`TARGET_BYTES` (then 414), :class:`HeadLimits` for the rest (431).
 """
@@ -30,8 +30,8 @@ _HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9._~!$&'()*+,;=%-]
 
 
 class Refused(h11.RemoteProtocolError):
-    """A request that is answered with ``status`` and after which the connection is closed.
-    ``why`` quotes nothing of the request.
+    """A request that gets ``status``, after which the connection is closed. ``why`` quotes nothing
+    of the request.
     """
 
     def __init__(self, status: int, why: str) -> None:
@@ -41,22 +41,22 @@ class Refused(h11.RemoteProtocolError):
 
 
 class HeadLimits(Struct, frozen=True):
-    """``head_bytes`` is the request line and all header lines; ``fields`` how many of these."""
+    """``head_bytes`` bounds the request line with all header lines, ``fields`` their number."""
 
     head_bytes: int
     fields: int = FIELDS
 
 
 def check_bytes(data: bytes, limits: HeadLimits) -> bytes:
-    """Check what has come of a head, of which ``data`` is the beginning; what follows the head (a
-    body, the next request) may be in it. Returns the head. Raises Refused.
+    """Check the part of a head that has arrived, with which ``data`` begins. A body or the next
+    request may follow it. Returns the head, or the part. Raises Refused.
     """
     end = data.find(b"\r\n\r\n")
     complete = end >= 0
     head = data[: end + 4] if complete else data
     lines = head.count(b"\r\n")
-    # Controls are rare: what is taken out is nearly always the CR and LF of each line. A CR at the
-    # end of what has come so far may be followed by its LF.
+    # Control characters are rare: those removed are nearly always the CR and LF of each line. A CR
+    # at the end of the data may wait for its LF.
     controls = len(head) - len(head.translate(None, _CONTROLS))
     if controls != 2 * lines and (complete or controls != 2 * lines + head.endswith(b"\r")):
         raise Refused(400, "the head has a control character, or a line that ends without CR LF")
@@ -149,8 +149,8 @@ def _checked_headers(
 
 
 def _check_length(raw: bytes) -> None:
-    """``Content-Length`` is there once and is one number: h11 also takes ``5, 5`` and two equal
-    lines, and shows one.
+    """Refuse anything but one ``Content-Length`` with one number. h11 also accepts ``5, 5`` and two
+    equal lines, and shows one.
     """
     found = _LENGTHS.findall(raw)
     if len(found) != 1 or not found[0].strip(b" \t").isdigit():
@@ -161,12 +161,12 @@ _LENGTHS: Final = re.compile(rb"(?i)\ncontent-length:([^\r\n]*)")
 
 
 def _from_absolute(target: bytes, method: bytes) -> tuple[bytes, bytes]:
-    """The path and the host of a whole URL, which a server takes too (RFC 9112 section 3.2.2);
-    ``Host`` is then ignored.
+    """The path and the host of a target in absolute form, which a server must accept (RFC 9112
+    section 3.2.2). ``Host`` is then ignored.
     """
     parts = _ABSOLUTE.fullmatch(target)
     if parts is None:
-        raise Refused(400, "the target is no path: it begins with neither / nor http://")
+        raise Refused(400, "the target is not a path: it begins with neither / nor http://")
     authority, rest = parts.groups()
     if not authority or not _is_host(authority):
         raise Refused(400, "the target's host is not a host name with an optional port")
@@ -177,7 +177,7 @@ def _from_absolute(target: bytes, method: bytes) -> tuple[bytes, bytes]:
     return rest, authority
 
 
-@lru_cache(maxsize=64)  # one client says the same name each time
+@lru_cache(maxsize=64)  # a client sends the same name each time
 def _is_host(value: bytes) -> bool:
     found = _HOST.fullmatch(value)
     if found is None:

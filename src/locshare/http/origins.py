@@ -1,14 +1,14 @@
 """Which web pages may use this server, and by which names it is reached. Pure.
 
-A browser sends requests to any server that a page names, and a page of another origin must not make
-sessions here, in its visitors' names and from their addresses. A form's or a bodyless POST needs no
-permission from us (no CORS preflight), so what changes anything is refused when the browser says
-that it comes from elsewhere: by ``Sec-Fetch-Site``, which no script can set, or by ``Origin``, for
-browsers and addresses (plain HTTP) that have no fetch metadata. What is no browser sends neither.
+A browser sends requests to any server that a page names. A page of another origin must not create
+sessions here in the name and from the address of its visitors. A form, or a POST without a body, is
+sent without a CORS preflight; so a request that changes something is refused when the browser says
+that another site sent it: by ``Sec-Fetch-Site``, which no script can set, or by ``Origin``, where
+there is no fetch metadata (older browsers, plain HTTP). Clients other than browsers send neither.
 
-A page can also reach an internal port by a name of its own that it makes point there (DNS
-rebinding). The browser then sends that name as ``Host``, so names that were not configured are
-refused where nobody has to log in.
+A page can also reach an internal port under a host name of its own that it makes point there (DNS
+rebinding). The browser sends that name as ``Host``, so a port without authentication refuses names
+that are not configured.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -20,16 +20,16 @@ from locshare.net.client_address import parse_address
 Headers = Iterable[tuple[bytes, bytes]]
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""RFC 9110 section 9.2.1: these change nothing here."""
+"""RFC 9110 section 9.2.1. They change nothing here."""
 ANY: Final = "*"
 
 _OUR_OWN: Final = frozenset({"same-origin", "none"})
-"""Values of ``Sec-Fetch-Site``: a page of ours, or the user (address bar, bookmark)."""
+"""Values of ``Sec-Fetch-Site``: our own page, or the user (address bar, bookmark)."""
 
 
 class Origins:
-    """``allowed`` are the origins of other pages that may use the API, ``*`` among them for all,
-    which is safe in so far as no cookies are used. ``own`` gives our own URL.
+    """``allowed`` are the origins of other pages that may use the API; ``*`` allows all, which is
+    safe because the API uses no cookies. ``own`` returns our own URL.
     """
 
     def __init__(self, allowed: Collection[str], own: Callable[[], str]) -> None:
@@ -44,7 +44,7 @@ class Origins:
         return origin if origin and self._is_allowed(origin) else None
 
     def is_foreign(self, method: str, headers: Headers) -> bool:
-        """Whether a request that may change something comes from a page that may not."""
+        """Whether a request that may change something comes from a page that is not allowed."""
         if method in SAFE_METHODS:
             return False
         origin = header(headers, b"origin")
@@ -59,9 +59,7 @@ class Origins:
         return origin in self._allowed or ANY in self._allowed
 
     def _is_own(self, origin: str, host: str | None) -> bool:
-        """By the name under which the browser reached us; a proxy may have put another one into
-        ``Host``, so the public URL counts too.
-        """
+        """Compare with ``Host`` and with the public URL: a proxy may have replaced ``Host``."""
         scheme, _, authority = origin.lower().partition("://")
         if authority and host is not None and authority == host.lower():
             return True
@@ -70,16 +68,16 @@ class Origins:
 
 
 class Hosts:
-    """The names by which an internal port may be reached, beside every IP address and
-    ``localhost``; ``*`` among ``names`` for any.
+    """The host names of an internal port, beside every IP address and ``localhost``. ``*`` among
+    ``names`` allows any.
     """
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = frozenset(name.lower().rstrip(".") for name in names) | {"localhost"}
 
     def answers_to(self, headers: Headers) -> bool:
-        """Whether the ``Host`` of a request is one of them. Without one (HTTP/1.0) it is no
-        browser's.
+        """Whether the ``Host`` of a request is one of them, or missing (HTTP/1.0, so not from a
+        browser).
         """
         given = header(headers, b"host")
         if not given or ANY in self._names:

@@ -1,1 +1,1 @@
-"""Sockets and addresses: listening, accepting, whose connection it is."""
+"""Listening sockets, accepting, connection slots, and client addresses."""

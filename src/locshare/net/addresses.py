@@ -1,4 +1,4 @@
-"""Where the server can be reached, from what it was told and what it was given by the kernel."""
+"""The URLs of the server, from its settings and the ports that the kernel assigned."""
 
 import socket
 from typing import Final
@@ -6,9 +6,9 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-_EVERYWHERE: Final = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not bound
-_SOMEWHERE_ELSE: Final = ("192.0.2.1", 9)
-"""RFC 5737: an address of documentation. Nothing is ever sent to it."""
+_ANY_ADDRESS: Final = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not bound
+_REMOTE: Final = ("192.0.2.1", 9)
+"""RFC 5737: an address for documentation. Nothing is ever sent to it."""
 
 
 class Addresses(Struct, frozen=True):
@@ -38,24 +38,24 @@ def addresses(
 
 
 def path_prefix(public_url: str | None) -> str:
-    """The folder in which a proxy serves us: ``/map`` of ``https://host/map``; ``""`` for none.
-    Its percent-encoding is resolved.
+    """The path under which a proxy serves us, without percent-encoding: ``/map`` of
+    ``https://host/map``; ``""`` for none.
     """
     return "" if public_url is None else unquote(urlsplit(public_url).path.rstrip("/"))
 
 
 def _reachable(host: str) -> str:
-    """A host that others can connect to: this machine's own address when bound to all."""
-    if host in _EVERYWHERE:
+    """A host to connect to: this machine's own address when ``host`` is the wildcard."""
+    if host in _ANY_ADDRESS:
         host = local_address()
     return f"[{host}]" if ":" in host else host
 
 
 def local_address() -> str:
-    """The address of the interface by which this machine reaches others; loopback without one."""
+    """The address of the interface to other machines; loopback without one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(_SOMEWHERE_ELSE)  # a datagram socket only looks up the route
+            probe.connect(_REMOTE)  # a datagram socket only looks up the route
             host: str = probe.getsockname()[0]
         except OSError:
             return "127.0.0.1"

@@ -1,8 +1,8 @@
-"""Whose request or connection it is: the address that clients are counted by. Pure.
+"""The address by which a client's requests and connections are counted. Pure.
 
-It is the peer's address, or, when the peer is a trusted proxy, what that proxy says in
-``X-Forwarded-For`` or ``Forwarded`` (RFC 7239). An IPv6 client counts by its /64, which is what one
-household gets.
+It is the peer's address. When the peer is a trusted proxy, it is the address in the proxy's
+``X-Forwarded-For`` or ``Forwarded`` (RFC 7239). An IPv6 client counts by its /64, the network of
+one household.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,16 @@ Address = IPv4Address | IPv6Address
 ForwardedHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 
 _HEADER_CHARS: Final = 4096
-"""A longer header is ignored: forty proxies in a row do not write that much."""
-_REMEMBERED: Final = 1024
-"""Requests alike whose answer is kept: 4 MB if every header is as long as it may be."""
+"""A longer header is ignored. Forty proxies in a row do not write as much."""
+_CACHED: Final = 1024
+"""Cached results: 4 MB if every header has its maximum length."""
 _HOPS: Final = 32
-"""Entries that are looked at, from the right."""
+"""Entries that are read, from the right."""
 
 
 class ClientAddress:
-    """Finds the address of the client behind trusted proxies. ``header`` is the one that they
-    write; with ``auto`` it is ``X-Forwarded-For`` when there is one, else ``Forwarded``.
+    """Finds the client's address behind trusted proxies. ``header`` is the one that they write;
+    ``auto`` is ``X-Forwarded-For`` if present, else ``Forwarded``.
     """
 
     __slots__ = ("_header", "_key_of", "_trusted")
@@ -35,12 +35,12 @@ class ClientAddress:
             ip_network(network, strict=False) for network in trusted_proxies
         )
         self._header = header
-        # The same few clients ask again and again.
-        self._key_of = lru_cache(maxsize=_REMEMBERED)(self._find)
+        # The same few clients send most requests.
+        self._key_of = lru_cache(maxsize=_CACHED)(self._find)
 
     def of_peer(self, peer: str) -> str | None:
-        """What to count a connection from ``peer`` by; None for a trusted proxy, whose connections
-        are those of all its clients, and for what is no IP address.
+        """The address to count a connection from ``peer`` by. None for a trusted proxy, whose
+        connections belong to many clients, and for anything but an IP address.
         """
         address = parse_address(peer)
         if address is None or self._is_trusted(address):
@@ -50,12 +50,12 @@ class ClientAddress:
     def of_request(
         self, peer: str | None, forwarded_for: Sequence[str] = (), forwarded: Sequence[str] = ()
     ) -> str:
-        """What to count a request by. ``forwarded_for`` and ``forwarded`` are the values of the
-        two headers, one for each line.
+        """The address to count a request by. ``forwarded_for`` and ``forwarded`` are the values of
+        the two headers, one for each line.
 
-        Read from the right: each trusted proxy appended the address that it saw, and what stands
-        left of the first untrusted one could be anyone's invention. At an entry that names no
-        address (``unknown``, ``_hidden``) it ends: the client counts by the proxy that said so.
+        Read from the right: each trusted proxy appended the address of its peer; entries to the
+        left of the first untrusted address may be forged. At an entry without an address
+        (``unknown``, ``_hidden``) it stops: the client counts by the proxy that wrote it.
         """
         if self._header == "forwarded" or (self._header == "auto" and not forwarded_for):
             return self._key_of(peer, None, ",".join(forwarded)[: _HEADER_CHARS + 1])
@@ -79,20 +79,20 @@ class ClientAddress:
 
 
 def _entries(forwarded_for: str | None, forwarded: str | None) -> list[str]:
-    """What the proxies said, the nearest first."""
-    said = forwarded_for or forwarded or ""
-    if len(said) > _HEADER_CHARS:
+    """The entries of the proxies, the nearest first."""
+    value = forwarded_for or forwarded or ""
+    if len(value) > _HEADER_CHARS:
         return []
     if forwarded_for is not None:
-        found = [each for each in said.split(",") if each.strip()]
+        found = [each for each in value.split(",") if each.strip()]
     else:
-        found = [_for_of(each) for each in _split(said, ",") if each]
+        found = [_for_of(each) for each in _split(value, ",") if each]
     return found[: -_HOPS - 1 : -1]
 
 
 def parse_node(text: str) -> Address | None:
-    """An address as proxies write it: ``192.0.2.1``, ``192.0.2.1:4711``, ``2001:db8::1``,
-    ``[2001:db8::1]:4711``, with or without quotes. None when it is none of these.
+    """An address in one of the forms that proxies write, or None: ``192.0.2.1``,
+    ``192.0.2.1:4711``, ``2001:db8::1``, ``[2001:db8::1]:4711``, with or without quotes.
     """
     text = text.strip(" \t").strip('"')
     if text.startswith("["):
@@ -103,9 +103,8 @@ def parse_node(text: str) -> Address | None:
 
 
 def parse_address(text: str) -> Address | None:
-    """An IP address without its zone; one of IPv4 inside IPv6 as what it is. None when it is none.
-
-    A socket of both families shows ``::ffff:192.0.2.1`` for 192.0.2.1.
+    """An IP address without its zone, or None. ``::ffff:192.0.2.1``, which a socket of both
+    families shows, becomes 192.0.2.1.
     """
     try:
         address = ip_address(text.partition("%")[0])

@@ -18,7 +18,7 @@ import trio
 log = structlog.get_logger()
 
 OUT_OF_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""What ``accept`` fails with when the process or the machine has no room. The client stays in the
+"""Errors of ``accept`` when the process or the machine has no room. The client stays in the
 kernel's queue: wait a little and try again."""
 
 PAUSE_WHEN_OUT_OF_FILES_S: Final = 0.2
@@ -28,11 +28,11 @@ PEER_GAVE_UP: Final = {
     errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EINTR,
     errno.ETIMEDOUT, errno.ECONNRESET,
 }  # fmt: skip
-"""What ``accept`` fails with for one client, or for the firewall's sake (accept(2)): the next one
-may be well."""
+"""Errors of ``accept`` that concern one client, or its firewall rule (accept(2)). The next one may
+succeed."""
 
 ACCEPTS_PER_WAKEUP: Final = 16
-"""So many are accepted before everybody else has a turn of the loop."""
+"""Then the other tasks get a turn of the loop."""
 
 
 class CannotListen(OSError):

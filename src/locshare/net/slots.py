@@ -1,12 +1,11 @@
-"""Who may hold a connection when there are more clients than room. Pure: no sockets, no clock.
+"""Connection slots: which connection is closed when there are more clients than slots. Pure.
 
-A listener that stops accepting when it is full lets whoever came first keep everybody else out, a
-health check included. So a newcomer is always taken in, and who has been waited for longest goes:
-the connections that wait for their *client* (idle, a request that is still arriving, an answer that
-is not being read) are kept in the order in which that wait began. One whose request is being worked
-on owes nothing and is never chosen. Where there is nobody to choose, the newcomer gets one of a few
-reserved slots, in which only health checks are answered; the reserve turns over by itself, the
-oldest first.
+A listener that stops accepting when it is full lets the first clients keep all others out, health
+checks included. So a newcomer is always accepted, and the connection that has waited longest for
+its *client* is evicted: an idle one, one whose request is still arriving, one whose response is not
+being read. A connection whose request is being handled is never evicted. When there is none to
+evict, the newcomer gets one of a few reserved slots, which serve health checks only; when the
+reserve is full, the oldest of its connections goes.
 
 Each client address holds a limited share. Every operation takes constant time.
 """
@@ -29,7 +28,7 @@ class SlotLimits(Struct, frozen=True):
 
 
 class Admission(Struct, Generic[H], frozen=True):
-    """What was decided about a newcomer. ``evicted`` has no slot any more and is to be closed."""
+    """The slot of a newcomer. ``evicted`` has lost its slot and is to be closed."""
 
     reserved: bool
     evicted: H | None
@@ -41,7 +40,7 @@ class _Address(Struct, Generic[H], eq=False):
 
 
 class Slots(Generic[H]):
-    """The slots of one listener. A holder is whatever stands for a connection."""
+    """The slots of one listener. A holder stands for a connection."""
 
     def __init__(self, limits: SlotLimits) -> None:
         self._limits = limits
@@ -54,13 +53,13 @@ class Slots(Generic[H]):
         return len(self._address_of) + len(self._reserved)
 
     def held_by(self, address: str) -> int:
-        """How many slots an address has, reserved ones not counted."""
+        """The number of slots of an address, reserved ones not counted."""
         found = self._addresses.get(address)
         return 0 if found is None else found.held
 
     def admit(self, holder: H, address: str | None) -> Admission[H]:
-        """Give a new ``holder`` a slot, in which it waits. With ``address`` None, a proxy's for
-        instance, only the total counts.
+        """Give a new ``holder`` a slot, marked as waiting. With ``address`` None, such as that of a
+        proxy, only the total is bounded.
         """
         here = None if address is None else self._addresses.get(address)
         evicted: H | None = None
@@ -88,7 +87,7 @@ class Slots(Generic[H]):
         return Admission(reserved=True, evicted=oldest)
 
     def mark_waiting(self, holder: H) -> None:
-        """From now on ``holder`` waits for its client. One without a slot is ignored."""
+        """``holder`` waits for its client from now on. Ignored without a slot."""
         if holder not in self._address_of:
             return
         for waiting in self._queues(holder):
@@ -96,14 +95,14 @@ class Slots(Generic[H]):
             waiting.move_to_end(holder)
 
     def mark_busy(self, holder: H) -> None:
-        """``holder`` has its client's whole request, and waits for the client no longer."""
+        """``holder`` has a whole request, and no longer waits for its client."""
         if holder in self._address_of:
             for waiting in self._queues(holder):
                 waiting.pop(holder, None)
 
     def shed(self) -> H | None:
-        """Take its slot from whoever waits longest, when there is no room at all (of file
-        descriptors, say).
+        """Release the slot of the holder that has waited longest, if there is one; for a process
+        that has no file descriptor left.
         """
         longest = next(iter(self._waiting), None)
         if longest is not None:
@@ -111,7 +110,7 @@ class Slots(Generic[H]):
         return longest
 
     def release(self, holder: H) -> None:
-        """``holder`` has ended. Doing it again changes nothing."""
+        """Free the slot of ``holder``. Idempotent."""
         if holder in self._reserved:
             del self._reserved[holder]
         if holder not in self._address_of:

@@ -1,15 +1,15 @@
-"""The pages: ``/`` (make a session), ``/join/{id}`` (be in one), and the files they are made of.
+"""The pages: ``/`` creates a session, ``/join/{id}`` joins one. And their static files.
 
-What messengers leave on a join link is taken off by a redirect, so that it is passed on clean. All
-addresses, of redirects too, are relative: a proxy may serve this in a folder.
+A redirect removes what messengers append to a join link, so that the link is passed on clean. All
+addresses are relative, those of redirects too: a proxy may serve the pages under a path.
 
-Everything is read into memory when the blueprint is made: a few small files, each with its ETag.
-So serving one is a dictionary lookup, no path of a request ever reaches the file system, and an
-upgrade of the package under a running server changes nothing half.
+All files are read into memory when the blueprint is made, each with its ETag. Serving one is a
+dictionary lookup; no path of a request reaches the file system; and an upgrade of the package under
+a running server changes nothing by halves.
 
-The pages may run scripts and styles of this server only, talk to it and to its WebSocket address
-only, and be shown in no other page's frame (Content-Security-Policy). No page holds anything
-secret: the session's id is in the address bar, the token stays in the tab's memory.
+By their Content-Security-Policy the pages run scripts and styles of this server only, connect to it
+and to its WebSocket address only, and cannot be framed. They hold no secret: the session's id is in
+the address bar, the token in the tab's memory.
 """
 
 import hashlib
@@ -41,15 +41,14 @@ _FIXED: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",  # the address of a page is a join link
     "Cross-Origin-Opener-Policy": "same-origin",
-    # Asked again each time, answered by 304: an upgrade is seen at once, and costs no version
-    # numbers in names.
+    # Revalidated each time, with a 304: an upgrade is seen at once, without versions in names.
     "Cache-Control": "no-cache",
 }
 _PERMISSIONS: Final = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
 
 
-class _Whatever(BaseConverter):
-    """Unlike ``path``, also slashes at the beginning and line breaks."""
+class _Anything(BaseConverter):
+    """Unlike ``path`` it matches leading slashes and line breaks too."""
 
     regex = r"[\s\S]*"
     part_isolating = False
@@ -72,9 +71,9 @@ def pages(
     tile_attribution: str | None = None,
     static: Path = STATIC,
 ) -> Blueprint:
-    """The routes. ``public_ws_url`` is asked per request, since a chosen port is known late.
+    """The routes. ``public_ws_url`` is called per request, because a chosen port is known late.
 
-    Raises OSError when a page cannot be read, ValueError for a file of an unknown kind: both are
+    Raises OSError when a file cannot be read, ValueError for one of an unknown type: both are
     faults of the installation.
     """
     values = {"tile_url": tile_url or "", "tile_attribution": tile_attribution or ""}
@@ -82,7 +81,7 @@ def pages(
     home = _File.of(_filled(files.pop("index.html").body, values), ".html")
     join = _File.of(_filled(files.pop("join.html").body, values), ".html")
     routes = Blueprint("pages", __name__)
-    routes.record_once(lambda setup: setup.app.url_map.converters.update(whatever=_Whatever))
+    routes.record_once(lambda setup: setup.app.url_map.converters.update(anything=_Anything))
 
     def page(file: _File, status: int = 200) -> Response:
         answer = _answer(file, status)
@@ -95,10 +94,10 @@ def pages(
         return page(home)
 
     @routes.get("/join", strict_slashes=False, merge_slashes=False)
-    @routes.get("/join/<whatever:rest>", merge_slashes=False)
+    @routes.get("/join/<anything:rest>", merge_slashes=False)
     async def join_session(rest: str = "") -> Response:
-        # The page asks the API about the session and says what it hears. An id that cannot be one
-        # gets the same page, which says so, under the right status.
+        # The page asks the API about the session and shows the result. An invalid id gets the same
+        # page, with the status 404.
         session = session_id_in(rest)
         clean = _clean_join_path(_raw_segments()[1:], session)
         if clean is not None:
@@ -111,7 +110,7 @@ def pages(
         return Response(b"", 404) if file is None else _answer(file)
 
     for name, file in files.items():
-        endpoint = f"static:{name.replace('.', ':')}"  # Quart keeps the dot for blueprints
+        endpoint = f"static:{name.replace('.', ':')}"  # Quart reserves the dot for blueprints
         routes.add_url_rule(f"/static/{name}", endpoint, _serving(file), methods=["GET"])
     return routes
 
@@ -150,7 +149,7 @@ def _read(folder: Path) -> Iterator[tuple[str, _File]]:
         if not path.is_file():
             continue
         if path.suffix not in _TYPES:
-            raise ValueError(f"{path.name}: no page is made of files like this")
+            raise ValueError(f"{path.name}: a page has no files of this type")
         yield path.relative_to(folder).as_posix(), _File.of(path.read_bytes(), path.suffix)
 
 
@@ -178,15 +177,15 @@ def _answer(file: _File, status: int = 200) -> Response:
 
 
 def _raw_segments() -> list[str]:
-    """The path that was asked for, by its slashes, still percent-encoded."""
+    """The segments of the requested path, percent-encoded."""
     raw = request.scope.get("raw_path") or request.path.encode()
     path = raw.decode("latin-1").partition("?")[0].removeprefix(request.root_path)
     return path.split("/")[1:]
 
 
 def _clean_join_path(segments: list[str], session: str | None) -> str | None:
-    """Where to find the page for ``session``, relative to ``/join/`` and ``segments``; None when it
-    is there.
+    """The address of the page for ``session`` relative to ``/join/`` and ``segments``. None when it
+    is the requested one.
     """
     if not segments:
         return "join/"
