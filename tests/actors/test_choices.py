@@ -229,7 +229,7 @@ async def test_a_linked_partner_survives_a_normal_end() -> None:
 
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Crash(Boom())])
-async def test_a_partner_that_traps_exits_is_told_of_every_end(reason: ExitReason) -> None:
+async def test_a_partner_that_traps_exits_hears_of_every_end(reason: ExitReason) -> None:
     async with open_actor_nursery() as actors:
         one = await actors.start(Linked())
         actor = Trapping(one)
@@ -245,7 +245,7 @@ async def test_a_partner_that_traps_exits_is_told_of_every_end(reason: ExitReaso
 
 
 @pytest.mark.parametrize("name", ["after_batch", "get_state", "gauges", "redact", "replace_state"])
-def test_an_async_callback_that_nobody_would_await_is_refused(name: str) -> None:
+def test_an_async_callback_that_is_not_awaited_is_refused(name: str) -> None:
     async def callback(self: Actor) -> None: ...
 
     with pytest.raises(TypeError, match=f"Wrong.{name} must be a plain function"):

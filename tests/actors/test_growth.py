@@ -132,7 +132,7 @@ async def test_calls_that_are_given_up_do_not_pile_up_where_there_is_no_bound(
         assert ref._incarnation.mailbox.queue[0] == (0, "stays")
 
 
-async def test_calls_that_are_given_up_by_who_waits_for_room_are_taken_back(
+async def test_a_cancelled_call_that_waits_for_room_is_withdrawn(
     autojump_clock: object,
 ) -> None:
     class Small(Busy):

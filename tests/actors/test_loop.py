@@ -117,7 +117,7 @@ async def test_a_wrong_return_value_of_init_is_a_failed_start(result: object) ->
             await actors.start(Wrong())
 
 
-async def test_a_host_refuses_who_declines_and_gives_up_on_the_slow(
+async def test_an_actor_nursery_refuses_an_init_that_declines_or_takes_too_long(
     autojump_clock: object,
 ) -> None:
     from locshare.actors import IGNORE

@@ -104,7 +104,7 @@ async def test_deliver_to_the_dead_and_the_dying() -> None:
             await ref.deliver(4)
 
 
-async def test_drop_newest_drops_and_counts_and_nobody_waits() -> None:
+async def test_drop_newest_drops_and_counts_and_no_sender_waits() -> None:
     async with open_actor_nursery() as actors:
         ref = await full(actors, Overflow.DROP_NEWEST)
         assert ref.offer(3) is Offer.FULL

@@ -17,7 +17,7 @@ async def test_a_name_that_is_held_is_not_waited_for() -> None:
         assert await names.wait("key") is ref
 
 
-async def test_all_who_wait_for_a_name_are_given_its_next_holder() -> None:
+async def test_every_wait_for_a_name_ends_with_its_next_holder() -> None:
     names: Registry[Any] = Registry()
     found = []
 
@@ -36,7 +36,7 @@ async def test_all_who_wait_for_a_name_are_given_its_next_holder() -> None:
         assert found == [ref, ref]
 
 
-async def test_nobody_is_given_a_holder_that_is_dead() -> None:
+async def test_a_dead_holder_is_never_returned() -> None:
     """It dies in its init, before the waiter runs or after: that is the scheduler's choice."""
     names: Registry[Any] = Registry()
     alive = []

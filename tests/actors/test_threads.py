@@ -265,7 +265,7 @@ async def test_a_blocking_call_in_the_actors_own_thread_is_refused() -> None:
             ref.from_thread.call(Ask())
 
 
-def test_after_the_run_casts_are_dropped_and_calls_find_nobody() -> None:
+def test_after_the_run_casts_are_dropped_and_calls_raise_noproc() -> None:
     refs: list[ActorRef[object]] = []
 
     async def main() -> None:

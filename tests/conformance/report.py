@@ -42,7 +42,7 @@ class Results:
         self.runs[test] += report.when == "call"
         self.failures[test] += not report.passed
 
-    def verdict(self, test: str) -> str:
+    def outcome(self, test: str) -> str:
         """One word or two for the report."""
         if self.failures[test]:
             return f"FAILED {self.failures[test]}x"
@@ -60,7 +60,7 @@ def describe(found: Mapping[int, list[str]], results: Results) -> tuple[list[str
         tests = found.get(number, [])
         for test in tests:
             rule = test.removeprefix(f"test_s{number:02}_").replace("_", " ")
-            lines.append(f"{number:3}  {results.verdict(test):12}  {rule}")
+            lines.append(f"{number:3}  {results.outcome(test):12}  {rule}")
         if not tests:
             lines.append(f"{number:3}  {'no test':12}")
         holding += bool(tests) and all(map(results.passed, tests))

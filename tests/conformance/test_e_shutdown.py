@@ -217,7 +217,7 @@ async def test_s38_stop_with_a_bad_timeout_does_nothing(
         assert await ref.call(Echo(1)) == 1
 
 
-async def test_s38_stop_that_takes_too_long_raises_and_kills_nobody(journal: TreeJournal) -> None:
+async def test_s38_stop_that_takes_too_long_raises_and_kills_nothing(journal: TreeJournal) -> None:
     async with open_actor_nursery() as actors:
         ref = await actors.start(Probe("a", journal))
         with trio.move_on_after(1):

@@ -78,7 +78,7 @@ async def test_s40_start_child_returns_after_init(journal: TreeJournal) -> None:
         assert await ref.call(Echo(1)) == 1
 
 
-async def test_s40_a_failed_init_goes_to_the_caller_and_touches_nobody_else(
+async def test_s40_a_failed_init_goes_to_the_caller_and_affects_no_other_child(
     journal: TreeJournal,
 ) -> None:
     async with pool_of(journal, DynamicSpec(max_restarts=0)) as pool:
@@ -93,7 +93,7 @@ async def test_s40_a_failed_init_goes_to_the_caller_and_touches_nobody_else(
         assert journal.reports == []
 
 
-async def test_s40_a_slow_init_blocks_nobody(journal: TreeJournal) -> None:
+async def test_s40_a_slow_init_delays_no_other_child(journal: TreeJournal) -> None:
     """The choice OTP leaves open: starts run concurrently."""
     async with pool_of(journal, DynamicSpec()) as pool, trio.open_nursery() as nursery:
         began = trio.current_time()

@@ -314,7 +314,7 @@ def test_s76_the_exit_path_is_a_plain_function() -> None:
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
-async def test_s76_nobody_ever_sees_half_an_exit(journal: TreeJournal, repeat: int) -> None:
+async def test_s76_no_task_ever_sees_part_of_an_exit(journal: TreeJournal, repeat: int) -> None:
     names: Registry[object] = Registry()
     spec = SupervisorSpec(
         [probe("a", journal, register=names.name("a"))], report=journal.reports.append

@@ -137,7 +137,9 @@ REQUESTS: dict[str, tuple[Callable[[World, Any], Awaitable[Any]], list[Any]]] = 
 @pytest.mark.parametrize(
     ("what", "bad"), [(what, bad) for what, (_, bads) in REQUESTS.items() for bad in bads]
 )
-async def test_a_request_of_the_wrong_type_is_refused_and_harms_nobody(what: str, bad: Any) -> None:
+async def test_a_request_of_the_wrong_type_is_refused_and_changes_nothing(
+    what: str, bad: Any
+) -> None:
     async def run(world: World) -> None:
         with pytest.raises((TypeError, BadSpec)):
             await REQUESTS[what][0](world, bad)
@@ -147,7 +149,7 @@ async def test_a_request_of_the_wrong_type_is_refused_and_harms_nobody(what: str
 
 @pytest.mark.parametrize("bad", [nan, -1, -0.001, -inf])
 @pytest.mark.parametrize("what", ["stop, timeout", "SupervisorRef.stop, timeout", "call, timeout"])
-async def test_a_time_that_is_none_is_refused_and_harms_nobody(what: str, bad: float) -> None:
+async def test_a_bad_time_is_refused_and_changes_nothing(what: str, bad: float) -> None:
     async def run(world: World) -> None:
         with pytest.raises(ValueError, match=r"timeout: .* at least 0 seconds"):
             await REQUESTS[what][0](world, bad)
@@ -165,7 +167,7 @@ async def test_the_refusal_of_a_supervisor_spec_says_what_to_do() -> None:
     await in_world(run)
 
 
-async def test_no_ref_is_nobodys_child() -> None:
+async def test_none_is_not_the_ref_of_any_child() -> None:
     async def run(world: World) -> None:
         with pytest.raises(ChildNotFound):
             await world.pool.terminate_child(None)
@@ -331,7 +333,7 @@ def test_a_spec_names_the_field_that_is_wrong(
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, nan, inf, "1", True, []])
-def test_a_mailbox_has_a_whole_number_of_places(bad: Any) -> None:
+def test_a_mailbox_capacity_is_a_whole_number(bad: Any) -> None:
     with pytest.raises(ValueError, match="capacity"):
         MailboxSpec(capacity=bad)
 

@@ -136,7 +136,7 @@ async def test_a_restart_waits_and_is_shown_to_wait(autojump_clock: object) -> N
         assert states(sup)["a"] == ("restarting", 2)
 
 
-async def test_a_child_that_waits_blocks_nobody(autojump_clock: object) -> None:
+async def test_a_child_that_waits_delays_no_other(autojump_clock: object) -> None:
     journal = TreeJournal()
     spec = SupervisorSpec([probe("a", journal, backoff=STEADY), probe("b", journal)])
     async with open_supervisor(spec) as sup:
@@ -392,7 +392,9 @@ async def test_a_first_start_that_fails_is_no_restart(autojump_clock: object) ->
 
 
 @pytest.mark.parametrize("number", [nan, -1.0, 7.0, "half", None, OSError()])
-async def test_a_broken_source_of_chance_harms_nobody(autojump_clock: object, number: Any) -> None:
+async def test_a_broken_random_function_is_logged_and_the_bound_waited(
+    autojump_clock: object, number: Any
+) -> None:
     def broken() -> float:
         if isinstance(number, Exception):
             raise number

@@ -53,7 +53,7 @@ async def test_stop_waits_as_long_as_the_children_take(autojump_clock: object, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_stop_with_a_deadline_kills_who_is_still_there(
+async def test_a_stop_with_a_deadline_kills_what_still_runs(
     autojump_clock: object, kind: str
 ) -> None:
     journal = TreeJournal()
@@ -67,7 +67,9 @@ async def test_a_stop_with_a_deadline_kills_who_is_still_there(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_deadline_holds_when_who_asked_has_gone(autojump_clock: object, kind: str) -> None:
+async def test_a_deadline_holds_after_the_caller_is_cancelled(
+    autojump_clock: object, kind: str
+) -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec()) as root:
         sup = await tree(kind, journal, root, Script(terminate_seconds=100))
@@ -115,7 +117,7 @@ async def test_a_deadline_holds_in_the_middle_of_a_round(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_who_ignores_the_kill_is_reported_and_waited_for(
+async def test_a_child_that_ignores_the_kill_is_reported_and_awaited(
     autojump_clock: object, kind: str
 ) -> None:
     journal = TreeJournal()

@@ -98,7 +98,7 @@ async def test_a_handle_gives_the_result_as_often_as_it_is_asked(autojump_clock:
         assert await handle.wait() == NORMAL
 
 
-async def test_the_crash_of_a_task_is_the_cause_in_whoever_awaits_its_result() -> None:
+async def test_the_crash_of_a_task_is_the_cause_where_its_result_is_awaited() -> None:
     reports: list[Report] = []
     async with task_supervisor(reports=reports) as tasks:
         handle = await tasks.start(failing)

@@ -227,7 +227,7 @@ async def test_run_can_be_cancelled_while_its_supervisor_stops(autojump_clock: o
     assert ran == []
 
 
-async def test_start_waits_for_nobody_and_the_stop_waits_for_all(autojump_clock: object) -> None:
+async def test_start_does_not_wait_and_a_stop_waits_for_all(autojump_clock: object) -> None:
     async with open_supervisor(SupervisorSpec([TASKS])) as sup:
         began = trio.current_time()
         ref = (await tasks(sup).start(trio.sleep, 10)).ref

@@ -260,7 +260,7 @@ async def test_actors_that_start_later_have_spans_too() -> None:
         assert [event.child_id for event in events if isinstance(event, HandlerSpan)] == ["new"]
 
 
-async def test_no_hook_is_in_place_unless_somebody_wants_spans() -> None:
+async def test_no_hook_is_in_place_unless_a_listener_wants_spans() -> None:
     def hooks(root: SupervisorRef) -> list[bool]:
         inner = child(root, "inner")
         assert isinstance(inner, SupervisorRef)
@@ -316,7 +316,7 @@ async def test_gauges_show_the_mailbox_of_every_actor_below() -> None:
 # -- what listeners cannot do --------------------------------------------------------------------
 
 
-async def test_a_listener_that_raises_is_unsubscribed_and_harms_nobody(
+async def test_a_listener_that_raises_is_unsubscribed_and_harms_no_actor(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     heard: list[Event] = []
