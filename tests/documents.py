@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     [
         *(page for page in ROOT.glob("*.md") if page.name != "CHANGELOG.md"),  # history
+        ROOT / "bench" / "README.md",
         ROOT / "bench" / "k6" / "README.md",
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "examples").rglob("*.md"),
