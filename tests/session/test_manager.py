@@ -569,3 +569,15 @@ async def test_news_that_no_session_knows_are_logged_and_ignored(
         assert "unexpected message of type list" in caplog.text
         await ada.link.update(position(1))
         assert home.actor(session) is actor, "it went on"
+
+
+async def test_a_caller_whose_turn_comes_after_the_session_was_woken_starts_it_no_second_time() -> (
+    None
+):
+    async with house() as home:
+        session, _ = await home.group("Ada")
+        table, loads = home.table(session), home.store.calls["load_session"]
+        await home.manager.lifecycle._wake(session, None)
+        assert home.table(session) is table
+        assert home.store.calls["load_session"] == loads
+        assert table.local.incarnations == 1
