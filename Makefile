@@ -25,9 +25,10 @@ test: $(VENV)/.dev packages ## everything a change must pass
 	  && $(MAKE) --no-print-directory -j2 types unit; status=$$?; \
 	  echo "make test took $$(($$(date +%s) - began)) s"; exit $$status
 
-lint: $(VENV)/.dev ## format and lint, changing nothing
+lint: $(VENV)/.dev ## format, lint and imports, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 types: $(VENV)/.dev ## strict type check
 	$(BIN)/mypy
