@@ -326,7 +326,7 @@ class VirtualUser:
         if self.state is State.HERE:
             self._crowd.tracker.ended(self.member, now)
             self._lost_at = now
-            if now - self._here_at >= _BACKOFF.settled_after:
+            if now - self._here_at >= _BACKOFF.reset_after_s:
                 self._attempts = 0
             self._crowd.lost(self, cause, now)
         else:

@@ -21,10 +21,10 @@ from bench.people.arrivals import AllAtOnce, Arrivals
 from bench.people.phone import NoisyPhone
 from bench.people.sizes import power_law
 from bench.people.visits import Churn, Visit, visits
-from locshare.simulate.cast import person
 from locshare.simulate.cities import CITIES
 from locshare.simulate.gpx import read_gpx
 from locshare.simulate.movement import MOVEMENTS, Fix, Journey, Kind, journey, kind_of
+from locshare.simulate.people import person
 from locshare.simulate.track import Track
 
 RECORDED: Final = "recorded"
@@ -159,7 +159,7 @@ def phone(member: Member, tracks: Sequence[Track] = ()) -> NoisyPhone:
 
 def recorded_tracks(files: Sequence[Path], *, speed_up: float = 1.0) -> tuple[Track, ...]:
     """Every way in GPX files. Raises UnusableTrack, which names the file."""
-    return tuple(Track(way, speed_up=speed_up) for file in files for way in read_gpx(file).ways)
+    return tuple(Track(way, speed_up=speed_up) for file in files for way in read_gpx(file).tracks)
 
 
 def _journey(member: Member, tracks: Sequence[Track]) -> Journey:

@@ -19,8 +19,8 @@ from locshare.cli import simulate
 from locshare.client import Unreachable
 from locshare.simulate.cities import CITIES
 from locshare.simulate.crowd import Crowd, Plan, Summary
+from locshare.simulate.display import Meter, line_of, show, summary_of, table_of
 from locshare.simulate.ledger import Latency, Ledger
-from locshare.simulate.table import Meter, line_of, show, summary_of, table_of
 from tests.running import LAST_RESORT_S, given_time
 from tests.simulate.kit import Server, serving, until
 
@@ -258,7 +258,7 @@ def test_the_line_and_the_table_hold_the_figures() -> None:
 
 def test_why_nobody_is_connected_is_shown_instead_of_zeros() -> None:
     crowd = a_crowd()
-    crowd.trouble = Unreachable("no answer from http://[::1]:1: ConnectError")
+    crowd.last_error = Unreachable("no answer from http://[::1]:1: ConnectError")
     reading = Meter(crowd).read(1.0)
     told = "nobody is connected, trying again: no answer from http://[::1]:1: ConnectError"
     assert line_of(reading) == told

@@ -35,7 +35,7 @@ from locshare.client import (
     WentOffline,
     connect,
     parse_join_link,
-    patiently,
+    retry,
 )
 from locshare.client.errors import problem_of, retry_after_of
 from locshare.model.events import (
@@ -150,7 +150,7 @@ async def test_not_now_names_when_and_patience_waits_for_it() -> None:
             await client.create_session()
         assert (refused.value.status, refused.value.retry_after) == (429, 1.0)
         assert refused.value.reconnect
-        session = await patiently(client.create_session)
+        session = await retry(client.create_session)
         assert (await client.describe(session.session_id)).is_active
 
 
@@ -163,7 +163,7 @@ async def test_patience_ends_after_so_many_tries(autojump_clock: trio.abc.Clock)
 
     began = trio.current_time()
     with pytest.raises(Unreachable):
-        await patiently(call, tries=4, wait=1.0, longest=3.0)
+        await retry(call, tries=4, wait=1.0, longest=3.0)
     assert [round(each - began, 3) for each in tries] == [0, 1, 3, 6]
 
 
@@ -176,7 +176,7 @@ async def test_patience_is_not_for_what_is_final() -> None:
         raise ApiProblem(404, "SESSION_NOT_FOUND", "no such session", None)
 
     with pytest.raises(ApiProblem):
-        await patiently(call)
+        await retry(call)
     assert calls == 1
 
 
@@ -432,7 +432,7 @@ class Diary(Watcher):
                 await self._changed.wait()
 
 
-QUICK = Backoff(first=0.02, longest=0.05)
+QUICK = Backoff(initial_s=0.02, max_s=0.05)
 
 
 async def test_the_picture_is_the_snapshot_and_what_happened_since() -> None:
@@ -548,7 +548,7 @@ def test_a_wait_is_never_shorter_than_asked_for_nor_longer_than_bounded(
     )
     asked += cause.retry_after or 0.0 if isinstance(cause, ApiProblem) else 0.0
     delay = rule.delay(attempt, cause, Random(seed))  # noqa: S311 - jitter
-    assert asked + rule.first / 2 <= delay <= asked + rule.longest
+    assert asked + rule.initial_s / 2 <= delay <= asked + rule.max_s
 
 
 def test_waits_grow_and_clients_do_not_come_back_together() -> None:

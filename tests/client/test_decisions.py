@@ -27,7 +27,7 @@ from locshare.client import (
     Unreachable,
     Watcher,
     connect,
-    patiently,
+    retry,
 )
 from locshare.client import connection as connection_module
 from locshare.client import live as live_module
@@ -97,7 +97,7 @@ async def test_patience_tries_eight_times_and_doubles_its_wait(
 
     began = trio.current_time()
     with pytest.raises(Unreachable):
-        await patiently(call)
+        await retry(call)
     assert [each - began for each in tries] == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]
 
 
@@ -111,7 +111,7 @@ async def test_patience_waits_as_long_as_the_server_says_up_to_its_longest(
         raise ApiProblem(503, "UNAVAILABLE", "x", 7.0 if len(tries) == 1 else 99.0)
 
     with pytest.raises(ApiProblem):
-        await patiently(call, tries=3)
+        await retry(call, tries=3)
     assert [each - tries[0] for each in tries] == [0, 7, 37]
 
 

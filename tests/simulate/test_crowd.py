@@ -119,7 +119,7 @@ async def test_a_dead_server_is_told_in_the_end_also_without_a_duration(
     crowd = Crowd()
     with pytest.raises(Unreachable):
         await simulate(Plan("http://127.0.0.1:1", CITIES["berlin"]), crowd, trio.Event())
-    assert isinstance(crowd.trouble, Unreachable), "and while it is tried, it can be shown"
+    assert isinstance(crowd.last_error, Unreachable), "and while it is tried, it can be shown"
 
 
 async def test_joining_that_takes_longer_than_the_duration_is_told() -> None:
@@ -202,7 +202,7 @@ async def test_a_position_that_the_server_swallows_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The account is worth something only if it can come out wrong."""
-    monkeypatch.setattr("locshare.simulate.crowd.PATIENCE_S", 0.5)
+    monkeypatch.setattr("locshare.simulate.crowd.DRAIN_TIMEOUT_S", 0.5)
     async with serving() as server:
         crowd, stop = Crowd(), trio.Event()
         async with trio.open_nursery() as nursery:

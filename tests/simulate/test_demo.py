@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from locshare.client import Client, Live, Unreachable
 from locshare.simulate import demo
-from locshare.simulate.cast import CAST, person
 from locshare.simulate.demo import run_demo
 from locshare.simulate.geo import Place, distance
+from locshare.simulate.people import PEOPLE, person
 from tests.running import LAST_RESORT_S
 from tests.simulate.kit import Server, serving, until
 
@@ -33,7 +33,7 @@ async def test_people_of_different_names_and_colours_are_there_when_the_link_is_
         link: str = await nursery.start(partial(run_demo, server.addresses, people=8))
         assert link.startswith(LINK)
         people = await server.manager.participants(UUID(link.removeprefix(LINK)))
-        assert [each.display_name for each in people] == [each.name for each in CAST[:8]]
+        assert [each.display_name for each in people] == [each.name for each in PEOPLE[:8]]
         assert len({each.avatar_color for each in people}) == 8
         assert all(each.online for each in people)
         nursery.cancel_scope.cancel()
@@ -78,7 +78,7 @@ async def test_one_of_them_goes_offline_and_comes_back(monkeypatch: pytest.Monke
             return [each.display_name for each in people if each.online]
 
         await until(lambda: len(online()) == 4)
-        assert CAST[2].name not in online()
+        assert PEOPLE[2].name not in online()
         await until(lambda: len(online()) == 5)
         nursery.cancel_scope.cancel()
 
@@ -126,7 +126,7 @@ async def test_a_first_session_that_cannot_be_made_is_an_error(
     async def at_once(call: Callable[[], Awaitable[object]]) -> object:
         return await call()
 
-    monkeypatch.setattr(demo, "patiently", at_once)
+    monkeypatch.setattr(demo, "retry", at_once)
     async with serving() as server:
         pass
     with pytest.raises(Unreachable):
@@ -145,4 +145,4 @@ async def test_cancelled_it_leaves_no_connection() -> None:
 
 def test_a_large_cast_has_different_names() -> None:
     assert len({person(number).name for number in range(45)}) == 45
-    assert person(12).name == f"{CAST[0].name} 2"
+    assert person(12).name == f"{PEOPLE[0].name} 2"

@@ -40,18 +40,18 @@ def only_way(text: str, speed: float = 1.0) -> list[TrackPoint]:
     """Of a file in which nothing is passed over."""
     recording = read(text, speed)
     assert recording.remarks == ()
-    (way,) = recording.ways
+    (way,) = recording.tracks
     return way
 
 
 def moments(text: str, speed: float = 1.0) -> list[float]:
     """Of the only way in ``text``; remarks are allowed."""
-    (way,) = read(text, speed).ways
+    (way,) = read(text, speed).tracks
     return [each.seconds for each in way]
 
 
 def places(recording: Recording) -> list[list[tuple[float, float]]]:
-    return [[(each.place.lat, each.place.lng) for each in way] for way in recording.ways]
+    return [[(each.place.lat, each.place.lng) for each in way] for way in recording.tracks]
 
 
 GOOD = gpx(track(
@@ -114,7 +114,7 @@ def test_without_times_the_way_is_gone_at_an_even_speed() -> None:
         "white-space-first", "bom", "two-boms", "entity-in-comment", "entity-in-cdata", "doctype",
         "external-dtd", "fix-of-any-text", "ampersand-and-controls", "undeclared-prefix",
         "foreign-time", "extensions", "no-segment", "waypoint-besides", "blanks-and-commas",
-        "exponent", "foreign-default", "in-pieces", "offset", "no-zone", "blank-for-t",
+        "exponent", "foreign-default", "in-segments", "offset", "no-zone", "blank-for-t",
     ],
 )  # fmt: skip
 def test_a_recording_is_the_same_however_it_is_written(text: str) -> None:
@@ -162,7 +162,7 @@ def test_every_segment_and_route_is_a_way_of_its_own() -> None:
 
 def test_a_segment_without_points_is_no_way() -> None:
     text = gpx(f"<rte></rte><trk><trkseg/></trk>{track(point(0, 0), point(0, 1))}")
-    assert len(read(text).ways) == 1
+    assert len(read(text).tracks) == 1
 
 
 def test_points_that_a_planner_keeps_in_extensions_are_not_the_route() -> None:
@@ -241,7 +241,7 @@ def test_a_time_that_is_missing_or_wrong_is_estimated_from_the_way(
     step = 0.0001  # 11.1 m, at 1 m/s
     points = [at(f"2026-03-01{time}" if time else "", step * n) for n, time in enumerate(times)]
     recording = read(gpx(track(*points)))
-    ((*way,),) = recording.ways
+    ((*way,),) = recording.tracks
     assert [each.seconds for each in way] == [pytest.approx(each, abs=0.01) for each in seconds]
     words = "1 point" if estimated == 1 else f"{estimated} points"
     told = f"GPX: {words} without a usable time: estimated from the way"
@@ -403,7 +403,7 @@ def test_the_number_of_points_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_deep_nesting_costs_no_depth_here() -> None:
     deep = 100_000
     text = gpx("<a>" * deep + "</a>" * deep + track(point(0, 0), point(0, 1)))
-    assert len(read(text).ways) == 1
+    assert len(read(text).tracks) == 1
 
 
 def test_a_file_that_cannot_be_read_names_itself(tmp_path: Path) -> None:
@@ -426,10 +426,10 @@ def test_the_size_of_a_file_is_bounded_also_where_it_has_none(
         read_gpx(Path("/dev/zero"))
     monkeypatch.setattr(gpx_module, "MAX_FILE_BYTES", 2**20)
     (tmp_path / "edge.gpx").write_text(GOOD + " " * (2**20 - len(GOOD)))
-    assert read_gpx(tmp_path / "edge.gpx").ways == [GOOD_WAY]
+    assert read_gpx(tmp_path / "edge.gpx").tracks == [GOOD_WAY]
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=(GOOD,))
     writer.start()
-    assert read_gpx(pipe).ways == [GOOD_WAY]
+    assert read_gpx(pipe).tracks == [GOOD_WAY]
     writer.join()

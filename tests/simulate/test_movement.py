@@ -18,11 +18,11 @@ from locshare.simulate.movement import (
     Fix,
     Kind,
     Phone,
-    Way,
+    Route,
     journey,
     kind_of,
 )
-from locshare.simulate.pieces import Piece, Point
+from locshare.simulate.segments import Point, Segment
 from locshare.wire.plain import PLAIN, encode_for_server
 
 KINDS = st.sampled_from(get_args(Kind))
@@ -94,10 +94,10 @@ def test_a_way_depends_on_seed_and_time_only(
 
 
 def test_a_long_way_is_not_kept_whole() -> None:
-    way = Way(CITIES["barcelona"], DRIVING, 1)
+    way = Route(CITIES["barcelona"], DRIVING, 1)
     early = way.at(5.0)
     way.at(200_000.0)
-    assert len(way._pieces) < 1_000
+    assert len(way._segments) < 1_000
     assert way.at(5.0) == early
 
 
@@ -142,11 +142,11 @@ def test_every_report_is_one_that_the_server_takes(
     assert (report.heading is None) == (kind == "stationary")
 
 
-# --- pieces -----------------------------------------------------------------------------------
+# --- segments -----------------------------------------------------------------------------------
 
 SPEEDS = st.floats(0, 20)
 PIECES = st.builds(
-    Piece,
+    Segment,
     st.builds(Point, st.just(0.0), st.just(0.0), st.floats(0, 6.28), SPEEDS),
     length=st.floats(0.5, 500),
     curve=st.sampled_from([0.0, 0.1, -0.1, 0.5]),
@@ -158,17 +158,17 @@ PIECES = st.builds(
 
 
 @given(PIECES)
-def test_a_piece_ends_where_the_next_one_begins(piece: Piece) -> None:
-    at_end, end = piece.at(piece.duration()), piece.end()
+def test_a_piece_ends_where_the_next_one_begins(segment: Segment) -> None:
+    at_end, end = segment.at(segment.duration()), segment.end()
     assert hypot(at_end.x - end.x, at_end.y - end.y) < 1e-3
     assert at_end.speed == pytest.approx(end.speed, abs=1e-3)
-    begin = piece.at(0.0)
+    begin = segment.at(0.0)
     assert (begin.x, begin.y) == pytest.approx((0, 0), abs=1e-9)
-    assert begin.speed == pytest.approx(piece.start.speed, abs=1e-6)
+    assert begin.speed == pytest.approx(segment.start.speed, abs=1e-6)
 
 
 def test_a_quarter_turn_to_the_right_goes_from_north_to_east() -> None:
-    arc = Piece(Point(0, 0, 0, 5), length=10 * pi / 2, curve=1 / 10, top=5, last=5)
+    arc = Segment(Point(0, 0, 0, 5), length=10 * pi / 2, curve=1 / 10, top=5, last=5)
     end = arc.end()
     assert (end.x, end.y) == pytest.approx((10, 10))
     assert end.heading == pytest.approx(pi / 2)
@@ -176,11 +176,11 @@ def test_a_quarter_turn_to_the_right_goes_from_north_to_east() -> None:
 
 
 def test_a_wait_is_without_speed() -> None:
-    wait = Piece(Point(1, 2, 3, 0), wait=7)
+    wait = Segment(Point(1, 2, 3, 0), wait=7)
     assert wait.duration() == 7
     assert wait.at(3) == wait.end() == Point(1, 2, 3, 0)
 
 
 def test_a_speed_that_cannot_be_reached_is_not() -> None:
-    hop = Piece(Point(0, 0, 0, 0), length=8, top=100, last=0, gain=1, loss=1)
+    hop = Segment(Point(0, 0, 0, 0), length=8, top=100, last=0, gain=1, loss=1)
     assert hop.at(hop.duration() / 2).speed == pytest.approx(8**0.5)

@@ -16,10 +16,10 @@ from locshare.client import ClientError, JoinLink, parse_join_link
 from locshare.model.join_link import session_id_in
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
 from locshare.simulate.crowd import CouldNotConnect, Crowd, Plan, simulate
+from locshare.simulate.display import show, summary_of
 from locshare.simulate.gpx import UnusableTrack, read_gpx
 from locshare.simulate.movement import MOVEMENTS
-from locshare.simulate.pace import DEFAULT_SPEED_M_S
-from locshare.simulate.table import show, summary_of
+from locshare.simulate.timing import DEFAULT_SPEED_M_S
 from locshare.simulate.track import TrackPoint
 
 DESCRIPTION = """\
@@ -123,7 +123,7 @@ def plan_of(arguments: Namespace) -> Plan:
     if arguments.gpx is not None:
         speed = _GPX_SPEED_M_S.get(arguments.movement, DEFAULT_SPEED_M_S)
         recording = read_gpx(arguments.gpx, speed=speed)
-        tracks = tuple(recording.ways)
+        tracks = tuple(recording.tracks)
         for remark in recording.remarks:
             complain(remark)
     return Plan(

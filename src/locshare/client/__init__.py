@@ -8,9 +8,9 @@
             async for message in connection:
                 ...
 
-:class:`Client` is the REST API, :func:`connect` one connection, :class:`Live` a participant who
-comes back by itself; :func:`parse_join_link` reads a link as people pass it on. The tokens stay out
-of URLs, logs and the texts of errors.
+:class:`Client` is the REST API, :func:`connect` opens one connection, :class:`Live` keeps a
+participant connected, and :func:`parse_join_link` reads a link as people pass it on. Tokens stay
+out of URLs, logs and the texts of errors.
 """
 
 from locshare.client.backoff import Backoff
@@ -25,7 +25,7 @@ from locshare.client.errors import (
 )
 from locshare.client.live import Live, Watcher, WentOffline
 from locshare.client.replica import Replica
-from locshare.client.rest import Client, patiently
+from locshare.client.rest import Client, retry
 from locshare.model.events import (
     ParticipantJoined,
     ParticipantLeft,
@@ -73,5 +73,5 @@ __all__ = [
     "WentOffline",
     "connect",
     "parse_join_link",
-    "patiently",
+    "retry",
 ]

@@ -1,12 +1,11 @@
 """One WebSocket to a session: the snapshot, then typed messages, until it ends.
 
-:func:`connect` is a context manager; the connection it gives is closed when the block ends.
-Someone must iterate over it: what is not read backs up, at first here and then at the server, which
-closes readers that are too slow. Protocol pings and the server's close are answered beside that, by
-a task of this connection's own.
+:func:`connect` is a context manager; it closes its connection when the block ends. A task must
+iterate over the connection: unread messages back up, first here and then at the server, which
+closes readers that are too slow. A background task answers protocol pings and the server's close.
 
-trio-websocket leaves the socket open when the server has closed the WebSocket. So the stream is
-opened, owned and closed here.
+trio-websocket leaves the socket open after the server has closed the WebSocket. So this module
+opens, owns and closes the stream.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ from locshare.wire.plain import decode_from_server, encode_for_server
 CONNECT_TIMEOUT_S: Final = 10.0
 """From the first packet to the snapshot."""
 CLOSE_TIMEOUT_S: Final = 0.5
-"""How long the server has to answer our close before the socket is closed without it."""
+"""The socket is closed when the server has not answered our close frame by then."""
 SUBPROTOCOL: Final = "locshare.v1"
 _BEARER: Final = "locshare.bearer."
 _QUEUE: Final = 64
@@ -58,7 +57,7 @@ class Connection:
         self._websocket = websocket
         self._end: End | None = None
         self.unreadable = 0
-        """Messages that were none of the contract. They are skipped: a newer server may know
+        """Messages outside this version of the contract. They are skipped: a newer server may have
         more types.
         """
 
@@ -67,7 +66,7 @@ class Connection:
 
     @property
     def end(self) -> End | None:
-        """How the connection ended, None while it is open. By our own wish: 1000."""
+        """How the connection ended; None while it is open. 1000 after our own close."""
         if self._end is None and (closed := self._websocket.closed) is not None:
             self._end = End.of(int(closed.code))
         return self._end
@@ -90,15 +89,15 @@ class Connection:
                 return message
 
     async def send_position(self, position: Position) -> None:
-        """Report a position. On return it has been handed to the network, no more."""
+        """Report a position. On return the kernel has it; delivery is not guaranteed."""
         await self._send(position)
 
     async def ping(self) -> None:
-        """Ask for a ``pong``, which comes among the messages."""
+        """Ask for a ``pong``, which arrives as a message."""
         await self._send(Ping())
 
     async def leave(self) -> None:
-        """Leave the session for good. The server closes with 1000; go on iterating until then."""
+        """Leave the session for good. Keep iterating until the server closes with 1000."""
         await self._send(Leave())
 
     async def _send(self, message: ClientMessage) -> None:
@@ -116,10 +115,10 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Connect to ``url`` (``ws://host:port/ws``) with a participant's ``token``.
 
-    The snapshot has been received when the block begins. Raises ConnectionRefused when the server
-    does not accept, NotConnected when it closes before its snapshot, Unreachable when there is no
-    answer within ``timeout`` seconds. The block's own exceptions leave it as they are. Cancellation
-    closes the connection, which takes :data:`CLOSE_TIMEOUT_S` at most.
+    The block begins with the snapshot received. Raises ConnectionRefused when the server does not
+    accept, NotConnected when it closes before its snapshot, Unreachable when it does not answer
+    within ``timeout`` seconds. Exceptions of the block are raised unchanged. Cancellation closes
+    the connection, within :data:`CLOSE_TIMEOUT_S`.
     """
     refusal: ClientError | None = None  # before the block
     failure: Exception | None = None  # of the block
@@ -157,7 +156,7 @@ Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 async def _open_stream(url: str, deadline: float) -> tuple[Stream, str, str]:
-    """A stream to the host of ``url``, and what its request names: host and resource."""
+    """A stream to the host of ``url``, and the host and resource of the request."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise Unreachable("a WebSocket URL begins with ws:// or wss:// and names a host")
@@ -189,10 +188,10 @@ async def _encrypt(stream: trio.SocketStream, host: str) -> trio.SSLStream[trio.
 async def _handshake(
     nursery: trio.Nursery, stream: Stream, host: str, resource: str, token: str
 ) -> Connection:
-    """The upgrade and the snapshot."""
+    """Upgrade, and wait for the snapshot."""
     with trio.CancelScope() as answered:
         websocket = await trio_websocket.wrap_client_stream(
-            cast("trio.Nursery", _Spawner(nursery, answered)),
+            cast("trio.Nursery", _HandshakeNursery(nursery, answered)),
             stream,
             host,
             resource,
@@ -212,11 +211,11 @@ async def _handshake(
 
 
 @final
-class _Spawner:
-    """What trio-websocket uses of a nursery, and two things more. When its reader has ended, the
-    wait for the handshake ends too: by itself it waits for ever when the server hangs up. And a
-    ping that comes when the close frame has been sent, which its reader tries to answer though
-    nothing may follow that frame (RFC 6455 section 5.5.1), ends the reader and nothing else.
+class _HandshakeNursery:
+    """The part of a nursery that trio-websocket uses, with two of its faults repaired. When its
+    reader ends, ``waiting`` is cancelled: trio-websocket would wait for the handshake forever after
+    the server hangs up. And its reader answers a ping after the close frame, which must be the last
+    one (RFC 6455 section 5.5.1): that error ends the reader and nothing else.
     """
 
     def __init__(self, nursery: trio.Nursery, waiting: trio.CancelScope) -> None:
@@ -234,7 +233,7 @@ class _Spawner:
 
 
 async def _close(connection: Connection) -> None:
-    """Say goodbye; whoever is cancelled says it too."""
+    """Close the WebSocket, also when cancelled."""
     with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_TIMEOUT_S):
         await connection._websocket.aclose()
 

@@ -1,4 +1,4 @@
-"""What can go wrong for a client, and whether coming back can help.
+"""Errors of the client, each with whether reconnecting can help.
 
 Invariant: no text of these errors holds a token or a position, so they may be logged.
 """
@@ -14,18 +14,18 @@ from msgspec import Struct
 from locshare.model.errors import LocshareError
 from locshare.model.reasons import CloseReason
 
-_LONGEST_WAIT_S: Final = 3600.0
-"""A server that says "come back next year" is not believed."""
+_MAX_RETRY_AFTER_S: Final = 3600.0
+"""A longer ``Retry-After`` is cut to this."""
 
 
 class ClientError(LocshareError):
-    """Base of what this package raises. ``reconnect`` says whether trying again can help."""
+    """Base of what this package raises. ``reconnect``: whether another attempt can succeed."""
 
     reconnect: bool = False
 
 
 class Unreachable(ClientError):
-    """No answer: nobody listens, the network broke, it took too long, or it was not HTTP."""
+    """No answer: nothing listens, the network failed, a timeout passed, or it was not HTTP."""
 
     reconnect = True
 
@@ -51,7 +51,7 @@ class ConnectionRefused(ApiProblem):
 
 
 class NotConnected(ClientError):
-    """The connection has ended, so nothing can be sent on it. ``end`` says how it ended."""
+    """The connection has ended, so nothing can be sent on it."""
 
     def __init__(self, end: "End") -> None:
         super().__init__(end.text)
@@ -60,24 +60,24 @@ class NotConnected(ClientError):
 
 
 class End(Struct, frozen=True):
-    """How a connection ended: the close code, and what it means where it is one of ours."""
+    """How a connection ended. ``reason`` is None for a close code that is not in the contract."""
 
     code: int
     reason: CloseReason | None
 
     @classmethod
     def of(cls, code: int) -> "End":
-        """The end that close code ``code`` stands for."""
+        """The end with close code ``code``."""
         return cls(code, _REASONS.get(code))
 
     @property
     def reconnect(self) -> bool:
-        """Whether to come back with the same token. A code nobody knows is worth a try."""
+        """Whether to reconnect with the same token. An unknown code is worth an attempt."""
         return True if self.reason is None else self.reason.reconnect
 
     @property
     def text(self) -> str:
-        """For people."""
+        """One line for people."""
         return f"closed with {self.code}" if self.reason is None else self.reason.text
 
 
@@ -94,7 +94,7 @@ P = TypeVar("P", bound=ApiProblem)
 
 
 def problem_of(status: int, headers: Mapping[str, str], body: bytes, kind: type[P]) -> P:
-    """The refusal in an HTTP answer. ``headers`` has lower-case names. Never raises."""
+    """The refusal in an HTTP response. ``headers`` has lower-case names. Never raises."""
     try:
         details = msgspec.json.decode(body, type=_Details)
     except (msgspec.DecodeError, UnicodeError):
@@ -113,7 +113,7 @@ def retry_after_of(value: str | None, now: datetime | None = None) -> float | No
         return None
     value = value.strip()
     if value.isascii() and value.isdecimal():
-        return min(float(value[:9]), _LONGEST_WAIT_S)
+        return min(float(value[:9]), _MAX_RETRY_AFTER_S)
     try:
         at = parsedate_to_datetime(value)
     except ValueError:
@@ -121,4 +121,4 @@ def retry_after_of(value: str | None, now: datetime | None = None) -> float | No
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     seconds = (at - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)

@@ -36,14 +36,14 @@ class Watcher:
         """A message after the snapshot; it is applied to the replica already."""
 
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
-        """A connection has ended, or could not be made. ``retry_in`` seconds until the next try;
-        None when there will be none.
+        """A connection has ended, or could not be opened. ``retry_in``: seconds until the next
+        attempt, None for no further one.
         """
 
 
 @final
 class Live:
-    """One participant's lasting connection to ``url`` with ``token``."""
+    """Keeps one participant connected to ``url`` with ``token``."""
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class Live:
     async def run(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> ClientError:
-        """Stay connected; started with the first snapshot. Returns why coming back cannot work:
-        the session has ended, this participant has left, was removed or replaced, or the token is
-        not accepted. Cancellation closes the connection.
+        """Stay connected; started with the first snapshot. Returns why reconnecting cannot
+        succeed: the session has ended, this participant has left, was removed or replaced, or the
+        token is not accepted. Cancellation closes the connection.
         """
         attempt = 0
         while True:
@@ -106,7 +106,7 @@ class Live:
             if not cause.reconnect:
                 self._watcher.disconnected(cause, None)
                 return cause
-            if began is not None and trio.current_time() - began >= self._backoff.settled_after:
+            if began is not None and trio.current_time() - began >= self._backoff.reset_after_s:
                 attempt = 0
             delay = self._backoff.delay(attempt, cause, self._random)
             attempt += 1
@@ -114,7 +114,7 @@ class Live:
             await trio.sleep(delay)
 
     async def _follow(self, connection: Connection) -> ClientError:
-        """Take what comes until the connection has ended. Returns how."""
+        """Handle messages until the connection has ended. Returns how it ended."""
         if self.replica is None:
             self.replica = Replica.of(connection.snapshot, datetime.now(UTC))
         else:
@@ -132,8 +132,8 @@ class Live:
         return NotConnected(connection.end or End.of(1006))
 
     async def send_position(self, position: Position) -> bool:
-        """Report a position. False when there is no connection: it has been dropped. One whose fix
-        is not of now has to say so, by its ``age_ms``.
+        """Report a position. Returns False, and drops it, when there is no connection. A position
+        whose fix is not current must carry its ``age_ms``.
         """
         connection = self._connection
         if connection is None:
@@ -156,9 +156,9 @@ class Live:
         return True
 
     def go_offline(self) -> None:
-        """Close the connection and make none until :meth:`go_online`, like a phone in a tunnel."""
+        """Close the connection and open none before :meth:`go_online`, as in a tunnel."""
         if self._may_connect.is_set():
-            # Not when offline already: whoever waits has the old event, and nobody would set it.
+            # Not when offline already: a waiting task has the old event, which nothing would set.
             self._may_connect = trio.Event()
         if self._scope is not None:
             self._scope.cancel()

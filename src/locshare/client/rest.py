@@ -1,8 +1,8 @@
 """The REST API as a typed client: one method per call of docs/reference/rest.md.
 
 Every method raises ApiProblem when the server refuses and Unreachable when there is no answer,
-nothing else. A cancelled call may have happened at the server or not. One client may be used by
-many tasks at once; it keeps connections open between calls until it is closed.
+nothing else. After a cancelled call the outcome at the server is unknown. Tasks may share a client;
+it keeps connections open between calls until it is closed.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,8 +25,8 @@ from locshare.wire.answers import (
 )
 
 TIMEOUT_S: Final = 10.0
-_MOST_CONNECTIONS: Final = 16
-"""To one server. More callers wait for one of these: a crowd that joins must not be an attack."""
+_MAX_CONNECTIONS: Final = 16
+"""To one server; further callers wait. A crowd that joins must not look like an attack."""
 
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Client:
         self._http = httpx.AsyncClient(
             base_url=self.url,
             timeout=timeout,
-            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS),
+            limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
             # A proxy in the environment would not be used by the WebSocket either.
             trust_env=False,
         )
@@ -57,14 +57,14 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close what is kept open, also when cancelled."""
+        """Close all connections, also when cancelled."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1.0):
             await self._http.aclose()
 
     async def create_session(
         self, name: str | None = None, *, expires_in_minutes: int | None = None
     ) -> SessionCreated:
-        """A new session; without a name it gets a friendly one."""
+        """Create a session; without a name it gets a friendly one."""
         body: dict[str, object] = {}
         if name is not None:
             body["name"] = name
@@ -74,7 +74,7 @@ class Client:
         return _decode(answer, SessionCreated)
 
     async def describe(self, session_id: str) -> SessionDescription:
-        """Also of a session that has ended, as long as the server remembers it."""
+        """Describe a session, also one that has ended, as long as the server remembers it."""
         return _decode(await self._call("GET", _path(session_id)), SessionDescription)
 
     async def join(
@@ -86,8 +86,8 @@ class Client:
         host_token: str | None = None,
         device_key: str | None = None,
     ) -> SessionJoined:
-        """A new participant; with the host's token, as the host. ``device_key`` (16 to 64 of
-        letters, digits, ``_`` and ``-``) is what a ban knows this device by.
+        """Join as a new participant; with the host's token, as host. ``device_key`` (16 to 64
+        letters, digits, ``_`` and ``-``) identifies this device to a ban.
         """
         body: dict[str, object] = {"display_name": display_name}
         if avatar_color is not None:
@@ -98,30 +98,30 @@ class Client:
         return _decode(answer, SessionJoined)
 
     async def participants(self, session_id: str) -> tuple[ParticipantView, ...]:
-        """Who is in the session."""
+        """List the participants."""
         answer = await self._call("GET", _path(session_id, "participants"))
         return _decode(answer, ParticipantList).participants
 
     async def remove(self, session_id: str, user_id: str, token: str, *, ban: bool = False) -> None:
-        """With the participant's own token: leave. With the host's: remove someone, and with
-        ``ban`` keep their device and address from joining again.
+        """Leave, with the participant's own token. With the host's: remove a participant; ``ban``
+        keeps their device and address from joining again.
         """
         path = _path(session_id, "participants", user_id) + ("?ban=true" if ban else "")
         await self._call("DELETE", path, token=token)
 
     async def become_host(self, session_id: str, host_key: str) -> HostToken:
-        """A host's token for the key in the host's link (``host_key`` of a JoinLink)."""
+        """Get a host's token for the key in a host's link (``host_key`` of a JoinLink)."""
         answer = await self._call("POST", _path(session_id, "host"), body={"host_key": host_key})
         return _decode(answer, HostToken)
 
     async def lock(self, session_id: str, host_token: str, *, locked: bool) -> SessionDescription:
-        """Let nobody join any more but the host, or everyone again."""
+        """Lock the session, so that only hosts may join, or unlock it."""
         body: dict[str, object] = {"locked": locked}
         answer = await self._call("PATCH", _path(session_id), body=body, token=host_token)
         return _decode(answer, SessionDescription)
 
     async def end(self, session_id: str, host_token: str) -> None:
-        """End the session for all."""
+        """End the session."""
         await self._call("DELETE", _path(session_id), token=host_token)
 
     async def _call(
@@ -147,13 +147,13 @@ class Client:
         return answer.content
 
 
-async def patiently(
+async def retry(
     call: Callable[[], Awaitable[T]], *, tries: int = 8, wait: float = 0.5, longest: float = 30.0
 ) -> T:
-    """``call()``, again and again while the server says "not now" or is not there.
+    """Repeat ``call()`` while the server is unreachable or answers "not now".
 
-    Waits as long as ``Retry-After`` says, else ``wait`` seconds, doubled each time, at most
-    ``longest``. Raises what the last try raised, and at once what is final.
+    Waits for ``Retry-After``, else ``wait`` seconds, doubled each time, at most ``longest``. Raises
+    a final error at once, else the error of the last attempt.
     """
     for left in range(tries - 1, -1, -1):
         try:

@@ -1,5 +1,7 @@
-"""Simulated people: how they move, what their phones send, and what came of it.
+"""Simulated participants of a running server, over its public interface only.
 
-``geo``, ``pieces``, ``movement``, ``cities`` and ``track`` are pure; ``ledger`` keeps the account
-of what was sent and received; ``people`` and ``crowd`` are the tasks; ``table`` shows it.
+``geo``, ``segments``, ``movement``, ``cities``, ``track``, ``timing`` and ``people`` are pure.
+``gpx`` reads recorded tracks, ``crowd`` runs the participants, ``ledger`` accounts for each
+delivery, and ``display`` shows the figures. ``demo`` keeps a session with participants in it for as
+long as the server runs.
 """

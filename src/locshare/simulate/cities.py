@@ -1,8 +1,7 @@
-"""Cities to move in: a centre, and a grid of streets. Pure.
+"""Cities: a centre and a grid of streets. Pure.
 
-Where a city's centre has a grid, this one has about its spacing and direction; elsewhere it has
-meshes as wide as the city's usual blocks. So people look at home on a map; that a street is where
-there is one is not promised.
+The grid has about the spacing and direction of the city's own, or blocks of its usual size where
+the city has no grid. It makes movement look plausible on a map, but does not follow real streets.
 """
 
 from typing import Final

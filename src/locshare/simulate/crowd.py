@@ -1,9 +1,9 @@
-"""People in sessions of a running server: they join, move, report, and leave.
+"""Participants of a running server: they join, move, report, and leave.
 
-:class:`Crowd` is the figures, which may be read at any time; :func:`simulate` is the task that
-fills them. It ends in order, when its time is over or it is told to stop: sending ends, what is on
-its way is waited for, everyone leaves, and the sessions that it has made are ended. Cancellation
-ends it at once, and leaves the sessions to end by themselves.
+:func:`simulate` is the task; :class:`Crowd` holds its figures, which may be read at any time. When
+the time is over or ``stop`` is set, sending ends, outstanding deliveries are awaited, all
+participants leave, and the sessions made here are ended. Cancellation ends the task at once; the
+sessions then expire.
 """
 
 from collections import Counter, deque
@@ -27,24 +27,23 @@ from locshare.client import (
     SessionCreated,
     SessionJoined,
     Watcher,
-    patiently,
+    retry,
 )
 from locshare.model.position import ParticipantPosition
 from locshare.model.session import Snapshot
-from locshare.simulate.cast import person
 from locshare.simulate.cities import City
 from locshare.simulate.ledger import LATENCIES_KEPT, Latency, Ledger, latency
 from locshare.simulate.movement import Journey, Phone, journey, kind_of
+from locshare.simulate.people import person
 from locshare.simulate.track import Track, TrackPoint
 from locshare.wire.messages import Error, ServerMessage
 
-AT_ONCE: Final = 8
-"""People who join at the same time."""
+MAX_CONCURRENT_JOINS: Final = 8
 CONNECT_DEADLINE_S: Final = 30.0
-PATIENCE_S: Final = 5.0
-"""How long the last deliveries are waited for, and then the last goodbye."""
-RECENT: Final = 2_000
-"""Deliveries that a latency shown in between is of."""
+DRAIN_TIMEOUT_S: Final = 5.0
+"""For outstanding deliveries, and again for leaving."""
+RECENT_DELIVERIES: Final = 2_000
+"""The current latency is that of the newest deliveries, as many as this."""
 _CHECK_S: Final = 0.02
 
 T = TypeVar("T")
@@ -59,29 +58,29 @@ class Plan(Struct, frozen=True):
     size: int = 8
     interval: float = 2.0
     duration: float | None = None
-    """Of the whole: joining, connecting and moving. None: until told to stop."""
+    """Of joining, connecting and moving together. None: until stopped."""
     movement: str = "mixed"
     tracks: tuple[list[TrackPoint], ...] = ()
-    """Ways to follow instead."""
+    """Recorded tracks to follow instead of ``movement``."""
     speed_up: float = 1.0
     session_id: str | None = None
-    """A session to join; none is made then."""
+    """Join this session instead of making sessions."""
     ws_url: str | None = None
-    """Instead of the URL that the server names, when that cannot be reached from here."""
+    """Replaces the URL that the server names, when that cannot be reached from here."""
     seed: int = 0
 
     @property
     def people(self) -> int:
-        """All of them."""
+        """The number of participants."""
         return self.size * (1 if self.session_id else self.sessions)
 
 
 class CouldNotConnect(ClientError):
-    """Nobody was connected in time. The text says to what, and what went wrong last."""
+    """No participant was connected in time. The text names the URL and the last error."""
 
 
 class Summary(Struct, frozen=True):
-    """What came of it. ``lost`` and ``failed`` should be 0."""
+    """The result. ``lost`` and ``failed`` should be 0."""
 
     sessions: int
     people: int
@@ -106,27 +105,27 @@ class Crowd:
     def __init__(self) -> None:
         self.latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self.ledgers: list[Ledger] = []
-        self.people: list[Simulated] = []
+        self.people: list[SimulatedParticipant] = []
         self.reconnects = 0
         self.failed = 0
-        """People who were not connected when sending ended, or whose connection ended for good
-        before. Nothing is lost with who is not there, so the account alone would not show them.
+        """Participants that were not connected when sending ended, or whose connection ended for
+        good before. No deliveries are due to them, so the ledger alone would not show them.
         """
         self.errors: Counter[str] = Counter()
-        """By what happened, in few words."""
-        self.trouble: ClientError | None = None
-        """The last reason for which somebody could not join or connect."""
+        """By a short label."""
+        self.last_error: ClientError | None = None
+        """The last reason why a participant could not join or connect."""
         self.sending_s = 0.0
-        """How long positions were sent; 0 before the end of that."""
+        """How long positions were sent; 0 until sending has ended."""
 
     @property
     def connected(self) -> int:
-        """People who are connected now."""
+        """Participants that are connected now."""
         return sum(each.live.connected for each in self.people)
 
     @property
     def has_connected(self) -> bool:
-        """Whether anyone was ever connected."""
+        """Whether any participant was ever connected."""
         return any(each.live.has_connected.is_set() for each in self.people)
 
     @property
@@ -146,7 +145,7 @@ class Crowd:
 
     def recent_latency(self) -> Latency:
         """Of the newest deliveries."""
-        return latency(list(islice(reversed(self.latencies), RECENT)))
+        return latency(list(islice(reversed(self.latencies), RECENT_DELIVERIES)))
 
     def summary(self) -> Summary:
         """All figures."""
@@ -169,7 +168,7 @@ class Crowd:
 
 
 @final
-class Simulated(Watcher):
+class SimulatedParticipant(Watcher):
     """One person: joined, with a phone, and a connection that comes back."""
 
     def __init__(
@@ -197,7 +196,7 @@ class Simulated(Watcher):
         self._newest = datetime.min.replace(tzinfo=UTC)
         ledger.add(ticket.user_id)
 
-    # --- what the connection tells --------------------------------------------------------------
+    # --- the watcher ----------------------------------------------------------------------------
 
     def connected(self, snapshot: Snapshot) -> None:
         """See :meth:`Watcher.connected`."""
@@ -216,46 +215,46 @@ class Simulated(Watcher):
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
         """See :meth:`Watcher.disconnected`."""
         self._ledger.disconnected(self.ticket.user_id)
-        self._crowd.trouble = cause
+        self._crowd.last_error = cause
         if not self._leaving:
-            self._crowd.errors[_in_few_words(cause)] += 1
+            self._crowd.errors[_error_label(cause)] += 1
             if retry_in is None:
                 self.fail()
 
     def fail(self) -> None:
-        """Count this person as failed, once."""
+        """Count this participant as failed, once."""
         self._crowd.failed += not self._failed
         self._failed = True
 
     # --- tasks ----------------------------------------------------------------------------------
 
     async def stay(self) -> None:
-        """Be connected, until that cannot be any more."""
+        """Stay connected until reconnecting cannot succeed."""
         try:
             await self.live.run()
         finally:
             self.gone.set()
 
     async def move(self, began: float, offset: float, interval: float) -> None:
-        """Report every ``interval``, first at ``began + offset``, for ever."""
+        """Report every ``interval``, first at ``began + offset``, until cancelled."""
         due = began + offset
         while True:
             await trio.sleep_until(due)
             now = trio.current_time()
             if self.live.connected:
-                # Two updates of one moment could not be told apart.
+                # The ledger identifies updates by their timestamps.
                 self._newest = max(datetime.now(UTC), self._newest + timedelta(microseconds=1))
                 position = self._phone.position(now - began, self._newest)
-                # Once it is in the account it is sent, also when the end comes in this moment.
-                with trio.CancelScope(shield=True, deadline=now + PATIENCE_S):
+                # Once it is in the ledger it must be sent, even if sending ends now.
+                with trio.CancelScope(shield=True, deadline=now + DRAIN_TIMEOUT_S):
                     self._ledger.sending(self.ticket.user_id, self._newest, now)
                     await self.live.send_position(position)
-            # What could not be sent in time is left out, not sent in a burst.
+            # Missed reports are dropped, not sent in a burst.
             while due <= now:
                 due += interval
 
     async def leave(self, client: Client) -> None:
-        """Leave for good, by the connection or else without it."""
+        """Leave for good, over the connection or else over REST."""
         self._leaving = True
         if await self.live.leave():
             await self.gone.wait()
@@ -264,10 +263,10 @@ class Simulated(Watcher):
                 token = self.ticket.websocket_token
                 await client.remove(self.session_id, self.ticket.user_id, token)
             except ClientError as error:
-                self._crowd.errors[_in_few_words(error)] += 1
+                self._crowd.errors[_error_label(error)] += 1
 
 
-def _in_few_words(cause: ClientError) -> str:
+def _error_label(cause: ClientError) -> str:
     if isinstance(cause, NotConnected):
         reason = cause.end.reason
         return f"closed {cause.end.code}" if reason is None else f"closed {reason.label}"
@@ -276,7 +275,7 @@ def _in_few_words(cause: ClientError) -> str:
     return type(cause).__name__.lower()
 
 
-# --- the whole --------------------------------------------------------------------------------
+# --- the simulation ---------------------------------------------------------------------------
 
 
 async def simulate(
@@ -286,25 +285,26 @@ async def simulate(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Do what ``plan`` says, until its time is over or ``stop`` is set. Started when all who could
-    are connected. What is on its way then, and the goodbye, may take PATIENCE_S more each.
+    """Run ``plan`` until its time is over or ``stop`` is set. Started when all participants that
+    can connect are connected. Outstanding deliveries and leaving take DRAIN_TIMEOUT_S more at most,
+    each.
 
-    Raises ClientError when not all could join, CouldNotConnect when nobody was connected before
-    the end; those who had joined have left then.
+    Raises ClientError when some could not join, CouldNotConnect when none was connected before the
+    end. All that had joined have left then.
     """
     deadline = trio.current_time() + (inf if plan.duration is None else plan.duration)
     async with Client(plan.url) as client:
-        gathering = _Gathering(client, plan, crowd)
+        setup = _Setup(client, plan, crowd)
         async with trio.open_nursery() as nursery:
             try:
-                await gathering.run(stop, deadline)
-                if gathering.refusal is None and not stop.is_set():
+                await setup.run(stop, deadline)
+                if setup.refusal is None and not stop.is_set():
                     await _run(plan, crowd, stop, nursery, task_status, deadline)
             finally:
-                await gathering.part()
+                await setup.teardown()
             nursery.cancel_scope.cancel()
-        if gathering.refusal is not None:
-            raise gathering.refusal
+        if setup.refusal is not None:
+            raise setup.refusal
         if not crowd.has_connected and not stop.is_set():
             raise _nobody(plan, crowd)
 
@@ -312,25 +312,25 @@ async def simulate(
 def _nobody(plan: Plan, crowd: Crowd) -> CouldNotConnect:
     within = "" if plan.duration is None else f" within {plan.duration:g} s"
     joined = f" ({len(crowd.people)} of {plan.people} had joined)" if crowd.people else ""
-    why = "no answer" if crowd.trouble is None else crowd.trouble
+    why = "no answer" if crowd.last_error is None else crowd.last_error
     return CouldNotConnect(f"could not connect to {plan.url}{within}{joined}: {why}")
 
 
 @final
-class _Gathering:
-    """The sessions made and the people joined, and how they part again."""
+class _Setup:
+    """Makes the sessions, lets the participants join, and takes both down again."""
 
     def __init__(self, client: Client, plan: Plan, crowd: Crowd) -> None:
         self.refusal: ClientError | None = None
-        """Why not all could join."""
+        """Why some participants could not join."""
         self._client = client
         self._plan = plan
         self._crowd = crowd
         self._made: list[SessionCreated] = []
-        self._limit = trio.CapacityLimiter(AT_ONCE)
+        self._limit = trio.CapacityLimiter(MAX_CONCURRENT_JOINS)
 
     async def run(self, stop: trio.Event, deadline: float) -> None:
-        """Make the sessions, let everyone join; give up at the first refusal or at ``deadline``."""
+        """Make the sessions and join; give up at the first refusal or at ``deadline``."""
         complete = False
         async with trio.open_nursery() as nursery:
             nursery.cancel_scope.deadline = deadline
@@ -351,18 +351,18 @@ class _Gathering:
         if self.refusal is None and not complete and not stop.is_set():
             self.refusal = _nobody(self._plan, self._crowd)
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _retry(self, call: Callable[[], Awaitable[T]]) -> T:
         async def noting() -> T:
             try:
                 return await call()
             except ClientError as error:
-                self._crowd.trouble = error
+                self._crowd.last_error = error
                 raise
 
-        return await patiently(noting)
+        return await retry(noting)
 
     async def _make(self) -> str:
-        created = await self._patiently(self._client.create_session)
+        created = await self._retry(self._client.create_session)
         self._made.append(created)
         return created.session_id
 
@@ -370,26 +370,28 @@ class _Gathering:
         name, color = person(number)
         async with self._limit:
             join = partial(self._client.join, session_id, name, avatar_color=color)
-            ticket = await self._patiently(join)
+            ticket = await self._retry(join)
         plan, crowd = self._plan, self._crowd
         seed = plan.seed * 1_000_003 + index
         phone = Phone(_journey(plan, index, seed), seed)
         url = ticket.websocket_url if plan.ws_url is None else f"{plan.ws_url}/ws"
-        crowd.people.append(Simulated(crowd, ledger, session_id, ticket, url, phone, seed))
+        crowd.people.append(
+            SimulatedParticipant(crowd, ledger, session_id, ticket, url, phone, seed)
+        )
 
-    async def part(self) -> None:
-        """Everyone leaves; the sessions made here end. It takes PATIENCE_S at most."""
-        with trio.move_on_after(PATIENCE_S / 2):
+    async def teardown(self) -> None:
+        """Leave and end the sessions made here, within DRAIN_TIMEOUT_S."""
+        with trio.move_on_after(DRAIN_TIMEOUT_S / 2):
             async with trio.open_nursery() as leaving:
                 for each in self._crowd.people:
                     leaving.start_soon(each.leave, self._client)
-        with trio.move_on_after(PATIENCE_S / 2):
+        with trio.move_on_after(DRAIN_TIMEOUT_S / 2):
             for session in self._made:
                 end = partial(self._client.end, session.session_id, session.host_token)
                 try:
-                    await patiently(end, tries=3)
+                    await retry(end, tries=3)
                 except ClientError as error:
-                    self._crowd.errors[_in_few_words(error)] += 1
+                    self._crowd.errors[_error_label(error)] += 1
 
 
 def _first(group: BaseExceptionGroup[ClientError]) -> ClientError:
@@ -401,7 +403,7 @@ def _journey(plan: Plan, number: int, seed: int) -> Journey:
     if not plan.tracks:
         return journey(kind_of(plan.movement, number), plan.city, seed)
     again, index = divmod(number, len(plan.tracks))
-    # Who shares a way with others is somewhere else on it.
+    # Participants that share a track start at different points of it.
     start = again / max(1, -(-plan.people // len(plan.tracks)))
     return Track(plan.tracks[index], speed_up=plan.speed_up, start=start)
 
@@ -414,7 +416,7 @@ async def _run(
     task_status: trio.TaskStatus[None],
     deadline: float,
 ) -> None:
-    """Connect everyone, let them move until the end, and wait for what is on its way."""
+    """Connect, move until the end, and await the outstanding deliveries."""
     for each in crowd.people:
         nursery.start_soon(each.stay)
     async with trio.open_nursery() as moving:
@@ -439,7 +441,7 @@ async def _run(
                 if not each.live.connected:
                     each.fail()
         moving.cancel_scope.cancel()
-    for _ in range(round(PATIENCE_S / _CHECK_S)):
+    for _ in range(round(DRAIN_TIMEOUT_S / _CHECK_S)):
         if not crowd.outstanding:
             break
         await trio.sleep(_CHECK_S)

@@ -1,8 +1,8 @@
-"""A session to look at: people who walk and drive through one city, for as long as the server runs.
+"""A demo session: participants walk and drive through one city for as long as the server runs.
 
-They are ordinary clients: they join over REST and connect over WebSocket, and come back by
-themselves when they lose their connection. One of them goes offline now and then, as phones do.
-When the session has ended, however it did, there is a new one, and whoever asked is told its link.
+They are ordinary clients: they join over REST, connect over WebSocket, and reconnect when they lose
+their connection. One of them goes offline now and then, as phones do. When the session ends, for
+whatever reason, a new one replaces it and its link is announced.
 
 Nothing here is shared with the server but the process.
 """
@@ -22,33 +22,33 @@ from locshare.client import (
     Live,
     SessionCreated,
     SessionJoined,
-    patiently,
+    retry,
 )
 from locshare.net.addresses import Addresses
-from locshare.simulate.cast import person
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
 from locshare.simulate.movement import Phone, journey, kind_of
+from locshare.simulate.people import person
 
 log = structlog.get_logger()
 
 INTERVAL_S: Final = 2.0
-"""Between two updates of one person."""
+"""Between two updates of one participant."""
 LIFETIME_MIN: Final = 1440
-"""The longest that a session may live, so that the link is good for long."""
+"""The longest lifetime allowed, so that the link stays valid."""
 CONNECT_DEADLINE_S: Final = 5.0
-"""Then the link is given out, whoever is still missing."""
+"""The link is announced then, even if participants are missing."""
 PAUSE_S: Final = 1.0
-"""Before a new session takes the place of one that has ended."""
+"""Before a new session replaces one that has ended."""
 ONLINE_S: Final = (40.0, 90.0)
 OFFLINE_S: Final = (8.0, 15.0)
-"""Long enough to be seen, and shorter than a position is kept."""
+"""Long enough to be noticed, shorter than the retention of positions."""
 SEED: Final = 20
-"""Of the ways that people take: always the same ones, since these are good to look at."""
+"""Of the routes: always the same, since these look good."""
 SESSION_NAME: Final = "A walk through the city"
 
 
-_OFTEN_OFFLINE: Final = 2
-"""Who of them loses the network now and then: one who walks."""
+_FLAKY_INDEX: Final = 2
+"""The participant that loses the network now and then: one that walks."""
 
 
 async def run_demo(
@@ -69,73 +69,73 @@ async def run_demo(
     async with Client(addresses.http_url) as client:
         while True:
             try:
-                show = await Show.prepare(client, addresses, people)
+                session = await DemoSession.prepare(client, addresses, people)
                 running = True
-                await show.run(tell)
+                await session.run(tell)
             except ClientError as error:
                 if not running:
                     raise
                 # The text of a ClientError holds no token and no position.
                 log.warning("demo_not_possible_now", error=str(error))
-            tell = announce or _tell_nobody
+            tell = announce or _ignore
             await trio.sleep(PAUSE_S)
 
 
-def _tell_nobody(_link: str) -> None:
+def _ignore(_link: str) -> None:
     pass
 
 
 @final
-class Show:
-    """One session of the demo: its people, who have joined, and their connections."""
+class DemoSession:
+    """One session of the demo, its participants and their connections."""
 
     def __init__(self, created: SessionCreated, tickets: list[SessionJoined], ws_url: str) -> None:
         self._link = created.join_link
         self._session = created.session_id
         self._over = trio.Event()
         self._began = trio.current_time()
-        # The URL in a ticket is for the world and may not be reachable from here.
+        # The public URL in a ticket may not be reachable from here.
         self._lives = [Live(ws_url, each.websocket_token) for each in tickets]
 
     @classmethod
-    async def prepare(cls, client: Client, addresses: Addresses, people: int) -> "Show":
-        """Make the session, and let everyone join, in the order of the cast."""
-        created = await patiently(
+    async def prepare(cls, client: Client, addresses: Addresses, people: int) -> "DemoSession":
+        """Make the session, and let ``people`` participants join in turn."""
+        created = await retry(
             partial(client.create_session, SESSION_NAME, expires_in_minutes=LIFETIME_MIN)
         )
         tickets = []
         for number in range(people):
             name, color = person(number)
             join = partial(client.join, created.session_id, name, avatar_color=color)
-            tickets.append(await patiently(join))
+            tickets.append(await retry(join))
         return cls(created, tickets, f"{addresses.ws_url}/ws")
 
-    async def run(self, tell: Callable[[str], None]) -> None:
-        """Let them move until the session has ended. ``tell`` gets the link when all are there."""
+    async def run(self, announce: Callable[[str], None]) -> None:
+        """Move until the session has ended. ``announce`` gets the link when all are connected."""
         async with trio.open_nursery() as nursery:
             for number, live in enumerate(self._lives):
                 nursery.start_soon(self._stay, live)
                 nursery.start_soon(self._move, number, live)
-            if len(self._lives) > _OFTEN_OFFLINE:
-                nursery.start_soon(_lose_the_network, self._lives[_OFTEN_OFFLINE])
+            if len(self._lives) > _FLAKY_INDEX:
+                nursery.start_soon(_go_offline_sometimes, self._lives[_FLAKY_INDEX])
             with trio.move_on_after(CONNECT_DEADLINE_S):
                 for live in self._lives:
                     await live.has_connected.wait()
-            # As in all logs, eight characters of the id and no more: the whole of it is the link.
+            # As in all logs, eight characters of the id: the whole id is the link.
             log.info("demo_session", session=self._session[:8], people=len(self._lives))
-            tell(self._link)
+            announce(self._link)
             await self._over.wait()
             log.info("demo_session_ended", session=self._session[:8])
             nursery.cancel_scope.cancel()
 
     async def _stay(self, live: Live) -> None:
-        # Whoever cannot come back, be it that the session has ended or that the server does not
-        # know the token any more, is the end of this show and the beginning of another.
+        # A participant that cannot reconnect ends this session and starts the next: the session has
+        # ended, or the server no longer accepts the token.
         await live.run()
         self._over.set()
 
     async def _move(self, number: int, live: Live) -> None:
-        """Report at once when connected, then evenly spread, so that someone always moves."""
+        """Report once connected, then evenly spread, so that the map always moves."""
         seed = SEED + number
         phone = Phone(journey(kind_of("mixed", number), CITIES[DEFAULT_CITY], seed), seed)
         await live.has_connected.wait()
@@ -148,7 +148,7 @@ class Show:
             await trio.sleep_until(due)
 
 
-async def _lose_the_network(live: Live) -> None:
+async def _go_offline_sometimes(live: Live) -> None:
     random = Random(SEED)  # noqa: S311 - a phone's luck, not a secret
     while True:
         await trio.sleep(random.uniform(*ONLINE_S))

@@ -1,4 +1,4 @@
-"""Reads recorded ways from GPX files as recorders write them, valid or not.
+"""Reads recorded tracks from GPX files as recorders write them, valid or not.
 
 gpxpy and strict parsers refuse a whole recording for one bad point, a ``<fix>`` of an unknown kind
 or a blank line before ``<?xml``. Here whatever is no track, route, point, elevation or time is
@@ -6,7 +6,7 @@ ignored, and a point that cannot be used is skipped and counted. A file that bre
 came before. Every remark and every refusal names the line.
 
 The parser is expat: it reads no external entities, and a declaration of an entity is refused before
-any is expanded, as defusedxml does. Times become seconds in :mod:`locshare.simulate.pace`.
+any is expanded, as defusedxml does. Times become seconds in :mod:`locshare.simulate.timing`.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from locshare.model.errors import LocshareError
 from locshare.simulate.geo import Place
-from locshare.simulate.pace import DEFAULT_SPEED_M_S, Recorded, paced
+from locshare.simulate.timing import DEFAULT_SPEED_M_S, Recorded, assign_times
 from locshare.simulate.track import TrackPoint
 
 MAX_FILE_BYTES: Final = 64 * 2**20
@@ -65,16 +65,16 @@ class UnusableTrack(LocshareError):
 
 
 class Recording(Struct, frozen=True):
-    """What a file gave: its ways, each of at least two points, and what was passed over, one
+    """What a file gave: its tracks, each of at least two points, and what was passed over, one
     sentence each, for whoever chose the file.
     """
 
-    ways: list[list[TrackPoint]]
+    tracks: list[list[TrackPoint]]
     remarks: tuple[str, ...] = ()
 
 
 def read_gpx(path: Path, *, speed: float = DEFAULT_SPEED_M_S) -> Recording:
-    """The ways in the file at ``path``. Where it has no usable times they are gone at ``speed``
+    """The tracks in the file at ``path``. Where it has no usable times they are gone at ``speed``
     m/s. Raises UnusableTrack, also when there is no way in it.
     """
     try:
@@ -89,19 +89,19 @@ def read_gpx(path: Path, *, speed: float = DEFAULT_SPEED_M_S) -> Recording:
 
 
 def parse_gpx(data: bytes, *, speed: float = DEFAULT_SPEED_M_S, name: str = "GPX") -> Recording:
-    """The ways in a GPX document, as :func:`read_gpx`; messages begin with ``name``."""
+    """The tracks in a GPX document, as :func:`read_gpx`; messages begin with ``name``."""
     text = _decoded(data, name)
     body = text.lstrip("\ufeff\u200b \t\r\n\v\f\x00")
     if not body:
         raise UnusableTrack(f"{name}: the file is empty")
-    reader = _Reader(name, before=text[: len(text) - len(body)].count("\n"))
+    reader = _GpxReader(name, before=text[: len(text) - len(body)].count("\n"))
     reader.read(_NO_REFERENCE.sub("&amp;", _NO_CHARACTER.sub("", body)))
-    timed = [paced(way, speed) for way in reader.ways]
-    ways = [points for points, _ in timed if len(points) > 1]
+    timed = [assign_times(way, speed) for way in reader.tracks]
+    tracks = [points for points, _ in timed if len(points) > 1]
     estimated = sum(count for points, count in timed if len(points) > 1)
-    if not ways:
-        raise UnusableTrack(f"{name}: {reader.why_no_way()}")
-    return Recording(ways, tuple(f"{name}: {each}" for each in reader.remarks(estimated)))
+    if not tracks:
+        raise UnusableTrack(f"{name}: {reader.no_track_reason()}")
+    return Recording(tracks, tuple(f"{name}: {each}" for each in reader.remarks(estimated)))
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -135,12 +135,12 @@ def _without_mark(data: bytes) -> str:
 
 
 @final
-class _Reader:
+class _GpxReader:
     """The handlers of one parse, and what they found."""
 
     def __init__(self, name: str, before: int) -> None:
         """``before`` is how many lines there are before the text that is read."""
-        self.ways: list[list[Recorded]] = []
+        self.tracks: list[list[Recorded]] = []
         self._name = name
         self._before = before
         self._parser = expat.ParserCreate()
@@ -173,8 +173,8 @@ class _Reader:
                 raise UnusableTrack(f"{self._name}: not a GPX file: {reason}") from error
             self._broken = reason
 
-    def why_no_way(self) -> str:
-        """The reason for which a document without ways is refused."""
+    def no_track_reason(self) -> str:
+        """The reason for which a document without tracks is refused."""
         reasons = []
         if self._skipped_count:
             reasons.append(self._skips())
@@ -217,7 +217,7 @@ class _Reader:
         self._open.append(name)
         self._found[name] += 1
         if name in ("trk", "trkseg", "rte"):
-            self.ways.append([])
+            self.tracks.append([])
         elif name in ("trkpt", "rtept"):
             self._attributes = attributes
             self._line = self._here()
@@ -272,7 +272,7 @@ class _Reader:
             raise self._refusal(f"more than {MAX_POINTS:,} points, the most allowed")
         time, altitude = self._parts.get("time"), self._parts.get("ele")
         moment = None if time is None else _moment(time)
-        self.ways[-1].append(
+        self.tracks[-1].append(
             Recorded(
                 Place(*place),
                 time is not None,

@@ -1,14 +1,14 @@
-"""The account of a simulation: what was sent, who should get it, who did, and how late. Pure.
+"""Accounts for each delivery of a simulation, and its latency. Pure.
 
-Everyone who is connected when an update is sent should get it, its sender excepted. Each such
-*delivery* ends in one of four ways:
+An update is due to every participant that is connected when it is sent, except its sender. Each
+such *delivery* ends in one of four ways:
 
-received   it came; the time from sending to receipt is a latency
-skipped    a newer one of the same sender came instead: positions are latest-wins
-waived     its sender's or its receiver's connection ended before: the next snapshot repairs that
-lost       none of these. It must not happen
+received   it arrived; the time from sending to receipt is a latency
+skipped    a newer update of the same sender arrived instead: the latest position wins
+waived     the connection of its sender or receiver ended first: the next snapshot repairs that
+lost       none of these, which must not happen
 
-An update is known by its sender and its timestamp, so a sender's timestamps must differ.
+Sender and timestamp identify an update, so the timestamps of a sender must differ.
 """
 
 from collections import deque
@@ -32,7 +32,7 @@ class Latency(Struct, frozen=True):
 
 @final
 class Ledger:
-    """Of one session. Times are of one clock, in seconds; user ids say who."""
+    """The ledger of one session. Times are in seconds, all of one clock."""
 
     def __init__(self, latencies: deque[float] | None = None) -> None:
         """``latencies`` (seconds) may be shared by several."""
@@ -43,23 +43,23 @@ class Ledger:
         self.lost = 0
         """Right after :meth:`close`; 0 before."""
         self.foreign = 0
-        """Updates of people who are none of ours."""
+        """Updates of participants that are not simulated."""
         self.latencies = deque(maxlen=LATENCIES_KEPT) if latencies is None else latencies
         self._ours: set[str] = set()
         self._online: set[str] = set()
         self._due: dict[tuple[str, str], deque[tuple[datetime, float]]] = {}
-        """By receiver and sender: what has not come yet, oldest first."""
+        """By receiver and sender: outstanding deliveries, oldest first."""
 
     def add(self, user_id: str) -> None:
-        """Somebody of ours, not connected yet."""
+        """A simulated participant, not connected yet."""
         self._ours.add(user_id)
 
     def connected(self, user_id: str) -> None:
-        """From now on ``user_id`` should get what is sent."""
+        """Updates are due to ``user_id`` from now on."""
         self._online.add(user_id)
 
     def disconnected(self, user_id: str) -> None:
-        """What was on its way to or from ``user_id`` is waived."""
+        """Waive all deliveries to and from ``user_id``."""
         self._online.discard(user_id)
         for pair, due in self._due.items():
             if user_id in pair:
@@ -77,7 +77,7 @@ class Ledger:
                 due.append((timestamp, now))
 
     def receiving(self, receiver: str, sender: str, timestamp: datetime, now: float) -> None:
-        """``receiver`` has got an update."""
+        """``receiver`` received an update."""
         if sender not in self._ours:
             self.foreign += 1
             return
@@ -91,18 +91,18 @@ class Ledger:
                 self.skipped += 1
 
     def close(self) -> None:
-        """What has not come by now is lost."""
+        """Count all outstanding deliveries as lost."""
         self.lost += self.outstanding
         self._due.clear()
 
     @property
     def expected(self) -> int:
-        """Deliveries that should come or have come, without those waived."""
+        """Deliveries that are due or done, without those waived."""
         return self.received + self.skipped + self.lost + self.outstanding
 
     @property
     def outstanding(self) -> int:
-        """Deliveries on their way."""
+        """Deliveries that are still due."""
         return sum(map(len, self._due.values()))
 
 

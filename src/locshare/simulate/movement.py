@@ -1,10 +1,10 @@
-"""How people move: walking, driving, standing about. Pure functions of a seed and the time.
+"""How participants move: walking, driving, standing. Pure functions of a seed and the time.
 
-A walk or a drive is an endless chain of pieces along the streets of a city's grid, made as far as
-it has been asked for and kept in part: the same seed gives the same way, whoever asks when. Ways
-stay within a radius of the centre, turn corners in arcs, and never jump.
+A walk or a drive is an endless chain of segments along the streets of a city's grid. It is made on
+demand and kept in part: the same seed always gives the same route. Routes stay within a radius of
+the centre, turn corners in arcs, and never jump.
 
-What a phone would report beside the position (speed, heading, accuracy, battery) fits the way.
+The rest of a report (speed, heading, accuracy, battery) is consistent with the movement.
 """
 
 from bisect import bisect_right
@@ -18,19 +18,19 @@ from msgspec import Struct
 from locshare.model.position import Position
 from locshare.simulate.cities import City
 from locshare.simulate.geo import Place, Plane
-from locshare.simulate.pieces import Piece, Point
+from locshare.simulate.segments import Point, Segment
 
 Kind = Literal["walking", "driving", "stationary"]
 MOVEMENTS: Final = ("walking", "driving", "stationary", "mixed")
 
 _BATTERY_PER_HOUR: Final = 9.0
-_KEPT: Final = 64
-"""Pieces of a way; the older half is forgotten when there are more. Nobody asks for the time of
-half an hour ago, and a crowd of thousands would remember gigabytes of ways."""
+_MAX_SEGMENTS: Final = 64
+"""Beyond that the older half is dropped. Times of half an hour ago are never needed, and the routes
+of thousands of participants would fill gigabytes."""
 
 
 class Fix(Struct, frozen=True, gc=False):
-    """Where a phone is at one moment. ``speed`` m/s; ``heading`` degrees, None when it has none."""
+    """A phone's position at one time. ``speed`` in m/s; ``heading`` in degrees, None when still."""
 
     place: Place
     speed: float
@@ -39,15 +39,15 @@ class Fix(Struct, frozen=True, gc=False):
 
 
 class Journey(Protocol):
-    """Something that is somewhere at any time."""
+    """A position for any time."""
 
     def at(self, seconds: float) -> Fix:
-        """Where it is ``seconds`` (not negative) after its beginning."""
+        """The fix ``seconds`` (not negative) after the start."""
         ...
 
 
 class Style(Struct, frozen=True):
-    """How someone goes along streets. Metres, seconds, m/s, m/s²; probabilities per crossing."""
+    """A way of moving along streets. Metres, seconds, m/s, m/s²; probabilities per crossing."""
 
     radius: float
     slowest: float
@@ -61,7 +61,7 @@ class Style(Struct, frozen=True):
     shortest_stop: float
     longest_stop: float
     finer: int = 1
-    """The grid's meshes are divided by this: who walks finds ways between the streets."""
+    """Divides the grid's meshes: there are paths for walkers between the streets."""
 
 
 WALKING: Final = Style(
@@ -73,14 +73,14 @@ DRIVING: Final = Style(
     turns=0.3, stops=0.2, shortest_stop=4, longest_stop=18,
 )  # fmt: skip
 FASTEST_M_S: Final = {"walking": WALKING.fastest, "driving": DRIVING.fastest, "stationary": 0.5}
-"""No journey of a kind is ever faster."""
+"""The top speed of each kind of journey."""
 
 
 @final
-class Way:
-    """A walk or a drive through ``city``, already under way at its beginning.
+class Route:
+    """A walk or a drive through ``city``, in motion from the start.
 
-    Asking for times in order is cheap; going back far begins anew.
+    Times in increasing order are cheap; going far back starts over.
     """
 
     def __init__(self, city: City, style: Style, seed: int) -> None:
@@ -96,14 +96,14 @@ class Way:
         self._begin()
 
     def _begin(self) -> None:
-        random = self._random = Random(self._seed)  # noqa: S311 - a way, not a secret
+        random = self._random = Random(self._seed)  # noqa: S311 - a route, not a secret
         self._cruise = random.uniform(self._style.slowest, self._style.fastest)
         self._crossing = (
             random.randint(-self._most_aside, self._most_aside),
             random.randint(-self._most_ahead, self._most_ahead),
         )
         self._direction = random.choice(self._open_directions())
-        self._pieces: list[Piece] = []
+        self._segments: list[Segment] = []
         self._starts: list[float] = []
         self._until = 0.0
         x, y = self._xy(self._crossing)
@@ -114,9 +114,9 @@ class Way:
         if self._starts and seconds < self._starts[0]:
             self._begin()
         while seconds >= self._until:
-            self._go_on()
+            self._add_block()
         index = bisect_right(self._starts, seconds) - 1
-        point = self._pieces[index].at(seconds - self._starts[index])
+        point = self._segments[index].at(seconds - self._starts[index])
         return Fix(self._plane.place(point.x, point.y), point.speed, degrees(point.heading) % 360)
 
     # --- the streets ----------------------------------------------------------------------------
@@ -154,47 +154,47 @@ class Way:
             return ahead
         return self._random.choice(turns)
 
-    # --- the pieces -----------------------------------------------------------------------------
+    # --- the segments -----------------------------------------------------------------------------
 
-    def _go_on(self) -> None:
-        """One block further: the street up to the next corner, and the corner."""
+    def _add_block(self) -> None:
+        """Append one block: the street up to the next corner, and the corner."""
         style, direction = self._style, self._direction
         block = self._across if direction % 2 else self._along
-        came_round = bool(self._pieces) and self._pieces[-1].curve != 0
+        after_turn = bool(self._segments) and self._segments[-1].curve != 0
         self._crossing = self._next(direction)
         self._direction = self._choose()
         turns = self._direction != direction
         stops = self._random.random() < style.stops
         onward = style.corner_speed if turns else self._cruise
-        length = block - style.corner * (came_round + turns)
+        length = block - style.corner * (after_turn + turns)
         self._append(length, top=self._cruise, last=0.0 if stops else onward)
         if stops:
             wait = self._random.uniform(style.shortest_stop, style.longest_stop)
-            self._append_piece(Piece(self._point, wait=wait))
+            self._append_segment(Segment(self._point, wait=wait))
         if turns:
             side = 1.0 if (self._direction - direction) % 4 == 1 else -1.0
             round_it = style.corner * pi / 2
             self._append(round_it, top=onward, last=onward, curve=side / style.corner)
-        if len(self._pieces) > _KEPT:
-            del self._pieces[: _KEPT // 2], self._starts[: _KEPT // 2]
+        if len(self._segments) > _MAX_SEGMENTS:
+            del self._segments[: _MAX_SEGMENTS // 2], self._starts[: _MAX_SEGMENTS // 2]
 
     def _append(self, length: float, *, top: float, last: float, curve: float = 0.0) -> None:
         style = self._style
-        self._append_piece(Piece(self._point, length, curve, top, last, style.gain, style.loss))
+        self._append_segment(Segment(self._point, length, curve, top, last, style.gain, style.loss))
 
-    def _append_piece(self, piece: Piece) -> None:
-        self._pieces.append(piece)
+    def _append_segment(self, segment: Segment) -> None:
+        self._segments.append(segment)
         self._starts.append(self._until)
-        self._until += piece.duration()
-        self._point = piece.end()
+        self._until += segment.duration()
+        self._point = segment.end()
 
 
 _STEPS: Final = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
 @final
-class Spot:
-    """Someone who stays where they are; the phone's idea of it wanders by a few metres."""
+class StandingStill:
+    """A participant that stays in one place; the reported position drifts by a few metres."""
 
     def __init__(self, city: City, seed: int, *, radius: float = WALKING.radius) -> None:
         random = Random(seed)  # noqa: S311 - a place, not a secret
@@ -206,23 +206,23 @@ class Spot:
     def at(self, seconds: float) -> Fix:
         """See :meth:`Journey.at`."""
         aside, ahead = (
-            _WANDERS_M * sin(2 * pi * seconds / period + phase) for period, phase in self._waves
+            _WANDER_M * sin(2 * pi * seconds / period + phase) for period, phase in self._waves
         )
         return Fix(self._plane.place(self._x + aside, self._y + ahead), 0.0, None)
 
 
-_WANDERS_M: Final = 1.5
+_WANDER_M: Final = 1.5
 
 
 def journey(kind: Kind, city: City, seed: int) -> Journey:
     """A journey of ``kind`` through ``city``."""
     if kind == "stationary":
-        return Spot(city, seed)
-    return Way(city, WALKING if kind == "walking" else DRIVING, seed)
+        return StandingStill(city, seed)
+    return Route(city, WALKING if kind == "walking" else DRIVING, seed)
 
 
 def kind_of(movement: str, number: int) -> Kind:
-    """What person ``number`` (from 0) does: of a mixed crowd 4 of 8 walk, 3 drive, 1 stays."""
+    """The kind of journey of person ``number`` (from 0). Mixed: of 8, 4 walk, 3 drive, 1 stands."""
     if movement == "walking":
         return "walking"
     if movement == "driving":
@@ -239,7 +239,7 @@ _MIX: Final[tuple[Kind, ...]] = (
 
 @final
 class Phone:
-    """What the phone of someone on ``journey`` reports."""
+    """Makes the reports of a phone on ``journey``."""
 
     def __init__(self, journey: Journey, seed: int) -> None:
         random = Random(seed)  # noqa: S311 - a phone, not a secret
@@ -249,7 +249,7 @@ class Phone:
         self._battery = random.uniform(35, 100)
 
     def position(self, seconds: float, timestamp: datetime) -> Position:
-        """The report ``seconds`` after the beginning, dated ``timestamp`` (with a zone)."""
+        """The report ``seconds`` after the start, with ``timestamp`` (which has a zone)."""
         fix = self._journey.at(seconds)
         return Position(
             lat=round(fix.place.lat, 7),  # about a centimetre
@@ -257,16 +257,20 @@ class Phone:
             accuracy=round(self._accuracy + 2 * sin(2 * pi * seconds / self._period), 1),
             timestamp=timestamp,
             altitude=_altitude(fix.altitude),
-            speed=min(round(fix.speed, 2), _FASTEST_REPORT),
+            speed=min(round(fix.speed, 2), _MAX_SPEED_M_S),
             heading=None if fix.heading is None else round(fix.heading, 1) % 360,
             battery=float(max(1, round(self._battery - _BATTERY_PER_HOUR * seconds / 3600))),
         )
 
 
-_FASTEST_REPORT: Final = 1000.0
-_LOWEST, _HIGHEST = -12_000, 100_000
+_MAX_SPEED_M_S: Final = 1000.0
+_MIN_ALTITUDE_M, _MAX_ALTITUDE_M = -12_000, 100_000
 
 
 def _altitude(metres: float | None) -> float | None:
-    """Unset where a report may not hold it: recordings have the oddest values."""
-    return None if metres is None or not _LOWEST <= metres <= _HIGHEST else round(metres, 1)
+    """None outside the contract's range: recordings hold the oddest values."""
+    return (
+        None
+        if metres is None or not _MIN_ALTITUDE_M <= metres <= _MAX_ALTITUDE_M
+        else round(metres, 1)
+    )

@@ -1,7 +1,7 @@
-"""A recorded way, gone again: where somebody is on it at which second. Pure.
+"""A recorded track, replayed. Pure.
 
-Recorded times are kept (and can be sped up). At the end the way is gone back, so that nobody jumps.
-Reading it from a file is :mod:`locshare.simulate.gpx`.
+Recorded times are kept, and can be sped up. From the end the track leads back to the start, so that
+nothing jumps. :mod:`locshare.simulate.gpx` reads tracks from files.
 """
 
 from bisect import bisect_right
@@ -23,12 +23,12 @@ class TrackPoint(Struct, frozen=True, gc=False):
 
 @final
 class Track:
-    """The way through ``points`` (at least two, at growing times), ``speed_up`` times as fast."""
+    """A journey through ``points`` (two or more, increasing times), sped up ``speed_up`` times."""
 
     def __init__(
         self, points: list[TrackPoint], *, speed_up: float = 1.0, start: float = 0.0
     ) -> None:
-        """``start`` (0…1) is where on the way it begins."""
+        """``start`` (0…1): the fraction of the track at which the journey begins."""
         self._points = points
         self._seconds = [point.seconds for point in points]
         self._speed_up = speed_up
@@ -41,7 +41,7 @@ class Track:
 
     @property
     def round_trip(self) -> float:
-        """Seconds from one beginning at the first point to the next, as it is gone."""
+        """Seconds for the track and back, as replayed."""
         return 2 * self.duration / self._speed_up
 
     def at(self, seconds: float) -> Fix:

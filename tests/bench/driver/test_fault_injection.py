@@ -20,7 +20,7 @@ from locshare.client.backoff import Backoff
 from tests.crooked import Nobody, crooked, plan
 
 CUT_S = 0.6
-FIFTH_S = Backoff().first * Backoff().factor ** 4
+FIFTH_S = Backoff().initial_s * Backoff().factor ** 4
 """The longest wait of somebody whom a cut of 3 s has refused four times."""
 
 
@@ -115,9 +115,9 @@ def test_who_lost_a_connection_has_had_a_settled_one_before_the_next_loss(
         planned = disruptions.planned(kinds, size.duration_s, seed=seed)
         losses = [each for each in planned if each.kind in EXCUSED]
         for each, following in pairwise(losses):
-            waits_s = Backoff().first if each.kind == "drop_clients" else FIFTH_S
+            waits_s = Backoff().initial_s if each.kind == "drop_clients" else FIFTH_S
             back_s = each.at_s + each.lasts_s + waits_s
-            assert following.at_s - back_s > Backoff().settled_after
+            assert following.at_s - back_s > Backoff().reset_after_s
 
 
 def test_every_kind_has_its_turn_and_a_kill_the_last() -> None:

@@ -1,8 +1,8 @@
-"""From recorded times to seconds since the first point, which grow. Pure.
+"""Turns recorded times into increasing seconds since the first point. Pure.
 
-Recorders date the first points 1970 or 2000 before they have found a satellite, leave out times,
-and jump back when their clock is set. The times that agree with each other are kept; the other
-points get theirs from the way between them.
+Recorders date the first points 1970 or 2000 before they find a satellite, leave out times, and jump
+back when their clock is set. Times that agree with each other are kept; those of the other points
+are interpolated by distance.
 """
 
 from bisect import bisect_right
@@ -18,26 +18,26 @@ from locshare.simulate.track import TrackPoint
 DEFAULT_SPEED_M_S: Final = 1.4
 """A walk."""
 LONGEST_PAUSE: Final = timedelta(days=30)
-"""Between two points of one recording. What is further away was dated by a clock that was wrong."""
+"""Between two points of one recording. A longer one means that a clock was wrong."""
 
 
 class Recorded(Struct, frozen=True):
-    """A point as the file has it."""
+    """A point as in the file."""
 
     place: Place
     dated: bool = False
-    """Whether it has a time, usable or not."""
+    """Whether the point has a time, usable or not."""
     moment: datetime | None = None
-    """That time, in UTC; None when there is none or it cannot be read."""
+    """That time, in UTC; None when it is missing or cannot be read."""
     altitude: float | None = None
 
 
-def paced(way: list[Recorded], speed: float) -> tuple[list[TrackPoint], int]:
-    """The points of ``way`` at growing times, and of how many the time is estimated: all, when no
-    two recorded times agree, and none in a way that has no times. Both are gone at ``speed`` m/s.
+def assign_times(way: list[Recorded], speed: float) -> tuple[list[TrackPoint], int]:
+    """The points of ``way`` at increasing times, and the number of times that are estimated: all,
+    when no two recorded times agree; none, when there are no times. Both run at ``speed`` m/s.
     """
     if not way:
-        return [], 0  # recorders write empty segments where they found no satellite
+        return [], 0  # recorders write empty segments while they find no satellite
     steps = [distance(one.place, other.place) for one, other in pairwise(way)]
     kept = _kept(way)
     if kept is None:
@@ -47,7 +47,7 @@ def paced(way: list[Recorded], speed: float) -> tuple[list[TrackPoint], int]:
         seconds, estimated = _filled(kept, steps, speed), len(way) - len(kept)
     points: list[TrackPoint] = []
     for each, at in zip(way, seconds, strict=True):
-        # Of several points of one moment the first counts: nobody is at two places at once.
+        # Of several points at one time the first counts.
         if not points or at > points[-1].seconds:
             points.append(TrackPoint(each.place, at, each.altitude))
     return points, estimated
@@ -61,23 +61,23 @@ def _even(steps: list[float], speed: float) -> list[float]:
 
 
 def _kept(way: list[Recorded]) -> dict[int, float] | None:
-    """The times that agree, by the index of their point, in seconds; None when they are no use."""
+    """The times that agree, in seconds by index of the point; None when they are unusable."""
     timed = [(index, each.moment) for index, each in enumerate(way) if each.moment is not None]
     if not timed:
         return None
     first, last = _longest_period([moment for _, moment in timed])
     near = [(index, moment - first) for index, moment in timed if first <= moment <= last]
-    # Where one of two times has to go, the one that makes the recording longer is the wrong one.
+    # Of two times that disagree, the one that makes the recording longer is wrong.
     growing = min(_longest_growing(near), _longest_growing_from_the_end(near), key=_span)
-    # A way whose times mostly fall was recorded the other way round, or never.
+    # Mostly decreasing times: recorded in reverse, or not recorded at all.
     if 2 * len(growing) < len(timed) or growing[0][1] == growing[-1][1]:
         return None
     return {index: (after - growing[0][1]).total_seconds() for index, after in growing}
 
 
 def _longest_period(moments: list[datetime]) -> tuple[datetime, datetime]:
-    """Bounds of the period without a pause above LONGEST_PAUSE in which most of the moments are;
-    of two, the later.
+    """Bounds of the period with the most moments and no pause above LONGEST_PAUSE; of two, the
+    later.
     """
     moments = sorted(moments)
     cuts = [0, *(i for i in range(1, len(moments)) if moments[i] - moments[i - 1] > LONGEST_PAUSE)]
@@ -94,17 +94,15 @@ def _span(timed: _Timed) -> timedelta:
 
 
 def _longest_growing_from_the_end(timed: _Timed) -> _Timed:
-    """Of several longest parts, one that begins late; :func:`_longest_growing` gives one that ends
-    early.
+    """Of several longest subsequences, one that begins late; :func:`_longest_growing` gives one
+    that ends early.
     """
     mirrored = [(index, -after) for index, after in reversed(timed)]
     return [(index, -after) for index, after in reversed(_longest_growing(mirrored))]
 
 
 def _longest_growing(timed: _Timed) -> _Timed:
-    """The longest part of ``timed``, in its order, whose times do not fall (patience sorting).
-    There is one or more.
-    """
+    """The longest non-decreasing subsequence of ``timed`` (patience sorting); not empty."""
     ends: list[timedelta] = []  # ends[n]: the earliest time that a part of n + 1 can end with
     at: list[int] = []  # where that is in timed
     before: list[int] = []
@@ -125,7 +123,7 @@ def _longest_growing(timed: _Timed) -> _Timed:
 
 
 def _filled(kept: dict[int, float], steps: list[float], speed: float) -> list[float]:
-    """A time for each point: between two kept ones by the way gone, outside them at ``speed``."""
+    """A time for each point: between kept times by distance, outside them at ``speed``."""
     indices = sorted(kept)
     seconds = [kept.get(index, 0.0) for index in range(len(steps) + 1)]
     for index in range(indices[0] - 1, -1, -1):

@@ -1,16 +1,14 @@
-"""Who the simulated people are: names and colours that can be told apart on a map. Pure."""
+"""Names of simulated participants, and colours that are distinct on a map. Pure."""
 
 from typing import Final, NamedTuple
 
 
 class Person(NamedTuple):
-    """Who somebody is on the map."""
-
     name: str
     color: str
 
 
-CAST: Final = (
+PEOPLE: Final = (
     Person("Maya", "#E4572E"),
     Person("Jonas", "#2E86AB"),
     Person("Aïcha", "#3A7D44"),
@@ -27,7 +25,7 @@ CAST: Final = (
 
 
 def person(number: int) -> Person:
-    """Person ``number`` (from 0); from the thirteenth on, names come again with a number."""
-    again, index = divmod(number, len(CAST))
-    known = CAST[index]
+    """Person ``number`` (from 0). Beyond the list, names repeat with a number."""
+    again, index = divmod(number, len(PEOPLE))
+    known = PEOPLE[index]
     return known if not again else Person(f"{known.name} {again + 1}", known.color)

@@ -1,6 +1,6 @@
-"""What a simulation shows: a live table on a terminal, plain lines elsewhere, a summary at the end.
+"""Shows a simulation: a live table on a terminal, plain lines elsewhere, a summary at the end.
 
-The lines go to standard error, so that the summary is all there is on standard output.
+The lines go to standard error: standard output gets nothing but the summary.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ RATES_OVER_S: Final = 4.0
 
 
 class Reading(Struct, frozen=True):
-    """The figures of one moment; rates per second."""
+    """The figures at one time; rates per second."""
 
     people: int
     connected: int
@@ -35,20 +35,20 @@ class Reading(Struct, frozen=True):
     latency: Latency
     reconnects: int
     errors: int
-    trouble: str
-    """Why nobody is connected; empty as soon as somebody is."""
+    last_error: str
+    """Why no participant is connected; empty while one is."""
 
 
 @final
 class Meter:
-    """Reads a crowd's figures, and makes rates of the differences."""
+    """Reads the figures of a crowd, and turns differences into rates."""
 
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
         self._earlier: deque[tuple[float, int, int]] = deque()
 
     def read(self, now: float) -> Reading:
-        """The figures at ``now`` (seconds of a clock that does not go back)."""
+        """The figures at ``now`` (seconds of a monotonic clock)."""
         crowd = self._crowd
         sent, received = crowd.sent, crowd.received
         self._earlier.append((now, sent, received))
@@ -68,7 +68,7 @@ class Meter:
             latency=crowd.recent_latency(),
             reconnects=crowd.reconnects,
             errors=crowd.errors.total(),
-            trouble="" if crowd.connected or crowd.trouble is None else str(crowd.trouble),
+            last_error="" if crowd.connected or crowd.last_error is None else str(crowd.last_error),
         )
 
 
@@ -79,7 +79,7 @@ async def show(crowd: Crowd, console: Console) -> None:
         while True:
             await trio.sleep(LINE_EVERY_S)
             console.print(line_of(meter.read(trio.current_time())), highlight=False, soft_wrap=True)
-    # Refreshed here and not by rich's own thread: it would read figures that are being changed.
+    # Refreshed here, not by rich's thread, which would read figures while they change.
     with LiveDisplay(console=console, auto_refresh=False, transient=True) as display:
         while True:
             display.update(table_of(meter.read(trio.current_time())), refresh=True)
@@ -87,9 +87,9 @@ async def show(crowd: Crowd, console: Console) -> None:
 
 
 def line_of(reading: Reading) -> str:
-    """One line, for logs."""
-    if reading.trouble:
-        return f"nobody is connected, trying again: {reading.trouble}"
+    """The figures as one line, for logs."""
+    if reading.last_error:
+        return f"nobody is connected, trying again: {reading.last_error}"
     return (
         f"connected {reading.connected}/{reading.people}"
         f"  sent {reading.sent_rate:.1f}/s  received {reading.received_rate:.1f}/s"
@@ -100,7 +100,7 @@ def line_of(reading: Reading) -> str:
 
 
 def table_of(reading: Reading) -> Table:
-    """The table for a terminal."""
+    """The figures as a table, for terminals."""
     table = Table(title="locshare simulate", caption="Ctrl-C ends it", min_width=48)
     table.add_column("")
     table.add_column("now", justify="right")
@@ -114,8 +114,8 @@ def table_of(reading: Reading) -> Table:
     table.add_row("reconnects", "", f"{reading.reconnects}")
     style = "red" if reading.errors else ""
     table.add_row("errors", "", f"{reading.errors}", style=style)
-    if reading.trouble:
-        table.caption = f"nobody is connected, trying again: {escape(reading.trouble)}"
+    if reading.last_error:
+        table.caption = f"nobody is connected, trying again: {escape(reading.last_error)}"
     return table
 
 
@@ -126,7 +126,7 @@ def milliseconds(latency: Latency) -> str:
 
 
 def summary_of(summary: Summary) -> str:
-    """The end, for people."""
+    """The summary, for people."""
     sessions = f"{summary.sessions} session{'s' if summary.sessions > 1 else ''}"
     lost = f"{summary.lost:,} lost" if summary.lost else "nothing lost"
     if not summary.sent:

@@ -1,8 +1,7 @@
-"""A way made of pieces: straights, arcs and waits, each with a speed that rises and falls. Pure.
+"""Segments of a route: straights, arcs and waits, each with acceleration and braking. Pure.
 
-On a flat map: x metres east, y metres north, headings in radians clockwise from north. A piece
-begins where, and as fast as, the one before it ended; so what follows a chain of them moves without
-jumps.
+On a flat map: x metres east, y metres north, headings in radians clockwise from north. A segment
+starts at the point and speed at which the one before it ended, so a chain of segments has no jumps.
 """
 
 from math import cos, pi, sin, sqrt
@@ -14,7 +13,7 @@ _STILL: Final = 1e-9
 
 
 class Point(Struct, frozen=True, gc=False):
-    """Where something is, which way it faces, and its speed in m/s."""
+    """Position, heading, and speed in m/s."""
 
     x: float
     y: float
@@ -22,10 +21,10 @@ class Point(Struct, frozen=True, gc=False):
     speed: float
 
 
-class Piece(Struct, frozen=True, gc=False):
-    """From ``start`` for ``length`` metres: straight, or turning by ``curve`` radians per metre to
-    the right. The speed goes from ``start.speed`` up to ``top`` if there is room, and down to
-    ``last``, by ``gain`` and ``loss`` m/s². A piece of no length is a wait of ``wait`` seconds.
+class Segment(Struct, frozen=True, gc=False):
+    """``length`` metres from ``start``, straight or turning right by ``curve`` radians per metre.
+    The speed rises from ``start.speed`` towards ``top`` and falls to ``last``, by ``gain`` and
+    ``loss`` m/s². A segment without length is a wait of ``wait`` seconds.
     """
 
     start: Point
@@ -45,7 +44,7 @@ class Piece(Struct, frozen=True, gc=False):
         return _spent(rise, self.start.speed, peak) + level / peak + _spent(fall, peak, self.last)
 
     def at(self, seconds: float) -> Point:
-        """The point after ``seconds``, of which 0 to :meth:`duration` make sense."""
+        """The point after ``seconds``, which are from 0 to :meth:`duration`."""
         if not self.length:
             return Point(self.start.x, self.start.y, self.start.heading, 0.0)
         rise, level, fall, peak = self._phases()
@@ -65,7 +64,7 @@ class Piece(Struct, frozen=True, gc=False):
         return self._after(way, speed)
 
     def end(self) -> Point:
-        """Where the next piece begins."""
+        """The start of the next segment."""
         if not self.length:
             return self.at(0.0)
         return self._after(self.length, self.last)
@@ -80,22 +79,22 @@ class Piece(Struct, frozen=True, gc=False):
         return Point(self.start.x + east, self.start.y + north, heading % (2 * pi), speed)
 
     def _phases(self) -> tuple[float, float, float, float]:
-        """Metres of rising, level and falling speed, and the highest speed."""
+        """Metres of rising, level and falling speed, and the peak speed."""
         first, last = self.start.speed, self.last
         peak = max(self.top, first, last, _STILL)
         rise = (peak**2 - first**2) / (2 * self.gain)
         fall = (peak**2 - last**2) / (2 * self.loss)
         if rise + fall > self.length:
-            # No room for the top speed: where the rising and the falling curve meet.
+            # Too short for the top speed: the peak is where the two curves meet.
             square = self.length + first**2 / (2 * self.gain) + last**2 / (2 * self.loss)
             peak = sqrt(square * 2 * self.gain * self.loss / (self.gain + self.loss))
             peak = max(peak, first, last)
-            # Where there is no room even for that, the change is steeper than was asked for.
+            # Too short even for that: the change is steeper than asked for.
             rise = min((peak**2 - first**2) / (2 * self.gain), self.length)
             fall = max(0.0, self.length - rise)
         return rise, max(0.0, self.length - rise - fall), fall, peak
 
 
 def _spent(way: float, first: float, last: float) -> float:
-    """Seconds for ``way`` metres at a speed that goes evenly from ``first`` to ``last``."""
+    """Seconds for ``way`` metres at a speed that changes evenly from ``first`` to ``last``."""
     return 2 * way / (first + last) if first + last > _STILL else 0.0
