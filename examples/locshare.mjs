@@ -1,7 +1,9 @@
 /** A locshare client in one module, for Node (22 or newer) and for browsers. */
 
 /** The close codes after which to come back, with the least wait in seconds. */
-const COME_BACK = {1001: 1, 1006: 1, 1011: 1, 1012: 1, 1013: 5, 4408: 1, 4429: 10, 4508: 1};
+const COME_BACK = {
+  1001: 1, 1005: 1, 1006: 1, 1011: 1, 1012: 1, 1013: 5, 4408: 1, 4429: 10, 4508: 1,
+};
 
 /** Join the session of a join link. Gives `user_id`, `websocket_url` and `websocket_token`. */
 export async function join(link, name) {

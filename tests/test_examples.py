@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from bench.guardian import entrust
+from locshare.model.reasons import CloseReason
 from tests.browser import DEADLINE_MS, chromium_or_skip
 from tests.documents import ROOT
 from tests.node import NODE
@@ -130,6 +131,12 @@ def test_the_page_shows_where_the_others_are(program: Program) -> None:
         bo.communicate()
         server.shutdown()
         server.server_close()
+
+
+def test_the_module_comes_back_after_the_close_codes_that_say_so() -> None:
+    text = (EXAMPLES / "locshare.mjs").read_text()
+    codes = {int(code) for code in re.findall(r"(\d{4}): \d+[,}]", text)}
+    assert codes == {each.code for each in CloseReason if each.reconnect}
 
 
 def test_the_tutorial_shows_each_example_whole() -> None:
