@@ -27,6 +27,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.introspect import kill
+from locshare.actors.testing import Echo, Probe, Raise, Script
 from locshare.supervisor import (
     ChildNotFound,
     ChildSpec,
@@ -36,6 +37,7 @@ from locshare.supervisor import (
     SupervisorSpec,
     open_supervisor,
 )
+from locshare.supervisor.testing import probe
 from tests.conformance.kit import dynamic
 
 
@@ -297,17 +299,9 @@ def test_a_mailbox_is_described_by_a_mailbox_spec(mailbox: Any) -> None:
 # -- one object, one life --------------------------------------------------------------------
 
 
-class Well(Actor):
-    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> str:
-        return "well"
-
-    def handle_cast(self, message: Any) -> None:
-        raise Boom
-
-
 async def test_one_actor_object_cannot_be_two_children() -> None:
     """The second took the first one's ref away: its timers and links went to the other."""
-    actor = Well()
+    actor = Probe()
     spec = SupervisorSpec([ChildSpec("a", lambda: actor)])
     async with open_supervisor(spec) as sup:
         with pytest.raises(StartError) as caught:
@@ -316,12 +310,12 @@ async def test_one_actor_object_cannot_be_two_children() -> None:
         first = sup.child("a")
         assert isinstance(first, ActorRef)
         assert actor.ref is first
-        assert await first.call(Ask()) == "well"
+        assert await first.call(Echo("well")) == "well"
 
 
 async def test_an_actor_object_is_not_started_again_after_its_end() -> None:
     """Its state is what broke (13)."""
-    actor = Well()
+    actor = Probe()
     reports: list[Report] = []
 
     async def run() -> None:
@@ -329,7 +323,7 @@ async def test_an_actor_object_is_not_started_again_after_its_end() -> None:
         async with open_supervisor(spec) as sup:
             ref = sup.child("a")
             assert isinstance(ref, ActorRef)
-            ref.cast("crash")
+            ref.cast(Raise())
             await trio.sleep_forever()
 
     with pytest.raises(RestartBudgetExceeded):
@@ -343,27 +337,17 @@ async def test_an_actor_object_is_not_started_again_after_its_end() -> None:
 # -- a child that is being restarted, by the name that it has --------------------------------
 
 
-class Slow(Well):
-    """Its second init takes a second."""
-
-    inits = 0
-
-    async def init(self) -> None:
-        type(self).inits += 1
-        if type(self).inits > 1:
-            await trio.sleep(1)
-
-
 async def test_terminate_child_by_name_works_during_the_childs_restart(
     autojump_clock: object,
 ) -> None:
     """A name is taken before init; that life was not known yet by its ref."""
     names: Registry[str] = Registry()
-    Slow.inits = 0
+    script = Script()
     async with open_supervisor(SupervisorSpec([DynamicSpec().child("pool")])) as sup:
         pool = dynamic(sup.child("pool"))
-        first = await pool.start_actor(ChildSpec("a", Slow, register=names.name("a")))
-        first.cast("crash")
+        first = await pool.start_actor(probe("a", script=script, register=names.name("a")))
+        script.init_seconds = 1  # of the next
+        first.cast(Raise())
         await first.wait_exit()
         second = await names.wait("a")
         assert second is not first
@@ -377,11 +361,12 @@ async def test_terminate_child_by_name_works_during_the_childs_restart(
 
 
 async def test_the_old_ref_finds_a_child_during_its_restart_too(autojump_clock: object) -> None:
-    Slow.inits = 0
+    script = Script()
     async with open_supervisor(SupervisorSpec([DynamicSpec().child("pool")])) as sup:
         pool = dynamic(sup.child("pool"))
-        first = await pool.start_actor(ChildSpec("a", Slow))
-        first.cast("crash")
+        first = await pool.start_actor(probe("a", script=script))
+        script.init_seconds = 1  # of the next
+        first.cast(Raise())
         await trio.sleep(0.5)
         assert pool.which_children()[0].state == "restarting"
         await pool.terminate_child(first)

@@ -16,6 +16,7 @@ from locshare.actors.testing import (
     Leak,
     NotReceived,
     Probe,
+    Run,
     Script,
     Sleep,
     StillRunning,
@@ -152,6 +153,9 @@ async def test_commands_are_carried_out_and_not_recorded(autojump_clock: MockClo
         assert await ref.call(AddUp(2)) == 2
         assert await ref.call(AddUp(3)) == 5
         assert await ref.call(Sleep(2, "done")) == "done"
+        assert await ref.call(Run(lambda actor: actor.name)) == "probe"
+        ref.cast(Run(lambda actor: actor.ref.stop()))  # its own end: a crash
+        assert isinstance(await wait_down(ref), Crash)
         double.expect_nothing()
 
 

@@ -18,7 +18,6 @@ from locshare.actors import (
     Name,
     Registry,
     ReplyTo,
-    Request,
     Shutdown,
     StartError,
     StopActor,
@@ -27,6 +26,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.actors.loop_profiler import StepProfiler
+from locshare.actors.testing import Echo, Probe, Run
 from locshare.supervisor import (
     BadSpec,
     ChildNotFound,
@@ -50,20 +50,6 @@ NOT_SECONDS: list[Any] = ["1", None, [], BAD, True, 1j]
 NO_STRING: list[Any] = [None, 5, b"a", [], BAD]
 
 
-class Ask(Request[object]):
-    """Answered by `Child` with whatever its function returns."""
-
-
-class Child(Actor):
-    """Runs the function that it is sent."""
-
-    def handle_cast(self, message: Callable[["Child"], Any]) -> Any:
-        return message(self)
-
-    async def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> str:
-        return "well"
-
-
 @dataclass
 class World:
     sup: SupervisorRef
@@ -78,7 +64,7 @@ async def in_world(function: Callable[[World], Awaitable[None]]) -> None:
     reports: list[Report] = []
     spec = SupervisorSpec(
         [
-            ChildSpec("child", Child),
+            ChildSpec("child", Probe),
             DynamicSpec().child("pool"),
             ChildSpec("tasks", TaskSupervisor, type="supervisor"),
         ],
@@ -87,7 +73,7 @@ async def in_world(function: Callable[[World], Awaitable[None]]) -> None:
     )
     async with open_supervisor(spec) as sup:
         refs: dict[str, Any] = {info.id: info.ref for info in sup.which_children()}
-        in_pool = await refs["pool"].start_child(ChildSpec("inside", Child))
+        in_pool = await refs["pool"].start_child(ChildSpec("inside", Probe))
         world = World(sup, refs["pool"], refs["tasks"], refs["child"], reports)
         before = (sup.which_children(), world.pool.which_children(), world.tasks.which_children())
         await function(world)
@@ -95,20 +81,20 @@ async def in_world(function: Callable[[World], Awaitable[None]]) -> None:
         after = (sup.which_children(), world.pool.which_children(), world.tasks.which_children())
         assert after == before
         assert reports == []
-        assert await refs["child"].call(Ask()) == await in_pool.call(Ask()) == "well"
+        assert await refs["child"].call(Echo("well")) == await in_pool.call(Echo("well")) == "well"
 
 
 REQUESTS: dict[str, tuple[Callable[[World, Any], Awaitable[Any]], list[Any]]] = {
     "SupervisorRef.start_child": (
         lambda w, bad: w.sup.start_child(bad),
-        [None, "a", Child, SupervisorSpec(), DynamicSpec(), BAD],
+        [None, "a", Probe, SupervisorSpec(), DynamicSpec(), BAD],
     ),
     "restart_child": (lambda w, bad: w.sup.restart_child(bad), NO_STRING),
     "SupervisorRef.terminate_child": (lambda w, bad: w.sup.terminate_child(bad), NO_STRING),
     "delete_child": (lambda w, bad: w.sup.delete_child(bad), NO_STRING),
     "DynamicSupervisorRef.start_child": (
         lambda w, bad: w.pool.start_child(bad),
-        [None, "a", Child, SupervisorSpec(), DynamicSpec(), BAD],
+        [None, "a", Probe, SupervisorSpec(), DynamicSpec(), BAD],
     ),
     "start_actor": (
         lambda w, bad: w.pool.start_actor(bad),
@@ -123,12 +109,12 @@ REQUESTS: dict[str, tuple[Callable[[World, Any], Awaitable[Any]], list[Any]]] = 
     "stop, timeout": (lambda w, bad: w.child.stop(timeout=bad), NOT_SECONDS),
     "SupervisorRef.stop, timeout": (lambda w, bad: w.sup.stop(timeout=bad), NOT_SECONDS),
     "call, timeout": (
-        lambda w, bad: w.child.call(Ask(), bad),
+        lambda w, bad: w.child.call(Echo(), bad),
         [bad for bad in NOT_SECONDS if bad is not None],
     ),
     "inspect": (lambda w, bad: introspect.inspect(w.child, bad), [None, "f", BAD]),
     "inspect, ref": (lambda w, bad: introspect.get_state(bad), [None, "f", BAD]),
-    "run_root": (lambda w, bad: run_root(bad), [None, DynamicSpec(), ChildSpec("a", Child)]),
+    "run_root": (lambda w, bad: run_root(bad), [None, DynamicSpec(), ChildSpec("a", Probe)]),
     "TaskSupervisorRef.run": (lambda w, bad: w.tasks.run(bad), [None, "f", BAD]),
     "TaskSupervisorRef.start": (lambda w, bad: w.tasks.start(bad), [None, "f", BAD]),
 }
@@ -190,7 +176,7 @@ async def test_a_stray_message_does_not_take_a_supervisor_down(kind: str) -> Non
 
 # -- in a handler: the actor crashes, with an error that says why, and the tree lives on -----
 
-HANDLERS: dict[str, tuple[type[Exception], Callable[[Child], Any]]] = {
+HANDLERS: dict[str, tuple[type[Exception], Callable[[Probe], Any]]] = {
     "StopActor(exception)": (TypeError, lambda a: StopActor(ValueError())),  # type: ignore[arg-type]
     "StopActor(str)": (TypeError, lambda a: StopActor("bye")),  # type: ignore[arg-type]
     "StopActor(None)": (TypeError, lambda a: StopActor(None)),  # type: ignore[arg-type]
@@ -217,11 +203,11 @@ async def test_a_bad_argument_in_a_handler_is_a_crash_of_that_actor_and_no_more(
 ) -> None:
     kind, function = HANDLERS[what]
     reports: list[Report] = []
-    spec = SupervisorSpec([ChildSpec("a", Child), ChildSpec("b", Child)], report=reports.append)
+    spec = SupervisorSpec([ChildSpec("a", Probe), ChildSpec("b", Probe)], report=reports.append)
     async with open_supervisor(spec) as sup:
         a, b = [info.ref for info in sup.which_children()]
         assert isinstance(a, ActorRef)
-        a.cast(function)
+        a.cast(Run(function))
         reason = await a.wait_exit()
         await wait_all_tasks_blocked()
         assert isinstance(reason, Crash)
@@ -229,15 +215,15 @@ async def test_a_bad_argument_in_a_handler_is_a_crash_of_that_actor_and_no_more(
         assert [report.kind for report in reports] == ["crash"]
         again = sup.child("a")
         assert isinstance(again, ActorRef)
-        assert await again.call(Ask()) == "well"
+        assert await again.call(Echo("well")) == "well"
         assert sup.child("b") is b
 
 
 async def test_a_task_cannot_be_linked_to() -> None:
     async with open_supervisor(SupervisorSpec()) as sup:
         task = await sup.start_child(TaskSpec("t", trio.sleep_forever, handshake=False))
-        child: Any = await sup.start_child(ChildSpec("a", Child))
-        child.cast(lambda actor: actor.link(task))
+        child: Any = await sup.start_child(ChildSpec("a", Probe))
+        child.cast(Run(lambda actor: actor.link(task)))
         reason = await child.wait_exit()
         assert isinstance(reason, Crash)
         assert isinstance(reason.exception, TypeError)
@@ -258,7 +244,7 @@ async def test_only_an_exception_can_be_the_failure_of_a_call(error: Any) -> Non
 
     async with open_actor_nursery() as actors:
         ref = await actors.start(Refusing())
-        assert await ref.call(Ask()) == "answered all the same"
+        assert await ref.call(Echo()) == "answered all the same"
     assert "error must be Exception" in refused[0]
 
 
@@ -279,7 +265,7 @@ CHILD: dict[str, list[Any]] = {
 SPECS: list[tuple[Callable[..., Any], dict[str, Any], dict[str, list[Any]]]] = [
     (
         ChildSpec,
-        {"id": "a", "start": Child},
+        {"id": "a", "start": Probe},
         CHILD
         | {
             "start": [None, "a", 5],
@@ -388,7 +374,7 @@ async def test_a_budget_is_changed_to_another_budget_only(restarts: Any, seconds
 @pytest.mark.parametrize("bad", [0, -1, nan, "1", True, None])
 async def test_a_trace_has_a_length(bad: Any) -> None:
     async with open_actor_nursery() as actors:
-        ref = await actors.start(Child())
+        ref = await actors.start(Probe())
         with pytest.raises(ValueError, match="length"):
             introspect.trace(ref, length=bad)
         assert not introspect.is_traced(ref)
@@ -396,7 +382,7 @@ async def test_a_trace_has_a_length(bad: Any) -> None:
 
 async def test_what_is_installed_is_an_interceptor() -> None:
     async with open_actor_nursery() as actors:
-        ref = await actors.start(Child())
+        ref = await actors.start(Probe())
         bads: list[Any] = ["x", BAD, introspect.Interceptor]
         for bad in bads:
             with pytest.raises(TypeError, match="interceptor"):
@@ -405,7 +391,7 @@ async def test_what_is_installed_is_an_interceptor() -> None:
             introspect.trace(ref, listener=BAD)
         with pytest.raises(TypeError, match="ref"):
             introspect.kill(BAD)
-        assert await ref.call(Ask()) == "well"
+        assert await ref.call(Echo("well")) == "well"
 
 
 @pytest.mark.parametrize(("listener", "threshold"), [(None, 1.0), (print, nan), (print, -1.0)])
@@ -415,8 +401,8 @@ def test_a_step_watch_has_a_listener_and_a_threshold(listener: Any, threshold: f
 
 
 async def test_a_factory_that_is_async_is_refused() -> None:
-    async def build() -> Child:
-        return Child()
+    async def build() -> Probe:
+        return Probe()
 
     async with open_supervisor(SupervisorSpec()) as sup:
         with pytest.raises(StartError) as caught:
@@ -427,21 +413,17 @@ async def test_a_factory_that_is_async_is_refused() -> None:
 
 async def test_infinity_is_a_time() -> None:
     async with open_supervisor(SupervisorSpec()) as sup:
-        child: Any = await sup.start_child(ChildSpec("a", Child, init_timeout=inf, shutdown=inf))
-        assert await child.call(Ask(), inf) == "well"
-        child.cast(lambda actor: actor.send_after(inf, "never") and None)
-        assert await child.call(Ask(), None) == "well"
+        child: Any = await sup.start_child(ChildSpec("a", Probe, init_timeout=inf, shutdown=inf))
+        assert await child.call(Echo("well"), inf) == "well"
+        child.cast(Run(lambda actor: actor.send_after(inf, "never") and None))
+        assert await child.call(Echo("well"), None) == "well"
         assert await child.stop(Shutdown("x"), timeout=inf) == Shutdown("x")
 
 
 async def test_an_actor_does_not_wait_for_itself() -> None:
-    class Selfish(Actor):
-        async def handle_cast(self, message: Any) -> None:
-            await self.ref.wait_exit()
-
     async with open_actor_nursery() as actors:
-        ref = await actors.start(Selfish())
-        ref.cast("go")
+        ref = await actors.start(Probe())
+        ref.cast(Run(lambda actor: actor.ref.wait_exit()))
         reason = await ref.wait_exit()
         assert isinstance(reason, Crash)
         assert isinstance(reason.exception, CallToSelf)

@@ -6,9 +6,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import KILLED, SHUTDOWN, Actor, CallTimeout, CallToSelf, Registry
+from locshare.actors import KILLED, SHUTDOWN, CallTimeout, CallToSelf, Registry
 from locshare.actors.introspect import kill
-from locshare.actors.testing import Boom, Raise, Script, Sleep
+from locshare.actors.testing import Boom, Probe, Raise, Run, Script, Sleep
 from locshare.supervisor import (
     INFINITY,
     ChildSpec,
@@ -151,16 +151,6 @@ async def test_a_deadline_that_cuts_terminate_short_is_a_death_and_no_timeout(
         assert await running(sup, "a").stop(timeout=2) is KILLED
 
 
-class Below(Actor):
-    """Does what it is sent, in its own task or in a helper."""
-
-    async def handle_cast(self, message: Any) -> None:
-        await message()
-
-    def handle_info(self, message: Any) -> None:
-        self.spawn(message)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("what", ["stop of the supervisor", "stop of the root", "terminate"])
 async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
@@ -171,7 +161,7 @@ async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
     async with open_supervisor(SupervisorSpec()) as root:
         sup = await tree(kind, TreeJournal(), root, Script())
         sup = sup.child("inner") if kind == "nested" else sup
-        ref = await sup.start_child(ChildSpec("below", Below, shutdown=INFINITY))
+        ref = await sup.start_child(ChildSpec("below", Probe, shutdown=INFINITY))
 
         async def work() -> None:
             async with trio.open_nursery() as nursery:
@@ -189,7 +179,7 @@ async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
             except CallToSelf as error:
                 refused.append(str(error))
 
-        ref.cast(terminate if what == "terminate" else work)
+        ref.cast(Run(lambda _actor: terminate() if what == "terminate" else work()))
         await wait_all_tasks_blocked()
         assert len(refused) == 1
         assert root.alive
@@ -204,8 +194,8 @@ async def test_a_task_or_a_helper_may_stop_the_tree_that_it_is_in(
         if waiting == "task":
             await root.start_child(TaskSpec("t", root.stop, handshake=False))
         else:
-            ref: Any = await root.start_child(ChildSpec("below", Below, shutdown=INFINITY))
-            ref.info(root.stop)
+            ref: Any = await root.start_child(ChildSpec("below", Probe, shutdown=INFINITY))
+            ref.cast(Run(lambda actor: actor.spawn(root.stop)))
         await root.wait_exit()
     assert root.exit_reason == SHUTDOWN
 

@@ -19,6 +19,7 @@ from locshare.actors import (
     NoProc,
     Shutdown,
 )
+from locshare.actors.testing import no_leaks
 from locshare.supervisor import (
     BadSpec,
     ChildSpec,
@@ -41,7 +42,7 @@ async def task_supervisor(
     spec = DynamicSpec(max_children=max_children)
     child = ChildSpec("tasks", TaskSupervisor, (spec,), type="supervisor")
     hook = (reports if reports is not None else []).append
-    async with open_supervisor(SupervisorSpec([child], report=hook)) as root:
+    async with no_leaks(), open_supervisor(SupervisorSpec([child], report=hook)) as root:
         ref = root.child("tasks")
         assert isinstance(ref, TaskSupervisorRef)
         yield ref

@@ -18,9 +18,10 @@ fails is an AssertionError that says what was awaited and what came instead. For
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import trio
@@ -82,6 +83,13 @@ class Sleep(Request[object]):
 
     seconds: float
     value: object = None
+
+
+@dataclass(frozen=True)
+class Run(Request[object]):
+    """Call or cast: the result of ``function(actor)``, awaited if it is async, is the handler's."""
+
+    function: Callable[[Any], object]
 
 
 class Journal:
@@ -248,6 +256,9 @@ class Probe(Actor[Any]):
                 with trio.CancelScope(shield=self.script.shields):
                     await trio.sleep(seconds)
                 return value
+            case Run(function):
+                result = function(self)
+                return await result if isawaitable(result) else result
         self._record(Received("call", request, reply_to))
         return self._answers.get(type(request), NO_REPLY)
 
@@ -258,6 +269,8 @@ class Probe(Actor[Any]):
                 raise error
             case Finish(reason):
                 return StopActor(reason)
+            case Run(function):
+                return cast("HandlerResult", function(self))
         self.journal.note(f"{self.name} cast {message}")
         self._record(Received("cast", message))
         return None
@@ -358,6 +371,7 @@ __all__ = [
     "Probe",
     "Raise",
     "Received",
+    "Run",
     "Script",
     "Sleep",
     "StillRunning",

@@ -10,7 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from locshare.actors import Actor, ActorRef, ReplyTo
+from locshare.actors import ActorRef
+from locshare.actors.testing import Probe, Raise, Run
 from locshare.ops.control import ControlClient, ControlError, ControlServer, open_control
 from locshare.ops.inspection.operations import Inspector
 from locshare.ops.inspection.text import as_text
@@ -37,30 +38,27 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
+from locshare.supervisor.testing import probe
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
 
 
-class Work(Actor):
-    """Crashes on a word; keeps something, and says how much."""
-
-    def handle_cast(self, message: Any) -> None:
-        if message == "crash":
-            raise ValueError("with something private in it")
-
-    def handle_call(self, request: Any, reply_to: ReplyTo[Any]) -> Any:
-        return "done"
+class Work(Probe):
+    """Keeps something, and says how much."""
 
     def gauges(self) -> dict[str, int]:
         return {"people": 3, "bytes": 1_000_000}
 
 
-class Stuck(Actor):
-    """Is in the middle of its first message for ever."""
+CRASH = Raise(ValueError("with something private in it"))
 
-    async def handle_cast(self, message: Any) -> None:
-        await trio.sleep_forever()
+
+async def never(_actor: object) -> None:
+    await trio.sleep_forever()
+
+
+ENDLESS = Run(never)
 
 
 class Setting:
@@ -102,7 +100,7 @@ async def setting() -> AsyncIterator[Setting]:
     tree = SupervisorSpec(
         [
             ChildSpec("worker", Work),
-            ChildSpec("stuck", Stuck, shutdown=0),
+            probe("stuck", shutdown=0),
             TaskSpec("task", idle),
             DynamicSpec().child("pool"),
         ],
@@ -155,9 +153,9 @@ async def test_the_picture_shows_every_child_with_its_counters() -> None:
 
 async def test_a_crash_is_counted_and_its_reason_named_but_not_quoted() -> None:
     async with setting() as here:
-        here.worker().cast("crash")
+        here.worker().cast(CRASH)
         view = await settled(here, "worker", restarts=1, state="running")
-        assert view.last_reason == "crash: ValueError in str"
+        assert view.last_reason == "crash: ValueError in Raise"
         assert view.handled == 0, "counters are of the incarnation"
 
 
@@ -166,7 +164,7 @@ async def test_what_waits_in_a_mailbox_is_seen_while_its_actor_is_in_the_middle(
         stuck = here.root.child("stuck")
         assert isinstance(stuck, ActorRef)
         for _ in range(5):
-            stuck.cast("…")
+            stuck.cast(ENDLESS)
         view = await settled(here, "stuck", mailbox=4)
         assert view.high_water == 5
 
@@ -239,7 +237,7 @@ async def test_an_actor_in_the_middle_of_a_message_cannot_be_suspended(
     async with setting() as here:
         stuck = here.root.child("stuck")
         assert isinstance(stuck, ActorRef)
-        stuck.cast("…")
+        stuck.cast(ENDLESS)
         await settled(here, "stuck", high_water=1)
         with pytest.raises(ControlError, match="in the middle of a message") as error:
             await here.control.ask(Suspend("stuck"))
@@ -260,7 +258,7 @@ async def test_a_trace_tells_types_and_times_until_the_actor_ends() -> None:
             await settled_trace(here)
             worker.cast("something private")
             worker.cast(17)
-            worker.cast("crash")
+            worker.cast(CRASH)
         assert [(line.kind, line.type) for line in found] == [("cast", "str"), ("cast", "int")]
         assert all(line.seconds >= 0 for line in found)
         assert (await here.views())["worker"].traced is False
@@ -346,13 +344,13 @@ async def test_as_text() -> None:
     async with setting() as here:
         for number in range(3):
             await here.pool.start_actor(ChildSpec(f"n{number}", Work))
-        here.worker().cast("crash")
+        here.worker().cast(CRASH)
         await settled(here, "worker", restarts=1, state="running")
         text = as_text(await here.control.ask(Tree(limit=1), TreeSnapshot))
         lines = text.splitlines()
         assert lines[0].startswith("locshare 1, pid 1, up 1 s, 1 B in RAM")
         (worker,) = [line for line in lines if line.startswith("  worker")]
         assert worker.split() == [
-            "worker", "running", "0/1024", "0", "0", "1", "crash:", "ValueError", "in", "str",
+            "worker", "running", "0/1024", "0", "0", "1", "crash:", "ValueError", "in", "Raise",
         ]  # fmt: skip
         assert "    … 2 more" in lines
