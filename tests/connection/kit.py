@@ -78,6 +78,7 @@ class Room:
         self.detached: list[str] = []
         self.fail_update: Exception | None = None
         self.fail_attach: Exception | None = None
+        self.fail_leave: Exception | None = None
         self.hold_open: trio.Event | None = None
         self.hold_attach: trio.Event | None = None
         self.hold_update: trio.Event | None = None
@@ -126,6 +127,8 @@ class RoomLink:
 
     async def leave(self) -> None:
         room = self._room
+        if room.fail_leave is not None:
+            raise room.fail_leave
         room.left.append(self._user_id)
         room.receivers.pop(self._user_id, None)
         for receiver in room.receivers.values():

@@ -11,7 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import trio
+import trio.testing
+from msgspec import structs
 
+from locshare.auth.tokens import TokenInvalid
 from locshare.broadcast.backlog import Topic
 from locshare.broadcast.fanout import Flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
@@ -25,14 +28,14 @@ from locshare.connection.dialect import (
     Subscribe,
     Unsubscribe,
 )
-from locshare.connection.pool import PoolLimits
+from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.refusal import Refusal
 from locshare.connection.transport import TransportLimits
 from locshare.model.participant import Role
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
-from locshare.session.errors import SessionOver
+from locshare.session.errors import ParticipantNotFound, SessionOver
 from locshare.wire.dialects import Dialect, InvalidMessage
 from locshare.wire.messages import ClientMessage, ErrorCode, ServerMessage
 from locshare.wire.plain import PLAIN
@@ -121,6 +124,8 @@ class Tokens:
     """`session:user`, the session by its number."""
 
     def verify(self, token: str) -> Claims:
+        if ":" not in token:
+            raise TokenInvalid("not one of ours")
         number, _, user_id = token.partition(":")
         return Claims(user_id, UUID(int=int(number)))
 
@@ -245,6 +250,25 @@ async def test_a_session_that_is_over_when_a_position_comes_ends_its_subscriptio
         assert len(world.second.positions) == 1
 
 
+async def test_a_session_that_is_over_when_its_participant_leaves_ends_its_subscription_only() -> (
+    None
+):
+    async with a_world() as world, world.in_both() as both:
+        world.first.fail_leave = SessionOver()
+        await both.tell("one", "leave")
+        assert await both.hear() == ["one", "ended", "session_ended"]
+        await both.still_served()
+
+
+async def test_a_session_that_refuses_its_participant_ends_the_subscription() -> None:
+    async with a_world() as world, world.client() as client:
+        world.first.fail_attach = ParticipantNotFound()
+        await client.tell("one", "join", "1:ada")
+        assert await client.hear() == ["one", "joined", None]
+        assert await client.hear() == ["one", "ended", "forbidden"]
+        await client.still_served()
+
+
 async def test_who_leaves_one_session_stays_in_the_other() -> None:
     async with a_world() as world, world.in_both() as both:
         await both.tell("one", "leave")
@@ -321,6 +345,8 @@ async def test_a_refused_subscription_is_answered_and_the_socket_lives_on() -> N
         connection=ConnectionLimits(outbox=QUICK_ENDS, max_subscriptions=1), drain_deadline=1.0
     )
     async with a_world(limits) as world, world.client() as client:
+        await client.tell("x", "join", "forged")
+        assert await client.hear() == ["x", "refused", "TOKEN_INVALID"]
         await client.tell("x", "join", "1:over")
         assert await client.hear() == ["x", "refused", "SESSION_ENDED"]
         await client.join("x", "1:ada")
@@ -328,6 +354,27 @@ async def test_a_refused_subscription_is_answered_and_the_socket_lives_on() -> N
         assert await client.hear() == ["y", "refused", "OVERLOADED"]
         await client.still_served()
         assert world.second.receivers == {}
+
+
+async def test_who_subscribes_too_often_is_refused() -> None:
+    limits = structs.replace(QUICK, reconnects=ReconnectLimits(burst=2))
+    async with a_world(limits) as world, world.client() as client:  # the upgrade counts too
+        await client.join("x", "1:ada")
+        await client.tell("y", "join", "1:ada")
+        assert await client.hear() == ["y", "refused", "RATE_LIMITED"]
+
+
+async def test_of_positions_over_the_rate_the_newest_of_each_subscription_is_held() -> None:
+    rates = RateLimits(position_rate=20, position_burst=1)
+    limits = structs.replace(QUICK, connection=ConnectionLimits(outbox=QUICK_ENDS, rates=rates))
+    async with a_world(limits) as world, world.in_both() as both, world.client("1:eve") as eve:
+        await eve.join("a", "1:eve")
+        await eve.join("b", "2:eve")
+        moves = [["one", "move", 1], ["two", "move", 2], ["one", "move", 3], ["two", "move", 4]]
+        frames = [client_frame(json.dumps(move).encode()) for move in moves]
+        await both.raw.send(b"".join(frames))
+        heard = [await eve.position() for _ in range(3)]
+        assert heard == [("a", "ada", 1), ("b", "bob", 4), ("a", "ada", 3)]
 
 
 async def test_the_token_of_the_upgrade_can_be_subscribed_to_without_another() -> None:

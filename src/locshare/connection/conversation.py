@@ -175,7 +175,7 @@ class Conversation:
             else:
                 received = await self._receive_beside_held()
             if type(received) is not str and (type(received) is not bytes or not binary):
-                if await self._take_odd(received):
+                if await self._take_event(received):
                     return
                 continue
             try:
@@ -200,7 +200,7 @@ class Conversation:
             if decision is not RateDecision.ACCEPT:
                 self._check_rate(decision)
                 continue
-            try:
+            try:  # what _move does, without a further coroutine for each position
                 await subscription.link.update(position)
             except _SESSION_ERRORS as error:
                 self.close_subscription(subscription, _ENDS[type(error)])
@@ -211,10 +211,11 @@ class Conversation:
         return None if self._several is None else self._several.get(topic)
 
     async def _receive_beside_held(self) -> Received:
-        """As the transport's, and hand on a held position when it is due."""
-        with trio.move_on_at(self._policy.due):
-            return await self._transport.receive()
-        await self._send_held()
+        """As the transport's, and hand on each held position when it is due."""
+        while self._policy.held is not None:
+            with trio.move_on_at(self._policy.due):
+                return await self._transport.receive()
+            await self._send_held()
         return await self._transport.receive()
 
     async def _send_held(self) -> bool:
@@ -256,8 +257,8 @@ class Conversation:
                 self._drop(subscription, effect.frame)
                 self._detach_dropped()
 
-    async def _take_odd(self, received: Received) -> bool:
-        """Something other than a message of acceptable size. True when the conversation is over."""
+    async def _take_event(self, received: Received) -> bool:
+        """Anything but a message of acceptable size. True when the conversation is over."""
         if isinstance(received, NoMessage):
             self._check_rate(self._policy.message(trio.current_time()))
         elif isinstance(received, Pinged):
