@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case _:
                 return _list()
     except KeyboardInterrupt:
-        print("\ninterrupted; what was measured before is kept", file=sys.stderr)
+        print("\ninterrupted; earlier results are kept", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -166,12 +166,25 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scenarios", nargs="*", metavar="SCENARIO", help=f"{', '.join(SCENARIOS)}, or all")
-    add("--start", action="append", default=[], choices=list(STARTABLE), help="start it here")
-    add("--target", action="append", default=[], metavar="NAME=URL[,dialect=…]", help="it runs")
+    add("--start", action="append", default=[], choices=list(STARTABLE), help="start this server")
+    add(
+        "--target",
+        action="append",
+        default=[],
+        metavar="NAME=URL[,dialect=…]",
+        help="a server that runs",
+    )
     add("--short", action="store_true", help="the forms that take seconds")
-    add("--scale", type=float, default=1.0, metavar="X", help="so many times as many people")
+    add("--scale", type=float, default=1.0, metavar="X", help="multiply the number of people")
     add("--duration", type=float, metavar="S", help="seconds, instead of the scenario's own")
     add("--seed", type=int, default=1, metavar="N", help="other people (default: 1)")
-    add("--gpx", action="append", default=[], type=Path, metavar="FILE", help="people follow it")
+    add(
+        "--gpx",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="people follow its tracks",
+    )
     add("--out", type=Path, default=Path("bench-report"), metavar="DIR", help="for the results")
-    add("--metrics", type=int, metavar="PORT", help="Prometheus figures on 127.0.0.1; 0: any port")
+    add("--metrics", type=int, metavar="PORT", help="serve metrics at 127.0.0.1; 0: any port")

@@ -111,7 +111,7 @@ class Rest:
         ]
         joined = iter(found := self.each(self._try_to_join, places))
         if not any(found):
-            raise NotServing(f"nobody of {len(places)} people could join")
+            raise NotServing(f"none of {len(places)} people could join")
         return [
             Room(session, tuple(next(joined) for _ in group))
             for session, group in zip(sessions, groups, strict=True)

@@ -242,7 +242,7 @@ class Connection:
         wrong = self._protocol.parser_exc
         if wrong is not None and not isinstance(wrong, EOFError):
             return Lost(f"the server broke the WebSocket protocol: {wrong}")
-        return Lost("ended without a goodbye")
+        return Lost("ended without a close frame")
 
     def send(self, text: bytes) -> None:
         """One text message."""
@@ -251,14 +251,14 @@ class Connection:
         self._protocol.send_text(text)
         self._send()
 
-    def say_goodbye(self) -> None:
+    def send_close(self) -> None:
         """Send a close frame, unless one was sent or received."""
         if self._protocol.state is OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._send()
 
     def close(self) -> None:
-        """Close the socket. Without :meth:`say_goodbye` no close frame is sent."""
+        """Close the socket. Without :meth:`send_close` no close frame is sent."""
         with contextlib.suppress(OSError):
             self.socket.close()
 

@@ -13,7 +13,7 @@ from bench.driver.loop import Loop
 from bench.driver.plan import Participant, Plan
 from bench.driver.recovery import Recovery
 from bench.driver.tracker import DeliveryTracker, Member, SentUpdate, Session
-from bench.driver.virtual_user import GOODBYE_S, State, VirtualUser
+from bench.driver.virtual_user import CLOSE_TIMEOUT_S, State, VirtualUser
 
 IDLE_S = 1.0
 """When only some updates are missing: how long nothing may arrive before they count as lost."""
@@ -80,19 +80,19 @@ class Crowd:
 
     def begin(self) -> None:
         """Plan everybody's visits."""
-        for person in self._people.values():
-            person.come()
+        for user in self._people.values():
+            user.come()
         self._start_ticking()
 
     def run_until(self, moment: float) -> None:
         self.loop.run_until(moment)
 
-    def wait_for_all(self, patience_s: float, settle_s: float) -> None:
+    def wait_for_all(self, timeout_s: float, settle_s: float) -> None:
         """Wait until all who are due are connected, then ``settle_s`` for the server to recover
         from that; return at once when all are connected already.
         """
         if not self._all_here():
-            self.loop.run_until(time.monotonic() + patience_s, self._all_here)
+            self.loop.run_until(time.monotonic() + timeout_s, self._all_here)
             self.loop.run_until(time.monotonic() + settle_s)
 
     def _all_here(self) -> bool:
@@ -105,10 +105,10 @@ class Crowd:
         self._counted_from = time.monotonic()
         self._start_ticking()
 
-    def drain(self, patience_s: float) -> None:
+    def drain(self, timeout_s: float) -> None:
         """Stop sending, and wait until everything in flight has arrived."""
         self.sending = False
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         seen, since = self.tracker.delivered, time.monotonic()
         while (now := time.monotonic()) < deadline:
             if self.tracker.delivered != seen:
@@ -122,18 +122,18 @@ class Crowd:
         everyone = list(self._people.values())
         self.random.shuffle(everyone)
         now = time.monotonic()
-        for number, person in enumerate(everyone):
-            self.loop.at(now + within_s * number / len(everyone), person.goodbye)
+        for number, user in enumerate(everyone):
+            self.loop.at(now + within_s * number / len(everyone), user.disconnect)
         last = now + within_s
         self.loop.run_until(last)
-        patience = last + GOODBYE_S + 2
-        self.loop.run_until(patience, lambda: all(p.state is State.AWAY for p in everyone))
+        deadline = last + CLOSE_TIMEOUT_S + 2
+        self.loop.run_until(deadline, lambda: all(p.state is State.AWAY for p in everyone))
 
     def close(self) -> None:
         """Close every socket."""
         self._ticks += 1
-        for person in self._people.values():
-            person.close()
+        for user in self._people.values():
+            user.close()
         self.loop.close()
 
     # --- disruptions --------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class Crowd:
 
     def wanted(self) -> Iterable[Member]:
         """Those who are due to be connected."""
-        return [member for member, person in self._people.items() if person.wanted]
+        return [member for member, user in self._people.items() if user.wanted]
 
     def check_recoveries(self) -> None:
         """Note which disruptions have been recovered from."""
@@ -194,15 +194,15 @@ class Crowd:
             return  # those of another time
         self._tick_at(due + TICK_S, ticks)
         now = time.monotonic()
-        for person in self._people.values():
-            person.look(now)
+        for user in self._people.values():
+            user.check(now)
         sent, delivered, ends = self.tracker.sent, self.tracker.delivered, len(self.stats.ends)
         before, self._seen = self._seen, (sent, delivered, ends)
         latencies = self.tracker.take_latencies()
         self.latencies.merge(latencies)
         second = Second(
             at_s=now - self._counted_from,
-            connected=sum(person.state is State.HERE for person in self._people.values()),
+            connected=sum(user.state is State.HERE for user in self._people.values()),
             sent=sent - before[0],
             delivered=delivered - before[1],
             disconnects=ends - before[2],

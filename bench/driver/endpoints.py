@@ -1,5 +1,5 @@
-"""Where a participant's WebSocket is: what the join was answered with, and what the target says of
-it. Pure.
+"""The address of a participant's WebSocket, from the answer to the join and the target's options.
+Pure.
 """
 
 from urllib.parse import urlsplit, urlunsplit
@@ -10,7 +10,7 @@ from bench.results import Dialect
 
 def endpoint(override: str | None, answered: str, dialect: Dialect) -> str:
     """The address, without token. ``override`` is :attr:`bench.targets.target.Target.ws_url`.
-    Raises NotServing when there is none, or none that a WebSocket can be.
+    Raises NotServing when there is none, or it is no WebSocket address.
     """
     if override is None:
         found = answered

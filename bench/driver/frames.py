@@ -1,7 +1,7 @@
 """Where one WebSocket frame ends and the next begins. Pure.
 
-Nearly every frame that a driver gets is a whole message of text. Those are cut out here, at a
-quarter of what a full parser takes; whatever else comes is left to the library.
+Nearly every frame is a complete text message. Those are cut out here, in a quarter of the time of a
+full parser; all others are left to the library.
 """
 
 _FINAL_TEXT = 0x81
@@ -10,8 +10,8 @@ _TWO_BYTES, _EIGHT_BYTES = 126, 127
 
 
 def cut(data: bytes, at: int) -> tuple[list[bytes], int]:
-    """The payloads of the whole, final, unmasked text frames from ``at`` on, and where they end:
-    at the end of ``data``, or at a frame of another kind, or at one that is not all there.
+    """The payloads of complete, final, unmasked text frames from ``at`` on, and where they end: at
+    the end of ``data``, at a frame of another kind, or at an incomplete one.
     """
     texts: list[bytes] = []
     size = len(data)
@@ -34,7 +34,7 @@ def cut(data: bytes, at: int) -> tuple[list[bytes], int]:
 
 
 def end_of_frame(data: bytes, at: int) -> int:
-    """Where the frame of any kind that begins at ``at`` ends; 0 when it is not all there."""
+    """Where the frame of any kind at ``at`` ends; 0 when it is incomplete."""
     size = len(data)
     if at + 2 > size:
         return 0

@@ -1,4 +1,4 @@
-"""Latencies in logarithmic buckets: as many as come, in the memory of a few thousand numbers.
+"""Latencies in logarithmic buckets: any number of them, in constant memory.
 
 A bucket is 1 % wide, so a percentile is at most 0.5 % wrong; the count and the maximum are exact.
 Pure.
@@ -13,7 +13,7 @@ _PER_E = 100
 _BUCKETS = 2100
 """From a microsecond to 1,300 s; the last takes all beyond."""
 _DRAWN = 10
-"""So many buckets are one of the histogram's, each 10.5 % wider than the one before."""
+"""Buckets per bucket of the result's histogram, each 10.5 % wider than the one before."""
 
 
 class Histogram:
@@ -27,7 +27,7 @@ class Histogram:
         self.max_s = 0.0
 
     def add(self, seconds: float, times: int = 1) -> None:
-        """Count ``times`` deliveries that took so long."""
+        """Count ``times`` deliveries."""
         place = int(log(seconds * 1e6) * _PER_E) if seconds > 1e-6 else 0
         self._counts[min(place, _BUCKETS - 1)] += times
         self.count += times
@@ -44,7 +44,7 @@ class Histogram:
         self.max_s = max(self.max_s, other.max_s)
 
     def percentile_ms(self, share: float) -> float:
-        """What ``share`` of them did not exceed; 0.0 when there are none."""
+        """The latency that ``share`` of them did not exceed; 0.0 when there are none."""
         if not self.count:
             return 0.0
         rank = max(-int(-share * self.count // 1), 1)  # the ceiling

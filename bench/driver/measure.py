@@ -1,8 +1,8 @@
 """One run: a target and a plan in, a :class:`bench.results.Run` out.
 
-Everybody joins over HTTP beforehand; it is the WebSockets that are measured. The time line:
-people come, each at the plan's moment → the measured time → nobody sends any more, what is on its
-way is waited for → stale pairs are counted → everybody says goodbye → the hosts end the sessions.
+All join over HTTP beforehand; the WebSockets are measured. The phases: people connect, each at the
+planned moment → the measured time → sending stops, updates in flight are waited for → stale pairs
+are counted → all close → the hosts end the sessions.
 """
 
 import gc
@@ -28,9 +28,8 @@ from bench.targets.target import Target
 def measure(
     target: Target, plan: Plan, observer: Observer, *, via: tuple[str, int] | None = None
 ) -> Run:
-    """Run it. ``via`` is the host and port that people connect to, if they are not those of the
-    target's address. Raises NotServing when it cannot be run; what a server loses, refuses or ends
-    is a result.
+    """``via`` replaces host and port of the WebSocket's address. Raises NotServing when the run is
+    impossible; lost updates, refused and ended connections are results.
     """
     description = target.description
     observer.begins(description.name, plan.scenario, plan.title)
@@ -78,7 +77,7 @@ class _Running:
         try:
             crowd.begin()
             if plan.measured_from_s:
-                say("they connect")
+                say("connecting")
                 crowd.run_until(crowd.began + plan.measured_from_s)
                 crowd.wait_for_all(plan.waits_s, plan.interval_s)
             say("measuring")
@@ -90,12 +89,12 @@ class _Running:
             crowd.run_until(self._ends)
             usage = self._meter.usage(crowd.tracker.delivered)
             share = self._meter.generator_share
-            say("waiting for what is on its way")
+            say("waiting for updates in flight")
             crowd.drain(plan.drain_s)
             self._injection.end()
             crowd.tracker.settle()
             stale = crowd.tracker.stale_pairs()
-            say("they say goodbye")
+            say("closing connections")
             crowd.leave(plan.goodbye_s)
         finally:
             self._injection.close()
@@ -133,8 +132,8 @@ class _Running:
         )
 
     def _second(self, second: Second) -> None:
-        look = self._meter.look()
-        moment = _moment(second, look)
+        sample = self._meter.sample()
+        moment = _moment(second, sample)
         self._moments.append(moment)
         crowd, stats = self._crowd, self._crowd.stats
         self._watcher.moment(
@@ -157,7 +156,7 @@ class _Running:
         )
 
 
-def _moment(second: Second, look: UsageSample) -> Moment:
+def _moment(second: Second, sample: UsageSample) -> Moment:
     latencies = second.latencies
     some = bool(latencies.count)
     return Moment(
@@ -169,9 +168,9 @@ def _moment(second: Second, look: UsageSample) -> Moment:
         p50_ms=latencies.percentile_ms(0.5) if some else None,
         p95_ms=latencies.percentile_ms(0.95) if some else None,
         max_ms=round(latencies.max_s * 1e3, 4) if some else None,
-        cpu_share=look.cpu_share,
-        rss_bytes=look.rss_bytes,
-        context_switches=look.context_switches,
+        cpu_share=sample.cpu_share,
+        rss_bytes=sample.rss_bytes,
+        context_switches=sample.context_switches,
     )
 
 
@@ -184,7 +183,7 @@ def _adapter(target: Target) -> DialectAdapter:
 def _entries(
     target: Target, adapter: DialectAdapter, plan: Plan, rooms: Sequence[Room]
 ) -> list[list[Entry]]:
-    """Everybody who could join."""
+    """Those who could join, by session."""
     found = []
     for participants, room in zip(plan.sessions, rooms, strict=True):
         entered = []

@@ -77,7 +77,7 @@ class PlainConversation:
     """Has no state."""
 
     def hello(self) -> bytes | None:
-        """Nothing: the token says who it is."""
+        """None: the token identifies the user."""
         return None
 
     def position(self, position: Position) -> bytes:
@@ -112,7 +112,7 @@ _CONVERSATION: Final = PlainConversation()
 
 
 def _unread(text: bytes, error: Exception) -> Message:
-    """An unknown type is none of our business; anything else is a fault."""
+    """An unknown type is ignored; anything else is an error."""
     try:
         tag = _tag.decode(text).type
     except (msgspec.DecodeError, UnicodeError):

@@ -1,4 +1,4 @@
-"""What a reader must know of a run beside its numbers. Pure."""
+"""Caveats of a run, for the reader. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,25 +18,24 @@ def remarks(
     """One line each."""
     if generator_share > TOO_BUSY:
         yield (
-            f"the driver needed {percent(generator_share)} of a core: the times are partly its "
-            "own, not the server's"
+            f"the driver used {percent(generator_share)} of a core: the latencies are partly its "
+            "own"
         )
     if usage is not None and (usage.others_share or 0) > DISTURBED:
-        yield (
-            f"other processes took {percent(usage.others_share)} of a core: the times are disturbed"
-        )
+        others = percent(usage.others_share)
+        yield f"other processes took {others} of a core: the latencies are disturbed"
     counted = {
-        "updates came twice": tracker.repeated,
-        "updates came after a newer one of the same sender": tracker.late,
-        "positions came that their sender has not reported": tracker.unrecognised,
+        "updates arrived twice": tracker.repeated,
+        "updates arrived after a newer one of the same sender": tracker.late,
+        "positions arrived that their sender has not reported": tracker.unrecognised,
         "updates were not sent because the socket did not take the one before": stats.blocked,
-        "people were told not to come back": stats.gave_up,
-        "goodbyes were not answered": stats.unanswered,
+        "users gave up: the server said not to reconnect": stats.gave_up,
+        "closes were not answered": stats.unanswered,
     }
     for what, number in counted.items():
         if number:
             yield f"{number:,} {what}"
-    yield from _most("the server complained, or could not be read", stats.complaints)
+    yield from _most("error messages, or unreadable ones", stats.complaints)
     yield from _most("connections ended or were refused", stats.reasons)
 
 

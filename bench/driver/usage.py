@@ -30,7 +30,7 @@ class UsageSample(Struct, frozen=True):
 
 class UsageMeter:
     """Of the processes that ``pids`` names, the server's own first. Memory that the others share is
-    counted once. Call :meth:`look` each second, and :meth:`begin` where a measured time begins.
+    counted once. Call :meth:`sample` each second, and :meth:`begin` where a measured time begins.
     """
 
     def __init__(self, pids: Callable[[], Sequence[int]]) -> None:
@@ -53,7 +53,7 @@ class UsageMeter:
         self._cpu_s = 0.0
         self._switched = 0
 
-    def look(self) -> UsageSample:
+    def sample(self) -> UsageSample:
         """What happened since the last look."""
         before = self._cpu_s, self._switched
         passed = max(time.monotonic() - self._looked, 1e-3)

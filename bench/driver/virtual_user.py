@@ -22,9 +22,9 @@ from locshare.client.errors import ClientError
 if TYPE_CHECKING:
     from bench.driver.crowd import Crowd
 
-ANSWER_S = 10.0
+HEARTBEAT_TIMEOUT_S = 10.0
 """A connection on which nothing arrives for this long after a heartbeat is dead."""
-GOODBYE_S = 5.0
+CLOSE_TIMEOUT_S = 5.0
 """The server's time limit to answer a close or a leave."""
 
 _BACKOFF = Backoff()
@@ -46,15 +46,15 @@ class VirtualUser:
         "_asked_at",
         "_attempts",
         "_beat_at",
+        "_closing_since",
         "_connection",
         "_conversation",
         "_crowd",
-        "_goodbye_at",
-        "_greeted",
         "_heard_at",
         "_here_at",
         "_life",
         "_lost_at",
+        "_opened",
         "_phone",
         "_visits",
         "access",
@@ -84,9 +84,9 @@ class VirtualUser:
         self._life = 0
         """Counts the connections, so that a timer set for an earlier one does nothing."""
         self._attempts = 0
-        self._asked_at = self._here_at = self._heard_at = self._beat_at = self._goodbye_at = 0.0
+        self._asked_at = self._here_at = self._heard_at = self._beat_at = self._closing_since = 0.0
         self._lost_at: float | None = None
-        self._greeted = False
+        self._opened = False
         self._connection: Connection | None = None
         self._conversation: Conversation
 
@@ -119,13 +119,13 @@ class VirtualUser:
 
     def _end_visit(self, visit: Visit) -> None:
         if visit.gracefully:
-            self.goodbye(for_good=not self._visits)
+            self.disconnect(for_good=not self._visits)
         elif self.state is not State.LEAVING:
             self._crowd.tracker.ended(self.member, time.monotonic())
             self._gone()
         self.come()
 
-    def goodbye(self, *, for_good: bool = False) -> None:
+    def disconnect(self, *, for_good: bool = False) -> None:
         """Close the connection properly, if there is one; or leave the session."""
         if self.state is State.LEAVING:
             return
@@ -133,14 +133,14 @@ class VirtualUser:
             self._gone()
             return
         assert self._connection is not None
-        now = self._goodbye_at = time.monotonic()
+        now = self._closing_since = time.monotonic()
         self.state = State.LEAVING
         self._crowd.tracker.ended(self.member, now)
         try:
             if for_good:
                 self._connection.send(self._conversation.leave())
             if not for_good or not self._crowd.adapter.closes:
-                self._connection.say_goodbye()
+                self._connection.send_close()
         except Lost:
             self._gone()
         else:
@@ -151,13 +151,13 @@ class VirtualUser:
         if self.state is State.HERE:
             self._over(Lost("cut on purpose"), time.monotonic())
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Once a second: check timeouts, send a heartbeat if one is due."""
         if self.state is State.HERE:
-            self._look_alive(now)
+            self._check_alive(now)
         elif self.state is State.CONNECTING and now - self._asked_at > CONNECT_TIMEOUT_S:
             self._over(Lost(f"no answer within {CONNECT_TIMEOUT_S:g} s"), now)
-        elif self.state is State.LEAVING and now - self._goodbye_at > GOODBYE_S:
+        elif self.state is State.LEAVING and now - self._closing_since > CLOSE_TIMEOUT_S:
             self._crowd.stats.unanswered += 1
             self._gone()
 
@@ -190,7 +190,7 @@ class VirtualUser:
         except Lost as cause:
             self._over(cause, time.monotonic())
             return None
-        if not self._greeted:
+        if not self._opened:
             self._writes()  # in a TLS handshake the data read decides whose turn it is
         return data
 
@@ -202,13 +202,13 @@ class VirtualUser:
         self._heard_at = now
         try:
             texts = connection.receive(data)
-            if not self._greeted and connection.open:
-                self._greeted = True
+            if not self._opened and connection.open:
+                self._opened = True
                 if (hello := self._conversation.hello()) is not None:
                     connection.send(hello)
                 self._writes()
             if texts:
-                self._understand(texts, now)
+                self._process(texts, now)
         except Lost as cause:
             self._over(cause, time.monotonic())
 
@@ -217,7 +217,7 @@ class VirtualUser:
     def _connect(self) -> None:
         self.state = State.CONNECTING
         self._life += 1
-        self._greeted = False
+        self._opened = False
         self._asked_at = time.monotonic()
         self._conversation = self._crowd.adapter.converse(self.access)
         try:
@@ -227,7 +227,7 @@ class VirtualUser:
         else:
             self._crowd.loop.add(self._connection.fileno, self)
 
-    def _understand(self, texts: list[bytes], now: float) -> None:
+    def _process(self, texts: list[bytes], now: float) -> None:
         read = self._conversation.read
         received: list[ReceivedPosition] = []
         for text in texts:
@@ -235,16 +235,16 @@ class VirtualUser:
             if type(message) is ReceivedPosition:
                 received.append(message)
             elif message is not None:
-                self._take_in(received, now)
+                self._count(received, now)
                 received = []
-                self._act(message, now)
-        self._take_in(received, now)
+                self._handle(message, now)
+        self._count(received, now)
 
-    def _take_in(self, received: list[ReceivedPosition], now: float) -> None:
+    def _count(self, received: list[ReceivedPosition], now: float) -> None:
         if received and (fresh := self._crowd.tracker.receives(self.member, received, now)):
             self._crowd.deliveries(self, fresh, now)
 
-    def _act(self, message: Message, now: float) -> None:
+    def _handle(self, message: Message, now: float) -> None:
         if isinstance(message, Snapshot):
             if self.state is State.CONNECTING:
                 self._arrive(now)
@@ -294,12 +294,12 @@ class VirtualUser:
         gap = crowd.interval_s * crowd.random.uniform(1 - spread, 1 + spread)
         crowd.loop.at(time.monotonic() + gap, self._report_for(life, first=False))
 
-    def _look_alive(self, now: float) -> None:
+    def _check_alive(self, now: float) -> None:
         assert self._connection is not None
         adapter = self._crowd.adapter
         unanswered = self._beat_at > self._heard_at
         since_beat = now - self._beat_at
-        if unanswered and since_beat > ANSWER_S:
+        if unanswered and since_beat > HEARTBEAT_TIMEOUT_S:
             self._over(Lost(f"nothing received for {now - self._heard_at:.0f} s"), now)
         elif not unanswered and (
             now - self._heard_at > adapter.heartbeat_s

@@ -1,4 +1,4 @@
-"""The report: what a reader makes of results, as one HTML file and as Markdown with its charts."""
+"""The report on results, as one HTML file and as Markdown with its charts."""
 
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ __all__ = ["compose", "write_report"]
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
-    """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into ``folder``, which is made when
-    it is not there. Returns the files, the HTML first. The same results make the same files. Raises
-    OSError, and BadResults for a run against a target that is not described.
+    """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into ``folder``, creating it if
+    needed. Returns the files, the HTML first. Deterministic. Raises OSError, and BadResults for a
+    run against a target that is not described.
     """
     report = compose(results)
     (folder / CHARTS).mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def write_report(results: Results, folder: Path) -> list[Path]:
 
 
 def compose(results: Results) -> Report:
-    """What both files say. Raises BadResults."""
+    """The content of both files. Raises BadResults."""
     results = msgspec.convert(_visible(msgspec.to_builtins(results)), Results)
     check(results)
     together = groups(results)
@@ -57,7 +57,7 @@ def compose(results: Results) -> Report:
 
 
 def _visible(value: Any) -> Any:
-    """Every text in it, wherever it comes from: names and remarks are other people's."""
+    """Makes every text safe to print: names and remarks come from outside."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, dict):

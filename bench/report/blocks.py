@@ -1,4 +1,4 @@
-"""What a report is made of, before it is HTML or Markdown. Texts are plain and may be anything."""
+"""The content of a report, before it is HTML or Markdown. Texts are plain, and untrusted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Tone = Literal["", "pass", "fail", "missing", "warn"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """``swatch`` is a target's number, whose colour it is given; ``notes`` are of the table."""
+    """``swatch`` is the number of a target, for its colour; ``notes`` refer to the table's."""
 
     text: str
     tone: Tone = ""
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The first cell names it. One cell alone is a heading of the rows below it."""
+    """The first cell is its name. A single cell is a heading of the rows below."""
 
     cells: tuple[Cell, ...]
     strong: bool = False
@@ -86,7 +86,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One target in short."""
+    """A summary of one target."""
 
     title: str
     subtitle: str
@@ -158,7 +158,7 @@ MISSING = Cell("not measured", "missing")
 
 
 def cell(text: str | None) -> Cell:
-    """None is what was not measured."""
+    """None was not measured."""
     return MISSING if text is None or text == MISSING.text else Cell(text)
 
 

@@ -1,9 +1,8 @@
-"""Pass or fail: each criterion knows which runs it is judged by, and its worst finding decides.
+"""Pass or fail: each criterion selects the runs that it is judged by, and the worst sample decides.
 
-A run in which something was broken on purpose loses updates and connections by that; so loss and
-disconnects are judged by the runs in which nothing was, and recovery by those in which it was. The
-ladder counts up to 2,000 people, the most for which a criterion names a latency; what comes above
-is there to find the limit.
+Disruptions lose updates and connections, so loss and disconnects are judged by undisturbed runs,
+and recovery by the others. Of the ladder, steps up to 2,000 people count, the highest for which
+there is a latency limit; higher ones serve to find the limit.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +16,17 @@ from bench.results import Run
 
 UNDISTURBED = ("baseline", "storm", "flood", "stress", "town", LADDER)
 LATENCY_LIMITS = ((500, 500.0), (1_000, 300.0), (2_000, 200.0))
-"""People, and the milliseconds that their p95 must be below."""
+"""Number of people, and the limit of their p95 in milliseconds."""
 MOST_PEOPLE = LATENCY_LIMITS[-1][0]
 RECOVERY_LIMIT_S = 5.0
 FAULTS = "faults"
 LOSSY = "lossy"
 _NEARLY = 0.02
-"""A step counts as one of 500 people when it has 490 to 510: sessions are of equal size."""
+"""Sessions are of equal size, so a step of 500 people may have 490 to 510."""
 
 
 class Verdict(Enum):
-    """What became of a criterion."""
+    """The outcome of a criterion."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -36,7 +35,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measured value. None is worse than any: what was waited for did not come."""
+    """One measured value. None, the worst, is an expected event that did not happen."""
 
     value: float | None
     where: str
@@ -48,9 +47,9 @@ class Finding:
 
     verdict: Verdict
     worst: Sample | None = None
-    """What decided; None when nothing was measured."""
+    """The deciding sample; None when nothing was measured."""
     caveats: tuple[str, ...] = ()
-    """Why a reader should not take it for more than it is."""
+    """Limits of the verdict, for the reader."""
     short: bool = False
     """Judged by a short form: no proof."""
 
@@ -66,13 +65,13 @@ class Criterion:
     select: Callable[[Sequence[Run]], list[Run]]
     samples: Callable[[Run], Iterator[Sample]]
     text: Callable[[float], str]
-    """A value in fmt."""
+    """Formats a value."""
     scenarios: tuple[str, ...] = ()
-    """All of which should have been run."""
+    """Which should all have been run."""
 
 
 def judge(criterion: Criterion, runs: Sequence[Run]) -> Finding:
-    """The verdict on the target that all of ``runs`` are of."""
+    """The verdict on one target, whose runs are ``runs``."""
     selected = criterion.select(runs)
     samples = [(sample, run) for run in selected for sample in criterion.samples(run)]
     if not samples:
@@ -112,7 +111,7 @@ def where(run: Run) -> str:
 
 
 def undisturbed(runs: Sequence[Run]) -> list[Run]:
-    """Those in which nothing was broken on purpose, of the ladder those up to MOST_PEOPLE."""
+    """Those without disruptions; of the ladder those up to MOST_PEOPLE."""
     return [
         run
         for run in runs
@@ -127,9 +126,7 @@ def _of(scenario: str) -> Callable[[Sequence[Run]], list[Run]]:
 
 
 def _step(people: int) -> Callable[[Sequence[Run]], list[Run]]:
-    """The runs of the ladder with ``people``; when there are none, those that would have as many at
-    full scale.
-    """
+    """The steps with ``people``; without any, those that would have as many at full scale."""
 
     def near(value: float) -> bool:
         return abs(value - people) <= people * _NEARLY
@@ -147,7 +144,7 @@ def _step(people: int) -> Callable[[Sequence[Run]], list[Run]]:
 
 
 def p95(run: Run) -> Iterator[Sample]:
-    """Of what arrived; when nothing did although it should have, that is a sample too."""
+    """Of deliveries. A run that should have had some but did not has a sample of None."""
     if run.delivery.count:
         yield Sample(run.delivery.p95_ms, where(run))
     elif run.expected:

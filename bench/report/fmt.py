@@ -1,4 +1,4 @@
-"""Numbers as a reader sees them. None is *not measured*, and nothing that is not 0 becomes 0."""
+"""Formats numbers. None is *not measured*, and only 0 is printed as 0."""
 
 import re
 from math import floor, log10
@@ -13,18 +13,18 @@ DISRUPTIONS: dict[str, str] = {
     "cut_network": "network cut",
     "drop_clients": "clients dropped",
 }
-"""What happened, in fmt: an entry for each DisruptionKind."""
+"""The title of each DisruptionKind."""
 
 
 _UNSEEN = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufffe\\uffff]"
 )
-"""Controls, changes of the writing direction, and what no XML may contain."""
+"""Control characters, changes of the writing direction, and what XML forbids."""
 
 
 def visible(text: str) -> str:
-    """Each letter that cannot be seen as one that can, so that two names that differ still do: a
-    control as its picture, anything else as ``\\u202e``.
+    """Replace invisible characters, so that different names look different: a control character by
+    its symbol, others by ``\\u202e`` and the like.
     """
     return _UNSEEN.sub(_picture, text)
 

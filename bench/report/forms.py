@@ -1,4 +1,4 @@
-"""The full form of each scenario, and what of a run falls short of it: a short form is no proof."""
+"""The full form of each scenario, and how a run falls short of it: short forms prove nothing."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ LADDER = "ladder"
 
 @dataclass(frozen=True, slots=True)
 class FullForm:
-    """The least that counts. ``people`` is None where a run may have any number."""
+    """The minimum. ``people`` is None where any number will do."""
 
     people: int | None
     duration_s: float
@@ -25,12 +25,12 @@ FULL_FORMS = {
     "faults": FullForm(500, 1_800),
     "lossy": FullForm(50, 60),
 }
-"""In the order in which a report names them."""
+"""In the order of the report."""
 
 
 def shortness(run: Run) -> str | None:
-    """How ``run`` is less than the full form of its scenario, None when it is not. Of a scenario
-    that is not among FULL_FORMS only the scale is known.
+    """How ``run`` falls short of the full form of its scenario; None when it does not. Unknown
+    scenarios are judged by their scale only.
     """
     form = FULL_FORMS.get(run.scenario, FullForm(None, 0))
     found = []

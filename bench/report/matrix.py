@@ -21,19 +21,19 @@ _PRINTED = Decimal("0.01")
 
 
 class Reading(NamedTuple):
-    """One value. None scores 0: what was waited for did not come, and ``text`` says what."""
+    """One value. None scores 0: an expected event did not happen, which ``text`` names."""
 
     value: float | None
     text: str
 
 
 Readings = Mapping[str, Reading]
-"""By what they are of, such as a step of the ladder. A measure's score is their scores' mean."""
+"""By their origin, such as a step of the ladder. A measure's score is the mean of theirs."""
 
 
 class Subject(NamedTuple):
-    """A target as the measures see it. ``top`` is the number of people of the highest step of the
-    ladder at which CPU and memory of every target were measured; None when there is none.
+    """The input of the measures. ``top`` is the number of people of the highest step of the ladder
+    at which every target's CPU and memory were measured; None when there is none.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Aspect:
 
 
 def rounded(value: float | Decimal) -> float:
-    """As it is printed, halves up: a reader who checks the sums has no other digits."""
+    """As printed, halves up, so that the printed digits suffice to check the sums."""
     return float(Decimal(value).quantize(_PRINTED, ROUND_HALF_UP))
 
 
@@ -147,7 +147,7 @@ def _stale(subject: Subject) -> Readings:
 
 
 def _recovery(subject: Subject) -> Readings:
-    """The longest of each kind; None when one of the kind was not recovered from."""
+    """The longest of each kind; None when one did not recover."""
     found: dict[str, Reading] = {}
     disruptions = [
         each for run in subject.runs if run.scenario == FAULTS for each in run.disruptions
@@ -357,7 +357,7 @@ class TargetScore:
 
     @property
     def arithmetic(self) -> str:
-        """How the total comes about."""
+        """The calculation of the total."""
         terms = " + ".join(f"{weight} * {score:.2f}" for weight, score in self._measured())
         return f"({terms}) / {self.weight} = {self.total:.2f}" if terms else "nothing was measured"
 

@@ -1,4 +1,4 @@
-"""Which runs belong together: all runs of a scenario, of the ladder those with as many people."""
+"""Groups of runs to compare: of one scenario, of the ladder of one number of people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ class Group:
     """Runs that are compared with each other."""
 
     number: int
-    """From 1, in the order in which a report names them: labels may look alike."""
+    """From 1, in the order of the report: labels may look alike."""
     scenario: str
     label: str
     """Such as ``storm``, or ``ladder, 500 people``."""
     runs: tuple[Run, ...]
 
     def of(self, target: str) -> list[Run]:
-        """Those against it; more than one when the scenario was repeated."""
+        """The runs against it; several when the scenario was repeated."""
         return of(target, self.runs)
 
 
 def of(target: str, runs: Sequence[Run]) -> list[Run]:
-    """Those against it."""
+    """The runs against ``target``."""
     return [run for run in runs if run.target == target]
 
 
 def groups(results: Results) -> list[Group]:
-    """Of all runs, in the order in which a report names them, the ladder from its lowest step."""
+    """Of all runs, in the order of the report, the ladder from its lowest step."""
     named = [
         (scenario, label)
         for scenario in scenarios(results)
@@ -51,7 +51,7 @@ def groups(results: Results) -> list[Group]:
 
 
 def scenarios(results: Results) -> list[str]:
-    """Those that were run, each once; known ones first."""
+    """The scenarios that were run, known ones first."""
     run = dict.fromkeys(run.scenario for run in results.runs)
     return [name for name in FULL_FORMS if name in run] + [n for n in run if n not in FULL_FORMS]
 
@@ -62,11 +62,11 @@ def steps(runs: Sequence[Run]) -> list[Run]:
 
 
 def check(results: Results) -> None:
-    """Raises BadResults for a run against a target that is not described, or two of one name."""
+    """Raises BadResults for a run against an undescribed target, or two targets of one name."""
     names = [target.name for target in results.targets]
     for name in names:
         if names.count(name) > 1:
-            raise BadResults(f"targets: {name!r} is there twice; give each a name of its own")
+            raise BadResults(f"targets: {name!r} is there twice; names must be unique")
     for run in results.runs:
         if run.target not in names:
             raise BadResults(

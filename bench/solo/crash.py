@@ -85,7 +85,7 @@ class Crasher(threading.Thread):
         await trio.sleep_until(due)
 
     async def _look(self, api: Client) -> bool:
-        joined = await api.join(self._session_id, "somebody who looks")
+        joined = await api.join(self._session_id, "observer")
         async with connect(joined.websocket_url, joined.websocket_token) as connection:
             snapshot = connection.snapshot
             online = sum(each.online for each in snapshot.participants)
@@ -142,8 +142,7 @@ def measure(every: float) -> int:
     latencies["recovery"] = summary(crasher.recoveries)
     complete = sum(crasher.looks)
     counts.append(
-        f"who joined {LOOK_S * 1000:g} ms after a crash found everybody and where they are: "
-        f"{complete} of {len(crasher.looks)}"
+        f"complete snapshots {LOOK_S * 1000:g} ms after a crash: {complete} of {len(crasher.looks)}"
     )
     print(f"{circumstances()}, a crash every {every * 1000:g} ms")
     print(*table(latencies), *counts, sep="\n")

@@ -36,7 +36,7 @@ from bench.solo.frames import (
     write_position,
 )
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 """Time limit for the last connection, the last delivery and the last close."""
 
 _CHUNK = 262_144
@@ -114,7 +114,7 @@ class Person:
     def connect(self, port: int, token: str) -> None:
         """Connect and request the upgrade; :meth:`receive` reads the response."""
         self._began = time.monotonic()
-        self.socket = socket.create_connection((HOST, port), timeout=PATIENCE_S)
+        self.socket = socket.create_connection((HOST, port), timeout=TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(upgrade_request(HOST, port, token))
         self.socket.setblocking(False)
@@ -319,7 +319,7 @@ class Crowd:
 
     def _run_while(self, unfinished: Callable[[], bool]) -> bool:
         """False when it is still unfinished at the time limit."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while unfinished():
             if time.monotonic() > deadline:
                 return False

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from bench.servers import HOST
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 """Time limit for the last answers."""
 _HEAD = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) ")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -101,7 +101,7 @@ class _Line:
     __slots__ = ("call", "due", "reader", "socket")
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection((HOST, port), timeout=PATIENCE_S)
+        self.socket = socket.create_connection((HOST, port), timeout=TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self.reader = AnswerReader()
@@ -131,7 +131,7 @@ class HttpLoad:
         for call in calls:
             if call.due_s is None:
                 while self._busy >= self._connections:
-                    self._turn(PATIENCE_S)
+                    self._turn(TIMEOUT_S)
                 due = time.monotonic()
             else:
                 due = began + call.due_s
@@ -155,7 +155,7 @@ class HttpLoad:
         return outcome
 
     def _wait_for_the_last(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while (self._busy or self._waiting) and time.monotonic() < deadline:
             self._turn(0.05)
         for key in list(self._selector.get_map().values()):

@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 from bench.errors import NotServing
 from bench.procfs import Clocks, Shares, circumstances
 from bench.servers import Memory, Server, allow_connections, people, running_server
-from bench.solo.crowd import PATIENCE_S, Crowd, Load, tokens_of
+from bench.solo.crowd import TIMEOUT_S, Crowd, Load, tokens_of
 from bench.solo.frames import clock_us
 from bench.stats import summary, table
 
@@ -85,7 +85,7 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
     crowd = Crowd(load, server.ws_port, tokens_of(rooms))
     tally = crowd.tally
     try:
-        say("they connect")
+        say("connecting")
         crowd.connect()
         memory["joined"] = server.memory()
         say(f"each sends every {load.interval_s:g} s for {load.duration_s:g} s")
@@ -100,7 +100,7 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
         sweeps = summary(tally.sweeps)
         crowd.drain()
         memory["loaded"] = server.memory()
-        say("the hosts end the sessions")
+        say("ending the sessions")
         with server.rest() as rest:
             rest.each(rest.end, [room.session for room in rooms])
         crowd.leave()
@@ -134,7 +134,7 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
 
 
 def _wait_until_empty(server: Server) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         samples = server.metrics()
         connections, sessions = samples["locshare_connections"], samples["locshare_sessions"]

@@ -1,1 +1,1 @@
-"""What the comparators share: everything but where the sessions are kept."""
+"""Shared by the comparators: everything but the storage of sessions."""

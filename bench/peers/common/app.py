@@ -1,4 +1,4 @@
-"""The application around the calls, and the program around the application."""
+"""The application, and the program that serves it."""
 
 import logging
 from collections.abc import Callable
@@ -83,7 +83,7 @@ async def _unavailable(_: Request, error: Exception) -> Response:
 
 
 async def _http(_: Request, error: Exception) -> Response:
-    """What the framework refuses by itself."""
+    """Refusals by the framework."""
     assert isinstance(error, HTTPException)
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
     detail = HTTPStatus(error.status_code).phrase

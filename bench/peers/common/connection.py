@@ -1,4 +1,4 @@
-"""One WebSocket: a bounded queue of what is to be sent, and the task that sends it."""
+"""One WebSocket: a bounded queue of outgoing messages, and the task that sends them."""
 
 import asyncio
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from uuid import uuid4
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 MAX_WAITING = 1000
-"""Messages. Who lets more wait does not read: the connection is given up."""
+"""In messages. A client that falls further behind is dropped."""
 
 
 class Close(NamedTuple):
@@ -24,7 +24,7 @@ SESSION_ENDED = Close(4410, "the session has ended")
 
 
 class Connection:
-    """Made by the task that receives, which is cancelled when the peer does not read."""
+    """Created by the receiving task, which is cancelled when the peer does not read."""
 
     def __init__(self, websocket: WebSocket, session_id: str, user_id: str, role: str) -> None:
         self.id = uuid4().hex
@@ -38,12 +38,12 @@ class Connection:
         self._closing = False
 
     def send(self, text: str) -> None:
-        """Have ``text`` sent. Never waits."""
+        """Queue ``text``. Never blocks."""
         if not self._closing:
             self._put(text)
 
     def close(self, close: Close) -> None:
-        """Have the connection closed, after what waits."""
+        """Close the connection after the queued messages."""
         if not self._closing:
             self._closing = True
             self._put(close)
@@ -58,7 +58,7 @@ class Connection:
                 self._receiving.cancel()
 
     async def write(self, snapshot: str) -> None:
-        """Send the snapshot, and then whatever comes. Returns when the connection is closed."""
+        """Send the snapshot, then queued messages, until the connection is closed."""
         try:
             await self._websocket.send_text(snapshot)
             while True:

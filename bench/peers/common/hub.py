@@ -1,4 +1,4 @@
-"""The connections of this process, by session and participant, and how they are told."""
+"""The connections of this process, by session and participant."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,13 @@ from bench.peers.common.messages import EndReason, event
 
 
 class Hub:
-    """Nothing here waits."""
+    """No method blocks."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, dict[str, Connection]] = {}
 
     def add(self, connection: Connection) -> Connection | None:
-        """It is its participant's from now on; the one before is closed and returned."""
+        """Register a connection; the participant's previous one is closed and returned."""
         session = self._sessions.setdefault(connection.session_id, {})
         older = session.get(connection.user_id)
         session[connection.user_id] = connection
@@ -22,7 +22,7 @@ class Hub:
         return older
 
     def remove(self, connection: Connection) -> bool:
-        """False when it was not its participant's (any more)."""
+        """False when it was not registered, or has been replaced."""
         session = self._sessions.get(connection.session_id, {})
         if session.get(connection.user_id) is not connection:
             return False
@@ -32,12 +32,12 @@ class Hub:
         return True
 
     def has(self, session_id: str, user_id: str | None = None) -> bool:
-        """Is anybody, or this participant, connected here?"""
+        """Whether anyone, or this participant, is connected here."""
         session = self._sessions.get(session_id, {})
         return bool(session) if user_id is None else user_id in session
 
     def send(self, session_id: str, text: str, but: str = "") -> None:
-        """Tell everybody of a session but one."""
+        """To all of a session but one."""
         for user_id, connection in self._sessions.get(session_id, {}).items():
             if user_id != but:
                 connection.send(text)
@@ -50,7 +50,7 @@ class Hub:
             self.remove(connection)
 
     def end(self, session_id: str, reason: EndReason) -> None:
-        """Tell everybody of a session that it is over, and close their connections."""
+        """Announce the end of a session, and close its connections."""
         text = event("session_ended", reason=reason)
         for connection in self._sessions.pop(session_id, {}).values():
             connection.send(text)

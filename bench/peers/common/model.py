@@ -1,4 +1,4 @@
-"""What a session and its participants are, and what a place to keep them in must offer."""
+"""Sessions and participants, and the interface of their storage."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ class Found(Struct, frozen=True):
 
 
 class Sessions(Protocol):
-    """Where the sessions are: in this process, or in Redis.
+    """Storage of sessions: this process, or Redis.
 
     Those with a ``session_id`` raise Problem SESSION_NOT_FOUND and, except :meth:`find`,
     SESSION_ENDED.
@@ -103,13 +103,13 @@ class Sessions(Protocol):
         """
 
     async def end(self, session_id: str) -> None:
-        """By the host."""
+        """Ended by the host."""
 
     async def admit(self, session_id: str, user_id: str) -> None:
-        """May they connect? Raises Problem NOT_A_PARTICIPANT."""
+        """Raises Problem NOT_A_PARTICIPANT unless they may connect."""
 
     async def attach(self, connection: Connection) -> str:
-        """From now on it gets what happens in its session. Returns its snapshot, which is to be
+        """Deliver events of the session to it from now on. Returns the snapshot, which is to be
         sent first. Raises as :meth:`admit`.
         """
 
@@ -117,7 +117,7 @@ class Sessions(Protocol):
         """An update came."""
 
     async def detach(self, connection: Connection) -> None:
-        """It is gone, or was never attached."""
+        """The connection has ended, or was never attached."""
 
 
 def utc_now() -> datetime:

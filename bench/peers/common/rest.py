@@ -172,7 +172,7 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
 
 
 def friendly_name() -> str:
-    """For a session that nobody named."""
+    """For a session without a name."""
     return f"{random.choice(ADJECTIVES)} {random.choice(ANIMALS)}"  # noqa: S311 - not a secret
 
 

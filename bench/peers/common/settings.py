@@ -1,4 +1,4 @@
-"""What a comparator is told: flags, handed on to the workers by the environment."""
+"""Settings of a comparator: flags, passed to the workers through the environment."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 SECRET = "PEER_JWT_SECRET"
-"""Of the environment: what tokens are signed with. Made up when it is not set."""
+"""Environment variable: the key that signs tokens. Random when it is not set."""
 _HANDED_ON = "PEER_SETTINGS"
 
 
@@ -33,7 +33,7 @@ class Settings(Struct, frozen=True):
         return f"ws://{self.host}:{self.port}/ws"
 
     def hand_on(self) -> None:
-        """To the workers that this process will start."""
+        """Pass the settings to the workers that this process will start."""
         os.environ[_HANDED_ON] = msgspec.json.encode(self).decode()
 
     @classmethod
@@ -55,7 +55,7 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """What was typed, and the secret."""
+    """From the arguments, with the secret."""
     host, port = arguments.http
     return Settings(
         host=host,

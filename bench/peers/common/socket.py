@@ -50,7 +50,7 @@ class Socket:
             snapshot = await self._sessions.attach(connection)
             writing = asyncio.create_task(connection.write(snapshot))
             await self._receive(websocket, connection)
-        except Problem as problem:  # it ended meanwhile
+        except Problem as problem:  # the session ended meanwhile
             await websocket.close(CLOSE_CODES[problem.status], problem.detail)
         except self._unavailable:
             await websocket.close(CLOSE_CODES[503], OUT_OF_REACH)
@@ -81,7 +81,7 @@ class Socket:
             elif isinstance(message, Ping):
                 connection.send(messages.PONG)
             else:
-                with contextlib.suppress(Problem):  # said twice, or removed meanwhile
+                with contextlib.suppress(Problem):  # sent twice, or removed meanwhile
                     await self._sessions.remove(connection.session_id, connection.user_id, "left")
 
 

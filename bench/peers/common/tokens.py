@@ -1,4 +1,4 @@
-"""Tokens: JWTs that say who somebody is in which session, valid until the session ends."""
+"""Tokens: JWTs that identify a participant of a session, valid until the session ends."""
 
 from typing import get_args
 

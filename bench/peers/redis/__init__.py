@@ -1,1 +1,1 @@
-"""Comparator: Starlette on uvicorn, stateless workers, everything that is shared in Redis."""
+"""Comparator: Starlette on uvicorn, stateless workers, all shared state in Redis."""

@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 0.5
 _KEEP = "workers"
-"""A channel on which nobody speaks: the reader needs one at least."""
+"""A channel without messages: the reader needs at least one subscription."""
 
 
 class Tell(Struct, frozen=True, array_like=True, tag=0):
-    """A message for everybody in the session but one."""
+    """A message for all in the session but one."""
 
     session_id: str
     text: str
@@ -56,7 +56,7 @@ def encode(notice: Notice) -> bytes:
 
 
 class Channels:
-    """Keeps the subscriptions of a worker, and hands what comes to its connections."""
+    """The subscriptions of a worker; delivers messages to its connections."""
 
     def __init__(self, redis: Redis, hub: Hub) -> None:
         self._pubsub = redis.pubsub()
@@ -65,8 +65,8 @@ class Channels:
         self._confirmed: dict[str, asyncio.Future[None]] = {}
 
     async def open(self, channel: str) -> None:
-        """One more connection needs it. Returns when the subscription is in force, so that
-        nothing that is published from then on is missed. Raises RedisError; then it is not open.
+        """Count one more user of ``channel``. Returns once the subscription is confirmed, so that
+        no later message is missed. Raises RedisError; then it is not open.
         """
         self._users[channel] = self._users.get(channel, 0) + 1
         confirmed = self._confirmed.get(channel)
@@ -74,7 +74,7 @@ class Channels:
             confirmed = self._confirmed[channel] = asyncio.get_running_loop().create_future()
             try:
                 await self._pubsub.subscribe(channel)
-            except RedisError as error:  # for those who wait for the same, too
+            except RedisError as error:  # for concurrent callers too
                 del self._users[channel], self._confirmed[channel]
                 confirmed.set_exception(error)
         await confirmed
@@ -88,7 +88,7 @@ class Channels:
             await self._pubsub.unsubscribe(channel)
 
     async def read(self) -> None:
-        """Until it is cancelled. A lost Redis is waited for; redis-py subscribes again."""
+        """Until cancelled. Waits for a lost Redis; redis-py subscribes again."""
         while True:
             try:
                 await self._pubsub.subscribe(_KEEP)

@@ -1,15 +1,15 @@
-"""What is kept in Redis, under which key, and the three changes that must be atomic.
+"""The keys in Redis, and the three changes that must be atomic.
 
-Of a session: a hash of what it is (``name``, times, ``ended``, ``seq``), a hash of its participants
-in JSON by id, a hash of when each was last seen. Of a participant: a key with the id of their
-connection, which its worker renews, and a key with their position. All of them expire by
-themselves: nothing has to be swept.
+Of a session: a hash of its fields (``name``, times, ``ended``, ``seq``), a hash of its participants
+in JSON by id, a hash of when each was last seen. Of a participant: a key with the id of the
+connection, which its worker renews, and a key with the position. All have an expiry, so that
+nothing has to be swept.
 """
 
 RENEWAL_S = 15
-"""How often a worker says that its connections live…"""
+"""How often a worker renews the presence of its connections…"""
 PRESENCE_S = 45
-"""…and after which time without that they count as gone."""
+"""…and after which time without renewal they count as gone."""
 
 
 def session(session_id: str) -> str:
@@ -38,7 +38,7 @@ def position(session_id: str, user_id: str) -> str:
 
 
 def channel(session_id: str) -> str:
-    """Pub/sub: what all workers with connections of this session must hear."""
+    """Pub/sub: to all workers with connections of this session."""
     return f"session:{session_id}:channel"
 
 

@@ -1,4 +1,4 @@
-"""Sessions in Redis. A worker holds nothing but its own connections."""
+"""Sessions in Redis. A worker holds only its connections."""
 
 import asyncio
 import logging
@@ -30,12 +30,12 @@ from bench.peers.redis.channels import Channels, Dismiss, Finish, Notice, Tell, 
 log = logging.getLogger(__name__)
 
 RENEWED_AT_ONCE = 200
-"""Connections: a worker should not be busy with itself for long."""
+"""Connections per round trip, so that renewal does not hold up the worker."""
 
 
 class RedisSessions:
-    """See :class:`bench.peers.common.model.Sessions`. Everything that changes is published, and
-    reaches the connections of this worker on the same way as those of the others.
+    """See :class:`bench.peers.common.model.Sessions`. Every change is published, and reaches the
+    connections of this worker in the same way as those of others.
     """
 
     def __init__(self, redis: Redis, max_participants: int) -> None:
@@ -52,7 +52,7 @@ class RedisSessions:
         """Of the sessions with connections here."""
 
     async def run(self) -> None:
-        """What goes on beside the requests, until it is cancelled."""
+        """Background tasks, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._channels.read())
             tasks.create_task(self._renew())
@@ -110,7 +110,7 @@ class RedisSessions:
             ],
         )
         if outcome != b"OK":
-            raise Problem(outcome.decode(), "nobody may join")
+            raise Problem(outcome.decode(), "joining is not possible")
         await self._publish_event(session_id, participant.joined(), but=participant.user_id)
 
     async def participants(self, session_id: str) -> Sequence[dict[str, Any]]:
@@ -146,7 +146,7 @@ class RedisSessions:
         session_id, user_id = connection.session_id, connection.user_id
         await self._channels.open(keys.channel(session_id))
         self._open.add(connection.id)
-        self._hub.add(connection)  # what is published from now on waits behind the snapshot
+        self._hub.add(connection)  # messages from now on are queued behind the snapshot
         fields, people, last_seen = await self._read(session_id)
         session = _require_active(_found(session_id, fields, len(people))).session
         if user_id not in people:
@@ -166,7 +166,7 @@ class RedisSessions:
         return snapshot(session, connection, views, positions, epoch=session_id, seq=seq)
 
     async def _set_presence(self, connection: Connection, now: datetime) -> bytes | None:
-        """Returns the id of the connection before."""
+        """Returns the id of the previous connection."""
         session_id, user_id = connection.session_id, connection.user_id
         async with self._redis.pipeline(transaction=False) as pipe:
             key = keys.presence(session_id, user_id)
@@ -186,7 +186,7 @@ class RedisSessions:
                 pipe.publish(keys.channel(session_id), encode(notice))
                 await pipe.execute()
         except RedisError as error:
-            log.warning("an update was dropped: %s", error)  # the next one is not far
+            log.warning("an update was dropped: %s", error)  # the next one will follow soon
 
     async def detach(self, connection: Connection) -> None:
         was_here = self._hub.remove(connection)
@@ -204,12 +204,12 @@ class RedisSessions:
                     session_id, user_id, "participant_updated", online=False, last_seen=now
                 )
         except RedisError as error:
-            log.warning("somebody who went seems to be there for a while: %s", error)
+            log.warning("a closed connection is shown online until its presence expires: %s", error)
 
     # --- beside the requests ----------------------------------------------------------------------
 
     async def _renew(self) -> None:
-        """Keep the presence of those connected here alive, some at a time."""
+        """Renew the presence of the connections here, some at a time."""
         while True:
             await asyncio.sleep(keys.RENEWAL_S)
             connected = list(self._hub)
@@ -228,7 +228,7 @@ class RedisSessions:
             await pipe.execute()
 
     async def _expire(self) -> None:
-        """End those sessions with connections here whose time is over."""
+        """End expired sessions that have connections here."""
         while True:
             await asyncio.sleep(1)
             now = utc_now()
@@ -264,7 +264,7 @@ class RedisSessions:
     async def _read_each(
         self, session_id: str, user_ids: Sequence[str]
     ) -> tuple[set[str], list[dict[str, Any]]]:
-        """Who of them is connected, and their positions."""
+        """Which of them are connected, and their positions."""
         if not user_ids:
             return set(), []
         async with self._redis.pipeline(transaction=False) as pipe:

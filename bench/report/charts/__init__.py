@@ -1,1 +1,1 @@
-"""The charts: each function takes results and returns a picture, or None when there is nothing."""
+"""The charts: each function takes results and returns a picture, or None without data."""

@@ -1,4 +1,4 @@
-"""How long deliveries took: for each latency, how many were at least as fast."""
+"""The cumulative distribution of delivery latency."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ def distribution(group: Group, targets: Sequence[TargetDescription]) -> Picture 
         axes.set_ylim(0, 103)
         axes.set_yticks([0, 25, 50, 75, 95], ["0", "25", "50", "75", "95"])
         axes.set_title("% of deliveries that took at most …")
-        axes.set_xlabel("… so many ms")
+        axes.set_xlabel("… this many ms")
         style.legend(figure, entries, height)
         return height
 

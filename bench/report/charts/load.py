@@ -1,4 +1,4 @@
-"""Latency and processor time against the number of people: the steps of the ladder."""
+"""Latency and CPU against the number of people: the steps of the ladder."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING

@@ -38,7 +38,7 @@ def panel(
         scales.linear(axes.yaxis, max(highest(lines), 0), ticks=3)
     for place, series in reversed(lines):
         axes.plot(series.x, series.y, linewidth=1.3, color=style.colour(place))
-        if (alone := series.alone).x:  # of which a line shows nothing
+        if (alone := series.alone).x:  # which a line does not show
             axes.plot(alone.x, alone.y, ".", markersize=4, color=style.colour(place))
     scales.time(axes, last_s)
     axes.set_title(title)

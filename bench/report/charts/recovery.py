@@ -1,4 +1,4 @@
-"""What happens when something breaks: the people connected, their latency, and how long it took."""
+"""Disruptions: people connected, latency, and the time to recover."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,8 +22,8 @@ _KIND = 24.0
 
 
 def time_line(place: int, target: TargetDescription, number: int, run: Run) -> Picture | None:
-    """One run's people connected, p95, and a lane for each kind of disruption; None when it kept
-    no moments or nothing was disrupted. ``number`` tells it from others of the same target.
+    """One run's people connected, p95, and a lane for each kind of disruption; None without moments
+    or disruptions. ``number`` distinguishes runs of the same target.
     """
     if not run.moments or not run.disruptions:
         return None

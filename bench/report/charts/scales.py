@@ -1,4 +1,4 @@
-"""Axes with plain numbers, few of them, and a line for each."""
+"""Axes with few, plain numbers, and a grid line for each."""
 
 from collections.abc import Callable, Sequence
 from math import log10

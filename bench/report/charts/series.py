@@ -1,4 +1,4 @@
-"""What is drawn, as plain numbers: distributions, and the seconds of a run in few enough points."""
+"""Data of the charts: distributions, and the seconds of a run reduced to few points."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from math import ceil, inf, isnan, nan
 from bench.results import Latencies, Moment
 
 MOST_POINTS = 300
-"""More than one to a pixel and a half only makes the file larger."""
+"""More than one point per 1.5 pixels only makes the file larger."""
 
 Reduce = Callable[[Sequence[float]], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """``y`` is NaN where there was nothing to measure, so a line has a gap there."""
+    """``y`` is NaN where nothing was measured, which leaves a gap in the line."""
 
     x: list[float]
     y: list[float]
     each_s: int
-    """How many seconds one point stands for."""
+    """Seconds per point."""
 
     @property
     def highest(self) -> float:
@@ -33,7 +33,7 @@ class Series:
 
     @property
     def alone(self) -> "Series":
-        """The points without a neighbour, of which a line shows nothing."""
+        """The points without a neighbour, which a line does not show."""
         padded = [nan, *self.y, nan]
         places = [
             place
@@ -58,8 +58,8 @@ def over_time(
 
 
 def cumulative(latencies: Latencies) -> tuple[list[float], list[float]]:
-    """Milliseconds, and how many percent took at most that; both empty without a histogram. The
-    first point is where the first bin ends: where it begins is not kept.
+    """Milliseconds, and the percentage that took at most that; both empty without a histogram. The
+    first point is the end of the first bucket, because its beginning is not stored.
     """
     x, y, seen = [], [], 0
     whole = sum(many for _, many in latencies.histogram)

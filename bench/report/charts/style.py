@@ -1,7 +1,7 @@
-"""How every chart looks: one size, one palette, few lines. Colours are those of a light page; see
-``svg.py`` for the dark one.
+"""The style of every chart: one size, one palette, few lines. Colours are for a light page;
+``svg.py`` makes them switch to dark.
 
-matplotlib takes a second to import, so only what draws imports it.
+matplotlib takes a second to import, so only functions that draw import it.
 """
 
 import io
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 440.0
-"""Points. On a phone it shrinks to about 350 pixels, and 11-point text to nine."""
+"""In points. A phone shrinks it to about 350 pixels, and 11-point text to 9."""
 TEXT = 11.0
 LEGEND_LINE = 20.0
 NAMES_PER_LINE = 2
 _LONGEST_NAME = 26
 
 TARGETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Of Okabe and Ito, told apart by everybody; a seventh target begins again with another dash."""
+"""The colour-blind safe palette of Okabe and Ito; a seventh target reuses one with a dash."""
 INK, MUTED, GRID, PAPER, BAD = "#1b2430", "#5a6675", "#dde2e8", "#ffffff", "#b3261e"
 MARKERS = "osD^vP"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
 
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, and in the reader's font
-    "text.parse_math": False,  # a name may have a dollar in it
+    "text.parse_math": False,  # a name may contain a dollar sign
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so every machine measures the same
     "font.size": TEXT,
@@ -72,14 +72,12 @@ _RC: dict[Any, Any] = {
 def picture(
     key: str, title: str, alt: str, draw: Callable[["Figure"], float], note: str = ""
 ) -> Picture:
-    """``draw`` fills a figure of WIDTH and returns how high it made it, in points. The same input
-    makes the same picture.
-    """
+    """``draw`` fills a figure of WIDTH and returns its height in points. Deterministic."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the reader's own matplotlibrc says
+        mpl.rcdefaults()  # ignore the user's matplotlibrc
         mpl.rcParams.update(_RC)
         mpl.rcParams["svg.hashsalt"] = key
         figure = Figure()
@@ -94,7 +92,7 @@ def picture(
 
 @contextmanager
 def _any_script() -> Iterator[None]:
-    """A name in a script that matplotlib's font lacks is drawn by the reader's font."""
+    """Scripts that matplotlib's font lacks are drawn in the reader's font."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
@@ -116,13 +114,13 @@ def marker(target: int) -> str:
 
 
 def name(text: str) -> str:
-    """Short enough for a chart, and without what XML does not allow."""
+    """Shortened for a chart, without characters that XML forbids."""
     text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
 def slug(*fmt: str) -> str:
-    """A file's name. Of a word without a letter or digit nothing is left."""
+    """For a file name. A word without letters or digits disappears."""
     cut = (re.sub(r"[^a-z0-9]+", "-", word.lower())[:40].strip("-") for word in fmt)
     return "-".join(filter(None, cut))
 

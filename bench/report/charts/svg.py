@@ -1,4 +1,4 @@
-"""From matplotlib's SVG to one that may stand in a page among others, light or dark."""
+"""Turns matplotlib's SVG into one that can be embedded in a light or dark page."""
 
 import re
 from xml.etree import ElementTree as ET
@@ -45,7 +45,7 @@ def finished(text: str, key: str, alt: str) -> str:
     """One ``svg`` element: its colours are CSS variables with the light ones as a default, its ids
     begin with ``key``, and a screen reader is given ``alt``.
     """
-    root = ET.fromstring(text)  # noqa: S314 - what matplotlib has just written
+    root = ET.fromstring(text)  # noqa: S314 - written by matplotlib just now
     for parent in root.iter():
         for child in [each for each in parent if each.tag in _DROPPED]:
             parent.remove(child)
@@ -66,7 +66,7 @@ def finished(text: str, key: str, alt: str) -> str:
 
 
 def standalone(svg: str) -> str:
-    """A file of its own: with a background, and dark where the reader's system is."""
+    """A separate file with a background, dark on a dark system."""
     light = ";".join(f"--{name}:{value}" for name, value in LIGHT.items())
     dark = ";".join(f"--{name}:{value}" for name, value in DARK.items())
     style = (

@@ -24,14 +24,14 @@ def charts(results: Results, together: Sequence[Group]) -> Section:
         ),
         *_part(
             "Latency distributions",
-            "How many of the deliveries took at most so long: the further left, the faster; the "
-            "steeper, the steadier.",
+            "The share of deliveries that took at most this long: further left is faster, "
+            "steeper is steadier.",
             [distribution(group, targets) for group in together],
         ),
         *_part(
             "Recovery",
-            "What was broken on purpose, and what the people noticed of it. Recovery is until "
-            "everybody was connected again and saw the others move.",
+            "The disruptions, and their effect on the people. Recovery lasts until all were "
+            "connected again and received each other's positions.",
             _recovery(results, together),
         ),
         *_part(

@@ -35,7 +35,7 @@ _RULE = (
 
 
 def decision(results: Results, totals: Sequence[TargetScore]) -> Section:
-    """The matrix, then what it is made of."""
+    """The matrix, then its inputs."""
     blocks: list[Block] = [
         *_warning(results),
         _matrix(results, totals),

@@ -1,4 +1,4 @@
-"""Everything that was measured, one table for each scenario, and what was broken in it."""
+"""Every measure, one table per scenario, and its disruptions."""
 
 from collections.abc import Callable, Sequence
 
@@ -109,7 +109,7 @@ def detail(results: Results, together: Sequence[Group]) -> Section:
 
 
 def _titles(group: Group) -> list[str]:
-    """What was run; said once where it was the same for all."""
+    """The titles of the runs; once when they are all the same."""
     several = {f"{run.title}; seed {run.seed}, scale {run.scale:g}" for run in group.runs}
     if len(several) == 1:
         return [f"{several.pop()}."]

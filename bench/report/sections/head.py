@@ -1,4 +1,4 @@
-"""Where, when and with what it was measured, and what is known of the targets without measuring."""
+"""The circumstances of the measurement, and facts about the targets."""
 
 from bench.report import fmt
 from bench.report.blocks import (
@@ -37,7 +37,7 @@ def circumstances(results: Results) -> tuple[Block, ...]:
 
 
 def targets(results: Results) -> Section:
-    """What is known of each target without measuring."""
+    """Facts about each target."""
     table = Table(
         (
             Column("name"),

@@ -1,4 +1,4 @@
-"""What came out of it: the criteria, the totals, and one line for each scenario and target."""
+"""The outcome: criteria, totals, and one line per scenario and target."""
 
 from collections.abc import Sequence
 
@@ -98,7 +98,7 @@ def _cards(
 
 
 def _counts(findings: Sequence[Finding]) -> tuple[Cell, ...]:
-    """How many of each kind; what short forms passed is no proof and not counted with the rest."""
+    """How many of each kind; passes in short form prove nothing, and are counted apart."""
     kinds = [(verdict, short) for verdict in Verdict for short in (False, True)]
     return tuple(
         Cell(f"{many} {_judged(*kind)}", _tone(*kind))

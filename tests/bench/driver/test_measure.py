@@ -74,7 +74,7 @@ def test_updates_that_come_twice_hide_no_loss() -> None:
     with crooked(Wrong(lose_every=5, repeat=True)) as server:
         run = measure(server, plan((4,)), Nobody())
     assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
-    assert has_remark(run, "updates came twice")
+    assert has_remark(run, "updates arrived twice")
 
 
 def test_an_update_that_was_overtaken_is_delivered_and_remarked() -> None:
@@ -141,7 +141,7 @@ def test_what_the_server_complains_of_is_remarked(dialect: Dialect) -> None:
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        (Wrong(hang_up_after=4), "without a goodbye"),
+        (Wrong(hang_up_after=4), "without a close frame"),
         (Wrong(close_after=4, close_code=1011), "closed with 1011"),
     ],
     ids=["hung up", "closed"],
@@ -164,7 +164,7 @@ def test_who_is_told_not_to_come_back_does_not() -> None:
     with crooked(Wrong(close_after=2, close_code=4410)) as server:
         run = measure(server, plan((3,)), Nobody())
     assert run.disconnects == run.connections == 3
-    assert has_remark(run, "3 people were told not to come back")
+    assert has_remark(run, "3 users gave up")
 
 
 def test_a_refused_upgrade_is_counted_and_tried_again() -> None:
@@ -199,7 +199,7 @@ def test_who_could_not_join_is_counted_and_the_others_are_measured() -> None:
 def test_a_server_that_nobody_can_join_is_not_measured() -> None:
     with (
         crooked(Wrong(fail_joins=3)) as server,
-        pytest.raises(NotServing, match="nobody of 3 people could join"),
+        pytest.raises(NotServing, match="none of 3 people could join"),
     ):
         measure(server, plan((3,)), Nobody())
 
@@ -248,4 +248,4 @@ def quicken(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> None:
         else "bench.driver.phoenix.PhoenixAdapter"
     )
     monkeypatch.setattr(f"{adapter}.heartbeat_s", 0.2)
-    monkeypatch.setattr(virtual_user, "ANSWER_S", 0.2)
+    monkeypatch.setattr(virtual_user, "HEARTBEAT_TIMEOUT_S", 0.2)
