@@ -90,7 +90,7 @@ class BaseSupervisor(Actor[Never]):
     ) -> None:
         self._window = RestartWindow(max_restarts, max_seconds)
         self._report: Reporter | None = report
-        self.hub = Hub(current_hub.get(), self._listener_was_fatal, self.refresh_spans)
+        self.hub = Hub(current_hub.get(), self)
         if telemetry is not None:
             self.hub.add(telemetry, spans=False)
         # The children whose exits wait in our mailbox, in that order.
@@ -153,7 +153,8 @@ class BaseSupervisor(Actor[Never]):
 
     # -- telemetry -------------------------------------------------------------------------
 
-    def _listener_was_fatal(self, error: BaseException) -> None:
+    def leave_for(self, error: BaseException) -> None:
+        """A listener has raised ``error``, which ends the program."""
         self.leave(Crash(error))
 
     def refresh_spans(self) -> None:

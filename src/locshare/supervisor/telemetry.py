@@ -14,7 +14,7 @@ the listener's decision to end the program: they stop the tree in order and leav
 
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from locshare.supervisor.events import Event
 from locshare.supervisor.report import logger
@@ -45,25 +45,25 @@ class Subscription:
             hub.remove(self)
 
 
+class HubOwner(Protocol):
+    """What a hub needs of its supervisor."""
+
+    def leave_for(self, error: BaseException) -> None:
+        """A listener has raised KeyboardInterrupt, SystemExit or the like."""
+
+    def refresh_spans(self) -> None:
+        """The answer of :meth:`Hub.wants_spans` may have changed here and below."""
+
+
 @final
 class Hub:
-    """The subscriptions at one supervisor.
+    """The subscriptions at one supervisor. Small: there is one for each."""
 
-    ``on_fatal`` is called with KeyboardInterrupt, SystemExit and the like from a listener;
-    ``on_spans_changed`` when the answer of :meth:`wants_spans` may have changed here and below.
-    """
+    __slots__ = ("_owner", "_parent", "_subscriptions")
 
-    __slots__ = ("_on_fatal", "_on_spans_changed", "_parent", "_subscriptions")
-
-    def __init__(
-        self,
-        parent: "Hub | None",
-        on_fatal: Callable[[BaseException], None],
-        on_spans_changed: Callable[[], None],
-    ) -> None:
+    def __init__(self, parent: "Hub | None", owner: HubOwner) -> None:
         self._parent = parent
-        self._on_fatal = on_fatal
-        self._on_spans_changed = on_spans_changed
+        self._owner = owner
         self._subscriptions: tuple[Subscription, ...] = ()  # replaced whole: see `emit`
 
     def add(self, listener: Listener, spans: bool) -> Subscription:
@@ -71,7 +71,7 @@ class Hub:
         subscription = Subscription(self, listener, spans)
         self._subscriptions += (subscription,)
         if spans:
-            self._on_spans_changed()
+            self._owner.refresh_spans()
         return subscription
 
     def remove(self, subscription: Subscription) -> None:
@@ -80,11 +80,16 @@ class Hub:
             each for each in self._subscriptions if each is not subscription
         )
         if subscription.spans:
-            self._on_spans_changed()
+            self._owner.refresh_spans()
 
     def listening(self) -> bool:
         """Whether there is a listener here or above."""
-        return any(hub._subscriptions for hub in self._up())
+        hub: Hub | None = self
+        while hub is not None:
+            if hub._subscriptions:
+                return True
+            hub = hub._parent
+        return False
 
     def wants_spans(self) -> bool:
         """Whether a listener here or above wants handler spans."""
@@ -106,7 +111,7 @@ class Hub:
             subscription.cancel()
         except BaseException as error:  # noqa: BLE001 - the supervisor carries them on
             subscription.cancel()
-            self._on_fatal(error)
+            self._owner.leave_for(error)
 
     def _up(self) -> "Iterator[Hub]":
         hub: Hub | None = self
