@@ -16,7 +16,7 @@ import pytest
 
 from locshare.actors import ActorRef, Name, Registry
 from locshare.supervisor import ChildSpec, SupervisorRef, TaskSpec
-from tests.test_docs import examples
+from tests.documents.pages import examples
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = Path("tests", "typing")

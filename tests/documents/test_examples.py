@@ -16,7 +16,7 @@ import pytest
 from bench.guardian import entrust
 from locshare.model.reasons import CloseReason
 from tests.browser import DEADLINE_MS, chromium_or_skip
-from tests.documents import ROOT
+from tests.documents.pages import ROOT
 from tests.node import NODE
 from tests.program import Program, data_directory, free_port, running_program
 from tests.running import LAST_RESORT_S

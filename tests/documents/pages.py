@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [
         *(page for page in ROOT.glob("*.md") if page.name != "CHANGELOG.md"),  # history
@@ -36,6 +36,11 @@ class Command(NamedTuple):
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
+
+
+def examples(page: Path) -> list[str]:
+    """The Python of a page, without what a tutorial shows of a file."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def commands() -> list[Command]:

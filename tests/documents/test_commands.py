@@ -24,7 +24,7 @@ import pytest
 
 from bench.guardian import entrust
 from locshare.config import all_settings
-from tests.documents import ROOT, Command, commands
+from tests.documents.pages import ROOT, Command, commands
 from tests.program import Program, data_directory, free_port, running_program
 from tests.running import LAST_RESORT_S
 
@@ -45,8 +45,8 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "make nightly": "the same",
     "make bench-solo": "the same",
     "make conformance": "the same",
-    "make docs": "builds the site; tests/test_site.py does",
-    ".venv/bin/python": "tests/test_examples.py runs the examples",
+    "make docs": "builds the site; tests/documents/test_site.py does",
+    ".venv/bin/python": "tests/documents/test_examples.py runs the examples",
     "make audit": "asks the package index; its recipe is parsed",
     "make lint": "part of make test",
     "make lock": "resolves against the package index; its recipe is parsed",

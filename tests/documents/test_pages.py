@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import PAGES, ROOT, name_of
+from tests.documents.pages import PAGES, ROOT, examples, name_of
 
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
@@ -16,11 +16,6 @@ def anchors(page: Path) -> set[str]:
     """Those of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
-
-
-def examples(page: Path) -> list[str]:
-    """The Python of a page."""
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.browser import chromium_or_skip
-from tests.documents import ROOT
+from tests.documents.pages import ROOT
 from tests.running import LAST_RESORT_S
 
 LOADS: Final = {"img": "src", "script": "src", "iframe": "src", "source": "src", "link": "href"}

@@ -10,7 +10,7 @@ import pytest
 from locshare.config import all_settings
 from locshare.http.problems import ProblemCode
 from locshare.model.reasons import CloseReason
-from tests.documents import PAGES, ROOT, inline_code, name_of
+from tests.documents.pages import PAGES, ROOT, inline_code, name_of
 
 SOURCES: Final = ("src", "bench", "tests", "tools")
 OTHERS: Final = {
