@@ -32,7 +32,7 @@ URLS = PublicUrls("https://where.example", "wss://live.where.example")
 
 
 class FakeSessions:
-    """``failure`` is raised by every call while it is set; ``gate`` holds every call up."""
+    """Every call waits for ``gate`` and raises ``failure``, where they are set."""
 
     def __init__(self, limit: int = 50) -> None:
         self.limit = limit
@@ -186,7 +186,7 @@ async def client(make_app: MakeApp) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class Api:
-    """The calls, as their happy path."""
+    """Calls that must succeed."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -216,7 +216,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """``answer`` is a whole problem with this status and code."""
+    """Assert that ``answer`` is a complete problem with this status and code."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()

@@ -1,4 +1,4 @@
-"""What holds for every path, method and answer: problems, headers, origins, the log, the net."""
+"""Rules for every path, method and response: problems, headers, origins, the log."""
 
 import json
 import re
@@ -71,7 +71,7 @@ async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient, path: str) ->
         ("TRACE", "/health/ready", "GET, HEAD, OPTIONS"),
     ],
 )
-async def test_a_wrong_method_is_a_405_that_says_what_is_allowed(
+async def test_a_wrong_method_is_a_405_with_the_allowed_methods(
     client: httpx.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
     answer = await client.request(method, path)
@@ -81,7 +81,7 @@ async def test_a_wrong_method_is_a_405_that_says_what_is_allowed(
         assert_problem(answer, 405, "METHOD_NOT_ALLOWED")
 
 
-async def test_options_says_what_is_allowed(client: httpx.AsyncClient) -> None:
+async def test_options_lists_the_allowed_methods(client: httpx.AsyncClient) -> None:
     answer = await client.options("/api/sessions")
     assert answer.status_code == 200
     assert set(answer.headers["allow"].split(", ")) == {"OPTIONS", "POST"}
@@ -151,7 +151,7 @@ async def test_an_error_inside_a_group_has_its_status(
 @pytest.mark.parametrize(
     "failure", [RuntimeError("secret"), ExceptionGroup("nursery", [KeyError("secret")])]
 )
-async def test_what_nobody_expected_is_a_500_that_tells_nothing_and_is_logged(
+async def test_an_unexpected_error_is_a_500_without_details_and_is_logged(
     client: httpx.AsyncClient, manager: FakeSessions, failure: Exception
 ) -> None:
     manager.failure = failure
@@ -279,7 +279,7 @@ async def test_only_allowed_origins_are_granted_anything(
             assert ("access-control-allow-origin" in answer.headers) is granted
 
 
-# --- whatever comes ---------------------------------------------------------------------------
+# --- arbitrary requests -----------------------------------------------------------------------
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -455,7 +455,7 @@ async def test_in_a_folder_it_is_served_with_the_folder_on_the_path_and_without(
 
 
 @pytest.mark.parametrize("variable", ["QUART_DEBUG", "FLASK_DEBUG", "QUART_ENV"])
-async def test_no_variable_of_the_framework_makes_it_tell_its_errors(
+async def test_no_variable_of_the_framework_makes_it_show_its_errors(
     make_app: MakeApp, manager: FakeSessions, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "1")
@@ -483,7 +483,7 @@ async def test_no_answer_sets_a_cookie_and_no_cookie_changes_one(client: httpx.A
      {"X-Original-URL": "/metrics"}, {"X-Rewrite-URL": "/metrics"},
      {"X-Forwarded-Prefix": "/x"}, {"X-Forwarded-Host": "evil.example"}],
 )  # fmt: skip
-async def test_no_header_changes_what_is_asked(
+async def test_no_header_overrides_method_or_path(
     api: Api, client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
     created = await api.create()

@@ -1,4 +1,4 @@
-"""Alive, ready, and the figures."""
+"""Liveness, readiness and metrics."""
 
 import httpx
 import pytest
@@ -26,7 +26,7 @@ async def broken() -> None:
     raise RuntimeError("broken")
 
 
-async def test_it_lives_whatever_is_not_ready(make_app: MakeApp) -> None:
+async def test_liveness_does_not_depend_on_readiness(make_app: MakeApp) -> None:
     async with client_of(make_app(checks={"store": away})) as client:
         answer = await client.get("/health/live")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -103,7 +103,7 @@ async def test_a_flood_of_questions_is_one_at_a_time_and_no_answer_is_stale(
             await trio.testing.wait_all_tasks_blocked()
             assert len(rounds) == 1
             for _ in range(5):
-                nursery.start_soon(ask)  # while a round is under way, which may have looked before
+                nursery.start_soon(ask)  # during a round, whose checks may have returned already
             await trio.testing.wait_all_tasks_blocked()
             rounds[0].set()
             await trio.testing.wait_all_tasks_blocked()

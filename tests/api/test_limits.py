@@ -1,4 +1,4 @@
-"""How often one address may create, join and ask."""
+"""How often one address may create, join and read."""
 
 import httpx
 import pytest
@@ -103,7 +103,7 @@ async def test_bad_joins_count_as_joins(make_app: MakeApp) -> None:
         ("Forwarded", 'for=192.0.2.9, For="{}:4711";proto=https'),
     ],
 )
-async def test_clients_behind_a_trusted_proxy_are_told_apart(
+async def test_clients_behind_a_trusted_proxy_are_distinguished(
     make_app: MakeApp, name: str, written: str
 ) -> None:
     app = make_app(limits=ApiLimits(create=Rate(per_second=0.1, burst=1)))

@@ -1,4 +1,4 @@
-"""The calls about sessions and participants: every field, every refusal."""
+"""The calls about sessions and participants: each field, each refusal."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -133,7 +133,9 @@ async def test_a_wrong_field_of_a_new_session_is_named(
         b"\xef\xbb\xbf{}",
     ],
 )
-async def test_what_is_not_json_is_malformed(client: httpx.AsyncClient, content: bytes) -> None:
+async def test_a_body_other_than_json_is_malformed(
+    client: httpx.AsyncClient, content: bytes
+) -> None:
     headers = {"Content-Type": "application/json"}
     answer = await client.post("/api/sessions", content=content, headers=headers)
     assert_problem(answer, 400, "MALFORMED_JSON")
@@ -260,7 +262,7 @@ async def test_without_a_colour_a_participant_gets_the_usual_one(
     assert colours == {"#FF5733"}
 
 
-async def test_a_session_that_nobody_has_joined_yet_is_looked_up_once(
+async def test_a_session_without_participants_is_looked_up_once(
     api: Api, manager: FakeSessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -319,7 +321,7 @@ async def test_joining_needs_a_body(api: Api, client: httpx.AsyncClient) -> None
     assert problem["errors"] == [{"field": "display_name", "message": "Required"}]
 
 
-async def test_a_full_session_takes_nobody(
+async def test_a_full_session_refuses_a_join(
     api: Api, client: httpx.AsyncClient, manager: FakeSessions
 ) -> None:
     manager.limit = 1
@@ -372,7 +374,9 @@ async def test_a_host_may_remove_anyone(
     assert (await client.delete(path, headers=bearer(token))).json() == {"success": True}
 
 
-async def test_a_participant_may_remove_nobody_else(api: Api, client: httpx.AsyncClient) -> None:
+async def test_a_participant_may_remove_themselves_only(
+    api: Api, client: httpx.AsyncClient
+) -> None:
     session = (await api.create())["session_id"]
     ada, bo = await api.join(session), await api.join(session, "Bo")
     answer = await client.delete(
@@ -383,7 +387,7 @@ async def test_a_participant_may_remove_nobody_else(api: Api, client: httpx.Asyn
 
 
 @pytest.mark.parametrize("user_id", ["nobody", UNKNOWN, "x" * 1000, "%00", "%F0%9F%92%A9"])
-async def test_nobody_of_that_id_is_a_404(
+async def test_an_unknown_participant_is_a_404(
     api: Api, client: httpx.AsyncClient, user_id: str
 ) -> None:
     created = await api.create()
@@ -479,7 +483,7 @@ async def test_without_a_token_nothing_is_deleted(
     ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer x", "Bearer a.b.c", "Bearer \xff\xfe",
      "Token x", "Bearer " + "A" * 4000],
 )  # fmt: skip
-async def test_what_is_no_token_of_ours_is_a_401(
+async def test_a_foreign_token_is_a_401(
     api: Api, client: httpx.AsyncClient, method: str, rest: str, authorization: str
 ) -> None:
     session = (await api.create())["session_id"]
@@ -549,9 +553,7 @@ async def test_the_host_key_gives_a_host_token(api: Api, client: httpx.AsyncClie
     assert_problem(again, 410, "SESSION_ENDED")
 
 
-async def test_nobody_but_the_host_joins_a_locked_session(
-    api: Api, client: httpx.AsyncClient
-) -> None:
+async def test_only_the_host_joins_a_locked_session(api: Api, client: httpx.AsyncClient) -> None:
     created = await api.create()
     session, host = created["session_id"], bearer(created["host_token"])
     path = f"/api/sessions/{session}"
@@ -575,7 +577,7 @@ async def test_nobody_but_the_host_joins_a_locked_session(
         assert_problem(answer, 400, "VALIDATION_FAILED")
 
 
-async def test_a_token_of_who_is_no_longer_in_the_session_does_nothing(
+async def test_a_token_of_a_former_participant_is_refused(
     api: Api, client: httpx.AsyncClient
 ) -> None:
     created = await api.create()
@@ -634,7 +636,7 @@ async def test_a_device_key_is_short_and_plain(
         ("\u0645\u06cc\u200c\u0646\u0627", "\u0645\u06cc\u200c\u0646\u0627"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_seen_is_taken_out_of_names(
+async def test_invisible_characters_are_removed_from_names(
     api: Api, client: httpx.AsyncClient, wish: str, name: str
 ) -> None:
     created = (await client.post("/api/sessions", json={"name": wish})).json()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bench.targets import Target, started
-from tests.contract.kit import DEADLINE_S, Group, create
+from tests.contract.group import DEADLINE_S, Group, create
 
 SEATS = 5
 SECRET = "only for the tests of the contract"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import SEATS
-from tests.contract.kit import UPGRADE, Group, assert_problem, bearer, pair, phone
+from tests.contract.group import UPGRADE, Group, assert_problem, bearer, pair, phone
 from tests.phones import BERLIN
 
 pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("server", ["locshare"], indirect=True)]
@@ -43,7 +43,7 @@ def ago(seconds: float) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
-async def test_everyone_is_told_the_age_of_the_fix_and_the_newest_fix_wins(group: Group) -> None:
+async def test_everyone_gets_the_age_of_the_fix_and_the_newest_fix_wins(group: Group) -> None:
     late = await group.join("Late")
     async with pair(group) as (_, first, _, second):
         await first.move(lat=1, timestamp=ago(300))
@@ -96,7 +96,7 @@ async def test_the_host_finds_room_in_a_session_that_is_full(group: Group) -> No
         assert len(host.snapshot["participants"]) == len(people) + 1
 
 
-async def test_a_token_of_who_was_removed_does_nothing_any_more(group: Group) -> None:
+async def test_a_token_of_a_removed_participant_is_refused(group: Group) -> None:
     second_host = await group.join("Second host", headers=group.host)
     ada = await group.join("Ada")
     answer = await group.http.delete(
@@ -125,7 +125,7 @@ async def test_a_token_of_who_was_removed_does_nothing_any_more(group: Group) ->
     assert list(await group.participants()) == [ada.user_id]
 
 
-async def test_names_that_look_alike_are_told_apart(group: Group) -> None:
+async def test_names_that_look_alike_are_distinguished(group: Group) -> None:
     names = ["Ada", "A\u200bda", "\u0410da", "ADA\u200f"]
     for name in names:
         await group.join(name)

@@ -10,7 +10,7 @@ import pytest
 
 from bench.targets import Target
 from tests.contract.conftest import SEATS, SECRET
-from tests.contract.kit import UNKNOWN, Group, assert_problem, bearer, create
+from tests.contract.group import UNKNOWN, Group, assert_problem, bearer, create
 
 pytestmark = pytest.mark.e2e
 
@@ -51,7 +51,7 @@ async def test_everything_about_a_new_session_is_optional(
     assert timedelta(minutes=359) < left <= timedelta(minutes=360)
 
 
-async def test_a_session_tells_of_itself(group: Group) -> None:
+async def test_a_session_is_described(group: Group) -> None:
     await group.join()
     answer = await group.http.get(group.path)
     assert answer.status_code == 200
@@ -118,14 +118,14 @@ async def test_an_unknown_session_is_not_found_and_a_wrong_id_refused(
     assert_problem(answer, 400, "INVALID_ID")
 
 
-async def test_what_is_not_there_and_what_is_not_allowed(http: httpx.AsyncClient) -> None:
+async def test_unknown_paths_and_wrong_methods_are_refused(http: httpx.AsyncClient) -> None:
     assert_problem(await http.get("/api/nothing"), 404, "NOT_FOUND")
     answer = await http.get("/api/sessions")
     assert_problem(answer, 405, "METHOD_NOT_ALLOWED")
     assert "POST" in answer.headers["allow"]
 
 
-async def test_it_says_that_it_lives_and_is_ready(http: httpx.AsyncClient) -> None:
+async def test_liveness_and_readiness_are_reported(http: httpx.AsyncClient) -> None:
     live = await http.get("/health/live")
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
     ready = await http.get("/health/ready")
@@ -135,7 +135,7 @@ async def test_it_says_that_it_lives_and_is_ready(http: httpx.AsyncClient) -> No
 # --- participants -----------------------------------------------------------------------------
 
 
-async def test_who_joins_gets_a_token_and_is_listed(group: Group) -> None:
+async def test_a_join_returns_a_token_and_is_listed(group: Group) -> None:
     ada = await group.join(" Ada ", body={"avatar_color": "#3366ff"})
     bo = await group.join("Bō 🏍")
     assert "token" not in ada.url
@@ -172,7 +172,7 @@ async def test_a_wrong_field_of_a_join_is_named(
     assert [error["field"] for error in problem["errors"]] == fields
 
 
-async def test_a_full_session_takes_nobody_until_somebody_leaves(group: Group) -> None:
+async def test_a_full_session_refuses_joins_until_a_participant_leaves(group: Group) -> None:
     people = [await group.join() for _ in range(SEATS)]
     body = {"display_name": "Late"}
     assert_problem(await group.http.post(f"{group.path}/join", json=body), 409, "SESSION_FULL")
@@ -196,7 +196,7 @@ async def test_people_remove_themselves_and_only_the_host_removes_others(group: 
     assert await group.participants() == {}
 
 
-async def test_who_joins_with_the_hosts_token_is_a_host(group: Group) -> None:
+async def test_a_join_with_the_hosts_token_is_a_host(group: Group) -> None:
     host = await group.join("Host", headers=group.host)
     assert (await group.http.delete(group.path, headers=host.headers)).status_code == 200
 
@@ -231,12 +231,12 @@ async def test_a_token_of_another_session_or_of_no_host_does_not_end_one(
     )
 
 
-async def test_a_token_that_has_run_out_says_that_the_session_is_over(group: Group) -> None:
+async def test_an_expired_token_means_that_the_session_is_over(group: Group) -> None:
     over = bearer(run_out(group.created["host_token"]))
     assert_problem(await group.http.delete(group.path, headers=over), 410, "SESSION_ENDED")
 
 
-async def test_an_ended_session_is_remembered_and_takes_nobody(group: Group) -> None:
+async def test_an_ended_session_is_described_and_refuses_joins(group: Group) -> None:
     ended = await group.http.delete(group.path, headers=group.host)
     assert (ended.status_code, ended.json()) == (200, {"success": True})
     told = await group.http.get(group.path)

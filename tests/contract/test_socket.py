@@ -8,7 +8,7 @@ import pytest
 import trio_websocket
 
 from tests.connection.kit import trio_client
-from tests.contract.kit import UPGRADE, Group, Person, assert_problem, create, pair, phone
+from tests.contract.group import UPGRADE, Group, Person, assert_problem, create, pair, phone
 from tests.contract.test_rest import run_out
 from tests.phones import BERLIN, Phone
 
@@ -50,7 +50,7 @@ async def test_the_token_given_as_a_subprotocol_is_not_repeated(group: Group) ->
         assert connected.socket.subprotocol == "locshare.v1"
 
 
-async def test_who_may_not_connect_is_refused_with_a_status(group: Group) -> None:
+async def test_a_refused_upgrade_gets_a_status(group: Group) -> None:
     ada, bo = await group.join("Ada"), await group.join("Bo")
 
     async def assert_refused(token: str | None, status: int, code: str) -> None:
@@ -67,7 +67,7 @@ async def test_who_may_not_connect_is_refused_with_a_status(group: Group) -> Non
     await assert_refused(ada.token, 410, "SESSION_ENDED")
 
 
-async def test_a_browser_is_told_by_a_close_code(group: Group, http: httpx.AsyncClient) -> None:
+async def test_a_refused_browser_gets_a_close_code(group: Group, http: httpx.AsyncClient) -> None:
     ada = await group.join()
     for token, code in (("nonsense", 4401), (run_out(ada.token), 4410)):
         async with trio_client(
@@ -137,7 +137,7 @@ async def test_two_sessions_never_mix(http: httpx.AsyncClient, group: Group) -> 
             assert await each.until_pong() == []
 
 
-async def test_who_comes_back_gets_a_snapshot_with_the_last_positions(group: Group) -> None:
+async def test_a_reconnect_gets_a_snapshot_with_the_last_positions(group: Group) -> None:
     async with pair(group) as (ada, first, bo, second):
         await first.move(battery=1)
         await first.move(battery=2)
@@ -154,7 +154,7 @@ async def test_who_comes_back_gets_a_snapshot_with_the_last_positions(group: Gro
 # --- who is there -----------------------------------------------------------------------------
 
 
-async def test_who_joins_connects_and_goes_is_told_to_the_others(group: Group) -> None:
+async def test_a_join_connect_and_disconnect_are_sent_to_the_others(group: Group) -> None:
     async with phone(await group.join("Ada")) as first:
         bo = await group.join("Bo", body={"avatar_color": "#3366ff"})
         assert await first.next() == {
@@ -173,7 +173,7 @@ async def test_who_joins_connects_and_goes_is_told_to_the_others(group: Group) -
         assert not (await group.participants())[bo.user_id]["online"]
 
 
-async def test_who_leaves_is_gone_for_good(group: Group) -> None:
+async def test_a_leave_is_final(group: Group) -> None:
     async with pair(group) as (ada, first, bo, second):
         await second.move()
         await first.until("location_update")
@@ -185,7 +185,7 @@ async def test_who_leaves_is_gone_for_good(group: Group) -> None:
             assert third.snapshot["positions"] == []
 
 
-async def test_who_is_removed_is_closed_and_the_others_are_told(group: Group) -> None:
+async def test_a_removal_closes_the_connection_and_is_sent_to_the_others(group: Group) -> None:
     async with pair(group) as (_, first, bo, second):
         await group.http.delete(f"{group.path}/participants/{bo.user_id}", headers=group.host)
         assert await second.closed() == 4403
@@ -195,7 +195,7 @@ async def test_who_is_removed_is_closed_and_the_others_are_told(group: Group) ->
         }
 
 
-async def test_the_end_of_a_session_is_told_to_all_and_closes_them(group: Group) -> None:
+async def test_the_end_of_a_session_is_sent_to_all_and_closes_them(group: Group) -> None:
     async with pair(group) as (_, first, _, second):
         await group.end()
         for each in (first, second):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trio
 
-from tests.contract.kit import Group, create, pair_of, phone
+from tests.contract.group import Group, create, pair_of, phone
 from tests.phones import BERLIN
 from tests.program import Program, data_directory, running_program
 from tests.running import LAST_RESORT_S

@@ -1,4 +1,4 @@
-"""The server is tested with the REST API on it: the fixtures are the API's."""
+"""The server is tested with the REST API, so the fixtures are the API's."""
 
 from tests.api.conftest import api, client, make_app, manager, registry, tokens
 

@@ -1,4 +1,4 @@
-"""An API server on a real socket, and a client of it that writes its own bytes."""
+"""An HTTP server on a real socket, and a client that writes raw bytes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,5 +50,5 @@ async def read_to_end(stream: trio.abc.ReceiveStream) -> bytes:
         async for chunk in stream:
             data += bytes(chunk)
     except trio.BrokenResourceError:
-        pass  # a reset, because it was closed with something of ours unread
+        pass  # a reset: it was closed with bytes of ours unread
     return data

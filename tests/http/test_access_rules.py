@@ -1,4 +1,4 @@
-"""The prefix of a public URL, taken off a request's path."""
+"""The prefix of a public URL is removed from a request's path."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ RULES = AccessRules(Origins((), lambda: ""), prefix="/the map/a")
         (b"/the%20map/ab", "/the map/ab", b"/the%20map/ab", "/the map/ab"),
     ],
 )
-def test_the_prefix_is_taken_off_the_path_and_the_raw_path_alike(
+def test_the_prefix_is_removed_from_the_path_and_the_raw_path(
     raw: bytes, path: str, stripped_raw: bytes, stripped: str
 ) -> None:
     scope: dict[str, Any] = {"raw_path": raw, "path": path}

@@ -1,4 +1,4 @@
-"""More clients than room, on real sockets: who is kept, and that health is always answered."""
+"""More clients than slots, on real sockets: which are kept; health is always served."""
 
 import errno
 import json
@@ -30,7 +30,7 @@ def app(make_app: MakeApp) -> RestApplication:
 
 
 async def connect_from(address: str, server: HttpServer) -> trio.SocketStream:
-    """A connection from another loopback address, all of which are ours on Linux."""
+    """A connection from another loopback address; on Linux all of 127.0.0.0/8 are local."""
     sock = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     await sock.bind((address, 0))
     await sock.connect(server.addresses[0])
@@ -39,7 +39,7 @@ async def connect_from(address: str, server: HttpServer) -> trio.SocketStream:
 
 @asynccontextmanager
 async def crowd(server: HttpServer, size: int, begin: bytes = b"") -> AsyncIterator[list[Any]]:
-    """``size`` connections, each of which has sent ``begin`` and says nothing more."""
+    """``size`` connections that have sent ``begin`` and then stay silent."""
     async with AsyncExitStack() as stack:
         streams = []
         for _ in range(size):
@@ -110,10 +110,10 @@ async def test_a_client_that_does_not_read_its_answer_can_be_evicted() -> None:
         assert server.statistics().evicted == 1
 
 
-async def test_where_nobody_can_go_health_is_answered_in_the_reserve_and_nothing_else(
+async def test_without_a_connection_to_evict_the_reserve_serves_health_only(
     app: RestApplication, manager: FakeSessions
 ) -> None:
-    manager.gate = trio.Event()  # a database that does not answer
+    manager.gate = trio.Event()  # a database that does not respond
     limits = ServerLimits(connections=5, reserved=2)
     async with serving(app, limits) as server, crowd(server, 5, CREATE) as streams:
         for path in (b"/health/live", b"/health/ready", b"/metrics"):
@@ -129,7 +129,7 @@ async def test_where_nobody_can_go_health_is_answered_in_the_reserve_and_nothing
             assert int(headers["retry-after"]) > 0
             assert await read_to_end(stream) == b""
         assert server.statistics().reserved == 4
-        # Strangers can wait in the reserve, too, but not stay.
+        # Strangers may use the reserve, but are evicted from it.
         async with crowd(server, 9), await connect(server) as stream:
             await trio.testing.wait_all_tasks_blocked(0.02)
             assert server.connections == 5 + 2
@@ -138,7 +138,7 @@ async def test_where_nobody_can_go_health_is_answered_in_the_reserve_and_nothing
                 assert (await read_answer(stream))[0] == 200
         manager.gate.set()
         for stream in streams:
-            assert (await read_answer(stream))[0] == 201, "who was worked for was kept"
+            assert (await read_answer(stream))[0] == 201, "a busy connection is kept"
 
 
 async def test_one_address_cannot_hold_more_than_its_share(app: RestApplication) -> None:
@@ -153,12 +153,13 @@ async def test_one_address_cannot_hold_more_than_its_share(app: RestApplication)
             assert server.connections == 4
 
 
-async def test_one_that_is_evicted_before_it_began_is_just_gone(app: RestApplication) -> None:
+async def test_a_connection_evicted_before_it_began_is_just_closed(
+    app: RestApplication,
+) -> None:
     limits = ServerLimits(connections=2)
     with structlog.testing.capture_logs() as logged:
         async with serving(app, limits) as server:
-            # All of them wait in the kernel's queue when the listener looks, and it takes them in
-            # one turn of the loop.
+            # All wait in the kernel's queue, and are accepted in one turn of the loop.
             socks = [socket.create_connection(server.addresses[0]) for _ in range(9)]
             await trio.testing.wait_all_tasks_blocked(0.02)
             assert server.connections == 2
@@ -189,7 +190,7 @@ async def test_places_are_given_back(app: RestApplication) -> None:
 # --- clients that take their time ---------------------------------------------------------------
 
 
-async def test_who_reads_too_slowly_on_the_whole_is_cut(
+async def test_a_client_that_reads_too_slowly_overall_is_cut(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = 100_000_000  # much more than the buffers of two sockets hold
@@ -205,7 +206,7 @@ async def test_who_reads_too_slowly_on_the_whole_is_cut(
         await stream.send_all(LIVE)
         began = trio.current_time()
         while server.connections or trio.current_time() == began:
-            # Each time there is room in the socket again before the time of one write is over.
+            # Each time the socket has room again before the timeout of one write.
             with suppress(trio.BrokenResourceError):
                 for _ in range(100):
                     await stream.receive_some(65_536)
@@ -281,7 +282,7 @@ class Listening:
      errno.ECONNRESET, errno.ETIMEDOUT, errno.EINTR],
     ids=lambda number: errno.errorcode[number],
 )  # fmt: skip
-async def test_what_accept_says_of_one_client_ends_it_for_no_other(number: int) -> None:
+async def test_an_accept_error_of_one_client_does_not_stop_accepting(number: int) -> None:
     taken: list[Any] = []
     (sock,) = await listening.listen("127.0.0.1", 0, 8)
     with sock:
@@ -296,7 +297,7 @@ async def test_what_accept_says_of_one_client_ends_it_for_no_other(number: int) 
     taken[0][0].close()
 
 
-async def test_what_accept_says_of_the_listener_ends_it() -> None:
+async def test_an_accept_error_of_the_listening_socket_is_raised() -> None:
     (sock,) = await listening.listen("127.0.0.1", 0, 8)
     with sock:
         async with await trio.open_tcp_stream(*sock.getsockname()):

@@ -1,4 +1,4 @@
-"""HTTP/1.1, as RFC 9110 and 9112 have it, and nothing else: by the bytes of the request."""
+"""HTTP/1.1 as RFC 9110 and 9112 define it, and nothing else, in raw bytes."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def app(make_app: MakeApp) -> RestApplication:
 
 
 async def ask(app: Any, request: bytes, limits: ServerLimits | None = None) -> list[int]:
-    """The statuses of all answers to ``request``, after which the server closes."""
+    """The statuses of all responses to ``request``; the server then closes."""
     with structlog.testing.capture_logs() as logged:
         async with serving(app, limits) as server, await connect(server) as stream:
             await stream.send_all(request)
@@ -158,15 +158,15 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("request_bytes", REFUSED.values(), ids=REFUSED)
-async def test_what_two_servers_could_read_differently_is_400_and_closed(
+async def test_an_ambiguous_request_is_400_and_closed(
     app: RestApplication, manager: FakeSessions, request_bytes: bytes
 ) -> None:
-    # The second request must never be read, whatever it was taken for.
+    # The second request must never be read.
     assert await ask(app, request_bytes + CREATE + b"\r\n") == [400]
 
 
 @pytest.mark.parametrize("part", [1, 3])
-async def test_a_head_in_pieces_is_judged_as_a_whole_one_is(
+async def test_a_head_in_pieces_is_checked_like_a_whole_one(
     app: RestApplication, part: int
 ) -> None:
     async def in_pieces(request: bytes) -> bytes:
@@ -200,7 +200,7 @@ async def test_another_coding_than_chunked_is_501(app: RestApplication) -> None:
         assert await ask(app, request) == [501], coding
 
 
-async def test_the_refusal_says_why_and_quotes_nothing(app: RestApplication) -> None:
+async def test_the_refusal_gives_a_reason_and_quotes_nothing(app: RestApplication) -> None:
     for request, says in (
         (LIVE + b"A: secret\r\n folded\r\n\r\n", "folded"),
         (b"secret\r\n\r\n", "RFC 9112"),
@@ -286,7 +286,7 @@ async def test_the_host_of_a_whole_url_counts_and_not_the_header() -> None:
     assert seen == [("/x", [b"a.example"])]
 
 
-async def test_options_star_says_what_the_server_can(app: RestApplication) -> None:
+async def test_options_star_lists_the_methods_of_the_server(app: RestApplication) -> None:
     for target in (b"*", b"http://x"):
         async with serving(app) as server, await connect(server) as stream:
             await stream.send_all(b"OPTIONS " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -364,7 +364,7 @@ async def test_chunk_extensions_are_bounded_too(app: RestApplication) -> None:
 async def test_no_request_is_smuggled_behind_a_chunked_body(
     app: RestApplication, manager: FakeSessions
 ) -> None:
-    # h11 takes the bare LF for the end of the trailers, as another server might not.
+    # h11 accepts the bare LF as the end of the trailers; another server may not.
     head = CREATE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\n"
     assert await ask(app, head + CREATE + b"\r\n") == [201]
 
@@ -390,7 +390,7 @@ async def test_nothing_that_drips_in_after_a_refusal_keeps_the_connection(
 
 
 async def test_a_client_that_still_sends_gets_the_whole_refusal(app: RestApplication) -> None:
-    # Closing a socket with unread bytes in it resets it, and the answer with it.
+    # Closing a socket with unread bytes resets it, and the response is lost.
     async with serving(app) as server, await connect(server) as stream:
         await stream.send_all(CREATE + b"Content-Length: 150000\r\n\r\n" + b" " * 150_000)
         status, _, body = await read_answer(stream)

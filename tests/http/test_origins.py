@@ -1,4 +1,4 @@
-"""Which web pages may change something here, and by which names an internal port is reached."""
+"""Which web pages may change something, and the host names of an internal port."""
 
 import httpx
 import pytest
@@ -42,7 +42,7 @@ def headers(**given: str) -> list[tuple[bytes, bytes]]:
         ({"origin": "http://where.example.evil", "host": "where.example"}, True),
     ],
 )
-def test_what_would_change_something_must_not_come_from_another_page(
+def test_a_request_that_changes_something_from_another_page_is_refused(
     given: dict[str, str], foreign: bool
 ) -> None:
     origins = Origins([OTHER], lambda: OWN)

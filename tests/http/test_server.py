@@ -1,4 +1,4 @@
-"""The API over real sockets: hypercorn's side, slow and rude clients, and the stop."""
+"""The API over real sockets: slow and hostile clients, and the stop."""
 
 import json
 import re
@@ -132,7 +132,7 @@ async def test_a_chunked_body_without_end_is_too_large(app: RestApplication) -> 
                 while True:
                     await stream.send_all(chunk)
             except trio.BrokenResourceError:
-                pass  # which is what is wanted: the server closed the connection
+                pass  # expected: the server closed the connection
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(flood)
@@ -236,7 +236,7 @@ async def test_a_stop_closes_idle_connections_at_once(app: RestApplication) -> N
 
 
 async def ask_and_stop(server: HttpServer, request: bytes) -> tuple[bytes, float]:
-    """What came when the server was stopped amid ``request``, and how long the stop took."""
+    """The bytes received when the server stops during ``request``, and the duration of the stop."""
     serve = trio.CancelScope()
     stopped: list[float] = []
 
@@ -276,7 +276,7 @@ async def test_a_stop_lets_a_running_request_finish(
     assert seconds < 5
 
 
-async def test_a_stop_cuts_what_does_not_end(app: RestApplication, manager: FakeSessions) -> None:
+async def test_a_stop_cuts_endless_requests(app: RestApplication, manager: FakeSessions) -> None:
     manager.gate = trio.Event()
     server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=0.2))
     with structlog.testing.capture_logs() as logged:
@@ -321,7 +321,7 @@ async def session_path(manager: FakeSessions) -> str:
     return f"/api/sessions/{session.id}"
 
 
-async def test_a_body_that_nobody_reads_does_not_hold_the_answer_up(
+async def test_an_unread_body_does_not_delay_the_response(
     app: RestApplication, manager: FakeSessions
 ) -> None:
     path = await session_path(manager)
@@ -366,7 +366,7 @@ async def test_a_short_answer_comes_in_one_piece(
             assert body.endswith(b"}")
 
 
-async def test_an_answer_whose_body_never_comes_still_has_its_head() -> None:
+async def test_a_response_without_its_body_still_sends_its_head() -> None:
     async def gives_up(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
@@ -444,9 +444,7 @@ async def test_a_request_that_takes_long_is_not_idle_time(
         assert 4.9 < trio.current_time() - answered < 5.1
 
 
-async def test_a_body_that_ends_too_early_joins_nobody(
-    app: RestApplication, manager: FakeSessions
-) -> None:
+async def test_a_truncated_body_joins_no_one(app: RestApplication, manager: FakeSessions) -> None:
     session = await manager.create(name=None, expires_in=timedelta(hours=1))
     head = (
         f"POST /api/sessions/{session.id}/join HTTP/1.1\r\nHost: x\r\n"

@@ -1,4 +1,4 @@
-"""The head of a request, by the bytes of it, without a server: whatever comes, however it comes."""
+"""The head of a request in raw bytes, without a server, split in any way."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ PIECES = (
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A request with something put in, taken out or doubled here and there."""
+    """A request with pieces inserted and removed."""
     data = bytearray(draw(st.sampled_from(REQUESTS)))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
@@ -40,8 +40,8 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-def verdict(parts: list[bytes]) -> Any:
-    """The head that was read, None when it is not complete, or "refused"."""
+def result_of(parts: list[bytes]) -> Any:
+    """The head, None when it is not complete, or "refused"."""
     connection = StrictConnection(LIMITS, 100_000)
     for part in parts:
         connection.receive_data(part)
@@ -60,18 +60,18 @@ def verdict(parts: list[bytes]) -> Any:
 @given(data=mutated() | st.binary(min_size=1, max_size=80), cuts=st.lists(st.integers(0, 200)))
 @example(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", [15, 16, 23, 24, 25, 26])
 @example(b"GET / HTTP/1.1\r\nA: b\r\r\n\r\n", [20, 21, 22])
-def test_a_head_is_judged_alike_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
+def test_the_result_does_not_depend_on_how_a_head_is_split(data: bytes, cuts: list[int]) -> None:
     ends = sorted({cut for cut in cuts if 0 < cut < len(data)} | {len(data)})
     parts = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     assert b"".join(parts) == data
     if data[:2] == b"\r\n" and len(parts[0]) < 2:
         return  # an empty line before a request is ignored when it comes in one piece
-    assert verdict(parts) == verdict([data])
+    assert result_of(parts) == result_of([data])
 
 
 @given(mutated())
-def test_what_is_read_has_one_meaning(data: bytes) -> None:
-    head = verdict([data])
+def test_an_accepted_head_has_one_meaning(data: bytes) -> None:
+    head = result_of([data])
     if head is None or head == "refused":
         return
     request = head.request
@@ -104,13 +104,13 @@ def test_a_refusal_names_the_limit(head: bytes, status: int, why: str) -> None:
     assert why in refused.value.why
 
 
-def test_what_follows_a_head_is_not_judged_with_it() -> None:
+def test_bytes_after_a_head_are_not_checked_with_it() -> None:
     head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     assert check_bytes(head + b"\0\n\r " * 10_000, LIMITS) == head
     assert check_bytes(head[:-1], LIMITS) == head[:-1]
 
 
-def test_a_head_of_nothing_but_its_end_is_a_whole_one() -> None:
+def test_an_empty_head_is_complete() -> None:
     assert check_bytes(b"\r\n\r\n\0", LIMITS) == b"\r\n\r\n"
 
 

@@ -65,7 +65,7 @@ def test_a_client_counts_by_the_address_that_trusted_proxies_saw(
         ("localhost", PROXY),
     ],
 )
-def test_an_entry_may_have_a_port_brackets_and_quotes_or_name_nobody(entry: str, key: str) -> None:
+def test_an_entry_may_have_a_port_brackets_quotes_or_no_address(entry: str, key: str) -> None:
     assert ClientAddress(LOOPBACK).of_request(PROXY, [entry]) == key
 
 
@@ -128,7 +128,7 @@ def test_a_header_counts_up_to_4096_characters_and_32_entries() -> None:
     assert addresses.of_request(PROXY, ["192.0.2.1," + "127.0.0.1," * 32]) == PROXY
 
 
-def test_without_trusted_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_no_header_counts() -> None:
     assert ClientAddress(()).of_request(PROXY, ["198.51.100.1"]) == PROXY
 
 
@@ -159,9 +159,7 @@ def test_a_connection_counts_by_its_peer_unless_that_is_a_proxy(peer: str, key: 
         st.text(st.sampled_from('for=;,"\\ 127.0:[]')) | st.text(max_size=40), max_size=3
     ),
 )
-def test_whatever_a_header_holds_there_is_a_key(
-    peer: str, forwarded_for: list[str], forwarded: list[str]
-) -> None:
+def test_any_header_gives_a_key(peer: str, forwarded_for: list[str], forwarded: list[str]) -> None:
     for header in ("auto", "x-forwarded-for", "forwarded"):
         key = ClientAddress(LOOPBACK, header).of_request(peer, forwarded_for, forwarded)
         assert key

@@ -15,7 +15,7 @@ def slots_with(*holders: tuple[str, str | None], limits: SlotLimits = LIMITS) ->
     return slots
 
 
-def test_at_the_total_limit_the_one_that_waits_longest_goes() -> None:
+def test_at_the_total_limit_the_longest_waiting_is_evicted() -> None:
     slots = slots_with(("a", None), ("b", None), ("c", None))
     slots.mark_waiting("a")  # it has been answered since
     assert slots.admit("d", None) == Admission(reserved=False, evicted="b")
@@ -23,7 +23,7 @@ def test_at_the_total_limit_the_one_that_waits_longest_goes() -> None:
     assert len(slots) == 3
 
 
-def test_one_that_is_worked_for_is_never_chosen() -> None:
+def test_a_busy_connection_is_never_evicted() -> None:
     slots = slots_with(("a", None), ("b", None), ("c", None))
     slots.mark_busy("a")
     slots.mark_busy("b")
@@ -61,7 +61,7 @@ def test_a_slot_is_free_again_when_its_holder_has_ended() -> None:
     assert slots.held_by("x") == 0
 
 
-def test_the_reserve_turns_over_by_itself() -> None:
+def test_a_full_reserve_evicts_its_oldest() -> None:
     slots = slots_with(("a", None), ("b", None), ("c", None))
     for holder in "abc":
         slots.mark_busy(holder)
@@ -75,7 +75,7 @@ def test_the_reserve_turns_over_by_itself() -> None:
     assert slots.admit("h", None) == Admission(reserved=False, evicted=None)
 
 
-def test_shedding_takes_the_one_that_waits_longest_and_else_nobody() -> None:
+def test_shed_takes_the_longest_waiting_or_none() -> None:
     slots = slots_with(("a", "x"), ("b", None))
     slots.mark_busy("b")
     assert slots.shed() == "a"
@@ -93,7 +93,7 @@ def test_shedding_takes_the_one_that_waits_longest_and_else_nobody() -> None:
         max_size=80,
     )
 )
-def test_no_limit_is_ever_passed_and_only_who_waits_goes(
+def test_no_limit_is_exceeded_and_only_waiting_holders_are_evicted(
     steps: list[tuple[str, int, str | None]],
 ) -> None:
     slots: Slots[int] = Slots(LIMITS)

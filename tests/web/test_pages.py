@@ -161,7 +161,7 @@ ID = JOIN.removeprefix("/join/")
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("folder", ["", "/maps"])
-async def test_what_was_left_on_a_link_is_taken_off_also_in_a_folder(
+async def test_text_appended_to_a_link_is_removed_also_under_a_path(
     asked: str, folder: str
 ) -> None:
     async with client() as http:
@@ -176,7 +176,7 @@ async def test_what_was_left_on_a_link_is_taken_off_also_in_a_folder(
 @pytest.mark.parametrize(
     "asked", ["/nonsense/", "/nonsense/x/y", "//evil.example/x", "/%0d%0aX: y/", "/%2F%2Fx.y/", ""]
 )
-async def test_a_path_without_an_id_leads_to_the_page_that_says_so(asked: str) -> None:
+async def test_a_path_without_an_id_gets_the_page_that_reports_it(asked: str) -> None:
     path = f"/join{asked}"
     async with client() as http:
         answer = await http.get(path)

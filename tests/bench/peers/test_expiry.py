@@ -25,7 +25,7 @@ from bench.peers.redis.sessions import RedisSessions
 from bench.procfs import cores
 from bench.servers import HOST, free_port, wait_until
 from bench.targets.local import is_ready, redis_process
-from tests.contract.kit import DEADLINE_S, Person, assert_problem, phone
+from tests.contract.group import DEADLINE_S, Person, assert_problem, phone
 
 ID = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 LIFE_S = 0.6

@@ -18,7 +18,7 @@ import trio
 from bench.servers import HOST, Process, free_port
 from bench.targets import started
 from bench.targets.local import ROOT, is_ready, redis_process
-from tests.contract.kit import DEADLINE_S, Group, create, phone
+from tests.contract.group import DEADLINE_S, Group, create, phone
 from tests.phones import BERLIN
 from tests.running import LAST_RESORT_S
 

@@ -20,7 +20,7 @@ from bench.procfs import cores, descendants, proportional_bytes
 from bench.procfs import started as began
 from bench.results import DisruptionKind
 from bench.targets import STARTABLE, NotServing, Target, started
-from tests.contract.kit import DEADLINE_S, UPGRADE, Group, assert_problem, create, phone
+from tests.contract.group import DEADLINE_S, UPGRADE, Group, assert_problem, create, phone
 from tests.phones import Phone
 
 pytestmark = pytest.mark.e2e

@@ -1,5 +1,5 @@
-"""A session and its phones, as any client of the contract sees them: httpx and trio-websocket, and
-nothing of the server's own code.
+"""A session and its phones as any client sees them: httpx and trio-websocket, none of the server's
+code.
 """
 
 from collections.abc import AsyncIterator
