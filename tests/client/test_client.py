@@ -73,7 +73,7 @@ async def group(
 # --- REST -------------------------------------------------------------------------------------
 
 
-async def test_every_call_gives_what_the_server_answers() -> None:
+async def test_every_call_returns_the_response_of_the_server() -> None:
     async with serving() as server, group(server, "Ada", "Bo") as (client, session, (ada, bo)):
         about = await client.describe(session.session_id)
         assert (about.name, about.participant_count, about.is_active) == ("Alps", 2, True)
@@ -102,7 +102,7 @@ async def test_a_colour_a_lifetime_and_the_hosts_token_are_passed_on() -> None:
             assert connection.snapshot.you.role == "host"
 
 
-async def test_the_host_comes_back_by_the_key_and_locks_and_bans() -> None:
+async def test_the_host_returns_with_the_key_and_locks_and_bans() -> None:
     async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
         link = parse_join_link(f"See you: {session.host_url}.")
         assert link == JoinLink("https://map.example", session.session_id, session.host_key)
@@ -142,7 +142,7 @@ async def test_a_refusal_is_a_problem_with_its_status_and_code() -> None:
     assert "forged" not in str(foreign.value)
 
 
-async def test_not_now_names_when_and_patience_waits_for_it() -> None:
+async def test_a_retry_waits_as_long_as_retry_after_says() -> None:
     limits = ApiLimits(create=Rate(1, 1), join=API_LIMITS.join)
     async with serving(api=limits) as server, Client(server.addresses.http_url) as client:
         await client.create_session()
@@ -154,7 +154,7 @@ async def test_not_now_names_when_and_patience_waits_for_it() -> None:
         assert (await client.describe(session.session_id)).is_active
 
 
-async def test_patience_ends_after_so_many_tries(autojump_clock: trio.abc.Clock) -> None:
+async def test_retrying_ends_after_the_last_attempt(autojump_clock: trio.abc.Clock) -> None:
     tries: list[float] = []
 
     async def call() -> None:
@@ -167,7 +167,7 @@ async def test_patience_ends_after_so_many_tries(autojump_clock: trio.abc.Clock)
     assert [round(each - began, 3) for each in tries] == [0, 1, 3, 6]
 
 
-async def test_patience_is_not_for_what_is_final() -> None:
+async def test_a_final_error_is_not_retried() -> None:
     calls = 0
 
     async def call() -> None:
@@ -180,7 +180,7 @@ async def test_patience_is_not_for_what_is_final() -> None:
     assert calls == 1
 
 
-async def test_nobody_there_is_unreachable() -> None:
+async def test_no_listener_is_unreachable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
         port = taken.getsockname()[1]
@@ -192,7 +192,7 @@ async def test_nobody_there_is_unreachable() -> None:
                 pass
 
 
-def test_an_answer_that_is_no_problem_body_is_still_a_problem() -> None:
+def test_a_refusal_without_a_problem_body_is_still_a_problem() -> None:
     problem = problem_of(502, {"retry-after": "7"}, b"<html>Bad Gateway", ApiProblem)
     assert (problem.status, problem.code, problem.retry_after) == (502, "", 7.0)
     assert problem.reconnect
@@ -221,7 +221,7 @@ def test_retry_after_is_seconds_or_a_date_within_reason(
 # --- one connection ---------------------------------------------------------------------------
 
 
-async def test_the_snapshot_is_there_first_and_then_come_typed_messages() -> None:
+async def test_the_snapshot_comes_first_and_then_typed_messages() -> None:
     async with (
         serving() as server,
         group(server, "Ada", "Bo") as (_, session, (ada, bo)),
@@ -259,7 +259,7 @@ async def test_the_token_is_in_no_url() -> None:
     assert b"locshare.v1, locshare.bearer.t.o.k.e.n\r\n" in deaf.heard
 
 
-async def test_a_ping_that_comes_after_the_close_frame_disturbs_nobody() -> None:
+async def test_a_ping_after_the_close_frame_is_ignored() -> None:
     """trio-websocket would answer it, which is an error of its own protocol library."""
     state = Snapshot(
         SessionView("id", "Alps", NOW, NOW), You("ada", "participant"), (), (), NOW, "epoch", 0
@@ -290,7 +290,7 @@ async def test_a_ping_that_comes_after_the_close_frame_disturbs_nobody() -> None
         nursery.cancel_scope.cancel()
 
 
-async def test_a_server_that_says_nothing_is_unreachable_in_time() -> None:
+async def test_a_silent_server_is_unreachable_in_time() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -300,7 +300,7 @@ async def test_a_server_that_says_nothing_is_unreachable_in_time() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/ws", "ws:///ws", "nonsense"])
-async def test_what_is_no_websocket_url_is_refused(url: str) -> None:
+async def test_a_url_that_is_not_a_websocket_is_refused(url: str) -> None:
     with pytest.raises(Unreachable, match="begins with ws"):
         async with connect(url, "token"):
             pass
@@ -321,7 +321,7 @@ async def test_a_refused_upgrade_has_the_status_and_the_code() -> None:
     assert not over.value.reconnect
 
 
-async def test_a_store_that_is_away_is_a_refusal_worth_trying_again() -> None:
+async def test_a_store_that_is_down_is_a_refusal_that_allows_a_retry() -> None:
     async with serving() as first, group(first, "Ada") as (_, _, (ada,)):
         pass
     async with serving(again=first) as server:
@@ -333,7 +333,7 @@ async def test_a_store_that_is_away_is_a_refusal_worth_trying_again() -> None:
     assert refused.value.retry_after == 5.0
 
 
-async def test_the_iteration_ends_with_the_connection_and_says_why() -> None:
+async def test_the_iteration_ends_with_the_connection_and_its_reason() -> None:
     async with (
         serving() as server,
         group(server, "Ada") as (client, session, (ada,)),
@@ -359,7 +359,7 @@ async def test_leaving_closes_with_1000() -> None:
         assert await client.participants(session.session_id) == ()
 
 
-async def test_an_exception_of_the_block_leaves_it_bare() -> None:
+async def test_an_exception_of_the_block_is_raised_unwrapped() -> None:
     async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
         with pytest.raises(ZeroDivisionError):
             async with connect(server.ws, ada.websocket_token):
@@ -395,7 +395,7 @@ async def test_a_stopping_server_is_answered_at_once() -> None:
     assert stopped_in < 0.5
 
 
-def test_an_end_of_unknown_code_is_worth_another_try() -> None:
+def test_an_unknown_close_code_allows_a_reconnect() -> None:
     assert End.of(4999).reconnect
     assert End.of(4999).text == "closed with 4999"
 
@@ -435,7 +435,7 @@ class Diary(Watcher):
 QUICK = Backoff(initial_s=0.02, max_s=0.05)
 
 
-async def test_the_picture_is_the_snapshot_and_what_happened_since() -> None:
+async def test_the_replica_is_the_snapshot_with_every_later_message_applied() -> None:
     async with serving() as server, group(server, "Ada", "Bo") as (client, session, (ada, bo)):
         diary = Diary()
         one = Live(server.ws, ada.websocket_token, watcher=diary)
@@ -460,7 +460,7 @@ async def test_the_picture_is_the_snapshot_and_what_happened_since() -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_a_client_comes_back_after_a_restart_of_the_server() -> None:
+async def test_a_client_reconnects_after_a_restart_of_the_server() -> None:
     diary = Diary()
     async with trio.open_nursery() as nursery:
         async with serving() as first, group(first, "Ada") as (_, _, (ada,)):
@@ -476,7 +476,7 @@ async def test_a_client_comes_back_after_a_restart_of_the_server() -> None:
     assert diary.lines[:2] == ["connected", "RESTART for now"]
 
 
-async def test_what_is_final_ends_it() -> None:
+async def test_a_final_close_ends_the_client() -> None:
     diary = Diary()
     async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
         live = Live(server.ws, ada.websocket_token, watcher=diary)
@@ -497,7 +497,7 @@ async def test_what_is_final_ends_it() -> None:
     assert isinstance(forged, ConnectionRefused)
 
 
-async def test_who_goes_offline_is_seen_so_and_comes_back_when_told() -> None:
+async def test_a_client_that_goes_offline_is_shown_offline_and_can_return() -> None:
     diary = Diary()
     async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
         live = Live(server.ws, ada.websocket_token, watcher=diary)
@@ -514,7 +514,7 @@ async def test_who_goes_offline_is_seen_so_and_comes_back_when_told() -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_who_goes_offline_twice_comes_back_when_told_once() -> None:
+async def test_going_offline_twice_is_undone_by_going_online_once() -> None:
     diary = Diary()
     async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
         live = Live(server.ws, ada.websocket_token, watcher=diary)
@@ -539,7 +539,7 @@ CAUSES: list[ClientError] = [
 
 
 @given(st.integers(0, 5_000), st.sampled_from(CAUSES), st.integers())
-def test_a_wait_is_never_shorter_than_asked_for_nor_longer_than_bounded(
+def test_a_delay_respects_the_servers_minimum_and_the_bound(
     attempt: int, cause: ClientError, seed: int
 ) -> None:
     rule = Backoff()
@@ -551,7 +551,7 @@ def test_a_wait_is_never_shorter_than_asked_for_nor_longer_than_bounded(
     assert asked + rule.initial_s / 2 <= delay <= asked + rule.max_s
 
 
-def test_waits_grow_and_clients_do_not_come_back_together() -> None:
+def test_delays_grow_and_are_jittered() -> None:
     rule, lost = Backoff(), Unreachable("x")
     crowd = [
         [rule.delay(attempt, lost, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
@@ -593,7 +593,7 @@ MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
 
 
 @given(st.lists(MESSAGES))
-def test_nobody_has_a_position_who_is_not_there(messages: list[ServerMessage]) -> None:
+def test_every_position_belongs_to_a_participant(messages: list[ServerMessage]) -> None:
     replica = Replica.of(snapshot("ada", "bo", positions=("bo",)), NOW)
     for message in messages:
         replica.apply(message, NOW)
@@ -601,7 +601,7 @@ def test_nobody_has_a_position_who_is_not_there(messages: list[ServerMessage]) -
         assert set(replica.taken) == set(replica.positions)
 
 
-def test_a_position_is_as_old_as_its_fix_and_not_as_its_message() -> None:
+def test_the_age_of_a_position_is_that_of_its_fix() -> None:
     def moved(age_ms: int | None) -> ParticipantPosition:
         return ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=age_ms)
 
@@ -619,7 +619,7 @@ def test_a_position_is_as_old_as_its_fix_and_not_as_its_message() -> None:
     assert replica.positions["bo"].accuracy is None
 
 
-def test_somebody_new_is_offline_until_told_otherwise() -> None:
+def test_a_new_participant_is_offline_until_an_update() -> None:
     replica = Replica.of(snapshot("ada"), NOW)
     replica.apply(ParticipantJoined("bo", "Bo", "#445566"), NOW)
     assert not replica.participants["bo"].online

@@ -73,20 +73,20 @@ class Middle(Random):
         (CloseReason.INTERNAL_ERROR, 0.0),
     ],
 )  # fmt: skip
-def test_the_first_wait_is_what_the_close_code_asks_for_and_half_a_second(
+def test_the_first_delay_is_the_close_codes_minimum_and_half_a_second(
     reason: CloseReason, least: float
 ) -> None:
     cause = NotConnected(End.of(reason.code))
     assert Backoff().delay(0, cause, Middle()) == least + 0.5
 
 
-def test_waits_grow_by_half_to_30_s() -> None:
+def test_delays_grow_by_half_to_30_s() -> None:
     waits = [Backoff().delay(attempt, Unreachable("x"), Middle()) for attempt in range(20)]
     assert waits[:4] == [0.5, 0.75, 1.125, 1.6875]
     assert waits[10] < 30 == waits[11] == waits[-1]
 
 
-async def test_patience_tries_eight_times_and_doubles_its_wait(
+async def test_a_call_is_tried_eight_times_with_doubled_waits(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     tries: list[float] = []
@@ -101,7 +101,7 @@ async def test_patience_tries_eight_times_and_doubles_its_wait(
     assert [each - began for each in tries] == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]
 
 
-async def test_patience_waits_as_long_as_the_server_says_up_to_its_longest(
+async def test_a_retry_waits_for_retry_after_up_to_its_longest(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     tries: list[float] = []
@@ -118,7 +118,7 @@ async def test_patience_waits_as_long_as_the_server_says_up_to_its_longest(
 # --- errors -----------------------------------------------------------------------------------
 
 
-def test_no_answer_is_worth_another_try() -> None:
+def test_no_answer_allows_a_retry() -> None:
     assert Unreachable("x").reconnect
     assert not ClientError("x").reconnect
 
@@ -132,25 +132,25 @@ def test_no_answer_is_worth_another_try() -> None:
         (b"<html>", "no details"),
     ],
 )
-def test_a_problem_says_what_its_body_says(body: bytes, detail: str) -> None:
+def test_a_problem_has_the_detail_of_its_body(body: bytes, detail: str) -> None:
     problem = problem_of(410, {}, body, ApiProblem)
     assert problem.detail == detail
     assert str(problem) == (f"410 X: {detail}" if b"X" in body else f"410: {detail}")
 
 
-async def test_the_lowest_refusal_is_one() -> None:
+async def test_a_status_of_400_is_a_refusal() -> None:
     async with serving() as server, Client(server.addresses.http_url) as client:
         with pytest.raises(ApiProblem) as refused:
             await client.describe("nonsense")
     assert (refused.value.status, refused.value.code) == (400, "INVALID_ID")
 
 
-def test_an_end_says_what_it_means() -> None:
+def test_an_end_has_the_text_of_its_reason() -> None:
     assert str(NotConnected(End.of(4410))) == "the session has ended"
     assert str(NotConnected(End.of(4999))) == "closed with 4999"
 
 
-async def test_a_server_that_says_nothing_is_unreachable_after_ten_seconds(
+async def test_a_silent_server_is_unreachable_after_ten_seconds(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -167,7 +167,7 @@ async def test_a_server_that_says_nothing_is_unreachable_after_ten_seconds(
         assert trio.current_time() - began == pytest.approx(10, abs=0.1)
 
 
-async def test_a_proxy_in_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_in_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with serving() as server, Client(server.addresses.http_url) as client:
@@ -194,7 +194,7 @@ class Wire:
         raise trio_websocket.ConnectionClosed(None)
 
 
-async def test_what_is_none_of_the_contract_is_skipped_and_counted() -> None:
+async def test_a_message_outside_the_contract_is_skipped_and_counted() -> None:
     pong = '{"type":"pong","data":{}}'
     wire = Wire("{", '{"type":"of_the_future","data":{}}', pong, "[]", pong, code=4410)
     connection = connection_module.Connection(wire)  # type: ignore[arg-type]
@@ -260,7 +260,7 @@ def script(monkeypatch: pytest.MonkeyPatch, *steps: Scripted | ClientError) -> l
     return timeouts
 
 
-async def test_a_connection_that_lived_five_seconds_begins_the_waits_anew(
+async def test_a_connection_of_five_seconds_resets_the_delays(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
 ) -> None:
     away = Unreachable("away")
@@ -281,7 +281,7 @@ async def test_a_connection_that_lived_five_seconds_begins_the_waits_anew(
     assert set(timeouts) == {3.0}
 
 
-async def test_going_offline_is_no_failure_and_waits_for_nothing_but_the_network(
+async def test_going_offline_is_no_failure_and_needs_no_delay(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
 ) -> None:
     script(monkeypatch, Unreachable("x"), Scripted(99, 1011), Scripted(0, 1011), Scripted(0, 4410))
@@ -296,7 +296,7 @@ async def test_going_offline_is_no_failure_and_waits_for_nothing_but_the_network
     assert notes.waits == [0.5, 0.0, 0.5, None], "and the tries are counted from the first again"
 
 
-async def test_what_cannot_be_sent_says_so(
+async def test_sending_without_a_connection_returns_false(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
 ) -> None:
     connection = Scripted(99, 4410)
@@ -311,6 +311,6 @@ async def test_what_cannot_be_sent_says_so(
         nursery.cancel_scope.cancel()
 
 
-def test_a_snapshot_says_how_old_a_fix_is() -> None:
+def test_a_snapshot_has_the_age_of_each_fix() -> None:
     place = ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=4_000)
     assert Replica.of(snapshot(place), NOW).age("bo", NOW) == timedelta(seconds=4)

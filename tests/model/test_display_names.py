@@ -46,7 +46,7 @@ TEXTS = st.lists(LETTERS | MARKS | ODD, max_size=30).map("".join)
         ("\u0646\u200f\u200e\u200f!", "\u0646\u200f!"),
     ],
 )
-def test_what_cannot_be_seen_is_removed(text: str, left: str) -> None:
+def test_invisible_characters_are_removed(text: str, left: str) -> None:
     assert clean(text) == left
 
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_seen_is_removed(text: str, left: str) -> None:
         "O'B #1 (x) @y",
     ],
 )
-def test_what_a_language_or_an_emoji_needs_stays(name: str) -> None:
+def test_characters_that_a_script_or_an_emoji_needs_are_kept(name: str) -> None:
     assert clean(name) == unicodedata.normalize("NFC", name)
 
 
@@ -98,7 +98,7 @@ def test_what_a_language_or_an_emoji_needs_stays(name: str) -> None:
 @example("\u200f\u200b\u0646")
 @example("a\u0301\u200b\u0301\u200b\u0301")
 @example("\u0915\u094d\u200d\u200d\u200d")
-def test_of_any_text_a_decent_name_is_left(text: str) -> None:
+def test_any_text_is_cleaned_to_a_valid_name(text: str) -> None:
     name = clean(text)
     assert clean(name) == name
     assert name == unicodedata.normalize("NFC", name)
@@ -141,7 +141,7 @@ def test_nothing_is_cut_in_the_middle_of_a_character(text: str, limit: int) -> N
         ("Zo\u00eb", "Zoe\u0308"), ("\u1e9e", "ss"), ("\u03a1aul", "Paul"), ("Ada²", "Ada2"),
     ],
 )  # fmt: skip
-def test_names_that_a_reader_may_mix_up_are_alike(one: str, other: str) -> None:
+def test_names_that_a_reader_may_confuse_are_confusable(one: str, other: str) -> None:
     assert confusable(one, other)
     assert confusable(other, one)
 
@@ -153,7 +153,7 @@ def test_names_that_a_reader_may_mix_up_are_alike(one: str, other: str) -> None:
         ("Ada", "A da"), ("李", "季"), ("👩", "👨"), ("Bo", "Bob"),
     ],
 )  # fmt: skip
-def test_names_that_differ_to_the_eye_are_not(one: str, other: str) -> None:
+def test_names_that_look_different_are_not_confusable(one: str, other: str) -> None:
     assert not confusable(one, other)
 
 

@@ -19,14 +19,14 @@ DAMAGED = ["0", "f", "x", "Z", "5.", "%30"]
 
 @pytest.mark.parametrize("more", LEFT_ON)
 @pytest.mark.parametrize("before", ["", "<", "(", '"', "Here: ", "[map](", "\u200e"])
-def test_a_link_is_read_whatever_was_left_on_it(before: str, more: str) -> None:
+def test_a_link_is_read_with_anything_attached_to_it(before: str, more: str) -> None:
     text = f"{before}https://map.example:8443/join/{ID}{more}"
     key = "KEY" if "host=KEY" in more else None
     assert parse_join_link(text) == JoinLink("https://map.example:8443", ID, key)
 
 
 @pytest.mark.parametrize("more", ["", ".", ")", '"', "&x=y", " and"])
-def test_a_hosts_link_gives_the_key_and_nothing_that_was_left_on_it(more: str) -> None:
+def test_a_hosts_link_gives_the_key_without_anything_attached(more: str) -> None:
     link = parse_join_link(f"https://map.example/join/{ID}#host=aB-_9{more}")
     assert link.host_key == "aB-_9"
     assert parse_join_link(f"https://map.example/join/{ID}?host=aB#ghost=aB").host_key is None
@@ -64,7 +64,7 @@ def test_a_link_names_its_server_with_port_and_sub_folder(text: str, url: str) -
         f"http://map.example/join/0{ID}",
     ],
 )  # fmt: skip
-def test_what_is_no_join_link_says_what_one_is_like(text: str) -> None:
+def test_an_error_shows_the_form_of_a_join_link(text: str) -> None:
     with pytest.raises(ValueError, match="not a join link, which is like http://host:port/join/ID"):
         parse_join_link(text)
 

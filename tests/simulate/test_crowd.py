@@ -42,7 +42,7 @@ async def run(plan: Plan) -> Crowd:
     return crowd
 
 
-async def test_everything_sent_is_received_by_all_others_of_the_session() -> None:
+async def test_every_update_is_received_by_all_others_of_the_session() -> None:
     async with serving() as server:
         summary = (await run(plan_for(server, sessions=2))).summary()
     assert (summary.sessions, summary.people) == (2, 8)
@@ -54,7 +54,7 @@ async def test_everything_sent_is_received_by_all_others_of_the_session() -> Non
     assert summary.latency_ms.p99 is not None
 
 
-async def test_afterwards_everyone_has_left_and_the_sessions_are_over() -> None:
+async def test_afterwards_all_have_left_and_the_sessions_have_ended() -> None:
     async with serving() as server:
         crowd = await run(plan_for(server, sessions=2))
         assert server.connections().closed["left"] == 8
@@ -64,7 +64,7 @@ async def test_afterwards_everyone_has_left_and_the_sessions_are_over() -> None:
                 assert (about.participant_count, about.is_active) == (0, False)
 
 
-async def test_an_existing_session_goes_on_without_them() -> None:
+async def test_an_existing_session_is_not_ended() -> None:
     async with serving() as server, Client(server.addresses.http_url) as client:
         session = await client.create_session()
         await client.join(session.session_id, "Ada")
@@ -74,7 +74,7 @@ async def test_an_existing_session_goes_on_without_them() -> None:
         assert (about.participant_count, about.is_active) == (1, True)
 
 
-async def test_told_to_stop_it_ends_in_order() -> None:
+async def test_a_stopped_simulation_ends_in_order() -> None:
     async with serving() as server:
         stop, crowd = trio.Event(), Crowd()
         with trio.fail_after(LAST_RESORT_S):
@@ -88,7 +88,7 @@ async def test_told_to_stop_it_ends_in_order() -> None:
     assert (summary.lost, summary.failed) == (0, 0)
 
 
-async def test_a_full_session_is_told_and_nobody_stays_in_it() -> None:
+async def test_a_full_session_is_an_error_and_all_leave() -> None:
     async with serving(max_participants=3) as server:
         crowd = Crowd()
         with pytest.raises(ApiProblem) as full:
@@ -99,7 +99,7 @@ async def test_a_full_session_is_told_and_nobody_stays_in_it() -> None:
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["nobody-listens", "nobody-answers"])
-async def test_a_dead_server_is_told_within_the_duration(
+async def test_a_dead_server_is_an_error_within_the_duration(
     silent: bool, autojump_clock: trio.abc.Clock
 ) -> None:
     url, why = "http://127.0.0.1:1", "no answer from http://127.0.0.1:1: ConnectError"
@@ -113,7 +113,7 @@ async def test_a_dead_server_is_told_within_the_duration(
     assert trio.current_time() - began == pytest.approx(3, abs=0.01)
 
 
-async def test_a_dead_server_is_told_in_the_end_also_without_a_duration(
+async def test_a_dead_server_is_an_error_also_without_a_duration(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     crowd = Crowd()
@@ -122,7 +122,7 @@ async def test_a_dead_server_is_told_in_the_end_also_without_a_duration(
     assert isinstance(crowd.last_error, Unreachable), "and while it is tried, it can be shown"
 
 
-async def test_joining_that_takes_longer_than_the_duration_is_told() -> None:
+async def test_joining_for_longer_than_the_duration_is_an_error() -> None:
     slow = ApiLimits(create=Rate(1000, 1000), join=Rate(1, 1))
     async with serving(api=slow) as server:
         crowd = Crowd()
@@ -132,7 +132,7 @@ async def test_joining_that_takes_longer_than_the_duration_is_told() -> None:
     assert re.match(rf"could not connect to {url} within 1 s{joined}: ", str(told.value))
 
 
-async def test_told_to_stop_before_anyone_is_connected_it_ends_without_a_complaint() -> None:
+async def test_stopped_before_any_connection_it_ends_without_an_error() -> None:
     stop, crowd = trio.Event(), Crowd()
     stop.set()
     with trio.fail_after(LAST_RESORT_S):
@@ -140,7 +140,7 @@ async def test_told_to_stop_before_anyone_is_connected_it_ends_without_a_complai
     assert (crowd.summary().people, crowd.summary().sent) == (0, 0)
 
 
-async def test_an_end_by_someone_else_is_counted_as_failure() -> None:
+async def test_a_session_ended_by_another_is_a_failure() -> None:
     async with serving() as server, Client(server.addresses.http_url) as client:
         session = await client.create_session()
         crowd = Crowd()
@@ -154,7 +154,7 @@ async def test_an_end_by_someone_else_is_counted_as_failure() -> None:
     assert summary.errors == {"closed session_ended": 4}
 
 
-async def test_who_can_join_and_not_connect_is_told_and_leaves(
+async def test_participants_that_join_but_cannot_connect_are_an_error_and_leave(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(crowd_module, "CONNECT_DEADLINE_S", 0.2)
@@ -169,7 +169,7 @@ async def test_who_can_join_and_not_connect_is_told_and_leaves(
     )
 
 
-async def test_who_is_not_connected_at_the_end_is_counted_as_failure() -> None:
+async def test_a_participant_not_connected_at_the_end_is_a_failure() -> None:
     async with serving() as server:
         crowd, stop = Crowd(), trio.Event()
         with trio.fail_after(LAST_RESORT_S):
@@ -181,7 +181,7 @@ async def test_who_is_not_connected_at_the_end_is_counted_as_failure() -> None:
     assert (crowd.summary().failed, crowd.summary().lost) == (1, 0)
 
 
-async def test_a_lost_connection_is_a_reconnect_and_no_loss() -> None:
+async def test_a_lost_connection_is_a_reconnect_and_loses_nothing() -> None:
     async with serving() as server:
         crowd, stop = Crowd(), trio.Event()
         with trio.fail_after(LAST_RESORT_S):
@@ -216,7 +216,7 @@ async def test_a_position_that_the_server_swallows_is_lost(
     assert crowd.summary().lost == 3
 
 
-async def test_people_follow_a_recorded_way_each_elsewhere_on_it() -> None:
+async def test_participants_follow_a_recorded_track_from_different_points() -> None:
     way = [TrackPoint(Place(46.0, 8.0), 0.0), TrackPoint(Place(46.1, 8.0), 10_000.0)]
     async with serving() as server, Client(server.addresses.http_url) as client:
         session = await client.create_session()
@@ -234,7 +234,7 @@ async def test_people_follow_a_recorded_way_each_elsewhere_on_it() -> None:
     assert min(distance(a, b) for a in places for b in places if a != b) > 1_000
 
 
-async def test_cancelled_it_ends_at_once() -> None:
+async def test_a_cancelled_simulation_ends_at_once() -> None:
     async with serving() as server:
         crowd = Crowd()
         with suppress(trio.Cancelled), trio.fail_after(LAST_RESORT_S):

@@ -28,7 +28,7 @@ async def a_visitor(server: Server, link: str, nursery: trio.Nursery) -> Live:
     return live
 
 
-async def test_people_of_different_names_and_colours_are_there_when_the_link_is_given() -> None:
+async def test_the_link_is_announced_when_all_are_connected() -> None:
     async with serving() as server, trio.open_nursery() as nursery:
         link: str = await nursery.start(partial(run_demo, server.addresses, people=8))
         assert link.startswith(LINK)
@@ -39,7 +39,7 @@ async def test_people_of_different_names_and_colours_are_there_when_the_link_is_
         nursery.cancel_scope.cancel()
 
 
-async def test_everyone_is_on_the_map_and_most_of_them_move(
+async def test_all_are_on_the_map_and_most_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(demo, "INTERVAL_S", 0.2)
@@ -65,7 +65,7 @@ async def test_everyone_is_on_the_map_and_most_of_them_move(
         nursery.cancel_scope.cancel()
 
 
-async def test_one_of_them_goes_offline_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_participant_goes_offline_and_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "ONLINE_S", (0.2, 0.2))
     monkeypatch.setattr(demo, "OFFLINE_S", (0.2, 0.2))
     async with serving() as server, trio.open_nursery() as nursery:
@@ -83,7 +83,7 @@ async def test_one_of_them_goes_offline_and_comes_back(monkeypatch: pytest.Monke
         nursery.cancel_scope.cancel()
 
 
-async def test_when_the_session_has_ended_there_is_a_new_one(
+async def test_a_session_that_ends_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(demo, "PAUSE_S", 0.0)
@@ -105,7 +105,7 @@ async def test_when_the_session_has_ended_there_is_a_new_one(
     assert all(len(line["session"]) == 8 for line in told)
 
 
-async def test_it_outlives_a_restart_of_the_server() -> None:
+async def test_the_demo_survives_a_restart_of_the_server() -> None:
     async with trio.open_nursery() as nursery:
         async with serving() as first:
             link: str = await nursery.start(partial(run_demo, first.addresses, people=3))
@@ -133,7 +133,7 @@ async def test_a_first_session_that_cannot_be_made_is_an_error(
         await run_demo(server.addresses)
 
 
-async def test_cancelled_it_leaves_no_connection() -> None:
+async def test_a_cancelled_demo_leaves_no_connection() -> None:
     async with serving() as server:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(run_demo, server.addresses, people=3))
@@ -143,6 +143,6 @@ async def test_cancelled_it_leaves_no_connection() -> None:
             await server.pool.wait_at_most(0)
 
 
-def test_a_large_cast_has_different_names() -> None:
+def test_names_of_many_participants_are_distinct() -> None:
     assert len({person(number).name for number in range(45)}) == 45
     assert person(12).name == f"{PEOPLE[0].name} 2"

@@ -49,7 +49,7 @@ def test_a_distance_is_the_same_both_ways_and_at_most_half_round(a: Place, b: Pl
 
 
 @given(MILD, MILD, st.floats(0, 1))
-def test_between_divides_the_way(a: Place, b: Place, fraction: float) -> None:
+def test_between_divides_the_distance(a: Place, b: Place, fraction: float) -> None:
     whole = distance(a, b)
     if whole > 1.99 * QUARTER:
         return  # nearly antipodes: every way is as short

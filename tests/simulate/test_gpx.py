@@ -65,7 +65,7 @@ def test_recorded_times_and_altitudes_are_kept() -> None:
     assert only_way(GOOD) == GOOD_WAY
 
 
-def test_without_times_the_way_is_gone_at_an_even_speed() -> None:
+def test_a_track_without_times_has_an_even_speed() -> None:
     way = only_way(gpx(track(point(0, 0), point(0.001, 0), point(0.003, 0))), speed=2.0)
     assert way[0].seconds == 0
     assert way[1].seconds == pytest.approx(55.6, abs=0.1)
@@ -153,14 +153,14 @@ def test_a_recording_is_the_same_in_any_encoding(data: bytes) -> None:
 # --- what a file consists of ------------------------------------------------------------------
 
 
-def test_every_segment_and_route_is_a_way_of_its_own() -> None:
+def test_every_segment_and_route_is_a_track() -> None:
     one = point(0, 0) + point(0, 1)
     route = "<rte>" + point(5, 5, tag="rtept") + point(6, 6, tag="rtept") + "</rte>"
     text = gpx(f"{route}<trk><trkseg>{one}</trkseg><trkseg>{one}</trkseg></trk>")
     assert places(read(text)) == [[(5, 5), (6, 6)], [(0, 0), (0, 1)], [(0, 0), (0, 1)]]
 
 
-def test_a_segment_without_points_is_no_way() -> None:
+def test_a_segment_without_points_is_no_track() -> None:
     text = gpx(f"<rte></rte><trk><trkseg/></trk>{track(point(0, 0), point(0, 1))}")
     assert len(read(text).tracks) == 1
 
@@ -197,12 +197,12 @@ def test_a_bad_point_among_good_ones_is_skipped_and_counted(bad: str, reason: st
     assert recording.remarks == (f"GPX: 2 points skipped, the first at line 4: {reason}",)
 
 
-def test_the_edges_of_the_earth_are_on_it() -> None:
+def test_the_bounds_of_latitude_and_longitude_are_valid() -> None:
     recording = read(gpx(track(point(-90, -180), point(90, 180))))
     assert (places(recording), recording.remarks) == ([[(-90, -180), (90, 180)]], ())
 
 
-def test_an_altitude_that_is_none_leaves_the_point() -> None:
+def test_an_invalid_altitude_keeps_the_point() -> None:
     way = only_way(gpx(track(point(1, 1, ele="NaN"), point(2, 2, ele="high"), point(3, 3))))
     assert [each.altitude for each in way] == [None, None, None]
 
@@ -235,7 +235,7 @@ def at(time: str, lng: float = 0.0) -> str:
         "mostly-missing", "leap-second", "leap-second-and-a-half", "fraction",
     ],
 )  # fmt: skip
-def test_a_time_that_is_missing_or_wrong_is_estimated_from_the_way(
+def test_a_missing_or_wrong_time_is_interpolated_by_distance(
     times: list[str], seconds: list[float], estimated: int
 ) -> None:
     step = 0.0001  # 11.1 m, at 1 m/s
@@ -258,7 +258,7 @@ def test_a_time_that_is_missing_or_wrong_is_estimated_from_the_way(
     ],
 )
 @pytest.mark.parametrize("where", [0, 1, 3])
-def test_a_point_dated_before_the_clock_was_set_takes_no_years(wrong: str, where: int) -> None:
+def test_a_point_dated_before_the_clock_was_set_adds_no_years(wrong: str, where: int) -> None:
     times = [f"2026-03-01T12:00:{second}Z" for second in ("00", "10", "20")]
     times.insert(where, wrong)
     seconds = moments(gpx(track(*(at(time, 0.0001 * n) for n, time in enumerate(times)))))
@@ -278,7 +278,7 @@ def test_a_pause_of_30_days_is_one_and_a_longer_one_is_a_wrong_clock(last: str, 
     assert (seconds[-1] == 30 * 86_400) is kept
 
 
-def test_of_a_way_that_is_left_out_no_point_is_counted_as_estimated() -> None:
+def test_points_of_a_dropped_track_are_not_counted_as_estimated() -> None:
     alone, good = track(at("soon")), track(point(0, 0), point(0, 1))
     assert read(gpx(alone + good)).remarks == ()
 
@@ -301,13 +301,13 @@ def test_times_at_the_beginning_of_the_calendar_are_times() -> None:
     ],
     ids=["backwards", "one", "same", "reversed", "years-apart", "beyond-the-calendar"],
 )
-def test_times_of_which_no_two_agree_are_not_used_and_that_is_told(times: list[str]) -> None:
+def test_times_of_which_no_two_agree_are_not_used_and_remarked(times: list[str]) -> None:
     text = gpx(track(*(at(time, 0.001 * n) for n, time in enumerate(times))))
     assert moments(text) == [pytest.approx(111.2 * n, abs=0.1) for n in range(len(times))]
     assert "without a usable time" in "".join(read(text).remarks)
 
 
-def test_an_estimated_time_is_by_the_way_gone_or_where_nobody_went_by_the_count() -> None:
+def test_an_estimated_time_is_by_distance_or_by_count_without_any() -> None:
     first, last = "2026-03-01T12:00:00Z", "2026-03-01T12:00:30Z"
     uneven = track(at(first), at("", 0.0001), at(last, 0.0003))
     assert moments(gpx(uneven)) == [0, pytest.approx(10), 30]
@@ -329,7 +329,7 @@ def test_a_time_without_a_zone_is_utc_wherever_this_is_read(
         time.tzset()
 
 
-def test_two_points_of_one_moment_are_one() -> None:
+def test_two_points_at_one_time_are_one() -> None:
     noon = "2026-03-01T12:00:00Z"
     text = gpx(track(at(noon), at(noon, 1), at("2026-03-01T12:00:10Z", 2)))
     assert moments(text) == [0, 10]
@@ -400,7 +400,7 @@ def test_the_number_of_points_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         read(gpx(track(*points)))
 
 
-def test_deep_nesting_costs_no_depth_here() -> None:
+def test_deep_nesting_does_not_recurse() -> None:
     deep = 100_000
     text = gpx("<a>" * deep + "</a>" * deep + track(point(0, 0), point(0, 1)))
     assert len(read(text).tracks) == 1
@@ -419,9 +419,7 @@ def test_a_file_that_cannot_be_read_names_itself(tmp_path: Path) -> None:
         read_gpx(tmp_path / "binary.gpx")
 
 
-def test_the_size_of_a_file_is_bounded_also_where_it_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_size_of_a_pipe_is_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnusableTrack, match="/dev/zero: larger than 64 MiB, the most allowed"):
         read_gpx(Path("/dev/zero"))
     monkeypatch.setattr(gpx_module, "MAX_FILE_BYTES", 2**20)

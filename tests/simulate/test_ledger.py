@@ -29,7 +29,7 @@ def test_an_update_is_expected_by_everyone_connected_but_its_sender() -> None:
     assert (ledger.sent, ledger.expected, ledger.outstanding) == (1, 2, 2)
 
 
-def test_what_came_is_received_after_its_latency() -> None:
+def test_an_update_that_arrives_is_received_after_its_latency() -> None:
     ledger = a_group("ada", "bo")
     ledger.sending("ada", at(0), 10.0)
     ledger.receiving("bo", "ada", at(0), 10.5)
@@ -38,7 +38,7 @@ def test_what_came_is_received_after_its_latency() -> None:
     assert list(ledger.latencies) == [0.5]
 
 
-def test_an_older_one_that_a_newer_one_overtook_is_skipped_not_lost() -> None:
+def test_an_update_overtaken_by_a_newer_one_is_skipped() -> None:
     ledger = a_group("ada", "bo")
     ledger.sending("ada", at(0), 10.0)
     ledger.sending("ada", at(1), 11.0)
@@ -48,7 +48,7 @@ def test_an_older_one_that_a_newer_one_overtook_is_skipped_not_lost() -> None:
     assert (ledger.received, ledger.skipped, ledger.lost) == (1, 2, 0)
 
 
-def test_what_never_came_is_lost() -> None:
+def test_an_update_that_never_arrives_is_lost() -> None:
     ledger = a_group("ada", "bo", "cleo")
     ledger.sending("ada", at(0), 10.0)
     ledger.receiving("bo", "ada", at(0), 10.1)
@@ -56,7 +56,7 @@ def test_what_never_came_is_lost() -> None:
     assert (ledger.received, ledger.lost, ledger.expected) == (1, 1, 2)
 
 
-def test_what_was_under_way_to_or_from_a_lost_connection_is_waived() -> None:
+def test_deliveries_to_or_from_a_lost_connection_are_waived() -> None:
     ledger = a_group("ada", "bo", "cleo")
     ledger.sending("ada", at(0), 10.0)
     ledger.sending("bo", at(0), 10.0)
@@ -66,7 +66,7 @@ def test_what_was_under_way_to_or_from_a_lost_connection_is_waived() -> None:
     assert (ledger.waived, ledger.lost) == (3, 2)
 
 
-def test_updates_of_people_who_are_not_ours_are_foreign() -> None:
+def test_updates_of_participants_not_simulated_are_foreign() -> None:
     ledger = a_group("ada")
     ledger.receiving("ada", "somebody", at(0), 10.0)
     ledger.receiving("ada", "somebody", at(1), 11.0)

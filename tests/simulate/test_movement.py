@@ -40,7 +40,7 @@ def steps(kind: Kind, city: City, seed: int, start: float, seconds: float = 120)
 
 @given(KINDS, IN_CITIES, SEEDS, START)
 @settings(max_examples=60)
-def test_nobody_is_faster_than_their_kind_and_nobody_jumps(
+def test_no_journey_exceeds_its_top_speed_or_jumps(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
     fixes = steps(kind, city, seed, start)
@@ -51,7 +51,7 @@ def test_nobody_is_faster_than_their_kind_and_nobody_jumps(
 
 @given(st.sampled_from(["walking", "driving"]), IN_CITIES, SEEDS, START)
 @settings(max_examples=60)
-def test_the_reported_speed_is_that_of_the_way(
+def test_the_reported_speed_is_that_of_the_route(
     kind: Kind, city: City, seed: int, start: float
 ) -> None:
     fixes = steps(kind, city, seed, start)
@@ -73,7 +73,7 @@ def test_speeding_up_and_braking_is_gentle(kind: Kind, city: City, seed: int, st
 
 @given(KINDS, IN_CITIES, SEEDS, st.lists(st.floats(0, 5_000), max_size=20))
 @settings(max_examples=60)
-def test_everyone_stays_within_the_radius(
+def test_every_journey_stays_within_the_radius(
     kind: Kind, city: City, seed: int, times: list[float]
 ) -> None:
     radius = DRIVING.radius if kind == "driving" else WALKING.radius
@@ -84,7 +84,7 @@ def test_everyone_stays_within_the_radius(
 
 @given(KINDS, IN_CITIES, SEEDS, st.lists(st.floats(0, 5_000), min_size=1, max_size=10))
 @settings(max_examples=40)
-def test_a_way_depends_on_seed_and_time_only(
+def test_a_route_depends_on_seed_and_time_only(
     kind: Kind, city: City, seed: int, times: list[float]
 ) -> None:
     in_any_order, in_order = journey(kind, city, seed), journey(kind, city, seed)
@@ -93,7 +93,7 @@ def test_a_way_depends_on_seed_and_time_only(
     assert asked[times[0]] == journey(kind, city, seed).at(times[0])
 
 
-def test_a_long_way_is_not_kept_whole() -> None:
+def test_a_long_route_is_not_kept_whole() -> None:
     way = Route(CITIES["barcelona"], DRIVING, 1)
     early = way.at(5.0)
     way.at(200_000.0)
@@ -103,7 +103,7 @@ def test_a_long_way_is_not_kept_whole() -> None:
 
 @pytest.mark.parametrize("kind", ["walking", "driving"])
 @pytest.mark.parametrize("city", CITIES.values(), ids=list(CITIES))
-def test_people_move_at_once_turn_and_pause(kind: Kind, city: City) -> None:
+def test_journeys_move_at_once_turn_and_pause(kind: Kind, city: City) -> None:
     fixes = [fix for seed in range(5) for fix in steps(kind, city, seed, 0, 600)]
     assert all(journey(kind, city, seed).at(0).speed > 1 for seed in range(5))
     assert len({int(fix.heading or 0) // 90 for fix in fixes}) == 4
@@ -121,7 +121,7 @@ def test_the_average_speed_is_the_usual_one_whatever_the_city(kind: Kind, usual:
     assert sum(speeds) / len(speeds) * 3.6 == pytest.approx(usual, rel=0.1)
 
 
-def test_different_seeds_are_different_people() -> None:
+def test_different_seeds_are_different_journeys() -> None:
     places = {journey("walking", CITIES["berlin"], seed).at(60).place for seed in range(50)}
     assert len(places) == 50
 
@@ -134,9 +134,7 @@ def test_of_a_mixed_crowd_half_walk_and_one_in_eight_stays() -> None:
 
 @given(KINDS, IN_CITIES, SEEDS, st.floats(0, 5_000))
 @settings(max_examples=80)
-def test_every_report_is_one_that_the_server_takes(
-    kind: Kind, city: City, seed: int, at: float
-) -> None:
+def test_every_report_is_valid_for_the_server(kind: Kind, city: City, seed: int, at: float) -> None:
     report = Phone(journey(kind, city, seed), seed).position(at, NOW)
     assert PLAIN.decode(encode_for_server(report)) == report
     assert (report.heading is None) == (kind == "stationary")
@@ -158,7 +156,7 @@ PIECES = st.builds(
 
 
 @given(PIECES)
-def test_a_piece_ends_where_the_next_one_begins(segment: Segment) -> None:
+def test_a_segment_ends_where_the_next_one_begins(segment: Segment) -> None:
     at_end, end = segment.at(segment.duration()), segment.end()
     assert hypot(at_end.x - end.x, at_end.y - end.y) < 1e-3
     assert at_end.speed == pytest.approx(end.speed, abs=1e-3)

@@ -12,7 +12,7 @@ WAY = [
 ]
 
 
-def test_between_two_points_one_is_between_them() -> None:
+def test_between_two_points_a_track_is_between_them() -> None:
     fix = Track(WAY).at(50)
     assert fix.place.lat == pytest.approx(46.005)
     assert fix.altitude == 550
@@ -26,7 +26,7 @@ def test_a_corner_is_at_its_time() -> None:
     assert fix.heading == pytest.approx(bearing(WAY[1].place, WAY[2].place))
 
 
-def test_each_part_is_gone_at_its_own_speed_and_height() -> None:
+def test_each_part_has_its_speed_and_altitude() -> None:
     fix = Track(WAY).at(150)
     assert fix.speed == pytest.approx(distance(WAY[1].place, WAY[2].place) / 100)
     assert fix.altitude == 600, "of the one end that is known"
@@ -34,7 +34,7 @@ def test_each_part_is_gone_at_its_own_speed_and_height() -> None:
     assert Track([*WAY, up[1]]).at(250).altitude == 700
 
 
-def test_the_last_point_is_reached_and_only_then_is_it_gone_back() -> None:
+def test_a_track_turns_back_only_at_its_last_point() -> None:
     there = Track(WAY).at(200)
     assert distance(there.place, WAY[-1].place) < 0.01
     assert there.heading == pytest.approx(bearing(WAY[1].place, WAY[2].place))
@@ -45,13 +45,13 @@ def test_a_heading_is_never_the_full_circle() -> None:
     assert Track(north).at(150).heading == 0
 
 
-def test_sped_up_it_is_so_many_times_as_fast() -> None:
+def test_a_track_can_be_sped_up() -> None:
     slow, fast = Track(WAY), Track(WAY, speed_up=10)
     assert fast.at(3).place == slow.at(30).place
     assert fast.at(3).speed == pytest.approx(10 * slow.at(30).speed)
 
 
-def test_at_the_end_one_turns_back() -> None:
+def test_at_its_end_a_track_turns_back() -> None:
     going = Track(WAY)
     there, back = going.at(150), going.at(250)
     assert distance(there.place, back.place) < 0.01
@@ -61,7 +61,7 @@ def test_at_the_end_one_turns_back() -> None:
     assert distance(going.at(199.9).place, going.at(200.1).place) < 2
 
 
-def test_who_shares_a_way_starts_elsewhere_on_it() -> None:
+def test_participants_that_share_a_track_start_at_different_points() -> None:
     assert Track(WAY, start=0.5).at(0).place == Track(WAY).at(100).place
 
 

@@ -141,7 +141,7 @@ def test_a_number_at_the_edge_of_its_range_is_taken(field: str, value: float) ->
         )
     ],
 )
-def test_an_optional_field_that_makes_no_sense_is_unknown_and_the_rest_stands(
+def test_an_invalid_optional_field_is_unknown_and_the_rest_is_kept(
     field: str, value: object
 ) -> None:
     assert position_with(**{field: value}) == structs.replace(position_with(), **{field: None})
@@ -180,7 +180,7 @@ def test_a_leap_second_is_the_next_second(text: str, seconds: float) -> None:
     assert position_with(timestamp=text, speed=-1).timestamp == expected
 
 
-def test_a_bare_nan_is_unknown_but_makes_no_json_of_what_is_none() -> None:
+def test_a_bare_nan_is_unknown_and_invalid_json_stays_invalid() -> None:
     text = json.dumps({"type": "location_update", "data": UPDATE | {"speed": float("nan")}})
     assert "NaN" in text
     message = PLAIN.decode(text)
@@ -208,12 +208,12 @@ def test_a_bare_nan_is_unknown_but_makes_no_json_of_what_is_none() -> None:
         ),
     ],
 )
-def test_an_error_says_where_and_what(message: object, text: str) -> None:
+def test_an_error_names_the_field_and_the_problem(message: object, text: str) -> None:
     error = refusal(message)
     assert error.text == str(error) == text
 
 
-def test_answers_of_an_older_server_are_understood() -> None:
+def test_responses_of_an_older_server_are_decoded() -> None:
     created = {
         "session_id": "s", "join_link": "l", "expires_at": "2030-01-01T12:00:00Z", "name": "n",
         "host_token": "t",
@@ -231,7 +231,7 @@ def test_answers_of_an_older_server_are_understood() -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_what_is_not_a_number_is_no_coordinate(number: str) -> None:
+def test_a_coordinate_that_is_not_finite_is_refused(number: str) -> None:
     text = '{"type":"location_update","data":{"lat":%s,"lng":1,"accuracy":1,"timestamp":"%s"}}'
     with pytest.raises(InvalidMessage):
         PLAIN.decode(text % (number, "2030-01-01T12:00:00Z"))
@@ -297,7 +297,7 @@ def test_any_text_gives_a_message_or_invalid_message(text: str) -> None:
         st.sampled_from([*UPDATE, "altitude", "speed", "heading", "battery", "else"]), JUNK
     ),
 )
-def test_any_json_of_the_right_outline_gives_a_message_or_invalid_message(
+def test_json_of_the_right_shape_gives_a_message_or_invalid_message(
     kind: str, data: dict[str, object]
 ) -> None:
     try:
@@ -333,7 +333,7 @@ POSITIONS = st.builds(
 
 
 @given(POSITIONS)
-def test_every_valid_position_survives_the_way_in_and_the_way_out(position: Position) -> None:
+def test_every_valid_position_survives_decoding_and_encoding(position: Position) -> None:
     sent = encode_for_server(position)
     assert PLAIN.decode(sent) == position
     for age_ms in (None, 1_000):

@@ -34,7 +34,7 @@ def distinct(name: str, others: Iterable[str], limit: int) -> str:
 
 
 def confusable(one: str, other: str) -> bool:
-    """Whether a reader may take one for the other."""
+    """Whether a reader may take one name for the other."""
     return not _keys(one).isdisjoint(_keys(other))
 
 

@@ -28,7 +28,7 @@ _STACKING: Final = (
     "Beng", "Deva", "Gujr", "Guru", "Knda", "Mlym", "Orya", "Taml", "Telu", "Sinh", "Tibt", "Mymr",
     "Khmr", "Lana", "Bali", "Java",
 )  # fmt: skip
-"""Scripts in which a letter may carry 4 marks of the script: a Burmese or Hindi word does."""
+"""Scripts in which a letter may carry 4 marks of the script, as in Burmese and Hindi words."""
 _POINTED: Final = ("Hebr", "Arab", "Syrc")
 """Scripts in which a letter may carry 3: a dot, a doubling and a vowel."""
 

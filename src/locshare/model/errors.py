@@ -1,5 +1,5 @@
-"""The base of every error that this program raises."""
+"""The base of the program's errors."""
 
 
 class LocshareError(Exception):
-    """Base of every error this program raises on purpose."""
+    """Base of every error that the program raises on purpose."""

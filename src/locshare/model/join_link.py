@@ -1,9 +1,9 @@
-"""Join links as they arrive, with what messengers, mail programs and people leave on them. Pure.
+"""Parses join links as people, messengers and mail programs pass them on. Pure.
 
-A link in a sentence is cut at the next blank, so the full stop, the bracket or the quotation mark
-behind it comes along, as itself or percent-encoded; trackers add a query. The id of a session is
-36 characters of a fixed shape, so it is found wherever it stands in its segment, unless letters or
-digits touch it: then the link has been damaged, and which session it meant is a guess.
+Programs that detect links in a sentence cut at the next blank, so the full stop, bracket or
+quotation mark behind a link stays attached, as itself or percent-encoded; trackers add a query. The
+id of a session is 36 characters of a fixed shape, so it is found anywhere in its path segment. Not
+if letters or digits touch it: then the link is damaged, and its session would be a guess.
 """
 
 import re
@@ -18,12 +18,12 @@ _PATH: Final = re.compile(
 _URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 _HOST_KEY: Final = re.compile(r"(?:^|&)host=([\w-]+)", re.ASCII)
 _LONGEST: Final = 4_096
-"""Characters of a link that are looked at."""
+"""Characters that are read of a link."""
 
 
 class JoinLink(NamedTuple):
-    """Where a join link leads: the server's URL without a slash at its end, and a session's id.
-    ``host_key`` is that of a host's link (``#host=…``).
+    """``url`` is the server's, without a trailing slash; ``host_key`` is that of a host's link
+    (``#host=…``).
     """
 
     url: str
@@ -33,7 +33,7 @@ class JoinLink(NamedTuple):
 
 def parse_join_link(text: str) -> JoinLink:
     """The link in ``text``, which may have words or brackets around it, and a query or fragment.
-    Raises ValueError with a sentence for whoever typed it.
+    Raises ValueError with a sentence for the user.
     """
     found = _URL.search(text[:_LONGEST])
     if found is not None:
@@ -41,16 +41,16 @@ def parse_join_link(text: str) -> JoinLink:
             parts = urlsplit(found[0])
             path = _PATH.match(unquote(parts.path))
             if path is not None and parts.hostname and parts.port != 0:
-                # Without the user and password that a URL may carry.
+                # Drop the user and password that a URL may carry.
                 server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path['root']}"
                 key = _HOST_KEY.search(parts.fragment)
                 return JoinLink(server.rstrip("/"), path["id"].lower(), key[1] if key else None)
-        except ValueError:  # a port or an IPv6 address that is none
+        except ValueError:  # an invalid port or IPv6 address
             pass
     raise ValueError("not a join link, which is like http://host:port/join/ID")
 
 
 def session_id_in(segment: str) -> str | None:
-    """The session's id in what follows ``/join/`` in a path, in lower case; None when none is."""
+    """The id, in lower case, in the path segment after ``/join/``; None without one."""
     found = _SEGMENT.match(unquote(segment[:_LONGEST]))
     return None if found is None else found[1].lower()

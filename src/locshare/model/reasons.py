@@ -1,7 +1,7 @@
-"""Every way a connection can end.
+"""Why connections end.
 
-:class:`CloseReason` is one enum for the wire, the logs and the metrics, so that the three never
-disagree about why a phone lost its connection.
+:class:`CloseReason` is one enum for the wire, the logs and the metrics, so that the three always
+agree on why a client lost its connection.
 """
 
 import enum
@@ -10,8 +10,8 @@ import enum
 class CloseReason(enum.Enum):
     """Why a WebSocket was closed: the close code, whether a client should reconnect, and text.
 
-    ``reconnect`` is the answer to the only question a client has: *yes* means come back with the
-    same token (with back-off and jitter), *no* means that coming back cannot work.
+    ``reconnect``: True means reconnect with the same token (with back-off and jitter), False means
+    that reconnecting cannot succeed.
 
     Codes 4400 to 4510 are from the private range of RFC 6455 section 7.4.2; their last three
     digits follow the HTTP status with the same meaning where there is one.

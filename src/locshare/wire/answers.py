@@ -1,5 +1,5 @@
-"""What the REST API answers, as frozen structs: for the server that encodes them and for the client
-that decodes them. One struct is one answer of docs/reference/rest.md. Pure.
+"""The responses of the REST API (docs/reference/rest.md): the server encodes, the client decodes.
+Pure.
 """
 
 from datetime import datetime
@@ -10,8 +10,8 @@ from locshare.model.participant import ParticipantView
 
 
 class SessionCreated(Struct, frozen=True):
-    """``host_token`` is given this once; it ends the session and removes participants. Another can
-    be had for ``host_key``, which ``host_url`` has in its fragment.
+    """``host_token`` ends the session and removes participants; it is given only here.
+    ``host_key``, which is in the fragment of ``host_url``, is good for another one.
     """
 
     session_id: str
@@ -39,9 +39,8 @@ class SessionDescription(Struct, frozen=True):
 
 
 class SessionJoined(Struct, frozen=True):
-    """``websocket_token`` is that of one participant, valid until the session ends;
-    ``websocket_url`` is without it, so that it stays out of logs. ``display_name`` is the name as
-    others see it.
+    """``websocket_token`` is the participant's and valid until the session ends. ``websocket_url``
+    does not contain it, so that it stays out of logs. ``display_name`` is the name others see.
     """
 
     user_id: str
