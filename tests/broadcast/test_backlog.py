@@ -1,4 +1,4 @@
-"""What waits for one receiver, against a plain list that says the same in more words."""
+"""The backlog of one socket, against a model that is a plain list."""
 
 from hypothesis import given
 from hypothesis import strategies as st

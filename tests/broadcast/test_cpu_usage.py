@@ -1,4 +1,4 @@
-"""What a thread asks of a core: its work, and the time it stood in line; not what it waited for."""
+"""CPU usage: the work of a thread and its time in the run queue, not its waits."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def test_another_thread_s_work_is_not_mine(mine: ThreadCpuUsage) -> None:
     assert mine.seconds() - before < 0.15
 
 
-def test_where_the_kernel_does_not_tell_it_the_work_alone_counts(
+def test_without_run_queue_times_only_the_work_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cpu_usage, "_SCHEDSTAT", "/nowhere/{}")
@@ -73,7 +73,7 @@ def test_where_the_kernel_does_not_tell_it_the_work_alone_counts(
     of.close()
 
 
-def test_closing_twice_gives_nobody_else_s_file_away() -> None:
+def test_closing_twice_closes_no_other_file() -> None:
     of = ThreadCpuUsage()
     of.close()
     read, write = os.pipe()

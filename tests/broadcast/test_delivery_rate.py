@@ -1,4 +1,4 @@
-"""What a session delivers per second, as it is seen from one flush to the next."""
+"""The delivery rate of a session, from one flush to the next."""
 
 import pytest
 from hypothesis import given

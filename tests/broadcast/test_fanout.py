@@ -58,10 +58,10 @@ def test_a_receiver_gets_every_frame_but_its_own(payloads: dict[str, bytes]) -> 
         assert flush.without(user) == b"".join(others)
 
 
-def test_who_moved_alone_gets_nothing() -> None:
+def test_the_only_one_that_moved_gets_nothing() -> None:
     assert Flush({"ada": text_frame(b"x")}).without("ada") == b""
 
 
-def test_who_did_not_move_gets_the_very_same_bytes_without_a_copy() -> None:
+def test_one_that_did_not_move_gets_the_same_bytes_without_a_copy() -> None:
     flush = Flush({"ada": text_frame(b"x"), "bob": text_frame(b"y")})
     assert flush.without("carl") is flush.joined

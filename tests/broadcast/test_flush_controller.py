@@ -187,7 +187,7 @@ def after(*measured: tuple[float, float, float]) -> FlushController:
     return controller
 
 
-def test_the_load_is_what_was_asked_for_of_what_passed_and_never_more_than_all_of_it() -> None:
+def test_the_load_is_the_share_of_a_core_and_at_most_all_of_it() -> None:
     assert after((0.1, 0.05, 0.0)).peek().busy == pytest.approx(0.4 * 0.5)
     assert after((0.1, 0.3, 0.0)).peek().busy == pytest.approx(0.4)
     assert after((0.1, 0.05, 0.0), (0.1, 0.05, 0.0)).peek().busy == pytest.approx(0.64 * 0.5)
@@ -203,12 +203,12 @@ def test_an_adjustment_that_comes_late_stands_for_those_that_were_missed(
     assert controller.peek().busy == pytest.approx(1 - 0.6**steps)
 
 
-def test_of_no_time_nothing_is_learned() -> None:
+def test_an_interval_without_time_changes_nothing() -> None:
     load = after((0.0, 0.5, 3.0), (-1.0, 0.5, 3.0)).peek()
     assert (load.busy, load.lag, load.longest_lag) == (0.0, 0.0, 0.0)
 
 
-def test_the_longest_lag_is_kept_until_it_is_asked_for_and_peeking_is_not_asking() -> None:
+def test_the_longest_lag_is_kept_until_statistics_are_taken_and_peek_keeps_it() -> None:
     controller = after((0.1, 0.0, 0.02), (0.1, 0.0, 0.07), (0.1, 0.0, 0.01))
     assert controller.peek().longest_lag == 0.07
     assert controller.statistics().longest_lag == 0.07

@@ -258,7 +258,9 @@ async def test_a_lost_socket_gives_its_backlog_back_and_is_written_to_no_more(
     assert not nursery.child_tasks
 
 
-async def test_a_socket_that_breaks_in_a_close_is_told_as_lost(nursery: trio.Nursery) -> None:
+async def test_a_socket_that_breaks_in_a_close_keeps_the_reason_and_drops_the_backlog(
+    nursery: trio.Nursery,
+) -> None:
     rig = Rig(nursery)
     rig.wire.broken = True
     rig.receiver.close(CloseReason.REPLACED)

@@ -1,4 +1,4 @@
-"""Who may connect, decided without sockets."""
+"""Admission, without sockets."""
 
 import json
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ def test_the_subprotocol_that_is_answered_is_never_the_token(
         ("/ws?a=b&token=ada", Claims("ada")),
     ],
 )
-def test_who_asks_is_known_without_asking_the_session(target: str, expected: object) -> None:
+def test_the_token_alone_identifies_the_participant(target: str, expected: object) -> None:
     assert identify_upgrade(upgrade(target), Verifier()) == expected
 
 

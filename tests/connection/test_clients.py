@@ -93,7 +93,7 @@ async def test_the_threaded_client_and_trio_websocket_see_each_other() -> None:
         assert server.closed() == {"peer_closed": 2}
 
 
-async def test_the_asyncio_client_is_told_when_the_session_is_over() -> None:
+async def test_the_asyncio_client_sees_why_the_session_is_over() -> None:
     async with serving() as server:
 
         async def conversation(client: ClientConnection) -> None:
@@ -118,7 +118,7 @@ async def test_the_asyncio_client_may_leave() -> None:
         assert server.closed() == {"left": 1}
 
 
-async def test_the_asyncio_client_is_told_what_is_too_large() -> None:
+async def test_the_asyncio_client_gets_an_error_for_a_message_too_large() -> None:
     async def conversation(client: ClientConnection) -> None:
         await client.send("x" * 4097)
         assert json.loads(await client.recv())["data"]["code"] == "MESSAGE_TOO_LARGE"
@@ -134,7 +134,7 @@ async def test_the_asyncio_client_is_told_what_is_too_large() -> None:
         assert server.closed() == {"message_too_big": 1}
 
 
-async def test_the_asyncio_client_answers_the_heartbeat_by_itself() -> None:
+async def test_the_asyncio_client_answers_the_heartbeat_automatically() -> None:
     async def conversation(client: ClientConnection) -> None:
         await asyncio.sleep(FAST_PULSE.ping_interval * (FAST_PULSE.missed_pings + 2))
         await client.send(PING_MESSAGE)

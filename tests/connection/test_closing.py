@@ -1,4 +1,4 @@
-"""After a close: nothing more is served, whatever comes is bounded, and the close frame arrives."""
+"""After a close: nothing more is served, the input is bounded, and the close frame arrives."""
 
 import json
 import socket
@@ -54,7 +54,7 @@ async def flood(raw: Raw, data: bytes) -> None:
 
 
 def never_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on a frame that is looked at is a failure of the test."""
+    """From now on, reading a frame fails the test."""
 
     def looked_at(*_: object) -> None:
         raise AssertionError("served after the close")
@@ -83,7 +83,7 @@ async def test_after_4429_no_frame_is_served_and_only_a_few_bytes_are_read(
 
 
 async def test_a_client_that_floods_and_reads_late_still_gets_the_close_frame() -> None:
-    """It must not be destroyed by a reset because of what was not read."""
+    """A reset because of unread input would destroy it."""
     limits = limited(OutboxLimits(linger=60.0), discard_bytes=1000)
     async with (
         serving(limits) as server,
@@ -156,7 +156,7 @@ async def test_after_our_close_garbage_is_waited_out_and_not_answered(garbage: b
         assert server.closed() == {"session_ended": 1}
 
 
-async def test_a_position_sent_before_our_close_was_heard_of_is_not_taken() -> None:
+async def test_a_position_sent_before_our_close_arrived_is_dropped() -> None:
     async with serving() as server, raw_client(server, "ada") as ada:
         server.room.receivers["ada"].close(CloseReason.REPLACED)
         await ada.send(client_frame(an_update()) + CLOSE)
@@ -211,7 +211,7 @@ async def test_what_came_is_counted_for_all_connections_together_when_they_have_
         (client_frame(b"", mask=b""), "protocol_error", "info"),
     ],
 )
-async def test_an_end_of_every_day_is_logged_for_who_debugs_and_any_other_for_all(
+async def test_a_routine_end_is_logged_at_debug_and_any_other_at_info(
     said: bytes, reason: str, level: str
 ) -> None:
     with structlog.testing.capture_logs() as lines:
@@ -286,7 +286,7 @@ async def test_a_message_that_is_begun_and_not_finished_has_a_deadline(begun: by
 
 
 @pytest.mark.parametrize("whole", [client_frame(an_update()), client_frame(b"", 0, fin=False)])
-async def test_a_frame_or_message_that_drips_has_a_deadline_for_the_whole_of_it(
+async def test_a_dripping_frame_or_message_has_one_deadline_as_a_whole(
     whole: bytes,
 ) -> None:
     async with (

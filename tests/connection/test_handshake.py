@@ -1,4 +1,4 @@
-"""The upgrade: who is let in, and how who is not is told."""
+"""The upgrade: who is admitted, and how a refusal is answered."""
 
 import json
 import socket
@@ -68,7 +68,7 @@ async def test_a_refusal_is_an_http_status_with_a_problem(
 
 
 @pytest.mark.parametrize(("target", "_status", "_code", "close"), REFUSALS)
-async def test_a_browser_is_upgraded_and_told_by_a_close_code(
+async def test_a_refused_browser_is_upgraded_and_gets_a_close_code(
     target: str, _status: int, _code: str, close: int
 ) -> None:
     async with serving() as server, raw_tcp(server) as raw:
@@ -128,7 +128,7 @@ async def test_what_is_no_usable_upgrade_is_answered_and_closed(data: bytes, sta
         await server.all_gone()
 
 
-async def test_what_nobody_asked_for_is_not_accepted() -> None:
+async def test_only_a_request_is_accepted() -> None:
     mine, theirs = socket.socketpair()
     with mine, theirs:
         with pytest.raises(RuntimeError, match="no request"):
@@ -146,7 +146,7 @@ async def test_a_request_may_come_in_single_bytes() -> None:
         assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
 
 
-async def test_who_does_not_finish_the_request_is_gone_after_the_deadline() -> None:
+async def test_an_unfinished_request_is_refused_after_the_deadline() -> None:
     transport = TransportLimits(handshake_deadline=0.05)
     limits = PoolLimits(connection=ConnectionLimits(transport=transport))
     async with serving(limits) as server, raw_tcp(server) as raw:
@@ -158,7 +158,7 @@ async def test_who_does_not_finish_the_request_is_gone_after_the_deadline() -> N
         assert server.refused() == {"late": 1}
 
 
-async def test_who_goes_away_during_the_request_leaves_nothing_behind() -> None:
+async def test_a_client_that_vanishes_during_its_request_leaves_nothing_behind() -> None:
     async with serving() as server:
         async with raw_tcp(server) as raw:
             await raw.send(b"GET /ws HTTP/1.1\r\n")
@@ -213,7 +213,7 @@ async def test_no_token_is_ever_logged(capsys: pytest.CaptureFixture[str]) -> No
     assert "secret" not in text
 
 
-async def test_beyond_the_limit_of_connections_clients_are_told_to_come_back_later() -> None:
+async def test_beyond_the_limit_of_connections_a_refusal_has_retry_after() -> None:
     limits = PoolLimits(max_connections=1, connection=ConnectionLimits(outbox=QUICK_ENDS))
     async with serving(limits) as server, raw_client(server, "ada"):
         status, headers, problem = await answer(server, request("/ws?token=bob"))

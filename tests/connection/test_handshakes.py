@@ -1,4 +1,4 @@
-"""Who gives way among those whose request is awaited, without sockets."""
+"""Which handshake gives way, without sockets."""
 
 from collections import OrderedDict
 
@@ -38,13 +38,13 @@ def test_an_address_that_has_its_share_takes_from_itself_only() -> None:
     assert len(places) == 3
 
 
-def test_a_proxy_has_no_share_but_the_whole() -> None:
+def test_a_proxy_is_limited_by_the_total_only() -> None:
     places: Handshakes[int] = Handshakes(3, 1)
     assert [places.enter(n, None) for n in range(3)] == [None] * 3
     assert places.enter(3, None) == 0
 
 
-def test_whoever_left_is_not_named_and_may_be_touched() -> None:
+def test_one_that_left_is_not_evicted_and_may_be_touched() -> None:
     places: Handshakes[int] = Handshakes(1, 1)
     places.enter(0, "one")
     places.leave(0)

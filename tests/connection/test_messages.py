@@ -171,7 +171,9 @@ async def test_a_good_message_ends_a_run_of_bad_ones() -> None:
         assert server.closed() == {}
 
 
-async def test_positions_over_the_rate_are_dropped_told_once_and_then_closed_with_4429() -> None:
+async def test_positions_over_the_rate_are_dropped_with_one_warning_and_then_closed_with_4429() -> (
+    None
+):
     limits = limited(position_rate=0.001, position_burst=2, excess_tolerated=10, excess_forgiven=0)
     async with serving(limits) as server, raw_client(server, "ada") as ada:
         await ada.send(client_frame(an_update()) * 12)

@@ -1,4 +1,4 @@
-"""Whose sockets are held, and how those beyond are told: never with a reset."""
+"""Which sockets have a place, and how the others are refused: never with a reset."""
 
 import json
 import socket
@@ -92,7 +92,7 @@ async def test_silent_sockets_use_up_no_place_of_connections() -> None:
         assert statistics.refused["full"] == 0
 
 
-async def test_the_longest_idle_socket_gives_way_to_an_honest_client_and_is_told() -> None:
+async def test_the_longest_idle_socket_is_refused_for_an_honest_client() -> None:
     async with serving(limited(handshakes=3)) as server, AsyncExitStack() as stack:
         first, second, third = await silent(server, stack, 3, b"GET /ws HTTP/1.1\r\n")
         async with raw_client(server, "ada"):
@@ -159,7 +159,7 @@ async def test_those_that_are_refused_and_stay_are_bounded_too() -> None:
             assert (await read_refusal(each))[0] == 503, "cut short, and yet it was told"
 
 
-async def test_a_flood_of_silent_sockets_keeps_nobody_out() -> None:
+async def test_a_flood_of_silent_sockets_keeps_no_client_out() -> None:
     async with serving(limited(handshakes=8)) as server, AsyncExitStack() as stack:
         async with trio.open_nursery() as nursery:
 
@@ -175,7 +175,7 @@ async def test_a_flood_of_silent_sockets_keeps_nobody_out() -> None:
 
 
 @pytest.mark.parametrize("limit", ["max_connections", "per_address"])
-async def test_beyond_a_limit_of_connections_a_client_is_told_and_not_reset(limit: str) -> None:
+async def test_beyond_a_limit_of_connections_a_client_is_refused_and_not_reset(limit: str) -> None:
     async with serving(limited(**{limit: 1})) as server, raw_client(server, "ada"):
         assert await refused(server, "bob") == (503, "OVERLOADED", 5)
         assert await close_code_of(server, "bob") == 1013
@@ -262,7 +262,7 @@ async def test_without_a_file_descriptor_the_longest_idle_socket_is_closed() -> 
 RARELY = ReconnectLimits(rate=0.001, burst=3)
 
 
-async def test_a_participant_who_connects_all_the_time_is_told_to_wait() -> None:
+async def test_a_participant_that_connects_too_often_is_refused_with_retry_after() -> None:
     async with serving(limited(reconnects=RARELY)) as server:
         for _ in range(3):
             async with raw_client(server, "ada"):
@@ -277,7 +277,9 @@ async def test_a_participant_who_connects_all_the_time_is_told_to_wait() -> None
 @pytest.mark.parametrize(
     ("flood", "code"), [(client_frame(b"", 9) * 400, 4429), (client_frame(b"?") * 20, 4400)]
 )
-async def test_whoever_was_closed_for_flooding_has_to_stay_away(flood: bytes, code: int) -> None:
+async def test_a_participant_closed_for_flooding_is_refused_for_a_while(
+    flood: bytes, code: int
+) -> None:
     async with serving() as server:
         async with raw_client(server, "ada") as ada:
             await ada.send(flood)
@@ -288,7 +290,7 @@ async def test_whoever_was_closed_for_flooding_has_to_stay_away(flood: bytes, co
 
 
 @pytest.mark.parametrize("reason", [CloseReason.RESTART, CloseReason.SESSION_ENDED])
-async def test_whoever_was_closed_for_another_reason_may_come_back_at_once(
+async def test_a_participant_closed_for_another_reason_may_reconnect_at_once(
     reason: CloseReason,
 ) -> None:
     async with serving() as server, raw_client(server, "ada") as ada:
@@ -363,7 +365,7 @@ async def test_an_answer_to_a_client_that_is_gone_is_a_lost_connection() -> None
 # --- slow requests ------------------------------------------------------------------------------
 
 
-async def test_a_request_that_drips_has_a_deadline_for_the_whole_of_it() -> None:
+async def test_a_dripping_request_has_one_deadline_as_a_whole() -> None:
     transport = TransportLimits(handshake_deadline=0.1)
     limits = PoolLimits(connection=ConnectionLimits(transport=transport, outbox=QUICK_ENDS))
     async with serving(limits) as server, raw_tcp(server) as raw, trio.open_nursery() as nursery:
@@ -409,8 +411,8 @@ async def test_a_client_that_half_closes_after_its_request_is_served_until_then(
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /ws", request("/ws?token=ada")])
-async def test_a_drain_answers_those_who_are_not_in_yet(said: bytes) -> None:
-    """Whose request is awaited, or whose session is being opened."""
+async def test_a_drain_refuses_the_sockets_not_admitted_yet(said: bytes) -> None:
+    """Sockets whose request is awaited, or whose session is being opened."""
     async with serving() as server, raw_tcp(server) as raw:
         server.room.hold_open = trio.Event()
         await raw.send(said)
@@ -438,7 +440,7 @@ async def test_a_drain_closes_a_browser_that_is_not_in_yet_with_a_code_it_can_se
             await raw.stream.aclose()
 
 
-async def test_between_two_lives_of_the_pool_a_client_is_told_so() -> None:
+async def test_between_two_lives_of_the_pool_a_client_is_refused() -> None:
     """The listener may accept what no pool is there for."""
     async with serving() as server:
         pool = server.pool

@@ -1,4 +1,4 @@
-"""The pool: heartbeat, drain, crashes, and a listener that may die and come back."""
+"""The pool: heartbeat, drain, crashes, and a listener that may crash and restart."""
 
 import errno
 import gc
@@ -77,7 +77,7 @@ async def test_a_pong_or_any_other_bytes_keep_a_connection() -> None:
         assert server.closed() == {}
 
 
-async def test_a_client_of_trio_websocket_answers_the_heartbeat_by_itself() -> None:
+async def test_a_client_of_trio_websocket_answers_the_heartbeat_automatically() -> None:
     async with (
         serving(FAST_PULSE, heartbeat=True) as server,
         trio_client(server.url("ada")) as ada,
@@ -93,7 +93,7 @@ async def test_a_client_of_trio_websocket_answers_the_heartbeat_by_itself() -> N
 # --- drain --------------------------------------------------------------------------------------
 
 
-async def test_a_cancelled_pool_tells_everyone_to_come_back() -> None:
+async def test_a_cancelled_pool_closes_every_connection_with_1012() -> None:
     limits = PoolLimits(drain_batch=2, drain_interval=0.01, drain_deadline=2.0)
     room = Room()
     pool = ConnectionPool(Verifier(), room, limits)
@@ -155,7 +155,7 @@ async def test_a_drain_cuts_short_handshakes_and_sessions_that_do_not_answer() -
         assert server.room.detached == ["ada"]
 
 
-async def test_a_draining_pool_takes_nobody_in() -> None:
+async def test_a_draining_pool_admits_no_client() -> None:
     async with serving() as server:
         await server.pool.drain()
         async with raw_tcp(server) as late:

@@ -40,7 +40,7 @@ def test_what_gets_a_plain_status_is_in_the_other_table() -> None:
     }
 
 
-def test_whoever_may_come_back_is_told_when() -> None:
+def test_a_refusal_has_retry_after_where_a_retry_can_succeed() -> None:
     for each in Refusal:
         assert (each.retry_after is not None) == (each.status in {429, 503}), each
         if each.retry_after is not None:

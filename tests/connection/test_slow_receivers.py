@@ -1,4 +1,4 @@
-"""Clients that do not read, on real sockets with small buffers: bounded, told, and never stale."""
+"""Clients that do not read, on real sockets with small buffers: bounded, closed, never stale."""
 
 import json
 import socket
@@ -88,7 +88,7 @@ async def test_a_slow_receiver_that_reads_again_has_no_stale_pair_and_all_events
         assert (statistics.blocked, statistics.backlog_bytes) == (0, 0)
 
 
-async def test_a_receiver_that_never_reads_is_cut_after_the_write_deadline_and_nobody_waits() -> (
+async def test_a_receiver_that_never_reads_is_cut_at_the_write_deadline_and_delays_no_other() -> (
     None
 ):
     async with (
@@ -114,7 +114,7 @@ async def test_a_receiver_that_never_reads_is_cut_after_the_write_deadline_and_n
             raise AssertionError("expected a reset")
 
 
-async def test_who_misses_pings_because_it_does_not_read_is_slow_and_not_silent() -> None:
+async def test_a_client_that_misses_pings_because_it_does_not_read_is_slow_and_not_silent() -> None:
     limits = structs.replace(small(), ping_interval=0.1)
     async with (
         serving(limits, heartbeat=True) as server,
@@ -144,7 +144,7 @@ async def test_a_backlog_of_events_over_the_bound_is_cut_at_once() -> None:
         assert server.closed() == {"too_slow": 1}
 
 
-async def test_a_slow_receiver_that_reads_in_time_is_told_4508_between_whole_frames() -> None:
+async def test_a_slow_receiver_that_reads_in_time_gets_4508_between_whole_frames() -> None:
     async with (
         serving(small(max_bytes=20_000)) as server,
         raw_client(server, "slow", receive_buffer=SMALL_BUFFER) as slow,

@@ -269,7 +269,7 @@ async def test_a_session_that_refuses_its_participant_ends_the_subscription() ->
         await client.still_served()
 
 
-async def test_who_leaves_one_session_stays_in_the_other() -> None:
+async def test_leaving_one_session_does_not_leave_the_other() -> None:
     async with a_world() as world, world.in_both() as both:
         await both.tell("one", "leave")
         assert await both.hear() == ["one", "ended", "left"]
@@ -356,7 +356,7 @@ async def test_a_refused_subscription_is_answered_and_the_socket_lives_on() -> N
         assert world.second.receivers == {}
 
 
-async def test_who_subscribes_too_often_is_refused() -> None:
+async def test_subscribing_too_often_is_refused() -> None:
     limits = structs.replace(QUICK, reconnects=ReconnectLimits(burst=2))
     async with a_world(limits) as world, world.client() as client:  # the upgrade counts too
         await client.join("x", "1:ada")
