@@ -1,5 +1,5 @@
 """Events of a session: what changed, apart from positions. Complete and in order for every
-connected participant, or the connection is closed. Who gets an event is not part of it
+connected participant, or the connection is closed. The audience of an event is not part of it
 (:mod:`locshare.broadcast.addressed`).
 """
 

@@ -13,7 +13,7 @@ EndReason = Literal["expired", "ended_by_host", "inactive", "internal_error"]
 
 
 class SessionView(Struct, frozen=True):
-    """What does not depend on who is in it."""
+    """The session apart from its participants."""
 
     id: str
     name: str

@@ -1,12 +1,12 @@
 """Reads recorded tracks from GPX files as recorders write them, valid or not.
 
 gpxpy and strict parsers refuse a whole recording for one bad point, a ``<fix>`` of an unknown kind
-or a blank line before ``<?xml``. Here whatever is no track, route, point, elevation or time is
-ignored, and a point that cannot be used is skipped and counted. A file that breaks off gives what
-came before. Every remark and every refusal names the line.
+or a blank line before ``<?xml``. This parser ignores everything but tracks, routes, points,
+elevations and times, and skips and counts unusable points. A truncated file gives what comes before
+the break. Every remark and every refusal names the line.
 
-The parser is expat: it reads no external entities, and a declaration of an entity is refused before
-any is expanded, as defusedxml does. Times become seconds in :mod:`locshare.simulate.timing`.
+The parser is expat: it reads no external entities, and an entity declaration is refused before any
+expansion, as in defusedxml. Times become seconds in :mod:`locshare.simulate.timing`.
 """
 
 import codecs
@@ -28,7 +28,7 @@ MAX_FILE_BYTES: Final = 64 * 2**20
 MAX_POINTS: Final = 1_000_000
 """About 300 MB in memory: twelve days of one point per second."""
 _MAX_QUOTED: Final = 40
-"""Characters of the file that a message repeats."""
+"""Characters of the file that a message quotes."""
 
 _CHILDREN: Final = {
     "gpx": {"trk", "rte", "wpt"},
@@ -41,11 +41,11 @@ _CHILDREN: Final = {
     "ele": set[str](),
     "time": set[str](),
 }
-"""What is read, in GPX 1.0 as in 1.1; everything else is skipped with all that is in it."""
+"""Elements that are read, in GPX 1.0 and 1.1; all others are skipped with their contents."""
 
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is the beginning of this one
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is a prefix of this one
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -54,19 +54,19 @@ _DECLARED: Final = re.compile(
     rb"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z][\w.-]{0,39})[\"']"
 )
 _NO_CHARACTER: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 does not allow; names in recordings have it."""
+"""Characters that XML 1.0 does not allow, yet names in recordings contain."""
 _NO_REFERENCE: Final = re.compile(r"&(?!#\d{1,7};|#x[0-9A-Fa-f]{1,6};|(?:amp|lt|gt|quot|apos);)")
-"""An ampersand that nobody escaped, or one of HTML's entities."""
+"""An unescaped ampersand, or one of HTML's entities."""
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class UnusableTrack(LocshareError):
-    """A file that is no GPX, or has no way of two points in it. The text names file and reason."""
+    """Not a GPX file, or without a track of two points. The text names file and reason."""
 
 
 class Recording(Struct, frozen=True):
     """What a file gave: its tracks, each of at least two points, and what was passed over, one
-    sentence each, for whoever chose the file.
+    sentence each, for the user.
     """
 
     tracks: list[list[TrackPoint]]
@@ -75,11 +75,11 @@ class Recording(Struct, frozen=True):
 
 def read_gpx(path: Path, *, speed: float = DEFAULT_SPEED_M_S) -> Recording:
     """The tracks in the file at ``path``. Where it has no usable times they are gone at ``speed``
-    m/s. Raises UnusableTrack, also when there is no way in it.
+    m/s. Raises UnusableTrack, also when there is no track in it.
     """
     try:
         with path.open("rb") as file:
-            # Not by its size, which is 0 for a pipe.
+            # Bounded by reading: the size of a pipe is 0.
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UnusableTrack(f"{path}: {error.strerror}") from error
@@ -105,8 +105,8 @@ def parse_gpx(data: bytes, *, speed: float = DEFAULT_SPEED_M_S, name: str = "GPX
 
 
 def _decoded(data: bytes, name: str) -> str:
-    """Text, whatever says its encoding. A byte that is wrong becomes a replacement character: it
-    can spoil the point that it is in, and nothing else.
+    """Text in whatever encoding. An invalid byte becomes a replacement character, which can spoil
+    the point that contains it and nothing else.
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
@@ -121,25 +121,25 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _without_mark(data: bytes) -> str:
-    """By where the zeros are in the first character, which is ASCII, or by the declaration."""
-    # UTF-32 is read as UTF-16 with zeros between, which are dropped as what XML does not allow.
+    """The encoding by the zeros in the first character, which is ASCII, or by the declaration."""
+    # UTF-32 is read as UTF-16 with zeros between, which are dropped: XML does not allow them.
     if data[:1] == b"\0":
         return "utf-16-be"
     if data[1:2] == b"\0":
         return "utf-16-le"
     declared = _DECLARED.match(data)
     encoding = declared[1].decode("ascii") if declared else "utf-8"
-    # A declaration that can be read byte by byte is not in what it declares.
+    # A declaration that is readable byte by byte is not in a wide encoding.
     wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "ucs-"))
     return "utf-8" if wide else encoding
 
 
 @final
 class _GpxReader:
-    """The handlers of one parse, and what they found."""
+    """The handlers of one parse, and their results."""
 
     def __init__(self, name: str, before: int) -> None:
-        """``before`` is how many lines there are before the text that is read."""
+        """``before``: the number of lines before the text."""
         self.tracks: list[list[Recorded]] = []
         self._name = name
         self._before = before
@@ -151,7 +151,7 @@ class _GpxReader:
         self._parser.EntityDeclHandler = self._entity
         self._open: list[str] = []
         self._skipping = 0
-        """How many elements are open of those that are not read."""
+        """Depth within an element that is not read."""
         self._space = ""
         self._spaces: dict[str, str] = {}
         self._points = 0
@@ -239,8 +239,8 @@ class _GpxReader:
         )
 
     def _resolved(self, tag: str, attributes: dict[str, str]) -> tuple[str, str]:
-        """Namespace and local name. Expat's own resolution refuses the prefixes that recorders
-        forget to declare.
+        """Namespace and local name. Expat's resolution refuses prefixes that recorders forget to
+        declare.
         """
         prefix, _, name = tag.rpartition(":")
         key = f"xmlns:{prefix}" if prefix else "xmlns"
@@ -289,7 +289,7 @@ class _GpxReader:
 
 
 def _number(text: str) -> float | None:
-    """A number as recorders write it, with a decimal point or comma; None when it is none."""
+    """A number as recorders write it, with a decimal point or comma; None if it is not one."""
     text = text.strip()
     return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
 

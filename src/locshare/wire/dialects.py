@@ -1,7 +1,7 @@
 """What a dialect is: one way to write the messages of the contract as bytes. Pure.
 
-A dialect translates between bytes and the model, and nothing behind it knows how messages are
-written. It infers nothing: in particular, who gets an event is not its business.
+A dialect translates between bytes and the model; no other code knows how messages are written. It
+infers nothing from a message, its audience least of all.
 """
 
 from typing import Protocol
