@@ -9,6 +9,7 @@ import pytest
 
 from tests.documents.pages import PAGES, ROOT, examples, name_of
 
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
 
@@ -25,6 +26,16 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{page.name} links to {path}"
         if anchor:
             assert anchor in anchors(target), f"{page.name} links to {path}#{anchor}"
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
+def test_a_decision_has_context_decision_consequences_and_figures(record: Path) -> None:
+    text = record.read_text()
+    parts = ["Context", "Decision", "Consequences", "Measured"]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == parts
+    assert 30 <= len(text.splitlines()) <= 60
+    index = (record.parent / "index.md").read_text()
+    assert re.search(rf"^\| \d+ \| \[.+\]\({record.name}\) \|", index, re.MULTILINE)
 
 
 def test_each_term_of_the_glossary_is_defined_where_it_says() -> None:
