@@ -21,11 +21,11 @@ from contextlib import suppress
 from typing import Final
 
 import trio
-from hypercorn.config import Config
 
 from locshare.http.heads import Refused
 from locshare.http.hypercorn_protocol import (
     Closed,
+    Config,
     Event,
     H11Protocol,
     RawData,

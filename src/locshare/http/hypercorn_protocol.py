@@ -28,7 +28,18 @@ from locshare.http.strict_h11 import StrictConnection
 from locshare.http.types import AsgiApp, Message, Receive, Scope, Send
 from locshare.telemetry.unexpected import log_unexpected
 
-__all__ = ["Closed", "Event", "H11Protocol", "RawData", "RequestTasks", "Updated", "WorkerContext"]
+__all__ = [
+    "Closed",
+    "Config",
+    "Event",
+    "H11Protocol",
+    "RawData",
+    "RequestTasks",
+    "Updated",
+    "WorkerContext",
+    "make_config",
+    "make_protocol",
+]
 
 _QUEUED_PARTS: Final = 10
 """Of a request that wait for the application; beyond that the socket is not read."""
