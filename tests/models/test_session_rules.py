@@ -27,7 +27,7 @@ from locshare.model.events import (
     SessionEnded,
     SessionUpdated,
 )
-from locshare.model.participant import LeaveReason, Role
+from locshare.model.participant import LeaveReason, Member, Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.model.session import EndReason, Snapshot
@@ -38,7 +38,7 @@ from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
 from locshare.session.rules import SessionRules
-from locshare.session.table import Member, SessionTable
+from locshare.session.table import SessionTable
 from locshare.store.port import SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
 from locshare.wire.plain import PLAIN

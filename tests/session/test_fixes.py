@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.actors.testing import settle
+from locshare.model.participant import Member
 from locshare.model.position import Position
 from locshare.session.fixes import MAX_AGE_S, STEADY_S, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.rules import SessionRules
-from locshare.session.table import Member, SessionTable
+from locshare.session.table import SessionTable
 from locshare.store.port import SessionRecord, StoredSession
 from tests.session.kit import House, Someone, house
 

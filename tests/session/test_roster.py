@@ -9,7 +9,7 @@ import pytest
 from locshare.broadcast.addressed import EVERYONE, Addressed
 from locshare.model.errors import LocshareError
 from locshare.model.events import SessionUpdated
-from locshare.model.participant import Role
+from locshare.model.participant import Member, Role
 from locshare.session.errors import Banned, ParticipantNotFound, SessionFull, SessionLocked
 from locshare.session.features.feature import Candidate, Core, Outcome
 from locshare.session.features.roster import (
@@ -25,7 +25,7 @@ from locshare.session.features.roster import (
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
-from locshare.session.table import Member, Reservation
+from locshare.session.table import Reservation
 from locshare.store.port import SessionRecord
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Participants of a session, as the others see them."""
+"""Participants of a session, and how the others see them."""
 
 from datetime import datetime
 from typing import Literal
@@ -7,6 +7,19 @@ from msgspec import Struct
 
 Role = Literal["participant", "host"]
 LeaveReason = Literal["left", "removed"]
+
+
+class Member(Struct, frozen=True):
+    """A participant who has joined and not left. ``last_seen`` is as of joining or loading; the
+    session's table keeps later activity apart.
+    """
+
+    user_id: str
+    display_name: str
+    avatar_color: str
+    joined_at: datetime
+    last_seen: datetime
+    role: Role = "participant"
 
 
 class ParticipantView(Struct, frozen=True):

@@ -10,10 +10,9 @@ from msgspec import Struct
 
 from locshare.actors import Request
 from locshare.broadcast.receiver import Receiver
-from locshare.model.participant import Role
+from locshare.model.participant import Member, Role
 from locshare.model.position import Position
 from locshare.session.origin import NOWHERE, Origin
-from locshare.session.table import Member
 
 
 class Update(Struct, frozen=True, gc=False):

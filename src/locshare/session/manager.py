@@ -43,7 +43,7 @@ from locshare.session.moment import Moment, utc_now
 from locshare.session.origin import NOWHERE, Origin
 from locshare.session.reaper import Reaper
 from locshare.session.rules import SessionRules
-from locshare.session.table import Member, SessionTable
+from locshare.session.table import SessionTable, member_of
 from locshare.store.port import ParticipantRecord, SessionRecord, Store
 from locshare.supervisor import Reporter, log_report
 
@@ -219,7 +219,7 @@ class SessionManager:
     async def _let_in(self, table: SessionTable, record: ParticipantRecord, origin: Origin) -> None:
         """Make the participant of ``record``, which is written, a member; or take the row back."""
         try:
-            await self._calls.ask(table, Join(Member.of(record), record.id, origin))
+            await self._calls.ask(table, Join(member_of(record), record.id, origin))
         except SessionOver:
             raise
         except LocshareError:  # unavailable, full by now, or refused by a feature

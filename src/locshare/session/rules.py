@@ -41,7 +41,7 @@ from locshare.model.events import (
     ParticipantUpdated,
     SessionEnded,
 )
-from locshare.model.participant import LeaveReason, ParticipantView, Role, You
+from locshare.model.participant import LeaveReason, Member, ParticipantView, Role, You
 from locshare.model.position import HeldPosition, ParticipantPosition, Position
 from locshare.model.session import EndReason, SessionView, Snapshot
 from locshare.session.errors import ParticipantNotFound
@@ -54,7 +54,7 @@ from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
 from locshare.session.rate_limits import NEVER_SEEN, ShownPresence, join_rate
-from locshare.session.table import Member, Reservation, SessionTable
+from locshare.session.table import Reservation, SessionTable
 
 R = TypeVar("R")
 

@@ -12,16 +12,15 @@ it belongs to the process that runs the session.
 import math
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple, final
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from locshare.broadcast.addressed import Addressed
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
-from locshare.model.participant import Role
+from locshare.model.participant import Member, Role
 from locshare.model.position import HeldPosition
 from locshare.model.rate import TokenBucket
 from locshare.model.session import EndReason
@@ -30,31 +29,6 @@ from locshare.session.local import LocalState
 from locshare.session.rate_limits import ShownPresence
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect
-
-
-class Member(Struct, frozen=True):
-    """A participant who has joined and not left. ``last_seen`` is as of joining or loading; later
-    activity is in ``SessionTable.last_heard``.
-    """
-
-    user_id: str
-    display_name: str
-    avatar_color: str
-    joined_at: datetime
-    last_seen: datetime
-    role: Role = "participant"
-
-    @classmethod
-    def of(cls, record: ParticipantRecord) -> "Member":
-        """The member in a row of the store."""
-        return cls(
-            record.user_id,
-            record.display_name,
-            record.avatar_color,
-            record.joined_at,
-            record.last_seen,
-            record.role,
-        )
 
 
 class Reservation(Struct, frozen=True):
@@ -70,6 +44,11 @@ class Delivery(NamedTuple):
 
     frames: Mapping[Dialect, bytes]
     rest: deque[Receiver]
+
+
+def member_of(record: ParticipantRecord) -> Member:
+    """The member in a row of the store."""
+    return convert(record, Member, from_attributes=True)
 
 
 @final
@@ -104,7 +83,7 @@ class SessionTable:
     def __init__(self, stored: StoredSession, clock: float) -> None:
         self.session: Final[SessionRecord] = stored.session
         self.roster: dict[str, Member] = {
-            record.user_id: Member.of(record) for record in stored.participants if record.is_active
+            record.user_id: member_of(record) for record in stored.participants if record.is_active
         }
         self.parts: dict[str, Any] = {}
         """The state of each feature, by its name: frozen, and replaced whole."""

@@ -35,12 +35,12 @@ from msgspec import Struct
 from locshare.actors import Request
 from locshare.broadcast.addressed import Addressed
 from locshare.model.errors import LocshareError
-from locshare.model.participant import Role
+from locshare.model.participant import Member, Role
 from locshare.model.position import HeldPosition
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
-from locshare.session.table import Member, Reservation
+from locshare.session.table import Reservation
 from locshare.store.port import SessionRecord
 
 P = TypeVar("P")
