@@ -9,7 +9,7 @@ from locshare.actors import NORMAL, SHUTDOWN, ActorRef, Down
 from locshare.actors.introspect import kill
 from locshare.actors.testing import Finish, Journal, Probe, Raise, Script
 from locshare.supervisor import BRUTAL_KILL, ChildSpec, Report
-from tests.models.lives import BACKOFF, BRUTAL, FOREVER, Ending, Init, Plan
+from tests.models.supervisor_model import BACKOFF, BRUTAL, FOREVER, Ending, Init, Plan
 
 TERMINATE_SECONDS: dict[Ending, float] = {"lingers": 1, "hangs": FOREVER}
 

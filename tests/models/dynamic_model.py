@@ -6,7 +6,7 @@ Nothing waits in line here: every child has its own events, and the supervisor a
 from collections import deque
 from dataclasses import dataclass, field
 
-from tests.models.lives import BRUTAL, FOREVER, Child, Init, Lives, Plan
+from tests.models.supervisor_model import BRUTAL, FOREVER, Child, Init, Plan, SupervisorModel
 
 
 @dataclass(eq=False)
@@ -18,7 +18,7 @@ class Kid(Child):
 
 
 @dataclass
-class DynamicModel(Lives):
+class DynamicModel(SupervisorModel):
     """One supervisor and its children; requests are known by numbers."""
 
     max_children: int | None = None

@@ -3,7 +3,7 @@
 The model takes the same steps as the real tree and keeps its own time. It writes the journal
 that the real children are expected to write, with instants, and the reports that are expected. Its
 supervisor does one thing at a time, in the order of its inbox; while it is busy children may end,
-which is why every wait goes through :meth:`Lives.advance`.
+which is why every wait goes through :meth:`SupervisorModel.advance`.
 """
 
 from collections import deque
@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from locshare.supervisor import Strategy
-from tests.models.lives import BACKOFF, BRUTAL, FOREVER, Child, Init, Lives, Plan
+from tests.models.supervisor_model import (
+    BACKOFF,
+    BRUTAL,
+    FOREVER,
+    Child,
+    Init,
+    Plan,
+    SupervisorModel,
+)
 
 Op = Literal["start", "restart", "terminate", "delete"]
 
@@ -26,7 +34,7 @@ class Interrupted(Exception):
 
 
 @dataclass
-class StaticModel(Lives):
+class StaticModel(SupervisorModel):
     """One supervisor and its children."""
 
     strategy: Strategy = "one_for_one"

@@ -25,7 +25,7 @@ from locshare.supervisor import (
 )
 from tests.models.children import World, finish
 from tests.models.dynamic_model import DynamicModel
-from tests.models.lives import BRUTAL, FOREVER, Init, Plan
+from tests.models.supervisor_model import BRUTAL, FOREVER, Init, Plan
 
 #: Longer than the longest that anything here takes, so that the edge is a separate instant.
 SECONDS = 10

@@ -181,10 +181,10 @@ class Replay:
             case "crash" | "killed" | "normal":
                 await self.finish(first, step.op)
             case _:
-                await self.by_itself(step.op, me, other)
+                await self.act(step.op, me, other)
         await self.settle()
 
-    async def by_itself(self, op: Op, me: Life, other: Life) -> None:
+    async def act(self, op: Op, me: Life, other: Life) -> None:
         """What an actor does in its own task."""
         world, model = self.world, self.model
         ref, target = world.refs[me.number], world.refs[other.number]

@@ -35,8 +35,8 @@ from locshare.supervisor import (
     open_supervisor,
 )
 from tests.models.children import World, finish
-from tests.models.lives import BRUTAL, FOREVER, Child, Init, Plan
 from tests.models.static_model import Op, StaticModel
+from tests.models.supervisor_model import BRUTAL, FOREVER, Child, Init, Plan
 
 IDS = "abcd"
 SECONDS = 5

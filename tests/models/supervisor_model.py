@@ -53,7 +53,7 @@ class Child:
 
 
 @dataclass
-class Lives:
+class SupervisorModel:
     """Children, time, and what is to happen."""
 
     children: dict[str, Child] = field(default_factory=dict)  #: in start order
