@@ -35,7 +35,7 @@ def measure(
     observer.begins(description.name, plan.scenario, plan.title)
     allow_connections(plan.people)
     with Rest(target.http_url) as rest:
-        observer.phase(f"{plan.people:,} people join {len(plan.sessions)} sessions")
+        observer.phase(f"{plan.people:,} people join")
         groups = [[Profile(each.name, each.color) for each in group] for group in plan.sessions]
         rooms = rest.fill(groups)
         gc.collect()

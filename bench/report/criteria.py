@@ -185,7 +185,7 @@ def _latency(people: int, limit_ms: float) -> Criterion:
     )
 
 
-_QUIET = f"each of baseline, storm, flood, stress and the ladder up to {MOST_PEOPLE:,} people"
+_QUIET = f"each of baseline, storm, flood, stress, town and the ladder up to {MOST_PEOPLE:,} people"
 
 CRITERIA = (
     *(_latency(people, limit_ms) for people, limit_ms in LATENCY_LIMITS),
