@@ -23,18 +23,24 @@ from bench.observers.prometheus import Exporter
 from bench.observers.text import figures
 from bench.results import Moment, load, save
 from bench.runner import RESULTS
-from tests.crooked import Crooked, Nobody, Wrong, crooked, plan
+from tests.bench.misbehaving_server import (
+    MisbehavingServer,
+    Misbehaviour,
+    NullObserver,
+    misbehaving_server,
+    plan,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def server() -> Iterator[Crooked]:
-    with crooked() as made:
+def server() -> Iterator[MisbehavingServer]:
+    with misbehaving_server() as made:
         yield made
 
 
-def typed(server: Crooked, out: Path, *more: str) -> list[str]:
+def typed(server: MisbehavingServer, out: Path, *more: str) -> list[str]:
     target = f"one={server.http_url},dialect=plain"
     return [
         "run",
@@ -53,7 +59,7 @@ def typed(server: Crooked, out: Path, *more: str) -> list[str]:
 
 
 def test_a_scenario_is_run_and_kept_and_reported(
-    server: Crooked, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: MisbehavingServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(typed(server, tmp_path)) == 0
     results = load(tmp_path / RESULTS)
@@ -72,7 +78,7 @@ def test_a_scenario_is_run_and_kept_and_reported(
 
 
 def test_a_target_that_is_not_there_fails_and_the_others_are_measured(
-    server: Crooked, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: MisbehavingServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = typed(server, tmp_path, "--target", "two=http://127.0.0.1:9,dialect=plain")
     assert main(arguments) == 1
@@ -128,7 +134,7 @@ def test_the_list_names_every_scenario_and_server(capsys: pytest.CaptureFixture[
 
 
 def test_reports_of_several_files_are_made_again(
-    server: Crooked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: MisbehavingServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(typed(server, tmp_path / "a")) == 0
     found = load(tmp_path / "a" / RESULTS)
@@ -148,7 +154,7 @@ def test_reports_of_several_files_are_made_again(
 
 
 def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: Path) -> None:
-    with crooked() as server, crooked(Wrong()) as slow:
+    with misbehaving_server() as server, misbehaving_server(Misbehaviour()) as slow:
         arguments = typed(server, tmp_path, "--target", f"two={slow.http_url},dialect=plain")
         arguments[arguments.index("1")] = "1.5"
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
@@ -202,7 +208,7 @@ def test_the_figures_can_be_scraped_while_it_runs() -> None:
 
 
 def test_a_port_that_is_taken_is_bad_usage(
-    server: Crooked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: MisbehavingServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Exporter(0) as served, pytest.raises(SystemExit, match="2"):
         main(typed(server, tmp_path, "--metrics", str(served.port)))
@@ -218,14 +224,14 @@ def test_what_is_shown_while_it_runs() -> None:
     assert shown["left"] == "8 s"
 
 
-def test_the_display_of_a_terminal_leaves_what_was_found_behind(server: Crooked) -> None:
+def test_the_display_of_a_terminal_leaves_what_was_found_behind(server: MisbehavingServer) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=160)
     with Display(console) as display:
         display.begins("one", "flood", "[4 people]")
         display.phase("measuring")
         display.moment(MOMENT, STANDING)
-        display.ended(measure(server, plan((2,)), Nobody()))
+        display.ended(measure(server, plan((2,)), NullObserver()))
     shown = out.getvalue()
     for text in ("[4 people]", "measuring", "3 of 4", "2.5 ms", "(0.000% lost)"):
         assert text in shown

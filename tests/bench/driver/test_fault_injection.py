@@ -17,7 +17,7 @@ from bench.network.proxied import behind_proxy
 from bench.results import DisruptionKind, Run
 from bench.scenarios import SCENARIOS
 from locshare.client.backoff import Backoff
-from tests.crooked import Nobody, crooked, plan
+from tests.bench.misbehaving_server import NullObserver, misbehaving_server, plan
 
 CUT_S = 0.6
 FIFTH_S = Backoff().initial_s * Backoff().factor ** 4
@@ -38,9 +38,9 @@ def broken(run: Run) -> list[DisruptionKind]:
 
 @pytest.mark.usefixtures("hasty")
 def test_who_is_dropped_and_whose_network_is_cut_comes_back() -> None:
-    with crooked() as server, behind_proxy(server) as target:
+    with misbehaving_server() as server, behind_proxy(server) as target:
         run = measure(
-            target, plan((5, 5), duration_s=5, disruptions=True), Nobody(), via=target.via
+            target, plan((5, 5), duration_s=5, disruptions=True), NullObserver(), via=target.via
         )
     assert broken(run) == ["drop_clients", "cut_network"]
     dropped, cut = run.disruptions
@@ -80,27 +80,29 @@ def test_what_was_done_is_told_although_it_is_known_late(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(FaultInjection, "_watch", noted)
 
-    with crooked() as server:
+    with misbehaving_server() as server:
         monkeypatch.setattr(server, "can", lambda kind: kind == "crash_session")
         monkeypatch.setattr(server, "begin", crash)
         monkeypatch.setattr(server, "end", lambda kind: None)
-        run = measure(server, plan(duration_s=5, disruptions=True), Nobody())
+        run = measure(server, plan(duration_s=5, disruptions=True), NullObserver())
     assert broken(run) == ["drop_clients", "crash_session"]
     assert run.disruptions[1].detail.startswith("crash_session of ")
 
 
 @pytest.mark.usefixtures("hasty")
 def test_what_a_run_has_no_time_for_is_told() -> None:
-    with crooked() as server, behind_proxy(server) as target:
-        run = measure(target, plan(duration_s=2.5, disruptions=True), Nobody(), via=target.via)
+    with misbehaving_server() as server, behind_proxy(server) as target:
+        run = measure(
+            target, plan(duration_s=2.5, disruptions=True), NullObserver(), via=target.via
+        )
     assert broken(run) == ["drop_clients"]
     assert "the run was too short for cut_network" in run.remarks
 
 
 @pytest.mark.usefixtures("hasty")
 def test_nothing_is_broken_where_the_plan_does_not_want_it() -> None:
-    with crooked() as server, behind_proxy(server) as target:
-        run = measure(target, plan(duration_s=2.5), Nobody(), via=target.via)
+    with misbehaving_server() as server, behind_proxy(server) as target:
+        run = measure(target, plan(duration_s=2.5), NullObserver(), via=target.via)
     assert run.disruptions == ()
     assert run.remarks == ()
 

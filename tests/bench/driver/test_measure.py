@@ -8,7 +8,13 @@ from bench.driver import crowd, virtual_user
 from bench.driver.measure import measure
 from bench.errors import NotServing
 from bench.results import Dialect, Run
-from tests.crooked import Nobody, Stay, Wrong, crooked, plan
+from tests.bench.misbehaving_server import (
+    Misbehaviour,
+    NullObserver,
+    Stay,
+    misbehaving_server,
+    plan,
+)
 
 CLEAN = ("lost", "stale_pairs", "foreign", "refused", "disconnects", "join_failures")
 BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
@@ -31,8 +37,8 @@ def has_remark(run: Run, text: str) -> bool:
 
 @pytest.mark.parametrize("dialect", BOTH)
 def test_a_good_server_loses_nothing(dialect: Dialect) -> None:
-    with crooked(dialect=dialect) as server:
-        watcher = Nobody()
+    with misbehaving_server(dialect=dialect) as server:
+        watcher = NullObserver()
         run = measure(server, plan((4, 3)), watcher)
     assert wrong_figures(run) == set()
     assert run.people == run.connections == 7
@@ -49,13 +55,13 @@ def test_a_good_server_loses_nothing(dialect: Dialect) -> None:
     assert run.remarks == ()
     assert run.moments[0].connected == 7
     assert run.moments[0].delivered > 10
-    assert watcher.moments[-1][1].target == "crooked"
+    assert watcher.moments[-1][1].target == "misbehaving"
 
 
 @pytest.mark.parametrize("dialect", BOTH)
 def test_a_server_with_unusual_but_legal_ways_loses_nothing(dialect: Dialect) -> None:
-    with crooked(Wrong(loose=True), dialect) as server:
-        run = measure(server, plan(), Nobody())
+    with misbehaving_server(Misbehaviour(loose=True), dialect) as server:
+        run = measure(server, plan(), NullObserver())
     assert wrong_figures(run) == set()
     assert run.delivered > 20
     assert run.remarks == ()
@@ -63,68 +69,68 @@ def test_a_server_with_unusual_but_legal_ways_loses_nothing(dialect: Dialect) ->
 
 @pytest.mark.parametrize("dialect", BOTH)
 def test_every_lost_delivery_is_counted(dialect: Dialect) -> None:
-    with crooked(Wrong(lose_every=5), dialect) as server:
-        run = measure(server, plan((4,)), Nobody())
+    with misbehaving_server(Misbehaviour(lose_every=5), dialect) as server:
+        run = measure(server, plan((4,)), NullObserver())
     assert wrong_figures(run) <= {"lost", "stale_pairs"}
     assert run.lost == run.expected - run.delivered
     assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
 
 
 def test_updates_that_come_twice_hide_no_loss() -> None:
-    with crooked(Wrong(lose_every=5, repeat=True)) as server:
-        run = measure(server, plan((4,)), Nobody())
+    with misbehaving_server(Misbehaviour(lose_every=5, repeat=True)) as server:
+        run = measure(server, plan((4,)), NullObserver())
     assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
     assert has_remark(run, "updates arrived twice")
 
 
 def test_an_update_that_was_overtaken_is_delivered_and_remarked() -> None:
-    with crooked(Wrong(overtake=True)) as server:
-        run = measure(server, plan((3,)), Nobody())
+    with misbehaving_server(Misbehaviour(overtake=True)) as server:
+        run = measure(server, plan((3,)), NullObserver())
     # The last of a sender may wait for one that never comes.
     assert run.lost <= 3 * 2
     assert has_remark(run, "after a newer one")
 
 
 def test_a_receiver_without_the_newest_update_is_a_stale_pair() -> None:
-    with crooked(Wrong(keep_last=True)) as server:
-        run = measure(server, plan((3,)), Nobody())
+    with misbehaving_server(Misbehaviour(keep_last=True)) as server:
+        run = measure(server, plan((3,)), NullObserver())
     assert run.stale_pairs == 6
     # The last one of each sender; those that were sent before the measuring are made up for.
     assert run.lost == 6
 
 
 def test_what_comes_to_another_session_is_foreign() -> None:
-    with crooked(Wrong(mix=True)) as server:
-        run = measure(server, plan((2, 2)), Nobody())
+    with misbehaving_server(Misbehaviour(mix=True)) as server:
+        run = measure(server, plan((2, 2)), NullObserver())
     assert wrong_figures(run) == {"foreign"}
     assert run.foreign >= 2 * run.sent
     assert run.delivered == run.expected == run.sent
 
 
 def test_an_own_update_that_comes_back_is_nothing() -> None:
-    with crooked(Wrong(echo=True)) as server:
-        run = measure(server, plan((2,)), Nobody())
+    with misbehaving_server(Misbehaviour(echo=True)) as server:
+        run = measure(server, plan((2,)), NullObserver())
     assert wrong_figures(run) == set()
     assert run.delivered == run.expected == run.sent
     assert run.remarks == ()
 
 
 def test_a_delay_of_the_server_is_in_the_latency() -> None:
-    with crooked(Wrong(delay_s=0.03)) as server:
-        run = measure(server, plan((2,), interval_s=0.2), Nobody())
+    with misbehaving_server(Misbehaviour(delay_s=0.03)) as server:
+        run = measure(server, plan((2,), interval_s=0.2), NullObserver())
     assert run.delivery.p50_ms >= 30
 
 
 def test_coordinates_with_six_places_are_recognised() -> None:
-    with crooked(Wrong(decimals=6)) as server:
-        run = measure(server, plan(), Nobody())
+    with misbehaving_server(Misbehaviour(decimals=6)) as server:
+        run = measure(server, plan(), NullObserver())
     assert wrong_figures(run) == set()
     assert run.delivered > 20
 
 
 def test_a_position_that_nobody_has_reported_is_no_delivery() -> None:
-    with crooked(Wrong(invent=True)) as server:
-        run = measure(server, plan(), Nobody())
+    with misbehaving_server(Misbehaviour(invent=True)) as server:
+        run = measure(server, plan(), NullObserver())
     assert run.delivered == 0
     assert run.lost == run.expected > 20
     assert has_remark(run, "that their sender has not reported")
@@ -132,8 +138,8 @@ def test_a_position_that_nobody_has_reported_is_no_delivery() -> None:
 
 @pytest.mark.parametrize("dialect", BOTH)
 def test_what_the_server_complains_of_is_remarked(dialect: Dialect) -> None:
-    with crooked(Wrong(complain=True), dialect) as server:
-        run = measure(server, plan(), Nobody())
+    with misbehaving_server(Misbehaviour(complain=True), dialect) as server:
+        run = measure(server, plan(), NullObserver())
     assert wrong_figures(run) == set()
     assert has_remark(run, "too many")
 
@@ -141,16 +147,16 @@ def test_what_the_server_complains_of_is_remarked(dialect: Dialect) -> None:
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        (Wrong(hang_up_after=4), "without a close frame"),
-        (Wrong(close_after=4, close_code=1011), "closed with 1011"),
+        (Misbehaviour(hang_up_after=4), "without a close frame"),
+        (Misbehaviour(close_after=4, close_code=1011), "closed with 1011"),
     ],
     ids=["hung up", "closed"],
 )
 def test_a_connection_that_ends_unasked_is_a_disconnect_and_comes_back(
-    wrong: Wrong, reason: str
+    wrong: Misbehaviour, reason: str
 ) -> None:
-    with crooked(wrong) as server:
-        run = measure(server, plan((3,), duration_s=1.2), Nobody())
+    with misbehaving_server(wrong) as server:
+        run = measure(server, plan((3,), duration_s=1.2), NullObserver())
     assert wrong_figures(run) == {"disconnects"}
     assert run.disconnects == 3
     assert run.connections == 6
@@ -161,15 +167,15 @@ def test_a_connection_that_ends_unasked_is_a_disconnect_and_comes_back(
 
 
 def test_who_is_told_not_to_come_back_does_not() -> None:
-    with crooked(Wrong(close_after=2, close_code=4410)) as server:
-        run = measure(server, plan((3,)), Nobody())
+    with misbehaving_server(Misbehaviour(close_after=2, close_code=4410)) as server:
+        run = measure(server, plan((3,)), NullObserver())
     assert run.disconnects == run.connections == 3
     assert has_remark(run, "3 users gave up")
 
 
 def test_a_refused_upgrade_is_counted_and_tried_again() -> None:
-    with crooked(Wrong(refuse_first=2)) as server:
-        run = measure(server, plan((3,), measured_from_s=0.6), Nobody())
+    with misbehaving_server(Misbehaviour(refuse_first=2)) as server:
+        run = measure(server, plan((3,), measured_from_s=0.6), NullObserver())
     assert wrong_figures(run) == {"refused"}
     assert run.refused == 2
     assert run.connections == 3
@@ -180,8 +186,8 @@ def test_a_connection_without_a_first_message_is_refused_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(virtual_user, "CONNECT_TIMEOUT_S", 0.3)
-    with crooked(Wrong(mute=True)) as server:
-        run = measure(server, plan((2,), duration_s=0.9), Nobody())
+    with misbehaving_server(Misbehaviour(mute=True)) as server:
+        run = measure(server, plan((2,), duration_s=0.9), NullObserver())
     assert run.refused >= 2
     assert run.connections == run.sent == 0
     assert run.connect is None
@@ -189,8 +195,8 @@ def test_a_connection_without_a_first_message_is_refused_in_the_end(
 
 
 def test_who_could_not_join_is_counted_and_the_others_are_measured() -> None:
-    with crooked(Wrong(fail_joins=1)) as server:
-        run = measure(server, plan((3,)), Nobody())
+    with misbehaving_server(Misbehaviour(fail_joins=1)) as server:
+        run = measure(server, plan((3,)), NullObserver())
     assert wrong_figures(run) == {"join_failures"}
     assert run.connections == 2
     assert run.delivered == run.sent
@@ -198,17 +204,17 @@ def test_who_could_not_join_is_counted_and_the_others_are_measured() -> None:
 
 def test_a_server_that_nobody_can_join_is_not_measured() -> None:
     with (
-        crooked(Wrong(fail_joins=3)) as server,
+        misbehaving_server(Misbehaviour(fail_joins=3)) as server,
         pytest.raises(NotServing, match="none of 3 people could join"),
     ):
-        measure(server, plan((3,)), Nobody())
+        measure(server, plan((3,)), NullObserver())
 
 
 @pytest.mark.parametrize("dialect", BOTH)
 def test_visits_come_and_go_without_a_disconnect(dialect: Dialect) -> None:
     visits = Stay(0.0, 0.2), Stay(0.3, 0.5, gracefully=False), Stay(0.6, 0.8)
-    with crooked(dialect=dialect) as server:
-        run = measure(server, plan((3,), duration_s=0.9, visits=visits), Nobody())
+    with misbehaving_server(dialect=dialect) as server:
+        run = measure(server, plan((3,), duration_s=0.9, visits=visits), NullObserver())
         left = len(server.left)
     assert wrong_figures(run) == set()
     assert run.connections == 9
@@ -222,8 +228,8 @@ def test_heartbeats_keep_a_quiet_connection(
     dialect: Dialect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(dialect, monkeypatch)
-    with crooked(dialect=dialect) as server:
-        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), Nobody())
+    with misbehaving_server(dialect=dialect) as server:
+        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), NullObserver())
         beats = server.heartbeats
     assert beats >= 2
     assert wrong_figures(run) == set()
@@ -235,8 +241,8 @@ def test_a_connection_that_answers_no_heartbeat_is_given_up(
     dialect: Dialect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(dialect, monkeypatch)
-    with crooked(Wrong(deaf=True), dialect) as server:
-        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), Nobody())
+    with misbehaving_server(Misbehaviour(deaf=True), dialect) as server:
+        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), NullObserver())
     assert wrong_figures(run) == {"disconnects"}
     assert has_remark(run, "nothing received for")
 

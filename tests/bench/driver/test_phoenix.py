@@ -20,7 +20,15 @@ from bench.driver.measure import measure
 from bench.driver.phoenix import PhoenixAdapter, PhoenixConversation
 from bench.driver.tracker import ReceivedPosition
 from bench.guardian import entrust
-from tests.crooked import TOPIC, Crooked, Nobody, Walker, Wrong, crooked, plan
+from tests.bench.misbehaving_server import (
+    TOPIC,
+    MisbehavingServer,
+    Misbehaviour,
+    NullObserver,
+    Walker,
+    misbehaving_server,
+    plan,
+)
 from tests.node import NODE, NPM
 from tests.running import LAST_RESORT_S
 
@@ -32,7 +40,9 @@ PATIENCE_S = LAST_RESORT_S
 class OfficialClient:
     """One that runs, in node."""
 
-    def __init__(self, modules: Path, server: Crooked, token: str, session_id: str) -> None:
+    def __init__(
+        self, modules: Path, server: MisbehavingServer, token: str, session_id: str
+    ) -> None:
         address = server.socket_url.removesuffix("/websocket")  # the client adds it
         topic = TOPIC.replace("{session_id}", session_id)
         self._process = entrust(
@@ -97,7 +107,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def join(server: Crooked, session_id: str | None = None) -> tuple[str, str, str]:
+def join(server: MisbehavingServer, session_id: str | None = None) -> tuple[str, str, str]:
     """A new participant: session, user, token."""
 
     def post(path: str) -> Any:
@@ -109,12 +119,12 @@ def join(server: Crooked, session_id: str | None = None) -> tuple[str, str, str]
 
 
 @pytest.fixture
-def server() -> Iterator[Crooked]:
-    with crooked(dialect="phoenix") as made:
+def server() -> Iterator[MisbehavingServer]:
+    with misbehaving_server(dialect="phoenix") as made:
         yield made
 
 
-def test_the_official_client_is_served(modules: Path, server: Crooked) -> None:
+def test_the_official_client_is_served(modules: Path, server: MisbehavingServer) -> None:
     session_id, first_id, first_token = join(server)
     _, second_id, second_token = join(server, session_id)
     first = OfficialClient(modules, server, first_token, session_id)
@@ -142,7 +152,9 @@ def test_the_official_client_is_served(modules: Path, server: Crooked) -> None:
         second.close()
 
 
-def test_the_official_client_and_the_driver_see_each_other(modules: Path, server: Crooked) -> None:
+def test_the_official_client_and_the_driver_see_each_other(
+    modules: Path, server: MisbehavingServer
+) -> None:
     answer = server.answer
     there = threading.Event()
     guests: list[OfficialClient] = []
@@ -167,7 +179,7 @@ def test_the_official_client_and_the_driver_see_each_other(modules: Path, server
     talker = threading.Thread(target=talk_once_both_are_there, daemon=True)
     talker.start()
     try:
-        run = measure(server, plan((2,), duration_s=3), Nobody())
+        run = measure(server, plan((2,), duration_s=3), NullObserver())
         talker.join(PATIENCE_S)
     finally:
         for each in guests:
@@ -260,8 +272,8 @@ def test_what_cannot_be_read_is_told(wrong: bytes) -> None:
 
 
 def test_a_lost_join_is_tried_again() -> None:
-    with crooked(Wrong(hang_up_after=3), "phoenix") as server:
-        run = measure(server, plan((2,), duration_s=1.2), Nobody())
+    with misbehaving_server(Misbehaviour(hang_up_after=3), "phoenix") as server:
+        run = measure(server, plan((2,), duration_s=1.2), NullObserver())
     assert run.disconnects == 2
     assert run.connections == 4
     assert run.lost == 0

@@ -26,7 +26,7 @@ from bench.runner import RESULTS
 from bench.servers import running_server
 from bench.targets import NotServing, Target, parse
 from tests.bench.driver.tls import HOST, Certificate, certificate, tls_before
-from tests.crooked import Nobody, Wrong, crooked, plan
+from tests.bench.misbehaving_server import Misbehaviour, NullObserver, misbehaving_server, plan
 from tests.running import given_time
 
 BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
@@ -56,10 +56,12 @@ def trusted(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certificate:
 
 
 @contextmanager
-def secured(shown: Certificate, dialect: Dialect, wrong: Wrong | None = None) -> Iterator[Target]:
+def secured(
+    shown: Certificate, dialect: Dialect, wrong: Misbehaviour | None = None
+) -> Iterator[Target]:
     """A server of the dialect, everything of it behind TLS."""
     context = shown.serving()
-    with crooked(wrong, dialect) as server:
+    with misbehaving_server(wrong, dialect) as server:
         behind = urlsplit(server.socket_url)
         rest = urlsplit(server.http_url).port
         assert behind.port is not None
@@ -76,7 +78,7 @@ def secured(shown: Certificate, dialect: Dialect, wrong: Wrong | None = None) ->
 @pytest.mark.parametrize("dialect", BOTH)
 def test_everything_is_delivered_over_tls(dialect: Dialect, trusted: Certificate) -> None:
     with secured(trusted, dialect) as target:
-        run = measure(target, plan((4, 3)), Nobody())
+        run = measure(target, plan((4, 3)), NullObserver())
     assert run.delivered == run.expected > 2 * run.sent > 40
     assert run.connections == run.people == 7
     assert (run.lost, run.stale_pairs, run.refused, run.disconnects) == (0, 0, 0, 0)
@@ -87,8 +89,8 @@ def test_large_messages_in_many_records_are_read_whole(
     dialect: Dialect, trusted: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_CHUNK", 100)  # what a record has more than that stays in it
-    with secured(trusted, dialect, Wrong(loose=True)) as target:
-        run = measure(target, plan((4,)), Nobody())
+    with secured(trusted, dialect, Misbehaviour(loose=True)) as target:
+        run = measure(target, plan((4,)), NullObserver())
     assert run.delivered == run.expected > 40
     assert (run.lost, run.stale_pairs, run.refused, run.disconnects) == (0, 0, 0, 0)
 
@@ -96,8 +98,8 @@ def test_large_messages_in_many_records_are_read_whole(
 @pytest.mark.parametrize("dialect", BOTH)
 def test_who_is_hung_up_on_comes_back(dialect: Dialect, trusted: Certificate) -> None:
     def coming_back(longer: float) -> Run:
-        with secured(trusted, dialect, Wrong(hang_up_after=3)) as target:
-            return measure(target, plan((2,), duration_s=1.5 * longer), Nobody())
+        with secured(trusted, dialect, Misbehaviour(hang_up_after=3)) as target:
+            return measure(target, plan((2,), duration_s=1.5 * longer), NullObserver())
 
     run = given_time(coming_back, lambda run: run.connections == 4)
     assert (run.disconnects, run.connections, run.refused) == (2, 4, 0)
@@ -122,9 +124,9 @@ def test_a_server_that_runs_is_measured_by_its_address(
 
 def test_a_way_with_tls_is_led_through_a_proxy_and_cut(trusted: Certificate) -> None:
     with secured(trusted, "plain") as target, behind_proxy(target) as cuttable:
-        run = measure(cuttable, plan((3,)), Nobody(), via=cuttable.via)
+        run = measure(cuttable, plan((3,)), NullObserver(), via=cuttable.via)
         cuttable.begin("cut_network", "")
-        cut = measure(cuttable, plan((2,), duration_s=0.2), Nobody(), via=cuttable.via)
+        cut = measure(cuttable, plan((2,), duration_s=0.2), NullObserver(), via=cuttable.via)
     assert run.delivered == run.expected > 20
     assert (cut.connections, cut.refused > 0) == (0, True)
 
@@ -138,18 +140,18 @@ def test_an_unknown_authority_is_told_with_what_to_do(dialect: Dialect, own: Cer
         secured(own, dialect) as target,
         pytest.raises(NotServing, match=f"certificate of {HOST} .*self.signed.*{FILE}"),
     ):
-        measure(target, plan(), Nobody())
+        measure(target, plan(), NullObserver())
 
 
 def test_so_is_that_of_the_websocket_alone_at_once(own: Certificate) -> None:
     with (
-        crooked() as server,
+        misbehaving_server() as server,
         tls_before(urlsplit(server.socket_url).port or 0, own.serving()) as ws,
     ):
         target = parse(f"one={server.http_url},dialect=plain,ws=wss://{HOST}:{ws}")
         began = time.monotonic()
         with pytest.raises(NotServing, match=f"certificate of {HOST} .*{FILE}"):
-            measure(target, plan(duration_s=9), Nobody())
+            measure(target, plan(duration_s=9), NullObserver())
     assert time.monotonic() - began < 5
 
 
@@ -167,7 +169,7 @@ def test_another_name_is_told_and_no_file_would_help(
 ) -> None:
     monkeypatch.setenv(FILE, str(anothers.file))
     with secured(anothers, "plain") as target, pytest.raises(NotServing, match="mismatch") as told:
-        measure(target, plan(), Nobody())
+        measure(target, plan(), NullObserver())
     assert FILE not in str(told.value)
 
 
@@ -180,7 +182,7 @@ def test_a_file_that_cannot_be_used_is_told(
         file.write_text(content)
     monkeypatch.setenv(FILE, str(file))
     with pytest.raises(NotServing, match=f"{FILE} is {file}: "):
-        measure(parse(f"one=https://{HOST}:9,dialect=plain"), plan(), Nobody())
+        measure(parse(f"one=https://{HOST}:9,dialect=plain"), plan(), NullObserver())
 
 
 # --- one connection -------------------------------------------------------------------------------

@@ -2,44 +2,18 @@
 at the end everybody has everybody's newest position.
 """
 
-from collections.abc import Sequence
-
 import pytest
-import trio
+from msgspec.structs import replace
 
+from bench.driver.measure import measure
 from bench.network.namespace import Unavailable, lossy_link
 from bench.network.proxied import lossy
 from bench.network.relay import Impairment
-from bench.results import DisruptionKind, TargetDescription
-from bench.servers import HOST, Server, running_server
-from tests.bench.network.group import Group
+from bench.targets import started
+from tests.bench.misbehaving_server import NullObserver, plan
+from tests.running import LAST_RESORT_S
 
 PEOPLE = 8
-STEPS = 4
-
-
-class Serving:
-    """A server that was started here."""
-
-    description = TargetDescription(name="locshare", title="locshare", dialect="plain")
-    ws_url = None
-    topic = ""
-
-    def __init__(self, server: Server) -> None:
-        self.http_url = f"http://{HOST}:{server.http_port}"
-        self._server = server
-
-    def pids(self) -> Sequence[int]:
-        return (self._server.pid,)
-
-    def can(self, kind: DisruptionKind) -> bool:
-        return False
-
-    def begin(self, kind: DisruptionKind, session_id: str) -> str:
-        raise AssertionError
-
-    def end(self, kind: DisruptionKind) -> None:
-        raise AssertionError
 
 
 @pytest.mark.e2e
@@ -49,12 +23,17 @@ def test_a_group_keeps_working_over_a_link_that_loses_a_fifth_of_the_packets() -
             pass
     except Unavailable as why:
         pytest.skip(str(why))
-    with running_server() as server, lossy(Serving(server), Impairment(loss=0.2)) as target:
-        group = Group(PEOPLE, interval_s=0.5, duration_s=STEPS * 0.5)
-        outcome = trio.run(group.run, target)
+    with (
+        started("locshare", pin=False) as server,
+        lossy(server, Impairment(loss=0.2)) as target,
+    ):
+        patient = replace(
+            plan((PEOPLE,), duration_s=2.0, interval_s=0.5),
+            waits_s=LAST_RESORT_S,
+            drain_s=LAST_RESORT_S,
+        )
+        run = measure(target, patient, NullObserver(), via=target.via)
     assert target.how.startswith("packets are lost on a real link")
-    assert outcome.connected == PEOPLE
-    assert outcome.stale_pairs == 0
-    assert (
-        len(outcome.latency_s) > PEOPLE * STEPS
-    )  # and all of them are of the group: others would be a KeyError
+    assert run.stale_pairs == run.disconnects == run.foreign == 0
+    assert run.connections >= PEOPLE
+    assert run.delivered > PEOPLE * PEOPLE

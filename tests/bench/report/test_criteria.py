@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bench.report.criteria import CRITERIA, Criterion, Finding, Verdict, judge
 from bench.report.forms import shortness
 from bench.results import Disruption, Latencies, Run
-from tests.synthetic import NOTHING, run
+from tests.bench.report.synthetic import NOTHING, run
 
 PASS, FAIL, NOT_MEASURED = Verdict.PASS, Verdict.FAIL, Verdict.NOT_MEASURED
 LATENCY = {500: 500.0, 1_000: 300.0, 2_000: 200.0}

@@ -10,8 +10,16 @@ from msgspec.structs import replace
 
 from bench.report import write_report
 from bench.results import BadResults, Results, load, save
+from tests.bench.report.synthetic import (
+    NOTHING,
+    disruptions,
+    latencies,
+    moments,
+    results,
+    run,
+    target,
+)
 from tests.reading import Page, column, read
-from tests.synthetic import NOTHING, disruptions, latencies, moments, results, run, target
 
 REMARK = "the generator <was> busy | 97 % of its core"
 NASTY = '<script>alert(1)</script> | "a" & $x_1^2$ `code` \\'

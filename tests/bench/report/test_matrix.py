@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from bench.report.matrix import ASPECTS, Measure, TargetScore, rounded, scores, weighted
 from bench.results import Disruption, Facts, Latencies, Run
-from tests.synthetic import NOTHING, USAGE, results, run, target
+from tests.bench.report.synthetic import NOTHING, USAGE, results, run, target
 
 FACTS = Facts(
     language="Python", lines_of_code=3_000, dependencies=10, services=("redis",), processes=10

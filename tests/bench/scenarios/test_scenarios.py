@@ -8,7 +8,7 @@ from bench.results import DisruptionKind
 from bench.scenarios import SCENARIOS, Options
 from bench.scenarios.scenario import groups
 from bench.targets import parse
-from tests.crooked import crooked
+from tests.bench.misbehaving_server import misbehaving_server
 
 ALL = sorted(SCENARIOS)
 FORMS = [Options(), Options(short=True), Options(short=True, scale=0.1), Options(scale=0.2)]
@@ -124,7 +124,7 @@ KINDS: tuple[DisruptionKind, ...] = get_args(DisruptionKind)
 
 @pytest.mark.parametrize("name", [each for each in ALL if each != "lossy"])  # has its own tests
 def test_the_network_of_any_target_can_be_cut_in_faults_and_nowhere_else(name: str) -> None:
-    with crooked() as server:
+    with misbehaving_server() as server:
         target = parse(f"one={server.http_url},dialect=plain")
         with SCENARIOS[name].around(target, 1) as found:
             possible = [each for each in KINDS if found.can(each)]

@@ -1,7 +1,7 @@
 """A small server of either dialect that does what it is told wrong, and the people to send to it.
 
-    with crooked(Wrong(lose_every=5)) as server:
-        run = measure(server, plan(), Nobody())
+    with misbehaving_server(Misbehaviour(lose_every=5)) as server:
+        run = measure(server, plan(), NullObserver())
 
 It has the REST contract as far as the driver of the bench uses it, and does nothing right but
 deliver: no limits, no checks, no retention. Threads, because a test is the only user.
@@ -34,7 +34,7 @@ TOPIC = "session:{session_id}"
 SHORT_S = 0.5
 
 
-class Wrong(Struct, kw_only=True):
+class Misbehaviour(Struct, kw_only=True):
     """What it does wrong. The counts are of updates (or deliveries), from the first; 0: never."""
 
     lose_every: int = 0
@@ -48,7 +48,7 @@ class Wrong(Struct, kw_only=True):
     """Each second update is delivered after the one that follows it."""
     delay_s: float = 0.0
     keep_last: bool = False
-    """Nobody gets the last update of a sender: each is delivered with the next."""
+    """NullObserver gets the last update of a sender: each is delivered with the next."""
     hang_up_after: int = 0
     """So many updates of one connection: its socket is closed without a goodbye, once."""
     close_after: int = 0
@@ -72,15 +72,15 @@ class Wrong(Struct, kw_only=True):
     """So many joins over HTTP are answered with 500."""
 
 
-class Crooked:
+class MisbehavingServer:
     """See the module. A target, as the driver sees it."""
 
     ws_url: str | None = None
     topic = TOPIC
 
-    def __init__(self, wrong: Wrong, dialect: Dialect) -> None:
+    def __init__(self, wrong: Misbehaviour, dialect: Dialect) -> None:
         self.wrong = wrong
-        self.description = TargetDescription(name="crooked", title="a test's", dialect=dialect)
+        self.description = TargetDescription(name="misbehaving", title="a test's", dialect=dialect)
         self.http_url = ""
         self.socket_url = ""
         self.lock = threading.RLock()
@@ -288,9 +288,11 @@ class Crooked:
 
 
 @contextmanager
-def crooked(wrong: Wrong | None = None, dialect: Dialect = "plain") -> Iterator[Crooked]:
+def misbehaving_server(
+    wrong: Misbehaviour | None = None, dialect: Dialect = "plain"
+) -> Iterator[MisbehavingServer]:
     """The server, which is gone when the block ends."""
-    made = Crooked(wrong or Wrong(), dialect)
+    made = MisbehavingServer(wrong or Misbehaviour(), dialect)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -390,7 +392,7 @@ def plan(
     )
 
 
-class Nobody:
+class NullObserver:
     """Watches and remembers."""
 
     def __init__(self) -> None:
