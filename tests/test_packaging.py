@@ -212,4 +212,4 @@ def test_dockers_patience_is_longer_than_the_drain() -> None:
 
     shown = (ROOT / "docs" / "guides" / "deploy.md").read_text()
     (patience,) = re.findall(r"--stop-timeout (\d+)", shown)
-    assert int(patience) > Settings().drain_deadline_s
+    assert int(patience) > Settings().connections.drain_deadline

@@ -39,8 +39,8 @@ def test_a_later_source_wins(tmp_path: Path) -> None:
     file.write_text("max_participants = 11\nmissed_pings = 3\nmax_sessions = 7\n")
     environ = {"LOCSHARE_MAX_PARTICIPANTS": "12", "LOCSHARE_MISSED_PINGS": "4"}
     loaded = load(environ, {"max_participants": "13"}, file)
-    assert loaded.settings.max_participants == 13
-    assert loaded.settings.missed_pings == 4
+    assert loaded.settings.sessions.max_participants == 13
+    assert loaded.settings.connections.missed_pings == 4
     assert loaded.settings.max_sessions == 7
     assert loaded.origins == {
         "max_participants": "--max-participants",

@@ -1,10 +1,10 @@
 """The settings reach the rooms."""
 
-import msgspec
+from typing import Any
 
 from locshare.api import ApiLimits, Rate
 from locshare.broadcast.flush_window import FlushWindowLimits
-from locshare.config import Settings
+from locshare.config import Settings, all_settings, with_values
 from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.http import ServerLimits
 from locshare.server.limits import (
@@ -18,7 +18,12 @@ from locshare.server.limits import (
 )
 from locshare.session.limits import SessionLimits
 
-WISHES = Settings(
+
+def set_to(**values: Any) -> Settings:
+    return with_values(Settings(), values)
+
+
+WISHES = set_to(
     max_participants=7,
     retention_s=11,
     inactive_after_s=12,
@@ -52,7 +57,7 @@ def test_the_defaults_of_the_settings_are_those_of_the_rooms() -> None:
     defaults = Settings()
     assert session_limits(defaults) == SessionLimits()
     assert flush_window_limits(defaults) == FlushWindowLimits()
-    assert pool_limits(defaults, defaults.max_connections) == PoolLimits()
+    assert pool_limits(defaults, defaults.connections.max_connections) == PoolLimits()
     assert api_limits(defaults) == ApiLimits()
     assert server_limits(defaults) == ServerLimits()
 
@@ -80,8 +85,8 @@ def test_every_wish_arrives() -> None:
 
 
 def test_all_sockets_that_the_settings_allow_are_reckoned() -> None:
-    few = Settings(max_http_connections=100)
-    many = Settings(max_http_connections=5100)
+    few = set_to(max_http_connections=100)
+    many = set_to(max_http_connections=5100)
     assert files_beside_connections(many) - files_beside_connections(few) == 5000
     pool, http = pool_limits(few, 10), server_limits(few)
     assert pool.sockets == 10 + 2 * pool.handshakes
@@ -90,12 +95,12 @@ def test_all_sockets_that_the_settings_allow_are_reckoned() -> None:
 
 def test_a_small_server_fits_in_a_small_limit_of_files() -> None:
     """A hard limit of 1,024 is common; who cannot raise it can lower two settings."""
-    small = Settings(max_connections=300, max_http_connections=200)
-    assert small.max_connections + files_beside_connections(small) < 1024
+    small = set_to(max_connections=300, max_http_connections=200)
+    assert small.connections.max_connections + files_beside_connections(small) < 1024
     limits = pool_limits(small, 300)
     assert (limits.handshakes, limits.handshakes_per_address) == (32, 8)
-    assert pool_limits(Settings(max_connections=1), 1).handshakes == 32
-    assert pool_limits(Settings(max_connections=3000), 3000).handshakes == 300
+    assert pool_limits(set_to(max_connections=1), 1).handshakes == 32
+    assert pool_limits(set_to(max_connections=3000), 3000).handshakes == 300
 
 
 def test_no_wish_was_forgotten_here() -> None:
@@ -105,12 +110,8 @@ def test_no_wish_was_forgotten_here() -> None:
         "max_connections", "tile_url", "tile_attribution", "log_level", "log_format", "environment",
         "control_socket", "debug_bind", "internal_bind", "internal_hosts", "database_schema",
     }  # fmt: skip
-    changed = {
-        field.name
-        for field in msgspec.structs.fields(Settings)
-        if getattr(WISHES, field.name) != getattr(Settings(), field.name)
-    }
-    assert changed | elsewhere == {field.name for field in msgspec.structs.fields(Settings)}
+    changed = {each.name for each in all_settings() if each.of(WISHES) != each.default}
+    assert changed | elsewhere == {each.name for each in all_settings()}
 
 
 def test_a_client_of_the_websocket_is_counted_by_its_address_and_a_proxy_not_at_all() -> None:

@@ -22,11 +22,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from locshare.config.sections import FlushSettings
 
-class FlushWindowLimits(Struct, frozen=True):
+
+class FlushWindowLimits(FlushSettings, frozen=True):
     """Seconds, and shares of one core between 0 and 1."""
 
-    max_window: float = 0.25
     first_window: float = 0.005
     """The narrowest window. A narrower one joins too little to be worth a timer."""
     calm: float = 0.56

@@ -23,18 +23,17 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, final
 
 import trio
-from msgspec import Struct
 
 from locshare.broadcast.backlog import Backlog, Control, Topic
 from locshare.broadcast.fanout import Flush
+from locshare.config.sections import OutboxSettings
 
 _CHUNK = 64 * 1024  # more than a socket's send buffer takes at once gains nothing
 
 
-class OutboxLimits(Struct, frozen=True):
+class OutboxLimits(OutboxSettings, frozen=True):
     """How far a receiver may fall behind. Seconds and bytes."""
 
-    max_bytes: int = 256 * 1024
     write_deadline: float = 15.0
     linger: float = 2.0
     """How long a close may take: what is left to write, and the client's answer to it."""

@@ -30,8 +30,8 @@ def run(arguments: Namespace) -> int:
         (
             setting.name,
             setting.default_in_words
-            if getattr(loaded.settings, setting.name) is None
-            else setting.show(getattr(loaded.settings, setting.name)),
+            if setting.of(loaded.settings) is None
+            else setting.show(setting.of(loaded.settings)),
             loaded.origins.get(setting.name, "default"),
         )
         for setting in all_settings()

@@ -78,9 +78,10 @@ def run(arguments: Namespace) -> int:
     """Serve until stopped. Raises SettingsError."""
     settings = load_settings(arguments).settings
     people = arguments.people if arguments.demo else 0
-    if people >= settings.max_participants:
+    seats = settings.sessions.max_participants
+    if people >= seats:
         complain(
-            f"--people {people} fills a session of {settings.max_participants}, so that nobody "
+            f"--people {people} fills a session of {seats}, so that nobody "
             "could join; give fewer, or raise --max-participants"
         )
         return EXIT_USAGE
@@ -90,7 +91,7 @@ def run(arguments: Namespace) -> int:
     output.write_in_background()
     logs.configure(settings.log_level, settings.log_format)
     logs.capture_uncaught()
-    signals = StopSignals(settings.drain_deadline_s + _BEYOND_DRAIN_S)
+    signals = StopSignals(settings.connections.drain_deadline + _BEYOND_DRAIN_S)
     signals.install()
     try:
         trio.run(partial(serve, settings, signals, people=people, faults=arguments.faults))

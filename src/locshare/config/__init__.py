@@ -1,4 +1,4 @@
-"""Every setting: one typed struct with default, meaning and limits beside each field.
+"""Every setting: typed structs with default, meaning and bounds beside each field.
 
 The command line, the settings file, ``checkconfig``, ``defaultconfig`` and
 docs/reference/configuration.md are all made from :class:`Settings`; there is no second list of
@@ -17,7 +17,7 @@ Reading the settings file is all the I/O there is. Nothing awaits.
 
 from locshare.config.fields import MIN_SECRET_BYTES, About, Setting, hide_password, parse_bind
 from locshare.config.loading import CONFIG_VARIABLE, Loaded, SettingsError, load
-from locshare.config.settings import Settings, all_settings, default_data_dir
+from locshare.config.settings import Settings, all_settings, default_data_dir, with_values
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -32,4 +32,5 @@ __all__ = [
     "hide_password",
     "load",
     "parse_bind",
+    "with_values",
 ]

@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import reduce
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -44,13 +45,17 @@ class About(Struct, frozen=True):
     """In words, where the default is not a value."""
     secret: bool = False
     section: str = ""
-    """Given with the first setting of a section."""
+    """The heading of the documents; given with the first setting below it."""
+    name: str = ""
+    """Where operators call the field differently."""
 
 
 class Setting(Struct, frozen=True):
-    """One field of :class:`Settings`, for whoever reads, shows or documents it."""
+    """One setting, for code that reads, shows or documents it."""
 
     name: str
+    path: tuple[str, ...]
+    """Of the field in :class:`Settings`, through its sections."""
     kind: Any
     """int, float, str, Path, datetime, tuple or a Literal."""
     default: Any
@@ -83,6 +88,10 @@ class Setting(Struct, frozen=True):
     def default_in_words(self) -> str:
         """The default, for people."""
         return self.about.default or self.show(self.default)
+
+    def of(self, settings: Struct) -> Any:
+        """Its value in ``settings``."""
+        return reduce(getattr, self.path, settings)
 
     def show(self, value: Any) -> str:
         """``value`` for people, as it would be written in the environment; secrets hidden."""

@@ -16,7 +16,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from locshare.config.fields import PREFIX, Setting, parse_bind
-from locshare.config.settings import MAX_PRESENCE_DELAY_S, Settings, all_settings
+from locshare.config.sections import MAX_PRESENCE_DELAY_S
+from locshare.config.settings import Settings, all_settings, with_values
 from locshare.model.errors import LocshareError
 
 CONFIG_VARIABLE: Final = "LOCSHARE_CONFIG"
@@ -68,7 +69,7 @@ def load(
                 values[setting.name] = setting.parse(raw)
             except ValueError as error:
                 faults.append(_fault(setting, raw, origin, str(error)))
-    settings = Settings(**values)
+    settings = with_values(Settings(), values)
     if not settings.data_dir.is_absolute():
         faults.append(
             "No home directory is known (HOME is not set or no absolute path, or the account of"
@@ -156,13 +157,13 @@ def _same_binds(settings: Settings) -> list[tuple[str, str]]:
 def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
     """What no single setting does wrong; not about settings that are wrong by themselves."""
     found: list[str] = []
+    by_name = {setting.name: setting for setting in all_settings()}
 
     def conflict(*names: str, why: str, do: str) -> None:
         if not faulty.isdisjoint(names):
             return
-        by_name = {setting.name: setting for setting in all_settings()}
         values = " and ".join(
-            f"{by_name[name].variable} = {by_name[name].show(getattr(settings, name))}"
+            f"{by_name[name].variable} = {by_name[name].show(by_name[name].of(settings))}"
             for name in names
         )
         found.append(f"{values}: {why}.\n    {do}.")
@@ -194,7 +195,7 @@ def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
             "jwt_secret", "jwt_previous_secret",
             why="both are the same key", do="Remove the previous one, or make a new secret",
         )  # fmt: skip
-    if s.ping_interval_s * s.missed_pings > MAX_PRESENCE_DELAY_S:
+    if s.connections.ping_interval * s.connections.missed_pings > MAX_PRESENCE_DELAY_S:
         conflict(
             "ping_interval_s", "missed_pings",
             why=f"someone who is gone would be shown as online for more than "
@@ -202,7 +203,7 @@ def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
             do="Lower one of them",
         )  # fmt: skip
     for rate in ("per_second", "burst"):
-        if getattr(s, f"message_{rate}") < getattr(s, f"position_{rate}"):
+        if by_name[f"message_{rate}"].of(s) < by_name[f"position_{rate}"].of(s):
             conflict(
                 f"message_{rate}", f"position_{rate}",
                 why="positions are messages too, so their limit would never be reached",

@@ -1,12 +1,26 @@
-"""The settings themselves. ``Settings()`` is the defaults. They are checked when loaded."""
+"""The settings: what belongs to no room, and a section for each room that has limits.
+
+``Settings()`` is the defaults. They are checked when loaded.
+"""
 
 import os
 import pwd
 import types
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import Struct
@@ -26,9 +40,21 @@ from locshare.config.fields import (
     check_tile_url,
     check_url,
 )
+from locshare.config.sections import (
+    TRUSTED_PROXIES,
+    ConnectionSettings,
+    FlushSettings,
+    HttpSettings,
+    MessageSettings,
+    OutboxSettings,
+    RateSettings,
+    ReconnectSettings,
+    RestSettings,
+    SessionSettings,
+)
+from locshare.model.rate import Rate
 
-MAX_PRESENCE_DELAY_S: Final = 300
-"""A connection that died unnoticed is shown as online for at most so long."""
+T = TypeVar("T", bound=Struct)
 
 
 def default_data_dir() -> Path:
@@ -91,7 +117,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             allowed="networks such as 10.0.0.0/8, separated by commas, or none",
             check=check_networks,
         ),
-    ] = ("127.0.0.0/8", "::1/128")  # fmt: skip
+    ] = TRUSTED_PROXIES  # fmt: skip
     forwarded_header: Annotated[
         Literal["auto", "x-forwarded-for", "forwarded"],
         About(
@@ -162,157 +188,27 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = None  # fmt: skip
 
-    max_participants: Annotated[
-        int, About("Most participants of one session.", section="Sessions", ge=2, le=1000)
-    ] = 50
     max_sessions: Annotated[
         int,
         About(
             "Most sessions in memory. A session with nobody connected sleeps after a minute, or "
             "earlier when there is no room for another.",
+            section="Sessions",
             ge=1,
             le=1_000_000,
         ),
     ] = 10_000
-    retention_s: Annotated[
-        float,
-        About(
-            "How long a position lives without a newer one. At most 30: people are promised that "
-            "no position is kept longer.",
-            unit="seconds", ge=1, le=30,
-        ),
-    ] = 30.0  # fmt: skip
-    inactive_after_s: Annotated[
-        float,
-        About(
-            "A session ends after this time with nobody connected.", unit="seconds", ge=1, le=86_400
-        ),
-    ] = 3600.0
-    flush_window_max_s: Annotated[
-        float,
-        About(
-            "How far the time between two broadcasts of a session may widen under load. A quiet or "
-            "small session, in which nothing would be joined, is always flushed at once.",
-            unit="seconds", ge=0, le=2,
-        ),
-    ] = 0.25  # fmt: skip
+    sessions: SessionSettings = SessionSettings()
+    flush: FlushSettings = FlushSettings()
 
-    max_connections: Annotated[
-        int,
-        About(
-            "Most WebSocket connections; further ones get 503. Each needs a file descriptor "
-            "(ulimit -n).",
-            section="Connections", ge=1, le=1_000_000,
-        ),
-    ] = 20_000  # fmt: skip
-    max_connections_per_address: Annotated[
-        int,
-        About(
-            "Most WebSocket connections of one client address (an IPv6 client counts by its /64; "
-            "a festival may share one address); 0 is no limit. trusted_proxies have none.",
-            ge=0, le=1_000_000,
-        ),
-    ] = 5000  # fmt: skip
-    reconnect_per_second: Annotated[
-        float,
-        About(
-            "How often one participant may connect; further attempts get 429 (4429).",
-            unit="per second", ge=0.01, le=1000,
-        ),
-    ] = 0.5  # fmt: skip
-    reconnect_burst: Annotated[
-        float,
-        About("How many times at once, after a pause.", ge=1, le=10_000),
-    ] = 20.0
-    ping_interval_s: Annotated[
-        float,
-        About(
-            "How often each connection is pinged.", unit="seconds", ge=0.1, le=MAX_PRESENCE_DELAY_S
-        ),
-    ] = 20.0
-    missed_pings: Annotated[
-        int, About("Close any connection that misses this many pings in a row (4408).", ge=1, le=10)
-    ] = 2
-    max_message_bytes: Annotated[
-        int,
-        About(
-            "The longest message of a client; a longer one is answered with an error.",
-            unit="bytes", ge=512, le=65_536,
-        ),
-    ] = 4096  # fmt: skip
-    outbox_bytes: Annotated[
-        int,
-        About(
-            "How far a client that reads slowly may fall behind before it is closed (4508).",
-            unit="bytes", ge=16_384, le=67_108_864,
-        ),
-    ] = 262_144  # fmt: skip
-    position_per_second: Annotated[
-        float,
-        About("How many positions one connection may send.", unit="per second", ge=0.1, le=1000),
-    ] = 10.0
-    position_burst: Annotated[
-        float, About("How many positions at once, after a pause.", ge=1, le=10_000)
-    ] = 20.0
-    message_per_second: Annotated[
-        float,
-        About(
-            "How many messages of all kinds one connection may send, protocol pings included.",
-            unit="per second", ge=0.1, le=1000,
-        ),
-    ] = 20.0  # fmt: skip
-    message_burst: Annotated[
-        float, About("How many messages at once, after a pause.", ge=1, le=10_000)
-    ] = 40.0
+    connections: ConnectionSettings = ConnectionSettings()
+    reconnects: ReconnectSettings = ReconnectSettings()
+    messages: MessageSettings = MessageSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    rates: RateSettings = RateSettings()
 
-    max_http_connections: Annotated[
-        int,
-        About(
-            "Most HTTP connections; a further one takes the place of the one that has been idle "
-            "longest.",
-            section="REST API", ge=1, le=100_000,
-        ),
-    ] = 1000  # fmt: skip
-    max_http_connections_per_address: Annotated[
-        int,
-        About(
-            "Most HTTP connections of one client address (an IPv6 client counts by its /64); "
-            "trusted_proxies have no such limit.",
-            ge=1, le=100_000,
-        ),
-    ] = 200  # fmt: skip
-    create_per_second: Annotated[
-        float,
-        About(
-            "How many sessions one client address may create; 0 is no limit.",
-            unit="per second", ge=0, le=10_000,
-        ),
-    ] = 5.0  # fmt: skip
-    create_burst: Annotated[
-        int, About("How many sessions at once, after a pause.", ge=1, le=1_000_000)
-    ] = 200
-    join_per_second: Annotated[
-        float,
-        About(
-            "How many people may join from one client address (a festival may share one); 0 is no "
-            "limit.",
-            unit="per second", ge=0, le=100_000,
-        ),
-    ] = 250.0  # fmt: skip
-    join_burst: Annotated[
-        int, About("How many people may join at once, after a pause.", ge=1, le=1_000_000)
-    ] = 500
-    read_per_second: Annotated[
-        float,
-        About(
-            "How many other calls (reading a session, leaving, ending) one client address may "
-            "make; 0 is no limit.",
-            unit="per second", ge=0, le=100_000,
-        ),
-    ] = 500.0  # fmt: skip
-    read_burst: Annotated[
-        int, About("How many of those calls at once, after a pause.", ge=1, le=1_000_000)
-    ] = 1000
+    http: HttpSettings = HttpSettings()
+    rest: RestSettings = RestSettings()
 
     tile_url: Annotated[
         str | None,
@@ -382,14 +278,6 @@ class Settings(Struct, frozen=True, kw_only=True):
             allowed=_BIND, check=check_bind, default="none: not served",
         ),
     ] = None  # fmt: skip
-    drain_deadline_s: Annotated[
-        float,
-        About(
-            "How long the server, when it stops, waits for clients to close after it has sent 1012 "
-            "(come back).",
-            unit="seconds", ge=0, le=600,
-        ),
-    ] = 8.0  # fmt: skip
 
     @property
     def secret_file(self) -> Path:
@@ -405,9 +293,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         changed = ", ".join(
-            f"{each.name}={each.show(getattr(self, each.name))}"
+            f"{each.name}={each.show(each.of(self))}"
             for each in all_settings()
-            if getattr(self, each.name) != each.default
+            if each.of(self) != each.default
         )
         return f"Settings({changed})"
 
@@ -418,14 +306,40 @@ class Settings(Struct, frozen=True, kw_only=True):
 @cache
 def all_settings() -> tuple[Setting, ...]:
     """Every setting, in the order of :class:`Settings`."""
-    found = []
-    hints = get_type_hints(Settings, include_extras=True)
-    for field in msgspec.structs.fields(Settings):
-        kind, about = get_args(hints[field.name])
-        if get_origin(kind) in (Union, types.UnionType):
-            kind = next(each for each in get_args(kind) if each is not type(None))
+    return tuple(_settings_in(Settings, ()))
+
+
+def _settings_in(section: type[Struct], above: tuple[str, ...]) -> Iterator[Setting]:
+    hints = get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        path = (*above, field.name)
         default = (
             field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
         )
-        found.append(Setting(field.name, kind, default, about))
-    return tuple(found)
+        if get_origin(hints[field.name]) is not Annotated:
+            yield from _settings_in(hints[field.name], path)
+            continue
+        kind, *abouts = get_args(hints[field.name])
+        if kind is Rate:
+            for part, about in zip(("per_second", "burst"), abouts, strict=True):
+                value = getattr(default, part)
+                # Whether a rate is counted in whole numbers is up to its default.
+                yield Setting(f"{field.name}_{part}", (*path, part), type(value), value, about)
+            continue
+        if get_origin(kind) in (Union, types.UnionType):
+            kind = next(each for each in get_args(kind) if each is not type(None))
+        yield Setting(abouts[0].name or field.name, path, kind, default, abouts[0])
+
+
+def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """``settings`` with other ``values``, by the names of :func:`all_settings`. Not checked."""
+    by_name = {setting.name: setting.path for setting in all_settings()}
+    for name, value in values.items():
+        settings = _replaced(settings, by_name[name], value)
+    return settings
+
+
+def _replaced(struct: T, path: Sequence[str], value: Any) -> T:
+    first, *rest = path
+    inner = _replaced(getattr(struct, first), rest, value) if rest else value
+    return msgspec.structs.replace(struct, **{first: inner})

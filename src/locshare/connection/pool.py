@@ -18,8 +18,8 @@ from uuid import UUID
 
 import structlog
 import trio
-from msgspec import Struct
 
+from locshare.config.sections import ConnectionSettings, ReconnectSettings
 from locshare.connection.admission import (
     Identity,
     SessionOpener,
@@ -47,7 +47,7 @@ AddressOf = Callable[[str, Sequence[str], Sequence[str]], str | None]
 and of ``Forwarded``. None for a proxy itself, which speaks for many clients."""
 
 
-class ReconnectLimits(Struct, frozen=True):
+class ReconnectLimits(ReconnectSettings, frozen=True):
     """How often one participant may connect. Counts and seconds.
 
     A connection's own limits begin anew with each connection, and each costs its session a snapshot
@@ -55,32 +55,22 @@ class ReconnectLimits(Struct, frozen=True):
     again, stays far below this.
     """
 
-    rate: float = 0.5
-    """Connections per second in the long run…"""
-    burst: float = 20.0
-    """…and at once, after a pause."""
     penalty: float = 10.0
     """How long a participant whose connection was closed for flooding is refused."""
     remembered: int = 20_000
     """Participants. The one that has not connected for longest is forgotten, and so forgiven."""
 
 
-class PoolLimits(Struct, frozen=True):
+class PoolLimits(ConnectionSettings, frozen=True):
     """Counts and seconds."""
 
-    max_connections: int = 20_000
-    per_address: int = 5_000
-    """Connections of one client address; a festival is behind one. 0 is no limit."""
     handshakes: int = 512
     """Sockets whose request is awaited; as many again may be being refused."""
     handshakes_per_address: int = 128
     reconnects: ReconnectLimits = ReconnectLimits()
-    ping_interval: float = 20.0
-    missed_pings: int = 2
     drain_batch: int = 500
     drain_interval: float = 0.1
     """Between two batches, so that not all clients come back at the same instant."""
-    drain_deadline: float = 8.0
     connection: ConnectionLimits = ConnectionLimits()
 
     @property

@@ -13,22 +13,15 @@ Two kinds of abuse, each with its own tolerance:
 import enum
 from functools import cache
 
-from msgspec import Struct
-
 from locshare.broadcast.backlog import Topic
+from locshare.config.sections import RateSettings
 from locshare.model.position import Position
 from locshare.model.rate import Rate, RateLimiter
 
 
-class RateLimits(Struct, frozen=True):
+class RateLimits(RateSettings, frozen=True):
     """Messages, messages per second, and seconds."""
 
-    position_rate: float = 10.0
-    position_burst: float = 20.0
-    message_rate: float = 20.0
-    message_burst: float = 40.0
-    """All messages together, protocol pings and fragments included. Not below the burst of
-    positions, so that the stricter limit applies first."""
     excess_tolerated: float = 100.0
     """How many messages over the rate are dropped before the connection is closed…"""
     excess_forgiven: float = 5.0

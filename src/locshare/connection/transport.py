@@ -41,6 +41,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
+from locshare.config.sections import MessageSettings
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
 from locshare.connection.upgrade import (
     BAD_HANDSHAKE,
@@ -77,11 +78,9 @@ _SILENT = logging.Logger("locshare.websocket")  # noqa: LOG001 - on purpose, see
 _SILENT.disabled = True
 
 
-class TransportLimits(Struct, frozen=True):
+class TransportLimits(MessageSettings, frozen=True):
     """Bytes and seconds."""
 
-    max_message_bytes: int = 4 * 1024
-    """A longer message is reported as :class:`TooLarge`. The connection goes on."""
     hard_message_bytes: int = 64 * 1024
     """A longer message closes the connection with 1009, without being read to its end."""
     max_handshake_bytes: int = 16 * 1024

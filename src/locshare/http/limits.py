@@ -2,23 +2,18 @@
 
 from typing import Final
 
-from msgspec import Struct
-
+from locshare.config.sections import TRUSTED_PROXIES, HttpSettings
 from locshare.http.heads import HeadLimits
 from locshare.net.slots import SlotLimits
 
 
-class ServerLimits(Struct, frozen=True):
+class ServerLimits(HttpSettings, frozen=True):
     """Counts, bytes and seconds."""
 
-    connections: int = 1000
-    connections_per_address: int = 200
-    """Browsers hold six at most. A festival may be behind one address; then its idle connections
-    are closed a little earlier."""
     reserved: int = 64
     """Beyond ``connections``, for health checks when none of these can be closed. Each serves one
     quick request."""
-    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    trusted_proxies: tuple[str, ...] = TRUSTED_PROXIES
     """Networks that may hold more than ``connections_per_address``: a proxy's connections are those
     of many clients."""
     backlog: int = 1024

@@ -1,13 +1,15 @@
-"""From the settings to what each room takes. Pure.
+"""From the settings to the limits of each room. Pure.
 
-The rooms know nothing of :class:`~locshare.config.Settings`: each has a struct of limits with
-defaults of its own, and here an operator's wishes are put in.
+Each room's limits extend a section of the settings (:mod:`locshare.config.sections`), so a value
+reaches its room by being there. Here stands only what depends on several settings.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from locshare.api import ApiLimits, Rate
+from msgspec import Struct, structs
+
+from locshare.api import ApiLimits
 from locshare.broadcast.flush_window import FlushWindowLimits
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.config import Settings
@@ -19,10 +21,12 @@ from locshare.http import ServerLimits
 from locshare.net.client_address import ClientAddress
 from locshare.session.limits import SessionLimits
 
+T = TypeVar("T", bound=Struct)
+
 INTERNAL_LIMITS: Final = ServerLimits(
     connections=64, connections_per_address=64, reserved=8, backlog=128
 )
-"""Of an internal port: an orchestrator, a Prometheus or two, and who looks."""
+"""Of an internal port: an orchestrator, a Prometheus or two, and people."""
 
 _OTHER_FILES: Final = 128
 """The database's connections, the control socket and its clients, listening sockets, logs, what the
@@ -31,50 +35,37 @@ interpreter opens, and room to spare."""
 
 def flush_window_limits(settings: Settings) -> FlushWindowLimits:
     """For :class:`locshare.broadcast.flush_controller.FlushController`."""
-    return FlushWindowLimits(max_window=settings.flush_window_max_s)
+    return _extended(FlushWindowLimits, settings.flush)
 
 
 def session_limits(settings: Settings) -> SessionLimits:
     """For :class:`locshare.session.manager.SessionManager`."""
-    return SessionLimits(
-        max_participants=settings.max_participants,
-        retention=settings.retention_s,
-        inactive_after=settings.inactive_after_s,
-    )
+    return _extended(SessionLimits, settings.sessions)
 
 
 def pool_limits(settings: Settings, max_connections: int) -> PoolLimits:
-    """For :class:`locshare.connection.pool.ConnectionPool`. ``max_connections`` is what the
-    process may really hold.
+    """For :class:`locshare.connection.pool.ConnectionPool`. ``max_connections``: what the process
+    may really hold.
     """
-    # As many as can be awaited at once where 20,000 may connect, and fewer where few may.
-    handshakes = min(max(settings.max_connections // 10, 32), 512)
-    return PoolLimits(
-        max_connections=max_connections,
+    # Enough to await at once where 20,000 may connect, and fewer where few may.
+    handshakes = min(max(settings.connections.max_connections // 10, 32), 512)
+    limits = _extended(
+        PoolLimits,
+        settings.connections,
         handshakes=handshakes,
         handshakes_per_address=handshakes // 4,
-        per_address=settings.max_connections_per_address,
-        reconnects=ReconnectLimits(
-            rate=settings.reconnect_per_second, burst=settings.reconnect_burst
-        ),
-        ping_interval=settings.ping_interval_s,
-        missed_pings=settings.missed_pings,
-        drain_deadline=settings.drain_deadline_s,
+        reconnects=_extended(ReconnectLimits, settings.reconnects),
         connection=ConnectionLimits(
-            transport=TransportLimits(max_message_bytes=settings.max_message_bytes),
-            outbox=OutboxLimits(max_bytes=settings.outbox_bytes),
-            rates=RateLimits(
-                position_rate=settings.position_per_second,
-                position_burst=settings.position_burst,
-                message_rate=settings.message_per_second,
-                message_burst=settings.message_burst,
-            ),
+            transport=_extended(TransportLimits, settings.messages),
+            outbox=_extended(OutboxLimits, settings.outbox),
+            rates=_extended(RateLimits, settings.rates),
         ),
     )
+    return structs.replace(limits, max_connections=max_connections)
 
 
 def address_of(settings: Settings) -> AddressOf:
-    """For :class:`locshare.connection.pool.ConnectionPool`: what its clients are counted by."""
+    """For :class:`locshare.connection.pool.ConnectionPool`: the address to count a client by."""
     client = ClientAddress(settings.trusted_proxies, settings.forwarded_header)
 
     def counted(peer: str, forwarded_for: Sequence[str], forwarded: Sequence[str]) -> str | None:
@@ -89,7 +80,7 @@ def address_of(settings: Settings) -> AddressOf:
 
 
 def files_beside_connections(settings: Settings) -> int:
-    """How many file descriptors the settings can make the process open, but for those of
+    """The most file descriptors that the process opens under these settings, without those of
     ``max_connections``.
     """
     handshakes = pool_limits(settings, 0).sockets
@@ -101,10 +92,9 @@ def files_beside_connections(settings: Settings) -> int:
 
 def api_limits(settings: Settings) -> ApiLimits:
     """For :func:`locshare.api.create_app`."""
-    return ApiLimits(
-        create=Rate(settings.create_per_second, settings.create_burst),
-        join=Rate(settings.join_per_second, settings.join_burst),
-        read=Rate(settings.read_per_second, settings.read_burst),
+    return _extended(
+        ApiLimits,
+        settings.rest,
         trusted_proxies=settings.trusted_proxies,
         forwarded_header=settings.forwarded_header,
     )
@@ -112,8 +102,9 @@ def api_limits(settings: Settings) -> ApiLimits:
 
 def server_limits(settings: Settings) -> ServerLimits:
     """For :class:`locshare.http.HttpServer`."""
-    return ServerLimits(
-        connections=settings.max_http_connections,
-        connections_per_address=settings.max_http_connections_per_address,
-        trusted_proxies=settings.trusted_proxies,
-    )
+    return _extended(ServerLimits, settings.http, trusted_proxies=settings.trusted_proxies)
+
+
+def _extended(limits: type[T], section: Struct, **others: Any) -> T:
+    """A room's limits with the operator's values of its section."""
+    return limits(**{name: getattr(section, name) for name in section.__struct_fields__}, **others)

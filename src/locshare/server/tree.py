@@ -131,7 +131,9 @@ class Application:
             report=log_crash,
         )
         files = files_beside_connections(settings)
-        limits = pool_limits(settings, allow_connections(settings.max_connections, files))
+        limits = pool_limits(
+            settings, allow_connections(settings.connections.max_connections, files)
+        )
         self.pool = ConnectionPool(
             self.keys, hooks.sessions(self.manager), limits, address_of(settings)
         )
@@ -230,7 +232,9 @@ class Application:
                 ),
                 TaskSpec("reaper", self.manager.reaper.run),
                 TaskSpec(
-                    "connections", self.pool.serve, shutdown=settings.drain_deadline_s + _MARGIN_S
+                    "connections",
+                    self.pool.serve,
+                    shutdown=settings.connections.drain_deadline + _MARGIN_S,
                 ),
                 TaskSpec("heartbeat", self.pool.heartbeat),
                 TaskSpec("listener", self.listener.serve),

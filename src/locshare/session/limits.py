@@ -2,17 +2,12 @@
 
 from typing import Final
 
-from msgspec import Struct
+from locshare.config.sections import SessionSettings
 
 
-class SessionLimits(Struct, frozen=True):
+class SessionLimits(SessionSettings, frozen=True):
     """Bounds that an operator or a test may change."""
 
-    max_participants: int = 50
-    retention: float = 30.0
-    """How long a position is kept without a newer one."""
-    inactive_after: float = 3600.0
-    """A session without a connection for this time ends."""
     sleep_after: float = 60.0
     """A session without a connection for this time sleeps: it is in the database only."""
     touch_interval: float = 30.0
