@@ -37,7 +37,7 @@ async function call(method, path, { body, token } = {}) {
   try {
     data = JSON.parse(text);
   } catch {
-    // A proxy's page, perhaps: the status has to do.
+    // Perhaps a proxy's page: use the status.
   }
   if (answer.ok) return data;
   const wait = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
@@ -54,7 +54,7 @@ export const becomeHost = (id, key) => call("POST", `${at(id)}/host`, { body: { 
 export const lockSession = (id, locked, token) =>
   call("PATCH", at(id), { body: { locked }, token });
 export const endSession = (id, token) => call("DELETE", at(id), { token });
-/** With one's own token: leave. With the host's: remove somebody, and keep them out with `ban`. */
+/** With the participant's own token: leave. With the host's: remove them, and with `ban` keep them out. */
 export const removeParticipant = (id, userId, token, ban = false) =>
   call("DELETE", `${at(id)}/participants/${encodeURIComponent(userId)}${ban ? "?ban=true" : ""}`, {
     token,

@@ -1,6 +1,6 @@
 /**
- * What lies under the people: tiles if there are any, and always a graticule, rings of distance
- * round oneself and a scale bar, so that the map says where and how far without any internet.
+ * The background of the map: tiles if there are any, and always a graticule, rings of distance around
+ * the own position and a scale bar, so that the map shows places and distances without the internet.
  */
 
 import { scaleOf, toPoint, toScreen } from "./camera.js";

@@ -2,9 +2,9 @@
  * What to do when a WebSocket has closed: docs/reference/protocol.md, "Close codes", as a
  * table. Pure: the randomness is given.
  *
- * `stay` says that coming back cannot work, and what to tell the person. Otherwise `least` and
- * `most` are the bounds of the first delay in milliseconds, which doubles with each attempt that
- * fails. The delay is random between the bounds, so that a group does not come back at one moment.
+ * `stay` means that reconnecting cannot work, and gives the reason to show. Otherwise `least` and
+ * `most` are the bounds of the first delay in milliseconds, which doubles with each failed attempt.
+ * The delay is random between the bounds, so that a group does not reconnect at one moment.
  */
 
 export const CEILING_MS = 30_000;
@@ -27,12 +27,12 @@ const ENDINGS = {
   4429: { least: 10_000, most: 15_000 },
 };
 
-/** Why there is no coming back after this close code, or null when there is. */
+/** Why not to reconnect after this close code, or null. */
 export function whyStay(code) {
   return ENDINGS[code]?.stay ?? null;
 }
 
-/** Whether the server asked for some time, so that nothing may shorten the wait. */
+/** Whether the server requested a delay, which nothing may shorten. */
 export function askedForTime(code) {
   return (ENDINGS[code]?.least ?? 0) >= 5_000;
 }

@@ -9,7 +9,7 @@ import { wrapped } from "./geo.js";
 
 export const MIN_ZOOM = 0.5;
 export const MAX_ZOOM = 20;
-/** As near as fitting goes: one person alone is shown with the streets around. */
+/** The maximum zoom of fitting: one person alone is shown with the streets around. */
 export const FIT_ZOOM = 17;
 
 /** CSS pixels per unit of the map. */
@@ -35,7 +35,7 @@ export function toPoint(camera, size, { x, y }) {
   };
 }
 
-/** The camera after the map was dragged by so many pixels. */
+/** The camera after the map was dragged by a number of pixels. */
 export function panned(camera, dx, dy) {
   const scale = scaleOf(camera);
   return normal({ ...camera, x: camera.x - dx / scale, y: camera.y - dy / scale });

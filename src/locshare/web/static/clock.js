@@ -1,11 +1,11 @@
 /**
- * Milliseconds that only grow, whatever is done to the wall clock: by this everything that is shown
- * ages. It begins at the time of day, which means nothing after that.
+ * A monotonic clock in milliseconds, by which everything on the page ages. It starts at the time of
+ * day, which has no meaning afterwards.
  *
- * `performance.now()` alone stands still in some browsers while the device sleeps, and whoever was
- * live before would be live on waking. So a leap of the wall clock forwards counts as time that
- * passed: either it did, or somebody set the clock, and then positions look old until the next ones
- * come. A leap backwards counts as none.
+ * In some browsers `performance.now()` stops while the device sleeps, and people who were live before
+ * would be live on waking. So a jump of the wall clock forwards counts as time that passed: either it
+ * did, or the clock was set, and positions look old until the next ones come. A jump backwards does
+ * not count.
  */
 
 /** Smaller ones are the clock being brought back to time, or the two being read one after the other. */

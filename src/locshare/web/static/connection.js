@@ -1,13 +1,13 @@
 /**
- * One participant's WebSocket, which comes back by itself: docs/reference/protocol.md.
+ * One participant's WebSocket, which reconnects: docs/reference/protocol.md.
  *
  * `onMessage` gets every message of the server, parsed; the first after each (re)connection is the
- * snapshot. `onStatus` gets `connecting`, `live` (the snapshot is there) or `waiting` (and until when).
- * `onEnd` is called once, with why there is no coming back: see backoff.js. After that, or after
- * `stop()`, nothing is called any more.
+ * snapshot. `onStatus` gets `connecting`, `live` (after the snapshot) or `waiting` (and until when).
+ * `onEnd` is called once, with the reason not to reconnect: see backoff.js. After that, or after
+ * `stop()`, no callback is called.
  *
- * A browser shows no protocol pings to a script and may hold a dead connection for minutes, so
- * silence is answered by a ping of our own, and silence after that by a new connection.
+ * A browser hides protocol pings from scripts and may keep a dead connection for minutes. So after
+ * silence this sends a ping of the application, and after more silence it reconnects.
  */
 
 import { askedForTime, delayAfter, whyStay } from "./backoff.js";
@@ -40,7 +40,7 @@ export class Connection {
     return this.#live;
   }
 
-  /** Connect; what goes wrong comes by `onStatus` and `onEnd`. */
+  /** Connect. Errors are reported by `onStatus` and `onEnd`. */
   start() {
     clearTimeout(this.#retry);
     this.#handlers.onStatus("connecting", 0);
@@ -64,7 +64,7 @@ export class Connection {
     return true;
   }
 
-  /** Something speaks for the network being there, or for this tab having slept: find out now. */
+  /** The network may be back, or this tab may have slept: check the connection now. */
   probe() {
     if (this.#stopped) return;
     if (this.#socket === null) {
@@ -72,7 +72,7 @@ export class Connection {
     } else if (this.send("ping")) this.#expect(ANSWER_MS);
   }
 
-  /** End it for good, from this side. */
+  /** Close it for good. */
   stop() {
     this.#stopped = true;
     this.#drop();

@@ -32,7 +32,7 @@ function show(session) {
   byId("link").value = session.join_link;
   byId("host-link").value = session.host_url ?? "";
   byId("host").hidden = session.host_url === undefined;
-  // By this origin, so that the host's token is there whatever the public address is.
+  // Of this origin, whose storage has the host's token, whatever the public address is.
   byId("enter").href = `join/${encodeURIComponent(session.session_id)}`;
   byId("create").hidden = true;
   section.hidden = false;

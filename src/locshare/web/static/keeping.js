@@ -1,12 +1,11 @@
 /**
- * What the browser remembers, never in an address. In this tab only, until it is closed
- * (sessionStorage): who one is in a session. Beyond the tab (localStorage), until the session is over:
- * that one is its host, since phones close tabs as they like, and by what a ban knows this device
- * again. Name and colour: for the next time. A browser that forbids storage forgets on reload,
- * nothing else.
+ * What the browser stores, never in an address. In sessionStorage, for this tab until it is closed:
+ * the participant of this tab in a session. In localStorage, until the session is over: the host's
+ * credentials, because phones close tabs at will, and the key by which a ban recognises this device;
+ * for the next session: name and colour. Without storage the page works, but forgets on reload.
  */
 
-/** Longer than any session: then what is kept of one is of no use to anybody. */
+/** Longer than any session: entries of older ones are useless. */
 const KEPT_MS = 48 * 3_600_000;
 const HOST = "locshare-host:";
 const DEVICE = "locshare-device:";
@@ -28,7 +27,7 @@ function write(storage, key, value) {
   }
 }
 
-/** Keep something of a session, and forget what is kept of sessions that must be over. */
+/** Store a value of a session, and delete those of sessions that must be over. */
 function keep(key, value) {
   write("localStorage", key, value === null ? null : { ...value, keptAt: Date.now() });
   try {
@@ -42,15 +41,15 @@ function keep(key, value) {
   }
 }
 
-/** `{userId, token, url}` of who this tab is in a session, or null. */
+/** `{userId, token, url}`: the participant of this tab in a session, or null. */
 export const membership = (id) => read("sessionStorage", `locshare:${id}`);
 export const keepMembership = (id, value) => write("sessionStorage", `locshare:${id}`, value);
 
-/** `{token, key}` of a session of which this browser is the host, or null; `key` may be missing. */
+/** `{token, key}` of a session whose host is this browser, or null. `key` may be missing. */
 export const host = (id) => read("localStorage", HOST + id);
 export const keepHost = (id, value) => keep(HOST + id, value);
 
-/** By what a ban knows this browser again: chance, another for each session. */
+/** The key by which a ban recognises this browser: random, one for each session. */
 export function deviceKey(id) {
   const kept = read("localStorage", DEVICE + id)?.key;
   if (typeof kept === "string") return kept;

@@ -1,6 +1,6 @@
 /**
- * The list of people: who, how far and in which direction, and how fresh that is. Rows are kept and
- * changed, never made anew, so that focus and scrolling stay where they are.
+ * The list of people: name, distance, direction and age. Rows are updated and never made anew, so that
+ * focus and scrolling stay.
  */
 
 import { ago, avatar, compass, inkOn, length, safeColor } from "./format.js";
@@ -26,7 +26,7 @@ export class PeopleList {
   #onRemove;
   #rows = new Map(); // user_id → the parts of a row
 
-  /** `onPick(userId)` is called when somebody's row is pressed, `onRemove(userId)` for its cross. */
+  /** `onPick(userId)` is called when a row is pressed, `onRemove(userId)` for its cross. */
   constructor(list, onPick, onRemove = () => undefined) {
     this.#list = list;
     this.#onPick = onPick;
@@ -109,7 +109,7 @@ export class PeopleList {
   }
 }
 
-/** For whoever drives the page from outside: the position that is shown, or none. */
+/** For tests that drive the page: the position that is shown, or none. */
 function locate(item, place) {
   for (const part of ["lat", "lng"]) {
     if (place === null) delete item.dataset[part];

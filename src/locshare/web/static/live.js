@@ -1,7 +1,7 @@
 /**
- * The map with everyone on it: wires the session's state, the connection, this device's position and
- * what is seen of them. One for each load of the page. It ends once, by `onEnd(why, detail)`: what
- * backoff.js says, and for `ended` the reason in detail.
+ * The map with all participants: connects the session's state, the connection, this device's position
+ * and the view. One for each load of the page. It ends once, with `onEnd(why, detail)`: the reason of
+ * backoff.js, and for `ended` its detail.
  */
 
 import { endSession, lockSession, removeParticipant } from "./api.js";
@@ -173,7 +173,7 @@ export class Live {
     this.#finish("ended");
   }
 
-  /** What the host may do is allowed to whoever has the host's token, and to whom it let in. */
+  /** The host's actions are allowed with the host's token, and with the one that it joined with. */
   #hostToken() {
     return this.#host?.token ?? this.#membership.token;
   }
@@ -226,7 +226,7 @@ export class Live {
     this.#onEnd(why, this.#state.ended);
   }
 
-  // --- what is seen
+  // --- the view
 
   #show() {
     const { session, me } = this.#state;
@@ -302,7 +302,7 @@ export class Live {
     byId("position").querySelector("button").onclick = () => {
       byId("position").hidden = true;
     };
-    // A tab that comes back, or a network, may find its connection dead without having been told.
+    // When a tab or the network comes back, its connection may be dead without an event.
     document.addEventListener("visibilitychange", () => {
       if (document.hidden || this.#finished) return;
       this.#connection.probe();

@@ -1,13 +1,13 @@
 /**
  * This device's position: from the browser's Geolocation API, thinned by throttle.js, to `send`.
  *
- * Whoever stands still gives no new position, and a geolocation that has died gives none either, so
- * after some seconds of silence the device is asked. What it answers is sent, with its age; when it
- * does not answer nothing is, and its owner is told. A watch that has fallen silent is armed anew,
- * and so is any when the page becomes visible: browsers let watches of hidden pages die.
+ * A device at rest reports no new position, and neither does a dead geolocation. So after some
+ * seconds of silence the page requests a position. A result is sent with its age; without a result
+ * nothing is sent, and the person sees a message. A silent watch is restarted, and every watch is when
+ * the page becomes visible: browsers let the watches of hidden pages die.
  *
- * `onPlace` gets every position at once, for one's own marker. `onStatus` gets `asking`, `sharing`,
- * and what stands in the way: `denied`, `unavailable` (no answer), `stale` (only an old position),
+ * `onPlace` gets every position at once, for the own marker. `onStatus` gets `asking`, `sharing`, or
+ * the obstacle: `denied`, `unavailable` (no answer), `stale` (only an old position),
  * `insecure` (browsers give no position to pages that came over plain http), `unsupported`.
  */
 
@@ -17,16 +17,16 @@ import { RETENTION_MS } from "./session.js";
 import { Throttle } from "./throttle.js";
 
 const PERMISSION_DENIED = 1;
-/** Silence after which the device is asked; with its answer well within the retention. */
+/** Silence after which a position is requested: the result arrives well within the retention. */
 const ASK_AFTER_MS = 12_000;
 const ANSWER_MS = 6_000;
-/** Some browsers call back neither way. */
+/** Some browsers call neither callback. */
 const NO_CALLBACK_MS = ANSWER_MS + 1_000;
 /** A device that has a position gives it to a new watch at once. */
 const REARMED_MS = 3_000;
-/** A position that another page has just asked for will do. */
+/** The maximum age of a position that another page has requested. */
 const CACHED_MS = 5_000;
-/** A watch that has given nothing yet may be looking for satellites, and is left alone so long. */
+/** For this long a watch without a position may be searching for satellites, and is not restarted. */
 const ACQUIRE_MS = 45_000;
 
 export class Locator {
@@ -65,7 +65,7 @@ export class Locator {
     clearTimeout(this.#sending);
   }
 
-  /** The page is seen again, after whatever happened to it meanwhile. */
+  /** The page has become visible again. */
   resume() {
     if (!this.#started) return;
     this.#arm();
@@ -135,7 +135,7 @@ export class Locator {
     clearTimeout(this.#answer);
     const armedFor = now() - this.#armedAt;
     if (code !== PERMISSION_DENIED && this.#watchGave && armedFor >= REARMED_MS) {
-      // It worked: nobody is troubled before a new watch has failed too.
+      // It has worked before: report nothing until a new watch has failed too.
       this.#answer = setTimeout(() => this.#failed(0), REARMED_MS);
       return this.#arm();
     }
@@ -167,7 +167,7 @@ export class Locator {
       const data = report(newest, now());
       if (!this.#handlers.send(data)) return; // until connected() is called
       this.#throttle.take(now());
-      this.#handlers.onPlace(data); // the first one came before the snapshot said who this is
+      this.#handlers.onPlace(data); // the first one came before the snapshot named this participant
     }
     const wait = this.#throttle.wait(now());
     if (wait !== Infinity) this.#sending = setTimeout(() => this.#pump(), wait + 5);

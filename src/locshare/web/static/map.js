@@ -1,8 +1,8 @@
 /**
  * The map: a canvas with the background, accuracies and ways, and above it the markers. What it
- * follows is `everyone` (all who have a place), `me`, a user_id, or null once somebody moved it.
+ * follows is `everyone` (all with a place), `me`, a user_id, or null after it was moved by hand.
  *
- * It draws only when something has changed, and while something moves; at rest once a second, for who fades.
+ * It draws when something has changed and while something moves; at rest once a second, for fading.
  */
 
 import { drawBackground, scaleBar } from "./background.js";
@@ -18,7 +18,7 @@ import { Tiles } from "./tiles.js";
 /** Room for names, banners and, on the right, the buttons. */
 const PADDING = { top: 64, right: 88, bottom: 72, left: 48 };
 const TRAVEL_MS = 500;
-/** Between two drawings when only people move, who move slowly. */
+/** Between two drawings when only people move: they move slowly. */
 const CALM_FRAME_MS = 50;
 const SCALE_BAR_PX = 110;
 
@@ -42,7 +42,7 @@ export class MapView {
   #journey = null; // {from, to, began}
   #follow = "everyone";
   #people = [];
-  #placed = false; // there has been somebody to show
+  #placed = false; // it has shown a person
   #frame = 0;
   #drawnAt = 0;
   #dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -75,7 +75,7 @@ export class MapView {
     this.#invalidate();
   }
 
-  /** Follow `everyone`, `me`, somebody's user_id, or nothing (null). */
+  /** Follow `everyone`, `me`, a user_id, or nothing (null). */
   follow(what) {
     this.#follow = what;
     this.#onFollow(what);

@@ -9,7 +9,7 @@ import { FRESH_MS, RETENTION_MS } from "./session.js";
 
 const LEAST_GLIDE_MS = 200;
 const MOST_GLIDE_MS = 2_200;
-/** A leap in units of the map that nobody walks or drives between two updates: about 4 km. */
+/** A jump too far to glide, in units of the map: about 4 km. */
 const LEAP = 1e-4;
 
 class Marker {

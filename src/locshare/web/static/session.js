@@ -60,7 +60,7 @@ export function locatedMyself(state, place, now) {
   return state.me === null ? state : located(state, state.me.userId, place, now);
 }
 
-/** The state without the positions that nobody renewed; the same object when there are none. */
+/** The state without expired positions; the same object when there are none. */
 export function expire(state, now) {
   const positions = new Map(state.positions);
   for (const [userId, { heard }] of positions) {

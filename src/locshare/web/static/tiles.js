@@ -73,7 +73,7 @@ export class Tiles {
   #load(zoom, x, y) {
     const image = new Image();
     const tile = { image, ready: false, failedAt: 0 };
-    image.referrerPolicy = "origin"; // some servers want to know who asks; never by which link
+    image.referrerPolicy = "origin"; // some servers require a referrer; never the whole link
     image.decoding = "async";
     image.onload = () => {
       tile.ready = true;
