@@ -18,9 +18,10 @@ from locshare.cli import main as cli
 from locshare.cli import simulate
 from locshare.client import Unreachable
 from locshare.simulate.cities import CITIES
-from locshare.simulate.crowd import Crowd, Plan, Summary
+from locshare.simulate.crowd import Crowd, Summary
 from locshare.simulate.display import Meter, line_of, show, summary_of, table_of
 from locshare.simulate.ledger import Latency, Ledger
+from locshare.simulate.simulation import Plan
 from tests.running import LAST_RESORT_S, given_time
 from tests.simulate.kit import Server, serving, until
 

@@ -15,10 +15,11 @@ from locshare.cli import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
 from locshare.client import ClientError, JoinLink, parse_join_link
 from locshare.model.join_link import session_id_in
 from locshare.simulate.cities import CITIES, DEFAULT_CITY
-from locshare.simulate.crowd import CouldNotConnect, Crowd, Plan, simulate
+from locshare.simulate.crowd import Crowd
 from locshare.simulate.display import show, summary_of
 from locshare.simulate.gpx import UnusableTrack, read_gpx
 from locshare.simulate.movement import MOVEMENTS
+from locshare.simulate.simulation import CouldNotConnect, Plan, simulate
 from locshare.simulate.timing import DEFAULT_SPEED_M_S
 from locshare.simulate.track import TrackPoint
 

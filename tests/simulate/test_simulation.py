@@ -11,10 +11,11 @@ from msgspec import structs
 
 from locshare.api import ApiLimits, Rate
 from locshare.client import ApiProblem, Client, Unreachable
-from locshare.simulate import crowd as crowd_module
+from locshare.simulate import simulation as simulation_module
 from locshare.simulate.cities import CITIES
-from locshare.simulate.crowd import CouldNotConnect, Crowd, Plan, simulate
+from locshare.simulate.crowd import Crowd
 from locshare.simulate.geo import Place, distance
+from locshare.simulate.simulation import CouldNotConnect, Plan, simulate
 from locshare.simulate.track import TrackPoint
 from tests.running import LAST_RESORT_S
 from tests.simulate.kit import Server, serving, until
@@ -157,7 +158,7 @@ async def test_a_session_ended_by_another_is_a_failure() -> None:
 async def test_participants_that_join_but_cannot_connect_are_an_error_and_leave(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(crowd_module, "CONNECT_DEADLINE_S", 0.2)
+    monkeypatch.setattr(simulation_module, "CONNECT_DEADLINE_S", 0.2)
     async with serving() as server:
         with trio.fail_after(LAST_RESORT_S), pytest.raises(CouldNotConnect) as told:
             await simulate(plan_for(server, ws_url="ws://127.0.0.1:1"), Crowd(), trio.Event())
@@ -202,7 +203,7 @@ async def test_a_position_that_the_server_swallows_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The account is worth something only if it can come out wrong."""
-    monkeypatch.setattr("locshare.simulate.crowd.DRAIN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("locshare.simulate.simulation.DRAIN_TIMEOUT_S", 0.5)
     async with serving() as server:
         crowd, stop = Crowd(), trio.Event()
         async with trio.open_nursery() as nursery:
