@@ -3,7 +3,7 @@
 Handshake, token, session, then the conversation (:mod:`locshare.connection.conversation`), then the
 closing handshake. When and how it closes is decided by :mod:`locshare.connection.lifecycle`; this
 file feeds that table with what happens to the socket and carries out its actions
-(:meth:`Connection._advance`).
+(:meth:`Connection.advance`).
 
 Whatever happens (a clean close, a lost peer, a crash here, cancellation): every link is detached,
 the socket is closed, and exactly one :class:`CloseReason` or refusal is counted.
@@ -110,11 +110,7 @@ class Connection:
         """Begin to close; :meth:`run` returns soon after. Before the upgrade is answered this is a
         refusal. The first close wins.
         """
-        self._advance(Event.CLOSE, reason)
-
-    def close_slow(self) -> None:
-        """Give up a client that reads too slowly: what waits for it is dropped."""
-        self._advance(Event.CLOSE_SLOW, CloseReason.TOO_SLOW)
+        self.advance(Event.CLOSE, reason)
 
     def refuse(self, refusal: Refusal) -> None:
         """Wait no longer for its request or its session, and answer ``refusal``. Ignored once it
@@ -143,7 +139,7 @@ class Connection:
                     await self._serve()
                 except Exception as error:  # noqa: BLE001 - a crash ends this connection only
                     self._report_crash(error)
-                    self._advance(Event.CRASHED, CloseReason.INTERNAL_ERROR)
+                    self.advance(Event.CRASHED, CloseReason.INTERNAL_ERROR)
                 await self._finish_closing()
         finally:
             self._end()
@@ -155,10 +151,10 @@ class Connection:
         except NotAnUpgrade:
             gate.refused(self)
             refused["not_an_upgrade"] += 1
-            self._advance(Event.REJECTED)
+            self.advance(Event.REJECTED)
         except ConnectionLost:
             refused["lost_in_handshake"] += 1
-            self._advance(Event.PEER_GONE)
+            self.advance(Event.PEER_GONE)
         else:
             if admitted is not None:
                 conversation, identity, link = admitted
@@ -170,7 +166,7 @@ class Connection:
         own, so that the request is forgotten when the conversation begins.
         """
         upgrade, admitted = await self._admit_in_time()
-        self._advance(Event.ANSWERED)
+        self.advance(Event.ANSWERED)
         if not isinstance(admitted, Admitted):
             await self._refuse(upgrade, admitted)
             return None
@@ -181,7 +177,7 @@ class Connection:
                 admitted.link.detach()
             raise
         conversation = self._conversation = Conversation(
-            self, self.lifecycle, self.transport, outbox, admitted.dialect, self._context
+            self.advance, self.lifecycle, self.transport, outbox, admitted.dialect, self._context
         )
         return conversation, admitted.identity, admitted.link
 
@@ -224,7 +220,7 @@ class Connection:
         if upgrade is None or upgrade.origin is None or refusal is Refusal.NO_SUCH_PATH:
             await self.transport.reject(refusal.response())
             await trio.lowlevel.checkpoint_if_cancelled()
-            self._advance(Event.REJECTED)
+            self.advance(Event.REJECTED)
             return
         # A browser's script sees no status, only a close code.
         subprotocol, _ = choose_dialect(upgrade.subprotocols, self._context.dialects)
@@ -235,7 +231,7 @@ class Connection:
         """Answer 101. Raises ConnectionLost."""
         await upgrade.accept(subprotocol)
         await trio.lowlevel.checkpoint_if_cancelled()  # closed meanwhile: there is no going back
-        self._advance(Event.UPGRADED)
+        self.advance(Event.UPGRADED)
         context = self._context
         outbox = self._outbox = Outbox(
             self.transport,
@@ -255,42 +251,31 @@ class Connection:
             await drain()
         except Exception as error:  # noqa: BLE001 - a crash ends this connection only
             self._report_crash(error)
-            if self._outbox is not None:
-                self._advance(Event.ABORT, CloseReason.INTERNAL_ERROR)
+            self.advance(Event.ABORT, CloseReason.INTERNAL_ERROR)
 
-    # --- what the conversation and the outbox tell of ---------------------------------------------
-
-    def peer_closed(self, reply: bytes) -> None:
-        """See :meth:`locshare.connection.conversation.ConversationHost.peer_closed`."""
-        self._advance(Event.PEER_CLOSED, CloseReason.PEER_CLOSED, reply)
-
-    def peer_gone(self) -> None:
-        """See :meth:`locshare.connection.conversation.ConversationHost.peer_gone`."""
-        self._advance(Event.PEER_GONE, CloseReason.PEER_GONE)
-
-    def violated(self, reason: CloseReason, frame: bytes) -> None:
-        """See :meth:`locshare.connection.conversation.ConversationHost.violated`."""
-        self._advance(Event.CLOSE, reason, frame)
+    # --- for the outbox (broadcast.outbox.OutboxOwner) ------------------------------------------
 
     def drained(self) -> None:
         """See :meth:`locshare.broadcast.outbox.OutboxOwner.drained`."""
-        self._advance(Event.DRAINED)
+        self.advance(Event.DRAINED)
 
     def write_failed(self) -> None:
         """See :meth:`locshare.broadcast.outbox.OutboxOwner.write_failed`."""
-        self._advance(Event.WRITE_FAILED, CloseReason.PEER_GONE)
+        self.advance(Event.WRITE_FAILED, CloseReason.PEER_GONE)
 
     def too_slow(self) -> None:
-        """See :meth:`locshare.broadcast.outbox.OutboxOwner.too_slow`."""
-        self.close_slow()
+        """The client reads too slowly: close, and drop what waits for it. See
+        :meth:`locshare.broadcast.outbox.OutboxOwner.too_slow`.
+        """
+        self.advance(Event.CLOSE_SLOW, CloseReason.TOO_SLOW)
 
     # --- the end --------------------------------------------------------------------------------
 
-    def _advance(
+    def advance(
         self, event: Event, reason: CloseReason | None = None, frame: bytes | None = None
     ) -> None:
-        """Feed the lifecycle and do what it says. ``frame`` is the close frame, where the protocol
-        has made one.
+        """Feed the lifecycle and carry its actions out. ``frame`` is the close frame, where the
+        protocol object has written one. No checkpoint; may be called from any task of the loop.
         """
         for action in self.lifecycle.feed(event, reason):
             match action:
@@ -319,9 +304,9 @@ class Connection:
             if self.lifecycle.state is State.CLOSE_RECEIVED:
                 await trio.sleep_forever()  # until all is written
             if await self.transport.discard():
-                self._advance(Event.PEER_CLOSED, CloseReason.PEER_CLOSED)
+                self.advance(Event.PEER_CLOSED, CloseReason.PEER_CLOSED)
             else:
-                self._advance(Event.PEER_GONE, CloseReason.PEER_GONE)
+                self.advance(Event.PEER_GONE, CloseReason.PEER_GONE)
 
     def _report_crash(self, error: Exception) -> None:
         # The text of an exception may quote a message, and so a position: only its type is logged.
@@ -335,7 +320,7 @@ class Connection:
 
     def _end(self) -> None:
         """No checkpoint in here: it must happen in full even under cancellation."""
-        self._advance(Event.ABORT, CloseReason.GOING_AWAY)
+        self.advance(Event.ABORT, CloseReason.GOING_AWAY)
         self.transport.close(abort=self._unsent)
         self._context.counters.bytes_in += self.transport.bytes_in
         # Breaks the reference cycles: what an ended connection held is given back at once, and not

@@ -34,7 +34,7 @@ from locshare.connection.dialect import (
     Subscribe,
     Unsubscribe,
 )
-from locshare.connection.lifecycle import Lifecycle, State
+from locshare.connection.lifecycle import Event, Lifecycle, State
 from locshare.connection.rate_policy import RateDecision, RatePolicy
 from locshare.connection.refusal import Refusal
 from locshare.connection.subscription import Subscription
@@ -66,24 +66,14 @@ _ENDS: Final[Mapping[type[Exception], CloseReason]] = {
 _SESSION_ERRORS: Final = tuple(_ENDS)
 
 
-class ConversationHost(Protocol):
-    """The connection, as its conversation sees it."""
+class Advance(Protocol):
+    """Feeds the connection's lifecycle and carries its actions out
+    (:meth:`locshare.connection.connection.Connection.advance`).
+    """
 
-    def close(self, reason: CloseReason) -> None:
-        """Begin the closing handshake."""
-        ...
-
-    def peer_closed(self, reply: bytes) -> None:
-        """The peer's close frame came; ``reply`` is ours to it."""
-        ...
-
-    def peer_gone(self) -> None:
-        """The peer's stream has ended."""
-        ...
-
-    def violated(self, reason: CloseReason, close_frame: bytes) -> None:
-        """The peer broke the protocol."""
-        ...
+    def __call__(
+        self, event: Event, reason: CloseReason | None = None, close_frame: bytes | None = None, /
+    ) -> None: ...
 
 
 @final
@@ -91,10 +81,10 @@ class Conversation:
     """The messages of one connection, from the upgrade to the first close."""
 
     __slots__ = (
+        "_advance",
         "_context",
         "_dialect",
         "_dropped",
-        "_host",
         "_identity",
         "_lifecycle",
         "_only",
@@ -106,14 +96,14 @@ class Conversation:
 
     def __init__(
         self,
-        host: ConversationHost,
+        advance: Advance,
         lifecycle: Lifecycle,
         transport: Transport,
         outbox: Outbox,
         dialect: SocketDialect,
         context: ConnectionContext,
     ) -> None:
-        self._host = host
+        self._advance = advance
         self._lifecycle = lifecycle
         self._transport = transport
         self._outbox = outbox
@@ -274,17 +264,17 @@ class Conversation:
             while await self._send_held():
                 pass
             if isinstance(received, PeerGone):
-                self._host.peer_gone()
+                self._advance(Event.PEER_GONE, CloseReason.PEER_GONE)
             elif self._lifecycle.state is State.OPEN:
-                self._host.peer_closed(received.reply)
+                self._advance(Event.PEER_CLOSED, CloseReason.PEER_CLOSED, received.reply)
             return True
         elif isinstance(received, Violation):
-            self._host.violated(received.reason, received.close_frame)
+            self._advance(Event.CLOSE, received.reason, received.close_frame)
             return True
         elif isinstance(received, Stopped):
             return True
         else:
-            self._host.close(CloseReason.SILENT)
+            self._advance(Event.CLOSE, CloseReason.SILENT)
         return False
 
     # --- rates ----------------------------------------------------------------------------------
@@ -313,7 +303,7 @@ class Conversation:
     def _close_for_abuse(self, reason: CloseReason) -> None:
         for subscription in self.subscriptions():
             self._context.gate.penalise((subscription.session_id, subscription.user_id))
-        self._host.close(reason)
+        self._advance(Event.CLOSE, reason)
 
     # --- subscriptions --------------------------------------------------------------------------
 
@@ -373,7 +363,7 @@ class Conversation:
         """See :meth:`locshare.connection.subscription.SubscriptionOwner.close_subscription`."""
         frame = self._dialect.ended(subscription.topic, reason)
         if frame is None:
-            self._host.close(reason)
+            self._advance(Event.CLOSE, reason)
         elif self._find(subscription.topic) is subscription:
             self._drop(subscription, frame)
             # Not here: the session's actor may be the caller, and must not be called back.

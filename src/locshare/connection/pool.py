@@ -301,7 +301,7 @@ class ConnectionPool:
             connection.missed_pings += 1
             if connection.missed_pings >= self._limits.missed_pings:
                 if connection.backlog_bytes:  # it does not read, so it has not seen the pings
-                    connection.close_slow()
+                    connection.too_slow()
                 else:
                     connection.close(CloseReason.SILENT)
                 return
