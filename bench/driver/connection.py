@@ -100,11 +100,6 @@ class Connection:
     that cannot be verified raises NotServing, because a retry would not help.
     """
 
-    __slots__ = (
-        "_address", "_connected", "_fragments", "_listens", "_protocol", "_rest", "_secured",
-        "_unread", "fileno", "socket",
-    )  # fmt: skip
-
     def __init__(self, url: str, address: Address) -> None:
         self._protocol = ClientProtocol(parse_uri(url), max_size=_LONGEST)
         self._address = address
@@ -120,9 +115,8 @@ class Connection:
         self.socket = socket.socket(address.family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if (
-            address.tls is not None
-        ):  # now: wrapping a socket that was reset meanwhile would fail halfway
+        if address.tls is not None:
+            # Now, because wrapping a socket that was reset meanwhile would fail halfway.
             self.socket = address.tls.wrap_socket(
                 self.socket, server_hostname=address.host, do_handshake_on_connect=False
             )

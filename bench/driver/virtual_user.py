@@ -42,28 +42,6 @@ class State(enum.Enum):
 class VirtualUser:
     """See the module. ``now`` is always of the monotonic clock."""
 
-    __slots__ = (
-        "_asked_at",
-        "_attempts",
-        "_beat_at",
-        "_closing_since",
-        "_connection",
-        "_conversation",
-        "_crowd",
-        "_heard_at",
-        "_here_at",
-        "_life",
-        "_lost_at",
-        "_opened",
-        "_phone",
-        "_visits",
-        "access",
-        "address",
-        "member",
-        "state",
-        "url",
-    )  # fmt: skip
-
     def __init__(
         self,
         crowd: "Crowd",

@@ -232,9 +232,9 @@ Figures = tuple[float, ...]
 Round = Callable[[Runtime], Awaitable[Figures]]
 
 
-async def take_turns(rounds: int, them: Mapping[str, Callable[[], Awaitable[Figures]]]) -> list[
-    Figures
-]:  # fmt: skip
+async def take_turns(
+    rounds: int, them: Mapping[str, Callable[[], Awaitable[Figures]]]
+) -> list[Figures]:
     """The least of each figure, in the order of ``them``. Who begins alternates; garbage is
     collected before each round, so that none pays for another's.
     """
