@@ -11,8 +11,8 @@ from urllib.parse import quote
 import trio
 import trio_websocket
 
-from tests.connection.kit import trio_client
 from tests.running import LAST_RESORT_S
+from tests.sockets import trio_client
 
 BERLIN_LAT = 52.520008
 BERLIN: dict[str, Any] = {

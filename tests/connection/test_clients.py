@@ -20,15 +20,9 @@ from websockets.sync.client import connect as connect_sync
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.model.reasons import CloseReason
-from tests.connection.kit import (
-    QUICK_ENDS,
-    SNAPSHOT_TEXT,
-    Server,
-    an_update,
-    serving,
-    trio_client,
-)
+from tests.connection.kit import QUICK_ENDS, SNAPSHOT_TEXT, Server, an_update, serving
 from tests.running import LAST_RESORT_S
+from tests.sockets import trio_client
 
 TIMEOUT_S = LAST_RESORT_S
 PING_MESSAGE = '{"type": "ping"}'

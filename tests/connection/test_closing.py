@@ -20,15 +20,9 @@ from locshare.connection.transport import (
     TransportLimits,
 )
 from locshare.model.reasons import CloseReason
-from tests.connection.kit import (
-    QUICK_ENDS,
-    Raw,
-    an_update,
-    client_frame,
-    raw_client,
-    serving,
-)
+from tests.connection.kit import QUICK_ENDS, an_update, raw_client, serving
 from tests.running import LAST_RESORT_S
+from tests.sockets import Raw, client_frame
 
 PING = client_frame(b"", 9)
 CLOSE = client_frame(struct.pack("!H", 1000), 8)

@@ -14,16 +14,14 @@ from locshare.connection.transport import TransportLimits
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
-    Raw,
     Server,
     an_update,
-    client_frame,
     raw_client,
     raw_tcp,
-    request,
     serving,
 )
 from tests.running import LAST_RESORT_S
+from tests.sockets import Raw, client_frame, request
 
 PING_MESSAGE = b'{"type": "ping"}'
 

@@ -22,7 +22,7 @@ from locshare.connection.transport import (
     Violation,
 )
 from locshare.model.reasons import CloseReason
-from tests.connection.kit import client_frame
+from tests.sockets import client_frame
 
 LIMIT = 64 * 1024
 

@@ -16,13 +16,11 @@ from tests.connection.kit import (
     SNAPSHOT,
     SNAPSHOT_TEXT,
     Server,
-    client_frame,
     raw_client,
     raw_tcp,
-    request,
     serving,
-    trio_client,
 )
+from tests.sockets import client_frame, request, trio_client
 
 BROWSER = ("Origin: https://example.org",)
 

@@ -20,18 +20,14 @@ from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
     SNAPSHOT_TEXT,
-    Raw,
-    SansIOClient,
     Server,
     an_update,
-    client_frame,
     raw_client,
     raw_tcp,
-    request,
     serving,
-    trio_client,
 )
 from tests.running import LAST_RESORT_S
+from tests.sockets import Raw, SansIOClient, client_frame, request, trio_client
 
 
 def limited(**rates: float) -> PoolLimits:

@@ -18,17 +18,14 @@ from tests.connection.kit import (
     PATIENT,
     QUICK_ENDS,
     SNAPSHOT,
-    Raw,
     Server,
     an_update,
-    client_frame,
     raw_client,
     raw_tcp,
-    request,
     serving,
-    trio_client,
 )
 from tests.running import LAST_RESORT_S
+from tests.sockets import Raw, client_frame, request, trio_client
 
 BROWSER = "Origin: https://example.org"
 

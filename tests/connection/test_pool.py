@@ -18,20 +18,10 @@ from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.model.reasons import CloseReason
 from locshare.net.listening import PAUSE_WHEN_OUT_OF_FILES_S
-from tests.connection.kit import (
-    PATIENT,
-    QUICK_ENDS,
-    Room,
-    Verifier,
-    client_frame,
-    raw_client,
-    raw_tcp,
-    request,
-    serving,
-    trio_client,
-)
+from tests.connection.kit import PATIENT, QUICK_ENDS, Room, Verifier, raw_client, raw_tcp, serving
 from tests.running import LAST_RESORT_S
 from tests.skipping import KERNEL
+from tests.sockets import client_frame, request, trio_client
 
 FAST_PULSE = PoolLimits(
     ping_interval=0.1, drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_ENDS)

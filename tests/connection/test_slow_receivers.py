@@ -17,8 +17,9 @@ from locshare.connection.transport import TransportLimits
 from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.wire.plain import PLAIN
-from tests.connection.kit import Raw, client_frame, raw_client, serving
+from tests.connection.kit import raw_client, serving
 from tests.skipping import KERNEL
+from tests.sockets import Raw, client_frame
 
 SMALL_BUFFER = 4096
 

@@ -44,16 +44,14 @@ from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
     Claims,
-    Raw,
     Room,
     RoomLink,
     Server,
     an_update,
-    client_frame,
     raw_tcp,
-    request,
     serving,
 )
+from tests.sockets import Raw, client_frame, request
 
 NAME = "test.several"
 

@@ -7,10 +7,10 @@ import httpx
 import pytest
 import trio_websocket
 
-from tests.connection.kit import trio_client
 from tests.contract.group import UPGRADE, Group, Person, assert_problem, create, pair, phone
 from tests.contract.test_rest import run_out
 from tests.phones import BERLIN, Phone
+from tests.sockets import trio_client
 
 pytestmark = pytest.mark.e2e
 

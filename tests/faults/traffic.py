@@ -18,10 +18,10 @@ import trio
 import trio_websocket
 
 from locshare.ops.faults import FaultClient, open_faults
-from tests.connection.kit import Raw, request, trio_client
 from tests.faults.kit import patiently
 from tests.program import Program, data_directory, running_program
 from tests.running import LAST_RESORT_S
+from tests.sockets import Raw, request, trio_client
 
 DEADLINE_S = LAST_RESORT_S
 STEP_S = 0.03

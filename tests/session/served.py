@@ -9,9 +9,9 @@ import trio
 from locshare.auth.tokens import TokenKeys
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
-from tests.connection.kit import Raw, request
 from tests.phones import Phone, connected
 from tests.session.kit import House, house
+from tests.sockets import Raw, request
 
 
 class Served:
