@@ -1,21 +1,21 @@
-"""asyncpg's asyncio loop in a thread of its own; :meth:`Bridge.call` is the one way across.
+"""asyncpg's asyncio loop in a separate thread; :meth:`Bridge.call` is the only way across.
 
-uvloop is used where it is installed. What crosses is batched in both directions: however many calls
-are made, or end, before the other thread gets to it, one wake-up takes them all.
+uvloop is used where it is installed. Both directions are batched: one wake-up of the other thread
+takes all calls made, or ended, since the last.
 A query costs the main thread 30 µs, and the whole process 89 (bench/diary.md, "A query"). Rejected:
 asyncio's loop inside Trio's. It takes three to twenty times as much of the main thread, and
 trio-asyncio does not import on CPython 3.14.
 
 Cancellation: a cancelled caller cancels the asyncio task, waits until it has ended, and only then
-raises Cancelled; if the task finished all the same, its outcome is the caller's. A call that was
-cancelled before it began does not begin.
+raises Cancelled; if the task finished nevertheless, the caller gets its outcome. A call cancelled
+before it begins does not begin.
 
 No call is lost. Each ends with its outcome, or with :class:`BridgeClosed` when the bridge is closed
 or the loop stops, dies, or does not answer for ``UNRESPONSIVE_S``; the block around which the
 bridge was opened then ends with that error too, and a new bridge can be opened.
 
 Invariant, on the Trio side between two checkpoints: a call is in ``_waiting`` exactly as long as
-its caller is suspended, and whoever takes it out reschedules the caller, once.
+its caller is suspended; removing it and rescheduling the caller, once, are one step.
 """
 
 import asyncio
@@ -43,30 +43,30 @@ Ts = TypeVarTuple("Ts")
 log = structlog.get_logger()
 
 CALLS: Final = 256
-"""Calls in the asyncio loop at once. Further callers wait, in order: far more than connections,
-so that this bounds memory and never the database."""
+"""Calls in the asyncio loop at once; further callers wait, in order. Far more than there are
+connections: this bounds memory, never the use of the database."""
 GRACE_S: Final = 0.5
-"""How long tasks that are cancelled at the end may take; a query's cancel is a round trip."""
+"""How long cancelled tasks may take at the end; cancelling a query is a round trip."""
 STOP_S: Final = 1.0
-"""How long the thread may take to end. After that it is left alone: it is a daemon."""
+"""How long the thread may take to end. After that it is abandoned; it is a daemon."""
 PULSE_S: Final = 5.0
-"""How often the loop is asked whether it still turns."""
+"""How often the loop is probed."""
 UNRESPONSIVE_S: Final = 15.0
-"""The loop only ever runs callbacks of microseconds. It has to be late twice, by half of this each
-time: a process that was suspended finds all its deadlines passed at once."""
+"""The loop only runs callbacks of microseconds. It must be late twice, by half of this each time: a
+process that was suspended finds all its deadlines passed at once."""
 END_PULSE_S: Final = 0.2
 END_UNRESPONSIVE_S: Final = 1.0
-"""The same while the block is being left: its clean-up must not wait for a dead loop."""
+"""The same while the block is left: its clean-up must not wait for a dead loop."""
 
 
 class BridgeClosed(ConnectionError):
     """The bridge was closed, or its loop died: the call was not begun, or its outcome is unknown.
-    The cause, if there is one, is what the loop died of.
+    ``__cause__`` is what ended the loop, if known.
     """
 
 
 class _Call:
-    """One caller's work on its way. Written by the Trio side, but for ``task`` and ``begun``."""
+    """One call. Only the Trio side writes its fields, except ``task`` and ``begun``."""
 
     __slots__ = ("args", "begun", "caller", "cancelled", "raise_cancel", "task", "work")
 
@@ -82,7 +82,7 @@ class _Call:
         self.begun = False
 
     def settle(self, result: outcome.Outcome[Any]) -> outcome.Outcome[Any]:
-        """What the caller gets: Cancelled if it asked for that and the task obeyed."""
+        """The caller's outcome: Cancelled if it was cancelled and the task ended by that."""
         error = result.error if isinstance(result, outcome.Error) else None
         if isinstance(error, asyncio.CancelledError):
             if self.raise_cancel is not None:
@@ -100,7 +100,7 @@ class Bridge:
         self._trio = trio.lowlevel.current_trio_token()
         self._loop: asyncio.AbstractEventLoop = new_event_loop()
         self._loop.set_exception_handler(_log_exception)
-        # Not the context of whoever happens to call: tasks keep theirs for as long as they live.
+        # Not the context of a caller: tasks keep their context as long as they live.
         self._context = contextvars.Context()
         self._thread = threading.Thread(target=self._serve, name="locshare-asyncio", daemon=True)
         self._slots = trio.Semaphore(calls)
@@ -123,14 +123,14 @@ class Bridge:
 
     @property
     def calls(self) -> int:
-        """How many callers wait for an outcome."""
+        """Callers that wait for an outcome."""
         return len(self._waiting)
 
     async def call(self, work: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         """``await work(*args)`` in the asyncio loop, and return its result. A checkpoint.
 
-        Raises what it raises; BridgeClosed; ConnectionAbortedError when the task was cancelled,
-        but not by us. Waits while ``calls`` others are in the loop.
+        Raises what ``work`` raises; BridgeClosed; ConnectionAbortedError when something other than
+        this caller cancelled the task. Waits while ``calls`` others are in the loop.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
@@ -155,7 +155,7 @@ class Bridge:
         return trio.lowlevel.Abort.FAILED  # its end will reschedule the caller
 
     def _send(self, call: _Call) -> None:
-        """To be begun or, the second time, cancelled."""
+        """Send a call to be begun; the second time, to be cancelled."""
         self._to_loop.append(call)
         if not self._loop_woken:
             self._loop_woken = True
@@ -179,7 +179,7 @@ class Bridge:
         self._beat.set()
 
     def _close(self) -> None:
-        """From here on nothing is called, and nobody waits."""
+        """Refuse further calls, and end the waiting ones."""
         self._open = False
         while self._waiting:
             call = self._waiting.pop()
@@ -190,7 +190,7 @@ class Bridge:
             trio.lowlevel.reschedule(call.caller, result)
 
     async def start(self) -> None:
-        """Return when the loop runs. Raises BridgeClosed when no thread can be had."""
+        """Return when the loop runs. Raises BridgeClosed when no thread can be started."""
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -199,8 +199,8 @@ class Bridge:
         self._open = not self._down.is_set()
 
     async def watch(self, leaving: trio.CancelScope) -> None:
-        """Until the loop ends by itself or does not answer; raises BridgeClosed then. Cancelled, it
-        goes on, with less patience, until the shielded scope ``leaving`` is cancelled.
+        """Watch the loop. Raises BridgeClosed when it ends or does not answer. Cancelled, it goes
+        on with shorter deadlines until the shielded scope ``leaving`` is cancelled.
         """
         try:
             await self._watch(PULSE_S, UNRESPONSIVE_S)
@@ -227,8 +227,8 @@ class Bridge:
         raise BridgeClosed(f"the event loop has not answered for {unresponsive_s:g} s")
 
     async def stop(self) -> None:
-        """Cancel what runs in the loop, wait for its end, end the thread. Idempotent, shielded,
-        takes ``STOP_S`` at most.
+        """Cancel the tasks of the loop, wait for their end, end the thread. Idempotent, shielded;
+        takes at most ``STOP_S``.
         """
         with trio.CancelScope(shield=True):
             if self._thread.ident is None:  # never started
@@ -243,7 +243,7 @@ class Bridge:
                 await self._down.wait()
             self._close()
         if self._down.is_set():
-            self._thread.join()  # it has said its last word
+            self._thread.join()  # it has nothing left to run
         else:
             log.error("event_loop_abandoned", waited_s=STOP_S)
 
@@ -254,12 +254,12 @@ class Bridge:
         try:
             self._loop.call_soon(self._run_in_trio, self._up.set)
             self._loop.run_forever()
-        except BaseException as caught:  # noqa: BLE001 - told to the Trio side
+        except BaseException as caught:  # noqa: BLE001 - reported to the Trio side
             error = caught
         try:
             self._loop.run_until_complete(self._wind_up())
             self._loop.close()
-        except BaseException as caught:  # noqa: BLE001 - told to the Trio side
+        except BaseException as caught:  # noqa: BLE001 - reported to the Trio side
             error = error or caught
         finally:
             self._run_in_trio(self._up.set)
@@ -267,7 +267,7 @@ class Bridge:
 
     async def _wind_up(self) -> None:
         self._ending = True
-        # First the callers' tasks, whose outcome somebody waits for; then what they have started.
+        # First the tasks of calls, whose outcomes are awaited; then the tasks they started.
         await _cancel(self._tasks)
         await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
         await self._loop.shutdown_asyncgens()
@@ -290,7 +290,7 @@ class Bridge:
         result: outcome.Outcome[Any]
         try:
             if call.cancelled:
-                raise asyncio.CancelledError  # noqa: TRY301 - as if it had been while it ran
+                raise asyncio.CancelledError  # noqa: TRY301 - as if cancelled while running
             result = outcome.Value(await call.work(*call.args))
         except BaseException as error:  # noqa: BLE001 - the caller's
             cut = isinstance(error, asyncio.CancelledError) and self._ending
@@ -298,7 +298,7 @@ class Bridge:
         if call.task is not None:
             self._tasks.discard(call.task)
         self._to_trio.append((call, result))
-        del call, result  # or the error, its traceback and this frame keep each other alive
+        del call, result  # otherwise the error, its traceback and this frame form a cycle
         if not self._trio_woken:
             self._trio_woken = True
             self._run_in_trio(self._deliver)
@@ -345,8 +345,8 @@ def _closed(cause: BaseException | None) -> BridgeClosed:
 
 
 def _log_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What asyncio has nobody to tell. Without the error's text, which may quote a row."""
+    """asyncio's handler of last resort. Logs no error text, which may quote a row."""
     error = context.get("exception")
-    # A connection that was given up has its end told to a task that nobody waits for any more.
+    # The end of an abandoned connection is reported to a task that nothing awaits any more.
     level = log.debug if isinstance(error, OSError) else log.error
     level("event_loop_error", text=context.get("message"), error=type(error).__name__)

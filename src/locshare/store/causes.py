@@ -1,7 +1,7 @@
-"""What a database error means, in one sentence with the way out. Pure.
+"""Database errors explained: one sentence each, which says what to do. Pure.
 
 No sentence quotes a row or a password: of PostgreSQL's errors only the primary message is used, and
-only of kinds that name tables, roles and settings; DETAIL can hold a person's name.
+only for kinds that name tables, roles and settings. DETAIL may hold a person's name.
 """
 
 import socket
@@ -27,10 +27,10 @@ PERMANENT: Final[tuple[type[Exception], ...]] = (
     ssl.SSLError,
     UnicodeError,  # a host name that is none
 )
-"""The first start does not wait for these to go away."""
+"""The first start fails at once on these, since waiting will not help."""
 
 DATA: Final[tuple[type[Exception], ...]] = (pg.DataError, pg.IntegrityConstraintViolationError)
-"""A fault of one row: another may well be written."""
+"""A fault of one row; other rows can be written."""
 
 READ_ONLY: Final = (pg.ReadOnlySQLTransactionError, pg.TargetServerAttributeNotMatched)
 """After a failover: the address may lead to another server by now."""
@@ -48,7 +48,7 @@ def sentence(error: BaseException, url: DatabaseUrl) -> str:
 
 
 def is_certain(error: BaseException) -> bool:
-    """Whether nothing of the statement that failed was kept: the server said so, and lives."""
+    """Whether the failed statement certainly had no effect: the server reported it and lives."""
     return isinstance(error, pg.PostgresError) and not isinstance(
         error,
         pg.PostgresConnectionError

@@ -1,16 +1,15 @@
 """Connections to PostgreSQL for Trio tasks: :meth:`Database.run`, with a bound on every wait.
 
-It decides what "the database is away" means. That is one error, StoreUnavailable, whatever the
-cause: no server, a server that stops or is read-only, a connection lost in the middle, a full disk,
-a table that somebody renamed, a privilege that was taken away, no answer in time. Only a fault of
-one row (``causes.DATA``) is passed on as it is.
+It defines "the database is away" as one error, StoreUnavailable, whatever the cause: no server, a
+server that stops or is read-only, a connection lost in the middle, a full disk, a renamed table, a
+revoked privilege, no answer in time. Only a fault of one row (``causes.DATA``) is raised as it is.
 
-There is no state "away" here. A connection on which something failed leaves the pool, and after a
-failover all do; so does one that is old. The next call opens another, resolves the host anew, and
-works as soon as a server is there that can write.
+There is no state "away" here. A connection on which something failed leaves the pool, and so does
+an old one; after a failover all do. The next call opens another, resolves the host again, and
+works as soon as a writable server is there.
 
-A pooler in transaction mode (pgbouncer) is found out by itself. Behind one each use is a
-transaction, and no statement is prepared beyond it.
+A pooler in transaction mode (pgbouncer) is detected. Behind one, each use is a transaction, and no
+statement is prepared beyond it.
 """
 
 import asyncio
@@ -45,26 +44,26 @@ DATABASE_ERRORS: Final[tuple[type[Exception], ...]] = (
 )
 """OSError has TimeoutError and TLS."""
 MAX_AGE_S: Final = 600.0
-"""Of a connection: so soon load that was moved to another server by DNS is followed."""
+"""Of a connection, so that a change of DNS to another server is followed within this time."""
 _KEEP: Final = (*causes.DATA, pg.TransactionRollbackError, pg.LockNotAvailableError, TimeoutError)
-"""The connection is as good as before."""
+"""After these the connection can be used on."""
 _PERMANENT: Final[tuple[type[Exception], ...]] = (*causes.PERMANENT, ValueError, KeyError)
 _CLOSE_S: Final = 0.1
 _RELEASE_S: Final = 0.2
 
 
 class DatabaseRefused(LocshareError):
-    """The database cannot be used, and waiting does not help. The text says what to do."""
+    """The database cannot be used, and waiting will not help. The text says what to do."""
 
 
 class _LeanConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """Saves a round trip for each use: nothing here changes the state of a session."""
+    """Saves the round trip of a reset per use: nothing here changes the state of a session."""
 
     __slots__ = ("good_until",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Not all at once.
+        # Spread, so that connections do not all expire at once.
         self.good_until = self._loop.time() + MAX_AGE_S * random.uniform(0.9, 1.1)  # noqa: S311
 
     def get_reset_query(self) -> str:
@@ -87,9 +86,9 @@ class Database:
     async def run(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """``await work(connection, *args)`` in the asyncio loop, on a connection of the pool.
 
-        Raises StoreUnavailable with the cause when the database is away: UncertainWrite when the
-        work may have been done. Cancelled or out of time, the query is cancelled at the server; if
-        that takes longer than ``_RELEASE_S``, its connection is dropped.
+        Raises StoreUnavailable with the cause when the database is away; UncertainWrite when the
+        work may have taken effect. On cancellation or timeout the query is cancelled at the server;
+        if that takes longer than ``_RELEASE_S``, its connection is dropped.
         """
         begun: list[Connection] = []
         try:
@@ -131,15 +130,15 @@ class Database:
                 return result
             finally:
                 # asyncpg has asked the server to cancel a query that was cancelled here, so that it
-                # does not take effect later; a server that is mute is not waited for.
+                # does not take effect later. A server that does not answer is not awaited.
                 with suppress(TimeoutError, pg.InterfaceError):
                     await self._pool.release(connection, timeout=_RELEASE_S)
 
     async def open(self, prepare: Callable[[Connection], Awaitable[T]]) -> T:
-        """``await prepare(connection)`` on a connection of its own, for as long as it takes; then
-        the pool is there.
+        """``await prepare(connection)`` on a separate connection, without a timeout; then make the
+        pool.
 
-        Raises StoreUnavailable with the cause; DatabaseRefused when waiting does not help.
+        Raises StoreUnavailable with the cause; DatabaseRefused when waiting will not help.
         """
 
         async def use() -> T:
@@ -174,7 +173,7 @@ class Database:
             max_size=self._connections,
             connection_class=_LeanConnection,
             # Never: each use of a connection would leave a timer of five minutes in the loop's
-            # heap, and in it the context of the request that asked.
+            # heap, holding the context of its request.
             max_inactive_connection_lifetime=0.0,
         )
 
@@ -188,7 +187,7 @@ class Database:
         return arguments
 
     async def close(self) -> None:
-        """Idle connections are closed, busy ones cut after a moment. Shielded."""
+        """Close idle connections; terminate busy ones after ``_CLOSE_S``. Shielded."""
 
         async def shut() -> None:
             try:
@@ -203,19 +202,19 @@ class Database:
 
 
 async def _has_pooler(connection: Connection, url: DatabaseUrl) -> bool:
-    """Whether who we talk to is another than who executes: the process id that was told at the
-    start of the connection is the pooler's invention.
+    """Whether a pooler is between: then the process id sent at the start of the connection, which
+    the pooler makes up, differs from that of the executing backend.
     """
     if url.pooler is not None:
         return url.pooler
     async with connection.transaction():
         backend: int = await connection.fetchval("SELECT pg_backend_pid()")
-    told: int = connection.get_server_pid()
-    return backend != told
+    announced: int = connection.get_server_pid()
+    return backend != announced
 
 
 def _check_files(url: DatabaseUrl) -> None:
-    """Raises DatabaseRefused; the libraries do not tell which file, or do without it."""
+    """Raises DatabaseRefused that names the file; the libraries do not, or ignore a missing one."""
     for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"):
         path = url.parameters.get(name)
         if path is None or (name, path) == ("sslrootcert", "system"):
@@ -231,14 +230,14 @@ def _check_files(url: DatabaseUrl) -> None:
 
 
 def _system_trust(url: DatabaseUrl) -> ssl.SSLContext | None:
-    """For verify-full without a root certificate of one's own: the machine's. (libpq fails, unless
-    sslrootcert=system.)
+    """For verify-full without a configured root certificate: the system's. (libpq fails there,
+    unless sslrootcert=system.)
     """
     given = url.parameters.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
     if url.parameters.get("sslmode") != "verify-full" or (given and given != "system"):
         return None
     if not given:
-        with suppress(RuntimeError):  # nobody's home
+        with suppress(RuntimeError):  # no home directory
             if (Path.home() / ".postgresql" / "root.crt").exists():
                 return None
     context = ssl.create_default_context()
@@ -249,8 +248,8 @@ def _system_trust(url: DatabaseUrl) -> ssl.SSLContext | None:
 
 
 def _is_nameless(error: BaseException) -> bool:
-    """Whether it is getpass that did not find this process's user: a KeyError, and from Python 3.13
-    on an OSError because of one.
+    """Whether getpass did not find a name for this process's user: a KeyError, from Python 3.13 on
+    an OSError caused by one.
     """
     return isinstance(error, KeyError) or isinstance(error.__cause__, KeyError)
 
@@ -278,8 +277,8 @@ def _drop(connection: Connection) -> None:
 async def open_database(
     bridge: Bridge, url: str, *, connections: int, timeout_s: float
 ) -> AsyncIterator[Database]:
-    """A database around a block; :meth:`Database.open` connects. Raises DatabaseRefused when
-    ``url`` is none.
+    """A database around a block; :meth:`Database.open` connects. Raises DatabaseRefused for a wrong
+    ``url``.
     """
     try:
         parsed = parse_database_url(url)

@@ -45,7 +45,7 @@ _COLUMNS: Final = """
 
 
 class MigrationError(LocshareError):
-    """The database and this program do not fit together. The text says what to do."""
+    """The database does not fit this program. The text says what to do."""
 
 
 class Migration(Struct, frozen=True):
@@ -73,7 +73,7 @@ def bundled() -> tuple[Migration, ...]:
 def outstanding(
     migrations: Sequence[Migration], applied: Mapping[int, str]
 ) -> tuple[Migration, ...]:
-    """What is to be run on a database where ``applied`` (version to checksum) ran. Pure.
+    """The migrations to run on a database with ``applied`` (version to checksum). Pure.
 
     Raises MigrationError.
     """
@@ -99,11 +99,11 @@ def outstanding(
 async def migrate(
     connection: Any, migrations: Sequence[Migration] | None = None, schema: str | None = None
 ) -> tuple[Migration, ...]:
-    """Bring the tables behind an asyncpg ``connection`` up to date: those in ``schema``, which is
-    made if need be, or those that the search path finds. Returns what was run.
+    """Bring the tables up to date over an asyncpg ``connection``: those in ``schema``, which is
+    made when missing, or those on the search path. Returns the migrations it ran.
 
-    Raises MigrationError; whatever asyncpg raises when a migration fails, with nothing of that one
-    kept. Cancelled, it keeps the migrations that were finished.
+    Raises MigrationError; whatever asyncpg raises when a migration fails, which is rolled back.
+    Cancelled, finished migrations stay.
     """
     migrations = bundled() if migrations is None else migrations
     await _check_server(connection)
@@ -133,7 +133,7 @@ async def _check_server(connection: Any) -> None:
 async def _run_next(
     connection: Any, migrations: Sequence[Migration], schema: str | None
 ) -> Migration | None:
-    """Run the first that is outstanding, in a transaction; None when there is none."""
+    """Run the first outstanding migration in a transaction; None when there is none."""
     record = qualified(schema, "schema_migrations")
     async with connection.transaction():
         await connection.execute("SET LOCAL client_min_messages = warning")
@@ -169,7 +169,7 @@ _WAY_OUT: Final = (
 
 
 async def _enter(connection: Any, schema: str) -> None:
-    """For the rest of the transaction; what a migration makes is made in ``schema``."""
+    """Make ``schema`` the place of new tables for the rest of the transaction."""
     if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", quoted(schema)):
         await connection.execute(f"CREATE SCHEMA {quoted(schema)}")
     await connection.execute(f"SET LOCAL search_path TO {quoted(schema)}")
@@ -194,7 +194,7 @@ async def _applied(connection: Any, schema: str | None) -> dict[int, str]:
 
 
 async def _refuse_strangers(connection: Any, schema: str | None) -> None:
-    """Tables of our names without a record of ours."""
+    """Raises MigrationError when tables with our names exist without our record."""
     for table in TABLES:
         name = qualified(schema, table)
         if not await _missing(connection, name):

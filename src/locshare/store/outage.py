@@ -1,8 +1,8 @@
-"""Whether the database is away, and one log line for each time that it goes.
+"""Whether the database is away, with one log line per outage.
 
-Between :meth:`Outage.begin` and :meth:`Outage.end` everything that fails is the same outage, and is
-not logged again. An outage that comes back with the same cause within ``QUIET_S`` is not told anew:
-what fails on every second attempt would fill the log.
+Between :meth:`Outage.begin` and :meth:`Outage.end` all failures belong to one outage, which is
+logged once. An outage with the same cause as one within the last ``QUIET_S`` is not logged: a
+database that fails on every second attempt would fill the log.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Outage:
         self._clock = clock
         self._cause: str | None = None
         self._began = 0.0
-        self._told: tuple[str, float] = ("", float("-inf"))
+        self._logged: tuple[str, float] = ("", float("-inf"))
         self._quiet = False
         self.count = 0
 
@@ -31,21 +31,21 @@ class Outage:
         return self._cause is not None
 
     def begin(self, cause: str) -> bool:
-        """The database failed. Returns whether that is news."""
+        """The database failed. Returns whether this starts an outage."""
         if self._cause is not None:
             return False
         now = self._clock()
         self._cause = cause
         self._began = now
         self.count += 1
-        self._quiet = self._told[0] == cause and now - self._told[1] < QUIET_S
+        self._quiet = self._logged[0] == cause and now - self._logged[1] < QUIET_S
         if not self._quiet:
-            self._told = (cause, now)
+            self._logged = (cause, now)
             log.error("database_away", reason=cause)
         return True
 
     def end(self) -> None:
-        """It was written to."""
+        """A write succeeded."""
         if self._cause is not None:
             self._cause = None
             if self._quiet:

@@ -1,9 +1,9 @@
-"""What sessions need from a store, and nothing else. The rest of the program imports only this.
+"""What sessions need from a store. The rest of the program imports only this module.
 
-Two kinds of writes. What a caller waits for (a session created, a participant joined) is durable
-when the call returns, or the call raises :class:`StoreUnavailable` and nothing was kept. What can
-be late (last seen, last activity, an end or a leave while the database is away) goes into a
-bounded queue and is written later, in batches. Positions never come here.
+Two kinds of writes. Those with a waiting caller (a session created, a participant joined) are
+durable when the call returns, or the call raises :class:`StoreUnavailable` and nothing was kept.
+Those that can be late (last seen, last activity; an end or a leave while the database is away) go
+into a bounded queue and are written behind, in batches. Positions never come here.
 """
 
 from collections.abc import Collection, Mapping
@@ -64,8 +64,8 @@ class Store(Protocol):
     """Every coroutine is a checkpoint; cancelling one may leave its write done or not done."""
 
     async def create_session(self, session: SessionRecord) -> None:
-        """Durable on return; doing it twice with the same id is doing it once. Raises
-        StoreUnavailable; ValueError when no such row can be.
+        """Durable on return. Idempotent by id. Raises StoreUnavailable; ValueError when the
+        database cannot hold such a row.
         """
         ...
 
@@ -74,15 +74,15 @@ class Store(Protocol):
         ...
 
     async def add_participant(self, participant: ParticipantRecord) -> None:
-        """Durable on return; concurrent calls may share one statement. Doing it twice with the
-        same id is doing it once. Raises StoreUnavailable; KeyError when the session is unknown,
-        ValueError when no such row can be.
+        """Durable on return; concurrent calls may share one statement. Idempotent by id. Raises
+        StoreUnavailable; KeyError when the session is unknown; ValueError when the database cannot
+        hold such a row.
         """
         ...
 
     async def deactivate_participant(self, session_id: UUID, user_id: str) -> None:
-        """Forget the participant: the token finds nobody from now on. Durable on return, or queued
-        and written later when the database is away.
+        """Delete the participant, so that the token is refused from now on. Durable on return, or
+        queued when the database is away.
         """
         ...
 
@@ -101,28 +101,28 @@ class Store(Protocol):
     def touch(
         self, session_id: UUID, last_activity: datetime, last_seen: Mapping[str, datetime]
     ) -> None:
-        """Note activity, to be written behind in batches. Never blocks, never fails; the newest
-        note of a session or participant replaces the one that still waits.
+        """Note activity, to be written behind. Never blocks, never fails; a newer note of a session
+        or participant replaces the waiting one.
         """
         ...
 
     async def sweep(
         self, now: datetime, inactive_since: datetime, live: Collection[UUID]
     ) -> Mapping[UUID, EndReason]:
-        """End what ended by itself: past ``expires_at``, or without activity since
-        ``inactive_since`` and not in ``live``. Returns the ids, each with ``expired`` or
-        ``inactive``. Raises StoreUnavailable.
+        """End sessions past ``expires_at``, and those without activity since ``inactive_since``
+        that are not in ``live``. Returns their ids with ``expired`` or ``inactive``. Raises
+        StoreUnavailable.
         """
         ...
 
     async def purge(self, before: datetime) -> int:
-        """Delete sessions that are over and expired before ``before``, participants with them.
-        Returns how many. Raises StoreUnavailable.
+        """Delete ended sessions that expired before ``before``, with their participants. Returns
+        how many. Raises StoreUnavailable.
         """
         ...
 
     async def check(self) -> None:
-        """Whether the database can be written to, asked at most once a second. Raises
+        """Return if the database can be written to; the result may be some seconds old. Raises
         StoreUnavailable.
         """
         ...

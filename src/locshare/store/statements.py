@@ -1,9 +1,9 @@
-"""All SQL of the store, one method for each thing it does, on one asyncpg connection.
+"""All SQL of the store: one method per operation, on one asyncpg connection.
 
-These run in the asyncio loop. Whole batches are arrays (``unnest``), so that the statements are the
-same whatever the size, and prepared once per connection. Rows are locked in the order of their ids.
+The methods run in the asyncio loop. A batch is passed as arrays (``unnest``), so that a statement
+is the same for every size, and prepared once per connection. Rows are locked in order of their ids.
 
-With a schema every table is named with it. Nothing depends on the state of a database session: a
+With a schema, every table name is qualified. Nothing depends on the state of a database session: a
 pooler in transaction mode may give each transaction another one.
 """
 
@@ -25,9 +25,9 @@ from locshare.store.write_behind import WriteBehindBatch
 
 TABLES: Final = ("sessions", "participants", "readiness", "schema_migrations")
 FILLER_BYTES: Final = 7000
-"""Of the row that readiness writes: two do not fit into a page of 8 KiB."""
+"""Size of the row that the readiness check writes: two do not fit into a page of 8 KiB."""
 MAX_READINESS_BYTES: Final = 1024 * 1024
-"""Autovacuum keeps the table at some pages; where it is off this does."""
+"""Bounds the table where autovacuum, which keeps it at some pages, is off."""
 
 _INSERT_SESSIONS: Final = """
     INSERT INTO {sessions}
@@ -65,8 +65,8 @@ _ERASE_PARTICIPANTS: Final = "DELETE FROM {participants} WHERE id = ANY($1::uuid
 
 _END: Final = "UPDATE {sessions} SET is_active = false WHERE id = ANY($1::uuid[]) AND is_active"
 
-# Deleted, not marked: whoever leaves cannot come back with the old token, for which there has to be
-# a row; and joining and leaving for hours leaves nothing behind.
+# Deleted, not marked: the old token is refused without a row, and joining and leaving for hours
+# leaves nothing behind.
 _LEAVE: Final = """
     DELETE FROM {participants} AS participant
     USING unnest($1::uuid[], $2::text[]) AS person (session_id, user_id)
@@ -152,17 +152,17 @@ _TRUNCATE_READINESS: Final = "TRUNCATE {readiness}"
 
 
 def qualified(schema: str | None, table: str) -> str:
-    """The table's name in SQL, quoted; without a schema as the search path finds it."""
+    """The table's name in SQL; without a schema the search path finds it."""
     return table if schema is None else f"{quoted(schema)}.{table}"
 
 
 def quoted(name: str) -> str:
-    """An identifier."""
+    """A quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 class Statements:
-    """The SQL for the tables in ``schema``; None for those that the search path finds."""
+    """The SQL for the tables in ``schema``; None for those on the search path."""
 
     def __init__(self, schema: str | None = None) -> None:
         names = {table: qualified(schema, table) for table in TABLES}
@@ -189,7 +189,7 @@ class Statements:
         self._readiness = names["readiness"]
 
     async def insert_sessions(self, connection: Any, sessions: Sequence[SessionRecord]) -> None:
-        """Those that are there already are left alone."""
+        """Idempotent: existing rows are left unchanged."""
         await connection.execute(
             self._insert_sessions,
             [session.id for session in sessions],
@@ -220,19 +220,18 @@ class Statements:
         return {row["id"] for row in rows}
 
     async def erase_sessions(self, connection: Any, ids: Sequence[UUID]) -> None:
-        """As if they had never been written."""
+        """Delete uncertain rows."""
         await connection.execute(self._erase_sessions, ids)
 
     async def erase_participants(self, connection: Any, ids: Sequence[UUID]) -> None:
-        """As if they had never been written."""
+        """Delete uncertain rows."""
         await connection.execute(self._erase_participants, ids)
 
     async def set_locked(self, connection: Any, session_id: UUID, locked: bool) -> None:
-        """Whether others than the host may join."""
         await connection.execute(self._lock, session_id, locked)
 
     async def write_batch(self, connection: Any, batch: WriteBehindBatch) -> None:
-        """All of the batch or nothing."""
+        """Write the whole batch in one transaction."""
         async with connection.transaction():
             if batch.ends:
                 await connection.execute(self._end, [*batch.ends])
@@ -248,7 +247,7 @@ class Statements:
                 )
 
     async def load_session(self, connection: Any, session_id: UUID) -> StoredSession | None:
-        """With who is in it; None when there is no such session."""
+        """The session with its participants; None when there is no such session."""
         row = await connection.fetchrow(self._load_session, session_id)
         if row is None:
             return None
@@ -267,30 +266,30 @@ class Statements:
         ending: Collection[UUID],
         limit: int,
     ) -> Mapping[UUID, EndReason]:
-        """Returns those that it ended, ``limit`` at most, and why; ``ending`` are left alone."""
+        """End at most ``limit`` sessions; returns which, and why. Ignores those in ``ending``."""
         rows = await connection.fetch(self._sweep, now, inactive_since, [*lively], [*ending], limit)
         return {_plain(row["id"]): "expired" if row["expired"] else "inactive" for row in rows}
 
     async def purge_participants(self, connection: Any, before: datetime, limit: int) -> int:
-        """Of sessions that can be purged. Returns how many were deleted, ``limit`` at most."""
+        """Delete participants of purgeable sessions. Returns how many, at most ``limit``."""
         count: int = await connection.fetchval(self._purge_participants, before, limit)
         return count
 
     async def purge_sessions(self, connection: Any, before: datetime, limit: int) -> int:
-        """Those without participants. Returns how many were deleted, ``limit`` at most."""
+        """Delete purgeable sessions without participants. Returns how many, at most ``limit``."""
         count: int = await connection.fetchval(self._purge_sessions, before, limit)
         return count
 
     async def write_readiness(self, connection: Any) -> bool:
-        """A commit that needs room on the disk. Returns whether the table is to be truncated."""
+        """A write that needs disk space. Returns whether the table should be truncated."""
         size: int = await connection.fetchval(
             self._write_readiness, "r" * FILLER_BYTES, self._readiness
         )
         return size > MAX_READINESS_BYTES
 
     async def probe(self, connection: Any) -> bool:
-        """Whatever this program does to the database, on nothing: it fails if a table, a column or
-        a privilege is missing. Then :meth:`write_readiness`, in the same transaction.
+        """Run every statement of this program on no rows: fails if a table, a column or a privilege
+        is missing. Then :meth:`write_readiness`, in the same transaction.
         """
         nobody, long_ago = UUID(int=0), datetime.min.replace(tzinfo=UTC)
         batch = WriteBehindBatch({nobody: None}, {(nobody, ""): None}, {nobody: long_ago})
@@ -307,7 +306,7 @@ class Statements:
             return await self.write_readiness(connection)
 
     async def truncate_readiness(self, connection: Any) -> None:
-        """Needs a privilege that a role without its own tables may not have."""
+        """Needs a privilege that a role which does not own the tables may lack."""
         await connection.execute(self._truncate_readiness)
 
 
@@ -316,5 +315,5 @@ def _columns(rows: Collection[tuple[Any, ...]], count: int) -> list[list[Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """asyncpg's UUID is a subclass, which not every encoder takes."""
+    """``value``, but a plain UUID for asyncpg's subclass, which not every encoder accepts."""
     return UUID(bytes=value.bytes) if isinstance(value, UUID) else value
