@@ -1,9 +1,9 @@
-"""The commands of ``locshare``, one module each, imported only when it is asked for.
+"""The commands of ``locshare``, one module each, imported on demand.
 
 Each module has ``DESCRIPTION`` and ``EXAMPLES`` (both for ``--help``; examples are lines of
-command and comment), ``add_arguments(parser)`` and ``run(arguments)``, which returns the exit
-status: one of the ``EXIT_…`` below. The names and one-line summaries are in
-:mod:`locshare.cli.main`, so that ``locshare --help`` imports none of this.
+command and comment), ``add_arguments(parser)`` and ``run(arguments)``, which returns one of the
+exit statuses ``EXIT_…``. Names and one-line summaries are in :mod:`locshare.cli.main`, so that
+``locshare --help`` imports none of the commands.
 
 Results go to standard output; errors and logs to standard error. ``run`` may raise SettingsError,
 KeyboardInterrupt, and what :func:`locshare.cli.failures.explain` explains; :mod:`locshare.cli.main`
@@ -20,16 +20,16 @@ from locshare.telemetry.output import forget
 EXIT_OK: Final = 0
 EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
-"""Of settings too: what was asked for makes no sense, and asking again will not help."""
+"""Wrong arguments or settings: trying again will not help."""
 EXIT_INTERRUPTED: Final = 130
 
 
 class CannotWrite(LocshareError):
-    """Standard output is a full disk, for instance."""
+    """Standard output cannot be written: a full disk, for instance."""
 
 
 class Command(Protocol):
-    """What a module in here provides."""
+    """The interface of a command's module."""
 
     DESCRIPTION: str
     EXAMPLES: str
@@ -39,13 +39,13 @@ class Command(Protocol):
         ...
 
     def run(self, arguments: Namespace) -> int:
-        """Do it. Returns the exit status."""
+        """Run the command; returns the exit status."""
         ...
 
 
 def say(text: str = "") -> None:
-    """A line of result, on standard output, at once. Raises BrokenPipeError when its reader has
-    gone, CannotWrite when it cannot be written.
+    """Print a line of result on standard output and flush it. Raises BrokenPipeError when the
+    reader is gone, CannotWrite when it cannot be written.
     """
     try:
         sys.stdout.write(text + "\n")
@@ -57,7 +57,7 @@ def say(text: str = "") -> None:
 
 
 def complain(text: str) -> None:
-    """A line of error, on standard error. When that cannot be written there is nobody to tell."""
+    """Print a line of error on standard error; never raises."""
     try:
         sys.stderr.write(f"locshare: {text}\n")
         sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""What an operator is told when a command fails: one sentence with the way out.
+"""Errors for operators: one sentence that says why a command failed and what to do.
 
 Everything an operator can cause (a port in use, a directory that cannot be written, a limit of the
-system) ends in an OSError or in an error of ours; only what remains is a fault of the program.
+system) is an OSError or a LocshareError; anything else is a fault of the program.
 """
 
 import errno
@@ -45,10 +45,10 @@ _WAYS_OUT_OF_LISTENING: Final = {
 
 
 def explain(error: BaseException | None) -> str | None:
-    """Why it failed, for people; None for a fault of the program.
+    """The sentence for ``error``; None for a fault of the program.
 
-    The supervisor's errors say which child failed; their cause says why, and so does the only
-    error in a group.
+    The supervisor's errors say which child failed; their cause, or the only error in a group, says
+    why.
     """
     while error is not None and not isinstance(error, LocshareError | OSError):
         if isinstance(error, RuntimeError) and "can't start new thread" in str(error):

@@ -1,4 +1,4 @@
-"""The flags that are made from the settings, for every command that takes settings."""
+"""Flags made from the settings, for every command that takes settings."""
 
 import os
 from argparse import ArgumentParser, Namespace
@@ -18,7 +18,7 @@ def add_config_flag(parser: ArgumentParser) -> None:
 
 
 def add_settings_flags(parser: ArgumentParser) -> None:
-    """``--config`` and a flag for each setting. Values stay text: all are checked together."""
+    """``--config`` and a flag per setting. Values stay text, since all are checked together."""
     add_config_flag(parser)
     group: Any = parser
     for setting in all_settings():

@@ -1,8 +1,8 @@
 """``locshare gentoken``: secrets, tokens, and what a token says.
 
-A token is a key to somebody's session: this prints it and writes it nowhere. It is signed with the
-secret of the settings, or with the one that a server made under data_dir; none is made here, since
-a token of a new secret opens nothing.
+A token is a key to a session: this prints it and stores it nowhere. It is signed with the secret of
+the settings, or with the one that a server made under data_dir. No secret is made for it, since a
+token of a new secret opens nothing.
 """
 
 import json
@@ -35,7 +35,7 @@ EXAMPLES = """\
 """
 
 LONGEST: Final = timedelta(hours=24)
-"""What a session lives at most, and so a token."""
+"""The longest life of a session, and so of a token."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 

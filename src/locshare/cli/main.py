@@ -1,9 +1,9 @@
-"""The command line: finds the command, runs it, and turns every end into an exit status.
+"""The command line: finds the command, runs it, and turns every outcome into an exit status.
 
-0 is success, 2 wrong usage or settings, 1 every other failure, 130 an interrupt (Ctrl-C). Nobody
-sees a traceback, but for a fault of the program itself, and that one is redacted.
+0 is success, 2 wrong usage or settings, 1 any other failure, 130 an interrupt (Ctrl-C). Only a
+fault of the program itself shows a traceback, redacted.
 
-Only the module of the command that is asked for is imported.
+Only the module of the given command is imported.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _run(arguments)
         except SystemExit as stop:  # argparse's: help, version, wrong usage
             status = stop.code if isinstance(stop.code, int) else EXIT_USAGE
-        _flush()  # here, where a reader that has gone away can be dealt with
+        _flush()  # here, where a reader that is gone can be handled
     except SettingsError as error:
         for fault in error.faults:
             complain(fault)
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if interrupts is not None and rest is None:
             return EXIT_INTERRUPTED
         return _failed(group)
-    except Exception as error:  # noqa: BLE001 - the last stop: shown redacted, and as an exit status
+    except Exception as error:  # noqa: BLE001 - the last handler: shows it redacted
         return _failed(error)
     return status
 
@@ -141,7 +141,7 @@ def _top_level() -> argparse.ArgumentParser:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Flags with room for their names; descriptions and examples as they are written."""
+    """A wide column of flags; descriptions and examples are not wrapped."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30)

@@ -1,11 +1,11 @@
-"""``locshare serve``: run the server, and with ``--demo`` a session that shows what it does.
+"""``locshare serve``: run the server, and with ``--demo`` a demo session.
 
-The server runs in the main task; the demo runs beside it, is told when it is ready, and is
-cancelled when it has ended. Whatever happens to the demo, the server goes on.
+The server runs in the main task. The demo runs beside it, starts when the server is ready, and is
+cancelled when the server ends. A failure of the demo does not affect the server.
 
-A server that cannot start says why in one line. What it says is scrubbed as the logs are. Nothing
-that it writes makes it wait (:mod:`locshare.telemetry.output`), and a signal is heard whatever it
-is doing (:mod:`locshare.server.signals`).
+A server that cannot start says why in one line, redacted like the logs. Writing never blocks it
+(:mod:`locshare.telemetry.output`), and signals are handled at any time
+(:mod:`locshare.server.signals`).
 """
 
 import sys
@@ -43,11 +43,11 @@ EXAMPLES = """\
 """
 
 _BEYOND_DRAIN_S: Final = 20.0
-"""For an orderly end of everything but the connections: more than all other parts may take
-together, the slowest start of a part that has to be given up included."""
+"""For an orderly stop of everything but the connections: more than the deadlines of all other parts
+together, including a start that has to be given up."""
 
 MOST_PEOPLE: Final = 45
-"""Fewer than a session holds, so that somebody real can join."""
+"""Fewer than a session holds, so that real people can join."""
 
 _LAN_HINT: Final = (
     "Only this machine can open it. For a phone in the same network, add:\n"
@@ -113,7 +113,7 @@ def run(arguments: Namespace) -> int:
 
 
 def why_no_faults(settings: Settings) -> str | None:
-    """Why ``--faults`` is refused with these settings; None when it is not."""
+    """The reason to refuse ``--faults`` with these settings, or None."""
     if settings.environment == "production":
         return "--faults is refused: environment is production. Only a server for tests may have it"
     if settings.control_path is None:
@@ -122,21 +122,20 @@ def why_no_faults(settings: Settings) -> str | None:
 
 
 class GaveUp(LocshareError):
-    """The server was ready and then ended by itself. The cause says why."""
+    """The server was ready and then gave up. ``__cause__`` says why."""
 
 
 async def serve(
     settings: Settings, signals: StopSignals, *, people: int, faults: bool = False
 ) -> None:
-    """The server, and beside it a demo of so many people, none if 0. With ``faults`` it can be
-    broken on purpose.
+    """Run the server, with a demo of ``people`` unless 0. With ``faults``, faults can be injected.
 
-    Raises, outside of any group, what :func:`locshare.server.tree.serve` raises before it is ready,
-    and GaveUp for what it raises later.
+    Raises, not in a group, what :func:`locshare.server.tree.serve` raises before it is ready, and
+    GaveUp for what it raises later.
     """
 
     from locshare.server import (
-        tree,  # only now, so that what is wrong with the settings is told at once
+        tree,  # only now, so that faults in the settings are reported at once
     )
 
     ready = Ready()
@@ -157,8 +156,8 @@ async def serve(
 
 @final
 class Ready(trio.TaskStatus["Addresses"]):
-    """Takes the addresses when the server is ready. Unlike with ``nursery.start``, a server that
-    is stopped before it was ready is nothing special.
+    """Takes the addresses when the server is ready. Unlike ``nursery.start``, it allows a server
+    that is stopped before it was ready.
     """
 
     def __init__(self) -> None:
@@ -172,7 +171,7 @@ class Ready(trio.TaskStatus["Addresses"]):
         self._event.set()
 
     async def wait(self) -> "Addresses":
-        """Until the server is ready; for ever when it does not get so far."""
+        """Wait until the server is ready, without limit."""
         await self._event.wait()
         if self.addresses is None:
             raise RuntimeError("the server is ready without an address")
@@ -198,7 +197,7 @@ async def _demo(ready: Ready, people: int) -> None:
 
 
 def invitation(link: str, *, terminal: bool, encoding: str) -> str:
-    """What is printed when the demo is there: the link, its QR code on a terminal, hints."""
+    """The text printed when the demo is ready: link, QR code on a terminal, hints."""
     lines = ["", "  People are moving. Watch them, and join them, here:", "", f"    {link}", ""]
     if terminal and encoding.lower().replace("-", "") == "utf8":
         lines += [f"    {row}" for row in qr_code(link)]
@@ -213,8 +212,8 @@ def invitation(link: str, *, terminal: bool, encoding: str) -> str:
 
 
 def qr_code(text: str) -> list[str]:
-    """Rows for a terminal, two modules high each, dark on light whatever the terminal's colours:
-    many cameras do not read the inverse.
+    """Rows for a terminal, each two modules high. Dark on light whatever the terminal's colours,
+    since many cameras do not read the inverse.
     """
     import segno
 

@@ -1,7 +1,7 @@
 """``locshare top``: the live tree of a running server.
 
-On a terminal an interactive screen; with ``--json`` or ``--text``, or where there is no terminal,
-snapshots for scripts; with ``--suspend`` and its like, one thing done to one actor.
+On a terminal, an interactive screen; with ``--json`` or ``--text``, or without a terminal,
+snapshots for scripts; with ``--suspend`` and the like, one action on one actor.
 """
 
 import sys
@@ -116,7 +116,7 @@ async def _run(path: Path, arguments: Namespace) -> None:
     if arguments.trace is not None:
         await _trace(path, arguments)
     elif arguments.json or arguments.text or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        await _pictures(path, arguments)
+        await _snapshots(path, arguments)
     else:
         from locshare.ops.top.live import run_live  # rich is not needed for scripts
 
@@ -129,13 +129,13 @@ async def _run(path: Path, arguments: Namespace) -> None:
         )
 
 
-async def _pictures(path: Path, arguments: Namespace) -> None:
+async def _snapshots(path: Path, arguments: Namespace) -> None:
     left = arguments.count or -1
     async with open_control(path) as control:
         request = Watch(arguments.interval, arguments.limit, arguments.sort)
         first = True
         async for snapshot in control.stream(request, TreeSnapshot):
-            if first:  # without loads: there is nothing to compare with
+            if first:  # has no loads: there is no earlier one to compare with
                 first = False
                 continue
             text = msgspec.json.encode(snapshot).decode() if arguments.json else as_text(snapshot)

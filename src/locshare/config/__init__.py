@@ -8,11 +8,11 @@ Sources, the later wins: defaults, the settings file (TOML; ``--config`` or ``LO
 the environment (``LOCSHARE_`` and the name in capitals), the flags of ``locshare serve`` (the name
 with dashes). An empty text counts as not given.
 
-Promises. :func:`load` finds all faults before it raises, and each names the setting, its value,
-where that came from, what is allowed and what to do. A secret is in no repr and in no error.
-:class:`Settings` made by hand is not checked: tests may go beyond the limits.
+Promises. :func:`load` collects all faults before it raises; each names the setting, its value,
+the source, what is allowed and what to do. No repr and no error holds a secret. A
+:class:`Settings` made directly is not checked: tests may exceed the bounds.
 
-Reading the settings file is all the I/O there is. Nothing awaits.
+The only I/O is reading the settings file. Nothing awaits.
 """
 
 from locshare.config.fields import MIN_SECRET_BYTES, About, Setting, hide_password, parse_bind

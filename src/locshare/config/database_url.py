@@ -1,10 +1,10 @@
-"""Reads a PostgreSQL URL as people write it, into one that asyncpg understands.
+"""Translates a PostgreSQL URL as people write it into one that asyncpg understands.
 
-libpq's own reading (https://www.postgresql.org/docs/current/libpq-connect.html, 32.1.1.2) is the
-model: several hosts with ports, sockets, and some forty parameters, half of which asyncpg would
-send to the server as a setting, which the server refuses. Those that only tune libpq are left out;
-those that demand a protection which asyncpg does not have are refused, never dropped. A raw ``@``
-in the password is taken as one; a raw ``/``, ``?`` or ``#`` is ambiguous, and refused.
+The model is libpq (https://www.postgresql.org/docs/current/libpq-connect.html, 32.1.1.2): several
+hosts with ports, sockets, and some forty parameters. asyncpg would send half of those to the server
+as settings, which the server refuses. Parameters that only tune libpq are left out; those that
+demand a protection which asyncpg lacks are refused, never dropped. A raw ``@`` in the password is
+accepted; a raw ``/``, ``?`` or ``#`` is ambiguous, and refused.
 
 Pure. No error quotes a part of the URL that could be a password.
 """
@@ -44,7 +44,7 @@ LIBPQ_ONLY: Final = frozenset(
         "requiressl",
     }
 )
-"""They tune libpq, or say what is so anyway; nothing is lost without them."""
+"""They tune libpq, or repeat a default; nothing is lost without them."""
 OTHER_CLIENTS: Final = frozenset(
     {
         "connection_limit",
@@ -61,7 +61,7 @@ OTHER_CLIENTS: Final = frozenset(
         "supa",
     }
 )
-"""Of clients in other languages, whose URL is copied by hosting panels."""
+"""Parameters of clients in other languages, found in URLs from hosting panels."""
 _DEMANDS: Final = {
     "channel_binding": ("require",),
     "gssencmode": ("require",),
@@ -71,22 +71,22 @@ _DEMANDS: Final = {
     "replication": None,
     "hostaddr": None,
 }
-"""What cannot be done, and the values (None: any) that ask for it."""
+"""Protections that asyncpg lacks, with the values (None: any) that demand them."""
 
 
 class DatabaseUrl(Struct, frozen=True):
-    """What a URL says. ``str`` is without the password."""
+    """A parsed URL. ``str`` shows it without the password."""
 
     dsn: str
     """For asyncpg: percent-encoded, with parameters that it or the server knows."""
     places: str
-    """Hosts and ports as they were given, for people; empty for the default ones."""
+    """Hosts and ports as given, for people; empty for the defaults."""
     user: str
     """Empty when the URL names none."""
     database: str
     several_hosts: bool
     pooler: bool | None
-    """Whether a pooler is between; None when the URL does not say."""
+    """Whether a pooler is in front of the server; None when the URL does not say."""
     connect_timeout_s: float | None
     parameters: dict[str, str]
     """Those in ``dsn``."""
@@ -151,7 +151,7 @@ def _check_hosts(hosts: str) -> int:
 
 
 def _parameters(query: str) -> tuple[dict[str, str], bool | None, float | None]:
-    """What the driver and the server are given, whether there is a pooler, and the timeout."""
+    """The parameters for driver and server, whether there is a pooler, and the timeout."""
     if not query:
         return {}, None, None
     parts = query.split("&")

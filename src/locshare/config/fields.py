@@ -1,6 +1,5 @@
-"""What one setting is, as data: its meaning, its limits, how it is read and shown.
-
-Here is also what the kinds of values have to satisfy: addresses, URLs, secrets, networks. Pure.
+"""A setting as data: its meaning, its bounds, how it is parsed and shown; and the checks of values
+such as addresses, URLs, secrets and networks. Pure.
 """
 
 import math
@@ -21,18 +20,18 @@ from locshare.config.database_url import parse_database_url
 
 PREFIX: Final = "LOCSHARE_"
 MAX_SOCKET_PATH_BYTES: Final = 103
-"""The shortest ``sun_path`` of the systems we run on (macOS), without its final zero byte."""
+"""``sun_path`` on macOS, the shortest of the supported systems, without its final zero byte."""
 MAX_IDENTIFIER_BYTES: Final = 63
-"""PostgreSQL cuts off the rest of a name."""
+"""PostgreSQL truncates longer names."""
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518 section 3.2: an HS256 key has at least as many bits as its hash."""
 
 
 class About(Struct, frozen=True):
-    """The meaning and the limits of one setting.
+    """The meaning and the bounds of one setting.
 
-    ``check`` gets the parsed value and returns it, perhaps in a canonical form; it raises
-    ValueError with the fault ("has no port"), while ``allowed`` says what would be right.
+    ``check`` takes the parsed value and returns it, perhaps in a canonical form; it raises
+    ValueError with the fault ("has no port"). ``allowed`` says what would be right.
     """
 
     meaning: str
@@ -42,7 +41,7 @@ class About(Struct, frozen=True):
     allowed: str = ""
     check: Callable[[Any], Any] | None = None
     default: str = ""
-    """In words, where the default is not a value."""
+    """In words, where the default is not a fixed value."""
     secret: bool = False
     section: str = ""
     """The heading of the documents; given with the first setting below it."""
@@ -94,7 +93,7 @@ class Setting(Struct, frozen=True):
         return reduce(getattr, self.path, settings)
 
     def show(self, value: Any) -> str:
-        """``value`` for people, as it would be written in the environment; secrets hidden."""
+        """``value`` as it would be written in the environment; secrets hidden."""
         if value is None:
             return "none"
         if self.about.secret:
@@ -106,7 +105,7 @@ class Setting(Struct, frozen=True):
         return value.isoformat() if isinstance(value, datetime) else str(value)
 
     def parse(self, raw: Any) -> Any:
-        """A value from text, or of TOML's types. Raises ValueError that tells what is wrong."""
+        """Parse text, or a value of TOML's types. Raises ValueError that says what is wrong."""
         value = _PARSERS[_kind_of(self.kind)](raw)
         about = self.about
         if get_origin(self.kind) is Literal:
@@ -121,12 +120,12 @@ class Setting(Struct, frozen=True):
 
 
 def show_number(value: float) -> str:
-    """Without a point when it is whole."""
+    """Without a decimal point when it is whole."""
     return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def hide_password(url: str) -> str:
-    """``url`` without its password, wherever that stands."""
+    """``url`` with its password hidden, in the authority and in parameters."""
     url = re.sub(r"(?<=://)([^/?#:@]*):.*@", r"\1:[hidden]@", url)
     return re.sub(r"(?i)((?:password|passfile|sslpassword)=)[^&\s]*", r"\1[hidden]", url)
 
@@ -199,7 +198,7 @@ _PARSERS: Final[dict[type, Callable[[Any], Any]]] = {
 }
 
 
-# --- checks: each gives the value back, or raises ValueError with the fault ---------------------
+# --- checks: each returns the value, or raises ValueError with the fault ------------------------
 
 
 def parse_bind(bind: str) -> tuple[str | None, int]:
@@ -299,7 +298,7 @@ def check_directory(value: Path) -> Path:
         if not stat.S_ISDIR(path.stat().st_mode):
             raise ValueError("is not a directory")
     except (FileNotFoundError, NotADirectoryError):
-        pass  # it is made when it is needed, and what is in the way named then
+        pass  # it is made when needed; an obstacle is reported then
     except OSError as error:  # too long, a loop of links, a parent that is closed to us
         raise ValueError(f"cannot be used ({error.strerror})") from None
     try:

@@ -1,7 +1,4 @@
-"""Where settings come from, and whether they go together.
-
-Nothing here awaits; the settings file is the one thing that is read.
-"""
+"""The sources of settings, and conflicts between settings. Only the settings file is read."""
 
 import difflib
 import re
@@ -24,7 +21,7 @@ CONFIG_VARIABLE: Final = "LOCSHARE_CONFIG"
 
 
 class SettingsError(LocshareError):
-    """The settings cannot be used. ``faults`` has one text each; none holds a secret."""
+    """The settings cannot be used. ``faults`` has one text per fault; none holds a secret."""
 
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("\n".join(faults))
@@ -32,11 +29,11 @@ class SettingsError(LocshareError):
 
 
 class Loaded(Struct, frozen=True):
-    """Checked settings, and where each that is not a default came from."""
+    """Checked settings, and the source of each that is not a default."""
 
     settings: Settings
     origins: dict[str, str]
-    """By name: a variable, a flag, or the path of the settings file."""
+    """By name of the setting: a variable, a flag, or the path of the settings file."""
     file: Path | None
 
 
@@ -45,9 +42,9 @@ def load(
     flags: Mapping[str, str] = types.MappingProxyType({}),
     file: Path | None = None,
 ) -> Loaded:
-    """The settings of all sources. ``flags`` has names as in :class:`Settings`.
+    """The settings of all sources. ``flags`` is by the names of :func:`all_settings`.
 
-    ``file`` comes before ``LOCSHARE_CONFIG``. Raises SettingsError, with all faults at once.
+    ``file`` takes precedence over ``LOCSHARE_CONFIG``. Raises SettingsError with all faults.
     """
     faults: list[str] = []
     if file is None and environ.get(CONFIG_VARIABLE):
@@ -144,7 +141,7 @@ def _fault(setting: Setting, raw: Any, origin: str, wrong: str) -> str:
 
 
 def _same_binds(settings: Settings) -> list[tuple[str, str]]:
-    """The pairs of settings that name one address. Port 0 is another one each time."""
+    """Pairs of settings with equal addresses. Port 0 is a different port each time."""
     names = ("http_bind", "ws_bind", "internal_bind", "debug_bind")
     binds = {name: bind for name in names if (bind := getattr(settings, name)) is not None}
     return [
@@ -155,7 +152,7 @@ def _same_binds(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
-    """What no single setting does wrong; not about settings that are wrong by themselves."""
+    """Faults in combinations of settings, without those in ``faulty``."""
     found: list[str] = []
     by_name = {setting.name: setting for setting in all_settings()}
 

@@ -67,7 +67,7 @@ def default_data_dir() -> Path:
 
 
 def _home() -> str:
-    """No absolute path when none is known: in a container with any user id, for instance."""
+    """Not absolute when no home is known, as for an arbitrary user id in a container."""
     if home := os.environ.get("HOME"):
         return home
     try:
@@ -81,7 +81,7 @@ _SECRET: Final = f"at least {MIN_SECRET_BYTES} bytes; `locshare gentoken --secre
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything an operator may want different. ``Settings()`` is the defaults."""
+    """Everything an operator may change. ``Settings()`` is the defaults."""
 
     http_bind: Annotated[
         str,
@@ -281,12 +281,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def secret_file(self) -> Path:
-        """Where the generated secret is kept."""
+        """The file of the generated secret."""
         return self.data_dir / "jwt_secret"
 
     @property
     def control_path(self) -> Path | None:
-        """Where the control socket is; None for none."""
+        """The path of the control socket; None when it is off."""
         if self.control_socket is None:
             return self.data_dir / "control.sock"
         return None if self.control_socket == "off" else Path(self.control_socket)
@@ -323,7 +323,7 @@ def _settings_in(section: type[Struct], above: tuple[str, ...]) -> Iterator[Sett
         if kind is Rate:
             for part, about in zip(("per_second", "burst"), abouts, strict=True):
                 value = getattr(default, part)
-                # Whether a rate is counted in whole numbers is up to its default.
+                # The type of the default decides whether the setting is a whole number.
                 yield Setting(f"{field.name}_{part}", (*path, part), type(value), value, about)
             continue
         if get_origin(kind) in (Union, types.UnionType):
