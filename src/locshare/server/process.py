@@ -1,7 +1,7 @@
-"""What is set once for the whole process: file descriptors and the garbage collector.
+"""Process-wide limits: file descriptors and the garbage collector.
 
-The interpreter's defaults are made for scripts. A server that holds thousands of connections needs
-a descriptor for each, and should not search all of them for garbage again and again.
+The interpreter's defaults suit scripts. A server with thousands of connections needs a descriptor
+for each, and must not search all their objects for garbage again and again.
 """
 
 import gc
@@ -15,7 +15,7 @@ from locshare.model.errors import LocshareError
 log = structlog.get_logger()
 
 LEAST_CONNECTIONS: Final = 64
-"""A server that could hold fewer is of no use to anybody, and does not start."""
+"""A server that can hold fewer does not start."""
 
 
 class TooFewFiles(LocshareError):
@@ -24,8 +24,8 @@ class TooFewFiles(LocshareError):
 
 def allow_connections(wanted: int, others: int) -> int:
     """Raise the soft limit of open files so that ``wanted`` connections fit beside ``others``, the
-    descriptors that everything else can ask for. Returns how many connections do; fewer, with a
-    warning, when the hard limit is lower. Raises TooFewFiles when that would be next to none.
+    descriptors of everything else. Returns how many connections fit: fewer than wanted, with a
+    warning, when the hard limit is lower. Raises TooFewFiles below ``LEAST_CONNECTIONS``.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     need = wanted + others
@@ -55,10 +55,10 @@ def allow_connections(wanted: int, others: int) -> int:
 
 
 def calm_garbage_collector() -> None:
-    """Call once, when everything is up. What exists now will be there to the end, and is never
-    searched again. What comes later is nearly all freed by reference counts; the collector is for
-    the rare cycle (an exception's traceback), and each full search of ten thousand connections
-    would stop them all for as long as it takes.
+    """Call once, when everything is up. Objects that exist now live to the end and are never
+    searched again. Later ones are nearly all freed by reference counts; the collector is for the
+    rare cycle (an exception's traceback), and each full collection over ten thousand connections
+    would stop them all while it runs.
     """
     gc.collect()
     gc.freeze()

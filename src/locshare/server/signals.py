@@ -1,4 +1,4 @@
-"""What signals do to the server, from the first one on and whatever it is doing.
+"""Signal handling, effective from the first signal on, whatever the server is doing.
 
 ========================  ====================================================================
 SIGTERM, SIGINT           stop in order; the second one ends the process at once
@@ -10,9 +10,9 @@ SIGUSR1, SIGUSR2          nothing but a log line: by default they would end the 
 SIGPIPE                   nothing; Python ignores it, and writing fails instead
 ========================  ====================================================================
 
-The handlers only write one byte into a pipe. A thread reads it, so that whatever hangs (the start,
-the loop, a lock that the main thread holds) does not keep a signal from being heard: from the first
-one on the process has ``deadline_s`` left, after which it is cut off.
+The handlers only write one byte into a pipe. A thread reads it, so that nothing that hangs (the
+start, the loop, a lock of the main thread) delays a signal. From the first signal on the process
+has ``deadline_s`` left; after that the thread ends it.
 """
 
 import os
@@ -33,19 +33,19 @@ from locshare.telemetry import output
 log = structlog.get_logger()
 
 EXIT_TOO_LATE: Final = 70
-"""The exit status of a process that was cut off (EX_SOFTWARE of sysexits.h)."""
+"""The exit status when the deadline has passed (EX_SOFTWARE of sysexits.h)."""
 
 _IN_ORDER: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AT_ONCE: Final = (signal.SIGQUIT,)
 _IGNORED: Final = (signal.SIGUSR1, signal.SIGUSR2)
 _ARM: Final = 0
-"""In the pipe: no signal, but from now on there are ``deadline_s`` left."""
-_LAST_WORDS_S: Final = 0.3
+"""In the pipe: not a signal, but the start of the deadline."""
+_FLUSH_S: Final = 0.3
 
 
 @final
 class StopSignals:
-    """The signal handlers of the process. ``deadline_s`` is what an orderly end may take."""
+    """The signal handlers of the process. ``deadline_s``: how long an orderly stop may take."""
 
     def __init__(self, deadline_s: float) -> None:
         self._deadline_s = deadline_s
@@ -55,20 +55,20 @@ class StopSignals:
         self._writing: int | None = None
 
     def install(self) -> None:
-        """From now to the end of the process, which the deadline outlasts too: what Python joins
-        at its end may hang as well. Main thread only.
+        """Install until the end of the process; the deadline also covers what Python joins at its
+        exit, which may hang as well. Main thread only.
         """
         reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         threading.Thread(target=self._watch, args=(reading,), name="signals", daemon=True).start()
         for number in (*_IN_ORDER, *_AT_ONCE, *_IGNORED):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._heard)
+                signal.signal(number, self._handle)
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Have ``stop`` called in the Trio loop of the caller when a signal asks to stop during the
-        block; at once, when one did before it.
+        """During the block, a signal to stop calls ``stop`` in the caller's Trio loop; at once if
+        the signal came before.
         """
         token = trio.lowlevel.current_trio_token()
 
@@ -88,16 +88,16 @@ class StopSignals:
                 self._stop = None
 
     def arm(self) -> None:
-        """From now on there are ``deadline_s`` left, if no signal has come before."""
+        """Start the deadline, unless a signal has started it."""
         self._put(_ARM)
 
-    def _heard(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._put(number)
 
     def _put(self, code: int) -> None:
         if self._writing is None:
             return
-        with suppress(BlockingIOError):  # full: so many signals came that one more says nothing
+        with suppress(BlockingIOError):  # a full pipe: one more signal adds nothing
             os.write(self._writing, bytes((code,)))
 
     # --- in the thread --------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class StopSignals:
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
             if not poll.poll(left):
-                self._cut_off()
+                self._end_process()
             for code in os.read(reading, 64):
                 if code in _IGNORED:
                     log.info("signal_ignored", signal=signal.Signals(code).name)
@@ -126,14 +126,14 @@ class StopSignals:
             stop = self._stop
         if number in _AT_ONCE or (again and number != signal.SIGHUP):
             log.warning("stopping_at_once", signal=name)
-            output.flush(_LAST_WORDS_S)
+            output.flush(_FLUSH_S)
             os._exit(128 + number)
         if not again:
             log.info("signal", signal=name)
             if stop is not None:
                 stop()
 
-    def _cut_off(self) -> None:
+    def _end_process(self) -> None:
         log.critical("not_stopped_in_time", seconds=self._deadline_s)
-        output.flush(_LAST_WORDS_S)
+        output.flush(_FLUSH_S)
         os._exit(EXIT_TOO_LATE)

@@ -4,10 +4,10 @@
 
     root, one_for_one
     ├── control       the Unix socket of ``locshare top``
-    ├── store         PostgreSQL: the pool, the migrations, what is written behind
+    ├── store         PostgreSQL: the pool, the migrations, group commit, write-behind
     ├── flush         measures the loop, sets the flush window
     ├── sessions      dynamic: a supervisor with one actor for each session
-    ├── reaper        ends and deletes what ended while nobody asked
+    ├── reaper        ends and deletes sessions that are over
     ├── connections   every WebSocket; drains when it is stopped
     ├── heartbeat     protocol pings
     ├── listener      accepts WebSockets
@@ -15,11 +15,11 @@
     ├── internal      health, metrics and /debug/tree on a port of their own, if there is one
     └── debug         /debug/tree alone on another, if there is one
 
-Started from top to bottom and stopped from bottom to top: first nobody new comes in, then the
-connections are told to come back, then the sessions note their last activity, and the store, which
-is last, writes it. Each has a deadline, and :class:`~locshare.server.signals.StopSignals` has one
-that is beyond them all. What a child needs of another is given as an object that outlives both, so
-each of them may crash and be started again without the others.
+Started from top to bottom and stopped from bottom to top: first the listeners close, then clients
+are asked to reconnect (1012), then the sessions note their last activity, and the store, which
+stops last, writes it. Each child has a deadline; that of
+:class:`~locshare.server.signals.StopSignals` is beyond them all. What one child needs of another is
+an object that outlives both, so each may crash and be restarted alone.
 """
 
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
@@ -95,12 +95,12 @@ _MARGIN_S: Final = 3.0
 
 
 class Application:
-    """All parts of one server, put together and not yet running. Makes no task and no socket.
+    """All parts of one server, assembled and not yet running. Starts no task and opens no socket.
 
-    ``sessions`` are limits of sessions other than the settings give, for tests and benchmarks.
-    With ``faults`` whoever can open the control socket can break it on purpose. ``gave_up`` is
-    called when the root gives up, before it stops its children.
-    Raises SecretError when the secret is too short, OSError when it can be neither read nor kept.
+    ``sessions`` replaces the limits of the settings, for tests and benchmarks. With ``faults``,
+    faults can be injected over the control socket. ``gave_up`` is called when the root gives up,
+    before it stops its children.
+    Raises SecretError when the secret is too short, OSError when it can be neither read nor stored.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Application:
 
     @property
     def addresses(self) -> Addresses:
-        """Where it is reached, once the listeners are up."""
+        """The public addresses, once the listeners are up."""
         return addresses(
             self.api.addresses[0],
             self.listener.addresses[0],
@@ -199,10 +199,10 @@ class Application:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[SupervisorRef]:
-        """The tree around a block: all children are up in it, and stopped in order after it.
+        """Run the tree around a block: all children are up inside, and stopped in order after it.
 
-        Raises StartError, RestartBudgetExceeded and what else
-        :func:`locshare.supervisor.open_supervisor` raises.
+        Raises what :func:`locshare.supervisor.open_supervisor` raises, such as StartError and
+        RestartBudgetExceeded.
         """
         async with open_supervisor(self.tree()) as root:
             self.root = root
@@ -258,8 +258,8 @@ class Application:
     async def _control(
         self, *, task_status: trio.TaskStatus[Path | None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """The control socket. A server that was not asked for one serves without when its
-        data_dir cannot hold it (read-only, a path too long); one that was does not start.
+        """Serve the control socket. If data_dir cannot hold it (read-only, a path too long), the
+        server runs without it, unless the settings or ``--faults`` ask for it.
         """
         path = self.settings.control_path
         if path is None:
@@ -286,18 +286,17 @@ async def serve(
     faults: bool = False,
     task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the server until ``signals`` asks for its end or until cancellation, then stop it in
-    order.
+    """Run the server until ``signals`` asks it to stop, or until cancelled; then stop it in order.
 
-    With ``faults`` it can be broken on purpose (:mod:`locshare.ops.faults`). ``task_status`` is
-    told the addresses when clients can come. A signal is heard from before the first part is made
-    to after the last is gone. Raises what :class:`Application` raises, StartError (its cause says
-    why) when a part does not come up, RestartBudgetExceeded when one keeps crashing.
+    With ``faults``, faults can be injected (:mod:`locshare.ops.faults`). ``task_status`` gets the
+    addresses when clients can connect. Signals are handled from before the first part is made until
+    after the last has stopped. Raises what :class:`Application` raises; StartError, whose cause
+    says why, when a part does not start; RestartBudgetExceeded when one keeps crashing.
     """
     began = trio.current_time()
     stop_scope = trio.CancelScope()
     with stop_scope, signals.stopping(stop_scope.cancel):
-        await trio.lowlevel.checkpoint()  # it may have been asked to stop already
+        await trio.lowlevel.checkpoint()  # a signal may have come already
         application = Application(
             settings, faults=Faults() if faults else None, gave_up=signals.arm
         )
@@ -327,8 +326,8 @@ def database_of(settings: Settings) -> Database:
 
 
 def token_keys(settings: Settings, now: Callable[[], datetime]) -> TokenKeys:
-    """The keys of the settings; without a secret, the one that is kept in the data directory,
-    made when it is not there. Raises SecretError, OSError.
+    """The keys of the settings. Without a secret there, the one in the data directory, made when
+    missing. Raises SecretError, OSError.
     """
     secret: str | bytes
     if settings.jwt_secret is not None:

@@ -1,7 +1,7 @@
 """Crash reports of the supervision tree as log lines.
 
-Types, ids and where in the code; never an exception's own text, which may quote a message, and a
-message may be somebody's position.
+They hold types, ids and places in the code; never an exception's text, which may quote a message,
+and a message may be a position.
 """
 
 import structlog
@@ -13,8 +13,8 @@ log = structlog.get_logger()
 
 
 def log_crash(report: Report) -> None:
-    """Hook for :class:`locshare.supervisor.SupervisorSpec`. Runs in the exit path: it is quick
-    and raises nothing.
+    """Hook for :class:`locshare.supervisor.SupervisorSpec`. Runs in the exit path: must be quick
+    and must not raise.
     """
     error = report.exception
     log.error(

@@ -1,18 +1,18 @@
 """Standard output and standard error that never make their writer wait.
 
-``write(2)`` blocks while a pipe is full that nobody reads, while a terminal is stopped (Ctrl-S),
-and while a file system hangs. In a process with one thread for everything, one such line would stop
-every session, the health check and the answer to SIGTERM. So :func:`write_in_background` puts a
+``write(2)`` blocks while nobody reads a full pipe, while a terminal is stopped (Ctrl-S), and while
+a file system hangs. In a process with one thread for everything, one such line would stop every
+session, the health check and the answer to SIGTERM. So :func:`write_in_background` puts a
 :class:`BackgroundWriter` behind ``sys.stdout`` and ``sys.stderr``: a bounded queue and a thread
-that writes. That covers all that Python code writes: log lines, warnings, the libraries' logging,
-tracebacks, what a command prints.
+that writes. This covers everything that Python code writes: log lines, warnings, the libraries'
+logging, tracebacks, the output of commands.
 
-Invariants. ``write`` never waits and never raises. A line is written whole or not at all, and what
-was left out is counted and, where the log goes, said as soon as there is room again. Whatever the
-other end does (closed, full disk, broken pipe), the program goes on.
+Invariants. ``write`` never waits and never raises. A line is written whole or not at all. Dropped
+lines are counted, and the log reports them as soon as there is room. Whatever the other end does
+(closed, full disk, broken pipe), the program goes on.
 
-The descriptor stays in the mode in which it was given: it is shared with other processes, and a
-terminal made non-blocking would be so for the shell too.
+The descriptor keeps its mode: other processes share it, and a non-blocking terminal would be
+non-blocking for the shell too.
 """
 
 import atexit
@@ -28,22 +28,22 @@ from collections.abc import Callable
 from typing import Final, TextIO, final
 
 MAX_WAITING_BYTES: Final = 1024 * 1024
-"""Of one stream. Ordinary logging at level debug fills this in some seconds; what is waited for
-longer than that will not be read soon either."""
+"""Per stream. Logging at level debug fills this in some seconds; a reader that is later than that
+will not read soon either."""
 GATHER_S: Final = 0.02
-"""How long the thread lets lines gather before it writes them. Waking it costs whoever writes a
-system call and the interpreter's lock: for each line of an access log that was a fifth of what a
-request costs. So long a line may be late, and so much is lost to SIGKILL."""
+"""How long the thread gathers lines before it writes them. Waking it costs the writer a system call
+and the interpreter's lock: per line of an access log that was a fifth of the cost of a request. A
+line is late by at most this, and SIGKILL loses at most this."""
 FLUSH_S: Final = 1.0
-"""At the end of the process a reader that is merely slow gets so long."""
+"""How long a slow reader may take at the end of the process."""
 
 
 @final
 class BackgroundWriter:
-    """Writes to the file ``descriptor`` from a thread of its own, in order.
+    """Writes to the file ``descriptor`` in a thread, in order.
 
-    Used from any thread and from finalizers (which may run in the middle of a ``write``: hence the
-    reentrant lock), not from signal handlers. After a fork the child writes by itself.
+    Call it from any thread and from finalizers (which may run in the middle of a ``write``: hence
+    the reentrant lock), not from signal handlers. After a fork the child writes without a thread.
     """
 
     def __init__(self, descriptor: int, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
@@ -54,16 +54,16 @@ class BackgroundWriter:
         self._waiting_bytes = 0
         self._writing = False
         self._idle = False
-        """The thread waits for a first line."""
+        """The thread waits for a line."""
         self._flushing = 0
-        """How many wait for :meth:`flush`: there is no time to gather."""
+        """Callers in :meth:`flush`: the thread must not gather."""
         self._torn = False
-        """The last write broke off in the middle of a line."""
+        """The last write ended in the middle of a line."""
         self._dropped_announced = 0
         self.dropped = 0
-        """Lines that were not written: too many waited, or the descriptor refused them."""
+        """Lines not written: too many waited, or the descriptor refused them."""
         self.announce: Callable[[int], bytes] | None = None
-        """Makes the line that says how many were dropped; called in the writing thread."""
+        """Returns the line that reports dropped lines; called in the writing thread."""
         self._has_thread = True
         try:
             threading.Thread(target=self._run, name="output", daemon=True).start()
@@ -72,7 +72,7 @@ class BackgroundWriter:
         _writers.add(self)
 
     def write(self, data: bytes) -> None:
-        """Queue ``data``, whole lines; or drop and count it when too much waits already."""
+        """Queue ``data``, whole lines; drop and count it when too much waits."""
         if not self._has_thread:
             self._write_out(data)
             return
@@ -87,7 +87,7 @@ class BackgroundWriter:
                 self._changed.notify_all()
 
     def flush(self, timeout_s: float = FLUSH_S) -> bool:
-        """Wait until all is written, ``timeout_s`` at most. Returns whether it is. Blocks: for the
+        """Wait until all is written, at most ``timeout_s``; returns whether it is. Blocks: for the
         end of the process, and for tests.
         """
         if not self._has_thread:
@@ -115,7 +115,7 @@ class BackgroundWriter:
                 self._writing = True
                 chunks, self._chunks = self._chunks, []
                 self._waiting_bytes = 0
-            # One call for all that waits: each gives up the interpreter's lock and waits for it.
+            # One call for all: each releases the interpreter's lock and waits for it again.
             self._write_out(b"".join(chunks))
             self._announce_dropped()
 
@@ -126,10 +126,10 @@ class BackgroundWriter:
         before = self.dropped
         try:
             self._write_out(self.announce(count))
-        except Exception:  # noqa: BLE001 - whatever it is, the lines that follow matter more
+        except Exception:  # noqa: BLE001 - the lines that follow matter more
             self._dropped_announced = before
             return
-        if self.dropped == before:  # otherwise it could not be said either
+        if self.dropped == before:  # otherwise this line was dropped too
             self._dropped_announced = before
 
     def _write_out(self, data: bytes) -> None:
@@ -138,7 +138,7 @@ class BackgroundWriter:
         while rest:
             try:
                 written = os.write(self._descriptor, rest)
-            except BlockingIOError:  # somebody else has made what we share non-blocking
+            except BlockingIOError:  # another process made the shared descriptor non-blocking
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
                 poll.poll()
@@ -151,7 +151,7 @@ class BackgroundWriter:
                 rest = rest[written:]
 
     def after_fork(self) -> None:
-        """In a child: the thread is the parent's, and so is what waits."""
+        """In a child: the thread and the queue are the parent's."""
         self._has_thread = False
         self._chunks = []
         self._changed = threading.Condition()
@@ -174,7 +174,7 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 @final
 class BackgroundText(io.TextIOBase):
-    """A text stream in the place of ``like`` that hands whole lines to ``writer``."""
+    """A text stream in place of ``like`` that passes whole lines to ``writer``."""
 
     def __init__(self, writer: BackgroundWriter, like: TextIO) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ class BackgroundText(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Hand over an unfinished line. Does not wait for it to be written."""
+        """Pass an unfinished line on. Does not wait until it is written."""
         text, self._line = self._line, ""
         if text:
             self._hand_over(text)
@@ -218,8 +218,8 @@ class BackgroundText(io.TextIOBase):
 
 
 def write_in_background() -> None:
-    """Let nothing that is written to ``sys.stdout`` and ``sys.stderr`` wait, from now to the end of
-    the process, at which what waits gets ``FLUSH_S`` to be written.
+    """Make ``sys.stdout`` and ``sys.stderr`` non-blocking for their writers, until the end of the
+    process, which waits at most ``FLUSH_S`` for queued lines.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -230,7 +230,7 @@ def write_in_background() -> None:
 
 
 def flush(timeout_s: float = FLUSH_S) -> None:
-    """Give what waits up to ``timeout_s`` to be written. Before every ``os._exit``."""
+    """Wait at most ``timeout_s`` for queued lines. Call before every ``os._exit``."""
     deadline = time.monotonic() + timeout_s
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, BackgroundText):
@@ -239,20 +239,20 @@ def flush(timeout_s: float = FLUSH_S) -> None:
 
 
 def dropped_lines() -> int:
-    """How many lines of standard error were not written so far."""
+    """Lines of standard error dropped so far."""
     return sys.stderr.writer.dropped if isinstance(sys.stderr, BackgroundText) else 0
 
 
 def open_standard_streams() -> None:
-    """Call first. A parent may have closed standard input, output or error: the next file that is
-    opened (a database, a socket) would get that number, and a library's print would go into it.
-    And where no UTF-8 can be written a character that does not fit is no reason to fail.
+    """Call first. A parent may have closed standard input, output or error: the next file opened (a
+    database, a socket) would get that number, and a library's print would go into it. Characters
+    that the encoding cannot write are escaped instead of raising.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number is the one that is closed.
+            # os.open takes the lowest free number, which is the closed one.
             os.open(os.devnull, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
@@ -263,7 +263,7 @@ def open_standard_streams() -> None:
 
 
 def forget(stream: TextIO) -> None:
-    """Give up on a stream that cannot be written. Python would complain of what is left in its
-    buffer when it flushes at its own end, and change the exit status.
+    """Give up on a stream that cannot be written. Otherwise Python's flush at exit would complain
+    about the rest of its buffer, and change the exit status.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

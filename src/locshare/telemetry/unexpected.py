@@ -1,8 +1,8 @@
-"""The one place that logs what nobody expected while something was served.
+"""The one function that logs unexpected errors while clients are served.
 
-By type and place only: the text of an exception may quote what a client sent, and that may be a
-name, a session's id, a token or a position. What serves clients uses ``log.exception`` nowhere (a
-test holds it to that).
+It logs types and places only: the text of an exception may quote what a client sent, such as a
+name, a session's id, a token or a position. Code that serves clients never uses ``log.exception``;
+a test checks that.
 """
 
 from typing import Final
@@ -14,13 +14,13 @@ from locshare.telemetry.redaction import stack_of
 log = structlog.get_logger()
 
 _MOST_ERRORS: Final = 5
-"""Of a group, that are named."""
+"""Named per group."""
 _MOST_CAUSES: Final = 5
 
 
 def log_unexpected(event: str, error: BaseException, **known: object) -> None:
-    """Write ``event`` with the types of ``error`` (those inside, for a group) and where the first
-    one was raised. ``known`` is ours, never a client's.
+    """Log ``event`` with the type of ``error`` (of a group, the types inside) and where the first
+    was raised. ``known`` must hold nothing that came from a client.
     """
     leaves = _leaves(error)
     log.error(
