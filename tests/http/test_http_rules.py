@@ -85,9 +85,14 @@ async def test_a_websocket_is_pointed_to_the_other_port(app: RestApplication) ->
 
 
 async def test_methods_have_a_case(app: RestApplication) -> None:
-    assert await ask(app, b"get /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") == [
-        405
-    ]
+    async with serving(app) as server, await connect(server) as stream:
+        await stream.send_all(b"get /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, headers, body = await read_answer(stream)
+        assert (status, headers["connection"]) == (405, "close")
+        assert "GET" in headers["allow"]
+        assert json.loads(body)["detail"] == "methods are in capitals"
+        assert await read_to_end(stream) == b""
+    assert server.statistics().malformed == {"405": 1}
 
 
 async def test_connect_is_not_allowed(app: RestApplication) -> None:
