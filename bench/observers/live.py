@@ -1,6 +1,5 @@
 """A live display of a run, on a terminal."""
 
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group
@@ -28,12 +27,7 @@ class Display:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def begins(self, target: str, scenario: str, title: str) -> None:

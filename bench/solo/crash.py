@@ -105,7 +105,7 @@ def run_round(server: Server, load: Load, every: float, crash: bool) -> tuple[Cr
     try:
         crowd.connect()
         crowd.send_for(load.interval_s)
-        crowd.tally.counted_from_us = crowd.first.counted_from_us = clock_us(time.monotonic())
+        crowd.counters.counted_from_us = crowd.first.counted_from_us = clock_us(time.monotonic())
         crasher.start()
         crowd.send_for(load.duration_s)
         crowd.drain()
@@ -132,8 +132,8 @@ def measure(every: float) -> int:
             print(f"{name}: {load.people} people, {load.duration_s:g} s", file=sys.stderr)
             crowd, crasher = run_round(server, load, every, crash)
             latencies[f"{name}, its session"] = summary(crowd.first.latencies)
-            latencies[f"{name}, others"] = summary(crowd.tally.latencies)
-            closed = crowd.tally.closed + crowd.first.closed
+            latencies[f"{name}, others"] = summary(crowd.counters.latencies)
+            closed = crowd.counters.closed + crowd.first.closed
             counts.append(
                 f"{name}: {crowd.delivered} of {crowd.expected} updates arrived, "
                 f"{closed} connections closed"

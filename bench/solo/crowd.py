@@ -92,11 +92,22 @@ class Person:
     """One connection, which never blocks."""
 
     __slots__ = (
-        "_began", "_first", "_key", "_last", "_reader", "_sample", "_seen", "connect_s",
-        "number", "open", "socket", "tally", "upgraded",
+        "_began",
+        "_first",
+        "_key",
+        "_last",
+        "_reader",
+        "_sample",
+        "_seen",
+        "connect_s",
+        "counters",
+        "number",
+        "open",
+        "socket",
+        "upgraded",
     )  # fmt: skip
 
-    def __init__(self, number: int, size: int, sample: int, tally: Counters) -> None:
+    def __init__(self, number: int, size: int, sample: int, counters: Counters) -> None:
         self.number = number
         self.open = False
         """True from the snapshot to the end of the connection."""
@@ -106,7 +117,7 @@ class Person:
         self._first = number - number % size
         self._last = [-1] * size
         self._sample = sample
-        self.tally = tally
+        self.counters = counters
         self._reader = FrameReader()
         self._seen = b""
         self._key = dice.randbytes(4)
@@ -150,7 +161,7 @@ class Person:
         try:
             whole, texts, others = self._reader.feed(data)
         except BadFrame:
-            self.tally.unreadable += 1
+            self.counters.unreadable += 1
             self.open = False
             return False
         if texts and not self.open:
@@ -159,7 +170,7 @@ class Person:
         if found:
             self._count(found, clock_us(now))
         if len(found) != texts:
-            self.tally.errors += whole.count(_ERROR)
+            self.counters.errors += whole.count(_ERROR)
         return not others or self._answer(others)
 
     def _answer(self, others: Sequence[Frame]) -> bool:
@@ -195,26 +206,26 @@ class Person:
         return b"".join(later), len(later)
 
     def _count(self, found: list[tuple[bytes, bytes]], now_us: int) -> None:
-        tally = self.tally
-        tally.delivered += len(found)
+        counters = self.counters
+        counters.delivered += len(found)
         if self._sample > 1:
             found = found[dice.randrange(self._sample) :: self._sample]
-        since = tally.counted_from_us
+        since = counters.counted_from_us
         for lat, lng in found:
             sender, sent_us = read_position(lat, lng)
             place = sender - self._first
             if not 0 <= sender < MOST_SENDERS or not 0 <= sent_us < SPAN_US:
-                tally.unreadable += 1
+                counters.unreadable += 1
                 continue
             if not 0 <= place < len(self._last):
-                tally.foreign += 1
+                counters.foreign += 1
                 continue
             last = self._last[place]
             if last >= 0 and not 0 < (sent_us - last) % SPAN_US < SPAN_US // 2:
-                tally.repeated += 1
+                counters.repeated += 1
             self._last[place] = sent_us
             if since is not None and (sent_us - since) % SPAN_US < SPAN_US // 2:
-                tally.latencies.append(since_s(sent_us, now_us))
+                counters.latencies.append(since_s(sent_us, now_us))
 
 
 class Crowd:
@@ -225,16 +236,18 @@ class Crowd:
     def __init__(
         self, load: Load, port: int, tokens: Sequence[str], *, first: Counters | None = None
     ) -> None:
-        self.tally = Counters()
+        self.counters = Counters()
         """Of all sessions but the one counted in ``first``."""
-        self.first = self.tally if first is None else first
+        self.first = self.counters if first is None else first
         self.sent = 0
         self._load = load
         self._port = port
         self._tokens = tokens
         self._selector = selectors.DefaultSelector()
         self._people = [
-            Person(number, load.size, load.sample, self.first if number < load.size else self.tally)
+            Person(
+                number, load.size, load.sample, self.first if number < load.size else self.counters
+            )
             for number in range(load.people)
         ]
         # One order for the whole wave. In a new one the last could soon be first, and of two
@@ -260,8 +273,8 @@ class Crowd:
     @property
     def delivered(self) -> int:
         """All that came."""
-        apart = 0 if self.first is self.tally else self.first.delivered
-        return self.tally.delivered + apart
+        apart = 0 if self.first is self.counters else self.first.delivered
+        return self.counters.delivered + apart
 
     def connect(self) -> None:
         """Everyone, evenly over time. Raises NotServing."""
@@ -276,7 +289,7 @@ class Crowd:
             raise NotServing(
                 f"{self.here} of {len(self._people)} people are connected; "
                 f"{sum(not person.upgraded for person in self._people)} got no answer to the "
-                f"upgrade, {self.tally.closed} were closed, {self.tally.unreadable} of them for "
+                f"upgrade, {self.counters.closed} were closed, {self.counters.unreadable} of them for "
                 "what they were sent"
             )
 
@@ -335,5 +348,5 @@ class Crowd:
             if not key.data.receive():
                 self._selector.unregister(key.fileobj)
                 key.data.socket.close()
-                key.data.tally.closed += not self._leaving
-        self.tally.sweeps.append(time.monotonic() - began)
+                key.data.counters.closed += not self._leaving
+        self.counters.sweeps.append(time.monotonic() - began)

@@ -83,21 +83,22 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
         rooms = rest.fill([people(load.size)] * load.sessions)
     join_s = time.monotonic() - began
     crowd = Crowd(load, server.ws_port, tokens_of(rooms))
-    tally = crowd.tally
+    counters = crowd.counters
+    gc.collect()  # what the joins left; it would else stay, because the collector is disabled
     try:
         say("connecting")
         crowd.connect()
         memory["joined"] = server.memory()
         say(f"each sends every {load.interval_s:g} s for {load.duration_s:g} s")
         crowd.send_for(load.interval_s)
-        tally.counted_from_us = clock_us(time.monotonic())
-        tally.sweeps = array("d")
-        delivered = tally.delivered
+        counters.counted_from_us = clock_us(time.monotonic())
+        counters.sweeps = array("d")
+        delivered = counters.delivered
         clocks = Clocks(server.pid)
         crowd.send_for(load.duration_s)
         shares = clocks.shares()
-        delivered = tally.delivered - delivered
-        sweeps = summary(tally.sweeps)
+        delivered = counters.delivered - delivered
+        sweeps = summary(counters.sweeps)
         crowd.drain()
         memory["loaded"] = server.memory()
         say("ending the sessions")
@@ -111,16 +112,16 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
     return Wave(
         join_s=round(join_s, 3),
         connect_ms=summary(crowd.connect_s),
-        latency_ms=summary(tally.latencies),
+        latency_ms=summary(counters.latencies),
         sent=crowd.sent,
         expected=crowd.expected,
-        delivered=tally.delivered,
-        lost=crowd.expected - tally.delivered,
-        repeated=tally.repeated,
-        foreign=tally.foreign,
-        unreadable=tally.unreadable,
-        errors=tally.errors,
-        closed=tally.closed,
+        delivered=counters.delivered,
+        lost=crowd.expected - counters.delivered,
+        repeated=counters.repeated,
+        foreign=counters.foreign,
+        unreadable=counters.unreadable,
+        errors=counters.errors,
+        closed=counters.closed,
         deliveries_per_s=round(delivered / shares.wall, 1),
         server_us_per_delivery=(
             None

@@ -102,7 +102,7 @@ def test_a_target_that_is_not_there_fails_and_the_others_are_measured(
         ([], "COMMAND"),
     ],
 )
-def test_bad_usage_is_told_and_nothing_is_done(
+def test_bad_usage_is_reported_and_nothing_is_done(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

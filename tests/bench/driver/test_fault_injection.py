@@ -37,7 +37,7 @@ def broken(run: Run) -> list[DisruptionKind]:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_who_is_dropped_and_whose_network_is_cut_comes_back() -> None:
+def test_clients_reconnect_after_a_drop_and_after_a_cut_network() -> None:
     with misbehaving_server() as server, behind_proxy(server) as target:
         run = measure(
             target, plan((5, 5), duration_s=5, disruptions=True), NullObserver(), via=target.via
@@ -55,14 +55,18 @@ def test_who_is_dropped_and_whose_network_is_cut_comes_back() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_recovery_counts_from_when_the_server_could_begin_with_it(kind: DisruptionKind) -> None:
+def test_recovery_counts_from_the_end_of_a_pause_or_cut_else_from_the_beginning(
+    kind: DisruptionKind,
+) -> None:
     held_up = kind in ("pause_process", "cut_network")
     assert _counted_since(Done(kind, 1.0, None, "")) == (None if held_up else 1.0)
     assert _counted_since(Done(kind, 1.0, 4.0, "")) == (4.0 if held_up else 1.0)
 
 
 @pytest.mark.usefixtures("hasty")
-def test_what_was_done_is_told_although_it_is_known_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_description_that_is_known_late_is_in_the_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(disruptions.ROOM_S, "crash_session", 2.0)
     followed = threading.Event()
     watch = FaultInjection._watch
@@ -90,7 +94,7 @@ def test_what_was_done_is_told_although_it_is_known_late(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("hasty")
-def test_what_a_run_has_no_time_for_is_told() -> None:
+def test_kinds_that_a_run_has_no_time_for_are_remarked() -> None:
     with misbehaving_server() as server, behind_proxy(server) as target:
         run = measure(
             target, plan(duration_s=2.5, disruptions=True), NullObserver(), via=target.via
@@ -100,7 +104,7 @@ def test_what_a_run_has_no_time_for_is_told() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_nothing_is_broken_where_the_plan_does_not_want_it() -> None:
+def test_nothing_is_disrupted_unless_the_plan_asks_for_it() -> None:
     with misbehaving_server() as server, behind_proxy(server) as target:
         run = measure(target, plan(duration_s=2.5), NullObserver(), via=target.via)
     assert run.disruptions == ()
@@ -108,7 +112,7 @@ def test_nothing_is_broken_where_the_plan_does_not_want_it() -> None:
 
 
 @pytest.mark.parametrize("missing", [(), ("crash_session",)])
-def test_who_lost_a_connection_has_had_a_settled_one_before_the_next_loss(
+def test_connections_settle_between_two_disruptions_that_end_them(
     missing: Sequence[DisruptionKind],
 ) -> None:
     kinds = [each for each in KINDS if each not in missing]

@@ -15,7 +15,7 @@ def frame(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_whole_text_is_cut_out_and_a_part_of_it_is_not(size: int) -> None:
+def test_a_complete_text_frame_is_cut_out_and_an_incomplete_one_is_not(size: int) -> None:
     whole = frame(size)
     assert cut(whole + b"\x81", 0) == ([whole[len(whole) - size :]], len(whole))
     for end in {0, 1, 2, 3, 9, len(whole) - 1} - {len(whole)}:

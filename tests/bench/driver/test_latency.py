@@ -30,7 +30,7 @@ def test_percentiles_are_half_a_percent_wrong_at_most() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1e-9, 1e-9, 1e4])
-def test_what_is_beyond_the_buckets_is_counted(seconds: float) -> None:
+def test_latencies_beyond_the_buckets_are_counted(seconds: float) -> None:
     histogram = Histogram()
     histogram.add(seconds)
     assert histogram.count == 1

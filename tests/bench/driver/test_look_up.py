@@ -24,22 +24,22 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[Place]:
     return found
 
 
-def test_the_address_where_somebody_listens_is_taken(places: list[Place]) -> None:
+def test_the_first_address_that_accepts_is_used(places: list[Place]) -> None:
     with socket.create_server(places[1]):
         assert look_up(URL).address == places[1]
 
 
-def test_the_first_is_taken_when_both_answer(places: list[Place]) -> None:
+def test_the_first_address_is_used_when_both_accept(places: list[Place]) -> None:
     with socket.create_server(places[0]), socket.create_server(places[1]):
         assert look_up(URL).address == places[0]
 
 
-def test_the_first_is_taken_when_none_does(places: list[Place]) -> None:
+def test_the_first_address_is_used_when_none_accepts(places: list[Place]) -> None:
     """It may be about to start: whoever connects says what is wrong."""
     assert look_up(URL).address == places[0]
 
 
-def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

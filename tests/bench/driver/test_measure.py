@@ -76,14 +76,14 @@ def test_every_lost_delivery_is_counted(dialect: Dialect) -> None:
     assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
 
 
-def test_updates_that_come_twice_hide_no_loss() -> None:
+def test_duplicates_hide_no_loss() -> None:
     with misbehaving_server(Misbehaviour(lose_every=5, repeat=True)) as server:
         run = measure(server, plan((4,)), NullObserver())
     assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
     assert has_remark(run, "updates arrived twice")
 
 
-def test_an_update_that_was_overtaken_is_delivered_and_remarked() -> None:
+def test_an_overtaken_update_is_delivered_and_remarked() -> None:
     with misbehaving_server(Misbehaviour(overtake=True)) as server:
         run = measure(server, plan((3,)), NullObserver())
     # The last of a sender may wait for one that never comes.
@@ -99,7 +99,7 @@ def test_a_receiver_without_the_newest_update_is_a_stale_pair() -> None:
     assert run.lost == 6
 
 
-def test_what_comes_to_another_session_is_foreign() -> None:
+def test_positions_from_another_session_are_foreign() -> None:
     with misbehaving_server(Misbehaviour(mix=True)) as server:
         run = measure(server, plan((2, 2)), NullObserver())
     assert wrong_figures(run) == {"foreign"}
@@ -107,7 +107,7 @@ def test_what_comes_to_another_session_is_foreign() -> None:
     assert run.delivered == run.expected == run.sent
 
 
-def test_an_own_update_that_comes_back_is_nothing() -> None:
+def test_an_echo_of_the_own_update_is_ignored() -> None:
     with misbehaving_server(Misbehaviour(echo=True)) as server:
         run = measure(server, plan((2,)), NullObserver())
     assert wrong_figures(run) == set()
@@ -128,7 +128,7 @@ def test_coordinates_with_six_places_are_recognised() -> None:
     assert run.delivered > 20
 
 
-def test_a_position_that_nobody_has_reported_is_no_delivery() -> None:
+def test_a_position_that_was_never_reported_is_no_delivery() -> None:
     with misbehaving_server(Misbehaviour(invent=True)) as server:
         run = measure(server, plan(), NullObserver())
     assert run.delivered == 0
@@ -137,7 +137,7 @@ def test_a_position_that_nobody_has_reported_is_no_delivery() -> None:
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_what_the_server_complains_of_is_remarked(dialect: Dialect) -> None:
+def test_error_messages_of_the_server_are_remarked(dialect: Dialect) -> None:
     with misbehaving_server(Misbehaviour(complain=True), dialect) as server:
         run = measure(server, plan(), NullObserver())
     assert wrong_figures(run) == set()
@@ -152,7 +152,7 @@ def test_what_the_server_complains_of_is_remarked(dialect: Dialect) -> None:
     ],
     ids=["hung up", "closed"],
 )
-def test_a_connection_that_ends_unasked_is_a_disconnect_and_comes_back(
+def test_an_unexpected_end_is_a_disconnect_and_the_user_reconnects(
     wrong: Misbehaviour, reason: str
 ) -> None:
     with misbehaving_server(wrong) as server:
@@ -166,7 +166,7 @@ def test_a_connection_that_ends_unasked_is_a_disconnect_and_comes_back(
     assert has_remark(run, reason)
 
 
-def test_who_is_told_not_to_come_back_does_not() -> None:
+def test_a_user_does_not_reconnect_after_a_final_close() -> None:
     with misbehaving_server(Misbehaviour(close_after=2, close_code=4410)) as server:
         run = measure(server, plan((3,)), NullObserver())
     assert run.disconnects == run.connections == 3
@@ -182,7 +182,7 @@ def test_a_refused_upgrade_is_counted_and_tried_again() -> None:
     assert has_remark(run, "503")
 
 
-def test_a_connection_without_a_first_message_is_refused_in_the_end(
+def test_a_connection_without_a_first_message_counts_as_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(virtual_user, "CONNECT_TIMEOUT_S", 0.3)
@@ -194,7 +194,7 @@ def test_a_connection_without_a_first_message_is_refused_in_the_end(
     assert has_remark(run, "no answer within 0.3 s")
 
 
-def test_who_could_not_join_is_counted_and_the_others_are_measured() -> None:
+def test_failed_joins_are_counted_and_the_others_are_measured() -> None:
     with misbehaving_server(Misbehaviour(fail_joins=1)) as server:
         run = measure(server, plan((3,)), NullObserver())
     assert wrong_figures(run) == {"join_failures"}
@@ -202,7 +202,7 @@ def test_who_could_not_join_is_counted_and_the_others_are_measured() -> None:
     assert run.delivered == run.sent
 
 
-def test_a_server_that_nobody_can_join_is_not_measured() -> None:
+def test_a_server_without_a_successful_join_is_not_measured() -> None:
     with (
         misbehaving_server(Misbehaviour(fail_joins=3)) as server,
         pytest.raises(NotServing, match="none of 3 people could join"),
@@ -237,7 +237,7 @@ def test_heartbeats_keep_a_quiet_connection(
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_a_connection_that_answers_no_heartbeat_is_given_up(
+def test_a_connection_without_an_answer_to_a_heartbeat_is_closed(
     dialect: Dialect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(dialect, monkeypatch)

@@ -210,7 +210,7 @@ def joined() -> PhoenixConversation:
     return made
 
 
-def test_what_is_sent_has_the_shape_of_the_second_version() -> None:
+def test_messages_have_the_shape_of_serializer_version_two() -> None:
     adapter, talk = PhoenixAdapter(TOPIC), conversation()
     address = adapter.address(Access("s1", "u1", "a+b"), "ws://h/socket/websocket?x=1")
     assert address == "ws://h/socket/websocket?x=1&token=a%2Bb&vsn=2.0.0"
@@ -253,7 +253,7 @@ def test_a_channel_that_ends_is_a_connection_that_ends(event: str) -> None:
     assert isinstance(talk.read(text("1", None, "session:s1", event, {})), Ended)
 
 
-def test_other_events_are_nothing_unless_they_list_positions() -> None:
+def test_other_events_are_ignored_unless_they_list_positions() -> None:
     talk = joined()
     assert talk.read(text(None, None, "session:s1", "presence_diff", {"joins": {}})) is None
     listed = {"positions": [{"user_id": "u2", "lat": 1, "lng": 2}]}
@@ -267,7 +267,7 @@ def test_an_update_with_other_fields_in_another_order_is_understood() -> None:
 
 
 @pytest.mark.parametrize("wrong", [b"", b"{}", b"[1,2]", b"\xff", b'[null,null,"t","e"]'])
-def test_what_cannot_be_read_is_told(wrong: bytes) -> None:
+def test_an_unreadable_message_is_a_refusal(wrong: bytes) -> None:
     assert isinstance(joined().read(wrong), Refusal)
 
 

@@ -41,7 +41,7 @@ class Scene:
         return self.recovery.check(lambda _member: True)
 
 
-def test_it_is_over_when_everybody_was_heard_and_has_heard() -> None:
+def test_it_is_over_when_each_user_has_sent_and_received() -> None:
     scene = Scene()
     ada, bob, cyd = scene.everyone
     scene.pass_on(ada, BEGAN + 0.1)
@@ -53,7 +53,7 @@ def test_it_is_over_when_everybody_was_heard_and_has_heard() -> None:
     assert scene.recovery.recovery_s == pytest.approx(0.21)
 
 
-def test_a_connection_that_was_lost_must_be_back_and_be_heard() -> None:
+def test_a_lost_connection_must_be_reopened_and_its_updates_arrive() -> None:
     scene = Scene()
     ada, bob, cyd = scene.everyone
     scene.lose(cyd, BEGAN + 0.1)
@@ -68,14 +68,14 @@ def test_a_connection_that_was_lost_must_be_back_and_be_heard() -> None:
     assert scene.recovery.recovery_s == pytest.approx(2.01)
 
 
-def test_an_update_from_before_shows_nothing() -> None:
+def test_an_update_from_before_the_disruption_proves_nothing() -> None:
     scene = Scene()
     for each in scene.everyone:
         scene.pass_on(each, BEGAN - 0.005)
     assert not scene.over()
 
 
-def test_when_the_first_update_of_somebody_is_lost_it_takes_until_one_arrives() -> None:
+def test_after_a_lost_first_update_recovery_lasts_until_one_arrives() -> None:
     scene = Scene()
     ada, bob, cyd = scene.everyone
     scene.tracker.sends(cyd, 1.0, 999.0, BEGAN + 0.05)  # gets to nobody
@@ -86,13 +86,13 @@ def test_when_the_first_update_of_somebody_is_lost_it_takes_until_one_arrives() 
     assert scene.recovery.recovery_s == pytest.approx(2.01)
 
 
-def test_who_is_not_wanted_or_alone_is_not_waited_for() -> None:
+def test_absent_and_lone_users_are_not_waited_for() -> None:
     scene = Scene()
     ada, *_ = scene.everyone
     assert scene.recovery.check(lambda member: member is ada)
 
 
-def test_only_what_ends_connections_by_its_nature_is_excused_and_not_for_ever() -> None:
+def test_only_kinds_that_end_connections_excuse_ends_and_not_for_ever() -> None:
     assert Scene("kill_process").recovery.excuses(BEGAN + 1)
     assert not Scene("kill_process").recovery.excuses(BEGAN - 1)
     assert not Scene("kill_process").recovery.excuses(BEGAN + EXCUSED_S + 1)

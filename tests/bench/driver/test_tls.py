@@ -96,7 +96,7 @@ def test_large_messages_in_many_records_are_read_whole(
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_who_is_hung_up_on_comes_back(dialect: Dialect, trusted: Certificate) -> None:
+def test_a_user_reconnects_over_tls(dialect: Dialect, trusted: Certificate) -> None:
     def coming_back(longer: float) -> Run:
         with secured(trusted, dialect, Misbehaviour(hang_up_after=3)) as target:
             return measure(target, plan((2,), duration_s=1.5 * longer), NullObserver())
@@ -122,7 +122,7 @@ def test_a_server_that_runs_is_measured_by_its_address(
     assert run.delivered == run.expected > 0
 
 
-def test_a_way_with_tls_is_led_through_a_proxy_and_cut(trusted: Certificate) -> None:
+def test_tls_works_through_a_proxy_and_a_cut(trusted: Certificate) -> None:
     with secured(trusted, "plain") as target, behind_proxy(target) as cuttable:
         run = measure(cuttable, plan((3,)), NullObserver(), via=cuttable.via)
         cuttable.begin("cut_network", "")
@@ -135,7 +135,9 @@ def test_a_way_with_tls_is_led_through_a_proxy_and_cut(trusted: Certificate) -> 
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_an_unknown_authority_is_told_with_what_to_do(dialect: Dialect, own: Certificate) -> None:
+def test_an_unknown_authority_is_reported_with_the_remedy(
+    dialect: Dialect, own: Certificate
+) -> None:
     with (
         secured(own, dialect) as target,
         pytest.raises(NotServing, match=f"certificate of {HOST} .*self.signed.*{FILE}"),
@@ -143,7 +145,7 @@ def test_an_unknown_authority_is_told_with_what_to_do(dialect: Dialect, own: Cer
         measure(target, plan(), NullObserver())
 
 
-def test_so_is_that_of_the_websocket_alone_at_once(own: Certificate) -> None:
+def test_an_unknown_authority_of_the_websocket_ends_the_run_at_once(own: Certificate) -> None:
     with (
         misbehaving_server() as server,
         tls_before(urlsplit(server.socket_url).port or 0, own.serving()) as ws,
@@ -155,7 +157,7 @@ def test_so_is_that_of_the_websocket_alone_at_once(own: Certificate) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_the_command_says_it_and_fails(
+def test_the_command_reports_a_bad_certificate_and_fails(
     own: Certificate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with tls_before(9, own.serving()) as api:
@@ -164,7 +166,7 @@ def test_the_command_says_it_and_fails(
     assert f"flood against one: the certificate of {HOST} cannot" in capsys.readouterr().err
 
 
-def test_another_name_is_told_and_no_file_would_help(
+def test_a_name_mismatch_is_reported_without_the_remedy(
     anothers: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(FILE, str(anothers.file))
@@ -174,7 +176,7 @@ def test_another_name_is_told_and_no_file_would_help(
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_a_file_that_cannot_be_used_is_told(
+def test_an_unusable_authority_file_is_reported(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "authority.pem"
@@ -215,7 +217,7 @@ def read(made: Connection) -> bytes:
     return data
 
 
-def test_a_server_that_is_slow_to_shake_hands_takes_no_time_of_the_driver() -> None:
+def test_a_slow_tls_handshake_does_not_block_the_driver() -> None:
     with dialled() as (made, accepted):
         before = made.wants_to_write
         made.write()
@@ -242,7 +244,7 @@ def telling_the_reset(receive: Callable[[int], bytes]) -> Callable[[int], bytes]
 
 
 @pytest.mark.parametrize("told", [False, True])
-def test_what_came_before_a_reset_is_read(
+def test_data_before_a_reset_is_read(
     trusted: Certificate, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on = threading.Event()

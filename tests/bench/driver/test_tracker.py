@@ -39,7 +39,7 @@ def test_an_update_is_expected_once_by_each_other(scene: Scene) -> None:
     assert tracker.take_latencies().count == 2
 
 
-def test_the_second_copy_is_no_delivery(scene: Scene) -> None:
+def test_a_duplicate_is_no_delivery(scene: Scene) -> None:
     received = scene.send(scene.ada, 1.0)
     assert scene.receive(scene.bob, received, received) == 1
     assert (scene.tracker.delivered, scene.tracker.repeated) == (1, 1)
@@ -55,7 +55,7 @@ def test_a_skipped_update_is_lost_until_it_comes_late(scene: Scene) -> None:
     assert scene.tracker.repeated == 1
 
 
-def test_a_server_that_leaves_out_older_ones_loses_but_leaves_nobody_stale(scene: Scene) -> None:
+def test_a_server_that_skips_older_updates_loses_but_leaves_no_stale_pair(scene: Scene) -> None:
     for lng in (1.0, 2.0):
         scene.send(scene.ada, lng)
     newest = scene.send(scene.ada, 3.0)
@@ -64,7 +64,9 @@ def test_a_server_that_leaves_out_older_ones_loses_but_leaves_nobody_stale(scene
     assert (scene.tracker.lost, scene.tracker.stale_pairs()) == (4, 0)
 
 
-def test_who_lacks_the_last_is_a_stale_pair_while_both_are_connected(scene: Scene) -> None:
+def test_a_pair_is_stale_while_both_are_connected_and_the_last_update_is_missing(
+    scene: Scene,
+) -> None:
     received = scene.send(scene.ada, 1.0)
     scene.receive(scene.bob, received)
     assert scene.tracker.stale_pairs() == 1
@@ -72,7 +74,7 @@ def test_who_lacks_the_last_is_a_stale_pair_while_both_are_connected(scene: Scen
     assert scene.tracker.stale_pairs() == 0
 
 
-def test_what_is_of_another_session_or_of_nobody_is_foreign(scene: Scene) -> None:
+def test_positions_of_another_session_or_an_unknown_user_are_foreign(scene: Scene) -> None:
     received = scene.send(scene.dan, 1.0)
     assert scene.receive(scene.ada, received, ReceivedPosition("nobody", 1.0, 1.0)) == 0
     assert (scene.tracker.foreign, scene.tracker.delivered) == (2, 0)
@@ -92,7 +94,7 @@ def test_a_rounded_place_is_recognised_unless_two_are_as_near(scene: Scene) -> N
     assert scene.tracker.unrecognised == 1
 
 
-def test_what_was_on_its_way_to_a_connection_that_ended_is_not_expected(scene: Scene) -> None:
+def test_updates_in_flight_to_an_ended_connection_are_not_expected(scene: Scene) -> None:
     scene.send(scene.ada, 1.0, at=10.0)
     scene.send(scene.ada, 2.0, at=10.0 + IN_FLIGHT_S)
     scene.tracker.ended(scene.bob, 10.1 + IN_FLIGHT_S)
@@ -102,14 +104,14 @@ def test_what_was_on_its_way_to_a_connection_that_ended_is_not_expected(scene: S
     assert scene.tracker.expected == 4
 
 
-def test_a_connection_that_ends_after_the_last_wait_makes_up_for_nothing(scene: Scene) -> None:
+def test_a_connection_that_ends_after_the_drain_excuses_no_loss(scene: Scene) -> None:
     scene.send(scene.ada, 1.0, at=10.0)
     scene.tracker.settle()
     scene.tracker.ended(scene.bob, 10.1)
     assert scene.tracker.lost == 2
 
 
-def test_what_was_sent_before_a_connection_is_not_expected_on_it(scene: Scene) -> None:
+def test_updates_from_before_a_connection_are_not_expected_on_it(scene: Scene) -> None:
     tracker = scene.tracker
     tracker.ended(scene.bob, 0.0)
     early = scene.send(scene.ada, 1.0)
@@ -121,7 +123,7 @@ def test_what_was_sent_before_a_connection_is_not_expected_on_it(scene: Scene) -
     assert tracker.stale_pairs() == 1  # Bob has it all the same
 
 
-def test_a_snapshot_is_knowledge_and_no_delivery(scene: Scene) -> None:
+def test_positions_of_a_snapshot_are_known_but_not_delivered(scene: Scene) -> None:
     tracker = scene.tracker
     tracker.ended(scene.bob, 0.0)
     old, new = scene.send(scene.ada, 1.0), scene.send(scene.ada, 2.0)
@@ -136,7 +138,7 @@ def test_a_snapshot_is_knowledge_and_no_delivery(scene: Scene) -> None:
     assert tracker.foreign == 1
 
 
-def test_before_the_counting_begins_nothing_counts_but_what_people_know() -> None:
+def test_updates_before_the_measured_time_are_known_but_not_counted() -> None:
     tracker = DeliveryTracker()
     session = Session("s")
     ada, bob = tracker.member(session, "a"), tracker.member(session, "b")

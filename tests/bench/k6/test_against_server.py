@@ -64,7 +64,7 @@ async def test_a_scenario_keeps_its_thresholds_and_leaves_nothing(scenario: str)
     assert metrics["error_messages"]["samples"] == 0
 
 
-async def test_everybody_gets_everything_from_everybody() -> None:
+async def test_every_update_reaches_every_other_person() -> None:
     """Of four people who are all there from the start, each gets what three others send."""
     at_once: Settings = {"SESSIONS": 2, "SIZE": 4, "RAMP": 0.01, "DURATION": 2.4}
     async with serving() as server:

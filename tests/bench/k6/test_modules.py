@@ -32,7 +32,7 @@ def test_there_is_a_script_for_each_scenario() -> None:
 # --- messages ---------------------------------------------------------------------------------
 
 
-def test_the_server_takes_the_messages_that_are_built() -> None:
+def test_the_server_accepts_the_messages() -> None:
     position = "{lat: 52.5, lng: -0.1, accuracy: 5, timestamp: '2026-03-01T12:00:00.5Z'}"
     update = PLAIN.decode(ask("locshare.js", f"m.locationUpdate({position})"))
     assert isinstance(update, Position)
@@ -78,7 +78,7 @@ def test_the_same_seed_goes_the_same_way() -> None:
     assert walk(0, 5, 2000) == walk(0, 5, 2000)
 
 
-def test_who_comes_and_goes_does_so_in_order() -> None:
+def test_visits_of_restless_people_are_in_order() -> None:
     churn = "{late: 0.3, early: 0.3, lossesPerHour: 60, shortest: 5, longest: 60}"
     expression = (
         f"((r) => Array.from({{length: 300}}, () => m.comesAndGoes(600, {churn}, r)))(m.chance(1))"

@@ -82,7 +82,7 @@ def all_else_is_the_targets(rerouted: ProxiedTarget, target: Elsewhere) -> None:
 # --- a network that can be cut ----------------------------------------------------------------
 
 
-def test_a_cut_network_resets_who_is_connected_and_refuses_who_comes(server: socket.socket) -> None:
+def test_a_cut_network_resets_connections_and_refuses_new_ones(server: socket.socket) -> None:
     target = Elsewhere(url_of(server, "/socket/websocket?vsn=2.0.0"))
     with behind_proxy(target) as cuttable:
         all_else_is_the_targets(cuttable, target)
@@ -111,7 +111,7 @@ def refused(target: ProxiedTarget) -> None:
         client.recv(10)
 
 
-def test_a_proxy_that_has_gone_is_told_as_every_other_failure(server: socket.socket) -> None:
+def test_a_dead_proxy_is_reported_as_any_other_failure(server: socket.socket) -> None:
     with behind_proxy(Elsewhere(url_of(server))) as cuttable:
         gone: Any = cuttable
         gone._proxy._process.kill()
@@ -209,7 +209,7 @@ def rest(websocket_url: str) -> Iterator[tuple[str, list[str]]]:
             thread.join()
 
 
-def test_a_target_that_does_not_say_is_asked_by_a_join(server: socket.socket) -> None:
+def test_a_target_without_a_websocket_address_is_asked_by_a_join(server: socket.socket) -> None:
     with (
         rest(url_of(server, "/ws?region=1")) as (http_url, asked),
         behind_proxy(Elsewhere(None, http_url)) as cuttable,
@@ -221,12 +221,12 @@ def test_a_target_that_does_not_say_is_asked_by_a_join(server: socket.socket) ->
 
 
 @pytest.mark.parametrize("answered", ["", "http://127.0.0.1:1/ws", "ws:///ws"])
-def test_a_join_that_names_no_socket_is_told(answered: str) -> None:
+def test_a_join_without_a_websocket_address_is_reported(answered: str) -> None:
     with rest(answered) as (http_url, _), pytest.raises(NotServing, match="websocket_url"):
         behind_proxy(Elsewhere(None, http_url)).__enter__()
 
 
-def test_the_way_of_a_target_with_tls_is_troubled_like_any_other(server: socket.socket) -> None:
+def test_a_target_with_tls_is_proxied_like_any_other(server: socket.socket) -> None:
     target = Elsewhere(url_of(server).replace("ws:", "wss:"))
     with behind_proxy(target) as cuttable:
         client, accepted = connected(cuttable, server)
@@ -235,7 +235,7 @@ def test_the_way_of_a_target_with_tls_is_troubled_like_any_other(server: socket.
             assert accepted.recv(10) == b"a record"
 
 
-def test_a_rest_interface_that_does_not_answer_is_told() -> None:
+def test_an_unreachable_rest_interface_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(NotServing, match="POST /api/sessions: "):

@@ -171,7 +171,7 @@ def test_ctrl_c_ends_it_without_noise(typed: "subprocess.Popen[str]") -> None:
         (["--listen", "192.0.2.77:1", "--to", "h:1"], "annot assign requested address"),
     ],
 )
-def test_what_cannot_work_is_told(
+def test_a_wrong_address_is_reported(
     arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2

@@ -172,7 +172,7 @@ async def test_the_end_of_one_direction_is_passed_on_and_the_other_goes_on() -> 
         await until(lambda: not made.relay._connections)
 
 
-async def test_who_does_not_read_holds_the_sender_back_and_then_gets_everything() -> None:
+async def test_a_slow_reader_holds_the_sender_back_and_then_gets_everything() -> None:
     async with way() as made:
         client, server = await made.pair()
         sent = bytearray()
@@ -186,7 +186,7 @@ async def test_who_does_not_read_holds_the_sender_back_and_then_gets_everything(
             assert await everything(server) == sent
 
 
-async def test_without_trouble_nothing_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_impairment_nothing_is_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with way() as made:
         with monkeypatch.context() as patch:
             patch.delattr(DelayLine, "put")
@@ -206,7 +206,7 @@ async def test_a_reset_is_passed_on_as_one_behind_what_was_sent_before_it() -> N
             await client.receive_some()
 
 
-async def test_a_target_that_has_gone_ends_the_connection_for_its_source_too() -> None:
+async def test_a_reset_of_the_target_resets_the_source() -> None:
     async with way() as made:
         client, server = await made.pair()
         _reset(server)
@@ -214,7 +214,7 @@ async def test_a_target_that_has_gone_ends_the_connection_for_its_source_too() -
             await chatter(client)
 
 
-async def test_who_connects_is_reset_when_nobody_is_behind_the_relay() -> None:
+async def test_a_connection_is_reset_when_the_target_refuses() -> None:
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     [gone] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = gone.socket.getsockname()[1]
@@ -245,7 +245,7 @@ async def test_a_delay_is_waited_for_in_each_direction() -> None:
         assert trio.current_time() - began >= 0.2
 
 
-async def test_a_cut_resets_both_sides_and_who_comes_until_it_is_restored() -> None:
+async def test_a_cut_resets_both_sides_and_new_connections_until_restored() -> None:
     async with way() as made:
         client, server = await made.pair()
         assert made.relay.cut() == 1
@@ -260,7 +260,7 @@ async def test_a_cut_resets_both_sides_and_who_comes_until_it_is_restored() -> N
         assert await server.receive_some() == b"a"
 
 
-async def test_who_is_just_being_connected_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pending_connection_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
     async with way() as made:
         monkeypatch.setattr(made.relay, "dial", trio.sleep_forever)
         async with await trio.open_tcp_stream("127.0.0.1", made.port) as client:

@@ -114,7 +114,7 @@ async def test_people_on_different_workers_are_one_group(group: Group) -> None:
         await group.end()
 
 
-async def test_who_does_not_read_is_given_up_and_holds_nobody_up() -> None:
+async def test_a_client_that_does_not_read_is_dropped_and_delays_no_other() -> None:
     with started("inprocess", pin=False) as target:
         async with httpx.AsyncClient(base_url=target.http_url, timeout=DEADLINE_S) as client:
             group = await create(client)

@@ -55,7 +55,7 @@ def test_most_of_a_group_comes_to_the_same_rush() -> None:
 @pytest.mark.parametrize(
     ("peaks", "stragglers", "names"), [(0, 0.1, "peaks 0"), (1, 1.5, "stragglers 1.5")]
 )
-def test_what_cannot_be_says_so(peaks: int, stragglers: float, names: str) -> None:
+def test_an_invalid_pattern_of_arrivals_is_named(peaks: int, stragglers: float, names: str) -> None:
     with pytest.raises(ValueError, match=names):
         Peaks(span_s=1, peaks=peaks, stragglers=stragglers)
 

@@ -58,7 +58,7 @@ def test_a_report_is_off_by_less_than_it_admits(
 
 @given(KINDS, IN_CITIES, SEEDS, START, GAPS)
 @settings(max_examples=60)
-def test_nobody_goes_faster_than_they_can_but_for_the_accuracy(
+def test_no_phone_moves_faster_than_possible_within_its_accuracy(
     kind: Kind, city: City, seed: int, start: float, gaps: list[float]
 ) -> None:
     found = reports(NoisyPhone(journey(kind, city, seed), seed), start, gaps)
@@ -87,7 +87,7 @@ def test_no_two_reports_of_one_phone_are_of_the_same_place(
 )  # fmt: skip
 @example(Place(90, 180), 1, 0.0, 1_000)
 @example(Place(-90, -180), 2, 0.0, 1_000)
-def test_who_waits_anywhere_on_earth_is_somewhere_else_in_every_report(
+def test_a_still_phone_anywhere_on_earth_never_repeats_a_place(
     where: Place, seed: int, start: float, count: int
 ) -> None:
     phone = NoisyPhone(Nailed(where), seed)

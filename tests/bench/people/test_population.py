@@ -69,7 +69,7 @@ def test_the_same_seed_is_the_same_people() -> None:
     assert one.position(30.0, NOW) == other.position(30.0, NOW)
 
 
-def test_another_way_to_come_does_not_move_anybody() -> None:
+def test_the_pattern_of_arrivals_does_not_change_the_movement() -> None:
     calm = equal_groups(5, 4, seed=1)
     rush = equal_groups(5, 4, seed=1, arrivals=RUSH, churn=RESTLESS)
     for one, other in zip(calm.members, rush.members, strict=True):
@@ -113,7 +113,7 @@ def test_people_of_a_group_can_be_told_apart() -> None:
     assert len(set(names)) == 40
 
 
-def test_nobody_leaves_unless_they_have_habits() -> None:
+def test_nobody_leaves_without_churn() -> None:
     population = equal_groups(2, 5, seed=1, arrivals=Evenly(10.0))
     assert all(len(member.visits) == 1 for member in population.members)
     assert all(

@@ -37,7 +37,7 @@ def test_visits_are_in_order_and_apart(churn: Churn, when: float, seed: int) -> 
     assert found == visits(arrives_s, churn, Random(seed))
 
 
-def test_without_any_habit_everybody_stays() -> None:
+def test_without_churn_everybody_stays() -> None:
     calm = Churn(duration_s=600, late=0, early=0, losses_per_hour=0)
     assert visits(3.0, calm, Random(1)) == (Visit(3.0, None, True),)
 

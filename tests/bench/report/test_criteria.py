@@ -112,7 +112,7 @@ def test_a_verdict_names_the_scenarios_that_it_does_without() -> None:
     assert found("lost updates", *runs, run("flood")).caveats == ()
 
 
-def test_who_never_came_is_named_beside_the_verdict() -> None:
+def test_people_who_never_connected_are_named_beside_the_verdict() -> None:
     finding = found("lost updates", run(refused=3, join_failures=1))
     assert finding.verdict is PASS
     assert "4 joins or connections never came about" in finding.caveats[0]

@@ -270,7 +270,7 @@ GAPS = dict(_gaps())
 
 
 @pytest.mark.parametrize(("name", "found"), GAPS.items(), ids=GAPS)
-def test_what_is_missing_is_said_and_never_made_up(
+def test_missing_values_are_stated_and_never_invented(
     name: str, found: Results, tmp_path: Path
 ) -> None:
     paths = write_report(found, tmp_path)
@@ -297,7 +297,7 @@ def test_a_short_form_is_called_no_proof(tmp_path: Path) -> None:
     assert not re.search(r"\d pass(?! in short form)", page.text)
 
 
-def test_a_run_against_nobody_is_refused(tmp_path: Path) -> None:
+def test_a_run_against_an_undescribed_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadResults, match="'two' is not among the targets"):
         write_report(results((run(target="two"),), target("one")), tmp_path)
     with pytest.raises(BadResults, match="'one' is there twice"):

@@ -22,8 +22,8 @@ class Line:
     """A person of the second session of three, and the server's end of their connection."""
 
     def __init__(self) -> None:
-        self.tally = Counters(counted_from_us=clock_us(time.monotonic()))
-        self.person = Person(3, SIZE, 1, self.tally)
+        self.counters = Counters(counted_from_us=clock_us(time.monotonic()))
+        self.person = Person(3, SIZE, 1, self.counters)
         self.person.socket, self.server = socket.socketpair()
         self.person.socket.setblocking(False)
 
@@ -54,13 +54,13 @@ def moved(sender: int, moment_us: int) -> bytes:
     )
 
 
-def test_a_person_is_there_with_the_snapshot_whose_positions_are_no_delivery(line: Line) -> None:
+def test_a_client_is_open_with_the_snapshot_whose_positions_are_no_delivery(line: Line) -> None:
     seen = []
     for piece in (SWITCHING[:20], SWITCHING[20:], SNAPSHOT[:30], SNAPSHOT[30:]):
         assert line.give(piece)
         seen.append(line.person.open)
     assert seen == [False, False, False, True]
-    assert line.tally.delivered == 0
+    assert line.counters.delivered == 0
 
 
 def test_a_protocol_ping_may_come_before_the_snapshot(line: Line) -> None:
@@ -72,7 +72,7 @@ def test_a_protocol_ping_may_come_before_the_snapshot(line: Line) -> None:
 def test_what_comes_with_the_snapshot_in_one_piece_counts(line: Line) -> None:
     assert line.give(SWITCHING + SNAPSHOT + moved(4, clock_us(time.monotonic())))
     assert line.person.open
-    assert line.tally.delivered == 1
+    assert line.counters.delivered == 1
 
 
 def test_a_refused_upgrade_and_a_first_message_that_is_no_snapshot_end_the_run(line: Line) -> None:
@@ -90,31 +90,31 @@ def test_a_flush_of_several_positions_is_several_deliveries_with_their_latencies
     line.give(SWITCHING, SNAPSHOT)
     now = clock_us(time.monotonic())
     assert line.give(moved(4, now) + moved(5, now))
-    assert line.tally.delivered == 2
-    assert len(line.tally.latencies) == 2
-    assert all(0 <= each < 1 for each in line.tally.latencies)
-    assert (line.tally.repeated, line.tally.foreign, line.tally.unreadable) == (0, 0, 0)
+    assert line.counters.delivered == 2
+    assert len(line.counters.latencies) == 2
+    assert all(0 <= each < 1 for each in line.counters.latencies)
+    assert (line.counters.repeated, line.counters.foreign, line.counters.unreadable) == (0, 0, 0)
 
 
 def test_an_update_from_before_the_window_is_a_delivery_without_a_latency(line: Line) -> None:
     line.give(SWITCHING, SNAPSHOT)
     assert line.give(moved(4, clock_us(time.monotonic()) - 3_000_000))
-    assert line.tally.delivered == 1
-    assert not line.tally.latencies
+    assert line.counters.delivered == 1
+    assert not line.counters.latencies
 
 
 def test_one_that_comes_twice_or_late_is_repeated(line: Line) -> None:
     line.give(SWITCHING, SNAPSHOT)
     now = clock_us(time.monotonic())
     assert line.give(moved(4, now), moved(4, now), moved(4, now - 1000), moved(4, now + 1000))
-    assert line.tally.repeated == 2
+    assert line.counters.repeated == 2
 
 
 @pytest.mark.parametrize("sender", [2, 6])
 def test_one_of_another_session_is_foreign(line: Line, sender: int) -> None:
     line.give(SWITCHING, SNAPSHOT)
     assert line.give(moved(sender, clock_us(time.monotonic())))
-    assert line.tally.foreign == 1
+    assert line.counters.foreign == 1
 
 
 def test_an_error_reply_is_counted_and_an_event_is_not(line: Line) -> None:
@@ -123,7 +123,7 @@ def test_an_error_reply_is_counted_and_an_event_is_not(line: Line) -> None:
         text_frame(b'{"type":"error","data":{"code":"RATE_LIMITED","message":""}}'),
         text_frame(b'{"type":"participant_updated","data":{}}'),
     )
-    assert (line.tally.errors, line.tally.delivered) == (1, 0)
+    assert (line.counters.errors, line.counters.delivered) == (1, 0)
 
 
 def test_a_ping_is_answered_with_its_payload(line: Line) -> None:

@@ -175,7 +175,7 @@ async def test_without_redis_a_session_stands_still(target: Target, group: Group
 
 
 @pytest.mark.parametrize("kind", ["drop_clients", "cut_network"])
-async def test_who_is_dropped_comes_back(
+async def test_a_dropped_client_reconnects(
     target: Target, group: Group, kind: DisruptionKind
 ) -> None:
     assert not target.can(kind)  # others do that
@@ -221,7 +221,7 @@ def test_another_name_cannot_be_started() -> None:
         pass
 
 
-def test_without_redis_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_the_error_tells_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(NotServing, match="apt install redis-server"), started("redis"):
         pass
