@@ -289,8 +289,8 @@ class Crowd:
             raise NotServing(
                 f"{self.here} of {len(self._people)} people are connected; "
                 f"{sum(not person.upgraded for person in self._people)} got no answer to the "
-                f"upgrade, {self.counters.closed} were closed, {self.counters.unreadable} of them for "
-                "what they were sent"
+                f"upgrade, {self.counters.closed} were closed, "
+                f"{self.counters.unreadable} of them for what they were sent"
             )
 
     def send_for(self, seconds: float) -> None:
