@@ -1,12 +1,12 @@
 """The three kinds of place, without sockets."""
 
-from locshare.connection.handshakes import Handshakes
 from locshare.connection.places import Places
 from locshare.connection.refusal import Refusal
+from locshare.net.slots import SlotLimits
 
 
 def some_places(limit: int = 3, per_address: int = 2, handshakes: int = 2) -> Places[str]:
-    return Places(limit, per_address, Handshakes(handshakes, handshakes))
+    return Places(limit, per_address, SlotLimits(handshakes, handshakes, reserved=0))
 
 
 def test_an_admitted_socket_frees_its_handshakes_place() -> None:

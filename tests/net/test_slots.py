@@ -93,38 +93,46 @@ def test_shed_takes_the_longest_waiting_or_none() -> None:
         max_size=80,
     )
 )
-def test_no_limit_is_exceeded_and_only_waiting_holders_are_evicted(
+def test_in_any_history_the_longest_waiting_is_evicted_and_nothing_is_left_behind(
     steps: list[tuple[str, int, str | None]],
 ) -> None:
     slots: Slots[int] = Slots(LIMITS)
     held: dict[int, str | None] = {}
-    working: set[int] = set()
-    reserved: set[int] = set()
+    waiting: list[int] = []  # longest first
+    reserved: list[int] = []  # oldest first
     for step, holder, address in steps:
         if step == "admit":
             if holder in held or holder in reserved:
                 continue
-            admission = slots.admit(holder, address)
-            if admission.evicted is not None:
-                assert admission.evicted not in working
-                reserved.discard(admission.evicted)
-                held.pop(admission.evicted, None)
-            if admission.reserved:
-                reserved.add(holder)
-            else:
-                held[holder] = address
-        elif step == "mark_busy":
-            slots.mark_busy(holder)
-            if holder in held:
-                working.add(holder)
+            of_address = [each for each, where in held.items() if where and where == address]
+            crowded = len(of_address) >= LIMITS.per_address
+            full = crowded or len(held) >= LIMITS.total
+            candidates = [each for each in waiting if each in of_address or not crowded]
+            to_reserve = full and not candidates
+            expected = candidates[0] if full and candidates else None
+            if to_reserve and len(reserved) == LIMITS.reserved:
+                expected = reserved.pop(0)
+            assert slots.admit(holder, address) == Admission(to_reserve, expected)
+            if to_reserve:
+                reserved.append(holder)
+                continue
+            if expected is not None:
+                waiting.remove(expected)
+                del held[expected]
+            held[holder] = address
+            waiting.append(holder)
         else:
             getattr(slots, step)(holder)
-            working.discard(holder)
+            waiting = [each for each in waiting if each != holder]
+            if step == "mark_waiting" and holder in held:
+                waiting.append(holder)
             if step == "release":
                 held.pop(holder, None)
-                reserved.discard(holder)
+                reserved = [each for each in reserved if each != holder]
         assert len(slots) == len(held) + len(reserved)
-        assert len(held) <= LIMITS.total
-        assert len(reserved) <= LIMITS.reserved
         for each in ("x", "y", "z"):
             assert slots.held_by(each) == list(held.values()).count(each) <= LIMITS.per_address
+    for holder in [*held, *reserved]:
+        slots.release(holder)
+    assert not slots._addresses
+    assert not slots._waiting

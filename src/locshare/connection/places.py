@@ -2,8 +2,9 @@
 
 There are three kinds:
 
-* **Handshake**: no whole request has come. Few; the longest idle one gives way to a new one
-  (:mod:`locshare.connection.handshakes`).
+* **Handshake**: no whole request has come. Few, and of each address a share; the longest idle one
+  gives way to a new one (:mod:`locshare.net.slots`). An honest client's request is on its way when
+  its socket is accepted, so that is not the longest idle one.
 * **Admitted**: the token is good. ``limit`` in all, ``per_address`` of one client address.
 * **Refused**: it stays until its refusal has arrived. As many as handshakes; the oldest gives way.
 
@@ -14,8 +15,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from locshare.connection.handshakes import Handshakes
 from locshare.connection.refusal import Refusal
+from locshare.net.slots import SlotLimits, Slots
 
 K = TypeVar("K", bound=Hashable)
 
@@ -27,10 +28,14 @@ class Places(Generic[K]):
     many clients: only the total is limited for it.
     """
 
-    __slots__ = ("_admitted", "_by_address", "_limit", "_per_address", "_refused", "handshakes")
+    __slots__ = (
+        "_admitted", "_by_address", "_limit", "_max_refused", "_per_address", "_refused",
+        "handshakes",
+    )  # fmt: skip
 
-    def __init__(self, limit: int, per_address: int, handshakes: Handshakes[K]) -> None:
-        self.handshakes = handshakes
+    def __init__(self, limit: int, per_address: int, handshakes: SlotLimits) -> None:
+        self.handshakes: Slots[K] = Slots(handshakes)  # all of them wait for their client
+        self._max_refused = handshakes.total
         self._limit = limit
         self._per_address = per_address
         self._admitted: dict[K, str | None] = {}  # each with its address
@@ -39,7 +44,7 @@ class Places(Generic[K]):
 
     def enter(self, key: K, address: str | None) -> K | None:
         """Give ``key`` a handshake's place. Returns the one that has to be refused for it."""
-        return self.handshakes.enter(key, address)
+        return self.handshakes.admit(key, address).evicted
 
     def why_full(self, address: str | None) -> Refusal | None:
         """Why no further socket of ``address`` can be admitted; None when one can."""
@@ -51,7 +56,7 @@ class Places(Generic[K]):
 
     def admit(self, key: K, address: str | None) -> None:
         """Move ``key`` from its handshake's place to an admitted one."""
-        self.handshakes.leave(key)
+        self.handshakes.release(key)
         self._admitted[key] = address
         if address is not None:
             self._by_address[address] += 1
@@ -62,14 +67,14 @@ class Places(Generic[K]):
             return None
         self.release(key)
         self._refused[key] = None
-        if len(self._refused) <= self.handshakes.limit:
+        if len(self._refused) <= self._max_refused:
             return None
         oldest, _ = self._refused.popitem(last=False)
         return oldest
 
     def release(self, key: K) -> None:
         """Take any place of ``key`` back. Idempotent."""
-        self.handshakes.leave(key)
+        self.handshakes.release(key)
         self._refused.pop(key, None)
         address = self._admitted.pop(key, None)
         if address is not None:
@@ -81,9 +86,6 @@ class Places(Generic[K]):
         """The socket to give up when there is no file descriptor left, its place taken back. None
         when all are admitted.
         """
-        key = next(iter(self._refused), None)
-        if key is None:
-            key = self.handshakes.longest_idle()
-        if key is not None:
-            self.release(key)
-        return key
+        if self._refused:
+            return self._refused.popitem(last=False)[0]
+        return self.handshakes.shed()

@@ -31,13 +31,13 @@ from locshare.connection.connection import Connection
 from locshare.connection.context import ConnectionContext, ConnectionLimits
 from locshare.connection.counters import ConnectionCounters, ConnectionStatistics
 from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
-from locshare.connection.handshakes import Handshakes
 from locshare.connection.places import Places
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade, respond_and_close
 from locshare.model.rate import KeyedRateLimiter, Rate
 from locshare.model.reasons import CloseReason
 from locshare.net.draining import open_draining_nursery
+from locshare.net.slots import SlotLimits
 from locshare.telemetry.redaction import stack_of
 
 log = structlog.get_logger()
@@ -107,7 +107,7 @@ class ConnectionPool:
         self._places: Places[Connection] = Places(
             limits.max_connections,
             limits.per_address,
-            Handshakes(limits.handshakes, limits.handshakes_per_address),
+            SlotLimits(limits.handshakes, limits.handshakes_per_address, reserved=0),
         )
         reconnects = limits.reconnects
         self._reconnects = KeyedRateLimiter(
@@ -224,7 +224,7 @@ class ConnectionPool:
 
     def progressed(self, connection: Connection) -> None:
         """See :meth:`locshare.connection.context.Gate.progressed`."""
-        self._places.handshakes.touch(connection)
+        self._places.handshakes.mark_waiting(connection)
 
     def admit(self, connection: Connection, upgrade: Upgrade) -> Identity | Refusal:
         """See :meth:`locshare.connection.context.Gate.admit`."""
