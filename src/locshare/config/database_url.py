@@ -84,7 +84,6 @@ class DatabaseUrl(Struct, frozen=True):
     user: str
     """Empty when the URL names none."""
     database: str
-    several_hosts: bool
     pooler: bool | None
     """Whether a pooler is in front of the server; None when the URL does not say."""
     connect_timeout_s: float | None
@@ -125,7 +124,6 @@ def parse_database_url(url: str) -> DatabaseUrl:
         places=hosts or parameters.get("host", ""),
         user=user or parameters.get("user", ""),
         database=unquote(path) or parameters.get("dbname", parameters.get("database", "")),
-        several_hosts=count > 1,
         pooler=pooler,
         connect_timeout_s=timeout,
         parameters=parameters,

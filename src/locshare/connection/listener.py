@@ -30,14 +30,6 @@ class ListenerLimits(Struct, frozen=True):
 DEFAULT_LIMITS: Final = ListenerLimits()
 
 
-class ListenerStatistics(Struct, frozen=True):
-    """Totals since the listener was created."""
-
-    starts: int
-    out_of_files: int
-    """Times that the process had no file descriptor left for a client."""
-
-
 class Listener:
     """``bind`` is ``host:port``, ``[v6]:port`` or ``:port`` (all interfaces)."""
 
@@ -47,8 +39,6 @@ class Listener:
         prepare = partial(prepare_listening_socket, limits=limits.transport)
         self._acceptor = Acceptor(*parse_bind(bind), limits.backlog, "listening", prepare)
         self._pool = pool
-        self._starts = 0
-        self._out_of_files = 0
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
@@ -61,16 +51,7 @@ class Listener:
         task_status: trio.TaskStatus[Sequence[tuple[str, int]]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Listen until cancelled. Reports the bound addresses. Raises CannotListen."""
-        self._starts += 1
-        await self._acceptor.serve(self._take, self._make_room, task_status=task_status)
-
-    def statistics(self) -> ListenerStatistics:
-        """As of now."""
-        return ListenerStatistics(self._starts, self._out_of_files)
+        await self._acceptor.serve(self._take, self._pool.make_room, task_status=task_status)
 
     def _take(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         self._pool.adopt(sock, peer[0])
-
-    def _make_room(self) -> bool:
-        self._out_of_files += 1
-        return self._pool.make_room()

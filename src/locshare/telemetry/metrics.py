@@ -12,7 +12,7 @@ token or path is ever a label.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -34,6 +34,8 @@ LATENCY_BUCKETS: Final = (
 """Seconds; the usual answer takes one millisecond, the slowest possible one ten seconds."""
 
 Source = Callable[[], Iterable[Metric]]
+Value = float | Mapping[str, float]
+F = TypeVar("F", CounterMetricFamily, GaugeMetricFamily)
 
 # No gauge with the time of creation beside each counter and histogram.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -77,25 +79,20 @@ class RoomCollector(Collector):
                 self._failures.inc()
 
 
-def counter(
-    name: str, about: str, value: float | Mapping[str, float], label: str = "reason"
-) -> CounterMetricFamily:
+def counter(name: str, about: str, value: Value, label: str = "reason") -> CounterMetricFamily:
     """A family with one value, or with one per value of ``label``."""
-    if not isinstance(value, Mapping):
-        return CounterMetricFamily(name, about, value=value)
-    family = CounterMetricFamily(name, about, labels=(label,))
-    for key, number in value.items():
-        family.add_metric((key,), number)
-    return family
+    return _family(CounterMetricFamily, name, about, value, label)
 
 
-def gauge(
-    name: str, about: str, value: float | Mapping[str, float], label: str = "reason"
-) -> GaugeMetricFamily:
+def gauge(name: str, about: str, value: Value, label: str = "reason") -> GaugeMetricFamily:
     """A family with one value, or with one per value of ``label``."""
+    return _family(GaugeMetricFamily, name, about, value, label)
+
+
+def _family(kind: type[F], name: str, about: str, value: Value, label: str) -> F:
     if not isinstance(value, Mapping):
-        return GaugeMetricFamily(name, about, value=value)
-    family = GaugeMetricFamily(name, about, labels=(label,))
+        return kind(name, about, value=value)
+    family = kind(name, about, labels=(label,))
     for key, number in value.items():
         family.add_metric((key,), number)
     return family
