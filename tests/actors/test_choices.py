@@ -220,16 +220,6 @@ async def test_a_linked_partner_ends_with_whatever_is_not_normal(reason: ExitRea
         assert await other.wait_exit() == reason
 
 
-async def test_a_linked_partner_survives_a_normal_end() -> None:
-    async with open_actor_nursery() as actors:
-        one = await actors.start(Linked())
-        other = await actors.start(Linked(one))
-        one.cast(NORMAL)
-        await one.wait_exit()
-        await wait_all_tasks_blocked()
-        assert other.alive
-
-
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Crash(Boom())])
 async def test_a_partner_that_traps_exits_hears_of_every_end(reason: ExitReason) -> None:
     async with open_actor_nursery() as actors:

@@ -42,12 +42,6 @@ async def seen(ref: ActorRef) -> list[object]:
     return await inspect(ref, lambda actor: cast("Probe", actor).messages())
 
 
-@pytest.mark.parametrize("capacity", [0, -1])
-def test_a_bound_below_one_is_refused(capacity: int) -> None:
-    with pytest.raises(ValueError, match="capacity"):
-        MailboxSpec(capacity=capacity)
-
-
 async def test_without_a_bound_everything_is_taken() -> None:
     class Wide(Probe):
         mailbox = MailboxSpec(capacity=None)

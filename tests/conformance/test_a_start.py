@@ -167,7 +167,7 @@ async def test_s07_start_child_on_a_static_supervisor(journal: TreeJournal) -> N
     async with open_supervisor(SupervisorSpec()) as sup:
         ref = await sup.start_child(probe("a", journal, restart="transient"))
         assert await running(sup, "a").call(Echo(1)) == 1
-        with pytest.raises(AlreadyStarted) as caught:
+        with pytest.raises(AlreadyStarted, match=r"^a is already running$") as caught:
             await sup.start_child(probe("a", journal))
         assert caught.value.ref is ref
         await finish(running(sup, "a"))

@@ -1,6 +1,5 @@
 """E. Shutdown: statements 32 to 38."""
 
-from math import nan
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from locshare.actors import (
     NoProc,
     open_actor_nursery,
 )
-from locshare.actors.testing import Boom, Echo, Probe, Raise, Script, Sleep, finish, settle
+from locshare.actors.testing import Boom, Probe, Raise, Script, Sleep, finish, settle
 from locshare.supervisor import (
     BRUTAL_KILL,
     INFINITY,
@@ -204,17 +203,6 @@ async def test_s38_stop_returns_after_the_death_with_the_reason(journal: TreeJou
         assert await other.stop(NORMAL) == NORMAL
         crashing = await actors.start(Probe("c", journal, Script(terminate_error=Boom())))
         assert isinstance(await crashing.stop(), Crash)
-
-
-@pytest.mark.parametrize("timeout", [-1, nan])
-async def test_s38_stop_with_a_bad_timeout_does_nothing(
-    journal: TreeJournal, timeout: float
-) -> None:
-    async with open_actor_nursery() as actors:
-        ref = await actors.start(Probe("a", journal))
-        with pytest.raises(ValueError, match="timeout"):
-            await ref.stop(timeout=timeout)
-        assert await ref.call(Echo(1)) == 1
 
 
 async def test_s38_stop_that_takes_too_long_raises_and_kills_nothing(journal: TreeJournal) -> None:

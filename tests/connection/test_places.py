@@ -19,7 +19,6 @@ from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,
     Server,
-    an_update,
     raw_client,
     raw_tcp,
     serving,
@@ -375,25 +374,8 @@ async def test_a_dripping_request_has_one_deadline_as_a_whole() -> None:
 
         nursery.start_soon(drip)
         assert (await raw.head()).startswith(b"HTTP/1.1 408 ")
+        assert server.refused() == {"late": 1}
         nursery.cancel_scope.cancel()
-
-
-async def test_a_partial_frame_before_the_answer_is_refused_like_a_whole_one() -> None:
-    async with serving() as server, raw_tcp(server) as raw:
-        await raw.send(request("/ws?token=ada") + client_frame(an_update())[:1])
-        assert (await raw.head()).startswith(b"HTTP/1.1 400 ")
-        await raw.end()
-        assert server.refused() == {"not_an_upgrade": 1}
-
-
-@pytest.mark.parametrize(
-    "garbage", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\x00" * 50, b"\n\n"]
-)
-async def test_what_is_no_http_is_answered_and_closed(garbage: bytes) -> None:
-    async with serving() as server, raw_tcp(server) as raw:
-        await raw.send(garbage + b"\r\n\r\n")
-        assert (await raw.head()).startswith(b"HTTP/1.1 400 ")
-        await raw.end()
 
 
 async def test_a_client_that_half_closes_after_its_request_is_served_until_then() -> None:

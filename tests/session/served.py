@@ -11,7 +11,6 @@ from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from tests.phones import Phone, connected
 from tests.session.kit import House, house
-from tests.sockets import Raw, request
 
 
 class Served:
@@ -34,13 +33,6 @@ class Served:
         url = f"ws://127.0.0.1:{self.port}/ws"
         async with connected(url, self.token(session, user_id), user_id) as phone:
             yield phone
-
-    async def refusal(self, session: UUID, user_id: str) -> int:
-        """The HTTP status of the answer to a connection that is not let in."""
-        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
-            raw = Raw(stream)
-            await raw.send(request(f"/ws?token={self.token(session, user_id)}"))
-            return int((await raw.head()).split()[1])
 
     @property
     def port(self) -> int:

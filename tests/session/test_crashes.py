@@ -491,14 +491,6 @@ async def test_a_call_that_no_session_knows_crashes_it_and_is_answered_with_that
         assert home.table(session).local.incarnations == 2
 
 
-async def test_news_that_no_session_knows_is_ignored() -> None:
-    async with house() as home:
-        session, _ = await home.group("Ada")
-        home.actor(session).info("something else")
-        await settle()
-        assert home.table(session).local.incarnations == 1
-
-
 async def test_inspection_shows_counts_and_no_position_and_changes_nothing() -> None:
     async with house() as home:
         session, (ada, bo) = await home.group("Ada", "Bo")

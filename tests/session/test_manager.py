@@ -39,29 +39,6 @@ async def test_those_who_come_at_once_share_one_load() -> None:
         assert home.store.calls["load_session"] == 1
 
 
-async def test_when_who_loads_is_cancelled_another_goes_on() -> None:
-    async with house() as home:
-        session = await home.session()
-        home.store.gate = trio.Event()
-        found = []
-
-        async def look() -> None:
-            found.append(await home.manager.participants(session))
-
-        async with trio.open_nursery() as nursery:
-            first = trio.CancelScope()
-            nursery.start_soon(_within, first, look)
-            await settle()
-            nursery.start_soon(look)
-            nursery.start_soon(look)
-            await settle()
-            first.cancel()
-            await settle()
-            home.store.gate.set()
-        assert found == [(), ()]
-        assert home.store.calls["load_session"] == 2
-
-
 async def _within(scope: trio.CancelScope, look: Callable[[], Awaitable[object]]) -> None:
     with scope:
         await look()

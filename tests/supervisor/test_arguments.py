@@ -12,7 +12,6 @@ from trio.testing import wait_all_tasks_blocked
 from locshare.actors import (
     Actor,
     ActorRef,
-    CallToSelf,
     Crash,
     MailboxSpec,
     Name,
@@ -418,12 +417,3 @@ async def test_infinity_is_a_time() -> None:
         child.cast(Run(lambda actor: actor.send_after(inf, "never") and None))
         assert await child.call(Echo("well"), None) == "well"
         assert await child.stop(Shutdown("x"), timeout=inf) == Shutdown("x")
-
-
-async def test_an_actor_does_not_wait_for_itself() -> None:
-    async with open_actor_nursery() as actors:
-        ref = await actors.start(Probe())
-        ref.cast(Run(lambda actor: actor.ref.wait_exit()))
-        reason = await ref.wait_exit()
-        assert isinstance(reason, Crash)
-        assert isinstance(reason.exception, CallToSelf)

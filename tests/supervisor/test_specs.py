@@ -10,7 +10,6 @@ from locshare.actors import MailboxHeir, Registry
 from locshare.actors.testing import Probe
 from locshare.supervisor import (
     INFINITY,
-    AlreadyStarted,
     Backoff,
     ChildSpec,
     DynamicSpec,
@@ -18,7 +17,7 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from locshare.supervisor.testing import TreeJournal, probe, running
+from locshare.supervisor.testing import TreeJournal, probe
 
 NAMES: Registry[str] = Registry()
 OPTIONS: dict[str, Any] = {
@@ -80,11 +79,3 @@ async def test_a_root_has_the_name_that_it_was_given() -> None:
         assert sup.name == "tree"
     async with open_supervisor(SupervisorSpec()) as sup:
         assert sup.name == "root"
-
-
-async def test_the_error_of_a_second_start_names_the_child_and_has_its_ref() -> None:
-    spec = probe("a", TreeJournal())
-    async with open_supervisor(SupervisorSpec([spec])) as sup:
-        with pytest.raises(AlreadyStarted, match=r"^a is already running$") as caught:
-            await sup.start_child(spec)
-        assert caught.value.ref is running(sup, "a")

@@ -5,9 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import (
-    NORMAL,
     SHUTDOWN,
-    Crash,
     Exited,
     Ref,
     Shutdown,
@@ -16,8 +14,6 @@ from locshare.actors import (
 from locshare.supervisor import (
     AnySpec,
     ChildSpec,
-    DynamicSpec,
-    MaxChildren,
     Report,
     SupervisorRef,
     SupervisorSpec,
@@ -225,36 +221,6 @@ async def test_run_can_be_cancelled_while_its_supervisor_stops(autojump_clock: o
         assert scope.cancelled_caught
         assert trio.current_time() - began == 1.25
     assert ran == []
-
-
-async def test_start_does_not_wait_and_a_stop_waits_for_all(autojump_clock: object) -> None:
-    async with open_supervisor(SupervisorSpec([TASKS])) as sup:
-        began = trio.current_time()
-        ref = (await tasks(sup).start(trio.sleep, 10)).ref
-        assert trio.current_time() == began
-        assert await ref.wait_exit() == NORMAL
-        again = (await tasks(sup).start(trio.sleep, 10)).ref
-    assert again.exit_reason == SHUTDOWN
-
-
-async def test_a_task_supervisor_may_be_bounded() -> None:
-    bounded = ChildSpec("tasks", TaskSupervisor, (DynamicSpec(max_children=1),), type="supervisor")
-    async with open_supervisor(SupervisorSpec([bounded])) as sup:
-        await tasks(sup).start(trio.sleep_forever)
-        with pytest.raises(MaxChildren):
-            await tasks(sup).run(trio.sleep_forever)
-
-
-async def test_a_crash_of_a_task_is_its_reason() -> None:
-    async def fail(*, task_status: trio.TaskStatus[None]) -> None:
-        task_status.started()
-        raise KeyError
-
-    reports: list[Report] = []
-    spec = SupervisorSpec([TaskSpec("t", fail, restart="temporary")], report=reports.append)
-    async with open_supervisor(spec):
-        await wait_all_tasks_blocked()
-    assert isinstance(reports[0].reason, Crash)
 
 
 async def test_a_child_is_called_by_its_id() -> None:
