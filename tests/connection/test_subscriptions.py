@@ -222,6 +222,8 @@ async def test_after_one_subscription_is_given_up_the_other_goes_on() -> None:
         assert await both.hear() == ["two", "news", None]
         await both.tell("two", "move", 5)
         await both.still_served()
+        await both.tell("one", "move", 5)
+        assert await both.hear() == [None, "error", "INVALID_MESSAGE"]
         assert len(world.second.positions) == 1
 
 
@@ -297,6 +299,32 @@ async def test_our_close_ends_every_subscription() -> None:
         await world.server.all_gone()
         assert (world.first.detached, world.second.detached) == (["ada"], ["bob"])
         assert world.server.closed() == {"restart": 1}
+
+
+async def test_a_crash_of_the_connection_ends_every_subscription() -> None:
+    async with a_world() as world:
+        async with world.in_both() as both:
+            receivers = world.first.receivers["ada"], world.second.receivers["bob"]
+            world.first.fail_update = RuntimeError("a bug")
+            await both.tell("one", "move", 1)
+            assert await both.raw.close_code() == 1011
+            assert all(receiver.closed for receiver in receivers)
+        await world.server.all_gone()
+        assert world.server.closed() == {"internal_error": 1}
+
+
+async def test_every_held_position_is_handed_on_when_the_client_closes() -> None:
+    rates = RateLimits(position_rate=0.001, position_burst=1)
+    limits = structs.replace(QUICK, connection=ConnectionLimits(outbox=QUICK_ENDS, rates=rates))
+    async with a_world(limits) as world:
+        async with world.in_both() as both:
+            moves = [["one", "move", 1], ["one", "move", 2], ["two", "move", 3]]
+            frames = [client_frame(json.dumps(move).encode()) for move in moves]
+            await both.raw.send(b"".join(frames) + client_frame(b"\x03\xe8", 8))
+            assert await both.raw.close_code() == 1000
+        await world.server.all_gone()
+        assert [position.lat for _, position in world.first.positions] == [1, 2]
+        assert [position.lat for _, position in world.second.positions] == [3]
 
 
 async def test_a_slow_reader_loses_the_socket_with_everything_on_it() -> None:

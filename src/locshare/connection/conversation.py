@@ -165,8 +165,9 @@ class Conversation:
             else:
                 received = await self._receive_beside_held()
             if type(received) is not str and (type(received) is not bytes or not binary):
-                if await self._take_event(received):
+                if type(received) is Stopped:
                     return
+                await self._take_event(received)
                 continue
             try:
                 effect = interpret(received)
@@ -247,8 +248,8 @@ class Conversation:
                 self._drop(subscription, effect.frame)
                 self._detach_dropped()
 
-    async def _take_event(self, received: Received) -> bool:
-        """Anything but a message of acceptable size. True when the conversation is over."""
+    async def _take_event(self, received: Received) -> None:
+        """Anything but a message of acceptable size. Whatever closes is followed by STOPPED."""
         if isinstance(received, NoMessage):
             self._check_rate(self._policy.message(trio.current_time()))
         elif isinstance(received, Pinged):
@@ -267,15 +268,10 @@ class Conversation:
                 self._advance(Event.PEER_GONE, CloseReason.PEER_GONE)
             elif self._lifecycle.state is State.OPEN:
                 self._advance(Event.PEER_CLOSED, CloseReason.PEER_CLOSED, received.reply)
-            return True
         elif isinstance(received, Violation):
             self._advance(Event.CLOSE, received.reason, received.close_frame)
-            return True
-        elif isinstance(received, Stopped):
-            return True
         else:
             self._advance(Event.CLOSE, CloseReason.SILENT)
-        return False
 
     # --- rates ----------------------------------------------------------------------------------
 
