@@ -1,8 +1,7 @@
 """The sections of the settings: for each room, the limits that an operator may change.
 
-A room's own struct of limits extends its section with what nobody needs to change, so that each
-default stands once, here, beside its meaning and its bounds. Where a field is called differently by
-operators, ``About.name`` says how.
+The limits of a room extend its section with internal ones. So each default stands once, here,
+beside its meaning and its bounds. ``About.name`` is the operators' name of a field, if it differs.
 """
 
 from typing import Annotated, Final
@@ -35,12 +34,9 @@ class SessionSettings(Struct, frozen=True):
         float,
         About(
             "A session ends after this time with nobody connected.",
-            name="inactive_after_s",
-            unit="seconds",
-            ge=1,
-            le=86_400,
+            name="inactive_after_s", unit="seconds", ge=1, le=86_400,
         ),
-    ] = 3600.0
+    ] = 3600.0  # fmt: skip
 
 
 class FlushSettings(Struct, frozen=True):
@@ -79,12 +75,9 @@ class ConnectionSettings(Struct, frozen=True):
         float,
         About(
             "How often each connection is pinged.",
-            name="ping_interval_s",
-            unit="seconds",
-            ge=0.1,
-            le=MAX_PRESENCE_DELAY_S,
+            name="ping_interval_s", unit="seconds", ge=0.1, le=MAX_PRESENCE_DELAY_S,
         ),
-    ] = 20.0
+    ] = 20.0  # fmt: skip
     missed_pings: Annotated[
         int, About("Close any connection that misses this many pings in a row (4408).", ge=1, le=10)
     ] = 2
@@ -145,12 +138,9 @@ class RateSettings(Struct, frozen=True):
         float,
         About(
             "How many positions one connection may send.",
-            name="position_per_second",
-            unit="per second",
-            ge=0.1,
-            le=1000,
+            name="position_per_second", unit="per second", ge=0.1, le=1000,
         ),
-    ] = 10.0
+    ] = 10.0  # fmt: skip
     position_burst: Annotated[
         float, About("How many positions at once, after a pause.", ge=1, le=10_000)
     ] = 20.0
@@ -198,23 +188,19 @@ class RestSettings(Struct, frozen=True):
         Rate,
         About(
             "How many sessions one client address may create; 0 is no limit.",
-            unit="per second",
-            ge=0,
-            le=10_000,
+            unit="per second", ge=0, le=10_000,
         ),
         About("How many sessions at once, after a pause.", ge=1, le=1_000_000),
-    ] = Rate(per_second=5.0, burst=200)
+    ] = Rate(per_second=5.0, burst=200)  # fmt: skip
     join: Annotated[
         Rate,
         About(
             "How many people may join from one client address (a festival may share one); 0 is no "
             "limit.",
-            unit="per second",
-            ge=0,
-            le=100_000,
+            unit="per second", ge=0, le=100_000,
         ),
         About("How many people may join at once, after a pause.", ge=1, le=1_000_000),
-    ] = Rate(per_second=250.0, burst=500)
+    ] = Rate(per_second=250.0, burst=500)  # fmt: skip
     """Enough to fill the sessions that one address may create: a festival behind one carrier's
     address joins at once."""
     read: Annotated[
@@ -222,11 +208,9 @@ class RestSettings(Struct, frozen=True):
         About(
             "How many other calls (reading a session, leaving, ending) one client address may "
             "make; 0 is no limit.",
-            unit="per second",
-            ge=0,
-            le=100_000,
+            unit="per second", ge=0, le=100_000,
         ),
         About("How many of those calls at once, after a pause.", ge=1, le=1_000_000),
-    ] = Rate(per_second=500.0, burst=1000)
+    ] = Rate(per_second=500.0, burst=1000)  # fmt: skip
     """Reading a session costs the server 0.3 ms, so this is a seventh of a core. A page reads once
     when it opens, so this is ten times what joining needs."""

@@ -48,7 +48,8 @@ def pool_limits(settings: Settings, max_connections: int) -> PoolLimits:
     may really hold.
     """
     # Enough to await at once where 20,000 may connect, and fewer where few may.
-    handshakes = min(max(settings.connections.max_connections // 10, 32), 512)
+    most = PoolLimits().handshakes
+    handshakes = min(max(settings.connections.max_connections // 10, 32), most)
     limits = _extended(
         PoolLimits,
         settings.connections,
@@ -73,7 +74,7 @@ def address_of(settings: Settings) -> AddressOf:
         if address is not None or not (forwarded_for or forwarded):
             return address
         named = client.of_request(peer, forwarded_for, forwarded)
-        # A proxy that names nobody is the proxy itself.
+        # A proxy that names no client is the client.
         return None if named == client.of_request(peer) else named
 
     return counted

@@ -313,7 +313,7 @@ class Bridge:
 async def open_bridge(calls: int = CALLS) -> AsyncIterator[Bridge]:
     """A bridge around a block. Leaving it cancels what still runs in the asyncio loop.
 
-    The loop runs on while a cancelled block cleans up. If it ends by itself the block is cancelled,
+    The loop runs on while a cancelled block cleans up. If it ends early the block is cancelled,
     and BridgeClosed raised (in a group, with what the block raised).
     """
     bridge = Bridge(calls)

@@ -25,7 +25,7 @@ from locshare.store.statements import TABLES, qualified, quoted
 
 OLDEST_SERVER: Final = 12
 """The oldest that asyncpg's and our statements are known to work with."""
-_LOCK: Final = 0x6C6F6373686172  # "locshar", a key nobody else takes
+_LOCK: Final = 0x6C6F6373686172  # "locshar", a key that no other program takes
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _RECORD: Final = """
     CREATE TABLE {table} (

@@ -1,8 +1,8 @@
 """Log lines: structlog, on standard error, redacted.
 
 Modules write ``log = structlog.get_logger()`` and then ``log.info("event_name", key=value)``. The
-lines of libraries that use ``logging`` take the same way, from ``warning`` upwards only: nobody
-knows what their lower levels quote.
+lines of libraries that use ``logging`` take the same way, from ``warning`` upwards only: their
+lower levels may quote anything.
 
 Promises. No token, secret or position is written (:mod:`locshare.telemetry.redaction`). One line is
 one entry: neither line breaks nor terminal control codes in a value get through. Writing never
@@ -73,7 +73,7 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
 
 
 def capture_uncaught() -> None:
-    """Log what nobody catches in threads and finalizers, instead of the interpreter's unredacted
+    """Log uncaught errors of threads and finalizers, instead of the interpreter's unredacted
     tracebacks. For programs, not for tests.
     """
     log = structlog.get_logger()

@@ -129,9 +129,9 @@ async def embedded_postgres(
 ) -> AsyncIterator[str]:
     """Run a server around a block, which gets its URL.
 
-    The loop is never blocked. Raises EmbeddedError; EmbeddedDied when the server ends by itself (in
-    a group with what the block raised when it was cancelled for that). Cancelled while it starts,
-    it gives up at once; the stop at the end is shielded and takes 0.8 s at most.
+    The loop is never blocked. Raises EmbeddedError; EmbeddedDied when the server ends unasked (in a
+    group with what the block raised when it was cancelled for that). Cancelled while it starts, it
+    gives up at once; the stop at the end is shielded and takes 0.8 s at most.
     """
     server = EmbeddedPostgres(data_dir, settings)
     began = trio.current_time()
