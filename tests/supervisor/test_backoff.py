@@ -118,7 +118,7 @@ def states(sup: Any) -> dict[str, tuple[str, float | None]]:
     }
 
 
-async def test_a_restart_waits_and_is_shown_to_wait(autojump_clock: object) -> None:
+async def test_a_restart_waits_and_is_shown_to_wait() -> None:
     journal = TreeJournal()
     spec = SupervisorSpec([probe("a", journal, backoff=STEADY), probe("b", journal)])
     async with open_supervisor(spec) as sup:
@@ -136,7 +136,7 @@ async def test_a_restart_waits_and_is_shown_to_wait(autojump_clock: object) -> N
         assert states(sup)["a"] == ("restarting", 2)
 
 
-async def test_a_child_that_waits_delays_no_other(autojump_clock: object) -> None:
+async def test_a_child_that_waits_delays_no_other() -> None:
     journal = TreeJournal()
     spec = SupervisorSpec([probe("a", journal, backoff=STEADY), probe("b", journal)])
     async with open_supervisor(spec) as sup:
@@ -154,9 +154,7 @@ async def test_a_child_that_waits_delays_no_other(autojump_clock: object) -> Non
 
 
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
-async def test_a_child_with_backoff_never_spends_its_supervisors_budget(
-    autojump_clock: object, kind: str
-) -> None:
+async def test_a_child_with_backoff_never_spends_its_supervisors_budget(kind: str) -> None:
     """A hundred failures of every sort under supervisors without any restart budget."""
     journal = TreeJournal()
     script = Script()
@@ -183,7 +181,7 @@ async def test_a_child_with_backoff_never_spends_its_supervisors_budget(
         assert sup.which_children()[0].restarts == 100 + sum(number % 3 for number in range(100))
 
 
-async def test_a_child_without_backoff_spends_it_as_before(autojump_clock: object) -> None:
+async def test_a_child_without_backoff_spends_it_as_before() -> None:
     journal = TreeJournal()
     spec = SupervisorSpec(
         [probe("weather", journal, backoff=STEADY), probe("bug", journal)], max_restarts=1
@@ -204,7 +202,7 @@ async def test_a_child_without_backoff_spends_it_as_before(autojump_clock: objec
     assert journal.lines.count("init weather") == 4
 
 
-async def test_attempts_that_fail_wait_longer_each_time(autojump_clock: object) -> None:
+async def test_attempts_that_fail_wait_longer_each_time() -> None:
     journal = TreeJournal()
     script = Script(init_errors=[None, *([Boom()] * 5)])
     instants: list[float] = []
@@ -224,9 +222,7 @@ async def test_attempts_that_fail_wait_longer_each_time(autojump_clock: object) 
 
 
 @pytest.mark.parametrize(("seconds", "wait"), [(19.9, 2), (20, 1)])
-async def test_a_healthy_time_forgives_what_was_before(
-    autojump_clock: object, seconds: float, wait: float
-) -> None:
+async def test_a_healthy_time_forgives_what_was_before(seconds: float, wait: float) -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal, backoff=STEADY)])) as sup:
         await crash(running(sup, "a"))
@@ -237,7 +233,7 @@ async def test_a_healthy_time_forgives_what_was_before(
         assert states(sup)["a"] == ("restarting", wait)
 
 
-async def test_time_spent_in_init_is_no_healthy_time(autojump_clock: object) -> None:
+async def test_time_spent_in_init_is_no_healthy_time() -> None:
     journal = TreeJournal()
     script = Script()
     async with open_supervisor(
@@ -252,7 +248,7 @@ async def test_time_spent_in_init_is_no_healthy_time(autojump_clock: object) -> 
 
 
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
-async def test_terminate_child_calls_the_wait_off(autojump_clock: object, kind: str) -> None:
+async def test_terminate_child_calls_the_wait_off(kind: str) -> None:
     journal = TreeJournal()
     child = probe("a", journal, backoff=STEADY)
     spec = SupervisorSpec([child, DynamicSpec().child("pool")])
@@ -273,7 +269,7 @@ async def test_terminate_child_calls_the_wait_off(autojump_clock: object, kind: 
         assert journal.lines == []
 
 
-async def test_a_start_by_hand_begins_the_waits_anew(autojump_clock: object) -> None:
+async def test_a_start_by_hand_begins_the_waits_anew() -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal, backoff=STEADY)])) as sup:
         for _ in range(3):
@@ -287,7 +283,7 @@ async def test_a_start_by_hand_begins_the_waits_anew(autojump_clock: object) -> 
 
 
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
-async def test_a_stop_does_not_wait_for_the_next_attempt(autojump_clock: object, kind: str) -> None:
+async def test_a_stop_does_not_wait_for_the_next_attempt(kind: str) -> None:
     journal = TreeJournal()
     child = probe("a", journal, backoff=STEADY)
     inner = (SupervisorSpec([child]) if kind == "static" else DynamicSpec()).child("inner")
@@ -304,7 +300,7 @@ async def test_a_stop_does_not_wait_for_the_next_attempt(autojump_clock: object,
         assert journal.lines == []
 
 
-async def test_a_waiting_child_counts_against_max_children(autojump_clock: object) -> None:
+async def test_a_waiting_child_counts_against_max_children() -> None:
     journal = TreeJournal()
     pool_spec = DynamicSpec(max_children=1).child("pool")
     async with open_supervisor(SupervisorSpec([pool_spec])) as sup:
@@ -319,7 +315,7 @@ async def test_a_waiting_child_counts_against_max_children(autojump_clock: objec
 
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_a_groups_restart_waits_as_a_whole_for_the_child_that_caused_it(
-    autojump_clock: object, strategy: Strategy
+    strategy: Strategy,
 ) -> None:
     journal = TreeJournal()
     spec = SupervisorSpec(
@@ -337,7 +333,7 @@ async def test_a_groups_restart_waits_as_a_whole_for_the_child_that_caused_it(
         assert states(sup) == {"a": ("running", None), "b": ("running", None)}
 
 
-async def test_another_childs_round_starts_the_one_that_waits(autojump_clock: object) -> None:
+async def test_another_childs_round_starts_the_one_that_waits() -> None:
     journal = TreeJournal()
     spec = SupervisorSpec(
         [probe("a", journal, backoff=STEADY), probe("b", journal)],
@@ -353,7 +349,7 @@ async def test_another_childs_round_starts_the_one_that_waits(autojump_clock: ob
         assert journal.lines == []  # the wait of before is over for good
 
 
-async def test_a_supervisor_may_have_a_backoff_too(autojump_clock: object) -> None:
+async def test_a_supervisor_may_have_a_backoff_too() -> None:
     journal = TreeJournal()
     inner = SupervisorSpec([probe("a", journal)], max_restarts=0).child("inner", backoff=STEADY)
     pool = DynamicSpec().child("pool", backoff=STEADY)
@@ -365,7 +361,7 @@ async def test_a_supervisor_may_have_a_backoff_too(autojump_clock: object) -> No
         assert running(static(root.child("inner")), "a").alive
 
 
-async def test_a_task_may_have_a_backoff_too(autojump_clock: object) -> None:
+async def test_a_task_may_have_a_backoff_too() -> None:
     runs: list[float] = []
 
     async def fail(*, task_status: trio.TaskStatus[None]) -> None:
@@ -380,7 +376,7 @@ async def test_a_task_may_have_a_backoff_too(autojump_clock: object) -> None:
         assert [at - began for at in runs] == [0, 1, 3, 7, 15, 23]
 
 
-async def test_a_first_start_that_fails_is_no_restart(autojump_clock: object) -> None:
+async def test_a_first_start_that_fails_is_no_restart() -> None:
     """It is raised where the supervisor was started, back-off or not (3)."""
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([])) as sup:
@@ -392,9 +388,7 @@ async def test_a_first_start_that_fails_is_no_restart(autojump_clock: object) ->
 
 
 @pytest.mark.parametrize("number", [nan, -1.0, 7.0, "half", None, OSError()])
-async def test_a_broken_random_function_is_logged_and_the_bound_waited(
-    autojump_clock: object, number: Any
-) -> None:
+async def test_a_broken_random_function_is_logged_and_the_bound_waited(number: Any) -> None:
     def broken() -> float:
         if isinstance(number, Exception):
             raise number
@@ -407,7 +401,7 @@ async def test_a_broken_random_function_is_logged_and_the_bound_waited(
         assert states(sup)["a"] == ("restarting", 1)
 
 
-async def test_a_supervisor_that_is_killed_forgets_its_waits(autojump_clock: object) -> None:
+async def test_a_supervisor_that_is_killed_forgets_its_waits() -> None:
     journal = TreeJournal()
     inner = SupervisorSpec([probe("a", journal, backoff=STEADY)]).child(
         "inner", restart="temporary"
@@ -422,9 +416,7 @@ async def test_a_supervisor_that_is_killed_forgets_its_waits(autojump_clock: obj
         assert journal.lines == []
 
 
-async def test_the_tree_shows_when_a_waiting_child_is_started_again(
-    autojump_clock: object,
-) -> None:
+async def test_the_tree_shows_when_a_waiting_child_is_started_again() -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([probe("a", journal, backoff=STEADY)])) as sup:
         await crash(running(sup, "a"))

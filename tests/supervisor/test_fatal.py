@@ -388,7 +388,7 @@ async def go_on(then: str, work: Awaitable[None], outer: trio.CancelScope) -> No
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=["SIGINT", "exit"])
 @pytest.mark.parametrize("where", PLACES)
 async def test_a_fatal_error_is_never_lost(
-    autojump_clock: object, where: str, error: BaseException, depth: str, then: str
+    where: str, error: BaseException, depth: str, then: str
 ) -> None:
     world = World(error)
     if where == "terminate, when the block leaves" and then == "waits":
@@ -417,9 +417,7 @@ async def test_a_fatal_error_is_never_lost(
 
 @pytest.mark.parametrize("kind", ["crash", "stop_failed", "start_failed", "gave_up", "stuck"])
 @pytest.mark.parametrize("depth", ["root", "nested", "dynamic"])
-async def test_a_report_hook_may_end_the_program(
-    autojump_clock: object, depth: str, kind: str
-) -> None:
+async def test_a_report_hook_may_end_the_program(depth: str, kind: str) -> None:
     """SystemExit in a hook stops the tree in order and leaves it; it broke the exit path."""
     error = SystemExit(3)
     world = World(Boom())
@@ -467,7 +465,7 @@ async def shield() -> None:
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=["SIGINT", "exit"])
 async def test_a_fatal_error_of_a_sibling_that_a_round_stops_is_not_lost(
-    autojump_clock: object, error: BaseException, strategy: Any
+    error: BaseException, strategy: Any
 ) -> None:
     world = World(error)
     spec = SupervisorSpec(
@@ -495,7 +493,7 @@ async def test_a_fatal_error_of_a_sibling_that_a_round_stops_is_not_lost(
 
 
 @pytest.mark.parametrize("where", ["cast", "init", "terminate", "helper"])
-async def test_a_fatal_error_in_a_host_leaves_it(autojump_clock: object, where: str) -> None:
+async def test_a_fatal_error_in_a_host_leaves_it(where: str) -> None:
     error = SystemExit(3)
     world = World(error)
     ended: list[str] = []
@@ -535,9 +533,7 @@ RESTARTED = [
 @pytest.mark.parametrize("then", ["waits", "leaves", "is cancelled"])
 @pytest.mark.parametrize("depth", ["root", "nested", "dynamic"])
 @pytest.mark.parametrize("where", RESTARTED)
-async def test_that_a_supervisor_gave_up_is_never_lost(
-    autojump_clock: object, where: str, depth: str, then: str
-) -> None:
+async def test_that_a_supervisor_gave_up_is_never_lost(where: str, depth: str, then: str) -> None:
     error = LookupError()
     world = World(error)
 
@@ -554,9 +550,7 @@ async def test_that_a_supervisor_gave_up_is_never_lost(
 
 
 @pytest.mark.parametrize("error", [LookupError(), SystemExit(3)], ids=["crash", "exit"])
-async def test_nothing_is_lost_when_the_first_start_is_cancelled(
-    autojump_clock: object, error: BaseException
-) -> None:
+async def test_nothing_is_lost_when_the_first_start_is_cancelled(error: BaseException) -> None:
     world = World(error)
     spec = SupervisorSpec(
         [
@@ -590,7 +584,7 @@ async def test_nothing_is_lost_when_the_first_start_is_cancelled(
 @pytest.mark.parametrize("then", ["waits", "leaves"])
 @pytest.mark.parametrize("what", ["transient supervisor", "child with back-off", "temporary"])
 async def test_what_would_not_have_spent_the_budget_is_no_reason_to_give_up(
-    autojump_clock: object, what: str, then: str
+    what: str, then: str
 ) -> None:
     world = World(LookupError())
     async with open_supervisor(SupervisorSpec(report=ignore, max_restarts=0)) as root:
@@ -613,7 +607,7 @@ async def test_what_would_not_have_spent_the_budget_is_no_reason_to_give_up(
 
 @pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
 async def test_a_supervisor_that_gives_up_while_it_is_stopped_counts_if_it_had_been_restarted(
-    autojump_clock: object, restart: Any
+    restart: Any,
 ) -> None:
     journal = TreeJournal()
     inner = SupervisorSpec(
@@ -638,7 +632,7 @@ async def test_a_supervisor_that_gives_up_while_it_is_stopped_counts_if_it_had_b
         await scenario()
 
 
-async def test_of_two_fatal_errors_the_first_leaves(autojump_clock: object) -> None:
+async def test_of_two_fatal_errors_the_first_leaves() -> None:
     first, second = SystemExit(1), SystemExit(2)
 
     class Twice(Actor):
@@ -661,9 +655,7 @@ async def test_of_two_fatal_errors_the_first_leaves(autojump_clock: object) -> N
     assert caught.value is first
 
 
-async def test_a_crash_within_the_budget_is_no_reason_to_give_up_when_a_stop_overtakes_it(
-    autojump_clock: object,
-) -> None:
+async def test_a_crash_within_the_budget_is_no_reason_to_give_up_when_a_stop_overtakes_it() -> None:
     world = World(LookupError())
     async with open_supervisor(SupervisorSpec(report=ignore, max_restarts=1)) as root:
         await open_tree("root", world, root)
@@ -674,7 +666,7 @@ async def test_a_crash_within_the_budget_is_no_reason_to_give_up_when_a_stop_ove
 
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
 async def test_exits_that_one_round_settles_count_once_when_a_stop_overtakes_them(
-    autojump_clock: object, strategy: Any
+    strategy: Any,
 ) -> None:
     journal = TreeJournal()
     spec = SupervisorSpec(

@@ -82,7 +82,7 @@ async def test_a_budget_can_be_taken_away() -> None:
         await scenario()
 
 
-async def test_a_budget_can_be_given_another_time(autojump_clock: object) -> None:
+async def test_a_budget_can_be_given_another_time() -> None:
     async with open_supervisor(SupervisorSpec([probe("a", TreeJournal())], max_restarts=1)) as sup:
         set_budget(sup, 1, 1.0)
         for _ in range(3):

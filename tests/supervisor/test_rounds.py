@@ -18,7 +18,7 @@ ENDS: dict[str, Any] = {"ends": Finish(), "crashes": Raise(Boom())}
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_a_temporary_child_may_end_while_a_round_stops_another(
-    autojump_clock: object, strategy: Strategy, end: str
+    strategy: Strategy, end: str
 ) -> None:
     journal = TreeJournal()
     slow = Script(terminate_seconds=2)
@@ -49,7 +49,7 @@ async def test_a_temporary_child_may_end_while_a_round_stops_another(
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_a_child_may_end_while_a_round_starts_another(
-    autojump_clock: object, strategy: Strategy, end: str, restart: Any
+    strategy: Strategy, end: str, restart: Any
 ) -> None:
     """The round that swept it up has started it already, and goes on to one with a slow init."""
     journal = TreeJournal()
@@ -80,9 +80,7 @@ async def test_a_child_may_end_while_a_round_starts_another(
         assert states == expected
 
 
-async def test_a_child_may_end_while_its_dynamic_supervisor_stops_another(
-    autojump_clock: object,
-) -> None:
+async def test_a_child_may_end_while_its_dynamic_supervisor_stops_another() -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec([DynamicSpec().child("pool")])) as sup:
         pool = dynamic(sup.child("pool"))

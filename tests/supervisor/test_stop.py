@@ -41,7 +41,7 @@ async def tree(kind: str, journal: TreeJournal, root: Any, script: Script) -> An
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_stop_waits_as_long_as_the_children_take(autojump_clock: object, kind: str) -> None:
+async def test_stop_waits_as_long_as_the_children_take(kind: str) -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
         sup = await tree(kind, journal, root, Script(terminate_seconds=8))
@@ -53,9 +53,7 @@ async def test_stop_waits_as_long_as_the_children_take(autojump_clock: object, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_stop_with_a_deadline_kills_what_still_runs(
-    autojump_clock: object, kind: str
-) -> None:
+async def test_a_stop_with_a_deadline_kills_what_still_runs(kind: str) -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
         sup = await tree(kind, journal, root, Script(terminate_seconds=100))
@@ -67,9 +65,7 @@ async def test_a_stop_with_a_deadline_kills_what_still_runs(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_deadline_holds_after_the_caller_is_cancelled(
-    autojump_clock: object, kind: str
-) -> None:
+async def test_a_deadline_holds_after_the_caller_is_cancelled(kind: str) -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec()) as root:
         sup = await tree(kind, journal, root, Script(terminate_seconds=100))
@@ -81,9 +77,7 @@ async def test_a_deadline_holds_after_the_caller_is_cancelled(
 
 
 @pytest.mark.parametrize("timeouts", [(100.0, 5.0), (5.0, 100.0), (5.0, INFINITY)])
-async def test_of_several_deadlines_the_shortest_holds(
-    autojump_clock: object, timeouts: tuple[float, float]
-) -> None:
+async def test_of_several_deadlines_the_shortest_holds(timeouts: tuple[float, float]) -> None:
     async with open_supervisor(SupervisorSpec()) as root:
         sup = await tree("static", TreeJournal(), root, Script(terminate_seconds=1000))
         began = trio.current_time()
@@ -95,9 +89,7 @@ async def test_of_several_deadlines_the_shortest_holds(
 
 
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
-async def test_a_deadline_holds_in_the_middle_of_a_round(
-    autojump_clock: object, strategy: Any
-) -> None:
+async def test_a_deadline_holds_in_the_middle_of_a_round(strategy: Any) -> None:
     """The stop waits behind a handler, here one that waits for a slow child's end."""
     journal = TreeJournal()
     spec = SupervisorSpec(
@@ -117,9 +109,7 @@ async def test_a_deadline_holds_in_the_middle_of_a_round(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_child_that_ignores_the_kill_is_reported_and_awaited(
-    autojump_clock: object, kind: str
-) -> None:
+async def test_a_child_that_ignores_the_kill_is_reported_and_awaited(kind: str) -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:
         script = Script(shields=True)
@@ -141,9 +131,7 @@ async def test_a_child_that_ignores_the_kill_is_reported_and_awaited(
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
-async def test_a_deadline_that_cuts_terminate_short_is_a_death_and_no_timeout(
-    autojump_clock: object, repeat: int
-) -> None:
+async def test_a_deadline_that_cuts_terminate_short_is_a_death_and_no_timeout(repeat: int) -> None:
     """Both come in the same instant; which was seen was left to the scheduler."""
     journal = TreeJournal()
     child = probe("a", journal, Script(terminate_seconds=100), restart="temporary")
@@ -153,9 +141,7 @@ async def test_a_deadline_that_cuts_terminate_short_is_a_death_and_no_timeout(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("what", ["stop of the supervisor", "stop of the root", "terminate"])
-async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
-    autojump_clock: object, kind: str, what: str
-) -> None:
+async def test_a_handler_that_would_wait_for_its_own_end_is_refused(kind: str, what: str) -> None:
     """With an infinite shutdown time the two would wait for each other forever."""
     refused: list[str] = []
     async with open_supervisor(SupervisorSpec()) as root:
@@ -187,9 +173,7 @@ async def test_a_handler_that_would_wait_for_its_own_end_is_refused(
 
 
 @pytest.mark.parametrize("waiting", ["task", "helper"])
-async def test_a_task_or_a_helper_may_stop_the_tree_that_it_is_in(
-    autojump_clock: object, waiting: str
-) -> None:
+async def test_a_task_or_a_helper_may_stop_the_tree_that_it_is_in(waiting: str) -> None:
     async with open_supervisor(SupervisorSpec()) as root:
         if waiting == "task":
             await root.start_child(TaskSpec("t", root.stop, handshake=False))
@@ -202,7 +186,7 @@ async def test_a_task_or_a_helper_may_stop_the_tree_that_it_is_in(
 
 @pytest.mark.parametrize("shutdown", [0.0, 1.0])
 async def test_a_supervisor_that_gives_up_kills_its_children_when_its_time_has_passed(
-    autojump_clock: object, shutdown: float
+    shutdown: float,
 ) -> None:
     journal = TreeJournal()
     names: Registry[str] = Registry()
@@ -225,7 +209,7 @@ async def test_a_supervisor_that_gives_up_kills_its_children_when_its_time_has_p
 
 @pytest.mark.parametrize("kind", ["static", "dynamic"])
 async def test_a_child_that_ignores_the_kill_of_its_supervisor_is_reported_after_five_seconds(
-    autojump_clock: object, kind: str
+    kind: str,
 ) -> None:
     journal = TreeJournal()
     async with open_supervisor(SupervisorSpec(report=journal.reports.append)) as root:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from locshare.actors import (
     KILLED,
@@ -90,7 +90,7 @@ async def take(results: TaskMap[int, str], into: list[str] | None = None) -> lis
 # -- handles -----------------------------------------------------------------------------------
 
 
-async def test_a_handle_gives_the_result_as_often_as_it_is_asked(autojump_clock: MockClock) -> None:
+async def test_a_handle_gives_the_result_as_often_as_it_is_asked() -> None:
     async with task_supervisor() as tasks:
         handle = await tasks.start(Work(), 3)
         assert (handle.done, await handle.result(), handle.done) == (False, "result 3", True)
@@ -133,7 +133,7 @@ async def test_a_stop_with_a_reason_is_what_the_awaiting_task_sees() -> None:
         assert caught.value.reason == Shutdown("enough")
 
 
-async def test_cancelling_the_wait_leaves_the_task_alone(autojump_clock: MockClock) -> None:
+async def test_cancelling_the_wait_leaves_the_task_alone() -> None:
     async with task_supervisor() as tasks:
         handle = await tasks.start(Work(), 10)
         with trio.move_on_after(1):
@@ -167,13 +167,13 @@ async def test_a_task_ends_with_its_supervisor() -> None:
 # -- maps --------------------------------------------------------------------------------------
 
 
-async def test_results_come_in_the_order_of_the_items(autojump_clock: MockClock) -> None:
+async def test_results_come_in_the_order_of_the_items() -> None:
     async with task_supervisor() as tasks, tasks.map(Work(), [3, 1, 2], limit=3) as results:
         assert [each async for each in results] == ["result 3", "result 1", "result 2"]
         assert trio.current_time() == pytest.approx(3)
 
 
-async def test_unordered_results_come_as_they_are_finished(autojump_clock: MockClock) -> None:
+async def test_unordered_results_come_as_they_are_finished() -> None:
     async with (
         task_supervisor() as tasks,
         tasks.map(Work(), [3, 1, 2], limit=3, ordered=False) as results,
@@ -185,7 +185,8 @@ async def test_unordered_results_come_as_they_are_finished(autojump_clock: MockC
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
 async def test_no_more_tasks_run_than_the_limit_allows(
-    limit: int, ordered: bool, autojump_clock: MockClock
+    limit: int,
+    ordered: bool,
 ) -> None:
     work = Work()
     async with (
@@ -197,7 +198,7 @@ async def test_no_more_tasks_run_than_the_limit_allows(
     assert trio.current_time() == pytest.approx(-(-10 // limit))
 
 
-async def test_unordered_slots_are_refilled_one_by_one(autojump_clock: MockClock) -> None:
+async def test_unordered_slots_are_refilled_one_by_one() -> None:
     work = Work()
     async with (
         task_supervisor() as tasks,
@@ -239,7 +240,7 @@ async def test_a_map_over_nothing_gives_nothing() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_a_crash_in_one_ends_the_map_at_once_and_kills_the_others(
-    ordered: bool, autojump_clock: MockClock
+    ordered: bool,
 ) -> None:
     work = Work(failing=1)
     async with task_supervisor() as tasks:
@@ -251,7 +252,7 @@ async def test_a_crash_in_one_ends_the_map_at_once_and_kills_the_others(
         assert tasks.count_children().active == 0
 
 
-async def test_results_before_the_crash_are_given(autojump_clock: MockClock) -> None:
+async def test_results_before_the_crash_are_given() -> None:
     seen: list[str] = []
     async with task_supervisor() as tasks:
         with pytest.raises(Exited):
@@ -261,7 +262,7 @@ async def test_results_before_the_crash_are_given(autojump_clock: MockClock) -> 
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_leaving_the_block_early_ends_every_task(
-    ordered: bool, autojump_clock: MockClock
+    ordered: bool,
 ) -> None:
     work = Work()
     async with task_supervisor() as tasks:
@@ -274,7 +275,7 @@ async def test_leaving_the_block_early_ends_every_task(
         assert tasks.count_children().active == 0
 
 
-async def test_leaving_the_block_waits_for_tasks_that_clean_up(autojump_clock: MockClock) -> None:
+async def test_leaving_the_block_waits_for_tasks_that_clean_up() -> None:
     cleaned: list[float] = []
 
     async def slow_to_leave(_number: int) -> None:
@@ -293,7 +294,7 @@ async def test_leaving_the_block_waits_for_tasks_that_clean_up(autojump_clock: M
         assert cleaned == [pytest.approx(3)] * 2
 
 
-async def test_a_cancelled_map_leaves_no_task(autojump_clock: MockClock) -> None:
+async def test_a_cancelled_map_leaves_no_task() -> None:
     work = Work()
     async with task_supervisor() as tasks:
         with trio.move_on_after(1) as scope:
@@ -331,7 +332,7 @@ async def test_the_error_of_the_body_leaves_the_block_and_ends_the_tasks() -> No
         assert work.cancelled == [1000]
 
 
-async def test_a_stop_of_the_supervisor_ends_a_map_that_waits(autojump_clock: MockClock) -> None:
+async def test_a_stop_of_the_supervisor_ends_a_map_that_waits() -> None:
     reasons: list[ExitReason] = []
 
     async def consume(tasks: TaskSupervisorRef) -> None:
@@ -357,7 +358,7 @@ async def test_a_bounded_supervisor_bounds_a_map_too() -> None:
         assert tasks.count_children().active == 0
 
 
-async def test_the_tasks_of_a_map_may_map(autojump_clock: MockClock) -> None:
+async def test_the_tasks_of_a_map_may_map() -> None:
     async with task_supervisor() as tasks:
 
         async def inner(number: int) -> list[str]:

@@ -41,9 +41,7 @@ def tasks(sup: SupervisorRef) -> TaskSupervisorRef:
 TASKS = ChildSpec("tasks", TaskSupervisor, type="supervisor")
 
 
-async def test_a_task_hands_out_its_value_and_the_next_child_starts_after_it(
-    autojump_clock: object,
-) -> None:
+async def test_a_task_hands_out_its_value_and_the_next_child_starts_after_it() -> None:
     order: list[str] = []
 
     async def listen(port: int, *, task_status: trio.TaskStatus[int]) -> None:
@@ -65,7 +63,7 @@ async def test_a_task_hands_out_its_value_and_the_next_child_starts_after_it(
     assert ref.exit_reason == SHUTDOWN
 
 
-async def test_a_task_may_clean_up_within_its_shutdown_time(autojump_clock: object) -> None:
+async def test_a_task_may_clean_up_within_its_shutdown_time() -> None:
     done: list[float] = []
 
     async def serve(*, task_status: trio.TaskStatus[None]) -> None:
@@ -112,9 +110,7 @@ async def test_started_twice_is_an_error() -> None:
     assert isinstance(reports[0].exception, RuntimeError)
 
 
-async def test_a_task_without_handshake_is_restarted_like_any_child(
-    autojump_clock: object,
-) -> None:
+async def test_a_task_without_handshake_is_restarted_like_any_child() -> None:
     runs: list[float] = []
 
     async def tick() -> None:
@@ -126,7 +122,7 @@ async def test_a_task_without_handshake_is_restarted_like_any_child(
         assert len(runs) == 3
 
 
-async def test_run_returns_the_result_and_tells_of_a_crash(autojump_clock: object) -> None:
+async def test_run_returns_the_result_and_tells_of_a_crash() -> None:
     async def double(number: int) -> int:
         await trio.sleep(1)
         return number * 2
@@ -145,7 +141,7 @@ async def test_run_returns_the_result_and_tells_of_a_crash(autojump_clock: objec
         assert pool.count_children().specs == 0
 
 
-async def test_cancelling_run_stops_the_task(autojump_clock: object) -> None:
+async def test_cancelling_run_stops_the_task() -> None:
     async with open_supervisor(SupervisorSpec([TASKS])) as sup:
         pool = tasks(sup)
         with trio.move_on_after(1):
@@ -199,7 +195,7 @@ async def test_a_task_that_runs_others_is_stopped_with_the_tree(place: str, repe
     assert sup.exit_reason == SHUTDOWN
 
 
-async def test_run_can_be_cancelled_while_its_supervisor_stops(autojump_clock: object) -> None:
+async def test_run_can_be_cancelled_while_its_supervisor_stops() -> None:
     async def stubborn() -> None:
         with trio.CancelScope(shield=True):
             await trio.sleep(3)
