@@ -53,12 +53,6 @@ async def test_a_flush_is_one_send_and_no_task_while_the_socket_takes_it(
     assert texts(rig) == ["P ada 1", "P bob 1"]
 
 
-async def test_a_flush_of_only_ones_own_position_sends_nothing(nursery: trio.Nursery) -> None:
-    rig = Rig(nursery)
-    rig.receiver.send_positions(flush_of(1, ["me"]))
-    assert rig.wire.sends == 0
-
-
 async def test_close_writes_the_close_frame_ends_writing_and_announces_the_linger(
     nursery: trio.Nursery,
 ) -> None:
@@ -101,15 +95,6 @@ async def test_a_lost_socket_closes_with_peer_gone_and_raises_nothing(
 
 
 # --- a socket that is blocked -------------------------------------------------------------------
-
-
-async def test_a_started_frame_is_finished_before_anything_else(nursery: trio.Nursery) -> None:
-    rig = Rig(nursery, room=7)
-    rig.receiver.send_positions(flush_of(1, ["ada", "bob"]))
-    rig.receiver.send_event(event_frame(1))
-    rig.wire.give_room(UNLIMITED)
-    await settle()
-    assert texts(rig) == ["P ada 1", "P bob 1", "E 1"]
 
 
 async def test_while_blocked_a_flush_makes_no_system_call_and_no_second_task(
@@ -168,16 +153,6 @@ async def test_a_narrow_receiver_is_served_everyone_in_turn(nursery: trio.Nurser
         await settle()
     served = {text.split()[1] for text in texts(rig)}
     assert served == set(users)
-
-
-async def test_only_the_newest_waiting_pong_is_sent(nursery: trio.Nursery) -> None:
-    rig = Rig(nursery, room=0)
-    rig.receiver.send_event(event_frame(1))
-    for n in range(3):
-        rig.outbox.send_control(Control.PONG, b"\x8a\x01" + str(n).encode())
-    rig.wire.give_room(UNLIMITED)
-    await settle()
-    assert [payload for first, payload in rig.wire.frames() if first == 0x8A] == [b"2"]
 
 
 async def test_close_waits_for_the_events_and_drops_the_positions(nursery: trio.Nursery) -> None:

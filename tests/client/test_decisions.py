@@ -86,8 +86,15 @@ def test_delays_grow_by_half_to_30_s() -> None:
     assert waits[10] < 30 == waits[11] == waits[-1]
 
 
-async def test_a_call_is_tried_eight_times_with_doubled_waits(
-    autojump_clock: trio.abc.Clock,
+@pytest.mark.parametrize(
+    ("options", "at"),
+    [
+        ({}, [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]),
+        ({"tries": 4, "wait": 1.0, "longest": 3.0}, [0, 1, 3, 6]),
+    ],
+)
+async def test_a_call_is_tried_again_with_doubled_waits(
+    autojump_clock: trio.abc.Clock, options: dict[str, Any], at: list[float]
 ) -> None:
     tries: list[float] = []
 
@@ -95,10 +102,9 @@ async def test_a_call_is_tried_eight_times_with_doubled_waits(
         tries.append(trio.current_time())
         raise Unreachable("away")
 
-    began = trio.current_time()
     with pytest.raises(Unreachable):
-        await retry(call)
-    assert [each - began for each in tries] == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5]
+        await retry(call, **options)
+    assert [each - tries[0] for each in tries] == at
 
 
 async def test_a_retry_waits_for_retry_after_up_to_its_longest(

@@ -218,12 +218,6 @@ async def test_a_routine_end_is_logged_at_debug_and_any_other_at_info(
     assert [(line["reason"], line["log_level"]) for line in ends] == [(reason, level)]
 
 
-async def test_a_client_that_never_closes_is_gone_when_the_linger_is_over() -> None:
-    async with serving(limited(OutboxLimits(linger=0.05))) as server, raw_client(server, "ada"):
-        server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)
-        await server.all_gone()
-
-
 # --- the peer closes ----------------------------------------------------------------------------
 
 

@@ -136,14 +136,6 @@ async def test_only_a_request_is_accepted() -> None:
             theirs.recv(1)
 
 
-async def test_a_request_may_come_in_single_bytes() -> None:
-    async with serving() as server, raw_tcp(server) as raw:
-        for byte in request("/ws?token=ada"):
-            await raw.send(bytes([byte]))
-            await trio.lowlevel.checkpoint()
-        assert (await raw.head()).startswith(b"HTTP/1.1 101 ")
-
-
 async def test_a_client_that_vanishes_during_its_request_leaves_nothing_behind() -> None:
     async with serving() as server:
         async with raw_tcp(server) as raw:

@@ -1,9 +1,7 @@
 """The pool: heartbeat, drain, crashes, and a listener that may crash and restart."""
 
-import errno
 import gc
 import json
-import socket
 import weakref
 
 import pytest
@@ -17,7 +15,6 @@ from locshare.connection.context import ConnectionLimits
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.model.reasons import CloseReason
-from locshare.net.listening import PAUSE_WHEN_OUT_OF_FILES_S
 from tests.connection.kit import PATIENT, QUICK_ENDS, Room, Verifier, raw_client, raw_tcp, serving
 from tests.running import LAST_RESORT_S
 from tests.skipping import KERNEL
@@ -246,44 +243,7 @@ async def test_a_listener_that_dies_and_comes_back_closes_no_connection() -> Non
         nursery.cancel_scope.cancel()
 
 
-async def test_binding_a_port_that_is_taken_raises() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        pool = ConnectionPool(Verifier(), Room())
-        with pytest.raises(OSError, match="in use") as caught:
-            await Listener(f"127.0.0.1:{taken.getsockname()[1]}", pool).serve()
-        assert caught.value.errno == errno.EADDRINUSE
-
-
 # --- accepting ----------------------------------------------------------------------------------
-
-
-async def test_out_of_files_the_listener_pauses_instead_of_spinning(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pool = ConnectionPool(Verifier(), Room(), PoolLimits(drain_deadline=1.0))
-    listener = Listener("127.0.0.1:0", pool)
-    attempts = 0
-
-    class OutOfFiles(socket.socket):
-        def accept(self) -> tuple[socket.socket, object]:
-            nonlocal attempts
-            attempts += 1
-            if attempts <= 3:
-                raise OSError(errno.EMFILE, "Too many open files")
-            return super().accept()
-
-    async with trio.open_nursery() as nursery:
-        await nursery.start(pool.serve)
-        with monkeypatch.context() as patch:
-            patch.setattr("locshare.net.listening.socket.socket", OutOfFiles)
-            await nursery.start(listener.serve)
-        started = trio.current_time()
-        url = f"ws://127.0.0.1:{listener.addresses[0][1]}/ws?token=ada"
-        async with trio_client(url) as ada:
-            await ada.get_message()
-        assert trio.current_time() - started >= 3 * PAUSE_WHEN_OUT_OF_FILES_S
-        assert attempts > 3
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_storm_of_connections_is_served_in_full() -> None:

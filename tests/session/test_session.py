@@ -10,7 +10,6 @@ from locshare.model.reasons import CloseReason
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionFull,
-    SessionNotFound,
     SessionOver,
 )
 from locshare.session.limits import SessionLimits
@@ -306,16 +305,6 @@ async def test_it_ends_when_nobody_was_connected_for_an_hour() -> None:
         await trio.sleep(2)
         await assert_over(home, session)
         assert home.manager.statistics().ended["inactive"] == 1
-
-
-async def test_a_session_that_is_over_before_it_is_in_memory_is_over() -> None:
-    async with house() as home:
-        session = await home.session()
-        await trio.sleep(3601)
-        with pytest.raises(SessionOver):
-            await home.join(session)
-        with pytest.raises(SessionNotFound):
-            await home.join(home.store.sessions[session].creator_id)
 
 
 async def assert_over(home: House, session: UUID) -> None:
