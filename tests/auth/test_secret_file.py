@@ -76,7 +76,7 @@ def test_the_umask_does_not_widen_the_secret(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 
 
-def test_all_who_start_at_once_get_the_same_secret(tmp_path: Path) -> None:
+def test_processes_that_start_together_get_the_same_secret(tmp_path: Path) -> None:
     found: list[bytes] = []
     barrier = threading.Barrier(8)
 

@@ -134,7 +134,7 @@ def test_a_new_secret_is_long_enough_fresh_and_needs_no_settings(
         (["--session", SESSION, "--role", "king"], "invalid choice"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_is_reported(
     arguments: list[str], fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["gentoken", *arguments]) == 2

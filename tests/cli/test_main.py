@@ -98,7 +98,7 @@ def test_every_setting_is_a_flag(name: str, capsys: pytest.CaptureFixture[str]) 
         assert f"  {setting.flag} " in text
 
 
-def test_faults_of_settings_are_told_each_on_standard_error(
+def test_each_fault_of_the_settings_is_reported_on_standard_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(["checkconfig", "--max-sessions", "0", "--http-bind", "x"]) == 2

@@ -230,7 +230,9 @@ sys.exit(cli.main(["serve"]))
     ],
     ids=["account", "directory", "home"],
 )
-def test_a_user_who_may_little_is_told_so(settings: dict[str, str], says: str) -> None:
+def test_a_missing_privilege_is_reported_with_the_remedy(
+    settings: dict[str, str], says: str
+) -> None:
     with data_directory() as folder:
         os.chown(folder, 54321, 54321)
         given = {"LOCSHARE_DATA_DIR": str(folder)} | settings

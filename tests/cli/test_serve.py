@@ -173,7 +173,7 @@ async def test_an_end_after_it_was_ready_is_giving_up(stand_in: Callable[..., No
 # --- what is printed --------------------------------------------------------------------------
 
 
-def test_the_link_is_on_a_line_of_its_own() -> None:
+def test_the_link_is_alone_on_its_line() -> None:
     assert f"\n    {LINK}\n" in invitation(LINK, terminal=False, encoding="utf-8")
 
 
@@ -255,7 +255,7 @@ def test_the_number_of_people_is_checked(people: str, capsys: pytest.CaptureFixt
     assert "is not a whole number from 1 to 45" in capsys.readouterr().err
 
 
-def test_the_people_of_the_demo_leave_room_for_somebody_real(
+def test_the_demo_leaves_seats_for_real_people(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(["serve", "--demo", "--people", "8", "--max-participants", "8"]) == 2

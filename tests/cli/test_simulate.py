@@ -93,7 +93,7 @@ def test_a_gpx_file_gives_the_ways(tmp_path: Path) -> None:
         (["--gpx", "/no/such/file.gpx"], "/no/such/file.gpx: No such file or directory"),
     ],
 )
-def test_wrong_usage_is_told_and_is_status_2(
+def test_wrong_usage_is_reported_with_status_2(
     flags: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["simulate", *flags]) == 2
@@ -257,7 +257,7 @@ def test_the_line_and_the_table_hold_the_figures() -> None:
     assert "1.0 / 2.0 / 2.0 ms" in text
 
 
-def test_why_nobody_is_connected_is_shown_instead_of_zeros() -> None:
+def test_the_reason_for_having_no_connection_is_shown_instead_of_zeros() -> None:
     crowd = a_crowd()
     crowd.last_error = Unreachable("no answer from http://[::1]:1: ConnectError")
     reading = Meter(crowd).read(1.0)

@@ -115,7 +115,7 @@ def test_a_settings_file_that_cannot_be_used_is_named(
     assert fault in text
 
 
-def test_all_faults_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
     file = tmp_path / "locshare.toml"
     file.write_text("max_sessions = 0\nwrong = 1")
     environ = {
@@ -308,7 +308,7 @@ def test_settings_that_go_together_are_taken(environ: dict[str, str]) -> None:
     assert {name.upper() for name in loaded.origins} == environ.keys()
 
 
-def test_a_setting_that_is_wrong_by_itself_is_in_no_conflict() -> None:
+def test_a_wrong_setting_is_not_reported_as_a_conflict_too() -> None:
     text = faults(
         {
             "LOCSHARE_JWT_PREVIOUS_SECRET": "short",

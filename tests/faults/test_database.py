@@ -37,7 +37,7 @@ async def live(server: Running) -> bool:
         return (await http.get("/health/live")).status_code == 200
 
 
-async def test_an_embedded_server_that_is_killed_six_times_disconnects_nobody() -> None:
+async def test_an_embedded_server_that_is_killed_six_times_closes_no_connection() -> None:
     with data_directory() as folder:
         async with running(None, folder) as server:
             session = await server.create()
@@ -68,7 +68,7 @@ async def test_an_embedded_server_that_is_killed_six_times_disconnects_nobody() 
         ("ALTER TABLE {} DROP COLUMN role", "ALTER TABLE {} ADD role varchar(20) DEFAULT 'host'"),
     ],
 )
-async def test_a_table_that_was_changed_disconnects_nobody_and_joining_answers_503(
+async def test_a_changed_table_closes_no_connection_and_joining_answers_503(
     postgres_server: Server, postgres_url: str, tmp_path: Path, do: str, undo: str
 ) -> None:
     database = database_of(postgres_url)

@@ -68,7 +68,7 @@ async def test_several_hosts_are_refused_and_no_error_is_wrapped() -> None:
             raise RuntimeError("of whoever uses it")
 
 
-async def test_cut_breaks_what_is_open_and_lets_nobody_in() -> None:
+async def test_cut_breaks_open_connections_and_refuses_new_ones() -> None:
     relay = Relay()
     with trio.fail_after(DEADLINE_S):
         async with relay.around(lambda: echo("postgresql://localhost:PORT/"))() as url:

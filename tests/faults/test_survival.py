@@ -53,7 +53,7 @@ async def test_a_crash_costs_the_message_that_caused_it_and_nothing_else(real: R
         await other.settled()
 
 
-async def test_who_joins_50_ms_after_a_crash_finds_everybody_where_they_are(real: Real) -> None:
+async def test_a_join_50_ms_after_a_crash_sees_every_participant_and_position(real: Real) -> None:
     async with real.group(5) as group:
         await real.faults.set_budget(session_supervisor(group.session_id), 1000)
         async with group.walking():
@@ -64,7 +64,7 @@ async def test_who_joins_50_ms_after_a_crash_finds_everybody_where_they_are(real
         await group.settled()  # not one was lost: the message that crashed was made for it
 
 
-async def test_a_crash_in_the_middle_of_a_flush_leaves_nobody_behind(real: Real) -> None:
+async def test_a_crash_in_the_middle_of_a_flush_leaves_no_receiver_behind(real: Real) -> None:
     async with real.group(5) as group:
         async with group.walking():
             for after in (0, 2, 3):
@@ -75,7 +75,7 @@ async def test_a_crash_in_the_middle_of_a_flush_leaves_nobody_behind(real: Real)
         await group.settled()
 
 
-async def test_a_crash_while_somebody_joins_is_a_join(real: Real) -> None:
+async def test_a_crash_during_a_join_does_not_fail_the_join(real: Real) -> None:
     async with real.group(3) as group:
         async with group.walking():
             await real.faults.crash(session_actor(group.session_id), message="Join")
@@ -256,7 +256,7 @@ async def test_a_clock_that_is_set_back_ends_nothing(real: Real) -> None:
         await group.settled()
 
 
-async def test_after_a_clock_that_was_set_forward_an_expired_session_lets_nobody_in(
+async def test_after_the_clock_was_set_forward_an_expired_session_refuses_joins(
     real: Real,
 ) -> None:
     async with real.group() as group:
@@ -278,7 +278,7 @@ async def test_while_memory_is_short_people_go_on(real: Real, program: Program) 
         await group.settled()
 
 
-async def test_who_blocks_the_loop_is_named(real: Real, program: Program) -> None:
+async def test_the_task_that_blocks_the_loop_is_named(real: Real, program: Program) -> None:
     async with real.group() as group, open_control(control_socket(program)) as control:
         async with group.walking():
             snapshots = control.stream(Watch(0.1), TreeSnapshot)

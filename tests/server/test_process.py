@@ -39,7 +39,7 @@ def test_fewer_connections_are_allowed_when_the_hard_limit_is_lower() -> None:
     assert "ulimit -n 20700, or LOCSHARE_MAX_CONNECTIONS=324" in said
 
 
-def test_a_limit_that_leaves_room_for_next_to_nobody_is_refused_with_the_way_out() -> None:
+def test_a_limit_that_leaves_room_for_hardly_any_connection_is_refused_with_the_remedy() -> None:
     ended = limited_to("512", "764", "allow_connections(20000, 700)")
     assert "allowed 64" in ended.stdout, ended.stderr
     ended = limited_to("512", "763", "allow_connections(20000, 700)")
@@ -47,7 +47,7 @@ def test_a_limit_that_leaves_room_for_next_to_nobody_is_refused_with_the_way_out
     assert "raise it to 20700 (ulimit -n" in ended.stderr
 
 
-def test_somebody_who_wants_few_connections_gets_them() -> None:
+def test_a_small_number_of_connections_is_granted_in_full() -> None:
     ended = limited_to("512", "710", "allow_connections(10, 700)")
     assert "allowed 10" in ended.stdout, ended.stderr
 

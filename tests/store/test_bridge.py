@@ -301,7 +301,7 @@ async def test_in_a_storm_of_cancellations_each_call_ends_once_and_nothing_is_le
 # --- back-pressure --------------------------------------------------------------------------------
 
 
-async def test_so_many_calls_are_in_the_loop_at_once_and_the_others_wait_in_order() -> None:
+async def test_a_bounded_number_of_calls_is_in_the_loop_and_the_others_wait_in_order() -> None:
     running = most = 0
     order: list[int] = []
 
@@ -475,7 +475,7 @@ async def test_without_a_thread_the_bridge_is_closed_and_nothing_is_left(
                 pass
 
 
-async def test_what_nobody_is_told_in_asyncio_is_logged_without_the_errors_text(
+async def test_an_unhandled_error_in_asyncio_is_logged_without_its_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def work() -> None:

@@ -218,7 +218,9 @@ async def test_a_start_that_waits_for_a_leftover_can_be_cancelled(data_dir: Path
         os.kill(leftover, signal.SIGCONT)
 
 
-async def test_a_pid_file_that_names_a_stranger_stands_in_nobodys_way(data_dir: Path) -> None:
+async def test_a_pid_file_that_names_another_process_does_not_prevent_a_start(
+    data_dir: Path,
+) -> None:
     pid_file = data_dir / "postgres" / "postmaster.pid"
     pid_file.write_text(f"{os.getpid()}\n{data_dir / 'postgres'}\n1700000000\n5432\n\n\n\nready\n")
     shutil.chown(pid_file, (data_dir / "postgres").stat().st_uid)
@@ -400,7 +402,7 @@ else:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another account can only be had as root")
-def test_a_user_id_without_a_name_is_told_so_and_works_on_a_cluster_that_is_there(
+def test_a_user_id_without_a_name_is_an_error_unless_the_cluster_exists(
     data_dir: Path,
 ) -> None:
     with data_directory() as folder:

@@ -35,7 +35,7 @@ class Fake:
         self.erased += ids
 
 
-async def test_all_that_wait_share_the_next_batch(
+async def test_all_waiting_records_share_the_next_batch(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake()
@@ -51,7 +51,7 @@ async def test_all_that_wait_share_the_next_batch(
     assert [len(batch) for batch in fake.batches] == [1, 10, 2]
 
 
-async def test_one_after_the_other_is_written_at_once(
+async def test_a_record_that_finds_no_other_is_written_at_once(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake(gather_s=1.0)
@@ -62,7 +62,7 @@ async def test_one_after_the_other_is_written_at_once(
     assert trio.current_time() == 0
 
 
-async def test_after_a_batch_that_was_shared_many_share_the_next(
+async def test_after_a_shared_batch_the_next_gathers_records(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake(gather_s=1.0)
@@ -78,7 +78,7 @@ async def test_after_a_batch_that_was_shared_many_share_the_next(
     assert [len(batch) for batch in fake.batches] == [2, 3]
 
 
-async def test_a_whole_batch_waits_for_nobody(
+async def test_a_full_batch_is_written_at_once(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake(gather_s=1.0)
@@ -92,7 +92,7 @@ async def test_a_whole_batch_waits_for_nobody(
     assert trio.current_time() == pytest.approx(1), "the last five might have been joined by others"
 
 
-async def test_a_caller_waits_so_long_and_what_is_written_afterwards_is_erased(
+async def test_a_caller_waits_a_bounded_time_and_a_later_write_is_erased(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake()
@@ -106,7 +106,7 @@ async def test_a_caller_waits_so_long_and_what_is_written_afterwards_is_erased(
     assert fake.erased == [session.id]
 
 
-async def test_what_is_in_doubt_is_erased_before_it_is_written_again_and_not_shown_until_then(
+async def test_an_uncertain_record_is_erased_before_it_is_written_again_and_hidden_until_then(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake()
@@ -125,7 +125,7 @@ async def test_what_is_in_doubt_is_erased_before_it_is_written_again_and_not_sho
     assert not fake.commits.is_uncertain(session.id)
 
 
-async def test_a_failure_before_anything_was_sent_leaves_no_doubt(
+async def test_a_failure_before_anything_was_sent_leaves_nothing_uncertain(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake()
@@ -138,7 +138,7 @@ async def test_a_failure_before_anything_was_sent_leaves_no_doubt(
     assert not fake.commits.is_uncertain(session.id)
 
 
-async def test_so_many_may_wait_and_no_more(
+async def test_at_most_limit_records_wait(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake(limit=2)
@@ -152,16 +152,16 @@ async def test_so_many_may_wait_and_no_more(
     nursery.cancel_scope.cancel()
 
 
-async def test_whoever_waits_when_it_is_stopped_is_told_so_once(
+async def test_a_stop_fails_all_waiting_callers_at_once(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake()
-    told: list[str] = []
+    errors: list[str] = []
 
     async def add() -> None:
         with pytest.raises(StoreUnavailable) as caught:
             await fake.commits.add(a_session())
-        told.append(str(caught.value))
+        errors.append(str(caught.value))
 
     for _ in range(2):
         nursery.start_soon(add)
@@ -169,11 +169,11 @@ async def test_whoever_waits_when_it_is_stopped_is_told_so_once(
     fake.commits.fail("stopped")
     assert len(fake.commits) == 0
     await trio.testing.wait_all_tasks_blocked()
-    assert told == ["stopped"] * 2
+    assert errors == ["stopped"] * 2
     assert trio.current_time() == 0, "nobody waited for a deadline"
 
 
-async def test_a_fault_in_a_write_is_told_to_its_callers_and_the_next_batch_is_written(
+async def test_a_fault_in_a_write_fails_its_callers_and_the_next_batch_is_written(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake()
@@ -205,13 +205,13 @@ async def test_a_flush_writes_all_that_waits_batch_by_batch() -> None:
     assert fake.commits.batches == 3
 
 
-async def test_what_is_refused_at_once_is_a_checkpoint_too() -> None:
+async def test_a_refused_record_is_a_checkpoint_too() -> None:
     fake = Fake(limit=0)
     with trio.testing.assert_checkpoints(), pytest.raises(StoreUnavailable):
         await fake.commits.add(a_session())
 
 
-async def test_whoever_waits_behind_what_cannot_be_erased_is_told_so_at_once(
+async def test_callers_fail_at_once_while_uncertain_records_cannot_be_erased(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     fake = Fake()

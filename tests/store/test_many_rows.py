@@ -72,7 +72,7 @@ async def test_a_session_with_100_000_left_rows_is_loaded_by_reading_those_of_it
         assert leave <= 10
 
 
-async def test_who_joins_and_leaves_ten_thousand_times_leaves_no_row(
+async def test_joining_and_leaving_ten_thousand_times_leaves_no_row(
     postgres_server: Server, postgres_url: str
 ) -> None:
     async with running_store(postgres_url, ROOMY) as store:
@@ -88,7 +88,7 @@ async def test_who_joins_and_leaves_ten_thousand_times_leaves_no_row(
         assert postgres_server.execute(count, database_of(postgres_url)) == "0"
 
 
-async def test_who_left_is_not_there_after_a_restart(postgres_url: str) -> None:
+async def test_a_participant_who_left_is_absent_after_a_restart(postgres_url: str) -> None:
     """So a token of somebody who left or was removed finds nobody."""
     session = a_session()
     async with running_store(postgres_url) as store:

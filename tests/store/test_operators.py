@@ -228,7 +228,7 @@ def plain_role(postgres_server: Server, empty: str) -> Iterator[str]:
     postgres_server.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}", database)
 
 
-async def test_a_role_that_may_make_no_tables_is_told_and_a_schema_of_its_own_is_the_way_out(
+async def test_a_role_that_may_make_no_tables_gets_a_reason_and_a_separate_schema_is_the_remedy(
     postgres_server: Server, plain_role: str
 ) -> None:
     text = await refusal(plain_role)

@@ -120,7 +120,7 @@ THROW_OUT = (
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_whatever_is_done_to_the_database_it_is_one_error_line_503_and_well_again_by_itself(
+async def test_any_outage_is_one_error_line_and_503_and_ends_without_help(
     own_server: Server, url: str, lines: list[Any], deed: str
 ) -> None:
     do, undo, says = DEEDS[deed]
@@ -239,7 +239,7 @@ async def test_a_server_that_is_killed_again_and_again_never_ends_the_store(
         await store.add_participant(a_participant(session.id))
 
 
-async def test_an_error_that_is_no_errors_of_the_database_crashes_nobody_who_waits(
+async def test_an_error_that_is_not_the_databases_crashes_no_waiting_caller(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault of ours in a statement: its caller is told, the next one is served."""
@@ -254,7 +254,7 @@ async def test_an_error_that_is_no_errors_of_the_database_crashes_nobody_who_wai
         await store.add_participant(a_participant(session.id))
 
 
-async def test_strangers_who_ask_for_readiness_make_the_database_work_once(
+async def test_many_readiness_probes_cause_one_check_of_the_database(
     own_server: Server, url: str
 ) -> None:
     async with running_store(url, structs.replace(HASTY, check_s=60)) as store:
@@ -304,7 +304,7 @@ class Clock:
         return self.now
 
 
-def test_an_outage_is_told_once_and_again_when_it_comes_back_after_a_while(
+def test_an_outage_is_logged_once_and_again_when_it_returns_after_a_while(
     lines: list[Any],
 ) -> None:
     clock = Clock()

@@ -261,7 +261,7 @@ async def test_stopping_writes_what_waits(postgres_url: str) -> None:
     assert (await read_afresh(postgres_url, session.id)).session.last_activity == START + HOUR
 
 
-async def test_the_sweep_ends_what_expired_and_what_nobody_used(store: PostgresStore) -> None:
+async def test_the_sweep_ends_expired_and_unused_sessions(store: PostgresStore) -> None:
     now, since = START + 3 * HOUR, START + 2 * HOUR
     fresh = a_session(last_activity=now)
     expired = a_session(expires_at=START + 2 * HOUR, last_activity=now)
@@ -372,9 +372,7 @@ async def test_a_lock_is_durable(store: PostgresStore, postgres_url: str) -> Non
     await store.set_locked(uuid4(), True)
 
 
-async def test_who_joined_as_the_host_is_read_back_as_one(
-    store: PostgresStore, postgres_url: str
-) -> None:
+async def test_a_host_is_read_back_as_a_host(store: PostgresStore, postgres_url: str) -> None:
     session = a_session()
     await store.create_session(session)
     people = [a_participant(session.id, role=role) for role in ("host", "participant")]

@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 A, B, C = uuid4(), uuid4(), uuid4()
 
 
-def test_orders_are_taken_oldest_first_and_a_batch_is_bounded() -> None:
+def test_removals_are_taken_oldest_first_and_a_batch_is_bounded() -> None:
     behind = WriteBehind(max_removals=10, max_touches=10)
     for session_id in (A, B, C):
         behind.end(session_id)
@@ -51,7 +51,7 @@ def test_a_note_that_was_made_during_a_failed_write_is_not_replaced_by_the_older
     assert batch.seen == {(A, "ana"): START + HOUR}
 
 
-def test_when_too_many_orders_wait_the_oldest_leave_gives_way_and_then_the_oldest_end() -> None:
+def test_beyond_the_bound_the_oldest_leave_is_dropped_and_then_the_oldest_end() -> None:
     behind = WriteBehind(max_removals=2, max_touches=10)
     behind.leave(A, "ana")
     behind.end(A)
@@ -145,7 +145,7 @@ def test_a_batch_that_can_never_be_written_is_dropped_and_all_of_it_counted() ->
     assert not behind.take(10, touches=True)
 
 
-def test_the_small_print_of_late_writes() -> None:
+def test_edge_cases_of_the_write_behind() -> None:
     behind = WriteBehind(max_removals=2, max_touches=1)
     behind.touch(A, START, {})
     assert not behind.take(10, touches=False), "touches are written at their own pace"

@@ -363,7 +363,7 @@ def test_setting_up_twice_does_not_write_twice() -> None:
     assert len(output.lines) == 1
 
 
-def test_what_nobody_caught_in_a_thread_is_a_redacted_line(
+def test_an_uncaught_error_of_a_thread_is_a_redacted_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)

@@ -113,7 +113,7 @@ def test_a_reader_that_has_gone_ends_nothing(pipe: Pipe) -> None:
     assert writer.dropped == 3
 
 
-def test_a_descriptor_that_somebody_else_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
+def test_a_descriptor_made_non_blocking_by_another_process_is_waited_for(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing, False)
     writer = BackgroundWriter(pipe.writing)
     for number in range(500):
@@ -122,7 +122,7 @@ def test_a_descriptor_that_somebody_else_made_non_blocking_is_waited_for(pipe: P
     assert writer.dropped == 0
 
 
-def test_after_a_fork_the_child_writes_by_itself(pipe: Pipe) -> None:
+def test_after_a_fork_the_child_writes_without_a_thread(pipe: Pipe) -> None:
     writer = BackgroundWriter(pipe.writing)
     writer.write(b"parent\n")
     assert writer.flush(DEADLINE_S)

@@ -113,7 +113,7 @@ async def test_an_operation_ends_when_its_client_hangs_up(path: Path) -> None:
         assert desk.ended in (["Cancelled"], ["_ClientGone"])
 
 
-async def test_who_says_nothing_more_is_still_answered(path: Path) -> None:
+async def test_a_client_that_closed_its_sending_side_is_still_answered(path: Path) -> None:
     async with served(path), await trio.open_unix_socket(str(path)) as stream:
         await stream.send_all(b'{"do":"double","number":21}\n{"do":"double","number":1}\n')
         await stream.send_eof()
@@ -147,14 +147,16 @@ async def raw(path: Path, line: bytes) -> bytes:
         (b"x" * (MAX_REQUEST_BYTES + 70_000), b"longer than"),
     ],
 )
-async def test_a_bad_request_is_told_what_is_wrong(path: Path, line: bytes, says: bytes) -> None:
+async def test_a_bad_request_is_answered_with_the_fault(
+    path: Path, line: bytes, says: bytes
+) -> None:
     async with served(path):
         answer = await raw(path, line)
         assert b'"code":"bad_request"' in answer
         assert says in answer
 
 
-async def test_errors_of_an_operation_reach_its_asker_and_end_nothing_else(
+async def test_an_error_of_an_operation_reaches_its_client_and_ends_nothing_else(
     path: Path,
 ) -> None:
     async with served(path), open_control(path) as control:
@@ -168,7 +170,7 @@ async def test_errors_of_an_operation_reach_its_asker_and_end_nothing_else(
         assert await control.ask(Double(1), int) == 2
 
 
-async def test_when_the_server_ends_the_asker_is_told(path: Path) -> None:
+async def test_when_the_server_ends_its_clients_see_it(path: Path) -> None:
     async with served(path):
         control_context = open_control(path)
         control = await control_context.__aenter__()
@@ -195,12 +197,12 @@ async def test_the_file_of_a_dead_server_is_replaced_that_of_a_living_one_is_not
     assert path.read_text() == "something of somebody's"
 
 
-async def test_a_path_that_is_too_long_is_told(path: Path) -> None:
+async def test_a_path_that_is_too_long_is_refused(path: Path) -> None:
     with pytest.raises(OSError, match="more than 103 bytes"):
         await ControlServer(path.parent / ("x" * 100), []).serve()
 
 
-async def test_nobody_there(path: Path) -> None:
+async def test_a_path_without_a_server_is_unreachable(path: Path) -> None:
     with pytest.raises(ControlError, match="no server runs there") as error:
         async with open_control(path):
             raise AssertionError

@@ -129,7 +129,7 @@ async def settled(here: Setting, path: str, **expected: Any) -> ActorView:
         await trio.sleep(0.005)
 
 
-async def test_the_picture_shows_every_child_with_its_counters() -> None:
+async def test_the_snapshot_shows_every_child_with_its_counters() -> None:
     async with setting() as here:
         worker = here.worker()
         for _ in range(7):
@@ -276,7 +276,7 @@ async def settled_trace(here: Setting) -> None:
             await trio.sleep(0.005)
 
 
-async def test_the_trace_is_off_when_who_asked_has_gone() -> None:
+async def test_the_trace_ends_when_its_client_is_gone() -> None:
     async with setting() as here:
         async with open_control(here.path) as other:
             lines = other.stream(Trace("worker"), TraceLine)
@@ -334,7 +334,7 @@ async def test_kill_is_a_crash_to_the_supervisor() -> None:
         (Tree(limit=-1), "limit is -1"),
     ],
 )
-async def test_what_cannot_be_done_is_told(request_: Any, says: str) -> None:
+async def test_an_impossible_request_is_refused_with_the_reason(request_: Any, says: str) -> None:
     async with setting() as here:
         with pytest.raises(ControlError, match=says.replace(".", r"\.")):
             await here.control.ask(request_)

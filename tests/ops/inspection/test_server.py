@@ -13,7 +13,7 @@ from locshare.ops.inspection.views import Tree, TreeSnapshot, Watch
 from tests.faults.kit import running, talk
 
 
-async def test_the_server_shows_its_sessions_by_load_and_nobody_in_them(
+async def test_the_server_shows_its_sessions_by_load_and_no_participant(
     postgres_url: str, tmp_path: Path
 ) -> None:
     async with running(postgres_url, tmp_path) as server:

@@ -51,7 +51,7 @@ def test_moving_the_selection(keys: list[str], selected: str) -> None:
     assert browsing(*keys).selected == selected
 
 
-def test_rates_are_of_the_same_incarnation_between_two_pictures() -> None:
+def test_rates_compare_two_snapshots_of_the_same_incarnation() -> None:
     model = ScreenModel()
     model.show(snapshot(10.0, session("aa", 10, handled=100), session("bb", 20, handled=5)))
     assert {row.rate for row in model.rows} == {None}
@@ -151,7 +151,7 @@ def test_help_any_key_leaves_it_and_does_nothing_else() -> None:
     assert model.key("ctrl-c") == Quit()
 
 
-def test_a_lost_server_is_said_until_there_is_a_picture() -> None:
+def test_a_lost_server_is_shown_until_the_next_snapshot() -> None:
     model = browsing()
     model.lost("the server has gone")
     assert model.problem == "the server has gone"
@@ -160,7 +160,7 @@ def test_a_lost_server_is_said_until_there_is_a_picture() -> None:
     assert model.problem == ""
 
 
-def test_before_the_first_picture_keys_do_no_harm() -> None:
+def test_before_the_first_snapshot_keys_have_no_effect() -> None:
     model = ScreenModel()
     for key in ("up", "down", "end", "z", "é"):
         assert model.key(key) is None
