@@ -1,7 +1,7 @@
 """Reads sessions from the store, once for all callers that ask at the same time. Starts nothing."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import final
 from uuid import UUID
@@ -50,10 +50,15 @@ class SessionLoader:
             raise SessionOver
         if session.expires_at <= now:
             raise SessionOver("expired")
-        # A session is not inactive because the server was off: connecting was not possible.
-        inactive_since = now - timedelta(seconds=self._limits.inactive_after)
-        if session.last_activity < inactive_since and self._up_since < inactive_since:
+        if session.last_activity < self.inactive_before():
             raise SessionOver("inactive")
+
+    def inactive_before(self) -> datetime:
+        """A session that was last active before this is inactive. While the server has been up for
+        less than that, none is: nobody could connect.
+        """
+        earliest = self._now() - timedelta(seconds=self._limits.inactive_after)
+        return earliest if self._up_since < earliest else datetime.min.replace(tzinfo=UTC)
 
     def view(self, stored: StoredSession) -> SessionTable:
         """The table that a session would have if it were started now. For reading only."""

@@ -68,9 +68,9 @@ class SessionManager:
     """``names`` is where the dynamic supervisor is registered, under ``SESSIONS``.
 
     ``window`` is the flush window of a session now, in seconds
-    (:meth:`locshare.broadcast.pacer.Pacer.window`); ``now`` is the wall clock, in UTC; ``report``
-    gets the crash reports of the sessions; ``owner_of`` says which process owns a session;
-    ``features`` are those of every session, the roster among them.
+    (:meth:`locshare.broadcast.flush_controller.FlushController.window`); ``now`` is the wall clock,
+    in UTC; ``report`` gets the crash reports of the sessions; ``owner_of`` says which process owns
+    a session; ``features`` are those of every session, the roster among them.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class SessionManager:
         self.reaper: Final = Reaper(
             self.directory,
             self.lifecycle,
+            self._loader,
             self._store,
             limits,
             self._counters,

@@ -20,6 +20,7 @@ from locshare.session.directory.directory import SessionDirectory
 from locshare.session.errors import SessionElsewhere
 from locshare.session.lifecycle import SessionLifecycle
 from locshare.session.limits import SessionLimits
+from locshare.session.loader import SessionLoader
 from locshare.store.port import Store, StoreUnavailable
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ class Reaper:
         self,
         directory: SessionDirectory,
         lifecycle: SessionLifecycle,
+        loader: SessionLoader,
         store: Store,
         limits: SessionLimits,
         counters: SessionCounters,
@@ -44,12 +46,12 @@ class Reaper:
     ) -> None:
         self._directory = directory
         self._lifecycle = lifecycle
+        self._loader = loader
         self._store = store
         self._limits = limits
         self._counters = counters
         self._now = now
         self._forget = forget
-        self._up_since = now()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled; what has ended by then is still written, for a second at most."""
@@ -87,12 +89,10 @@ class Reaper:
 
     async def _sweep(self) -> None:
         now = self._now()
-        # A session is not inactive because the server was off: connecting was not possible.
-        earliest = now - timedelta(seconds=self._limits.inactive_after)
-        if earliest < self._up_since:
-            earliest = datetime.min.replace(tzinfo=now.tzinfo)
         try:
-            ended = await self._store.sweep(now, earliest, self._directory.ids())
+            ended = await self._store.sweep(
+                now, self._loader.inactive_before(), self._directory.ids()
+            )
             self._counters.ended.update(ended.values())
             for session_id in ended:
                 self._forget(session_id)
