@@ -65,9 +65,7 @@ async def test_the_demo_begins_when_the_server_is_ready_and_ends_with_it(
     steps: list[str] = []
     stop = trio.Event()
 
-    async def server(
-        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
-    ) -> None:
+    async def server(*_arguments: Any, task_status: Any, **_options: Any) -> None:
         await trio.testing.wait_all_tasks_blocked()
         steps.append("ready")
         task_status.started(ADDRESSES)
@@ -99,9 +97,7 @@ async def test_the_demo_begins_when_the_server_is_ready_and_ends_with_it(
 async def test_the_server_outlives_a_crash_of_the_demo(stand_in: Callable[..., None]) -> None:
     crashed, ended = trio.Event(), False
 
-    async def server(
-        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
-    ) -> None:
+    async def server(*_arguments: Any, task_status: Any, **_options: Any) -> None:
         nonlocal ended
         task_status.started(ADDRESSES)
         await crashed.wait()
@@ -122,9 +118,7 @@ async def test_the_server_outlives_a_crash_of_the_demo(stand_in: Callable[..., N
 async def test_without_a_demo_nothing_is_printed(
     stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def server(
-        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
-    ) -> None:
+    async def server(*_arguments: Any, task_status: Any, **_options: Any) -> None:
         task_status.started(ADDRESSES)
         await trio.lowlevel.checkpoint()
 
@@ -136,9 +130,7 @@ async def test_without_a_demo_nothing_is_printed(
 async def test_a_server_that_is_stopped_before_it_is_ready_ends_quietly(
     stand_in: Callable[..., None],
 ) -> None:
-    async def server(
-        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
-    ) -> None:
+    async def server(*_arguments: Any, task_status: Any, **_options: Any) -> None:
         await trio.lowlevel.checkpoint()
 
     stand_in(server)
@@ -147,9 +139,7 @@ async def test_a_server_that_is_stopped_before_it_is_ready_ends_quietly(
 
 @pytest.mark.parametrize("people", [0, 1])
 async def test_a_failed_start_is_raised_bare(people: int, stand_in: Callable[..., None]) -> None:
-    async def server(
-        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
-    ) -> None:
+    async def server(*_arguments: Any, task_status: Any, **_options: Any) -> None:
         raise StoreUnavailable
 
     stand_in(server)
@@ -158,9 +148,7 @@ async def test_a_failed_start_is_raised_bare(people: int, stand_in: Callable[...
 
 
 async def test_an_end_after_it_was_ready_is_giving_up(stand_in: Callable[..., None]) -> None:
-    async def server(
-        settings: Settings, signals: StopSignals, *, faults: bool, task_status: Any
-    ) -> None:
+    async def server(*_arguments: Any, task_status: Any, **_options: Any) -> None:
         task_status.started(ADDRESSES)
         raise StoreUnavailable
 

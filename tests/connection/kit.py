@@ -5,11 +5,10 @@ The session behind them is `Room`, the smallest thing that keeps the promises of
 """
 
 import json
-import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import trio
 from msgspec import Struct
@@ -228,8 +227,3 @@ def an_update(lat: float = 52.52, lng: float = 13.405, **more: object) -> bytes:
     """A `location_update` as a client sends it."""
     data = {"lat": lat, "lng": lng, "accuracy": 8, "timestamp": "2030-01-01T12:00:00Z", **more}
     return json.dumps({"type": "location_update", "data": data}).encode()
-
-
-def a_name() -> str:
-    """A user_id that no other test has."""
-    return f"user-{uuid4().hex[:8]}-{os.getpid()}"

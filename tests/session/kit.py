@@ -37,6 +37,7 @@ from locshare.supervisor import (
 )
 from locshare.wire.dialects import Dialect
 from locshare.wire.plain import PLAIN
+from tests.broadcast.wire_kit import parse
 from tests.doubles import MemoryStore
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -49,17 +50,9 @@ def position(lat: float = 52.5, lng: float = 13.4) -> Position:
 
 def messages_in(frames: bytes) -> list[dict[str, Any]]:
     """The messages of finished, unmasked text frames."""
-    found = []
-    while frames:
-        assert frames[0] == 0x81
-        size, head = frames[1], 2
-        if size == 126:
-            size, head = int.from_bytes(frames[2:4], "big"), 4
-        elif size == 127:
-            size, head = int.from_bytes(frames[2:10], "big"), 10
-        found.append(json.loads(frames[head : head + size]))
-        frames = frames[head + size :]
-    return found
+    found = parse(frames)
+    assert all(first == 0x81 for first, _ in found)
+    return [json.loads(payload) for _, payload in found]
 
 
 class Phone:

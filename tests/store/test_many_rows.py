@@ -88,21 +88,6 @@ async def test_joining_and_leaving_ten_thousand_times_leaves_no_row(
         assert postgres_server.execute(count, database_of(postgres_url)) == "0"
 
 
-async def test_a_participant_who_left_is_absent_after_a_restart(postgres_url: str) -> None:
-    """So a token of somebody who left or was removed finds nobody."""
-    session = a_session()
-    async with running_store(postgres_url) as store:
-        await store.create_session(session)
-        stays, goes = a_participant(session.id), a_participant(session.id)
-        for each in (stays, goes):
-            await store.add_participant(each)
-        await store.deactivate_participant(session.id, goes.user_id)
-    async with running_store(postgres_url) as store:
-        stored = await store.load_session(session.id)
-        assert stored is not None
-        assert [each.user_id for each in stored.participants] == [stays.user_id]
-
-
 async def test_a_purge_of_100_000_rows_goes_in_portions_and_others_write_in_between(
     postgres_server: Server, postgres_url: str
 ) -> None:

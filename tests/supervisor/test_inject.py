@@ -4,9 +4,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from locshare.actors import NoProc, introspect, open_actor_nursery
+from locshare.actors import NoProc, introspect
 from locshare.actors.lowlevel import Incarnation, fail_init, fill_mailbox, post
-from locshare.actors.testing import Probe, crash
+from locshare.actors.testing import crash
 from locshare.supervisor import (
     AnySpec,
     ChildNotFound,
@@ -107,10 +107,3 @@ async def test_a_mailbox_can_be_filled_and_written_to_past_its_bound() -> None:
         await wait_all_tasks_blocked()
         assert journal.lines == ["init a", "a cast one", "a info news"]
         assert fill_mailbox(sup) == 0  # it has no bound
-
-
-async def test_a_dead_actors_mailbox_is_not_filled() -> None:
-    async with open_actor_nursery() as actors:
-        ref = await actors.start(Probe("a", TreeJournal()))
-        await ref.stop()
-        assert fill_mailbox(ref) == 0
