@@ -25,7 +25,7 @@ from tests.sockets import Raw, request, trio_client
 
 DEADLINE_S = LAST_RESORT_S
 STEP_S = 0.03
-PATIENCE_S = 0.5
+CONNECT_TIMEOUT_S = 0.5
 _DEGREES = 1e-3
 
 
@@ -84,7 +84,7 @@ class Phone:
                 await self.move()
             except trio_websocket.ConnectionClosed:
                 return
-            with trio.move_on_after(PATIENCE_S):
+            with trio.move_on_after(CONNECT_TIMEOUT_S):
                 for other in others:
                     while self.step not in other.seen[self.user_id][-1:]:
                         await other.news.wait()

@@ -278,8 +278,8 @@ async def test_in_a_storm_of_cancellations_each_call_ends_once_and_nothing_is_le
         finally:
             running -= 1
 
-    async def caller(bridge: Bridge, patience: float, pause: float) -> None:
-        with trio.move_on_after(patience):
+    async def caller(bridge: Bridge, timeout_s: float, pause: float) -> None:
+        with trio.move_on_after(timeout_s):
             ended.append(await bridge.call(work, pause))
             return
         ended.append("cancelled")

@@ -385,8 +385,8 @@ async def test_after_a_storm_of_cancellations_no_query_runs_on_and_every_connect
         value: int = await connection.fetchval("SELECT 1 FROM pg_sleep($1)", seconds)
         return value
 
-    async def caller(database: Database, patience: float) -> None:
-        with trio.move_on_after(patience):
+    async def caller(database: Database, timeout_s: float) -> None:
+        with trio.move_on_after(timeout_s):
             assert await database.run(query, chance.random() / 50) == 1
 
     async with (

@@ -24,7 +24,7 @@ def browsing(some: TreeSnapshot) -> ScreenModel:
     return model
 
 
-def test_the_head_has_the_vitals() -> None:
+def test_the_head_shows_the_process() -> None:
     text = shown(
         browsing(
             snapshot(
