@@ -218,6 +218,16 @@ async def test_a_routine_end_is_logged_at_debug_and_any_other_at_info(
     assert [(line["reason"], line["log_level"]) for line in ends] == [(reason, level)]
 
 
+async def test_behind_our_close_frame_the_client_sees_the_end_of_the_stream_at_once() -> None:
+    async with serving(limited(OutboxLimits(linger=60.0))) as server:
+        async with raw_client(server, "ada") as ada:
+            server.room.receivers["ada"].close(CloseReason.SESSION_ENDED)
+            assert await ada.close_code() == 4410
+            await ada.end()
+            assert len(server.pool) == 1, "the client's close frame is still awaited"
+        await server.all_gone()
+
+
 # --- the peer closes ----------------------------------------------------------------------------
 
 

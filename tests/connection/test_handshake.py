@@ -124,6 +124,7 @@ async def test_what_is_no_usable_upgrade_is_answered_and_closed(data: bytes, sta
         assert headers.get("allow") == ("GET" if status == 405 else None)
         assert headers.get("upgrade") == ("websocket" if status == 426 else None)
         await server.all_gone()
+        assert server.refused() == {"no_such_path" if status == 404 else "not_an_upgrade": 1}
 
 
 async def test_only_a_request_is_accepted() -> None:
