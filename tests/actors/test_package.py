@@ -98,11 +98,6 @@ def test_the_supervisor_imports_the_public_interface_of_actors_only() -> None:
         assert used <= allowed, path.name
 
 
-def test_actors_import_nothing_of_the_supervisor() -> None:
-    for path in files(SOURCE / "actors"):
-        assert not [name for name in imports(path) if name.startswith("locshare.supervisor")]
-
-
 def test_the_program_imports_public_modules_of_the_runtime_only() -> None:
     for path in files(SOURCE):
         if path.parent in RUNTIME:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from quart import Blueprint, Response
 
-from locshare.api import ApiLimits, create_app
+from locshare.api import create_app
 from locshare.auth.tokens import TokenExpired, TokenInvalid, TokenKeys
 from locshare.http.problems import ProblemCode
 from locshare.session.errors import (
@@ -86,13 +86,6 @@ async def test_options_lists_the_allowed_methods(client: httpx.AsyncClient) -> N
     assert answer.status_code == 200
     assert set(answer.headers["allow"].split(", ")) == {"OPTIONS", "POST"}
     assert "access-control-allow-origin" not in answer.headers
-
-
-async def test_head_is_get_without_the_body(api: Api, client: httpx.AsyncClient) -> None:
-    path = f"/api/sessions/{(await api.create())['session_id']}"
-    head, get = await client.head(path), await client.get(path)
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["content-length"] == get.headers["content-length"]
 
 
 async def test_every_answer_has_the_headers_of_data(client: httpx.AsyncClient) -> None:
@@ -166,16 +159,6 @@ async def test_an_unexpected_error_is_a_500_without_details_and_is_logged(
     assert failed["request_id"] == request["request_id"] == answer.headers["x-request-id"]
     manager.failure = None
     assert (await client.get("/health/live")).status_code == 200
-
-
-async def test_a_session_that_does_not_answer_is_a_503(
-    make_app: MakeApp, manager: FakeSessions, autojump_clock: trio.testing.MockClock
-) -> None:
-    manager.gate = trio.Event()
-    async with client_of(make_app(limits=ApiLimits(answer_timeout_s=3))) as client:
-        answer = await client.get(f"/api/sessions/{SESSION}")
-    assert_problem(answer, 503, "UNAVAILABLE")
-    assert trio.current_time() == pytest.approx(3, abs=0.1)
 
 
 # --- the log and the metrics ----------------------------------------------------------------------

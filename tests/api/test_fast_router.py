@@ -84,6 +84,7 @@ async def test_an_answer_that_takes_too_long_is_503(
         fast, framework = [await client.get(each) for each in (path, f"{path}/participants")]
     assert_problem(fast, 503, "UNAVAILABLE")
     assert comparable(fast) == comparable(framework)
+    assert trio.current_time() == pytest.approx(6, abs=0.2)
 
 
 async def test_other_methods_of_the_same_paths_are_answered(api: Api) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -59,44 +60,27 @@ def program_at(folder: Path) -> Program:
     return Program({"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_LOG_LEVEL": "debug"})
 
 
-def test_a_log_that_nobody_reads_stops_neither_the_server_nor_sigterm() -> None:
-    unread, full = os.pipe()
-    fcntl.fcntl(full, fcntl.F_SETPIPE_SZ, 4096)
-    with data_directory() as folder:
-        program = program_at(folder)
-        process = start(program, stdout=full, stderr=full)
-        try:
-            with httpx.Client(base_url=program.http_url, timeout=PATIENCE_S) as http:
-                wait_ready(http, process)
-                while dropped(http) == 0:
-                    assert http.get(f"/{'x' * 2000}").status_code == 404
-                assert http.post("/api/sessions", json={"name": "heard"}).status_code == 201
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE_S) == 0
-        finally:
-            process.kill()
-            process.wait()
-            os.close(unread)
-            os.close(full)
-
-
-@pytest.mark.parametrize("place", ["closed pipe", "/dev/full"])
-def test_a_log_that_cannot_be_written_stops_nothing(place: str) -> None:
-    if place == "closed pipe":
-        unread, bad = os.pipe()
-        os.close(unread)
-    else:
-        bad = os.open(place, os.O_WRONLY)
-    with data_directory() as folder:
-        program = program_at(folder)
+@pytest.mark.parametrize("place", ["unread pipe", "closed pipe", "/dev/full"])
+def test_a_log_that_cannot_be_written_stops_neither_the_server_nor_sigterm(place: str) -> None:
+    with ExitStack() as stack:
+        if place == "/dev/full":
+            bad = os.open(place, os.O_WRONLY)
+        else:
+            unread, bad = os.pipe()
+            if place == "closed pipe":
+                os.close(unread)
+            else:
+                fcntl.fcntl(bad, fcntl.F_SETPIPE_SZ, 4096)
+                stack.callback(os.close, unread)
+        stack.callback(os.close, bad)
+        program = program_at(stack.enter_context(data_directory()))
         process = start(program, stdout=bad, stderr=bad)
-        try:
-            with httpx.Client(base_url=program.http_url, timeout=PATIENCE_S) as http:
-                wait_ready(http, process)
-                assert dropped(http) > 0
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE_S) == 0
-        finally:
-            process.kill()
-            process.wait()
-            os.close(bad)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        with httpx.Client(base_url=program.http_url, timeout=PATIENCE_S) as http:
+            wait_ready(http, process)
+            while dropped(http) == 0:
+                assert http.get(f"/{'x' * 2000}").status_code == 404
+            assert http.post("/api/sessions", json={"name": "heard"}).status_code == 201
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0

@@ -5,7 +5,7 @@ import contextvars
 import gc
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -67,6 +67,19 @@ async def outcome_of(outcomes: list[Any], call: Callable[[], Any]) -> None:
     except trio.Cancelled:
         outcomes.append(trio.Cancelled)
         raise
+
+
+async def outcomes_of_cancelling(
+    work: Callable[[Started], Coroutine[Any, Any, object]],
+) -> list[object]:
+    """Of a call that is cancelled once ``work`` has started."""
+    outcomes: list[object] = []
+    async with open_bridge() as bridge, trio.open_nursery() as nursery:
+        started = Started()
+        nursery.start_soon(outcome_of, outcomes, partial(bridge.call, work, started))
+        await started.wait()
+        nursery.cancel_scope.cancel()
+    return outcomes
 
 
 # --- outcomes -------------------------------------------------------------------------------------
@@ -191,12 +204,7 @@ async def test_a_cancelled_caller_cancels_the_asyncio_task_and_waits_for_its_end
             events.append("ended")
             raise
 
-    outcomes: list[object] = []
-    async with open_bridge() as bridge, trio.open_nursery() as nursery:
-        started = Started()
-        nursery.start_soon(outcome_of, outcomes, partial(bridge.call, work, started))
-        await started.wait()
-        nursery.cancel_scope.cancel()
+    outcomes = await outcomes_of_cancelling(work)
     assert events == ["cancelled", "ended"]
     assert outcomes == [trio.Cancelled]
 
@@ -210,13 +218,7 @@ async def test_a_task_that_ends_in_spite_of_the_cancellation_gives_its_result() 
             return 7
         raise AssertionError
 
-    outcomes: list[object] = []
-    async with open_bridge() as bridge, trio.open_nursery() as nursery:
-        started = Started()
-        nursery.start_soon(outcome_of, outcomes, partial(bridge.call, stubborn, started))
-        await started.wait()
-        nursery.cancel_scope.cancel()
-    assert outcomes == [7]
+    assert await outcomes_of_cancelling(stubborn) == [7]
 
 
 async def test_a_result_that_was_on_its_way_when_the_caller_was_cancelled_is_not_lost() -> None:
@@ -244,13 +246,7 @@ async def test_an_exception_while_being_cancelled_is_not_lost() -> None:
         finally:
             raise KeyError("told")
 
-    outcomes: list[object] = []
-    async with open_bridge() as bridge, trio.open_nursery() as nursery:
-        started = Started()
-        nursery.start_soon(outcome_of, outcomes, partial(bridge.call, work, started))
-        await started.wait()
-        nursery.cancel_scope.cancel()
-    assert outcomes == [KeyError]
+    assert await outcomes_of_cancelling(work) == [KeyError]
 
 
 async def test_a_task_cancelled_from_within_asyncio_is_a_lost_connection_not_a_cancellation() -> (

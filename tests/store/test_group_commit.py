@@ -35,6 +35,17 @@ class Fake:
         self.erased += ids
 
 
+def running(
+    nursery: trio.Nursery, failure: StoreUnavailable | None = None, gather_s: float = 0.0
+) -> Fake:
+    """One that writes at once, or fails."""
+    fake = Fake(gather_s=gather_s)
+    fake.failure = failure
+    fake.gate.set()
+    nursery.start_soon(fake.commits.run)
+    return fake
+
+
 async def test_all_waiting_records_share_the_next_batch(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
@@ -54,9 +65,7 @@ async def test_all_waiting_records_share_the_next_batch(
 async def test_a_record_that_finds_no_other_is_written_at_once(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    fake = Fake(gather_s=1.0)
-    fake.gate.set()
-    nursery.start_soon(fake.commits.run)
+    fake = running(nursery, gather_s=1.0)
     for _ in range(3):
         await fake.commits.add(a_session())
     assert trio.current_time() == 0
@@ -65,9 +74,7 @@ async def test_a_record_that_finds_no_other_is_written_at_once(
 async def test_after_a_shared_batch_the_next_gathers_records(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    fake = Fake(gather_s=1.0)
-    fake.gate.set()
-    nursery.start_soon(fake.commits.run)
+    fake = running(nursery, gather_s=1.0)
     async with trio.open_nursery() as callers:
         for _ in range(2):
             callers.start_soon(fake.commits.add, a_session())
@@ -109,10 +116,7 @@ async def test_a_caller_waits_a_bounded_time_and_a_later_write_is_erased(
 async def test_an_uncertain_record_is_erased_before_it_is_written_again_and_hidden_until_then(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    fake = Fake()
-    fake.gate.set()
-    fake.failure = UncertainWrite()
-    nursery.start_soon(fake.commits.run)
+    fake = running(nursery, UncertainWrite())
     session = a_session()
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
@@ -128,10 +132,7 @@ async def test_an_uncertain_record_is_erased_before_it_is_written_again_and_hidd
 async def test_a_failure_before_anything_was_sent_leaves_nothing_uncertain(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    fake = Fake()
-    fake.gate.set()
-    fake.failure = StoreUnavailable()
-    nursery.start_soon(fake.commits.run)
+    fake = running(nursery, StoreUnavailable())
     session = a_session()
     with pytest.raises(StoreUnavailable):
         await fake.commits.add(session)
@@ -214,10 +215,7 @@ async def test_a_refused_record_is_a_checkpoint_too() -> None:
 async def test_callers_fail_at_once_while_uncertain_records_cannot_be_erased(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    fake = Fake()
-    fake.gate.set()
-    fake.failure = UncertainWrite()
-    nursery.start_soon(fake.commits.run)
+    fake = running(nursery, UncertainWrite())
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
             await fake.commits.add(a_session())
