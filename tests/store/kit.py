@@ -1,16 +1,17 @@
 """Records to store, a running store, and waiting for a condition."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+import pytest
 import trio
 from msgspec import structs
 
-from locshare.store.port import ParticipantRecord, SessionRecord
+from locshare.store.port import ParticipantRecord, SessionRecord, StoreUnavailable
 from locshare.store.postgres import PostgresStore, StoreLimits
 from tests.running import LAST_RESORT_S
 
@@ -33,6 +34,33 @@ def a_participant(session_id: UUID, **fields: Any) -> ParticipantRecord:
         uuid4(), session_id, str(uuid4()), "Ana", "#336699", START, START, True
     )
     return structs.replace(participant, **fields)
+
+
+async def created(store: PostgresStore, **fields: Any) -> SessionRecord:
+    """A new session that ``store`` has."""
+    session = a_session(**fields)
+    await store.create_session(session)
+    return session
+
+
+async def joined(store: PostgresStore, session_id: UUID, **fields: Any) -> ParticipantRecord:
+    """A new participant that ``store`` has."""
+    participant = a_participant(session_id, **fields)
+    await store.add_participant(participant)
+    return participant
+
+
+async def unavailable(call: Callable[[], Awaitable[object]]) -> None:
+    with pytest.raises(StoreUnavailable):
+        await call()
+
+
+async def is_ready(store: PostgresStore) -> bool:
+    try:
+        await store.check()
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def database_of(url: str) -> str:

@@ -31,7 +31,7 @@ from tests.postgres import running_server
 from tests.program import data_directory
 from tests.running import LAST_RESORT_S
 from tests.skipping import KERNEL
-from tests.store.kit import QUICK, START, a_session, running_store, until
+from tests.store.kit import QUICK, START, a_session, created, is_ready, running_store, until
 
 pytestmark = pytest.mark.store
 
@@ -448,23 +448,15 @@ async def test_a_full_disk_is_an_outage_also_with_a_dead_server_and_over_with_ro
     with small_disk(160) as folder:
         filler = folder / "filler"
         async with running_store(partial(embedded_postgres, folder / "data"), limits) as store:
-            session = a_session()
-            await store.create_session(session)
+            session = await created(store)
             await store.check()
-
-            async def is_ready() -> bool:
-                try:
-                    await store.check()
-                except StoreUnavailable:
-                    return False
-                return True
 
             for life in range(3):
                 with suppress(OSError), filler.open("wb", buffering=0) as file:
                     while file.write(bytes(65536)):
                         pass
                 with trio.fail_after(LAST_RESORT_S):
-                    while await is_ready():  # noqa: ASYNC110 - a disk sends no events
+                    while await is_ready(store):  # noqa: ASYNC110 - a disk sends no events
                         await trio.sleep(0.01)
                 await store.end_session(session.id)  # queued, or written: it does not matter
                 if life:
@@ -475,7 +467,7 @@ async def test_a_full_disk_is_an_outage_also_with_a_dead_server_and_over_with_ro
                     await until(lambda: not store.statistics().is_open)
                 filler.unlink()
                 with trio.fail_after(LAST_RESORT_S):
-                    while not await is_ready():  # noqa: ASYNC110 - a disk sends no events
+                    while not await is_ready(store):  # noqa: ASYNC110 - a disk sends no events
                         await trio.sleep(0.01)
             stored = await store.load_session(session.id)
             assert stored is not None

@@ -1,7 +1,7 @@
 """The database goes away and comes back; callers are cancelled. Nothing promised is lost."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,15 +15,18 @@ from locshare.store.bridge import open_bridge
 from locshare.store.database import Database, DatabaseRefused, open_database
 from locshare.store.port import StoreUnavailable
 from locshare.store.postgres import PostgresStore
-from tests.postgres import Server, running_server
+from tests.postgres import Server
 from tests.running import LAST_RESORT_S
 from tests.store.kit import (
     QUICK,
     START,
     a_participant,
     a_session,
+    created,
     database_of,
+    joined,
     running_store,
+    unavailable,
     until,
 )
 
@@ -31,19 +34,6 @@ T = TypeVar("T")
 pytestmark = pytest.mark.store
 LOCK = "LOCK TABLE participants, sessions IN ACCESS EXCLUSIVE MODE"
 HASTY = structs.replace(QUICK, statement_s=1.5, wait_s=2.5)
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    with running_server(settings={}) as server:  # durable
-        yield server
-
-
-@pytest.fixture
-def url(own_server: Server) -> Iterator[str]:
-    """A database on a server that the test may stop, if it starts it again."""
-    with own_server.database() as url:
-        yield url
 
 
 def ids(server: Server, url: str, query: str) -> set[UUID]:
@@ -136,10 +126,8 @@ async def test_while_the_database_is_away_orders_are_queued_and_read_back_and_th
     own_server: Server, url: str
 ) -> None:
     async with running_store(url, HASTY) as store:
-        session = a_session()
-        await store.create_session(session)
-        person = a_participant(session.id)
-        await store.add_participant(person)
+        session = await created(store)
+        person = await joined(store, session.id)
         await trio.to_thread.run_sync(own_server.stop)
         with trio.fail_after(LAST_RESORT_S):
             await store.deactivate_participant(session.id, person.user_id)
@@ -177,8 +165,7 @@ async def test_a_database_that_does_not_answer_is_unavailable_in_time_and_nothin
     own_server: Server, url: str
 ) -> None:
     async with running_store(url, HASTY) as store:
-        session = a_session()
-        await store.create_session(session)
+        session = await created(store)
         late, person = a_session(), a_participant(session.id)
         await store.add_participant(a_participant(session.id))  # the statement is prepared
         calls: tuple[Callable[[], Awaitable[object]], ...] = (
@@ -188,10 +175,6 @@ async def test_a_database_that_does_not_answer_is_unavailable_in_time_and_nothin
             partial(store.sweep, START, START, ()),
             partial(store.purge, START),
         )
-
-        async def unavailable(call: Callable[[], Awaitable[object]]) -> None:
-            with pytest.raises(StoreUnavailable):
-                await call()
 
         with own_server.holding(LOCK, database_of(url)), trio.fail_after(LAST_RESORT_S):
             async with trio.open_nursery() as nursery:
@@ -214,8 +197,7 @@ async def test_what_was_refused_can_be_tried_again_with_the_same_id(
     own_server: Server, url: str
 ) -> None:
     async with running_store(url, HASTY) as store:
-        session = a_session()
-        await store.create_session(session)
+        session = await created(store)
         person = a_participant(session.id)
         with own_server.holding(LOCK, database_of(url)), pytest.raises(StoreUnavailable):
             await store.add_participant(person)
@@ -234,8 +216,7 @@ async def test_a_cancelled_call_gives_its_connection_back(
 ) -> None:
     limits = structs.replace(QUICK, connections=2, statement_s=5, wait_s=5)
     async with running_store(url, limits) as store:
-        session = a_session()
-        await store.create_session(session)
+        session = await created(store)
         calls: dict[str, Callable[[], Awaitable[object]]] = {
             "create_session": lambda: store.create_session(a_session()),
             "add_participant": lambda: store.add_participant(a_participant(session.id)),
@@ -262,8 +243,7 @@ async def test_a_cancelled_call_gives_its_connection_back(
 
 async def test_one_cancelled_join_harms_no_other_of_its_batch(own_server: Server, url: str) -> None:
     async with running_store(url) as store:
-        session = a_session()
-        await store.create_session(session)
+        session = await created(store)
         people = [a_participant(session.id) for _ in range(4)]
         scopes = [trio.CancelScope() for _ in people]
 

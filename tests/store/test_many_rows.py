@@ -13,7 +13,15 @@ from msgspec import structs
 from locshare.store.postgres import PostgresStore
 from locshare.store.statements import Statements
 from tests.postgres import Server
-from tests.store.kit import QUICK, START, a_participant, a_session, database_of, running_store
+from tests.store.kit import (
+    QUICK,
+    START,
+    a_session,
+    created,
+    database_of,
+    joined,
+    running_store,
+)
 
 pytestmark = pytest.mark.store
 MANY = 100_000
@@ -57,11 +65,8 @@ async def test_a_session_with_100_000_left_rows_is_loaded_by_reading_those_of_it
     postgres_server: Server, postgres_url: str
 ) -> None:
     async with running_store(postgres_url, ROOMY) as store:
-        session = a_session()
-        await store.create_session(session)
-        people = [a_participant(session.id) for _ in range(3)]
-        for each in people:
-            await store.add_participant(each)
+        session = await created(store)
+        people = [await joined(store, session.id) for _ in range(3)]
         fill(postgres_server, postgres_url, session.id, MANY, active=False)
         stored = await store.load_session(session.id)
         assert stored is not None
@@ -76,13 +81,10 @@ async def test_joining_and_leaving_ten_thousand_times_leaves_no_row(
     postgres_server: Server, postgres_url: str
 ) -> None:
     async with running_store(postgres_url, ROOMY) as store:
-        session = a_session()
-        await store.create_session(session)
+        session = await created(store)
         count = "SELECT count(*) FROM participants"
         for _ in range(5):
-            people = [a_participant(session.id) for _ in range(50)]
-            for each in people:
-                await store.add_participant(each)
+            people = [await joined(store, session.id) for _ in range(50)]
             store.note_leaves(session.id, [each.user_id for each in people])
             await store.deactivate_participant(session.id, people[0].user_id)
         assert postgres_server.execute(count, database_of(postgres_url)) == "0"

@@ -1,6 +1,6 @@
 """Migrations: in order, once, each whole or not at all, and never against what they do not know."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import asyncpg
@@ -20,13 +20,6 @@ SECOND = Migration(2, "second", "ALTER TABLE one RENAME TO two")
 WRONG = Migration(3, "wrong", "CREATE TABLE three (n integer); SELECT nonsense")
 
 Runner = Callable[..., Awaitable[Any]]
-
-
-@pytest.fixture
-def empty_url(postgres_server: Server) -> Iterator[str]:
-    name = postgres_server.create_database(template=None)
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.store.kit import (
     QUICK,
     START,
     a_participant,
-    a_session,
+    created,
     database_of,
     running_store,
 )
@@ -38,8 +38,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another account can o
 
 async def everything(store: PostgresStore) -> None:
     """All that sessions do with a store."""
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     people = [a_participant(session.id) for _ in range(12)]
     async with trio.open_nursery() as nursery:
         for each in people:
@@ -70,14 +69,6 @@ async def refusal(url: str, schema: str | None = None) -> str:
     return text
 
 
-@pytest.fixture
-def empty(postgres_server: Server) -> Iterator[str]:
-    """The URL of a database without tables."""
-    name = postgres_server.create_database(template=None)
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
-
-
 # --- behind a pooler ------------------------------------------------------------------------------
 
 
@@ -85,10 +76,10 @@ def empty(postgres_server: Server) -> Iterator[str]:
 @pytest.mark.parametrize("hint", ["", "?pgbouncer=true", "?statement_cache_size=0&pgbouncer=1"])
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 async def test_behind_pgbouncer_everything_works_also_in_a_schema(
-    empty: str, mode: str, hint: str
+    empty_url: str, mode: str, hint: str
 ) -> None:
-    with pgbouncer(empty, mode) as port:
-        url = f"postgresql://ana@127.0.0.1:{port}/{database_of(empty)}{hint}"
+    with pgbouncer(empty_url, mode) as port:
+        url = f"postgresql://ana@127.0.0.1:{port}/{database_of(empty_url)}{hint}"
         for schema in (None, 'of "mine"'):
             for _ in range(2):
                 stores = [PostgresStore(url, QUICK, schema) for _ in range(2)]
@@ -200,7 +191,7 @@ async def test_of_several_hosts_the_one_that_can_write_is_used(
 
 
 async def test_what_stands_in_the_way_is_one_sentence_with_the_way_out(
-    postgres_server: Server, empty: str, tmp_path: Path
+    postgres_server: Server, empty_url: str, tmp_path: Path
 ) -> None:
     port = free_port()
     said = {
@@ -209,8 +200,14 @@ async def test_what_stands_in_the_way_is_one_sentence_with_the_way_out(
         await refusal("postgresql://u@no-such-host.invalid/d"): ("no-such-host", "resolved"),
         await refusal(f"postgresql://u@{'x' * 64}.invalid/d"): ("resolved", "spelling"),
         await refusal(f"postgresql://u@/d?host={tmp_path}"): ("no PostgreSQL socket", "?host="),
-        await refusal(empty.replace("postgres@", "nobody_here@")): ("nobody_here", "pg_hba.conf"),
-        await refusal(f"{empty}&sslmode=verify-ca&sslrootcert=/no/file"): ("sslrootcert", "/no/"),
+        await refusal(empty_url.replace("postgres@", "nobody_here@")): (
+            "nobody_here",
+            "pg_hba.conf",
+        ),
+        await refusal(f"{empty_url}&sslmode=verify-ca&sslrootcert=/no/file"): (
+            "sslrootcert",
+            "/no/",
+        ),
     }
     for text, parts in said.items():
         for part in parts:
@@ -218,13 +215,13 @@ async def test_what_stands_in_the_way_is_one_sentence_with_the_way_out(
 
 
 @pytest.fixture
-def plain_role(postgres_server: Server, empty: str) -> Iterator[str]:
+def plain_role(postgres_server: Server, empty_url: str) -> Iterator[str]:
     """A role that may connect and nothing else; its URL."""
-    database = database_of(empty)
+    database = database_of(empty_url)
     role = f"plain_{database}"
     postgres_server.execute(f"CREATE ROLE {role} LOGIN", database)
     postgres_server.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC", database)
-    yield empty.replace("postgres@", f"{role}@")
+    yield empty_url.replace("postgres@", f"{role}@")
     postgres_server.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}", database)
 
 
@@ -244,11 +241,11 @@ async def test_a_role_that_may_make_no_tables_gets_a_reason_and_a_separate_schem
 
 
 async def test_a_role_that_owns_nothing_can_use_tables_that_another_made(
-    postgres_server: Server, empty: str, plain_role: str
+    postgres_server: Server, empty_url: str, plain_role: str
 ) -> None:
-    async with running_store(empty):
+    async with running_store(empty_url):
         pass
-    database, role = database_of(empty), parse_database_url(plain_role).user
+    database, role = database_of(empty_url), parse_database_url(plain_role).user
     postgres_server.execute(f"GRANT USAGE ON SCHEMA public TO {role}", database)
     text = await refusal(plain_role)
     assert "permission denied for table schema_migrations" in text
@@ -270,16 +267,16 @@ async def test_a_role_that_owns_nothing_can_use_tables_that_another_made(
     ],
 )
 async def test_the_tables_of_another_program_are_left_alone_and_a_schema_is_the_way_out(
-    postgres_server: Server, empty: str, theirs: str
+    postgres_server: Server, empty_url: str, theirs: str
 ) -> None:
-    database = database_of(empty)
+    database = database_of(empty_url)
     postgres_server.execute(theirs, database)
     tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     before = postgres_server.execute(tables, database)
-    text = await refusal(empty)
+    text = await refusal(empty_url)
     assert "LOCSHARE_DATABASE_SCHEMA=locshare" in text
     assert postgres_server.execute(tables, database) == before
-    store = PostgresStore(empty, QUICK, "locshare")
+    store = PostgresStore(empty_url, QUICK, "locshare")
     async with trio.open_nursery() as nursery:
         await nursery.start(store.run)
         await everything(store)
@@ -400,15 +397,15 @@ else:
 @needs_pgbouncer
 @pytest.mark.parametrize(("user", "says"), [("ana@", "works"), ("", "names no user")])
 def test_a_user_id_without_a_name_works_when_the_url_names_the_databases_user(
-    empty: str, user: str, says: str
+    empty_url: str, user: str, says: str
 ) -> None:
-    with pgbouncer(empty, "session") as port:
+    with pgbouncer(empty_url, "session") as port:
         done = subprocess.run(
             [
                 sys.executable,
                 "-c",
                 _AS_NOBODY_KNOWN,
-                f"postgresql://{user}127.0.0.1:{port}/{database_of(empty)}",
+                f"postgresql://{user}127.0.0.1:{port}/{database_of(empty_url)}",
             ],
             capture_output=True,
             text=True,

@@ -1,6 +1,6 @@
 """Whatever becomes of the database: the store says so once, and is well again by itself."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -13,26 +13,24 @@ from msgspec import structs
 
 from locshare.store import database as database_module
 from locshare.store.outage import QUIET_S, Outage
-from locshare.store.port import SessionRecord, StoreUnavailable
+from locshare.store.port import SessionRecord
 from locshare.store.postgres import PostgresStore
-from tests.postgres import Server, running_server
+from tests.postgres import Server
 from tests.running import LAST_RESORT_S
-from tests.store.kit import QUICK, a_participant, a_session, database_of, running_store, until
+from tests.store.kit import (
+    QUICK,
+    a_participant,
+    a_session,
+    created,
+    database_of,
+    is_ready,
+    running_store,
+    unavailable,
+    until,
+)
 
 pytestmark = pytest.mark.store
 HASTY = structs.replace(QUICK, statement_s=1.5, wait_s=2.5, check_s=0.05)
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    with running_server(settings={}) as server:
-        yield server
-
-
-@pytest.fixture
-def url(own_server: Server) -> Iterator[str]:
-    with own_server.database() as url:
-        yield url
 
 
 @pytest.fixture
@@ -49,24 +47,10 @@ def errors(lines: list[Any]) -> list[str]:
 async def live(url: str) -> AsyncIterator[tuple[PostgresStore, SessionRecord]]:
     """A store with a session in it."""
     async with running_store(url, HASTY) as store:
-        session = a_session()
-        await store.create_session(session)
+        session = await created(store)
         await store.add_participant(a_participant(session.id))
         await store.check()
         yield store, session
-
-
-async def unavailable(call: Callable[[], Awaitable[object]]) -> None:
-    with pytest.raises(StoreUnavailable):
-        await call()
-
-
-async def is_ready(store: PostgresStore) -> bool:
-    try:
-        await store.check()
-    except StoreUnavailable:
-        return False
-    return True
 
 
 async def ready(store: PostgresStore) -> None:

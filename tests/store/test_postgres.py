@@ -20,7 +20,9 @@ from tests.store.kit import (
     START,
     a_participant,
     a_session,
+    created,
     database_of,
+    joined,
     running_store,
     until,
 )
@@ -44,8 +46,7 @@ async def read_afresh(url: str, session_id: UUID) -> Any:
 async def test_a_created_session_is_durable_and_read_back_as_it_was(
     store: PostgresStore, postgres_url: str
 ) -> None:
-    session = a_session(name="山歩き 🏔 Ünï")
-    await store.create_session(session)
+    session = await created(store, name="山歩き 🏔 Ünï")
     read = await read_afresh(postgres_url, session.id)
     assert read.session == session
     assert type(read.session.id) is UUID
@@ -58,8 +59,7 @@ async def test_an_unknown_session_is_none(store: PostgresStore) -> None:
 
 
 async def test_creating_a_session_twice_is_creating_it_once(store: PostgresStore) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     await store.create_session(session)
     assert (await load(store, session.id)).session == session
 
@@ -71,8 +71,7 @@ async def load(store: PostgresStore, session_id: UUID) -> Any:
 
 
 async def test_participants_are_read_in_the_order_of_joining(store: PostgresStore) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     people = [a_participant(session.id, joined_at=START + n * HOUR) for n in range(5)]
     for person in (people[3], people[0], people[4], people[2], people[1]):
         await store.add_participant(person)
@@ -80,8 +79,7 @@ async def test_participants_are_read_in_the_order_of_joining(store: PostgresStor
 
 
 async def test_joining_twice_with_the_same_id_is_joining_once(store: PostgresStore) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     person = a_participant(session.id)
     await store.add_participant(person)
     await store.add_participant(person)
@@ -108,8 +106,7 @@ async def test_text_that_postgresql_cannot_hold_is_a_value_error(
 async def test_a_row_that_breaks_a_check_is_a_value_error_that_does_not_quote_it(
     store: PostgresStore,
 ) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     for wrong in (
         a_participant(session.id, display_name="secret" * 20),
         a_participant(session.id, display_name=""),
@@ -130,8 +127,7 @@ async def test_a_row_that_breaks_a_check_is_a_value_error_that_does_not_quote_it
 async def test_one_statement_takes_all_joins_that_wait(
     store: PostgresStore, postgres_server: Server, postgres_url: str
 ) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     people = [a_participant(session.id) for _ in range(51)]
     lock = "LOCK TABLE participants IN ACCESS EXCLUSIVE MODE"
     async with trio.open_nursery() as nursery:
@@ -150,8 +146,7 @@ async def test_one_statement_takes_all_joins_that_wait(
 async def test_one_wrong_join_fails_no_other_of_its_batch(
     store: PostgresStore, postgres_server: Server, postgres_url: str
 ) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     first = a_participant(session.id)
     good = [a_participant(session.id) for _ in range(3)]
     unknown, too_long = a_participant(uuid4()), a_participant(session.id, display_name="x" * 101)
@@ -185,8 +180,7 @@ async def test_one_wrong_join_fails_no_other_of_its_batch(
 async def test_a_leave_and_an_end_are_durable_on_return(
     store: PostgresStore, postgres_url: str
 ) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     stays, goes = a_participant(session.id), a_participant(session.id)
     await store.add_participant(stays)
     await store.add_participant(goes)
@@ -207,10 +201,8 @@ async def test_a_leave_or_an_end_of_what_is_unknown_does_nothing(store: Postgres
 async def test_the_newest_touch_is_written_in_a_batch_and_none_goes_back(
     store: PostgresStore, postgres_url: str
 ) -> None:
-    session = a_session()
-    await store.create_session(session)
-    person = a_participant(session.id)
-    await store.add_participant(person)
+    session = await created(store)
+    person = await joined(store, session.id)
     for hours in (1, 3, 2):
         store.touch(session.id, START + hours * HOUR, {person.user_id: START + hours * HOUR})
     await until(lambda: store.statistics().pending_touches == 0)
@@ -224,11 +216,8 @@ async def test_the_newest_touch_is_written_in_a_batch_and_none_goes_back(
 async def test_a_touch_that_the_database_refuses_is_given_up_and_those_with_it_are_written(
     store: PostgresStore, postgres_url: str
 ) -> None:
-    session = a_session()
-    await store.create_session(session)
-    people = [a_participant(session.id) for _ in range(2)]
-    for person in people:
-        await store.add_participant(person)
+    session = await created(store)
+    people = [await joined(store, session.id) for _ in range(2)]
     seen = [people[0].user_id, "a\0b", people[1].user_id]
     with structlog.testing.capture_logs() as lines:
         store.touch(session.id, START + HOUR, dict.fromkeys(seen, START + HOUR))
@@ -242,10 +231,8 @@ async def test_a_touch_that_the_database_refuses_is_given_up_and_those_with_it_a
 
 async def test_a_touch_is_read_back_before_it_is_written(postgres_url: str) -> None:
     async with running_store(postgres_url, structs.replace(QUICK, touch_every_s=60)) as store:
-        session = a_session()
-        await store.create_session(session)
-        person = a_participant(session.id)
-        await store.add_participant(person)
+        session = await created(store)
+        person = await joined(store, session.id)
         store.touch(session.id, START + HOUR, {person.user_id: START + HOUR})
         read = await load(store, session.id)
         assert store.statistics().pending_touches == 2
@@ -373,8 +360,7 @@ async def test_a_lock_is_durable(store: PostgresStore, postgres_url: str) -> Non
 
 
 async def test_a_host_is_read_back_as_a_host(store: PostgresStore, postgres_url: str) -> None:
-    session = a_session()
-    await store.create_session(session)
+    session = await created(store)
     people = [a_participant(session.id, role=role) for role in ("host", "participant")]
     for each in people:
         await store.add_participant(each)
@@ -387,11 +373,8 @@ async def test_a_host_is_read_back_as_a_host(store: PostgresStore, postgres_url:
 async def test_leaves_that_are_noted_count_at_once_and_are_written_soon(
     store: PostgresStore, postgres_url: str
 ) -> None:
-    session = a_session()
-    await store.create_session(session)
-    people = [a_participant(session.id) for _ in range(3)]
-    for each in people:
-        await store.add_participant(each)
+    session = await created(store)
+    people = [await joined(store, session.id) for _ in range(3)]
     store.note_leaves(session.id, [each.user_id for each in people[:2]])
     stored = await store.load_session(session.id)
     assert stored is not None

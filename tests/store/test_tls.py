@@ -17,7 +17,7 @@ from msgspec import Struct
 from locshare.model.errors import LocshareError
 from locshare.store.postgres import PostgresStore
 from tests.running import LAST_RESORT_S
-from tests.store.kit import QUICK, a_session, database_of, running_store
+from tests.store.kit import QUICK, created, database_of, running_store
 from tests.store.pooler import needs_pgbouncer, pgbouncer
 
 pytestmark = [
@@ -114,8 +114,7 @@ async def test_with_the_right_authority_and_name_everything_is_encrypted(
     tls: Tls, mode: str
 ) -> None:
     async with running_store(tls.url(f"sslmode={mode}&{tls.root}")) as store:
-        session = a_session()
-        await store.create_session(session)
+        session = await created(store)
         assert await store.load_session(session.id) is not None
 
 
