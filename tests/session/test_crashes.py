@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import trio
 
-from locshare.actors import Exited, Registry, Request, introspect
+from locshare.actors import Registry, introspect
 from locshare.actors.introspect import kill
 from locshare.actors.testing import settle
 from locshare.broadcast.fanout import Flush
@@ -477,18 +477,6 @@ async def test_without_a_supervisor_of_sessions_callers_give_up() -> None:
     with pytest.raises(SessionUnavailable):
         await manager.end(session.id)
     assert trio.current_time() - before == pytest.approx(5)
-
-
-async def test_a_call_that_no_session_knows_crashes_it_and_is_answered_with_that() -> None:
-    async with house() as home:
-        session, (ada, bo) = await home.group("Ada", "Bo")
-        ref = home.actor(session)
-        with pytest.raises(Exited):
-            await ref.call(Request())
-        await ada.link.update(position(1))
-        await settle()
-        assert bo.phone.heard() == [(ada.user_id, 1)]
-        assert home.table(session).local.incarnations == 2
 
 
 async def test_inspection_shows_counts_and_no_position_and_changes_nothing() -> None:

@@ -17,6 +17,7 @@ from locshare.session.table import SessionTable
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from tests.doubles import MemoryStore
 from tests.session.kit import HOUR, START, house
+from tests.store import kit
 
 ELSEWHERE = Owner("node-2")
 
@@ -32,19 +33,11 @@ class Leases:
 
 
 def a_session() -> SessionRecord:
-    return SessionRecord(
-        id=uuid4(),
-        name="Amber Falcon",
-        created_at=START,
-        expires_at=START + HOUR,
-        creator_id=uuid4(),
-        is_active=True,
-        last_activity=START,
-    )
+    return kit.a_session(created_at=START, expires_at=START + HOUR, last_activity=START)
 
 
 def a_participant(session: SessionRecord) -> ParticipantRecord:
-    return ParticipantRecord(uuid4(), session.id, "ada", "Ada", "#112233", START, START, True)
+    return kit.a_participant(session.id, user_id="ada")
 
 
 def test_a_directory_keeps_one_table_per_session_and_forgets_only_that_one() -> None:

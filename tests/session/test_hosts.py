@@ -286,17 +286,6 @@ async def test_a_lock_that_cannot_be_written_is_none() -> None:
         await home.join(session, "Bo")
 
 
-async def test_a_lock_that_a_crash_interrupts_is_sent_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with house() as home:
-        session, (ada,) = await home.group("Ada")
-        Fault(monkeypatch, actor_module, "deliver_events").left = 1
-        await home.manager.set_locked(session, True)
-        await settle()
-        assert ada.phone.all("session_updated") == [{"locked": True}]
-
-
 async def test_a_session_that_has_ended_cannot_be_locked() -> None:
     async with house() as home:
         session, _ = await home.group("Ada")

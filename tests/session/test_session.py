@@ -9,10 +9,8 @@ from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import (
     ParticipantNotFound,
-    SessionFull,
     SessionOver,
 )
-from locshare.session.limits import SessionLimits
 from tests.session.kit import HOUR, House, house, position
 
 # --- snapshot and updates -------------------------------------------------------------------------
@@ -189,16 +187,6 @@ async def test_leaving_twice_is_leaving_once() -> None:
         await bo.link.leave()
         await bo.link.leave()
         assert len(ada.phone.all("participant_left")) == 1
-
-
-async def test_a_session_holds_no_more_than_its_limit_and_a_seat_that_is_left_is_free() -> None:
-    async with house(SessionLimits(max_participants=2)) as home:
-        session, (_ada, bo) = await home.group("Ada", "Bo")
-        with pytest.raises(SessionFull) as full:
-            await home.join(session, "Cy")
-        assert full.value.limit == 2
-        await bo.link.leave()
-        await home.join(session, "Cy")
 
 
 async def test_last_seen_is_when_a_participant_was_last_heard_of() -> None:
