@@ -43,12 +43,12 @@ class Command(Protocol):
         ...
 
 
-def say(text: str = "") -> None:
+def say(text: str = "", end: str = "\n") -> None:
     """Print a line of result on standard output and flush it. Raises BrokenPipeError when the
     reader is gone, CannotWrite when it cannot be written.
     """
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(text + end)
         sys.stdout.flush()
     except BrokenPipeError:
         raise

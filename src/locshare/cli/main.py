@@ -23,6 +23,7 @@ from locshare.cli import (
     CannotWrite,
     Command,
     complain,
+    say,
 )
 from locshare.config import SettingsError
 from locshare.telemetry.output import forget, open_standard_streams
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _run(arguments)
         except SystemExit as stop:  # argparse's: help, version, wrong usage
             status = stop.code if isinstance(stop.code, int) else EXIT_USAGE
-        _flush()  # here, where a reader that is gone can be handled
+        say(end="")  # flush here, where a reader that is gone can be handled
     except SettingsError as error:
         for fault in error.faults:
             complain(fault)
@@ -79,15 +80,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last handler: shows it redacted
         return _failed(error)
     return status
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _failed(error: BaseException) -> int:

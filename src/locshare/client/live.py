@@ -5,6 +5,7 @@
 there is no connection is dropped: the next one will be newer.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from random import Random
 from typing import final
@@ -135,22 +136,17 @@ class Live:
         """Report a position. Returns False, and drops it, when there is no connection. A position
         whose fix is not current must carry its ``age_ms``.
         """
-        connection = self._connection
-        if connection is None:
-            return False
-        try:
-            await connection.send_position(position)
-        except NotConnected:
-            return False
-        return True
+        return await self._if_connected(lambda connection: connection.send_position(position))
 
     async def leave(self) -> bool:
         """Leave for good; :meth:`run` then returns. False when there is no connection."""
-        connection = self._connection
-        if connection is None:
+        return await self._if_connected(lambda connection: connection.leave())
+
+    async def _if_connected(self, act: Callable[[Connection], Awaitable[None]]) -> bool:
+        if self._connection is None:
             return False
         try:
-            await connection.leave()
+            await act(self._connection)
         except NotConnected:
             return False
         return True
