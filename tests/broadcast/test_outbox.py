@@ -64,15 +64,6 @@ async def test_close_writes_the_close_frame_ends_writing_and_announces_the_linge
     assert rig.receiver.closed
 
 
-async def test_the_first_close_reason_stands(nursery: trio.Nursery) -> None:
-    rig = Rig(nursery)
-    rig.receiver.close(CloseReason.SESSION_ENDED)
-    rig.receiver.close(CloseReason.TOO_SLOW)
-    rig.lost()
-    assert rig.reason is CloseReason.SESSION_ENDED
-    assert len(rig.wire.frames()) == 1
-
-
 async def test_after_close_nothing_more_is_sent(nursery: trio.Nursery) -> None:
     rig = Rig(nursery)
     rig.receiver.close(CloseReason.LEFT)
