@@ -5,12 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from random import Random
 
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -27,24 +24,20 @@ from locshare.client import (
     JoinLink,
     Live,
     NotConnected,
-    Replica,
     SessionCreated,
     SessionJoined,
     Unreachable,
     Watcher,
-    WentOffline,
     connect,
     parse_join_link,
     retry,
 )
 from locshare.client.errors import problem_of, retry_after_of
 from locshare.model.events import (
-    ParticipantJoined,
-    ParticipantLeft,
     ParticipantUpdated,
     SessionEnded,
 )
-from locshare.model.participant import ParticipantView, You
+from locshare.model.participant import You
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.model.session import SessionView, Snapshot
@@ -513,102 +506,3 @@ async def test_going_offline_twice_is_undone_by_going_online_once() -> None:
             live.go_online()
             await diary.until("connected", 2)
             nursery.cancel_scope.cancel()
-
-
-# --- decisions --------------------------------------------------------------------------------
-
-CAUSES: list[ClientError] = [
-    Unreachable("x"),
-    WentOffline("x"),
-    *(NotConnected(End.of(reason.code)) for reason in CloseReason),
-    ApiProblem(503, "UNAVAILABLE", "x", 20.0),
-]
-
-
-@given(st.integers(0, 5_000), st.sampled_from(CAUSES), st.integers())
-def test_a_delay_respects_the_servers_minimum_and_the_bound(
-    attempt: int, cause: ClientError, seed: int
-) -> None:
-    rule = Backoff()
-    asked = {1012: 1.0, 1013: 5.0, 4429: 10.0}.get(
-        cause.end.code if isinstance(cause, NotConnected) else 0, 0.0
-    )
-    asked += cause.retry_after or 0.0 if isinstance(cause, ApiProblem) else 0.0
-    delay = rule.delay(attempt, cause, Random(seed))  # noqa: S311 - jitter
-    assert asked + rule.initial_s / 2 <= delay <= asked + rule.max_s
-
-
-def test_delays_grow_and_are_jittered() -> None:
-    rule, lost = Backoff(), Unreachable("x")
-    crowd = [
-        [rule.delay(attempt, lost, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
-        for attempt in (0, 3)
-    ]
-    assert all(0.25 <= each <= 0.5 for each in crowd[0])
-    assert all(0.84 <= each <= 1.69 for each in crowd[1])
-    assert len(set(crowd[0])) == 50
-
-
-def view(user_id: str, *, online: bool = True) -> ParticipantView:
-    return ParticipantView(user_id, user_id, "#112233", NOW, NOW, True, online)
-
-
-def snapshot(*people: str, positions: tuple[str, ...] = ()) -> Snapshot:
-    return Snapshot(
-        SessionView("id", "Alps", NOW, NOW),
-        You("ada", "participant"),
-        tuple(view(each) for each in people),
-        tuple(ParticipantPosition(each, 1.0, 2.0, 3.0, NOW) for each in positions),
-        NOW,
-        "epoch",
-        0,
-    )
-
-
-IDS = st.sampled_from(["ada", "bo", "cleo"])
-MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
-    st.builds(lambda i: ParticipantPosition(i, 1.0, 2.0, 3.0, NOW), IDS),
-    st.builds(lambda i: ParticipantJoined(i, i, "#112233"), IDS),
-    st.builds(lambda i: ParticipantLeft(i, "left"), IDS),
-    st.builds(lambda i, on: ParticipantUpdated(i, on, NOW), IDS, st.booleans()),
-    st.builds(
-        lambda people, at: snapshot(*people, positions=tuple(at)),
-        st.sets(IDS),
-        st.sets(IDS),
-    ),
-)
-
-
-@given(st.lists(MESSAGES))
-def test_every_position_belongs_to_a_participant(messages: list[ServerMessage]) -> None:
-    replica = Replica.of(snapshot("ada", "bo", positions=("bo",)), NOW)
-    for message in messages:
-        replica.apply(message, NOW)
-        assert set(replica.positions) <= set(replica.participants)
-        assert set(replica.taken) == set(replica.positions)
-
-
-def test_the_age_of_a_position_is_that_of_its_fix() -> None:
-    def moved(age_ms: int | None) -> ParticipantPosition:
-        return ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=age_ms)
-
-    def later(seconds: float) -> datetime:
-        return NOW + timedelta(seconds=seconds)
-
-    replica = Replica.of(snapshot("ada", "bo", positions=("bo",)), NOW)
-    assert replica.age("ada", NOW) is None
-    assert replica.age("bo", later(4)) == timedelta(seconds=4)
-    replica.apply(moved(90_000), later(10))
-    assert replica.age("bo", later(15)) == timedelta(seconds=95)
-    replica.apply(moved(None), later(20))
-    assert replica.age("bo", later(25)) == timedelta(seconds=5)
-    assert replica.age("bo", later(19)) == timedelta(0), "a clock that was set back"
-    assert replica.positions["bo"].accuracy is None
-
-
-def test_a_new_participant_is_offline_until_an_update() -> None:
-    replica = Replica.of(snapshot("ada"), NOW)
-    replica.apply(ParticipantJoined("bo", "Bo", "#445566"), NOW)
-    assert not replica.participants["bo"].online
-    replica.apply(ParticipantUpdated("bo", True, NOW), NOW)
-    assert replica.participants["bo"].online

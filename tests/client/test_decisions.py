@@ -4,7 +4,7 @@ Against the real server: test_client.py.
 
 import socket
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import trio
 import trio_websocket
+from hypothesis import given
+from hypothesis import strategies as st
 
 from locshare.client import (
     ApiProblem,
@@ -26,12 +28,14 @@ from locshare.client import (
     Replica,
     Unreachable,
     Watcher,
+    WentOffline,
     connect,
     retry,
 )
 from locshare.client import connection as connection_module
 from locshare.client import live as live_module
 from locshare.client.errors import problem_of
+from locshare.model.events import ParticipantJoined, ParticipantLeft, ParticipantUpdated
 from locshare.model.participant import ParticipantView, You
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
@@ -43,15 +47,18 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLACE = Position(52.5, 13.4, 5.0, NOW)
 
 
-def snapshot(*positions: ParticipantPosition) -> Snapshot:
-    people = (ParticipantView("bo", "Bo", "#112233", NOW, NOW, True, True),)
+def at(user_id: str, age_ms: int | None = None) -> ParticipantPosition:
+    return ParticipantPosition(user_id, 1.0, 2.0, 3.0, NOW, age_ms=age_ms)
+
+
+def snapshot(*people: str, positions: Iterable[ParticipantPosition] = ()) -> Snapshot:
     return Snapshot(
         SessionView("id", "Alps", NOW, NOW),
         You("ada", "participant"),
-        people,
-        positions,
+        tuple(ParticipantView(each, each, "#112233", NOW, NOW, True, True) for each in people),
+        tuple(positions),
         NOW,
-        "e",
+        "epoch",
         0,
     )
 
@@ -217,7 +224,7 @@ class Scripted:
     """A connection that lives for ``seconds``, skips one message, and ends with ``code``."""
 
     def __init__(self, seconds: float, code: int) -> None:
-        self.snapshot = snapshot()
+        self.snapshot = snapshot("bo")
         self.unreadable = 1
         self.end = End.of(code)
         self.broken = False
@@ -318,5 +325,86 @@ async def test_sending_without_a_connection_returns_false(
 
 
 def test_a_snapshot_has_the_age_of_each_fix() -> None:
-    place = ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=4_000)
-    assert Replica.of(snapshot(place), NOW).age("bo", NOW) == timedelta(seconds=4)
+    replica = Replica.of(snapshot("bo", positions=[at("bo", age_ms=4_000)]), NOW)
+    assert replica.age("bo", NOW) == timedelta(seconds=4)
+
+
+CAUSES: list[ClientError] = [
+    Unreachable("x"),
+    WentOffline("x"),
+    *(NotConnected(End.of(reason.code)) for reason in CloseReason),
+    ApiProblem(503, "UNAVAILABLE", "x", 20.0),
+]
+
+
+@given(st.integers(0, 5_000), st.sampled_from(CAUSES), st.integers())
+def test_a_delay_respects_the_servers_minimum_and_the_bound(
+    attempt: int, cause: ClientError, seed: int
+) -> None:
+    rule = Backoff()
+    asked = {1012: 1.0, 1013: 5.0, 4429: 10.0}.get(
+        cause.end.code if isinstance(cause, NotConnected) else 0, 0.0
+    )
+    asked += cause.retry_after or 0.0 if isinstance(cause, ApiProblem) else 0.0
+    delay = rule.delay(attempt, cause, Random(seed))  # noqa: S311 - jitter
+    assert asked + rule.initial_s / 2 <= delay <= asked + rule.max_s
+
+
+def test_delays_grow_and_are_jittered() -> None:
+    rule, lost = Backoff(), Unreachable("x")
+    crowd = [
+        [rule.delay(attempt, lost, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
+        for attempt in (0, 3)
+    ]
+    assert all(0.25 <= each <= 0.5 for each in crowd[0])
+    assert all(0.84 <= each <= 1.69 for each in crowd[1])
+    assert len(set(crowd[0])) == 50
+
+
+IDS = st.sampled_from(["ada", "bo", "cleo"])
+MESSAGES: st.SearchStrategy[ServerMessage] = st.one_of(
+    st.builds(at, IDS),
+    st.builds(lambda i: ParticipantJoined(i, i, "#112233"), IDS),
+    st.builds(lambda i: ParticipantLeft(i, "left"), IDS),
+    st.builds(lambda i, on: ParticipantUpdated(i, on, NOW), IDS, st.booleans()),
+    st.builds(
+        lambda people, where: snapshot(*people, positions=map(at, where)),
+        st.sets(IDS),
+        st.sets(IDS),
+    ),
+)
+
+
+@given(st.lists(MESSAGES))
+def test_every_position_belongs_to_a_participant(messages: list[ServerMessage]) -> None:
+    replica = Replica.of(snapshot("ada", "bo", positions=[at("bo")]), NOW)
+    for message in messages:
+        replica.apply(message, NOW)
+        assert set(replica.positions) <= set(replica.participants)
+        assert set(replica.taken) == set(replica.positions)
+
+
+def test_the_age_of_a_position_is_that_of_its_fix() -> None:
+    def moved(age_ms: int | None) -> ParticipantPosition:
+        return ParticipantPosition("bo", 1.0, 2.0, None, NOW, age_ms=age_ms)
+
+    def later(seconds: float) -> datetime:
+        return NOW + timedelta(seconds=seconds)
+
+    replica = Replica.of(snapshot("ada", "bo", positions=[at("bo")]), NOW)
+    assert replica.age("ada", NOW) is None
+    assert replica.age("bo", later(4)) == timedelta(seconds=4)
+    replica.apply(moved(90_000), later(10))
+    assert replica.age("bo", later(15)) == timedelta(seconds=95)
+    replica.apply(moved(None), later(20))
+    assert replica.age("bo", later(25)) == timedelta(seconds=5)
+    assert replica.age("bo", later(19)) == timedelta(0), "a clock that was set back"
+    assert replica.positions["bo"].accuracy is None
+
+
+def test_a_new_participant_is_offline_until_an_update() -> None:
+    replica = Replica.of(snapshot("ada"), NOW)
+    replica.apply(ParticipantJoined("bo", "Bo", "#445566"), NOW)
+    assert not replica.participants["bo"].online
+    replica.apply(ParticipantUpdated("bo", True, NOW), NOW)
+    assert replica.participants["bo"].online
