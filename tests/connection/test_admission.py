@@ -10,7 +10,9 @@ import trio
 import trio.testing
 
 from locshare.connection.admission import identify_upgrade, open_link, token_of
-from locshare.connection.dialect import DEFAULT_DIALECTS, choose_dialect
+from locshare.connection.dialect import DEFAULT_DIALECTS, PLAIN_SOCKET
+from locshare.connection.negotiation import choose_dialect, choose_subprotocol
+from locshare.connection.phoenix import PhoenixSocketDialect
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade, UpgradeResponder
 from locshare.model.participant import Role
@@ -38,6 +40,12 @@ def upgrade(target: str = "/ws", *subprotocols: str) -> Upgrade:
         ("/ws?token=query", ("locshare.v1",), "query"),
         ("/ws", ("locshare.bearer.abc", "locshare.bearer.def"), "abc"),
         ("/ws", ("locshare.bearer",), None),
+        ("/socket/websocket", ("phoenix", "base64url.bearer.phx.YWRh"), "ada"),
+        ("/socket/websocket", ("phoenix", "base64url.bearer.phx.YWRhPw"), "ada?"),
+        ("/socket/websocket", ("phoenix", "base64url.bearer.phx."), None),
+        ("/socket/websocket", ("phoenix", "base64url.bearer.phx.A"), None),
+        ("/socket/websocket", ("phoenix", "base64url.bearer.phx._w"), None),
+        ("/socket/websocket?token=query", ("phoenix",), "query"),
     ],
 )
 def test_the_token_is_in_a_subprotocol_or_in_the_query_and_empty_is_none(
@@ -56,12 +64,43 @@ def test_the_token_is_in_a_subprotocol_or_in_the_query_and_empty_is_none(
         (("locshare.v1",), "locshare.v1"),
         (("locshare.bearer.abc",), None),
         (("chat", "locshare.bearer.abc", "locshare.v1"), "locshare.v1"),
+        (("phoenix", "locshare.bearer.abc"), None),
     ],
 )
 def test_the_subprotocol_that_is_answered_is_never_the_token(
     offered: Sequence[str], answered: str | None
 ) -> None:
-    assert choose_dialect(upgrade("/ws", *offered).subprotocols, DEFAULT_DIALECTS)[0] == answered
+    asked = upgrade("/ws", *offered)
+    assert choose_subprotocol(asked, DEFAULT_DIALECTS) == answered
+    assert choose_dialect(asked, DEFAULT_DIALECTS) is PLAIN_SOCKET
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        ((), None),
+        (("phoenix", "base64url.bearer.phx.YWRh"), "phoenix"),
+        (("locshare.v1",), None),
+    ],
+)
+def test_the_path_of_phoenix_selects_its_dialect(
+    offered: Sequence[str], answered: str | None
+) -> None:
+    asked = upgrade("/map/socket/websocket?vsn=2.0.0", *offered)
+    assert choose_subprotocol(asked, DEFAULT_DIALECTS) == answered
+    assert isinstance(choose_dialect(asked, DEFAULT_DIALECTS), PhoenixSocketDialect)
+
+
+@pytest.mark.parametrize("vsn", ["1.0.0", "1.0.7", "2.0.0", None])
+def test_a_known_vsn_is_served_and_none_means_the_first(vsn: str | None) -> None:
+    asked = upgrade("/socket/websocket" + ("" if vsn is None else f"?vsn={vsn}"))
+    assert isinstance(choose_dialect(asked, DEFAULT_DIALECTS), PhoenixSocketDialect)
+
+
+@pytest.mark.parametrize("vsn", ["3.0.0", "2.1.0", "2", "0", "x", "1.0.0.0"])
+def test_an_unknown_vsn_is_refused(vsn: str) -> None:
+    asked = upgrade(f"/socket/websocket?vsn={vsn}&token=ada")
+    assert choose_dialect(asked, DEFAULT_DIALECTS) is Refusal.UNKNOWN_VERSION
 
 
 @pytest.mark.parametrize(
@@ -73,6 +112,8 @@ def test_the_subprotocol_that_is_answered_is_never_the_token(
         ("/ws?token=expired", Refusal.ENDED),
         ("/ws?token=ada", Claims("ada")),
         ("/ws?a=b&token=ada", Claims("ada")),
+        ("/socket/websocket?vsn=2.0.0&token=ada", Claims("ada")),
+        ("/socket?token=ada", Refusal.NO_SUCH_PATH),
     ],
 )
 def test_the_token_alone_identifies_the_participant(target: str, expected: object) -> None:

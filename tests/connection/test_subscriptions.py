@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import trio
 import trio.testing
 from msgspec import structs
 
-from locshare.auth.tokens import TokenInvalid
 from locshare.broadcast.backlog import Topic
 from locshare.broadcast.fanout import Flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
@@ -32,21 +30,19 @@ from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.refusal import Refusal
 from locshare.connection.transport import TransportLimits
-from locshare.model.participant import Role
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver
 from locshare.wire.dialects import Dialect, InvalidMessage
-from locshare.wire.messages import ClientMessage, ErrorCode, ServerMessage
+from locshare.wire.messages import ErrorCode, ServerMessage
 from locshare.wire.plain import PLAIN
 from tests.connection.kit import (
     QUICK,
     QUICK_ENDS,
     SNAPSHOT,
-    Claims,
-    Room,
-    RoomLink,
+    Rooms,
     Server,
+    Tokens,
     an_update,
     raw_tcp,
     serving,
@@ -63,9 +59,6 @@ class Tagged:
     topic: Topic
     name: str = NAME
     binary: bool = False
-
-    def decode(self, data: bytes | str) -> ClientMessage:
-        raise NotImplementedError
 
     def encode(self, message: ServerMessage) -> bytes:
         plain = json.loads(PLAIN.encode(message))
@@ -116,26 +109,6 @@ class Several:
 
 def say(topic: Topic, event: str, payload: object = None) -> bytes:
     return text_frame(json.dumps([topic, event, payload]).encode())
-
-
-class Tokens:
-    """`session:user`, the session by its number."""
-
-    def verify(self, token: str) -> Claims:
-        if ":" not in token:
-            raise TokenInvalid("not one of ours")
-        number, _, user_id = token.partition(":")
-        return Claims(user_id, UUID(int=int(number)))
-
-
-class Rooms:
-    """Two sessions."""
-
-    def __init__(self) -> None:
-        self.of = {UUID(int=1): Room(), UUID(int=2): Room()}
-
-    async def open(self, session_id: UUID, user_id: str, role: Role) -> RoomLink:
-        return await self.of[session_id].open(session_id, user_id, role)
 
 
 class Client:
@@ -214,6 +187,7 @@ async def test_after_one_subscription_is_given_up_the_other_goes_on() -> None:
         gone, left = world.first.receivers["ada"], world.second.receivers["bob"]
         await both.tell("one", "part")
         assert await both.hear() == ["one", "parted", None]
+        assert await both.hear() == ["one", "ended", "peer_closed"]
         assert (gone.closed, left.closed) == (True, False)
         assert (world.first.detached, world.second.detached) == (["ada"], [])
         gone.send_event(say("one", "too late"))
@@ -414,7 +388,10 @@ async def test_the_token_of_the_upgrade_can_be_subscribed_to_without_another() -
 async def test_a_topic_that_is_joined_again_is_the_new_subscription() -> None:
     async with a_world() as world, world.client() as client:
         await client.join("x", "1:ada")
-        await client.join("x", "2:bob")
+        await client.tell("x", "join", "2:bob")
+        assert await client.hear() == ["x", "ended", "replaced"]
+        assert await client.hear() == ["x", "joined", None]
+        assert (await client.raw.frame())[1] == SNAPSHOT
         assert (world.first.detached, list(world.second.receivers)) == (["ada"], ["bob"])
 
 

@@ -2,11 +2,14 @@
 
 Every refusal has an HTTP status with a problem body, for clients that see it, and a close code of
 the same meaning for browsers, whose scripts do not (docs/reference/protocol.md). The token is read
-from the subprotocol ``locshare.bearer.JWT`` or from the query, and is passed to the verifier only.
+from a subprotocol (``locshare.bearer.JWT``, or ``base64url.bearer.phx.`` and the token in base64)
+or from the query, and is passed to the verifier only.
 
 The only await is :meth:`SessionOpener.open`.
 """
 
+import binascii
+from base64 import urlsafe_b64decode
 from typing import Protocol
 from uuid import UUID
 
@@ -14,6 +17,7 @@ import trio
 
 from locshare.auth.tokens import TokenExpired, TokenInvalid
 from locshare.broadcast.receiver import Receiver
+from locshare.connection import phoenix
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade
 from locshare.model.participant import Role
@@ -84,12 +88,23 @@ def token_of(upgrade: Upgrade) -> str | None:
     for name in upgrade.subprotocols:
         if name.startswith(BEARER_PREFIX):
             return name.removeprefix(BEARER_PREFIX) or None
+        if name.startswith(phoenix.BEARER_PREFIX):
+            return _from_base64(name.removeprefix(phoenix.BEARER_PREFIX))
     return upgrade.query.get("token")  # an empty one is left out by the parser
+
+
+def _from_base64(text: str) -> str | None:
+    """What is no base64 is as no token."""
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode() or None
+    except (binascii.Error, ValueError):
+        return None
 
 
 def identify_upgrade(upgrade: Upgrade, verifier: Verifier) -> Identity | Refusal:
     """The identity of a request to upgrade. Raises nothing."""
-    if not upgrade.path.endswith(PATH):  # a proxy may leave the folder on it that it serves us in
+    # A proxy may leave the folder on it that it serves us in.
+    if not upgrade.path.endswith((PATH, phoenix.PATH)):
         return Refusal.NO_SUCH_PATH
     token = token_of(upgrade)
     return Refusal.NO_TOKEN if token is None else identify(token, verifier)

@@ -29,8 +29,9 @@ from locshare.broadcast.outbox import Outbox
 from locshare.connection.admission import Identity, Link, open_link
 from locshare.connection.context import ConnectionContext
 from locshare.connection.conversation import Conversation
-from locshare.connection.dialect import SocketDialect, choose_dialect
+from locshare.connection.dialect import SocketDialect
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
+from locshare.connection.negotiation import choose_dialect, choose_subprotocol
 from locshare.connection.refusal import Refusal
 from locshare.connection.subscription import Subscription
 from locshare.connection.transport import PING_FRAME, Transport, close_frame
@@ -203,13 +204,16 @@ class Connection:
         identity = context.gate.admit(self, upgrade)
         if isinstance(identity, Refusal):
             return identity
-        subprotocol, dialect = choose_dialect(upgrade.subprotocols, context.dialects)
+        dialect = choose_dialect(upgrade, context.dialects)
+        if isinstance(dialect, Refusal):
+            return dialect
         link = None
         if dialect.subscribes_at_once:
             opened = await open_link(identity, context.sessions, context.limits.open_timeout)
             if isinstance(opened, Refusal):
                 return opened
             link = opened
+        subprotocol = choose_subprotocol(upgrade, context.dialects)
         return Admitted(upgrade, identity, subprotocol, dialect, link)
 
     async def _refuse(self, upgrade: Upgrade | None, refusal: Refusal) -> None:
@@ -223,8 +227,7 @@ class Connection:
             self.advance(Event.REJECTED)
             return
         # A browser's script sees no status, only a close code.
-        subprotocol, _ = choose_dialect(upgrade.subprotocols, self._context.dialects)
-        await self._upgrade(upgrade, subprotocol)
+        await self._upgrade(upgrade, choose_subprotocol(upgrade, self._context.dialects))
         self.close(refusal.reason)
 
     async def _upgrade(self, upgrade: Upgrade, subprotocol: str | None) -> Outbox:

@@ -27,7 +27,7 @@ class ConnectionLimits(Struct, frozen=True):
     rates: RateLimits = RateLimits()
     open_timeout: float = 5.0
     """How long a session may take to be found or started."""
-    max_subscriptions: int = 16
+    max_subscriptions: int = 20
     """On one socket, where its dialect allows several."""
 
 
@@ -48,8 +48,10 @@ class Gate(Protocol):
         """It only stays until its refusal has arrived."""
         ...
 
-    def admit_subscription(self, token: str) -> Identity | Refusal:
-        """Check a token that came in a message, and how often its participant subscribes."""
+    def admit_subscription(self, wanted: str | Identity) -> Identity | Refusal:
+        """Check a token that came in a message, and how often its participant subscribes. Of an
+        identity, which comes from a token that was checked, only the latter.
+        """
         ...
 
     def penalise(self, participant: tuple[UUID, str]) -> None:

@@ -30,6 +30,7 @@ from locshare.connection.dialect import (
     Effect,
     LeaveSession,
     Move,
+    Reply,
     SocketDialect,
     Subscribe,
     Unsubscribe,
@@ -86,6 +87,7 @@ class Conversation:
         "_dialect",
         "_dropped",
         "_identity",
+        "_identity_used",
         "_lifecycle",
         "_only",
         "_outbox",
@@ -110,6 +112,7 @@ class Conversation:
         self._dialect = dialect
         self._context = context
         self._identity: Identity | None = None  # the upgrade's, where messages subscribe
+        self._identity_used = False
         self._policy = RatePolicy(context.limits.rates, trio.current_time())
         self._only: Subscription | None = None
         self._several: dict[Topic, Subscription] | None = None
@@ -174,27 +177,43 @@ class Conversation:
             except InvalidMessage as error:
                 self._count_bad(error.code, error.text)
                 continue
-            if type(effect) is Position:
-                subscription, position = self._only, effect
-            elif type(effect) is Move:
-                subscription, position = self._find(effect.topic), effect.position
-            else:
+            if type(effect) is not Position:
                 await self._take_other(effect)
                 continue
+            subscription = self._only
             if subscription is None:
                 self._count_bad("INVALID_MESSAGE", "not subscribed to this")
                 continue
+            # What _take_move and _move do, without a further coroutine for each position.
             counters.positions += 1
             decision = policy.position(trio.current_time())
             if decision is not RateDecision.ACCEPT or policy.held is not None:
-                policy.keep_newest(position, decision, subscription.topic)
+                policy.keep_newest(effect, decision)
             if decision is not RateDecision.ACCEPT:
                 self._check_rate(decision)
                 continue
-            try:  # what _move does, without a further coroutine for each position
-                await subscription.link.update(position)
+            try:
+                await subscription.link.update(effect)
             except _SESSION_ERRORS as error:
                 self.close_subscription(subscription, _ENDS[type(error)])
+
+    async def _take_move(self, move: Move) -> None:
+        """A position for one of several."""
+        subscription = self._find(move.topic)
+        if subscription is None:
+            self._count_bad("INVALID_MESSAGE", "not subscribed to this")
+            return
+        policy = self._policy
+        self._context.counters.positions += 1
+        decision = policy.position(trio.current_time())
+        if decision is not RateDecision.ACCEPT or policy.held is not None:
+            policy.keep_newest(move.position, decision, move.topic)
+        if decision is not RateDecision.ACCEPT:
+            self._check_rate(decision)
+            return
+        await self._move(subscription, move.position)
+        if move.frame and not subscription.closed:
+            self._outbox.send_event(move.frame)
 
     def _find(self, topic: Topic) -> Subscription | None:
         if topic is None:
@@ -226,7 +245,10 @@ class Conversation:
             self.close_subscription(subscription, _ENDS[type(error)])
 
     async def _take_other(self, effect: Effect) -> None:
-        """A message that is no position."""
+        """Anything but a position for the only subscription."""
+        if type(effect) is Move:
+            await self._take_move(effect)
+            return
         self._policy.good()
         if not self._check_rate(self._policy.message(trio.current_time())):
             return
@@ -236,6 +258,9 @@ class Conversation:
                 self._outbox.send_event(effect.frame)
             else:
                 self._outbox.send_event(encode_frame(Pong(), self._dialect.written(None)))
+        elif isinstance(effect, Reply):
+            if effect.frame:
+                self._outbox.send_event(effect.frame)
         elif isinstance(effect, LeaveSession):
             await self._leave(effect.topic)
         elif isinstance(effect, Leave):
@@ -245,8 +270,7 @@ class Conversation:
         elif isinstance(effect, Unsubscribe):
             subscription = self._find(effect.topic)
             if subscription is not None:
-                self._drop(subscription, effect.frame)
-                self._detach_dropped()
+                self._give_up(subscription, CloseReason.PEER_CLOSED, effect.frame)
 
     async def _take_event(self, received: Received) -> None:
         """Anything but a message of acceptable size. Whatever closes is followed by STOPPED."""
@@ -299,6 +323,8 @@ class Conversation:
     def _close_for_abuse(self, reason: CloseReason) -> None:
         for subscription in self.subscriptions():
             self._context.gate.penalise((subscription.session_id, subscription.user_id))
+        if self._identity is not None:
+            self._context.gate.penalise((self._identity.session_id, self._identity.user_id))
         self._advance(Event.CLOSE, reason)
 
     # --- subscriptions --------------------------------------------------------------------------
@@ -323,6 +349,9 @@ class Conversation:
         )
 
     async def _subscribe(self, wish: Subscribe) -> None:
+        older = self._find(wish.topic)
+        if older is not None:
+            self._give_up(older, CloseReason.REPLACED)
         identity = self._admit(wish)
         if isinstance(identity, Refusal):
             self._outbox.send_event(self._dialect.refused(wish.topic, identity))
@@ -336,10 +365,6 @@ class Conversation:
         if isinstance(link, Refusal):
             self._outbox.send_event(self._dialect.refused(wish.topic, link))
             return
-        older = self._find(wish.topic)
-        if older is not None:
-            self._drop(older, b"")
-            self._detach_dropped()
         if self._several is None:
             self._several = {}
         subscription = self._several[wish.topic] = self._make(wish.topic, identity, link)
@@ -348,22 +373,39 @@ class Conversation:
         await self._attach(subscription)
 
     def _admit(self, wish: Subscribe) -> Identity | Refusal:
-        several = self._several or {}
-        if wish.topic not in several and len(several) >= self._context.limits.max_subscriptions:
+        if len(self._several or ()) >= self._context.limits.max_subscriptions:
             return Refusal.FULL
-        if wish.token is not None:
-            return self._context.gate.admit_subscription(wish.token)
-        return self._identity or Refusal.NO_TOKEN
+        wanted = wish.token or self._identity
+        if wanted is None:
+            return Refusal.NO_TOKEN
+        if wanted is self._identity and not self._identity_used:
+            self._identity_used = True  # the upgrade has counted this one
+            identity: Identity | Refusal = self._identity
+        else:
+            identity = self._context.gate.admit_subscription(wanted)
+        if isinstance(identity, Refusal) or wish.session_id in (None, identity.session_id):
+            return identity
+        return Refusal.BAD_TOKEN
 
     def close_subscription(self, subscription: Subscription, reason: CloseReason) -> None:
         """See :meth:`locshare.connection.subscription.SubscriptionOwner.close_subscription`."""
+        if self._find(subscription.topic) is not subscription:
+            return  # ended meanwhile
         frame = self._dialect.ended(subscription.topic, reason)
         if frame is None:
             self._advance(Event.CLOSE, reason)
-        elif self._find(subscription.topic) is subscription:
+        else:
             self._drop(subscription, frame)
             # Not here: the session's actor may be the caller, and must not be called back.
             self._context.spawn(self._detach_later)
+
+    def _give_up(
+        self, subscription: Subscription, reason: CloseReason, confirmation: bytes = b""
+    ) -> None:
+        """The client ends one of several."""
+        frame = self._dialect.ended(subscription.topic, reason) or b""
+        self._drop(subscription, confirmation + frame)
+        self._detach_dropped()
 
     def _drop(self, subscription: Subscription, frame: bytes) -> None:
         """End one of several."""

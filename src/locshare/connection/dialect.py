@@ -1,18 +1,21 @@
 """What a client's messages mean for its socket: bytes in, effects out. Pure.
 
-One dialect object per socket, chosen by the subprotocol. It knows how many subscriptions the socket
-may have, what they are called, and how everything that is said about them is written. The
-connection (:mod:`locshare.connection.conversation`) carries its effects out, and counts and limits
-the messages.
+One dialect object per socket, chosen by the path and the subprotocol
+(:mod:`locshare.connection.negotiation`). It knows how many subscriptions the socket may have, what
+they are called, and how everything that is said about them is written. The connection
+(:mod:`locshare.connection.conversation`) carries its effects out, and counts and limits the
+messages.
 
 The plain dialect has exactly one subscription, which the upgrade makes, and keeps no state: all
-plain sockets share :data:`PLAIN_SOCKET`. A dialect with several (Phoenix Channels) keeps what it
-must remember of each topic, and makes them with :class:`Subscribe`.
+plain sockets share :data:`PLAIN_SOCKET`. A dialect with several
+(:mod:`locshare.connection.phoenix`) keeps what it must remember of each topic, and makes them with
+:class:`Subscribe`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -27,10 +30,11 @@ from locshare.wire.plain import PLAIN
 
 
 class Move(Struct, frozen=True, gc=False):
-    """A position for the subscription ``topic``."""
+    """A position for the subscription ``topic``. ``frame`` confirms that its session has it."""
 
     topic: Topic
     position: Position
+    frame: bytes = b""
 
 
 class LeaveSession(Struct, frozen=True, gc=False):
@@ -45,23 +49,33 @@ class Answer(Struct, frozen=True, gc=False):
     frame: bytes
 
 
+class Reply(Struct, frozen=True, gc=False):
+    """A message that asks for nothing but its answer ``frame``; empty for one to ignore."""
+
+    frame: bytes
+
+
 class Subscribe(Struct, frozen=True, gc=False):
-    """Open the session that ``token`` admits to as ``topic``. Without a token, the one that the
-    upgrade's token admits to.
+    """Open the session that ``token`` admits to as ``topic``, which must be ``session_id`` where
+    that is given. Without a token, that of the upgrade counts. An older subscription of the same
+    topic ends first.
     """
 
     topic: Topic
     token: str | None = None
+    session_id: UUID | None = None
 
 
 class Unsubscribe(Struct, frozen=True, gc=False):
-    """End the subscription ``topic``; its participant is offline. ``frame`` confirms it."""
+    """End the subscription ``topic``; its participant is offline. ``frame`` confirms it, and goes
+    before the frame of :meth:`SocketDialect.ended`.
+    """
 
     topic: Topic
     frame: bytes = b""
 
 
-Effect = ClientMessage | Move | LeaveSession | Answer | Subscribe | Unsubscribe
+Effect = ClientMessage | Move | LeaveSession | Answer | Reply | Subscribe | Unsubscribe
 """What a message asks for. A bare client message is for the only subscription: the plain dialect
 hands on what it has decoded, so that a position costs no further object and no further call."""
 
@@ -89,8 +103,8 @@ class SocketDialect(Protocol):
         ...
 
     def written(self, topic: Topic) -> Dialect:
-        """How messages of this subscription are written. Subscriptions of one session for which
-        this is equal (and hashes equal) share each encoded frame.
+        """How messages of this subscription, which is being made, are written. Subscriptions of one
+        session for which this is equal (and hashes equal) share each encoded frame.
         """
         ...
 
@@ -107,8 +121,8 @@ class SocketDialect(Protocol):
         ...
 
     def ended(self, topic: Topic, reason: CloseReason) -> bytes | None:
-        """The frame that tells that the session has ended a subscription. None where the socket
-        cannot live without it: then the connection closes for ``reason``.
+        """The frames that end a subscription, whoever ends it; called once for each. None where the
+        socket cannot live without it: then the connection closes for ``reason``.
         """
         ...
 
@@ -148,14 +162,3 @@ Dialects = Mapping[str, Callable[[], SocketDialect]]
 """By subprotocol: what makes the dialect of a new socket."""
 
 DEFAULT_DIALECTS: Final[Dialects] = MappingProxyType({PLAIN.name: lambda: PLAIN_SOCKET})
-
-
-def choose_dialect(offered: Iterable[str], dialects: Dialects) -> tuple[str | None, SocketDialect]:
-    """The subprotocol to answer with, and its dialect: the first of ``offered`` that is known. None
-    and the plain dialect when there is none. Never the one that carries the token.
-    """
-    for name in offered:
-        make = dialects.get(name)
-        if make is not None:
-            return name, make()
-    return None, PLAIN_SOCKET

@@ -248,9 +248,9 @@ class ConnectionPool:
         if oldest is not None:
             oldest.kill()
 
-    def admit_subscription(self, token: str) -> Identity | Refusal:
+    def admit_subscription(self, wanted: str | Identity) -> Identity | Refusal:
         """See :meth:`locshare.connection.context.Gate.admit_subscription`."""
-        identity = identify(token, self._verifier)
+        identity = identify(wanted, self._verifier) if isinstance(wanted, str) else wanted
         if isinstance(identity, Refusal):
             return identity
         return self._count_attempt(identity) or identity

@@ -14,7 +14,14 @@ class Refusal(enum.Enum):
     docs/reference/protocol.md.
     """
 
-    NO_SUCH_PATH = (404, "NOT_FOUND", CloseReason.NOT_FOUND, "the WebSocket is at /ws")
+    NO_SUCH_PATH = (
+        404, "NOT_FOUND", CloseReason.NOT_FOUND,
+        "the WebSocket is at /ws, for Phoenix clients at /socket/websocket",
+    )  # fmt: skip
+    UNKNOWN_VERSION = (
+        400, "UNKNOWN_VERSION", CloseReason.BAD_REQUEST,
+        "vsn: not known here; allowed are 1.0.0 and 2.0.0",
+    )  # fmt: skip
     NO_TOKEN = (401, "TOKEN_MISSING", CloseReason.BAD_TOKEN, "a token is needed")
     BAD_TOKEN = (401, "TOKEN_INVALID", CloseReason.BAD_TOKEN, "the token is not accepted")
     FORBIDDEN = (403, "NOT_A_PARTICIPANT", CloseReason.FORBIDDEN, "no longer a participant")

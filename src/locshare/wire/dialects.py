@@ -8,7 +8,7 @@ from typing import Protocol
 
 from locshare.model.errors import LocshareError
 from locshare.model.position import Position
-from locshare.wire.messages import ClientMessage, Error, ErrorCode, ServerMessage
+from locshare.wire.messages import Error, ErrorCode, ServerMessage
 
 
 class InvalidMessage(LocshareError):
@@ -32,16 +32,10 @@ class Dialect(Protocol):
     """The server's side of one way to write messages."""
 
     name: str
-    """Also the WebSocket subprotocol, such as ``locshare.v1``."""
+    """Of the plain dialect also the WebSocket subprotocol, ``locshare.v1``."""
 
     binary: bool
     """Whether its payloads go into binary frames instead of text frames."""
-
-    def decode(self, data: bytes | str) -> ClientMessage:
-        """The message in the payload of one frame. Raises InvalidMessage and nothing else, whatever
-        the bytes: the message is answered by an ``error`` and the connection goes on.
-        """
-        ...
 
     def encode(self, message: ServerMessage) -> bytes:
         """The payload of one frame."""

@@ -4,7 +4,9 @@ Most of them are the model's own types. Defined here is what exists on a connect
 and refusals.
 """
 
-from typing import Literal
+import re
+from functools import cache
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -45,3 +47,14 @@ class Error(Struct, frozen=True):
 
 ClientMessage = Position | Ping | Leave
 ServerMessage = Snapshot | ParticipantPosition | Event | Pong | Error
+
+_OTHER_NAMES: Final[dict[type, str]] = {
+    Snapshot: "session_state",
+    ParticipantPosition: "location_update",
+}
+
+
+@cache
+def message_type(kind: type) -> str:
+    """The contract's name of a server message: the name of its class in snake case, but for two."""
+    return _OTHER_NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

@@ -6,7 +6,6 @@ latitude of 91 never reaches a session. An optional field out of range is unknow
 (:mod:`locshare.wire.lenient`).
 """
 
-import re
 from functools import cache
 from typing import Any, Final, Union, get_args
 
@@ -14,10 +13,9 @@ import msgspec
 from msgspec import Struct, defstruct
 
 from locshare.model.position import ParticipantPosition, Position
-from locshare.model.session import Snapshot
 from locshare.wire.dialects import InvalidMessage
 from locshare.wire.lenient import decode_position, without_constants
-from locshare.wire.messages import ClientMessage, Leave, Ping, ServerMessage
+from locshare.wire.messages import ClientMessage, Leave, Ping, ServerMessage, message_type
 
 # --- envelopes ----------------------------------------------------------------------------------
 
@@ -40,17 +38,17 @@ class _Moved(Struct, frozen=True, gc=False, tag_field="type", tag="location_upda
 
 _FromClient = _Report | _Ping | _Leave
 
-_OTHER_NAMES: Final[dict[type, str]] = {
-    Snapshot: "session_state",
-    ParticipantPosition: "location_update",
-}
-
 
 @cache
 def _envelope(kind: type) -> Any:
-    """The envelope of ``kind``. Its ``type`` is the name of the class, in snake case."""
-    name = _OTHER_NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
-    return defstruct(f"_{kind.__name__}", [("data", kind)], frozen=True, tag_field="type", tag=name)
+    """The envelope of ``kind``."""
+    return defstruct(
+        f"_{kind.__name__}",
+        [("data", kind)],
+        frozen=True,
+        tag_field="type",
+        tag=message_type(kind),
+    )
 
 
 _from_client: Final[msgspec.json.Decoder[_FromClient]] = msgspec.json.Decoder(_FromClient)
@@ -65,7 +63,9 @@ class PlainDialect:
     binary = False
 
     def decode(self, data: bytes | str) -> ClientMessage:
-        """See :meth:`Dialect.decode`."""
+        """The message in the payload of one frame. Raises InvalidMessage and nothing else, whatever
+        the bytes: the message is answered by an ``error`` and the connection goes on.
+        """
         try:
             return _from_client.decode(data).data
         except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -1,0 +1,30 @@
+"""What a request to upgrade asks for by its path, query and subprotocols: the dialect. Pure."""
+
+from typing import Final
+
+from locshare.connection import phoenix
+from locshare.connection.dialect import PLAIN_SOCKET, Dialects, SocketDialect
+from locshare.connection.refusal import Refusal
+from locshare.connection.upgrade import Upgrade
+
+_PHOENIX_SUBPROTOCOLS: Final = frozenset({phoenix.SUBPROTOCOL})
+
+
+def choose_subprotocol(upgrade: Upgrade, dialects: Dialects) -> str | None:
+    """The subprotocol to answer with: the first of those offered that is known. None when there is
+    none. Never the one that carries the token.
+    """
+    known = _PHOENIX_SUBPROTOCOLS if _is_phoenix(upgrade) else dialects
+    return next((name for name in upgrade.subprotocols if name in known), None)
+
+
+def choose_dialect(upgrade: Upgrade, dialects: Dialects) -> SocketDialect | Refusal:
+    """The dialect of the new socket: Phoenix by the path, else by the subprotocol, else plain."""
+    if _is_phoenix(upgrade):
+        return phoenix.make_phoenix_dialect(upgrade.query.get("vsn")) or Refusal.UNKNOWN_VERSION
+    name = choose_subprotocol(upgrade, dialects)
+    return PLAIN_SOCKET if name is None else dialects[name]()
+
+
+def _is_phoenix(upgrade: Upgrade) -> bool:
+    return upgrade.path.endswith(phoenix.PATH)

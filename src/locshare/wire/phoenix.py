@@ -1,0 +1,167 @@
+"""The dialect of Phoenix Channels: join_ref, ref, topic, event and payload in a text frame. Pure.
+
+A serializer is one way to write these five fields: JSON objects (vsn 1.0.0) or JSON arrays
+(vsn 2.0.0), as in Phoenix's ``Phoenix.Socket.V1`` and ``V2.JSONSerializer``. The events and their
+payloads are the ``type`` and ``data`` of the plain dialect.
+
+Every message of a channel carries the ``join_ref`` of its join, so a client that has joined again
+drops what its earlier channel still sends. Therefore receivers share encoded frames only where
+their join_refs are equal.
+"""
+
+from typing import Annotated, Any, Final, Literal, NamedTuple, final
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from locshare.model.position import ParticipantPosition, Position
+from locshare.wire.dialects import InvalidMessage
+from locshare.wire.lenient import without_constants
+from locshare.wire.messages import ServerMessage, message_type
+from locshare.wire.plain import PLAIN
+
+Ref = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**53), le=2**53)] | None
+"""A number that a client gives to a message. Clients write it as a string or as an integer; it is
+echoed as it came. Bounded, because each message of a channel repeats its join_ref."""
+
+Status = Literal["ok", "error"]
+
+REPLY: Final = "phx_reply"
+NO_PAYLOAD: Final = b"{}"
+
+_encode: Final = msgspec.json.Encoder().encode
+_position: Final = msgspec.json.Decoder(Position)
+
+
+class Message(NamedTuple):
+    """One message, in the order of vsn 2.0.0. ``payload`` is JSON."""
+
+    join_ref: Ref
+    ref: Ref
+    topic: str
+    event: str
+    payload: Raw
+
+
+class _Object(Struct, frozen=True, gc=False):
+    """One message of vsn 1.0.0, whose clients may leave the refs out."""
+
+    topic: str
+    event: str
+    payload: Raw = Raw(NO_PAYLOAD)
+    ref: Ref = None
+    join_ref: Ref = None
+
+
+_arrays: Final[msgspec.json.Decoder[Message]] = msgspec.json.Decoder(Message)
+_objects: Final = msgspec.json.Decoder(_Object)
+
+
+def _decode_object(data: bytes | str) -> Message:
+    found = _objects.decode(data)
+    return Message(found.join_ref, found.ref, found.topic, found.event, found.payload)
+
+
+@final
+class Serializer:
+    """One way to write the five fields. ``pieces`` is what stands before each, and the end."""
+
+    def __init__(self, vsn: str, pieces: tuple[bytes, bytes, bytes, bytes, bytes, bytes]) -> None:
+        self.vsn = vsn
+        self._pieces = pieces
+        self._decode = _arrays.decode if pieces[0] == b"[" else _decode_object
+
+    def decode(self, data: bytes | str) -> Message:
+        """The message in the payload of one frame. Raises InvalidMessage and nothing else."""
+        try:
+            return self._decode(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            pass
+        try:
+            return self._decode(without_constants(data))
+        except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+            raise InvalidMessage(
+                "INVALID_MESSAGE", f"not a message of Phoenix Channels, vsn {self.vsn}"
+            ) from None
+
+    def encode(self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
+        """The payload of one frame. ``payload`` is JSON."""
+        first, second, third, fourth, fifth, end = self._pieces
+        return b"".join(
+            (
+                first, _encode(join_ref), second, _encode(ref), third, _encode(topic),
+                fourth, _encode(event), fifth, payload, end,
+            )
+        )  # fmt: skip
+
+    def reply(self, message: Message, status: Status, response: bytes = NO_PAYLOAD) -> bytes:
+        """The payload of the frame that answers ``message``. ``response`` is JSON."""
+        payload = b'{"status":"%b","response":%b}' % (status.encode(), response)
+        return self.encode(message.join_ref, message.ref, message.topic, REPLY, payload)
+
+    def channel(self, topic: str, join_ref: Ref) -> "PhoenixDialect":
+        """How the messages of one channel are written."""
+        first, second, third, fourth, fifth, end = self._pieces
+        return PhoenixDialect(
+            b"".join((first, _encode(join_ref), second, b"null", third, _encode(topic), fourth)),
+            fifth,
+            end,
+        )
+
+
+OBJECTS: Final = Serializer(
+    "1.0.0", (b'{"join_ref":', b',"ref":', b',"topic":', b',"event":', b',"payload":', b"}")
+)
+ARRAYS: Final = Serializer("2.0.0", (b"[", b",", b",", b",", b",", b"]"))
+
+
+@final
+class PhoenixDialect:
+    """Implements :class:`~locshare.wire.dialects.Dialect` for one channel. Equal for an equal
+    serializer, topic and join_ref: these subscribers share each encoded frame.
+    """
+
+    name = "phoenix"
+    binary = False
+
+    __slots__ = ("_before_event", "_before_payload", "_before_position", "_end")
+
+    def __init__(self, before_event: bytes, before_payload: bytes, end: bytes) -> None:
+        self._before_event = before_event  # serializer, topic and join_ref: the identity
+        self._before_payload = before_payload
+        self._end = end
+        moved = _encode(message_type(ParticipantPosition))
+        self._before_position = before_event + moved + before_payload
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PhoenixDialect) and self._before_event == other._before_event
+
+    def __hash__(self) -> int:
+        return hash(self._before_event)
+
+    def encode(self, message: ServerMessage) -> bytes:
+        """See :meth:`Dialect.encode`."""
+        event = _encode(message_type(type(message)))
+        return b"".join(
+            (self._before_event, event, self._before_payload, _encode(message), self._end)
+        )
+
+    def encode_position(self, user_id: str, position: Position, age_ms: int | None) -> bytes:
+        """See :meth:`Dialect.encode_position`."""
+        moved = ParticipantPosition.of(user_id, position, age_ms)
+        return b"".join((self._before_position, _encode(moved), self._end))
+
+
+def decode_position(payload: Raw) -> Position:
+    """The position in the payload of a ``location_update``. What the strict decoder refuses gets
+    the leniency, and the explanation, of the plain dialect. Raises InvalidMessage and nothing else.
+    """
+    try:
+        return _position.decode(payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        found: Any = PLAIN.decode(b'{"type":"location_update","data":%b}' % bytes(payload))
+    except InvalidMessage as error:
+        raise InvalidMessage("INVALID_LOCATION", error.text) from None
+    return found  # type: ignore[no-any-return]  # of this type there is no other message
