@@ -9,6 +9,7 @@ drops what its earlier channel still sends. Therefore receivers share encoded fr
 their join_refs are equal.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, NamedTuple, final
 
 import msgspec
@@ -43,42 +44,45 @@ class Message(NamedTuple):
     payload: Raw
 
 
-class _Object(Struct, frozen=True, gc=False):
+class _Object(Struct, frozen=True, gc=False, kw_only=True):
     """One message of vsn 1.0.0, whose clients may leave the refs out."""
 
+    join_ref: Ref = None
+    ref: Ref = None
     topic: str
     event: str
     payload: Raw = Raw(NO_PAYLOAD)
-    ref: Ref = None
-    join_ref: Ref = None
 
 
 _arrays: Final[msgspec.json.Decoder[Message]] = msgspec.json.Decoder(Message)
 _objects: Final = msgspec.json.Decoder(_Object)
 
 
-def _decode_object(data: bytes | str) -> Message:
+def _read_object(data: bytes | str) -> Message:
     found = _objects.decode(data)
     return Message(found.join_ref, found.ref, found.topic, found.event, found.payload)
 
 
-@final
-class Serializer:
-    """One way to write the five fields. ``pieces`` is what stands before each, and the end."""
+def _write_object(message: Message) -> bytes:
+    return _encode(_Object(**message._asdict()))
 
-    def __init__(self, vsn: str, pieces: tuple[bytes, bytes, bytes, bytes, bytes, bytes]) -> None:
-        self.vsn = vsn
-        self._pieces = pieces
-        self._decode = _arrays.decode if pieces[0] == b"[" else _decode_object
+
+@final
+class Serializer(NamedTuple):
+    """One way to write the five fields."""
+
+    vsn: str
+    read: Callable[[bytes | str], Message]
+    write: Callable[[Message], bytes]
 
     def decode(self, data: bytes | str) -> Message:
         """The message in the payload of one frame. Raises InvalidMessage and nothing else."""
         try:
-            return self._decode(data)
+            return self.read(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             pass
         try:
-            return self._decode(without_constants(data))
+            return self.read(without_constants(data))
         except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
             raise InvalidMessage(
                 "INVALID_MESSAGE", f"not a message of Phoenix Channels, vsn {self.vsn}"
@@ -86,33 +90,24 @@ class Serializer:
 
     def encode(self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
         """The payload of one frame. ``payload`` is JSON."""
-        first, second, third, fourth, fifth, end = self._pieces
-        return b"".join(
-            (
-                first, _encode(join_ref), second, _encode(ref), third, _encode(topic),
-                fourth, _encode(event), fifth, payload, end,
-            )
-        )  # fmt: skip
+        return self.write(Message(join_ref, ref, topic, event, Raw(payload)))
 
     def reply(self, message: Message, status: Status, response: bytes = NO_PAYLOAD) -> bytes:
         """The payload of the frame that answers ``message``. ``response`` is JSON."""
         payload = b'{"status":"%b","response":%b}' % (status.encode(), response)
-        return self.encode(message.join_ref, message.ref, message.topic, REPLY, payload)
+        join_ref, ref, topic, _, _ = message
+        return self.encode(join_ref, ref, topic, REPLY, payload)
 
     def channel(self, topic: str, join_ref: Ref) -> "PhoenixDialect":
         """How the messages of one channel are written."""
-        first, second, third, fourth, fifth, end = self._pieces
-        return PhoenixDialect(
-            b"".join((first, _encode(join_ref), second, b"null", third, _encode(topic), fourth)),
-            fifth,
-            end,
-        )
+        template = self.encode(join_ref, None, topic, "", b"0")
+        before_event, _, rest = template.rpartition(b'""')
+        before_payload, _, end = rest.partition(b"0")
+        return PhoenixDialect(before_event, before_payload, end)
 
 
-OBJECTS: Final = Serializer(
-    "1.0.0", (b'{"join_ref":', b',"ref":', b',"topic":', b',"event":', b',"payload":', b"}")
-)
-ARRAYS: Final = Serializer("2.0.0", (b"[", b",", b",", b",", b",", b"]"))
+OBJECTS: Final = Serializer("1.0.0", _read_object, _write_object)
+ARRAYS: Final = Serializer("2.0.0", _arrays.decode, _encode)
 
 
 @final

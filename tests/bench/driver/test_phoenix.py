@@ -3,13 +3,11 @@ client, and the driver; so what the driver says and understands is what the clie
 """
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Empty, Queue
 from typing import Any
 
 import httpx
@@ -19,7 +17,6 @@ from bench.driver.dialect import Access, Ended, Refusal, Snapshot
 from bench.driver.measure import measure
 from bench.driver.phoenix import PhoenixAdapter, PhoenixConversation
 from bench.driver.tracker import ReceivedPosition
-from bench.guardian import entrust
 from tests.bench.misbehaving_server import (
     TOPIC,
     MisbehavingServer,
@@ -29,82 +26,23 @@ from tests.bench.misbehaving_server import (
     misbehaving_server,
     plan,
 )
-from tests.node import NODE, NPM
+from tests.official_phoenix import OfficialClient, installed_modules
 from tests.running import LAST_RESORT_S
 
-CLIENT = Path(__file__).with_name("official_client.mjs")
-PACKAGES = "phoenix@1.8.16", "ws@8.23.0"
 PATIENCE_S = LAST_RESORT_S
-
-
-class OfficialClient:
-    """One that runs, in node."""
-
-    def __init__(
-        self, modules: Path, server: MisbehavingServer, token: str, session_id: str
-    ) -> None:
-        address = server.socket_url.removesuffix("/websocket")  # the client adds it
-        topic = TOPIC.replace("{session_id}", session_id)
-        self._process = entrust(
-            subprocess.Popen(
-                [NODE, str(CLIENT), address, token, topic],
-                env={"MODULES": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        )
-        self._said: Queue[list[Any]] = Queue()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._said.put(json.loads(line))
-
-    def hears(self, what: str) -> list[Any]:
-        """The next thing of this kind."""
-        deadline = time.monotonic() + PATIENCE_S
-        seen = []
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                seen.append(self._said.get(timeout=left))
-            except Empty:
-                break
-            if seen[-1][0] == what:
-                return seen[-1]
-        pytest.fail(f"the official client never said {what!r}, only {seen}")
-
-    def push(self, *what: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(PATIENCE_S)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._reader.join()
-            self._process.stdout.close()
 
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the official client, or the reason why there is none."""
-    folder = tmp_path_factory.mktemp("npm")
-    done = subprocess.run(
-        [*NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"npm cannot install {' '.join(PACKAGES)}: {done.stderr[-200:]}")
-    return folder
+    return installed_modules(tmp_path_factory.mktemp("npm"))
+
+
+def official_client(
+    modules: Path, server: MisbehavingServer, token: str, session_id: str
+) -> OfficialClient:
+    address = server.socket_url.removesuffix("/websocket")  # the client adds it
+    return OfficialClient(modules, address, token, TOPIC.replace("{session_id}", session_id))
 
 
 def join(server: MisbehavingServer, session_id: str | None = None) -> tuple[str, str, str]:
@@ -127,13 +65,13 @@ def server() -> Iterator[MisbehavingServer]:
 def test_the_official_client_is_served(modules: Path, server: MisbehavingServer) -> None:
     session_id, first_id, first_token = join(server)
     _, second_id, second_token = join(server, session_id)
-    first = OfficialClient(modules, server, first_token, session_id)
+    first = official_client(modules, server, first_token, session_id)
     first.hears("joined")
     first.push("location_update", {"lat": 1.5, "lng": 2.5})
     deadline = time.monotonic() + PATIENCE_S
     while first_id not in server.newest and time.monotonic() < deadline:
         time.sleep(0.01)
-    second = OfficialClient(modules, server, second_token, session_id)
+    second = official_client(modules, server, second_token, session_id)
     try:
         snapshot = second.hears("joined")
         assert snapshot[1] == {"positions": [{"user_id": first_id, "lat": 1.5, "lng": 2.5}]}
@@ -164,7 +102,7 @@ def test_the_official_client_and_the_driver_see_each_other(
         status, body = answer(method, path)
         if path == "/api/sessions":
             _, _, token = join(server, body["session_id"])
-            guests.append(OfficialClient(modules, server, token, body["session_id"]))
+            guests.append(official_client(modules, server, token, body["session_id"]))
             guests[0].hears("joined")
             there.set()
         return status, body
