@@ -9,10 +9,13 @@ from uuid import UUID
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from locshare.broadcast.fanout import encode_frame
 from locshare.connection.context import ConnectionLimits
+from locshare.connection.dialect import Answer, Move, Reply, Subscribe, Unsubscribe
 from locshare.connection.phoenix import PhoenixSocketDialect
 from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.connection.rate_policy import RateLimits
@@ -20,7 +23,8 @@ from locshare.connection.refusal import Refusal
 from locshare.model.events import SessionEnded
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import SessionOver, SessionUnavailable
-from locshare.wire.phoenix import ARRAYS
+from locshare.wire.dialects import InvalidMessage
+from locshare.wire.phoenix import ARRAYS, OBJECTS, Serializer
 from tests.connection.kit import (
     QUICK,
     QUICK_ENDS,
@@ -427,6 +431,11 @@ async def test_the_token_in_the_subprotocol_admits() -> None:
 # --- without a socket -----------------------------------------------------------------------------
 
 
+def read_frame(frame: bytes) -> Any:
+    """The JSON in one text frame of less than 64 KiB."""
+    return json.loads(frame[4 if frame[1] == 126 else 2 :])
+
+
 def test_every_refusal_has_a_reason_that_the_protocol_names() -> None:
     documented = {
         "unauthorized", "session_not_found", "session_ended", "full", "rate_limited", "unavailable",
@@ -435,8 +444,7 @@ def test_every_refusal_has_a_reason_that_the_protocol_names() -> None:
     for each in Refusal:
         dialect = PhoenixSocketDialect(ARRAYS)
         dialect.receive(json.dumps(["1", "1", ONE, "phx_join", {}]))
-        frame = dialect.refused(ONE, each)
-        found.add(json.loads(frame[frame.index(b"[") :])[4]["response"]["reason"])
+        found.add(read_frame(dialect.refused(ONE, each))[4]["response"]["reason"])
     assert found == documented
 
 
@@ -446,3 +454,48 @@ def test_the_end_of_a_channel_is_written_once() -> None:
     dialect.subscribed(ONE)
     assert dialect.ended(ONE, CloseReason.REPLACED)
     assert dialect.ended(ONE, CloseReason.REPLACED) == b""
+
+
+REFS = st.none() | st.sampled_from(["1", "2"]) | st.integers(0, 3)
+PAYLOADS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from([UPDATE]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+)
+MESSAGES = st.tuples(
+    REFS,
+    REFS,
+    st.sampled_from([ONE, TWO, "phoenix", "location:", ""]) | st.text(max_size=5),
+    st.sampled_from(
+        ["phx_join", "phx_leave", "heartbeat", "location_update", "ping", "leave", "phx_reply"]
+    ),
+    PAYLOADS,
+)
+
+
+@given(st.lists(MESSAGES, max_size=8), st.sampled_from([ARRAYS, OBJECTS]))
+def test_whatever_is_sent_each_answer_repeats_the_refs_of_its_message(
+    messages: list[tuple[Any, ...]], serializer: Serializer
+) -> None:
+    dialect = PhoenixSocketDialect(serializer)
+    for five in messages:
+        join_ref, ref, topic, _, _ = five
+        frame = b""
+        try:
+            written = [*five] if serializer is ARRAYS else dict(zip(NAMES, five, strict=True))
+            effect = dialect.receive(json.dumps(written))
+        except InvalidMessage as error:
+            frame = dialect.error(error.code, error.text)
+            assert frame
+        else:
+            match effect:
+                case Subscribe():
+                    frame = dialect.subscribed(effect.topic)
+                case Answer() | Reply() | Unsubscribe() | Move():
+                    frame = effect.frame
+        if frame:
+            answer = read_frame(frame)
+            values = answer if serializer is ARRAYS else [answer[name] for name in NAMES]
+            assert values[1:3] == [ref, topic]
+            if ref is not None:
+                assert (values[0], values[3]) == (join_ref, "phx_reply")
