@@ -10,6 +10,7 @@ GATES = {
     "broadcast": 90,
     "connection": 90,
     "http": 95,
+    "ingest": 95,
     "session": 90,
     "store": 90,
     "supervisor": 90,

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
 from locshare.auth.tokens import TokenKeys
 from locshare.model.participant import ParticipantView, Role
+from locshare.model.position import Position
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
@@ -41,6 +42,7 @@ class FakeSessions:
         self.roles: dict[str, Role] = {}
         self.origins: list[Origin] = []
         self.banned: list[Origin] = []
+        self.reports: list[tuple[str, Position]] = []
         self._sessions: dict[UUID, SessionRecord] = {}
         self._participants: dict[UUID, dict[str, ParticipantRecord]] = {}
 
@@ -133,6 +135,13 @@ class FakeSessions:
             )
             for p in self._participants[session_id].values()
         )
+
+    async def report(self, session_id: UUID, user_id: str, position: Position) -> None:
+        await self._answering()
+        self._live(session_id)
+        if user_id not in self._participants[session_id]:
+            raise ParticipantNotFound
+        self.reports.append((user_id, position))
 
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
         await self._answering()

@@ -326,7 +326,7 @@ def test_a_shell_knows_it(command: Command) -> None:
 @pytest.mark.parametrize("page", sorted({command.page for command in of_kind("curl")}))
 def test_the_calls_of_a_page_answer_as_it_says(page: str, reader: Reader) -> None:
     answers = dict(_answers((ROOT / page).read_text(encoding="utf-8")))
-    known = {"0b8e…": "", "eyJ…": ""}
+    known = {"0b8e…": "", "eyJ…": "", "eyP…": ""}
     for command in of_kind("curl"):
         if command.page != page:
             continue
@@ -341,6 +341,8 @@ def test_the_calls_of_a_page_answer_as_it_says(page: str, reader: Reader) -> Non
         if "session_id" in answer.json():
             known["0b8e…"] = answer.json()["session_id"]
             known["eyJ…"] = answer.json()["host_token"]
+        if "websocket_token" in answer.json():
+            known["eyP…"] = answer.json()["websocket_token"]
 
 
 def _answers(page: str) -> Iterator[tuple[str, Any]]:

@@ -50,6 +50,7 @@ LIMITS = SessionLimits(
     inactive_after=600,
     reservation_lifetime=15,
     connect_within=60,
+    online_after_report=20,
     host_seats=2,
 )
 
@@ -302,7 +303,19 @@ class Histories(RuleBasedStateMachine):
             self.deliver()
             due = self.session.presence_due()
         for phone in self.phones().values():
-            assert phone.roster == {u: u in self.table.receivers for u in self.table.roster}
+            assert phone.roster == {u: u in self.table.online for u in self.table.roster}
+
+    @rule()
+    def reports_that_stopped_no_longer_count(self) -> None:
+        if self.table.ended is not None:
+            return  # the actor is gone
+        due = self.session.reports_due()
+        late = {u for u, at in self.table.reported.items() if at + 20 <= self.clock}
+        assert bool(late) is (due is not None and due <= self.clock)
+        before = set(self.table.reported)
+        self.session.end_reports(self.moment)
+        assert set(self.table.reported) == before - late
+        self.deliver()
 
     @rule(user_id=users)
     def loses_the_connection(self, user_id: str) -> None:
@@ -325,13 +338,23 @@ class Histories(RuleBasedStateMachine):
         lat=st.integers(-90, 90),
         age=st.sampled_from([0.0, 0.0, 0.4, 10.0, 45.0, 4000.0]),
         said=st.booleans(),
+        reported=st.booleans(),
     )
-    def moves(self, user_id: str, lat: int, age: float, said: bool) -> None:
-        """With a clock that is right, and a fix of now, or one that had to wait."""
+    def moves(self, user_id: str, lat: int, age: float, said: bool, reported: bool) -> None:
+        """With a clock that is right, and a fix of now, or one that had to wait; over a connection
+        or without one.
+        """
         moment = self.moment
         age_ms = age * 1000 if said else None
         taken = moment.wall - timedelta(seconds=age)
-        self.session.move(user_id, Position(float(lat), 0.0, 5.0, taken, age_ms=age_ms), moment)
+        position = Position(float(lat), 0.0, 5.0, taken, age_ms=age_ms)
+        if reported and user_id in self.table.roster and self.table.ended is None:
+            self.session.report(user_id, position, moment)
+            self.connected.add(user_id)
+            assert user_id in self.table.online
+            self.deliver()
+        else:
+            self.session.move(user_id, position, moment)
         if user_id not in self.table.roster or self.table.ended is not None:
             assert user_id not in self.table.positions
             return
@@ -441,6 +464,7 @@ class Histories(RuleBasedStateMachine):
         table = self.table
         roster = set(table.roster)
         assert set(table.receivers) <= roster
+        assert set(table.reported) <= roster
         assert table.presence_pending <= set(table.presence) <= roster
         assert set(table.last_heard) <= roster
         assert set(table.positions) <= roster
@@ -481,7 +505,7 @@ class Histories(RuleBasedStateMachine):
         table = self.table
         for phone in self.phones().values():
             expected = {
-                user: (user in table.receivers) is not (user in table.presence_pending)
+                user: (user in table.online) is not (user in table.presence_pending)
                 for user in table.roster
             }
             expected[phone.user_id] = True
@@ -494,9 +518,9 @@ class Histories(RuleBasedStateMachine):
                     assert phone.positions[user_id] == held.position.lat
 
     @invariant()
-    def inactivity_is_counted_while_nobody_is_connected(self) -> None:
+    def inactivity_is_counted_while_nobody_is_online(self) -> None:
         deadline = self.session.inactive_at()
-        assert (deadline is None) == bool(self.table.receivers)
+        assert (deadline is None) == bool(self.table.online)
         if deadline is not None:
             assert deadline == self.table.active_at + LIMITS.inactive_after
 

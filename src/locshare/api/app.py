@@ -3,7 +3,8 @@ the metrics.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import trio
 from prometheus_client import CollectorRegistry
@@ -14,13 +15,15 @@ from quart_trio import QuartTrio
 
 from locshare.api.errors import EXPECTED, problem_for
 from locshare.api.health import Check, health_blueprint
+from locshare.api.ingest import IngestCalls, ReportPort
 from locshare.api.limits import DEFAULT_LIMITS, ApiLimits
-from locshare.api.quart_adapter import quart_response, sessions_blueprint
+from locshare.api.quart_adapter import api_blueprint, quart_response
 from locshare.api.sessions import PublicUrls, SessionCalls, SessionPort, TokenPort
 from locshare.http.access import AccessMiddleware, AccessRules, HttpMetrics
 from locshare.http.fast_router import FastRouter, HandlerLimits
 from locshare.http.origins import Hosts, Origins
 from locshare.http.types import ROUTE, Handler
+from locshare.session.moment import utc_now
 
 
 class RestApplication(QuartTrio):
@@ -69,8 +72,12 @@ class RestApplication(QuartTrio):
             return await super().dispatch_request(request_context)
 
 
+class AllSessions(SessionPort, ReportPort, Protocol):
+    """What the API uses of the session manager."""
+
+
 def create_app(
-    manager: SessionPort,
+    manager: AllSessions,
     tokens: TokenPort,
     *,
     urls: Callable[[], PublicUrls],
@@ -80,6 +87,7 @@ def create_app(
     checks: Mapping[str, Check] | None = None,
     expose_metrics: bool = True,
     prefix: str = "",
+    now: Callable[[], datetime] = utc_now,
     allowed_origins: Collection[str] = (),
     blueprints: Sequence[Blueprint] = (),
 ) -> RestApplication:
@@ -87,22 +95,25 @@ def create_app(
 
     ``/health/ready`` runs ``checks``; ``/metrics`` exists when ``expose_metrics``. ``prefix`` is
     the path of the public URL. ``allowed_origins`` are the origins of other web pages that may use
-    the API; our own pages have the same origin. ``blueprints`` are further routes, such as the
-    pages. Raises ValueError when a trusted proxy is not a network.
+    the API; our own pages have the same origin. ``now`` is the wall clock, in UTC.
+    ``blueprints`` are further routes, such as the pages. Raises ValueError when a trusted
+    proxy is not a network.
     """
     calls = SessionCalls(manager, tokens, limits, urls)
+    ingest = IngestCalls(manager, tokens, limits, calls.limit_address, now)
     return RestApplication(
         limits,
         metrics or HttpMetrics(registry),
         AccessRules(Origins(allowed_origins, lambda: urls().http), prefix=prefix),
         [
-            sessions_blueprint(calls),
+            api_blueprint(calls, ingest),
             health_blueprint(registry if expose_metrics else None, checks or {}),
             *blueprints,
         ],
         {
             ("GET", "/api/sessions/<session>"): calls.describe,
             ("POST", "/api/sessions/<session>/join"): calls.join,
+            ("POST", "/api/sessions/<session>/positions"): ingest.positions,
         },
     )
 

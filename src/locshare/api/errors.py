@@ -6,7 +6,8 @@ import trio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from locshare.auth.tokens import TokenExpired, TokenInvalid
-from locshare.http.problems import HttpProblem, ProblemCode, code_for_status
+from locshare.http.problems import FieldError, HttpProblem, ProblemCode, code_for_status
+from locshare.ingest.report import InvalidReport
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
@@ -30,8 +31,8 @@ _PLAIN: Final[dict[type[Exception], ProblemCode]] = {
 """Errors whose problem has no detail of its own."""
 
 EXPECTED: Final[tuple[type[Exception], ...]] = (
-    *_PLAIN, HttpProblem, SessionFull, StoreUnavailable, SessionUnavailable, trio.TooSlowError,
-    HTTPException,
+    *_PLAIN, HttpProblem, InvalidReport, SessionFull, StoreUnavailable, SessionUnavailable,
+    trio.TooSlowError, HTTPException,
 )  # fmt: skip
 """Any other error is a fault of the server. It reaches the access middleware, which logs it."""
 
@@ -50,6 +51,11 @@ def problem_for(error: Exception) -> HttpProblem | None:
             )
         case StoreUnavailable() | SessionUnavailable():
             return HttpProblem(ProblemCode.UNAVAILABLE, retry_after=error.retry_after)
+        case InvalidReport(field=None):
+            return HttpProblem(ProblemCode.MALFORMED_JSON)
+        case InvalidReport():
+            wrong = FieldError(error.field or "", error.message)
+            return HttpProblem(ProblemCode.VALIDATION_FAILED, errors=(wrong,))
         case trio.TooSlowError():
             return HttpProblem(ProblemCode.UNAVAILABLE)
         case HTTPException():

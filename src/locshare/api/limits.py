@@ -3,6 +3,7 @@
 from typing import Final
 
 from locshare.config.sections import TRUSTED_PROXIES, RestSettings
+from locshare.model.rate import Rate
 from locshare.net.client_address import ForwardedHeader
 
 
@@ -14,6 +15,11 @@ class ApiLimits(RestSettings, frozen=True):
     """For the whole body, however slowly it drips."""
     answer_timeout_s: float = 20.0
     """For a handler, the body's arrival included; then 503."""
+    report: Rate = Rate(per_second=2.0, burst=120.0)
+    """Reports of one participant without a WebSocket. The burst is what an app has kept in a tunnel
+    of half an hour and sends one by one."""
+    reporters: int = 50_000
+    """Participants remembered for ``report``."""
     addresses: int = 10_000
     """Remembered per limiter."""
     trusted_proxies: tuple[str, ...] = TRUSTED_PROXIES

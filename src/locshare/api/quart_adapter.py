@@ -1,10 +1,11 @@
-"""The handlers of :mod:`locshare.api.sessions` as views of Quart."""
+"""The handlers of :mod:`locshare.api.sessions` and :mod:`locshare.api.ingest` as views of Quart."""
 
 from collections.abc import Awaitable, Callable
 from typing import cast
 
 import quart
 
+from locshare.api.ingest import IngestCalls
 from locshare.api.sessions import SessionCalls
 from locshare.http.types import Request, Response, Scope
 
@@ -16,9 +17,9 @@ def quart_response(response: Response) -> quart.Response:
     )
 
 
-def sessions_blueprint(calls: SessionCalls) -> quart.Blueprint:
-    """The routes of all calls about sessions and participants."""
-    routes = quart.Blueprint("sessions", __name__, url_prefix="/api/sessions")
+def api_blueprint(calls: SessionCalls, ingest: IngestCalls) -> quart.Blueprint:
+    """The routes of all calls about sessions, participants and their positions."""
+    routes = quart.Blueprint("api", __name__, url_prefix="/api")
 
     def add(method: str, path: str, handler: Callable[..., Awaitable[Response]]) -> None:
         async def view(**ids: str) -> quart.Response:
@@ -27,14 +28,15 @@ def sessions_blueprint(calls: SessionCalls) -> quart.Blueprint:
 
         routes.add_url_rule(path, f"{method} {path}", view, methods=[method])
 
-    add("POST", "", calls.create)
-    add("GET", "/<session>", calls.describe)
-    add("PATCH", "/<session>", calls.change)
-    add("DELETE", "/<session>", calls.end)
-    add("POST", "/<session>/host", calls.become_host)
-    add("POST", "/<session>/join", calls.join)
-    add("GET", "/<session>/participants", calls.participants)
-    add("DELETE", "/<session>/participants/<user_id>", calls.remove)
+    add("POST", "/sessions", calls.create)
+    add("GET", "/sessions/<session>", calls.describe)
+    add("PATCH", "/sessions/<session>", calls.change)
+    add("DELETE", "/sessions/<session>", calls.end)
+    add("POST", "/sessions/<session>/host", calls.become_host)
+    add("POST", "/sessions/<session>/join", calls.join)
+    add("GET", "/sessions/<session>/participants", calls.participants)
+    add("DELETE", "/sessions/<session>/participants/<user_id>", calls.remove)
+    add("POST", "/sessions/<session>/positions", ingest.positions)
     return routes
 
 

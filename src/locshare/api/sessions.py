@@ -12,7 +12,6 @@ from uuid import UUID
 
 import trio
 from msgspec import Struct
-from werkzeug.http import parse_options_header
 
 from locshare.api.limits import ApiLimits
 from locshare.api.messages import (
@@ -26,9 +25,10 @@ from locshare.api.messages import (
     clean_name,
     decode,
 )
+from locshare.api.requests import bearer_token, json_body, session_uuid
 from locshare.auth.tokens import Claims
 from locshare.http.problems import FieldError, HttpProblem, ProblemCode
-from locshare.http.types import JSON, Request, Response, json_response
+from locshare.http.types import Request, Response, json_response
 from locshare.model.participant import ParticipantView, Role
 from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
@@ -164,7 +164,7 @@ class SessionCalls:
     async def become_host(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/host``"""
         self._limit(self._read_limiter, request)
-        session_id = _uuid(session)
+        session_id = session_uuid(session)
         body = await _body(request, HostKey)
         if not self._tokens.is_host_key(session_id, body.host_key):
             raise HttpProblem(ProblemCode.FORBIDDEN, "the host key is not that of this session")
@@ -182,12 +182,12 @@ class SessionCalls:
     async def describe(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}``"""
         self._limit(self._read_limiter, request)
-        return json_response(_description(await self._sessions.describe(_uuid(session))))
+        return json_response(_description(await self._sessions.describe(session_uuid(session))))
 
     async def change(self, request: Request, session: str) -> Response:
         """``PATCH /api/sessions/{id}``"""
         self._limit(self._read_limiter, request)
-        session_id = _uuid(session)
+        session_id = session_uuid(session)
         await self._host_of(session_id, request)
         body = await _body(request, ChangeSession)
         return json_response(_description(await self._sessions.set_locked(session_id, body.locked)))
@@ -195,7 +195,7 @@ class SessionCalls:
     async def join(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/join``"""
         self._limit(self._join_limiter, request)
-        session_id = _uuid(session)
+        session_id = session_uuid(session)
         role: Role = "participant"
         if request.headers(b"authorization"):
             await self._host_of(session_id, request)
@@ -228,12 +228,14 @@ class SessionCalls:
     async def participants(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}/participants``"""
         self._limit(self._read_limiter, request)
-        return json_response(ParticipantList(await self._sessions.participants(_uuid(session))))
+        return json_response(
+            ParticipantList(await self._sessions.participants(session_uuid(session)))
+        )
 
     async def remove(self, request: Request, session: str, user_id: str) -> Response:
         """``DELETE /api/sessions/{id}/participants/{user_id}``"""
         self._limit(self._read_limiter, request)
-        session_id = _uuid(session)
+        session_id = session_uuid(session)
         claims = await self._claims_in(session_id, request, about=user_id)
         ban = _flag(request, "ban")
         if claims.role != "host" and (claims.user_id != user_id or ban):
@@ -246,7 +248,7 @@ class SessionCalls:
     async def end(self, request: Request, session: str) -> Response:
         """``DELETE /api/sessions/{id}``"""
         self._limit(self._read_limiter, request)
-        session_id = _uuid(session)
+        session_id = session_uuid(session)
         await self._host_of(session_id, request)
         await self._sessions.end(session_id)
         return json_response(Success())
@@ -262,7 +264,7 @@ class SessionCalls:
         present participant. Every call that needs a token calls this. Raises HttpProblem; and
         ParticipantNotFound when the token's owner is the participant ``about`` whom the call is.
         """
-        claims = self._tokens.verify(_bearer(request))
+        claims = self._tokens.verify(bearer_token(request))
         if claims.session_id != session_id:
             raise HttpProblem(ProblemCode.FORBIDDEN, "the token is of another session")
         try:
@@ -274,6 +276,10 @@ class SessionCalls:
                 ProblemCode.FORBIDDEN, "the token is of somebody who is no longer in the session"
             ) from None
         return claims
+
+    def limit_address(self, request: Request) -> None:
+        """Count a call that is neither a creation nor a join. Raises HttpProblem."""
+        self._limit(self._read_limiter, request)
 
     def _limit(self, limiter: KeyedRateLimiter, request: Request) -> None:
         wait = limiter.take(self._address(request), trio.current_time())
@@ -300,15 +306,7 @@ def _description(info: SessionInfo) -> SessionDescription:
 
 async def _body(request: Request, kind: type[T]) -> T:
     """The request's body as a ``kind``. Raises HttpProblem and the errors of ``request.read``."""
-    content_type = request.header(b"content-type")
-    if content_type and not _is_json(content_type):
-        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
-    if request.header(b"content-encoding", "identity").lower() != "identity":
-        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
-    body = await request.read()
-    if body and not content_type:
-        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
-    return decode(body, kind)
+    return decode(await json_body(request), kind)
 
 
 def _flag(request: Request, name: str) -> bool:
@@ -321,36 +319,3 @@ def _flag(request: Request, name: str) -> bool:
     raise HttpProblem(
         ProblemCode.VALIDATION_FAILED, errors=(FieldError(name, "Expected `true` or `false`"),)
     )
-
-
-def _is_json(content_type: str) -> bool:
-    """Whether it is a media type of JSON, in UTF-8."""
-    if content_type == JSON:  # nearly always
-        return True
-    mimetype, options = parse_options_header(content_type)
-    mimetype = mimetype.lower()
-    return (
-        mimetype == JSON or (mimetype.startswith("application/") and mimetype.endswith("+json"))
-    ) and options.get("charset", "utf-8").lower() in ("utf-8", "utf8")
-
-
-def _bearer(request: Request) -> str:
-    """The request's token. Raises HttpProblem."""
-    headers = request.headers(b"authorization")
-    if not headers:
-        raise HttpProblem(ProblemCode.TOKEN_MISSING)
-    scheme, _, token = headers[0].partition(" ")
-    if len(headers) > 1 or scheme.lower() != "bearer":
-        raise HttpProblem(ProblemCode.TOKEN_INVALID)
-    return token.strip()
-
-
-def _uuid(text: str) -> UUID:
-    """The session's id in a path, 36 characters. Raises HttpProblem."""
-    try:
-        session_id = UUID(text)
-    except ValueError:
-        raise HttpProblem(ProblemCode.INVALID_ID) from None
-    if str(session_id) != text.lower():  # braces, urn:uuid: and missing hyphens
-        raise HttpProblem(ProblemCode.INVALID_ID)
-    return session_id

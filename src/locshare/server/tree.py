@@ -117,6 +117,7 @@ class Application:
         self.names: Registry[Hashable] = Registry()
         self.metrics = new_registry()
         self.http_metrics = HttpMetrics(self.metrics)
+        self._now = hooks.now
         self.keys = token_keys(settings, hooks.now)
         self.store = PostgresStore(
             hooks.database(database_of(settings)), schema=settings.database_schema
@@ -169,6 +170,7 @@ class Application:
             checks=self._checks,
             expose_metrics=settings.internal_bind is None,
             prefix=path_prefix(settings.public_url),
+            now=self._now,
             allowed_origins=settings.allowed_origins,
             blueprints=[
                 pages(

@@ -50,6 +50,7 @@ from locshare.session.commands import (
     End,
     Join,
     LeaveForGood,
+    Report,
     ReserveSeat,
     SessionCast,
     Update,
@@ -114,6 +115,8 @@ class Tick(enum.IntEnum):
     EXPIRE = enum.auto()
     FEATURES = enum.auto()
     """A feature has something to do."""
+    REPORTS = enum.auto()
+    """A member who is online by reports has sent none for too long."""
     PRESENCE = enum.auto()
     """The rate limit allows a delayed presence."""
 
@@ -153,6 +156,7 @@ class SessionActor(Actor[SessionCast]):
         self._arm_expiry()
         self._arm_inactivity()
         self._arm_presence()
+        self._arm_reports()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         if table.positions:
             self._forget_stale()
@@ -274,6 +278,8 @@ class SessionActor(Actor[SessionCast]):
                 return self._check_expiry()
             case Tick.PRESENCE:
                 self._announce_presence()
+            case Tick.REPORTS:
+                self._end_reports()
             case Tick.FEATURES:
                 self._features_due = None
                 self._after_features(self._rules.run_features(self._context.moment()))
@@ -356,6 +362,37 @@ class SessionActor(Actor[SessionCast]):
         if due is not None:
             self._arm(Tick.PRESENCE, due - trio.current_time())
 
+    # --- reports without a connection -------------------------------------------------------------
+
+    @on_call(Report)
+    def report(self, request: Report, reply_to: ReplyTo[None]) -> NoReply | None:
+        """A position arrived without a connection."""
+        user_id, position = request.update.user_id, request.update.position
+        moment = self._context.moment()
+        if user_id not in self._table.roster and not self._rules.restore_seat(
+            user_id, moment.clock
+        ):
+            reply_to.fail(ParticipantNotFound())
+            return NO_REPLY
+        self._rules.report(user_id, position, moment)
+        self._deliver()
+        self._arm_presence()
+        self._arm_reports()
+        self._arm(Tick.TOUCH, self._context.limits.touch_interval)
+        return None
+
+    def _end_reports(self) -> None:
+        self._rules.end_reports(self._context.moment())
+        self._deliver()
+        self._arm_inactivity()
+        self._arm_presence()
+        self._arm_reports()
+
+    def _arm_reports(self) -> None:
+        due = self._rules.reports_due()
+        if due is not None:
+            self._arm(Tick.REPORTS, due - trio.current_time())
+
     # --- features ---------------------------------------------------------------------------------
 
     def _after_features(self, removed: Iterable[Receiver]) -> None:
@@ -417,7 +454,7 @@ class SessionActor(Actor[SessionCast]):
 
     def _touch(self) -> None:
         self._note_activity()
-        if self._table.receivers:
+        if self._table.online:
             self._arm(Tick.TOUCH, self._context.limits.touch_interval)
 
     def _note_activity(self) -> None:
@@ -434,7 +471,7 @@ class SessionActor(Actor[SessionCast]):
 
     def _check_idle(self) -> None:
         table = self._table
-        if table.receivers:
+        if table.online:
             return
         left = table.active_at + self._context.limits.sleep_after - trio.current_time()
         if left > 0:
@@ -477,7 +514,7 @@ class SessionActor(Actor[SessionCast]):
         receivers = self._table.receivers
         return {
             "participants": len(self._table.roster),
-            "online": len(receivers),
+            "online": len(self._table.online),
             "bytes": sum(receiver.backlog_bytes for receiver in receivers.values()),
         }
 
@@ -486,7 +523,7 @@ class SessionActor(Actor[SessionCast]):
         table = self._table
         return {
             "participants": len(table.roster),
-            "online": len(table.receivers),
+            "online": len(table.online),
             "positions": len(table.positions),
             "ended": table.ended,
             "incarnations": table.local.incarnations,

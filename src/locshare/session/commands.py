@@ -60,6 +60,14 @@ class Attach(Struct, Request[None], frozen=True):
     role: Role
 
 
+class Report(Struct, Request[None], frozen=True):
+    """Call: a position arrived without a connection; its sender is online for a while. Fails with
+    ParticipantNotFound.
+    """
+
+    update: Update
+
+
 class LeaveForGood(Struct, Request[None], frozen=True):
     """Call: a participant leaves, by their own wish. Fails with ParticipantNotFound."""
 

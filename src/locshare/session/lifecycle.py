@@ -143,11 +143,13 @@ class SessionLifecycle:
     # --- find or start ----------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def using(self, session_id: UUID) -> AsyncIterator[SessionTable]:
+    async def using(
+        self, session_id: UUID, only_for: str | None = None
+    ) -> AsyncIterator[SessionTable]:
         """The table of a live session, which stays in memory for the time of the block. Raises as
         :meth:`find`.
         """
-        table = await self.find(session_id)
+        table = await self.find(session_id, only_for)
         table.local.use_count += 1
         try:
             yield table
@@ -321,10 +323,10 @@ class SessionLifecycle:
             self._counters.slept += 1
 
     def _may_sleep(self, table: SessionTable) -> bool:
-        """Whether no participant is connected or joining, and no caller holds the table."""
+        """Whether no participant is online or joining, and no caller holds the table."""
         return (
             table.ended is None
-            and not (table.receivers or table.reservations or table.departed)
+            and not (table.online or table.reservations or table.departed)
             and not (table.local.use_count or table.local.starting)
             and self._directory.holds(table)
         )

@@ -16,6 +16,8 @@ class SessionLimits(SessionSettings, frozen=True):
     """Hosts that find a seat in a full session: one person, on several devices."""
     connect_within: float = 120.0
     """A participant who has not connected in this time after joining loses the seat."""
+    online_after_report: float = 120.0
+    """How long a participant is online after a position that came without a connection."""
     reservation_lifetime: float = 15.0
     """How long a seat stays reserved for a join that is being written."""
     call_timeout: float = 5.0

@@ -17,9 +17,10 @@ from msgspec import Struct, structs
 from locshare.actors import Registry
 from locshare.model.errors import LocshareError
 from locshare.model.participant import ParticipantView, Role
+from locshare.model.position import Position
 from locshare.model.session import EndReason
 from locshare.session.calls import SessionCalls
-from locshare.session.commands import CancelReservation, End, Join, ReserveSeat
+from locshare.session.commands import CancelReservation, End, Join, Report, ReserveSeat, Update
 from locshare.session.counters import SessionCounters, SessionStatistics
 from locshare.session.directory.directory import Owner, SessionDirectory, always_this_process
 from locshare.session.directory.owned_store import OwnedStore
@@ -267,6 +268,15 @@ class SessionManager:
                 raise ParticipantNotFound
             await self._calls.take_out(table, user_id, Remove(user_id, ban))
 
+    async def report(self, session_id: UUID, user_id: str, position: Position) -> None:
+        """Take a position of a participant who needs no connection: they are online for a while
+        after it. A sleeping session wakes. Raises ParticipantNotFound, and as :meth:`participants`.
+
+        Cancelled: the position was taken or not.
+        """
+        async with self.lifecycle.using(session_id, only_for=user_id) as table:
+            await self._calls.ask(table, Report(Update(user_id, position)))
+
     async def command(self, session_id: UUID, command: FeatureCommand[R]) -> R:
         """Let a feature decide ``command``. Raises FeatureFull, what the feature refuses with, and
         as :meth:`participants`.
@@ -320,7 +330,7 @@ class SessionManager:
         counters["ended"] = {reason: self._counters.ended[reason] for reason in get_args(EndReason)}
         return SessionStatistics(
             live=len(tables),
-            online=sum(len(table.receivers) for table in tables),
+            online=sum(len(table.online) for table in tables),
             participants=sum(len(table.roster) for table in tables),
             **counters,
         )

@@ -18,8 +18,8 @@ Invariants between any two commands:
 - members and reserved seats together are never more than ``max_participants``, hosts excepted, and
   no two of them have confusable names;
 - a connected receiver has got its snapshot, and every later event that is addressed to it;
-- a member is shown online to the others if and only if connected, unless in
-  ``table.presence_pending``;
+- a member is shown online to the others if and only if they are connected, or have reported a
+  position lately, unless they are in ``table.presence_pending``;
 - once ``table.ended`` is set, nothing changes any more, and no position is left.
 """
 
@@ -240,6 +240,33 @@ class SessionRules:
         table.active_at = moment.clock
         self._show(user_id, moment)
 
+    def report(self, user_id: str, position: Position, moment: Moment) -> None:
+        """A position arrived without a connection, from a member in the roster: they are online
+        until :meth:`end_reports` finds that no other report followed. Idempotent.
+        """
+        table = self._table
+        if table.ended is not None:
+            return
+        table.reported[user_id] = table.active_at = moment.clock
+        table.never_connected.discard(user_id)
+        self.move(user_id, position, moment)
+        self._show(user_id, moment)
+
+    def end_reports(self, moment: Moment) -> None:
+        """Take those offline whose last report is too old, unless they are connected."""
+        table = self._table
+        lifetime = self._limits.online_after_report
+        for user_id, at in tuple(table.reported.items()):
+            if at + lifetime <= moment.clock:
+                del table.reported[user_id]
+                table.active_at = moment.clock
+                self._show(user_id, moment)
+
+    def reports_due(self) -> float | None:
+        """When :meth:`end_reports` is due; None if no member is online by reports."""
+        oldest = min(self._table.reported.values(), default=None)
+        return None if oldest is None else oldest + self._limits.online_after_report
+
     def announce_presence(self, moment: Moment) -> None:
         """Send each delayed presence that the rate limit allows now."""
         for user_id in tuple(self._table.presence_pending):
@@ -257,7 +284,7 @@ class SessionRules:
         all if that is what they know.
         """
         table = self._table
-        online = user_id in table.receivers
+        online = user_id in table.receivers or user_id in table.reported
         shown = table.presence.get(user_id, NEVER_SEEN)
         after = self._presence_after(user_id, online, moment.clock)
         if after is None:
@@ -310,7 +337,7 @@ class SessionRules:
         receiver = table.receivers.pop(user_id, None)
         for entries in (
             table.roster, table.positions, table.moved, table.last_heard, table.presence,
-            table.clocks,
+            table.clocks, table.reported,
         ):  # fmt: skip
             entries.pop(user_id, None)
         table.presence_pending.discard(user_id)
@@ -380,7 +407,7 @@ class SessionRules:
             table.roster,
             table.lapsed,
             table.reservations.values(),
-            table.receivers.keys(),
+            table.online,
             table.positions,
             self._limits,
         )
@@ -420,8 +447,8 @@ class SessionRules:
         return min(held.arrived for held in table.positions.values()) + retention
 
     def inactive_at(self) -> float | None:
-        """When the session ends by inactivity; None while a participant is connected."""
-        if self._table.receivers:
+        """When the session ends by inactivity; None while a participant is online."""
+        if self._table.online:
             return None
         return self._table.active_at + self._limits.inactive_after
 
@@ -447,13 +474,13 @@ class SessionRules:
     @property
     def has_unsaved_activity(self) -> bool:
         """Whether there was activity since the last :meth:`take_activity`."""
-        return bool(self._table.receivers) or self._table.active_at > self._table.noted_at
+        return bool(self._table.online) or self._table.active_at > self._table.noted_at
 
     def take_activity(self, moment: Moment) -> tuple[datetime, Mapping[str, datetime]]:
         """The session's last activity, and that of each member active since the last call."""
         table = self._table
         since, table.noted_at = table.noted_at, moment.clock
-        active = moment.wall if table.receivers else moment.wall_of(table.active_at)
+        active = moment.wall if table.online else moment.wall_of(table.active_at)
         # Always later than the join: by this a loaded table knows which members have connected.
         seen = {
             user_id: max(moment.wall_of(at), table.roster[user_id].joined_at + _A_MOMENT)

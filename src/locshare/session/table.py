@@ -11,7 +11,7 @@ it belongs to the process that runs the session.
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, final
 from uuid import UUID
 
@@ -75,6 +75,7 @@ class SessionTable:
         "presence",
         "presence_pending",
         "receivers",
+        "reported",
         "reservations",
         "roster",
         "session",
@@ -98,7 +99,10 @@ class SessionTable:
         self.lapsed: dict[str, Member] = {}
         """Former members who never connected in time; they may take a seat again."""
         self.receivers: dict[str, Receiver] = {}
-        """The connection of each member who is online."""
+        """The connection of each member who has one."""
+        self.reported: dict[str, float] = {}
+        """When each member last reported a position without a connection, while that counts as
+        being online."""
         self.presence: dict[str, ShownPresence] = {}
         """The last presence sent to the others, of each member who ever connected."""
         self.presence_pending: set[str] = set()
@@ -113,7 +117,7 @@ class SessionTable:
         self.last_heard: dict[str, float] = {}
         """When each member was last active, in this process."""
         self.active_at = clock
-        """When a member last joined, connected or disconnected."""
+        """When a member last joined, came online or went offline."""
         self.noted_at = -math.inf
         """Activity before this has been noted for the store."""
         self.pending: deque[Addressed] = deque()
@@ -127,3 +131,10 @@ class SessionTable:
         self.ended: EndReason | None = None
 
         self.local: Final = LocalState()
+
+    @property
+    def online(self) -> Collection[str]:
+        """The members who are online: by a connection, by reports, or both."""
+        if not self.reported:
+            return self.receivers.keys()
+        return self.receivers.keys() | self.reported.keys()

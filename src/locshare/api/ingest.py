@@ -1,0 +1,91 @@
+"""The calls by which positions come without a WebSocket: from watches, scripts and other apps.
+
+Each checks the rate of the client's address, the token and the rate of its participant, translates
+the body (:mod:`locshare.ingest`), and hands one position to the session, which decides about it as
+about one from a WebSocket. Errors are raised; :mod:`locshare.api.errors` maps them to responses.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import trio
+
+from locshare.api.limits import ApiLimits
+from locshare.api.requests import bearer_token, json_body, session_uuid
+from locshare.auth.tokens import Claims
+from locshare.http.problems import HttpProblem, ProblemCode
+from locshare.http.types import Request, Response, json_response
+from locshare.ingest import plain
+from locshare.model.position import Position
+from locshare.model.rate import KeyedRateLimiter
+from locshare.session.errors import ParticipantNotFound
+from locshare.wire.answers import Success
+
+
+class ReportPort(Protocol):
+    """The part of :class:`locshare.session.manager.SessionManager` that ingest uses."""
+
+    async def report(self, session_id: UUID, user_id: str, position: Position) -> None:
+        """Take a position of a participant, who is online for a while after it. Raises
+        ParticipantNotFound, SessionNotFound, SessionOver, SessionUnavailable, StoreUnavailable.
+        """
+        ...
+
+
+class VerifierPort(Protocol):
+    """The part of :class:`locshare.auth.tokens.TokenKeys` that ingest uses."""
+
+    def verify(self, token: str) -> Claims:
+        """Raises TokenInvalid or TokenExpired."""
+        ...
+
+
+class IngestCalls:
+    """The handlers. ``limit_address`` counts a call of the request's client address, and raises
+    HttpProblem when it has made too many; ``now`` is the wall clock, in UTC.
+    """
+
+    def __init__(
+        self,
+        sessions: ReportPort,
+        tokens: VerifierPort,
+        limits: ApiLimits,
+        limit_address: Callable[[Request], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+        self._limit_address = limit_address
+        self._now = now
+        self._limiter = KeyedRateLimiter(limits.report, limits.reporters)
+
+    async def positions(self, request: Request, session: str) -> Response:
+        """``POST /api/sessions/{id}/positions``"""
+        self._limit_address(request)
+        session_id = session_uuid(session)
+        claims = self._tokens.verify(bearer_token(request))
+        if claims.session_id != session_id:
+            raise HttpProblem(ProblemCode.FORBIDDEN, "the token is of another session")
+        self._limit(claims)
+        body = await json_body(request)
+        await self._report(claims, plain.newest_position(body, self._now()))
+        return json_response(Success())
+
+    def _limit(self, claims: Claims) -> None:
+        wait = self._limiter.take(claims.user_id, trio.current_time())
+        if wait > 0:
+            raise HttpProblem(
+                ProblemCode.RATE_LIMITED,
+                "too many reports of this participant",
+                retry_after=int(wait) + 1,
+            )
+
+    async def _report(self, claims: Claims, position: Position) -> None:
+        try:
+            await self._sessions.report(claims.session_id, claims.user_id, position)
+        except ParticipantNotFound:
+            raise HttpProblem(
+                ProblemCode.FORBIDDEN, "the token is not of a participant of the session"
+            ) from None

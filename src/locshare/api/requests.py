@@ -1,0 +1,56 @@
+"""What handlers read of a request: its body, its token, the ids in its path."""
+
+from uuid import UUID
+
+from werkzeug.http import parse_options_header
+
+from locshare.http.problems import HttpProblem, ProblemCode
+from locshare.http.types import JSON, Request
+
+
+async def json_body(request: Request) -> bytes:
+    """The request's body, which its headers call JSON; it may be empty. Raises HttpProblem and the
+    errors of ``request.read``.
+    """
+    content_type = request.header(b"content-type")
+    if content_type and not _is_json(content_type):
+        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
+    if request.header(b"content-encoding", "identity").lower() != "identity":
+        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
+    body = await request.read()
+    if body and not content_type:
+        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
+    return body
+
+
+def _is_json(content_type: str) -> bool:
+    """Whether it is a media type of JSON, in UTF-8."""
+    if content_type == JSON:  # nearly always
+        return True
+    mimetype, options = parse_options_header(content_type)
+    mimetype = mimetype.lower()
+    return (
+        mimetype == JSON or (mimetype.startswith("application/") and mimetype.endswith("+json"))
+    ) and options.get("charset", "utf-8").lower() in ("utf-8", "utf8")
+
+
+def bearer_token(request: Request) -> str:
+    """The request's token. Raises HttpProblem."""
+    headers = request.headers(b"authorization")
+    if not headers:
+        raise HttpProblem(ProblemCode.TOKEN_MISSING)
+    scheme, _, token = headers[0].partition(" ")
+    if len(headers) > 1 or scheme.lower() != "bearer":
+        raise HttpProblem(ProblemCode.TOKEN_INVALID)
+    return token.strip()
+
+
+def session_uuid(text: str) -> UUID:
+    """The session's id in a path, 36 characters. Raises HttpProblem."""
+    try:
+        session_id = UUID(text)
+    except ValueError:
+        raise HttpProblem(ProblemCode.INVALID_ID) from None
+    if str(session_id) != text.lower():  # braces, urn:uuid: and missing hyphens
+        raise HttpProblem(ProblemCode.INVALID_ID)
+    return session_id

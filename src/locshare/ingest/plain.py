@@ -1,0 +1,98 @@
+"""Our own JSON: one position, or ``{"positions": [...]}`` with those that waited. Pure.
+
+Fields, units and bounds are those of the WebSocket, but that only ``lat`` and ``lng`` are required:
+a watch or a script may know no more.
+"""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from locshare.ingest.report import InvalidReport
+from locshare.model.position import (
+    Accuracy,
+    Age,
+    Altitude,
+    Battery,
+    Heading,
+    Latitude,
+    Longitude,
+    Position,
+    Speed,
+    Timestamp,
+)
+
+MAX_POSITIONS: Final = 100
+"""In one report."""
+
+
+class _Fix(Struct, frozen=True, gc=False):
+    lat: Latitude
+    lng: Longitude
+    accuracy: Accuracy | None = None
+    timestamp: Timestamp | None = None
+    altitude: Altitude | None = None
+    speed: Speed | None = None
+    heading: Heading | None = None
+    battery: Battery | None = None
+    age_ms: Age | None = None
+
+
+class _Queue(Struct, frozen=True):
+    positions: Annotated[list[_Fix], Meta(min_length=1, max_length=MAX_POSITIONS)] | UnsetType = (
+        UNSET
+    )
+
+
+_fix: Final = msgspec.json.Decoder(_Fix)
+_queue: Final = msgspec.json.Decoder(_Queue)
+_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+
+
+def newest_position(body: bytes, now: datetime) -> Position:
+    """The newest position in ``body``, which arrived at ``now``; of several with one timestamp, the
+    last. A position without a timestamp was taken at ``now``, less its ``age_ms``.
+
+    Raises InvalidReport if any position in it is wrong.
+    """
+    try:
+        queue = _queue.decode(body).positions
+        fixes = [_fix.decode(body)] if isinstance(queue, UnsetType) else queue
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Not chained: the library's text may quote the body.
+        raise InvalidReport(None, "not valid JSON") from None
+    return max(reversed([_position(fix, now) for fix in fixes]), key=_taken)
+
+
+def _position(fix: _Fix, now: datetime) -> Position:
+    timestamp = fix.timestamp or now - timedelta(milliseconds=fix.age_ms or 0)
+    return Position(
+        fix.lat,
+        fix.lng,
+        fix.accuracy,
+        timestamp,
+        fix.altitude,
+        fix.speed,
+        fix.heading,
+        fix.battery,
+        fix.age_ms,
+    )
+
+
+def _taken(position: Position) -> datetime:
+    return position.timestamp
+
+
+def _explained(text: str) -> InvalidReport:
+    """msgspec's ``Expected … - at `$.path` `` as an error of that field."""
+    message, _, path = text.partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    missing = _MISSING.match(message)
+    if missing is None:
+        return InvalidReport(path, message)
+    return InvalidReport(f"{path}.{missing[1]}" if path else missing[1], "Required")

@@ -1,0 +1,171 @@
+"""The calls by which positions come without a WebSocket: tokens, bodies, limits, refusals."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from locshare.api import ApiLimits
+from locshare.auth.tokens import TokenKeys
+from locshare.model.rate import Rate
+from locshare.session.errors import SessionUnavailable
+from locshare.store.port import StoreUnavailable
+from tests.api.conftest import Api, FakeSessions, MakeApp, assert_problem, bearer, client_of
+
+PLACE = {"lat": 47.5, "lng": 8.5, "timestamp": "2026-03-01T12:00:00Z"}
+
+Reporter = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+async def session(api: Api) -> str:
+    created = await api.create()
+    session_id: str = created["session_id"]
+    return session_id
+
+
+@pytest.fixture
+async def token(api: Api, session: str) -> str:
+    joined = await api.join(session)
+    token: str = joined["websocket_token"]
+    return token
+
+
+@pytest.fixture
+def report(client: httpx.AsyncClient, session: str, token: str) -> Reporter:
+    async def report(body: Any = PLACE, **headers: str) -> httpx.Response:
+        return await client.post(
+            f"/api/sessions/{session}/positions", json=body, headers=bearer(token) | headers
+        )
+
+    return report
+
+
+async def test_a_position_reaches_the_session(report: Reporter, manager: FakeSessions) -> None:
+    answer = await report()
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    ((_, position),) = manager.reports
+    assert (position.lat, position.lng) == (47.5, 8.5)
+
+
+async def test_of_a_queue_only_the_newest_reaches_the_session(
+    report: Reporter, manager: FakeSessions
+) -> None:
+    older = {"lat": 1, "lng": 1, "timestamp": "2026-03-01T11:00:00Z"}
+    assert (await report({"positions": [older, PLACE, older]})).status_code == 200
+    assert [position.lat for _, position in manager.reports] == [47.5]
+
+
+async def test_a_wrong_position_is_a_problem_that_names_the_field(
+    report: Reporter, manager: FakeSessions
+) -> None:
+    problem = assert_problem(await report({"lat": 91, "lng": 0}), 400, "VALIDATION_FAILED")
+    assert [wrong["field"] for wrong in problem["errors"]] == ["lat"]
+    assert manager.reports == []
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code"),
+    [
+        (b"{", "application/json", 400, "MALFORMED_JSON"),
+        (b"", "application/json", 400, "MALFORMED_JSON"),
+        (b"lat=1&lng=2", "application/x-www-form-urlencoded", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b" " * 20_000, "application/json", 413, "BODY_TOO_LARGE"),
+    ],
+)
+async def test_a_body_that_is_no_report_is_refused(
+    client: httpx.AsyncClient,
+    session: str,
+    token: str,
+    content: bytes,
+    content_type: str,
+    status: int,
+    code: str,
+) -> None:
+    answer = await client.post(
+        f"/api/sessions/{session}/positions",
+        content=content,
+        headers=bearer(token) | {"Content-Type": content_type},
+    )
+    assert_problem(answer, status, code)
+
+
+async def test_a_report_needs_the_token_of_a_participant_of_this_session(
+    client: httpx.AsyncClient, api: Api, session: str, token: str
+) -> None:
+    path = f"/api/sessions/{session}/positions"
+    other = await api.create()
+    assert_problem(await client.post(path, json=PLACE), 401, "TOKEN_MISSING")
+    assert_problem(
+        await client.post(path, json=PLACE, headers=bearer("x.y.z")), 401, "TOKEN_INVALID"
+    )
+    assert_problem(
+        await client.post(path, json=PLACE, headers=bearer(other["host_token"])), 403, "FORBIDDEN"
+    )
+    elsewhere = f"/api/sessions/{other['session_id']}/positions"
+    assert_problem(
+        await client.post(elsewhere, json=PLACE, headers=bearer(other["host_token"])),
+        403,
+        "FORBIDDEN",
+    )
+    assert_problem(
+        await client.post("/api/sessions/x/positions", json=PLACE, headers=bearer(token)),
+        400,
+        "INVALID_ID",
+    )
+
+
+async def test_one_who_left_or_was_removed_is_refused(
+    client: httpx.AsyncClient, session: str, token: str, report: Reporter, tokens: TokenKeys
+) -> None:
+    user_id = tokens.verify(token).user_id
+    left = await client.delete(
+        f"/api/sessions/{session}/participants/{user_id}", headers=bearer(token)
+    )
+    assert left.status_code == 200
+    assert_problem(await report(), 403, "FORBIDDEN")
+
+
+async def test_a_session_that_has_ended_is_gone(
+    report: Reporter, manager: FakeSessions, session: str
+) -> None:
+    (known,) = manager._sessions
+    await manager.end(known)
+    assert_problem(await report(), 410, "SESSION_ENDED")
+
+
+@pytest.mark.parametrize("failure", [SessionUnavailable(), StoreUnavailable("away", 3)])
+async def test_what_cannot_be_taken_now_may_come_later(
+    report: Reporter, manager: FakeSessions, failure: Exception
+) -> None:
+    manager.failure = failure
+    answer = await report()
+    assert_problem(answer, 503, "UNAVAILABLE")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_reports_are_limited_for_each_participant(make_app: MakeApp) -> None:
+    app = make_app(limits=ApiLimits(report=Rate(per_second=0.01, burst=2)))
+    async with client_of(app) as client:
+        api = Api(client)
+        session = (await api.create())["session_id"]
+        ada, bo = [(await api.join(session))["websocket_token"] for _ in range(2)]
+
+        async def status(token: str) -> int:
+            path = f"/api/sessions/{session}/positions"
+            return (await client.post(path, json=PLACE, headers=bearer(token))).status_code
+
+        assert [await status(ada) for _ in range(3)] == [200, 200, 429]
+        assert await status(bo) == 200, "another participant behind the same address"
+
+
+async def test_reports_count_among_the_calls_of_an_address_before_the_token_is_read(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(limits=ApiLimits(read=Rate(per_second=0.01, burst=1)))
+    async with client_of(app) as client:
+        path = f"/api/sessions/{uuid4()}/positions"
+        answers = [await client.post(path, json=PLACE, headers=bearer("x")) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [401, 429]
