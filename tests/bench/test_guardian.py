@@ -108,7 +108,7 @@ def popens() -> Iterator[str]:
 
 
 # It is entrusted where the thread is back from the other network namespace.
-ELSEWHERE = ("bench/network/process.py",)
+ELSEWHERE = ("bench/network/proxy.py",)
 
 
 def test_whatever_is_started_is_entrusted_to_the_guardian() -> None:
