@@ -169,3 +169,84 @@ async def test_reports_count_among_the_calls_of_an_address_before_the_token_is_r
         path = f"/api/sessions/{uuid4()}/positions"
         answers = [await client.post(path, json=PLACE, headers=bearer("x")) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [401, 429]
+
+
+# --- OsmAnd, Traccar Client, GPSLogger --------------------------------------------------------
+
+TRACCAR = {
+    "location": {
+        "timestamp": "2026-03-01T11:59:30.000Z",
+        "coords": {"latitude": 47.5, "longitude": 8.5, "accuracy": 5, "speed": 1},
+        "battery": {"level": 0.5},
+    }
+}
+
+
+async def test_osmand_reports_by_a_query_a_form_and_json(
+    client: httpx.AsyncClient, token: str, manager: FakeSessions
+) -> None:
+    place = {"id": token, "lat": "47.5", "lon": "8.5"}
+    answers = [
+        await client.get("/api/osmand", params=place),
+        await client.post("/api/osmand", params=place),
+        await client.post("/api/osmand", data=place),
+        await client.post("/api/osmand", json=TRACCAR | {"device_id": token}),
+        await client.post("/api/osmand", json=TRACCAR, headers=bearer(token)),
+        await client.get("/api/osmand", params=place | {"id": "van"}, headers=bearer(token)),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert [(position.lat, position.lng) for _, position in manager.reports] == [(47.5, 8.5)] * 6
+
+
+async def test_osmand_without_a_fix_reports_nothing_and_is_not_sent_again(
+    client: httpx.AsyncClient, token: str, manager: FakeSessions
+) -> None:
+    answer = await client.get("/api/osmand", params={"id": token, "batt": "50"})
+    assert answer.status_code == 200
+    assert manager.reports == []
+
+
+async def test_osmand_needs_a_token_of_a_participant(
+    client: httpx.AsyncClient, api: Api, manager: FakeSessions
+) -> None:
+    place = {"lat": "47.5", "lon": "8.5"}
+    host = (await api.create())["host_token"]
+    assert_problem(await client.get("/api/osmand", params=place), 401, "TOKEN_MISSING")
+    wrong = await client.get("/api/osmand", params=place | {"id": "123456"})
+    assert_problem(wrong, 401, "TOKEN_INVALID")
+    assert_problem(await client.get("/api/osmand", params=place | {"id": host}), 403, "FORBIDDEN")
+    assert manager.reports == []
+
+
+async def test_osmand_refuses_what_is_wrong_and_what_is_too_large(
+    client: httpx.AsyncClient, token: str
+) -> None:
+    wrong = await client.get("/api/osmand", params={"id": token, "lat": "91", "lon": "0"})
+    problem = assert_problem(wrong, 400, "VALIDATION_FAILED")
+    assert [each["field"] for each in problem["errors"]] == ["lat"]
+    assert_problem(await client.post("/api/osmand", content=b"{"), 400, "MALFORMED_JSON")
+    large = await client.post("/api/osmand", content=b"x" * 20_000)
+    assert_problem(large, 413, "BODY_TOO_LARGE")
+
+
+async def test_a_token_in_a_query_is_in_no_log_and_in_no_answer(
+    client: httpx.AsyncClient, token: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good = await client.get("/api/osmand", params={"id": token, "lat": "1", "lon": "2"})
+    bad = await client.get("/api/osmand", params={"id": token, "lat": token, "lon": "2"})
+    assert (good.status_code, bad.status_code) == (200, 400)
+    written = "".join(capfd.readouterr())
+    assert "/api/osmand" in written
+    assert token not in written + good.text + bad.text
+
+
+async def test_osmand_counts_by_the_same_limit_as_other_reports(make_app: MakeApp) -> None:
+    app = make_app(limits=ApiLimits(report=Rate(per_second=0.01, burst=1)))
+    async with client_of(app) as client:
+        api = Api(client)
+        session = (await api.create())["session_id"]
+        token = (await api.join(session))["websocket_token"]
+        path = f"/api/sessions/{session}/positions"
+        assert (await client.post(path, json=PLACE, headers=bearer(token))).status_code == 200
+        limited = await client.get("/api/osmand", params={"id": token, "lat": "1", "lon": "2"})
+        assert_problem(limited, 429, "RATE_LIMITED")

@@ -8,16 +8,18 @@ about one from a WebSocket. Errors are raised; :mod:`locshare.api.errors` maps t
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import trio
 
 from locshare.api.limits import ApiLimits
-from locshare.api.requests import bearer_token, json_body, session_uuid
+from locshare.api.requests import any_body, bearer_token, json_body, session_uuid
 from locshare.auth.tokens import Claims
 from locshare.http.problems import HttpProblem, ProblemCode
 from locshare.http.types import Request, Response, json_response
-from locshare.ingest import plain
+from locshare.ingest import osmand, plain
+from locshare.ingest.osmand import OsmandReport
 from locshare.model.position import Position
 from locshare.model.rate import KeyedRateLimiter
 from locshare.session.errors import ParticipantNotFound
@@ -73,6 +75,17 @@ class IngestCalls:
         await self._report(claims, plain.newest_position(body, self._now()))
         return json_response(Success())
 
+    async def osmand(self, request: Request) -> Response:
+        """``GET`` and ``POST /api/osmand``"""
+        self._limit_address(request)
+        report = await _osmand_report(request)
+        claims = self._tokens.verify(_token(request, report.device))
+        self._limit(claims)
+        position = report.fix.position(self._now())
+        if position is not None:  # else the app has no fix, and says only that it is there
+            await self._report(claims, position)
+        return json_response(Success())
+
     def _limit(self, claims: Claims) -> None:
         wait = self._limiter.take(claims.user_id, trio.current_time())
         if wait > 0:
@@ -89,3 +102,23 @@ class IngestCalls:
             raise HttpProblem(
                 ProblemCode.FORBIDDEN, "the token is not of a participant of the session"
             ) from None
+
+
+async def _osmand_report(request: Request) -> OsmandReport:
+    """The report in a query, a form or a JSON body, whatever the app calls the type of the body.
+    Raises HttpProblem, InvalidReport.
+    """
+    body = (await any_body(request)).strip()
+    if body.startswith(b"{"):
+        return osmand.from_json(body)
+    form = parse_qsl(body.decode("latin-1"))
+    return osmand.from_parameters([*request.query_pairs(), *form])
+
+
+def _token(request: Request, device: str) -> str:
+    """The token in the header; for apps that cannot set one, the ``device`` identifier. Raises
+    HttpProblem.
+    """
+    if device and not request.headers(b"authorization"):
+        return device
+    return bearer_token(request)

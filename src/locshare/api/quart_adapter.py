@@ -37,6 +37,8 @@ def api_blueprint(calls: SessionCalls, ingest: IngestCalls) -> quart.Blueprint:
     add("GET", "/sessions/<session>/participants", calls.participants)
     add("DELETE", "/sessions/<session>/participants/<user_id>", calls.remove)
     add("POST", "/sessions/<session>/positions", ingest.positions)
+    add("GET", "/osmand", ingest.osmand)
+    add("POST", "/osmand", ingest.osmand)
     return routes
 
 

@@ -15,12 +15,19 @@ async def json_body(request: Request) -> bytes:
     content_type = request.header(b"content-type")
     if content_type and not _is_json(content_type):
         raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
-    if request.header(b"content-encoding", "identity").lower() != "identity":
-        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
-    body = await request.read()
+    body = await any_body(request)
     if body and not content_type:
         raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
     return body
+
+
+async def any_body(request: Request) -> bytes:
+    """The request's body, of whatever type. Raises HttpProblem and the errors of
+    ``request.read``.
+    """
+    if request.header(b"content-encoding", "identity").lower() != "identity":
+        raise HttpProblem(ProblemCode.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
+    return await request.read()
 
 
 def _is_json(content_type: str) -> bool:

@@ -65,9 +65,11 @@ class Request:
 
     def query(self, name: str) -> list[str]:
         """Every value of the query's parameter ``name``."""
-        return [
-            value for key, value in parse_qsl(self._query.decode("latin-1"), True) if key == name
-        ]
+        return [value for key, value in self.query_pairs() if key == name]
+
+    def query_pairs(self) -> list[tuple[str, str]]:
+        """The names and values of the query, in order."""
+        return parse_qsl(self._query.decode("latin-1"), True)
 
 
 Handler = Callable[[Request, str], Awaitable[Response]]
