@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
 from locshare.auth.tokens import TokenKeys
 from locshare.model.participant import ParticipantView, Role
-from locshare.model.position import Position
+from locshare.model.position import LocatedMember, Position
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
@@ -142,6 +142,17 @@ class FakeSessions:
         if user_id not in self._participants[session_id]:
             raise ParticipantNotFound
         self.reports.append((user_id, position))
+
+    async def others(self, session_id: UUID, user_id: str) -> tuple[LocatedMember, ...]:
+        await self._answering()
+        where = dict(self.reports)
+        return tuple(
+            LocatedMember(each.user_id, each.display_name, at, at.timestamp)
+            if (at := where.get(each.user_id))
+            else LocatedMember(each.user_id, each.display_name)
+            for each in self._participants[session_id].values()
+            if each.user_id != user_id
+        )
 
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
         await self._answering()

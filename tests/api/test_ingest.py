@@ -250,3 +250,58 @@ async def test_osmand_counts_by_the_same_limit_as_other_reports(make_app: MakeAp
         assert (await client.post(path, json=PLACE, headers=bearer(token))).status_code == 200
         limited = await client.get("/api/osmand", params={"id": token, "lat": "1", "lon": "2"})
         assert_problem(limited, 429, "RATE_LIMITED")
+
+
+# --- OwnTracks --------------------------------------------------------------------------------
+
+LOCATION = {"_type": "location", "lat": 47.5, "lon": 8.5, "tst": 1772366370, "acc": 5, "tid": "ad"}
+
+
+async def test_owntracks_reports_and_is_shown_the_others(
+    client: httpx.AsyncClient, api: Api, session: str, token: str, manager: FakeSessions
+) -> None:
+    bo = await api.join(session, "Bo")
+    alone = await client.post("/api/owntracks", json=LOCATION, auth=("ada", token))
+    assert (alone.status_code, alone.json()) == (200, [])
+    answer = await client.post(
+        "/api/owntracks", json=LOCATION | {"lat": 1}, auth=("", bo["websocket_token"])
+    )
+    location, card = answer.json()
+    assert (location["lat"], card["name"], card["tid"]) == (47.5, "Ada", "Ad")
+    assert [position.lat for _, position in manager.reports] == [47.5, 1]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"_type": "lwt", "tst": 1}', b"{}"])
+async def test_owntracks_is_answered_with_an_empty_array_to_every_other_message(
+    client: httpx.AsyncClient, token: str, manager: FakeSessions, content: bytes
+) -> None:
+    answer = await client.post("/api/owntracks", content=content, auth=("ada", token))
+    assert (answer.status_code, answer.json()) == (200, [])
+    assert answer.headers["content-type"] == "application/json"
+    assert manager.reports == []
+
+
+async def test_owntracks_needs_a_token_as_its_password(
+    client: httpx.AsyncClient, api: Api, token: str
+) -> None:
+    host = (await api.create())["host_token"]
+
+    async def answer(authorization: str | None) -> httpx.Response:
+        headers = {} if authorization is None else {"Authorization": authorization}
+        return await client.post("/api/owntracks", json=LOCATION, headers=headers)
+
+    assert_problem(await answer(None), 401, "TOKEN_MISSING")
+    for wrong in ("Basic", "Basic !", "Basic YWRh", "Basic /w==", "Basic YWRhOngueS56", "Digest x"):
+        assert_problem(await answer(wrong), 401, "TOKEN_INVALID")
+    assert (await answer(f"Bearer {token}")).status_code == 200
+    refused = await client.post("/api/owntracks", json=LOCATION, auth=("ada", host))
+    assert_problem(refused, 403, "FORBIDDEN")
+
+
+async def test_owntracks_is_refused_what_is_wrong(client: httpx.AsyncClient, token: str) -> None:
+    async def answer(content: bytes) -> httpx.Response:
+        return await client.post("/api/owntracks", content=content, auth=("ada", token))
+
+    assert_problem(await answer(b"{"), 400, "MALFORMED_JSON")
+    assert_problem(await answer(b'{"_type": "location"}'), 400, "VALIDATION_FAILED")
+    assert_problem(await answer(b" " * 20_000), 413, "BODY_TOO_LARGE")

@@ -151,7 +151,7 @@ def test_a_wrong_parameter_is_refused_by_its_name(query: str, field: str) -> Non
     [
         (b"{", None),
         (b"[1]", ""),
-        (b"{}", ""),
+        (b"{}", "location"),
         (b'{"location": {"coords": {"latitude": "x", "longitude": 1}}}',
          "location.coords.latitude"),
         (b'{"location": {"coords": {"latitude": 91, "longitude": 1}}}', "lat"),

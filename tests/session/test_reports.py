@@ -172,3 +172,28 @@ async def test_a_report_takes_a_lost_seat_again_if_there_is_one() -> None:
         assert bo.phone.heard() == [(ada, 3)]
         with pytest.raises(SessionFull):
             await home.join(session, "Cy")
+
+
+async def test_one_without_a_connection_may_ask_where_the_others_are() -> None:
+    async with house() as home:
+        session, (bo, cy) = await home.group("Bo", "Cy")
+        ada = await home.join(session, "Ada")
+        await home.manager.report(session, ada, position())
+        await bo.link.update(position(2))
+        await settle()
+        first, second = await home.manager.others(session, ada)
+        assert (first.user_id, first.display_name) == (bo.user_id, "Bo")
+        assert first.position is not None
+        assert first.position.lat == 2
+        assert first.taken == home.clock()
+        assert (second.user_id, second.position) == (cy.user_id, None)
+        await trio.sleep(30.1)
+        assert {each.position for each in await home.manager.others(session, ada)} == {None}
+
+
+async def test_one_who_is_not_in_the_session_is_shown_nobody() -> None:
+    async with house() as home:
+        session, (ada, _) = await home.group("Ada", "Bo")
+        await home.manager.remove(session, ada.user_id)
+        with pytest.raises(ParticipantNotFound):
+            await home.manager.others(session, ada.user_id)

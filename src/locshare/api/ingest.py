@@ -14,13 +14,19 @@ from uuid import UUID
 import trio
 
 from locshare.api.limits import ApiLimits
-from locshare.api.requests import any_body, bearer_token, json_body, session_uuid
+from locshare.api.requests import (
+    any_body,
+    bearer_token,
+    json_body,
+    password_or_bearer,
+    session_uuid,
+)
 from locshare.auth.tokens import Claims
 from locshare.http.problems import HttpProblem, ProblemCode
 from locshare.http.types import Request, Response, json_response
-from locshare.ingest import osmand, plain
+from locshare.ingest import osmand, owntracks, plain
 from locshare.ingest.osmand import OsmandReport
-from locshare.model.position import Position
+from locshare.model.position import LocatedMember, Position
 from locshare.model.rate import KeyedRateLimiter
 from locshare.session.errors import ParticipantNotFound
 from locshare.wire.answers import Success
@@ -33,6 +39,10 @@ class ReportPort(Protocol):
         """Take a position of a participant, who is online for a while after it. Raises
         ParticipantNotFound, SessionNotFound, SessionOver, SessionUnavailable, StoreUnavailable.
         """
+        ...
+
+    async def others(self, session_id: UUID, user_id: str) -> tuple[LocatedMember, ...]:
+        """What a participant may see of the others. Raises as :meth:`report`."""
         ...
 
 
@@ -85,6 +95,19 @@ class IngestCalls:
         if position is not None:  # else the app has no fix, and says only that it is there
             await self._report(claims, position)
         return json_response(Success())
+
+    async def owntracks(self, request: Request) -> Response:
+        """``POST /api/owntracks``"""
+        self._limit_address(request)
+        claims = self._tokens.verify(password_or_bearer(request))
+        self._limit(claims)
+        fix = owntracks.from_json((await any_body(request)).strip())
+        position = None if fix is None else fix.position(self._now())
+        if position is None:
+            return Response(200, b"[]")
+        await self._report(claims, position)
+        others = await self._sessions.others(claims.session_id, claims.user_id)
+        return Response(200, owntracks.friends(others))
 
     def _limit(self, claims: Claims) -> None:
         wait = self._limiter.take(claims.user_id, trio.current_time())

@@ -39,6 +39,7 @@ def api_blueprint(calls: SessionCalls, ingest: IngestCalls) -> quart.Blueprint:
     add("POST", "/sessions/<session>/positions", ingest.positions)
     add("GET", "/osmand", ingest.osmand)
     add("POST", "/osmand", ingest.osmand)
+    add("POST", "/owntracks", ingest.owntracks)
     return routes
 
 

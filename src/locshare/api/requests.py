@@ -1,5 +1,6 @@
 """What handlers read of a request: its body, its token, the ids in its path."""
 
+from base64 import b64decode
 from uuid import UUID
 
 from werkzeug.http import parse_options_header
@@ -50,6 +51,20 @@ def bearer_token(request: Request) -> str:
     if len(headers) > 1 or scheme.lower() != "bearer":
         raise HttpProblem(ProblemCode.TOKEN_INVALID)
     return token.strip()
+
+
+def password_or_bearer(request: Request) -> str:
+    """The token as the password of HTTP Basic (RFC 7617), whatever the user name; or as
+    :func:`bearer_token`. Raises HttpProblem.
+    """
+    headers = request.headers(b"authorization")
+    scheme, _, credentials = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+    if scheme.lower() != "basic":
+        return bearer_token(request)
+    try:
+        return b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:  # of which the errors of base64 and of UTF-8 are two
+        raise HttpProblem(ProblemCode.TOKEN_INVALID) from None
 
 
 def session_uuid(text: str) -> UUID:

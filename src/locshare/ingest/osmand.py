@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from locshare.ingest.foreign import KMH, KNOT, ForeignFix
-from locshare.ingest.report import InvalidReport
+from locshare.ingest.report import InvalidReport, invalid
 
 _SPEED_UNITS: Final = {"kn": KNOT, "kmh": KMH, "mps": 1.0}
 """Of ``speed``, by our own parameter ``speed_unit``: OsmAnd and GPSLogger send m/s."""
@@ -131,8 +131,7 @@ def from_json(body: bytes) -> OsmandReport:
     try:
         sent = _body.decode(body)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        raise InvalidReport(path.rstrip("`").lstrip("."), message) from None
+        raise invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidReport(None, "not valid JSON") from None
     location = sent.location

@@ -4,14 +4,13 @@ Fields, units and bounds are those of the WebSocket, but that only ``lat`` and `
 a watch or a script may know no more.
 """
 
-import re
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from locshare.ingest.report import InvalidReport
+from locshare.ingest.report import InvalidReport, invalid
 from locshare.model.position import (
     Accuracy,
     Age,
@@ -49,7 +48,6 @@ class _Queue(Struct, frozen=True):
 
 _fix: Final = msgspec.json.Decoder(_Fix)
 _queue: Final = msgspec.json.Decoder(_Queue)
-_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 
 
 def newest_position(body: bytes, now: datetime) -> Position:
@@ -62,7 +60,7 @@ def newest_position(body: bytes, now: datetime) -> Position:
         queue = _queue.decode(body).positions
         fixes = [_fix.decode(body)] if isinstance(queue, UnsetType) else queue
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from None
+        raise invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Not chained: the library's text may quote the body.
         raise InvalidReport(None, "not valid JSON") from None
@@ -86,13 +84,3 @@ def _position(fix: _Fix, now: datetime) -> Position:
 
 def _taken(position: Position) -> datetime:
     return position.timestamp
-
-
-def _explained(text: str) -> InvalidReport:
-    """msgspec's ``Expected … - at `$.path` `` as an error of that field."""
-    message, _, path = text.partition(" - at `$")
-    path = path.rstrip("`").lstrip(".")
-    missing = _MISSING.match(message)
-    if missing is None:
-        return InvalidReport(path, message)
-    return InvalidReport(f"{path}.{missing[1]}" if path else missing[1], "Required")

@@ -1,5 +1,10 @@
 """What is wrong with a report that holds no position."""
 
+import re
+from typing import Final
+
+import msgspec
+
 from locshare.model.errors import LocshareError
 
 
@@ -12,3 +17,16 @@ class InvalidReport(LocshareError):
         super().__init__(message)
         self.field = field
         self.message = message
+
+
+_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+
+
+def invalid(error: msgspec.ValidationError) -> InvalidReport:
+    """msgspec's ``Expected … - at `$.path` `` as an error of that field."""
+    message, _, path = str(error).partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    missing = _MISSING.match(message)
+    if missing is None:
+        return InvalidReport(path, message)
+    return InvalidReport(f"{path}.{missing[1]}" if path else missing[1], "Required")

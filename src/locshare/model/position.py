@@ -94,3 +94,14 @@ class ParticipantPosition(Struct, frozen=True, gc=False, omit_defaults=True):
             position.battery,
             age_ms,
         )
+
+
+class LocatedMember(Struct, frozen=True):
+    """A participant and the position that the session holds of them, if it holds one. ``taken`` is
+    when its fix was taken, by the server's wall clock.
+    """
+
+    user_id: str
+    display_name: str
+    position: Position | None = None
+    taken: datetime | None = None

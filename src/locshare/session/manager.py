@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from locshare.actors import Registry
 from locshare.model.errors import LocshareError
 from locshare.model.participant import ParticipantView, Role
-from locshare.model.position import Position
+from locshare.model.position import LocatedMember, Position
 from locshare.model.session import EndReason
 from locshare.session.calls import SessionCalls
 from locshare.session.commands import CancelReservation, End, Join, Report, ReserveSeat, Update
@@ -276,6 +276,15 @@ class SessionManager:
         """
         async with self.lifecycle.using(session_id, only_for=user_id) as table:
             await self._calls.ask(table, Report(Update(user_id, position)))
+
+    async def others(self, session_id: UUID, user_id: str) -> tuple[LocatedMember, ...]:
+        """What a participant may see of the others, as far as one without a connection asks. Starts
+        nothing. Raises ParticipantNotFound, and as :meth:`participants`.
+        """
+        table = await self._table_or_view(session_id)
+        if user_id not in table.roster:
+            raise ParticipantNotFound
+        return self._rules(table).others(user_id, self._moment())
 
     async def command(self, session_id: UUID, command: FeatureCommand[R]) -> R:
         """Let a feature decide ``command``. Raises FeatureFull, what the feature refuses with, and

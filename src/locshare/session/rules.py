@@ -42,7 +42,7 @@ from locshare.model.events import (
     SessionEnded,
 )
 from locshare.model.participant import LeaveReason, Member, ParticipantView, Role, You
-from locshare.model.position import HeldPosition, ParticipantPosition, Position
+from locshare.model.position import HeldPosition, LocatedMember, ParticipantPosition, Position
 from locshare.model.session import EndReason, SessionView, Snapshot
 from locshare.session.errors import ParticipantNotFound
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
@@ -517,6 +517,19 @@ class SessionRules:
             epoch,
             self.seq + (after is not None and after is not shown),
             sections or None,
+        )
+
+    def others(self, user_id: str, moment: Moment) -> tuple[LocatedMember, ...]:
+        """All members but ``user_id``, in the order of joining, with what is known of where they
+        are.
+        """
+        positions, retention = self._table.positions, self._limits.retention
+        return tuple(
+            LocatedMember(other, member.display_name, held.position, moment.wall_of(held.taken))
+            if (held := positions.get(other)) and held.arrived + retention > moment.clock
+            else LocatedMember(other, member.display_name)
+            for other, member in self._table.roster.items()
+            if other != user_id
         )
 
     def participants(self, moment: Moment, connecting: str = "") -> tuple[ParticipantView, ...]:
