@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.broadcast.fanout import Flush, binary_frame, encode_flush, encode_frame, text_frame
 from locshare.model.position import HeldPosition, Position
+from locshare.wire.compact import COMPACT
+from locshare.wire.dialects import Shorthand
 from locshare.wire.messages import Pong
 from locshare.wire.plain import PLAIN
 from tests.broadcast.wire_kit import parse
@@ -65,3 +68,48 @@ def test_the_only_one_that_moved_gets_nothing() -> None:
 def test_one_that_did_not_move_gets_the_same_bytes_without_a_copy() -> None:
     flush = Flush({"ada": text_frame(b"x"), "bob": text_frame(b"y")})
     assert flush.without("carl") is flush.joined
+
+
+# --- a dialect that writes a flush as one frame -------------------------------------------------
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+NUMBERS = {"ada": 3, "bob": 4, "carl": 5}
+DIALECT = COMPACT.in_session(Shorthand.since(AT, NUMBERS))
+
+
+def batch(*users: str) -> Flush:
+    moved = {
+        user: HeldPosition(Position(n, 2.0, 3.0, AT), 7.0, 7.0) for n, user in enumerate(users)
+    }
+    return encode_flush(moved, 7.0, DIALECT)
+
+
+def movers(frames: bytes) -> list[list[int]]:
+    """The numbers in each frame."""
+    found = []
+    for first, payload in parse(frames):
+        assert first == 0x82
+        _, rows = msgspec.msgpack.decode(payload)
+        found.append([row[0] for row in rows])
+    return found
+
+
+def test_a_batch_is_one_frame_and_the_same_bytes_for_every_receiver() -> None:
+    flush = batch("carl", "ada", "bob")
+    assert movers(flush.joined) == [[5, 3, 4]]
+    assert flush.without("ada") is flush.without("nobody") is flush.joined
+
+
+def test_a_full_receiver_keeps_one_frame_for_each_that_moved() -> None:
+    flush = batch("carl", "ada")
+    assert {user: movers(frame) for user, frame in flush.waiting.items()} == {
+        "carl": [[5]],
+        "ada": [[3]],
+    }
+    assert flush.waiting is flush.waiting, "encoded once"
+
+
+def test_a_batch_of_one_is_not_sent_back_to_its_sender() -> None:
+    flush = batch("ada")
+    assert flush.without("ada") == b""
+    assert movers(flush.without("bob")) == [[3]]

@@ -2,7 +2,9 @@
 receiver is given up."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -11,10 +13,13 @@ from hypothesis import strategies as st
 
 from locshare.actors.testing import settle
 from locshare.broadcast.backlog import ENTRY_COST, Control
-from locshare.broadcast.fanout import Flush, text_frame
+from locshare.broadcast.fanout import Flush, encode_flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.lifecycle import State
+from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import CloseReason
+from locshare.wire.compact import COMPACT
+from locshare.wire.dialects import Shorthand
 from tests.broadcast.wire_kit import UNLIMITED, Rig, parse
 
 PONG = b"\x8a\x02hi"
@@ -448,3 +453,33 @@ async def _drive(first_room: int, commands: list[tuple[str, object]], padding: i
 def test_the_parser_of_these_tests_notices_a_broken_frame() -> None:
     with pytest.raises(AssertionError, match="inside a frame"):
         parse(text_frame(b"hello")[:-1])
+
+
+async def test_a_batch_that_a_socket_takes_in_part_is_finished_and_then_conflated(
+    nursery: trio.Nursery,
+) -> None:
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    dialect = COMPACT.in_session(Shorthand.since(at, {"ada": 1, "bob": 2, "me": 3}))
+
+    def batch(version: int, *users: str) -> Flush:
+        held = HeldPosition(Position(version, 2.0, 3.0, at), 0.0, 0.0)
+        return encode_flush(dict.fromkeys(users, held), 0.0, dialect)
+
+    whole = len(batch(0, "ada", "bob", "me").joined)
+    for room in range(whole + 1):
+        rig = Rig(nursery, room=room)
+        rig.receiver.send_positions(batch(0, "ada", "bob", "me"))
+        if room < whole:
+            rig.receiver.send_positions(batch(1, "me", "ada"))
+            rig.receiver.send_positions(batch(2, "bob"))
+            rig.receiver.send_positions(batch(3, "ada", "me"))
+        rig.wire.give_room(UNLIMITED)
+        await settle()
+        rows = [
+            [(row[0], row[1] // 10_000_000) for row in msgspec.msgpack.decode(payload)[1]]
+            for _, payload in rig.wire.frames()
+        ]
+        first = [[(1, 0), (2, 0), (3, 0)]] if room else []
+        rest = [[(1, 3)], [(2, 2)]] if room < whole else []
+        assert rows == first + rest
+        assert rig.outbox.backlog_bytes == 0

@@ -10,7 +10,12 @@ import trio
 import trio.testing
 
 from locshare.connection.admission import identify_upgrade, open_link, token_of
-from locshare.connection.dialect import DEFAULT_DIALECTS, PLAIN_SOCKET
+from locshare.connection.dialect import (
+    COMPACT_SOCKET,
+    DEFAULT_DIALECTS,
+    PLAIN_SOCKET,
+    SocketDialect,
+)
 from locshare.connection.negotiation import choose_dialect, choose_subprotocol
 from locshare.connection.phoenix import PhoenixSocketDialect
 from locshare.connection.refusal import Refusal
@@ -73,6 +78,22 @@ def test_the_subprotocol_that_is_answered_is_never_the_token(
     asked = upgrade("/ws", *offered)
     assert choose_subprotocol(asked, DEFAULT_DIALECTS) == answered
     assert choose_dialect(asked, DEFAULT_DIALECTS) is PLAIN_SOCKET
+
+
+@pytest.mark.parametrize(
+    ("offered", "dialect"),
+    [
+        (("locshare.v1.compact", "locshare.bearer.abc"), COMPACT_SOCKET),
+        (("locshare.v1.compact", "locshare.v1"), COMPACT_SOCKET),
+        (("locshare.v1", "locshare.v1.compact"), PLAIN_SOCKET),
+    ],
+)
+def test_the_first_subprotocol_that_is_offered_selects_the_dialect(
+    offered: Sequence[str], dialect: SocketDialect
+) -> None:
+    asked = upgrade("/ws", *offered)
+    assert choose_subprotocol(asked, DEFAULT_DIALECTS) == offered[0]
+    assert choose_dialect(asked, DEFAULT_DIALECTS) is dialect
 
 
 @pytest.mark.parametrize(

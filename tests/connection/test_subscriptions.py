@@ -33,7 +33,7 @@ from locshare.connection.transport import TransportLimits
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver
-from locshare.wire.dialects import Dialect, InvalidMessage
+from locshare.wire.dialects import Dialect, InvalidMessage, Shorthand
 from locshare.wire.messages import ErrorCode, ServerMessage
 from locshare.wire.plain import PLAIN
 from tests.connection.kit import (
@@ -59,6 +59,10 @@ class Tagged:
     topic: Topic
     name: str = NAME
     binary: bool = False
+    encode_batch: None = None
+
+    def in_session(self, _shorthand: Shorthand) -> "Tagged":
+        return self
 
     def encode(self, message: ServerMessage) -> bytes:
         plain = json.loads(PLAIN.encode(message))

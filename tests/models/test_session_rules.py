@@ -106,6 +106,7 @@ class Histories(RuleBasedStateMachine):
         self.connected: set[str] = set()
         self.arrived: dict[str, float] = {}
         self.newest: dict[str, float] = {}
+        self.numbered: dict[int, str] = {}
         self.taken: dict[str, datetime] = {}
         self.frozen: tuple[object, ...] | None = None
 
@@ -471,6 +472,14 @@ class Histories(RuleBasedStateMachine):
         assert set(table.moved) <= set(table.positions)
         assert set(table.clocks) <= roster
         assert not table.pending
+
+    @invariant()
+    def every_member_has_a_number_that_no_other_ever_had(self) -> None:
+        table = self.table
+        assert set(table.roster) <= set(table.numbers)
+        for user_id, number in table.numbers.items():
+            assert self.numbered.setdefault(number, user_id) == user_id
+            assert number < table.next_number
 
     @invariant()
     def there_are_never_too_many(self) -> None:

@@ -2,10 +2,12 @@
 
 A server's frames are not masked (RFC 6455 section 5.1), so all receivers can get the same bytes. A
 flush joins the frames of all participants that moved into one byte string: still one message per
-frame, but one write per receiver. Pure: no I/O, no clock.
+frame, but one write per receiver. A dialect may write a flush as one
+message instead. Pure: no I/O, no clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import final
 
 from locshare.model.position import HeldPosition
 from locshare.wire.dialects import Dialect
@@ -45,10 +47,18 @@ class Flush:
 
     __slots__ = ("_spans", "frames", "joined")
 
+    whole = False
+    """Whether ``joined`` is a single frame of several positions, which must not be cut."""
+
     def __init__(self, frames: Mapping[str, bytes]) -> None:
         self.frames = frames
         self.joined = b"".join(frames.values())
         self._spans: dict[str, tuple[int, int]] | None = None
+
+    @property
+    def waiting(self) -> Mapping[str, bytes]:
+        """The frame of each participant that moved, for a receiver that cannot take all."""
+        return self.frames
 
     def without(self, user_id: str) -> bytes:
         """All frames except that of ``user_id``, in one piece. Empty when no other moved.
@@ -77,8 +87,48 @@ class Flush:
         return spans
 
 
+Batch = Callable[[Mapping[str, HeldPosition], float], bytes]
+
+
+@final
+class BatchFlush(Flush):
+    """All positions in one frame, the same for every receiver, whose own is among them.
+
+    ``frames`` is empty, as no receiver leaves anything out. A receiver whose socket is full keeps
+    one frame for each participant instead, so that the newest of each counts there too. They are
+    encoded when the first such receiver is found.
+    """
+
+    __slots__ = ("_batch", "_clock", "_moved", "_waiting")
+
+    whole = True
+
+    def __init__(self, moved: Mapping[str, HeldPosition], clock: float, batch: Batch) -> None:
+        super().__init__({})
+        self.joined = binary_frame(batch(moved, clock))
+        self._moved = moved
+        self._clock = clock
+        self._batch = batch
+        self._waiting: dict[str, bytes] | None = None
+
+    @property
+    def waiting(self) -> Mapping[str, bytes]:
+        """See :attr:`Flush.waiting`."""
+        if self._waiting is None:
+            self._waiting = _encode_each(self._moved, self._clock, self._batch)
+        return self._waiting
+
+
+def _encode_each(moved: Mapping[str, HeldPosition], clock: float, batch: Batch) -> dict[str, bytes]:
+    return {user_id: binary_frame(batch({user_id: held}, clock)) for user_id, held in moved.items()}
+
+
 def encode_flush(moved: Mapping[str, HeldPosition], clock: float, dialect: Dialect) -> Flush:
     """Encode each of ``moved`` once, with the age of its fix at ``clock``."""
+    if (batch := dialect.encode_batch) is not None:
+        if len(moved) > 1:
+            return BatchFlush(moved, clock, batch)
+        return Flush(_encode_each(moved, clock, batch))  # the sender does not get it back
     encode = dialect.encode_position
     frame = binary_frame if dialect.binary else text_frame
     frames = {}

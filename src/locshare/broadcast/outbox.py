@@ -156,12 +156,16 @@ send_positions`, which does in one frame what :meth:`_write` does, while not ``b
     def queue_positions(self, flush: Flush, own: str, topic: Topic = None) -> None:
         """Keep a flush while ``blocked``, without the frame of ``own``."""
         if self._backlog is not None and not self._sealed:
-            self._backlog.add_positions(flush.frames, own, topic)
+            self._backlog.add_positions(flush.waiting, own, topic)
             self._check_bound(self._backlog)
 
     def queue_rest(self, flush: Flush, own: str, sent: int, topic: Topic = None) -> None:
         """The socket took only the first ``sent`` bytes of a flush: keep the rest."""
-        self._stall().add_rest(flush.frames, own, sent, topic)
+        backlog = self._stall()
+        if sent and flush.whole:
+            backlog.add_rest_of_event(flush.joined, sent)
+        else:
+            backlog.add_rest(flush.waiting, own, sent, topic)
 
     def queue_close(self, frame: bytes, *, alone: bool = False) -> None:
         """Write the close frame behind the events that wait; positions that wait are dropped.

@@ -44,8 +44,9 @@ class Receiver(Protocol):
         ...
 
     def send_positions(self, flush: Flush) -> None:
-        """Send the participants that moved, except the receiver's own. Latest wins: while the
-        socket is full, a newer position of a participant replaces the older one.
+        """Send the positions of a flush, without the receiver's own unless all are one frame.
+        Latest wins: while the socket is full, a newer position of a participant replaces the older
+        one.
         """
         ...
 

@@ -6,10 +6,10 @@ they are called, and how everything that is said about them is written. The conn
 (:mod:`locshare.connection.conversation`) carries its effects out, and counts and limits the
 messages.
 
-The plain dialect has exactly one subscription, which the upgrade makes, and keeps no state: all
-plain sockets share :data:`PLAIN_SOCKET`. A dialect with several
-(:mod:`locshare.connection.phoenix`) keeps what it must remember of each topic, and makes them with
-:class:`Subscribe`.
+The plain and the compact dialect have exactly one subscription, which the upgrade makes, and keep
+no state: all plain sockets share :data:`PLAIN_SOCKET`, all compact ones :data:`COMPACT_SOCKET`. A
+dialect with several (:mod:`locshare.connection.phoenix`) keeps what it must remember of each topic,
+and makes them with :class:`Subscribe`.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,9 +24,10 @@ from locshare.broadcast.fanout import encode_frame
 from locshare.connection.refusal import Refusal
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
+from locshare.wire.compact import COMPACT, CompactDialect
 from locshare.wire.dialects import Dialect
 from locshare.wire.messages import ClientMessage, Error, ErrorCode
-from locshare.wire.plain import PLAIN
+from locshare.wire.plain import PLAIN, PlainDialect
 
 
 class Move(Struct, frozen=True, gc=False):
@@ -128,21 +129,28 @@ class SocketDialect(Protocol):
 
 
 @final
-class PlainSocketDialect:
-    """One subscription, from the upgrade to the close frame (docs/reference/protocol.md)."""
+class SingleSocketDialect:
+    """One subscription, from the upgrade to the close frame (docs/reference/protocol.md), in the
+    plain or the compact dialect.
+    """
 
     subscribes_at_once: Final = True
-    reads_binary: Final = False
-    receive: Final = staticmethod(PLAIN.decode)
-    """See :meth:`SocketDialect.receive`."""
+
+    __slots__ = ("_dialect", "reads_binary", "receive")
+
+    def __init__(self, dialect: PlainDialect | CompactDialect) -> None:
+        self._dialect = dialect
+        self.reads_binary = dialect.binary
+        self.receive: Callable[[str | bytes], Effect] = dialect.decode
+        """See :meth:`SocketDialect.receive`."""
 
     def written(self, _topic: Topic) -> Dialect:
         """See :meth:`SocketDialect.written`."""
-        return PLAIN
+        return self._dialect
 
     def error(self, code: ErrorCode, text: str) -> bytes:
         """See :meth:`SocketDialect.error`."""
-        return encode_frame(Error(code, text), PLAIN)
+        return encode_frame(Error(code, text), self._dialect)
 
     def subscribed(self, _topic: Topic) -> bytes:
         """The snapshot says so."""
@@ -156,9 +164,12 @@ class PlainSocketDialect:
         """The close frame says so."""
 
 
-PLAIN_SOCKET: Final[SocketDialect] = PlainSocketDialect()
+PLAIN_SOCKET: Final[SocketDialect] = SingleSocketDialect(PLAIN)
+COMPACT_SOCKET: Final[SocketDialect] = SingleSocketDialect(COMPACT)
 
 Dialects = Mapping[str, Callable[[], SocketDialect]]
 """By subprotocol: what makes the dialect of a new socket."""
 
-DEFAULT_DIALECTS: Final[Dialects] = MappingProxyType({PLAIN.name: lambda: PLAIN_SOCKET})
+DEFAULT_DIALECTS: Final[Dialects] = MappingProxyType(
+    {PLAIN.name: lambda: PLAIN_SOCKET, COMPACT.name: lambda: COMPACT_SOCKET}
+)

@@ -65,6 +65,7 @@ _READ_BYTES = 4 * 1024
 """The most that one turn of the loop reads from one client, so that none delays all others: this
 many bytes of the smallest frames, pings, take 8 ms."""
 _TEXT_FINAL = 0x80 | Opcode.TEXT
+_BINARY_FINAL = 0x80 | Opcode.BINARY
 _PING_FINAL = 0x80 | Opcode.PING
 _PONG_FINAL = 0x80 | Opcode.PONG
 _LONGEST_CONTROL = 0x80 | 125
@@ -382,6 +383,11 @@ class Transport:
                 payload = payload_start(data, start)
                 going = self._deliver(
                     apply_mask(data[payload:end], data[payload - 4 : payload]), True
+                )
+            elif first == _BINARY_FINAL and self._partial is None:
+                payload = payload_start(data, start)
+                going = self._deliver(
+                    apply_mask(data[payload:end], data[payload - 4 : payload]), False
                 )
             elif first == _PONG_FINAL and data[start + 1] <= _LONGEST_CONTROL:
                 self._messages.append(NO_MESSAGE)

@@ -332,7 +332,8 @@ class SessionActor(Actor[SessionCast]):
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
-            self._rules.snapshot(user_id, request.role, moment, self._epoch), receiver.dialect
+            self._rules.snapshot(user_id, request.role, moment, self._epoch),
+            receiver.dialect.in_session(self._table.shorthand),
         )
         older = self._rules.connect(receiver, moment)
         receiver.send_event(snapshot)

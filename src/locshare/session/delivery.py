@@ -32,7 +32,10 @@ def deliver_events(table: SessionTable, counters: SessionCounters) -> None:
         addressed = pending.popleft()
         rest = deque(recipients(addressed.audience, table.receivers))
         dialects = {receiver.dialect for receiver in rest}
-        frames = {dialect: encode_frame(addressed.event, dialect) for dialect in dialects}
+        frames = {
+            dialect: encode_frame(addressed.event, dialect.in_session(table.shorthand))
+            for dialect in dialects
+        }
         table.interrupted_event = Delivery(frames, rest)
         _send_to_rest(table.interrupted_event)
         table.interrupted_event = None
@@ -47,12 +50,15 @@ def _send_to_rest(delivery: Delivery) -> None:
 
 
 def send_positions(table: SessionTable, moved: Mapping[str, HeldPosition], clock: float) -> None:
-    """Send one flush to every receiver. Each leaves its own position out."""
+    """Send one flush to every receiver. Each leaves its own position out, where its dialect has a
+    frame for each.
+    """
     flushes = table.interrupted_flush = {}
     for receiver in table.receivers.values():
         flush = flushes.get(receiver.dialect)
         if flush is None:
-            flush = flushes[receiver.dialect] = encode_flush(moved, clock, receiver.dialect)
+            dialect = receiver.dialect.in_session(table.shorthand)
+            flush = flushes[receiver.dialect] = encode_flush(moved, clock, dialect)
         receiver.send_positions(flush)
     table.interrupted_flush = None
 

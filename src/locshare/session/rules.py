@@ -18,6 +18,7 @@ Invariants between any two commands:
 - members and reserved seats together are never more than ``max_participants``, hosts excepted, and
   no two of them have confusable names;
 - a connected receiver has got its snapshot, and every later event that is addressed to it;
+- every member, and everyone who joins in a pending event, has a number that no other had before;
 - a member is shown online to the others if and only if they are connected, or have reported a
   position lately, unless they are in ``table.presence_pending``;
 - once ``table.ended`` is set, nothing changes any more, and no position is left.
@@ -161,6 +162,7 @@ class SessionRules:
             table,
             lambda feature, part: feature.member_joined(part, member.user_id, origin),
         )
+        self._give_number(member.user_id)
         table.roster[member.user_id] = member
         table.never_connected.add(member.user_id)
         table.lapsed.pop(member.user_id, None)
@@ -170,6 +172,19 @@ class SessionRules:
             EveryoneBut(member.user_id),
         )
         self._apply(decisions)
+
+    def _give_number(self, user_id: str) -> None:
+        """Give ``user_id`` the next number, and forget those of former members: here, so that
+        thousands who join and leave cost no more memory than those who stay.
+        """
+        table = self._table
+        if not table.pending:  # else an event that is still to be encoded may need one
+            for former in [other for other in table.numbers if other not in table.roster]:
+                del table.numbers[former]
+        if user_id not in table.numbers:
+            number = table.next_number
+            table.next_number = number + 1  # first: no crash may give it twice
+            table.numbers[user_id] = number
 
     def can_restore_seat(self, user_id: str, clock: float) -> bool:
         """Whether :meth:`restore_seat` would find a seat for a participant who lost theirs."""

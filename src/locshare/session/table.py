@@ -28,7 +28,7 @@ from locshare.session.fixes import SenderClock
 from locshare.session.local import LocalState
 from locshare.session.rate_limits import ShownPresence
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
-from locshare.wire.dialects import Dialect
+from locshare.wire.dialects import Dialect, Shorthand
 
 
 class Reservation(Struct, frozen=True):
@@ -68,7 +68,9 @@ class SessionTable:
         "local",
         "moved",
         "never_connected",
+        "next_number",
         "noted_at",
+        "numbers",
         "parts",
         "pending",
         "positions",
@@ -79,6 +81,7 @@ class SessionTable:
         "reservations",
         "roster",
         "session",
+        "shorthand",
     )
 
     def __init__(self, stored: StoredSession, clock: float) -> None:
@@ -86,6 +89,12 @@ class SessionTable:
         self.roster: dict[str, Member] = {
             record.user_id: member_of(record) for record in stored.participants if record.is_active
         }
+        self.numbers: dict[str, int] = {user_id: n for n, user_id in enumerate(self.roster)}
+        """A number for each member, kept for a former one while events about it may be pending."""
+        self.next_number = len(self.numbers)
+        """Higher than any number given before: none is given twice."""
+        self.shorthand: Final = Shorthand.since(self.session.created_at, self.numbers)
+        """What compact messages are shortened by. Its ``numbers`` are those above, as they are."""
         self.parts: dict[str, Any] = {}
         """The state of each feature, by its name: frozen, and replaced whole."""
         self.reservations: dict[UUID, Reservation] = {}

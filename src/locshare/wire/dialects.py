@@ -4,10 +4,14 @@ A dialect translates between bytes and the model; no other code knows how messag
 infers nothing from a message, its audience least of all.
 """
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from msgspec import Struct
 
 from locshare.model.errors import LocshareError
-from locshare.model.position import Position
+from locshare.model.position import HeldPosition, Position
 from locshare.wire.messages import Error, ErrorCode, ServerMessage
 
 
@@ -28,11 +32,29 @@ class InvalidMessage(LocshareError):
         return Error(self.code, self.text)
 
 
+class Shorthand(Struct, frozen=True, eq=False):
+    """What the messages of one session may be shortened by; its session keeps it."""
+
+    time_base: datetime
+    """The time from which times count."""
+    numbers: Mapping[str, int]
+    """A small number for each member, by user_id. No two members ever have the same one."""
+
+    @classmethod
+    def since(cls, moment: datetime, numbers: Mapping[str, int]) -> "Shorthand":
+        """Times count from ``moment``, in whole milliseconds."""
+        return cls(moment.replace(microsecond=moment.microsecond // 1000 * 1000), numbers)
+
+
+NO_SHORTHAND: Final = Shorthand(datetime.fromtimestamp(0, UTC), {})
+"""For messages that belong to no session."""
+
+
 class Dialect(Protocol):
     """The server's side of one way to write messages."""
 
     name: str
-    """Of the plain dialect also the WebSocket subprotocol, ``locshare.v1``."""
+    """Of the plain and the compact dialect also the WebSocket subprotocol."""
 
     binary: bool
     """Whether its payloads go into binary frames instead of text frames."""
@@ -45,4 +67,16 @@ class Dialect(Protocol):
         """As :meth:`encode` of a ParticipantPosition, without making one: this runs for each
         position of each flush.
         """
+        ...
+
+    @property
+    def encode_batch(self) -> Callable[[Mapping[str, HeldPosition], float], bytes] | None:
+        """The payload of one frame with all positions of a flush (with the ages of their fixes at a
+        time on Trio's clock), the same for every receiver. None where each position is a frame of
+        its own, and receivers do not get theirs.
+        """
+        ...
+
+    def in_session(self, shorthand: Shorthand) -> "Dialect":
+        """This dialect for the messages of one session. Itself where it shortens nothing."""
         ...

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from locshare.model.position import ParticipantPosition, Position
-from locshare.wire.dialects import InvalidMessage
+from locshare.wire.dialects import InvalidMessage, Shorthand
 from locshare.wire.lenient import without_constants
 from locshare.wire.messages import ServerMessage, message_type
 from locshare.wire.plain import PLAIN
@@ -118,6 +118,7 @@ class PhoenixDialect:
 
     name = "phoenix"
     binary = False
+    encode_batch: Final = None
 
     __slots__ = ("_before_event", "_before_payload", "_before_position", "_end")
 
@@ -145,6 +146,10 @@ class PhoenixDialect:
         """See :meth:`Dialect.encode_position`."""
         moved = ParticipantPosition.of(user_id, position, age_ms)
         return b"".join((self._before_position, _encode(moved), self._end))
+
+    def in_session(self, _shorthand: Shorthand) -> "PhoenixDialect":
+        """See :meth:`Dialect.in_session`."""
+        return self
 
 
 def decode_position(payload: Raw) -> Position:

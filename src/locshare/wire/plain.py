@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, defstruct
 
 from locshare.model.position import ParticipantPosition, Position
-from locshare.wire.dialects import InvalidMessage
+from locshare.wire.dialects import InvalidMessage, Shorthand
 from locshare.wire.lenient import decode_position, without_constants
 from locshare.wire.messages import ClientMessage, Leave, Ping, ServerMessage, message_type
 
@@ -61,6 +61,7 @@ class PlainDialect:
 
     name = "locshare.v1"
     binary = False
+    encode_batch: Final = None
 
     def decode(self, data: bytes | str) -> ClientMessage:
         """The message in the payload of one frame. Raises InvalidMessage and nothing else, whatever
@@ -101,6 +102,10 @@ class PlainDialect:
                 )
             )
         )
+
+    def in_session(self, _shorthand: Shorthand) -> "PlainDialect":
+        """See :meth:`Dialect.in_session`."""
+        return self
 
 
 PLAIN: Final = PlainDialect()
