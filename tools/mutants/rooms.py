@@ -44,6 +44,7 @@ ROOMS: Final = {
         Room("supervisor", ("supervisor",), _RUNTIME),
         Room("session", ("session",), ("session", "models/test_session*.py", "ops/inspection")),
         Room("wire", ("wire",), ("wire", "connection")),
+        Room("ingest", ("ingest",), ("ingest",)),
         Room("broadcast", ("broadcast",), ("broadcast", "connection")),
         Room("connection", ("connection",), ("connection", "server/test_limits.py")),
         Room("auth", ("auth",), ("auth", "api/test_sessions.py", "cli/test_gen*.py",
