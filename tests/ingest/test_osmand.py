@@ -166,3 +166,9 @@ def test_a_wrong_json_body_is_refused(body: bytes, field: str | None) -> None:
 def test_json_without_coordinates_holds_no_position() -> None:
     body = b'{"location": {"event": "heartbeat"}, "device_id": "abc"}'
     assert from_json(body).fix.position(NOW) is None
+
+
+def test_a_json_timestamp_without_an_offset_is_in_utc() -> None:
+    location = {"timestamp": "2026-03-01T11:59:30", "coords": {"latitude": 1, "longitude": 2}}
+    found = from_json(json.dumps({"location": location}).encode()).fix.position(NOW)
+    assert found == Position(1, 2, None, TAKEN)
