@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bench.guardian import stand_guard
-from tests.grouping import in_groups
+from tests.grouping import in_groups, require_groups
 from tests.running import complete
 from tests.skipping import judge, summarize
 
@@ -66,12 +66,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.obj = complete(item.obj)
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported and collected stays until the end. A full collection by a test, or by a
     benchmark between its rounds, would look through all of it: 60 ms to 400 ms each.
     """
     gc.collect()
     gc.freeze()
+    require_groups(session)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -43,3 +43,13 @@ def in_groups(items: list[pytest.Item], folder: Path) -> None:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(group_of(item)))
     items.sort(key=rank)
+
+
+def require_groups(session: pytest.Session) -> None:
+    """Refuse to run in parallel when pytest-xdist has not understood the groups: it marks each
+    test's id with its group, and without that spreads a file over all workers.
+    """
+    if hasattr(session.config, "workerinput"):
+        alone = [item.nodeid for item in session.items if "@" not in item.nodeid.rpartition("]")[2]]
+        if alone:
+            raise pytest.UsageError(f"pytest-xdist sees no group of {alone[0]} and others")
