@@ -7,6 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "# Pinned versions of every dependency, direct and indirect. Made by `make lock`.\n"
+HELD_BACK = ["pytest<9.2"]
+"""Newer versions that do not work yet: pytest-xdist 3.8 cannot mark a test's group in the ids of
+pytest 9.2, and tests/grouping.py refuses to run so."""
 
 
 def main() -> None:
@@ -15,7 +18,15 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
         subprocess.run(
-            [*pip, "install", "--quiet", "hatchling", "editables", f"{ROOT}[dev,mutants]"],
+            [
+                *pip,
+                "install",
+                "--quiet",
+                "hatchling",
+                "editables",
+                f"{ROOT}[dev,mutants]",
+                *HELD_BACK,
+            ],
             check=True,
         )
         frozen = subprocess.run(
