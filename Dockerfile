@@ -17,15 +17,16 @@ USER locshare
 ENV PATH=/opt/locshare/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     LOCSHARE_DATA_DIR=/var/lib/locshare/data \
-    LOCSHARE_HTTP_BIND=0.0.0.0:8080 \
-    LOCSHARE_WS_BIND=0.0.0.0:8081 \
+    PORT=8080 \
     LOCSHARE_LOG_FORMAT=json \
     LOCSHARE_ENVIRONMENT=production
 VOLUME /var/lib/locshare/data
-EXPOSE 8080 8081
+# One port for everything. A hosting platform sets another PORT; LOCSHARE_HTTP_BIND and
+# LOCSHARE_WS_BIND make two of it.
+EXPOSE 8080
 # Longer than LOCSHARE_DRAIN_DEADLINE_S, so that everyone is told to come back.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/health/ready', timeout=2)"]
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health/ready', timeout=2)"]
 ENTRYPOINT ["locshare"]
 CMD ["serve"]

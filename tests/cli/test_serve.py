@@ -186,9 +186,9 @@ def test_a_qr_code_is_square_and_sets_its_own_colours() -> None:
 @pytest.mark.parametrize(
     ("link", "hint"),
     [
-        (LINK, "--http-bind :8080 --ws-bind :8081"),
-        (LINK.replace("127.0.0.1", "localhost"), "--http-bind :8080"),
-        (LINK.replace("127.0.0.1", "[::1]"), "--http-bind :8080"),
+        (LINK, "--bind :8080"),
+        (LINK.replace("127.0.0.1", "localhost"), "--bind :8080"),
+        (LINK.replace("127.0.0.1", "[::1]"), "--bind :8080"),
         (LAN_LINK, "over https only"),
     ],
 )
@@ -217,12 +217,13 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (caused(StartError("store"), StoreUnavailable()), "the database cannot be reached"),
         (
             caused(StartError("api"), CannotListen(errno.EADDRINUSE, "cannot listen on *:80: x")),
-            ("cannot listen on *:80: x. Stop what listens there, or choose others with "
+            ("cannot listen on *:80: x. Stop what listens there, or "
+            "choose another with --bind, or with "
             "--http-bind and --ws-bind"),
         ),
         (CannotListen(errno.EACCES, "cannot listen on *:80: Permission denied"),
-         ("cannot listen on *:80: Permission denied. Ports below 1024 need a privilege; choose "
-         "others with --http-bind and --ws-bind")),
+         ("cannot listen on *:80: Permission denied. Ports below 1024 need a privilege; "
+         "choose another with --bind, or with --http-bind and --ws-bind")),
         (OSError(errno.EACCES, "Permission denied", "/srv/x"),
          ("/srv/x: Permission denied. Give the user who runs locshare the right to it, or choose "
          "another place with --data-dir")),

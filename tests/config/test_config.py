@@ -275,6 +275,11 @@ def test_an_error_in_the_file_names_the_file(tmp_path: Path) -> None:
     ("environ", "fault"),
     [
         ({"WS_BIND": "127.0.0.1:8080"}, "both cannot listen"),
+        ({"BIND": ":8080", "INTERNAL_BIND": ":8080"}, "both cannot listen"),
+        ({"BIND": ":8080", "WS_BIND": ":8081"}, "one port for everything"),
+        ({"BIND": ":8080", "HTTP_BIND": "127.0.0.1:8080"}, "Remove one of them"),
+        ({"BIND": ":1", "PUBLIC_URL": "https://a.example", "PUBLIC_WS_URL": "ws://a.example"},
+         "may open wss:// only"),
         ({"PUBLIC_URL": "https://a.example"}, "may open wss:// only"),
         ({"PUBLIC_URL": "https://a.example", "PUBLIC_WS_URL": "ws://a.example"}, "wss:// only"),
         ({"JWT_PREVIOUS_SECRET": OTHER}, "accepted for ever"),
@@ -301,6 +306,7 @@ def test_settings_that_do_not_go_together_are_refused(environ: dict[str, str], f
         {"PUBLIC_URL": "https://a.example", "PUBLIC_WS_URL": "wss://a.example"},
         {"JWT_PREVIOUS_SECRET": OTHER, "JWT_PREVIOUS_UNTIL": "2020-05-01T12:00:00Z"},
         {"PING_INTERVAL_S": "60", "MISSED_PINGS": "5"},
+        {"BIND": "127.0.0.1:8080", "PUBLIC_URL": "https://a.example/map"},
     ],
 )
 def test_settings_that_go_together_are_taken(environ: dict[str, str]) -> None:
@@ -317,6 +323,26 @@ def test_a_wrong_setting_is_not_reported_as_a_conflict_too() -> None:
     )
     assert "has 5 bytes" in text
     assert "no previous key" not in text
+
+
+# --- one port ---------------------------------------------------------------------------------
+
+
+def test_a_platform_gives_the_one_port_by_its_own_variable() -> None:
+    loaded = load({"PORT": "10000"})
+    assert loaded.settings.bind == ":10000"
+    assert loaded.origins == {"bind": "PORT"}
+
+
+@pytest.mark.parametrize("name", ["BIND", "HTTP_BIND", "WS_BIND"])
+def test_an_address_of_ours_takes_precedence_over_that_of_the_platform(name: str) -> None:
+    loaded = load({"PORT": "10000", f"LOCSHARE_{name}": "127.0.0.1:9"})
+    assert loaded.settings.bind == ("127.0.0.1:9" if name == "BIND" else None)
+
+
+@pytest.mark.parametrize("wrong", ["http", "65536", "tcp://10.0.0.7:80"])
+def test_a_port_that_is_none_is_an_error_that_names_it(wrong: str) -> None:
+    assert "(from PORT)" in faults({"PORT": wrong})
 
 
 # --- secrets ----------------------------------------------------------------------------------

@@ -127,6 +127,35 @@ async def test_what_is_no_usable_upgrade_is_answered_and_closed(data: bytes, sta
         assert server.refused() == {"no_such_path" if status == 404 else "not_an_upgrade": 1}
 
 
+@pytest.mark.parametrize(
+    ("was", "became", "lost"),
+    [
+        (b"Upgrade: websocket\r\nConnection: Upgrade", b"Connection: close", "HTTP/1.0"),
+        (b"Connection: Upgrade", b"Connection: Upgrade", "HTTP/1.0"),
+        (b"Upgrade: websocket\r\nConnection: Upgrade", b"Connection: close", "without Upgrade"),
+        (b"Connection: Upgrade", b"Connection: close", "without Connection: Upgrade"),
+        (b"Connection: Upgrade", b"X: y", "without Connection: Upgrade"),
+    ],
+    ids=["as nginx does", "only 1.0", "Upgrade dropped", "Connection replaced", "dropped"],
+)
+async def test_an_upgrade_that_a_proxy_spoiled_is_answered_with_what_to_set(
+    was: bytes, became: bytes, lost: str
+) -> None:
+    data = request("/ws?token=ada").replace(was, became)
+    if lost == "HTTP/1.0":
+        data = data.replace(b"HTTP/1.1", b"HTTP/1.0")
+    async with serving() as server:
+        got, headers, problem = await answer(server, data)
+        assert (got, problem["code"], headers["upgrade"]) == (426, "BAD_HANDSHAKE", "websocket")
+        for each in (lost, "proxy_http_version 1.1", "Upgrade $http_upgrade", "Connection upgrade"):
+            assert each in str(problem["detail"])
+
+
+async def test_a_request_of_http_1_0_that_wants_no_websocket_is_505() -> None:
+    async with serving() as server:
+        assert (await answer(server, b"GET /ws HTTP/1.0\r\n\r\n"))[0] == 505
+
+
 async def test_only_a_request_is_accepted() -> None:
     mine, theirs = socket.socketpair()
     with mine, theirs:

@@ -336,6 +336,6 @@ async def test_a_server_without_file_descriptors_closes_an_idle_connection(
     app: RestApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(app) as server, crowd(server, 2) as (first, second):
-        assert server._make_room()
+        assert server.make_room()
         assert await is_closed(first)
         assert not await is_closed(second)

@@ -22,6 +22,15 @@ def test_public_urls_are_as_they_were_given_without_a_slash_at_the_end() -> None
     assert found.public_ws_url == "wss://where.example"
 
 
+def test_on_one_port_the_public_url_is_that_of_websockets_too() -> None:
+    port = ("127.0.0.1", 8080)
+    found = addresses(port, port, "https://where.example/map/")
+    assert found.public_ws_url == "wss://where.example/map"
+    assert addresses(port, port, "http://a:1").public_ws_url == "ws://a:1"
+    assert addresses(port, port).public_ws_url == "ws://127.0.0.1:8080"
+    assert addresses(port, port, "http://a:1", "ws://b:2/c").public_ws_url == "ws://b:2/c"
+
+
 def test_an_ipv6_address_has_brackets() -> None:
     assert addresses(("::1", 8080), ("::1", 8081)).http_url == "http://[::1]:8080"
 

@@ -105,7 +105,8 @@ def test_a_small_server_fits_in_a_small_limit_of_files() -> None:
 
 def test_no_wish_was_forgotten_here() -> None:
     elsewhere = {
-        "http_bind", "ws_bind", "public_url", "public_ws_url", "allowed_origins", "database_url",
+        "bind", "http_bind", "ws_bind", "public_url", "public_ws_url", "allowed_origins",
+        "database_url",
         "data_dir", "jwt_secret", "jwt_previous_secret", "jwt_previous_until", "max_sessions",
         "max_connections", "tile_url", "tile_attribution", "log_level", "log_format", "environment",
         "control_socket", "debug_bind", "internal_bind", "internal_hosts", "database_schema",

@@ -4,7 +4,7 @@ the metrics.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 from prometheus_client import CollectorRegistry
@@ -19,7 +19,7 @@ from locshare.api.ingest import IngestCalls, ReportPort
 from locshare.api.limits import DEFAULT_LIMITS, ApiLimits
 from locshare.api.quart_adapter import api_blueprint, quart_response
 from locshare.api.sessions import PublicUrls, SessionCalls, SessionPort, TokenPort
-from locshare.http.access import AccessMiddleware, AccessRules, HttpMetrics
+from locshare.http.access import OTHER_PORT, AccessMiddleware, AccessRules, HttpMetrics
 from locshare.http.fast_router import FastRouter, HandlerLimits
 from locshare.http.origins import Hosts, Origins
 from locshare.http.types import ROUTE, Handler
@@ -87,6 +87,7 @@ def create_app(
     checks: Mapping[str, Check] | None = None,
     expose_metrics: bool = True,
     prefix: str = "",
+    one_port: bool = False,
     now: Callable[[], datetime] = utc_now,
     allowed_origins: Collection[str] = (),
     blueprints: Sequence[Blueprint] = (),
@@ -94,7 +95,8 @@ def create_app(
     """The public application, to be served by :class:`locshare.http.server.HttpServer`.
 
     ``/health/ready`` runs ``checks``; ``/metrics`` exists when ``expose_metrics``. ``prefix`` is
-    the path of the public URL. ``allowed_origins`` are the origins of other web pages that may use
+    the path of the public URL. With ``one_port`` WebSockets come by the same port, and get here
+    only by a client's mistake. ``allowed_origins`` are the origins of other web pages that may use
     the API; our own pages have the same origin. ``now`` is the wall clock, in UTC.
     ``blueprints`` are further routes, such as the pages. Raises ValueError when a trusted
     proxy is not a network.
@@ -104,7 +106,11 @@ def create_app(
     return RestApplication(
         limits,
         metrics or HttpMetrics(registry),
-        AccessRules(Origins(allowed_origins, lambda: urls().http), prefix=prefix),
+        AccessRules(
+            Origins(allowed_origins, lambda: urls().http),
+            prefix=prefix,
+            no_websocket=_TOO_EARLY if one_port else OTHER_PORT,
+        ),
         [
             api_blueprint(calls, ingest),
             health_blueprint(registry if expose_metrics else None, checks or {}),
@@ -126,6 +132,11 @@ def create_internal_app(
     """
     rules = AccessRules(Origins((), lambda: ""), Hosts(names))
     return RestApplication(DEFAULT_LIMITS, metrics, rules, blueprints)
+
+
+_TOO_EARLY: Final = (
+    "a request for a WebSocket may follow another one on its connection only after the answer to it"
+)
 
 
 async def _refuse(error: Exception) -> Response:

@@ -21,7 +21,7 @@ _MORE_FILES: Final = (
 _MORE_THREADS: Final = (
     "Raise the limit of processes (ulimit -u, TasksMax= of systemd, --pids-limit of docker)"
 )
-_OTHER_ADDRESS: Final = "choose others with --http-bind and --ws-bind"
+_OTHER_ADDRESS: Final = "choose another with --bind, or with --http-bind and --ws-bind"
 
 _WAYS_OUT: Final = {
     errno.ENOSPC: _NO_ROOM,

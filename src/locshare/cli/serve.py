@@ -33,13 +33,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 DESCRIPTION = """\
-Run the server: REST API and page on one address, WebSockets on the other. Without database_url it
-runs a PostgreSQL of its own. Ctrl-C or SIGTERM stops it in order, a second one at once."""
+Run the server: REST API and page on one port and WebSockets on another, or with --bind all on one.
+Without database_url it runs a PostgreSQL of its own. Ctrl-C or SIGTERM stops it in order, a second
+one at once."""
 EXAMPLES = """\
   locshare serve --demo
-  locshare serve --demo --http-bind :8080 --ws-bind :8081     for phones in the same network
-  LOCSHARE_DATABASE_URL=postgresql://… locshare serve --public-url https://map.example.org \\
-      --public-ws-url wss://map.example.org
+  locshare serve --demo --bind :8080     for phones in the same network
+  LOCSHARE_DATABASE_URL=postgresql://… locshare serve --bind 127.0.0.1:8080 \\
+      --public-url https://map.example.org
 """
 
 _BEYOND_DRAIN_S: Final = 20.0
@@ -50,8 +51,7 @@ MOST_PEOPLE: Final = 45
 """Fewer than a session holds, so that real people can join."""
 
 _LAN_HINT: Final = (
-    "Only this machine can open it. For a phone in the same network, add:\n"
-    "    --http-bind :8080 --ws-bind :8081"
+    "Only this machine can open it. For a phone in the same network, add:\n    --bind :8080"
 )
 _HTTPS_HINT: Final = (
     "Over plain http a phone can watch; browsers let it share its own position over https only."

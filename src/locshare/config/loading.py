@@ -18,6 +18,9 @@ from locshare.config.settings import Settings, all_settings, with_values
 from locshare.model.errors import LocshareError
 
 CONFIG_VARIABLE: Final = "LOCSHARE_CONFIG"
+PORT_VARIABLE: Final = "PORT"
+"""By which Heroku, Cloud Run, Render, Fly and others name the one port that they forward to."""
+_BINDS: Final = ("bind", "http_bind", "ws_bind")
 
 
 class SettingsError(LocshareError):
@@ -58,6 +61,8 @@ def load(
         for setting in all_settings()
         if flags.get(setting.name)
     }
+    if environ.get(PORT_VARIABLE) and given.keys().isdisjoint(_BINDS):
+        given["bind"] = f":{environ[PORT_VARIABLE]}", PORT_VARIABLE
     values = {}
     for setting in all_settings():
         if setting.name in given:
@@ -73,7 +78,9 @@ def load(
             " this user is missing), so there is no place for the data.\n"
             "    Set LOCSHARE_DATA_DIR (--data-dir)."
         )
-    faults += _conflicts(settings, given.keys() - values.keys())
+    faulty = given.keys() - values.keys()
+    faults += _one_port_conflicts(settings, given, faulty)
+    faults += _conflicts(settings, faulty)
     if faults:
         raise SettingsError(tuple(faults))
     return Loaded(settings, {name: origin for name, (_, origin) in given.items()}, file)
@@ -142,12 +149,28 @@ def _fault(setting: Setting, raw: Any, origin: str, wrong: str) -> str:
 
 def _same_binds(settings: Settings) -> list[tuple[str, str]]:
     """Pairs of settings with equal addresses. Port 0 is a different port each time."""
-    names = ("http_bind", "ws_bind", "internal_bind", "debug_bind")
+    names = ["internal_bind", "debug_bind"]
+    names[:0] = ["http_bind", "ws_bind"] if settings.bind is None else ["bind"]
     binds = {name: bind for name in names if (bind := getattr(settings, name)) is not None}
     return [
         (one, other)
         for one, other in combinations(binds, 2)
         if binds[one] == binds[other] and parse_bind(binds[one])[1] != 0
+    ]
+
+
+def _one_port_conflicts(
+    settings: Settings, given: Mapping[str, tuple[Any, str]], faulty: AbstractSet[str]
+) -> list[str]:
+    if "bind" not in given or "bind" in faulty:
+        return []
+    return [
+        f"{PREFIX}BIND = {settings.bind} and {PREFIX}{name.upper()} are both given (the latter by"
+        f" {given[name][1]}): bind is one port for everything.\n"
+        f"    Remove one of them: LOCSHARE_BIND (--bind) for one port, LOCSHARE_HTTP_BIND and"
+        f" LOCSHARE_WS_BIND for two."
+        for name in ("http_bind", "ws_bind")
+        if name in given
     ]
 
 
@@ -168,7 +191,8 @@ def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
     s = settings
     for one, other in _same_binds(s):
         conflict(one, other, why="both cannot listen on one port", do="Change one of them")
-    if (s.public_url or "").startswith("https:") and not (s.public_ws_url or "").startswith("wss:"):
+    ws_url = s.public_ws_url or ("" if s.bind is None else "wss:")  # of public_url on one port
+    if (s.public_url or "").startswith("https:") and not ws_url.startswith("wss:"):
         conflict(
             "public_url", "public_ws_url",
             why="a page that came by https may open wss:// only",

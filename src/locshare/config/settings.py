@@ -83,11 +83,21 @@ _SECRET: Final = f"at least {MIN_SECRET_BYTES} bytes; `locshare gentoken --secre
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything an operator may change. ``Settings()`` is the defaults."""
 
+    bind: Annotated[
+        str | None,
+        About(
+            "One port for everything: REST API, page, metrics and WebSockets. Instead of http_bind "
+            "and ws_bind. Where none of the three is set, PORT (a number, as hosting "
+            "platforms give it) is that port on all interfaces.",
+            section="Addresses", allowed=_BIND, check=check_bind,
+            default="none: two ports",
+        ),
+    ] = None  # fmt: skip
     http_bind: Annotated[
         str,
         About(
             "Where the REST API, the page and the metrics listen.",
-            section="Addresses", allowed=_BIND, check=check_bind,
+            allowed=_BIND, check=check_bind,
         ),
     ] = "127.0.0.1:8080"  # fmt: skip
     ws_bind: Annotated[
@@ -96,7 +106,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str | None,
         About(
-            "How browsers reach http_bind, behind a proxy for instance; join links begin with it.",
+            "How browsers reach bind or http_bind, behind a proxy for instance; join links begin "
+            "with it. A path in it is the folder in which the proxy serves us.",
             allowed="http://… or https://…", check=check_url("http", "https"),
             default="from the address bound",
         ),
@@ -104,9 +115,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_ws_url: Annotated[
         str | None,
         About(
-            "How clients reach ws_bind; /ws is added.",
+            "How clients reach bind or ws_bind; /ws is added.",
             allowed="ws://… or wss://…", check=check_url("ws", "wss"),
-            default="from the address bound",
+            default="from public_url on one port, else from the address bound",
         ),
     ] = None  # fmt: skip
     trusted_proxies: Annotated[
@@ -259,7 +270,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         About(
             "A separate port for /health/live, /health/ready, /metrics and /debug/tree, the live "
             "tree of actors. /metrics is then on no other port. It has no login: keep it inside.",
-            allowed=_BIND, check=check_bind, default="none: health and metrics are on http_bind",
+            allowed=_BIND, check=check_bind,
+            default="none: health and metrics are on bind or http_bind",
         ),
     ] = None  # fmt: skip
     internal_hosts: Annotated[

@@ -49,6 +49,7 @@ from locshare.connection.upgrade import (
     NotAnUpgrade,
     Upgrade,
     empty_input,
+    lost_on_the_way,
     problem_response,
     status_of,
 )
@@ -236,6 +237,10 @@ class Transport:
     async def _check(self, protocol: ServerProtocol, request: Request) -> Upgrade:
         response = protocol.accept(request)
         if response.status_code != 101:
+            if response.status_code in (426, 505):
+                lost = lost_on_the_way(request.protocol, request.headers.raw_items())
+                if lost is not None:
+                    await self._refuse(426, lost)
             await self._refuse(response.status_code)
         self._answer = response
         headers = request.headers

@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +16,31 @@ _DISCARD_BYTES: Final = 16 * 1024
 
 HANDSHAKE_STATUSES: Final = frozenset({400, 405, 414, 426, 431, 505})
 """The statuses that such a request gets, from us or from ``websockets``."""
+
+
+_WAY_OUT: Final = (
+    "; a proxy on the way has to pass the upgrade on. nginx: proxy_http_version 1.1; "
+    "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"
+)
+
+
+def lost_on_the_way(version: str, headers: Iterable[tuple[str, str]]) -> str | None:
+    """What a proxy took from a request to upgrade; None when it did not. Pure.
+
+    A proxy that is not set up for WebSockets sends HTTP/1.0, which has no upgrades (RFC 9110
+    section 7.8), or drops the headers that are for one hop only. ``Sec-WebSocket-Key`` stays and
+    tells what the request was.
+    """
+    given = {name.lower(): value.lower() for name, value in headers}
+    if "upgrade" not in given and "sec-websocket-key" not in given:
+        return None
+    if version != "HTTP/1.1":
+        return f"the request for a WebSocket came as {version}{_WAY_OUT}"
+    if "upgrade" not in given:
+        return f"the request for a WebSocket came without Upgrade{_WAY_OUT}"
+    if "upgrade" not in given.get("connection", ""):
+        return f"the request for a WebSocket came without Connection: Upgrade{_WAY_OUT}"
+    return None
 
 
 class ConnectionLost(LocshareError):

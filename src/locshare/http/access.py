@@ -46,6 +46,7 @@ QUIET_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Machines ask these every few seconds: logged at debug level, and answered in the connections that
 are reserved for them."""
 PREFLIGHT_MAX_AGE_S: Final = 600
+OTHER_PORT: Final = "WebSockets are on another port: see websocket_url"
 
 
 class HttpMetrics:
@@ -79,6 +80,8 @@ class AccessRules(Struct, frozen=True):
     origins: Origins
     hosts: Hosts | None = None
     prefix: str = ""
+    no_websocket: str = OTHER_PORT
+    """Why a WebSocket's path is not served."""
 
     def refusal(self, scope: Scope) -> HttpProblem | None:
         """The response to a request that is not served; None when it is."""
@@ -95,10 +98,8 @@ class AccessRules(Struct, frozen=True):
             return HttpProblem(ProblemCode.BAD_REQUEST, "the path begins with a slash")
         if self.origins.is_foreign(scope["method"], headers):
             return HttpProblem(ProblemCode.CROSS_SITE)
-        if path == "/ws":
-            return HttpProblem(
-                ProblemCode.NOT_FOUND, "WebSockets are on another port: see websocket_url"
-            )
+        if path in ("/ws", "/socket/websocket"):
+            return HttpProblem(ProblemCode.NOT_FOUND, self.no_websocket)
         return None
 
     def strip(self, scope: Scope) -> None:

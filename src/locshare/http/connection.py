@@ -11,6 +11,9 @@ socket is full.
   ``_MIN_READ_BYTES_PER_S`` at least.
 - After our close the client has ``_LINGER_S`` to read the last response.
 
+A request that another server wants (``hand_over``) is not read: its socket goes to that server and
+this connection ends. Only one that begins a read: not one sent before the answer to the last.
+
 Whether the connection waits for its client is noted in the slots, whose owner may :meth:`cut` it
 then to make room.
 """
@@ -37,6 +40,7 @@ from locshare.http.hypercorn_protocol import (
 from locshare.http.limits import ServerLimits
 from locshare.http.strict_h11 import StrictConnection
 from locshare.http.types import RESERVED, AsgiApp
+from locshare.net.peeking import HandOver, peek_until
 from locshare.net.slots import Slots
 
 _READ_BYTES: Final = 65_536
@@ -62,8 +66,10 @@ class HttpConnection:
         *,
         client: tuple[str, int],
         server: tuple[str, int],
+        hand_over: HandOver | None = None,
     ) -> None:
         self._app = app
+        self._hand_over = hand_over
         self._config = config
         self._context = context
         self._limits = limits
@@ -161,6 +167,8 @@ class HttpConnection:
         while self._open and not self._hung_up:
             try:
                 await trio.lowlevel.wait_readable(self._sock)
+                if self._hand_over is not None and await self._hands_over(self._hand_over):
+                    break
                 data = self._sock.recv(_READ_BYTES)
             except BlockingIOError:
                 continue
@@ -171,6 +179,19 @@ class HttpConnection:
             await self._protocol.handle(RawData(data))
             if not data:
                 break
+
+    async def _hands_over(self, other: HandOver) -> bool:
+        """Hand the socket to the ``other`` server if a request begins here that it wants. The time
+        for a request's head bounds this too. Raises OSError.
+        """
+        if not self._idle or self._h11.trailing_data[0]:
+            return False  # amid a request
+        if not await peek_until(self._sock, other.judge):
+            return False
+        sock = socket.socket(fileno=self._sock.detach())
+        sock.setblocking(False)
+        other.take(sock, self._client)
+        return True
 
     async def _linger(self) -> None:
         """Give the client time to read our last response, whatever it still sends."""

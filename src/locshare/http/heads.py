@@ -59,7 +59,7 @@ def check_bytes(data: bytes, limits: HeadLimits) -> bytes:
     # at the end of the data may wait for its LF.
     controls = len(head) - len(head.translate(None, _CONTROLS))
     if controls != 2 * lines and (complete or controls != 2 * lines + head.endswith(b"\r")):
-        raise Refused(400, "the head has a control character, or a line that ends without CR LF")
+        raise Refused(400, _NOT_TLS if head[:1] == _TLS_HANDSHAKE else _BAD_LINE)
     line_end = head.find(b"\n")
     if (len(head) if line_end < 0 else line_end) > TARGET_BYTES + _AROUND_TARGET:
         raise Refused(414, f"the request line is longer than {TARGET_BYTES} bytes")
@@ -72,6 +72,10 @@ def check_bytes(data: bytes, limits: HeadLimits) -> bytes:
     return head
 
 
+_BAD_LINE: Final = "the head has a control character, or a line that ends without CR LF"
+_TLS_HANDSHAKE: Final = b"\x16"
+"""The content type of the record with which every TLS client begins (RFC 8446 section 5.1)."""
+_NOT_TLS: Final = "this port speaks plain HTTP: TLS ends at the proxy in front of it"
 _AROUND_TARGET: Final = 64
 """A method, two spaces, ``HTTP/1.1`` and CR LF."""
 

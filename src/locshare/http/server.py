@@ -8,7 +8,8 @@ A crash of one connection is logged and ends that connection only. When serving 
 stops in order: close the listening sockets, close idle connections, give running requests a moment,
 cut the rest. That takes at most ``stop_s``, whatever the clients do.
 
-Restarted after a crash it binds the same port, also when the port was 0.
+Restarted after a crash it binds the same port, also when the port was 0. Without a port another
+listener hands it each socket (:meth:`HttpServer.adopt`).
 """
 
 import socket
@@ -28,6 +29,7 @@ from locshare.http.types import AsgiApp
 from locshare.net.client_address import ClientAddress
 from locshare.net.draining import open_draining_nursery
 from locshare.net.listening import Acceptor
+from locshare.net.peeking import HandOver
 from locshare.net.slots import Slots
 from locshare.telemetry.unexpected import log_unexpected
 
@@ -48,15 +50,27 @@ class ServerStatistics(Struct, frozen=True):
 
 
 class HttpServer:
-    """``bind`` is ``host:port``, ``[v6]:port`` or ``:port`` (all interfaces).
+    """``bind`` is ``host:port``, ``[v6]:port`` or ``:port`` (all interfaces), None for a server
+    that gets its sockets by :meth:`adopt`. A request that ``hand_over`` wants leaves with its
+    socket.
 
     Hooks of the application around serving (``before_serving``) are not run.
     """
 
-    def __init__(self, app: AsgiApp, bind: str, limits: ServerLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        app: AsgiApp,
+        bind: str | None,
+        limits: ServerLimits = DEFAULT_LIMITS,
+        hand_over: HandOver | None = None,
+    ) -> None:
         self._app = app
-        self._acceptor = Acceptor(*parse_bind(bind), limits.backlog, "http_listening")
+        self._acceptor = (
+            None if bind is None else Acceptor(*parse_bind(bind), limits.backlog, "http_listening")
+        )
         self._limits = limits
+        self._hand_over = hand_over
+        self._adopting: tuple[trio.Nursery, WorkerContext] | None = None
         self._config = make_config(limits)
         self._slots: Slots[HttpConnection] = Slots(limits.slots)
         self._client_address = ClientAddress(limits.trusted_proxies)
@@ -67,8 +81,10 @@ class HttpServer:
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """Where it listens, from the moment :meth:`serve` has reported to be started."""
-        return self._acceptor.addresses
+        """Where it listens, from the moment :meth:`serve` has reported to be started. Empty without
+        a port of its own.
+        """
+        return () if self._acceptor is None else self._acceptor.addresses
 
     @property
     def connections(self) -> int:
@@ -97,8 +113,15 @@ class HttpServer:
         self._slots = Slots(self._limits.slots)
         context = WorkerContext(None)
         async with open_draining_nursery(partial(self._drain, context)) as connections:
-            take = partial(self._take, connections, context)
-            await self._acceptor.serve(take, self._make_room, task_status=task_status)
+            self._adopting = connections, context
+            try:
+                if self._acceptor is None:
+                    task_status.started(())
+                    await trio.sleep_forever()
+                else:
+                    await self._acceptor.serve(self.adopt, self.make_room, task_status=task_status)
+            finally:
+                self._adopting = None
 
     async def _drain(self, context: WorkerContext) -> None:
         self._drained = trio.Event()
@@ -110,14 +133,14 @@ class HttpServer:
         for connection in tuple(self._connections):
             connection.cut()
 
-    def _take(
-        self,
-        connections: trio.Nursery,
-        context: WorkerContext,
-        sock: socket.socket,
-        client: tuple[str, int],
-    ) -> None:
-        """Serve an accepted socket, at the cost of another one if need be. Raises nothing."""
+    def adopt(self, sock: socket.socket, client: tuple[str, int]) -> None:
+        """Serve a non-blocking socket, at the cost of another one if need be. Closed at once while
+        nothing is served. Raises nothing.
+        """
+        if self._adopting is None:
+            sock.close()
+            return
+        connections, context = self._adopting
         self._accepted += 1
         connection = HttpConnection(
             self._app,
@@ -127,7 +150,8 @@ class HttpServer:
             self._slots,
             sock,
             client=client,
-            server=self.addresses[0],
+            server=_local_address(sock),
+            hand_over=self._hand_over,
         )
         admission = self._slots.admit(connection, self._client_address.of_peer(client[0]))
         connection.reserved = admission.reserved
@@ -137,8 +161,8 @@ class HttpServer:
         self._connections.add(connection)
         connections.start_soon(self._serve, connection)
 
-    def _make_room(self) -> bool:
-        """Free a file descriptor, when there is none left."""
+    def make_room(self) -> bool:
+        """Free a file descriptor, when there is none left. False when there is none to free."""
         longest = self._slots.shed()
         if longest is None:
             return False
@@ -161,3 +185,11 @@ class HttpServer:
             self._connections.discard(connection)
             if not self._connections:
                 self._drained.set()
+
+
+def _local_address(sock: socket.socket) -> tuple[str, int]:
+    try:
+        host, port = sock.getsockname()[:2]
+    except OSError:  # the peer was faster
+        return "", 0
+    return host, port

@@ -26,7 +26,11 @@ def addresses(
     public_url: str | None = None,
     public_ws_url: str | None = None,
 ) -> Addresses:
-    """``http`` and ``ws`` are bound addresses; the public URLs are settings or None."""
+    """``http`` and ``ws`` are bound addresses, on one port the same. The public URLs are settings
+    or None.
+    """
+    if public_ws_url is None and public_url is not None and http == ws:
+        public_ws_url = "ws" + public_url.removeprefix("http")  # https: wss
     http_url = f"http://{_reachable(http[0])}:{http[1]}"
     ws_url = f"ws://{_reachable(ws[0])}:{ws[1]}"
     return Addresses(

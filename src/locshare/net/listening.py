@@ -57,6 +57,8 @@ async def listen(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
             for family, kind, protocol, _, address in dict.fromkeys(found):
+                if host is None and not _has(family):
+                    continue
                 sock = stack.enter_context(socket.socket(family, kind, protocol))
                 sock.setblocking(False)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,6 +81,15 @@ async def listen(
             ) from error
         stack.pop_all()
         return sockets
+
+
+def _has(family: int) -> bool:
+    """Whether this machine speaks ``family``. A container may have no IPv6."""
+    try:
+        socket.socket(family, socket.SOCK_STREAM).close()
+    except OSError as error:
+        return error.errno != errno.EAFNOSUPPORT
+    return True
 
 
 async def accept(

@@ -84,11 +84,12 @@ def files_beside_connections(settings: Settings) -> int:
     """The most file descriptors that the process opens under these settings, without those of
     ``max_connections``.
     """
-    handshakes = pool_limits(settings, 0).sockets
+    pool = pool_limits(settings, 0)
+    waiting = 0 if settings.bind is None else pool.handshakes
     http = server_limits(settings)
     served = http.connections + http.reserved
     internal = INTERNAL_LIMITS.connections + INTERNAL_LIMITS.reserved
-    return handshakes + served + 2 * internal + _OTHER_FILES
+    return pool.sockets + waiting + served + 2 * internal + _OTHER_FILES
 
 
 def api_limits(settings: Settings) -> ApiLimits:

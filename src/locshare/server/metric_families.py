@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 
 from locshare.broadcast.flush_controller import LoopStatistics
 from locshare.connection.counters import ConnectionStatistics
+from locshare.connection.shared_listener import SharedStatistics
 from locshare.http import ServerStatistics
 from locshare.session.counters import SessionStatistics
 from locshare.store.postgres import StoreStatistics
@@ -24,9 +25,11 @@ def room_sources(
     http: Callable[[], ServerStatistics],
     loop: Callable[[], LoopStatistics],
     store: Callable[[], StoreStatistics],
+    shared: Callable[[], SharedStatistics] | None = None,
 ) -> tuple[Source, ...]:
-    """For :class:`locshare.telemetry.metrics.RoomCollector`."""
+    """For :class:`locshare.telemetry.metrics.RoomCollector`. ``shared`` on one port only."""
     return (
+        *(() if shared is None else (lambda: shared_families(shared()),)),
         lambda: session_families(sessions()),
         lambda: connection_families(connections()),
         lambda: http_families(http()),
@@ -90,6 +93,13 @@ def http_families(of: ServerStatistics) -> Iterator[Metric]:
     yield counter(
         "locshare_http_malformed_total", "Requests that are no HTTP/1.1.", of.malformed, "status"
     )
+
+
+def shared_families(of: SharedStatistics) -> Iterator[Metric]:
+    """The listener of the one port, before it knows whose a request is."""
+    yield gauge("locshare_port_waiting", "Sockets whose request is awaited.", of.waiting)
+    yield counter("locshare_port_accepted_total", "Accepted sockets.", of.accepted)
+    yield counter("locshare_port_refused_total", "Refused without a request.", of.refused)
 
 
 def loop_families(of: LoopStatistics) -> Iterator[Metric]:

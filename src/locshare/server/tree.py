@@ -12,6 +12,7 @@
     ├── heartbeat     protocol pings
     ├── listener      accepts WebSockets
     ├── api           REST, the page, health and metrics over HTTP
+    │                 (on one port it comes first: the listener accepts for both)
     ├── internal      health, metrics and /debug/tree on a port of their own, if there is one
     └── debug         /debug/tree alone on another, if there is one
 
@@ -48,6 +49,7 @@ from locshare.broadcast.flush_controller import FlushController
 from locshare.config import Settings, parse_bind
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
+from locshare.connection.shared_listener import SharedLimits, SharedListener
 from locshare.http import HttpMetrics, HttpServer
 from locshare.net.addresses import Addresses, addresses, path_prefix
 from locshare.ops.control import ControlServer
@@ -135,15 +137,27 @@ class Application:
         limits = pool_limits(
             settings, allow_connections(settings.connections.max_connections, files)
         )
-        self.pool = ConnectionPool(
-            self.keys, hooks.sessions(self.manager), limits, address_of(settings)
-        )
-        self.listener = Listener(settings.ws_bind, self.pool)
+        count_by = address_of(settings)
+        self.pool = ConnectionPool(self.keys, hooks.sessions(self.manager), limits, count_by)
+        self.listener: Listener | SharedListener
         self._checks = {
             "database": self.store.check,
             "serving": when(lambda: not self.stopping),
         }
-        self.api = HttpServer(self._rest(), settings.http_bind, server_limits(settings))
+        http = server_limits(settings)
+        shared: SharedListener | None = None
+        if settings.bind is None:
+            self.listener = Listener(settings.ws_bind, self.pool)
+            self.api = HttpServer(self._rest(), settings.http_bind, http)
+        else:
+            shared = self.listener = SharedListener(
+                settings.bind,
+                self.pool,
+                SharedLimits.of_pool(limits),
+                lambda peer: count_by(peer, (), ()),
+            )
+            self.api = HttpServer(self._rest(), None, http, shared.hand_over)
+            shared.use(self.api)
         self.root: SupervisorRef | None = None
         self.inspector = Inspector(lambda: self.root, self._process_info)
         self.stopping = False
@@ -155,6 +169,7 @@ class Application:
                 http=self.api.statistics,
                 loop=self.flush_controller.statistics,
                 store=self.store.statistics,
+                shared=shared.statistics if shared else None,
             ),
         )
 
@@ -170,6 +185,7 @@ class Application:
             checks=self._checks,
             expose_metrics=settings.internal_bind is None,
             prefix=path_prefix(settings.public_url),
+            one_port=settings.bind is not None,
             now=self._now,
             allowed_origins=settings.allowed_origins,
             blueprints=[
@@ -192,9 +208,10 @@ class Application:
     @property
     def addresses(self) -> Addresses:
         """The public addresses, once the listeners are up."""
+        ws = self.listener.addresses[0]
         return addresses(
-            self.api.addresses[0],
-            self.listener.addresses[0],
+            ws if isinstance(self.listener, SharedListener) else self.api.addresses[0],
+            ws,
             self.settings.public_url,
             self.settings.public_ws_url,
         )
@@ -223,6 +240,9 @@ class Application:
             )
             if bind is not None
         ]
+        listeners = [TaskSpec("listener", self.listener.serve), TaskSpec("api", self.api.serve)]
+        if isinstance(self.listener, SharedListener):
+            listeners.reverse()  # it gives the API server its sockets
         return SupervisorSpec(
             [
                 TaskSpec("control", self._control, restart="transient"),
@@ -239,8 +259,7 @@ class Application:
                     shutdown=settings.connections.drain_deadline + _MARGIN_S,
                 ),
                 TaskSpec("heartbeat", self.pool.heartbeat),
-                TaskSpec("listener", self.listener.serve),
-                TaskSpec("api", self.api.serve),
+                *listeners,
                 *internal,
             ],
             report=self._report,
