@@ -13,6 +13,7 @@ from msgspec import structs
 
 from locshare.model.session import EndReason
 from locshare.store.port import (
+    FoundParticipant,
     ParticipantRecord,
     SessionRecord,
     StoredSession,
@@ -61,6 +62,17 @@ class MemoryStore:
             if (session_id, each.user_id) not in self.late_leaves
         )
         return StoredSession(session, tuple(people))
+
+    async def find_participants(self, first: UUID, last: UUID) -> tuple[FoundParticipant, ...]:
+        await self._reach("find_participants")
+        return tuple(
+            FoundParticipant(
+                each.id, each.session_id, each.user_id, each.role, self.sessions[session].expires_at
+            )
+            for session, people in self.participants.items()
+            for each in people.values()
+            if first <= each.id <= last
+        )
 
     async def add_participant(self, participant: ParticipantRecord) -> None:
         await self._reach("add_participant")

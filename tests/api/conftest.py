@@ -25,7 +25,7 @@ from locshare.session.errors import (
 )
 from locshare.session.manager import SessionInfo
 from locshare.session.origin import Origin
-from locshare.store.port import ParticipantRecord, SessionRecord
+from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord
 from locshare.telemetry.metrics import new_registry
 
 SECRET = b"test secret, test secret, test secret"
@@ -41,6 +41,7 @@ class FakeSessions:
         self.gate: trio.Event | None = None
         self.roles: dict[str, Role] = {}
         self.origins: list[Origin] = []
+        self.look_ups = 0
         self.banned: list[Origin] = []
         self.reports: list[tuple[str, Position]] = []
         self._sessions: dict[UUID, SessionRecord] = {}
@@ -125,6 +126,26 @@ class FakeSessions:
         members[participant.user_id] = participant
         self.roles[participant.user_id] = role
         return participant
+
+    async def participant(self, session_id: UUID, user_id: str) -> ParticipantRecord:
+        await self._answering()
+        self._live(session_id)
+        try:
+            return self._participants[session_id][user_id]
+        except KeyError:
+            raise ParticipantNotFound from None
+
+    async def find_participants(self, first: UUID, last: UUID) -> tuple[FoundParticipant, ...]:
+        await self._answering()
+        self.look_ups += 1
+        return tuple(
+            FoundParticipant(
+                each.id, session, each.user_id, each.role, self._sessions[session].expires_at
+            )
+            for session, people in self._participants.items()
+            for each in people.values()
+            if first <= each.id <= last
+        )
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
         await self._answering()

@@ -215,7 +215,9 @@ async def test_a_participant_joins_and_gets_a_token_of_their_own(
     )
     assert answer.status_code == 201
     joined = answer.json()
-    assert set(joined) == {"user_id", "websocket_token", "websocket_url", "display_name"}
+    assert set(joined) == {
+        "user_id", "websocket_token", "websocket_url", "display_name", "setup",
+    }  # fmt: skip
     assert joined["display_name"] == "Ada"
     assert joined["websocket_url"] == "wss://live.where.example/ws"
     claims = tokens.verify(joined["websocket_token"])

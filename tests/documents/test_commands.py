@@ -326,7 +326,7 @@ def test_a_shell_knows_it(command: Command) -> None:
 @pytest.mark.parametrize("page", sorted({command.page for command in of_kind("curl")}))
 def test_the_calls_of_a_page_answer_as_it_says(page: str, reader: Reader) -> None:
     answers = dict(_answers((ROOT / page).read_text(encoding="utf-8")))
-    known = {"0b8e…": "", "eyJ…": "", "eyP…": ""}
+    known = {"0b8e…": "", "eyJ…": "", "eyP…": "", "K7Q2-9XW4-B3HN": ""}
     for command in of_kind("curl"):
         if command.page != page:
             continue
@@ -343,6 +343,7 @@ def test_the_calls_of_a_page_answer_as_it_says(page: str, reader: Reader) -> Non
             known["eyJ…"] = answer.json()["host_token"]
         if "websocket_token" in answer.json():
             known["eyP…"] = answer.json()["websocket_token"]
+            known["K7Q2-9XW4-B3HN"] = answer.json()["setup"]["code"]
 
 
 def _answers(page: str) -> Iterator[tuple[str, Any]]:

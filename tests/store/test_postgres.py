@@ -11,7 +11,7 @@ import trio
 from msgspec import structs
 
 from locshare.store.migrate import bundled
-from locshare.store.port import ParticipantRecord, StoreUnavailable
+from locshare.store.port import FoundParticipant, ParticipantRecord, StoreUnavailable
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
 from tests.running import LAST_RESORT_S
@@ -368,6 +368,19 @@ async def test_a_host_is_read_back_as_a_host(store: PostgresStore, postgres_url:
     assert {each.user_id: each.role for each in read.participants} == {
         each.user_id: each.role for each in people
     }
+
+
+async def test_a_participant_is_found_by_a_range_of_ids(store: PostgresStore) -> None:
+    session = await created(store)
+    inside, outside = a_participant(session.id, role="host"), a_participant(session.id)
+    for each in (inside, outside):
+        await store.add_participant(each)
+    (found,) = await store.find_participants(inside.id, UUID(int=inside.id.int | 0xFF))
+    assert found == FoundParticipant(
+        inside.id, session.id, inside.user_id, "host", session.expires_at
+    )
+    await store.deactivate_participant(session.id, inside.user_id)
+    assert await store.find_participants(inside.id, inside.id) == ()
 
 
 async def test_leaves_that_are_noted_count_at_once_and_are_written_soon(

@@ -102,7 +102,7 @@ def create_app(
     proxy is not a network.
     """
     calls = SessionCalls(manager, tokens, limits, urls)
-    ingest = IngestCalls(manager, tokens, limits, calls.limit_address, now)
+    ingest = IngestCalls(manager, tokens, limits, calls.limit_address, now, lambda: urls().http)
     return RestApplication(
         limits,
         metrics or HttpMetrics(registry),

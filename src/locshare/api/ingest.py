@@ -14,6 +14,8 @@ from uuid import UUID
 import trio
 
 from locshare.api.limits import ApiLimits
+from locshare.api.report_codes import CodePort, ReportCredentials, VerifierPort
+from locshare.api.report_setup import gpslogger_profile
 from locshare.api.requests import (
     any_body,
     bearer_token,
@@ -32,7 +34,7 @@ from locshare.session.errors import ParticipantNotFound
 from locshare.wire.answers import Success
 
 
-class ReportPort(Protocol):
+class ReportPort(CodePort, Protocol):
     """The part of :class:`locshare.session.manager.SessionManager` that ingest uses."""
 
     async def report(self, session_id: UUID, user_id: str, position: Position) -> None:
@@ -46,17 +48,9 @@ class ReportPort(Protocol):
         ...
 
 
-class VerifierPort(Protocol):
-    """The part of :class:`locshare.auth.tokens.TokenKeys` that ingest uses."""
-
-    def verify(self, token: str) -> Claims:
-        """Raises TokenInvalid or TokenExpired."""
-        ...
-
-
 class IngestCalls:
-    """The handlers. ``limit_address`` counts a call of the request's client address, and raises
-    HttpProblem when it has made too many; ``now`` is the wall clock, in UTC.
+    """The handlers. ``limit_address`` counts a call of the request's client address and returns
+    it; it raises HttpProblem when there were too many. ``now`` is the wall clock, in UTC.
     """
 
     def __init__(
@@ -64,20 +58,22 @@ class IngestCalls:
         sessions: ReportPort,
         tokens: VerifierPort,
         limits: ApiLimits,
-        limit_address: Callable[[Request], None],
+        limit_address: Callable[[Request], str],
         now: Callable[[], datetime],
+        base_url: Callable[[], str],
     ) -> None:
         self._sessions = sessions
-        self._tokens = tokens
+        self._credentials = ReportCredentials(sessions, tokens, limits)
+        self._base_url = base_url
         self._limit_address = limit_address
         self._now = now
         self._limiter = KeyedRateLimiter(limits.report, limits.reporters)
 
     async def positions(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/positions``"""
-        self._limit_address(request)
+        address = self._limit_address(request)
         session_id = session_uuid(session)
-        claims = self._tokens.verify(bearer_token(request))
+        claims = await self._credentials.claims(bearer_token(request), address)
         if claims.session_id != session_id:
             raise HttpProblem(ProblemCode.FORBIDDEN, "the token is of another session")
         self._limit(claims)
@@ -87,9 +83,9 @@ class IngestCalls:
 
     async def osmand(self, request: Request) -> Response:
         """``GET`` and ``POST /api/osmand``"""
-        self._limit_address(request)
+        address = self._limit_address(request)
         report = await _osmand_report(request)
-        claims = self._tokens.verify(_token(request, report.device))
+        claims = await self._credentials.claims(_token(request, report.device), address)
         self._limit(claims)
         position = report.fix.position(self._now())
         if position is not None:  # else the app has no fix, and says only that it is there
@@ -98,8 +94,8 @@ class IngestCalls:
 
     async def owntracks(self, request: Request) -> Response:
         """``POST /api/owntracks``"""
-        self._limit_address(request)
-        claims = self._tokens.verify(password_or_bearer(request))
+        address = self._limit_address(request)
+        claims = await self._credentials.claims(password_or_bearer(request), address)
         self._limit(claims)
         fix = owntracks.from_json((await any_body(request)).strip())
         position = None if fix is None else fix.position(self._now())
@@ -108,6 +104,13 @@ class IngestCalls:
         await self._report(claims, position)
         others = await self._sessions.others(claims.session_id, claims.user_id)
         return Response(200, owntracks.friends(others))
+
+    async def gpslogger(self, request: Request, code: str) -> Response:
+        """``GET /api/gpslogger/{code}/locshare.properties``"""
+        address = self._limit_address(request)
+        self._limit(await self._credentials.claims(code, address))
+        profile = gpslogger_profile(self._base_url(), code)
+        return Response(200, profile, "text/plain; charset=utf-8")
 
     def _limit(self, claims: Claims) -> None:
         wait = self._limiter.take(claims.user_id, trio.current_time())

@@ -20,6 +20,11 @@ class ApiLimits(RestSettings, frozen=True):
     of half an hour and sends one by one."""
     reporters: int = 50_000
     """Participants remembered for ``report``."""
+    code_per_address: Rate = Rate(per_second=5.0, burst=300.0)
+    """Look-ups of report codes that are not known yet, of one client address. The burst is a
+    festival behind one address after a restart."""
+    code: Rate = Rate(per_second=20.0, burst=2000.0)
+    """The same, of all together."""
     addresses: int = 10_000
     """Remembered per limiter."""
     trusted_proxies: tuple[str, ...] = TRUSTED_PROXIES

@@ -26,7 +26,8 @@ def api_blueprint(calls: SessionCalls, ingest: IngestCalls) -> quart.Blueprint:
             scope = cast("Scope", quart.request.scope)
             return quart_response(await handler(Request(scope, _read), **ids))
 
-        routes.add_url_rule(path, f"{method} {path}", view, methods=[method])
+        # Quart reserves the dot of an endpoint for blueprints.
+        routes.add_url_rule(path, f"{method} {path}".replace(".", ":"), view, methods=[method])
 
     add("POST", "/sessions", calls.create)
     add("GET", "/sessions/<session>", calls.describe)
@@ -37,6 +38,10 @@ def api_blueprint(calls: SessionCalls, ingest: IngestCalls) -> quart.Blueprint:
     add("GET", "/sessions/<session>/participants", calls.participants)
     add("DELETE", "/sessions/<session>/participants/<user_id>", calls.remove)
     add("POST", "/sessions/<session>/positions", ingest.positions)
+    add("GET", "/sessions/<session>/link.svg", calls.link_qr)
+    add("GET", "/sessions/<session>/setup", calls.setup)
+    add("GET", "/sessions/<session>/setup/<app>.svg", calls.setup_qr)
+    add("GET", "/gpslogger/<code>/locshare.properties", ingest.gpslogger)
     add("GET", "/osmand", ingest.osmand)
     add("POST", "/osmand", ingest.osmand)
     add("POST", "/owntracks", ingest.owntracks)

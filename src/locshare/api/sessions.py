@@ -25,6 +25,9 @@ from locshare.api.messages import (
     clean_name,
     decode,
 )
+from locshare.api.qr import QrCodes
+from locshare.api.report_codes import VerifierPort
+from locshare.api.report_setup import link_of, report_setup
 from locshare.api.requests import bearer_token, json_body, session_uuid
 from locshare.auth.tokens import Claims
 from locshare.http.problems import FieldError, HttpProblem, ProblemCode
@@ -39,6 +42,7 @@ from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.wire.answers import (
     HostToken,
     ParticipantList,
+    ReportSetup,
     SessionCreated,
     SessionDescription,
     SessionJoined,
@@ -77,6 +81,10 @@ class SessionPort(Protocol):
         """Add a participant. Raises SessionFull, SessionLocked, Banned, TooManyJoins."""
         ...
 
+    async def participant(self, session_id: UUID, user_id: str) -> ParticipantRecord:
+        """The row of a participant. Raises ParticipantNotFound."""
+        ...
+
     async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
         """Set whether only the host may join."""
         ...
@@ -94,15 +102,15 @@ class SessionPort(Protocol):
         ...
 
 
-class TokenPort(Protocol):
+class TokenPort(VerifierPort, Protocol):
     """The part of :class:`locshare.auth.tokens.TokenKeys` that the API uses."""
 
     def issue(self, *, session_id: UUID, user_id: str, role: Role, expires_at: datetime) -> str:
         """A token for one participant of one session."""
         ...
 
-    def verify(self, token: str) -> Claims:
-        """Raises TokenInvalid or TokenExpired."""
+    def report_code(self, participant_id: UUID) -> str:
+        """What stands for a participant's token in reports."""
         ...
 
     def host_key(self, session_id: UUID) -> str:
@@ -135,6 +143,7 @@ class SessionCalls:
         self._tokens = tokens
         self._urls = urls
         self._addresses = ClientAddress(limits.trusted_proxies, limits.forwarded_header)
+        self._qr_codes = QrCodes()
         self._create_limiter = KeyedRateLimiter(limits.create, limits.addresses)
         self._join_limiter = KeyedRateLimiter(limits.join, limits.addresses)
         self._read_limiter = KeyedRateLimiter(limits.read, limits.addresses)
@@ -220,10 +229,52 @@ class SessionCalls:
         )
         return json_response(
             SessionJoined(
-                participant.user_id, token, f"{self._urls().ws}/ws", participant.display_name
+                participant.user_id,
+                token,
+                f"{self._urls().ws}/ws",
+                participant.display_name,
+                self._setup_of(participant),
             ),
             201,
         )
+
+    def _setup_of(self, participant: ParticipantRecord) -> ReportSetup:
+        return report_setup(
+            self._urls().http,
+            participant.session_id,
+            participant.user_id,
+            participant.display_name,
+            self._tokens.report_code(participant.id),
+        )
+
+    async def setup(self, request: Request, session: str) -> Response:
+        """``GET /api/sessions/{id}/setup``"""
+        return json_response(await self._own_setup(request, session))
+
+    async def setup_qr(self, request: Request, session: str, app: str) -> Response:
+        """``GET /api/sessions/{id}/setup/{app}.svg``"""
+        link = link_of(await self._own_setup(request, session), app)
+        if link is None:
+            raise HttpProblem(ProblemCode.NOT_FOUND)
+        return await self._qr_codes.response(link)
+
+    async def _own_setup(self, request: Request, session: str) -> ReportSetup:
+        self._limit(self._read_limiter, request)
+        session_id = session_uuid(session)
+        claims = await self._claims_in(session_id, request)
+        try:
+            return self._setup_of(await self._sessions.participant(session_id, claims.user_id))
+        except ParticipantNotFound:
+            raise HttpProblem(
+                ProblemCode.FORBIDDEN, "the token is not of a participant of the session"
+            ) from None
+
+    async def link_qr(self, request: Request, session: str) -> Response:
+        """``GET /api/sessions/{id}/link.svg``"""
+        self._limit(self._read_limiter, request)
+        session_id = session_uuid(session)
+        await self._sessions.describe(session_id)  # nobody draws codes for what is not there
+        return await self._qr_codes.response(f"{self._urls().http}/join/{session_id}")
 
     async def participants(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}/participants``"""
@@ -277,14 +328,18 @@ class SessionCalls:
             ) from None
         return claims
 
-    def limit_address(self, request: Request) -> None:
-        """Count a call that is neither a creation nor a join. Raises HttpProblem."""
-        self._limit(self._read_limiter, request)
+    def limit_address(self, request: Request) -> str:
+        """Count a call that is neither a creation nor a join, of the client's address, which is
+        returned. Raises HttpProblem.
+        """
+        return self._limit(self._read_limiter, request)
 
-    def _limit(self, limiter: KeyedRateLimiter, request: Request) -> None:
-        wait = limiter.take(self._address(request), trio.current_time())
+    def _limit(self, limiter: KeyedRateLimiter, request: Request) -> str:
+        address = self._address(request)
+        wait = limiter.take(address, trio.current_time())
         if wait > 0:
             raise HttpProblem(ProblemCode.RATE_LIMITED, retry_after=int(wait) + 1)
+        return address
 
     def _address(self, request: Request) -> str:
         return self._addresses.of_request(

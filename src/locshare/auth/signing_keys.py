@@ -59,6 +59,11 @@ class SigningKeys:
         previous = self._accepted_previous()
         return previous if kid == self._previous_kid else None
 
+    def accepted(self) -> tuple[bytes, ...]:
+        """The keys that are accepted now, the current one first."""
+        previous = self._accepted_previous()
+        return (self.current,) if previous is None else (self.current, previous)
+
     def host_key(self, session_id: UUID) -> str:
         """The key that makes its owner a host: 22 characters, for the fragment of a link.
 
@@ -69,11 +74,10 @@ class SigningKeys:
     def is_host_key(self, session_id: UUID, key: str) -> bool:
         """Whether ``key`` is the session's host key, of an accepted secret. Constant time."""
         given = key.encode(errors="replace")
-        found = hmac.compare_digest(given, _host_key(self.current, session_id).encode())
-        previous = self._accepted_previous()
-        if previous is None:
-            return found
-        return found | hmac.compare_digest(given, _host_key(previous, session_id).encode())
+        found = False
+        for secret in self.accepted():
+            found |= hmac.compare_digest(given, _host_key(secret, session_id).encode())
+        return found
 
     def _accepted_previous(self) -> bytes | None:
         until = self._previous_until

@@ -16,6 +16,8 @@ from uuid import UUID, uuid4
 import jwt
 from msgspec import Struct
 
+from locshare.auth import report_codes
+from locshare.auth.report_codes import ReportCode
 from locshare.auth.signing_keys import SigningKeys, utc_now
 from locshare.model.errors import LocshareError
 from locshare.model.participant import Role
@@ -110,6 +112,14 @@ class TokenKeys:
     def is_host_key(self, session_id: UUID, key: str) -> bool:
         """As :meth:`SigningKeys.is_host_key`."""
         return self._keys.is_host_key(session_id, key)
+
+    def report_code(self, participant_id: UUID) -> str:
+        """As :func:`locshare.auth.report_codes.report_code`."""
+        return report_codes.report_code(self._keys, participant_id)
+
+    def is_report_code(self, code: ReportCode, participant_id: UUID) -> bool:
+        """As :func:`locshare.auth.report_codes.is_code_of`."""
+        return report_codes.is_code_of(self._keys, code, participant_id)
 
     def _decode(self, token: str) -> Claims | None:
         """The claims of a token of ours, expired or not. None for everything else."""

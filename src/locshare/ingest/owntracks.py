@@ -6,7 +6,7 @@ nothing to a session. It takes from the response an array of messages: each ``lo
 friend on its map, and each ``card`` gives that friend a name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -103,7 +103,7 @@ def friends(members: Iterable[LocatedMember]) -> bytes:
     taken: set[str] = set()
     messages: list[_Friend | _Card] = []
     for member in members:
-        tid = _tracker_id(member.display_name, taken)
+        tid = tracker_id(member.display_name, taken)
         taken.add(tid)
         held, at = member.position, member.taken
         if held is None or at is None:
@@ -132,7 +132,7 @@ def _whole(value: float | None) -> int | UnsetType:
     return UNSET if value is None else round(value)
 
 
-def _tracker_id(name: str, taken: set[str]) -> str:
+def tracker_id(name: str, taken: Collection[str]) -> str:
     """The initials of ``name`` or its first two letters; numbered if they are taken."""
     words = ["".join(filter(str.isalnum, word)) for word in name.split()]
     words = [word for word in words if word] or ["X"]

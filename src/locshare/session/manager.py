@@ -45,7 +45,7 @@ from locshare.session.origin import NOWHERE, Origin
 from locshare.session.reaper import Reaper
 from locshare.session.rules import SessionRules
 from locshare.session.table import SessionTable, member_of
-from locshare.store.port import ParticipantRecord, SessionRecord, Store
+from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord, Store
 from locshare.supervisor import Reporter, log_report
 
 R = TypeVar("R")
@@ -236,6 +236,22 @@ class SessionManager:
         """
         table = await self._table_or_view(session_id)
         return self._rules(table).participants(self._moment())
+
+    async def participant(self, session_id: UUID, user_id: str) -> ParticipantRecord:
+        """The row of a participant, from the store. Raises ParticipantNotFound, and as
+        :meth:`participants`.
+        """
+        stored = await self._loader.load(session_id)
+        for record in stored.participants:
+            if record.user_id == user_id:
+                return record
+        raise ParticipantNotFound
+
+    async def find_participants(self, first: UUID, last: UUID) -> tuple[FoundParticipant, ...]:
+        """Participants whose row's id is from ``first`` to ``last``, of whatever session. Raises
+        StoreUnavailable.
+        """
+        return await self._store.find_participants(first, last)
 
     async def _table_or_view(self, session_id: UUID) -> SessionTable:
         """The table of a live session; if it is not in memory, the table that it would have. Raises

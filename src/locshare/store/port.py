@@ -60,6 +60,16 @@ class StoredSession(Struct, frozen=True):
     participants: tuple[ParticipantRecord, ...]
 
 
+class FoundParticipant(Struct, frozen=True):
+    """Whose row it is, and until when the session lives."""
+
+    id: UUID
+    session_id: UUID
+    user_id: str
+    role: Role
+    expires_at: datetime
+
+
 class Store(Protocol):
     """Every coroutine is a checkpoint; cancelling one may leave its write done or not done."""
 
@@ -71,6 +81,12 @@ class Store(Protocol):
 
     async def load_session(self, session_id: UUID) -> StoredSession | None:
         """None when there is no such session. Raises StoreUnavailable."""
+        ...
+
+    async def find_participants(self, first: UUID, last: UUID) -> tuple[FoundParticipant, ...]:
+        """Participants whose row's id is from ``first`` to ``last``, a few of them at most. Pending
+        leaves may still be among them. Raises StoreUnavailable.
+        """
         ...
 
     async def add_participant(self, participant: ParticipantRecord) -> None:

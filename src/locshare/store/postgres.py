@@ -60,6 +60,7 @@ from locshare.store.group_commit import GroupCommit, Outcomes
 from locshare.store.migrate import migrate
 from locshare.store.outage import Outage
 from locshare.store.port import (
+    FoundParticipant,
     ParticipantRecord,
     SessionRecord,
     StoredSession,
@@ -325,6 +326,10 @@ class PostgresStore:
             return None
         known = tuple(each for each in stored.participants if not self._joins.is_uncertain(each.id))
         return self._write_behind.overlay(structs.replace(stored, participants=known), written)
+
+    async def find_participants(self, first: UUID, last: UUID) -> tuple[FoundParticipant, ...]:
+        """As in the port. Raises StoreUnavailable."""
+        return await self._ask(self._sql.find_participants, first, last)
 
     async def sweep(
         self, now: datetime, inactive_since: datetime, live: Collection[UUID]

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from locshare.model.session import EndReason
 from locshare.store.port import (
+    FoundParticipant,
     ParticipantRecord,
     SessionRecord,
     StoredSession,
@@ -101,6 +102,16 @@ _LOAD_PARTICIPANTS: Final = """
     FROM {participants} WHERE session_id = $1 AND is_active ORDER BY joined_at, id
 """
 
+# By the primary key. The caller's range is a 2^30th of all ids: more than one row is an accident.
+_FIND_PARTICIPANTS: Final = """
+    SELECT participant.id, participant.session_id, participant.user_id, participant.role,
+        session.expires_at
+    FROM {participants} AS participant
+    JOIN {sessions} AS session ON session.id = participant.session_id
+    WHERE participant.id BETWEEN $1 AND $2 AND participant.is_active
+    ORDER BY participant.id LIMIT 8
+"""
+
 _SWEEP: Final = """
     UPDATE {sessions} SET is_active = false
     WHERE id IN (
@@ -181,6 +192,7 @@ class Statements:
         self._seen = fill(_SEEN)
         self._load_session = fill(_LOAD_SESSION)
         self._load_participants = fill(_LOAD_PARTICIPANTS)
+        self._find_participants = fill(_FIND_PARTICIPANTS)
         self._sweep = fill(_SWEEP)
         self._purge_participants = fill(_PURGE_PARTICIPANTS)
         self._purge_sessions = fill(_PURGE_SESSIONS)
@@ -257,6 +269,13 @@ class Statements:
             tuple(ParticipantRecord(*map(_plain, person)) for person in rows),
         )
 
+    async def find_participants(
+        self, connection: Any, first: UUID, last: UUID
+    ) -> tuple[FoundParticipant, ...]:
+        """The participants whose id is from ``first`` to ``last``, at most 8."""
+        rows = await connection.fetch(self._find_participants, first, last)
+        return tuple(FoundParticipant(*map(_plain, row)) for row in rows)
+
     async def sweep(
         self,
         connection: Any,
@@ -300,6 +319,7 @@ class Statements:
             await self.write_batch(connection, batch)
             await self.load_session(connection, nobody)
             await connection.fetch(self._load_participants, nobody)
+            await self.find_participants(connection, nobody, nobody)
             await self.set_locked(connection, nobody, locked=False)
             await self.erase_sessions(connection, ())
             await self.erase_participants(connection, ())

@@ -38,6 +38,42 @@ class SessionDescription(Struct, frozen=True):
     locked: bool = False
 
 
+class OwnTracksSetup(Struct, frozen=True):
+    """The password is the code. ``link`` makes all settings."""
+
+    url: str
+    username: str
+    link: str
+
+
+class TraccarSetup(Struct, frozen=True):
+    """The device identifier is the code. ``link`` is for Traccar Client's QR scanner."""
+
+    url: str
+    link: str
+
+
+class GpsLoggerSetup(Struct, frozen=True):
+    """``url`` is for "log to custom URL"; ``link`` loads a profile that has it."""
+
+    url: str
+    link: str
+
+
+class ReportSetup(Struct, frozen=True):
+    """How other apps report positions for a participant, every ``interval_s`` seconds. ``code``
+    stands for the token in reports, and can do nothing else.
+    """
+
+    code: str
+    interval_s: int
+    positions_url: str
+    owntracks: OwnTracksSetup
+    traccar: TraccarSetup
+    osmand_url: str
+    gpslogger: GpsLoggerSetup
+
+
 class SessionJoined(Struct, frozen=True):
     """``websocket_token`` is the participant's and valid until the session ends. ``websocket_url``
     does not contain it, so that it stays out of logs. ``display_name`` is the name others see.
@@ -47,6 +83,8 @@ class SessionJoined(Struct, frozen=True):
     websocket_token: str
     websocket_url: str
     display_name: str = ""
+    setup: ReportSetup | None = None
+    """None from a server that has no report codes."""
 
 
 class ParticipantList(Struct, frozen=True):

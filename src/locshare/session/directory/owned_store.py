@@ -14,7 +14,13 @@ from uuid import UUID
 
 from locshare.model.session import EndReason
 from locshare.session.directory.directory import SessionDirectory
-from locshare.store.port import ParticipantRecord, SessionRecord, Store, StoredSession
+from locshare.store.port import (
+    FoundParticipant,
+    ParticipantRecord,
+    SessionRecord,
+    Store,
+    StoredSession,
+)
 
 
 @final
@@ -31,6 +37,9 @@ class OwnedStore:
 
     async def load_session(self, session_id: UUID) -> StoredSession | None:
         return await self._store.load_session(session_id)
+
+    async def find_participants(self, first: UUID, last: UUID) -> tuple[FoundParticipant, ...]:
+        return await self._store.find_participants(first, last)
 
     async def add_participant(self, participant: ParticipantRecord) -> None:
         self._directory.check_owned(participant.session_id)
