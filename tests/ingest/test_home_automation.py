@@ -44,8 +44,8 @@ def program() -> Iterator[Program]:
 class Van:
     """A participant who reports, and somebody who looks."""
 
-    def __init__(self, origin: str) -> None:
-        self._http = httpx.Client(base_url=origin)
+    def __init__(self, client: httpx.Client, origin: str) -> None:
+        self._http = client
         session = self._http.post("/api/sessions").json()["session_id"]
         self.path = f"/api/sessions/{session}"
         self.url = f"{origin}{self.path}"
@@ -69,8 +69,9 @@ class Van:
 
 
 @pytest.fixture
-def van(program: Program) -> Van:
-    return Van(program.http_url)
+def van(program: Program) -> Iterator[Van]:
+    with httpx.Client(base_url=program.http_url) as client:
+        yield Van(client, program.http_url)
 
 
 class _Secrets(yaml.SafeLoader):  # type: ignore[misc]  # the library has no types

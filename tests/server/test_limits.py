@@ -108,7 +108,9 @@ def test_no_wish_was_forgotten_here() -> None:
         "bind", "http_bind", "ws_bind", "public_url", "public_ws_url", "allowed_origins",
         "database_url",
         "data_dir", "jwt_secret", "jwt_previous_secret", "jwt_previous_until", "max_sessions",
-        "max_connections", "tile_url", "tile_attribution", "log_level", "log_format", "environment",
+        "max_connections", "tile_url", "tile_attribution", "map_file",
+        "map_style_url", "map_dark_url", "map_terrain_url", "map_satellite_url", "map_origins",
+        "android_apps", "apple_apps", "log_level", "log_format", "environment",
         "control_socket", "debug_bind", "internal_bind", "internal_hosts", "database_schema",
     }  # fmt: skip
     changed = {each.name for each in all_settings() if each.of(WISHES) != each.default}

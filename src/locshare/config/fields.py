@@ -266,6 +266,32 @@ def check_tile_url(value: str) -> str:
     return value
 
 
+def check_map_file(value: Path) -> Path:
+    path = Path(os.path.expanduser(value)).absolute()  # noqa: PTH111 - Path's own raises
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError("is not a file")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from None
+    return path
+
+
+def check_android_apps(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        if not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+/([0-9A-F]{2}:){31}[0-9A-F]{2}", each):
+            raise ValueError(f"has {each!r}, which is no package/fingerprint")
+    return value
+
+
+def check_apple_apps(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        if not re.fullmatch(r"[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+", each):
+            raise ValueError(f"has {each!r}, which is no team and bundle id")
+    return value
+
+
 def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
     for each in value:
         try:

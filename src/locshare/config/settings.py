@@ -29,9 +29,12 @@ from locshare.config.fields import (
     MIN_SECRET_BYTES,
     About,
     Setting,
+    check_android_apps,
+    check_apple_apps,
     check_bind,
     check_database_url,
     check_directory,
+    check_map_file,
     check_networks,
     check_origins,
     check_schema,
@@ -238,6 +241,69 @@ class Settings(Struct, frozen=True, kw_only=True):
             default="none",
         ),
     ] = None
+
+    map_file: Annotated[
+        Path | None,
+        About(
+            "A PMTiles archive whose tiles this server serves itself, so that no viewer asks "
+            "another one. Replaced while the server runs, it is opened again.",
+            allowed="a .pmtiles file, version 3", check=check_map_file,
+            default="none",
+        ),
+    ] = None  # fmt: skip
+    map_style_url: Annotated[
+        str | None,
+        About(
+            "A MapLibre style of another server, as the page's map.",
+            allowed="http://… or https://…", check=check_url("http", "https"), default="none",
+        ),
+    ] = None  # fmt: skip
+    map_dark_url: Annotated[
+        str | None,
+        About(
+            "Raster tiles of a dark map, offered beside the standard one.",
+            allowed="a URL with {z}, {x} and {y}", check=check_tile_url, default="none",
+        ),
+    ] = None  # fmt: skip
+    map_terrain_url: Annotated[
+        str | None,
+        About(
+            "Raster tiles of a terrain map.",
+            allowed="a URL with {z}, {x} and {y}", check=check_tile_url, default="none",
+        ),
+    ] = None  # fmt: skip
+    map_satellite_url: Annotated[
+        str | None,
+        About(
+            "Raster tiles of satellite pictures.",
+            allowed="a URL with {z}, {x} and {y}", check=check_tile_url, default="none",
+        ),
+    ] = None  # fmt: skip
+    map_origins: Annotated[
+        tuple[str, ...],
+        About(
+            "Further origins that map_style_url takes tiles, glyphs or sprites from: the page may "
+            "reach no others.",
+            allowed="origins such as https://example.org, separated by commas, or none",
+            check=check_origins,
+        ),
+    ] = ()  # fmt: skip
+    android_apps: Annotated[
+        tuple[str, ...],
+        About(
+            "Android apps in which join links may open: /.well-known/assetlinks.json.",
+            allowed="package/SHA-256 fingerprint (AA:BB:…), separated by commas, or none",
+            check=check_android_apps,
+        ),
+    ] = ()  # fmt: skip
+    apple_apps: Annotated[
+        tuple[str, ...],
+        About(
+            "iOS apps in which join links may open: /.well-known/apple-app-site-association.",
+            allowed="TEAMID.bundle.id, separated by commas, or none",
+            check=check_apple_apps,
+        ),
+    ] = ()  # fmt: skip
 
     environment: Annotated[
         Literal["development", "production"],

@@ -88,7 +88,10 @@ from locshare.supervisor import (
 )
 from locshare.telemetry.crashes import log_crash
 from locshare.telemetry.metrics import RoomCollector, new_registry
+from locshare.web.map_config import map_urls, page_config
 from locshare.web.pages import pages
+from locshare.web.tiles import MapFile, tiles
+from locshare.web.well_known import well_known
 
 log = structlog.get_logger()
 
@@ -102,7 +105,8 @@ class Application:
     ``sessions`` replaces the limits of the settings, for tests and benchmarks. With ``faults``,
     faults can be injected over the control socket. ``gave_up`` is called when the root gives up,
     before it stops its children.
-    Raises SecretError when the secret is too short, OSError when it can be neither read nor stored.
+    Raises BadMapFile when the map file is none; SecretError when the secret is too short; OSError
+    when either cannot be read, or the secret cannot be stored.
     """
 
     def __init__(
@@ -193,9 +197,21 @@ class Application:
                     public_ws_url=lambda: self.addresses.public_ws_url,
                     tile_url=settings.tile_url,
                     tile_attribution=settings.tile_attribution,
-                )
+                    config=page_config(settings),
+                    map_urls=[*map_urls(settings)],
+                ),
+                well_known(settings, path_prefix(settings.public_url)),
+                *self._tiles(),
             ],
         )
+
+    def _tiles(self) -> list[Blueprint]:
+        """The routes of the map file, if there is one. Raises BadMapFile, OSError."""
+        path = self.settings.map_file
+        if path is None:
+            return []
+        attribution = self.settings.tile_attribution
+        return [tiles(MapFile(path), lambda: self.addresses.public_url, attribution)]
 
     def _process_info(self) -> ProcessInfo:
         return process_info(

@@ -14,16 +14,18 @@ the address bar, the token in the tab's memory.
 
 import hashlib
 import html
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from msgspec import Struct
 from quart import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
 
 from locshare.model.join_link import session_id_in
+from locshare.web.map_config import NO_MAPS, PageConfig
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -31,6 +33,7 @@ _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".ico": "image/x-icon",
@@ -69,9 +72,12 @@ def pages(
     public_ws_url: Callable[[], str],
     tile_url: str | None = None,
     tile_attribution: str | None = None,
+    config: PageConfig = NO_MAPS,
+    map_urls: Sequence[str] = (),
     static: Path = STATIC,
 ) -> Blueprint:
     """The routes. ``public_ws_url`` is called per request, because a chosen port is known late.
+    ``map_urls`` are those of ``config`` that are on other servers.
 
     Raises OSError when a file cannot be read, ValueError for one of an unknown type: both are
     faults of the installation.
@@ -85,7 +91,9 @@ def pages(
 
     def page(file: _File, status: int = 200) -> Response:
         answer = _answer(file, status)
-        answer.headers["Content-Security-Policy"] = content_policy(public_ws_url(), tile_url)
+        answer.headers["Content-Security-Policy"] = content_policy(
+            public_ws_url(), tile_url, map_urls
+        )
         answer.headers["Permissions-Policy"] = _PERMISSIONS
         return answer
 
@@ -104,6 +112,12 @@ def pages(
             return Response(b"", 302, headers={**_FIXED, "Location": clean})
         return page(join, 404 if session is None else 200)
 
+    configuration = _File.of(msgspec.json.encode(config), ".json")
+
+    @routes.get("/config.json")
+    async def page_configuration() -> Response:
+        return _answer(configuration)
+
     @routes.get("/favicon.ico")
     async def icon() -> Response:
         file = files.get("icon.svg")
@@ -115,10 +129,13 @@ def pages(
     return routes
 
 
-def content_policy(ws_url: str, tile_url: str | None = None) -> str:
-    """The Content-Security-Policy of the pages."""
-    images = "'self' data:"
-    if tile_url is not None and not tile_url.startswith("/"):
+def content_policy(ws_url: str, tile_url: str | None = None, map_urls: Iterable[str] = ()) -> str:
+    """The Content-Security-Policy of the pages. From ``map_urls`` they may load images and data: a
+    map drawn with WebGL fetches its tiles, the canvas shows images.
+    """
+    maps = " ".join(sorted({_origin(each) for each in map_urls}))
+    images, reached = f"'self' data: {maps}".strip(), f"'self' {_origin(ws_url)} {maps}".strip()
+    if tile_url is not None and not tile_url.startswith("/") and _origin(tile_url) not in maps:
         images += f" {_origin(tile_url)}"
     return "; ".join(
         (
@@ -126,7 +143,7 @@ def content_policy(ws_url: str, tile_url: str | None = None) -> str:
             "script-src 'self'",
             "style-src 'self'",
             f"img-src {images}",
-            f"connect-src 'self' {_origin(ws_url)}",
+            f"connect-src {reached}",
             "manifest-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
