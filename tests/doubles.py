@@ -11,6 +11,7 @@ from uuid import UUID
 import trio
 from msgspec import structs
 
+from locshare.model.participant import Role
 from locshare.model.session import EndReason
 from locshare.store.port import (
     FoundParticipant,
@@ -96,6 +97,11 @@ class MemoryStore:
         await self._reach("set_locked")
         session = self.sessions[session_id]
         self.sessions[session_id] = structs.replace(session, locked=locked)
+
+    async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
+        await self._reach("set_role")
+        people = self.participants[session_id]
+        people[user_id] = structs.replace(people[user_id], role=role)
 
     async def end_session(self, session_id: UUID) -> None:
         self.late_ends.add(session_id)

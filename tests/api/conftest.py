@@ -90,11 +90,20 @@ class FakeSessions:
             session.creator_id,
         )
 
-    async def authorise(self, session_id: UUID, user_id: str) -> None:
+    async def authorise(self, session_id: UUID, user_id: str) -> Role:
         await self._answering()
         session = self._live(session_id)
-        if user_id not in self._participants[session_id] and user_id != str(session.creator_id):
+        if user_id in self._participants[session_id]:
+            return self.roles[user_id]
+        if user_id != str(session.creator_id):
             raise ParticipantNotFound
+        return "host"
+
+    async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
+        await self._answering()
+        if user_id not in self._participants[session_id]:
+            raise ParticipantNotFound
+        self.roles[user_id] = role
 
     async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
         session = self._live(session_id)

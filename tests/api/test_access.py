@@ -64,7 +64,7 @@ async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient, path: str) ->
         ("POST", f"/api/sessions/{SESSION}", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("GET", f"/api/sessions/{SESSION}/join", "OPTIONS, POST"),
         ("DELETE", f"/api/sessions/{SESSION}/participants", "GET, HEAD, OPTIONS"),
-        ("GET", f"/api/sessions/{SESSION}/participants/x", "DELETE, OPTIONS"),
+        ("GET", f"/api/sessions/{SESSION}/participants/x", "DELETE, OPTIONS, PATCH"),
         ("POST", "/health/live", "GET, HEAD, OPTIONS"),
         ("DELETE", "/metrics", "GET, HEAD, OPTIONS"),
         ("BREW", "/api/sessions", "OPTIONS, POST"),

@@ -616,3 +616,53 @@ async def test_invisible_characters_are_removed_from_names(
         f"/api/sessions/{created['session_id']}/join", json={"display_name": wish}
     )
     assert joined.json()["display_name"] == name
+
+
+# --- passing the host's role on -------------------------------------------------------------------
+
+
+async def test_a_host_makes_another_a_host_who_then_may_what_a_host_may(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    created = await api.create()
+    path = f"/api/sessions/{created['session_id']}"
+    bo = await api.join(created["session_id"])
+    token = bearer(bo["websocket_token"])
+    assert_problem(await client.patch(path, json={"locked": True}, headers=token), 403, "FORBIDDEN")
+    passed = await client.patch(
+        f"{path}/participants/{bo['user_id']}",
+        json={"role": "host"},
+        headers=bearer(created["host_token"]),
+    )
+    assert (passed.status_code, passed.json()) == (200, {"success": True})
+    assert (await client.patch(path, json={"locked": True}, headers=token)).status_code == 200
+    down = await client.patch(
+        f"{path}/participants/{bo['user_id']}", json={"role": "participant"}, headers=token
+    )
+    assert down.status_code == 200
+    assert_problem(await client.delete(path, headers=token), 403, "FORBIDDEN")
+
+
+async def test_nobody_takes_the_role_from_another_host(api: Api, client: httpx.AsyncClient) -> None:
+    created = await api.create()
+    path = f"/api/sessions/{created['session_id']}/participants"
+    people = [await api.join(created["session_id"]) for _ in range(2)]
+    host = bearer(created["host_token"])
+    for each in people:
+        await client.patch(f"{path}/{each['user_id']}", json={"role": "host"}, headers=host)
+    for token in (host, bearer(people[0]["websocket_token"])):
+        refused = await client.patch(
+            f"{path}/{people[1]['user_id']}", json={"role": "participant"}, headers=token
+        )
+        assert_problem(refused, 403, "FORBIDDEN")
+
+
+async def test_a_participant_makes_nobody_a_host(api: Api, client: httpx.AsyncClient) -> None:
+    created = await api.create()
+    ada = await api.join(created["session_id"])
+    refused = await client.patch(
+        f"/api/sessions/{created['session_id']}/participants/{ada['user_id']}",
+        json={"role": "host"},
+        headers=bearer(ada["websocket_token"]),
+    )
+    assert_problem(refused, 403, "FORBIDDEN")

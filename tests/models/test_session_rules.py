@@ -31,7 +31,7 @@ from locshare.model.participant import LeaveReason, Member, Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.model.session import EndReason, Snapshot
-from locshare.session.errors import ParticipantNotFound
+from locshare.session.errors import ParticipantNotFound, SessionFull
 from locshare.session.features.registry import FEATURES
 from locshare.session.features.roster import Lock, Remove, is_banned, roster_of
 from locshare.session.limits import SessionLimits
@@ -134,8 +134,8 @@ class Histories(RuleBasedStateMachine):
                     case ParticipantJoined(user_id):
                         assert user_id not in phone.roster, "joined twice"
                         phone.roster[user_id] = False
-                    case ParticipantUpdated(user_id, online):
-                        assert user_id != phone.user_id, "nobody is sent their own presence"
+                    case ParticipantUpdated(user_id, online, _, role):
+                        assert user_id != phone.user_id or role, "nobody is sent their own presence"
                         assert user_id in phone.roster, "updated before it joined"
                         phone.roster[user_id] = online
                     case ParticipantLeft(user_id):
@@ -249,6 +249,24 @@ class Histories(RuleBasedStateMachine):
             assert sits is room
         if lapsed is None:
             assert not sits
+        self.deliver()
+
+    @rule(user_id=users, role=ROLES)
+    def passes_the_role(self, user_id: str, role: Role) -> None:
+        table = self.table
+        member = table.roster.get(user_id)
+        if member is None or table.ended is not None:
+            return  # the actor refuses
+        others = [each for each, _ in self.seated()].count("participant")
+        full = role != "host" and member.role == "host" and others >= LIMITS.max_participants
+        try:
+            self.session.set_role(user_id, role, self.moment)
+        except SessionFull:
+            assert full
+        else:
+            assert not full
+            assert table.roster[user_id].role == role
+            assert bool(table.pending) is (member.role != role)
         self.deliver()
 
     @rule(locked=st.booleans())

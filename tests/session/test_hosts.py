@@ -446,3 +446,58 @@ async def test_a_name_is_free_again_when_its_owner_has_left() -> None:
         await bo.link.leave()
         await home.join(session, "bo")
         assert names(home, session) == ["Ada", "bo"]
+
+
+# --- passing the role on --------------------------------------------------------------------------
+
+
+async def test_everyone_hears_who_is_a_host_now() -> None:
+    async with house() as home:
+        session = await home.session()
+        ada = await home.connect(session, await home.join(session, "Ada"))
+        bo = await home.connect(session, await home.join(session, "Bo"))
+        await home.manager.set_role(session, bo.user_id, "host")
+        await settle()
+        for each in (ada, bo):
+            told = each.phone.all("participant_updated")[-1]
+            assert (told["user_id"], told["online"], told["role"]) == (bo.user_id, True, "host")
+        assert await home.manager.authorise(session, bo.user_id) == "host"
+
+
+async def test_a_role_is_kept_over_a_sleep_and_shown_to_whoever_comes() -> None:
+    async with house() as home:
+        session = await home.session()
+        bo = await home.join(session, "Bo")
+        await home.connect(session, await home.join(session, "Ada"))
+        await home.manager.set_role(session, bo, "host")
+        again = await home.connect(session, bo)
+        state = again.phone.all("session_state")[-1]
+        assert state["you"] == {"user_id": bo, "role": "host"}
+        assert [each.get("role") for each in state["participants"]] == ["host", None]
+        assert home.store.participants[session][bo].role == "host"
+
+
+async def test_a_role_that_is_not_written_is_not_given() -> None:
+    async with house() as home:
+        session = await home.session()
+        bo = await home.join(session, "Bo")
+        home.store.away = True
+        with pytest.raises(StoreUnavailable):
+            await home.manager.set_role(session, bo, "host")
+        assert home.table(session).roster[bo].role == "participant"
+
+
+async def test_who_is_not_there_gets_no_role() -> None:
+    async with house() as home:
+        session = await home.session()
+        with pytest.raises(ParticipantNotFound):
+            await home.manager.set_role(session, str(uuid4()), "host")
+
+
+async def test_a_session_does_not_grow_by_hosts_who_step_down() -> None:
+    async with house(SMALL) as home:
+        session = await home.session()
+        await strangers(home, session)
+        host = await home.join(session, "Host", "host")
+        with pytest.raises(SessionFull):
+            await home.manager.set_role(session, host, "participant")

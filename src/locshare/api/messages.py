@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from locshare.http.problems import FieldError, HttpProblem, ProblemCode
 from locshare.model.display_names import clean
+from locshare.model.participant import Role
 
 NAME_CHARS: Final = 255
 DISPLAY_NAME_CHARS: Final = 100
@@ -59,6 +60,12 @@ class ChangeSession(Struct, frozen=True):
     """Body of ``PATCH /api/sessions/{id}``."""
 
     locked: bool
+
+
+class ChangeParticipant(Struct, frozen=True):
+    """Body of ``PATCH /api/sessions/{id}/participants/{user_id}``."""
+
+    role: Role
 
 
 # --- decoding ---------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ def api_blueprint(calls: SessionCalls, ingest: IngestCalls) -> quart.Blueprint:
     add("POST", "/sessions/<session>/host", calls.become_host)
     add("POST", "/sessions/<session>/join", calls.join)
     add("GET", "/sessions/<session>/participants", calls.participants)
+    add("PATCH", "/sessions/<session>/participants/<user_id>", calls.change_participant)
     add("DELETE", "/sessions/<session>/participants/<user_id>", calls.remove)
     add("POST", "/sessions/<session>/positions", ingest.positions)
     add("GET", "/sessions/<session>/link.svg", calls.link_qr)

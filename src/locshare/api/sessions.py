@@ -11,11 +11,12 @@ from typing import Protocol
 from uuid import UUID
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from locshare.api.limits import ApiLimits
 from locshare.api.messages import (
     DEFAULT_COLOR,
+    ChangeParticipant,
     ChangeSession,
     CreateSession,
     HostKey,
@@ -65,8 +66,8 @@ class SessionPort(Protocol):
         """Describe a session, also one that has ended, until its retention is over."""
         ...
 
-    async def authorise(self, session_id: UUID, user_id: str) -> None:
-        """Raises ParticipantNotFound unless ``user_id`` is the host or a participant."""
+    async def authorise(self, session_id: UUID, user_id: str) -> Role:
+        """The role that ``user_id`` has now. Raises ParticipantNotFound without one."""
         ...
 
     async def join(
@@ -91,6 +92,10 @@ class SessionPort(Protocol):
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
         """The participants, connected or not."""
+        ...
+
+    async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
+        """Make a participant a host, or no longer one. Raises ParticipantNotFound, SessionFull."""
         ...
 
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
@@ -296,6 +301,19 @@ class SessionCalls:
         await self._sessions.remove(session_id, user_id, ban=ban)
         return json_response(Success())
 
+    async def change_participant(self, request: Request, session: str, user_id: str) -> Response:
+        """``PATCH /api/sessions/{id}/participants/{user_id}``"""
+        self._limit(self._read_limiter, request)
+        session_id = session_uuid(session)
+        claims = await self._host_of(session_id, request)
+        body = await _body(request, ChangeParticipant)
+        if body.role != "host" and claims.user_id != user_id:
+            raise HttpProblem(
+                ProblemCode.FORBIDDEN, "a host may step down, but take the role from nobody else"
+            )
+        await self._sessions.set_role(session_id, user_id, body.role)
+        return json_response(Success())
+
     async def end(self, request: Request, session: str) -> Response:
         """``DELETE /api/sessions/{id}``"""
         self._limit(self._read_limiter, request)
@@ -312,21 +330,22 @@ class SessionCalls:
 
     async def _claims_in(self, session_id: UUID, request: Request, about: str = "") -> Claims:
         """The claims of the request's token, which belongs to this session, and to its host or a
-        present participant. Every call that needs a token calls this. Raises HttpProblem; and
-        ParticipantNotFound when the token's owner is the participant ``about`` whom the call is.
+        present participant, with the role of now. Every call that needs a token calls this. Raises
+        HttpProblem; and ParticipantNotFound when the token's owner is the participant ``about``
+        whom the call is.
         """
         claims = self._tokens.verify(bearer_token(request))
         if claims.session_id != session_id:
             raise HttpProblem(ProblemCode.FORBIDDEN, "the token is of another session")
         try:
-            await self._sessions.authorise(session_id, claims.user_id)
+            role = await self._sessions.authorise(session_id, claims.user_id)
         except ParticipantNotFound:
             if claims.user_id == about:
                 raise
             raise HttpProblem(
                 ProblemCode.FORBIDDEN, "the token is of somebody who is no longer in the session"
             ) from None
-        return claims
+        return structs.replace(claims, role=role)
 
     def limit_address(self, request: Request) -> str:
         """Count a call that is neither a creation nor a join, of the client's address, which is

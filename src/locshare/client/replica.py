@@ -68,11 +68,11 @@ class Replica(Struct):
                 self.replace(message, at)
             case ParticipantJoined(user_id):
                 self.participants.setdefault(user_id, _newcomer(message, at))
-            case ParticipantUpdated(user_id, online, last_seen):
+            case ParticipantUpdated(user_id, online, last_seen, role):
                 known = self.participants.get(user_id)
                 if known is not None:
                     self.participants[user_id] = structs.replace(
-                        known, online=online, last_seen=last_seen
+                        known, online=online, last_seen=last_seen, role=role or known.role
                     )
             case ParticipantLeft(user_id):
                 self.participants.pop(user_id, None)

@@ -5,9 +5,9 @@ connected participant, or the connection is closed. The audience of an event is 
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from locshare.model.participant import LeaveReason
+from locshare.model.participant import LeaveReason, Role
 from locshare.model.session import EndReason
 
 
@@ -21,6 +21,8 @@ class ParticipantUpdated(Struct, frozen=True):
     user_id: str
     online: bool
     last_seen: datetime
+    role: Role | UnsetType = UNSET
+    """The new role, if that is what changed."""
 
 
 class ParticipantLeft(Struct, frozen=True):

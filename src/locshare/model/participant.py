@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Role = Literal["participant", "host"]
 LeaveReason = Literal["left", "removed"]
@@ -32,6 +32,8 @@ class ParticipantView(Struct, frozen=True):
     last_seen: datetime
     is_active: bool
     online: bool
+    role: Role | UnsetType = UNSET
+    """Of hosts only."""
 
 
 class You(Struct, frozen=True):

@@ -53,6 +53,7 @@ from locshare.session.commands import (
     Report,
     ReserveSeat,
     SessionCast,
+    SetRole,
     Update,
 )
 from locshare.session.counters import SessionCounters
@@ -240,6 +241,17 @@ class SessionActor(Actor[SessionCast]):
         self._arm_inactivity()
         return None
 
+    @on_call(SetRole)
+    def set_role(self, request: SetRole, reply_to: ReplyTo[None]) -> NoReply | None:
+        """A host passes the role on, or steps down."""
+        try:
+            self._rules.set_role(request.user_id, request.role, self._context.moment())
+        except (ParticipantNotFound, SessionFull) as error:
+            reply_to.fail(error)
+            return NO_REPLY
+        self._deliver()
+        return None
+
     @on_call(End)
     def end(self, request: End, reply_to: ReplyTo[None]) -> StopActor:  # noqa: ARG002
         """The host ends the session."""
@@ -332,7 +344,7 @@ class SessionActor(Actor[SessionCast]):
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
-            self._rules.snapshot(user_id, request.role, moment, self._epoch),
+            self._rules.snapshot(user_id, table.roster[user_id].role, moment, self._epoch),
             receiver.dialect.in_session(self._table.shorthand),
         )
         older = self._rules.connect(receiver, moment)

@@ -74,6 +74,15 @@ class LeaveForGood(Struct, Request[None], frozen=True):
     user_id: str
 
 
+class SetRole(Struct, Request[None], frozen=True):
+    """Call: a participant becomes a host, or is one no longer; it is written. Fails with
+    ParticipantNotFound, SessionFull.
+    """
+
+    user_id: str
+    role: Role
+
+
 class End(Struct, Request[None], frozen=True):
     """Call: the host ends the session."""
 

@@ -20,7 +20,15 @@ from locshare.model.participant import ParticipantView, Role
 from locshare.model.position import LocatedMember, Position
 from locshare.model.session import EndReason
 from locshare.session.calls import SessionCalls
-from locshare.session.commands import CancelReservation, End, Join, Report, ReserveSeat, Update
+from locshare.session.commands import (
+    CancelReservation,
+    End,
+    Join,
+    Report,
+    ReserveSeat,
+    SetRole,
+    Update,
+)
 from locshare.session.counters import SessionCounters, SessionStatistics
 from locshare.session.directory.directory import Owner, SessionDirectory, always_this_process
 from locshare.session.directory.owned_store import OwnedStore
@@ -151,21 +159,21 @@ class SessionManager:
         active = stored.session.is_active and stored.session.expires_at > self._now()
         return _info(self._loader.view(stored), active)
 
-    async def authorise(self, session_id: UUID, user_id: str) -> None:
-        """Check that the token of ``user_id`` is of use in a session: it is the host's, or that of
-        a participant. The only place that decides this: a token says for whom it was made, not that
-        they are still there. Starts nothing.
+    async def authorise(self, session_id: UUID, user_id: str) -> Role:
+        """The role that ``user_id`` has now: a token says for whom it was made, not that they are
+        still there, nor which role was passed to them or from them since. The only place that
+        decides this. Whoever created the session is always a host. Starts nothing.
 
         Raises ParticipantNotFound if it is of no use; SessionNotFound, SessionOver,
         SessionUnavailable, StoreUnavailable.
         """
         table = await self._table_or_view(session_id)
-        if (
-            user_id not in table.roster
-            and user_id not in table.lapsed
-            and user_id != str(table.session.creator_id)
-        ):
-            raise ParticipantNotFound
+        member = table.roster.get(user_id) or table.lapsed.get(user_id)
+        if member is not None:
+            return member.role
+        if user_id == str(table.session.creator_id):
+            return "host"
+        raise ParticipantNotFound
 
     async def join(
         self,
@@ -318,6 +326,16 @@ class SessionManager:
                 await self._store.set_locked(session_id, locked)
                 await self._calls.ask(table, Lock(locked))
             return _info(table, table.ended is None)
+
+    async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
+        """Make a participant a host, or no longer one; durable on return. Raises
+        ParticipantNotFound, SessionFull, and as :meth:`participants`. Not cancelled once begun.
+        """
+        async with self.lifecycle.using(session_id) as table:
+            self._rules(table).check_role(user_id, role)
+            with trio.CancelScope(shield=True):  # both have a deadline
+                await self._store.set_role(session_id, user_id, role)
+                await self._calls.ask(table, SetRole(user_id, role))
 
     async def end(self, session_id: UUID) -> None:
         """End the session for its host; durable on return, or queued while the database is away.

@@ -29,9 +29,9 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar, final
 from uuid import UUID
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
-from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut
+from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut, Only
 from locshare.broadcast.receiver import Receiver
 from locshare.model.confusables import distinct
 from locshare.model.errors import LocshareError
@@ -45,7 +45,7 @@ from locshare.model.events import (
 from locshare.model.participant import LeaveReason, Member, ParticipantView, Role, You
 from locshare.model.position import HeldPosition, LocatedMember, ParticipantPosition, Position
 from locshare.model.session import EndReason, SessionView, Snapshot
-from locshare.session.errors import ParticipantNotFound
+from locshare.session.errors import ParticipantNotFound, SessionFull
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
 from locshare.session.features.feature_set import Decision, FeatureSet, decide_each
 from locshare.session.features.registry import FEATURES
@@ -341,6 +341,38 @@ class SessionRules:
             return
         table.positions[user_id] = table.moved[user_id] = HeldPosition(position, clock, taken)
 
+    # --- roles ------------------------------------------------------------------------------------
+
+    def check_role(self, user_id: str, role: Role) -> None:
+        """Raise ParticipantNotFound; SessionFull if a host has no seat as a participant, for which
+        the session has no room: by stepping down and joining again a session would grow for ever.
+        """
+        table = self._table
+        member = table.roster.get(user_id)
+        if member is None:
+            raise ParticipantNotFound
+        if role == member.role or role == "host":
+            return
+        roles = [each.role for each in table.roster.values()]
+        roles += [kept.role for kept in table.reservations.values()]
+        if roles.count("participant") >= self._limits.max_participants:
+            raise SessionFull(self._limits.max_participants)
+
+    def set_role(self, user_id: str, role: Role, moment: Moment) -> None:
+        """Make a member a host, or no longer one. Idempotent. Raises as :meth:`check_role`."""
+        self.check_role(user_id, role)
+        table = self._table
+        member = table.roster[user_id]
+        if member.role == role:
+            return
+        # The others keep the presence that they know; to themselves members are as they are.
+        shown = table.presence.get(user_id, NEVER_SEEN).online
+        told = ParticipantUpdated(user_id, shown, self._last_seen(user_id, moment), role)
+        own = structs.replace(told, online=user_id in table.online)
+        table.roster[user_id] = structs.replace(member, role=role)
+        self._decide(told, EveryoneBut(user_id))
+        self._decide(own, Only(user_id))
+
     # --- leaving and the end ----------------------------------------------------------------------
 
     def leave(self, user_id: str, reason: LeaveReason) -> Receiver | None:
@@ -559,6 +591,7 @@ class SessionRules:
                 moment.wall if user_id == connecting else self._last_seen(user_id, moment),
                 True,
                 user_id == connecting or presence.get(user_id, NEVER_SEEN).online,
+                "host" if member.role == "host" else UNSET,
             )
             for user_id, member in self._table.roster.items()
         )

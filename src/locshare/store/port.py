@@ -110,6 +110,10 @@ class Store(Protocol):
         """Durable on return. Raises StoreUnavailable; cancelled, it is done or not."""
         ...
 
+    async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
+        """Durable on return. Raises StoreUnavailable; cancelled, it is done or not."""
+        ...
+
     async def end_session(self, session_id: UUID) -> None:
         """Set ``is_active`` false. Durable on return, or queued when the database is away."""
         ...

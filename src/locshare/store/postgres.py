@@ -46,6 +46,7 @@ from asyncpg import exceptions as pg
 from msgspec import Struct, structs
 
 from locshare.model.errors import LocshareError
+from locshare.model.participant import Role
 from locshare.model.session import EndReason
 from locshare.store import causes
 from locshare.store.bridge import open_bridge
@@ -237,6 +238,10 @@ class PostgresStore:
     async def set_locked(self, session_id: UUID, locked: bool) -> None:
         """Durable on return. Raises StoreUnavailable."""
         await self._ask(self._sql.set_locked, session_id, locked)
+
+    async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
+        """Durable on return. Raises StoreUnavailable."""
+        await self._ask(self._sql.set_role, session_id, user_id, role)
 
     async def end_session(self, session_id: UUID) -> None:
         """Durable on return, or queued. Cancelled, it is still queued."""

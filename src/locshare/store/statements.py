@@ -15,6 +15,7 @@ from uuid import UUID
 
 from msgspec import structs
 
+from locshare.model.participant import Role
 from locshare.model.session import EndReason
 from locshare.store.port import (
     FoundParticipant,
@@ -76,6 +77,10 @@ _LEAVE: Final = """
 """
 
 _LOCK: Final = "UPDATE {sessions} SET locked = $2 WHERE id = $1 AND locked <> $2"
+
+_SET_ROLE: Final = """
+    UPDATE {participants} SET role = $3 WHERE session_id = $1 AND user_id = $2 AND role <> $3
+"""
 
 _ACTIVITY: Final = """
     UPDATE {sessions} AS session SET last_activity = note.moment
@@ -188,6 +193,7 @@ class Statements:
         self._end = fill(_END)
         self._leave = fill(_LEAVE)
         self._lock = fill(_LOCK)
+        self._set_role = fill(_SET_ROLE)
         self._activity = fill(_ACTIVITY)
         self._seen = fill(_SEEN)
         self._load_session = fill(_LOAD_SESSION)
@@ -241,6 +247,9 @@ class Statements:
 
     async def set_locked(self, connection: Any, session_id: UUID, locked: bool) -> None:
         await connection.execute(self._lock, session_id, locked)
+
+    async def set_role(self, connection: Any, session_id: UUID, user_id: str, role: Role) -> None:
+        await connection.execute(self._set_role, session_id, user_id, role)
 
     async def write_batch(self, connection: Any, batch: WriteBehindBatch) -> None:
         """Write the whole batch in one transaction."""
@@ -321,6 +330,7 @@ class Statements:
             await connection.fetch(self._load_participants, nobody)
             await self.find_participants(connection, nobody, nobody)
             await self.set_locked(connection, nobody, locked=False)
+            await self.set_role(connection, nobody, "", "participant")
             await self.erase_sessions(connection, ())
             await self.erase_participants(connection, ())
             return await self.write_readiness(connection)

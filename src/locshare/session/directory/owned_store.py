@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import final
 from uuid import UUID
 
+from locshare.model.participant import Role
 from locshare.model.session import EndReason
 from locshare.session.directory.directory import SessionDirectory
 from locshare.store.port import (
@@ -56,6 +57,10 @@ class OwnedStore:
     async def set_locked(self, session_id: UUID, locked: bool) -> None:
         self._directory.check_owned(session_id)
         await self._store.set_locked(session_id, locked)
+
+    async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
+        self._directory.check_owned(session_id)
+        await self._store.set_role(session_id, user_id, role)
 
     async def end_session(self, session_id: UUID) -> None:
         self._directory.check_owned(session_id)
