@@ -285,6 +285,14 @@ paths = st.lists(
 methods = st.sampled_from(["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS", "PATCH", "FOO"])
 
 
+@pytest.mark.parametrize("host", [".", "a..b", "x" * 64])
+async def test_a_host_that_is_no_name_is_a_bad_request(
+    client: httpx.AsyncClient, host: str
+) -> None:
+    answer = await client.get("/health/live", headers={"Host": host})
+    assert_problem(answer, 400, "BAD_REQUEST")
+
+
 def run_one(ask: Callable[[httpx.AsyncClient], Any]) -> httpx.Response:
     app = create_app(FakeSessions(), TokenKeys(SECRET), urls=lambda: URLS, registry=new_registry())
 

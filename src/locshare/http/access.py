@@ -94,6 +94,8 @@ class AccessRules(Struct, frozen=True):
             )
         if _is_reserved(scope) and path not in QUIET_ROUTES:
             return HttpProblem(ProblemCode.UNAVAILABLE, "too many connections, come back later")
+        if not _has_labels(header(headers, b"host") or ""):
+            return HttpProblem(ProblemCode.BAD_REQUEST, "the Host header is no name or address")
         if not path.startswith("/"):
             return HttpProblem(ProblemCode.BAD_REQUEST, "the path begins with a slash")
         if self.origins.is_foreign(scope["method"], headers):
@@ -197,6 +199,14 @@ _ABOUT_THE_SERVER: Final = Response(200, b"", headers={"Allow": ALLOWED_METHODS.
 def _route(scope: Scope) -> str:
     route: str = scope.get(ROUTE, UNKNOWN_ROUTE)
     return route
+
+
+def _has_labels(host: str) -> bool:
+    """Whether each label of a host name has 1 to 63 characters, as DNS has it. For others Quart's
+    router raises. No host, and an IPv6 address in brackets, are none of its business.
+    """
+    name = host.partition(":")[0].removesuffix(".") if host != "." else "."
+    return not name or all(0 < len(label) < 64 for label in name.split("."))
 
 
 def _is_reserved(scope: Scope) -> bool:
