@@ -34,10 +34,10 @@ location = /map/ws {{
     proxy_set_header Connection upgrade;
 }}
 """
-"""As in docs/guides/deploy.md."""
+"""Two ports."""
 
-KEPT = STRIPPED.replace("{http}/;", "{http};").replace("{ws}/ws;", "{ws};")
-"""The folder's name stays on the path."""
+KEPT = STRIPPED.replace("{http}/;", "{http};").replace("{ws}/ws;", "{http};")
+"""The folder's name stays on the path, and everything is on one port."""
 
 REST_OF_THE_SITE = "location / {{ return 418; }}"
 
@@ -54,15 +54,18 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         folder = stack.enter_context(data_directory())
         port = free_port()
         url = f"http://127.0.0.1:{port}/map"
-        program = Program(
-            {
-                "LOCSHARE_DATA_DIR": str(folder),
-                "LOCSHARE_PUBLIC_URL": url,
-                "LOCSHARE_PUBLIC_WS_URL": url.replace("http", "ws"),
-            }
-        )
+        settings = {"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_PUBLIC_URL": url}
+        if request.param is KEPT:
+            settings["LOCSHARE_HTTP_BIND"] = settings["LOCSHARE_WS_BIND"] = ""
+            settings["LOCSHARE_BIND"] = f"127.0.0.1:{free_port()}"
+        else:
+            settings["LOCSHARE_PUBLIC_WS_URL"] = url.replace("http", "ws")
+        program = Program(settings)
         locations = (request.param + REST_OF_THE_SITE).format(
-            http=program.http_url, ws=program.ws_url.replace("ws:", "http:")
+            http=f"http://{settings['LOCSHARE_BIND']}"
+            if request.param is KEPT
+            else program.http_url,
+            ws=program.ws_url.replace("ws:", "http:"),
         )
         stack.enter_context(nginx_or_skip(locations, port))
         stack.callback(lambda: program.running and program.stop())
