@@ -11,6 +11,8 @@ from typing import Final
 HEAD_BYTES_MAX: Final = 16 * 1024
 """Undecided after so many bytes is no request for a WebSocket: both servers refuse longer heads."""
 
+_LINE_BYTES_MAX: Final = 8192
+"""Of a request line. The HTTP server refuses a longer one as soon as it has so many bytes."""
 _METHOD_BYTES_MAX: Final = 20
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*websocket", re.IGNORECASE)
 
@@ -21,17 +23,18 @@ def wants_websocket(head: bytes, paths: tuple[bytes, ...]) -> bool | None:
 
     A path that ends so is enough, because a proxy may leave the folder on it in which it serves us.
     """
-    line, newline, _ = head.partition(b"\n")
+    line, newline, _ = head[:_LINE_BYTES_MAX].partition(b"\n")
+    too_long = not newline and len(head) >= _LINE_BYTES_MAX
     method, blank, rest = line.partition(b" ")
     if not blank or not method.isalpha() or len(method) > _METHOD_BYTES_MAX:
         return _undecided(head, _may_become_a_method(head))
     target, ended, _ = rest.partition(b" ")
     path, query, _ = target.partition(b"?")
     if not (ended or query or newline):
-        return _undecided(head, undecided=True)
+        return _undecided(head, not too_long)
     if path.rstrip(b"\r").endswith(paths):
         return True
-    if method != b"GET":
+    if method != b"GET" or too_long:
         return False
     end = head.find(b"\r\n\r\n")
     if end < 0:
