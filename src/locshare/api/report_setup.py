@@ -4,7 +4,8 @@ Each asks the app for a report every 15 s while it moves: a position is kept for
 report may be lost. The code stands for the participant (:mod:`locshare.auth.report_codes`); no
 token is in a link, which messengers and shared clipboards may see.
 
-Sources: the OwnTracks booklet (`tech/json`, `features/remoteconfig`); Traccar Client's
+Sources: the OwnTracks booklet (`tech/json`, `features/location`), and for
+`pegLocatorFastestIntervalToInterval` the source of its Android app; Traccar Client's
 `configuration_service.dart`, which takes the settings from the query of a scanned URL; GPSLogger's
 `gpslogger://properties/` links.
 """
@@ -21,6 +22,8 @@ from locshare.ingest.owntracks import tracker_id
 from locshare.wire.answers import GpsLoggerSetup, OwnTracksSetup, ReportSetup, TraccarSetup
 
 INTERVAL_S: Final = 15
+DISPLACEMENT_M: Final = 500
+"""Not reached within the interval below 120 km/h."""
 HEARTBEAT_S: Final = 60
 """Of a phone that rests: below the 2 minutes after which it is shown offline."""
 _USERNAME: Final = "locshare"
@@ -30,8 +33,10 @@ App = Literal["owntracks", "traccar", "gpslogger"]
 
 
 class _OwnTracksConfiguration(Struct, frozen=True, tag_field="_type", tag="configuration"):
-    """The names are the app's. Android takes ``moveModeLocatorInterval``, iOS ``locatorInterval``,
-    in seconds; with a displacement of 0 metres the interval alone counts."""
+    """The names are the app's. In move mode Android takes ``moveModeLocatorInterval`` alone; iOS
+    reports after ``locatorInterval`` seconds or ``locatorDisplacement`` metres, whichever comes
+    first: a small displacement would have it report all the time.
+    """
 
     url: str
     password: str
@@ -45,7 +50,7 @@ class _OwnTracksConfiguration(Struct, frozen=True, tag_field="_type", tag="confi
     """Move."""
     moveModeLocatorInterval: int = INTERVAL_S  # noqa: N815
     locatorInterval: int = INTERVAL_S  # noqa: N815
-    locatorDisplacement: int = 0  # noqa: N815
+    locatorDisplacement: int = DISPLACEMENT_M  # noqa: N815
     pegLocatorFastestIntervalToInterval: bool = True  # noqa: N815
     cmd: bool = False
     """Nobody but the phone's owner changes its settings."""
