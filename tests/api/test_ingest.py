@@ -198,6 +198,16 @@ async def test_osmand_reports_by_a_query_a_form_and_json(
     assert [(position.lat, position.lng) for _, position in manager.reports] == [(47.5, 8.5)] * 6
 
 
+async def test_who_only_looks_at_an_address_of_osmand_reports_nothing(
+    client: httpx.AsyncClient, token: str, manager: FakeSessions
+) -> None:
+    place = {"id": token, "lat": "47.5", "lon": "8.5"}
+    assert (await client.head("/api/osmand", params=place)).status_code == 200
+    assert manager.reports == []
+    await client.get("/api/osmand", params=place)
+    assert len(manager.reports) == 1
+
+
 async def test_osmand_without_a_fix_reports_nothing_and_is_not_sent_again(
     client: httpx.AsyncClient, token: str, manager: FakeSessions
 ) -> None:

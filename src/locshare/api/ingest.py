@@ -82,8 +82,12 @@ class IngestCalls:
         return json_response(Success())
 
     async def osmand(self, request: Request) -> Response:
-        """``GET`` and ``POST /api/osmand``"""
+        """``GET`` and ``POST /api/osmand``. A ``HEAD``, with which link checkers and previews look
+        at an address, reports nothing.
+        """
         address = self._limit_address(request)
+        if request.method == "HEAD":
+            return json_response(Success())
         report = await _osmand_report(request)
         claims = await self._credentials.claims(_token(request, report.device), address)
         self._limit(claims)

@@ -42,9 +42,10 @@ class Request:
     or an error of Quart's.
     """
 
-    __slots__ = ("_headers", "_query", "client", "read")
+    __slots__ = ("_headers", "_query", "client", "method", "read")
 
     def __init__(self, scope: Scope, read: Callable[[], Awaitable[bytes]]) -> None:
+        self.method: str = scope["method"]
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._query: bytes = scope.get("query_string", b"")
         client = scope.get("client")
