@@ -501,3 +501,29 @@ async def test_a_session_does_not_grow_by_hosts_who_step_down() -> None:
         host = await home.join(session, "Host", "host")
         with pytest.raises(SessionFull):
             await home.manager.set_role(session, host, "participant")
+
+
+async def test_of_two_hosts_who_step_down_at_once_to_one_seat_the_other_stays_a_host() -> None:
+    async with house(SMALL) as home:
+        session = await home.session()
+        await strangers(home, session, 2)
+        hosts = [await home.join(session, name, "host") for name in ("Ada", "Bo")]
+        refused = []
+
+        async def step_down(user_id: str) -> None:
+            try:
+                await home.manager.set_role(session, user_id, "participant")
+            except SessionFull:
+                refused.append(user_id)
+
+        home.store.gate = trio.Event()
+        async with trio.open_nursery() as nursery:
+            for each in hosts:
+                nursery.start_soon(step_down, each)
+            await settle()
+            home.store.gate.set()
+        (host,) = refused
+        for each in hosts:
+            role = "host" if each == host else "participant"
+            assert home.table(session).roster[each].role == role
+            assert home.store.participants[session][each].role == role

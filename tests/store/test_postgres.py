@@ -10,6 +10,7 @@ import structlog.testing
 import trio
 from msgspec import structs
 
+from locshare.model.participant import Role
 from locshare.store.migrate import bundled
 from locshare.store.port import FoundParticipant, ParticipantRecord, StoreUnavailable
 from locshare.store.postgres import PostgresStore
@@ -367,6 +368,27 @@ async def test_a_host_is_read_back_as_a_host(store: PostgresStore, postgres_url:
     read = await read_afresh(postgres_url, session.id)
     assert {each.user_id: each.role for each in read.participants} == {
         each.user_id: each.role for each in people
+    }
+
+
+async def test_a_role_is_written_for_one_participant_of_one_session(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    session = await created(store)
+    bo, cy = a_participant(session.id), a_participant(session.id)
+    for each in (bo, cy):
+        await store.add_participant(each)
+    roles: tuple[Role, ...] = ("host", "host", "participant", "host")
+    for role in roles:
+        await store.set_role(session.id, bo.user_id, role)
+        read = await read_afresh(postgres_url, session.id)
+        assert {each.user_id: each.role for each in read.participants} == {
+            bo.user_id: role,
+            cy.user_id: "participant",
+        }
+    await store.set_role(uuid4(), bo.user_id, "participant")
+    assert "host" in {
+        each.role for each in (await read_afresh(postgres_url, session.id)).participants
     }
 
 

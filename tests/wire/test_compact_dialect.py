@@ -176,6 +176,18 @@ def test_every_type_of_the_contract_has_a_number_of_its_own() -> None:
             ParticipantUpdated("eve", True, NOON),
             [7, {"user_id": "eve", "online": True, "last_seen": "2030-01-01T12:00:00Z"}],
         ),
+        (
+            ParticipantUpdated("eve", True, NOON, "host"),
+            [
+                7,
+                {
+                    "user_id": "eve",
+                    "online": True,
+                    "last_seen": "2030-01-01T12:00:00Z",
+                    "role": "host",
+                },
+            ],
+        ),
         (ParticipantLeft("gone", "left"), [8, {"user_id": "gone", "reason": "left"}]),
         (SessionUpdated(True), [9, {"locked": True}]),
         (SessionEnded("expired"), [10, {"reason": "expired"}]),

@@ -35,6 +35,7 @@ from locshare.session.directory.owned_store import OwnedStore
 from locshare.session.errors import (
     Banned,
     ParticipantNotFound,
+    SessionFull,
     SessionNotFound,
     SessionOver,
 )
@@ -335,7 +336,11 @@ class SessionManager:
             self._rules(table).check_role(user_id, role)
             with trio.CancelScope(shield=True):  # both have a deadline
                 await self._store.set_role(session_id, user_id, role)
-                await self._calls.ask(table, SetRole(user_id, role))
+                try:
+                    await self._calls.ask(table, SetRole(user_id, role))
+                except SessionFull:  # somebody else took the seat during the write
+                    await self._store.set_role(session_id, user_id, "host")
+                    raise
 
     async def end(self, session_id: UUID) -> None:
         """End the session for its host; durable on return, or queued while the database is away.

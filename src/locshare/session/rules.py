@@ -49,7 +49,7 @@ from locshare.session.errors import ParticipantNotFound, SessionFull
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
 from locshare.session.features.feature_set import Decision, FeatureSet, decide_each
 from locshare.session.features.registry import FEATURES
-from locshare.session.features.roster import ROSTER
+from locshare.session.features.roster import ROSTER, may_step_down
 from locshare.session.fixes import clock_was_set_back, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
@@ -344,18 +344,11 @@ class SessionRules:
     # --- roles ------------------------------------------------------------------------------------
 
     def check_role(self, user_id: str, role: Role) -> None:
-        """Raise ParticipantNotFound; SessionFull if a host has no seat as a participant, for which
-        the session has no room: by stepping down and joining again a session would grow for ever.
-        """
-        table = self._table
-        member = table.roster.get(user_id)
+        """Raise ParticipantNotFound; SessionFull if a host would step down to no seat."""
+        member = self._table.roster.get(user_id)
         if member is None:
             raise ParticipantNotFound
-        if role == member.role or role == "host":
-            return
-        roles = [each.role for each in table.roster.values()]
-        roles += [kept.role for kept in table.reservations.values()]
-        if roles.count("participant") >= self._limits.max_participants:
+        if member.role == "host" != role and not may_step_down(self._core()):
             raise SessionFull(self._limits.max_participants)
 
     def set_role(self, user_id: str, role: Role, moment: Moment) -> None:

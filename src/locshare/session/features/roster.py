@@ -151,9 +151,19 @@ def _has_room(role: Role, core: Core) -> bool:
         return True
     if role != "host":
         return False
-    roles = [member.role for member in core.roster.values()]
-    roles += [kept.role for kept in core.reservations]
-    return roles.count("host") < limits.host_seats
+    return _roles(core).count("host") < limits.host_seats
+
+
+def _roles(core: Core) -> list[Role]:
+    """Of all seats, taken and reserved."""
+    return [each.role for seats in (core.roster.values(), core.reservations) for each in seats]
+
+
+def may_step_down(core: Core) -> bool:
+    """Whether a host may become a participant: only within ``max_participants`` of these. Else a
+    session would grow for ever by hosts who step down and join again.
+    """
+    return _roles(core).count("participant") < core.limits.max_participants
 
 
 def with_ban(bans: Mapping[bytes, float], origin: Origin, clock: float) -> dict[bytes, float]:
