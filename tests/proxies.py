@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,8 @@ from tests.running import LAST_RESORT_S
 FILES: Final = Path(__file__).parents[1] / "deploy" / "proxies"
 SYSTEM_PATH: Final = "/usr/sbin:/usr/local/sbin"
 """Debian keeps servers where only root looks."""
+
+_BETWEEN_S: Final = 0.02
 
 NGINX: Final = """
 daemon off;
@@ -149,10 +151,13 @@ def listening_process(
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", port: int, errors: Path) -> None:
+    """The end of the program is waited for, and between whiles its port is tried."""
     deadline = time.monotonic() + LAST_RESORT_S
-    while process.poll() is None and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.02)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_BETWEEN_S)
+            break
     raise AssertionError(f"{process.args!r} did not start: {errors.read_text()}")
