@@ -1,4 +1,4 @@
-"""QR codes as SVG, drawn in a worker thread: one of 500 characters takes tens of milliseconds."""
+"""QR codes as SVG, drawn in a worker thread: in the loop they would hold up the sessions."""
 
 from collections import OrderedDict
 from io import BytesIO

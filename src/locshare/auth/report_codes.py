@@ -9,9 +9,9 @@ primary key. The second half is a MAC of that id with the server's secret. So
 - a code survives a restart, and ends with the row: when its participant leaves or is removed, and
   with the session;
 - who can read the database cannot make a code: the secret is not in it. Who can read it and guesses
-  online has to find 30 bits, everyone else 60, against the limits of failed guesses
-  (:mod:`locshare.api.report_codes`). Of 100,000 participants at 20 guesses a second one is hit in
-  some 14,000 years.
+  online has to find 30 bits, everyone else 60, against the limits of guesses
+  (:mod:`locshare.api.report_codes`). With 100,000 participants and 20 guesses a second, 2^60 /
+  (100,000 * 20) seconds pass on average until one is hit: 18,000 years.
 
 A stored random code, or its digest, would take a column, an index, and a write for each join.
 """

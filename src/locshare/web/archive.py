@@ -42,7 +42,7 @@ MAX_METADATA_BYTES: Final = 4 * 1024 * 1024
 _DEPTH: Final = 4
 """Of directories, by the specification."""
 _LEAVES: Final = 64
-"""Parsed leaf directories that are kept: some 100 KB each."""
+"""Parsed leaf directories that are kept."""
 
 _TYPES: Final = {
     TileType.MVT: ("mvt", "application/vnd.mapbox-vector-tile"),

@@ -1,9 +1,9 @@
 """The map file as tiles: ``/tiles/{z}/{x}/{y}`` and ``/tiles.json``.
 
 Tiles are read in worker threads, a few at a time: a disk that is slow makes tiles slow and nothing
-else. From the page cache a read costs 7 us in the loop and 80 us by way of a thread, of a request's
-500; a cold one would hold up every session. An address with the archive's version is cached for
-good; one without is asked again. Tiles that are compressed go out as they are stored.
+else. In the loop a read that is not in the page cache would hold up every session. An address with
+the archive's version is cached for good; one without is asked again. Tiles that are compressed go
+out as they are stored.
 
 A file that is replaced is opened again within :data:`LOOK_EVERY_S`; if the new one cannot be used,
 that is one line of the log, and the old one is served for as long as it can be read.
