@@ -24,9 +24,11 @@ from locshare.model.participant import Role
 from tests.connection.kit import Claims, Room, RoomLink, Verifier
 
 
-def upgrade(target: str = "/ws", *subprotocols: str) -> Upgrade:
+def upgrade(
+    target: str = "/ws", *subprotocols: str, headers: Sequence[tuple[str, str]] = ()
+) -> Upgrade:
     nobody: UpgradeResponder = None  # type: ignore[assignment] # nothing is answered here
-    return Upgrade(nobody, target, [], subprotocols)
+    return Upgrade(nobody, target, headers, subprotocols)
 
 
 @pytest.mark.parametrize(
@@ -67,17 +69,54 @@ def test_the_token_is_in_a_subprotocol_or_in_the_query_and_empty_is_none(
     [
         ((), None),
         (("locshare.v1",), "locshare.v1"),
-        (("locshare.bearer.abc",), None),
+        (("chat", "locshare.bearer.abc"), None),
         (("chat", "locshare.bearer.abc", "locshare.v1"), "locshare.v1"),
         (("phoenix", "locshare.bearer.abc"), None),
     ],
 )
-def test_the_subprotocol_that_is_answered_is_never_the_token(
+def test_the_subprotocol_that_is_answered_is_not_the_token(
     offered: Sequence[str], answered: str | None
 ) -> None:
     asked = upgrade("/ws", *offered)
     assert choose_subprotocol(asked, DEFAULT_DIALECTS) == answered
     assert choose_dialect(asked, DEFAULT_DIALECTS) is PLAIN_SOCKET
+
+
+@pytest.mark.parametrize("path", ["/ws", "/socket/websocket"])
+@pytest.mark.parametrize(
+    "offered", [("locshare.bearer.abc",), ("base64url.bearer.phx.YWRh", "locshare.bearer.abc")]
+)
+def test_the_token_is_answered_where_nothing_else_is_offered(
+    path: str, offered: Sequence[str]
+) -> None:
+    asked = upgrade(path, *offered)
+    assert choose_subprotocol(asked, DEFAULT_DIALECTS) == offered[0]
+    dialect = choose_dialect(asked, DEFAULT_DIALECTS)
+    assert isinstance(dialect, PhoenixSocketDialect) or dialect is PLAIN_SOCKET
+
+
+@pytest.mark.parametrize(
+    ("headers", "target", "token"),
+    [
+        (("Bearer abc",), "/ws", "abc"),
+        (("bearer  abc ",), "/ws?token=query", "abc"),
+        (("Bearer abc",), "/socket/websocket", "abc"),
+        (("Bearer ",), "/ws?token=query", None),
+        (("Basic QTpC",), "/ws?token=query", "query"),
+        (("Bearer abc", "Bearer def"), "/ws", None),
+        (("Bearer",), "/ws", None),
+    ],
+)
+def test_the_token_may_be_in_the_authorization_header(
+    headers: Sequence[str], target: str, token: str | None
+) -> None:
+    named = [("authorization", value) for value in headers]
+    assert token_of(upgrade(target, headers=named)) == token
+
+
+def test_a_subprotocol_wins_over_the_authorization_header() -> None:
+    named = [("Authorization", "Bearer abc")]
+    assert token_of(upgrade("/ws", "locshare.bearer.def", headers=named)) == "def"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 Every refusal has an HTTP status with a problem body, for clients that see it, and a close code of
 the same meaning for browsers, whose scripts do not (docs/reference/protocol.md). The token is read
-from a subprotocol (``locshare.bearer.JWT``, or ``base64url.bearer.phx.`` and the token in base64)
-or from the query, and is passed to the verifier only.
+from a subprotocol (``locshare.bearer.JWT``, or ``base64url.bearer.phx.`` and the token in base64),
+from ``Authorization: Bearer`` or from the query, and is passed to the verifier only.
 
 The only await is :meth:`SessionOpener.open`.
 """
@@ -84,13 +84,28 @@ class SessionOpener(Protocol):
 
 
 def token_of(upgrade: Upgrade) -> str | None:
-    """The token of a request. The subprotocol takes precedence over the query."""
+    """The token of a request. A subprotocol takes precedence over the ``Authorization`` header, and
+    that over the query.
+
+    A header of another scheme, or one of several, is as none: a proxy in front may use Basic for
+    its own login, and passes it on.
+    """
     for name in upgrade.subprotocols:
         if name.startswith(BEARER_PREFIX):
             return name.removeprefix(BEARER_PREFIX) or None
         if name.startswith(phoenix.BEARER_PREFIX):
             return _from_base64(name.removeprefix(phoenix.BEARER_PREFIX))
+    headers = upgrade.values("Authorization")
+    if len(headers) == 1:
+        scheme, _, token = headers[0].partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip() or None
     return upgrade.query.get("token")  # an empty one is left out by the parser
+
+
+def carries_token(subprotocol: str) -> bool:
+    """Whether this subprotocol is a token in disguise."""
+    return subprotocol.startswith((BEARER_PREFIX, phoenix.BEARER_PREFIX))
 
 
 def _from_base64(text: str) -> str | None:
