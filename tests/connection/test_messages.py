@@ -141,6 +141,14 @@ async def test_a_message_of_exactly_the_limit_is_accepted() -> None:
         assert (await next_json(ada))["type"] == "pong"
 
 
+async def test_a_client_that_sends_only_unknown_types_stays_connected() -> None:
+    dance = client_frame(b'{"type": "dance", "data": {}}')
+    async with serving() as server, raw_client(server, "ada") as ada:
+        await ada.send(dance * 30 + client_frame(b'{"type": "ping"}'))
+        codes = [json.loads((await ada.frame())[1])["data"].get("code") for _ in range(31)]
+        assert codes == ["UNKNOWN_TYPE"] * 30 + [None]
+
+
 async def test_twenty_bad_messages_in_a_row_close_with_4400() -> None:
     async with serving() as server, raw_client(server, "ada") as ada:
         await ada.send(client_frame(b"?") * 20)

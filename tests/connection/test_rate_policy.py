@@ -105,6 +105,14 @@ def test_twenty_bad_messages_in_a_row_are_too_many_at_any_pace() -> None:
     assert [policy.bad(n * 60.0) for n in range(20)] == [False] * 19 + [True]
 
 
+def test_unknown_types_are_too_many_only_by_their_rate() -> None:
+    policy = RatePolicy(LIMITS, 0.0)
+    assert not any(policy.bad(n * 30.0, unknown_type=True) for n in range(1000))
+    policy = RatePolicy(LIMITS, 0.0)
+    decisions = [policy.bad(n * 0.15, unknown_type=True) for n in range(50)]
+    assert decisions == [False] * 49 + [True]
+
+
 def test_fifty_bad_messages_in_ten_seconds_are_too_many_even_between_good_ones() -> None:
     policy = RatePolicy(LIMITS, 0.0)
     decisions = []

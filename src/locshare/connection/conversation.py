@@ -302,7 +302,7 @@ class Conversation:
     def _count_bad(self, code: ErrorCode, text: str) -> None:
         self._context.counters.bad += 1
         now = trio.current_time()
-        if self._policy.bad(now):
+        if self._policy.bad(now, unknown_type=code == "UNKNOWN_TYPE"):
             self._close_for_abuse(CloseReason.BAD_REQUEST)
         elif self._check_rate(self._policy.message(now)):
             self._outbox.send_event(self._dialect.error(code, text))

@@ -7,7 +7,8 @@ Two kinds of abuse, each with its own tolerance:
   on. Of positions over the rate the newest is not dropped but held until the rate allows it: a
   phone that comes out of a tunnel sends forty at once, and the last is where it is.
 * **Bad messages.** Each is answered with its error. A client that sends nothing else, or very many,
-  is closed with 4400.
+  is closed with 4400. An unknown type is bad only in great numbers: a client of a newer version, or
+  of another server, may repeat one for hours and still want to see the others.
 """
 
 import enum
@@ -121,14 +122,15 @@ class RatePolicy:
         """A valid message that is no position came."""
         self._bad_run = 0
 
-    def bad(self, now: float) -> bool:
+    def bad(self, now: float, *, unknown_type: bool = False) -> bool:
         """A message against the contract came. True when the connection should close for it."""
         limits = self._limits
         if now - self._bad_since >= limits.bad_window:
             self._bad_since = now
             self._bad_count = 0
         self._bad_count += 1
-        self._bad_run += 1
+        if not unknown_type:
+            self._bad_run += 1
         return self._bad_run >= limits.bad_in_a_row or self._bad_count >= limits.bad_in_window
 
     def _over(self, now: float) -> RateDecision:
