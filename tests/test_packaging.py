@@ -145,11 +145,13 @@ def test_the_sdist_holds_what_is_needed_and_no_tests_benchmarks_and_pictures(
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= {*names}
     assert "src/locshare/cli/main.py" in names
+    assert "src/locshare/web/dist/index.html" in names, "no Node.js is needed to install it"
     assert {name.partition("/")[0] for name in names} <= {
         "src", "docs", "examples", "pyproject.toml", "README.md", "LICENSE", "PKG-INFO",
-        "CHANGELOG.md", "SECURITY.md", "constraints.txt", ".gitignore",
+        "CHANGELOG.md", "SECURITY.md", "constraints.txt", ".gitignore", "hatch_build.py",
     }  # fmt: skip
-    assert not [name for name in names if name.endswith((".svg", ".png")) and "static" not in name]
+    pictures = {name for name in names if name.endswith((".svg", ".png"))}
+    assert not [name for name in pictures if not name.startswith("src/locshare/web/")]
     assert sdist.stat().st_size < 1_500_000
 
 

@@ -60,14 +60,14 @@ async def test_the_tiles_server_may_be_asked_for_images_and_for_nothing_else() -
     async with client(tile_url=tiles, tile_attribution='© "them" <b>') as http:
         answer = await http.get(JOIN)
     policy = answer.headers["content-security-policy"]
-    assert "img-src 'self' data: https://*.tiles.example;" in policy
+    assert "img-src 'self' data: blob: https://*.tiles.example;" in policy
     assert policy.count("tiles.example") == 1
     assert "a=1&amp;b=2" in answer.text
     assert "<b>" not in answer.text.split("</head>")[0]
 
 
 def test_tiles_of_this_server_need_no_further_permission() -> None:
-    assert "img-src 'self' data:;" in content_policy("ws://a", "/tiles/{z}/{x}/{y}.png")
+    assert "img-src 'self' data: blob:;" in content_policy("ws://a", "/tiles/{z}/{x}/{y}.png")
 
 
 def test_an_address_that_the_policy_cannot_name_is_allowed_by_its_scheme() -> None:

@@ -259,11 +259,11 @@ async def test_the_page_is_told_which_maps_there_are(path: Path) -> None:
         ("standard", "tilejson"),
         ("satellite", "raster"),
     ]
-    assert "img-src 'self' data: https://*.tiles.example;" in policy
+    assert "img-src 'self' data: blob: https://*.tiles.example;" in policy
     assert "connect-src 'self' wss://live.example https://*.tiles.example;" in policy
 
 
 def test_a_page_without_other_maps_reaches_nobody_else() -> None:
     policy = content_policy("wss://live.example", None, map_urls(Settings()))
-    assert "img-src 'self' data:;" in policy
+    assert "img-src 'self' data: blob:;" in policy
     assert "connect-src 'self' wss://live.example;" in policy

@@ -25,6 +25,7 @@ from quart import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
 
 from locshare.model.join_link import session_id_in
+from locshare.web.built import DIST, asset, read_files
 from locshare.web.map_config import NO_MAPS, PageConfig
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -75,6 +76,7 @@ def pages(
     config: PageConfig = NO_MAPS,
     map_urls: Sequence[str] = (),
     static: Path = STATIC,
+    dist: Path = DIST,
 ) -> Blueprint:
     """The routes. ``public_ws_url`` is called per request, because a chosen port is known late.
     ``map_urls`` are those of ``config`` that are on other servers.
@@ -118,6 +120,8 @@ def pages(
     async def page_configuration() -> Response:
         return _answer(configuration)
 
+    _add_client(routes, dist, values, page)
+
     @routes.get("/favicon.ico")
     async def icon() -> Response:
         file = files.get("icon.svg")
@@ -129,18 +133,54 @@ def pages(
     return routes
 
 
+def _add_client(
+    routes: Blueprint,
+    dist: Path,
+    values: dict[str, str],
+    page: Callable[[_File, int], Response],
+) -> None:
+    """The built client below ``/next/``, beside the pages that it is to replace."""
+    built = read_files(dist)
+    index = built.pop("index.html", None)
+    if index is None:
+        return
+    text = _filled(index.bodies[""], values)
+    home = _File.of(text, ".html")
+    # The page of a session lies one folder deeper.
+    join = _File.of(text.replace(b'="./', b'="../'), ".html")
+
+    @routes.get("/next/")
+    async def next_index() -> Response:
+        return page(home, 200)
+
+    @routes.get("/next/join/<rest>")
+    async def next_join(rest: str) -> Response:
+        return page(join, 404 if session_id_in(rest) is None else 200)
+
+    @routes.get("/next/assets/<name>")
+    async def next_asset(name: str) -> Response:
+        return asset(built, name)
+
+    @routes.get("/next/<name>")
+    async def next_file(name: str) -> Response:
+        file = built.get(name)
+        return Response(b"", 404) if file is None else file.answer()
+
+
 def content_policy(ws_url: str, tile_url: str | None = None, map_urls: Iterable[str] = ()) -> str:
     """The Content-Security-Policy of the pages. From ``map_urls`` they may load images and data: a
     map drawn with WebGL fetches its tiles, the canvas shows images.
     """
     maps = " ".join(sorted({_origin(each) for each in map_urls}))
-    images, reached = f"'self' data: {maps}".strip(), f"'self' {_origin(ws_url)} {maps}".strip()
+    images = f"'self' data: blob: {maps}".strip()
+    reached = f"'self' {_origin(ws_url)} {maps}".strip()
     if tile_url is not None and not tile_url.startswith("/") and _origin(tile_url) not in maps:
         images += f" {_origin(tile_url)}"
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
+            "worker-src 'self'",
             "style-src 'self'",
             f"img-src {images}",
             f"connect-src {reached}",

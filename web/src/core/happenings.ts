@@ -1,0 +1,51 @@
+/** What a message of the server has to tell people: quiet notices. Pure. */
+
+import type { ServerMessage } from "./protocol";
+import type { SessionState } from "./session";
+
+export type Happening =
+  | { readonly kind: "joined" | "left" | "removed"; readonly name: string }
+  | { readonly kind: "locked" | "unlocked" };
+
+/** `before` is the state that the message is about to change: it knows the names of who leaves. */
+export function happenings(before: SessionState, message: ServerMessage): readonly Happening[] {
+  switch (message.type) {
+    case "participant_joined":
+      if (message.data.user_id === before.me?.userId) return [];
+      return [{ kind: "joined", name: message.data.display_name }];
+    case "participant_left": {
+      const name = before.people.get(message.data.user_id)?.name;
+      if (name === undefined) return [];
+      return [{ kind: message.data.reason === "removed" ? "removed" : "left", name }];
+    }
+    case "session_updated":
+      if (typeof message.data.locked !== "boolean") return [];
+      if (before.session?.locked === message.data.locked) return [];
+      return [{ kind: message.data.locked ? "locked" : "unlocked" }];
+    case "session_state":
+      return missed(before, message.data.missed ?? []);
+    default:
+      return [];
+  }
+}
+
+/** Those of the events that were missed; a person who came and went is not mentioned. */
+function missed(before: SessionState, events: readonly ServerMessage[]): readonly Happening[] {
+  const names = new Map<string, string>();
+  before.people.forEach((each) => {
+    names.set(each.userId, each.name);
+  });
+  const came = new Map<string, Happening>();
+  const rest: Happening[] = [];
+  for (const each of events) {
+    if (each.type === "participant_joined") {
+      names.set(each.data.user_id, each.data.display_name);
+      came.set(each.data.user_id, { kind: "joined", name: each.data.display_name });
+    } else if (each.type === "participant_left") {
+      const name = names.get(each.data.user_id);
+      if (came.delete(each.data.user_id) || name === undefined) continue;
+      rest.push({ kind: each.data.reason === "removed" ? "removed" : "left", name });
+    }
+  }
+  return [...Array.from(came.values()), ...rest];
+}

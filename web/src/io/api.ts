@@ -1,0 +1,174 @@
+/** The REST calls of docs/reference/rest.md that the client needs. Same origin, JSON, no cookies. */
+
+import type { Role } from "../core/session";
+
+/** An answer that is not a success. `status` 0: there was no answer. */
+export class Refused extends Error {
+  readonly status: number;
+  readonly code: string;
+  /** Seconds, or null. */
+  readonly retryAfter: number | null;
+
+  constructor(status: number, code: string, detail: string, retryAfter: number | null) {
+    super(detail || code);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export interface Created {
+  readonly session_id: string;
+  readonly join_link: string;
+  readonly expires_at: string;
+  readonly name: string;
+  readonly host_token: string;
+  readonly host_key?: string;
+  readonly host_url?: string;
+}
+
+export interface Described {
+  readonly id: string;
+  readonly name: string;
+  readonly expires_at: string;
+  readonly participant_count: number;
+  readonly locked: boolean;
+  readonly is_active: boolean;
+}
+
+export interface Joined {
+  readonly user_id: string;
+  readonly display_name: string;
+  readonly websocket_token: string;
+  readonly websocket_url: string;
+}
+
+export interface JoinBody {
+  readonly display_name: string;
+  readonly avatar_color: string;
+  readonly device_key: string;
+}
+
+export interface MapSource {
+  readonly name: "standard" | "dark" | "terrain" | "satellite";
+  readonly kind: "tilejson" | "style" | "raster";
+  readonly url: string;
+  readonly attribution?: string;
+}
+
+const DEADLINE_MS = 15_000;
+
+interface Options {
+  readonly body?: object;
+  readonly token?: string | undefined;
+}
+
+interface Problem {
+  readonly code?: string;
+  readonly detail?: string;
+  readonly errors?: readonly { readonly message: string }[];
+}
+
+/** The API below `root`, which ends with a slash: a proxy may serve everything in a folder. */
+export class Api {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  create(body: { name: string | null; expires_in_minutes: number }): Promise<Created> {
+    return this.call("POST", "", { body });
+  }
+
+  describe(id: string): Promise<Described> {
+    return this.call("GET", at(id));
+  }
+
+  join(id: string, body: JoinBody, token?: string): Promise<Joined> {
+    return this.call("POST", `${at(id)}/join`, { body, token });
+  }
+
+  becomeHost(id: string, key: string): Promise<{ readonly host_token: string }> {
+    return this.call("POST", `${at(id)}/host`, { body: { host_key: key } });
+  }
+
+  lock(id: string, locked: boolean, token: string): Promise<unknown> {
+    return this.call("PATCH", at(id), { body: { locked }, token });
+  }
+
+  end(id: string, token: string): Promise<unknown> {
+    return this.call("DELETE", at(id), { token });
+  }
+
+  setRole(id: string, userId: string, role: Role, token: string): Promise<unknown> {
+    const path = `${at(id)}/participants/${encodeURIComponent(userId)}`;
+    return this.call("PATCH", path, { body: { role }, token });
+  }
+
+  /** With the participant's own token: leave. With a host's: remove them; with `ban` keep them out. */
+  remove(id: string, userId: string, token: string, ban = false): Promise<unknown> {
+    const path = `${at(id)}/participants/${encodeURIComponent(userId)}${ban ? "?ban=true" : ""}`;
+    return this.call("DELETE", path, { token });
+  }
+
+  /** The maps that the operator has configured; none when they cannot be had. */
+  async maps(): Promise<readonly MapSource[]> {
+    try {
+      const answer = await fetch(`${this.root}config.json`, { credentials: "omit" });
+      const found = (await answer.json()) as { maps?: readonly MapSource[] };
+      return Array.isArray(found.maps) ? found.maps : [];
+    } catch {
+      return [];
+    }
+  }
+
+  private async call<Answer>(
+    method: string,
+    path: string,
+    { body, token }: Options = {},
+  ): Promise<Answer> {
+    const headers: Record<string, string> = {};
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (token !== undefined) headers["Authorization"] = `Bearer ${token}`;
+    const request: RequestInit = { method, headers, cache: "no-store", credentials: "omit" };
+    if (body !== undefined) request.body = JSON.stringify(body);
+    let answer: Response;
+    let text: string;
+    try {
+      answer = await withDeadline(fetch(`${this.root}api/sessions${path}`, request));
+      text = await withDeadline(answer.text());
+    } catch {
+      throw new Refused(0, "NO_ANSWER", "", null);
+    }
+    let data: unknown = {};
+    try {
+      data = JSON.parse(text);
+    } catch {
+      // Perhaps a proxy's page: use the status.
+    }
+    if (answer.ok) return data as Answer;
+    const problem = (typeof data === "object" && data !== null ? data : {}) as Problem;
+    const wait = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
+    const detail = problem.errors?.map((each) => each.message).join("; ") || problem.detail;
+    throw new Refused(
+      answer.status,
+      problem.code ?? "",
+      detail ?? "",
+      Number.isNaN(wait) ? null : wait,
+    );
+  }
+}
+
+const at = (id: string): string => `/${encodeURIComponent(id)}`;
+
+/** AbortSignal.timeout is younger than what this runs on; what comes too late is ignored. */
+function withDeadline<Value>(promise: Promise<Value>): Promise<Value> {
+  let timer = 0;
+  const late = new Promise<never>((_, reject) => {
+    timer = window.setTimeout(() => reject(new Error("no answer in time")), DEADLINE_MS);
+  });
+  const done = (): void => window.clearTimeout(timer);
+  promise.then(done, done);
+  return Promise.race([promise, late]);
+}

@@ -1,0 +1,141 @@
+/**
+ * What the browser keeps, never in an address, and all of it in localStorage: phones close tabs at
+ * will, and who comes back must be the same person. Kept until the session is over, or left: the
+ * membership, the host's credentials, and the key by which a ban recognises this device. For the next
+ * session: name, colour, settings. Without storage the page works, but forgets on reload.
+ */
+
+/** Longer than any session: entries of older ones are useless. */
+const KEPT_MS = 48 * 3_600_000;
+const MEMBER = "locshare-member:";
+const HOST = "locshare-host:";
+const DEVICE = "locshare-device:";
+const LAST = "locshare-last:";
+const OF_SESSION = [MEMBER, HOST, DEVICE, LAST];
+
+export interface Membership {
+  readonly userId: string;
+  readonly token: string;
+  readonly url: string;
+  /** Of the session, and when it ends by this device's wall clock, for the switcher. */
+  readonly name: string;
+  readonly endsAt: number;
+}
+
+export interface HostCredentials {
+  readonly token: string;
+  readonly key?: string | undefined;
+}
+
+export interface Profile {
+  readonly name: string;
+  readonly color: string;
+}
+
+export interface Settings {
+  readonly language?: string;
+  readonly units?: "metric" | "imperial";
+  readonly scheme?: "light" | "dark";
+  readonly map?: string;
+  /** Whether this device shares its position; false is one that only watches. */
+  readonly shares?: boolean;
+  readonly isBlurred?: boolean;
+  readonly keepsAwake?: boolean;
+}
+
+export class Storage {
+  private readonly store: globalThis.Storage | null;
+  private readonly wall: () => number;
+
+  constructor(store: globalThis.Storage | null, wall: () => number = Date.now) {
+    this.store = store;
+    this.wall = wall;
+  }
+
+  membership = (id: string): Membership | null => this.read(MEMBER + id);
+  keepMembership = (id: string, value: Membership): void => this.keep(MEMBER + id, value);
+  host = (id: string): HostCredentials | null => this.read(HOST + id);
+  keepHost = (id: string, value: HostCredentials | null): void => this.keep(HOST + id, value);
+  profile = (): Profile | null => this.read("locshare-profile");
+  keepProfile = (value: Profile): void => this.write("locshare-profile", value);
+  settings = (): Settings => this.read("locshare-settings") ?? {};
+  keepSettings = (value: Settings): void => this.write("locshare-settings", value);
+
+  /** Forget the participant of a session: they have left, or may not come back. */
+  forgetMembership(id: string): void {
+    this.write(MEMBER + id, null);
+    this.write(LAST + id, null);
+  }
+
+  /** Forget everything of a session that is over. */
+  forgetSession(id: string): void {
+    for (const prefix of OF_SESSION) this.write(prefix + id, null);
+  }
+
+  /** The sessions that this device is in, the one that ends first first. */
+  memberships(): readonly { readonly id: string; readonly membership: Membership }[] {
+    const found: { id: string; membership: Membership }[] = [];
+    for (const key of this.keys()) {
+      if (!key.startsWith(MEMBER)) continue;
+      const membership = this.read<Membership>(key);
+      const isOver = membership !== null && membership.endsAt < this.wall();
+      if (membership === null || isOver) continue;
+      found.push({ id: key.slice(MEMBER.length), membership });
+    }
+    return found.sort((a, b) => a.membership.endsAt - b.membership.endsAt);
+  }
+
+  /** The key by which a ban recognises this browser: random, one for each session. */
+  deviceKey(id: string): string {
+    const kept = this.read<{ key?: unknown }>(DEVICE + id)?.key;
+    if (typeof kept === "string") return kept;
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.keep(DEVICE + id, { key });
+    return key;
+  }
+
+  /** Store a value of a session, and delete those of sessions that must be over. */
+  private keep(key: string, value: object | null): void {
+    this.write(key, value === null ? null : { ...value, keptAt: this.wall() });
+    for (const other of this.keys()) {
+      if (!OF_SESSION.some((prefix) => other.startsWith(prefix))) continue;
+      const keptAt = this.read<{ keptAt?: number }>(other)?.keptAt;
+      if (!(Math.abs(this.wall() - (keptAt ?? Number.NaN)) < KEPT_MS)) this.write(other, null);
+    }
+  }
+
+  private keys(): readonly string[] {
+    try {
+      return this.store === null ? [] : Object.keys(this.store);
+    } catch {
+      return [];
+    }
+  }
+
+  private read<Value>(key: string): Value | null {
+    try {
+      return JSON.parse(this.store?.getItem(key) ?? "null") as Value | null;
+    } catch {
+      return null;
+    }
+  }
+
+  private write(key: string, value: object | null): void {
+    try {
+      if (value === null) this.store?.removeItem(key);
+      else this.store?.setItem(key, JSON.stringify(value));
+    } catch {
+      // Forbidden or full: go on without.
+    }
+  }
+}
+
+/** Reading the property alone may be forbidden. */
+export function browserStorage(): Storage {
+  try {
+    return new Storage(window.localStorage);
+  } catch {
+    return new Storage(null);
+  }
+}

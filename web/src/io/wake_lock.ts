@@ -1,0 +1,29 @@
+/** Keeping the screen on, where the platform can (Chrome 84, Safari 16.4): docs of the Wake Lock API. */
+
+export const canStayAwake = (): boolean => "wakeLock" in navigator;
+
+export class ScreenLock {
+  private wanted = false;
+  private sentinel: WakeLockSentinel | null = null;
+
+  /** The browser lets a lock go whenever the page is hidden: call it again when it is shown. */
+  async set(wanted: boolean): Promise<boolean> {
+    this.wanted = wanted;
+    if (!wanted) {
+      const { sentinel } = this;
+      this.sentinel = null;
+      await sentinel?.release().catch(() => undefined);
+      return false;
+    }
+    if (!canStayAwake() || document.hidden) return false;
+    if (this.sentinel !== null && !this.sentinel.released) return true;
+    try {
+      const sentinel = await navigator.wakeLock.request("screen");
+      if (!this.wanted) await sentinel.release();
+      else this.sentinel = sentinel;
+      return this.wanted;
+    } catch {
+      return false; // a low battery, or the operator of the device, forbids it
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { describe, expect, test } from "vitest";
+import { happenings } from "../../src/core/happenings";
+import type { ServerMessage, SnapshotData } from "../../src/core/protocol";
+import { EMPTY, everyone, locatedMyself, reduce, type SessionState } from "../../src/core/session";
+
+const NOW = 1_000_000;
+
+function snapshot(change: Partial<SnapshotData> = {}): ServerMessage {
+  const person = (user_id: string, display_name: string) => ({
+    user_id,
+    display_name,
+    avatar_color: "#112233",
+    last_seen: "2026-03-01T11:59:00Z",
+    online: true,
+  });
+  return {
+    type: "session_state",
+    data: {
+      session: { id: "s", name: "Alps", expires_at: "2026-03-01T13:00:00Z", locked: false },
+      you: { user_id: "me", role: "participant" },
+      participants: [person("me", "Ada"), person("bo", "Bo")],
+      positions: [{ user_id: "bo", lat: 1, lng: 2, age_ms: 5_000 }],
+      server_time: "2026-03-01T12:00:00Z",
+      epoch: "e1",
+      seq: 4,
+      ...change,
+    },
+  };
+}
+
+const started = (): SessionState => reduce(EMPTY, snapshot(), NOW);
+
+describe("the snapshot", () => {
+  test("puts the server's times on the clock of the page", () => {
+    const state = started();
+    expect(state.session?.expiresAt).toBe(NOW + 3_600_000);
+    expect(state.people.get("bo")?.lastSeen).toBe(NOW - 60_000);
+    expect(state.positions.get("bo")).toMatchObject({ at: NOW - 5_000, heard: NOW });
+  });
+
+  test("keeps the last position of those who are still there", () => {
+    const later = reduce(started(), snapshot({ positions: [] }), NOW + 60_000);
+    expect(later.positions.get("bo")?.at).toBe(NOW - 5_000);
+    const alone = reduce(later, snapshot({ positions: [], participants: [] }), NOW + 61_000);
+    expect(alone.positions.size).toBe(0);
+  });
+
+  test("says where to resume, and events move it on", () => {
+    expect(started()).toMatchObject({ epoch: "e1", seq: 4 });
+    const state = reduce(
+      started(),
+      { type: "session_updated", data: { locked: true, seq: 9 } },
+      NOW,
+    );
+    expect(state.seq).toBe(9);
+    expect(state.session?.locked).toBe(true);
+  });
+});
+
+test("a position that comes before its participant is shown once they are announced", () => {
+  let state = reduce(
+    started(),
+    { type: "positions", data: [{ user_id: "cy", lat: 3, lng: 4 }] },
+    NOW,
+  );
+  expect(everyone(state).map((each) => each.name)).toEqual(["Ada", "Bo"]);
+  const data = { user_id: "cy", display_name: "Cy", avatar_color: "#000000" };
+  state = reduce(state, { type: "participant_joined", data }, NOW);
+  state = reduce(
+    state,
+    { type: "participant_updated", data: { user_id: "cy", online: true } },
+    NOW,
+  );
+  expect(everyone(state).map((each) => each.place?.lat)).toEqual([undefined, 1, 3]);
+});
+
+test("who leaves is gone with their position", () => {
+  const state = reduce(
+    started(),
+    { type: "participant_left", data: { user_id: "bo", reason: "left" } },
+    NOW,
+  );
+  expect(state.people.has("bo")).toBe(false);
+  expect(state.positions.has("bo")).toBe(false);
+});
+
+test("the own position is of this device, and the old state stays as it was", () => {
+  const before = started();
+  const after = locatedMyself(before, { lat: 5, lng: 6, timestamp: "2026-03-01T12:00:00Z" }, NOW);
+  expect(after.positions.get("me")?.lat).toBe(5);
+  expect(before.positions.has("me")).toBe(false);
+});
+
+test("a new role is known, and mine too", () => {
+  const data = { user_id: "me", online: true, role: "host" };
+  const state = reduce(started(), { type: "participant_updated", data }, NOW);
+  expect(state.me?.role).toBe("host");
+  expect(state.people.get("me")?.role).toBe("host");
+});
+
+test("what is not understood changes nothing", () => {
+  const state = started();
+  expect(reduce(state, { type: "pong", data: {} }, NOW)).toBe(state);
+});
+
+describe("what happened", () => {
+  test("is told by name, and not of oneself", () => {
+    const state = started();
+    const left: ServerMessage = {
+      type: "participant_left",
+      data: { user_id: "bo", reason: "removed" },
+    };
+    expect(happenings(state, left)).toEqual([{ kind: "removed", name: "Bo" }]);
+    const me = { user_id: "me", display_name: "Ada", avatar_color: "#000000" };
+    expect(happenings(state, { type: "participant_joined", data: me })).toEqual([]);
+  });
+
+  test("while one was away is told with the snapshot, but not who came and went", () => {
+    const joined = (user_id: string): ServerMessage => ({
+      type: "participant_joined",
+      data: { user_id, display_name: user_id.toUpperCase(), avatar_color: "#000000" },
+    });
+    const left = (user_id: string): ServerMessage => ({
+      type: "participant_left",
+      data: { user_id, reason: "left" },
+    });
+    const missed = [joined("cy"), joined("di"), left("cy"), left("bo")];
+    expect(happenings(started(), snapshot({ missed }))).toEqual([
+      { kind: "joined", name: "DI" },
+      { kind: "left", name: "Bo" },
+    ]);
+  });
+});

@@ -1,0 +1,118 @@
+import { describe, expect, test } from "vitest";
+import {
+  agoText,
+  compass,
+  distanceText,
+  leftText,
+  roundLength,
+  unitsOf,
+} from "../../src/core/format";
+import { chosen, translator } from "../../src/core/i18n";
+import { graphemes, initials, inkOn, safeColor, shortened } from "../../src/core/names";
+import de from "../../src/i18n/de";
+import en from "../../src/i18n/en";
+
+const english = translator(en);
+const german = translator(de);
+
+describe("catalogues", () => {
+  test.each([en, de])("put in the same values: $code", (catalogue) => {
+    const values = (text: unknown) =>
+      new Set(
+        JSON.stringify(text)
+          .match(/\{\w+\}/g)
+          ?.filter((each) => each !== "{n}") ?? [],
+      );
+    for (const [key, text] of Object.entries(en.texts)) {
+      const other = (catalogue.texts as Record<string, unknown>)[key];
+      expect(values(other), key).toEqual(values(text));
+    }
+  });
+
+  test("have plural forms, also where the browser has no rules for them", () => {
+    expect(english("people.count", { n: 1 })).toBe("1 person");
+    expect(german("people.count", { n: 0 })).toBe("0 Personen");
+    expect(en.plural(1)).toBe("one");
+  });
+
+  test("are chosen by the person's languages in their order", () => {
+    expect(chosen(["fr-FR", "de-AT", "en"], ["en", "de"], "en")).toBe("de");
+    expect(chosen(["fr"], ["en", "de"], "en")).toBe("en");
+  });
+
+  test("a name is put in as it is", () => {
+    expect(english("notice.joined", { name: "{n} $& <b>" })).toBe("{n} $& <b> joined");
+  });
+});
+
+describe("lengths", () => {
+  test.each([
+    [3, "here"],
+    [42, "42 m"],
+    [994, "990 m"],
+    [1_234, "1.2 km"],
+    [12_345, "12 km"],
+  ])("%d m is %s", (metres, text) => {
+    expect(distanceText(english, metres, "metric")).toBe(text);
+  });
+
+  test("are feet and miles for those who go by them, and have their language's comma", () => {
+    expect(distanceText(english, 100, "imperial")).toBe("330 ft");
+    expect(distanceText(english, 2_000, "imperial")).toBe("1.2 mi");
+    expect(distanceText(german, 1_234, "metric")).toBe("1,2 km");
+    expect(unitsOf("en-US")).toBe("imperial");
+    expect(unitsOf("de-DE")).toBe("metric");
+  });
+
+  test("of a scale are round", () => {
+    expect(roundLength(740, "metric")).toBe(500);
+    expect(roundLength(4_000, "imperial") / 1609.344).toBeCloseTo(2);
+  });
+});
+
+test("times are coarse while there is much of them", () => {
+  expect([1_000, 42_000, 240_000, 7_300_000].map((ms) => agoText(english, ms))).toEqual([
+    "just now",
+    "42 s ago",
+    "4 min ago",
+    "2 h ago",
+  ]);
+  expect([5_400_000, 900_000, 65_000, -5].map((ms) => leftText(english, ms))).toEqual([
+    "1 h 30 min",
+    "15 min",
+    "1:05",
+    "0:00",
+  ]);
+  expect([0, 44, 181, 359].map((each) => compass(english, each))).toEqual(["N", "NE", "S", "N"]);
+});
+
+describe("names", () => {
+  test.each([
+    ["Ada Lovelace", "AL"],
+    ["ada", "A"],
+    ["Élodie van der Berg", "ÉB"],
+    ["שרה כהן", "ש"],
+    ["王 小明", "王"],
+    ["👩‍🚀 Sally", "👩‍🚀"],
+    ["\u200b\u2800 ", "?"],
+    ["\u200bBo", "B"],
+    ["", "?"],
+  ])("%j is shown as %s", (name, shown) => {
+    expect(initials(name)).toBe(shown);
+  });
+
+  test("with stacks of marks keep two of them", () => {
+    expect(initials(`Z${"\u0301".repeat(40)}`)).toBe("Z\u0301\u0301");
+  });
+
+  test("are cut between whole characters, with the browser's rules and without", () => {
+    expect(shortened("👩‍🚀".repeat(30), 3)).toBe("👩‍🚀👩‍🚀…");
+    expect(graphemes("e\u0301🇩🇪👨‍👩‍👧x", undefined)).toHaveLength(4);
+  });
+
+  test("have colours that can be read", () => {
+    expect(safeColor("red;}")).toBe("#808080");
+    expect(inkOn("#ffee00")).toBe("#000000");
+    expect(inkOn("#112233")).toBe("#ffffff");
+  });
+});
