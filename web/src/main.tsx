@@ -1,5 +1,6 @@
 /** The entry: makes the state, the devices and the actions, and shows the screen that the address asks for. */
 
+import { effect } from "@preact/signals";
 import { render } from "preact";
 import { Actions } from "./app/actions";
 import { newState } from "./app/state";
@@ -11,6 +12,7 @@ import { Locator } from "./io/locator";
 import { browserStorage } from "./io/storage";
 import { ScreenLock } from "./io/wake_lock";
 import { App } from "./views/app";
+import "./views/tokens.css";
 import "./views/style.css";
 
 const TICK_MS = 1_000;
@@ -37,6 +39,15 @@ const actions = new Actions(state, {
 });
 
 state.settings.value = storage.settings();
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const lookAtScheme = (): void => {
+  state.prefersDark.value = dark.matches;
+};
+dark.addListener(lookAtScheme); // addEventListener is younger (Safari 14)
+lookAtScheme();
+effect(() => {
+  document.documentElement.setAttribute("data-scheme", state.isDark.value ? "dark" : "light");
+});
 const lifecycle = new PageLifecycle(clock);
 lifecycle.listen((event) => actions.lifecycle(event));
 window.setInterval(() => actions.tick(), TICK_MS);

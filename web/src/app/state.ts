@@ -54,6 +54,9 @@ export interface AppState {
   readonly t: Signal<T>;
   readonly settings: Signal<Settings>;
   readonly units: ReadonlySignal<Units>;
+  /** Whether the page is dark: as its owner has set it, else as the device is. */
+  readonly isDark: ReadonlySignal<boolean>;
+  readonly prefersDark: Signal<boolean>;
   /** Milliseconds of core/clock.ts, each second: what shows an age reads it. */
   readonly now: Signal<number>;
   readonly isOffline: Signal<boolean>;
@@ -74,6 +77,7 @@ export function newState(): AppState {
   const screen = signal<Screen>({ kind: "loading" });
   const settings = signal<Settings>({});
   const t = signal<T>(english);
+  const prefersDark = signal(false);
   return {
     screen,
     sessions: signal([]),
@@ -81,6 +85,8 @@ export function newState(): AppState {
     t,
     settings,
     units: computed(() => settings.value.units ?? unitsOf(navigator.language)),
+    isDark: computed(() => (settings.value.scheme ?? (prefersDark.value ? "dark" : "")) === "dark"),
+    prefersDark,
     now: signal(now()),
     isOffline: signal(navigator.onLine === false),
     location: signal<LocationStatus>("off"),

@@ -4,7 +4,9 @@
  * markers belong to the map that holds the surface. So one can be swapped for the other at any moment.
  */
 
-import type { Camera, Size } from "../core/camera";
+import type { Actions } from "../app/actions";
+import type { AppState } from "../app/state";
+import type { Camera, Padding, Size } from "../core/camera";
 import type { Place } from "../core/geo";
 import type { MapSource } from "../io/api";
 
@@ -33,8 +35,21 @@ export interface Surface {
   destroy(): void;
 }
 
-/** The map in the page: one for each page, made by map/map.ts. */
+/** What the map is made with: `makeMap(parent, context)` of map/map.ts, loaded when it is first shown. */
+export interface MapContext {
+  /** The map shows `state.active`, whichever that becomes, in `state.isDark`, by `settings.map`. */
+  readonly state: AppState;
+  readonly actions: Actions;
+  /** Below which relative addresses lie. */
+  readonly root: string;
+}
+
+/** The map in the page: one for each page. Its buttons belong to the views. */
 export interface MapHandle {
   zoomBy(delta: number): void;
+  /** What covers the map at its edges: people, arrows and its own labels keep clear of it. */
+  setPadding(padding: Padding): void;
   destroy(): void;
 }
+
+export type MakeMap = (parent: HTMLElement, context: MapContext) => MapHandle;
