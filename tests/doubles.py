@@ -12,7 +12,7 @@ import trio
 from msgspec import structs
 
 from locshare.model.participant import Role
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 from locshare.store.port import (
     FoundParticipant,
     ParticipantRecord,

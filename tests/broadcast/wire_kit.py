@@ -84,7 +84,7 @@ def parse(data: bytes) -> list[tuple[int, bytes]]:
 class NoLink:
     """A link into no session."""
 
-    async def attach(self, receiver: Receiver) -> None:
+    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
         raise NotImplementedError
 
     async def update(self, position: Position) -> None:

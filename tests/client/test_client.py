@@ -479,7 +479,10 @@ async def test_a_final_close_ends_the_client() -> None:
 
 async def test_a_client_that_goes_offline_is_shown_offline_and_can_return() -> None:
     diary = Diary()
-    async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
+    async with (
+        serving(offline_grace=0) as server,
+        group(server, "Ada") as (client, session, (ada,)),
+    ):
         live = Live(server.ws, ada.websocket_token, watcher=diary)
         async with trio.open_nursery() as nursery:
             await nursery.start(live.run)

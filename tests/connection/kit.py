@@ -95,7 +95,7 @@ class RoomLink:
         self._user_id = user_id
         self._receiver: Receiver | None = None
 
-    async def attach(self, receiver: Receiver) -> None:
+    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
         if self._room.fail_attach is not None:
             raise self._room.fail_attach
         if self._room.hold_attach is not None:

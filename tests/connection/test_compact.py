@@ -17,11 +17,12 @@ from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.transport import TransportLimits
 from locshare.model.position import HeldPosition, Position
+from locshare.session.limits import SessionLimits
 from locshare.wire.compact import COMPACT, TYPES
 from locshare.wire.dialects import Shorthand
 from tests.connection.kit import SNAPSHOT, Claims, Server, an_update, raw_tcp, serving
 from tests.running import LAST_RESORT_S
-from tests.session.kit import START, House, house
+from tests.session.kit import LIMITS, START, House, house
 from tests.sockets import Raw, client_frame, request
 from tests.wire.compact_kit import Reader
 
@@ -125,8 +126,11 @@ async def heard(raw: Raw, is_it: Any) -> Any:
 
 
 @asynccontextmanager
-async def a_world() -> AsyncIterator[World]:
-    async with house() as home, serving(verifier=Tokens(), sessions=home.manager) as server:
+async def a_world(limits: SessionLimits | None = None) -> AsyncIterator[World]:
+    async with (
+        house(limits or LIMITS) as home,
+        serving(verifier=Tokens(), sessions=home.manager) as server,
+    ):
         yield World(home, server, await home.session())
 
 
@@ -170,7 +174,11 @@ async def test_pings_errors_and_leaving_are_as_in_the_plain_dialect() -> None:
             await phone.raw.send(client_frame(b"[2]"))
             assert (await phone.until("error"))["code"] == "INVALID_MESSAGE"
             await phone.tell(3)
-            assert await other.until("participant_left") == {"user_id": ada, "reason": "left"}
+            assert await other.until("participant_left") == {
+                "user_id": ada,
+                "reason": "left",
+                "seq": 5,
+            }
             assert await phone.raw.close_code() == 1000
 
 
@@ -194,7 +202,7 @@ async def test_numbers_and_the_time_base_survive_a_crash_of_the_session() -> Non
 
 
 async def test_a_number_is_never_given_to_another_participant() -> None:
-    async with a_world() as world:
+    async with a_world(SessionLimits(max_participants=5, kept_events=3)) as world:
         ada = await world.home.join(world.session, "Ada")
         seen: set[int] = set()
         async with world.phone(ada) as (phone, numbers):
@@ -211,7 +219,9 @@ async def test_a_number_is_never_given_to_another_participant() -> None:
                 if turn % 2:
                     await world.home.crash(world.session)
         table = world.home.table(world.session)
-        assert len(table.numbers) <= 2, "those of former members are forgotten"
+        joined = table.log.joined()
+        assert len(joined) <= 1
+        assert len(table.numbers) <= 2 + len(joined), "those of former members are forgotten"
 
 
 async def test_a_slow_receiver_that_reads_again_has_everyone_s_newest_position_and_all_events() -> (

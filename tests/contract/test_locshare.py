@@ -76,7 +76,7 @@ async def test_the_host_comes_back_with_the_link_and_locks_the_session(group: Gr
         changed = await group.http.patch(group.path, json={"locked": True}, headers=host)
         assert (changed.status_code, changed.json()["locked"]) == (200, True)
         for each in (first, second):
-            assert await each.until("session_updated") == {"locked": True}
+            await each.until("session_updated", locked=True)
         refused = await group.http.post(f"{group.path}/join", json={"display_name": "Cy"})
         assert_problem(refused, 409, "SESSION_LOCKED")
         async with phone(bo) as again:

@@ -82,15 +82,13 @@ async def test_a_refused_browser_gets_a_close_code(group: Group, http: httpx.Asy
 async def test_a_newer_connection_of_the_same_participant_replaces_the_older(
     group: Group,
 ) -> None:
-    async with pair(group) as (ada, first, _, second):
-        async with phone(ada) as newer:
-            assert await first.closed() == 4409
-            await newer.move()
-            assert (await second.until("location_update"))["user_id"] == ada.user_id
-            # Ada was online all the time.
-            assert await second.until_pong() == []
-            assert (await group.participants())[ada.user_id]["online"]
-        await second.until("participant_updated", user_id=ada.user_id, online=False)
+    async with pair(group) as (ada, first, _, second), phone(ada) as newer:
+        assert await first.closed() == 4409
+        await newer.move()
+        assert (await second.until("location_update"))["user_id"] == ada.user_id
+        # Ada was online all the time.
+        assert await second.until_pong() == []
+        assert (await group.participants())[ada.user_id]["online"]
 
 
 # --- updates ----------------------------------------------------------------------------------
@@ -143,12 +141,12 @@ async def test_a_reconnect_gets_a_snapshot_with_the_last_positions(group: Group)
         await first.move(battery=2)
         await second.until("location_update", battery=2)
         await first.socket.aclose()
-        await second.until("participant_updated", user_id=ada.user_id, online=False)
         async with phone(ada) as again:
             assert again.snapshot["positions"] == [BERLIN | {"battery": 2, "user_id": ada.user_id}]
             online = {each["user_id"]: each["online"] for each in again.snapshot["participants"]}
             assert online == {ada.user_id: True, bo.user_id: True}
-            await second.until("participant_updated", user_id=ada.user_id, online=True)
+            heard = [each["data"]["online"] for each in await second.until_pong()]
+            assert heard in ([], [False, True]), "so short an absence may be no news"
 
 
 # --- who is there -----------------------------------------------------------------------------
@@ -157,14 +155,15 @@ async def test_a_reconnect_gets_a_snapshot_with_the_last_positions(group: Group)
 async def test_a_join_connect_and_disconnect_are_sent_to_the_others(group: Group) -> None:
     async with phone(await group.join("Ada")) as first:
         bo = await group.join("Bo", body={"avatar_color": "#3366ff"})
-        assert await first.next() == {
-            "type": "participant_joined",
-            "data": {"user_id": bo.user_id, "display_name": "Bo", "avatar_color": "#3366ff"},
-        }
+        joined = await first.next()
+        assert joined["type"] == "participant_joined"
+        assert joined["data"].items() >= {
+            "user_id": bo.user_id, "display_name": "Bo", "avatar_color": "#3366ff",
+        }.items()  # fmt: skip
         async with phone(bo):
             updated = await first.next()
             assert updated["type"] == "participant_updated"
-            assert set(updated["data"]) == {"user_id", "online", "last_seen"}
+            assert set(updated["data"]) >= {"user_id", "online", "last_seen"}
             assert (updated["data"]["user_id"], updated["data"]["online"]) == (bo.user_id, True)
             assert (await group.participants())[bo.user_id]["online"]
         gone = await first.next()
@@ -179,7 +178,7 @@ async def test_a_leave_is_final(group: Group) -> None:
         await first.until("location_update")
         await second.send("leave")
         assert await second.closed() == 1000
-        assert await first.until("participant_left") == {"user_id": bo.user_id, "reason": "left"}
+        await first.until("participant_left", user_id=bo.user_id, reason="left")
         assert list(await group.participants()) == [ada.user_id]
         async with phone(await group.join("Late")) as third:
             assert third.snapshot["positions"] == []
@@ -189,17 +188,14 @@ async def test_a_removal_closes_the_connection_and_is_sent_to_the_others(group: 
     async with pair(group) as (_, first, bo, second):
         await group.http.delete(f"{group.path}/participants/{bo.user_id}", headers=group.host)
         assert await second.closed() == 4403
-        assert await first.until("participant_left") == {
-            "user_id": bo.user_id,
-            "reason": "removed",
-        }
+        await first.until("participant_left", user_id=bo.user_id, reason="removed")
 
 
 async def test_the_end_of_a_session_is_sent_to_all_and_closes_them(group: Group) -> None:
     async with pair(group) as (_, first, _, second):
         await group.end()
         for each in (first, second):
-            assert await each.until("session_ended") == {"reason": "ended_by_host"}
+            await each.until("session_ended", reason="ended_by_host")
             assert await each.closed() == 4410
 
 

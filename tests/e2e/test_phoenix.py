@@ -106,10 +106,9 @@ async def test_a_phoenix_client_and_a_plain_one_see_each_other(
 
         client.push("leave")
         await client.hears("left")
-        await plain.until("participant_updated", user_id=ada.user_id, online=False)
         client.push("join", {}, topic_of(group))
         await client.hears("joined")
-        await plain.until("participant_updated", user_id=ada.user_id, online=True)
+        assert await plain.until_pong() == [], "so short an absence is no news"
 
 
 @BOTH
@@ -140,7 +139,8 @@ async def test_the_end_of_the_session_closes_the_channel_for_good(
     async with official(modules, ada, topic_of(group)) as client:
         await client.hears("joined")
         await group.end()
-        assert await client.hears("session_ended") == [{"reason": "ended_by_host"}]
+        (ended,) = await client.hears("session_ended")
+        assert ended["reason"] == "ended_by_host"
         assert await client.hears("closed") == [{"reason": "session_ended"}]
         await client.hears("heartbeat answered")  # the socket lives on
         client.push("join", {}, topic_of(group))

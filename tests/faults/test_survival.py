@@ -176,8 +176,6 @@ async def test_a_connection_that_dies_costs_itself_and_comes_back(real: Real, ho
                 await victim.move()
             await victim.until(lambda: victim.closed is not None)
             assert victim.closed == {"kill": 1006, "crash": 1011}[how]
-            for phone in group.phones:
-                await phone.event("participant_updated", user_id=victim.user_id, online=False)
             async with group.phone(victim.joined) as again:
                 assert {each["user_id"] for each in again.snapshot["participants"]} == {
                     again.user_id, *(phone.user_id for phone in group.phones)

@@ -17,20 +17,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 from msgspec import Struct
 
-from locshare.broadcast.addressed import recipients
+from locshare.broadcast.addressed import Addressed, is_addressed_to, recipients
 from locshare.broadcast.fanout import Flush
 from locshare.model.confusables import confusable
 from locshare.model.events import (
+    Event,
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
     SessionEnded,
     SessionUpdated,
 )
-from locshare.model.participant import LeaveReason, Member, Role
+from locshare.model.participant import LeaveReason, Member, PresenceState, Role
 from locshare.model.position import Position
-from locshare.model.reasons import CloseReason
-from locshare.model.session import EndReason, Snapshot
+from locshare.model.reasons import CloseReason, EndReason
+from locshare.model.session import Snapshot
 from locshare.session.errors import ParticipantNotFound, SessionFull
 from locshare.session.features.registry import FEATURES
 from locshare.session.features.roster import Lock, Remove, is_banned, roster_of
@@ -51,12 +52,16 @@ LIMITS = SessionLimits(
     reservation_lifetime=15,
     connect_within=60,
     online_after_report=20,
+    offline_grace=5,
+    kept_events=8,
+    kept_events_s=40,
     host_seats=2,
 )
 
 
 NAMES = st.sampled_from(["Ada", "ada", "\u0410da", "Bo"])
 ORIGINS = st.sampled_from([NOWHERE, Origin(b"home"), Origin(b"cafe", b"device")])
+STATES: st.SearchStrategy[PresenceState] = st.sampled_from(["active", "paused", "hidden"])
 ROLES: st.SearchStrategy[Role] = st.sampled_from(["participant", "participant", "host"])
 
 
@@ -64,8 +69,10 @@ class Phone(Struct, eq=False):
     """A receiver that keeps what it knows. The rules never call it; the test does."""
 
     user_id: str
-    roster: dict[str, bool]
+    roster: dict[str, tuple[bool, str]]
     positions: dict[str, float]
+    told: list[Event] = []  # live, or as missed
+    state: PresenceState = "active"
     ended: str | None = None
     locked: bool = False
     closed: bool = False
@@ -86,7 +93,7 @@ class Phone(Struct, eq=False):
 
     def learn(self, snapshot: Snapshot) -> None:
         """Take over what a snapshot tells."""
-        self.roster = {each.user_id: each.online for each in snapshot.participants}
+        self.roster = {each.user_id: (each.online, each.state) for each in snapshot.participants}
         self.positions = {each.user_id: each.lat for each in snapshot.positions}
         self.locked = snapshot.session.locked
 
@@ -108,6 +115,9 @@ class Histories(RuleBasedStateMachine):
         self.newest: dict[str, float] = {}
         self.numbered: dict[int, str] = {}
         self.taken: dict[str, datetime] = {}
+        self.sent_seq = 0
+        self.history: list[tuple[Addressed, float]] = []  # every event, and when
+        self.known: dict[str, int] = {}  # the last event that each one's client knows
         self.frozen: tuple[object, ...] | None = None
 
     # --- what happens -----------------------------------------------------------------------------
@@ -129,15 +139,23 @@ class Histories(RuleBasedStateMachine):
         pending = self.table.pending
         while pending:
             addressed = pending.popleft()
+            assert addressed.event.seq > self.sent_seq, "in order, and no number twice"
+            self.sent_seq = addressed.event.seq
+            self.table.log.append(addressed, self.clock, LIMITS.kept_events)
+            self.history.append((addressed, self.clock))
             for phone in recipients(addressed.audience, self.phones()):
+                phone.told.append(addressed.event)
+                self.known[phone.user_id] = self.sent_seq
                 match addressed.event:
                     case ParticipantJoined(user_id):
                         assert user_id not in phone.roster, "joined twice"
-                        phone.roster[user_id] = False
-                    case ParticipantUpdated(user_id, online, _, role):
+                        phone.roster[user_id] = (False, "active")
+                    case ParticipantUpdated(user_id, online, _, role, state):
                         assert user_id != phone.user_id or role, "nobody is sent their own presence"
                         assert user_id in phone.roster, "updated before it joined"
-                        phone.roster[user_id] = online
+                        assert role or phone.roster[user_id] != (online, state), "no news"
+                        if user_id != phone.user_id:
+                            phone.roster[user_id] = (online, state)
                     case ParticipantLeft(user_id):
                         assert user_id != phone.user_id
                         del phone.roster[user_id]
@@ -279,16 +297,24 @@ class Histories(RuleBasedStateMachine):
         assert roster_of(self.table).locked is locked
         self.deliver()
 
-    @rule(user_id=users)
-    def connects(self, user_id: str) -> None:
+    @rule(user_id=users, asks=st.sampled_from([None, 0, 0, 0, 2, -1, 10_000]))
+    def connects(self, user_id: str, asks: int | None = 0) -> None:
+        """``asks`` to be told what it missed: since what it knows, or longer ago, or nonsense."""
         if user_id not in self.table.roster or self.table.ended is not None:
             return  # the actor refuses
-        before = self.table.receivers.get(user_id)
-        hidden = user_id in self.table.presence_pending
+        table = self.table
+        before = self.phones().get(user_id)
+        seen = user_id in table.receivers or user_id in table.dropped
+        shown = table.presence.get(user_id)
+        no_news = seen and shown is not None and (shown.online, shown.state) == (True, "active")
         phone = Phone(user_id, {}, {})
-        snapshot = self.session.snapshot(user_id, "participant", self.moment, "epoch")
+        known = None if asks is None else self.known.get(user_id, 0) - asks
+        resume = None if known is None else f"{table.epoch}.{known}"
+        snapshot = self.session.snapshot(user_id, "participant", self.moment, resume)
         phone.learn(snapshot)
-        assert phone.roster[user_id], "one sees oneself online"
+        self.is_told_what_it_missed(user_id, known, snapshot)
+        self.known[user_id] = snapshot.seq
+        assert phone.roster[user_id] == (True, "active"), "one sees oneself online"
         assert phone.positions == {
             user: self.newest[user]
             for user, arrived in self.arrived.items()
@@ -296,12 +322,34 @@ class Histories(RuleBasedStateMachine):
         }, "all that are fresh, and nothing older"
         assert self.session.connect(phone, self.moment) is before
         self.connected.add(user_id)
-        assert snapshot.seq == self.session.seq, "the next event is the next number"
+        assert snapshot.seq == self.table.seq, "the next event is the next number"
         if before is not None:
-            if not hidden:
-                assert not self.table.pending, "a replacement is no news"
-            self.gone.append(before)  # type: ignore[arg-type]  # ours are all phones
+            self.gone.append(before)
+        if no_news:
+            assert not table.pending, "a replacement, and a return within the grace, is no news"
         self.deliver()
+
+    def is_told_what_it_missed(self, user_id: str, known: int | None, snapshot: Snapshot) -> None:
+        """Exactly what a client would have been told that had never dropped; or nothing of it."""
+        if known is None:
+            assert (snapshot.resumed, snapshot.missed) == (None, None)
+            return
+        after = [(each, at) for each, at in self.history if each.event.seq > known]
+        newcomer = any(
+            isinstance(each.event, ParticipantJoined) and each.event.user_id == user_id
+            for each, _ in after
+        )
+        kept = len(after) <= LIMITS.kept_events and all(
+            at > self.clock - LIMITS.kept_events_s for _, at in after
+        )
+        assert snapshot.resumed is (0 <= known <= self.sent_seq and kept and not newcomer)
+        if not snapshot.resumed:
+            assert snapshot.missed is None
+            return
+        assert snapshot.missed is not None
+        assert [each.data for each in snapshot.missed] == [
+            each.event for each, _ in after if is_addressed_to(each.audience, user_id)
+        ]
 
     @rule(user_id=users)
     def flaps(self, user_id: str) -> None:
@@ -311,30 +359,48 @@ class Histories(RuleBasedStateMachine):
             self.connects(user_id)
 
     @rule()
-    def a_delayed_presence_is_sent_when_it_may_be(self) -> None:
-        due = self.session.presence_due()
-        assert (due is None) == (not self.table.presence_pending)
-        while due is not None:
-            before = len(self.table.presence_pending)
-            self.clock = max(self.clock, due)
-            self.session.announce_presence(self.moment)
-            assert len(self.table.presence_pending) < before, "its timer would run for ever"
-            self.deliver()
-            due = self.session.presence_due()
-        for phone in self.phones().values():
-            assert phone.roster == {u: u in self.table.online for u in self.table.roster}
-
-    @rule()
-    def reports_that_stopped_no_longer_count(self) -> None:
+    def presence_catches_up(self) -> None:
+        """Time passes until the others have been sent everything about it."""
         if self.table.ended is not None:
             return  # the actor is gone
-        due = self.session.reports_due()
-        late = {u for u, at in self.table.reported.items() if at + 20 <= self.clock}
-        assert bool(late) is (due is not None and due <= self.clock)
-        before = set(self.table.reported)
-        self.session.end_reports(self.moment)
-        assert set(self.table.reported) == before - late
+        while (due := self.session.presence_due()) is not None:
+            self.clock = max(self.clock, due)
+            self.session.update_presence(self.moment)
+            after = self.session.presence_due()
+            assert after is None or after > self.clock, "its timer would run for ever"
+            self.deliver()
+        for phone in self.phones().values():
+            assert {u: online for u, (online, _) in phone.roster.items()} == {
+                u: u in self.table.online for u in self.table.roster
+            }
+
+    @rule()
+    def presence_is_updated(self) -> None:
+        table, now = self.table, self.clock
+        if table.ended is not None:
+            return  # the actor is gone
+        late = {u for u, at in table.reported.items() if at + 20 <= now}
+        over = {u for u, at in table.dropped.items() if at + 5 <= now}
+        due = self.session.presence_due()
+        assert not late | over or (due is not None and due <= now)
+        reported, dropped = set(table.reported), set(table.dropped)
+        self.session.update_presence(self.moment)
+        assert set(table.reported) == reported - late
+        assert set(table.dropped) == dropped - over
         self.deliver()
+
+    @rule(user_id=users, state=STATES, stale=st.booleans())
+    def shows_a_state(self, user_id: str, state: PresenceState, stale: bool) -> None:
+        phone = self.phones().get(user_id)
+        if stale and self.gone:
+            before = self.whole_state()
+            self.session.set_state(self.gone[-1], state, self.moment)
+            assert self.whole_state() == before
+            assert not self.table.pending, "of an earlier connection"
+        elif phone is not None and self.table.ended is None:
+            self.session.set_state(phone, state, self.moment)
+            phone.state = state
+            self.deliver()
 
     @rule(user_id=users)
     def loses_the_connection(self, user_id: str) -> None:
@@ -485,6 +551,8 @@ class Histories(RuleBasedStateMachine):
         assert set(table.receivers) <= roster
         assert set(table.reported) <= roster
         assert table.presence_pending <= set(table.presence) <= roster
+        assert set(table.states) <= set(table.receivers)
+        assert set(table.dropped) <= set(table.presence) - set(table.receivers)
         assert set(table.last_heard) <= roster
         assert set(table.positions) <= roster
         assert set(table.moved) <= set(table.positions)
@@ -498,6 +566,9 @@ class Histories(RuleBasedStateMachine):
         for user_id, number in table.numbers.items():
             assert self.numbered.setdefault(number, user_id) == user_id
             assert number < table.next_number
+        assert table.log.joined() <= set(table.numbers), "to write what was missed"
+        assert len(table.log) <= LIMITS.kept_events
+        assert len(table.numbers) <= len(self.numbered)
 
     @invariant()
     def there_are_never_too_many(self) -> None:
@@ -531,12 +602,17 @@ class Histories(RuleBasedStateMachine):
     def every_phone_knows_the_state_of_the_session(self) -> None:
         table = self.table
         for phone in self.phones().values():
-            expected = {
-                user: (user in table.online) is not (user in table.presence_pending)
-                for user in table.roster
-            }
-            expected[phone.user_id] = True
-            assert phone.roster == expected
+            assert set(phone.roster) == set(table.roster)
+            for user in table.roster:
+                shown = phone.roster[user]
+                if user == phone.user_id:
+                    assert shown == (True, "active"), "nobody is sent their own presence"
+                elif user in table.dropped and user not in table.receivers:
+                    assert shown[0], "within the grace period"
+                else:
+                    connected = self.phones().get(user)
+                    actual = (user in table.online, "active" if not connected else connected.state)
+                    assert (shown == actual) is (user not in table.presence_pending)
             assert phone.locked is roster_of(table).locked or table.ended is not None
             for user_id, held in table.positions.items():
                 # What is stale and not yet forgotten is in no snapshot.
@@ -584,7 +660,7 @@ def test_a_position_is_forgotten_at_the_instant_that_was_announced(
     if due is None:
         assert arrived + retention == arrived  # too short to be told
         return
-    at_last = rules.snapshot("user", "participant", Moment(START, due), "epoch")
+    at_last = rules.snapshot("user", "participant", Moment(START, due))
     assert at_last.positions == ()
     assert rules.forget_stale(due) is None, "its timer would run for ever"
 

@@ -55,6 +55,14 @@ def messages_in(frames: bytes) -> list[dict[str, Any]]:
     return [json.loads(payload) for _, payload in found]
 
 
+def unnumbered(messages: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Type and data of each message, without the numbers of events."""
+    return [
+        (each["type"], {name: value for name, value in each["data"].items() if name != "seq"})
+        for each in messages
+    ]
+
+
 class Phone:
     """A receiver that keeps what it was sent."""
 
@@ -92,12 +100,23 @@ class Phone:
         return [message["type"] for message in self.messages]
 
     def all(self, kind: str) -> list[dict[str, Any]]:
-        return [message["data"] for message in self.messages if message["type"] == kind]
+        """The data of its messages of one type, without the numbers of events."""
+        return [data for found, data in unnumbered(self.messages) if found == kind]
 
     @property
     def snapshot(self) -> dict[str, Any]:
-        (only,) = self.all("session_state")
-        return only
+        (only,) = (each for each in self.messages if each["type"] == "session_state")
+        data: dict[str, Any] = only["data"]
+        return data
+
+    @property
+    def events(self) -> list[tuple[int, str]]:
+        """The number and the type of each event, in order."""
+        return [
+            (each["data"]["seq"], each["type"])
+            for each in self.messages
+            if "seq" in each["data"] and each["type"] != "session_state"
+        ]
 
     def heard(self) -> list[tuple[str, float]]:
         """Who was where, in order."""
@@ -123,6 +142,7 @@ class Someone(Struct):
     user_id: str
     link: SessionLink
     phone: Phone
+    epoch: str = ""
 
 
 class House:
@@ -167,11 +187,11 @@ class House:
         )
         return record.user_id
 
-    async def connect(self, session_id: UUID, user_id: str) -> Someone:
+    async def connect(self, session_id: UUID, user_id: str, resume: str | None = None) -> Someone:
         link = await self.manager.open(session_id, user_id, "participant")
         phone = Phone(user_id)
-        await link.attach(phone)
-        return Someone(user_id, link, phone)
+        await link.attach(phone, resume)
+        return Someone(user_id, link, phone, phone.snapshot["epoch"])
 
     async def someone(self, session_id: UUID, name: str = "Ada") -> Someone:
         """Join and connect."""

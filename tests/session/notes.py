@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut, Only
 from locshare.model.errors import LocshareError
-from locshare.model.events import Event
+from locshare.model.events import Event, SessionEvent
 from locshare.session.features.feature import (
     Candidate,
     Core,
@@ -25,7 +25,7 @@ LASTS_S = 100.0
 NORTH = 80.0
 
 
-class NoteChanged(Struct, frozen=True):
+class NoteChanged(SessionEvent, frozen=True):
     user_id: str
     text: str
 

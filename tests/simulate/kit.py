@@ -49,7 +49,11 @@ class Server(Struct):
 
 @asynccontextmanager
 async def serving(
-    *, again: Server | None = None, max_participants: int = 50, api: ApiLimits = API_LIMITS
+    *,
+    again: Server | None = None,
+    max_participants: int = 50,
+    offline_grace: float = 15.0,
+    api: ApiLimits = API_LIMITS,
 ) -> AsyncIterator[Server]:
     """A server; with ``again`` one that takes the place of that other one, which has stopped."""
     http, ws = "127.0.0.1:0", "127.0.0.1:0"
@@ -58,7 +62,11 @@ async def serving(
         ws = again.addresses.ws_url.removeprefix("ws://")
     store = MemoryStore() if again is None else again.store
     names: Names[Hashable] = Names()
-    manager = SessionManager(store, names, SessionLimits(max_participants=max_participants))
+    manager = SessionManager(
+        store,
+        names,
+        SessionLimits(max_participants=max_participants, offline_grace=offline_grace),
+    )
     keys = TokenKeys(SECRET)
     pool = ConnectionPool(
         keys, manager, PoolLimits(drain_deadline=1.0, connection=ConnectionLimits())

@@ -68,7 +68,7 @@ async def test_all_are_on_the_map_and_most_move(
 async def test_one_participant_goes_offline_and_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "ONLINE_S", (0.2, 0.2))
     monkeypatch.setattr(demo, "OFFLINE_S", (0.2, 0.2))
-    async with serving() as server, trio.open_nursery() as nursery:
+    async with serving(offline_grace=0) as server, trio.open_nursery() as nursery:
         link: str = await nursery.start(partial(run_demo, server.addresses, people=4))
         visitor = await a_visitor(server, link, nursery)
 

@@ -5,7 +5,7 @@ event about a participant may be for everyone, and one without any ``user_id`` f
 """
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -35,11 +35,18 @@ Audience = Everyone | EveryoneBut | Only
 EVERYONE: Final = Everyone()
 
 
-class Addressed(Struct, frozen=True):
+class Addressed(NamedTuple):
     """An event and its audience."""
 
     event: Event
     audience: Audience
+
+
+def is_addressed_to(audience: Audience, user_id: str) -> bool:
+    """Whether ``user_id`` is in ``audience`` while connected."""
+    if isinstance(audience, Only):
+        return audience.user_id == user_id
+    return not isinstance(audience, EveryoneBut) or audience.user_id != user_id
 
 
 def recipients(audience: Audience, receivers: Mapping[str, R]) -> list[R]:

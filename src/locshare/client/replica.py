@@ -16,7 +16,8 @@ from locshare.model.events import (
 )
 from locshare.model.participant import ParticipantView, You
 from locshare.model.position import ParticipantPosition
-from locshare.model.session import EndReason, SessionView, Snapshot
+from locshare.model.reasons import EndReason
+from locshare.model.session import SessionView, Snapshot
 from locshare.wire.messages import ServerMessage
 
 
@@ -68,11 +69,15 @@ class Replica(Struct):
                 self.replace(message, at)
             case ParticipantJoined(user_id):
                 self.participants.setdefault(user_id, _newcomer(message, at))
-            case ParticipantUpdated(user_id, online, last_seen, role):
+            case ParticipantUpdated(user_id, online, last_seen, role, state):
                 known = self.participants.get(user_id)
                 if known is not None:
                     self.participants[user_id] = structs.replace(
-                        known, online=online, last_seen=last_seen, role=role or known.role
+                        known,
+                        online=online,
+                        last_seen=last_seen,
+                        role=role or known.role,
+                        state=state,
                     )
             case ParticipantLeft(user_id):
                 self.participants.pop(user_id, None)

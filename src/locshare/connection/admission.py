@@ -56,8 +56,10 @@ class Verifier(Protocol):
 class Link(Protocol):
     """One participant's way into a session (:class:`locshare.session.link.SessionLink`)."""
 
-    async def attach(self, receiver: Receiver) -> None:
-        """On return the snapshot is the first thing in ``receiver``."""
+    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
+        """On return the snapshot is the first thing in ``receiver``, with what was missed since
+        ``resume``, as the client wrote it.
+        """
         ...
 
     async def update(self, position: Position) -> None:

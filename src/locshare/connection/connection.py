@@ -63,6 +63,7 @@ class Admitted(Struct, frozen=True):
     subprotocol: str | None
     dialect: SocketDialect
     link: Link | None
+    resume: str | None
 
 
 @final
@@ -158,11 +159,13 @@ class Connection:
             self.advance(Event.PEER_GONE)
         else:
             if admitted is not None:
-                conversation, identity, link = admitted
+                conversation, identity, link, resume = admitted
                 self._context.counters.opened += 1
-                await conversation.run(identity, link)
+                await conversation.run(identity, link, resume)
 
-    async def _handshake(self) -> tuple[Conversation, Identity, Link | None] | None:
+    async def _handshake(
+        self,
+    ) -> tuple[Conversation, Identity, Link | None, str | None] | None:
         """Request, admission and answer; None when the request was refused. In a function of its
         own, so that the request is forgotten when the conversation begins.
         """
@@ -180,7 +183,7 @@ class Connection:
         conversation = self._conversation = Conversation(
             self.advance, self.lifecycle, self.transport, outbox, admitted.dialect, self._context
         )
-        return conversation, admitted.identity, admitted.link
+        return conversation, admitted.identity, admitted.link, admitted.resume
 
     async def _admit_in_time(self) -> tuple[Upgrade | None, Admitted | Refusal]:
         entering, upgrade = self._entering, None
@@ -214,7 +217,7 @@ class Connection:
                 return opened
             link = opened
         subprotocol = choose_subprotocol(upgrade, context.dialects)
-        return Admitted(upgrade, identity, subprotocol, dialect, link)
+        return Admitted(upgrade, identity, subprotocol, dialect, link, upgrade.query.get("resume"))
 
     async def _refuse(self, upgrade: Upgrade | None, refusal: Refusal) -> None:
         """Refuse a request, also one that has not come whole."""

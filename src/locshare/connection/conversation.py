@@ -131,7 +131,7 @@ class Conversation:
         for subscription in self.subscriptions():
             subscription.end()
 
-    async def run(self, identity: Identity, link: Link | None) -> None:
+    async def run(self, identity: Identity, link: Link | None, resume: str | None = None) -> None:
         """Serve until the connection closes. ``link`` is the way into the session of ``identity``,
         where the upgrade subscribes.
         """
@@ -140,7 +140,7 @@ class Conversation:
                 self._identity = identity
             else:
                 self._only = self._make(None, identity, link)
-                await self._attach(self._only)
+                await self._attach(self._only, resume)
             await self._receive_until_closed()
         finally:
             for subscription in self.subscriptions():
@@ -149,9 +149,9 @@ class Conversation:
             self._detach_dropped()
             self._only = self._several = None  # which breaks the reference cycle with each
 
-    async def _attach(self, subscription: Subscription) -> None:
+    async def _attach(self, subscription: Subscription, resume: str | None) -> None:
         try:
-            await subscription.link.attach(subscription)
+            await subscription.link.attach(subscription, resume)
         except _SESSION_ERRORS as error:
             self.close_subscription(subscription, _ENDS[type(error)])
 
@@ -370,7 +370,7 @@ class Conversation:
         subscription = self._several[wish.topic] = self._make(wish.topic, identity, link)
         if confirmation := self._dialect.subscribed(wish.topic):
             self._outbox.send_event(confirmation)
-        await self._attach(subscription)
+        await self._attach(subscription, wish.resume)
 
     def _admit(self, wish: Subscribe) -> Identity | Refusal:
         if len(self._several or ()) >= self._context.limits.max_subscriptions:

@@ -59,12 +59,13 @@ class Reply(Struct, frozen=True, gc=False):
 class Subscribe(Struct, frozen=True, gc=False):
     """Open the session that ``token`` admits to as ``topic``, which must be ``session_id`` where
     that is given. Without a token, that of the upgrade counts. An older subscription of the same
-    topic ends first.
+    topic ends first. ``resume`` is for the session, as the client wrote it.
     """
 
     topic: Topic
     token: str | None = None
     session_id: UUID | None = None
+    resume: str | None = None
 
 
 class Unsubscribe(Struct, frozen=True, gc=False):

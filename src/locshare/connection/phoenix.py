@@ -13,7 +13,7 @@ message to its end before it reads the next, so the newest message is always the
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, final
+from typing import Any, Final, final
 from uuid import UUID
 
 import msgspec
@@ -93,6 +93,12 @@ class _Join(Struct, frozen=True):
     """The payload of a join. Other parameters are ignored."""
 
     token: str | None = None
+    resume: Any = None
+    """Of any type: what is malformed is no reason to refuse a join."""
+
+    def resume_text(self) -> str | None:
+        """What the client says it knows; empty for what is no text."""
+        return self.resume if isinstance(self.resume, str | None) else ""
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -153,10 +159,10 @@ class PhoenixSocketDialect:
         if session_id is None:
             return Reply(self.refused(message.topic, Refusal.NOT_FOUND))
         try:
-            token = _join.decode(message.payload).token
+            join = _join.decode(message.payload)
         except msgspec.DecodeError:
             raise InvalidMessage("INVALID_MESSAGE", "payload: must be an object") from None
-        return Subscribe(message.topic, token, session_id)
+        return Subscribe(message.topic, join.token, session_id, join.resume_text())
 
     # --- what is said to the client -------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 Role = Literal["participant", "host"]
 LeaveReason = Literal["left", "removed"]
+PresenceState = Literal["active", "paused", "hidden"]
+"""What a connected client shows: it reports positions, it pauses that, nobody looks at it."""
 
 
 class Member(Struct, frozen=True):
@@ -22,7 +24,7 @@ class Member(Struct, frozen=True):
     role: Role = "participant"
 
 
-class ParticipantView(Struct, frozen=True):
+class ParticipantView(Struct, frozen=True, omit_defaults=True):
     """One participant. ``last_seen`` is the time of the last sign of life."""
 
     user_id: str
@@ -34,6 +36,7 @@ class ParticipantView(Struct, frozen=True):
     online: bool
     role: Role | UnsetType = UNSET
     """Of hosts only."""
+    state: PresenceState = "active"
 
 
 class You(Struct, frozen=True):

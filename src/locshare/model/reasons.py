@@ -1,4 +1,4 @@
-"""Why connections end, and what a client does about it.
+"""Why sessions and connections end, and what a client does about it.
 
 :class:`CloseReason` is one enum for the wire, the logs and the metrics, so that the three always
 agree on why a client lost its connection. It is also the one table of close codes: the documents
@@ -6,7 +6,10 @@ are checked against it, and the tables of the clients are made from it.
 """
 
 import enum
-from typing import Final
+from typing import Final, Literal
+
+EndReason = Literal["expired", "ended_by_host", "inactive", "internal_error"]
+"""Why a session ended."""
 
 NO_WAIT: Final = (0.0, 0.0)
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
+from locshare.model.events import MissedEvent
 from locshare.model.participant import ParticipantView, You
 from locshare.model.position import ParticipantPosition
-
-EndReason = Literal["expired", "ended_by_host", "inactive", "internal_error"]
 
 
 class SessionView(Struct, frozen=True):
@@ -25,8 +24,11 @@ class SessionView(Struct, frozen=True):
 class Snapshot(Struct, frozen=True, omit_defaults=True):
     """The state of a session at one instant, for one participant. Events follow it without a gap.
 
-    ``epoch`` names the incarnation of the session actor and changes when the actor restarts;
-    ``seq`` counts the events of the session within an epoch.
+    ``epoch`` names the life of the session's table: a crash of the actor keeps it, a sleep or a
+    restart of the server does not. ``seq`` is that of the newest event that the snapshot includes.
+
+    ``resumed`` answers a client that named the last event it knows, and is absent for others. Where
+    it is True, ``missed`` has every event for this participant since then, in order.
     """
 
     session: SessionView
@@ -38,3 +40,5 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     seq: int
     features: Mapping[str, Any] | None = None
     """A section for each feature of the session that has something to show, by its name."""
+    resumed: bool | None = None
+    missed: tuple[MissedEvent, ...] | None = None

@@ -5,8 +5,7 @@ event is delivered before the next message; only a flush may be delayed, by the 
 
 A crash costs the message that was being handled and nothing else. The table stays in the directory,
 the waiting messages stay with the heir, the connections stay open: the next incarnation adopts all
-three in :meth:`SessionActor.init`, delivers what was decided and not yet delivered, and goes on. A
-new incarnation has a new ``epoch``.
+three in :meth:`SessionActor.init`, delivers what was decided and not yet delivered, and goes on.
 
 Exits with reason ``normal`` when the session ends.
 """
@@ -16,7 +15,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import trio
 from msgspec import Struct
@@ -41,8 +40,7 @@ from locshare.broadcast.fanout import encode_frame
 from locshare.broadcast.receiver import Receiver
 from locshare.model.errors import LocshareError
 from locshare.model.participant import Role
-from locshare.model.reasons import CloseReason
-from locshare.model.session import EndReason
+from locshare.model.reasons import CloseReason, EndReason
 from locshare.session.commands import (
     Attach,
     CancelReservation,
@@ -54,6 +52,7 @@ from locshare.session.commands import (
     ReserveSeat,
     SessionCast,
     SetRole,
+    SetState,
     Update,
 )
 from locshare.session.counters import SessionCounters
@@ -116,10 +115,8 @@ class Tick(enum.IntEnum):
     EXPIRE = enum.auto()
     FEATURES = enum.auto()
     """A feature has something to do."""
-    REPORTS = enum.auto()
-    """A member who is online by reports has sent none for too long."""
     PRESENCE = enum.auto()
-    """The rate limit allows a delayed presence."""
+    """Somebody is offline now, or the rate limit allows a delayed presence."""
 
 
 _DELIVER_END: Final = object()
@@ -137,9 +134,8 @@ class SessionActor(Actor[SessionCast]):
         self._table = table
         self._context = context
         self._rules = SessionRules(table, context.limits, context.features)
-        self._epoch = uuid4().hex[:12]
         self._timers: dict[Tick, Timer] = {}
-        self._features_due: float | None = None
+        self._due: dict[Tick, float] = {}  # of those that are set to a time
         self._flushed_at = -math.inf
         self._rate = DeliveryRate()
 
@@ -157,7 +153,6 @@ class SessionActor(Actor[SessionCast]):
         self._arm_expiry()
         self._arm_inactivity()
         self._arm_presence()
-        self._arm_reports()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         if table.positions:
             self._forget_stale()
@@ -273,6 +268,7 @@ class SessionActor(Actor[SessionCast]):
     def tick(self, message: Tick) -> HandlerResult:
         """A timer."""
         self._timers.pop(message, None)
+        self._due.pop(message, None)
         match message:
             case Tick.FLUSH:
                 self._flush(trio.current_time())
@@ -289,11 +285,8 @@ class SessionActor(Actor[SessionCast]):
             case Tick.EXPIRE:
                 return self._check_expiry()
             case Tick.PRESENCE:
-                self._announce_presence()
-            case Tick.REPORTS:
-                self._end_reports()
+                self._update_presence()
             case Tick.FEATURES:
-                self._features_due = None
                 self._after_features(self._rules.run_features(self._context.moment()))
         return None
 
@@ -344,7 +337,7 @@ class SessionActor(Actor[SessionCast]):
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
-            self._rules.snapshot(user_id, table.roster[user_id].role, moment, self._epoch),
+            self._rules.snapshot(user_id, table.roster[user_id].role, moment, request.resume),
             receiver.dialect.in_session(self._table.shorthand),
         )
         older = self._rules.connect(receiver, moment)
@@ -365,15 +358,21 @@ class SessionActor(Actor[SessionCast]):
         self._arm_inactivity()
         self._arm_presence()
 
-    def _announce_presence(self) -> None:
-        self._rules.announce_presence(self._context.moment())
+    @on_cast(SetState)
+    def set_state(self, message: SetState) -> None:
+        """A client says what it is doing."""
+        self._rules.set_state(message.receiver, message.state, self._context.moment())
         self._deliver()
         self._arm_presence()
 
+    def _update_presence(self) -> None:
+        self._rules.update_presence(self._context.moment())
+        self._deliver()
+        self._arm_inactivity()
+        self._arm_presence()
+
     def _arm_presence(self) -> None:
-        due = self._rules.presence_due()
-        if due is not None:
-            self._arm(Tick.PRESENCE, due - trio.current_time())
+        self._arm_at(Tick.PRESENCE, self._rules.presence_due())
 
     # --- reports without a connection -------------------------------------------------------------
 
@@ -390,21 +389,8 @@ class SessionActor(Actor[SessionCast]):
         self._rules.report(user_id, position, moment)
         self._deliver()
         self._arm_presence()
-        self._arm_reports()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         return None
-
-    def _end_reports(self) -> None:
-        self._rules.end_reports(self._context.moment())
-        self._deliver()
-        self._arm_inactivity()
-        self._arm_presence()
-        self._arm_reports()
-
-    def _arm_reports(self) -> None:
-        due = self._rules.reports_due()
-        if due is not None:
-            self._arm(Tick.REPORTS, due - trio.current_time())
 
     # --- features ---------------------------------------------------------------------------------
 
@@ -415,24 +401,13 @@ class SessionActor(Actor[SessionCast]):
         self._deliver()
         self._arm_inactivity()
 
-    def _arm_features(self) -> None:
-        """Set the timer of the features, which may now be due earlier than before."""
-        due = self._rules.features_due()
-        if due == self._features_due:
-            return
-        self._features_due = due
-        timer = self._timers.pop(Tick.FEATURES, None)
-        if timer is not None:
-            timer.cancel()
-        if due is not None:
-            self._arm(Tick.FEATURES, due - trio.current_time())
-
     # --- delivery ---------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
         """Send the decided events. The decision may have changed when a feature is due."""
-        deliver_events(self._table, self._context.counters)
-        self._arm_features()
+        limits, counters = self._context.limits, self._context.counters
+        deliver_events(self._table, counters, trio.current_time(), limits.kept_events)
+        self._arm_at(Tick.FEATURES, self._rules.features_due())
 
     def _flush(self, now: float) -> None:
         """Broadcast the positions that changed since the last flush."""
@@ -459,6 +434,19 @@ class SessionActor(Actor[SessionCast]):
         if tick not in self._timers:
             self._timers[tick] = self.send_after(max(seconds, 0.0), tick)
 
+    def _arm_at(self, tick: Tick, due: float | None) -> None:
+        """Set the timer of ``tick`` to ``due``, which may be earlier than before; None stops it."""
+        if due == self._due.get(tick):
+            return
+        timer = self._timers.pop(tick, None)
+        if timer is not None:
+            timer.cancel()
+        if due is None:
+            del self._due[tick]
+        else:
+            self._due[tick] = due
+            self._arm(tick, due - trio.current_time())
+
     def _forget_stale(self) -> None:
         now = trio.current_time()
         deadline = self._rules.forget_stale(now)
@@ -467,6 +455,7 @@ class SessionActor(Actor[SessionCast]):
 
     def _touch(self) -> None:
         self._note_activity()
+        self._rules.forget_events(trio.current_time())
         if self._table.online:
             self._arm(Tick.TOUCH, self._context.limits.touch_interval)
 
@@ -540,7 +529,7 @@ class SessionActor(Actor[SessionCast]):
             "positions": len(table.positions),
             "ended": table.ended,
             "incarnations": table.local.incarnations,
-            "epoch": self._epoch,
+            "epoch": table.epoch,
         }
 
     def replace_state(self, state: Any) -> None:  # noqa: ARG002 - refused whatever it is

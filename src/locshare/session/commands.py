@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from locshare.actors import Request
 from locshare.broadcast.receiver import Receiver
-from locshare.model.participant import Member, Role
+from locshare.model.participant import Member, PresenceState, Role
 from locshare.model.position import Position
 from locshare.session.origin import NOWHERE, Origin
 
@@ -20,6 +20,13 @@ class Update(Struct, frozen=True, gc=False):
 
     user_id: str
     position: Position
+
+
+class SetState(Struct, frozen=True):
+    """Cast: the client of ``receiver`` says what it is doing."""
+
+    receiver: Receiver
+    state: PresenceState
 
 
 class CheckDepartures(Struct, frozen=True):
@@ -52,12 +59,13 @@ class Join(Struct, Request[None], frozen=True):
 
 
 class Attach(Struct, Request[None], frozen=True):
-    """Call: on reply the snapshot is the first thing in the receiver. Fails with
-    ParticipantNotFound.
+    """Call: on reply the snapshot is the first thing in the receiver. ``resume`` names the last
+    event that the client knows, in its own words. Fails with ParticipantNotFound.
     """
 
     receiver: Receiver
     role: Role
+    resume: str | None = None
 
 
 class Report(Struct, Request[None], frozen=True):
@@ -87,7 +95,7 @@ class End(Struct, Request[None], frozen=True):
     """Call: the host ends the session."""
 
 
-SessionCast = Update | CheckDepartures | CancelReservation
+SessionCast = Update | SetState | CheckDepartures | CancelReservation
 """What may be cast to a session."""
 
 CHECK_DEPARTURES: Final = CheckDepartures()

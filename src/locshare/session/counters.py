@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 
 
 class SessionCounters(Struct):

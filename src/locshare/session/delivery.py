@@ -13,6 +13,8 @@ time is dropped.
 from collections import deque
 from collections.abc import Mapping
 
+import trio
+
 from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import encode_flush, encode_frame
 from locshare.model.position import HeldPosition
@@ -21,11 +23,14 @@ from locshare.session.counters import SessionCounters
 from locshare.session.table import Delivery, SessionTable
 
 
-def deliver_events(table: SessionTable, counters: SessionCounters) -> None:
-    """Send each pending event to its audience.
+def deliver_events(
+    table: SessionTable, counters: SessionCounters, now: float, max_kept: int
+) -> None:
+    """Send each pending event to its audience, and keep the newest ``max_kept`` for those who come
+    back. ``now`` is by Trio's clock.
 
     An event is taken before it is encoded: one that cannot be encoded crashes its sender once and
-    is then dropped. The next incarnation delivers those behind it.
+    is then dropped, for those who come back too. The next incarnation delivers those behind it.
     """
     pending = table.pending
     while pending:
@@ -36,6 +41,7 @@ def deliver_events(table: SessionTable, counters: SessionCounters) -> None:
             dialect: encode_frame(addressed.event, dialect.in_session(table.shorthand))
             for dialect in dialects
         }
+        table.log.append(addressed, now, max_kept)
         table.interrupted_event = Delivery(frames, rest)
         _send_to_rest(table.interrupted_event)
         table.interrupted_event = None
@@ -86,7 +92,7 @@ def deliver_end(table: SessionTable, counters: SessionCounters) -> None:
     """The session has ended: send the pending events (the end comes last), close all connections,
     and wake the callers that wait for an incarnation.
     """
-    deliver_events(table, counters)
+    deliver_events(table, counters, trio.current_time(), 0)  # nobody comes back
     receivers = tuple(table.receivers.values())
     table.receivers.clear()
     for receiver in receivers:

@@ -3,7 +3,7 @@
 import math
 
 from locshare.model.errors import LocshareError
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 
 
 class SessionNotFound(LocshareError):

@@ -16,8 +16,14 @@ class SessionLimits(SessionSettings, frozen=True):
     """Hosts that find a seat in a full session: one person, on several devices."""
     connect_within: float = 120.0
     """A participant who has not connected in this time after joining loses the seat."""
+    offline_grace: float = 15.0
+    """How long the others go on seeing a participant online whose connection has ended."""
     online_after_report: float = 120.0
     """How long a participant is online after a position that came without a connection."""
+    kept_events: int = 256
+    """Events that a client which comes back can be told of, at most."""
+    kept_events_s: float = 600.0
+    """How long an event is kept for that."""
     reservation_lifetime: float = 15.0
     """How long a seat stays reserved for a join that is being written."""
     call_timeout: float = 5.0

@@ -9,10 +9,16 @@ from typing import TypeVar, final
 
 from locshare.actors import ActorDown, ActorRef, Offer
 from locshare.broadcast.receiver import Receiver
-from locshare.model.participant import Role
+from locshare.model.participant import PresenceState, Role
 from locshare.model.position import Position
 from locshare.session.calls import SessionCalls
-from locshare.session.commands import Attach, LeaveForGood, SessionCast, Update
+from locshare.session.commands import (
+    Attach,
+    LeaveForGood,
+    SessionCast,
+    SetState,
+    Update,
+)
 from locshare.session.features.feature import FeatureCommand
 from locshare.session.table import SessionTable
 
@@ -38,15 +44,16 @@ class SessionLink:
         self._attached: Receiver | None = None
         self._actor: ActorRef[SessionCast] | None = None
 
-    async def attach(self, receiver: Receiver) -> None:
+    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
         """Make ``receiver`` the participant's connection, instead of an older one (which is
-        closed with REPLACED). On return the snapshot is the first thing in it.
+        closed with REPLACED). On return the snapshot is the first thing in it; with what was missed
+        since ``resume``, ``EPOCH.SEQ`` as the client wrote it, whatever that is.
 
         Raises SessionOver, ParticipantNotFound, SessionUnavailable. Cancelled: the receiver is
         attached or not; :meth:`detach` is right in both cases.
         """
         self._attached = receiver
-        await self._calls.ask(self._table, Attach(receiver, self._role))
+        await self._calls.ask(self._table, Attach(receiver, self._role, resume))
 
     async def update(self, position: Position) -> None:
         """Report a position. Without a checkpoint in the ordinary case.
@@ -59,6 +66,16 @@ class SessionLink:
         actor = self._actor
         if actor is not None and actor.offer(message) is Offer.ACCEPTED:
             return
+        await self._deliver(message)
+
+    async def set_state(self, state: PresenceState) -> None:
+        """What the attached connection shows of itself to the others, until it ends. As
+        :meth:`update`.
+        """
+        if self._attached is not None:
+            await self._deliver(SetState(self._attached, state))
+
+    async def _deliver(self, message: SessionCast) -> None:
         while True:
             actor = self._actor = await self._calls.actor(self._table)
             try:

@@ -18,7 +18,7 @@ from locshare.actors import Registry
 from locshare.model.errors import LocshareError
 from locshare.model.participant import ParticipantView, Role
 from locshare.model.position import LocatedMember, Position
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 from locshare.session.calls import SessionCalls
 from locshare.session.commands import (
     CancelReservation,

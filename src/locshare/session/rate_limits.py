@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from locshare.model.participant import PresenceState
 from locshare.model.rate import Rate, TokenBucket
 
 PRESENCE_RATE: Final = Rate(per_second=0.5, burst=6.0)
@@ -25,19 +26,20 @@ class ShownPresence(Struct, frozen=True, gc=False):
     """The presence of one participant as last sent to the others, and the tokens left."""
 
     online: bool
+    state: PresenceState
     allowance: TokenBucket
 
-    def announce(self, online: bool, now: float) -> "ShownPresence | None":
-        """The presence after sending ``online``; None while no token is left."""
+    def announce(self, online: bool, state: PresenceState, now: float) -> "ShownPresence | None":
+        """The presence after sending these; None while no token is left."""
         allowance = self.allowance.take(PRESENCE_RATE, now)
-        return None if allowance is None else ShownPresence(online, allowance)
+        return None if allowance is None else ShownPresence(online, state, allowance)
 
     def ready_at(self) -> float:
         """When the next change may be sent."""
         return self.allowance.ready_at(PRESENCE_RATE)
 
 
-NEVER_SEEN: Final = ShownPresence(False, TokenBucket(PRESENCE_RATE.burst, 0.0))
+NEVER_SEEN: Final = ShownPresence(False, "active", TokenBucket(PRESENCE_RATE.burst, 0.0))
 """Of a participant who has not connected yet."""
 
 

@@ -8,8 +8,8 @@ Each command decides first, the features included, and then changes the table in
 that cannot fail; the decided events go into ``table.pending`` in the same step. So a crash anywhere
 in the actor leaves a consistent table and loses no decided event.
 
-Here is the core: seats, connections, presence, positions. Everything else is decided by features
-(:mod:`locshare.session.features.feature`).
+Here is the core: seats, connections, positions, and presence (:mod:`locshare.session.presence`).
+Everything else is decided by features (:mod:`locshare.session.features.feature`).
 
 Invariants between any two commands:
 
@@ -19,8 +19,8 @@ Invariants between any two commands:
   no two of them have confusable names;
 - a connected receiver has got its snapshot, and every later event that is addressed to it;
 - every member, and everyone who joins in a pending event, has a number that no other had before;
-- a member is shown online to the others if and only if they are connected, or have reported a
-  position lately, unless they are in ``table.presence_pending``;
+- a member is shown online to the others if and only if they are connected, were so within the
+  grace period, or have reported a position lately, unless they are in ``table.presence_pending``;
 - once ``table.ended`` is set, nothing changes any more, and no position is left.
 """
 
@@ -31,7 +31,7 @@ from uuid import UUID
 
 from msgspec import UNSET, structs
 
-from locshare.broadcast.addressed import EVERYONE, Addressed, Audience, EveryoneBut, Only
+from locshare.broadcast.addressed import EVERYONE, Audience, EveryoneBut, Only
 from locshare.broadcast.receiver import Receiver
 from locshare.model.confusables import distinct
 from locshare.model.errors import LocshareError
@@ -41,11 +41,21 @@ from locshare.model.events import (
     ParticipantLeft,
     ParticipantUpdated,
     SessionEnded,
+    missed,
 )
-from locshare.model.participant import LeaveReason, Member, ParticipantView, Role, You
+from locshare.model.participant import (
+    LeaveReason,
+    Member,
+    ParticipantView,
+    PresenceState,
+    Role,
+    You,
+)
 from locshare.model.position import HeldPosition, LocatedMember, ParticipantPosition, Position
-from locshare.model.session import EndReason, SessionView, Snapshot
+from locshare.model.reasons import EndReason
+from locshare.model.session import SessionView, Snapshot
 from locshare.session.errors import ParticipantNotFound, SessionFull
+from locshare.session.event_log import parse_resume
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
 from locshare.session.features.feature_set import Decision, FeatureSet, decide_each
 from locshare.session.features.registry import FEATURES
@@ -54,7 +64,8 @@ from locshare.session.fixes import clock_was_set_back, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
-from locshare.session.rate_limits import NEVER_SEEN, ShownPresence, join_rate
+from locshare.session.presence import PresenceRules
+from locshare.session.rate_limits import join_rate
 from locshare.session.table import Reservation, SessionTable
 
 R = TypeVar("R")
@@ -70,7 +81,7 @@ class SessionRules:
     for the parts of ``features`` in a table that has none.
     """
 
-    __slots__ = ("_features", "_join_rate", "_limits", "_table", "seq")
+    __slots__ = ("_features", "_join_rate", "_limits", "_presence", "_table")
 
     def __init__(
         self, table: SessionTable, limits: SessionLimits, features: FeatureSet = FEATURES
@@ -81,8 +92,7 @@ class SessionRules:
             table.parts = features.begin(table.session, {})
         self._limits = limits
         self._join_rate = join_rate(limits.max_participants)
-        self.seq = 0
-        """Events decided since this object was made."""
+        self._presence = PresenceRules(table, limits)
 
     # --- seats ------------------------------------------------------------------------------------
 
@@ -174,12 +184,14 @@ class SessionRules:
         self._apply(decisions)
 
     def _give_number(self, user_id: str) -> None:
-        """Give ``user_id`` the next number, and forget those of former members: here, so that
-        thousands who join and leave cost no more memory than those who stay.
+        """Give ``user_id`` the next number, and forget those of former members whose joining is no
+        longer in the log: here, so that thousands who join and leave cost no more memory than those
+        who stay and the log.
         """
         table = self._table
         if not table.pending:  # else an event that is still to be encoded may need one
-            for former in [other for other in table.numbers if other not in table.roster]:
+            needed = table.roster.keys() | table.log.joined()
+            for former in [other for other in table.numbers if other not in needed]:
                 del table.numbers[former]
         if user_id not in table.numbers:
             number = table.next_number
@@ -242,82 +254,44 @@ class SessionRules:
         table.receivers[user_id] = receiver
         table.last_heard[user_id] = table.active_at = moment.clock
         table.never_connected.discard(user_id)
-        self._show(user_id, moment)
+        self._presence.connected(user_id, moment)
         return older
 
     def disconnect(self, receiver: Receiver, moment: Moment) -> None:
-        """``receiver`` has ended. No effect if a newer one has replaced it."""
+        """``receiver`` has ended. No effect if a newer one has replaced it. The others hear of it
+        when the grace period ends.
+        """
         table = self._table
         user_id = receiver.user_id
         if table.receivers.get(user_id) is not receiver:
             return
         del table.receivers[user_id]
         table.active_at = moment.clock
-        self._show(user_id, moment)
+        self._presence.disconnected(user_id, moment)
 
     def report(self, user_id: str, position: Position, moment: Moment) -> None:
         """A position arrived without a connection, from a member in the roster: they are online
-        until :meth:`end_reports` finds that no other report followed. Idempotent.
+        until :meth:`update_presence` finds that no other report followed. Idempotent.
         """
         table = self._table
         if table.ended is not None:
             return
-        table.reported[user_id] = table.active_at = moment.clock
+        table.active_at = moment.clock
         table.never_connected.discard(user_id)
         self.move(user_id, position, moment)
-        self._show(user_id, moment)
-
-    def end_reports(self, moment: Moment) -> None:
-        """Take those offline whose last report is too old, unless they are connected."""
-        table = self._table
-        lifetime = self._limits.online_after_report
-        for user_id, at in tuple(table.reported.items()):
-            if at + lifetime <= moment.clock:
-                del table.reported[user_id]
-                table.active_at = moment.clock
-                self._show(user_id, moment)
-
-    def reports_due(self) -> float | None:
-        """When :meth:`end_reports` is due; None if no member is online by reports."""
-        oldest = min(self._table.reported.values(), default=None)
-        return None if oldest is None else oldest + self._limits.online_after_report
-
-    def announce_presence(self, moment: Moment) -> None:
-        """Send each delayed presence that the rate limit allows now."""
-        for user_id in tuple(self._table.presence_pending):
-            self._show(user_id, moment)
+        self._presence.reported(user_id, moment)
 
     def presence_due(self) -> float | None:
-        """When :meth:`announce_presence` is due; None if no presence is delayed."""
-        presence = self._table.presence
-        return min(
-            (presence[user_id].ready_at() for user_id in self._table.presence_pending), default=None
-        )
+        """When :meth:`update_presence` is due; None while it is not."""
+        return self._presence.due()
 
-    def _show(self, user_id: str, moment: Moment) -> None:
-        """Send the others whether ``user_id`` is online: now, delayed by the rate limit, or not at
-        all if that is what they know.
-        """
-        table = self._table
-        online = user_id in table.receivers or user_id in table.reported
-        shown = table.presence.get(user_id, NEVER_SEEN)
-        after = self._presence_after(user_id, online, moment.clock)
-        if after is None:
-            table.presence.setdefault(user_id, shown)
-            table.presence_pending.add(user_id)
-            return
-        table.presence_pending.discard(user_id)
-        if after is not shown:
-            table.presence[user_id] = after
-            seen = moment.wall if online else self._last_seen(user_id, moment)
-            self._decide(ParticipantUpdated(user_id, online, seen), EveryoneBut(user_id))
+    def update_presence(self, moment: Moment) -> None:
+        """Time has passed: see :meth:`PresenceRules.time_passed`."""
+        self._presence.time_passed(moment)
 
-    def _presence_after(self, user_id: str, online: bool, clock: float) -> ShownPresence | None:
-        """The shown presence once ``user_id`` is ``online``: the same object if nothing is to be
-        sent, None if the rate limit delays it.
-        """
-        shown = self._table.presence.get(user_id, NEVER_SEEN)
-        return shown if shown.online is online else shown.announce(online, clock)
+    def set_state(self, receiver: Receiver, state: PresenceState, moment: Moment) -> None:
+        """See :meth:`PresenceRules.set_state`."""
+        self._presence.set_state(receiver, state, moment)
 
     def move(self, user_id: str, position: Position, moment: Moment) -> None:
         """A position arrived. Ignored if its sender is not in the roster, or if its fix is older
@@ -359,9 +333,10 @@ class SessionRules:
         if member.role == role:
             return
         # The others keep the presence that they know; to themselves members are as they are.
-        shown = table.presence.get(user_id, NEVER_SEEN).online
-        told = ParticipantUpdated(user_id, shown, self._last_seen(user_id, moment), role)
-        own = structs.replace(told, online=user_id in table.online)
+        shown, seen = self._presence.shown(user_id), self._presence.last_seen(user_id, moment)
+        told = ParticipantUpdated(user_id, shown.online, seen, role, shown.state)
+        state = table.states.get(user_id, "active")
+        own = structs.replace(told, online=user_id in table.online, state=state)
         table.roster[user_id] = structs.replace(member, role=role)
         self._decide(told, EveryoneBut(user_id))
         self._decide(own, Only(user_id))
@@ -376,11 +351,10 @@ class SessionRules:
         )
         receiver = table.receivers.pop(user_id, None)
         for entries in (
-            table.roster, table.positions, table.moved, table.last_heard, table.presence,
-            table.clocks, table.reported,
+            table.roster, table.positions, table.moved, table.last_heard, table.clocks,
         ):  # fmt: skip
             entries.pop(user_id, None)
-        table.presence_pending.discard(user_id)
+        self._presence.forget(user_id)
         table.never_connected.discard(user_id)
         self._decide(ParticipantLeft(user_id, reason), EveryoneBut(user_id))
         self._apply(decisions)
@@ -406,6 +380,8 @@ class SessionRules:
         table.positions.clear()
         table.moved.clear()
         table.presence_pending.clear()
+        table.dropped.clear()
+        table.states.clear()
         self._decide(SessionEnded(reason), EVERYONE)
 
     # --- features ---------------------------------------------------------------------------------
@@ -529,13 +505,16 @@ class SessionRules:
         }
         return active, seen
 
-    def snapshot(self, user_id: str, role: Role, moment: Moment, epoch: str) -> Snapshot:
-        """The state of the session for ``user_id``, who is about to connect and is shown online."""
+    def snapshot(
+        self, user_id: str, role: Role, moment: Moment, resume: str | None = None
+    ) -> Snapshot:
+        """The state of the session for ``user_id``, who is about to connect and is shown online.
+        No event is pending. ``resume`` names the last event that the client knows, if it said one.
+        """
         table = self._table
+        found = None if resume is None else self._missed(user_id, resume, moment.clock)
         session = table.session
         retention = self._limits.retention
-        shown = table.presence.get(user_id, NEVER_SEEN)
-        after = self._presence_after(user_id, True, moment.clock)
         sections = self._features.snapshot(table, user_id, self._core())
         roster = sections.pop(ROSTER.name)  # the contract shows it in `session`
         return Snapshot(
@@ -554,10 +533,24 @@ class SessionRules:
                 if held.arrived + retention > moment.clock
             ),
             moment.wall,
-            epoch,
-            self.seq + (after is not None and after is not shown),
+            table.epoch,
+            table.seq + self._presence.is_news_to_connect(user_id, moment),
             sections or None,
+            resumed=None if resume is None else found is not None,
+            missed=None if found is None else tuple(map(missed, found)),
         )
+
+    def _missed(self, user_id: str, resume: str, clock: float) -> tuple[Event, ...] | None:
+        """What ``user_id`` has missed; None if that cannot be said."""
+        table, point = self._table, parse_resume(resume)
+        self.forget_events(clock)
+        if point is None or point.epoch != table.epoch or point.seq > table.seq:
+            return None
+        return table.log.since(point.seq, user_id)
+
+    def forget_events(self, clock: float) -> None:
+        """Drop the events that are too old for :meth:`snapshot`."""
+        self._table.log.forget(clock - self._limits.kept_events_s)
 
     def others(self, user_id: str, moment: Moment) -> tuple[LocatedMember, ...]:
         """All members but ``user_id``, in the order of joining, with what is known of where they
@@ -574,27 +567,23 @@ class SessionRules:
 
     def participants(self, moment: Moment, connecting: str = "") -> tuple[ParticipantView, ...]:
         """All members in the order of joining, with the presence last sent to the others."""
-        presence = self._table.presence
-        return tuple(
-            ParticipantView(
-                user_id,
-                member.display_name,
-                member.avatar_color,
-                member.joined_at,
-                moment.wall if user_id == connecting else self._last_seen(user_id, moment),
-                True,
-                user_id == connecting or presence.get(user_id, NEVER_SEEN).online,
-                "host" if member.role == "host" else UNSET,
+        presence, found = self._presence, []
+        for user_id, member in self._table.roster.items():
+            now, shown = user_id == connecting, presence.shown(user_id)
+            found.append(
+                ParticipantView(
+                    user_id,
+                    member.display_name,
+                    member.avatar_color,
+                    member.joined_at,
+                    moment.wall if now else presence.last_seen(user_id, moment),
+                    True,
+                    now or shown.online,
+                    "host" if member.role == "host" else UNSET,
+                    "active" if now else shown.state,
+                )
             )
-            for user_id, member in self._table.roster.items()
-        )
-
-    def _last_seen(self, user_id: str, moment: Moment) -> datetime:
-        heard = self._table.last_heard.get(user_id)
-        if heard is None:
-            return self._table.roster[user_id].last_seen
-        return moment.wall_of(heard)
+        return tuple(found)
 
     def _decide(self, event: Event, audience: Audience) -> None:
-        self.seq += 1
-        self._table.pending.append(Addressed(event, audience))
+        self._table.queue_event(event, audience)

@@ -13,17 +13,19 @@ import math
 from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, final
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from msgspec import Struct, convert
+from msgspec import Struct, convert, structs
 
-from locshare.broadcast.addressed import Addressed
+from locshare.broadcast.addressed import Addressed, Audience
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
-from locshare.model.participant import Member, Role
+from locshare.model.events import Event
+from locshare.model.participant import Member, PresenceState, Role
 from locshare.model.position import HeldPosition
 from locshare.model.rate import TokenBucket
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
+from locshare.session.event_log import EventLog
 from locshare.session.fixes import SenderClock
 from locshare.session.local import LocalState
 from locshare.session.rate_limits import ShownPresence
@@ -59,13 +61,16 @@ class SessionTable:
         "active_at",
         "clocks",
         "departed",
+        "dropped",
         "ended",
+        "epoch",
         "interrupted_event",
         "interrupted_flush",
         "joins",
         "lapsed",
         "last_heard",
         "local",
+        "log",
         "moved",
         "never_connected",
         "next_number",
@@ -80,8 +85,10 @@ class SessionTable:
         "reported",
         "reservations",
         "roster",
+        "seq",
         "session",
         "shorthand",
+        "states",
     )
 
     def __init__(self, stored: StoredSession, clock: float) -> None:
@@ -112,6 +119,10 @@ class SessionTable:
         self.reported: dict[str, float] = {}
         """When each member last reported a position without a connection, while that counts as
         being online."""
+        self.dropped: dict[str, float] = {}
+        """When the connection of each member ended whom the others go on seeing online."""
+        self.states: dict[str, PresenceState] = {}
+        """The state of each connected member who is not active."""
         self.presence: dict[str, ShownPresence] = {}
         """The last presence sent to the others, of each member who ever connected."""
         self.presence_pending: set[str] = set()
@@ -129,6 +140,12 @@ class SessionTable:
         """When a member last joined, came online or went offline."""
         self.noted_at = -math.inf
         """Activity before this has been noted for the store."""
+        self.epoch: Final = uuid4().hex[:12]
+        """Names the life of this table: events are numbered within it."""
+        self.seq = 0
+        """Of the newest decided event."""
+        self.log: Final = EventLog()
+        """The events that were delivered lately."""
         self.pending: deque[Addressed] = deque()
         """Decided events to be delivered; empty between two messages."""
         self.interrupted_event: Delivery | None = None
@@ -140,6 +157,11 @@ class SessionTable:
         self.ended: EndReason | None = None
 
         self.local: Final = LocalState()
+
+    def queue_event(self, event: Event, audience: Audience) -> None:
+        """Give a decided event its number, and queue it for delivery."""
+        self.seq += 1  # first: no crash may give it twice
+        self.pending.append(Addressed(structs.replace(event, seq=self.seq), audience))
 
     @property
     def online(self) -> Collection[str]:

@@ -40,8 +40,8 @@ CONNECT_DEADLINE_S: Final = 5.0
 PAUSE_S: Final = 1.0
 """Before a new session replaces one that has ended."""
 ONLINE_S: Final = (40.0, 90.0)
-OFFLINE_S: Final = (8.0, 15.0)
-"""Long enough to be noticed, shorter than the retention of positions."""
+OFFLINE_S: Final = (20.0, 28.0)
+"""Longer than the others go on seeing them online, shorter than the retention of positions."""
 SEED: Final = 20
 """Of the routes: always the same, since these look good."""
 SESSION_NAME: Final = "A walk through the city"

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from locshare.model.errors import LocshareError
 from locshare.model.participant import Role
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 
 
 class StoreUnavailable(LocshareError):

@@ -47,7 +47,7 @@ from msgspec import Struct, structs
 
 from locshare.model.errors import LocshareError
 from locshare.model.participant import Role
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 from locshare.store import causes
 from locshare.store.bridge import open_bridge
 from locshare.store.database import (

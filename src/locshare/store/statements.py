@@ -16,7 +16,7 @@ from uuid import UUID
 from msgspec import structs
 
 from locshare.model.participant import Role
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 from locshare.store.port import (
     FoundParticipant,
     ParticipantRecord,

@@ -47,6 +47,7 @@ _ALTITUDE: Final = 10
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _UNIX: Final = datetime.fromtimestamp(0, UTC)
 _MOVED: Final = TYPES["location_update"]
+_JOINED: Final = "participant_joined"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _Row = tuple[int | None, ...]
@@ -117,9 +118,18 @@ class CompactDialect:
                 _row(self._numbers[each.user_id], each, self._base, each.age_ms)
                 for each in message.positions
             ]
+            if message.missed is not None:
+                data["missed"] = [self._missed(each) for each in data["missed"]]
         elif isinstance(message, ParticipantJoined):
             data["number"] = self._numbers[message.user_id]
         return _encode((TYPES[message_type(type(message))], data))
+
+    def _missed(self, event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """An event in the snapshot, as it would have been sent."""
+        kind, data = event["type"], event["data"]
+        if kind == _JOINED:
+            data["number"] = self._numbers[data["user_id"]]
+        return TYPES[kind], data
 
     def encode_position(self, user_id: str, position: Position, age_ms: int | None) -> bytes:
         """See :meth:`Dialect.encode_position`."""

@@ -4,13 +4,12 @@ Most of them are the model's own types. Defined here is what exists on a connect
 and refusals.
 """
 
-import re
 from functools import cache
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from locshare.model.events import Event
+from locshare.model.events import Event, event_type
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import Snapshot
 
@@ -57,4 +56,4 @@ _OTHER_NAMES: Final[dict[type, str]] = {
 @cache
 def message_type(kind: type) -> str:
     """The contract's name of a server message: the name of its class in snake case, but for two."""
-    return _OTHER_NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+    return _OTHER_NAMES.get(kind) or event_type(kind)

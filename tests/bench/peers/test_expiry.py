@@ -97,7 +97,7 @@ async def test_a_session_whose_time_is_over_ends_for_everybody(tmp_path: Path, k
     server = Running(tmp_path, kind)
     with server.running():
         async with phone(server.person) as connected:
-            assert await connected.until("session_ended") == {"reason": "expired"}
+            assert (await connected.until("session_ended"))["reason"] == "expired"
             assert await connected.closed() == 4410
         async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
             told = await client.get(f"/api/sessions/{ID}")

@@ -67,9 +67,11 @@ class LinkWithFaults:
         self._user_id = user_id
         self._points = points
 
-    async def attach(self, receiver: Receiver) -> None:
+    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
         """As :meth:`Link.attach`."""
-        await self._link.attach(ReceiverWithFaults(receiver, self._session_id, self._points))
+        await self._link.attach(
+            ReceiverWithFaults(receiver, self._session_id, self._points), resume
+        )
 
     async def update(self, position: Position) -> None:
         """As :meth:`Link.update`. Raises InjectedFault."""

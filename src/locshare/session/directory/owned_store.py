@@ -13,7 +13,7 @@ from typing import final
 from uuid import UUID
 
 from locshare.model.participant import Role
-from locshare.model.session import EndReason
+from locshare.model.reasons import EndReason
 from locshare.session.directory.directory import SessionDirectory
 from locshare.store.port import (
     FoundParticipant,
