@@ -178,10 +178,6 @@ async def test_a_length_longer_than_it_needs_to_be_is_read_as_what_it_says() -> 
             id="continuation of what has ended",
         ),
         pytest.param(client_frame(b"\x03", 8), id="close frame of one byte"),
-        pytest.param(
-            client_frame(b"x", 1, fin=False) + client_frame(b"\x03\xe8", 8),
-            id="close inside a message",
-        ),
     ],
 )
 async def test_a_breach_of_the_protocol_closes_with_1002(frames: bytes) -> None:
@@ -279,6 +275,16 @@ async def test_a_close_is_echoed_and_then_the_socket_is_closed(code: int) -> Non
     async with serving() as server, raw_client(server, "ada") as ada:
         await ada.send(client_frame(payload, 8))
         assert await ada.frame() == (0x88, payload)
+        await ada.end()
+        await server.all_gone()
+        assert server.closed() == {"peer_closed": 1}
+
+
+async def test_a_close_between_fragments_is_a_close() -> None:
+    close = client_frame(b"\x03\xe8", 8)
+    async with serving() as server, raw_client(server, "ada") as ada:
+        await ada.send(client_frame(b"x", 1, fin=False) + close + client_frame(b"y", 0))
+        assert await ada.frame() == (0x88, b"\x03\xe8")
         await ada.end()
         await server.all_gone()
         assert server.closed() == {"peer_closed": 1}

@@ -67,6 +67,7 @@ _READ_BYTES = 4 * 1024
 many bytes of the smallest frames, pings, take 8 ms."""
 _TEXT_FINAL = 0x80 | Opcode.TEXT
 _BINARY_FINAL = 0x80 | Opcode.BINARY
+_CLOSE_FINAL = 0x80 | Opcode.CLOSE
 _PING_FINAL = 0x80 | Opcode.PING
 _PONG_FINAL = 0x80 | Opcode.PONG
 _LONGEST_CONTROL = 0x80 | 125
@@ -416,10 +417,20 @@ class Transport:
         self._messages.insert(0, Pinged(self._pong))
         self._pong = b""
 
+    def _drop_partial(self) -> None:
+        """Forget the fragments so far. A close may come between fragments, as any control frame
+        (RFC 6455 section 5.4); ``websockets`` takes that for a breach of the protocol.
+        """
+        if self._partial is not None:
+            self._partial = self._protocol = None
+            self._message_due = math.inf
+
     def _ask_protocol(self, data: bytes) -> bool:
         """Pass whole frames, or ones to be refused, to the protocol object and report the outcome.
         False when nothing more is to be read.
         """
+        if data[0] == _CLOSE_FINAL:
+            self._drop_partial()
         protocol = self._current_protocol()
         protocol.receive_data(data)
         for event in protocol.events_received():
