@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance docs lock clean packages web web-check
+.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -76,6 +76,9 @@ bench-solo: $(VENV)/.dev ## the short benchmarks of this server alone
 
 docs: $(VENV)/.dev ## build the site of docs/ into site/, with strict links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
+generate: $(VENV)/.dev ## write the TypeScript that is made from the contract
+	$(BIN)/python -m locshare.contract.typescript web/src/generated
 
 lock: ## resolve the newest dependencies again and write constraints.txt
 	$(PYTHON) tools/lock.py

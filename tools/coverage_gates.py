@@ -9,6 +9,7 @@ GATES = {
     "auth": 95,
     "broadcast": 90,
     "connection": 90,
+    "contract": 95,
     "http": 95,
     "ingest": 95,
     "session": 90,

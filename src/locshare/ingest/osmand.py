@@ -99,7 +99,7 @@ def _timestamp(text: str | None) -> datetime | None:
 # --- JSON -------------------------------------------------------------------------------------
 
 
-class _Coords(Struct, frozen=True):
+class TraccarCoords(Struct, frozen=True):
     latitude: float
     longitude: float
     accuracy: float | None = None
@@ -108,22 +108,22 @@ class _Coords(Struct, frozen=True):
     altitude: float | None = None
 
 
-class _Battery(Struct, frozen=True):
+class TraccarBattery(Struct, frozen=True):
     level: float | None = None
 
 
-class _Location(Struct, frozen=True):
-    coords: _Coords | None = None
+class TraccarLocation(Struct, frozen=True):
+    coords: TraccarCoords | None = None
     timestamp: datetime | None = None
-    battery: _Battery | None = None
+    battery: TraccarBattery | None = None
 
 
-class _Body(Struct, frozen=True):
-    location: _Location
+class TraccarReport(Struct, frozen=True):
+    location: TraccarLocation
     device_id: str = ""
 
 
-_body: Final = msgspec.json.Decoder(_Body)
+_body: Final = msgspec.json.Decoder(TraccarReport)
 
 
 def from_json(body: bytes) -> OsmandReport:

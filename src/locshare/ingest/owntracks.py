@@ -24,7 +24,7 @@ class _Message(Struct, frozen=True):
     kind: str = msgspec.field(name="_type", default="")
 
 
-class _Location(Struct, frozen=True):
+class OwnTracksLocation(Struct, frozen=True):
     lat: float
     lon: float
     tst: float | None = None
@@ -36,7 +36,7 @@ class _Location(Struct, frozen=True):
 
 
 _message: Final = msgspec.json.Decoder(_Message)
-_location: Final = msgspec.json.Decoder(_Location)
+_location: Final = msgspec.json.Decoder(OwnTracksLocation)
 
 
 def from_json(body: bytes) -> ForeignFix | None:
@@ -73,7 +73,7 @@ def _time(tst: float | None) -> datetime | None:
 # --- the response -----------------------------------------------------------------------------
 
 
-class _Friend(Struct, frozen=True, tag_field="_type", tag="location"):
+class OwnTracksFriend(Struct, frozen=True, tag_field="_type", tag="location"):
     """Whole numbers, as the app's documentation has them; ``vel`` in km/h."""
 
     topic: str
@@ -88,7 +88,7 @@ class _Friend(Struct, frozen=True, tag_field="_type", tag="location"):
     batt: int | UnsetType = UNSET
 
 
-class _Card(Struct, frozen=True, tag_field="_type", tag="card"):
+class OwnTracksCard(Struct, frozen=True, tag_field="_type", tag="card"):
     topic: str
     tid: str
     name: str
@@ -101,7 +101,7 @@ def friends(members: Iterable[LocatedMember]) -> bytes:
     the same one; ``members`` are all the others, in an order that stays.
     """
     taken: set[str] = set()
-    messages: list[_Friend | _Card] = []
+    messages: list[OwnTracksFriend | OwnTracksCard] = []
     for member in members:
         tid = tracker_id(member.display_name, taken)
         taken.add(tid)
@@ -111,7 +111,7 @@ def friends(members: Iterable[LocatedMember]) -> bytes:
         topic = f"owntracks/locshare/{member.user_id}"
         speed = None if held.speed is None else held.speed / KMH
         messages.append(
-            _Friend(
+            OwnTracksFriend(
                 topic,
                 tid,
                 held.lat,
@@ -124,7 +124,7 @@ def friends(members: Iterable[LocatedMember]) -> bytes:
                 _whole(held.battery),
             )
         )
-        messages.append(_Card(topic, tid, member.display_name))
+        messages.append(OwnTracksCard(topic, tid, member.display_name))
     return msgspec.json.encode(messages)
 
 

@@ -28,7 +28,7 @@ MAX_POSITIONS: Final = 100
 """In one report."""
 
 
-class _Fix(Struct, frozen=True, gc=False):
+class ReportedPosition(Struct, frozen=True, gc=False):
     lat: Latitude
     lng: Longitude
     accuracy: Accuracy | None = None
@@ -40,14 +40,14 @@ class _Fix(Struct, frozen=True, gc=False):
     age_ms: Age | None = None
 
 
-class _Queue(Struct, frozen=True):
-    positions: Annotated[list[_Fix], Meta(min_length=1, max_length=MAX_POSITIONS)] | UnsetType = (
-        UNSET
-    )
+class ReportedPositions(Struct, frozen=True):
+    positions: (
+        Annotated[list[ReportedPosition], Meta(min_length=1, max_length=MAX_POSITIONS)] | UnsetType
+    ) = UNSET
 
 
-_fix: Final = msgspec.json.Decoder(_Fix)
-_queue: Final = msgspec.json.Decoder(_Queue)
+_fix: Final = msgspec.json.Decoder(ReportedPosition)
+_queue: Final = msgspec.json.Decoder(ReportedPositions)
 
 
 def newest_position(body: bytes, now: datetime) -> Position:
@@ -67,7 +67,7 @@ def newest_position(body: bytes, now: datetime) -> Position:
     return max(reversed([_position(fix, now) for fix in fixes]), key=_taken)
 
 
-def _position(fix: _Fix, now: datetime) -> Position:
+def _position(fix: ReportedPosition, now: datetime) -> Position:
     timestamp = fix.timestamp or now - timedelta(milliseconds=fix.age_ms or 0)
     return Position(
         fix.lat,

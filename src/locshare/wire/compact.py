@@ -13,7 +13,7 @@ frame for each receiver, and costs the client 20 bytes to read.
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, final
+from typing import Annotated, Any, Final, final, get_args
 
 import msgspec
 from msgspec import Meta, Struct, convert, to_builtins
@@ -48,6 +48,23 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _UNIX: Final = datetime.fromtimestamp(0, UTC)
 _MOVED: Final = TYPES["location_update"]
 _JOINED: Final = "participant_joined"
+
+ROW: Final = (
+    ("number", 1),
+    ("lat", _ANGLE),
+    ("lng", _ANGLE),
+    ("timestamp", 1),
+    ("accuracy", 1),
+    ("age_ms", 1),
+    ("speed", _SPEED),
+    ("heading", _HEADING),
+    ("altitude", _ALTITUDE),
+    ("battery", 1),
+)
+"""The elements of a row in order, each with how many of its units make one of the plain dialect's.
+A client's row has the same, with the number of its type in the place of ``number``."""
+ROW_ALWAYS: Final = 5
+"""How many of them are in every row that is sent."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _Row = tuple[int | None, ...]
@@ -189,6 +206,8 @@ class _Leave(Struct, frozen=True, gc=False, array_like=True, tag=TYPES["leave"])
 
 
 _FromClient = _Report | _Ping | _Leave
+ARRAYS_FROM_CLIENT: Final[tuple[type[Struct], ...]] = get_args(_FromClient)
+"""For the contract: the tag of each is its message's number."""
 _from_client: Final[msgspec.msgpack.Decoder[_FromClient]] = msgspec.msgpack.Decoder(_FromClient)
 _anything: Final = msgspec.msgpack.Decoder()
 _REQUIRED: Final = ("lat", "lng", "timestamp")

@@ -37,6 +37,8 @@ class _Moved(Struct, frozen=True, gc=False, tag_field="type", tag="location_upda
 
 
 _FromClient = _Report | _Ping | _Leave
+ENVELOPES_FROM_CLIENT: Final[tuple[type[Struct], ...]] = get_args(_FromClient)
+"""For the contract: the tag of each is its message's type."""
 
 
 @cache
