@@ -17,6 +17,7 @@ from locshare.client import (
     Snapshot,
     Watcher,
     parse_join_link,
+    watch_network,
 )
 
 
@@ -50,6 +51,7 @@ async def main(text: str, name: str) -> None:
     live = Live(me.websocket_url, me.websocket_token, watcher=Printer())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(walk, live)
+        nursery.start_soon(watch_network, live.network_changed)
         end = await live.run()
         nursery.cancel_scope.cancel()
     print("ended:", end)

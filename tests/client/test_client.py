@@ -1,13 +1,13 @@
 """The client against the real rooms of the server, on real sockets."""
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 import trio
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -15,19 +15,16 @@ from websockets.typing import Subprotocol
 
 from locshare.api import ApiLimits, Rate
 from locshare.client import (
+    COMPACT_DIALECT,
+    PLAIN_DIALECT,
     ApiProblem,
-    Backoff,
     Client,
-    ClientError,
     ConnectionRefused,
     End,
     JoinLink,
     Live,
     NotConnected,
-    SessionCreated,
-    SessionJoined,
     Unreachable,
-    Watcher,
     connect,
     parse_join_link,
     retry,
@@ -38,29 +35,16 @@ from locshare.model.events import (
     SessionEnded,
 )
 from locshare.model.participant import You
-from locshare.model.position import ParticipantPosition, Position
+from locshare.model.position import ParticipantPosition
 from locshare.model.reasons import CloseReason
 from locshare.model.session import SessionView, Snapshot
-from locshare.wire.messages import Pong, ServerMessage
+from locshare.wire.messages import Pong
 from locshare.wire.plain import PLAIN
+from tests.client.server_kit import group, position
 from tests.running import LAST_RESORT_S
-from tests.simulate.kit import API_LIMITS, Server, serving
+from tests.simulate.kit import API_LIMITS, serving
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def position(lat: float = 52.5) -> Position:
-    return Position(lat, 13.4, 5.0, datetime.now(UTC))
-
-
-@asynccontextmanager
-async def group(
-    server: Server, *names: str
-) -> AsyncIterator[tuple[Client, SessionCreated, list[SessionJoined]]]:
-    """A session that these have joined."""
-    async with Client(server.addresses.http_url) as client:
-        session = await client.create_session("Alps")
-        yield client, session, [await client.join(session.session_id, name) for name in names]
 
 
 # --- REST -------------------------------------------------------------------------------------
@@ -375,137 +359,87 @@ async def test_a_stopping_server_is_answered_at_once() -> None:
     assert stopped_in < 0.5
 
 
-def test_an_unknown_close_code_allows_a_reconnect() -> None:
-    assert End.of(4999).reconnect
-    assert End.of(4999).text == "closed with 4999"
+# --- dialects ---------------------------------------------------------------------------------
 
 
-# --- a lasting connection ---------------------------------------------------------------------
-
-
-class Diary(Watcher):
-    """Notes everything, and wakes who waits for something of it."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._changed = trio.Event()
-
-    def _note(self, line: str) -> None:
-        self.lines.append(line)
-        self._changed.set()
-        self._changed = trio.Event()
-
-    def connected(self, snapshot: Snapshot) -> None:
-        self._note("connected")
-
-    def received(self, message: ServerMessage) -> None:
-        self._note(type(message).__name__)
-
-    def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
-        again = "for good" if retry_in is None else "for now"
-        name = cause.end.reason if isinstance(cause, NotConnected) else type(cause)
-        self._note(f"{getattr(name, '__name__', None) or getattr(name, 'name', name)} {again}")
-
-    async def until(self, line: str, times: int = 1) -> None:
-        with trio.fail_after(LAST_RESORT_S):
-            while self.lines.count(line) < times:
-                await self._changed.wait()
-
-
-QUICK = Backoff(initial_s=0.02, max_s=0.05)
-
-
-async def test_the_replica_is_the_snapshot_with_every_later_message_applied() -> None:
-    async with serving() as server, group(server, "Ada", "Bo") as (client, session, (ada, bo)):
-        diary = Diary()
-        one = Live(server.ws, ada.websocket_token, watcher=diary)
-        other = Live(server.ws, bo.websocket_token)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(one.run)
-            await nursery.start(other.run)
-            await client.join(session.session_id, "Cleo")
-            assert await other.send_position(position(52.25))
-            await diary.until("ParticipantPosition")
-            await diary.until("ParticipantJoined")
-            assert one.replica is not None
-            assert {each.display_name for each in one.replica.participants.values()} == {
-                "Ada", "Bo", "Cleo",
-            }  # fmt: skip
-            assert one.replica.participants[bo.user_id].online
-            assert one.replica.positions[bo.user_id].lat == 52.25
-            assert await other.leave()
-            await diary.until("ParticipantLeft")
-            assert bo.user_id not in one.replica.participants
-            assert one.replica.positions == {}
-            nursery.cancel_scope.cancel()
-
-
-async def test_a_client_reconnects_after_a_restart_of_the_server() -> None:
-    diary = Diary()
-    async with trio.open_nursery() as nursery:
-        async with serving() as first, group(first, "Ada") as (_, _, (ada,)):
-            live = Live(first.ws, ada.websocket_token, watcher=diary, backoff=QUICK)
-            await nursery.start(live.run)
-        await diary.until("RESTART for now")
-        assert not await live.send_position(position())
-        assert not await live.leave()
-        async with serving(again=first):
-            await diary.until("connected", 2)
-            assert await live.send_position(position())
-            nursery.cancel_scope.cancel()
-    assert diary.lines[:2] == ["connected", "RESTART for now"]
-
-
-async def test_a_final_close_ends_the_client() -> None:
-    diary = Diary()
-    async with serving() as server, group(server, "Ada") as (client, session, (ada,)):
-        live = Live(server.ws, ada.websocket_token, watcher=diary)
-        ends: list[ClientError] = []
-
-        async def run(*, task_status: trio.TaskStatus[None]) -> None:
-            ends.append(await live.run(task_status=task_status))
-
-        with trio.fail_after(LAST_RESORT_S):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(run)
-                await client.end(session.session_id, session.host_token)
-        forged = await Live(server.ws, "forged").run()
-    assert diary.lines == ["connected", "SessionEnded", "SESSION_ENDED for good"]
-    assert live.replica is not None
-    assert live.replica.ended == "ended_by_host"
-    assert isinstance(ends[0], NotConnected)
-    assert isinstance(forged, ConnectionRefused)
-
-
-async def test_a_client_that_goes_offline_is_shown_offline_and_can_return() -> None:
-    diary = Diary()
+async def test_compact_is_spoken_unless_plain_is_forced() -> None:
     async with (
-        serving(offline_grace=0) as server,
-        group(server, "Ada") as (client, session, (ada,)),
+        serving() as server,
+        group(server, "Ada", "Bo") as (_, _, (ada, bo)),
+        connect(server.ws, ada.websocket_token) as compact,
+        connect(server.ws, bo.websocket_token, dialects=[PLAIN_DIALECT]) as plain,
     ):
-        live = Live(server.ws, ada.websocket_token, watcher=diary)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(live.run)
-            live.go_offline()
-            await diary.until("WentOffline for now")
-            with trio.fail_after(LAST_RESORT_S):
-                await server.pool.wait_at_most(0)
-            (view,) = await client.participants(session.session_id)
-            assert not view.online
-            live.go_online()
-            await diary.until("connected", 2)
-            nursery.cancel_scope.cancel()
+        assert (compact.dialect, plain.dialect) == (COMPACT_DIALECT, PLAIN_DIALECT)
+        kinds = [type(await anext(compact))]
+        assert kinds == [ParticipantUpdated]
+        for sender, receiver, user in [(compact, plain, ada), (plain, compact, bo)]:
+            sent = position(52.1234567)
+            await sender.send_position(sent)
+            got = await anext(receiver)
+            assert isinstance(got, ParticipantPosition)
+            assert (got.user_id, got.lat, got.accuracy) == (user.user_id, 52.1234567, 5)
+            assert abs(got.timestamp - sent.timestamp) < timedelta(milliseconds=1)
 
 
-async def test_going_offline_twice_is_undone_by_going_online_once() -> None:
-    diary = Diary()
-    async with serving() as server, group(server, "Ada") as (_, _, (ada,)):
-        live = Live(server.ws, ada.websocket_token, watcher=diary)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(live.run)
-            live.go_offline()
-            await diary.until("WentOffline for now")
-            live.go_offline()
-            live.go_online()
-            await diary.until("connected", 2)
-            nursery.cancel_scope.cancel()
+async def test_the_own_position_is_in_the_snapshot_and_in_no_flush() -> None:
+    async with serving() as server, group(server, "Ada", "Bo") as (_, _, (ada, bo)):
+        async with (
+            connect(server.ws, ada.websocket_token) as one,
+            connect(server.ws, bo.websocket_token) as other,
+        ):
+            await one.send_position(position())
+            await anext(other)
+            await one.ping()
+            assert [type(await anext(one)) for _ in range(2)] == [ParticipantUpdated, Pong]
+        async with connect(server.ws, ada.websocket_token) as again:
+            assert [each.user_id for each in again.snapshot.positions] == [ada.user_id]
+
+
+STATE = Snapshot(
+    SessionView("id", "Alps", NOW, NOW), You("ada", "participant"), (), (), NOW, "epoch", 0
+)
+
+
+@pytest.mark.parametrize("names_it", [True, False])
+async def test_a_server_that_knows_only_plain_is_spoken_to_in_plain(names_it: bool) -> None:
+    heard: list[bytes] = []
+    offered: list[str | None] = []
+
+    async def old_server(stream: trio.SocketStream) -> None:
+        protocol = ServerProtocol(subprotocols=[Subprotocol("locshare.v1")] if names_it else None)
+        while data := await stream.receive_some(65_536):
+            protocol.receive_data(data)
+            for event in protocol.events_received():
+                if isinstance(event, Request):
+                    offered.append(event.headers.get("Sec-WebSocket-Protocol"))
+                    protocol.send_response(protocol.accept(event))
+                    protocol.send_text(PLAIN.encode(STATE))
+                elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                    heard.append(bytes(event.data))
+                    protocol.send_text(PLAIN.encode(Pong()))
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(b"".join(protocol.data_to_send()))
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, old_server, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        with trio.fail_after(LAST_RESORT_S):
+            url = f"ws://127.0.0.1:{port}/ws"
+            async with connect(url, "x", resume="epoch.7", pace=5) as connection:
+                assert connection.dialect == PLAIN_DIALECT
+                assert connection.snapshot == STATE
+                await connection.ping()
+                assert await anext(connection) == Pong()
+        nursery.cancel_scope.cancel()
+    assert offered == ["locshare.v1.compact, locshare.v1, locshare.bearer.x"]
+    assert heard == [b'{"type":"ping","data":{}}']
+
+
+async def test_a_dialect_or_a_pace_that_does_not_exist_is_an_error_of_the_caller() -> None:
+    for wrong in ([], ["locshare.v9"]):
+        with pytest.raises(ValueError, match=r"allowed are locshare\.v1\.compact, "):
+            async with connect("ws://127.0.0.1:1/ws", "x", dialects=wrong):
+                pass
+    with pytest.raises(ValueError, match="0 to 60"):
+        async with connect("ws://127.0.0.1:1/ws", "x", pace=61):
+            pass

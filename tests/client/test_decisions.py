@@ -4,9 +4,7 @@ Against the real server: test_client.py.
 
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -27,70 +25,40 @@ from locshare.client import (
     NotConnected,
     Replica,
     Unreachable,
-    Watcher,
     WentOffline,
     connect,
     retry,
 )
 from locshare.client import connection as connection_module
-from locshare.client import live as live_module
 from locshare.client.errors import problem_of
 from locshare.model.events import ParticipantJoined, ParticipantLeft, ParticipantUpdated
-from locshare.model.participant import ParticipantView, You
-from locshare.model.position import ParticipantPosition, Position
+from locshare.model.position import ParticipantPosition
 from locshare.model.reasons import CloseReason
-from locshare.model.session import SessionView, Snapshot
 from locshare.wire.messages import Pong, ServerMessage
+from tests.client.kit import NOW, PLACE, Middle, Notes, Scripted, at, script, snapshot
 from tests.simulate.kit import serving
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PLACE = Position(52.5, 13.4, 5.0, NOW)
-
-
-def at(user_id: str, age_ms: int | None = None) -> ParticipantPosition:
-    return ParticipantPosition(user_id, 1.0, 2.0, 3.0, NOW, age_ms=age_ms)
-
-
-def snapshot(*people: str, positions: Iterable[ParticipantPosition] = ()) -> Snapshot:
-    return Snapshot(
-        SessionView("id", "Alps", NOW, NOW),
-        You("ada", "participant"),
-        tuple(ParticipantView(each, each, "#112233", NOW, NOW, True, True) for each in people),
-        tuple(positions),
-        NOW,
-        "epoch",
-        0,
-    )
-
-
-class Middle(Random):
-    """Chance that is none: always the upper end of what it may be."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return b
-
 
 # --- waiting ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("reason", "least"),
-    [
-        (CloseReason.RESTART, 1.0), (CloseReason.OVERLOADED, 5.0), (CloseReason.RATE_LIMITED, 10.0),
-        (CloseReason.INTERNAL_ERROR, 0.0),
-    ],
-)  # fmt: skip
-def test_the_first_delay_is_the_close_codes_minimum_and_half_a_second(
-    reason: CloseReason, least: float
-) -> None:
+def test_a_wait_is_anything_up_to_a_bound_that_grows_by_half_to_30_s() -> None:
+    rule, lost = Backoff(), Unreachable("x")
+    bounds = [rule.delay(attempt, lost, Middle()) for attempt in range(20)]
+    assert bounds[:4] == [0.5, 0.75, 1.125, 1.6875]
+    assert bounds[10] < 30 == bounds[11] == bounds[-1]
+    crowd = [rule.delay(3, lost, Random(seed)) for seed in range(200)]  # noqa: S311 - jitter
+    assert min(crowd) < 0.1
+    assert max(crowd) > 1.6
+    assert len(set(crowd)) == 200
+
+
+@pytest.mark.parametrize("reason", CloseReason)
+def test_the_first_wait_after_a_close_is_within_the_range_of_its_code(reason: CloseReason) -> None:
     cause = NotConnected(End.of(reason.code))
-    assert Backoff().delay(0, cause, Middle()) == least + 0.5
-
-
-def test_delays_grow_by_half_to_30_s() -> None:
-    waits = [Backoff().delay(attempt, Unreachable("x"), Middle()) for attempt in range(20)]
-    assert waits[:4] == [0.5, 0.75, 1.125, 1.6875]
-    assert waits[10] < 30 == waits[11] == waits[-1]
+    low, high = reason.wait_s
+    waits = [Backoff().delay(0, cause, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
+    assert low <= min(waits) <= max(waits) <= (high or 0.5)
+    assert Backoff().delay(11, cause, Middle()) == low + 30
 
 
 @pytest.mark.parametrize(
@@ -220,66 +188,13 @@ async def test_a_message_outside_the_contract_is_skipped_and_counted() -> None:
 # --- coming back ------------------------------------------------------------------------------
 
 
-class Scripted:
-    """A connection that lives for ``seconds``, skips one message, and ends with ``code``."""
-
-    def __init__(self, seconds: float, code: int) -> None:
-        self.snapshot = snapshot("bo")
-        self.unreadable = 1
-        self.end = End.of(code)
-        self.broken = False
-        self._seconds = seconds
-
-    def __aiter__(self) -> "Scripted":
-        return self
-
-    async def __anext__(self) -> ServerMessage:
-        await trio.sleep(self._seconds)
-        raise StopAsyncIteration
-
-    async def send_position(self, position: Position) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.broken:
-            raise NotConnected(self.end)
-
-    async def leave(self) -> None:
-        await self.send_position(PLACE)
-
-
-class Notes(Watcher):
-    """When and for how long there was no connection."""
-
-    def __init__(self) -> None:
-        self.waits: list[float | None] = []
-
-    def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
-        self.waits.append(retry_in)
-
-
-def script(monkeypatch: pytest.MonkeyPatch, *steps: Scripted | ClientError) -> list[float]:
-    """Let :func:`connect` do this, once each. Returns the timeouts that it was given."""
-    left, timeouts = deque(steps), list[float]()
-
-    @asynccontextmanager
-    async def scripted(url: str, token: str, *, timeout: float) -> AsyncIterator[Scripted]:
-        await trio.lowlevel.checkpoint()
-        timeouts.append(timeout)
-        step = left.popleft()
-        if isinstance(step, ClientError):
-            raise step
-        yield step
-
-    monkeypatch.setattr(live_module, "connect", scripted)
-    return timeouts
-
-
 async def test_a_connection_of_five_seconds_resets_the_delays(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
 ) -> None:
     away = Unreachable("away")
-    timeouts = script(
+    made = script(
         monkeypatch,
-        away, away, Scripted(4.9, 1011), away, Scripted(5.0, 1011), away, Scripted(1, 4410),
+        away, away, Scripted(4.9, 1011), away, Scripted(5.01, 1011), away, Scripted(1, 4410),
     )  # fmt: skip
     notes = Notes()
     live = Live("ws://x", "token", watcher=notes, random=Middle(), timeout=3.0)
@@ -287,11 +202,11 @@ async def test_a_connection_of_five_seconds_resets_the_delays(
     cause = await live.run()
     waits = [0.5, 0.75, 1.125, 1.6875, 0.5, 0.75]
     assert notes.waits == [*waits, None]
-    assert trio.current_time() - began == pytest.approx(sum(waits) + 4.9 + 5 + 1)
+    assert trio.current_time() - began == pytest.approx(sum(waits) + 4.9 + 5.01 + 1)
     assert isinstance(cause, NotConnected)
     assert cause.end.reason is CloseReason.SESSION_ENDED
     assert live.unreadable == 3
-    assert set(timeouts) == {3.0}
+    assert {each["timeout"] for each in made} == {3.0}
 
 
 async def test_going_offline_is_no_failure_and_needs_no_delay(
@@ -347,18 +262,7 @@ def test_a_delay_respects_the_servers_minimum_and_the_bound(
     )
     asked += cause.retry_after or 0.0 if isinstance(cause, ApiProblem) else 0.0
     delay = rule.delay(attempt, cause, Random(seed))  # noqa: S311 - jitter
-    assert asked + rule.initial_s / 2 <= delay <= asked + rule.max_s
-
-
-def test_delays_grow_and_are_jittered() -> None:
-    rule, lost = Backoff(), Unreachable("x")
-    crowd = [
-        [rule.delay(attempt, lost, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
-        for attempt in (0, 3)
-    ]
-    assert all(0.25 <= each <= 0.5 for each in crowd[0])
-    assert all(0.84 <= each <= 1.69 for each in crowd[1])
-    assert len(set(crowd[0])) == 50
+    assert asked <= delay <= asked + rule.max_s
 
 
 IDS = st.sampled_from(["ada", "bo", "cleo"])

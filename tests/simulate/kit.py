@@ -11,7 +11,6 @@ from msgspec import Struct
 from locshare.actors import Registry as Names
 from locshare.api import ApiLimits, PublicUrls, Rate, create_app
 from locshare.auth.tokens import TokenKeys
-from locshare.connection.context import ConnectionLimits
 from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
@@ -26,6 +25,7 @@ from tests.doubles import MemoryStore
 from tests.running import LAST_RESORT_S
 
 SECRET = b"test secret, test secret, test secret"
+POOL_LIMITS = PoolLimits(drain_deadline=1.0)
 API_LIMITS = ApiLimits(create=Rate(1000, 1000), join=Rate(1000, 1000))
 
 
@@ -36,6 +36,7 @@ class Server(Struct):
     store: MemoryStore
     manager: SessionManager
     pool: ConnectionPool
+    names: Names[Hashable]
 
     @property
     def ws(self) -> str:
@@ -54,6 +55,7 @@ async def serving(
     max_participants: int = 50,
     offline_grace: float = 15.0,
     api: ApiLimits = API_LIMITS,
+    limits: PoolLimits = POOL_LIMITS,
 ) -> AsyncIterator[Server]:
     """A server; with ``again`` one that takes the place of that other one, which has stopped."""
     http, ws = "127.0.0.1:0", "127.0.0.1:0"
@@ -68,9 +70,7 @@ async def serving(
         SessionLimits(max_participants=max_participants, offline_grace=offline_grace),
     )
     keys = TokenKeys(SECRET)
-    pool = ConnectionPool(
-        keys, manager, PoolLimits(drain_deadline=1.0, connection=ConnectionLimits())
-    )
+    pool = ConnectionPool(keys, manager, limits)
     listener = Listener(ws, pool)
     urls = PublicUrls("https://map.example", "wss://map.example")
     rest = create_app(manager, keys, urls=lambda: urls, registry=new_registry(), limits=api)
@@ -87,7 +87,7 @@ async def serving(
     )
     async with open_supervisor(tree):
         reached = addresses(server.addresses[0], listener.addresses[0], urls.http, urls.ws)
-        yield Server(reached, store, manager, pool)
+        yield Server(reached, store, manager, pool, names)
 
 
 async def until(holds: Callable[[], bool]) -> None:

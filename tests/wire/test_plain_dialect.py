@@ -18,6 +18,7 @@ from locshare.model.events import (
     SessionEnded,
     SessionUpdated,
 )
+from locshare.model.pace import Pace
 from locshare.model.participant import ParticipantView, You
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import SessionView, Snapshot
@@ -402,6 +403,7 @@ EXAMPLES: dict[ServerMessage, dict[str, object]] = {
     },
     SessionEnded("expired"): {"type": "session_ended", "data": {"reason": "expired"}},
     Pong(): {"type": "pong", "data": {}},
+    Pace(15.0, 10.0): {"type": "pace", "data": {"interval_s": 15.0, "min_distance_m": 10.0}},
     Error("UNKNOWN_TYPE", "type: not known"): {
         "type": "error",
         "data": {"code": "UNKNOWN_TYPE", "message": "type: not known"},

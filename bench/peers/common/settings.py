@@ -13,9 +13,7 @@ _HANDED_ON = "PEER_SETTINGS"
 
 
 class Settings(Struct, frozen=True):
-    """``redis`` is a URL, empty where there is none. ``ws_port`` is 0 where the WebSocket is served
-    beside REST.
-    """
+    """``redis`` is a URL, empty where there is none."""
 
     host: str
     port: int
@@ -23,7 +21,6 @@ class Settings(Struct, frozen=True):
     max_participants: int
     secret: str
     redis: str = ""
-    ws_port: int = 0
 
     @property
     def http_url(self) -> str:
@@ -33,7 +30,7 @@ class Settings(Struct, frozen=True):
     @property
     def ws_url(self) -> str:
         """The same for the WebSocket."""
-        return f"ws://{self.host}:{self.ws_port or self.port}/ws"
+        return f"ws://{self.host}:{self.port}/ws"
 
     def hand_on(self) -> None:
         """Pass the settings to the workers that this process will start."""
@@ -67,7 +64,6 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         max_participants=arguments.max_participants,
         secret=os.environ.get(SECRET) or secrets.token_hex(32),
         redis=getattr(arguments, "redis", ""),
-        ws_port=getattr(arguments, "ws_port", 0),
     )
 
 

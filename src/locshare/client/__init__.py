@@ -9,11 +9,13 @@
                 ...
 
 :class:`Client` is the REST API, :func:`connect` opens one connection, :class:`Live` keeps a
-participant connected, and :func:`parse_join_link` reads a link as people pass it on. Tokens stay
-out of URLs, logs and the texts of errors.
+participant connected (:func:`watch_network` tells it when the network changes), and
+:func:`parse_join_link` reads a link as people pass it on. The dialect is compact where the server
+speaks it, else plain. Tokens stay out of URLs, logs and the texts of errors.
 """
 
 from locshare.client.backoff import Backoff
+from locshare.client.codecs import COMPACT_DIALECT, DIALECTS, PLAIN_DIALECT
 from locshare.client.connection import Connection, connect
 from locshare.client.errors import (
     ApiProblem,
@@ -24,6 +26,7 @@ from locshare.client.errors import (
     Unreachable,
 )
 from locshare.client.live import Live, Watcher, WentOffline
+from locshare.client.network import watch_network
 from locshare.client.replica import Replica
 from locshare.client.rest import Client, retry
 from locshare.model.events import (
@@ -34,13 +37,17 @@ from locshare.model.events import (
     SessionUpdated,
 )
 from locshare.model.join_link import JoinLink, parse_join_link
-from locshare.model.participant import ParticipantView
+from locshare.model.pace import Pace
+from locshare.model.participant import ParticipantView, PresenceState
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import Snapshot
 from locshare.wire.answers import HostToken, SessionCreated, SessionDescription, SessionJoined
 from locshare.wire.messages import Error, Pong, ServerMessage
 
 __all__ = [
+    "COMPACT_DIALECT",
+    "DIALECTS",
+    "PLAIN_DIALECT",
     "ApiProblem",
     "Backoff",
     "Client",
@@ -53,6 +60,7 @@ __all__ = [
     "JoinLink",
     "Live",
     "NotConnected",
+    "Pace",
     "ParticipantJoined",
     "ParticipantLeft",
     "ParticipantPosition",
@@ -60,6 +68,7 @@ __all__ = [
     "ParticipantView",
     "Pong",
     "Position",
+    "PresenceState",
     "Replica",
     "ServerMessage",
     "SessionCreated",
@@ -74,4 +83,5 @@ __all__ = [
     "connect",
     "parse_join_link",
     "retry",
+    "watch_network",
 ]

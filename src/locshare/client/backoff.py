@@ -1,30 +1,25 @@
 """How long to wait before the next attempt to connect. Pure.
 
-Growing, so that a server that is down is not hammered, but slowly: after an outage of two seconds,
-all clients should be back within three more. Jittered, so that a thousand clients that lost the
-server at the same moment do not return at the same moment. Never sooner than the server asked for,
-by ``Retry-After`` or by the meaning of its close code (docs/reference/protocol.md).
+The bound of the wait grows, so that a server that is down is not hammered, but slowly: after an
+outage of two seconds, nearly all clients should be back within three more. The wait is anything up
+to that bound ("full jitter"), so that a thousand clients that lost the server at the same moment
+come back evenly spread. Never sooner than the server asked for, by ``Retry-After`` or by the table
+of close codes (:mod:`locshare.model.reasons`).
 """
 
 from random import Random
-from typing import Final
 
 from msgspec import Struct
 
 from locshare.client.errors import ApiProblem, ClientError, NotConnected
-from locshare.model.reasons import CloseReason
-
-MIN_DELAY_S: Final = {
-    CloseReason.RESTART: 1.0,
-    CloseReason.OVERLOADED: 5.0,
-    CloseReason.RATE_LIMITED: 10.0,
-}
+from locshare.model.reasons import NO_WAIT
 
 
 class Backoff(Struct, frozen=True):
-    """Exponential back-off with equal jitter."""
+    """Exponential back-off with full jitter. Times in seconds."""
 
     initial_s: float = 0.5
+    """The bound of the first wait."""
     factor: float = 1.5
     max_s: float = 30.0
     """Of one wait, unless the server asks for more."""
@@ -32,17 +27,28 @@ class Backoff(Struct, frozen=True):
     """A connection that lived at least this long resets the attempts."""
 
     def delay(self, attempt: int, cause: ClientError, random: Random) -> float:
-        """Seconds before attempt number ``attempt`` (from 0) after ``cause``: between half and all
-        of the grown wait, on top of what the server asked for.
+        """Seconds before attempt number ``attempt`` (from 0) after ``cause``.
+
+        Between nothing and the grown bound, on top of a ``Retry-After``. After a close code with a
+        range of its own: within this range the first time, and up to the grown bound later.
         """
         # The exponent is bounded: it would overflow after some hours of attempts.
-        wait = min(self.initial_s * self.factor ** min(attempt, 32), self.max_s)
-        return _server_minimum(cause) + wait * random.uniform(0.5, 1.0)
+        bound = min(self.initial_s * self.factor ** min(attempt, 32), self.max_s)
+        low, high = _range_of(cause)
+        if high:
+            return random.uniform(low, high if attempt == 0 else max(high, low + bound))
+        return low + random.uniform(0.0, bound)
 
 
-def _server_minimum(cause: ClientError) -> float:
+def least_delay(cause: ClientError) -> float:
+    """What the server asked to wait at least after ``cause``, in seconds."""
+    return _range_of(cause)[0]
+
+
+def _range_of(cause: ClientError) -> tuple[float, float]:
+    """What the server asked for; an upper end of 0 is none."""
     if isinstance(cause, ApiProblem):
-        return cause.retry_after or 0.0
+        return cause.retry_after or 0.0, 0.0
     if isinstance(cause, NotConnected) and cause.end.reason is not None:
-        return MIN_DELAY_S.get(cause.end.reason, 0.0)
-    return 0.0
+        return cause.end.reason.wait_s
+    return NO_WAIT

@@ -10,16 +10,18 @@ opens, owns and closes the stream.
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, cast, final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import trio
 import trio_websocket
 from wsproto.utilities import LocalProtocolError
 
+from locshare.client.codecs import CODECS, DIALECTS, PLAIN_DIALECT, Codec, PlainCodec
 from locshare.client.errors import (
     ClientError,
     ConnectionRefused,
@@ -28,16 +30,23 @@ from locshare.client.errors import (
     Unreachable,
     problem_of,
 )
+from locshare.model.pace import MAX_INTERVAL_S
+from locshare.model.participant import PresenceState
 from locshare.model.position import Position
 from locshare.model.session import Snapshot
-from locshare.wire.messages import ClientMessage, Leave, Ping, ServerMessage
-from locshare.wire.plain import decode_from_server, encode_for_server
+from locshare.wire.messages import (
+    Leave,
+    MessageToServer,
+    Ping,
+    Presence,
+    ServerMessage,
+    SetPace,
+)
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """From the first packet to the snapshot."""
 CLOSE_TIMEOUT_S: Final = 0.5
 """The socket is closed when the server has not answered our close frame by then."""
-SUBPROTOCOL: Final = "locshare.v1"
 _BEARER: Final = "locshare.bearer."
 _QUEUE: Final = 64
 _RECEIVE_BYTES: Final = 65_536
@@ -53,8 +62,18 @@ class Connection:
     A cancelled send may have been written in part: close the connection then.
     """
 
-    def __init__(self, websocket: trio_websocket.WebSocketConnection) -> None:
+    def __init__(
+        self,
+        websocket: trio_websocket.WebSocketConnection,
+        codec: Codec | None = None,
+        dialect: str = PLAIN_DIALECT,
+    ) -> None:
+        self.dialect = dialect
+        """The name of the dialect that the server chose."""
         self._websocket = websocket
+        self._codec = codec or PlainCodec()
+        self._ready: deque[ServerMessage] = deque()
+        """Messages of the last frame that were not taken yet."""
         self._end: End | None = None
         self.unreadable = 0
         """Messages outside this version of the contract. They are skipped: a newer server may have
@@ -76,17 +95,18 @@ class Connection:
 
     async def __anext__(self) -> ServerMessage:
         """The next message. The iteration ends with the connection (see :attr:`end`)."""
-        while True:
+        if self._ready:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._ready:
             try:
-                text = await self._websocket.get_message()
+                frame = await self._websocket.get_message()
             except trio_websocket.ConnectionClosed:
                 raise StopAsyncIteration from None
             try:
-                message = decode_from_server(text)
+                self._ready.extend(self._codec.decode(frame))
             except (msgspec.DecodeError, UnicodeError):
                 self.unreadable += 1
-            else:
-                return message
+        return self._ready.popleft()
 
     async def send_position(self, position: Position) -> None:
         """Report a position. On return the kernel has it; delivery is not guaranteed."""
@@ -96,40 +116,63 @@ class Connection:
         """Ask for a ``pong``, which arrives as a message."""
         await self._send(Ping())
 
+    async def set_pace(self, interval_s: float) -> None:
+        """Ask for positions at most every ``interval_s`` seconds, from 0 (as they come) to 60.
+        Raises ValueError.
+        """
+        await self._send(SetPace(valid_interval(interval_s)))
+
+    async def set_presence(self, state: PresenceState) -> None:
+        """Show the others what this participant is doing. A new connection begins ``active``."""
+        await self._send(Presence(state))
+
     async def leave(self) -> None:
         """Leave the session for good. Keep iterating until the server closes with 1000."""
         await self._send(Leave())
 
-    async def _send(self, message: ClientMessage) -> None:
-        # Text frames: the protocol has no binary ones.
-        text = encode_for_server(message).decode()
+    async def _send(self, message: MessageToServer) -> None:
         try:
-            await self._websocket.send_message(text)
+            await self._websocket.send_message(self._codec.encode(message))
         except trio_websocket.ConnectionClosed:
+            # It raises at once: a caller that sends on would keep its own reader from noticing.
+            await trio.lowlevel.checkpoint()
             raise NotConnected(self.end or End.of(_ABNORMAL)) from None
 
 
 @asynccontextmanager
 async def connect(
-    url: str, token: str, *, timeout: float = CONNECT_TIMEOUT_S
+    url: str,
+    token: str,
+    *,
+    timeout: float = CONNECT_TIMEOUT_S,
+    dialects: Sequence[str] = DIALECTS,
+    resume: str | None = None,
+    pace: float | None = None,
 ) -> AsyncIterator[Connection]:
     """Connect to ``url`` (``ws://host:port/ws``) with a participant's ``token``.
+
+    ``dialects`` are offered to the server, the preferred one first; it chooses one of them, and
+    naming one alone forces it. ``resume``, ``EPOCH.SEQ`` of the last event known, asks for what was
+    missed since (:attr:`Snapshot.missed`); ``pace`` is as in :meth:`Connection.set_pace`.
 
     The block begins with the snapshot received. Raises ConnectionRefused when the server does not
     accept, NotConnected when it closes before its snapshot, Unreachable when it does not answer
     within ``timeout`` seconds. Exceptions of the block are raised unchanged. Cancellation closes
-    the connection, within :data:`CLOSE_TIMEOUT_S`.
+    the connection, within :data:`CLOSE_TIMEOUT_S`. Raises ValueError for a dialect that the client
+    does not speak, and for a pace out of range.
     """
+    wishes = _wishes(dialects, resume, pace)
     refusal: ClientError | None = None  # before the block
     failure: Exception | None = None  # of the block
     deadline = trio.current_time() + timeout
-    stream, host, resource = await _open_stream(url, deadline)
+    stream, host, resource = await _open_stream(url, wishes, deadline)
     try:
         try:
             async with trio.open_nursery() as nursery:
                 try:
                     with trio.CancelScope(deadline=deadline) as opening:
-                        connection = await _handshake(nursery, stream, host, resource, token)
+                        protocols = [*dialects, _BEARER + token]
+                        connection = await _handshake(nursery, stream, host, resource, protocols)
                     if opening.cancelled_caught:
                         raise Unreachable(f"no answer from {host} in time")
                 except ClientError as error:
@@ -155,12 +198,35 @@ async def connect(
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
-async def _open_stream(url: str, deadline: float) -> tuple[Stream, str, str]:
+def valid_interval(interval_s: float) -> float:
+    """``interval_s`` as a pace. Raises ValueError when it is out of range."""
+    if not 0 <= interval_s <= MAX_INTERVAL_S:
+        raise ValueError(f"a pace of {interval_s} s; allowed are 0 to {MAX_INTERVAL_S:g} s")
+    return float(interval_s)
+
+
+def _wishes(dialects: Sequence[str], resume: str | None, pace: float | None) -> str:
+    """What the request asks for in its query. Raises ValueError."""
+    unknown = [name for name in dialects if name not in CODECS]
+    if unknown or not dialects:
+        what = repr(unknown[0]) if unknown else "none"
+        raise ValueError(f"dialect: {what} is not spoken; allowed are {', '.join(CODECS)}")
+    found: dict[str, str] = {}
+    if resume is not None:
+        found["resume"] = resume
+    if pace is not None:
+        found["pace"] = f"{valid_interval(pace):g}"
+    return urlencode(found)
+
+
+async def _open_stream(url: str, wishes: str, deadline: float) -> tuple[Stream, str, str]:
     """A stream to the host of ``url``, and the host and resource of the request."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise Unreachable("a WebSocket URL begins with ws:// or wss:// and names a host")
     port = parts.port or _PORTS[parts.scheme]
+    query = "&".join(filter(None, (parts.query, wishes)))
+    resource = (parts.path or "/") + (f"?{query}" if query else "")
     with trio.CancelScope(deadline=deadline):
         try:
             plain = await trio.open_tcp_stream(parts.hostname, port)
@@ -168,7 +234,7 @@ async def _open_stream(url: str, deadline: float) -> tuple[Stream, str, str]:
             stream: Stream = await _encrypt(plain, parts.hostname) if secret else plain
         except (OSError, trio.BrokenResourceError) as error:
             raise Unreachable(f"cannot connect to {parts.hostname}:{port}") from error
-        return stream, parts.netloc.rpartition("@")[2], parts.path or "/"
+        return stream, parts.netloc.rpartition("@")[2], resource
     raise Unreachable(f"cannot connect to {parts.hostname}:{port} in time")
 
 
@@ -186,7 +252,7 @@ async def _encrypt(stream: trio.SocketStream, host: str) -> trio.SSLStream[trio.
 
 
 async def _handshake(
-    nursery: trio.Nursery, stream: Stream, host: str, resource: str, token: str
+    nursery: trio.Nursery, stream: Stream, host: str, resource: str, protocols: Sequence[str]
 ) -> Connection:
     """Upgrade, and wait for the snapshot."""
     with trio.CancelScope() as answered:
@@ -195,13 +261,15 @@ async def _handshake(
             stream,
             host,
             resource,
-            subprotocols=[SUBPROTOCOL, _BEARER + token],
+            subprotocols=protocols,
             message_queue_size=_QUEUE,
             receive_buffer_size=_RECEIVE_BYTES,
         )
     if answered.cancelled_caught:
         raise Unreachable(f"{host} hung up before it answered")
-    connection = Connection(websocket)
+    # A server that names none knows the plain dialect only.
+    dialect = websocket.subprotocol or PLAIN_DIALECT
+    connection = Connection(websocket, CODECS[dialect](), dialect)
     async for message in connection:
         if isinstance(message, Snapshot):
             connection.snapshot = message

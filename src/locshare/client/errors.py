@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from locshare.model.errors import LocshareError
-from locshare.model.reasons import CloseReason
+from locshare.model.reasons import CloseReason, reason_of, should_reconnect
 
 _MAX_RETRY_AFTER_S: Final = 3600.0
 """A longer ``Retry-After`` is cut to this."""
@@ -68,20 +68,17 @@ class End(Struct, frozen=True):
     @classmethod
     def of(cls, code: int) -> "End":
         """The end with close code ``code``."""
-        return cls(code, _REASONS.get(code))
+        return cls(code, reason_of(code))
 
     @property
     def reconnect(self) -> bool:
-        """Whether to reconnect with the same token. An unknown code is worth an attempt."""
-        return True if self.reason is None else self.reason.reconnect
+        """Whether to reconnect with the same token; of an unknown code its range says it."""
+        return should_reconnect(self.code)
 
     @property
     def text(self) -> str:
         """One line for people."""
         return f"closed with {self.code}" if self.reason is None else self.reason.text
-
-
-_REASONS: Final = {reason.code: reason for reason in CloseReason}
 
 
 class _Details(Struct, frozen=True):

@@ -22,7 +22,7 @@ from locshare.client import (
     SessionJoined,
     Watcher,
 )
-from locshare.model.position import ParticipantPosition
+from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import Snapshot
 from locshare.simulate.ledger import LATENCIES_KEPT, Latency, Ledger, latency
 from locshare.simulate.movement import Phone
@@ -147,7 +147,7 @@ class SimulatedParticipant(Watcher):
         self._was_connected = False
         self._leaving = False
         self._failed = False
-        self._newest = datetime.min.replace(tzinfo=UTC)
+        self._newest = self._sent = datetime.min.replace(tzinfo=UTC)
         ledger.add(ticket.user_id)
 
     # --- the watcher ----------------------------------------------------------------------------
@@ -165,6 +165,12 @@ class SimulatedParticipant(Watcher):
             self._ledger.receiving(self.ticket.user_id, sender, dated, trio.current_time())
         elif isinstance(message, Error):
             self._crowd.errors[message.code] += 1
+
+    def sending(self, position: Position) -> None:
+        """See :meth:`Watcher.sending`. What is sent again after a reconnect was due before."""
+        if position.timestamp > self._sent:
+            self._sent = position.timestamp
+            self._ledger.sending(self.ticket.user_id, self._sent, trio.current_time())
 
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:
         """See :meth:`Watcher.disconnected`."""
@@ -196,12 +202,13 @@ class SimulatedParticipant(Watcher):
             await trio.sleep_until(due)
             now = trio.current_time()
             if self.live.connected:
-                # The ledger identifies updates by their timestamps.
-                self._newest = max(datetime.now(UTC), self._newest + timedelta(microseconds=1))
+                # The ledger identifies updates by their timestamps, which a dialect may shorten.
+                wall = datetime.now(UTC)
+                wall = wall.replace(microsecond=wall.microsecond // 1000 * 1000)
+                self._newest = max(wall, self._newest + timedelta(milliseconds=1))
                 position = self._phone.position(now - began, self._newest)
                 # Once it is in the ledger it must be sent, even if sending ends now.
                 with trio.CancelScope(shield=True, deadline=now + SEND_TIMEOUT_S):
-                    self._ledger.sending(self.ticket.user_id, self._newest, now)
                     await self.live.send_position(position)
             # Missed reports are dropped, not sent in a burst.
             while due <= now:

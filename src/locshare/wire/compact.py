@@ -36,6 +36,9 @@ TYPES: Final[Mapping[str, int]] = {
     "participant_left": 8,
     "session_updated": 9,
     "session_ended": 10,
+    "set_pace": 11,
+    "pace": 12,
+    "presence": 13,
 }
 """The numbers of the contract's types, in both directions. Never used for another type."""
 
@@ -44,6 +47,7 @@ _ANGLE: Final = 10_000_000
 _SPEED: Final = 100
 _HEADING: Final = 10
 _ALTITUDE: Final = 10
+UNITS: Final = _ANGLE, _SPEED, _HEADING, _ALTITUDE
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _UNIX: Final = datetime.fromtimestamp(0, UTC)
 _MOVED: Final = TYPES["location_update"]
@@ -73,7 +77,7 @@ _Row = tuple[int | None, ...]
 # --- what the server sends ----------------------------------------------------------------------
 
 
-def _row(
+def position_row(
     number: int, position: Position | ParticipantPosition, base: datetime, age_ms: int | None
 ) -> _Row:
     """One position. An accuracy is rounded up, so that no circle of confidence shrinks."""
@@ -125,14 +129,14 @@ class CompactDialect:
         """See :meth:`Dialect.encode`."""
         if isinstance(message, ParticipantPosition):
             number = self._numbers[message.user_id]
-            return _encode((_MOVED, (_row(number, message, self._base, message.age_ms),)))
+            return _encode((_MOVED, (position_row(number, message, self._base, message.age_ms),)))
         data: dict[str, Any] = to_builtins(message)
         if isinstance(message, Snapshot):
             data["time_base"] = (self._base - _UNIX) // _MILLISECOND
             for participant in data["participants"]:
                 participant["number"] = self._numbers[participant["user_id"]]
             data["positions"] = [
-                _row(self._numbers[each.user_id], each, self._base, each.age_ms)
+                position_row(self._numbers[each.user_id], each, self._base, each.age_ms)
                 for each in message.positions
             ]
             if message.missed is not None:
@@ -150,7 +154,9 @@ class CompactDialect:
 
     def encode_position(self, user_id: str, position: Position, age_ms: int | None) -> bytes:
         """See :meth:`Dialect.encode_position`."""
-        return _encode((_MOVED, (_row(self._numbers[user_id], position, self._base, age_ms),)))
+        return _encode(
+            (_MOVED, (position_row(self._numbers[user_id], position, self._base, age_ms),))
+        )
 
     def encode_batch(self, moved: Mapping[str, HeldPosition], clock: float) -> bytes:
         """See :meth:`Dialect.encode_batch`."""
@@ -159,7 +165,7 @@ class CompactDialect:
             (
                 _MOVED,
                 [
-                    _row(numbers[user_id], held.position, base, held.age_ms(clock))
+                    position_row(numbers[user_id], held.position, base, held.age_ms(clock))
                     for user_id, held in moved.items()
                 ],
             )

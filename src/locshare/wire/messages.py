@@ -10,6 +10,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from locshare.model.events import Event, event_type
+from locshare.model.pace import Interval, Pace
+from locshare.model.participant import PresenceState
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import Snapshot
 
@@ -20,6 +22,18 @@ class Ping(Struct, frozen=True, gc=False):
 
 class Leave(Struct, frozen=True, gc=False):
     """A participant leaves the session for good."""
+
+
+class SetPace(Struct, frozen=True, gc=False):
+    """A receiver chooses how often positions come."""
+
+    interval_s: Interval
+
+
+class Presence(Struct, frozen=True, gc=False):
+    """A client shows what it is doing."""
+
+    state: PresenceState
 
 
 class Pong(Struct, frozen=True, gc=False):
@@ -45,7 +59,8 @@ class Error(Struct, frozen=True):
 
 
 ClientMessage = Position | Ping | Leave
-ServerMessage = Snapshot | ParticipantPosition | Event | Pong | Error
+MessageToServer = ClientMessage | SetPace | Presence
+ServerMessage = Snapshot | ParticipantPosition | Event | Pong | Error | Pace
 
 _OTHER_NAMES: Final[dict[type, str]] = {
     Snapshot: "session_state",

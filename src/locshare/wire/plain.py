@@ -6,16 +6,28 @@ latitude of 91 never reaches a session. An optional field out of range is unknow
 (:mod:`locshare.wire.lenient`).
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, Union, get_args
 
 import msgspec
-from msgspec import Struct, defstruct
+from msgspec import Struct, convert, defstruct
 
+from locshare.model.events import MissedEvent
 from locshare.model.position import ParticipantPosition, Position
+from locshare.model.session import Snapshot
 from locshare.wire.dialects import InvalidMessage, Shorthand
 from locshare.wire.lenient import decode_position, without_constants
-from locshare.wire.messages import ClientMessage, Leave, Ping, ServerMessage, message_type
+from locshare.wire.messages import (
+    ClientMessage,
+    Leave,
+    MessageToServer,
+    Ping,
+    Presence,
+    ServerMessage,
+    SetPace,
+    message_type,
+)
 
 # --- envelopes ----------------------------------------------------------------------------------
 
@@ -116,7 +128,23 @@ PLAIN: Final = PlainDialect()
 # --- the client's side --------------------------------------------------------------------------
 
 
-def encode_for_server(message: ClientMessage) -> bytes:
+class _SetPaceOut(Struct, frozen=True, gc=False, tag_field="type", tag="set_pace"):
+    data: SetPace
+
+
+class _PresenceOut(Struct, frozen=True, gc=False, tag_field="type", tag="presence"):
+    data: Presence
+
+
+class _Envelope(Struct, frozen=True):
+    type: str
+    data: dict[str, Any]
+
+
+_envelope_from_server: Final = msgspec.json.Decoder(_Envelope)
+
+
+def encode_for_server(message: MessageToServer) -> bytes:
     """The payload of one text frame from a client."""
     match message:
         case Position():
@@ -125,14 +153,41 @@ def encode_for_server(message: ClientMessage) -> bytes:
             return _encoder.encode(_Ping(message))
         case Leave():
             return _encoder.encode(_Leave(message))
+        case SetPace():
+            return _encoder.encode(_SetPaceOut(message))
+        case Presence():
+            return _encoder.encode(_PresenceOut(message))
 
 
 def decode_from_server(data: bytes | str) -> ServerMessage:
     """The message of a server. Raises msgspec.DecodeError or UnicodeError for what this version of
     the contract does not have.
     """
-    message: ServerMessage = _from_server.decode(data).data
+    try:
+        message: ServerMessage = _from_server.decode(data).data
+    except msgspec.ValidationError:
+        found = _envelope_from_server.decode(data)
+        if found.type != "session_state":
+            raise
+        return snapshot_from(found.data)
     return message
+
+
+def snapshot_from(data: Mapping[str, Any]) -> Snapshot:
+    """The snapshot in the ``data`` of a ``session_state``, without the missed events of a newer
+    server that this version does not know. Raises msgspec.ValidationError.
+    """
+    if isinstance(missed := data.get("missed"), list):
+        data = {**data, "missed": [each for each in missed if _is_known(each)]}
+    return convert(data, Snapshot)
+
+
+def _is_known(event: object) -> bool:
+    try:
+        convert(event, MissedEvent)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 # --- messages that the strict decoder refuses ---------------------------------------------------

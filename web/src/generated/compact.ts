@@ -2,6 +2,7 @@
 
 import type {
   MessageError,
+  Pace,
   ParticipantLeft,
   ParticipantUpdated,
   Pong,
@@ -28,6 +29,9 @@ export const TYPES = {
   participant_left: 8,
   session_updated: 9,
   session_ended: 10,
+  set_pace: 11,
+  pace: 12,
+  presence: 13,
 } as const;
 
 /** The elements of a row, in order. */
@@ -140,4 +144,5 @@ export type ServerFrame =
   | readonly [type: 9, data: SessionUpdated]
   | readonly [type: 10, data: SessionEnded]
   | readonly [type: 4, data: Pong]
-  | readonly [type: 5, data: MessageError];
+  | readonly [type: 5, data: MessageError]
+  | readonly [type: 12, data: Pace];

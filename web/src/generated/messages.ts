@@ -217,6 +217,14 @@ export interface MessageError {
 
 export type ErrorCode = "INVALID_MESSAGE" | "INVALID_LOCATION" | "UNKNOWN_TYPE" | "RATE_LIMITED" | "MESSAGE_TOO_LARGE" | "BINARY_NOT_SUPPORTED" | "NOT_A_PARTICIPANT";
 
+/** A request to a sender: at most one position per `interval_s`, none before it has moved by `min_distance_m`, but for a renewal. Zeros withdraw an earlier request. */
+export interface Pace {
+  /** Send positions at most so often; 0 is as the client likes. */
+  readonly interval_s: number;
+  /** Send a position earlier after moving so far. */
+  readonly min_distance_m: number;
+}
+
 /** What a client sends. */
 export type ClientMessage =
   | { readonly type: "location_update"; readonly data: Position }
@@ -233,4 +241,5 @@ export type ServerMessage =
   | { readonly type: "session_updated"; readonly data: SessionUpdated }
   | { readonly type: "session_ended"; readonly data: SessionEnded }
   | { readonly type: "pong"; readonly data: Pong }
-  | { readonly type: "error"; readonly data: MessageError };
+  | { readonly type: "error"; readonly data: MessageError }
+  | { readonly type: "pace"; readonly data: Pace };
