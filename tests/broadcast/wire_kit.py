@@ -10,8 +10,10 @@ from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, Writ
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
 from locshare.connection.subscription import Subscription
+from locshare.model.participant import PresenceState
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
+from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.wire.plain import PLAIN
 
 UNLIMITED = 1 << 40
@@ -84,10 +86,16 @@ def parse(data: bytes) -> list[tuple[int, bytes]]:
 class NoLink:
     """A link into no session."""
 
-    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
+    async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
         raise NotImplementedError
 
     async def update(self, position: Position) -> None:
+        raise NotImplementedError
+
+    async def set_pace(self, interval_s: float) -> None:
+        raise NotImplementedError
+
+    async def set_state(self, state: PresenceState) -> None:
         raise NotImplementedError
 
     async def leave(self) -> None:

@@ -23,9 +23,10 @@ from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.model.events import ParticipantLeft
-from locshare.model.participant import Role
+from locshare.model.participant import PresenceState, Role
 from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import CloseReason
+from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.session.errors import ParticipantNotFound, SessionNotFound, SessionOver
 from locshare.store.port import StoreUnavailable
 from tests.running import LAST_RESORT_S
@@ -66,6 +67,8 @@ class Room:
     def __init__(self) -> None:
         self.receivers: dict[str, Receiver] = {}
         self.positions: list[tuple[str, Position]] = []
+        self.options: list[AttachOptions] = []
+        self.choices: list[tuple[str, float | str]] = []
         self.left: list[str] = []
         self.detached: list[str] = []
         self.fail_update: Exception | None = None
@@ -95,7 +98,8 @@ class RoomLink:
         self._user_id = user_id
         self._receiver: Receiver | None = None
 
-    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
+    async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
+        self._room.options.append(options)
         if self._room.fail_attach is not None:
             raise self._room.fail_attach
         if self._room.hold_attach is not None:
@@ -116,6 +120,17 @@ class RoomLink:
         moved = {self._user_id: HeldPosition(position, 0.0, 0.0)}
         for receiver in room.receivers.values():
             receiver.send_positions(encode_flush(moved, 0.0, receiver.dialect))
+
+    async def set_pace(self, interval_s: float) -> None:
+        await self._choose(interval_s)
+
+    async def set_state(self, state: PresenceState) -> None:
+        await self._choose(state)
+
+    async def _choose(self, choice: float | str) -> None:
+        if self._room.fail_update is not None:
+            raise self._room.fail_update
+        self._room.choices.append((self._user_id, choice))
 
     async def leave(self) -> None:
         room = self._room

@@ -19,6 +19,7 @@ from locshare.broadcast.fanout import Flush
 from locshare.model.participant import Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
+from locshare.session.commands import AttachOptions
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.features.feature_set import FeatureSet
 from locshare.session.features.registry import FEATURES
@@ -187,10 +188,17 @@ class House:
         )
         return record.user_id
 
-    async def connect(self, session_id: UUID, user_id: str, resume: str | None = None) -> Someone:
+    async def connect(
+        self,
+        session_id: UUID,
+        user_id: str,
+        resume: str | None = None,
+        pace: float = 0.0,
+        dialect: Dialect = PLAIN,
+    ) -> Someone:
         link = await self.manager.open(session_id, user_id, "participant")
-        phone = Phone(user_id)
-        await link.attach(phone, resume)
+        phone = Phone(user_id, dialect)
+        await link.attach(phone, AttachOptions(resume, pace))
         return Someone(user_id, link, phone, phone.snapshot["epoch"])
 
     async def someone(self, session_id: UUID, name: str = "Ada") -> Someone:

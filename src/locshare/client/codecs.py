@@ -5,13 +5,13 @@ from typing import Final, Protocol, final
 
 from locshare.wire import compact_client, plain
 from locshare.wire.compact import COMPACT
-from locshare.wire.messages import MessageToServer, ServerMessage
+from locshare.wire.messages import ClientMessage, ServerMessage
 
 
 class Codec(Protocol):
     """Frames of one connection to messages and back."""
 
-    def encode(self, message: MessageToServer) -> str | bytes:
+    def encode(self, message: ClientMessage) -> str | bytes:
         """The payload of one frame: a text frame for a string, else a binary one."""
         ...
 
@@ -26,7 +26,7 @@ class Codec(Protocol):
 class PlainCodec:
     """JSON. Has no state."""
 
-    def encode(self, message: MessageToServer) -> str | bytes:
+    def encode(self, message: ClientMessage) -> str | bytes:
         """See :meth:`Codec.encode`."""
         return plain.encode_for_server(message).decode()
 
@@ -42,7 +42,7 @@ class CompactCodec:
     def __init__(self) -> None:
         self._reader = compact_client.CompactReader()
 
-    def encode(self, message: MessageToServer) -> str | bytes:
+    def encode(self, message: ClientMessage) -> str | bytes:
         """See :meth:`Codec.encode`."""
         return compact_client.encode_for_server(message)
 

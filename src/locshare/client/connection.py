@@ -35,8 +35,8 @@ from locshare.model.participant import PresenceState
 from locshare.model.position import Position
 from locshare.model.session import Snapshot
 from locshare.wire.messages import (
+    ClientMessage,
     Leave,
-    MessageToServer,
     Ping,
     Presence,
     ServerMessage,
@@ -130,7 +130,7 @@ class Connection:
         """Leave the session for good. Keep iterating until the server closes with 1000."""
         await self._send(Leave())
 
-    async def _send(self, message: MessageToServer) -> None:
+    async def _send(self, message: ClientMessage) -> None:
         try:
             await self._websocket.send_message(self._codec.encode(message))
         except trio_websocket.ConnectionClosed:

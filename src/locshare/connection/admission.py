@@ -20,8 +20,9 @@ from locshare.broadcast.receiver import Receiver
 from locshare.connection import phoenix
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade
-from locshare.model.participant import Role
+from locshare.model.participant import PresenceState, Role
 from locshare.model.position import Position
+from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionNotFound,
@@ -56,14 +57,20 @@ class Verifier(Protocol):
 class Link(Protocol):
     """One participant's way into a session (:class:`locshare.session.link.SessionLink`)."""
 
-    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
-        """On return the snapshot is the first thing in ``receiver``, with what was missed since
-        ``resume``, as the client wrote it.
-        """
+    async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
+        """On return the snapshot is the first thing in ``receiver``."""
         ...
 
     async def update(self, position: Position) -> None:
         """Report a position. Waits only while the session's mailbox is full. Raises SessionOver."""
+        ...
+
+    async def set_pace(self, interval_s: float) -> None:
+        """Choose how often positions come. Waits and raises as :meth:`update`."""
+        ...
+
+    async def set_state(self, state: PresenceState) -> None:
+        """Show the others what the participant does. Waits and raises as :meth:`update`."""
         ...
 
     async def leave(self) -> None:

@@ -31,12 +31,13 @@ from locshare.connection.context import ConnectionContext
 from locshare.connection.conversation import Conversation
 from locshare.connection.dialect import SocketDialect
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
-from locshare.connection.negotiation import choose_dialect, choose_subprotocol
+from locshare.connection.negotiation import choose_dialect, choose_subprotocol, read_options
 from locshare.connection.refusal import Refusal
 from locshare.connection.subscription import Subscription
 from locshare.connection.transport import PING_FRAME, Transport, close_frame
 from locshare.connection.upgrade import ConnectionLost, NotAnUpgrade, Upgrade
 from locshare.model.reasons import CloseReason
+from locshare.session.commands import AttachOptions
 from locshare.telemetry.redaction import stack_of
 
 log = structlog.get_logger()
@@ -63,7 +64,7 @@ class Admitted(Struct, frozen=True):
     subprotocol: str | None
     dialect: SocketDialect
     link: Link | None
-    resume: str | None
+    options: AttachOptions
 
 
 @final
@@ -159,13 +160,13 @@ class Connection:
             self.advance(Event.PEER_GONE)
         else:
             if admitted is not None:
-                conversation, identity, link, resume = admitted
+                conversation, identity, link, options = admitted
                 self._context.counters.opened += 1
-                await conversation.run(identity, link, resume)
+                await conversation.run(identity, link, options)
 
     async def _handshake(
         self,
-    ) -> tuple[Conversation, Identity, Link | None, str | None] | None:
+    ) -> tuple[Conversation, Identity, Link | None, AttachOptions] | None:
         """Request, admission and answer; None when the request was refused. In a function of its
         own, so that the request is forgotten when the conversation begins.
         """
@@ -183,7 +184,7 @@ class Connection:
         conversation = self._conversation = Conversation(
             self.advance, self.lifecycle, self.transport, outbox, admitted.dialect, self._context
         )
-        return conversation, admitted.identity, admitted.link, admitted.resume
+        return conversation, admitted.identity, admitted.link, admitted.options
 
     async def _admit_in_time(self) -> tuple[Upgrade | None, Admitted | Refusal]:
         entering, upgrade = self._entering, None
@@ -217,7 +218,7 @@ class Connection:
                 return opened
             link = opened
         subprotocol = choose_subprotocol(upgrade, context.dialects)
-        return Admitted(upgrade, identity, subprotocol, dialect, link, upgrade.query.get("resume"))
+        return Admitted(upgrade, identity, subprotocol, dialect, link, read_options(upgrade.query))
 
     async def _refuse(self, upgrade: Upgrade | None, refusal: Refusal) -> None:
         """Refuse a request, also one that has not come whole."""

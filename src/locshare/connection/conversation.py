@@ -27,6 +27,7 @@ from locshare.connection.admission import Identity, Link, open_link
 from locshare.connection.context import ConnectionContext
 from locshare.connection.dialect import (
     Answer,
+    Choose,
     Effect,
     LeaveSession,
     Move,
@@ -52,10 +53,11 @@ from locshare.connection.transport import (
 )
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
+from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
 from locshare.store.port import StoreUnavailable
 from locshare.wire.dialects import InvalidMessage
-from locshare.wire.messages import ErrorCode, Leave, Ping, Pong
+from locshare.wire.messages import ErrorCode, Leave, Ping, Pong, Presence, SetPace, Setting
 
 _ENDS: Final[Mapping[type[Exception], CloseReason]] = {
     SessionOver: CloseReason.SESSION_ENDED,
@@ -131,16 +133,18 @@ class Conversation:
         for subscription in self.subscriptions():
             subscription.end()
 
-    async def run(self, identity: Identity, link: Link | None, resume: str | None = None) -> None:
+    async def run(
+        self, identity: Identity, link: Link | None, options: AttachOptions = NO_OPTIONS
+    ) -> None:
         """Serve until the connection closes. ``link`` is the way into the session of ``identity``,
-        where the upgrade subscribes.
+        where the upgrade subscribes, with ``options``.
         """
         try:
             if link is None:
                 self._identity = identity
             else:
                 self._only = self._make(None, identity, link)
-                await self._attach(self._only, resume)
+                await self._attach(self._only, options)
             await self._receive_until_closed()
         finally:
             for subscription in self.subscriptions():
@@ -149,9 +153,9 @@ class Conversation:
             self._detach_dropped()
             self._only = self._several = None  # which breaks the reference cycle with each
 
-    async def _attach(self, subscription: Subscription, resume: str | None) -> None:
+    async def _attach(self, subscription: Subscription, options: AttachOptions) -> None:
         try:
-            await subscription.link.attach(subscription, resume)
+            await subscription.link.attach(subscription, options)
         except _SESSION_ERRORS as error:
             self.close_subscription(subscription, _ENDS[type(error)])
 
@@ -253,14 +257,12 @@ class Conversation:
         if not self._check_rate(self._policy.message(trio.current_time())):
             return
         if isinstance(effect, Ping | Answer):
-            self._context.counters.pings += 1
-            if isinstance(effect, Answer):
-                self._outbox.send_event(effect.frame)
-            else:
-                self._outbox.send_event(encode_frame(Pong(), self._dialect.written(None)))
+            self._answer_ping(effect)
         elif isinstance(effect, Reply):
             if effect.frame:
                 self._outbox.send_event(effect.frame)
+        elif isinstance(effect, Choose | SetPace | Presence):
+            await self._choose(effect)
         elif isinstance(effect, LeaveSession):
             await self._leave(effect.topic)
         elif isinstance(effect, Leave):
@@ -271,6 +273,13 @@ class Conversation:
             subscription = self._find(effect.topic)
             if subscription is not None:
                 self._give_up(subscription, CloseReason.PEER_CLOSED, effect.frame)
+
+    def _answer_ping(self, effect: Ping | Answer) -> None:
+        self._context.counters.pings += 1
+        if isinstance(effect, Answer):
+            self._outbox.send_event(effect.frame)
+        else:
+            self._outbox.send_event(encode_frame(Pong(), self._dialect.written(None)))
 
     async def _take_event(self, received: Received) -> None:
         """Anything but a message of acceptable size. Whatever closes is followed by STOPPED."""
@@ -329,6 +338,23 @@ class Conversation:
 
     # --- subscriptions --------------------------------------------------------------------------
 
+    async def _choose(self, effect: Choose | Setting) -> None:
+        wish = effect if isinstance(effect, Choose) else Choose(None, effect)
+        subscription = self._find(wish.topic)
+        if subscription is None:
+            self._count_bad("INVALID_MESSAGE", "not subscribed to this")
+            return
+        link, setting = subscription.link, wish.setting
+        try:
+            if isinstance(setting, SetPace):
+                await link.set_pace(setting.interval_s)
+            else:
+                await link.set_state(setting.state)
+        except _SESSION_ERRORS as error:
+            self.close_subscription(subscription, _ENDS[type(error)])
+        if wish.frame and not subscription.closed:
+            self._outbox.send_event(wish.frame)
+
     async def _leave(self, topic: Topic) -> None:
         subscription = self._find(topic)
         if subscription is None:
@@ -370,7 +396,7 @@ class Conversation:
         subscription = self._several[wish.topic] = self._make(wish.topic, identity, link)
         if confirmation := self._dialect.subscribed(wish.topic):
             self._outbox.send_event(confirmation)
-        await self._attach(subscription, wish.resume)
+        await self._attach(subscription, wish.options)
 
     def _admit(self, wish: Subscribe) -> Identity | Refusal:
         if len(self._several or ()) >= self._context.limits.max_subscriptions:

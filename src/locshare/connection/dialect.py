@@ -24,9 +24,10 @@ from locshare.broadcast.fanout import encode_frame
 from locshare.connection.refusal import Refusal
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
+from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.wire.compact import COMPACT, CompactDialect
 from locshare.wire.dialects import Dialect
-from locshare.wire.messages import ClientMessage, Error, ErrorCode
+from locshare.wire.messages import ClientMessage, Error, ErrorCode, Setting
 from locshare.wire.plain import PLAIN, PlainDialect
 
 
@@ -44,6 +45,14 @@ class LeaveSession(Struct, frozen=True, gc=False):
     topic: Topic
 
 
+class Choose(Struct, frozen=True, gc=False):
+    """A choice for the subscription ``topic``. ``frame`` confirms that its session has it."""
+
+    topic: Topic
+    setting: Setting
+    frame: bytes = b""
+
+
 class Answer(Struct, frozen=True, gc=False):
     """A client's ping, and the frame that answers it."""
 
@@ -59,13 +68,13 @@ class Reply(Struct, frozen=True, gc=False):
 class Subscribe(Struct, frozen=True, gc=False):
     """Open the session that ``token`` admits to as ``topic``, which must be ``session_id`` where
     that is given. Without a token, that of the upgrade counts. An older subscription of the same
-    topic ends first. ``resume`` is for the session, as the client wrote it.
+    topic ends first. ``options`` are for the session.
     """
 
     topic: Topic
     token: str | None = None
     session_id: UUID | None = None
-    resume: str | None = None
+    options: AttachOptions = NO_OPTIONS
 
 
 class Unsubscribe(Struct, frozen=True, gc=False):
@@ -77,7 +86,7 @@ class Unsubscribe(Struct, frozen=True, gc=False):
     frame: bytes = b""
 
 
-Effect = ClientMessage | Move | LeaveSession | Answer | Reply | Subscribe | Unsubscribe
+Effect = ClientMessage | Move | LeaveSession | Choose | Answer | Reply | Subscribe | Unsubscribe
 """What a message asks for. A bare client message is for the only subscription: the plain dialect
 hands on what it has decoded, so that a position costs no further object and no further call."""
 

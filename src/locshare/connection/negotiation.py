@@ -1,5 +1,8 @@
-"""What a request to upgrade asks for by its path, query and subprotocols: the dialect. Pure."""
+"""What a request to upgrade asks for by its path, query and subprotocols: the dialect, and what its
+subscription begins with. Pure.
+"""
 
+from collections.abc import Mapping
 from typing import Final
 
 from locshare.connection import phoenix
@@ -7,6 +10,8 @@ from locshare.connection.admission import carries_token
 from locshare.connection.dialect import PLAIN_SOCKET, Dialects, SocketDialect
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade
+from locshare.model.pace import parse_interval
+from locshare.session.commands import AttachOptions
 
 _PHOENIX_SUBPROTOCOLS: Final = frozenset({phoenix.SUBPROTOCOL})
 
@@ -37,6 +42,11 @@ def choose_dialect(upgrade: Upgrade, dialects: Dialects) -> SocketDialect | Refu
 def _known(upgrade: Upgrade, dialects: Dialects) -> str | None:
     known = _PHOENIX_SUBPROTOCOLS if _is_phoenix(upgrade) else dialects
     return next((name for name in upgrade.subprotocols if name in known), None)
+
+
+def read_options(query: Mapping[str, str]) -> AttachOptions:
+    """What the query of the upgrade says about its subscription."""
+    return AttachOptions(query.get("resume"), parse_interval(query.get("pace")))
 
 
 def _is_phoenix(upgrade: Upgrade) -> bool:

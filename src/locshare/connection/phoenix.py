@@ -23,6 +23,7 @@ from locshare.broadcast.backlog import Topic
 from locshare.broadcast.fanout import text_frame
 from locshare.connection.dialect import (
     Answer,
+    Choose,
     Effect,
     LeaveSession,
     Move,
@@ -32,9 +33,11 @@ from locshare.connection.dialect import (
     Unsubscribe,
 )
 from locshare.connection.refusal import Refusal
+from locshare.model.pace import parse_interval
 from locshare.model.reasons import CloseReason
+from locshare.session.commands import AttachOptions
 from locshare.wire.dialects import Dialect, InvalidMessage
-from locshare.wire.messages import ErrorCode
+from locshare.wire.messages import CLIENT_TYPES, SETTING_BOUNDS, ErrorCode
 from locshare.wire.phoenix import (
     ARRAYS,
     NO_PAYLOAD,
@@ -44,6 +47,7 @@ from locshare.wire.phoenix import (
     Serializer,
     Status,
     decode_position,
+    decode_setting,
 )
 
 PATH: Final = "/socket/websocket"
@@ -94,11 +98,13 @@ class _Join(Struct, frozen=True):
 
     token: str | None = None
     resume: Any = None
-    """Of any type: what is malformed is no reason to refuse a join."""
+    pace: Any = None
+    """Of any type, both: what is malformed is no reason to refuse a join."""
 
-    def resume_text(self) -> str | None:
-        """What the client says it knows; empty for what is no text."""
-        return self.resume if isinstance(self.resume, str | None) else ""
+    def options(self) -> AttachOptions:
+        """A ``resume`` that is no text counts as a malformed one."""
+        resume = self.resume if isinstance(self.resume, str | None) else ""
+        return AttachOptions(resume, parse_interval(self.pace))
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -148,8 +154,10 @@ class PhoenixSocketDialect:
             return Answer(self._reply("ok") or self._push(join_ref, topic, "pong"))
         if event == "leave":
             return LeaveSession(topic)
+        if event in SETTING_BOUNDS:
+            return Choose(topic, decode_setting(event, message.payload), self._reply("ok"))
         raise InvalidMessage(
-            "UNKNOWN_TYPE", "event: not known here; allowed are location_update, ping and leave"
+            "UNKNOWN_TYPE", f"event: not known here; allowed are {', '.join(CLIENT_TYPES)}"
         )
 
     def _join(self, message: Message) -> Effect:
@@ -162,7 +170,7 @@ class PhoenixSocketDialect:
             join = _join.decode(message.payload)
         except msgspec.DecodeError:
             raise InvalidMessage("INVALID_MESSAGE", "payload: must be an object") from None
-        return Subscribe(message.topic, join.token, session_id, join.resume_text())
+        return Subscribe(message.topic, join.token, session_id, join.options())
 
     # --- what is said to the client -------------------------------------------------------------
 

@@ -41,7 +41,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "ParticipantUpdated.role": "The new role, if that is what changed.",
     "state": "What the participant's client shows; absent means `active`.",
     "participants": "The participants, connected or not.",
-    "ReportPresence.state": "What this client shows.",
+    "Presence.state": "What this client shows the others.",
     # sessions
     "id": "Id of the session, a UUID.",
     "session_id": "Id of the session, a UUID.",
@@ -81,7 +81,9 @@ FIELDS: Final[Mapping[str, str]] = {
     "ReportSetup.interval_s": "Seconds between reports, as the set-ups ask the apps for.",
     "SetPace.interval_s": "Receive positions at most so often; 0 is as the server flushes.",
     "Pace.interval_s": "Send positions at most so often; 0 is as the client likes.",
-    "min_distance_m": "Send a position earlier after moving so far.",
+    "min_distance_m": (
+        "Send no position before moving so far, but for one every 15 s; 0 is as the client likes."
+    ),
     "positions_url": "Where to report as JSON.",
     "owntracks": "For OwnTracks.",
     "traccar": "For Traccar Client.",

@@ -8,7 +8,8 @@ from msgspec import UNSET, Struct, UnsetType
 Role = Literal["participant", "host"]
 LeaveReason = Literal["left", "removed"]
 PresenceState = Literal["active", "paused", "hidden"]
-"""What a connected client shows: it reports positions, it pauses that, nobody looks at it."""
+"""What a client shows the others: its person shares their position, pauses that, or does not look
+at it (the page is hidden, the screen locked)."""
 
 
 class Member(Struct, frozen=True):

@@ -57,6 +57,14 @@ def session_families(of: SessionStatistics) -> Iterator[Metric]:
     yield counter("locshare_positions_sent_total", "Positions in flushes.", of.updates)
     yield counter("locshare_flushes_total", "Flushes of a session.", of.flushes)
     yield counter("locshare_events_total", "Events of sessions.", of.events)
+    yield gauge(
+        "locshare_paced_receivers", "Connections that chose how often positions come.", of.paced
+    )
+    yield counter(
+        "locshare_pace_requests_total",
+        "Requests to senders for a pace, and their withdrawals.",
+        of.pace_requests,
+    )
 
 
 def connection_families(of: ConnectionStatistics) -> Iterator[Metric]:

@@ -44,6 +44,7 @@ from locshare.model.reasons import CloseReason, EndReason
 from locshare.session.commands import (
     Attach,
     CancelReservation,
+    ChangePace,
     CheckDepartures,
     End,
     Join,
@@ -69,7 +70,16 @@ from locshare.session.features.registry import FEATURES
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import Origin
+from locshare.session.pacing import (
+    ask_senders,
+    begin_pace,
+    flush_paced,
+    note_moved,
+    paced_due,
+    set_pace,
+)
 from locshare.session.rules import SessionRules
+from locshare.session.sender_pace import SETTLE_S
 from locshare.session.table import SessionTable
 
 
@@ -117,6 +127,10 @@ class Tick(enum.IntEnum):
     """A feature has something to do."""
     PRESENCE = enum.auto()
     """Somebody is offline now, or the rate limit allows a delayed presence."""
+    PACED = enum.auto()
+    """A receiver with a pace is due."""
+    SETTLED = enum.auto()
+    """Requests to send slower have waited long enough."""
 
 
 _DELIVER_END: Final = object()
@@ -156,6 +170,9 @@ class SessionActor(Actor[SessionCast]):
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         if table.positions:
             self._forget_stale()
+        note_moved(table, table.positions)
+        self._arm_paced()
+        self._ask_senders()
         if table.moved:
             self._arm(Tick.FLUSH, 0.0)  # what the last incarnation has not sent
         return None
@@ -233,6 +250,7 @@ class SessionActor(Actor[SessionCast]):
         if receiver is not None:
             receiver.close(CloseReason.LEFT)
         self._deliver()
+        self._ask_senders()
         self._arm_inactivity()
         return None
 
@@ -286,6 +304,10 @@ class SessionActor(Actor[SessionCast]):
                 return self._check_expiry()
             case Tick.PRESENCE:
                 self._update_presence()
+            case Tick.PACED:
+                self._flush_paced()
+            case Tick.SETTLED:
+                self._ask_senders(settled=True)
             case Tick.FEATURES:
                 self._after_features(self._rules.run_features(self._context.moment()))
         return None
@@ -337,14 +359,18 @@ class SessionActor(Actor[SessionCast]):
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
-            self._rules.snapshot(user_id, table.roster[user_id].role, moment, request.resume),
+            self._rules.snapshot(
+                user_id, table.roster[user_id].role, moment, request.options.resume
+            ),
             receiver.dialect.in_session(self._table.shorthand),
         )
         older = self._rules.connect(receiver, moment)
+        begin_pace(table, receiver, request.options.interval_s, now)
         receiver.send_event(snapshot)
         if older is not None:
             older.close(CloseReason.REPLACED)
         self._deliver()
+        self._ask_senders()
         self._arm_presence()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
         self._context.counters.attached += 1
@@ -355,12 +381,13 @@ class SessionActor(Actor[SessionCast]):
         while departed:
             self._rules.disconnect(departed.popleft(), self._context.moment())
             self._deliver()
+        self._ask_senders()
         self._arm_inactivity()
         self._arm_presence()
 
     @on_cast(SetState)
     def set_state(self, message: SetState) -> None:
-        """A client says what it is doing."""
+        """A client says what its person does with it."""
         self._rules.set_state(message.receiver, message.state, self._context.moment())
         self._deliver()
         self._arm_presence()
@@ -399,6 +426,7 @@ class SessionActor(Actor[SessionCast]):
         for receiver in removed:
             receiver.close(CloseReason.FORBIDDEN)
         self._deliver()
+        self._ask_senders()
         self._arm_inactivity()
 
     # --- delivery ---------------------------------------------------------------------------------
@@ -416,9 +444,12 @@ class SessionActor(Actor[SessionCast]):
         if not moved:
             return
         self._flushed_at = now
-        others = max(len(self._table.receivers) - 1, 0)
+        others = max(len(self._table.receivers) - len(self._table.paced) - 1, 0)
         self._rate.note(len(moved) * others, now)
         send_positions(self._table, moved, now)
+        if self._table.paced:
+            note_moved(self._table, moved)
+            self._arm_paced()
         if self._context.features.watching:
             self._deliver()
         if Tick.STALE not in self._timers:
@@ -426,6 +457,33 @@ class SessionActor(Actor[SessionCast]):
         counters = self._context.counters
         counters.updates += len(moved)
         counters.flushes += 1
+
+    # --- pace -------------------------------------------------------------------------------------
+
+    @on_cast(ChangePace)
+    def change_pace(self, message: ChangePace) -> None:
+        """A receiver chooses how often positions come."""
+        retention = self._context.limits.retention
+        set_pace(self._table, message.receiver, message.interval_s, trio.current_time(), retention)
+        self._arm_paced()
+        self._ask_senders()
+
+    def _flush_paced(self) -> None:
+        flush_paced(self._table, trio.current_time(), self._context.limits.retention)
+        self._arm_paced()
+
+    def _arm_paced(self) -> None:
+        """Set the timer of the receivers with a pace, which may now be due earlier than before."""
+        self._arm_at(Tick.PACED, paced_due(self._table))
+
+    def _ask_senders(self, *, settled: bool = False) -> None:
+        """Somebody came, went or chose a pace: what is wanted of the senders may have changed."""
+        requests = ask_senders(self._table, settled=settled)
+        self._context.counters.pace_requests += requests.sent
+        if requests.waiting:
+            self._arm(Tick.SETTLED, SETTLE_S)
+        elif Tick.SETTLED in self._timers:
+            self._timers.pop(Tick.SETTLED).cancel()
 
     # --- time -------------------------------------------------------------------------------------
 

@@ -29,6 +29,13 @@ class SetState(Struct, frozen=True):
     state: PresenceState
 
 
+class ChangePace(Struct, frozen=True):
+    """Cast: a receiver chooses how often positions come."""
+
+    receiver: Receiver
+    interval_s: float
+
+
 class CheckDepartures(Struct, frozen=True):
     """Cast: a connection that has ended is in ``SessionTable.departed``."""
 
@@ -58,14 +65,26 @@ class Join(Struct, Request[None], frozen=True):
     origin: Origin = NOWHERE
 
 
+class AttachOptions(Struct, frozen=True):
+    """What a client asks for when it connects. Nothing in it is a reason to refuse it."""
+
+    resume: str | None = None
+    """The last event that it knows, in its own words."""
+    interval_s: float = 0.0
+    """Its pace (:data:`locshare.model.pace.Interval`)."""
+
+
+NO_OPTIONS: Final = AttachOptions()
+
+
 class Attach(Struct, Request[None], frozen=True):
-    """Call: on reply the snapshot is the first thing in the receiver. ``resume`` names the last
-    event that the client knows, in its own words. Fails with ParticipantNotFound.
+    """Call: on reply the snapshot is the first thing in the receiver. Fails with
+    ParticipantNotFound.
     """
 
     receiver: Receiver
     role: Role
-    resume: str | None = None
+    options: AttachOptions = NO_OPTIONS
 
 
 class Report(Struct, Request[None], frozen=True):
@@ -95,7 +114,7 @@ class End(Struct, Request[None], frozen=True):
     """Call: the host ends the session."""
 
 
-SessionCast = Update | SetState | CheckDepartures | CancelReservation
+SessionCast = Update | SetState | ChangePace | CheckDepartures | CancelReservation
 """What may be cast to a session."""
 
 CHECK_DEPARTURES: Final = CheckDepartures()

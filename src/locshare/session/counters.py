@@ -20,6 +20,8 @@ class SessionCounters(Struct):
     """Positions sent, without those that a newer one of the same flush replaced."""
     flushes: int = 0
     events: int = 0
+    pace_requests: int = 0
+    """Requests to senders to send slower, or as they like again."""
     restarts: int = 0
     """Crashes of session actors."""
     slept: int = 0
@@ -32,6 +34,8 @@ class SessionStatistics(Struct, frozen=True):
 
     live: int
     online: int
+    paced: int
+    """Connected participants who chose a pace."""
     participants: int
     created: int
     loaded: int
@@ -40,6 +44,7 @@ class SessionStatistics(Struct, frozen=True):
     updates: int
     flushes: int
     events: int
+    pace_requests: int
     restarts: int
     slept: int
     ended: Mapping[str, int]

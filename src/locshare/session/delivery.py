@@ -11,12 +11,13 @@ time is dropped.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import trio
 
 from locshare.broadcast.addressed import recipients
 from locshare.broadcast.fanout import encode_flush, encode_frame
+from locshare.broadcast.receiver import Receiver
 from locshare.model.position import HeldPosition
 from locshare.model.reasons import CloseReason
 from locshare.session.counters import SessionCounters
@@ -56,17 +57,24 @@ def _send_to_rest(delivery: Delivery) -> None:
 
 
 def send_positions(table: SessionTable, moved: Mapping[str, HeldPosition], clock: float) -> None:
-    """Send one flush to every receiver. Each leaves its own position out, where its dialect has a
-    frame for each.
+    """Send one flush to every receiver without a pace. Each leaves its own position out, where its
+    dialect has a frame for each.
     """
     flushes = table.interrupted_flush = {}
-    for receiver in table.receivers.values():
+    for receiver in _unpaced(table):
         flush = flushes.get(receiver.dialect)
         if flush is None:
             dialect = receiver.dialect.in_session(table.shorthand)
             flush = flushes[receiver.dialect] = encode_flush(moved, clock, dialect)
         receiver.send_positions(flush)
     table.interrupted_flush = None
+
+
+def _unpaced(table: SessionTable) -> Collection[Receiver]:
+    paced = table.paced
+    if not paced:
+        return table.receivers.values()
+    return [receiver for user_id, receiver in table.receivers.items() if user_id not in paced]
 
 
 def resume(table: SessionTable) -> None:
@@ -76,7 +84,7 @@ def resume(table: SessionTable) -> None:
     if delivery is not None:
         _send_to_rest(delivery)
     if flushes is not None:
-        for receiver in table.receivers.values():
+        for receiver in _unpaced(table):
             flush = flushes.get(receiver.dialect)
             if flush is not None:
                 receiver.send_positions(flush)

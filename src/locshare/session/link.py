@@ -13,7 +13,10 @@ from locshare.model.participant import PresenceState, Role
 from locshare.model.position import Position
 from locshare.session.calls import SessionCalls
 from locshare.session.commands import (
+    NO_OPTIONS,
     Attach,
+    AttachOptions,
+    ChangePace,
     LeaveForGood,
     SessionCast,
     SetState,
@@ -44,16 +47,15 @@ class SessionLink:
         self._attached: Receiver | None = None
         self._actor: ActorRef[SessionCast] | None = None
 
-    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
+    async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
         """Make ``receiver`` the participant's connection, instead of an older one (which is
-        closed with REPLACED). On return the snapshot is the first thing in it; with what was missed
-        since ``resume``, ``EPOCH.SEQ`` as the client wrote it, whatever that is.
+        closed with REPLACED). On return the snapshot is the first thing in it.
 
         Raises SessionOver, ParticipantNotFound, SessionUnavailable. Cancelled: the receiver is
         attached or not; :meth:`detach` is right in both cases.
         """
         self._attached = receiver
-        await self._calls.ask(self._table, Attach(receiver, self._role, resume))
+        await self._calls.ask(self._table, Attach(receiver, self._role, options))
 
     async def update(self, position: Position) -> None:
         """Report a position. Without a checkpoint in the ordinary case.
@@ -68,9 +70,16 @@ class SessionLink:
             return
         await self._deliver(message)
 
+    async def set_pace(self, interval_s: float) -> None:
+        """Choose how often positions come to the attached receiver, until it ends. Waits, fails
+        and is cancelled as :meth:`update`. Does nothing before :meth:`attach`.
+        """
+        if self._attached is not None:
+            await self._deliver(ChangePace(self._attached, interval_s))
+
     async def set_state(self, state: PresenceState) -> None:
-        """What the attached connection shows of itself to the others, until it ends. As
-        :meth:`update`.
+        """Show the others what the person of the attached receiver does, until it ends. As
+        :meth:`set_pace`.
         """
         if self._attached is not None:
             await self._deliver(SetState(self._attached, state))

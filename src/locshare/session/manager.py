@@ -379,6 +379,7 @@ class SessionManager:
         return SessionStatistics(
             live=len(tables),
             online=sum(len(table.online) for table in tables),
+            paced=sum(len(table.paced) for table in tables),
             participants=sum(len(table.roster) for table in tables),
             **counters,
         )

@@ -251,6 +251,7 @@ class SessionRules:
         older = table.receivers.get(user_id)
         # Removed first, so that the order of this dict is the order of connecting.
         table.receivers.pop(user_id, None)
+        self._forget_paces(user_id)
         table.receivers[user_id] = receiver
         table.last_heard[user_id] = table.active_at = moment.clock
         table.never_connected.discard(user_id)
@@ -266,8 +267,14 @@ class SessionRules:
         if table.receivers.get(user_id) is not receiver:
             return
         del table.receivers[user_id]
+        self._forget_paces(user_id)
         table.active_at = moment.clock
         self._presence.disconnected(user_id, moment)
+
+    def _forget_paces(self, user_id: str) -> None:
+        """They are the connection's: a new one begins without."""
+        self._table.paced.pop(user_id, None)
+        self._table.asked.pop(user_id, None)
 
     def report(self, user_id: str, position: Position, moment: Moment) -> None:
         """A position arrived without a connection, from a member in the roster: they are online
@@ -352,6 +359,7 @@ class SessionRules:
         receiver = table.receivers.pop(user_id, None)
         for entries in (
             table.roster, table.positions, table.moved, table.last_heard, table.clocks,
+            table.paced, table.asked,
         ):  # fmt: skip
             entries.pop(user_id, None)
         self._presence.forget(user_id)
@@ -379,6 +387,8 @@ class SessionRules:
         table.reservations.clear()
         table.positions.clear()
         table.moved.clear()
+        table.paced.clear()
+        table.asked.clear()
         table.presence_pending.clear()
         table.dropped.clear()
         table.states.clear()

@@ -21,6 +21,7 @@ from locshare.broadcast.addressed import Addressed, Audience
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.model.events import Event
+from locshare.model.pace import Pace
 from locshare.model.participant import Member, PresenceState, Role
 from locshare.model.position import HeldPosition
 from locshare.model.rate import TokenBucket
@@ -29,6 +30,7 @@ from locshare.session.event_log import EventLog
 from locshare.session.fixes import SenderClock
 from locshare.session.local import LocalState
 from locshare.session.rate_limits import ShownPresence
+from locshare.session.receiver_pace import PacedReceiver
 from locshare.store.port import ParticipantRecord, SessionRecord, StoredSession
 from locshare.wire.dialects import Dialect, Shorthand
 
@@ -59,6 +61,7 @@ class SessionTable:
 
     __slots__ = (
         "active_at",
+        "asked",
         "clocks",
         "departed",
         "dropped",
@@ -76,6 +79,7 @@ class SessionTable:
         "next_number",
         "noted_at",
         "numbers",
+        "paced",
         "parts",
         "pending",
         "positions",
@@ -116,6 +120,10 @@ class SessionTable:
         """Former members who never connected in time; they may take a seat again."""
         self.receivers: dict[str, Receiver] = {}
         """The connection of each member who has one."""
+        self.paced: dict[str, PacedReceiver] = {}
+        """The connected members who chose a pace."""
+        self.asked: dict[str, Pace] = {}
+        """The connected members who were asked to send slower, and how."""
         self.reported: dict[str, float] = {}
         """When each member last reported a position without a connection, while that counts as
         being online."""

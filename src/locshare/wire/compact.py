@@ -19,10 +19,22 @@ import msgspec
 from msgspec import Meta, Struct, convert, to_builtins
 
 from locshare.model.events import ParticipantJoined
+from locshare.model.pace import MAX_INTERVAL_S, Interval
+from locshare.model.participant import PresenceState
 from locshare.model.position import HeldPosition, ParticipantPosition, Position
 from locshare.model.session import Snapshot
 from locshare.wire.dialects import NO_SHORTHAND, InvalidMessage, Shorthand
-from locshare.wire.messages import ClientMessage, Leave, Ping, ServerMessage, message_type
+from locshare.wire.messages import (
+    CLIENT_TYPES,
+    SETTING_BOUNDS,
+    ClientMessage,
+    Leave,
+    Ping,
+    Presence,
+    ServerMessage,
+    SetPace,
+    message_type,
+)
 
 TYPES: Final[Mapping[str, int]] = {
     "session_state": 0,
@@ -41,6 +53,9 @@ TYPES: Final[Mapping[str, int]] = {
     "presence": 13,
 }
 """The numbers of the contract's types, in both directions. Never used for another type."""
+
+STATES: Final[tuple[PresenceState, ...]] = get_args(PresenceState)
+"""A client writes a state as its index here."""
 
 # Units in a degree, a metre per second, a degree of heading, a metre of altitude.
 _ANGLE: Final = 10_000_000
@@ -211,11 +226,21 @@ class _Leave(Struct, frozen=True, gc=False, array_like=True, tag=TYPES["leave"])
     pass
 
 
-_FromClient = _Report | _Ping | _Leave
+class _SetPace(Struct, frozen=True, gc=False, array_like=True, tag=TYPES["set_pace"]):
+    interval_s: Interval
+
+
+class _Presence(Struct, frozen=True, gc=False, array_like=True, tag=TYPES["presence"]):
+    state: Annotated[int, Meta(ge=0, lt=len(STATES))]
+    """Its index in :data:`STATES`."""
+
+
+_FromClient = _Report | _Ping | _Leave | _SetPace | _Presence
 ARRAYS_FROM_CLIENT: Final[tuple[type[Struct], ...]] = get_args(_FromClient)
 """For the contract: the tag of each is its message's number."""
 _from_client: Final[msgspec.msgpack.Decoder[_FromClient]] = msgspec.msgpack.Decoder(_FromClient)
 _anything: Final = msgspec.msgpack.Decoder()
+_FROM_CLIENT: Final = {TYPES[name]: name for name in CLIENT_TYPES}
 _REQUIRED: Final = ("lat", "lng", "timestamp")
 _OPTIONAL: Final = _Report.__struct_fields__[len(_REQUIRED) :]
 
@@ -233,6 +258,12 @@ def _read(message: _FromClient) -> ClientMessage:
             message.battery,
             message.age_ms,
         )
+    if isinstance(message, _SetPace):
+        if 0 <= message.interval_s <= MAX_INTERVAL_S:  # here: a NaN passes the bounds of a type
+            return SetPace(message.interval_s)
+        raise InvalidMessage("INVALID_MESSAGE", SETTING_BOUNDS["set_pace"])
+    if isinstance(message, _Presence):
+        return Presence(STATES[message.state])
     return Ping() if isinstance(message, _Ping) else Leave()
 
 
@@ -247,11 +278,14 @@ def _decode_leniently(data: bytes) -> ClientMessage:
     if not isinstance(found, list) or not found:
         raise InvalidMessage("INVALID_MESSAGE", "must be an array that begins with its type")
     kind, *fields = found
-    if type(kind) is not int or kind not in (_MOVED, TYPES["ping"], TYPES["leave"]):
+    if type(kind) is not int or kind not in _FROM_CLIENT:
         raise InvalidMessage(
             "UNKNOWN_TYPE",
-            "type: not known here; allowed are 1 (location_update), 2 (ping) and 3 (leave)",
+            "type: not known here; allowed are "
+            + ", ".join(f"{number} ({name})" for number, name in _FROM_CLIENT.items()),
         )
+    if _FROM_CLIENT[kind] in SETTING_BOUNDS:
+        raise InvalidMessage("INVALID_MESSAGE", SETTING_BOUNDS[_FROM_CLIENT[kind]])
     if kind != _MOVED:
         return Ping() if kind == TYPES["ping"] else Leave()
     required, optional = fields[: len(_REQUIRED)], fields[len(_REQUIRED) :]

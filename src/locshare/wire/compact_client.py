@@ -10,10 +10,10 @@ from msgspec import Meta, Raw, Struct
 from locshare.model.events import ParticipantJoined
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import Snapshot
-from locshare.wire.compact import TYPES, UNITS, position_row
+from locshare.wire.compact import STATES, TYPES, UNITS, position_row
 from locshare.wire.messages import (
+    ClientMessage,
     Leave,
-    MessageToServer,
     Ping,
     Presence,
     ServerMessage,
@@ -22,14 +22,12 @@ from locshare.wire.messages import (
 )
 from locshare.wire.plain import snapshot_from
 
-STATES: Final = {"active": 0, "paused": 1, "hidden": 2}
-
 _UNIX: Final = datetime.fromtimestamp(0, UTC)
 _MOVED: Final = TYPES["location_update"]
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def encode_for_server(message: MessageToServer) -> bytes:
+def encode_for_server(message: ClientMessage) -> bytes:
     """The payload of one binary frame from a client. An accuracy is rounded up to whole metres, a
     time down to whole milliseconds.
     """
@@ -45,7 +43,7 @@ def encode_for_server(message: MessageToServer) -> bytes:
         case SetPace(interval_s):
             return _encode((TYPES["set_pace"], interval_s))
         case Presence(state):
-            return _encode((TYPES["presence"], STATES[state]))
+            return _encode((TYPES["presence"], STATES.index(state)))
 
 
 class _Frame(Struct, array_like=True):

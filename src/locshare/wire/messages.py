@@ -4,6 +4,7 @@ Most of them are the model's own types. Defined here is what exists on a connect
 and refusals.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Final, Literal
 
@@ -25,15 +26,24 @@ class Leave(Struct, frozen=True, gc=False):
 
 
 class SetPace(Struct, frozen=True, gc=False):
-    """A receiver chooses how often positions come."""
+    """A receiver chooses how often positions come, until its connection ends. Of each participant
+    the newest position comes, all of them in one write.
+    """
 
     interval_s: Interval
 
 
 class Presence(Struct, frozen=True, gc=False):
-    """A client shows what it is doing."""
+    """A client shows the others what its person does with it, until its connection ends."""
 
     state: PresenceState
+
+
+SETTING_BOUNDS: Final[Mapping[str, str]] = {
+    "set_pace": "interval_s: must be a number from 0 to 60",
+    "presence": "state: must be active, paused or hidden",
+}
+"""What is answered to a :data:`Setting` that is none."""
 
 
 class Pong(Struct, frozen=True, gc=False):
@@ -58,9 +68,13 @@ class Error(Struct, frozen=True):
     message: str
 
 
-ClientMessage = Position | Ping | Leave
-MessageToServer = ClientMessage | SetPace | Presence
+Setting = SetPace | Presence
+"""What a client chooses for its connection."""
+ClientMessage = Position | Ping | Leave | Setting
 ServerMessage = Snapshot | ParticipantPosition | Event | Pong | Error | Pace
+
+CLIENT_TYPES: Final = ("location_update", "ping", "leave", *SETTING_BOUNDS)
+"""The contract's names of the client messages."""
 
 _OTHER_NAMES: Final[dict[type, str]] = {
     Snapshot: "session_state",

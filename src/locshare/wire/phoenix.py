@@ -9,7 +9,7 @@ drops what its earlier channel still sends. Therefore receivers share encoded fr
 their join_refs are equal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, NamedTuple, final
 
 import msgspec
@@ -18,7 +18,14 @@ from msgspec import Meta, Raw, Struct
 from locshare.model.position import ParticipantPosition, Position
 from locshare.wire.dialects import InvalidMessage, Shorthand
 from locshare.wire.lenient import without_constants
-from locshare.wire.messages import ServerMessage, message_type
+from locshare.wire.messages import (
+    SETTING_BOUNDS,
+    Presence,
+    ServerMessage,
+    SetPace,
+    Setting,
+    message_type,
+)
 from locshare.wire.plain import PLAIN
 
 Ref = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**53), le=2**53)] | None
@@ -32,6 +39,10 @@ NO_PAYLOAD: Final = b"{}"
 
 _encode: Final = msgspec.json.Encoder().encode
 _position: Final = msgspec.json.Decoder(Position)
+_settings: Final[Mapping[str, msgspec.json.Decoder[Setting]]] = {
+    "set_pace": msgspec.json.Decoder(SetPace),
+    "presence": msgspec.json.Decoder(Presence),
+}
 
 
 class Message(NamedTuple):
@@ -165,3 +176,13 @@ def decode_position(payload: Raw) -> Position:
     except InvalidMessage as error:
         raise InvalidMessage("INVALID_LOCATION", error.text) from None
     return found  # type: ignore[no-any-return]  # of this type there is no other message
+
+
+def decode_setting(event: str, payload: Raw) -> Setting:
+    """The choice in the payload of ``event``, one of :data:`SETTING_BOUNDS`. Raises InvalidMessage
+    and nothing else.
+    """
+    try:
+        return _settings[event].decode(payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise InvalidMessage("INVALID_MESSAGE", SETTING_BOUNDS[event]) from None

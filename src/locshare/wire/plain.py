@@ -19,9 +19,10 @@ from locshare.model.session import Snapshot
 from locshare.wire.dialects import InvalidMessage, Shorthand
 from locshare.wire.lenient import decode_position, without_constants
 from locshare.wire.messages import (
+    CLIENT_TYPES,
+    SETTING_BOUNDS,
     ClientMessage,
     Leave,
-    MessageToServer,
     Ping,
     Presence,
     ServerMessage,
@@ -44,11 +45,25 @@ class _Leave(Struct, frozen=True, gc=False, tag_field="type", tag="leave"):
     data: Leave = Leave()
 
 
+class _SetPace(Struct, frozen=True, gc=False, tag_field="type", tag="set_pace"):
+    data: SetPace
+
+
+class _Presence(Struct, frozen=True, gc=False, tag_field="type", tag="presence"):
+    data: Presence
+
+
+class _Kind(Struct, frozen=True, gc=False):
+    """Of a message whose data is not what its type has."""
+
+    type: str
+
+
 class _Moved(Struct, frozen=True, gc=False, tag_field="type", tag="location_update"):
     data: ParticipantPosition
 
 
-_FromClient = _Report | _Ping | _Leave
+_FromClient = _Report | _Ping | _Leave | _SetPace | _Presence
 ENVELOPES_FROM_CLIENT: Final[tuple[type[Struct], ...]] = get_args(_FromClient)
 """For the contract: the tag of each is its message's type."""
 
@@ -66,6 +81,7 @@ def _envelope(kind: type) -> Any:
 
 
 _from_client: Final[msgspec.json.Decoder[_FromClient]] = msgspec.json.Decoder(_FromClient)
+_kind: Final = msgspec.json.Decoder(_Kind)
 _from_server: Final = msgspec.json.Decoder(Union[*map(_envelope, get_args(ServerMessage))])
 _encoder: Final = msgspec.json.Encoder()
 
@@ -128,14 +144,6 @@ PLAIN: Final = PlainDialect()
 # --- the client's side --------------------------------------------------------------------------
 
 
-class _SetPaceOut(Struct, frozen=True, gc=False, tag_field="type", tag="set_pace"):
-    data: SetPace
-
-
-class _PresenceOut(Struct, frozen=True, gc=False, tag_field="type", tag="presence"):
-    data: Presence
-
-
 class _Envelope(Struct, frozen=True):
     type: str
     data: dict[str, Any]
@@ -144,7 +152,7 @@ class _Envelope(Struct, frozen=True):
 _envelope_from_server: Final = msgspec.json.Decoder(_Envelope)
 
 
-def encode_for_server(message: MessageToServer) -> bytes:
+def encode_for_server(message: ClientMessage) -> bytes:
     """The payload of one text frame from a client."""
     match message:
         case Position():
@@ -154,9 +162,9 @@ def encode_for_server(message: MessageToServer) -> bytes:
         case Leave():
             return _encoder.encode(_Leave(message))
         case SetPace():
-            return _encoder.encode(_SetPaceOut(message))
+            return _encoder.encode(_SetPace(message))
         case Presence():
-            return _encoder.encode(_PresenceOut(message))
+            return _encoder.encode(_Presence(message))
 
 
 def decode_from_server(data: bytes | str) -> ServerMessage:
@@ -200,6 +208,8 @@ def _decode_leniently(data: bytes | str) -> ClientMessage:
     except msgspec.ValidationError as error:
         problem = str(error)
     if _path_of(problem).startswith("data"):
+        if (bounds := SETTING_BOUNDS.get(_kind.decode(data).type)) is not None:
+            raise InvalidMessage("INVALID_MESSAGE", bounds)
         try:
             return decode_position(data)
         except msgspec.ValidationError as error:
@@ -218,7 +228,7 @@ def _explain(text: str) -> InvalidMessage:
     problem, path = text.partition(" - at `$")[0], _path_of(text)
     if path == "type" and problem.startswith("Invalid value"):
         return InvalidMessage(
-            "UNKNOWN_TYPE", "type: not known here; allowed are location_update, ping and leave"
+            "UNKNOWN_TYPE", f"type: not known here; allowed are {', '.join(CLIENT_TYPES)}"
         )
     if path.startswith("data."):
         return InvalidMessage("INVALID_LOCATION", f"{path.removeprefix('data.')}: {problem}")

@@ -132,7 +132,9 @@ export interface CompactSnapshot {
 export type ClientFrame =
   | readonly [type: 1, lat: number, lng: number, timestamp: number, accuracy?: number | null, age_ms?: number | null, speed?: number | null, heading?: number | null, altitude?: number | null, battery?: number | null]
   | readonly [type: 2]
-  | readonly [type: 3];
+  | readonly [type: 3]
+  | readonly [type: 11, interval_s: number]
+  | readonly [type: 13, state: number];
 
 /** What the server sends. Skip an unknown number. */
 export type ServerFrame =

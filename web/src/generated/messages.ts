@@ -30,6 +30,20 @@ export type Ping = { readonly [name: string]: never };
 /** A participant leaves the session for good. */
 export type Leave = { readonly [name: string]: never };
 
+/** A receiver chooses how often positions come, until its connection ends. Of each participant the newest position comes, all of them in one write. */
+export interface SetPace {
+  /** Receive positions at most so often; 0 is as the server flushes. */
+  readonly interval_s: number;
+}
+
+/** A client shows the others what its person does with it, until its connection ends. */
+export interface Presence {
+  /** What this client shows the others. */
+  readonly state: PresenceState;
+}
+
+export type PresenceState = "active" | "paused" | "hidden";
+
 /** The state of a session at one instant, for one participant. Events follow it without a gap. */
 export interface Snapshot {
   /** The session. */
@@ -99,8 +113,6 @@ export interface ParticipantView {
   /** What the participant's client shows; absent means `active`. */
   readonly state?: PresenceState;
 }
-
-export type PresenceState = "active" | "paused" | "hidden";
 
 /** A position as the other participants see it. `age_ms` is the age of the fix when the server sent it; null when that was below `LIVE_WITHIN_MS`. */
 export interface ParticipantPosition {
@@ -221,7 +233,7 @@ export type ErrorCode = "INVALID_MESSAGE" | "INVALID_LOCATION" | "UNKNOWN_TYPE" 
 export interface Pace {
   /** Send positions at most so often; 0 is as the client likes. */
   readonly interval_s: number;
-  /** Send a position earlier after moving so far. */
+  /** Send no position before moving so far, but for one every 15 s; 0 is as the client likes. */
   readonly min_distance_m: number;
 }
 
@@ -229,7 +241,9 @@ export interface Pace {
 export type ClientMessage =
   | { readonly type: "location_update"; readonly data: Position }
   | { readonly type: "ping"; readonly data?: Ping }
-  | { readonly type: "leave"; readonly data?: Leave };
+  | { readonly type: "leave"; readonly data?: Leave }
+  | { readonly type: "set_pace"; readonly data: SetPace }
+  | { readonly type: "presence"; readonly data: Presence };
 
 /** What the server sends. Skip an unknown `type`: a newer server may send more. */
 export type ServerMessage =

@@ -8,10 +8,11 @@ from uuid import UUID
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.admission import Link, SessionOpener
-from locshare.model.participant import Role
+from locshare.model.participant import PresenceState, Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.ops.faults.handlers import InjectedFault
+from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.wire.dialects import Dialect
 
 What = Literal["positions", "event"]
@@ -67,10 +68,10 @@ class LinkWithFaults:
         self._user_id = user_id
         self._points = points
 
-    async def attach(self, receiver: Receiver, resume: str | None = None) -> None:
+    async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
         """As :meth:`Link.attach`."""
         await self._link.attach(
-            ReceiverWithFaults(receiver, self._session_id, self._points), resume
+            ReceiverWithFaults(receiver, self._session_id, self._points), options
         )
 
     async def update(self, position: Position) -> None:
@@ -79,6 +80,14 @@ class LinkWithFaults:
             self._points.crashing.discard(self._user_id)
             raise InjectedFault("in a connection's task")
         await self._link.update(position)
+
+    async def set_pace(self, interval_s: float) -> None:
+        """As :meth:`Link.set_pace`."""
+        await self._link.set_pace(interval_s)
+
+    async def set_state(self, state: PresenceState) -> None:
+        """As :meth:`Link.set_state`."""
+        await self._link.set_state(state)
 
     async def leave(self) -> None:
         """As :meth:`Link.leave`."""
