@@ -64,6 +64,13 @@ PROGRAMS: Mapping[str, Program] = {
         processes=1,
         survives=("pause_process", "cut_network", "drop_clients"),
     ),
+    "picows": Program(
+        sources=(_PEERS / "common", _PEERS / "inprocess" / "sessions.py", _PEERS / "picows"),
+        requirements=_PEERS / "picows" / "requirements.txt",
+        services=(),
+        processes=1,
+        survives=("pause_process", "cut_network", "drop_clients"),
+    ),
 }
 
 
@@ -142,7 +149,7 @@ def _needs(name: str, extra: str) -> Iterator[Requirement]:
             yield requirement
 
 
-def _modules(folders: Sequence[Path]) -> Iterator[str]:
-    for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
+def _modules(sources: Sequence[Path]) -> Iterator[str]:
+    for source in sources:
+        for path in sorted(source.rglob("*.py")) if source.is_dir() else (source,):
             yield path.read_text(encoding="utf-8")

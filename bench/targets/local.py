@@ -28,6 +28,7 @@ STARTABLE: Mapping[str, str] = {
     "locshare": "locshare",
     "redis": "Starlette, uvicorn, Redis pub/sub",
     "inprocess": "Starlette, uvicorn, in process",
+    "picows": "picows, uvloop, in process",
 }
 """Their titles."""
 MAX_PARTICIPANTS = 1000
@@ -161,12 +162,14 @@ class PeerTarget(StartedTarget):
         redis = description.name == "redis"
         self._redis = redis_process(folder, place) if redis else None
         more = [] if self._redis is None else ["--redis", f"redis://{HOST}:{self._redis[1]}"]
+        if description.name == "picows":
+            more = ["--ws-port", str(free_port())]
         # Tokens must outlive the process.
         own = {SECRET: secrets.token_hex(32), **os.environ, "PYTHONPATH": str(ROOT)}
         self._process = Process(
             [
                 *(sys.executable, "-m"),
-                "bench.peers.redis" if redis else "bench.peers.inprocess",
+                f"bench.peers.{description.name}",
                 *("--http", f"{HOST}:{self.port}", "--max-participants", str(max_participants)),
                 *more,
             ],

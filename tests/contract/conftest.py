@@ -15,7 +15,7 @@ SEATS = 5
 SECRET = "only for the tests of the contract"
 
 
-@pytest.fixture(scope="session", params=["locshare", "inprocess", "redis"])
+@pytest.fixture(scope="session", params=["locshare", "inprocess", "picows", "redis"])
 def server(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "redis" and shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed (apt install redis-server)")

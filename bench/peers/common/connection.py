@@ -1,7 +1,9 @@
-"""One WebSocket: a bounded queue of outgoing messages, and the task that sends them."""
+"""What sessions know of a WebSocket, and that of Starlette: a bounded queue of outgoing messages,
+and the task that sends them.
+"""
 
 import asyncio
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -23,7 +25,22 @@ REPLACED = Close(4409, "replaced by a newer connection of the same participant")
 SESSION_ENDED = Close(4410, "the session has ended")
 
 
-class Connection:
+class Connection(Protocol):
+    """Neither method blocks."""
+
+    id: str
+    session_id: str
+    user_id: str
+    role: str
+
+    def send(self, text: str) -> None:
+        """Send ``text``, or queue it."""
+
+    def close(self, close: Close) -> None:
+        """Close the connection after what was sent."""
+
+
+class QueuedConnection:
     """Created by the receiving task, which is cancelled when the peer does not read."""
 
     def __init__(self, websocket: WebSocket, session_id: str, user_id: str, role: str) -> None:

@@ -1,6 +1,6 @@
 """The connections of this process, by session and participant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bench.peers.common.connection import REPLACED, SESSION_ENDED, Close, Connection
 from bench.peers.common.messages import EndReason, event
@@ -36,9 +36,13 @@ class Hub:
         session = self._sessions.get(session_id, {})
         return bool(session) if user_id is None else user_id in session
 
+    def of(self, session_id: str) -> Mapping[str, Connection]:
+        """Those of a session, by participant."""
+        return self._sessions.get(session_id, {})
+
     def send(self, session_id: str, text: str, but: str = "") -> None:
         """To all of a session but one."""
-        for user_id, connection in self._sessions.get(session_id, {}).items():
+        for user_id, connection in self.of(session_id).items():
             if user_id != but:
                 connection.send(text)
 

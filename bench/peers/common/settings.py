@@ -13,7 +13,9 @@ _HANDED_ON = "PEER_SETTINGS"
 
 
 class Settings(Struct, frozen=True):
-    """``redis`` is a URL, empty where there is none."""
+    """``redis`` is a URL, empty where there is none. ``ws_port`` is 0 where the WebSocket is served
+    beside REST.
+    """
 
     host: str
     port: int
@@ -21,6 +23,7 @@ class Settings(Struct, frozen=True):
     max_participants: int
     secret: str
     redis: str = ""
+    ws_port: int = 0
 
     @property
     def http_url(self) -> str:
@@ -30,7 +33,7 @@ class Settings(Struct, frozen=True):
     @property
     def ws_url(self) -> str:
         """The same for the WebSocket."""
-        return f"ws://{self.host}:{self.port}/ws"
+        return f"ws://{self.host}:{self.ws_port or self.port}/ws"
 
     def hand_on(self) -> None:
         """Pass the settings to the workers that this process will start."""
@@ -64,6 +67,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         max_participants=arguments.max_participants,
         secret=os.environ.get(SECRET) or secrets.token_hex(32),
         redis=getattr(arguments, "redis", ""),
+        ws_port=getattr(arguments, "ws_port", 0),
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 from starlette.websockets import WebSocket
 
 from bench.peers.common import messages
-from bench.peers.common.connection import Connection
+from bench.peers.common.connection import Connection, QueuedConnection
 from bench.peers.common.messages import BadMessage, LocationUpdate, Ping
 from bench.peers.common.model import Sessions
 from bench.peers.common.problems import Problem
@@ -44,7 +44,7 @@ class Socket:
         await self._converse(websocket, claims)
 
     async def _converse(self, websocket: WebSocket, claims: Claims) -> None:
-        connection = Connection(websocket, claims.session_id, claims.user_id, claims.role)
+        connection = QueuedConnection(websocket, claims.session_id, claims.user_id, claims.role)
         writing = None
         try:
             snapshot = await self._sessions.attach(connection)

@@ -1,7 +1,7 @@
 """Sessions in the memory of one process, and the application with them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -33,12 +33,16 @@ class Live:
         self.session = session
         self.participants: dict[str, Participant] = {}
         self.last_seen: dict[str, datetime] = {}
-        self.positions: dict[str, tuple[float, dict[str, Any]]] = {}
+        self.positions: dict[str, tuple[float, Position]] = {}
         self.seq = 0
         self.ended = False
 
 
 class MemorySessions:
+    """What a connection does is here twice: for callers that await, and (``…_now``) for those that
+    cannot.
+    """
+
     def __init__(self, max_participants: int) -> None:
         self._max_participants = max_participants
         self._sessions: dict[str, Live] = {}
@@ -69,6 +73,9 @@ class MemorySessions:
         return self._views(self._active(session_id))
 
     async def remove(self, session_id: str, user_id: str, reason: LeaveReason) -> None:
+        self.remove_now(session_id, user_id, reason)
+
+    def remove_now(self, session_id: str, user_id: str, reason: LeaveReason) -> None:
         live = self._active(session_id)
         if live.participants.pop(user_id, None) is None:
             raise Problem("PARTICIPANT_NOT_FOUND", "no such participant in this session")
@@ -82,34 +89,56 @@ class MemorySessions:
         self._end(session_id, "ended_by_host")
 
     async def admit(self, session_id: str, user_id: str) -> None:
+        self.admit_now(session_id, user_id)
+
+    def admit_now(self, session_id: str, user_id: str) -> None:
         if user_id not in self._active(session_id).participants:
             raise Problem("NOT_A_PARTICIPANT", "no longer a participant")
 
     async def attach(self, connection: Connection) -> str:
+        return self.attach_now(connection)
+
+    def attach_now(self, connection: Connection) -> str:
         session_id, user_id = connection.session_id, connection.user_id
-        await self.admit(session_id, user_id)
+        self.admit_now(session_id, user_id)
         live = self._active(session_id)
         now = live.last_seen[user_id] = utc_now()
         if self._hub.add(connection) is None:
             self._say(live, user_id, "participant_updated", online=True, last_seen=now)
         oldest = asyncio.get_running_loop().time() - RETENTION_S
-        positions = [position for arrived, position in live.positions.values() if arrived > oldest]
+        positions = [
+            position.of(user_id)
+            for user_id, (arrived, position) in live.positions.items()
+            if arrived > oldest
+        ]
         return snapshot(
             live.session, connection, self._views(live), positions, epoch=self._epoch, seq=live.seq
         )
 
     async def move(self, connection: Connection, position: Position) -> None:
+        if self.moved(connection, position):
+            user_id = connection.user_id
+            text = messages.encode("location_update", position.of(user_id))
+            self._hub.send(connection.session_id, text, but=user_id)
+
+    def moved(self, connection: Connection, position: Position) -> bool:
+        """Keep ``position``. False when the others are not to hear of it."""
         live = self._sessions.get(connection.session_id)
         user_id = connection.user_id
         if live is None or live.ended or user_id not in live.participants:
-            return
-        moved = position.of(user_id)
-        live.positions[user_id] = (asyncio.get_running_loop().time(), moved)
+            return False
+        live.positions[user_id] = (asyncio.get_running_loop().time(), position)
         live.last_seen[user_id] = utc_now()
-        text = messages.encode("location_update", moved)
-        self._hub.send(connection.session_id, text, but=user_id)
+        return True
+
+    def connected(self, session_id: str) -> Mapping[str, Connection]:
+        """The connections of a session, by participant."""
+        return self._hub.of(session_id)
 
     async def detach(self, connection: Connection) -> None:
+        self.detach_now(connection)
+
+    def detach_now(self, connection: Connection) -> None:
         if self._hub.remove(connection):
             live = self._sessions[connection.session_id]
             last_seen = live.last_seen[connection.user_id]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -29,6 +30,12 @@ needs_redis = pytest.mark.skipif(
 )
 
 
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
 def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -40,7 +47,9 @@ def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("module", ["bench.peers.redis", "bench.peers.inprocess"])
+@pytest.mark.parametrize(
+    "module", ["bench.peers.redis", "bench.peers.inprocess", "bench.peers.picows"]
+)
 @pytest.mark.parametrize(
     ("flag", "value", "allowed"),
     [("--http", "8090", "HOST:PORT"), ("--max-participants", "0", "number from 1")],
@@ -114,13 +123,14 @@ async def test_people_on_different_workers_are_one_group(group: Group) -> None:
         await group.end()
 
 
-async def test_a_client_that_does_not_read_is_dropped_and_delays_no_other() -> None:
-    with started("inprocess", pin=False) as target:
+@pytest.mark.parametrize("name", ["inprocess", "picows"])
+async def test_a_client_that_does_not_read_is_dropped_and_delays_no_other(name: str) -> None:
+    with started(name, pin=False) as target:
         async with httpx.AsyncClient(base_url=target.http_url, timeout=DEADLINE_S) as client:
             group = await create(client)
             ada, bo, deaf = [await group.join() for _ in range(3)]
             async with phone(ada) as first, phone(bo) as second:
-                with socket.create_connection((HOST, int(target.http_url.rpartition(":")[2]))) as s:
+                with socket.create_connection((HOST, port_of(deaf.url))) as s:
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                     s.sendall(
                         (

@@ -77,7 +77,7 @@ def test_a_distribution_counts_once_with_all_that_it_needs() -> None:
     assert found == {canonicalize_name(each) for each in found}
 
 
-@pytest.mark.parametrize("name", ["redis", "inprocess"])
+@pytest.mark.parametrize("name", ["redis", "inprocess", "picows"])
 def test_a_comparator_asks_for_all_that_it_imports_and_imports_nothing_of_ours(name: str) -> None:
     program = PROGRAMS[name]
     asked = {canonicalize_name(each.name) for each in requirements(program.requirements)}
@@ -88,10 +88,14 @@ def test_a_comparator_asks_for_all_that_it_imports_and_imports_nothing_of_ours(n
         assert asked & {canonicalize_name(each) for each in owners[module]}, module
 
 
-def _imported(folders: tuple[Path, ...]) -> set[str]:
+def _imported(sources: tuple[Path, ...]) -> set[str]:
     """The outermost packages that are no part of Python; of ``bench`` only the comparators."""
     found = set()
-    for path in (path for folder in folders for path in folder.rglob("*.py")):
+    for path in (
+        path
+        for source in sources
+        for path in (source.rglob("*.py") if source.is_dir() else (source,))
+    ):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names = [each.name for each in node.names]
