@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest lint types format unit nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
+.PHONY: help run test test-lowest lint types format unit fuzz nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -53,6 +53,9 @@ unit: $(VENV)/.dev web ## the test suite with its coverage gates
 nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10,000 restarts, mutants
 	$(BIN)/python -m pytest -n $(WORKERS) --restarts 10000 --repeat 50 --timeout 3600
 	$(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(ARGS)
+
+fuzz: $(VENV)/.dev ## try input of every kind on a real server, for an hour (MINUTES=10; more in ARGS='--help')
+	$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 conformance: $(VENV)/.dev ## run the OTP statements and list each with its result (ARGS='--repeat 50')
 	@$(BIN)/python -m tests.conformance.report $(ARGS)

@@ -1,0 +1,153 @@
+"""One example each against the real server, and the loops of Hypothesis around them."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
+
+from tests.fuzz import calls, conversations
+from tests.fuzz.calls import Call
+from tests.fuzz.conversations import Conversation, Piece
+from tests.fuzz.health import Health
+from tests.fuzz.oracle import check_answer, check_close, check_message
+from tests.fuzz.sockets import Client, Ended, Fault
+from tests.fuzz.world import World, upgrade
+from tests.sockets import client_frame
+
+_SPOILS: Final = {"DELETE", "PATCH"}
+_numbers = itertools.count()
+
+
+def converse(world: World, example: Conversation) -> None:
+    """The server answers a ping behind it all, or has closed with a code that says why."""
+    token = world.member()
+    query = world.fill(example.query.encode()).decode()
+    with Client(world.port) as client:
+        client.send(upgrade(example.dialect, token, query))
+        status, _ = client.head()
+        if status != 101:
+            if status == 400 and "vsn" in query:
+                return  # of two the newest counts
+            raise Fault(f"the upgrade was refused: {status}")
+        ours = b"fuzz %d" % next(_numbers)
+        client.send(b"".join(map(_encoder(world), example.sent)) + client_frame(ours, 9))
+        closes = any(isinstance(each, Piece) and each.opcode == 8 for each in example.sent)
+        if not example.is_sound:
+            client.end()
+        code = _read(client, example, ours, echo=closes)
+        if code is None:
+            client.send(client_frame((1000).to_bytes(2, "big"), 8))
+            code = _read(client, example, b"", echo=True)
+        client.end()
+        client.rest()
+    if code is not None and code != 1005:
+        world.replace_member()
+    world.look()
+
+
+def _encoder(world: World) -> Callable[[Piece | bytes], bytes]:
+    def encode(each: Piece | bytes) -> bytes:
+        if isinstance(each, Piece):
+            return each.encode(world.fill(each.payload))
+        return world.fill(each)
+
+    return encode
+
+
+def _read(client: Client, example: Conversation, ours: bytes, *, echo: bool) -> int | None:
+    """Until the pong to our ping, None; or until the close frame, its code. Checks what comes."""
+    while True:
+        try:
+            opcode, payload = client.frame()
+        except Ended:
+            if example.is_sound:
+                raise Fault("the connection ended without a close frame") from None
+            return 1005
+        if opcode == 8:
+            return check_close(payload, echo)
+        if opcode == 10:
+            if ours and payload == ours:
+                return None
+        elif opcode != 9:
+            check_message(example.dialect, opcode, payload)
+
+
+def call(world: World, example: Call) -> None:
+    """The server answers, whole, and not with a failure."""
+    world.member()
+    to_head = example.method == "HEAD"
+    with Client(world.port) as client:
+        client.send(world.fill(example.encode()))
+        try:
+            answer = client.answer(to_head=to_head)
+        except Ended:
+            raise Fault("no answer") from None
+        check_answer(answer, example.target.partition("?")[0], to_head=to_head)
+        client.rest()
+    if answer.status < 300 and (example.method in _SPOILS or example.target.endswith("/join")):
+        world.spoil()
+    world.look()
+
+
+def attempt(world: World, example: bytes) -> None:
+    """Whatever these bytes are, each answer to them is one, and then the connection ends."""
+    world.member()
+    with Client(world.port) as client:
+        client.send(world.fill(example))
+        client.end()
+        while True:
+            try:
+                answer = client.answer()
+            except Ended:
+                break
+            except Fault as fault:
+                if "does not say its length" in str(fault) or b"HEAD" in example:
+                    break  # the answer to HEAD, whose body does not come
+                raise
+            if answer.status == 101:
+                break
+            check_answer(answer, "")
+        client.rest()
+    world.look()
+
+
+Run = Callable[[World, Any], None]
+KINDS: Final[Mapping[str, tuple[st.SearchStrategy[Any], Run]]] = {
+    **{name: (conversations.conversations(name), converse) for name in conversations.MESSAGES},
+    "rest": (calls.REST, call),
+    "reports": (calls.REPORTS, call),
+    "upgrades": (calls.UPGRADES, attempt),
+    "requests": (calls.REQUESTS, attempt),
+}
+"""What is tried: a strategy, and what is done with each example of it."""
+
+
+def fuzz(world: World, kind: str, examples: int, number: int) -> None:
+    """Try so many examples of one kind. Raises what the smallest that fails raises, with a note
+    that says which it is. ``number`` decides which they are.
+    """
+    strategy, run = KINDS[kind]
+    health = Health(world)
+
+    @seed(number)
+    @settings(
+        max_examples=examples, deadline=None, database=None, print_blob=False,
+        phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )  # fmt: skip
+    @given(strategy)
+    def each(example: Any) -> None:
+        world.begin()
+        try:
+            run(world, example)
+            health.check()
+        except HypothesisException:
+            raise
+        except BaseException:
+            world.spoil()
+            raise
+
+    each()
