@@ -5,24 +5,27 @@ import { render } from "preact";
 import { Actions } from "./app/actions";
 import { newState } from "./app/state";
 import { clock } from "./core/clock";
-import { Api } from "./io/api";
+import { Api, mapsOfPage } from "./io/api";
 import { watchBattery } from "./io/battery";
 import { PageLifecycle } from "./io/lifecycle";
 import { Locator } from "./io/locator";
 import { browserStorage } from "./io/storage";
+import { reloadIfUpgraded } from "./io/upgrade";
 import { ScreenLock } from "./io/wake_lock";
 import { App } from "./views/app";
+import { newContext } from "./views/context";
 import "./views/tokens.css";
 import "./views/style.css";
 
 const TICK_MS = 1_000;
 
-/** The root of the server, which a proxy may have put into a folder: above /assets. */
-const page = new URL(/* @vite-ignore */ "../", import.meta.url);
-const root = new URL(page.pathname.endsWith("/next/") ? "../" : "./", page).href;
+/** The pages lie above /assets; the server's root, which a proxy may have put into a folder, above /next. */
+const pages = new URL(/* @vite-ignore */ "../", import.meta.url);
+const root = new URL(pages.pathname.endsWith("/next/") ? "../" : "./", pages).href;
 
 const state = newState();
 const storage = browserStorage();
+const lifecycle = new PageLifecycle(clock);
 const locator = new Locator({
   onFix: (fix) => {
     for (const each of state.sessions.peek()) each.located(fix);
@@ -36,9 +39,19 @@ const actions = new Actions(state, {
   storage,
   locator,
   screenLock: new ScreenLock(),
+  lifecycle,
+  pages: pages.href,
 });
 
 state.settings.value = storage.settings();
+state.maps.value = mapsOfPage();
+lifecycle.listen((event) => actions.lifecycle(event));
+window.setInterval(() => actions.tick(), TICK_MS);
+void watchBattery((battery) => {
+  state.battery.value = battery;
+  locator.setFrugal(battery.isLow);
+});
+
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const lookAtScheme = (): void => {
   state.prefersDark.value = dark.matches;
@@ -48,23 +61,22 @@ lookAtScheme();
 effect(() => {
   document.documentElement.setAttribute("data-scheme", state.isDark.value ? "dark" : "light");
 });
-const lifecycle = new PageLifecycle(clock);
-lifecycle.listen((event) => actions.lifecycle(event));
-window.setInterval(() => actions.tick(), TICK_MS);
-void watchBattery((battery) => {
-  state.battery.value = battery;
-  locator.setFrugal(battery.isLow);
-});
+
 // In a tab that shows the session already a browser goes to the host's link without loading it.
 window.addEventListener("hashchange", () => {
   if (location.hash.indexOf("host=") >= 0) location.reload();
 });
-// A script of another build than the page's: the server has been upgraded.
-window.addEventListener("vite:preloadError", () => location.reload());
+window.addEventListener("popstate", () => void actions.open(location.pathname, location.hash));
+// Parts that come later, and the styles: those of this build may be gone.
+const checkBuild = (): void => void reloadIfUpgraded(pages.href, import.meta.url);
+window.addEventListener("vite:preloadError", checkBuild);
+for (const link of document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]")) {
+  if (link.sheet === null) checkBuild();
+}
 
-// The address of the page changes when a session is opened; that of its icon must not.
+// The address of the page changes when a session is opened; those of its icons must not.
 for (const link of document.querySelectorAll("link")) link.href = String(link.href);
 
 void actions.setLanguage();
 void actions.open(location.pathname, location.hash);
-render(<App state={state} actions={actions} storage={storage} />, document.getElementById("app")!);
+render(<App {...newContext(state, actions, storage)} />, document.getElementById("app")!);

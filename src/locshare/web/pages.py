@@ -120,7 +120,7 @@ def pages(
     async def page_configuration() -> Response:
         return _answer(configuration)
 
-    _add_client(routes, dist, values, page)
+    _add_client(routes, dist, {"maps": msgspec.json.encode(config.maps).decode()}, page)
 
     @routes.get("/favicon.ico")
     async def icon() -> Response:

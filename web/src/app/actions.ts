@@ -6,10 +6,12 @@
 import type { StayReason } from "../core/backoff";
 import { now } from "../core/clock";
 import type { Happening } from "../core/happenings";
+import { isolated } from "../core/names";
+import { pictureOf, stateOf } from "../core/picture";
 import type { Role } from "../core/session";
 import { load } from "../i18n";
-import { type Api, type Created, Refused } from "../io/api";
-import type { LifecycleEvent } from "../io/lifecycle";
+import { type Api, Refused, type Setup, type SetupApp } from "../io/api";
+import type { Lifecycle, LifecycleEvent } from "../io/lifecycle";
 import type { Locator } from "../io/locator";
 import { copy, type Handed, share } from "../io/sharing";
 import type { Membership, Profile, Settings, Storage } from "../io/storage";
@@ -22,6 +24,8 @@ const MOST_SESSIONS = 5;
 const MOST_NOTICES = 3;
 const NOTICE_MS = 6_000;
 const LEAVE_DEADLINE_MS = 2_000;
+/** How often the group's last picture is kept on the device. */
+const PICTURE_MS = 10_000;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export interface Devices {
@@ -29,12 +33,16 @@ export interface Devices {
   readonly storage: Storage;
   readonly locator: Locator;
   readonly screenLock: ScreenLock;
+  readonly lifecycle: Lifecycle;
+  /** The address below which the pages lie. */
+  readonly pages: string;
 }
 
 export class Actions {
   private readonly state: AppState;
   private readonly devices: Devices;
   private noticeCount = 0;
+  private pictureAt = 0;
 
   constructor(state: AppState, devices: Devices) {
     this.state = state;
@@ -43,7 +51,12 @@ export class Actions {
 
   // --- coming and going
 
-  /** Show what an address asks for. `path` is below the root: `` or `join/ID`; `hash` may have a key. */
+  /** Where the server is: relative addresses lie below it. */
+  get root(): string {
+    return this.devices.api.root;
+  }
+
+  /** Show what an address asks for: `…/join/ID`, or the first page; `hash` may have a host's key. */
   async open(path: string, hash: string): Promise<void> {
     const found = /(?:^|\/)join\/([^/]*)\/?$/.exec(path);
     if (found === null) {
@@ -71,34 +84,53 @@ export class Actions {
     }
   }
 
-  /** Create a session and become its host. */
-  async create(name: string, hours: number): Promise<Created> {
+  /** The first page. */
+  home(): void {
+    this.go("");
+    this.state.screen.value = { kind: "home" };
+  }
+
+  /** Create a session, and take part in it as its host. Returns its model. Throws Refused. */
+  async create(
+    profile: Profile,
+    name: string,
+    hours: number,
+    shares: boolean,
+  ): Promise<SessionModel | null> {
+    const { api, storage } = this.devices;
     const body = { name: name.trim() || null, expires_in_minutes: Math.round(hours * 60) };
-    const created = await this.devices.api.create(body);
-    this.devices.storage.keepHost(created.session_id, {
-      token: created.host_token,
-      key: created.host_key,
-    });
-    return created;
+    const created = await api.create(body);
+    const id = created.session_id;
+    storage.keepHost(id, { token: created.host_token, key: created.host_key });
+    const session = { name: created.name, expires_at: created.expires_at };
+    try {
+      await this.join(id, profile, shares, session);
+    } catch (error) {
+      // There is a session now: creating another one would be wrong.
+      this.go(`join/${id}`);
+      await this.openSession(id);
+      throw error;
+    }
+    return this.state.active.peek();
   }
 
   /** Take part in a session. Throws Refused, unless the session is over or unknown. */
-  async join(id: string, profile: Profile): Promise<void> {
+  async join(
+    id: string,
+    profile: Profile,
+    shares: boolean,
+    session: { readonly name: string; readonly expires_at: string },
+  ): Promise<void> {
     const { api, storage } = this.devices;
     const host = storage.host(id);
+    storage.keepProfile(profile);
+    const body = {
+      display_name: profile.name,
+      avatar_color: profile.color,
+      device_key: storage.deviceKey(id),
+    };
     try {
-      const [session, joined] = await Promise.all([
-        api.describe(id),
-        api.join(
-          id,
-          {
-            display_name: profile.name,
-            avatar_color: profile.color,
-            device_key: storage.deviceKey(id),
-          },
-          host?.token,
-        ),
-      ]);
+      const joined = await api.join(id, body, host?.token);
       const membership: Membership = {
         userId: joined.user_id,
         token: joined.websocket_token,
@@ -107,7 +139,7 @@ export class Actions {
         endsAt: Date.parse(session.expires_at),
       };
       storage.keepMembership(id, membership);
-      storage.keepProfile(profile);
+      this.set({ shares, isPaused: false });
       this.enter(id, membership);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -121,6 +153,7 @@ export class Actions {
 
   /** Show one of the sessions that this device is connected to. */
   show(model: SessionModel): void {
+    this.go(`join/${model.id}`);
     this.state.screen.value = { kind: "session", model };
     this.state.follow.value = { kind: "everyone" };
     this.state.selected.value = null;
@@ -166,6 +199,16 @@ export class Actions {
     await this.devices.api.setRole(model.id, userId, role, this.hostToken(model));
   }
 
+  /** Be a participant like the others from now on. The token that came with the session goes too. */
+  async stepDown(model: SessionModel): Promise<void> {
+    const { userId, token } = model.membership;
+    if (model.state.peek().me?.role === "host") {
+      await this.devices.api.setRole(model.id, userId, "participant", token);
+    }
+    this.devices.storage.keepHost(model.id, null);
+    model.hasHostToken.value = false;
+  }
+
   /** The link that makes its bearer the host, or null on a device that has no key. */
   hostLink(model: SessionModel): string | null {
     const key = this.devices.storage.host(model.id)?.key;
@@ -176,6 +219,11 @@ export class Actions {
 
   joinLink(model: SessionModel): string {
     return new URL(`join/${model.id}`, this.devices.api.root).href;
+  }
+
+  /** The address of a picture of the link. */
+  linkCode(model: SessionModel): string {
+    return this.devices.api.linkCode(model.id);
   }
 
   async shareLink(model: SessionModel): Promise<Handed> {
@@ -196,13 +244,27 @@ export class Actions {
   /** Ask the browser for this device's position, and share it. */
   startSharing(): void {
     this.set({ shares: true });
+    if (this.state.isPaused.peek()) this.setPaused(false);
     this.devices.locator.start();
   }
 
-  /** See the others without being seen. */
+  /** See the others without being seen. The device may go on showing its owner where they are. */
   onlyWatch(): void {
     this.set({ shares: false });
-    this.devices.locator.stop();
+  }
+
+  /** Show its owner where this device is; the others are told only while it shares. */
+  locate(): void {
+    this.devices.locator.start();
+  }
+
+  /** How other apps share for this participant, with the screen off. Throws Refused. */
+  setup(model: SessionModel): Promise<Setup> {
+    return this.devices.api.setup(model.id, model.membership.token);
+  }
+
+  setupCode(model: SessionModel, app: SetupApp): Promise<string> {
+    return this.devices.api.setupCode(model.id, app, model.membership.token);
   }
 
   /** Try again after a refusal. */
@@ -212,7 +274,7 @@ export class Actions {
   }
 
   setPaused(isPaused: boolean): void {
-    this.state.isPaused.value = isPaused;
+    this.set({ isPaused });
     this.tellPresence();
   }
 
@@ -234,8 +296,8 @@ export class Actions {
     const settings = { ...this.state.settings.peek(), ...change };
     this.state.settings.value = settings;
     this.devices.storage.keepSettings(settings);
-    for (const model of this.state.sessions.peek()) model.setBlurred(settings.isBlurred === true);
-    if (change.language !== undefined) void this.setLanguage();
+    for (const model of this.state.sessions.peek()) this.apply(model);
+    if ("language" in change) void this.setLanguage();
   }
 
   async setLanguage(): Promise<void> {
@@ -276,12 +338,24 @@ export class Actions {
 
   /** Each second. */
   tick(): void {
-    this.state.now.value = now();
+    const time = now();
+    this.state.now.value = time;
+    if (time - this.pictureAt >= PICTURE_MS) this.keepPictures();
+  }
+
+  private keepPictures(): void {
+    this.pictureAt = now();
+    for (const model of this.state.sessions.peek()) {
+      if (model.link.peek().kind !== "live") continue;
+      const picture = pictureOf(model.state.peek(), now(), Date.now());
+      if (picture !== null) this.devices.storage.keepPicture(model.id, picture);
+    }
   }
 
   lifecycle(event: LifecycleEvent): void {
     const models = this.state.sessions.peek();
-    this.state.isOffline.value = navigator.onLine === false;
+    this.state.isOffline.value = this.devices.lifecycle.isOffline;
+    if (event === "hidden" || event === "leaving") this.keepPictures();
     if (event === "offline") for (const each of models) each.drop();
     if (event === "shown" || event === "online") {
       for (const each of models) each.probe();
@@ -294,7 +368,7 @@ export class Actions {
 
   private tellPresence(): void {
     const paused = this.state.isPaused.peek();
-    const state = paused ? "paused" : document.hidden ? "hidden" : "active";
+    const state = paused ? "paused" : this.devices.lifecycle.isHidden ? "hidden" : "active";
     for (const each of this.state.sessions.peek()) each.setPresence(state);
   }
 
@@ -304,19 +378,40 @@ export class Actions {
       this.show(known);
       return;
     }
-    const model = new SessionModel(id, membership, {
-      onHappening: (_, happening) => this.notify(this.happened(happening)),
-      onEnd: (each, why) => this.ended(each, why),
-    });
-    model.setBlurred(this.state.settings.peek().isBlurred === true);
+    const { storage, locator } = this.devices;
+    const model = new SessionModel(
+      id,
+      membership,
+      {
+        onHappening: (_, happening) => this.notify(this.happened(happening)),
+        onEnd: (each, why) => this.ended(each, why),
+      },
+      stateOf(id, storage.picture(id), now(), Date.now()),
+      storage.host(id) !== null,
+    );
+    this.apply(model);
     const kept = this.state.sessions.peek().slice(1 - MOST_SESSIONS);
     for (const each of this.state.sessions.peek()) if (!kept.includes(each)) each.stop();
     this.state.sessions.value = [...kept, model];
+    this.tellPresence();
     model.start();
-    const { locator } = this.devices;
-    if (this.state.settings.peek().shares === true) locator.start(); // after a reload
+    if (this.state.settings.peek().shares === true) locator.start();
     if (locator.current !== null) model.located(locator.current);
+    if (this.state.settings.peek().keepsAwake === true) void this.setAwake(true);
     this.show(model);
+  }
+
+  private apply(model: SessionModel): void {
+    const { shares, isBlurred } = this.state.settings.peek();
+    model.setSharing(shares === true, isBlurred === true);
+  }
+
+  /** Put the address of what is shown into the bar: a reload, or a bookmark, shows it again. */
+  private go(path: string): void {
+    const url = new URL(path, this.devices.pages).href;
+    const [here] = location.href.split("#");
+    if (here === url) return;
+    history.pushState(null, "", url);
   }
 
   private ended(model: SessionModel, why: StayReason): void {
@@ -325,7 +420,11 @@ export class Actions {
     this.state.sessions.value = this.state.sessions.peek().filter((each) => each !== model);
     if (why === "ended") storage.forgetSession(model.id);
     else if (why !== "replaced" && why !== "failed") storage.forgetMembership(model.id);
-    if (this.state.sessions.peek().length === 0) this.devices.locator.stop();
+    if (this.state.sessions.peek().length === 0) {
+      this.devices.locator.stop();
+      void this.devices.screenLock.set(false);
+      this.state.isAwake.value = false;
+    }
     if (this.state.active.peek() !== model) return;
     if (why === "rejoin") void this.openSession(model.id);
     else {
@@ -336,7 +435,7 @@ export class Actions {
 
   private happened(happening: Happening): string {
     const t = this.state.t.peek();
-    const values = "name" in happening ? { name: happening.name } : {};
+    const values = "name" in happening ? { name: isolated(happening.name) } : {};
     return t(`notice.${happening.kind}`, values);
   }
 
@@ -356,6 +455,9 @@ export class Actions {
     history.replaceState(null, "", location.pathname + location.search);
     if (token === null) return "wrong";
     storage.keepHost(id, { token, key });
+    for (const each of this.state.sessions.peek()) {
+      if (each.id === id) each.hasHostToken.value = true;
+    }
     return "yes";
   }
 

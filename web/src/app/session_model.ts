@@ -48,24 +48,39 @@ export class SessionModel {
   readonly people: ReadonlySignal<readonly Person[]>;
   /** This device's fix as it is, even if the others get it blurred, or not at all. */
   readonly own: Signal<Fix | null> = signal(null);
+  /** By the role, or by the host's token that this device has. */
   readonly isHost: ReadonlySignal<boolean>;
+  readonly hasHostToken: Signal<boolean>;
+  /** Who is there, without where: changes with people, not with each of their steps. */
+  readonly roster: ReadonlySignal<SessionState["people"]>;
 
   private readonly socket: Socket;
   private readonly schedule = new SendSchedule();
   private readonly events: SessionEvents;
-  private latest: SessionState = EMPTY;
+  private latest: SessionState;
   private gathering = 0; // timers
   private sending = 0;
   private presence: PresenceState = "active";
+  private shares = false;
   private isBlurred = false;
 
-  constructor(id: string, membership: Membership, events: SessionEvents) {
+  /** `last` is what is to be shown until the server has said how it is. */
+  constructor(
+    id: string,
+    membership: Membership,
+    events: SessionEvents,
+    last: SessionState = EMPTY,
+    hasHostToken = false,
+  ) {
     this.id = id;
     this.membership = membership;
     this.events = events;
+    this.latest = this.state.value = last;
+    this.hasHostToken = signal(hasHostToken);
+    this.roster = computed(() => this.state.value.people);
     this.link = signal({ kind: "connecting", since: now(), until: 0 });
     this.people = computed(() => everyone(this.state.value));
-    this.isHost = computed(() => this.state.value.me?.role === "host");
+    this.isHost = computed(() => this.hasHostToken.value || this.state.value.me?.role === "host");
     this.socket = new Socket(membership.url, membership.token, {
       onMessage: (message) => this.heard(message),
       onStatus: (kind, until) => this.linked(kind, until),
@@ -108,19 +123,32 @@ export class SessionModel {
   setPresence(state: PresenceState): void {
     this.socket.setPace(state === "hidden" ? HIDDEN_PACE_S : 0);
     if (state === this.presence) return;
+    const wasPaused = this.presence === "paused";
     this.presence = state;
     this.socket.send({ type: "presence", data: { state } });
     if (state === "paused") this.schedule.withdraw();
+    const own = this.own.peek();
+    if (wasPaused && own !== null) this.located(own);
   }
 
-  setBlurred(isBlurred: boolean): void {
+  /** What the others get: this device's positions, roughly or exactly, or none. */
+  setSharing(shares: boolean, isBlurred: boolean): void {
+    const begins = shares && !this.shares;
+    const changes = shares && this.isBlurred !== isBlurred;
+    this.shares = shares;
     this.isBlurred = isBlurred;
+    if (!shares) this.schedule.withdraw();
+    const own = this.own.peek();
+    if ((begins || changes) && own !== null) {
+      if (changes) this.schedule.restart();
+      this.located(own);
+    }
   }
 
   /** A fix of this device. */
   located(fix: Fix): void {
     this.own.value = fix;
-    if (this.presence === "paused") return;
+    if (!this.shares || this.presence === "paused") return;
     this.schedule.offer(fix);
     this.update(locatedMyself(this.latest, report(fix, now()), now()));
     this.pump();

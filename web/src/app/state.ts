@@ -61,7 +61,7 @@ export interface AppState {
   readonly now: Signal<number>;
   readonly isOffline: Signal<boolean>;
   readonly location: Signal<LocationStatus>;
-  readonly isPaused: Signal<boolean>;
+  readonly isPaused: ReadonlySignal<boolean>;
   readonly isAwake: Signal<boolean>;
   readonly battery: Signal<Battery | null>;
   readonly follow: Signal<Follow>;
@@ -90,7 +90,7 @@ export function newState(): AppState {
     now: signal(now()),
     isOffline: signal(navigator.onLine === false),
     location: signal<LocationStatus>("off"),
-    isPaused: signal(false),
+    isPaused: computed(() => settings.value.isPaused === true),
     isAwake: signal(false),
     battery: signal<Battery | null>(null),
     follow: signal<Follow>({ kind: "everyone" }),

@@ -4,7 +4,8 @@ import type { ServerMessage } from "./protocol";
 import type { SessionState } from "./session";
 
 export type Happening =
-  | { readonly kind: "joined" | "left" | "removed"; readonly name: string }
+  | { readonly kind: "joined" | "left" | "removed" | "host"; readonly name: string }
+  | { readonly kind: "host_me" }
   | { readonly kind: "locked" | "unlocked" };
 
 /** `before` is the state that the message is about to change: it knows the names of who leaves. */
@@ -17,6 +18,14 @@ export function happenings(before: SessionState, message: ServerMessage): readon
       const name = before.people.get(message.data.user_id)?.name;
       if (name === undefined) return [];
       return [{ kind: message.data.reason === "removed" ? "removed" : "left", name }];
+    }
+    case "participant_updated": {
+      const { user_id: userId, role } = message.data;
+      const member = before.people.get(userId);
+      if (role !== "host" || member === undefined || member.role === "host") return [];
+      return userId === before.me?.userId
+        ? [{ kind: "host_me" }]
+        : [{ kind: "host", name: member.name }];
     }
     case "session_updated":
       if (typeof message.data.locked !== "boolean") return [];

@@ -44,6 +44,9 @@ function first(word: string, Segmenter: SegmenterClass | undefined): string | nu
   return graphemes(word, Segmenter).filter((each) => VISIBLE.test(each))[0] ?? null;
 }
 
+/** `name` within a sentence: what runs from right to left in it turns nothing else round. */
+export const isolated = (name: string): string => `\u2068${name}\u2069`;
+
 /** `name` short enough for the map. */
 export function shortened(name: string, most = 18): string {
   const parts = graphemes(name);

@@ -10,6 +10,10 @@ const others = import.meta.glob<{ default: Catalogue<Key> }>(["./*.ts", "!./en.t
 const codeOf = (path: string): string => path.replace(/^\.\/|\.ts$/g, "");
 export const languages: readonly string[] = ["en", ...Object.keys(others).map(codeOf)];
 
+/** Each in itself, for the settings; a catalogue that is not loaded cannot say its own. */
+const NAMES: { readonly [code: string]: string } = { en: "English", de: "Deutsch" };
+export const languageNames = languages.map((code) => ({ code, name: NAMES[code] ?? code }));
+
 export const english: T = translator(en);
 
 /** The translator for the first of `wanted` that there is; English when it cannot be loaded. */

@@ -49,11 +49,33 @@ export interface JoinBody {
   readonly device_key: string;
 }
 
+/** How other apps report this participant's position: docs/guides/ingest.md. */
+export interface Setup {
+  readonly code: string;
+  readonly owntracks: { readonly url: string; readonly username: string; readonly link: string };
+  readonly traccar: { readonly url: string; readonly link: string };
+  readonly osmand_url: string;
+  readonly gpslogger: { readonly url: string; readonly link: string };
+}
+
+export type SetupApp = "owntracks" | "traccar" | "gpslogger";
+
 export interface MapSource {
   readonly name: "standard" | "dark" | "terrain" | "satellite";
   readonly kind: "tilejson" | "style" | "raster";
   readonly url: string;
   readonly attribution?: string;
+}
+
+/** The maps that the operator has configured: the server writes them into the page. */
+export function mapsOfPage(): readonly MapSource[] {
+  try {
+    const text = document.querySelector('meta[name="maps"]')?.getAttribute("content");
+    const found: unknown = JSON.parse(text ?? "[]");
+    return Array.isArray(found) ? (found as MapSource[]) : [];
+  } catch {
+    return [];
+  }
 }
 
 const DEADLINE_MS = 15_000;
@@ -112,15 +134,22 @@ export class Api {
     return this.call("DELETE", path, { token });
   }
 
-  /** The maps that the operator has configured; none when they cannot be had. */
-  async maps(): Promise<readonly MapSource[]> {
-    try {
-      const answer = await fetch(`${this.root}config.json`, { credentials: "omit" });
-      const found = (await answer.json()) as { maps?: readonly MapSource[] };
-      return Array.isArray(found.maps) ? found.maps : [];
-    } catch {
-      return [];
-    }
+  setup(id: string, token: string): Promise<Setup> {
+    return this.call("GET", `${at(id)}/setup`, { token });
+  }
+
+  /** The QR code of an app's link, as a `blob:` address; the caller revokes it. Throws. */
+  async setupCode(id: string, app: SetupApp, token: string): Promise<string> {
+    const url = `${this.root}api/sessions${at(id)}/setup/${app}.svg`;
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await withDeadline(fetch(url, { headers, credentials: "omit" }));
+    if (!answer.ok) throw new Refused(answer.status, "", "", null);
+    return URL.createObjectURL(await withDeadline(answer.blob()));
+  }
+
+  /** The join link as a QR code. */
+  linkCode(id: string): string {
+    return `${this.root}api/sessions${at(id)}/link.svg`;
   }
 
   private async call<Answer>(

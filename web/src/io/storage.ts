@@ -5,6 +5,8 @@
  * session: name, colour, settings. Without storage the page works, but forgets on reload.
  */
 
+import type { Picture } from "../core/picture";
+
 /** Longer than any session: entries of older ones are useless. */
 const KEPT_MS = 48 * 3_600_000;
 const MEMBER = "locshare-member:";
@@ -33,13 +35,16 @@ export interface Profile {
 }
 
 export interface Settings {
-  readonly language?: string;
-  readonly units?: "metric" | "imperial";
-  readonly scheme?: "light" | "dark";
-  readonly map?: string;
+  readonly language?: string | undefined;
+  readonly units?: "metric" | "imperial" | undefined;
+  readonly scheme?: "light" | "dark" | undefined;
+  readonly map?: string | undefined;
   /** Whether this device shares its position; false is one that only watches. */
   readonly shares?: boolean;
   readonly isBlurred?: boolean;
+  readonly isPaused?: boolean;
+  /** Has been told, once, what happens when the phone locks. */
+  readonly knowsLock?: boolean;
   readonly keepsAwake?: boolean;
 }
 
@@ -56,6 +61,8 @@ export class Storage {
   keepMembership = (id: string, value: Membership): void => this.keep(MEMBER + id, value);
   host = (id: string): HostCredentials | null => this.read(HOST + id);
   keepHost = (id: string, value: HostCredentials | null): void => this.keep(HOST + id, value);
+  picture = (id: string): Picture | null => this.read(LAST + id);
+  keepPicture = (id: string, value: Picture): void => this.keep(LAST + id, value);
   profile = (): Profile | null => this.read("locshare-profile");
   keepProfile = (value: Profile): void => this.write("locshare-profile", value);
   settings = (): Settings => this.read("locshare-settings") ?? {};

@@ -1,0 +1,117 @@
+/** What is in the way just now, over the map: the connection first, then this device's position. */
+
+import type { Key } from "../i18n";
+import type { LocationStatus } from "../io/locator";
+import { Icon } from "./icons";
+import type { LiveProps } from "./live";
+import { Button } from "./parts";
+
+const OBSTACLES: { readonly [status in LocationStatus]?: Key } = {
+  asking: "location.asking",
+  denied: "location.denied",
+  unavailable: "location.unavailable",
+  stale: "location.stale",
+  insecure: "location.insecure",
+  unsupported: "location.unsupported",
+};
+/** A connection that comes back at once is nothing to tell. */
+const TELL_AFTER_MS = 700;
+
+export function Banners(props: LiveProps) {
+  return (
+    <div class="banners">
+      <Connection {...props} />
+      <Location {...props} />
+      <Lock {...props} />
+    </div>
+  );
+}
+
+function Connection({ state, model }: LiveProps) {
+  const t = state.t.value;
+  const { kind, since, until } = model.link.value;
+  const hasPicture = model.state.value.session !== null;
+  const time = state.now.value;
+  const isLost = kind !== "live" && (time - since >= TELL_AFTER_MS || kind === "waiting");
+  let text = "";
+  if (state.isOffline.value) text = t("link.offline");
+  else if (isLost && hasPicture) text = t("link.lost");
+  const seconds = Math.ceil((until - time) / 1000);
+  const isWaiting = kind === "waiting" && seconds >= 1 && !state.isOffline.value;
+  return (
+    <div role="status" id="connection" hidden={text === ""} class="banner banner-warn">
+      <Icon name="offline" />
+      <span>
+        <span>{text}</span>
+        {/* Not spoken: a screen reader would say it anew each second. */}
+        <span aria-hidden="true">
+          {text === "" ? "" : isWaiting ? ` ${t("link.lost.in", { n: seconds })}` : " …"}
+        </span>
+      </span>
+    </div>
+  );
+}
+
+function Location({ state, actions, ui }: LiveProps) {
+  const t = state.t.value;
+  const status = state.location.value;
+  const key = OBSTACLES[status];
+  const shares = state.settings.value.shares === true && !state.isPaused.value;
+  const isShown = key !== undefined && shares;
+  const isDenied = status === "denied";
+  return (
+    <div role="status" hidden={!isShown} class="banner">
+      <Icon name="pin" />
+      <span>{key === undefined || !isShown ? "" : t(key)}</span>
+      {isShown && (isDenied || status === "unavailable") && (
+        <span class="banner-actions">
+          {isDenied && (
+            <Button kind="plain" onClick={() => actions.onlyWatch()}>
+              {t("join.watch")}
+            </Button>
+          )}
+          <Button
+            kind="plain"
+            onClick={() => {
+              if (isDenied) ui.dialog.value = { kind: "location" };
+              else actions.retryLocation();
+            }}
+          >
+            {t(isDenied ? "location.help" : "end.retry")}
+          </Button>
+        </span>
+      )}
+    </div>
+  );
+}
+
+const hasTouch = (): boolean => window.matchMedia("(pointer: coarse)").matches;
+
+/** Told once, before the phone locks: what happens then, and what can be done. */
+function Lock({ state, actions, ui, model }: LiveProps) {
+  const t = state.t.value;
+  const { knowsLock, shares } = state.settings.value;
+  const isLive = model.link.value.kind === "live" && state.location.value === "sharing";
+  if (knowsLock === true || shares !== true || !isLive || !hasTouch()) return null;
+  const done = (): void => actions.set({ knowsLock: true });
+  return (
+    <div class="banner banner-tip">
+      <Icon name="phone" />
+      <span>{t("lock.tip")}</span>
+      <span class="banner-actions">
+        <Button
+          kind="plain"
+          onClick={() => {
+            done();
+            ui.dialog.value = { kind: "background" };
+          }}
+        >
+          {t("lock.how")}
+        </Button>
+        <Button kind="plain" onClick={done}>
+          {t("lock.ok")}
+        </Button>
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,84 @@
+/** Joining by the link. */
+
+import { useState } from "preact/hooks";
+import type { Screen } from "../app/state";
+import { leftText } from "../core/format";
+import type { Context } from "./context";
+import { Icon } from "./icons";
+import { Button } from "./parts";
+import { LocationExplained, ProfileFields, useProfile } from "./profile";
+
+type JoinScreen = Extract<Screen, { kind: "join" }>;
+
+export function Join({
+  state,
+  actions,
+  storage,
+  screen,
+}: Context & { readonly screen: JoinScreen }) {
+  const t = state.t.value;
+  const { session, id, host } = screen;
+  const [profile, change] = useProfile(storage);
+  const [problem, setProblem] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const count = session.participant_count;
+  const isShut = session.locked && host !== "yes";
+
+  const join = async (shares: boolean): Promise<void> => {
+    if (isBusy) return;
+    if (profile.name.trim() === "") {
+      document.querySelector<HTMLInputElement>("input[name=name]")?.focus();
+      return;
+    }
+    setBusy(true);
+    setProblem("");
+    try {
+      await actions.join(id, profile, shares, session);
+    } catch (error) {
+      setProblem(actions.explain(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <main class="front">
+      <div class="front-head">
+        <p class="brand">
+          <Icon name="pin" /> locshare
+        </p>
+        <h1 dir="auto">{session.name}</h1>
+        <p class="lead">
+          {count === 0 ? t("join.nobody") : t("join.count", { n: count })}{" "}
+          {t("join.ends", { left: leftText(t, Date.parse(session.expires_at) - Date.now()) })}
+        </p>
+        {host === "yes" && <p class="tag">{t("join.host")}</p>}
+      </div>
+      <form
+        class="card"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void join(true);
+        }}
+      >
+        {host === "wrong" && <p class="hint">{t("join.host.wrong")}</p>}
+        {isShut && (
+          <p class="hint">
+            <Icon name="lock" /> <span>{t("join.locked")}</span>
+          </p>
+        )}
+        <ProfileFields t={t} profile={profile} onChange={change} hasFocus={!isShut} />
+        <LocationExplained t={t} />
+        {problem !== "" && (
+          <p class="problem" role="alert">
+            {problem}
+          </p>
+        )}
+        <button type="submit" class="button primary wide" disabled={isBusy}>
+          <span>{t("join.submit")}</span>
+        </button>
+        <Button kind="plain" icon="eye" isDisabled={isBusy} onClick={() => void join(false)}>
+          {t("join.watch")}
+        </Button>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,259 @@
+/**
+ * The session: the map over the whole screen, and over the map a bar, buttons, and a panel with the people.
+ * The panel is a sheet at the bottom of a phone, and a card at the side where there is room.
+ */
+
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { SessionModel } from "../app/session_model";
+import { leftText } from "../core/format";
+import type { MakeMap } from "../map/surface";
+import { loadDialogs } from "./app";
+import { Banners } from "./banners";
+import type { Context } from "./context";
+import { Icon } from "./icons";
+import { Round } from "./parts";
+import { People } from "./people";
+import { PersonSheet } from "./person";
+
+export interface LiveProps extends Context {
+  readonly model: SessionModel;
+}
+
+/** Where the panel stands at the side: as in style.css. */
+const SIDE = "(min-width: 800px), (orientation: landscape) and (max-height: 500px)";
+
+export function Live(props: LiveProps) {
+  const { state, ui, model } = props;
+  const t = state.t.value;
+  const frame = useRef<HTMLElement>(null);
+  const isUp = ui.isUp.value;
+  const selected = state.selected.value;
+  const person = selected === null ? null : model.roster.value.get(selected);
+  useEffect(() => {
+    if (selected !== null) ui.isUp.value = true;
+  }, [selected]);
+  useCover(frame, props);
+  useEffect(() => {
+    const timer = window.setTimeout(() => void loadDialogs().catch(() => undefined), 2_000);
+    return () => window.clearTimeout(timer);
+  }, []);
+  return (
+    <main class="live" ref={frame}>
+      <Ground {...props} />
+      <Bar {...props} />
+      <Banners {...props} />
+      <Tools {...props} />
+      <Sheet {...props} label={person?.name ?? t("people.title")} isUp={isUp}>
+        {person === null || person === undefined ? (
+          <People {...props} />
+        ) : (
+          <PersonSheet key={person.userId} {...props} userId={person.userId} />
+        )}
+      </Sheet>
+    </main>
+  );
+}
+
+/** Tell the map what lies over it. */
+function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveProps): void {
+  const measure = (): void => {
+    const root = frame.current;
+    if (root === null) return;
+    const whole = root.getBoundingClientRect();
+    const box = (name: string): DOMRect | null =>
+      root.querySelector(name)?.getBoundingClientRect() ?? null;
+    const bar = box(".bar");
+    const sheet = box(".sheet");
+    const isRtl = document.documentElement.dir === "rtl";
+    const cover = { top: 0, right: 0, bottom: 0, left: 0 };
+    if (sheet !== null && window.matchMedia(SIDE).matches) {
+      if (isRtl) cover.right = whole.right - sheet.left;
+      else cover.left = sheet.right - whole.left;
+    } else {
+      cover.top = bar === null ? 0 : bar.bottom - whole.top;
+      cover.bottom = sheet === null ? 0 : Math.max(0, whole.bottom - sheet.top);
+    }
+    document.documentElement.style.setProperty("--covered", `${Math.round(cover.bottom)}px`);
+    ui.map.peek()?.setPadding(cover);
+  };
+  const map = ui.map.value;
+  useLayoutEffect(measure);
+  useEffect(() => {
+    const root = frame.current;
+    const late = (event: TransitionEvent): void => {
+      if (event.propertyName === "transform") measure();
+    };
+    window.addEventListener("resize", measure);
+    root?.addEventListener("transitionend", late);
+    return () => {
+      window.removeEventListener("resize", measure);
+      root?.removeEventListener("transitionend", late);
+    };
+  }, [map]);
+}
+
+/** The map's module comes beside the page, which shows the people without it. */
+const modules = import.meta.glob<{ makeMap: MakeMap }>("../map/map.ts");
+
+function Ground({ state, actions, ui }: LiveProps) {
+  const host = useRef<HTMLDivElement>(null);
+  const isOffline = state.isOffline.value;
+  useEffect(() => {
+    if (ui.map.peek() !== null) return;
+    let isGone = false;
+    const load = Object.values(modules)[0];
+    load?.().then(
+      ({ makeMap }) => {
+        if (isGone || host.current === null || ui.map.peek() !== null) return;
+        ui.map.value = makeMap(host.current, { state, actions, root: actions.root });
+      },
+      () => undefined, // offline: tried again when the network is back
+    );
+    return () => {
+      isGone = true;
+    };
+  }, [isOffline]);
+  useEffect(
+    () => () => {
+      ui.map.peek()?.destroy();
+      ui.map.value = null;
+    },
+    [],
+  );
+  return <div class="ground" ref={host} />;
+}
+
+function Bar({ state, actions, ui, model }: LiveProps) {
+  const t = state.t.value;
+  const { session } = model.state.value;
+  const left = session === null ? null : leftText(t, session.expiresAt - state.now.value);
+  const others = state.sessions.value.length - 1;
+  return (
+    <header class="bar">
+      <button
+        type="button"
+        class="bar-title"
+        aria-haspopup="dialog"
+        aria-label={t("menu.open", { name: session?.name ?? model.membership.name })}
+        onClick={() => {
+          ui.dialog.value = { kind: "menu" };
+        }}
+      >
+        <span class="bar-text">
+          <span class="bar-name">
+            <bdi>{session?.name ?? model.membership.name}</bdi>
+          </span>
+          <small>
+            {left === null ? t("link.connecting") : t("session.ends", { left })}
+            {session?.locked === true && ` · ${t("session.locked")}`}
+            {others > 0 && ` · ${t("session.others", { n: others })}`}
+          </small>
+        </span>
+        <Icon name="down" />
+      </button>
+      <Round
+        icon="share"
+        label={t("action.share")}
+        onClick={() => {
+          ui.dialog.value = { kind: "invite" };
+        }}
+      />
+      <h1 class="visually-hidden">{session?.name ?? actions.root}</h1>
+    </header>
+  );
+}
+
+function Tools({ state, actions, ui, model }: LiveProps) {
+  const t = state.t.value;
+  const follow = state.follow.value.kind;
+  const map = ui.map.value;
+  const own = model.own.value;
+  return (
+    <div class="tools" role="group" aria-label={t("map.tools")}>
+      <Round
+        icon="me"
+        label={t("map.me")}
+        isPressed={follow === "me"}
+        onClick={() => {
+          if (own === null) actions.locate();
+          actions.follow({ kind: "me" });
+        }}
+      />
+      <Round
+        icon="everyone"
+        label={t("map.everyone")}
+        isPressed={follow === "everyone"}
+        onClick={() => actions.follow({ kind: "everyone" })}
+      />
+      <span class="zoom">
+        <Round icon="plus" label={t("map.in")} onClick={() => map?.zoomBy(1)} />
+        <Round icon="minus" label={t("map.out")} onClick={() => map?.zoomBy(-1)} />
+      </span>
+    </div>
+  );
+}
+
+interface SheetProps extends LiveProps {
+  readonly label: string;
+  readonly isUp: boolean;
+  readonly children: preact.ComponentChildren;
+}
+
+/** How far a finger has to go for the sheet to follow it to the other end. */
+const DRAG_PX = 40;
+
+function Sheet({ state, ui, label, isUp, children }: SheetProps) {
+  const t = state.t.value;
+  const sheet = useRef<HTMLElement>(null);
+  const drag = useRef<{ readonly from: number; dy: number } | null>(null);
+  const settle = (): void => {
+    const { dy } = drag.current ?? { dy: 0 };
+    drag.current = null;
+    if (sheet.current !== null) {
+      sheet.current.style.transform = "";
+      sheet.current.classList.remove("dragged");
+    }
+    if (Math.abs(dy) > DRAG_PX) ui.isUp.value = dy < 0;
+  };
+  return (
+    <section
+      ref={sheet}
+      class={isUp ? "sheet up" : "sheet"}
+      aria-label={label}
+      onTouchStart={(event) => {
+        const head = (event.target as Element).closest(".grip, .sheet-head");
+        const touch = event.touches[0];
+        if (head === null || touch === undefined || window.matchMedia(SIDE).matches) return;
+        drag.current = { from: touch.clientY, dy: 0 };
+        sheet.current?.classList.add("dragged");
+      }}
+      onTouchMove={(event) => {
+        const touch = event.touches[0];
+        const element = sheet.current;
+        if (drag.current === null || touch === undefined || element === null) return;
+        const dy = touch.clientY - drag.current.from;
+        drag.current.dy = dy;
+        // It gives a little beyond its end, so that one feels that it is one.
+        const shown = isUp ? Math.max(-8, dy) : Math.min(8, dy);
+        element.style.transform = isUp
+          ? `translateY(${Math.max(0, shown)}px)`
+          : `translateY(calc(100% - var(--peek) + ${shown}px))`;
+      }}
+      onTouchEnd={settle}
+      onTouchCancel={settle}
+    >
+      <button
+        type="button"
+        class="grip"
+        aria-expanded={isUp}
+        aria-label={isUp ? t("people.less") : t("people.more")}
+        onClick={() => {
+          ui.isUp.value = !isUp;
+        }}
+      >
+        <span aria-hidden="true" />
+      </button>
+      {children}
+    </section>
+  );
+}
