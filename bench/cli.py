@@ -16,13 +16,14 @@ from bench.results import BadResults, load, merged
 from bench.runner import Order, run
 from bench.scenarios import SCENARIOS, Options
 from bench.solo import short
-from bench.solo.short import SHORT_FORMS
+from bench.solo.short import LONG_FORMS, SHORT_FORMS
 from bench.targets import STARTABLE, parse
 from locshare.simulate.gpx import UnusableTrack
 from locshare.simulate.track import Track
 
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 ALL = "all"
+SOLO = (*SHORT_FORMS, *LONG_FORMS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
+    match typed:
+        case ["solo", name, flag, *more] if name in SOLO and flag.startswith("-"):
+            return short.run_one(name, [flag, *more])
     options = parser.parse_args(typed)
     stand_guard()
     try:
@@ -126,8 +130,8 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _solo(parser: argparse.ArgumentParser, names: Sequence[str]) -> int:
-    if unknown := [name for name in names if name not in SHORT_FORMS]:
-        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(SHORT_FORMS)}")
+    if unknown := [name for name in names if name not in SOLO]:
+        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(SOLO)}")
     return short.run(names)
 
 
@@ -158,7 +162,11 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, default=Path("bench-report"), metavar="DIR")
     solo = commands.add_parser("solo", help="the short benchmarks of this server alone")
     solo.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(SHORT_FORMS)} (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join(SHORT_FORMS)} (default: all), {', '.join(LONG_FORMS)}; flags after a "
+        "single name are its own",
     )
     return parser
 

@@ -44,6 +44,7 @@ want() { # package, the tests that need it
 
 have_chromium || want chromium "those with a browser"
 have_libatomic || want libatomic1 "those with a browser"
+has cc gcc clang || want "gcc libc6-dev" "those with the load generator in C"
 has redis-server || want redis-server "those with Redis"
 has openssl || want openssl "those with TLS"
 has pgbouncer || want pgbouncer "those with pgbouncer"

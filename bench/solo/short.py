@@ -6,9 +6,9 @@ Slow is not a failure; a wrong result is, or a benchmark that could not run.
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-SHORT_FORMS: Mapping[str, str] = {
+SHORT_FORMS: dict[str, str] = {
     "runtime": "runtime --short",
     "group": "load --scenario session --duration 10",
     "thousand": "load --scenario thousand --duration 10",
@@ -18,12 +18,23 @@ SHORT_FORMS: Mapping[str, str] = {
 }
 
 
+LONG_FORMS: dict[str, str] = {"beside": "beside"}
+"""Minutes, a C compiler, other servers: only when they are named."""
+
+
+def run_one(name: str, flags: Sequence[str]) -> int:
+    """Run one with flags of its own. Returns its exit status."""
+    module = (SHORT_FORMS | LONG_FORMS)[name].split()[0]
+    command = [sys.executable, "-m", f"bench.solo.{module}", *flags]
+    return subprocess.run(command, check=False).returncode
+
+
 def run(names: Sequence[str]) -> int:
-    """Run them, all when none is named. Returns the exit status."""
+    """Run them, all short ones when none is named. Returns the exit status."""
     chosen = list(names) or list(SHORT_FORMS)
     failed = []
     for number, name in enumerate(chosen, 1):
-        module, *arguments = SHORT_FORMS[name].split()
+        module, *arguments = (SHORT_FORMS | LONG_FORMS)[name].split()
         command = ["-m", f"bench.solo.{module}", *arguments]
         print(f"\n=== {number} of {len(chosen)}: python {' '.join(command)}", flush=True)
         began = time.monotonic()
