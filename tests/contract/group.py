@@ -5,6 +5,7 @@ code.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import httpx
 
@@ -28,6 +29,10 @@ class Person(NamedTuple):
     user_id: str
     token: str
     url: str
+
+    def asking(self, **query: object) -> "Person":
+        """The same, who asks for something when they connect."""
+        return self._replace(url=f"{self.url}?{urlencode(query)}")
 
     @property
     def headers(self) -> dict[str, str]:

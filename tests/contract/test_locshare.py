@@ -60,6 +60,70 @@ async def test_everyone_gets_the_age_of_the_fix_and_the_newest_fix_wins(group: G
         assert 20_000 <= (await second.until("location_update", lat=5))["age_ms"] < 50_000
 
 
+# --- pace, presence, coming back ------------------------------------------------------------------
+
+
+async def test_a_client_with_a_pace_hears_the_newest_and_events_at_once(group: Group) -> None:
+    ada, bo = await group.join("Ada"), await group.join("Bo")
+    async with phone(ada) as first, phone(bo.asking(pace=1)) as second:
+        await first.until("participant_updated", user_id=bo.user_id, online=True)
+        for number in range(8):
+            await first.move(lat=number)
+        await group.join("Late")
+        heard, seen = [], None
+        while seen is None or seen["data"].get("lat") != 7:
+            seen = await second.next()
+            heard.append(seen["type"])
+        assert "participant_joined" in heard[:-1]
+        assert heard.count("location_update") <= 3, "few of eight"
+        await second.send("set_pace", {"interval_s": 61})
+        refused = await second.until("error")
+        assert refused["code"] == "INVALID_MESSAGE"
+        await second.send("set_pace", {"interval_s": 0})
+        await second.until_pong()
+        await first.move(lat=-1)
+        await second.until("location_update", lat=-1)
+
+
+async def test_the_others_see_what_a_client_says_that_its_person_does(group: Group) -> None:
+    late = await group.join("Late")
+    async with pair(group) as (_, first, bo, second):
+        await second.send("presence", {"state": "hidden"})
+        await first.until("participant_updated", user_id=bo.user_id, state="hidden")
+        async with phone(late) as third:
+            shown = {each["user_id"]: each.get("state") for each in third.snapshot["participants"]}
+            assert shown[bo.user_id] == "hidden"
+        async with phone(bo.asking(presence="hidden")) as again:
+            assert again.snapshot["you"]["user_id"] == bo.user_id
+            await again.send("presence", {"state": "active"})
+            told = await first.until("participant_updated", user_id=bo.user_id)
+            assert "state" not in told, "the new connection in the same state was no event"
+
+
+async def test_who_comes_back_is_told_what_they_missed(group: Group) -> None:
+    ada, bo = await group.join("Ada"), await group.join("Bo")
+    async with phone(ada) as first:
+        async with phone(bo) as second:
+            known = second.snapshot
+            await first.until("participant_updated", user_id=bo.user_id, online=True)
+        late = await group.join("Late")
+        await group.http.patch(group.path, json={"locked": True}, headers=group.host)
+        await first.until("session_updated")
+        point = f"{known['epoch']}.{known['seq']}"
+        async with phone(bo.asking(resume=point)) as second:
+            snapshot = second.snapshot
+            assert (snapshot["resumed"], snapshot["epoch"]) == (True, known["epoch"])
+            told = [(each["type"], each["data"].get("user_id")) for each in snapshot["missed"]]
+            assert told == [("participant_joined", late.user_id), ("session_updated", None)]
+            assert [each["data"]["seq"] for each in snapshot["missed"]] == [
+                known["seq"] + 1,
+                known["seq"] + 2,
+            ]
+        async with phone(bo.asking(resume="nonsense")) as second:
+            assert second.snapshot["resumed"] is False
+            assert "missed" not in second.snapshot
+
+
 # --- the host's means -----------------------------------------------------------------------------
 
 

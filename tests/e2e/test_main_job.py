@@ -86,15 +86,23 @@ async def test_after_a_sigkill_everyone_goes_on_with_their_old_tokens(program: P
         async with pair_of(*people) as (first, second):
             await first.move()
             await second.until("location_update")
+            before = first.snapshot, second.snapshot
             program.kill()
             for each in (first, second):
                 assert await each.closed() in (1001, 1006)
 
         program.start()
 
-        async with pair_of(*people) as (first, second):
+        back = [
+            person.asking(resume=f"{known['epoch']}.{known['seq']}")
+            for person, known in zip(people, before, strict=True)
+        ]
+        async with pair_of(*back) as (first, second):
             await second.move(lat=-33.5)
             assert (await first.until("location_update"))["lat"] == -33.5
+            for now, then in zip((first, second), before, strict=True):
+                assert now.snapshot["resumed"] is False
+                assert now.snapshot["epoch"] != then["epoch"], "what was missed is not known"
         async with httpx.AsyncClient(base_url=program.http_url, timeout=LAST_RESORT_S) as http:
             listed = (await http.get(f"/api/sessions/{group.id}/participants")).json()
         assert [p["display_name"] for p in listed["participants"]] == ["Ada", "Bo"]

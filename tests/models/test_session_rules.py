@@ -73,6 +73,7 @@ class Phone(Struct, eq=False):
     positions: dict[str, float]
     told: list[Event] = []  # live, or as missed
     state: PresenceState = "active"
+    began: PresenceState = "active"
     ended: str | None = None
     locked: bool = False
     closed: bool = False
@@ -297,8 +298,12 @@ class Histories(RuleBasedStateMachine):
         assert roster_of(self.table).locked is locked
         self.deliver()
 
-    @rule(user_id=users, asks=st.sampled_from([None, 0, 0, 0, 2, -1, 10_000]))
-    def connects(self, user_id: str, asks: int | None = 0) -> None:
+    @rule(
+        user_id=users,
+        asks=st.sampled_from([None, 0, 0, 0, 2, -1, 10_000]),
+        state=st.sampled_from(["active", "active", "paused", "hidden"]),
+    )
+    def connects(self, user_id: str, asks: int | None = 0, state: PresenceState = "active") -> None:
         """``asks`` to be told what it missed: since what it knows, or longer ago, or nonsense."""
         if user_id not in self.table.roster or self.table.ended is not None:
             return  # the actor refuses
@@ -306,21 +311,21 @@ class Histories(RuleBasedStateMachine):
         before = self.phones().get(user_id)
         seen = user_id in table.receivers or user_id in table.dropped
         shown = table.presence.get(user_id)
-        no_news = seen and shown is not None and (shown.online, shown.state) == (True, "active")
-        phone = Phone(user_id, {}, {})
+        no_news = seen and shown is not None and (shown.online, shown.state) == (True, state)
+        phone = Phone(user_id, {}, {}, state=state, began=state)
         known = None if asks is None else self.known.get(user_id, 0) - asks
         resume = None if known is None else f"{table.epoch}.{known}"
-        snapshot = self.session.snapshot(user_id, "participant", self.moment, resume)
+        snapshot = self.session.snapshot(user_id, "participant", self.moment, resume, state)
         phone.learn(snapshot)
         self.is_told_what_it_missed(user_id, known, snapshot)
         self.known[user_id] = snapshot.seq
-        assert phone.roster[user_id] == (True, "active"), "one sees oneself online"
+        assert phone.roster[user_id] == (True, state), "one sees oneself online"
         assert phone.positions == {
             user: self.newest[user]
             for user, arrived in self.arrived.items()
             if user in self.table.roster and arrived + LIMITS.retention > self.clock
         }, "all that are fresh, and nothing older"
-        assert self.session.connect(phone, self.moment) is before
+        assert self.session.connect(phone, self.moment, state) is before
         self.connected.add(user_id)
         assert snapshot.seq == self.table.seq, "the next event is the next number"
         if before is not None:
@@ -606,7 +611,7 @@ class Histories(RuleBasedStateMachine):
             for user in table.roster:
                 shown = phone.roster[user]
                 if user == phone.user_id:
-                    assert shown == (True, "active"), "nobody is sent their own presence"
+                    assert shown == (True, phone.began), "nobody is sent their own presence"
                 elif user in table.dropped and user not in table.receivers:
                     assert shown[0], "within the grace period"
                 else:

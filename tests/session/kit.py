@@ -16,7 +16,7 @@ from msgspec import Struct
 from locshare.actors import ActorRef, Registry
 from locshare.actors.testing import settle
 from locshare.broadcast.fanout import Flush
-from locshare.model.participant import Role
+from locshare.model.participant import PresenceState, Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.session.commands import AttachOptions
@@ -194,11 +194,12 @@ class House:
         user_id: str,
         resume: str | None = None,
         pace: float = 0.0,
+        state: PresenceState = "active",
         dialect: Dialect = PLAIN,
     ) -> Someone:
         link = await self.manager.open(session_id, user_id, "participant")
         phone = Phone(user_id, dialect)
-        await link.attach(phone, AttachOptions(resume, pace))
+        await link.attach(phone, AttachOptions(resume, pace, state))
         return Someone(user_id, link, phone, phone.snapshot["epoch"])
 
     async def someone(self, session_id: UUID, name: str = "Ada") -> Someone:

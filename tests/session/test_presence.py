@@ -303,3 +303,32 @@ async def test_one_who_is_online_by_reports_is_active() -> None:
         await trio.sleep(15.1)
         assert states(ada, bo) == ["hidden", "active"]
         assert heard(ada, bo) == [True, True]
+
+
+# --- a state from the beginning -------------------------------------------------------------------
+
+
+async def test_a_connection_may_begin_in_its_state_so_that_a_return_in_it_is_no_event() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await bo.link.set_state("paused")
+        for _ in range(5):
+            await trio.sleep(30.0)
+            before = home.table(session).seq
+            bo.link.detach()
+            await trio.sleep(5.0)
+            bo = await home.connect(session, bo.user_id, state="paused")
+            assert bo.phone.snapshot["seq"] == before
+            own = {p["user_id"]: p.get("state") for p in bo.phone.snapshot["participants"]}
+            assert own == {ada.user_id: None, bo.user_id: "paused"}
+        assert [each.get("state") for each in ada.phone.all("participant_updated")] == ["paused"]
+
+
+async def test_a_new_connection_that_names_no_state_is_active() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        await bo.link.set_state("hidden")
+        await settle()
+        bo = await home.connect(session, bo.user_id)
+        states = [each.get("state") for each in ada.phone.all("participant_updated")]
+        assert states == ["hidden", None]

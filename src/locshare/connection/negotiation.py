@@ -11,6 +11,7 @@ from locshare.connection.dialect import PLAIN_SOCKET, Dialects, SocketDialect
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade
 from locshare.model.pace import parse_interval
+from locshare.model.participant import parse_state
 from locshare.session.commands import AttachOptions
 
 _PHOENIX_SUBPROTOCOLS: Final = frozenset({phoenix.SUBPROTOCOL})
@@ -46,7 +47,9 @@ def _known(upgrade: Upgrade, dialects: Dialects) -> str | None:
 
 def read_options(query: Mapping[str, str]) -> AttachOptions:
     """What the query of the upgrade says about its subscription."""
-    return AttachOptions(query.get("resume"), parse_interval(query.get("pace")))
+    return AttachOptions(
+        query.get("resume"), parse_interval(query.get("pace")), parse_state(query.get("presence"))
+    )
 
 
 def _is_phoenix(upgrade: Upgrade) -> bool:

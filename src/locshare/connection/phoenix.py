@@ -34,6 +34,7 @@ from locshare.connection.dialect import (
 )
 from locshare.connection.refusal import Refusal
 from locshare.model.pace import parse_interval
+from locshare.model.participant import parse_state
 from locshare.model.reasons import CloseReason
 from locshare.session.commands import AttachOptions
 from locshare.wire.dialects import Dialect, InvalidMessage
@@ -99,12 +100,13 @@ class _Join(Struct, frozen=True):
     token: str | None = None
     resume: Any = None
     pace: Any = None
-    """Of any type, both: what is malformed is no reason to refuse a join."""
+    presence: Any = None
+    """Of any type, all three: what is malformed is no reason to refuse a join."""
 
     def options(self) -> AttachOptions:
         """A ``resume`` that is no text counts as a malformed one."""
         resume = self.resume if isinstance(self.resume, str | None) else ""
-        return AttachOptions(resume, parse_interval(self.pace))
+        return AttachOptions(resume, parse_interval(self.pace), parse_state(self.presence))
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -111,6 +111,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "token": "Token of this session; without it that of the upgrade counts.",
     "resume": "`EPOCH.SEQ` of the last event that the client knows.",
     "pace": "As `set_pace`, from the beginning.",
+    "presence": "As `presence`, from the beginning.",
     # other apps
     "location": "Where the device is.",
     "device_id": "The participant's token or code.",

@@ -1,7 +1,7 @@
 """Participants of a session, and how the others see them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -10,6 +10,16 @@ LeaveReason = Literal["left", "removed"]
 PresenceState = Literal["active", "paused", "hidden"]
 """What a client shows the others: its person shares their position, pauses that, or does not look
 at it (the page is hidden, the screen locked)."""
+
+
+def parse_state(value: object) -> PresenceState:
+    """The state in a parameter of a connection; active for anything else, because a connection is
+    not refused for it.
+    """
+    return value if value in _STATES else "active"  # type: ignore[return-value]
+
+
+_STATES: Final = get_args(PresenceState)
 
 
 class Member(Struct, frozen=True):

@@ -74,6 +74,7 @@ from locshare.session.pacing import (
     ask_senders,
     begin_pace,
     flush_paced,
+    note_distances,
     note_moved,
     paced_due,
     set_pace,
@@ -348,7 +349,7 @@ class SessionActor(Actor[SessionCast]):
     @on_call(Attach)
     def attach(self, request: Attach, reply_to: ReplyTo[None]) -> NoReply | None:
         """A participant connects."""
-        table, receiver = self._table, request.receiver
+        table, receiver, options = self._table, request.receiver, request.options
         user_id = receiver.user_id
         if receiver.closed or table.receivers.get(user_id) is receiver:
             return None  # too late, or a repetition after a crash
@@ -360,12 +361,12 @@ class SessionActor(Actor[SessionCast]):
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
             self._rules.snapshot(
-                user_id, table.roster[user_id].role, moment, request.options.resume
+                user_id, table.roster[user_id].role, moment, options.resume, options.state
             ),
             receiver.dialect.in_session(self._table.shorthand),
         )
-        older = self._rules.connect(receiver, moment)
-        begin_pace(table, receiver, request.options.interval_s, now)
+        older = self._rules.connect(receiver, moment, options.state)
+        begin_pace(table, receiver, options.interval_s, now)
         receiver.send_event(snapshot)
         if older is not None:
             older.close(CloseReason.REPLACED)
@@ -514,6 +515,8 @@ class SessionActor(Actor[SessionCast]):
     def _touch(self) -> None:
         self._note_activity()
         self._rules.forget_events(trio.current_time())
+        note_distances(self._table)
+        self._ask_senders()
         if self._table.online:
             self._arm(Tick.TOUCH, self._context.limits.touch_interval)
 

@@ -72,6 +72,7 @@ class AttachOptions(Struct, frozen=True):
     """The last event that it knows, in its own words."""
     interval_s: float = 0.0
     """Its pace (:data:`locshare.model.pace.Interval`)."""
+    state: PresenceState = "active"
 
 
 NO_OPTIONS: Final = AttachOptions()

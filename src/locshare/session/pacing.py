@@ -13,6 +13,7 @@ from locshare.broadcast.fanout import Flush, encode_flush, encode_frame
 from locshare.broadcast.receiver import Receiver
 from locshare.model.pace import NORMAL, Pace
 from locshare.model.position import HeldPosition
+from locshare.session.far_apart import far_from_all
 from locshare.session.receiver_pace import (
     Arrivals,
     PacedReceiver,
@@ -21,7 +22,7 @@ from locshare.session.receiver_pace import (
     phase_of,
     whole_steps,
 )
-from locshare.session.sender_pace import decide
+from locshare.session.sender_pace import MAX_UNASKED, decide
 from locshare.session.table import SessionTable
 from locshare.wire.dialects import Dialect
 
@@ -107,6 +108,15 @@ def _send(
 # --- senders ------------------------------------------------------------------------------------
 
 
+def note_distances(table: SessionTable) -> None:
+    """Find out who is far from all others. In a crowd nobody is, as far as this matters."""
+    connected = table.receivers.keys()
+    if 2 <= len(connected) <= MAX_UNASKED + 1:
+        table.far = far_from_all(table.positions, connected, table.far)
+    else:
+        table.far = frozenset()
+
+
 class Asked(NamedTuple):
     """How many requests were sent, and whether another waits until the situation settles."""
 
@@ -119,7 +129,7 @@ def ask_senders(table: SessionTable, *, settled: bool) -> Asked:
     (:mod:`locshare.session.sender_pace`).
     """
     paces = {user_id: each.interval_s for user_id, each in table.paced.items()}
-    requests = decide(table.receivers.keys(), paces, table.asked, settled=settled)
+    requests = decide(table.receivers.keys(), paces, table.asked, table.far, settled=settled)
     frames: dict[tuple[Dialect, Pace], bytes] = {}
     for user_id, pace in requests.now.items():
         if pace == NORMAL:

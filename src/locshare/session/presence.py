@@ -6,7 +6,7 @@ network, pages are reloaded, and a group does not want to hear of it. A connecti
 period is no event at all.
 
 With a connection comes a state, as its client shows it: active, paused, hidden. It ends with the
-connection, and a new one begins active.
+connection, and a new one begins with the state that it names, else active.
 
 Changes are rate-limited for each member (:mod:`locshare.session.rate_limits`): what the limit
 delays is in ``table.presence_pending``, and only the newest is sent.
@@ -37,11 +37,10 @@ class PresenceRules:
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def connected(self, user_id: str, moment: Moment) -> None:
-        """They have a new connection, which may replace one."""
-        table = self._table
-        table.states.pop(user_id, None)
-        table.dropped.pop(user_id, None)
+    def connected(self, user_id: str, moment: Moment, state: PresenceState = "active") -> None:
+        """They have a new connection, which may replace one, in ``state``."""
+        self._table.dropped.pop(user_id, None)
+        self._set(user_id, state)
         self._show(user_id, moment)
 
     def disconnected(self, user_id: str, moment: Moment) -> None:
@@ -62,11 +61,14 @@ class PresenceRules:
         table, user_id = self._table, receiver.user_id
         if table.receivers.get(user_id) is not receiver or table.ended is not None:
             return
-        if state == "active":
-            table.states.pop(user_id, None)
-        else:
-            table.states[user_id] = state
+        self._set(user_id, state)
         self._show(user_id, moment)
+
+    def _set(self, user_id: str, state: PresenceState) -> None:
+        if state == "active":
+            self._table.states.pop(user_id, None)
+        else:
+            self._table.states[user_id] = state
 
     def time_passed(self, moment: Moment) -> None:
         """:meth:`due` has come: take those offline whose last report is too old, or whose grace
@@ -108,12 +110,12 @@ class PresenceRules:
         """What was sent to the others last."""
         return self._table.presence.get(user_id, NEVER_SEEN)
 
-    def is_news_to_connect(self, user_id: str, moment: Moment) -> bool:
+    def is_news_to_connect(self, user_id: str, moment: Moment, state: PresenceState) -> bool:
         """Whether :meth:`connected` will send the others an event now."""
         shown = self.shown(user_id)
-        if (shown.online, shown.state) == (True, "active"):
+        if (shown.online, shown.state) == (True, state):
             return False
-        return shown.announce(True, "active", moment.clock) is not None
+        return shown.announce(True, state, moment.clock) is not None
 
     def last_seen(self, user_id: str, moment: Moment) -> datetime:
         """When they gave the last sign of life."""

@@ -240,11 +240,14 @@ class SessionRules:
 
     # --- connections ------------------------------------------------------------------------------
 
-    def connect(self, receiver: Receiver, moment: Moment) -> Receiver | None:
-        """Make ``receiver`` the connection of its participant; returns the one that it replaces.
+    def connect(
+        self, receiver: Receiver, moment: Moment, state: PresenceState = "active"
+    ) -> Receiver | None:
+        """Make ``receiver`` the connection of its participant, who is in ``state``; returns the one
+        that it replaces.
 
         The participant is in the roster, and the receiver gets the :meth:`snapshot` that was taken
-        just before this.
+        just before this, for the same state.
         """
         table = self._table
         user_id = receiver.user_id
@@ -252,10 +255,11 @@ class SessionRules:
         # Removed first, so that the order of this dict is the order of connecting.
         table.receivers.pop(user_id, None)
         self._forget_paces(user_id)
+        table.far = frozenset()  # a newcomer may look at anyone
         table.receivers[user_id] = receiver
         table.last_heard[user_id] = table.active_at = moment.clock
         table.never_connected.discard(user_id)
-        self._presence.connected(user_id, moment)
+        self._presence.connected(user_id, moment, state)
         return older
 
     def disconnect(self, receiver: Receiver, moment: Moment) -> None:
@@ -275,6 +279,7 @@ class SessionRules:
         """They are the connection's: a new one begins without."""
         self._table.paced.pop(user_id, None)
         self._table.asked.pop(user_id, None)
+        self._table.far -= {user_id}
 
     def report(self, user_id: str, position: Position, moment: Moment) -> None:
         """A position arrived without a connection, from a member in the roster: they are online
@@ -359,9 +364,9 @@ class SessionRules:
         receiver = table.receivers.pop(user_id, None)
         for entries in (
             table.roster, table.positions, table.moved, table.last_heard, table.clocks,
-            table.paced, table.asked,
         ):  # fmt: skip
             entries.pop(user_id, None)
+        self._forget_paces(user_id)
         self._presence.forget(user_id)
         table.never_connected.discard(user_id)
         self._decide(ParticipantLeft(user_id, reason), EveryoneBut(user_id))
@@ -516,10 +521,16 @@ class SessionRules:
         return active, seen
 
     def snapshot(
-        self, user_id: str, role: Role, moment: Moment, resume: str | None = None
+        self,
+        user_id: str,
+        role: Role,
+        moment: Moment,
+        resume: str | None = None,
+        state: PresenceState = "active",
     ) -> Snapshot:
-        """The state of the session for ``user_id``, who is about to connect and is shown online.
-        No event is pending. ``resume`` names the last event that the client knows, if it said one.
+        """The state of the session for ``user_id``, who is about to connect and is shown online, in
+        ``state``. No event is pending. ``resume`` names the last event that the client knows, if it
+        said one.
         """
         table = self._table
         found = None if resume is None else self._missed(user_id, resume, moment.clock)
@@ -536,7 +547,7 @@ class SessionRules:
                 roster.locked,
             ),
             You(user_id, role),
-            self.participants(moment, connecting=user_id),
+            self.participants(moment, connecting=user_id, state=state),
             tuple(
                 ParticipantPosition.of(user, held.position, held.age_ms(moment.clock))
                 for user, held in table.positions.items()
@@ -544,7 +555,7 @@ class SessionRules:
             ),
             moment.wall,
             table.epoch,
-            table.seq + self._presence.is_news_to_connect(user_id, moment),
+            table.seq + self._presence.is_news_to_connect(user_id, moment, state),
             sections or None,
             resumed=None if resume is None else found is not None,
             missed=None if found is None else tuple(map(missed, found)),
@@ -575,8 +586,12 @@ class SessionRules:
             if other != user_id
         )
 
-    def participants(self, moment: Moment, connecting: str = "") -> tuple[ParticipantView, ...]:
-        """All members in the order of joining, with the presence last sent to the others."""
+    def participants(
+        self, moment: Moment, connecting: str = "", state: PresenceState = "active"
+    ) -> tuple[ParticipantView, ...]:
+        """All members in the order of joining, with the presence last sent to the others; that of
+        ``connecting`` is online, in ``state``.
+        """
         presence, found = self._presence, []
         for user_id, member in self._table.roster.items():
             now, shown = user_id == connecting, presence.shown(user_id)
@@ -590,7 +605,7 @@ class SessionRules:
                     True,
                     now or shown.online,
                     "host" if member.role == "host" else UNSET,
-                    "active" if now else shown.state,
+                    state if now else shown.state,
                 )
             )
         return tuple(found)

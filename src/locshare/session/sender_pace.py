@@ -3,21 +3,23 @@
 A position that nobody sees costs a phone its battery for nothing, and in a crowd each one costs
 everybody a message. So the server asks each sender, by who sees it:
 
-========================================  ==========  ==============
-the others who are connected              interval_s  min_distance_m
-========================================  ==========  ==============
-nobody                                    15          0
-only receivers with a pace                the shortest of their paces, 15 at most; 0
-1 to 20 without a pace                    0           0
-more, ``n``                               n / 20 rounded up, 15 at most; 5
-========================================  ==========  ==============
+==================================================  =============================  ==============
+the others who are connected                        interval_s                     min_distance_m
+==================================================  =============================  ==============
+nobody                                              15                             0
+only receivers with a pace                          half the shortest, 15 at most  0
+1 to 20 without a pace                              0                              0
+the same, and everyone connected is far from it     5                              10
+more than 20 without a pace, ``n``                  n / 20 rounded up, 15 at most  5
+==================================================  =============================  ==============
 
-15 s is half the retention: whoever opens the map then finds everyone on it.
+15 s is half the retention: a client that connects then finds everyone in its snapshot. Half a pace
+is enough for every write to have a new position, wherever between two writes it is sent.
 
-Once somebody looks, those who are seen are asked at once to send as they like. Every other request
-waits for :data:`SETTLE_S`, in which the reason for it may pass, as when a page is reloaded or a
-crowd of 40 becomes one of 41. So a sender gets two requests in that time at most, whatever the
-others do.
+Once somebody looks, those who are seen are asked at once to send as they like, and so is a sender
+whom somebody comes near. Every other request waits for :data:`SETTLE_S`, in which the reason for it
+may pass, as when a page is reloaded. So a sender gets two requests in that time at most, whatever
+the others do. A crowd that grows or shrinks by a tenth is the same crowd.
 """
 
 import heapq
@@ -34,6 +36,8 @@ either."""
 MAX_UNASKED: Final = 20
 """Watching receivers up to which senders are left alone."""
 CROWD_DISTANCE_M: Final = 5.0
+FAR: Final = Pace(5.0, 10.0)
+"""For a sender who is far from everyone else (:mod:`locshare.session.far_apart`)."""
 
 
 class Requests(NamedTuple):
@@ -46,14 +50,14 @@ class Requests(NamedTuple):
 NO_REQUESTS: Final = Requests({}, False)
 
 
-def pace_for(watching: int, shortest_pace_s: float) -> Pace:
+def pace_for(watching: int, shortest_pace_s: float, *, far: bool = False) -> Pace:
     """What one sender is asked for: ``watching`` others have no pace, ``shortest_pace_s`` is the
-    shortest of the others', infinite if there is none.
+    shortest of the others', infinite if there is none; all of them are ``far`` away.
     """
     if watching == 0:
-        return Pace(min(shortest_pace_s, UNSEEN_S), 0.0)
+        return Pace(min(shortest_pace_s / 2, UNSEEN_S), 0.0)
     if watching <= MAX_UNASKED:
-        return NORMAL
+        return FAR if far else NORMAL
     return Pace(float(min(math.ceil(watching / MAX_UNASKED), UNSEEN_S)), CROWD_DISTANCE_M)
 
 
@@ -61,34 +65,30 @@ def decide(
     connected: Collection[str],
     paces: Mapping[str, float],
     asked: Mapping[str, Pace],
+    far: Collection[str] = (),
     *,
     settled: bool,
 ) -> Requests:
     """The requests for the members who are ``connected``. ``paces`` has the intervals of those of
-    them who have one, ``asked`` the last request to each where that was not :data:`NORMAL`.
-    ``settled``: those that can wait have waited long enough.
+    them who have one, ``asked`` the last request to each where that was not :data:`NORMAL`; ``far``
+    are far from all others. ``settled``: those that can wait have waited long enough.
     """
     watching = len(connected) - len(paces)
-    if not asked and 2 <= watching <= MAX_UNASKED:
+    if not asked and not far and 2 <= watching <= MAX_UNASKED:
         return NO_REQUESTS  # nearly always: everyone is seen by one who has no pace
     if not settled and watching > MAX_UNASKED + 1:
-        # In a crowd nobody was unseen a step ago, so nothing is urgent. That spares each of a
-        # hundred who connect a look at all the others.
+        # In a crowd nobody was unseen or far a step ago, so nothing is urgent. That spares each of
+        # a hundred who connect a look at all the others.
         return Requests({}, True)
-    unpaced = _pace_of_unpaced(watching, paces)
-    if not asked and not settled and not paces:
-        return Requests({}, bool(connected) and unpaced != NORMAL)
     shortest = heapq.nsmallest(2, paces.values())
     now, waiting = {}, False
     for user_id in connected:
         own = paces.get(user_id)
-        if own is None:
-            wanted = unpaced
-        else:
-            others = shortest[1:] if own == shortest[0] else shortest
-            wanted = pace_for(watching, min(others, default=math.inf))
+        others = shortest[1:] if shortest and own == shortest[0] else shortest
+        seen_by = watching if own is not None else watching - 1
+        wanted = pace_for(seen_by, others[0] if others else math.inf, far=user_id in far)
         before = asked.get(user_id, NORMAL)
-        if wanted == before:
+        if wanted == before or _is_same_crowd(before, seen_by):
             continue
         if settled or (wanted.interval_s < before.interval_s and not _for_a_crowd(before)):
             now[user_id] = wanted
@@ -97,9 +97,13 @@ def decide(
     return Requests(now, waiting)
 
 
+def _is_same_crowd(before: Pace, watching: int) -> bool:
+    """Whether what was asked for suits a crowd that is a tenth smaller or larger: then it stays."""
+    if watching * 1.1 <= MAX_UNASKED or not (before == NORMAL or _for_a_crowd(before)):
+        return False
+    smaller, larger = (pace_for(round(watching * part), math.inf) for part in (0.9, 1.1))
+    return smaller.interval_s <= before.interval_s <= larger.interval_s
+
+
 def _for_a_crowd(pace: Pace) -> bool:
-    return pace.min_distance_m > 0
-
-
-def _pace_of_unpaced(watching: int, paces: Mapping[str, float]) -> Pace:
-    return pace_for(max(watching - 1, 0), min(paces.values(), default=math.inf))
+    return pace.min_distance_m == CROWD_DISTANCE_M

@@ -67,6 +67,7 @@ class SessionTable:
         "dropped",
         "ended",
         "epoch",
+        "far",
         "interrupted_event",
         "interrupted_flush",
         "joins",
@@ -124,6 +125,9 @@ class SessionTable:
         """The connected members who chose a pace."""
         self.asked: dict[str, Pace] = {}
         """The connected members who were asked to send slower, and how."""
+        self.far: frozenset[str] = frozenset()
+        """The connected members who were far from all others, the last time that this was looked
+        at and nobody had come since."""
         self.reported: dict[str, float] = {}
         """When each member last reported a position without a connection, while that counts as
         being online."""
