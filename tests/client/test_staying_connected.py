@@ -1,7 +1,9 @@
 """Live against the real rooms of the server: it stays connected as long as that can succeed."""
 
+from random import Random
 from uuid import UUID
 
+import pytest
 import trio
 from msgspec import structs
 
@@ -11,16 +13,21 @@ from locshare.client import (
     ConnectionRefused,
     Live,
     NotConnected,
+    Pace,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantPosition,
     SessionUpdated,
+    connect,
 )
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.rate_policy import RateLimits
+from locshare.model.reasons import CloseReason
+from locshare.session import actor as session_actor
 from tests.client.server_kit import Diary, cutting_proxy, group, position
 from tests.running import LAST_RESORT_S
-from tests.simulate.kit import Server, serving
+from tests.simulate.kit import Server, serving, until
 
 QUICK = Backoff(initial_s=0.02, max_s=0.05)
 
@@ -58,11 +65,20 @@ async def test_the_replica_is_the_snapshot_with_every_later_message_applied() ->
             nursery.cancel_scope.cancel()
 
 
+class Soonest(Random):
+    """Chance that is none: always the lower end of what it may be."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return a
+
+
 async def test_a_client_reconnects_after_a_restart_of_the_server() -> None:
     diary = Diary()
     async with trio.open_nursery() as nursery:
         async with serving() as first, group(first, "Ada") as (_, _, (ada,)):
-            live = Live(first.ws, ada.websocket_token, watcher=diary, backoff=QUICK)
+            live = Live(
+                first.ws, ada.websocket_token, watcher=diary, backoff=QUICK, random=Soonest()
+            )
             await nursery.start(live.run)
         await diary.until("RESTART for now")
         assert not await live.send_position(position())
@@ -72,6 +88,9 @@ async def test_a_client_reconnects_after_a_restart_of_the_server() -> None:
             assert await live.send_position(position())
             nursery.cancel_scope.cancel()
     assert diary.lines[:2] == ["connected", "RESTART for now"]
+    assert diary.waits[0] == CloseReason.RESTART.wait_s[0]
+    assert [each.resumed for each in diary.snapshots] == [None, False], "it has another epoch"
+    assert diary.missed_events == []
 
 
 async def test_what_was_missed_comes_in_order_after_a_drop_and_after_a_crash() -> None:
@@ -120,19 +139,6 @@ async def test_what_was_missed_comes_in_order_after_a_drop_and_after_a_crash() -
         assert diary.snapshots[2].resumed is True
         assert len(diary.missed_events) == 3, "what was received is not missed"
         nursery.cancel_scope.cancel()
-
-
-async def test_a_new_server_does_not_know_what_was_missed() -> None:
-    diary = Diary()
-    async with trio.open_nursery() as nursery:
-        async with serving() as first, group(first, "Ada") as (_, _, (ada,)):
-            live = Live(first.ws, ada.websocket_token, watcher=diary, backoff=QUICK)
-            await nursery.start(live.run)
-        async with serving(again=first):
-            await diary.until("connected", 2)
-            nursery.cancel_scope.cancel()
-    assert [each.resumed for each in diary.snapshots] == [None, False]
-    assert diary.missed_events == []
 
 
 async def test_a_crash_of_the_session_is_no_news() -> None:
@@ -286,3 +292,63 @@ async def test_going_offline_twice_is_undone_by_going_online_once() -> None:
             live.go_online()
             await diary.until("connected", 2)
             nursery.cancel_scope.cancel()
+
+
+async def test_what_a_participant_chooses_is_kept_over_reconnects() -> None:
+    diary = Diary()
+    async with (
+        serving() as server,
+        group(server, "Ada", "Bo") as (_, _, (ada, bo)),
+        cutting_proxy(server.ws) as proxy,
+        trio.open_nursery() as nursery,
+    ):
+        one = Live(server.ws, ada.websocket_token, watcher=diary)
+        other = Live(proxy.url, bo.websocket_token, backoff=QUICK)
+        await nursery.start(one.run)
+        await nursery.start(other.run)
+        await diary.until("ParticipantUpdated")
+        assert await other.set_presence("hidden")
+        assert await other.set_pace(60)
+        await diary.until("ParticipantUpdated", 2)
+        assert one.replica is not None
+        assert one.replica.participants[bo.user_id].state == "hidden"
+
+        proxy.tunnel = True
+        proxy.cut()
+        await until(lambda: not other.connected)
+        assert not await other.set_presence("paused")
+        proxy.tunnel = False
+        replica = one.replica
+        await until(lambda: replica.participants[bo.user_id].state == "paused")
+        assert await one.send_position(position(7.0))
+        assert await other.send_position(position(8.0))
+        await diary.until("ParticipantPosition")
+        assert other.replica is not None
+        assert ada.user_id not in other.replica.positions, "it is not due for a minute"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_sender_whom_nobody_sees_is_slowed_down_by_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session_actor, "SETTLE_S", 0.05)
+    diary, quick = Diary(), Pace(0.0, 0.0)
+    async with (
+        serving() as server,
+        group(server, "Ada", "Bo") as (_, _, (ada, bo)),
+        trio.open_nursery() as nursery,
+    ):
+        live = Live(server.ws, ada.websocket_token, watcher=diary)
+        await nursery.start(live.run)
+        assert live.pace == quick
+        assert await live.send_position(position(1.0))
+        await diary.until("Pace")
+        assert live.pace == Pace(15.0, 0.0)
+        assert not await live.send_position(position(2.0))
+        async with connect(server.ws, bo.websocket_token) as watching:
+            await diary.until("Pace", 2)
+            assert live.pace == quick
+            got = await anext(watching)
+            assert isinstance(got, ParticipantPosition)
+            assert got.lat == 2.0, "what waited comes at once"
+        nursery.cancel_scope.cancel()
