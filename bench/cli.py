@@ -7,17 +7,18 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from bench.guardian import stand_guard
 from bench.observers.prometheus import Exporter
 from bench.people.population import recorded_tracks
 from bench.report import write_report
-from bench.results import BadResults, load, merged
+from bench.results import BadResults, Dialect, load, merged
 from bench.runner import Order, run
 from bench.scenarios import SCENARIOS, Options
 from bench.solo import short
 from bench.solo.short import LONG_FORMS, SHORT_FORMS
-from bench.targets import STARTABLE, parse
+from bench.targets import OF_EVERY_DIALECT, STARTABLE, parse
 from locshare.simulate.gpx import UnusableTrack
 from locshare.simulate.track import Track
 
@@ -75,6 +76,9 @@ def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command
             f"nothing to measure: name a server to start (--start {' or '.join(STARTABLE)}) or one "
             "that runs (--target NAME=URL)"
         )
+    mute = [name for name in options.start if name not in OF_EVERY_DIALECT]
+    if mute and options.dialect != "plain":
+        parser.error(f"--dialect {options.dialect}: {mute[0]} speaks plain only; leave it out")
     try:
         targets = [parse(text) for text in options.target]
         _check_names([*options.start, *(each.description.name for each in targets)])
@@ -98,6 +102,7 @@ def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command
         scenarios=[SCENARIOS[name] for name in chosen],
         targets=targets,
         start=options.start,
+        dialect=options.dialect,
         options=wanted,
         out=options.out,
         exporter=exporter,
@@ -181,6 +186,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=URL[,dialect=…]",
         help="a server that runs",
+    )
+    add(
+        "--dialect",
+        choices=get_args(Dialect),
+        default="plain",
+        help="what people speak with a started server (default: plain)",
     )
     add("--short", action="store_true", help="the forms that take seconds")
     add("--scale", type=float, default=1.0, metavar="X", help="multiply the number of people")

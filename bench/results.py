@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 VERSION = 1
 
-Dialect = Literal["plain", "phoenix"]
+Dialect = Literal["plain", "compact", "phoenix"]
 DisruptionKind = Literal[
     "crash_session", "kill_process", "pause_process", "cut_database", "cut_network", "drop_clients"
 ]

@@ -19,7 +19,7 @@ from bench.observers.lines import Lines
 from bench.observers.live import Display
 from bench.observers.prometheus import Exporter
 from bench.procfs import cores, memory_bytes, processor
-from bench.results import VERSION, Machine, Results, Run, TargetDescription, save
+from bench.results import VERSION, Dialect, Machine, Results, Run, TargetDescription, save
 from bench.scenarios import Options, Scenario
 from bench.targets import NotServing, Target, started
 
@@ -35,6 +35,8 @@ class Order(Struct, frozen=True, kw_only=True):
     targets: Sequence[Target]
     start: Sequence[str]
     """Names of STARTABLE."""
+    dialect: Dialect = "plain"
+    """That people speak with started servers."""
     options: Options
     out: Path
     exporter: Exporter | None
@@ -52,7 +54,7 @@ def run(order: Order) -> tuple[Results, list[str]]:
     results = Results(version=VERSION, machine=_machine(order.command), targets=(), runs=())
     failures: list[str] = []
     openers: dict[str, Callable[[], Opened]] = {
-        name: partial(started, name, pin=True) for name in order.start
+        name: partial(started, name, dialect=order.dialect, pin=True) for name in order.start
     }
     for each in order.targets:
         openers[each.description.name] = partial(_there, each)

@@ -1,7 +1,7 @@
 """One WebSocket over one socket that never blocks.
 
 The Sans-I/O protocol of the ``websockets`` library handles the handshake, fragments, control frames
-and closing. Only unfragmented text messages bypass it (:mod:`bench.driver.frames`), which saves a
+and closing. Only unfragmented messages bypass it (:mod:`bench.driver.frames`), which saves a
 fifth of the CPU per delivery.
 """
 
@@ -17,6 +17,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from bench.certificates import trusted_authorities, unverified
@@ -100,8 +101,11 @@ class Connection:
     that cannot be verified raises NotServing, because a retry would not help.
     """
 
-    def __init__(self, url: str, address: Address) -> None:
-        self._protocol = ClientProtocol(parse_uri(url), max_size=_LONGEST)
+    def __init__(self, url: str, address: Address, subprotocols: Sequence[str] = ()) -> None:
+        """With ``subprotocols`` all messages are sent in binary frames."""
+        offered = [Subprotocol(each) for each in subprotocols] or None
+        self._protocol = ClientProtocol(parse_uri(url), subprotocols=offered, max_size=_LONGEST)
+        self._write_message = self._protocol.send_binary if offered else self._protocol.send_text
         self._address = address
         self._rest = b""
         """Not yet written."""
@@ -238,11 +242,11 @@ class Connection:
             return Lost(f"the server broke the WebSocket protocol: {wrong}")
         return Lost("ended without a close frame")
 
-    def send(self, text: bytes) -> None:
-        """One text message."""
+    def send(self, payload: bytes) -> None:
+        """One message."""
         if self._protocol.state is not OPEN:
             raise self.end()
-        self._protocol.send_text(text)
+        self._write_message(payload)
         self._send()
 
     def send_close(self) -> None:

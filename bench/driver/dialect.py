@@ -57,14 +57,18 @@ class Conversation(Protocol):
     def leave(self) -> bytes:
         """Leaves the session for good; afterwards one of the two closes."""
 
-    def read(self, text: bytes) -> Message:
-        """Parse one message. Never raises: an unreadable one is a :class:`Refusal`."""
+    def read(self, payload: bytes) -> Message | list[ReceivedPosition]:
+        """Parse one message; a list is that of a flush. Never raises: an unreadable one is a
+        :class:`Refusal`.
+        """
 
 
 class DialectAdapter(Protocol):
     """One dialect with one server."""
 
     name: Dialect
+    subprotocols: Sequence[str]
+    """To be offered; with any of them all messages are in binary frames."""
     heartbeat_s: float
     """The interval when ``always_beats``, else the silence that triggers a heartbeat."""
     always_beats: bool

@@ -9,6 +9,7 @@ import gc
 import time
 from collections.abc import Sequence
 
+from bench.driver.compact import CompactAdapter
 from bench.driver.crowd import Crowd, Entry, Second
 from bench.driver.dialect import Access, DialectAdapter
 from bench.driver.endpoints import endpoint
@@ -175,9 +176,13 @@ def _moment(second: Second, sample: UsageSample) -> Moment:
 
 
 def _adapter(target: Target) -> DialectAdapter:
-    return (
-        PhoenixAdapter(target.topic) if target.description.dialect == "phoenix" else PlainAdapter()
-    )
+    match target.description.dialect:
+        case "plain":
+            return PlainAdapter()
+        case "compact":
+            return CompactAdapter()
+        case "phoenix":
+            return PhoenixAdapter(target.topic)
 
 
 def _entries(

@@ -8,6 +8,7 @@ other than ``ok`` is counted. A channel that crashed (``phx_error``) or was clos
 counts as a lost connection: the user reconnects.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -50,6 +51,7 @@ class PhoenixAdapter:
     """The adapter. ``topic`` has ``{session_id}`` in it."""
 
     name: Dialect = "phoenix"
+    subprotocols: Sequence[str] = ()
     heartbeat_s = 30.0
     always_beats = True
     closes = False
@@ -91,15 +93,15 @@ class PhoenixConversation:
     def leave(self) -> bytes:
         return self._message("phx_leave", {})
 
-    def read(self, text: bytes) -> Message:
+    def read(self, payload: bytes) -> Message:
         """What one message means."""
         try:
-            join_ref, ref, topic, event, payload = _frame.decode(text)
+            join_ref, ref, topic, event, content = _frame.decode(payload)
             if event == "location_update":
-                data = _position.decode(payload)
+                data = _position.decode(content)
                 return ReceivedPosition(data.user_id, data.lat, data.lng)
             if event == "phx_reply":
-                return self._answered(ref, _reply.decode(payload))
+                return self._answered(ref, _reply.decode(content))
         except _FAILURES as error:
             return Refusal(f"unreadable: {error}")
         if topic != self._topic or not self._joined:
@@ -108,7 +110,7 @@ class PhoenixConversation:
             if join_ref is not None and str(join_ref) != self._join_ref:
                 return None  # of a channel before this one
             return Ended(f"the channel was ended by {event}", reconnect=True)
-        return _listed(payload)
+        return _listed(content)
 
     def _answered(self, ref: _Ref, reply: _Reply) -> Message:
         joins = str(ref) == self._join_ref and not self._joined

@@ -1,5 +1,6 @@
 """The plain dialect, docs/reference/protocol.md: ``{"type": …, "data": {…}}``. Pure."""
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -60,6 +61,7 @@ _KNOWN: Final = {"location_update", "session_state", "session_ended", "error"}
 
 class PlainAdapter:
     name: Dialect = "plain"
+    subprotocols: Sequence[str] = ()
     heartbeat_s = 15.0
     always_beats = False
     closes = True
@@ -90,12 +92,12 @@ class PlainConversation:
     def leave(self) -> bytes:
         return encode_for_server(Leave())
 
-    def read(self, text: bytes) -> Message:
+    def read(self, payload: bytes) -> Message:
         """What one message means."""
         try:
-            message = _decoder.decode(text)
+            message = _decoder.decode(payload)
         except (msgspec.DecodeError, UnicodeError) as error:
-            return _unread(text, error)
+            return _unread(payload, error)
         data = message.data
         if isinstance(data, _Position):
             return ReceivedPosition(data.user_id, data.lat, data.lng)
@@ -111,10 +113,10 @@ class PlainConversation:
 _CONVERSATION: Final = PlainConversation()
 
 
-def _unread(text: bytes, error: Exception) -> Message:
+def _unread(payload: bytes, error: Exception) -> Message:
     """An unknown type is ignored; anything else is an error."""
     try:
-        tag = _tag.decode(text).type
+        tag = _tag.decode(payload).type
     except (msgspec.DecodeError, UnicodeError):
         tag = None
     return None if tag is not None and tag not in _KNOWN else Refusal(f"unreadable: {error}")

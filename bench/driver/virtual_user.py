@@ -199,7 +199,7 @@ class VirtualUser:
         self._asked_at = time.monotonic()
         self._conversation = self._crowd.adapter.converse(self.access)
         try:
-            self._connection = Connection(self.url, self.address)
+            self._connection = Connection(self.url, self.address, self._crowd.adapter.subprotocols)
         except Lost as cause:
             self._over(cause, time.monotonic())
         else:
@@ -212,6 +212,8 @@ class VirtualUser:
             message = read(text)
             if type(message) is ReceivedPosition:
                 received.append(message)
+            elif isinstance(message, list):
+                received += message
             elif message is not None:
                 self._count(received, now)
                 received = []

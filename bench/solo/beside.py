@@ -36,7 +36,7 @@ from bench.guardian import stand_guard, temporary_folder
 from bench.procfs import DISTURBED, TOO_BUSY, circumstances
 from bench.rest import Rest
 from bench.servers import HOST, Process, allow_connections, free_port, people, split_cores
-from bench.solo.crowd import tokens_of
+from bench.solo.crowd import tickets_of
 from bench.stats import percent
 from bench.targets import STARTABLE, started
 from bench.wsload import Programs, build
@@ -118,7 +118,7 @@ def serving(name: str, case: Case, programs: Programs, folder: Path) -> Iterator
     with started(name, environment=_LIMITS, max_participants=max(case.size, 50)) as target:
         with Rest(target.http_url) as rest:
             rooms = rest.fill([people(case.size)] * case.sessions)
-        tokens = tokens_of(rooms)
+        tokens = [each.token for each in tickets_of(rooms)]
         url = next(each.websocket_url for each in rooms[0].joined if each is not None)
         port = urlsplit(url).port or 0
         lines = [f"/ws?token={token}\tlocshare.v1\t-\t{_UPDATE}" for token in tokens]

@@ -25,7 +25,7 @@ import trio
 
 from bench.procfs import circumstances
 from bench.servers import Server, people, running_server
-from bench.solo.crowd import Counters, Crowd, Load, tokens_of
+from bench.solo.crowd import Counters, Crowd, Load, tickets_of
 from bench.solo.frames import clock_us
 from bench.stats import summary, table
 from locshare.client import Client, connect
@@ -98,7 +98,7 @@ def run_round(server: Server, load: Load, every: float, crash: bool) -> tuple[Cr
     """All sessions from their creation to their end."""
     with server.rest() as rest:
         rooms = rest.fill([people(load.size)] * load.sessions)
-    crowd = Crowd(load, server.ws_port, tokens_of(rooms), first=Counters())
+    crowd = Crowd(load, server.ws_port, tickets_of(rooms), first=Counters())
     session_id = rooms[0].session.session_id
     crasher = Crasher(server, session_id, size=load.size, every=every)
     crasher.crash = crash

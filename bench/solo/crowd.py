@@ -12,36 +12,34 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from bench.errors import NotServing
 from bench.rest import Room
+from bench.results import Dialect
 from bench.servers import HOST
+from bench.solo.codecs import CODECS, Codec
 from bench.solo.frames import (
     CLOSE,
     MOST_SENDERS,
     PING,
     PONG,
-    POSITION,
     SPAN_US,
-    TEXT,
     BadFrame,
     Frame,
     FrameReader,
     client_frame,
     clock_us,
     payloads,
-    read_position,
+    server_frame,
     since_s,
     upgrade_request,
-    write_position,
 )
 
 TIMEOUT_S = 10.0
 """Time limit for the last connection, the last delivery and the last close."""
 
 _CHUNK = 262_144
-_SNAPSHOT = b'{"type":"session_state"'
-_ERROR = b'{"type":"error"'
 
 dice = random.Random()  # noqa: S311 - spreads a load, keeps no secret
 
@@ -58,18 +56,29 @@ class Load:
     sample: int = 1
     connect_per_s: float = 400.0
     """Each connection costs a snapshot, and an event to everyone in its session."""
+    dialect: Dialect = "plain"
+    details: bool = False
+    """Positions have altitude, speed, heading and battery too."""
 
     @property
     def people(self) -> int:
         return self.sessions * self.size
 
 
-def tokens_of(rooms: Sequence[Room]) -> list[str]:
-    """The tokens of all. Raises NotServing when a join failed."""
-    joined = [each for room in rooms for each in room.joined]
-    if None in joined:
-        raise NotServing(f"{joined.count(None)} of {len(joined)} people could not join")
-    return [each.websocket_token for each in joined if each is not None]
+class Ticket(NamedTuple):
+    """What a person needs to connect."""
+
+    session_id: str
+    token: str
+
+
+def tickets_of(rooms: Sequence[Room]) -> list[Ticket]:
+    """The tickets of all. Raises NotServing when a join failed."""
+    joined = [(room.session.session_id, each) for room in rooms for each in room.joined]
+    missing = sum(each is None for _, each in joined)
+    if missing:
+        raise NotServing(f"{missing} of {len(joined)} people could not join")
+    return [Ticket(session, each.websocket_token) for session, each in joined if each is not None]
 
 
 @dataclass
@@ -77,6 +86,8 @@ class Counters:
     """Counted over several connections."""
 
     delivered: int = 0
+    received_bytes: int = 0
+    """Of frames with data after the snapshot, headers included."""
     repeated: int = 0
     foreign: int = 0
     unreadable: int = 0
@@ -93,6 +104,7 @@ class Person:
 
     __slots__ = (
         "_began",
+        "_codec",
         "_first",
         "_key",
         "_last",
@@ -107,7 +119,9 @@ class Person:
         "upgraded",
     )  # fmt: skip
 
-    def __init__(self, number: int, size: int, sample: int, counters: Counters) -> None:
+    def __init__(
+        self, number: int, size: int, sample: int, counters: Counters, codec: Codec
+    ) -> None:
         self.number = number
         self.open = False
         """True from the snapshot to the end of the connection."""
@@ -118,7 +132,8 @@ class Person:
         self._last = [-1] * size
         self._sample = sample
         self.counters = counters
-        self._reader = FrameReader()
+        self._codec = codec
+        self._reader = FrameReader(codec.opcode)
         self._seen = b""
         self._key = dice.randbytes(4)
 
@@ -127,17 +142,13 @@ class Person:
         self._began = time.monotonic()
         self.socket = socket.create_connection((HOST, port), timeout=TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(upgrade_request(HOST, port, token))
+        self.socket.sendall(upgrade_request(HOST, port, *self._codec.request(token)))
         self.socket.setblocking(False)
 
-    def send(self, timestamp: str) -> None:
-        """One position. A full socket buffer is an error: the server is never that slow."""
-        lat, lng = write_position(self.number, clock_us(time.monotonic()))
-        text = (
-            f'{{"type":"location_update","data":{{"lat":{lat},"lng":{lng},'
-            f'"accuracy":5,"timestamp":"{timestamp}"}}}}'
-        )
-        self.socket.send(client_frame(TEXT, text.encode(), self._key))
+    def send(self, at: datetime) -> None:
+        """One position, dated ``at``. A full socket buffer is an error: no server is that slow."""
+        payload = self._codec.position(clock_us(time.monotonic()), at)
+        self.socket.send(client_frame(self._codec.opcode, payload, self._key))
 
     def receive(self) -> bool:
         """Read and count. False when the connection has ended. Raises NotServing when it was
@@ -159,18 +170,22 @@ class Person:
 
     def _take(self, data: bytes, now: float) -> bool:
         try:
-            whole, texts, others = self._reader.feed(data)
+            whole, frames, others = self._reader.feed(data)
         except BadFrame:
             self.counters.unreadable += 1
             self.open = False
             return False
-        if texts and not self.open:
-            whole, texts = self._open(whole, now)
-        found = POSITION.findall(whole)
-        if found:
-            self._count(found, clock_us(now))
-        if len(found) != texts:
-            self.counters.errors += whole.count(_ERROR)
+        if frames and not self.open:
+            whole, frames = self._open(whole, now)
+        if frames:
+            self.counters.received_bytes += len(whole)
+            found, errors = self._codec.read(whole, frames)
+            if found:
+                self._count(found, clock_us(now))
+            self.counters.errors += errors
+            if self._codec.over:
+                self.open = False
+                return False
         return not others or self._answer(others)
 
     def _answer(self, others: Sequence[Frame]) -> bool:
@@ -194,25 +209,36 @@ class Person:
             raise NotServing(f"the upgrade was answered with {status!r}")
         self.upgraded = True
         self._seen = b""
+        if (hello := self._codec.hello()) is not None:
+            self.socket.send(client_frame(self._codec.opcode, hello, self._key))
         return rest
 
     def _open(self, whole: bytes, now: float) -> tuple[bytes, int]:
-        """Consume the snapshot, whose positions are not deliveries."""
-        first, *later = payloads(whole)
-        if not first.startswith(_SNAPSHOT):
-            raise NotServing("the first message was no snapshot")
-        self.open = True
-        self.connect_s = now - self._began
-        return b"".join(later), len(later)
+        """Consume what comes up to the snapshot, whose positions are not deliveries. Returns the
+        frames after it, and their number.
+        """
+        frames = payloads(whole, self._codec.opcode)
+        for number, payload in enumerate(frames, 1):
+            is_snapshot = self._codec.is_snapshot(payload)
+            if is_snapshot:
+                self.open = True
+                self.connect_s = now - self._began
+                later = frames[number:]
+                opcode = self._codec.opcode
+                return b"".join(server_frame(opcode, each) for each in later), len(later)
+            if is_snapshot is not None:
+                raise NotServing("the first message was no snapshot")
+        return b"", 0
 
-    def _count(self, found: list[tuple[bytes, bytes]], now_us: int) -> None:
+    def _count(self, found: Sequence[Any], now_us: int) -> None:
         counters = self.counters
         counters.delivered += len(found)
         if self._sample > 1:
             found = found[dice.randrange(self._sample) :: self._sample]
         since = counters.counted_from_us
-        for lat, lng in found:
-            sender, sent_us = read_position(lat, lng)
+        source = self._codec.source
+        for each in found:
+            sender, sent_us = source(each)
             place = sender - self._first
             if not 0 <= sender < MOST_SENDERS or not 0 <= sent_us < SPAN_US:
                 counters.unreadable += 1
@@ -234,7 +260,7 @@ class Crowd:
     """
 
     def __init__(
-        self, load: Load, port: int, tokens: Sequence[str], *, first: Counters | None = None
+        self, load: Load, port: int, tickets: Sequence[Ticket], *, first: Counters | None = None
     ) -> None:
         self.counters = Counters()
         """Of all sessions but the one counted in ``first``."""
@@ -242,13 +268,17 @@ class Crowd:
         self.sent = 0
         self._load = load
         self._port = port
-        self._tokens = tokens
+        self._tickets = tickets
         self._selector = selectors.DefaultSelector()
         self._people = [
             Person(
-                number, load.size, load.sample, self.first if number < load.size else self.counters
+                number,
+                load.size,
+                load.sample,
+                self.first if number < load.size else self.counters,
+                CODECS[load.dialect](number, ticket.session_id, load.details),
             )
-            for number in range(load.people)
+            for number, ticket in enumerate(tickets)
         ]
         # One order for the whole wave. In a new one the last could soon be first, and of two
         # updates that close together the server rightly broadcasts only the newer.
@@ -280,10 +310,10 @@ class Crowd:
         """Everyone, evenly over time. Raises NotServing."""
         gap = 1 / self._load.connect_per_s
         due = time.monotonic()
-        for person, token in zip(self._people, self._tokens, strict=True):
+        for person, ticket in zip(self._people, self._tickets, strict=True):
             self._run_until(due)
             due = max(due + gap, time.monotonic())
-            person.connect(self._port, token)
+            person.connect(self._port, ticket.token)
             self._selector.register(person.socket, selectors.EVENT_READ, person)
         if not self._run_while(lambda: self.here < len(self._people)):
             raise NotServing(
@@ -304,7 +334,7 @@ class Crowd:
             self._run_until(began + (turn + dice.random()) * slot)
             person = order[turn % len(order)]
             if person.open:
-                person.send(datetime.now(UTC).isoformat(timespec="milliseconds"))
+                person.send(datetime.now(UTC))
                 self.sent += 1
 
     def drain(self) -> None:

@@ -12,13 +12,13 @@ import re
 from dataclasses import dataclass
 
 CLOSE = 0x8
+BINARY = 0x2
 PING = 0x9
 PONG = 0xA
 TEXT = 0x1
 
 _FINAL = 0x80
 _MASKED = 0x80
-_TEXT_FINAL = _FINAL | TEXT
 _CONTROL_FINAL = {_FINAL | CLOSE, _FINAL | PING, _FINAL | PONG}
 
 POSITION = re.compile(rb'"lat":([-+.0-9eE]+),"lng":([-+.0-9eE]+)')
@@ -42,16 +42,19 @@ class Frame:
 
 
 class FrameReader:
-    """Cuts the stream of one connection into whole frames, however the network cut it."""
+    """Cuts the stream of one connection into whole frames, however the network cut it. ``opcode``
+    is that of all frames with data.
+    """
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_data", "_rest")
 
-    def __init__(self) -> None:
+    def __init__(self, opcode: int = TEXT) -> None:
+        self._data = _FINAL | opcode
         self._rest = b""
 
     def feed(self, data: bytes) -> tuple[bytes, int, list[Frame]]:
         """All frames that are complete now: their bytes with headers, in one piece; the number of
-        text frames; and the other frames. The rest waits for more data. Raises BadFrame.
+        data frames; and the other frames. The rest waits for more data. Raises BadFrame.
 
         The bytes are not split, because one search through all of them is one call, and a flush of
         a hundred positions is a hundred frames.
@@ -59,7 +62,8 @@ class FrameReader:
         if self._rest:
             data = self._rest + data
         size = len(data)
-        at = texts = 0
+        at = count = 0
+        first_of_data = self._data
         others: list[Frame] = []
         while at + 2 <= size:
             start = at + 2
@@ -75,19 +79,19 @@ class FrameReader:
             if end > size:
                 break
             first = data[at]
-            if first == _TEXT_FINAL:
-                texts += 1
+            if first == first_of_data:
+                count += 1
             elif first in _CONTROL_FINAL:
                 others.append(Frame(first & 0x0F, data[start:end]))
             else:
                 raise BadFrame(f"begins with {first:#04x}")
             at = end
         self._rest = data[at:]
-        return data if at == size else data[:at], texts, others
+        return data if at == size else data[:at], count, others
 
 
-def payloads(whole: bytes) -> list[bytes]:
-    """The payloads of the text frames in what :meth:`FrameReader.feed` returned."""
+def payloads(whole: bytes, opcode: int = TEXT) -> list[bytes]:
+    """The payloads of the data frames in what :meth:`FrameReader.feed` returned."""
     found = []
     at = 0
     while at < len(whole):
@@ -95,10 +99,20 @@ def payloads(whole: bytes) -> list[bytes]:
         if length > 125:
             start += 2 if length == 126 else 8
             length = int.from_bytes(whole[at + 2 : start], "big")
-        if whole[at] == _TEXT_FINAL:
+        if whole[at] == _FINAL | opcode:
             found.append(whole[start : start + length])
         at = start + length
     return found
+
+
+def server_frame(opcode: int, payload: bytes) -> bytes:
+    """One final frame without a mask."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_FINAL | opcode, size)) + payload
+    if size < 65_536:
+        return bytes((_FINAL | opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((_FINAL | opcode, 127)) + size.to_bytes(8, "big") + payload
 
 
 def client_frame(opcode: int, payload: bytes, key: bytes) -> bytes:
@@ -112,13 +126,14 @@ def client_frame(opcode: int, payload: bytes, key: bytes) -> bytes:
     return header + key + (int.from_bytes(payload, "big") ^ mask).to_bytes(size, "big")
 
 
-def upgrade_request(host: str, port: int, token: str) -> bytes:
+def upgrade_request(host: str, port: int, resource: str, subprotocols: str) -> bytes:
     """The upgrade request."""
+    offer = f"Sec-WebSocket-Protocol: {subprotocols}\r\n" if subprotocols else ""
     return (
-        f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+        f"GET {resource} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: bG9hZC1nZW5lcmF0b3IuLg==\r\n"
-        f"Sec-WebSocket-Protocol: locshare.v1, locshare.bearer.{token}\r\n\r\n"
+        f"{offer}\r\n"
     ).encode()
 
 

@@ -32,7 +32,8 @@ from dataclasses import asdict, dataclass
 from bench.errors import NotServing
 from bench.procfs import Clocks, Shares, circumstances
 from bench.servers import Memory, Server, allow_connections, people, running_server
-from bench.solo.crowd import TIMEOUT_S, Crowd, Load, tokens_of
+from bench.solo.codecs import CODECS
+from bench.solo.crowd import TIMEOUT_S, Crowd, Load, tickets_of
 from bench.solo.frames import clock_us
 from bench.stats import summary, table
 
@@ -62,6 +63,8 @@ class Wave:
     errors: int
     closed: int
     deliveries_per_s: float
+    bytes_per_delivery: float | None
+    """To the receiver, with frame headers and everything else that came with positions."""
     server_us_per_delivery: float | None
     shares: Shares
     sweep_ms: dict[str, float]
@@ -82,7 +85,7 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
     with server.rest() as rest:
         rooms = rest.fill([people(load.size)] * load.sessions)
     join_s = time.monotonic() - began
-    crowd = Crowd(load, server.ws_port, tokens_of(rooms))
+    crowd = Crowd(load, server.ws_port, tickets_of(rooms))
     counters = crowd.counters
     gc.collect()  # what the joins left; it would else stay, because the collector is disabled
     try:
@@ -93,11 +96,12 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
         crowd.send_for(load.interval_s)
         counters.counted_from_us = clock_us(time.monotonic())
         counters.sweeps = array("d")
-        delivered = counters.delivered
+        delivered, received = counters.delivered, counters.received_bytes
         clocks = Clocks(server.pid)
         crowd.send_for(load.duration_s)
         shares = clocks.shares()
         delivered = counters.delivered - delivered
+        received = counters.received_bytes - received
         sweeps = summary(counters.sweeps)
         crowd.drain()
         memory["loaded"] = server.memory()
@@ -123,6 +127,7 @@ def run_wave(server: Server, load: Load, say: Callable[[str], None]) -> Wave:
         errors=counters.errors,
         closed=counters.closed,
         deliveries_per_s=round(delivered / shares.wall, 1),
+        bytes_per_delivery=round(received / delivered, 1) if delivered else None,
         server_us_per_delivery=(
             None
             if shares.server is None or not delivered
@@ -181,13 +186,17 @@ def report(load: Load, waves: Sequence[Wave]) -> str:
 
 def _wave_lines(load: Load, wave: Wave, of: str) -> list[str]:
     cost = f"{wave.server_us_per_delivery or 0:.2f} µs per delivery"
+    size = f"{wave.bytes_per_delivery or 0:.1f} bytes per delivery"
     lines = [
         (
             f"deliveries{of}: {wave.expected} expected, {wave.delivered} came, {wave.lost} lost, "
             f"{wave.repeated} repeated, {wave.foreign} foreign, {wave.unreadable} unreadable; "
             f"{wave.errors} errors, {wave.closed} connections lost"
         ),
-        f"rate{of}: {wave.deliveries_per_s:,.0f} deliveries/s; joined in {wave.join_s:.1f} s",
+        (
+            f"rate{of}: {wave.deliveries_per_s:,.0f} deliveries/s, {size}; "
+            f"joined in {wave.join_s:.1f} s"
+        ),
         f"cores{of}: {wave.shares} ({cost})",
     ]
     start = wave.memory["start"]
@@ -214,6 +223,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, metavar="K", help="look at every Kth delivery")
     parser.add_argument(
         "--connect-rate", type=float, dest="connect_per_s", metavar="N", help="connects a second"
+    )
+    parser.add_argument("--dialect", choices=CODECS, help="that all speak (default: plain)")
+    parser.add_argument(
+        "--details", action="store_true", default=None, help="altitude, speed, heading, battery"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     options = vars(parser.parse_args(arguments))

@@ -4,8 +4,17 @@
 
 from bench.errors import NotServing
 from bench.targets.counting import facts
-from bench.targets.local import STARTABLE, started
+from bench.targets.local import OF_EVERY_DIALECT, STARTABLE, started
 from bench.targets.remote import FORM, parse
 from bench.targets.target import Target
 
-__all__ = ["FORM", "STARTABLE", "NotServing", "Target", "facts", "parse", "started"]
+__all__ = [
+    "FORM",
+    "OF_EVERY_DIALECT",
+    "STARTABLE",
+    "NotServing",
+    "Target",
+    "facts",
+    "parse",
+    "started",
+]

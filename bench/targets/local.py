@@ -18,7 +18,7 @@ import trio
 
 from bench.errors import NotServing
 from bench.peers.common.settings import SECRET
-from bench.results import DisruptionKind, TargetDescription
+from bench.results import Dialect, DisruptionKind, TargetDescription
 from bench.servers import HOST, Process, Server, data_directory, free_port, split_cores, wait_until
 from bench.targets.counting import facts
 from locshare.ops.control import ControlError
@@ -31,6 +31,8 @@ STARTABLE: Mapping[str, str] = {
     "picows": "picows, uvloop, in process",
 }
 """Their titles."""
+OF_EVERY_DIALECT = ("locshare",)
+"""The others speak plain only."""
 MAX_PARTICIPANTS = 1000
 ROOT = Path(__file__).resolve().parent.parent.parent
 REDIS = "redis-server"
@@ -44,7 +46,7 @@ Disruption = tuple[Callable[[str], str], Callable[[], None]]
 
 
 class StartedTarget(ABC):
-    ws_url = None
+    ws_url: str | None = None
     topic = ""
 
     def __init__(self, description: TargetDescription, port: int) -> None:
@@ -92,6 +94,9 @@ class LocshareTarget(StartedTarget):
     def __init__(self, description: TargetDescription, server: Server) -> None:
         super().__init__(description, server.http_port)
         self._server = server
+        if description.dialect == "phoenix":
+            self.ws_url = f"ws://{HOST}:{server.ws_port}/socket/websocket"
+            self.topic = "location:{session_id}"
 
     def start(self) -> None:
         self._server.start()
@@ -226,6 +231,7 @@ def _pausing(process: Process, what: str) -> Disruption:
 def started(
     name: str,
     *,
+    dialect: Dialect = "plain",
     pin: bool = True,
     environment: Mapping[str, str] | None = None,
     max_participants: int = MAX_PARTICIPANTS,
@@ -235,12 +241,16 @@ def started(
 
     With ``pin``, on a machine of two cores or more, the server has the first core (its Redis or
     PostgreSQL too), and this thread and those that it starts have the others. ``environment`` is
-    for the server's program. Raises ValueError for another name, and NotServing.
+    for the server's program. Raises ValueError for another name, or a dialect that it does not
+    speak, and NotServing.
     """
     if name not in STARTABLE:
         raise ValueError(f"no server {name!r} can be started; allowed are {', '.join(STARTABLE)}")
+    if dialect != "plain" and name not in OF_EVERY_DIALECT:
+        allowed = " and ".join(OF_EVERY_DIALECT)
+        raise ValueError(f"{name} speaks plain and not {dialect}, which {allowed} does")
     description = TargetDescription(
-        name=name, title=STARTABLE[name], dialect="plain", facts=facts(name)
+        name=name, title=STARTABLE[name], dialect=dialect, facts=facts(name)
     )
     with data_directory() as folder, split_cores(pin) as place:
         target: StartedTarget

@@ -11,7 +11,7 @@ from bench.errors import NotServing
 from bench.results import Dialect, DisruptionKind, TargetDescription
 from bench.servers import send_signal
 
-FORM = "NAME=URL,dialect=plain|phoenix[,ws=URL][,topic=session:{session_id}][,pid=N[+N...]]"
+FORM = "NAME=URL,dialect=plain|compact|phoenix[,ws=URL][,topic=session:{session_id}][,pid=N[+N...]]"
 TOPIC = "session:{session_id}"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -71,7 +71,7 @@ def parse(text: str) -> RemoteTarget:
     options = _options(text, parts)
     dialect: Dialect
     match options.get("dialect"):
-        case "plain" | "phoenix" as known:
+        case "plain" | "compact" | "phoenix" as known:
             dialect = known
         case None:
             raise _wrong(text, "dialect is missing", f"allowed are {', '.join(_DIALECTS)}")

@@ -92,6 +92,7 @@ def test_a_target_that_is_not_there_fails_and_the_others_are_measured(
         (["run"], "nothing to measure"),
         (["run", "nope", "--start", "locshare"], "'nope'"),
         (["run", "--start", "nginx"], "nginx"),
+        (["run", "--start", "redis", "--dialect", "compact"], "redis speaks plain only"),
         (["run", "--target", "x"], "x"),
         (["run", "--start", "locshare", "--scale", "0"], "scale 0"),
         (["run", "--start", "locshare", "--duration", "0"], "duration 0"),

@@ -9,6 +9,7 @@ from websockets.frames import Frame
 from websockets.protocol import SERVER, Protocol
 
 from bench.errors import NotServing
+from bench.solo.codecs import PlainCodec
 from bench.solo.crowd import Counters, Load, Person
 from bench.solo.frames import PONG, SPAN_US, clock_us, write_position
 from locshare.broadcast.fanout import text_frame
@@ -23,7 +24,7 @@ class Line:
 
     def __init__(self) -> None:
         self.counters = Counters(counted_from_us=clock_us(time.monotonic()))
-        self.person = Person(3, SIZE, 1, self.counters)
+        self.person = Person(3, SIZE, 1, self.counters, PlainCodec(3, "", False))
         self.person.socket, self.server = socket.socketpair()
         self.person.socket.setblocking(False)
 
