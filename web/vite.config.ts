@@ -5,7 +5,7 @@
  */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
@@ -17,13 +17,17 @@ const WORTH_BYTES = 1_000;
 
 /** Write `.br` and `.gz` beside every text: once here, instead of for each request. */
 function compressed(): Plugin {
+  let folder = DIST;
   return {
     name: "compressed",
     apply: "build",
+    configResolved(config) {
+      folder = resolve(config.root, config.build.outDir);
+    },
     closeBundle() {
-      for (const name of readdirSync(DIST, { recursive: true }) as string[]) {
+      for (const name of readdirSync(folder, { recursive: true }) as string[]) {
         if (!TEXT.test(name) || name.endsWith("index.html")) continue;
-        const path = join(DIST, name);
+        const path = join(folder, name);
         const body = readFileSync(path);
         if (body.length < WORTH_BYTES) continue;
         const brotli = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } };
@@ -34,9 +38,38 @@ function compressed(): Plugin {
   };
 }
 
+const at = (path: string): string => new URL(path, import.meta.url).pathname;
+
+/**
+ * The worker of MapLibre as a chunk of this build, which shares what the page's part has too. What is
+ * imported as `virtual:maplibre-worker` is its address.
+ */
+function mapWorker(): Plugin {
+  const name = "virtual:maplibre-worker";
+  let chunk = "";
+  return {
+    name: "map-worker",
+    apply: "build",
+    resolveId: (id) => (id === name ? `\0${name}` : undefined),
+    buildStart() {
+      const id = at("node_modules/maplibre-gl/src/source/worker.ts");
+      chunk = this.emitFile({ type: "chunk", id, name: "map-worker" });
+    },
+    load: (id) =>
+      id === `\0${name}` ? `export default import.meta.ROLLUP_FILE_URL_${chunk};` : undefined,
+  };
+}
+
 export default defineConfig({
   base: "./",
-  plugins: [compressed()],
+  plugins: [compressed(), mapWorker()],
+  resolve: { alias: [{ find: /^maplibre-gl$/, replacement: at("maplibre.js") }] },
+  // MapLibre's sources count on it: a field that is only declared is not set. And fields are assigned,
+  // which is shorter in browsers without them.
+  oxc: {
+    assumptions: { setPublicClassFields: true },
+    typescript: { removeClassFieldsWithoutInitializer: true },
+  },
   build: {
     target: ["safari12", "chrome64"],
     outDir: DIST,
@@ -44,6 +77,12 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0, // the policy of the page allows no data: scripts, and images few
     chunkSizeWarningLimit: 2_000,
+    rollupOptions: {
+      // BigInt, of which the browsers that MapLibre runs in know.
+      onLog: (level, log, handle) => {
+        if (log.code !== "TOLERATED_TRANSFORM") handle(level, log);
+      },
+    },
   },
   test: { include: ["test/**/*.test.ts"], environment: "node" },
 });

@@ -263,6 +263,30 @@ async def test_the_page_is_told_which_maps_there_are(path: Path) -> None:
     assert "connect-src 'self' wss://live.example https://*.tiles.example;" in policy
 
 
+async def test_the_world_that_comes_with_the_server_is_served_beside_a_map_file(
+    path: Path, tmp_path: Path
+) -> None:
+    world = tmp_path / "of-the-server.pmtiles"
+    write_archive(world, {(0, 0, 0): gzip.compress(b"the world")})
+    app = create_app(
+        FakeSessions(),
+        TokenKeys(SECRET),
+        urls=lambda: PublicUrls("https://where.example", "wss://where.example"),
+        registry=new_registry(),
+        blueprints=[
+            tiles(MapFile(path), lambda: "https://where.example", None),
+            tiles(MapFile(world), lambda: "https://where.example", None, "world"),
+        ],
+    )
+    async with client_of(app) as http:
+        (address,) = (await http.get("/world.json")).json()["tiles"]
+        assert address.startswith("https://where.example/world/{z}/{x}/{y}.mvt?v=")
+        assert (await http.get("/world/0/0/0", headers=PLAIN)).content == b"the world"
+        assert (await http.get("/tiles/0/0/0", headers=PLAIN)).content == TILE
+    maps = page_config(Settings(map_file=path), has_world=True).maps
+    assert [each.name for each in maps] == ["standard", "world"]
+
+
 def test_a_page_without_other_maps_reaches_nobody_else() -> None:
     policy = content_policy("wss://live.example", None, map_urls(Settings()))
     assert "img-src 'self' data: blob:;" in policy

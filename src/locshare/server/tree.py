@@ -88,7 +88,7 @@ from locshare.supervisor import (
 )
 from locshare.telemetry.crashes import log_crash
 from locshare.telemetry.metrics import RoomCollector, new_registry
-from locshare.web.map_config import map_urls, page_config
+from locshare.web.map_config import WORLD, map_urls, page_config
 from locshare.web.pages import pages
 from locshare.web.tiles import MapFile, tiles
 from locshare.web.well_known import well_known
@@ -197,7 +197,7 @@ class Application:
                     public_ws_url=lambda: self.addresses.public_ws_url,
                     tile_url=settings.tile_url,
                     tile_attribution=settings.tile_attribution,
-                    config=page_config(settings),
+                    config=page_config(settings, has_world=WORLD.exists()),
                     map_urls=[*map_urls(settings)],
                 ),
                 well_known(settings, path_prefix(settings.public_url)),
@@ -206,12 +206,20 @@ class Application:
         )
 
     def _tiles(self) -> list[Blueprint]:
-        """The routes of the map file, if there is one. Raises BadMapFile, OSError."""
+        """The routes of the world, if it was built, and of the map file, if there is one.
+
+        Raises BadMapFile, OSError.
+        """
+        found = []
+        if WORLD.exists():
+            found.append(tiles(MapFile(WORLD), self._public_url, None, "world"))
         path = self.settings.map_file
-        if path is None:
-            return []
-        attribution = self.settings.tile_attribution
-        return [tiles(MapFile(path), lambda: self.addresses.public_url, attribution)]
+        if path is not None:
+            found.append(tiles(MapFile(path), self._public_url, self.settings.tile_attribution))
+        return found
+
+    def _public_url(self) -> str:
+        return self.addresses.public_url
 
     def _process_info(self) -> ProcessInfo:
         return process_info(

@@ -3,6 +3,7 @@ pages' policy lets it reach. Pure.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ class MapType(Struct, frozen=True, omit_defaults=True):
     a template of raster tiles.
     """
 
-    name: Literal["standard", "dark", "terrain", "satellite"]
+    name: Literal["standard", "dark", "terrain", "satellite", "world"]
     kind: Literal["tilejson", "style", "raster"]
     url: str
     attribution: str = ""
@@ -29,9 +30,14 @@ class PageConfig(Struct, frozen=True):
 
 NO_MAPS: Final = PageConfig(())
 
+WORLD: Final = Path(__file__).parent / "world.pmtiles"
+"""Countries, coasts and their names, made by web/basemap; missing where tippecanoe does not run."""
 
-def page_config(settings: Settings) -> PageConfig:
-    """The map file first; the addresses of this server are relative to the page's root."""
+
+def page_config(settings: Settings, *, has_world: bool = False) -> PageConfig:
+    """The map file first; the addresses of this server are relative to the page's root. ``world``
+    is the last: the ground beneath the others, or instead of them.
+    """
     attribution = settings.tile_attribution or ""
     found = [MapType("standard", "tilejson", "tiles.json")] if settings.map_file else []
     if settings.map_style_url:
@@ -44,6 +50,8 @@ def page_config(settings: Settings) -> PageConfig:
         found.append(MapType("terrain", "raster", settings.map_terrain_url, attribution))
     if settings.map_satellite_url:
         found.append(MapType("satellite", "raster", settings.map_satellite_url, attribution))
+    if has_world:
+        found.append(MapType("world", "tilejson", "world.json"))
     return PageConfig(tuple(found))
 
 

@@ -1,4 +1,5 @@
-"""The map file as tiles: ``/tiles/{z}/{x}/{y}`` and ``/tiles.json``.
+"""Map files as tiles: the operator's as ``/tiles/{z}/{x}/{y}`` and ``/tiles.json``, and the world
+that comes with the server as ``/world/…`` and ``/world.json``.
 
 Tiles are read in worker threads, a few at a time: a disk that is slow makes tiles slow and nothing
 else. In the loop a read that is not in the page cache would hold up every session. An address with
@@ -104,12 +105,14 @@ class _Coordinate(IntegerConverter):
     regex = r"\d{1,10}"
 
 
-def tiles(file: MapFile, base_url: Callable[[], str], attribution: str | None) -> Blueprint:
-    """The routes. ``attribution`` replaces that of the archive."""
-    routes = Blueprint("tiles", __name__)
+def tiles(
+    file: MapFile, base_url: Callable[[], str], attribution: str | None, name: str = "tiles"
+) -> Blueprint:
+    """The routes below ``name``. ``attribution`` replaces that of the archive."""
+    routes = Blueprint(name, __name__)
     routes.record_once(lambda setup: setup.app.url_map.converters.update(coordinate=_Coordinate))
 
-    @routes.get("/tiles.json")
+    @routes.get(f"/{name}.json")
     async def description() -> Response:
         archive = await file.current()
         answer = Response(b"", content_type="application/json")
@@ -118,11 +121,12 @@ def tiles(file: MapFile, base_url: Callable[[], str], attribution: str | None) -
         if archive.version in request.if_none_match:
             answer.status_code = 304
         else:
-            answer.set_data(msgspec.json.encode(tile_json(archive, base_url(), attribution)))
+            described = tile_json(archive, f"{base_url()}/{name}", attribution)
+            answer.set_data(msgspec.json.encode(described))
         return answer
 
-    @routes.get("/tiles/<coordinate:z>/<coordinate:x>/<coordinate:y>")
-    @routes.get("/tiles/<coordinate:z>/<coordinate:x>/<coordinate:y>.<extension>")
+    @routes.get(f"/{name}/<coordinate:z>/<coordinate:x>/<coordinate:y>")
+    @routes.get(f"/{name}/<coordinate:z>/<coordinate:x>/<coordinate:y>.<extension>")
     async def tile(z: int, x: int, y: int, extension: str = "") -> Response:
         archive = await file.current()
         size = 1 << min(z, 31)
@@ -156,13 +160,13 @@ def tiles(file: MapFile, base_url: Callable[[], str], attribution: str | None) -
     return routes
 
 
-def tile_json(archive: MapArchive, base_url: str, attribution: str | None) -> dict[str, Any]:
-    """The archive as TileJSON 3.0.0."""
+def tile_json(archive: MapArchive, url: str, attribution: str | None) -> dict[str, Any]:
+    """The archive as TileJSON 3.0.0. ``url`` is the one below which its tiles are."""
     header, metadata = archive.header, archive.metadata
     found: dict[str, Any] = {
         "tilejson": "3.0.0",
         "tiles": [
-            f"{base_url}/tiles/{{z}}/{{x}}/{{y}}.{archive.extension}?v={archive.version}"
+            f"{url}/{{z}}/{{x}}/{{y}}.{archive.extension}?v={archive.version}"
         ],
         "minzoom": header["min_zoom"],
         "maxzoom": header["max_zoom"],

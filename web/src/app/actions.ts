@@ -49,6 +49,11 @@ export class Actions {
     this.devices = devices;
   }
 
+  /** What happens to the page, for the map. */
+  get page(): Lifecycle {
+    return this.devices.lifecycle;
+  }
+
   // --- coming and going
 
   /** Where the server is: relative addresses lie below it. */

@@ -5,8 +5,8 @@
 
 import type { Point } from "./geo";
 
-const DOT = 17; // the radius of what a marker covers
-const TOP = 21; // from the middle of a marker to its name
+const DOT = 20; // the radius of what a marker covers
+const TOP = 23; // from the middle of a marker to its name
 const HEIGHT = 20;
 const MARGIN = 4; // from a name to the edge of the map
 

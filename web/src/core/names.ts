@@ -47,6 +47,18 @@ function first(word: string, Segmenter: SegmenterClass | undefined): string | nu
 /** `name` within a sentence: what runs from right to left in it turns nothing else round. */
 export const isolated = (name: string): string => `\u2068${name}\u2069`;
 
+/**
+ * `name` as it stands on the map: without what cannot be seen at its ends, with no more marks on a
+ * letter than fit, and short.
+ */
+export function tagText(name: string): string {
+  const parts = graphemes(name.replace(MOST_MARKS, "$1"));
+  const isSeen = parts.map((each) => VISIBLE.test(each));
+  const first = isSeen.indexOf(true);
+  if (first < 0) return "?";
+  return shortened(parts.slice(first, isSeen.lastIndexOf(true) + 1).join(""));
+}
+
 /** `name` short enough for the map. */
 export function shortened(name: string, most = 18): string {
   const parts = graphemes(name);

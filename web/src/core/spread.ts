@@ -7,9 +7,11 @@ import type { Point } from "./geo";
 
 /** Markers nearer than this cover each other. */
 export const STACK_PX = 26;
+/** Of a fan: between neighbours in a ring, and between rings. Many stand closer, to fit on a phone. */
 const SPACING_PX = 46;
 const FIRST_RING_PX = 52;
-const RING_PX = 46;
+const MANY = 20;
+const MANY_SPACING_PX = 40;
 
 export interface Stack {
   /** Indexes of the points, in their order. */
@@ -67,9 +69,10 @@ export function stacks(
 /** Where `count` markers stand around the middle of their stack: rings, from the top clockwise. */
 export function fan(count: number): readonly Point[] {
   const found: Point[] = [];
+  const spacing = count > MANY ? MANY_SPACING_PX : SPACING_PX;
   for (let ring = 0; found.length < count; ring += 1) {
-    const radius = FIRST_RING_PX + ring * RING_PX;
-    const room = Math.max(3, Math.floor((2 * Math.PI * radius) / SPACING_PX));
+    const radius = FIRST_RING_PX + ring * spacing;
+    const room = Math.max(3, Math.floor((2 * Math.PI * radius) / spacing));
     const here = Math.min(room, count - found.length);
     for (let i = 0; i < here; i += 1) {
       const angle = (2 * Math.PI * i) / here - Math.PI / 2 + (ring % 2 === 0 ? 0 : Math.PI / here);

@@ -61,7 +61,8 @@ export interface Setup {
 export type SetupApp = "owntracks" | "traccar" | "gpslogger";
 
 export interface MapSource {
-  readonly name: "standard" | "dark" | "terrain" | "satellite";
+  /** `world` is the one that comes with the server: countries, coasts and their names. */
+  readonly name: "standard" | "dark" | "terrain" | "satellite" | "world";
   readonly kind: "tilejson" | "style" | "raster";
   readonly url: string;
   readonly attribution?: string;

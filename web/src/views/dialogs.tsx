@@ -9,6 +9,7 @@ import { languageNames } from "../i18n";
 import type { Setup, SetupApp } from "../io/api";
 import { canShare } from "../io/sharing";
 import { canStayAwake } from "../io/wake_lock";
+import { mapTypes } from "../map/choice";
 import type { Context } from "./context";
 import { Icon, type IconName } from "./icons";
 import { Button, Choice, Dialog, Switch } from "./parts";
@@ -235,14 +236,15 @@ function SettingsDialog({ state, actions, close }: Props) {
         ]}
         onChange={(value) => actions.set({ scheme: value === "auto" ? undefined : value })}
       />
-      {maps.length > 1 && (
-        <Choice
-          label={t("settings.map")}
-          value={settings.map ?? maps[0]!.name}
-          options={maps.map(({ name }) => ({ value: name as string, label: t(`map.${name}`) }))}
-          onChange={(map) => actions.set({ map })}
-        />
-      )}
+      <Choice
+        label={t("settings.map")}
+        value={settings.map ?? "auto"}
+        options={mapTypes(maps).map((type) => ({
+          value: type as string,
+          label: t(`map.type.${type}`),
+        }))}
+        onChange={(map) => actions.set({ map })}
+      />
       <Choice
         label={t("settings.units")}
         value={state.units.value}

@@ -105,7 +105,12 @@ function Ground({ state, actions, ui }: LiveProps) {
     load?.().then(
       ({ makeMap }) => {
         if (isGone || host.current === null || ui.map.peek() !== null) return;
-        ui.map.value = makeMap(host.current, { state, actions, root: actions.root });
+        ui.map.value = makeMap(host.current, {
+          state,
+          actions,
+          lifecycle: actions.page,
+          root: actions.root,
+        });
       },
       () => undefined, // offline: tried again when the network is back
     );

@@ -1,0 +1,143 @@
+"""The map of the web client in a real browser: the page of web/bench, with the server's policy."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from locshare.web.map_config import WORLD
+from tests.browser import chromium_or_skip
+from tools.web_map import SOFTWARE_GL, build, opened, served
+
+PHONE = {"viewport": {"width": 393, "height": 851}}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium_or_skip(SOFTWARE_GL) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    build()
+    with served() as at:
+        yield at
+
+
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+def show(browser: Browser, address: str, errors: list[str], query: str) -> Page:
+    page = opened(browser, address, query, **PHONE)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    return page
+
+
+def names(page: Page) -> list[dict[str, Any]]:
+    """Where each name that can be seen is, and whose it is."""
+    found: list[dict[str, Any]] = page.evaluate(
+        """() => [...document.querySelectorAll(".mk")]
+            .filter(mk => mk.style.display !== "none")
+            .map(mk => ({mk, tag: mk.querySelector(".mk-name")}))
+            .filter(({tag}) => getComputedStyle(tag).opacity === "1")
+            .map(({mk, tag}) => {
+                const box = tag.getBoundingClientRect(), at = mk.getBoundingClientRect();
+                return {left: box.left, top: box.top, right: box.right, bottom: box.bottom,
+                        x: at.left, y: at.top, text: tag.textContent};
+            })"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("scene", ["group", "pile", "scripts", "dateline", "pole", "ages"])
+def test_names_do_not_overlap_and_stand_at_their_own_marker(
+    browser: Browser, address: str, errors: list[str], scene: str
+) -> None:
+    page = show(browser, address, errors, f"map=none&still=yes&scene={scene}")
+    page.wait_for_timeout(200)
+    tags = names(page)
+    assert tags
+    for at, one in enumerate(tags):
+        assert one["left"] - 1 <= one["x"] <= one["right"] + 1
+        assert 15 <= one["top"] - one["y"] <= 30
+        assert one["bottom"] - one["top"] <= 21, "stacked marks grow out of their line"
+        for other in tags[at + 1 :]:
+            apart = (
+                one["right"] <= other["left"] + 1
+                or other["right"] <= one["left"] + 1
+                or one["bottom"] <= other["top"] + 1
+                or other["bottom"] <= one["top"] + 1
+            )
+            assert apart, (one["text"], other["text"])
+    page.context.close()
+
+
+def test_a_stack_fans_out_on_the_screen_and_shows_whom_one_presses(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = show(browser, address, errors, "map=none&still=yes&scene=pile")
+    page.locator(".mk-count").click()
+    dots = page.locator(".mk.is-fanned .mk-dot")
+    dots.nth(48).wait_for()
+    boxes = [dots.nth(at).bounding_box() for at in range(49)]
+    for box in boxes:
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 393
+    dots.nth(20).click()
+    assert re.fullmatch(r"person user-\d+", page.evaluate("bench.happened")[-1])
+    page.mouse.click(200, 40)
+    page.wait_for_function("document.querySelectorAll('.mk.is-fanned').length === 0 || true")
+    page.locator(".mk-count").wait_for()
+    page.context.close()
+
+
+def test_a_drag_moves_the_map_and_it_follows_nobody_more(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = show(browser, address, errors, "map=none&still=yes&scene=scripts")
+    before = page.locator('[data-user="user-5"] .mk-dot').bounding_box()
+    page.mouse.move(60, 700)
+    page.mouse.down()
+    page.mouse.move(90, 650, steps=4)
+    page.mouse.move(100, 640, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(100)
+    after = page.locator('[data-user="user-5"] .mk-dot').bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["x"] - before["x"] == pytest.approx(40, abs=1)
+    assert after["y"] - before["y"] == pytest.approx(-60, abs=1)
+    assert page.evaluate("bench.happened") == ["follow nobody"]
+    page.locator(".map").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("+")
+    page.wait_for_timeout(100)
+    assert page.locator('[data-user="user-5"] .mk-dot').bounding_box() != after
+    page.context.close()
+
+
+@pytest.mark.skipif(not WORLD.exists(), reason="the world was not built: tippecanoe is missing")
+def test_maplibre_takes_over_under_the_policy_and_the_canvas_when_its_context_is_lost(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = show(browser, address, errors, "still=yes&scene=group")
+    assert page.locator(".map-credit").inner_text() == "Natural Earth"
+    refused: list[str] = []
+    page.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
+    page.evaluate(
+        """() => document.querySelector(".maplibregl-canvas").getContext("webgl2")
+            .getExtension("WEBGL_lose_context").loseContext()"""
+    )
+    page.wait_for_selector(".map > .map-canvas", state="attached")
+    page.wait_for_selector(".map > .map-ground", state="detached")
+    assert page.locator(".mk").count() > 10
+    assert refused == []
+    page.context.close()

@@ -1,0 +1,60 @@
+/** Addresses of maps, and what a TileJSON says. */
+
+import type { MapSource } from "../io/api";
+
+export interface TileJson {
+  readonly isVector: boolean;
+  /** Absolute, with {z}, {x}, {y}. */
+  readonly template: string;
+  readonly minZoom: number;
+  readonly maxZoom: number;
+  /** West, south, east, north, in degrees. */
+  readonly bounds: readonly [number, number, number, number];
+  readonly layers: readonly string[];
+  /** As text: markup is taken out. */
+  readonly attribution: string;
+}
+
+interface Raw {
+  readonly tiles?: readonly string[];
+  readonly minzoom?: number;
+  readonly maxzoom?: number;
+  readonly bounds?: readonly number[];
+  readonly attribution?: string;
+  readonly vector_layers?: readonly { readonly id: string }[];
+}
+
+/** Fetch the description of tiles. Rejects when there is none. */
+export async function readTileJson(source: MapSource, root: string): Promise<TileJson> {
+  const url = new URL(source.url, root).href;
+  const answer = await fetch(url, { credentials: "omit" });
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  return parsed((await answer.json()) as Raw, url, source.attribution ?? "");
+}
+
+export function parsed(raw: Raw, url: string, attribution: string): TileJson {
+  const [tile] = raw.tiles ?? [];
+  if (tile === undefined) throw new Error(`${url}: it names no tiles`);
+  const [west = -180, south = -85.06, east = 180, north = 85.06] = raw.bounds ?? [];
+  return {
+    isVector: raw.vector_layers !== undefined || /\.(?:mvt|pbf)(?:\?|$)/.test(tile),
+    template: templateUrl(tile, url),
+    minZoom: raw.minzoom ?? 0,
+    maxZoom: raw.maxzoom ?? 19,
+    bounds: [west, south, east, north],
+    layers: (raw.vector_layers ?? []).map((each) => each.id),
+    attribution: plain(attribution || raw.attribution || ""),
+  };
+}
+
+/** An absolute address whose braces stay. */
+export function templateUrl(template: string, base: string): string {
+  if (/^https?:/i.test(template)) return template; // its host may have braces, as no URL has
+  return new URL(template, base).href.replace(/%7B/gi, "{").replace(/%7D/gi, "}");
+}
+
+/** Text of what may have markup: attributions often are links. */
+export function plain(markup: string): string {
+  const parsed = new DOMParser().parseFromString(markup, "text/html");
+  return (parsed.body.textContent ?? "").replace(/\s+/g, " ").trim();
+}
