@@ -1,5 +1,6 @@
 """The official Phoenix client from npm, unchanged, against the real program."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -201,3 +202,88 @@ async def test_what_the_client_sends_of_an_earlier_join_is_ignored(
         assert await client.hears("pushed") == ["location_update", {}]
         await plain.until("location_update", user_id=ada.user_id)
         assert int(join_ref) > 7
+
+
+@BOTH
+async def test_a_second_join_of_a_topic_closes_the_first_channel(
+    modules: Path, group: Group, vsn: str
+) -> None:
+    ada, bo = await group.join("Ada"), await group.join("Bo")
+    topic = topic_of(group)
+    async with official(modules, ada, topic, vsn=vsn) as client, phone(bo) as plain:
+        _, first = await client.hears("joined")
+        client.push("join", {}, topic)  # this client leaves its first channel by itself
+        _, second = await client.hears("joined")
+        assert first != second
+        client.push("location_update", BERLIN)
+        assert await client.hears("pushed") == ["location_update", {}]
+        await plain.until("location_update", user_id=ada.user_id)
+
+        join: dict[str, object] = {"topic": topic, "event": "phx_join", "payload": {}}
+        join |= {"ref": "900", "join_ref": "900"}
+        if vsn == "2.0.0":
+            raw = json.dumps(
+                [join[key] for key in ("join_ref", "ref", "topic", "event", "payload")]
+            )
+        else:
+            raw = json.dumps(join)
+        client.push("raw", raw)  # one that does not
+        assert await client.hears("closed") == [{"reason": "replaced"}]
+        await client.hears("heartbeat answered")
+
+
+async def test_one_socket_has_room_for_twenty_topics(modules: Path, group: Group) -> None:
+    others = [await create(group.http) for _ in range(20)]
+    people = [await each.join("Ada") for each in others]
+    ada = await group.join("Ada")
+    async with official(modules, ada, topic_of(group)) as client:
+        joined = {(await client.hears("joined"))[0]["session_id"]}
+        for other, person in zip(others[:-1], people, strict=False):
+            client.push("join", {"token": person.token}, topic_of(other))
+            joined.add((await client.hears("joined"))[0]["session_id"])
+        assert joined == {group.id, *(other.id for other in others[:-1])}
+        client.push("join", {"token": people[-1].token}, topic_of(others[-1]))
+        (refused,) = await client.hears("join refused")
+        assert refused["reason"] == "full"
+        client.push("leave", None, topic_of(others[0]))
+        await client.hears("left")
+        await client.hears("joined")  # it tries again by itself, and there is room
+
+
+@BOTH
+async def test_a_topic_that_is_no_session_is_refused(modules: Path, group: Group, vsn: str) -> None:
+    ada = await group.join("Ada")
+    async with official(modules, ada, "room:lobby", vsn=vsn) as client:
+        (refused,) = await client.hears("join refused")
+        assert refused["reason"] == "unmatched topic"
+        client.push("join", {}, topic_of(group))
+        await client.hears("joined")
+
+
+@BOTH
+async def test_a_phoenix_client_chooses_and_comes_back_as_any_other(
+    modules: Path, group: Group, vsn: str
+) -> None:
+    ada, bo = await group.join("Ada"), await group.join("Bo")
+    topic = topic_of(group)
+    async with official(modules, ada, topic, vsn=vsn) as client, phone(bo) as plain:
+        (state,) = await client.hears("session_state")
+        client.push("presence", {"state": "hidden"})
+        assert await client.hears("pushed") == ["presence", {}]
+        await plain.until("participant_updated", user_id=ada.user_id, state="hidden")
+        client.push("set_pace", {"interval_s": 61})
+        (refused,) = await client.hears("push refused")
+        assert refused["reason"] == "invalid_message"
+        client.push("set_pace", {"interval_s": 60})
+        assert await client.hears("pushed") == ["set_pace", {}]
+
+        client.push("leave")
+        await client.hears("left")
+        locked = await group.http.patch(group.path, json={"locked": True}, headers=group.host)
+        assert locked.status_code == 200
+        client.push("join", {"resume": f"{state['epoch']}.{state['seq']}"}, topic)
+        (back,) = await client.hears("session_state")
+        assert back["resumed"] is True
+        assert back["session"]["locked"] is True
+        assert [each["type"] for each in back["missed"]] == ["session_updated"]
+        assert state["seq"] < back["missed"][0]["data"]["seq"] <= back["seq"]
