@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from bench.guardian import stand_guard
 from tests.grouping import in_groups, require_groups
+from tests.held_to_contract import found_wrong, watch_dialects
 from tests.running import complete
 from tests.skipping import judge, summarize
 
@@ -31,6 +32,10 @@ for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS"):
 
 # What a test starts ends with the run, however that ends (bench/guardian.py).
 stand_guard()
+
+
+# Every message that is written while a test runs is held to its schema.
+watch_dialects()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,6 +78,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.collect()
     gc.freeze()
     require_groups(session)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    found_wrong()  # outside of a test
+    yield
+    wrong = found_wrong()
+    if item.get_closest_marker("outside_contract") is None:
+        assert wrong == [], "messages that the contract does not have"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import trio
 import trio_websocket
 
+from tests.held_to_contract import check
 from tests.running import LAST_RESORT_S
 from tests.sockets import trio_client
 
@@ -34,8 +35,9 @@ class Phone:
     async def next(self) -> dict[str, Any]:
         """The next message."""
         with trio.fail_after(LAST_RESORT_S):
-            message: dict[str, Any] = json.loads(await self.socket.get_message())
-        assert set(message) == {"type", "data"}
+            payload = await self.socket.get_message()
+        check("plain", payload)
+        message: dict[str, Any] = json.loads(payload)
         return message
 
     async def until(self, kind: str, **data: Any) -> dict[str, Any]:

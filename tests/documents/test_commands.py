@@ -40,6 +40,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "k6 run": "k6 is no dependency; tests/bench/k6 reads the scripts",
     "pip install": "needs the package index; what it names is looked up",
     "make test": "would run this test again; its recipe is parsed",
+    "make generate": "tests/contract/test_typescript.py makes the same files",
     "make bench": "takes minutes; its recipe is parsed",
     "make mutants": "the same",
     "make fuzz": "takes an hour; its recipe is parsed, and tests/fuzz/test_fuzz.py does the same",

@@ -26,6 +26,8 @@ from tests.session.notes import (
     WriteNote,
 )
 
+pytestmark = pytest.mark.outside_contract
+
 WITH_NOTES = FeatureSet(*FEATURES, Notes())  # the one line
 
 

@@ -141,6 +141,7 @@ async def test_no_more_events_are_kept_than_the_bound() -> None:
         assert len(home.table(session).log) == 4
 
 
+@pytest.mark.outside_contract
 async def test_nothing_is_missed_that_was_not_for_the_receiver() -> None:
     async with house(features=FeatureSet(ROSTER, Notes())) as home:
         session, (ada, bo, cy) = await everyone(home, "Ada", "Bo", "Cy")

@@ -431,6 +431,7 @@ class ChatMessageEdited(Struct, frozen=True):
     user_id: str
 
 
+@pytest.mark.outside_contract
 def test_the_type_of_an_event_is_the_name_of_its_class() -> None:
     """So that the event of a feature needs no line in the dialect."""
     event = cast("Event", ChatMessageEdited("ada"))

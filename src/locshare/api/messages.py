@@ -7,6 +7,7 @@ cleaned (:mod:`locshare.model.display_names`) before their length counts.
 """
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -32,20 +33,25 @@ _DIRECTION_CONTROLS = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """They reorder the text around a name, so that it can imitate another."""
 
 
+def _name(chars: Mapping[str, int]) -> Meta:
+    """For the contract only: the characters count after cleaning."""
+    return Meta(extra_json_schema={**chars, "format": "visible-name"})
+
+
 # --- requests ---------------------------------------------------------------------------------
 
 
 class CreateSession(Struct, frozen=True):
     """Body of ``POST /api/sessions``. Every field is optional."""
 
-    name: str | None = None
+    name: Annotated[str, _name({"maxLength": NAME_CHARS})] | None = None
     expires_in_minutes: Annotated[int, Meta(ge=60, le=1440)] = 360
 
 
 class JoinSession(Struct, frozen=True):
     """Body of ``POST /api/sessions/{id}/join``."""
 
-    display_name: str
+    display_name: Annotated[str, _name({"minLength": 1, "maxLength": DISPLAY_NAME_CHARS})]
     avatar_color: Annotated[str, Meta(pattern=r"\A#[0-9A-Fa-f]{6}\Z")] | None = None
     device_key: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{16,64}\Z")] | None = None
 
@@ -87,10 +93,16 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise HttpProblem(
             ProblemCode.VALIDATION_FAILED, errors=(FieldError("", "Expected a JSON object"),)
         ) from None
+    raw = {name: _whole(value) for name, value in raw.items()}
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError:
         raise HttpProblem(ProblemCode.VALIDATION_FAILED, errors=_field_errors(raw, kind)) from None
+
+
+def _whole(value: Any) -> Any:
+    """60.0 is the integer 60: JSON has numbers only, and JSON Schema counts it as one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _field_errors(raw: dict[str, Any], kind: type[Struct]) -> tuple[FieldError, ...]:

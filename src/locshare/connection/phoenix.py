@@ -66,7 +66,7 @@ _NO_MESSAGE: Final = Message(None, None, _SOCKET_TOPIC, "", Raw(NO_PAYLOAD))
 """Stands for a message that could not be read: its error is an event of the socket."""
 _IGNORED: Final = Reply(b"")
 
-_REFUSALS: Final[Mapping[Refusal, str]] = MappingProxyType(
+JOIN_REFUSALS: Final[Mapping[Refusal, str]] = MappingProxyType(
     {
         Refusal.NO_TOKEN: "unauthorized",
         Refusal.BAD_TOKEN: "unauthorized",
@@ -77,24 +77,29 @@ _REFUSALS: Final[Mapping[Refusal, str]] = MappingProxyType(
         Refusal.TOO_OFTEN: "rate_limited",
     }
 )
-"""The ``reason`` in the reply to a join that is refused; ``unavailable`` for the others, which may
+UNAVAILABLE: Final = "unavailable"
+"""The ``reason`` in the reply to a join that is refused; the latter for all others, which may
 succeed later."""
 
 _REJOIN: Final = frozenset({CloseReason.OVERLOADED, CloseReason.INTERNAL_ERROR})
 """A channel that ends so is worth joining again: clients do after ``phx_error``."""
 
 
-class _Reason(Struct, frozen=True, omit_defaults=True):
+class Reason(Struct, frozen=True, omit_defaults=True):
+    """Why something was refused, or has ended."""
+
     reason: str
     message: str = ""
 
 
-class _Joined(Struct, frozen=True):
+class Joined(Struct, frozen=True):
+    """The response to a join."""
+
     session_id: str
     status: str = "joined"
 
 
-class _Join(Struct, frozen=True):
+class JoinPayload(Struct, frozen=True):
     """The payload of a join. Other parameters are ignored."""
 
     token: str | None = None
@@ -110,8 +115,8 @@ class _Join(Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_join: Final = msgspec.json.Decoder(_Join)
-_UNMATCHED: Final = _encode(_Reason("unmatched topic"))  # the words of Phoenix
+_join: Final = msgspec.json.Decoder(JoinPayload)
+_UNMATCHED: Final = _encode(Reason("unmatched topic"))  # the words of Phoenix
 
 
 @final
@@ -183,7 +188,7 @@ class PhoenixSocketDialect:
     def error(self, code: ErrorCode, text: str) -> bytes:
         """See :meth:`SocketDialect.error`. An event ``error`` where there is no ref to reply to."""
         reason = "invalid_location_data" if code == "INVALID_LOCATION" else code.lower()
-        payload, message = _encode(_Reason(reason, text)), self._newest
+        payload, message = _encode(Reason(reason, text)), self._newest
         self._newest = _NO_MESSAGE  # it is answered: the next error is about something else
         return self._reply_to(message, "error", payload) or self._push(
             message.join_ref, message.topic, "error", payload
@@ -193,12 +198,12 @@ class PhoenixSocketDialect:
         """See :meth:`SocketDialect.subscribed`."""
         self._channels[topic] = self._newest.join_ref
         session_id = str(_session_of(str(topic)))
-        return self._reply("ok", _encode(_Joined(session_id)))
+        return self._reply("ok", _encode(Joined(session_id)))
 
     def refused(self, _topic: Topic, refusal: Refusal) -> bytes:
         """See :meth:`SocketDialect.refused`."""
-        reason = _REFUSALS.get(refusal, "unavailable")
-        return self._reply("error", _encode(_Reason(reason, refusal.text)))
+        reason = JOIN_REFUSALS.get(refusal, UNAVAILABLE)
+        return self._reply("error", _encode(Reason(reason, refusal.text)))
 
     def ended(self, topic: Topic, reason: CloseReason) -> bytes:
         """See :meth:`SocketDialect.ended`."""
@@ -208,7 +213,7 @@ class PhoenixSocketDialect:
         asked = reason is CloseReason.LEFT and (newest.event, newest.topic) == ("leave", topic)
         confirmation = self._reply("ok") if asked else b""
         event = "phx_error" if reason in _REJOIN else "phx_close"
-        payload = _encode(_Reason(reason.label))
+        payload = _encode(Reason(reason.label))
         # As Phoenix writes it, the ref of the join is the ref, too.
         return confirmation + text_frame(
             self._serializer.encode(join_ref, join_ref, str(topic), event, payload)

@@ -45,6 +45,7 @@ FIELDS: Final[Mapping[str, str]] = {
     # sessions
     "id": "Id of the session, a UUID.",
     "session_id": "Id of the session, a UUID.",
+    "Joined.status": "Always `joined`.",
     "name": "Name of the session.",
     "CreateSession.name": (
         "At most 255 characters, counted after cleaning. Null or empty: the server picks one."
@@ -98,6 +99,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "reason": "Why it ended.",
     "message": "For people; may change.",
     "Reason.reason": "Why, as a stable code.",
+    "Reason.message": "For people; may change.",
     "FieldError.message": "What is allowed; never the value.",
     "field": "Name of the wrong field; empty when it is the body itself.",
     "title": "The phrase of the status.",

@@ -50,7 +50,6 @@ class Parameter(Struct, frozen=True):
     where: Literal["path", "query"]
     schema: Schema
     description: str
-    example: Any = None
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -149,11 +148,15 @@ def _query(name: str, schema: Schema, description: str) -> Parameter:
 
 OSMAND: Final = (
     _query("id", {"type": "string"}, "The participant's token or code; also `deviceid`."),
-    _query("lat", {"type": "number", "minimum": -90, "maximum": 90}, "Degrees, WGS 84."),
+    _query(
+        "lat",
+        {"type": "number", "minimum": -90, "maximum": 90},
+        "Degrees, WGS 84. Without it and `lon` the report holds no position.",
+    ),
     _query("lon", {"type": "number", "minimum": -180, "maximum": 180}, "Degrees, WGS 84."),
     _query(
         "timestamp",
-        {"type": "integer", "minimum": 0, "maximum": 253_402_300_799},
+        {"type": "number", "minimum": -62_135_596_800, "maximum": 253_402_300_799_999},
         "When the fix was taken: seconds or milliseconds since 1970, or ISO 8601; default: now.",
     ),
     _query("speed", {"type": "string"}, f"In knots, or as `speed_unit` says. {_UNKNOWN}"),
@@ -363,8 +366,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         tag="Reports",
         summary="Report as Traccar Client does.",
         detail="A body that begins with `{` is JSON, any other is a form, whatever its type is "
-        "called. The parameters of a form count beside those of the query.",
-        parameters=OSMAND,
+        "called. The parameters of a form may be in the query as well.",
+        parameters=OSMAND[:1],
         bodies={JSON: TraccarReport, FORM: OSMAND},
         body_required=False,
         tokens=("code", "participant"),

@@ -9,10 +9,10 @@ cent among parameters and a fraction of 1 in JSON. What apps send besides is ign
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from locshare.ingest.foreign import KMH, KNOT, ForeignFix
 from locshare.ingest.report import InvalidReport, invalid
@@ -100,8 +100,8 @@ def _timestamp(text: str | None) -> datetime | None:
 
 
 class TraccarCoords(Struct, frozen=True):
-    latitude: float
-    longitude: float
+    latitude: Annotated[float, Meta(extra_json_schema={"minimum": -90, "maximum": 90})]
+    longitude: Annotated[float, Meta(extra_json_schema={"minimum": -180, "maximum": 180})]
     accuracy: float | None = None
     speed: float | None = None
     heading: float | None = None

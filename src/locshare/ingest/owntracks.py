@@ -8,10 +8,10 @@ friend on its map, and each ``card`` gives that friend a name.
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from locshare.ingest.foreign import KMH, ForeignFix
 from locshare.ingest.report import InvalidReport, invalid
@@ -20,14 +20,19 @@ from locshare.model.position import LocatedMember
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+_SECONDS: Final = Meta(extra_json_schema={"minimum": -62_135_596_800, "maximum": 253_402_300_799})
+
+
 class _Message(Struct, frozen=True):
     kind: str = msgspec.field(name="_type", default="")
 
 
 class OwnTracksLocation(Struct, frozen=True):
-    lat: float
-    lon: float
-    tst: float | None = None
+    """The bounds are those of the contract: checked later, as in every foreign report."""
+
+    lat: Annotated[float, Meta(extra_json_schema={"minimum": -90, "maximum": 90})]
+    lon: Annotated[float, Meta(extra_json_schema={"minimum": -180, "maximum": 180})]
+    tst: Annotated[float, _SECONDS] | None = None
     acc: float | None = None
     alt: float | None = None
     vel: float | None = None

@@ -50,6 +50,7 @@ from locshare.config import Settings, parse_bind
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
 from locshare.connection.shared_listener import SharedLimits, SharedListener
+from locshare.contract.serving import contract_blueprint
 from locshare.http import HttpMetrics, HttpServer
 from locshare.net.addresses import Addresses, addresses, path_prefix
 from locshare.ops.control import ControlServer
@@ -201,6 +202,7 @@ class Application:
                     map_urls=[*map_urls(settings)],
                 ),
                 well_known(settings, path_prefix(settings.public_url)),
+                contract_blueprint(lambda: self.addresses.public_ws_url),
                 *self._tiles(),
             ],
         )

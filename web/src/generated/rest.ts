@@ -215,6 +215,7 @@ export interface TraccarBattery {
   readonly level?: number | null;
 }
 
+/** The bounds are those of the contract: checked later, as in every foreign report. */
 export interface OwnTracksLocation {
   /** Latitude in degrees, WGS 84. */
   readonly lat: number;

@@ -1,0 +1,98 @@
+"""What schemathesis cannot know: a session that lives, with a host and a participant, for each case
+that it makes; and what a name looks like. Loaded by its command line (test_openapi.py).
+
+Cases with an invalid path stay as they are. The file that ``ANSWERS`` names gets how often each
+operation was answered with which status.
+"""
+
+import atexit
+import json
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import requests
+import schemathesis
+from hypothesis import strategies
+from schemathesis import AuthContext, Case, HookContext, Response
+from schemathesis.core.parameters import ParameterLocation
+
+ANSWERS = Path(os.environ["ANSWERS"])
+SERVER = os.environ["SERVER"]
+OF_THE_HOST = {"changeSession", "endSession", "changeParticipant"}
+"""The operations that need the host's token."""
+
+answers: dict[str, Counter[int]] = defaultdict(Counter)
+http = requests.Session()
+
+schemathesis.openapi.format(
+    "visible-name",
+    strategies.text(strategies.characters(categories=["L", "N"]), min_size=1, max_size=100),
+)
+
+
+def posted(path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = http.post(f"{SERVER}{path}", json=body, timeout=20)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+class Group:
+    """A session with a host's token and a participant."""
+
+    def __init__(self) -> None:
+        created = posted("/api/sessions", {})
+        joined = posted(f"/api/sessions/{created['session_id']}/join", {"display_name": "Ada"})
+        self.ids = {
+            "session_id": created["session_id"],
+            "user_id": joined["user_id"],
+            "code": joined["setup"]["code"],
+        }
+        self.host = created["host_token"]
+        self.participant = joined["websocket_token"]
+
+
+@schemathesis.auth(refresh_interval=None)
+class Tokens:
+    """Gives each case a group of its own, and the token that its operation needs."""
+
+    def get(self, case: Case[Any], context: AuthContext) -> Group | None:
+        if case.meta is not None and case.meta.is_negative_at(ParameterLocation.PATH):
+            return None
+        if not case.operation.path_parameters and "security" not in case.operation.definition.raw:
+            return None
+        return Group()
+
+    def set(self, case: Case[Any], group: Group, context: AuthContext) -> None:
+        for given in (case.query, case.body):  # of OsmAnd: a latitude goes with a longitude
+            if isinstance(given, dict) and ("lat" in given) != ("lon" in given):
+                given.setdefault("lat", "1")
+                given.setdefault("lon", "1")
+        for name in case.path_parameters or {}:
+            if name in group.ids:
+                case.path_parameters[name] = group.ids[name]
+        operation = case.operation.definition.raw
+        if any(operation.get("security", [])) and {} not in operation["security"]:
+            of_the_host = operation["operationId"] in OF_THE_HOST
+            token = group.host if of_the_host else group.participant
+            case.headers["Authorization"] = f"Bearer {token}"
+
+
+@schemathesis.hook
+def filter_case(context: HookContext, case: Case[Any]) -> bool:
+    """OsmAnd's call takes any body that is no object of JSON as a form, whatever it is called."""
+    is_osmand = case.operation.definition.raw["operationId"] == "reportOsmand"
+    return not is_osmand or isinstance(case.body, dict) or case.media_type != "application/json"
+
+
+@schemathesis.hook
+def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
+    if response.request.method == case.operation.method.upper():  # not one that is forbidden
+        answers[case.operation.definition.raw["operationId"]][response.status_code] += 1
+
+
+@atexit.register
+def write() -> None:
+    ANSWERS.write_text(json.dumps(answers))
