@@ -101,7 +101,7 @@ def an_hour(dialect: Dialect, paces: Sequence[float], minutes: float, *, asks: b
     rules = SessionRules(table, LIMITS)
     dice = random.Random(1)  # noqa: S311 - spreads senders, keeps no secret
     if asks:
-        ask_senders(table, settled=True)
+        ask_senders(table, LIMITS.retention, settled=True)
     waits = {
         meter.user_id: max(table.asked.get(meter.user_id, NORMAL).interval_s, SEND_S)
         for meter in meters

@@ -109,7 +109,7 @@ class Paces(RuleBasedStateMachine):
 
     def ask(self, *, settled: bool = False) -> None:
         before = {user_id: phone.pace for user_id, phone in self.phones.items()}
-        asked = ask_senders(self.table, settled=settled)
+        asked = ask_senders(self.table, LIMITS.retention, settled=settled)
         after = {user_id: phone.pace for user_id, phone in self.phones.items()}
         assert asked.sent == sum(before[user_id] != after[user_id] for user_id in after)
         wanted = {user_id: self.wanted_of(user_id) for user_id in after}

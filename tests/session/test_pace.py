@@ -12,7 +12,13 @@ from locshare.model.pace import NORMAL, Pace
 from locshare.model.position import HeldPosition
 from locshare.session.commands import AttachOptions
 from locshare.session.far_apart import far_from_all
-from locshare.session.receiver_pace import next_instant, phase_of
+from locshare.session.receiver_pace import (
+    Arrivals,
+    PacedReceiver,
+    next_instant,
+    note_arrivals,
+    phase_of,
+)
 from locshare.session.sender_pace import SETTLE_S, decide, pace_for
 from tests.broadcast.wire_kit import Rig
 from tests.session.kit import LIMITS, Someone, house, position
@@ -372,6 +378,13 @@ async def test_one_who_toggles_a_pace_costs_senders_two_requests_in_the_settling
         assert len(ada.phone.all("pace")) <= 2 * 10
 
 
+async def test_with_a_short_retention_nothing_longer_than_half_of_it_is_asked_for() -> None:
+    async with house(structs.replace(LIMITS, retention=8.0)) as home:
+        _, (ada,) = await home.group("Ada")
+        await trio.sleep(SETTLE_S + 0.1)
+        assert [each["interval_s"] for each in ada.phone.all("pace")] == [4.0]
+
+
 async def test_those_who_report_over_http_are_asked_for_nothing_and_do_not_count() -> None:
     async with house() as home:
         session_id, (ada,) = await home.group("Ada")
@@ -404,3 +417,51 @@ def test_a_sender_in_the_middle_of_a_group_is_not_far_and_the_one_away_from_it_i
     assert far_from_all(near, near, {"eve"}) == {"eve"}, "until it is nearer than that"
     border = {"ada": held(0.0, 179.99), "bo": held(0.0, -179.99)}
     assert far_from_all(border, border, ()) == frozenset(), "across the date line it is near"
+
+
+async def test_what_waits_for_its_flush_when_a_pace_is_chosen_is_not_lost() -> None:
+    async with house() as home:
+        home.window = 0.25
+        _, (ada, eve) = await home.group("Ada", "Eve")
+        await ada.link.update(position(1.0))
+        await settle()
+        await ada.link.update(position(2.0))
+        await trio.sleep(0.1)  # within the window
+        await eve.link.set_pace(EVERY_S)
+        await trio.sleep(EVERY_S + 0.3)
+        assert eve.phone.heard() == [(ada.user_id, 1.0), (ada.user_id, 2.0)]
+
+
+async def test_what_waits_when_a_longer_pace_is_chosen_does_not_wait_longer() -> None:
+    async with house() as home:
+        _, (ada, eve) = await home.group("Ada", "Eve")
+        await eve.link.set_pace(EVERY_S)
+        await ada.link.update(position(1.0))
+        await settle()
+        await eve.link.set_pace(60.0)
+        await trio.sleep(EVERY_S + 0.001)
+        assert eve.phone.heard() == [(ada.user_id, 1.0)]
+
+
+def test_of_the_positions_of_a_flush_the_first_one_counts_for_the_promise() -> None:
+    moved = {
+        "ada": HeldPosition(position(), 9.9, 9.9),
+        "bo": HeldPosition(position(), 10.1, 10.1),
+    }
+    arrivals = Arrivals.of(moved)
+    assert arrivals is not None
+    lacks_both = note_arrivals(PacedReceiver(10.0, 3.0), arrivals, "eve", 0.0)
+    assert lacks_both.due == 10.0, "an instant between the two"
+    lacks_one = note_arrivals(PacedReceiver(10.0, 10.0), arrivals, "eve", 0.0)
+    assert lacks_one.due == 20.0, "it has the first"
+    lacks_none = note_arrivals(PacedReceiver(10.0, 10.2), arrivals, "eve", 0.0)
+    assert lacks_none.due is None
+
+
+def test_a_crowd_that_shrinks_is_no_hurry() -> None:
+    connected = [str(number) for number in range(30)]
+    asked = {each: Pace(3.0, 5.0) for each in connected}
+    assert decide(connected[:20], {}, asked, settled=False) == ({}, True)
+    assert decide(connected, {}, asked, settled=False) == ({}, True)
+    settled = decide(connected, {}, asked, settled=True)
+    assert set(settled.now.values()) == {Pace(2.0, 5.0)}

@@ -479,7 +479,7 @@ class SessionActor(Actor[SessionCast]):
 
     def _ask_senders(self, *, settled: bool = False) -> None:
         """Somebody came, went or chose a pace: what is wanted of the senders may have changed."""
-        requests = ask_senders(self._table, settled=settled)
+        requests = ask_senders(self._table, self._context.limits.retention, settled=settled)
         self._context.counters.pace_requests += requests.sent
         if requests.waiting:
             self._arm(Tick.SETTLED, SETTLE_S)
@@ -588,6 +588,7 @@ class SessionActor(Actor[SessionCast]):
             "participants": len(table.roster),
             "online": len(table.online),
             "positions": len(table.positions),
+            "paced": len(table.paced),
             "ended": table.ended,
             "incarnations": table.local.incarnations,
             "epoch": table.epoch,

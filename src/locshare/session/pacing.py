@@ -22,7 +22,7 @@ from locshare.session.receiver_pace import (
     phase_of,
     whole_steps,
 )
-from locshare.session.sender_pace import MAX_UNASKED, decide
+from locshare.session.sender_pace import MAX_UNASKED, UNSEEN_S, decide
 from locshare.session.table import SessionTable
 from locshare.wire.dialects import Dialect
 
@@ -124,12 +124,15 @@ class Asked(NamedTuple):
     waiting: bool
 
 
-def ask_senders(table: SessionTable, *, settled: bool) -> Asked:
+def ask_senders(table: SessionTable, retention: float, *, settled: bool) -> Asked:
     """Send each connected member the pace that is wanted of them now, if it is another than before
     (:mod:`locshare.session.sender_pace`).
     """
+    longest_s = min(UNSEEN_S, retention / 2)
     paces = {user_id: each.interval_s for user_id, each in table.paced.items()}
-    requests = decide(table.receivers.keys(), paces, table.asked, table.far, settled=settled)
+    requests = decide(
+        table.receivers.keys(), paces, table.asked, table.far, settled=settled, longest_s=longest_s
+    )
     frames: dict[tuple[Dialect, Pace], bytes] = {}
     for user_id, pace in requests.now.items():
         if pace == NORMAL:

@@ -13,8 +13,9 @@ the same, and everyone connected is far from it     5                           
 more than 20 without a pace, ``n``                  n / 20 rounded up, 15 at most  5
 ==================================================  =============================  ==============
 
-15 s is half the retention: a client that connects then finds everyone in its snapshot. Half a pace
-is enough for every write to have a new position, wherever between two writes it is sent.
+15 s is half the retention, and with a shorter one nothing above half of it is asked for: a client
+that connects finds everyone in its snapshot. Half a pace is enough for every write to have a new
+position, wherever between two writes it is sent.
 
 Once somebody looks, those who are seen are asked at once to send as they like, and so is a sender
 whom somebody comes near. Every other request waits for :data:`SETTLE_S`, in which the reason for it
@@ -50,15 +51,18 @@ class Requests(NamedTuple):
 NO_REQUESTS: Final = Requests({}, False)
 
 
-def pace_for(watching: int, shortest_pace_s: float, *, far: bool = False) -> Pace:
+def pace_for(
+    watching: int, shortest_pace_s: float, *, far: bool = False, longest_s: float = UNSEEN_S
+) -> Pace:
     """What one sender is asked for: ``watching`` others have no pace, ``shortest_pace_s`` is the
-    shortest of the others', infinite if there is none; all of them are ``far`` away.
+    shortest of the others', infinite if there is none; all of them are ``far`` away. Nothing
+    longer than ``longest_s``.
     """
     if watching == 0:
-        return Pace(min(shortest_pace_s / 2, UNSEEN_S), 0.0)
+        return Pace(min(shortest_pace_s / 2, longest_s), 0.0)
     if watching <= MAX_UNASKED:
-        return FAR if far else NORMAL
-    return Pace(float(min(math.ceil(watching / MAX_UNASKED), UNSEEN_S)), CROWD_DISTANCE_M)
+        return Pace(min(FAR.interval_s, longest_s), FAR.min_distance_m) if far else NORMAL
+    return Pace(min(float(math.ceil(watching / MAX_UNASKED)), longest_s), CROWD_DISTANCE_M)
 
 
 def decide(
@@ -68,10 +72,12 @@ def decide(
     far: Collection[str] = (),
     *,
     settled: bool,
+    longest_s: float = UNSEEN_S,
 ) -> Requests:
     """The requests for the members who are ``connected``. ``paces`` has the intervals of those of
     them who have one, ``asked`` the last request to each where that was not :data:`NORMAL`; ``far``
-    are far from all others. ``settled``: those that can wait have waited long enough.
+    are far from all others. ``settled``: those that can wait have waited long enough. No interval
+    is longer than ``longest_s``.
     """
     watching = len(connected) - len(paces)
     if not asked and not far and 2 <= watching <= MAX_UNASKED:
@@ -86,7 +92,9 @@ def decide(
         own = paces.get(user_id)
         others = shortest[1:] if shortest and own == shortest[0] else shortest
         seen_by = watching if own is not None else watching - 1
-        wanted = pace_for(seen_by, others[0] if others else math.inf, far=user_id in far)
+        wanted = pace_for(
+            seen_by, others[0] if others else math.inf, far=user_id in far, longest_s=longest_s
+        )
         before = asked.get(user_id, NORMAL)
         if wanted == before or _is_same_crowd(before, seen_by):
             continue
