@@ -279,7 +279,7 @@ export interface PageConfig {
 /** `kind` says what is at `url`: a TileJSON of vector or raster tiles, a MapLibre style, or a template of raster tiles. */
 export interface MapType {
   /** Which map it is. */
-  readonly name: "dark" | "satellite" | "standard" | "terrain";
+  readonly name: "dark" | "satellite" | "standard" | "terrain" | "world";
   /** What is at the address: a TileJSON, a MapLibre style, or a template of raster tiles. */
   readonly kind: "raster" | "style" | "tilejson";
   /** Relative addresses are below the root of the page. */
