@@ -5,7 +5,7 @@ the server's. The schemas are those of JSON Schema draft 7, which is what AsyncA
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 from locshare import __version__
@@ -20,6 +20,8 @@ from locshare.contract.messages import (
     plain_messages,
 )
 from locshare.contract.schemas import Components, Schema
+from locshare.model.pace import MAX_INTERVAL_S
+from locshare.model.participant import PresenceState
 from locshare.model.reasons import CloseReason
 from locshare.wire.compact import COMPACT
 from locshare.wire.phoenix import ARRAYS, OBJECTS, REPLY
@@ -32,9 +34,22 @@ _TOKEN: Final[Schema] = {
     "type": "string",
     "description": f"The participant's token; better as the subprotocol `{BEARER_PREFIX}TOKEN`.",
 }
-_RESUME: Final[Schema] = {
-    "type": "string",
-    "description": "`EPOCH.SEQ` of the newest event that the client knows.",
+_OPTIONS: Final[Schema] = {
+    "resume": {
+        "type": "string",
+        "description": "`EPOCH.SEQ` of the newest event that the client knows.",
+    },
+    "pace": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": MAX_INTERVAL_S,
+        "description": "As `set_pace`, from the beginning. Ignored where it is malformed.",
+    },
+    "presence": {
+        "type": "string",
+        "enum": [*get_args(PresenceState)],
+        "description": "As `presence`, from the beginning. Ignored where it is malformed.",
+    },
 }
 _REF: Final[Schema] = {"type": ["string", "integer", "null"]}
 
@@ -115,14 +130,14 @@ def asyncapi(ws_url: str = "ws://127.0.0.1:8081") -> Schema:
     plain = _Dialect(
         "plain", PATH, f"Plain, {PLAIN.name}",
         f"The default. One JSON object in each text frame. Subprotocol `{PLAIN.name}`, or none.",
-        {"token": _TOKEN, "resume": _RESUME}, _JSON,
+        {"token": _TOKEN, **_OPTIONS}, _JSON,
     )  # fmt: skip
     compact = _Dialect(
         "compact", PATH, f"Compact, {COMPACT.name}",
         f"A tenth of the bytes for each position: an array of MessagePack in each binary frame. "
         f"Subprotocol `{COMPACT.name}`. All positions of a flush come in one frame, which has the "
         "receiver's own position too.",
-        {"token": _TOKEN, "resume": _RESUME}, _MESSAGE_PACK,
+        {"token": _TOKEN, **_OPTIONS}, _MESSAGE_PACK,
     )  # fmt: skip
     socket = _Dialect(
         "phoenix", phoenix.PATH, "Phoenix Channels",
