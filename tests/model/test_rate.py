@@ -66,6 +66,18 @@ def test_the_address_not_seen_for_longest_is_forgotten_first() -> None:
     assert limiter.take("b", 0) == 0
 
 
+def test_a_key_is_forgotten_when_its_bucket_is_full_again() -> None:
+    limiter = KeyedRateLimiter(Rate(per_second=1, burst=5), 1000)
+    for number in range(100):
+        limiter.take(number, 0.0)
+    limiter.penalise("flooded", 0.0, 60.0)
+    assert len(limiter) == 101
+    for number in range(50):
+        limiter.take("another", 2.0 + number)
+    assert len(limiter) == 2
+    assert limiter.take("flooded", 52.0) > 0
+
+
 def test_a_rate_of_zero_is_no_limit() -> None:
     limiter = KeyedRateLimiter(Rate(per_second=0, burst=0), 10)
     assert [limiter.take("a", 0) for _ in range(1000)] == [0] * 1000

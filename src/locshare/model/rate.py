@@ -16,6 +16,10 @@ _ROUNDING: Final = 1e-6
 a product may round to just below one. What is granted early is owed: the level goes below zero."""
 
 
+_FORGOTTEN_AT_ONCE: Final = 2
+"""Keys, for each that is seen. What a crowd has left is gone after half as many calls."""
+
+
 class Rate(Struct, frozen=True):
     """``burst`` at once, then ``per_second`` in the long run."""
 
@@ -37,6 +41,10 @@ class TokenBucket(Struct, frozen=True, gc=False):
         if level > rate.burst:
             level = rate.burst
         return None if level < 1.0 - _ROUNDING else TokenBucket(level - 1.0, now)
+
+    def is_full(self, rate: Rate, now: float) -> bool:
+        """Whether it is as one that begins."""
+        return self.level + (now - self.at) * rate.per_second >= rate.burst
 
     def ready_at(self, rate: Rate) -> float:
         """The time from which there is a token to take."""
@@ -77,8 +85,8 @@ class RateLimiter:
 class KeyedRateLimiter:
     """One bucket for each key, of which at most ``size`` are remembered.
 
-    The key not seen for longest is forgotten, and so begins again with a full bucket. A rate of
-    zero means no limit.
+    A key whose bucket is full again is forgotten: it would begin with a full one. Beyond ``size``
+    the key not seen for longest is, and so begins anew too early. A rate of zero means no limit.
     """
 
     __slots__ = ("_buckets", "_rate", "_size")
@@ -98,15 +106,19 @@ class KeyedRateLimiter:
             return 0.0
         bucket = self._buckets.get(key) or TokenBucket(rate.burst, now)
         left = bucket.take(rate, now)
-        self._remember(key, left or bucket)
+        self._remember(key, left or bucket, now)
         return 0.0 if left is not None else bucket.ready_at(rate) - now
 
     def penalise(self, key: Hashable, now: float, seconds: float) -> None:
         """Leave ``key`` without a token for ``seconds``."""
-        self._remember(key, TokenBucket(1.0 - seconds * self._rate.per_second, now))
+        self._remember(key, TokenBucket(1.0 - seconds * self._rate.per_second, now), now)
 
-    def _remember(self, key: Hashable, bucket: TokenBucket) -> None:
-        self._buckets[key] = bucket
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > self._size:
-            self._buckets.popitem(last=False)
+    def _remember(self, key: Hashable, bucket: TokenBucket, now: float) -> None:
+        buckets = self._buckets
+        buckets[key] = bucket
+        buckets.move_to_end(key)
+        for _ in range(_FORGOTTEN_AT_ONCE):
+            oldest, its_bucket = next(iter(buckets.items()))
+            if len(buckets) <= self._size and not its_bucket.is_full(self._rate, now):
+                break
+            del buckets[oldest]
