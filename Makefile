@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest lint types format unit fuzz nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
+.PHONY: help run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -57,6 +57,10 @@ nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10
 
 fuzz: $(VENV)/.dev ## try input of every kind on a real server, for an hour (MINUTES=10; more in ARGS='--help')
 	$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+fuzz-guided: $(VENV)/.dev ## the same, led by the code that is reached (KEEP=folder to go on from)
+	$(BIN)/python -m tests.fuzz.guided $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(KEEP),--corpus $(KEEP)) $(ARGS)
 
 conformance: $(VENV)/.dev ## run the OTP statements and list each with its result (ARGS='--repeat 50')
 	@$(BIN)/python -m tests.conformance.report $(ARGS)

@@ -125,11 +125,23 @@ KINDS: Final[Mapping[str, tuple[st.SearchStrategy[Any], Run]]] = {
 """What is tried: a strategy, and what is done with each example of it."""
 
 
+def attempt_and_check(world: World, health: Health, kind: str, example: Any) -> None:
+    """One example of this kind."""
+    world.begin()
+    try:
+        KINDS[kind][1](world, example)
+        health.check()
+    except HypothesisException:
+        raise
+    except BaseException:
+        world.spoil()
+        raise
+
+
 def fuzz(world: World, kind: str, examples: int, number: int) -> None:
     """Try so many examples of one kind. Raises what the smallest that fails raises, with a note
     that says which it is. ``number`` decides which they are.
     """
-    strategy, run = KINDS[kind]
     health = Health(world)
 
     @seed(number)
@@ -138,16 +150,8 @@ def fuzz(world: World, kind: str, examples: int, number: int) -> None:
         phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )  # fmt: skip
-    @given(strategy)
+    @given(KINDS[kind][0])
     def each(example: Any) -> None:
-        world.begin()
-        try:
-            run(world, example)
-            health.check()
-        except HypothesisException:
-            raise
-        except BaseException:
-            world.spoil()
-            raise
+        attempt_and_check(world, health, kind, example)
 
     each()

@@ -4,7 +4,8 @@ import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import httpx
 
@@ -12,7 +13,7 @@ from bench.servers import HOST
 from tests.fuzz.conversations import DialectName
 from tests.fuzz.oracle import check_close, check_message
 from tests.fuzz.sockets import ANSWER_S, Client, Ended, Fault
-from tests.program import Program, data_directory, free_port, running_program
+from tests.program import data_directory, free_port, running_program
 from tests.sockets import client_frame, request
 
 CALLS_PER_SESSION: Final = 40
@@ -20,6 +21,24 @@ CALLS_PER_SESSION: Final = 40
 CONNECTIONS_PER_MEMBER: Final = 15
 """More in a row are refused for a while."""
 UNKNOWN: Final = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
+
+
+class Subject(Protocol):
+    """A server: a process (:class:`tests.program.Program`), or a thread of this one."""
+
+    environment: dict[str, str]
+    log: list[dict[str, Any]]
+    raw: list[str]
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """True while it has not ended."""
+        ...
 
 
 class Witness:
@@ -72,7 +91,7 @@ def upgrade(dialect: DialectName, token: str, query: str = "") -> bytes:
 class World:
     """The sessions of one server."""
 
-    def __init__(self, program: Program, http: httpx.Client, port: int) -> None:
+    def __init__(self, program: Subject, http: httpx.Client, port: int) -> None:
         self.program = program
         self.port = port
         self._http = http
@@ -198,31 +217,40 @@ class World:
         return found
 
 
+def settings_of(folder: Path, bind: str) -> dict[str, str]:
+    """For a server on one port, or on two without ``bind``. One address may ask without limit."""
+    settings = {
+        "LOCSHARE_DATA_DIR": str(folder),
+        "LOCSHARE_INTERNAL_BIND": f"{HOST}:{free_port()}",
+        "LOCSHARE_CREATE_PER_SECOND": "0",
+        "LOCSHARE_JOIN_PER_SECOND": "0",
+        "LOCSHARE_READ_PER_SECOND": "0",
+    }
+    if bind:
+        settings |= {"LOCSHARE_BIND": bind, "LOCSHARE_HTTP_BIND": "", "LOCSHARE_WS_BIND": ""}
+    return settings
+
+
+@contextmanager
+def world_of(program: Subject, http_url: str, port: int) -> Iterator[World]:
+    """The sessions of a server that runs. ``port`` is the one that examples go to."""
+    none_kept = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=http_url, timeout=ANSWER_S, limits=none_kept) as http:
+        world = World(program, http, port)
+        yield world
+        if program.running:
+            world.close()
+
+
 @contextmanager
 def a_world(*, two_ports: bool = False) -> Iterator[World]:
-    """A server of its own, on one port, without limits on how often one address may ask."""
+    """A server in a process of its own."""
     port = free_port()
     with data_directory() as folder:
-        settings = {
-            "LOCSHARE_DATA_DIR": str(folder),
-            "LOCSHARE_INTERNAL_BIND": f"{HOST}:{free_port()}",
-            "LOCSHARE_CREATE_PER_SECOND": "0",
-            "LOCSHARE_JOIN_PER_SECOND": "0",
-            "LOCSHARE_READ_PER_SECOND": "0",
-        }
-        if not two_ports:
-            settings |= {
-                "LOCSHARE_BIND": f"{HOST}:{port}",
-                "LOCSHARE_HTTP_BIND": "",
-                "LOCSHARE_WS_BIND": "",
-            }
+        settings = settings_of(folder, "" if two_ports else f"{HOST}:{port}")
         with running_program(settings) as program:
             url = program.http_url if two_ports else f"http://{HOST}:{port}"
             if two_ports:
                 port = int(program.ws_url.rpartition(":")[2])
-            none_kept = httpx.Limits(max_keepalive_connections=0)
-            with httpx.Client(base_url=url, timeout=ANSWER_S, limits=none_kept) as http:
-                world = World(program, http, port)
+            with world_of(program, url, port) as world:
                 yield world
-                if program.running:
-                    world.close()
