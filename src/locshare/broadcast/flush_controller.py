@@ -63,6 +63,8 @@ class FlushController:
         turn of the loop for seconds, and the adjusting task does not run before that ends.
         """
         overdue = now - self._due > self._limits.max_lag
+        if self._window == 0.0 and not overdue:
+            return 0.0
         widest = self._limits.max_window if overdue else self._window
         return window_for(widest, deliveries, self._limits)
 

@@ -37,7 +37,7 @@ from locshare.connection.dialect import (
     Unsubscribe,
 )
 from locshare.connection.lifecycle import Event, Lifecycle, State
-from locshare.connection.rate_policy import RateDecision, RatePolicy
+from locshare.connection.rate_policy import ACCEPT, RateDecision, RatePolicy
 from locshare.connection.refusal import Refusal
 from locshare.connection.subscription import Subscription
 from locshare.connection.transport import (
@@ -174,7 +174,10 @@ class Conversation:
             if type(received) is not str and (type(received) is not bytes or not binary):
                 if type(received) is Stopped:
                     return
-                await self._take_event(received)
+                if type(received) is NoMessage:  # nearly always the answer to a heartbeat's ping
+                    self._check_rate(policy.message(trio.current_time()))
+                else:
+                    await self._take_event(received)
                 continue
             try:
                 effect = interpret(received)
@@ -191,9 +194,9 @@ class Conversation:
             # What _take_move and _move do, without a further coroutine for each position.
             counters.positions += 1
             decision = policy.position(trio.current_time())
-            if decision is not RateDecision.ACCEPT or policy.held is not None:
+            if decision is not ACCEPT or policy.held is not None:
                 policy.keep_newest(effect, decision)
-            if decision is not RateDecision.ACCEPT:
+            if decision is not ACCEPT:
                 self._check_rate(decision)
                 continue
             try:
@@ -210,9 +213,9 @@ class Conversation:
         policy = self._policy
         self._context.counters.positions += 1
         decision = policy.position(trio.current_time())
-        if decision is not RateDecision.ACCEPT or policy.held is not None:
+        if decision is not ACCEPT or policy.held is not None:
             policy.keep_newest(move.position, decision, move.topic)
-        if decision is not RateDecision.ACCEPT:
+        if decision is not ACCEPT:
             self._check_rate(decision)
             return
         await self._move(subscription, move.position)
@@ -283,9 +286,7 @@ class Conversation:
 
     async def _take_event(self, received: Received) -> None:
         """Anything but a message of acceptable size. Whatever closes is followed by STOPPED."""
-        if isinstance(received, NoMessage):
-            self._check_rate(self._policy.message(trio.current_time()))
-        elif isinstance(received, Pinged):
+        if isinstance(received, Pinged):
             self._outbox.send_control(Control.PONG, received.pong)
         elif isinstance(received, bytes):
             self._count_bad("BINARY_NOT_SUPPORTED", "only text frames are")
@@ -318,7 +319,7 @@ class Conversation:
 
     def _check_rate(self, decision: RateDecision) -> bool:
         """True when the message may be handled; else the client has been answered, or closed."""
-        if decision is RateDecision.ACCEPT:
+        if decision is ACCEPT:
             return True
         self._context.counters.rate_limited += 1
         if decision is RateDecision.CLOSE:

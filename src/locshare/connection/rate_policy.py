@@ -13,11 +13,12 @@ Two kinds of abuse, each with its own tolerance:
 
 import enum
 from functools import cache
+from typing import Final
 
 from locshare.broadcast.backlog import Topic
 from locshare.config.sections import RateSettings
 from locshare.model.position import Position
-from locshare.model.rate import Rate, RateLimiter
+from locshare.model.rate import A_TOKEN, Rate, RateLimiter
 
 
 class RateLimits(RateSettings, frozen=True):
@@ -43,29 +44,34 @@ class RateDecision(enum.Enum):
     CLOSE = "close"
 
 
+ACCEPT: Final = RateDecision.ACCEPT
+"""Members of an Enum take a descriptor to read before Python 3.12, too much for each message."""
+
+
 @cache
-def _rates_of(limits: RateLimits) -> tuple[Rate, Rate, Rate]:
-    """Of positions, of messages, and of the excess. Shared by all connections with these limits."""
-    return (
-        Rate(limits.position_rate, limits.position_burst),
-        Rate(limits.message_rate, limits.message_burst),
-        Rate(limits.excess_forgiven, limits.excess_tolerated),
-    )
+def _excess_rate(limits: RateLimits) -> Rate:
+    """Shared by all connections with these limits."""
+    return Rate(limits.excess_forgiven, limits.excess_tolerated)
 
 
 class RatePolicy:
-    """The record of one connection. ``now`` is in seconds of a monotonic clock."""
+    """The record of one connection. ``now`` is in seconds of a monotonic clock.
+
+    Two token buckets, of messages and of positions, are two numbers as of one instant: each message
+    takes from one or both, and two objects with a method each would cost twice what this does.
+    """
 
     __slots__ = (
-        "_bad_count", "_bad_run", "_bad_since", "_excess", "_limits", "_messages", "_positions",
-        "_warned_at", "held",
+        "_at", "_bad_count", "_bad_run", "_bad_since", "_excess", "_limits", "_message_tokens",
+        "_position_tokens", "_warned_at", "held",
     )  # fmt: skip
 
     def __init__(self, limits: RateLimits, now: float) -> None:
         self._limits = limits
-        self._positions, self._messages, self._excess = (
-            RateLimiter(rate, now) for rate in _rates_of(limits)
-        )
+        self._at = now
+        self._message_tokens: float = limits.message_burst
+        self._position_tokens: float = limits.position_burst
+        self._excess = RateLimiter(_excess_rate(limits), now)
         self._warned_at = float("-inf")
         self._bad_run = 0
         self._bad_count = 0
@@ -77,18 +83,49 @@ class RatePolicy:
     @property
     def due(self) -> float:
         """When the next held position may be handed on."""
-        return self._positions.ready_at()
+        return self._at + max(1.0 - self._position_tokens, 0.0) / self._limits.position_rate
 
     def message(self, now: float) -> RateDecision:
         """A message that is no position came, or a frame that ends no message."""
-        return RateDecision.ACCEPT if self._messages.take(now) else self._over(now)
+        self._refill(now)
+        if self._message_tokens < A_TOKEN:
+            return self._over(now)
+        self._message_tokens -= 1.0
+        return ACCEPT
 
     def position(self, now: float) -> RateDecision:
         """A valid position came."""
-        if self._messages.take(now) and self._positions.take(now):
-            self._bad_run = 0
-            return RateDecision.ACCEPT
-        return self._over(now)
+        limits = self._limits
+        # What _refill does, written out.
+        passed = now - self._at
+        self._at = now
+        messages = self._message_tokens + passed * limits.message_rate
+        if messages > limits.message_burst:
+            messages = limits.message_burst
+        positions = self._position_tokens + passed * limits.position_rate
+        if positions > limits.position_burst:
+            positions = limits.position_burst
+        self._position_tokens = positions
+        if messages < A_TOKEN:
+            self._message_tokens = messages
+            return self._over(now)
+        self._message_tokens = messages - 1.0
+        if positions < A_TOKEN:
+            return self._over(now)
+        self._position_tokens = positions - 1.0
+        self._bad_run = 0
+        return ACCEPT
+
+    def _refill(self, now: float) -> None:
+        limits = self._limits
+        passed = now - self._at
+        self._at = now
+        self._message_tokens = min(
+            self._message_tokens + passed * limits.message_rate, limits.message_burst
+        )
+        self._position_tokens = min(
+            self._position_tokens + passed * limits.position_rate, limits.position_burst
+        )
 
     def keep_newest(self, position: Position, decision: RateDecision, topic: Topic = None) -> None:
         """``position`` came and got ``decision``: hold it, keep the held one, or hold neither."""
@@ -109,7 +146,9 @@ class RatePolicy:
             return None
         topic, position = next(iter(self.held.items()))
         self.forget(topic)
-        self._positions.take(now)
+        self._refill(now)
+        if self._position_tokens >= A_TOKEN:
+            self._position_tokens -= 1.0
         return topic, position
 
     def forget(self, topic: Topic) -> None:

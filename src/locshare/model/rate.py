@@ -11,9 +11,10 @@ from typing import Final
 
 from msgspec import Struct
 
-_ROUNDING: Final = 1e-6
-"""Of a token. At :meth:`TokenBucket.ready_at` a bucket grants one, although the sum of a level and
-a product may round to just below one. What is granted early is owed: the level goes below zero."""
+A_TOKEN: Final = 1.0 - 1e-6
+"""What is there to be taken as one. At :meth:`TokenBucket.ready_at` a bucket grants one, although
+the sum of a level and a product may round to just below one. What is granted early is owed: the
+level goes below zero."""
 
 
 _FORGOTTEN_AT_ONCE: Final = 2
@@ -40,7 +41,7 @@ class TokenBucket(Struct, frozen=True, gc=False):
         level = self.level + (now - self.at) * rate.per_second
         if level > rate.burst:
             level = rate.burst
-        return None if level < 1.0 - _ROUNDING else TokenBucket(level - 1.0, now)
+        return None if level < A_TOKEN else TokenBucket(level - 1.0, now)
 
     def is_full(self, rate: Rate, now: float) -> bool:
         """Whether it is as one that begins."""
@@ -71,7 +72,7 @@ class RateLimiter:
         level = self._level + (now - self._at) * rate.per_second
         if level > rate.burst:
             level = rate.burst
-        if level < 1.0 - _ROUNDING:
+        if level < A_TOKEN:
             return False
         self._level = level - 1.0
         self._at = now

@@ -152,6 +152,7 @@ class SessionActor(Actor[SessionCast]):
         self._timers: dict[Tick, Timer] = {}
         self._due: dict[Tick, float] = {}  # of those that are set to a time
         self._flushed_at = -math.inf
+        self._batch_time = 0.0  # when the newest position of the batch came
         self._rate = DeliveryRate()
 
     def init(self) -> Continue | None:
@@ -187,7 +188,9 @@ class SessionActor(Actor[SessionCast]):
     def handle_cast(self, message: SessionCast) -> HandlerResult | Awaitable[HandlerResult]:
         """Positions first: one comparison, because nearly all messages are positions."""
         if type(message) is Update:
-            self._rules.move(message.user_id, message.position, self._context.moment())
+            moment = self._context.moment()
+            self._batch_time = moment.clock
+            self._rules.move(message.user_id, message.position, moment)
             return None
         return super().handle_cast(message)
 
@@ -320,7 +323,7 @@ class SessionActor(Actor[SessionCast]):
             self._note_departures()
         if not table.moved or Tick.FLUSH in self._timers:
             return
-        now = trio.current_time()
+        now, self._batch_time = self._batch_time or trio.current_time(), 0.0
         wait = self._flushed_at + self._context.window(now, self._rate.per_second) - now
         if wait > 0:
             self._arm(Tick.FLUSH, wait)
