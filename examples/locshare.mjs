@@ -5,6 +5,14 @@ const COME_BACK = {
   1001: 1, 1005: 1, 1006: 1, 1011: 1, 1012: 1, 1013: 5, 4408: 1, 4429: 10, 4508: 1,
 };
 
+/** Others after which not to. A code in neither table says it by its range. */
+const STAY_AWAY = [1000, 1002, 1007, 1009];
+
+export function comesBack(code) {
+  if (code in COME_BACK) return true;
+  return !STAY_AWAY.includes(code) && !(code >= 4000 && code <= 4499);
+}
+
 /** Join the session of a join link. Gives `user_id`, `websocket_url` and `websocket_token`. */
 export async function join(link, name) {
   const [server, sessionId] = link.split('/join/');
@@ -35,8 +43,8 @@ export function connect(me, onMessage, onEnd) {
       onMessage(type, data);
     };
     socket.onclose = event => {
-      if (!(event.code in COME_BACK)) return onEnd(event.code);
-      const wait = COME_BACK[event.code] + Math.random() * Math.min(2 ** tries++, 30);
+      if (!comesBack(event.code)) return onEnd(event.code);
+      const wait = (COME_BACK[event.code] ?? 1) + Math.random() * Math.min(2 ** tries++, 30);
       setTimeout(open, wait * 1000);
     };
   };

@@ -1,6 +1,7 @@
 """The examples run against the real server, and the tutorial shows them as they are."""
 
 import functools
+import json
 import os
 import re
 import subprocess
@@ -8,16 +9,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 
 from bench.guardian import entrust
-from locshare.model.reasons import CloseReason
+from locshare.model.reasons import CloseReason, should_reconnect
 from tests.browser import DEADLINE_MS, chromium_or_skip
 from tests.documents.pages import ROOT
 from tests.node import NODE
+from tests.npm import installed
 from tests.program import Program, data_directory, free_port, running_program
 from tests.running import LAST_RESORT_S
 
@@ -57,11 +60,14 @@ class Session:
         ).raise_for_status()
 
 
-def start(name: str, link: str, person: str) -> "subprocess.Popen[str]":
-    runner = NODE if name.endswith(".mjs") else sys.executable
+RUNNERS: Final = {".mjs": NODE, ".py": sys.executable, ".sh": "/bin/sh"}
+
+
+def start(name: str, link: str, person: str, **environment: str) -> "subprocess.Popen[str]":
+    runner = RUNNERS[Path(name).suffix]
     return entrust(subprocess.Popen(
         [runner, str(EXAMPLES / name), link, person],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ))  # fmt: skip
 
@@ -84,7 +90,7 @@ def test_look_prints_the_participants(program: Program) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["share.py", "plain.py", "share.mjs"])
+@pytest.mark.parametrize("name", ["share.py", "plain.py", "thirty.py", "share.mjs"])
 def test_two_that_share_see_each_other_until_the_session_ends(name: str, program: Program) -> None:
     session = Session(program)
     ada, bo = start(name, session.link, "Ada"), start(name, session.link, "Bo")
@@ -131,6 +137,44 @@ def test_the_page_shows_where_the_others_are(program: Program) -> None:
         bo.communicate()
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.e2e
+def test_the_shell_sees_a_program_and_is_seen_by_it(program: Program) -> None:
+    """With wscat, from npm: websocat is in no registry as a program."""
+    path = [str(installed(ROOT / "tests" / "contract") / "node_modules" / ".bin")]
+    path += [str(Path(NODE).parent), "/usr/local/bin", "/usr/bin", "/bin"]
+    session = Session(program)
+    ada, bo = (
+        start("share.sh", session.link, "Ada", PATH=os.pathsep.join(path)),
+        start("thirty.py", session.link, "Bo"),
+    )
+    read_until(ada, r"^[0-9a-f-]{36} is at 52\.52, 13\.405$")
+    read_until(bo, r"^Ada is at 52\.52000, 13\.40500$")
+    session.end()
+    for process in (ada, bo):
+        out, _ = process.communicate(timeout=LAST_RESORT_S)
+        assert process.returncode == 0, out
+        assert "ended" in out
+
+
+def test_the_short_client_has_thirty_lines_of_code() -> None:
+    text = (EXAMPLES / "thirty.py").read_text().partition('"""\n\n')[2]
+    assert len([line for line in text.splitlines() if line.strip()]) <= 30
+
+
+def test_the_module_decides_about_each_close_code_as_the_server_means_it() -> None:
+    script = (
+        f"import {{comesBack}} from {json.dumps(str(EXAMPLES / 'locshare.mjs'))};"
+        "const codes = Array.from({length: 4000}, (_, i) => 1000 + i);"
+        "console.log(JSON.stringify(codes.filter(comesBack)));"
+    )
+    done = subprocess.run(
+        [NODE, "--input-type=module", "--eval", script],
+        capture_output=True, text=True, check=True, timeout=LAST_RESORT_S,
+    )  # fmt: skip
+    expected = [code for code in range(1000, 5000) if should_reconnect(code)]
+    assert json.loads(done.stdout) == expected
 
 
 def test_the_module_comes_back_after_the_close_codes_that_say_so() -> None:
