@@ -40,8 +40,10 @@ def driver_runs() -> bool:
 
 
 @contextmanager
-def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
-    """A headless browser; it is gone when the block ends."""
+def chromium(arguments: Sequence[str] = (), *, has_gpu: bool = False) -> Iterator[Browser]:
+    """A headless browser; it is gone when the block ends. ``has_gpu``: the page is put together by
+    the process for graphics, as on a device, and not by copying what WebGL has drawn.
+    """
     path = find_chromium()
     if path is None:
         raise FileNotFoundError("no Chromium or Chrome is installed")
@@ -51,7 +53,11 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,
-            args=["--disable-dev-shm-usage", "--disable-gpu", *arguments],
+            args=[
+                "--disable-dev-shm-usage",
+                *([] if has_gpu else ["--disable-gpu"]),
+                *arguments,
+            ],
             **options,
         )
         try:

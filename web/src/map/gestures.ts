@@ -57,8 +57,10 @@ export function attachGestures(element: HTMLElement, events: GestureEvents): () 
   let isZooming = false; // by one finger
   let zoomAbout: Point = tapped;
 
+  // Asked for when a gesture begins: each time it would lay the page out.
+  let box = element.getBoundingClientRect();
   const place = (x: number, y: number): Point => {
-    const box = element.getBoundingClientRect();
+    if (fingers.size === 0) box = element.getBoundingClientRect();
     return { x: x - box.left, y: y - box.top };
   };
 

@@ -60,10 +60,11 @@ export function drawGraticule(
   const perDegree = scaleOf(camera) / 360;
   const fits = STEPS.filter(([degrees]) => degrees * perDegree <= CELL_PX)[0];
   const [step, parts] = fits ?? STEPS[STEPS.length - 1]!;
-  const stroke = (spacing: number, color: string, skip: number): void => {
+  const lines = linesOf(camera, size, step / parts);
+  const stroke = (color: string, isMain: boolean): void => {
     context.beginPath();
-    for (const line of linesOf(camera, size, spacing)) {
-      if (skip > 0 && line.count % skip === 0) continue;
+    for (const line of lines) {
+      if ((line.count % parts === 0) !== isMain) continue;
       if (line.isMeridian) {
         context.moveTo(line.at, 0);
         context.lineTo(line.at, size.height);
@@ -76,20 +77,25 @@ export function drawGraticule(
     context.lineWidth = 1;
     context.stroke();
   };
-  stroke(step / parts, theme.gridFine, parts);
-  stroke(step, theme.gridLine, 0);
+  stroke(theme.gridFine, false);
+  stroke(theme.gridLine, true);
 
   context.fillStyle = theme.gridText;
   context.font = FONT;
   context.textBaseline = "top";
   context.textAlign = "left";
-  for (const line of linesOf(camera, size, step)) {
+  const [north, east, south, west] = [
+    t("compass.0"),
+    t("compass.2"),
+    t("compass.4"),
+    t("compass.6"),
+  ];
+  for (const line of lines) {
+    if (line.count % parts !== 0) continue;
     if (line.isMeridian) {
-      const text = angleText(line.degrees, step, t("compass.2"), t("compass.6"));
-      if (line.at > 60) context.fillText(text, line.at + 4, 6);
+      if (line.at > 60) context.fillText(angleText(line.degrees, step, east, west), line.at + 4, 6);
     } else if (line.at > 24) {
-      const text = angleText(line.degrees, step, t("compass.0"), t("compass.4"));
-      context.fillText(text, 6, line.at + 3);
+      context.fillText(angleText(line.degrees, step, north, south), 6, line.at + 3);
     }
   }
 }

@@ -392,7 +392,6 @@ class GroupMap implements GroupMapHandle {
       this.surface.setOwn(this.pane.ownPlace(now));
       this.surface.show(this.camera, this.size);
       this.pane.move(this.camera, this.size, now);
-      this.drawScale();
     } else if (this.pane.isGliding(now)) {
       this.isLaidOut = false;
       this.pane.glide(now);
@@ -401,6 +400,7 @@ class GroupMap implements GroupMapHandle {
     const isMoving = this.motion !== null;
     if (!this.isLaidOut && now - this.laidOutAt >= LAYOUT_MS) {
       this.pane.layout(now);
+      this.drawScale();
       this.laidOutAt = now;
       this.isLaidOut = true;
     }
