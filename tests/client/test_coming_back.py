@@ -1,7 +1,9 @@
 """When a client comes back, and with what. Scripted connections, mock clock."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -249,7 +251,7 @@ async def test_the_newest_position_comes_first_with_its_age(
     monkeypatch: Setting,
 ) -> None:
     back = Scripted(9, OVER)
-    script(monkeypatch, Scripted(5, 1011), back)
+    made = script(monkeypatch, Scripted(5, 1011), back)
     live = staying()
     async with trio.open_nursery() as nursery:
         await nursery.start(live.run)
@@ -263,7 +265,8 @@ async def test_the_newest_position_comes_first_with_its_age(
     position = back.sent[0][1]
     assert isinstance(position, Position)
     assert (position.lat, position.age_ms) == (2.0, 2_400.0)
-    assert [what for _, what in back.sent[1:]] == [("presence", "hidden")]
+    assert back.sent[1:] == []
+    assert [each["presence"] for each in made] == ["active", "hidden"], "said with the upgrade"
 
 
 async def test_the_last_position_is_sent_again_because_a_new_server_has_none(
@@ -287,13 +290,14 @@ async def test_a_paused_participant_sends_no_old_position(
     monkeypatch: Setting,
 ) -> None:
     second = Scripted(9, OVER)
-    script(monkeypatch, Scripted(5, 1011), second)
+    made = script(monkeypatch, Scripted(5, 1011), second)
     live = staying()
     async with trio.open_nursery() as nursery:
         await nursery.start(live.run)
         await live.send_position(PLACE)
         assert await live.set_presence("paused")
-    assert [what for _, what in second.sent] == [("presence", "paused")]
+    assert second.sent == []
+    assert [each["presence"] for each in made] == ["active", "paused"]
 
 
 async def test_the_pace_that_the_server_asks_for_is_obeyed(
@@ -317,6 +321,27 @@ async def test_the_pace_that_the_server_asks_for_is_obeyed(
     sent = [each for _, each in connection.sent if isinstance(each, Position)]
     assert [each.lat for each in sent] == [PLACE.lat, 9.5, 19.5, 24.5], "the newest of each"
     assert [each.age_ms for each in sent] == [None, None, None, 1_000]
+
+
+async def test_what_is_chosen_while_it_connects_is_said_once_it_has(
+    autojump_clock: trio.abc.Clock,
+    monkeypatch: Setting,
+) -> None:
+    connection = Scripted(9, OVER)
+
+    @asynccontextmanager
+    async def slowly(_url: str, _token: str, **_options: Any) -> AsyncIterator[Scripted]:
+        await trio.sleep(3)
+        yield connection
+
+    monkeypatch.setattr("locshare.client.live.connect", slowly)
+    live = staying()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(live.run)
+        await trio.sleep(1)
+        assert not await live.set_pace(30)
+        assert not await live.set_presence("hidden")
+    assert [what for _, what in connection.sent] == [("pace", 30), ("presence", "hidden")]
 
 
 async def test_the_own_pace_is_kept_over_reconnects(

@@ -10,6 +10,7 @@ import trio
 import trio.lowlevel
 from msgspec import structs
 
+from locshare.model.position import Position
 from tests.connection.kit import an_update, raw_tcp
 from tests.connection.test_compact import PROTOCOL, Phone, World, a_world, heard
 from tests.session.kit import LIMITS, START
@@ -267,3 +268,29 @@ async def test_a_drop_within_the_grace_period_is_no_news_and_a_longer_one_is() -
                 assert snapshot["seq"] == known, "no event at all"
             gone = await client.until("participant_updated")
             assert (gone["user_id"], gone["online"]) == (eve, False), "the next that they hear"
+
+
+async def test_two_sessions_on_one_socket_have_each_their_pace_and_their_state() -> None:
+    async with a_world() as world:
+        home, one, two = world.home, world.session, await world.home.session()
+        ada = {session: await home.join(session, "Ada") for session in (one, two)}
+        eve = {session: await home.join(session, "Eve") for session in (one, two)}
+        async with raw_tcp(world.server) as raw:
+            await world.upgraded(raw, f"/socket/websocket?vsn=2.0.0&token={one}:{eve[one]}")
+            for ref, session, wish in (
+                ("1", one, {"pace": 60}),
+                ("2", two, {"presence": "paused"}),
+            ):
+                join = {"token": f"{session}:{eve[session]}", **wish}
+                message = [ref, ref, f"location:{session}", "phx_join", join]
+                await raw.send(client_frame(json.dumps(message).encode()))
+                await heard(raw, lambda each: each[3] == "session_state")
+            assert set(home.table(one).paced) == {eve[one]}
+            assert home.table(two).paced == {}
+            assert (home.table(one).states, home.table(two).states) == ({}, {eve[two]: "paused"})
+            for session in (one, two):
+                link = await home.manager.open(session, ada[session], "participant")
+                await link.update(Position(7.0, 8.0, 5.0, START))
+                link.detach()
+            moved = await heard(raw, lambda each: each[3] == "location_update")
+            assert moved[2] == f"location:{two}", "the other waits for its pace"

@@ -123,7 +123,7 @@ class Connection:
         await self._send(SetPace(valid_interval(interval_s)))
 
     async def set_presence(self, state: PresenceState) -> None:
-        """Show the others what this participant is doing. A new connection begins ``active``."""
+        """Show the others what this participant is doing, until the connection ends."""
         await self._send(Presence(state))
 
     async def leave(self) -> None:
@@ -148,12 +148,14 @@ async def connect(
     dialects: Sequence[str] = DIALECTS,
     resume: str | None = None,
     pace: float | None = None,
+    presence: PresenceState = "active",
 ) -> AsyncIterator[Connection]:
     """Connect to ``url`` (``ws://host:port/ws``) with a participant's ``token``.
 
     ``dialects`` are offered to the server, the preferred one first; it chooses one of them, and
     naming one alone forces it. ``resume``, ``EPOCH.SEQ`` of the last event known, asks for what was
-    missed since (:attr:`Snapshot.missed`); ``pace`` is as in :meth:`Connection.set_pace`.
+    missed since (:attr:`Snapshot.missed`); ``pace`` is as in :meth:`Connection.set_pace`, and
+    ``presence`` as in :meth:`Connection.set_presence`: the others hear of no other state between.
 
     The block begins with the snapshot received. Raises ConnectionRefused when the server does not
     accept, NotConnected when it closes before its snapshot, Unreachable when it does not answer
@@ -161,7 +163,7 @@ async def connect(
     the connection, within :data:`CLOSE_TIMEOUT_S`. Raises ValueError for a dialect that the client
     does not speak, and for a pace out of range.
     """
-    wishes = _wishes(dialects, resume, pace)
+    wishes = _wishes(dialects, resume, pace, presence)
     refusal: ClientError | None = None  # before the block
     failure: Exception | None = None  # of the block
     deadline = trio.current_time() + timeout
@@ -205,7 +207,9 @@ def valid_interval(interval_s: float) -> float:
     return float(interval_s)
 
 
-def _wishes(dialects: Sequence[str], resume: str | None, pace: float | None) -> str:
+def _wishes(
+    dialects: Sequence[str], resume: str | None, pace: float | None, presence: PresenceState
+) -> str:
     """What the request asks for in its query. Raises ValueError."""
     unknown = [name for name in dialects if name not in CODECS]
     if unknown or not dialects:
@@ -216,6 +220,8 @@ def _wishes(dialects: Sequence[str], resume: str | None, pace: float | None) -> 
         found["resume"] = resume
     if pace is not None:
         found["pace"] = f"{valid_interval(pace):g}"
+    if presence != "active":
+        found["presence"] = presence
     return urlencode(found)
 
 

@@ -110,6 +110,8 @@ class Live:
         self._outgoing = Outgoing()
         self._pace_s: float | None = None
         self._state: PresenceState = "active"
+        self._said: tuple[float | None, PresenceState] = None, "active"
+        """Pace and state that the last attempt to connect named."""
         self._known: tuple[str, int] | None = None
         """Epoch and number of the last event that is known."""
         self._connection: Connection | None = None
@@ -199,6 +201,7 @@ class Live:
 
     def _connect(self) -> AbstractAsyncContextManager[Connection]:
         known = self._known
+        self._said = self._pace_s, self._state
         return connect(
             self.url,
             self._token,
@@ -206,6 +209,7 @@ class Live:
             dialects=self._dialects,
             resume=None if known is None else f"{known[0]}.{known[1]}",
             pace=self._pace_s,
+            presence=self._state,
         )
 
     async def _wait(self, delay: float, soonest: float) -> bool:
@@ -358,7 +362,10 @@ class Live:
         """The newest position first; then each that waits, when it is due."""
         if self._outgoing.wait(trio.current_time()) is not None:
             await self._send_position(connection)
-        if self._state != "active":
+        pace_s, state = self._said  # the two may have been chosen anew while it connected
+        if self._pace_s is not None and self._pace_s != pace_s:
+            await _sent(connection.set_pace(self._pace_s))
+        if self._state != state:
             await _sent(connection.set_presence(self._state))
         while True:
             self._to_send = trio.Event()
