@@ -18,8 +18,10 @@ SHORT_FORMS: dict[str, str] = {
 }
 
 
-LONG_FORMS: dict[str, str] = {"beside": "beside"}
-"""Minutes, a C compiler, other servers: only when they are named."""
+LONG_FORMS: dict[str, str] = {"beside": "beside", "deflate": "deflate", "dialects": "dialects"}
+"""Only when they are named: they take minutes, need a C compiler or other servers, or measure what
+this server decided against.
+"""
 
 
 def run_one(name: str, flags: Sequence[str]) -> int:
