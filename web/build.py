@@ -11,6 +11,7 @@ the same way; without it there is one sentence, and the page's map is a grid.
     python web/build.py check      lint, types, unit tests: any word is a script of package.json
 """
 
+import hashlib
 import os
 import platform
 import re
@@ -25,7 +26,8 @@ DIST = WEB.parent / "src" / "locshare" / "web" / "dist"
 WORLD = DIST.with_name("world.pmtiles")
 LAYERS = ("land", "coasts", "borders", "names")
 LEAST = (22, 12)
-_INSTALLED = WEB / "node_modules" / ".package-lock.json"
+_INSTALLED = WEB / "node_modules" / ".installed"
+"""Says which lock file the packages are from: npm writes its own files without installing."""
 
 
 class CannotBuild(Exception):
@@ -106,10 +108,10 @@ def _prepared() -> tuple[tuple[str, ...], dict[str, str]]:
     # npm starts `node` by its name: it has to be the one that was chosen.
     path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path}
-    lock = WEB / "package-lock.json"
-    if not _INSTALLED.exists() or _INSTALLED.stat().st_mtime < lock.stat().st_mtime:
+    lock = hashlib.sha256((WEB / "package-lock.json").read_bytes()).hexdigest()
+    if not _INSTALLED.exists() or _INSTALLED.read_text() != lock:
         _call([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], environment)
-        _INSTALLED.touch()
+        _INSTALLED.write_text(lock)
     return npm, environment
 
 

@@ -4,6 +4,7 @@
  * addresses are relative: a proxy may serve the page in a folder.
  */
 
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -38,6 +39,33 @@ function compressed(): Plugin {
   };
 }
 
+/** Larger parts are kept by the service worker when they are first used. */
+const KEPT_BYTES = 150_000;
+
+/** Tell the service worker which parts there are, and give it a new version whenever one changes. */
+function precached(): Plugin {
+  return {
+    name: "precached",
+    apply: "build",
+    generateBundle(_, bundle) {
+      const worker = Object.values(bundle).filter((each) => each.fileName === "sw.js")[0];
+      if (worker?.type !== "chunk") return;
+      const files: string[] = ["icon.svg", "manifest.webmanifest"];
+      const hash = createHash("sha256");
+      for (const each of Object.values(bundle)) {
+        if (each === worker || !each.fileName.startsWith("assets/")) continue;
+        const size = each.type === "chunk" ? each.code.length : each.source.length;
+        if (/\.(?:js|css)$/.test(each.fileName) && size < KEPT_BYTES) files.push(each.fileName);
+        hash.update(each.fileName);
+      }
+      hash.update(worker.code);
+      worker.code = worker.code
+        .replace(/__FILES__/g, JSON.stringify(files.sort()))
+        .replace(/__BUILD__/g, JSON.stringify(hash.digest("hex").slice(0, 12)));
+    },
+  };
+}
+
 const at = (path: string): string => new URL(path, import.meta.url).pathname;
 
 /**
@@ -62,7 +90,7 @@ function mapWorker(): Plugin {
 
 export default defineConfig({
   base: "./",
-  plugins: [compressed(), mapWorker()],
+  plugins: [precached(), compressed(), mapWorker()],
   resolve: { alias: [{ find: /^maplibre-gl$/, replacement: at("maplibre.js") }] },
   // MapLibre's sources count on it: a field that is only declared is not set. And fields are assigned,
   // which is shorter in browsers without them.
@@ -78,6 +106,11 @@ export default defineConfig({
     assetsInlineLimit: 0, // the policy of the page allows no data: scripts, and images few
     chunkSizeWarningLimit: 2_000,
     rollupOptions: {
+      input: { index: "index.html", sw: "src/sw.ts" },
+      output: {
+        // A service worker is found by its address, which must not change.
+        entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
+      },
       // BigInt, of which the browsers that MapLibre runs in know.
       onLog: (level, log, handle) => {
         if (log.code !== "TOLERATED_TRANSFORM") handle(level, log);

@@ -80,3 +80,11 @@ for (const link of document.querySelectorAll("link")) link.href = String(link.hr
 void actions.setLanguage();
 void actions.open(location.pathname, location.hash);
 render(<App {...newContext(state, actions, storage)} />, document.getElementById("app")!);
+
+/** After the first screen has what it needs. */
+const REGISTER_MS = 4_000;
+if ("serviceWorker" in navigator) {
+  window.setTimeout(() => {
+    navigator.serviceWorker.register(new URL("sw.js", pages)).catch(() => undefined);
+  }, REGISTER_MS);
+}

@@ -15,6 +15,7 @@ the address bar, the token in the tab's memory.
 import hashlib
 import html
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -71,6 +72,7 @@ class _File(Struct, frozen=True):
 def pages(
     *,
     public_ws_url: Callable[[], str],
+    public_url: Callable[[], str] = lambda: "",
     tile_url: str | None = None,
     tile_attribution: str | None = None,
     config: PageConfig = NO_MAPS,
@@ -78,7 +80,7 @@ def pages(
     static: Path = STATIC,
     dist: Path = DIST,
 ) -> Blueprint:
-    """The routes. ``public_ws_url`` is called per request, because a chosen port is known late.
+    """The routes. The public URLs are asked for per request, because a chosen port is known late.
     ``map_urls`` are those of ``config`` that are on other servers.
 
     Raises OSError when a file cannot be read, ValueError for one of an unknown type: both are
@@ -120,7 +122,7 @@ def pages(
     async def page_configuration() -> Response:
         return _answer(configuration)
 
-    _add_client(routes, dist, {"maps": msgspec.json.encode(config.maps).decode()}, page)
+    _add_client(routes, dist, config, public_url, page)
 
     @routes.get("/favicon.ico")
     async def icon() -> Response:
@@ -136,7 +138,8 @@ def pages(
 def _add_client(
     routes: Blueprint,
     dist: Path,
-    values: dict[str, str],
+    config: PageConfig,
+    public_url: Callable[[], str],
     page: Callable[[_File, int], Response],
 ) -> None:
     """The built client below ``/next/``, beside the pages that it is to replace."""
@@ -144,18 +147,22 @@ def _add_client(
     index = built.pop("index.html", None)
     if index is None:
         return
-    text = _filled(index.bodies[""], values)
-    home = _File.of(text, ".html")
-    # The page of a session lies one folder deeper.
-    join = _File.of(text.replace(b'="./', b'="../'), ".html")
+    maps = msgspec.json.encode(config.maps).decode()
+
+    @cache  # it does not change once the server listens
+    def shells(root: str) -> tuple[_File, _File]:
+        # A preview's picture needs a whole address; all others are relative.
+        text = _filled(index.bodies[""], {"maps": maps, "root": f"{root}/next/"})
+        # The page of a session lies one folder deeper.
+        return _File.of(text, ".html"), _File.of(text.replace(b'="./', b'="../'), ".html")
 
     @routes.get("/next/")
     async def next_index() -> Response:
-        return page(home, 200)
+        return page(shells(public_url())[0], 200)
 
     @routes.get("/next/join/<rest>")
     async def next_join(rest: str) -> Response:
-        return page(join, 404 if session_id_in(rest) is None else 200)
+        return page(shells(public_url())[1], 404 if session_id_in(rest) is None else 200)
 
     @routes.get("/next/assets/<name>")
     async def next_asset(name: str) -> Response:

@@ -7,6 +7,8 @@
  * attempt.
  */
 
+import { CLOSINGS, shouldReconnect } from "../generated/closing";
+
 export type StayReason =
   | "left"
   | "failed"
@@ -16,51 +18,37 @@ export type StayReason =
   | "replaced"
   | "ended";
 
-interface Ending {
-  readonly stay?: StayReason;
-  /** Bounds of the first wait that the server asks for, in seconds. */
-  readonly wait_s?: readonly [number, number];
-}
-
 const FIRST_MS = 1_000;
 const CEILING_MS = 30_000;
 /** The first attempt after a lost connection: soon, but not at once, for a server that is starting. */
 const LEAST_MS = 100;
 
-const ENDINGS: { readonly [code: number]: Ending } = {
-  1000: { stay: "left" },
-  1002: { stay: "failed" },
-  1007: { stay: "failed" },
-  1009: { stay: "failed" },
-  1012: { wait_s: [1, 5] },
-  1013: { wait_s: [5, 30] },
-  4400: { stay: "failed" },
-  4401: { stay: "rejoin" },
-  4403: { stay: "removed" },
-  4404: { stay: "unknown" },
-  4408: {},
-  4409: { stay: "replaced" },
-  4410: { stay: "ended" },
-  4429: { wait_s: [10, 15] },
+/** By the reasons of the table; any other is a failure of this page or the server. */
+const STAY: { readonly [reason: string]: StayReason } = {
+  left: "left",
+  bad_token: "rejoin",
+  forbidden: "removed",
+  not_found: "unknown",
+  replaced: "replaced",
+  session_ended: "ended",
 };
 
-/** Why not to reconnect after this close code, or null. A code that is not listed says so by its range. */
+/** Why not to reconnect after this close code, or null. */
 export function whyStay(code: number): StayReason | null {
-  const ending = ENDINGS[code];
-  if (ending !== undefined) return ending.stay ?? null;
-  return code >= 4000 && code <= 4499 ? "failed" : null;
+  if (shouldReconnect(code)) return null;
+  return STAY[CLOSINGS[code]?.reason ?? ""] ?? "failed";
 }
 
 /** Whether the server requested a wait of seconds, which nothing may shorten. */
 export function askedForTime(code: number): boolean {
-  return (ENDINGS[code]?.wait_s?.[0] ?? 0) >= 5;
+  return (CLOSINGS[code]?.wait_s[0] ?? 0) >= 5;
 }
 
 /** Milliseconds to wait after `code`; `attempt` is 0 for the first. `random` gives 0 … 1. */
 export function delayAfter(code: number, attempt: number, random: () => number): number {
   const factor = 2 ** Math.min(attempt, 10);
-  const asked = ENDINGS[code]?.wait_s;
-  const least = Math.min(asked === undefined ? LEAST_MS : asked[0] * 1000, CEILING_MS / 2);
-  const most = asked === undefined ? FIRST_MS : asked[1] * 1000;
+  const [from, to] = CLOSINGS[code]?.wait_s ?? [0, 0];
+  const least = Math.min(from === 0 ? LEAST_MS : from * 1000, CEILING_MS / 2);
+  const most = to === 0 ? FIRST_MS : to * 1000;
   return least + random() * (Math.min(most * factor, CEILING_MS) - least);
 }

@@ -6,6 +6,15 @@
  */
 
 import { decode, encode } from "@msgpack/msgpack";
+import { SUBPROTOCOL as COMPACT, TYPES, UNITS } from "../generated/compact";
+import type {
+  Presence,
+  PresenceState,
+  ServerMessage as Received,
+  SetPace,
+  Snapshot,
+} from "../generated/messages";
+import { SUBPROTOCOL as PLAIN } from "../generated/messages";
 
 export interface Report {
   readonly lat: number;
@@ -20,8 +29,9 @@ export interface Report {
   readonly age_ms?: number;
 }
 
-export type PresenceState = "active" | "paused" | "hidden";
+export type { EndReason, PresenceState } from "../generated/messages";
 
+/** A position of somebody, in either dialect. */
 export interface PositionData {
   readonly user_id: string;
   readonly lat: number;
@@ -34,82 +44,21 @@ export interface PositionData {
   readonly age_ms?: number | null;
 }
 
-export interface ParticipantData {
-  readonly user_id: string;
-  readonly display_name: string;
-  readonly avatar_color: string;
-  readonly last_seen: string;
-  readonly online: boolean;
-  readonly state?: PresenceState;
-  readonly role?: string;
-}
-
-export interface SnapshotData {
-  readonly session: {
-    readonly id: string;
-    readonly name: string;
-    readonly expires_at: string;
-    readonly locked?: boolean;
-  };
-  readonly you: { readonly user_id: string; readonly role: string };
-  readonly participants: readonly ParticipantData[];
+export interface SnapshotData extends Omit<Snapshot, "positions" | "missed"> {
   readonly positions: readonly PositionData[];
-  readonly server_time: string;
-  readonly epoch: string;
-  readonly seq: number;
-  readonly resumed?: boolean;
   readonly missed?: readonly ServerMessage[];
-  readonly features?: { readonly [name: string]: unknown };
 }
-
-interface Seq {
-  /** The number of this event in its session, where the server sends it. */
-  readonly seq?: number;
-}
-
-export type EndReason = "expired" | "ended_by_host" | "inactive" | "internal_error";
 
 export type ServerMessage =
   | { readonly type: "session_state"; readonly data: SnapshotData }
   | { readonly type: "positions"; readonly data: readonly PositionData[] }
-  | {
-      readonly type: "participant_joined";
-      readonly data: Seq & {
-        readonly user_id: string;
-        readonly display_name: string;
-        readonly avatar_color: string;
-      };
-    }
-  | {
-      readonly type: "participant_updated";
-      readonly data: Seq & {
-        readonly user_id: string;
-        readonly online?: boolean;
-        readonly state?: PresenceState;
-        readonly role?: string;
-      };
-    }
-  | {
-      readonly type: "participant_left";
-      readonly data: Seq & { readonly user_id: string; readonly reason: "left" | "removed" };
-    }
-  | { readonly type: "session_updated"; readonly data: Seq & { readonly locked: boolean } }
-  | { readonly type: "session_ended"; readonly data: Seq & { readonly reason: EndReason } }
-  | { readonly type: "pong"; readonly data: object }
-  | {
-      readonly type: "pace";
-      readonly data: { readonly interval_s: number; readonly min_distance_m: number };
-    }
-  | {
-      readonly type: "error";
-      readonly data: { readonly code: string; readonly message: string };
-    };
+  | Exclude<Received, { readonly type: "session_state" | "location_update" }>;
 
 export type ClientMessage =
   | { readonly type: "location_update"; readonly data: Report }
   | { readonly type: "ping" | "leave" }
-  | { readonly type: "set_pace"; readonly data: { readonly interval_s: number } }
-  | { readonly type: "presence"; readonly data: { readonly state: PresenceState } };
+  | { readonly type: "set_pace"; readonly data: SetPace }
+  | { readonly type: "presence"; readonly data: Presence };
 
 /** One connection's dialect: a decoder has what the snapshot of its connection announced. */
 export interface Dialect {
@@ -120,8 +69,7 @@ export interface Dialect {
 
 // --- plain ------------------------------------------------------------------------------------
 
-export const PLAIN = "locshare.v1";
-export const COMPACT = "locshare.v1.compact";
+export { COMPACT, PLAIN };
 
 type Raw = { readonly type?: unknown; readonly data?: unknown } | null;
 
@@ -177,25 +125,9 @@ function known(type: string, data: unknown): readonly ServerMessage[] {
 
 // --- compact ----------------------------------------------------------------------------------
 
-/** The numbers of the server's types. */
-const TYPES: readonly string[] = [
-  "session_state",
-  "location_update",
-  "ping",
-  "leave",
-  "pong",
-  "error",
-  "participant_joined",
-  "participant_updated",
-  "participant_left",
-  "session_updated",
-  "session_ended",
-  "set_pace",
-  "pace",
-];
+const NAMES = Object.keys(TYPES) as readonly (keyof typeof TYPES)[]; // in the order of their numbers
 const STATES: readonly PresenceState[] = ["active", "paused", "hidden"];
-const NUMBERS = { location_update: 1, ping: 2, leave: 3, set_pace: 11, presence: 13 } as const;
-const DEGREE = 1e7;
+const [, DEGREE, , , , , SPEED, HEADING, ALTITUDE] = UNITS;
 
 type Row = readonly (number | null | undefined)[];
 interface Numbered {
@@ -221,7 +153,7 @@ export class CompactDialect implements Dialect {
   }
 
   private read(kind: unknown, data: unknown): readonly ServerMessage[] {
-    const type = TYPES[kind as number];
+    const type = NAMES[kind as number];
     if (type === undefined) return [];
     if (type === "location_update") {
       return [{ type: "positions", data: this.positions(data) }];
@@ -234,7 +166,7 @@ export class CompactDialect implements Dialect {
   private snapshot(data: unknown): readonly ServerMessage[] {
     const raw = data as {
       you: SnapshotData["you"];
-      participants: readonly (Numbered & ParticipantData)[];
+      participants: readonly Numbered[];
       positions: unknown;
       missed?: readonly (readonly [number, unknown])[];
     };
@@ -246,7 +178,7 @@ export class CompactDialect implements Dialect {
       const events: ServerMessage[] = [];
       for (const [kind, each] of raw.missed) {
         // Their numbers may be of people who have left: the snapshot alone announces.
-        const type = TYPES[kind];
+        const type = NAMES[kind];
         if (type !== undefined) events.push(...known(type, each));
       }
       snapshot["missed"] = events;
@@ -273,9 +205,9 @@ export class CompactDialect implements Dialect {
         lng: lng / DEGREE,
         accuracy: accuracy ?? null,
         age_ms: age ?? null,
-        speed: scaled(speed, 100),
-        heading: scaled(heading, 10),
-        altitude: scaled(altitude, 10),
+        speed: scaled(speed, SPEED),
+        heading: scaled(heading, HEADING),
+        altitude: scaled(altitude, ALTITUDE),
         battery: battery ?? null,
       });
     }
@@ -288,7 +220,7 @@ export class CompactDialect implements Dialect {
 }
 
 function elements(message: ClientMessage): unknown[] {
-  const number = NUMBERS[message.type];
+  const number = TYPES[message.type];
   switch (message.type) {
     case "location_update": {
       const { data } = message;
@@ -299,9 +231,9 @@ function elements(message: ClientMessage): unknown[] {
         Date.parse(data.timestamp),
         data.accuracy === undefined ? null : Math.ceil(data.accuracy),
         whole(data.age_ms, 1),
-        whole(data.speed, 100),
-        whole(data.heading, 10),
-        whole(data.altitude, 10),
+        whole(data.speed, SPEED),
+        whole(data.heading, HEADING),
+        whole(data.altitude, ALTITUDE),
         whole(data.battery, 1),
       ];
       while (row[row.length - 1] === null) row.pop();

@@ -75,7 +75,7 @@ const de: Catalogue<Key> = {
 
     "people.title": "Personen",
     "people.count": { one: "{n} Person", other: "{n} Personen" },
-    "people.you": "{name} (du)",
+    "people.me": "(du)",
     "person.live": "live",
     "person.sharing": "deine Position wird geteilt",
     "person.not_shared": "nur zuschauen",

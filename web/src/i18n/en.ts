@@ -70,7 +70,7 @@ const texts = {
 
   "people.title": "People",
   "people.count": { one: "{n} person", other: "{n} people" },
-  "people.you": "{name} (you)",
+  "people.me": "(you)",
   "person.live": "live",
   "person.sharing": "sharing your position",
   "person.not_shared": "only watching",

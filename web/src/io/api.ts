@@ -1,6 +1,16 @@
 /** The REST calls of docs/reference/rest.md that the client needs. Same origin, JSON, no cookies. */
 
 import type { Role } from "../core/session";
+import type {
+  SessionCreated as Created,
+  SessionDescription as Described,
+  HostToken,
+  SessionJoined as Joined,
+  JoinSession,
+  MapType as MapSource,
+  ProblemDetails,
+  ReportSetup as Setup,
+} from "../generated/rest";
 
 /** An answer that is not a success. `status` 0: there was no answer. */
 export class Refused extends Error {
@@ -17,56 +27,14 @@ export class Refused extends Error {
   }
 }
 
-export interface Created {
-  readonly session_id: string;
-  readonly join_link: string;
-  readonly expires_at: string;
-  readonly name: string;
-  readonly host_token: string;
-  readonly host_key?: string;
-  readonly host_url?: string;
-}
-
-export interface Described {
-  readonly id: string;
-  readonly name: string;
-  readonly expires_at: string;
-  readonly participant_count: number;
-  readonly locked: boolean;
-  readonly is_active: boolean;
-}
-
-export interface Joined {
-  readonly user_id: string;
-  readonly display_name: string;
-  readonly websocket_token: string;
-  readonly websocket_url: string;
-}
-
-export interface JoinBody {
-  readonly display_name: string;
-  readonly avatar_color: string;
-  readonly device_key: string;
-}
-
-/** How other apps report this participant's position: docs/guides/ingest.md. */
-export interface Setup {
-  readonly code: string;
-  readonly owntracks: { readonly url: string; readonly username: string; readonly link: string };
-  readonly traccar: { readonly url: string; readonly link: string };
-  readonly osmand_url: string;
-  readonly gpslogger: { readonly url: string; readonly link: string };
-}
-
+export type {
+  MapType as MapSource,
+  ReportSetup as Setup,
+  SessionCreated as Created,
+  SessionDescription as Described,
+  SessionJoined as Joined,
+} from "../generated/rest";
 export type SetupApp = "owntracks" | "traccar" | "gpslogger";
-
-export interface MapSource {
-  /** `world` is the one that comes with the server: countries, coasts and their names. */
-  readonly name: "standard" | "dark" | "terrain" | "satellite" | "world";
-  readonly kind: "tilejson" | "style" | "raster";
-  readonly url: string;
-  readonly attribution?: string;
-}
 
 /** The maps that the operator has configured: the server writes them into the page. */
 export function mapsOfPage(): readonly MapSource[] {
@@ -86,12 +54,6 @@ interface Options {
   readonly token?: string | undefined;
 }
 
-interface Problem {
-  readonly code?: string;
-  readonly detail?: string;
-  readonly errors?: readonly { readonly message: string }[];
-}
-
 /** The API below `root`, which ends with a slash: a proxy may serve everything in a folder. */
 export class Api {
   readonly root: string;
@@ -108,11 +70,11 @@ export class Api {
     return this.call("GET", at(id));
   }
 
-  join(id: string, body: JoinBody, token?: string): Promise<Joined> {
+  join(id: string, body: JoinSession, token?: string): Promise<Joined> {
     return this.call("POST", `${at(id)}/join`, { body, token });
   }
 
-  becomeHost(id: string, key: string): Promise<{ readonly host_token: string }> {
+  becomeHost(id: string, key: string): Promise<HostToken> {
     return this.call("POST", `${at(id)}/host`, { body: { host_key: key } });
   }
 
@@ -178,7 +140,9 @@ export class Api {
       // Perhaps a proxy's page: use the status.
     }
     if (answer.ok) return data as Answer;
-    const problem = (typeof data === "object" && data !== null ? data : {}) as Problem;
+    const problem = (
+      typeof data === "object" && data !== null ? data : {}
+    ) as Partial<ProblemDetails>;
     const wait = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
     const detail = problem.errors?.map((each) => each.message).join("; ") || problem.detail;
     throw new Refused(

@@ -3,7 +3,6 @@
 import { agoText, compass, distanceText } from "../core/format";
 import { opacity } from "../core/freshness";
 import { bearing, distance, type Place } from "../core/geo";
-import { isolated } from "../core/names";
 import type { Person } from "../core/session";
 import { standing } from "../core/standing";
 import type { T } from "../i18n";
@@ -157,7 +156,9 @@ function Me({ state, actions, ui, person }: LiveProps & { readonly person: Perso
       <span class="row-main">
         <Avatar name={person.name} color={person.color} />
         <span class="row-text">
-          <b>{t("people.you", { name: isolated(person.name) })}</b>
+          <b>
+            <bdi>{person.name}</bdi> {t("people.me")}
+          </b>
           <small>
             <span class={isSharing && status === "sharing" ? "now" : ""}>{text}</span>
           </small>

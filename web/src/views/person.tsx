@@ -4,7 +4,6 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { directionsLink, platformOf } from "../core/directions";
 import { agoText, compass, distanceText, speedText } from "../core/format";
 import { bearing, distance } from "../core/geo";
-import { isolated } from "../core/names";
 import type { Person } from "../core/session";
 import { Icon, type IconName } from "./icons";
 import type { LiveProps } from "./live";
@@ -25,7 +24,6 @@ export function PersonSheet(props: PersonSheetProps) {
   const person = model.people.peek().filter((each) => each.userId === userId)[0];
   if (person === undefined) return null;
   const isLive = model.link.value.kind === "live" && !state.isOffline.value;
-  const name = person.isMe ? t("people.you", { name: isolated(person.name) }) : person.name;
   return (
     <div class="person">
       <div class="sheet-head">
@@ -38,7 +36,8 @@ export function PersonSheet(props: PersonSheetProps) {
         <Avatar name={person.name} color={person.color} />
         <div class="row-text">
           <h2 ref={title} tabIndex={-1}>
-            <bdi>{name}</bdi>
+            <bdi>{person.name}</bdi>
+            {person.isMe && ` ${t("people.me")}`}
           </h2>
           <small>
             {person.role === "host" && `${t("person.host")} · `}

@@ -4,19 +4,28 @@ import type { ServerMessage, SnapshotData } from "../../src/core/protocol";
 import { EMPTY, everyone, locatedMyself, reduce, type SessionState } from "../../src/core/session";
 
 const NOW = 1_000_000;
+const SEEN = "2026-03-01T12:00:00Z";
 
 function snapshot(change: Partial<SnapshotData> = {}): ServerMessage {
   const person = (user_id: string, display_name: string) => ({
     user_id,
     display_name,
     avatar_color: "#112233",
+    joined_at: "2026-03-01T11:00:00Z",
     last_seen: "2026-03-01T11:59:00Z",
+    is_active: true,
     online: true,
   });
   return {
     type: "session_state",
     data: {
-      session: { id: "s", name: "Alps", expires_at: "2026-03-01T13:00:00Z", locked: false },
+      session: {
+        id: "s",
+        name: "Alps",
+        created_at: "2026-03-01T11:00:00Z",
+        expires_at: "2026-03-01T13:00:00Z",
+        locked: false,
+      },
       you: { user_id: "me", role: "participant" },
       participants: [person("me", "Ada"), person("bo", "Bo")],
       positions: [{ user_id: "bo", lat: 1, lng: 2, age_ms: 5_000 }],
@@ -68,7 +77,7 @@ test("a position that comes before its participant is shown once they are announ
   state = reduce(state, { type: "participant_joined", data }, NOW);
   state = reduce(
     state,
-    { type: "participant_updated", data: { user_id: "cy", online: true } },
+    { type: "participant_updated", data: { user_id: "cy", online: true, last_seen: SEEN } },
     NOW,
   );
   expect(everyone(state).map((each) => each.place?.lat)).toEqual([undefined, 1, 3]);
@@ -92,7 +101,7 @@ test("the own position is of this device, and the old state stays as it was", ()
 });
 
 test("a new role is known, and mine too", () => {
-  const data = { user_id: "me", online: true, role: "host" };
+  const data = { user_id: "me", online: true, last_seen: SEEN, role: "host" } as const;
   const state = reduce(started(), { type: "participant_updated", data }, NOW);
   expect(state.me?.role).toBe("host");
   expect(state.people.get("me")?.role).toBe("host");

@@ -1,0 +1,687 @@
+"""The web client as people use it: the real program, real browsers, and nothing between them."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect
+
+from tests.browser import DEADLINE_MS, chromium_or_skip
+from tests.program import Program, data_directory, running_program
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+PAGES = "/next"
+AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+BRANDENBURG_GATE = (52.516272, 13.377722)
+REICHSTAG = (52.518620, 13.376187)
+ALEXANDERPLATZ = (52.521918, 13.413215)
+TEMPELHOF = (52.473, 13.403)
+PHONE: ViewportSize = {"width": 393, "height": 851}
+SIZES: list[ViewportSize] = [
+    {"width": 320, "height": 568},
+    {"width": 568, "height": 320},
+    PHONE,
+    {"width": 768, "height": 1024},
+    {"width": 1280, "height": 800},
+]
+LOST = ("WebSocket", "ERR_CONNECTION", "ERR_INTERNET", "Failed to load resource")
+
+expect.set_options(timeout=DEADLINE_MS)
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with (
+        data_directory() as folder,
+        running_program(
+            {"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_MAX_PARTICIPANTS": "4"}
+        ) as started,
+    ):
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(program: Program) -> Iterator[Browser]:
+    with chromium_or_skip() as started:
+        yield started
+
+
+class Phone:
+    """One person's browser."""
+
+    def __init__(self, context: BrowserContext, origin: str) -> None:
+        self.context = context
+        self.origin = origin
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self.page = self.new_page()
+
+    def new_page(self) -> Page:
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._note)
+        page.on("request", lambda request: self.hosts.add(str(httpx.URL(request.url).host)))
+        page.set_default_timeout(DEADLINE_MS)
+        return page
+
+    def _note(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def stand(self, place: tuple[float, float]) -> None:
+        self.context.set_geolocation({"latitude": place[0], "longitude": place[1], "accuracy": 6.0})
+
+    def open(self, session: str) -> None:
+        self.page.goto(f"{self.origin}{PAGES}/join/{session}")
+
+    def join(self, session: str, name: str, *, watches: bool = False) -> None:
+        self.open(session)
+        self.page.get_by_label("Your name").fill(name)
+        self.page.get_by_role("button", name="Only watch" if watches else "Join").click()
+        expect(self.row(f"{name} (you)")).to_be_visible()
+
+    def row(self, name: str) -> Any:
+        """The row of the list with this name."""
+        return self.page.locator("#list li").filter(has_text=name)
+
+    def sees(self, name: str, place: tuple[float, float]) -> None:
+        """That person's row has this place."""
+        row = self.row(name)
+        expect(row).to_have_attribute("data-lat", f"{place[0]:.6f}")
+        expect(row).to_have_attribute("data-lng", f"{place[1]:.6f}")
+
+    def menu(self, item: str) -> None:
+        self.page.locator(".bar-title").click()
+        self.page.get_by_role("dialog").get_by_role("button", name=item).click()
+
+    def sure(self, name: str) -> None:
+        """Say yes to what is asked back."""
+        self.page.get_by_role("dialog").get_by_role("button", name=name).click()
+
+    def says(self, title: str) -> None:
+        expect(self.page.get_by_role("heading", name=title)).to_be_visible()
+
+    def kept(self, prefix: str) -> int:
+        """How many values of sessions the browser keeps, of one kind."""
+        count: int = self.page.evaluate(
+            "(prefix) => Object.keys(localStorage).filter((key) => key.startsWith(prefix)).length",
+            prefix,
+        )
+        return count
+
+
+@contextmanager
+def phone(
+    browser: Browser,
+    program: Program,
+    place: tuple[float, float] | None = BRANDENBURG_GATE,
+    *,
+    complaints: tuple[str, ...] = (),
+    size: ViewportSize = PHONE,
+    **options: Any,
+) -> Iterator[Phone]:
+    """A phone at a place; None is one that does not allow its position.
+
+    Nothing may be wrong in its console but what ``complaints`` are part of.
+    """
+    permissions = [] if place is None else ["geolocation"]
+    options = {"locale": "en-IE", **options}
+    with browser.new_context(
+        viewport=size, has_touch=True, permissions=permissions, **options
+    ) as context:
+        opened = Phone(context, program.http_url)
+        if place is not None:
+            opened.stand(place)
+        yield opened
+        unexpected = [
+            each for each in opened.complaints if not any(part in each for part in complaints)
+        ]
+        assert unexpected == []
+        assert opened.hosts <= {"127.0.0.1"}, "the page needs nobody but its server"
+
+
+@contextmanager
+def two(browser: Browser, program: Program, **options: Any) -> Iterator[tuple[Phone, Phone]]:
+    with (
+        phone(browser, program, BRANDENBURG_GATE, **options) as first,
+        phone(browser, program, ALEXANDERPLATZ, **options) as second,
+    ):
+        yield first, second
+
+
+def create(program: Program, name: str = "Überlandfahrt") -> dict[str, Any]:
+    answer = httpx.post(f"{program.http_url}/api/sessions", json={"name": name})
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+def session(program: Program, name: str = "Überlandfahrt") -> str:
+    return str(create(program, name)["session_id"])
+
+
+# --- coming in
+
+
+def test_with_one_tap_a_session_is_there_and_its_link_can_be_shared(
+    browser: Browser, program: Program
+) -> None:
+    asked: list[Request] = []
+    with phone(browser, program) as ada:
+        ada.page.on("request", asked.append)
+        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.page.get_by_label("Your name").fill("Ada")
+        ada.page.get_by_label("Name of the session").fill("Sunday ride")
+        expect(ada.page.get_by_text("6 hours")).to_be_visible()
+        ada.page.get_by_role("button", name="Create session").click()
+        expect(ada.row("Ada (you)")).to_contain_text("sharing your position")
+        first = [each for each in asked if "link.svg" not in each.url]
+        dialog = ada.page.get_by_role("dialog")
+        link = dialog.get_by_label("Link to join").input_value()
+        assert re.fullmatch(f"{program.http_url}/join/[0-9a-f-]{{36}}", link)
+        expect(dialog.get_by_role("img", name="QR code")).to_be_visible()
+        loaded = ada.page.wait_for_function(
+            "() => [...document.images].every((each) => each.complete && each.naturalWidth > 0)"
+        )
+        assert loaded
+        ada.page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        assert ada.page.url.endswith(link.removeprefix(program.http_url))
+        # One more is the WebSocket. What comes after the group has been painted does not count.
+        names = [each.url.removeprefix(program.http_url) for each in first]
+        assert len(names) + 1 <= 8, names
+
+
+def test_three_see_each_other_move_and_leave(browser: Browser, program: Program) -> None:
+    link = session(program)
+    with two(browser, program) as (ada, bo), phone(browser, program, TEMPELHOF) as cy:
+        ada.join(link, "Ada")
+        bo.join(link, "Bo")
+        cy.join(link, "Cy")
+        for each in (ada, cy):
+            each.sees("Bo", ALEXANDERPLATZ)
+        bo.sees("Ada", BRANDENBURG_GATE)
+        expect(ada.row("Bo")).to_contain_text("live")
+        expect(ada.row("Bo")).to_contain_text("2.5 km")
+        expect(bo.row("Ada")).to_contain_text("W")
+        ada.stand(REICHSTAG)
+        bo.sees("Ada", REICHSTAG)
+        ada.sees("Ada (you)", REICHSTAG)
+
+        ada.page.locator(".grip").click()
+        ada.row("Bo").get_by_role("button").click()
+        ada.says("Bo")
+        expect(ada.page.get_by_text("Distance")).to_be_visible()
+        expect(ada.page.get_by_role("link", name="Directions")).to_have_attribute(
+            "href", re.compile(r"openstreetmap|geo:")
+        )
+        ada.page.get_by_role("button", name="Follow").click()
+        expect(ada.page.get_by_role("button", name="Follow")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+
+        ada.menu("Leave")
+        ada.sure("Leave")
+        ada.says("You have left")
+        assert ada.kept("locshare-member:") == 0, "the token is erased"
+        assert ada.kept("locshare-last:") == 0
+        expect(bo.row("Ada")).to_have_count(0)
+        expect(bo.page.get_by_text("2 people")).to_be_visible()
+        expect(bo.page.get_by_role("status").filter(has_text="Ada left")).to_be_visible()
+
+
+def test_who_closes_the_tab_comes_back_as_the_same_person(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with two(browser, program) as (ada, bo):
+        ada.join(link, "Ada")
+        bo.join(link, "Bo")
+        expect(bo.row("Ada")).to_contain_text("live")
+        ada.page.close()
+        ada.page = ada.new_page()
+        ada.open(link)
+        expect(ada.row("Ada (you)")).to_be_visible()
+        expect(bo.page.locator("#list li")).to_have_count(2)
+        # And from the first page.
+        ada.page.goto(f"{program.http_url}{PAGES}/")
+        expect(ada.page.get_by_label("Your name")).to_have_value("Ada")
+        ada.page.get_by_role("button", name="Überlandfahrt").click()
+        expect(ada.row("Ada (you)")).to_be_visible()
+
+
+def test_somebody_is_in_two_sessions_at_once(browser: Browser, program: Program) -> None:
+    first, second = session(program, "Alps"), session(program, "Beach")
+    with phone(browser, program) as ada, phone(browser, program, REICHSTAG) as bo:
+        bo.join(first, "Bo")
+        ada.join(first, "Ada")
+        ada.menu("Create another one")
+        ada.page.get_by_role("button", name="Alps").wait_for()
+        ada.page.evaluate(
+            "(url) => { history.pushState(null, '', url); dispatchEvent(new Event('popstate')); }",
+            f"{program.http_url}{PAGES}/join/{second}",
+        )
+        ada.page.get_by_role("button", name="Join").click()
+        expect(ada.page.locator(".bar")).to_contain_text("Beach")
+        expect(ada.page.locator(".bar")).to_contain_text("1 more session")
+        ada.stand(TEMPELHOF)
+        bo.sees("Ada", TEMPELHOF)
+        ada.menu("Alps")
+        ada.sees("Bo", REICHSTAG)
+
+
+# --- the host
+
+
+def test_the_host_locks_removes_passes_the_role_on_and_ends(
+    browser: Browser, program: Program
+) -> None:
+    created = create(program)
+    link = created["session_id"]
+    key = created["host_url"].partition("#")[2]
+    refused = ("Failed to load resource",)
+    with two(browser, program, complaints=refused) as (host, guest):
+        host.join(f"{link}#{key}", "Ada")
+        assert "#" not in host.page.url, "what is passed on has no key in it"
+        guest.join(link, "Bo")
+        guest.page.locator(".bar-title").click()
+        expect(guest.page.get_by_role("button", name="Lock the session")).to_have_count(0)
+        expect(guest.page.get_by_role("button", name="End for everyone")).to_have_count(0)
+        guest.page.keyboard.press("Escape")
+
+        host.menu("Lock the session")
+        expect(guest.page.locator(".bar")).to_contain_text("locked")
+        with phone(browser, program, None, complaints=refused) as late:
+            late.open(link)
+            expect(late.page.get_by_text("The host has locked it")).to_be_visible()
+            late.page.get_by_label("Your name").fill("Late")
+            late.page.get_by_role("button", name="Join").click()
+            expect(late.page.get_by_role("alert")).to_contain_text("locked")
+        host.menu("Unlock the session")
+        expect(guest.page.locator(".bar")).not_to_contain_text("locked")
+
+        host.page.locator(".grip").click()
+        host.row("Bo").get_by_role("button").click()
+        host.page.get_by_role("button", name="Make host").click()
+        expect(guest.page.get_by_text("You are a host now")).to_be_visible()
+        host.menu("Step down as host")
+        host.sure("Step down as host")
+        host.page.locator(".bar-title").click()
+        expect(host.page.get_by_role("button", name="Lock the session")).to_have_count(0)
+        host.page.keyboard.press("Escape")
+
+        guest.page.locator(".grip").click()
+        guest.row("Ada").get_by_role("button").click()
+        guest.page.get_by_role("button", name="Remove").click()
+        guest.sure("Remove")
+        host.says("You are no longer in this session")
+        host.page.get_by_role("button", name="Join again").click()
+        host.page.get_by_role("button", name="Join").click()
+        expect(host.page.get_by_role("alert")).to_contain_text("The host has removed you")
+
+        guest.menu("End for everyone")
+        guest.sure("End for everyone")
+        guest.says("This session has ended")
+        expect(guest.page.get_by_text("The host has ended it.")).to_be_visible()
+        assert guest.kept("locshare-") == guest.kept("locshare-profile") + guest.kept(
+            "locshare-settings"
+        ), "nothing is kept of a session that is over"
+        guest.open(link)
+        guest.says("This session has ended")
+
+
+# --- what cannot be
+
+
+@pytest.mark.parametrize("path", ["00000000-0000-4000-8000-000000000000", "nonsense", "%E0%A4%A"])
+def test_a_link_that_leads_nowhere_says_so(browser: Browser, program: Program, path: str) -> None:
+    with phone(browser, program, complaints=("404",)) as lost:
+        lost.open(path)
+        lost.says("There is no such session")
+        lost.page.get_by_role("button", name="Create a session").click()
+        lost.says("See each other on a map")
+
+
+def test_who_finds_no_seat_is_told(browser: Browser, program: Program) -> None:
+    link = session(program)
+    for name in "ABCD":
+        url = f"{program.http_url}/api/sessions/{link}/join"
+        assert httpx.post(url, json={"display_name": name}).status_code == 201
+    with phone(browser, program, complaints=("409",)) as late:
+        late.open(link)
+        late.page.get_by_label("Your name").fill("Late")
+        late.page.get_by_role("button", name="Join").click()
+        expect(late.page.get_by_role("alert")).to_have_text("The session is full.")
+
+
+def test_the_time_of_a_session_runs_out(browser: Browser, program: Program) -> None:
+    """It ends at the server. Here the server's answer is that it has, as after that."""
+    link = session(program)
+    with phone(browser, program, complaints=("410",)) as late:
+        late.context.route(
+            f"**/api/sessions/{link}",
+            lambda route: route.fulfill(json={"id": link, "name": "x", "is_active": False}),
+        )
+        late.open(link)
+        late.says("This session has ended")
+
+
+# --- this device's position
+
+
+def test_who_refuses_watches_and_may_think_again(browser: Browser, program: Program) -> None:
+    link = session(program)
+    with phone(browser, program, None) as shy, phone(browser, program, REICHSTAG) as bo:
+        bo.join(link, "Bo")
+        shy.open(link)
+        expect(shy.page.get_by_text("Your browser asks for your location next")).to_be_visible()
+        shy.join(link, "Shy")
+        shy.sees("Bo", REICHSTAG)
+        expect(shy.page.get_by_text("they do not see you")).to_be_visible()
+        expect(bo.row("Shy")).to_contain_text("no position")
+        shy.page.get_by_role("button", name="Help").click()
+        expect(shy.page.get_by_role("dialog")).to_contain_text("allow")
+        shy.context.grant_permissions(["geolocation"])
+        shy.stand(ALEXANDERPLATZ)
+        shy.sure("Try again")
+        bo.sees("Shy", ALEXANDERPLATZ)
+        expect(shy.page.get_by_text("they do not see you")).to_be_hidden()
+
+
+def test_who_only_watches_is_not_asked_and_sees_where_they_are_themselves(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with two(browser, program) as (shy, bo):
+        shy.page.add_init_script(
+            "const real = navigator.geolocation.watchPosition;"
+            "window.asked = 0;"
+            "navigator.geolocation.watchPosition = function (...all) {"
+            " window.asked += 1; return real.apply(navigator.geolocation, all); };"
+        )
+        bo.join(link, "Bo")
+        shy.join(link, "Shy", watches=True)
+        shy.sees("Bo", ALEXANDERPLATZ)
+        assert shy.page.evaluate("window.asked") == 0
+        shy.page.get_by_role("button", name="Centre on me").click()
+        expect(shy.row("Bo")).to_contain_text("2.5 km")
+        expect(bo.row("Shy")).to_contain_text("no position")
+        shy.page.get_by_role("button", name="Share", exact=True).click()
+        bo.sees("Shy", BRANDENBURG_GATE)
+
+
+def test_paused_and_hidden_are_said_to_the_others(browser: Browser, program: Program) -> None:
+    link = session(program)
+    with two(browser, program) as (ada, bo):
+        ada.join(link, "Ada")
+        bo.join(link, "Bo")
+        bo.sees("Ada", BRANDENBURG_GATE)
+        ada.page.get_by_role("button", name="Pause").click()
+        expect(bo.row("Ada")).to_contain_text("paused")
+        ada.stand(REICHSTAG)
+        ada.page.get_by_role("button", name="Resume").click()
+        bo.sees("Ada", REICHSTAG)
+        expect(bo.row("Ada")).to_contain_text("live")
+        bo.page.clock.install()
+        show(ada.page, hidden=True)
+        # Only when the last fix is no longer live: until then it says more.
+        bo.page.clock.fast_forward(40_000)
+        expect(bo.row("Ada")).to_contain_text("screen locked")
+        show(ada.page, hidden=False)
+        expect(bo.row("Ada")).to_contain_text("live")
+
+
+def show(page: Page, *, hidden: bool) -> None:
+    """What a phone does when its screen is locked: a headless browser does not."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_a_position_that_is_shared_roughly_is_exact_on_this_device_alone(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with two(browser, program) as (ada, bo):
+        bo.join(link, "Bo")
+        ada.page.add_init_script(
+            "localStorage.setItem('locshare-settings', JSON.stringify({ isBlurred: true }))"
+        )
+        ada.join(link, "Ada")
+        expect(ada.row("Ada (you)")).to_contain_text("roughly")
+        ada.sees("Ada (you)", BRANDENBURG_GATE)
+        row = bo.row("Ada")
+        expect(row).to_have_attribute("data-lat", re.compile(r"^52\.515"))
+        assert row.get_attribute("data-lng") != f"{BRANDENBURG_GATE[1]:.6f}"
+
+
+# --- recovery
+
+
+def test_after_a_crash_of_the_server_everyone_is_there_again_within_5_s(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with two(browser, program, complaints=LOST) as (ada, bo):
+        ada.join(link, "Ada")
+        bo.join(link, "Bo")
+        ada.sees("Bo", ALEXANDERPLATZ)
+        program.kill()
+        for each in (ada, bo):
+            expect(each.page.locator("#connection")).to_contain_text("Connection lost")
+            expect(each.row("Ada")).not_to_contain_text("live")
+        program.start()
+        for each in (ada, bo):
+            expect(each.page.locator("#connection")).to_be_hidden(timeout=5_000)
+        ada.stand(REICHSTAG)
+        bo.sees("Ada", REICHSTAG)
+        expect(ada.page.locator("#list li")).to_have_count(2)
+
+
+def test_offline_is_said_within_a_second_and_a_reload_shows_the_group_as_last_known(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with two(browser, program, complaints=LOST) as (ada, bo):
+        ada.join(link, "Ada")
+        bo.join(link, "Bo")
+        ada.sees("Bo", ALEXANDERPLATZ)
+        ada.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+        show(ada.page, hidden=True)  # keeps the picture
+        show(ada.page, hidden=False)
+        ada.context.set_offline(True)
+        expect(ada.page.locator("#connection")).to_contain_text("offline", timeout=1_500)
+        expect(ada.row("Bo")).not_to_contain_text("live")
+        ada.page.reload()
+        expect(ada.page.locator("#connection")).to_contain_text("offline")
+        ada.sees("Bo", ALEXANDERPLATZ)
+        expect(ada.row("Bo")).to_contain_text("last seen")
+        ada.context.set_offline(False)
+        expect(ada.page.locator("#connection")).to_be_hidden()
+        expect(ada.row("Bo")).to_contain_text("live")
+
+
+def test_a_page_of_an_older_build_that_misses_its_styles_loads_itself_again(
+    browser: Browser, program: Program
+) -> None:
+    with phone(browser, program, complaints=LOST) as ada:
+        ada.page.goto(f"{program.http_url}{PAGES}/")
+        seen: list[str] = []
+
+        def older(route: Any) -> None:
+            seen.append(route.request.url)
+            page = route.fetch().text()
+            if len(seen) == 1:  # as a proxy would give it that has kept it
+                page = re.sub(r"index-[\w-]+\.(css|js)", r"index-OLDER.\1", page)
+            route.fulfill(body=page, content_type="text/html")
+
+        ada.context.route(f"**{PAGES}/", older)
+        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.says("See each other on a map")
+        assert len(seen) == 2
+
+
+# --- everyone
+
+
+def check(page: Page, where: str) -> None:
+    """No fault that axe finds, nothing wider than the screen, no target too small to be hit."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        """async () => {
+            const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+            return violations.map(({ id, nodes }) =>
+                `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`);
+        }"""
+    )
+    assert found == [], where
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
+    small = page.evaluate(
+        """() => [...document.querySelectorAll(".page button, .page a.button, .dialog button")]
+            .map((each) => [each, each.getBoundingClientRect()])
+            .filter(([each, box]) => box.width > 0 && box.height > 0
+                && !each.classList.contains("grip")
+                && !each.closest(".map")
+                && (box.width < 44 || box.height < 44))
+            .map(([each]) => each.outerHTML.slice(0, 120))"""
+    )
+    assert small == [], where
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_screen_is_for_everyone(browser: Browser, program: Program, scheme: Any) -> None:
+    link = session(program)
+    with phone(browser, program, color_scheme=scheme, complaints=("404",)) as ada:
+        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.says("See each other on a map")
+        check(ada.page, "home")
+        ada.open("nonsense")
+        ada.says("There is no such session")
+        check(ada.page, "unknown")
+        ada.open(link)
+        ada.says("Überlandfahrt")
+        check(ada.page, "join")
+        ada.join(link, "Ada")
+        with phone(browser, program, REICHSTAG) as bo:
+            bo.join(link, "Bo")
+            expect(ada.row("Bo")).to_contain_text("live")
+            ada.page.get_by_role("button", name="All right").click()
+            check(ada.page, "the group")
+            ada.page.locator(".grip").click()
+            ada.row("Bo").get_by_role("button").click()
+            ada.page.wait_for_function(
+                "() => document.querySelector('.sheet').getAnimations().length === 0"
+            )
+            check(ada.page, "a person")
+        for item in ("Invite", "Share with the screen off", "Settings", "Leave"):
+            ada.menu(item)
+            ada.page.wait_for_function(
+                "() => document.querySelector('.dialog').getAnimations().length === 0"
+            )
+            check(ada.page, item)
+            ada.page.keyboard.press("Escape")
+        ada.page.locator(".bar-title").click()
+        check(ada.page, "the menu")
+        ada.page.keyboard.press("Escape")
+        ada.menu("Leave")
+        ada.sure("Leave")
+        ada.says("You have left")
+        check(ada.page, "left")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size['width']}x{size['height']}")
+def test_on_every_screen_half_is_map_and_nothing_is_wider(
+    browser: Browser, program: Program, size: ViewportSize
+) -> None:
+    link = session(program, "A session with a name that is longer than most of them are")
+    with phone(browser, program, size=size) as ada, phone(browser, program, REICHSTAG) as bo:
+        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.says("See each other on a map")
+        assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        bo.join(link, "W" * 60)
+        ada.join(link, "Ada Lovelace the Very First of Her Name")
+        assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        grip = ada.page.locator(".grip")
+        if grip.is_visible():
+            grip.click()
+        ada.page.wait_for_function(
+            "() => document.querySelector('.sheet').getAnimations().length === 0"
+        )
+        covered: float = ada.page.evaluate(
+            """() => [".bar", ".sheet"].reduce((sum, each) => {
+                const { width, height } = document.querySelector(each).getBoundingClientRect();
+                return sum + (each === ".bar" ? 0 : width * height);
+            }, 0) / (innerWidth * innerHeight)"""
+        )
+        assert covered <= 0.5
+        for name in ("Share link", "Centre on me", "Show everyone"):
+            button = ada.page.get_by_role("button", name=name)
+            expect(button).to_be_in_viewport()
+            box = button.bounding_box()
+            assert box is not None
+            hit: bool = ada.page.evaluate(
+                "([x, y, name]) => document.elementFromPoint(x, y)"
+                ".closest('button')?.getAttribute('aria-label') === name",
+                [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, name],
+            )
+            assert hit, name
+
+
+def test_the_page_speaks_the_languages_and_units_of_its_reader(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with phone(browser, program, locale="de-DE") as ada, phone(browser, program) as bo:
+        bo.join(link, "Bo")
+        ada.stand(ALEXANDERPLATZ)
+        ada.open(link)
+        assert ada.page.locator("html").get_attribute("lang") == "de"
+        ada.page.get_by_label("Dein Name").fill("Ada")
+        ada.page.get_by_role("button", name="Teilnehmen").click()
+        expect(ada.row("Bo")).to_contain_text("2,5 km")
+        ada.menu("Einstellungen")
+        ada.page.get_by_text("Meilen").click()
+        ada.page.get_by_text("English").click()
+        ada.page.keyboard.press("Escape")
+        expect(ada.row("Bo")).to_contain_text("1.5 mi")
+
+
+def test_names_are_text_whatever_is_in_them(browser: Browser, program: Program) -> None:
+    name = "<img src=x onerror=alert(1)>&amp;"
+    link = session(program, "<script>alert(2)</script>")
+    with two(browser, program) as (ada, bo):
+        ada.join(link, name)
+        bo.join(link, "Bo")
+        expect(bo.row(name)).to_be_visible()
+        expect(bo.page.locator(".bar")).to_contain_text("<script>alert(2)</script>")
+        assert bo.page.locator(".live img").count() == 0
+
+
+def test_other_apps_are_set_up_for_the_same_person(browser: Browser, program: Program) -> None:
+    link = session(program)
+    with ExitStack() as stack:
+        ada = stack.enter_context(phone(browser, program))
+        ada.join(link, "Ada")
+        ada.menu("Share with the screen off")
+        dialog = ada.page.get_by_role("dialog")
+        expect(dialog.get_by_role("link", name="Set up on this phone")).to_have_attribute(
+            "href", re.compile("^owntracks:///config")
+        )
+        expect(dialog.get_by_role("img")).to_have_attribute("src", re.compile("^blob:"))
+        code = dialog.locator("code").inner_text()
+        answer = httpx.post(f"{program.http_url}/api/osmand?id={code}&lat=52.5&lon=13.4")
+        assert answer.status_code == 200
+        dialog.get_by_text("Traccar").click()
+        expect(dialog.get_by_role("link", name="Set up on this phone")).to_have_attribute(
+            "href", re.compile("/api/osmand")
+        )
