@@ -103,6 +103,7 @@ export default defineConfig({
     outDir: DIST,
     emptyOutDir: true,
     modulePreload: { polyfill: false },
+    cssCodeSplit: false, // one file less to wait for
     assetsInlineLimit: 0, // the policy of the page allows no data: scripts, and images few
     chunkSizeWarningLimit: 2_000,
     rollupOptions: {

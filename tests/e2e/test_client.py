@@ -30,6 +30,7 @@ SIZES: list[ViewportSize] = [
     {"width": 768, "height": 1024},
     {"width": 1280, "height": 800},
 ]
+GONE = ("Failed to load resource", "Refused to apply style")
 LOST = ("WebSocket", "ERR_CONNECTION", "ERR_INTERNET", "Failed to load resource")
 
 expect.set_options(timeout=DEADLINE_MS)
@@ -143,7 +144,7 @@ def phone(
             each for each in opened.complaints if not any(part in each for part in complaints)
         ]
         assert unexpected == []
-        assert opened.hosts <= {"127.0.0.1"}, "the page needs nobody but its server"
+        assert opened.hosts - {""} <= {"127.0.0.1"}, "the page needs nobody but its server"
 
 
 @contextmanager
@@ -174,7 +175,7 @@ def test_with_one_tap_a_session_is_there_and_its_link_can_be_shared(
 ) -> None:
     asked: list[Request] = []
     with phone(browser, program) as ada:
-        ada.page.on("request", asked.append)
+        ada.page.on("request", lambda request: asked.append(request))
         ada.page.goto(f"{program.http_url}{PAGES}/")
         ada.page.get_by_label("Your name").fill("Ada")
         ada.page.get_by_label("Name of the session").fill("Sunday ride")
@@ -233,7 +234,7 @@ def test_three_see_each_other_move_and_leave(browser: Browser, program: Program)
         assert ada.kept("locshare-last:") == 0
         expect(bo.row("Ada")).to_have_count(0)
         expect(bo.page.get_by_text("2 people")).to_be_visible()
-        expect(bo.page.get_by_role("status").filter(has_text="Ada left")).to_be_visible()
+        expect(bo.page.get_by_role("status").filter(has_text=re.compile("Ada.? left"))).to_be_visible()
 
 
 def test_who_closes_the_tab_comes_back_as_the_same_person(
@@ -434,6 +435,7 @@ def test_paused_and_hidden_are_said_to_the_others(browser: Browser, program: Pro
         bo.page.clock.fast_forward(40_000)
         expect(bo.row("Ada")).to_contain_text("screen locked")
         show(ada.page, hidden=False)
+        ada.stand(TEMPELHOF)
         expect(bo.row("Ada")).to_contain_text("live")
 
 
@@ -514,7 +516,7 @@ def test_offline_is_said_within_a_second_and_a_reload_shows_the_group_as_last_kn
 def test_a_page_of_an_older_build_that_misses_its_styles_loads_itself_again(
     browser: Browser, program: Program
 ) -> None:
-    with phone(browser, program, complaints=LOST) as ada:
+    with phone(browser, program, complaints=GONE) as ada:
         ada.page.goto(f"{program.http_url}{PAGES}/")
         seen: list[str] = []
 

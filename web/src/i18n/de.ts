@@ -155,7 +155,7 @@ const de: Catalogue<Key> = {
     "map.everyone": "Alle zeigen",
     "map.in": "Näher",
     "map.out": "Weiter weg",
-    "menu.open": "{name}: Menü",
+    "menu.word": "Menü",
     "menu.invite": "Link und QR-Code",
     "menu.background": "Teilen bei ausgeschaltetem Bildschirm",
     "menu.background.hint": "Mit OwnTracks, Traccar oder GPSLogger",

@@ -149,7 +149,7 @@ const texts = {
   "map.everyone": "Show everyone",
   "map.in": "Zoom in",
   "map.out": "Zoom out",
-  "menu.open": "{name}: menu",
+  "menu.word": "Menu",
   "menu.invite": "Link and QR code",
   "menu.background": "Share with the screen off",
   "menu.background.hint": "With OwnTracks, Traccar or GPSLogger",

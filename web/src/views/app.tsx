@@ -21,6 +21,15 @@ export function App(context: Context) {
   useEffect(() => {
     if (screen.kind !== "session") ui.dialog.value = null;
   }, [screen.kind]);
+  useEffect(() => {
+    const onKeyDown = ({ key }: KeyboardEvent): void => {
+      if (key !== "Escape") return;
+      if (ui.dialog.peek() !== null) ui.dialog.value = null;
+      else context.actions.select(null);
+    };
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, []);
   return (
     <>
       <div class="page" aria-hidden={hasDialog ? "true" : undefined} inert={hasDialog}>

@@ -139,7 +139,6 @@ function Bar({ state, actions, ui, model }: LiveProps) {
         type="button"
         class="bar-title"
         aria-haspopup="dialog"
-        aria-label={t("menu.open", { name: session?.name ?? model.membership.name })}
         onClick={() => {
           ui.dialog.value = { kind: "menu" };
         }}
@@ -154,6 +153,7 @@ function Bar({ state, actions, ui, model }: LiveProps) {
             {others > 0 && ` · ${t("session.others", { n: others })}`}
           </small>
         </span>
+        <span class="visually-hidden">{t("menu.word")}</span>
         <Icon name="down" />
       </button>
       <Round

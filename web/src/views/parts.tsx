@@ -85,7 +85,7 @@ interface DialogProps {
 const FOCUSABLE = "button:not([disabled]),a[href],input,select,[tabindex='0']";
 
 /**
- * A dialog over the page, which is inert meanwhile. Escape and a tap beside it close it; the focus stays
+ * A dialog over the page, which is inert meanwhile. Escape (app.tsx) and a tap beside it close it; the focus stays
  * inside, and goes back to where it came from. No `<dialog>`: iOS has it from 15.4 on.
  */
 export function Dialog({ title, close, onClose, children }: DialogProps) {
@@ -96,11 +96,6 @@ export function Dialog({ title, close, onClose, children }: DialogProps) {
     return () => before?.focus?.();
   }, []);
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      onClose();
-      return;
-    }
     if (event.key !== "Tab") return;
     const inside = box.current?.querySelectorAll<HTMLElement>(FOCUSABLE) ?? [];
     const first = inside[0];
