@@ -4,10 +4,10 @@
  */
 
 import { now } from "../src/core/clock";
+import type { MapType } from "../src/core/map_types";
 import type { Person } from "../src/core/session";
 import { english, load } from "../src/i18n";
 import type { MapSource } from "../src/io/api";
-import type { MapType } from "../src/map/choice";
 import { createMap } from "../src/map/group_map";
 import type { GroupMapHandle } from "../src/map/surface";
 import { type SceneName, scenes } from "./scenes";

@@ -61,10 +61,6 @@ export class Actions {
     return this.devices.api.root;
   }
 
-  get page(): Lifecycle {
-    return this.devices.lifecycle;
-  }
-
   /** Show what an address asks for: `…/join/ID`, or the first page; `hash` may have a host's key. */
   async open(path: string, hash: string): Promise<void> {
     const found = /(?:^|\/)join\/([^/]*)\/?$/.exec(path);

@@ -6,6 +6,7 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { now } from "../core/clock";
 import { type Units, unitsOf } from "../core/format";
+import { type MapType, mapTypes } from "../core/map_types";
 import { english, type T } from "../i18n";
 import type { Described, MapSource } from "../io/api";
 import type { Battery } from "../io/battery";
@@ -71,6 +72,8 @@ export interface AppState {
   readonly notices: Signal<readonly Notice[]>;
   /** As the operator has configured them; the first is the one to begin with. */
   readonly maps: Signal<readonly MapSource[]>;
+  /** The types of map to choose from. */
+  readonly mapTypes: ReadonlySignal<readonly MapType[]>;
 }
 
 export function newState(): AppState {
@@ -78,6 +81,7 @@ export function newState(): AppState {
   const settings = signal<Settings>({});
   const t = signal<T>(english);
   const prefersDark = signal(false);
+  const maps = signal<readonly MapSource[]>([]);
   return {
     screen,
     sessions: signal([]),
@@ -96,6 +100,7 @@ export function newState(): AppState {
     follow: signal<Follow>({ kind: "everyone" }),
     selected: signal<string | null>(null),
     notices: signal<readonly Notice[]>([]),
-    maps: signal<readonly MapSource[]>([]),
+    maps,
+    mapTypes: computed(() => mapTypes(maps.value)),
   };
 }

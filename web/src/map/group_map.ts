@@ -20,9 +20,9 @@ import {
 } from "../core/camera";
 import { now as clock } from "../core/clock";
 import type { Point } from "../core/geo";
+import { choose } from "../core/map_types";
 import type { Person } from "../core/session";
 import { CanvasSurface } from "./canvas";
-import { choose } from "./choice";
 import { attachGestures } from "./gestures";
 import { scaleBar } from "./grid";
 import { MarkerPane } from "./pane";

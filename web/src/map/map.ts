@@ -2,11 +2,11 @@
 
 import { effect } from "@preact/signals";
 import { now } from "../core/clock";
-import type { MapType } from "./choice";
+import type { MapType } from "../core/map_types";
 import { createMap } from "./group_map";
 import type { MakeMap, MapOptions } from "./surface";
 
-export { type MapType, mapTypes } from "./choice";
+export { type MapType, mapTypes } from "../core/map_types";
 
 const NO_PADDING = { top: 0, right: 0, bottom: 0, left: 0 };
 

@@ -15,10 +15,10 @@ import type { Camera, Padding, Size } from "../core/camera";
 import type { FormatKey, Units } from "../core/format";
 import type { Place } from "../core/geo";
 import type { Translator } from "../core/i18n";
+import type { MapType } from "../core/map_types";
 import type { Person } from "../core/session";
 import type { MapSource } from "../io/api";
 import type { Lifecycle } from "../io/lifecycle";
-import type { MapType } from "./choice";
 
 /** The keys of the catalogue that the map uses. */
 export type MapKey =

@@ -16,6 +16,8 @@ export interface Ui {
   /** Whether the sheet over the map is drawn up. */
   readonly isUp: Signal<boolean>;
   readonly map: Signal<MapHandle | null>;
+  /** The session that was created just now, by its id. */
+  readonly created: Signal<string>;
 }
 
 export interface Context {
@@ -30,6 +32,6 @@ export function newContext(state: AppState, actions: Actions, storage: Storage):
     state,
     actions,
     storage,
-    ui: { dialog: signal(null), isUp: signal(false), map: signal(null) },
+    ui: { dialog: signal(null), isUp: signal(false), map: signal(null), created: signal("") },
   };
 }

@@ -9,7 +9,6 @@ import { languageNames } from "../i18n";
 import type { Setup, SetupApp } from "../io/api";
 import { canShare } from "../io/sharing";
 import { canStayAwake } from "../io/wake_lock";
-import { mapTypes } from "../map/choice";
 import type { Context } from "./context";
 import { Icon, type IconName } from "./icons";
 import { Button, Choice, Dialog, Switch } from "./parts";
@@ -211,7 +210,6 @@ function Invite({ state, actions, model, close }: Props) {
 function SettingsDialog({ state, actions, close }: Props) {
   const t = state.t.value;
   const settings = state.settings.value;
-  const maps = state.maps.value;
   return (
     <Dialog title={t("menu.settings")} close={t("action.close")} onClose={close}>
       <Switch
@@ -239,7 +237,7 @@ function SettingsDialog({ state, actions, close }: Props) {
       <Choice
         label={t("settings.map")}
         value={settings.map ?? "auto"}
-        options={mapTypes(maps).map((type) => ({
+        options={state.mapTypes.value.map((type) => ({
           value: type as string,
           label: t(`map.type.${type}`),
         }))}

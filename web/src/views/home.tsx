@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { leftText } from "../core/format";
 import type { Context } from "./context";
 import { Icon } from "./icons";
+import { loadMap } from "./live";
 import { LocationExplained, ProfileFields, useProfile } from "./profile";
 
 const HOUR_MS = 3_600_000;
@@ -19,10 +20,11 @@ export function Home({ state, actions, storage, ui }: Context) {
   const create = async (shares: boolean): Promise<void> => {
     if (profile.name.trim() === "" || isBusy) return;
     setBusy(true);
+    void loadMap().catch(() => undefined);
     setProblem("");
     try {
       const model = await actions.create(profile, name, hours, shares);
-      if (model !== null) ui.dialog.value = { kind: "invite" };
+      if (model !== null) ui.created.value = model.id;
     } catch (error) {
       setProblem(actions.explain(error));
       setBusy(false);

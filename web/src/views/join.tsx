@@ -1,10 +1,11 @@
 /** Joining by the link. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Screen } from "../app/state";
 import { leftText } from "../core/format";
 import type { Context } from "./context";
 import { Icon } from "./icons";
+import { loadMap } from "./live";
 import { Button } from "./parts";
 import { LocationExplained, ProfileFields, useProfile } from "./profile";
 
@@ -24,6 +25,7 @@ export function Join({
   const count = session.participant_count;
   const isShut = session.locked && host !== "yes";
 
+  useEffect(() => void loadMap().catch(() => undefined), []); // while a name is typed
   const join = async (shares: boolean): Promise<void> => {
     if (isBusy) return;
     if (profile.name.trim() === "") {

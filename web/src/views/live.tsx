@@ -32,6 +32,13 @@ export function Live(props: LiveProps) {
   useEffect(() => {
     if (selected !== null) ui.isUp.value = true;
   }, [selected]);
+  const isThere = model.state.value.session !== null;
+  useEffect(() => {
+    // Whoever has created a session is here to invite others; the group comes first.
+    if (!isThere || ui.created.peek() !== model.id) return;
+    ui.created.value = "";
+    ui.dialog.value = { kind: "invite" };
+  }, [isThere]);
   useCover(frame, props);
   useEffect(() => {
     const timer = window.setTimeout(() => void loadDialogs().catch(() => undefined), 2_000);
@@ -64,10 +71,12 @@ function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveP
       root.querySelector(name)?.getBoundingClientRect() ?? null;
     const bar = box(".bar");
     const sheet = box(".sheet");
+    const tools = box(".tools");
     const isRtl = document.documentElement.dir === "rtl";
     const cover = { top: 0, right: 0, bottom: 0, left: 0 };
+    if (tools !== null) cover.right = whole.right - tools.left;
     if (sheet !== null && window.matchMedia(SIDE).matches) {
-      if (isRtl) cover.right = whole.right - sheet.left;
+      if (isRtl) cover.right = Math.max(cover.right, whole.right - sheet.left);
       else cover.left = sheet.right - whole.left;
     } else {
       cover.top = bar === null ? 0 : bar.bottom - whole.top;
@@ -93,16 +102,17 @@ function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveP
 }
 
 /** The map's module comes beside the page, which shows the people without it. */
-const modules = import.meta.glob<{ makeMap: MakeMap }>("../map/map.ts");
+export const loadMap = (): Promise<{ readonly makeMap: MakeMap }> => import("../map/map");
 
-function Ground({ state, actions, ui }: LiveProps) {
+function Ground({ state, actions, ui, model }: LiveProps) {
   const host = useRef<HTMLDivElement>(null);
   const isOffline = state.isOffline.value;
+  // The group comes first: what the map loads waits for it.
+  const isThere = model.state.value.session !== null;
   useEffect(() => {
-    if (ui.map.peek() !== null) return;
+    if (ui.map.peek() !== null || !isThere) return;
     let isGone = false;
-    const load = Object.values(modules)[0];
-    load?.().then(
+    loadMap().then(
       ({ makeMap }) => {
         if (isGone || host.current === null || ui.map.peek() !== null) return;
         ui.map.value = makeMap(host.current, {
@@ -117,7 +127,7 @@ function Ground({ state, actions, ui }: LiveProps) {
     return () => {
       isGone = true;
     };
-  }, [isOffline]);
+  }, [isOffline, isThere]);
   useEffect(
     () => () => {
       ui.map.peek()?.destroy();

@@ -1,6 +1,6 @@
 /** Which map is shown: what the user has chosen, the page's scheme, and what the server offers. Pure. */
 
-import type { MapSource } from "../io/api";
+import type { MapType as MapSource } from "../generated/rest";
 
 export type MapType = "auto" | "light" | "dark" | "terrain" | "satellite";
 
