@@ -84,7 +84,9 @@ class Phone:
     def join(self, session: str, name: str, *, watches: bool = False) -> None:
         self.open(session)
         self.page.get_by_label("Your name").fill(name)
-        self.page.get_by_role("button", name="Only watch" if watches else "Join").click()
+        self.page.get_by_role(
+            "button", name="Only watch" if watches else "Join", exact=True
+        ).click()
         expect(self.row(f"{name} (you)")).to_be_visible()
 
     def row(self, name: str) -> Any:
@@ -302,7 +304,7 @@ def test_somebody_is_in_two_sessions_at_once(browser: Browser, program: Program)
             "(url) => { history.pushState(null, '', url); dispatchEvent(new Event('popstate')); }",
             f"{program.http_url}{PAGES}/join/{second}",
         )
-        ada.page.get_by_role("button", name="Join").click()
+        ada.page.get_by_role("button", name="Join", exact=True).click()
         expect(ada.page.locator(".bar")).to_contain_text("Beach")
         expect(ada.page.locator(".bar")).to_contain_text("1 more session")
         ada.stand(TEMPELHOF)
@@ -336,7 +338,7 @@ def test_the_host_locks_removes_passes_the_role_on_and_ends(
             late.open(link)
             expect(late.page.get_by_text("The host has locked it")).to_be_visible()
             late.page.get_by_label("Your name").fill("Late")
-            late.page.get_by_role("button", name="Join").click()
+            late.page.get_by_role("button", name="Join", exact=True).click()
             expect(late.page.get_by_role("alert")).to_contain_text("locked")
         host.menu("Unlock the session")
         expect(guest.page.locator(".bar")).not_to_contain_text("locked")
@@ -357,7 +359,7 @@ def test_the_host_locks_removes_passes_the_role_on_and_ends(
         guest.sure("Remove")
         host.says("You are no longer in this session")
         host.page.get_by_role("button", name="Join again").click()
-        host.page.get_by_role("button", name="Join").click()
+        host.page.get_by_role("button", name="Join", exact=True).click()
         expect(host.page.get_by_role("alert")).to_contain_text("The host has removed you")
 
         guest.menu("End for everyone")
@@ -391,7 +393,7 @@ def test_who_finds_no_seat_is_told(browser: Browser, program: Program) -> None:
     with phone(browser, program, complaints=("409",)) as late:
         late.open(link)
         late.page.get_by_label("Your name").fill("Late")
-        late.page.get_by_role("button", name="Join").click()
+        late.page.get_by_role("button", name="Join", exact=True).click()
         expect(late.page.get_by_role("alert")).to_have_text("The session is full.")
 
 
