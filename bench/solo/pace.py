@@ -74,6 +74,8 @@ class Hour(NamedTuple):
     size: float
     sent: float
     cpu_s: float
+    longest_wait_s: float
+    """For the newest position of somebody, after it arrived."""
 
 
 def a_session(dialect: Dialect, paces: Sequence[float]) -> tuple[SessionTable, list[Meter]]:
@@ -109,23 +111,35 @@ def an_hour(dialect: Dialect, paces: Sequence[float], minutes: float, *, asks: b
     sends = [(dice.uniform(0, wait), user_id) for user_id, wait in waits.items()]
     heapq.heapify(sends)
     first, sent, end = meters[0], 0, minutes * 60
+    lacks: dict[str, float] = {}  # since when the first one lacks the newest of each
+    longest = 0.0
     begun = process_time()
     while sends[0][0] < end:
         clock, user_id = sends[0]
         heapq.heapreplace(sends, (clock + waits[user_id], user_id))
         while (due := paced_due(table)) is not None and due <= clock:
+            written = first.writes
             flush_paced(table, due, LIMITS.retention)
+            if first.writes > written:
+                longest = max(longest, due - min(lacks.values()))
+                lacks.clear()
         sent += user_id == first.user_id
         moment = Moment(START + timedelta(seconds=clock), clock)
         lat, lng = 47.0 + clock * 1e-5, 8.0 + dice.random() / 10
         rules.move(user_id, Position(lat, lng, 8.0, moment.wall, speed=1.4), moment)
         moved = rules.take_moved(clock)
+        if user_id != first.user_id:
+            lacks.setdefault(user_id, clock)
+        written = first.writes
         send_positions(table, moved, clock)
+        if first.writes > written:
+            lacks.clear()
         if table.paced:
             note_moved(table, moved)
     factor = HOUR_S / end
     counts = first.writes, first.frames, first.size, sent, process_time() - begun
-    return Hour(*(each * factor for each in counts))
+    writes, frames, size, own, cpu_s = (each * factor for each in counts)
+    return Hour(writes, frames, size, own, cpu_s, longest)
 
 
 def cases(people: int) -> dict[str, tuple[Sequence[float], bool]]:
@@ -154,7 +168,7 @@ def main() -> None:
     print(circumstances())
     for people in options.people:
         print(f"\na group of {people}, one hour of one phone")
-        print(f"{'':<44}{'writes':>8} {'plain':>17} {'compact':>17} {'sent':>6} {'server':>8}")
+        print(f"{'':<44}{'writes':>8} {'plain':>17} {'compact':>17}   sent   server    wait")
         for name, (paces, asks) in cases(people).items():
             plain, compact = (
                 an_hour(dialect, paces, options.minutes, asks=asks) for dialect in dialects.values()
@@ -162,10 +176,14 @@ def main() -> None:
             sizes = "".join(
                 f" {each.frames:>6.0f} {each.size / 1e6:>7.3f} MB" for each in (plain, compact)
             )
-            print(f"{name:<44}{plain.writes:>8.0f}{sizes} {plain.sent:>6.0f} {plain.cpu_s:>6.1f} s")
+            print(
+                f"{name:<44}{plain.writes:>8.0f}{sizes} {plain.sent:>6.0f} {plain.cpu_s:>6.1f} s"
+                f" {plain.longest_wait_s:>5.1f} s"
+            )
     alone = an_hour(PLAIN, [0.0], options.minutes)
     print(f"\nalone, nobody looks: {alone.sent:.0f} positions sent, {HOUR_S / SEND_S:.0f} before")
     print("plain, compact: frames and bytes. sent: positions by this phone. server: CPU, plain")
+    print("wait: the longest from a position's arrival until this phone had it, or a newer one")
 
 
 if __name__ == "__main__":

@@ -24,3 +24,6 @@ def test_a_longer_pace_costs_less_and_the_server_asks_for_less_where_nobody_look
     assert hidden.writes == pytest.approx(120, rel=0.3)
     assert max(unseen.size, hidden.size) < before.size / 10
     assert unseen.sent == pytest.approx(240, rel=0.2)
+    assert before.longest_wait_s == 0.0
+    for found in (hidden, unseen):
+        assert 20.0 < found.longest_wait_s <= 30.0, "never staler than promised"
