@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from locshare.web.map_config import WORLD
 from tests.browser import chromium_or_skip
-from tools.web_map import SOFTWARE_GL, build, opened, served
+from tools.web_map import SOFTWARE_GL, build, measure_heap, opened, served, weigh
 
 PHONE = {"viewport": {"width": 393, "height": 851}}
 
@@ -140,4 +140,19 @@ def test_maplibre_takes_over_under_the_policy_and_the_canvas_when_its_context_is
     page.wait_for_selector(".map > .map-ground", state="detached")
     assert page.locator(".mk").count() > 10
     assert refused == []
+    page.context.close()
+
+
+def test_maplibre_is_loaded_in_at_most_370_kb(address: str) -> None:
+    parts = weigh()
+    assert len(parts) == 3
+    assert sum(parts.values()) <= 370_000
+
+
+def test_the_heap_stays_flat_while_people_move(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = show(browser, address, errors, "map=none&scene=group")
+    early, late = measure_heap(page, 120)
+    assert late < early * 1.08
     page.context.close()

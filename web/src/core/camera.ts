@@ -94,24 +94,27 @@ export function fitted(points: readonly Point[], size: Size, padding: Padding): 
   });
 }
 
-/** True when `camera` still shows all points well: none outside the padding, none lost in it. */
+/**
+ * True when `camera` still shows all points well: not much smaller than they could be, and none within
+ * `least` of an edge, which is less than the padding with which it would show them.
+ */
 export function suits(
   camera: Camera,
   points: readonly Point[],
   size: Size,
   padding: Padding,
+  least: Padding,
 ): boolean {
   const wanted = fitted(points, size, padding);
   if (wanted === null) return true;
   if (wanted.zoom - camera.zoom > 1) return false;
-  const slack = 0.6; // a little of the padding may be used before the map moves
   return points.every((point) => {
     const { x, y } = toScreen(camera, size, point);
     return (
-      x >= padding.left * slack &&
-      x <= size.width - padding.right * slack &&
-      y >= padding.top * slack &&
-      y <= size.height - padding.bottom * slack
+      x >= least.left &&
+      x <= size.width - least.right &&
+      y >= least.top &&
+      y <= size.height - least.bottom
     );
   });
 }

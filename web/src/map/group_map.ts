@@ -9,15 +9,7 @@
 
 import "./map.css";
 import type { Follow } from "../app/state";
-import {
-  type Camera,
-  MAX_ZOOM,
-  MIN_ZOOM,
-  type Padding,
-  panned,
-  type Size,
-  zoomed,
-} from "../core/camera";
+import { type Camera, MAX_ZOOM, MIN_ZOOM, panned, type Size, zoomed } from "../core/camera";
 import { now as clock } from "../core/clock";
 import type { Point } from "../core/geo";
 import { choose } from "../core/map_types";
@@ -45,8 +37,6 @@ import type {
   SurfaceOptions,
 } from "./surface";
 
-/** Room for markers and their names, inside of what is covered. */
-const MARGIN: Padding = { top: 44, right: 48, bottom: 60, left: 48 };
 /** Between two thoughts about stacks, names and arrows while the map moves. */
 const LAYOUT_MS = 120;
 /** Between two steps of those who glide: they are slow. */
@@ -264,16 +254,6 @@ class GroupMap implements GroupMapHandle {
     return { x: (left + width - right) / 2, y: (top + height - bottom) / 2 };
   }
 
-  private padding(): Padding {
-    const { top, right, bottom, left } = this.options.padding;
-    return {
-      top: top + MARGIN.top,
-      right: right + MARGIN.right,
-      bottom: bottom + MARGIN.bottom,
-      left: left + MARGIN.left,
-    };
-  }
-
   /** The user has moved the map. Zooming in on one person goes on following them. */
   private take(camera: Camera, isPan: boolean): void {
     this.camera = camera;
@@ -306,7 +286,7 @@ class GroupMap implements GroupMapHandle {
     const { located } = this.pane;
     if (located.length === 0 || this.size.width === 0) return;
     const at = this.motion?.kind === "journey" ? this.motion.way.to : this.camera;
-    const view = { camera: at, size: this.size, padding: this.padding() };
+    const view = { camera: at, size: this.size, covered: this.options.padding };
     const to = wanted(this.following, located, view, asked || !this.isPlaced);
     if (to === null) return;
     this.travel(to, this.isPlaced);
@@ -330,7 +310,7 @@ class GroupMap implements GroupMapHandle {
     const those: readonly Located[] = this.pane.located.filter(
       (each) => userIds.indexOf(each.userId) >= 0,
     );
-    const view = { camera: this.camera, size: this.size, padding: this.padding() };
+    const view = { camera: this.camera, size: this.size, covered: this.options.padding };
     const to = wanted({ kind: "everyone" }, those, view, true);
     if (to === null) return;
     this.take(this.camera, true);

@@ -27,8 +27,21 @@ export interface Located {
 export interface View {
   readonly camera: Camera;
   readonly size: Size;
-  readonly padding: Padding;
+  /** What sheets and controls cover. */
+  readonly covered: Padding;
 }
+
+/** Room for a marker and its name, inside of what is covered. */
+const MARGIN: Padding = { top: 44, right: 48, bottom: 60, left: 48 };
+/** The share of it that people may use before the map moves. */
+const SLACK = 0.4;
+
+const inside = (covered: Padding, share: number): Padding => ({
+  top: covered.top + MARGIN.top * share,
+  right: covered.right + MARGIN.right * share,
+  bottom: covered.bottom + MARGIN.bottom * share,
+  left: covered.left + MARGIN.left * share,
+});
 
 /** Someone followed is brought back to the middle once they are this far from it. */
 const DRIFT_PX = 40;
@@ -45,12 +58,13 @@ export function wanted(
   view: View,
   asked: boolean,
 ): Camera | null {
-  const { camera, size, padding } = view;
+  const { camera, size, covered } = view;
+  const padding = inside(covered, 1);
   if (follow.kind === "nobody") return null;
   if (follow.kind === "everyone") {
     const isNear = inGroup(people.map((each) => unproject(each.point)));
     const points = people.filter((_, at) => isNear[at]).map((each) => each.point);
-    if (!asked && suits(camera, points, size, padding)) return null;
+    if (!asked && suits(camera, points, size, padding, inside(covered, 1 - SLACK))) return null;
     return fitted(points, size, padding);
   }
   const [one] = people.filter((each) =>
@@ -58,7 +72,7 @@ export function wanted(
   );
   if (one === undefined) return null;
   const zoom = asked ? Math.max(camera.zoom, CLOSE_ZOOM) : camera.zoom;
-  const aim = centred(one.point, zoom, padding);
+  const aim = centred(one.point, zoom, covered);
   const scale = scaleOf(camera);
   const drift = Math.hypot(wrapped(aim.x - camera.x), aim.y - camera.y) * scale;
   return asked || drift > DRIFT_PX ? aim : null;

@@ -14,6 +14,7 @@ import { coasted, journey, type Located, travelled, wanted } from "../../src/map
 import { countryName, type Ground, styleOf } from "../../src/map/style";
 
 const SIZE = { width: 400, height: 800 };
+const NONE = { top: 0, right: 0, bottom: 0, left: 0 };
 const PADDING = { top: 40, right: 40, bottom: 40, left: 40 };
 const everyone: Follow = { kind: "everyone" };
 
@@ -26,7 +27,7 @@ const never = (): boolean => false;
 
 describe("the camera", () => {
   const near = [at("me", 50, 8, true), at("a", 50.01, 8.01), at("b", 50.005, 8.02)];
-  const view = { camera: { x: 0.5, y: 0.3, zoom: 2 }, size: SIZE, padding: PADDING };
+  const view = { camera: { x: 0.5, y: 0.3, zoom: 2 }, size: SIZE, covered: NONE };
   const on = (camera: { x: number; y: number; zoom: number }, each: Located) =>
     toScreen(camera, SIZE, each.point);
 
@@ -48,6 +49,14 @@ describe("the camera", () => {
     expect(wanted({ kind: "nobody" }, near, view, true)).toBeNull();
   });
 
+  test("shows nobody beneath a sheet, and moves when one comes", () => {
+    const covered = { ...NONE, left: 250 };
+    const before = wanted(everyone, near, view, false)!;
+    const after = wanted(everyone, near, { ...view, camera: before, covered }, false)!;
+    for (const each of near) expect(on(after, each).x).toBeGreaterThan(270);
+    expect(wanted(everyone, near, { ...view, camera: after, covered }, false)).toBeNull();
+  });
+
   test("shows both sides of the date line the short way round", () => {
     const pair = [at("me", -17, 179.9, true), at("a", -17, -179.9)];
     const camera = wanted(everyone, pair, view, true)!;
@@ -62,8 +71,8 @@ describe("the camera", () => {
   });
 
   test("follows one person in the middle of what is left free, at the zoom it has", () => {
-    const padding = { ...PADDING, bottom: 440 };
-    const close = { ...view, camera: { ...view.camera, zoom: 14 }, padding };
+    const covered = { ...NONE, bottom: 400 };
+    const close = { ...view, camera: { ...view.camera, zoom: 14 }, covered };
     const camera = wanted({ kind: "person", userId: "a" }, near, close, false)!;
     expect(camera.zoom).toBe(14);
     const { x, y } = on(camera, near[1]!);
