@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from bench.guardian import stand_guard
 from tests.grouping import in_groups, require_groups
-from tests.held_to_contract import found_wrong, watch_dialects
+from tests.held_to_contract import found_wrong, watch
 from tests.running import complete
 from tests.skipping import judge, summarize
 
@@ -35,7 +35,7 @@ stand_guard()
 
 
 # Every message that is written while a test runs is held to its schema.
-watch_dialects()
+watch()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,25 +1,30 @@
 """Every message that the server writes in a test is held to its JSON Schema, with no room for a
 field that the schema does not name (tests/conftest.py). In this process at the dialects, which
-write all of them; of a server in another process at the phones that read them.
+write all of them (so is what locshare.client sends), and at httpx, which carries the answers of the
+API; of a server in another process at the phones that read them.
 
 What is wrong is kept until the test is over: raised where it is found, it would crash a session,
 which survives that.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, wraps
 from typing import Any, Final
 
+import httpx
 import jsonschema_rs
 import msgspec
 
 from locshare.broadcast.fanout import text_frame
+from locshare.client.codecs import CompactCodec, PlainCodec
 from locshare.connection import phoenix
 from locshare.wire.compact import TYPES, CompactDialect
 from locshare.wire.phoenix import PhoenixDialect
 from locshare.wire.plain import PlainDialect
 
 _wrong: Final[list[str]] = []
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def found_wrong() -> list[str]:
@@ -29,12 +34,12 @@ def found_wrong() -> list[str]:
     return found
 
 
-def check(dialect: str, payload: bytes | str) -> None:
-    """Hold the payload of one frame from the server to the contract."""
+def check(dialect: str, payload: bytes | str, *, from_client: bool = False) -> None:
+    """Hold the payload of one frame to the contract."""
     try:
         message = _decode(dialect, payload)
         name = _name_of(dialect, message)
-        validator = _validators(dialect).get(name)
+        validator = _validators(dialect, from_client).get(name)
         if validator is None:
             _wrong.append(f"{dialect}: {name!r} is no message of the contract")
         elif not validator.is_valid(message):
@@ -63,32 +68,86 @@ def _name_of(dialect: str, message: Any) -> str:
 
 
 @cache
-def _validators(dialect: str) -> Mapping[str, Any]:
-    """Of each message that the server sends in ``dialect``, by name."""
+def _validators(dialect: str, from_client: bool) -> Mapping[str, Any]:
+    """Of each message in ``dialect`` and this direction, by name."""
     from locshare.contract.asyncapi import phoenix_messages
     from locshare.contract.messages import compact_messages, plain_messages
     from locshare.contract.schemas import Components, closed
 
     messages = {"plain": plain_messages, "compact": compact_messages, "phoenix": phoenix_messages}
     components = Components()
-    found = [each for each in messages[dialect](components) if not each.from_client]
+    found = [each for each in messages[dialect](components) if each.from_client is from_client]
     held = {"components": {"schemas": closed(components.schemas)}}
     return {
         each.name: jsonschema_rs.validator_for(
-            {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-            | closed(each.payload)
-            | held,
-            validate_formats=True,
+            {"$schema": _DIALECT} | closed(each.payload) | held, validate_formats=True
         )
         for each in found
     }
 
 
-# --- the dialects of this process -------------------------------------------------------------
+def check_answer(method: str, path: str, status: int, media: str, body: bytes) -> None:
+    """Hold an answer of the API to the contract. What is no call of it is passed over."""
+    operation = next(
+        (each for pattern, each in _operations(method) if pattern.fullmatch(path)), None
+    )
+    if operation is None or not body:
+        return
+    at = f"{method} {path} {status}"
+    contents = operation.get(str(status))
+    if contents is None:
+        if status not in (405, 421):  # of the method, of the port: not of the call
+            _wrong.append(f"{at}: no status of this call")
+        return
+    validator = contents.get(media.partition(";")[0])
+    if validator is None:
+        _wrong.append(f"{at}: answers with {media}")
+    elif media.endswith("json"):
+        message = msgspec.json.decode(body)
+        for error in validator.iter_errors(message):
+            _wrong.append(f"{at}: {error.message} at {error.instance_path}")
 
 
-def watch_dialects() -> None:
-    """From now on each message that a dialect writes is checked."""
+@cache
+def _operations(method: str) -> list[tuple[re.Pattern[str], Mapping[str, Mapping[str, Any]]]]:
+    """The calls with ``method``: a pattern of the path, and by status and media type how to
+    validate the answer.
+    """
+    from locshare.contract.openapi import openapi
+    from locshare.contract.schemas import closed
+
+    document = openapi()
+    responses = document["components"]["responses"]
+    # Refusals are an allOf, which cannot be closed: each part would forbid the fields of others.
+    schemas = document["components"]["schemas"]
+    open_part = {"ProblemDetails": schemas["ProblemDetails"]}
+    components = {"components": {"schemas": closed(schemas) | open_part}}
+    found: list[tuple[re.Pattern[str], Mapping[str, Mapping[str, Any]]]] = []
+    for path, methods in document["paths"].items():
+        each = methods.get("get" if method == "HEAD" else method.lower())
+        if each is None:
+            continue
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace(".", r"\.")))
+        answers = {
+            status: {
+                media: jsonschema_rs.validator_for(
+                    {"$schema": _DIALECT} | content["schema"] | components, validate_formats=True
+                )
+                for media, content in responses.get(one.get("$ref", "").rpartition("/")[2], one)[
+                    "content"
+                ].items()
+            }
+            for status, one in each["responses"].items()
+        }
+        found.append((pattern, answers))
+    return found
+
+
+# --- what this process writes -------------------------------------------------------------
+
+
+def watch() -> None:
+    """From now on what dialects, the client and the API write is checked."""
     for kind, dialect, names in (
         (PlainDialect, "plain", ("encode", "encode_position")),
         (CompactDialect, "compact", ("encode", "encode_position", "encode_batch")),
@@ -96,16 +155,38 @@ def watch_dialects() -> None:
     ):
         for name in names:
             setattr(kind, name, _watched(dialect, getattr(kind, name)))
+    for codec, dialect in ((PlainCodec, "plain"), (CompactCodec, "compact")):
+        encode = _watched(dialect, codec.encode, from_client=True)
+        codec.encode = encode  # type: ignore[method-assign]
+    httpx.ASGITransport.handle_async_request = _answers_watched(  # type: ignore[method-assign]
+        httpx.ASGITransport.handle_async_request
+    )
     # What a Phoenix socket says that is no message of a session.
     vars(phoenix)["text_frame"] = _frames_watched(text_frame)
 
 
-def _watched(dialect: str, encode: Callable[..., bytes]) -> Callable[..., bytes]:
+def _watched(dialect: str, encode: Callable[..., Any], *, from_client: bool = False) -> Any:
     @wraps(encode)
-    def watched(*arguments: Any) -> bytes:
+    def watched(*arguments: Any) -> Any:
         payload = encode(*arguments)
-        check(dialect, payload)
+        check(dialect, payload, from_client=from_client)
         return payload
+
+    return watched
+
+
+Ask = Callable[[httpx.ASGITransport, httpx.Request], Awaitable[httpx.Response]]
+
+
+def _answers_watched(ask: Ask) -> Any:
+    """Of applications in this process."""
+
+    async def watched(transport: httpx.ASGITransport, request: httpx.Request) -> httpx.Response:
+        answer = await ask(transport, request)
+        body = await answer.aread()
+        path, media = request.url.path, answer.headers.get("content-type", "")
+        check_answer(request.method, path, answer.status_code, media, body)
+        return answer
 
     return watched
 

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS: Final = ("pytest", "pytest-trio", "pytest-timeout", "pytest-xdist", "hypothesis", "psutil")
+TOOLS: Final = (
+    "pytest",
+    "pytest-trio",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "jsonschema-rs",
+    "psutil",
+)
 TESTS: Final = (
     *("tests/api", "tests/http", "tests/cli", "tests/connection", "tests/session", "tests/store"),
     *("tests/wire", "tests/auth", "tests/telemetry", "tests/e2e/test_main_job.py"),

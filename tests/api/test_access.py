@@ -105,6 +105,7 @@ async def test_every_answer_has_the_headers_of_data(client: httpx.AsyncClient) -
 # --- errors -----------------------------------------------------------------------------------
 
 
+@pytest.mark.outside_contract  # errors that this call does not have
 @pytest.mark.parametrize(
     ("error", "status", "code", "retry_after"),
     [

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from locshare.connection import phoenix
-from locshare.contract.asyncapi import asyncapi, close_codes
+from locshare.connection.refusal import Refusal
+from locshare.contract.asyncapi import asyncapi, close_codes, refusals
 from locshare.contract.messages import CLIENT_MESSAGES, SERVER_MESSAGES
 from locshare.model.reasons import CloseReason
 from locshare.wire.compact import TYPES
@@ -74,6 +75,12 @@ def test_every_message_of_every_dialect_is_in_one_operation() -> None:
 
 def test_the_table_of_close_codes_is_that_of_the_server() -> None:
     assert {each["code"] for each in close_codes()} == {each.code for each in CloseReason}
+
+
+def test_each_refusal_is_named_for_every_kind_of_client() -> None:
+    codes = {each.code for each in CloseReason}
+    assert len(refusals()) == len(Refusal)
+    assert all(each["close_code"] in codes and each["join_reason"] for each in refusals())
 
 
 def test_the_compact_dialect_has_a_number_for_each_message() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from locshare import __version__
 from locshare.connection import phoenix
 from locshare.connection.admission import BEARER_PREFIX, PATH
+from locshare.connection.refusal import Refusal
 from locshare.contract.descriptions import MESSAGES
 from locshare.contract.messages import (
     CLIENT_MESSAGES,
@@ -194,6 +195,7 @@ def asyncapi(ws_url: str = "ws://127.0.0.1:8081") -> Schema:
             },
         },
         "x-close-codes": close_codes(),
+        "x-refusals": refusals(),
     }
     document: Schema = draft_7(found)
     return document
@@ -278,6 +280,22 @@ def close_codes() -> list[Mapping[str, Any]]:
             "sent": each.is_sent,
         }
         for each in sorted(CloseReason, key=lambda each: each.code)
+    ]
+
+
+def refusals() -> list[Mapping[str, Any]]:
+    """Every answer to a request to connect that is none, and the same in other words: the close
+    code for a browser, whose scripts see no status; the reason of a Phoenix client's join.
+    """
+    return [
+        {
+            "status": each.status,
+            "code": each.code,
+            "close_code": each.reason.code,
+            "join_reason": phoenix.JOIN_REFUSALS.get(each, phoenix.UNAVAILABLE),
+            "description": each.text,
+        }
+        for each in sorted(Refusal, key=lambda each: each.status)
     ]
 
 

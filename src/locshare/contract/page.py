@@ -34,6 +34,7 @@ def page(openapi: Schema, asyncapi: Schema) -> str:
             _head(openapi),
             *_rest(openapi),
             *_websocket(asyncapi),
+            _refusals(asyncapi["x-refusals"]),
             _close_codes(asyncapi["x-close-codes"]),
             *_types({**asyncapi["components"]["schemas"], **openapi["components"]["schemas"]}),
             "</main>",
@@ -71,6 +72,7 @@ def _navigation(openapi: Schema, asyncapi: Schema) -> str:
     parts.append("<h2>WebSocket</h2><ul>")
     for name, channel in asyncapi["channels"].items():
         parts.append(f'<li><a href="#{name}">{escape(channel["title"])}</a></li>')
+    parts.append('<li><a href="#refusals">Refusals</a></li>')
     parts.append('<li><a href="#close-codes">Close codes</a></li></ul><h2>Types</h2><ul>')
     schemas = {**asyncapi["components"]["schemas"], **openapi["components"]["schemas"]}
     parts += [f'<li><a href="#type-{name}">{name}</a></li>' for name in sorted(schemas)]
@@ -255,6 +257,29 @@ def _data(message: Schema) -> str:
     if len(rest) == 1:
         return f"{number}, {_type(rest[0])}"
     return f"{number}, " + ", ".join(f"<code>{escape(each['title'])}</code>" for each in rest)
+
+
+def _refusals(refusals: list[Schema]) -> str:
+    return (
+        '<section><h2 id="refusals">Refusals</h2><p>The answer to a request to connect that is '
+        f"refused: an HTTP status with {_link('ProblemDetails')}. A request with an "
+        "<code>Origin</code> is upgraded and closed at once with the close code, because a "
+        "browser's script sees no status. A Phoenix client's join is answered with the reason.</p>"
+        + _rows(
+            ("status", "code", "close code", "reason of a join", "why"),
+            (
+                (
+                    f"<code>{each['status']}</code>",
+                    f"<code>{escape(each['code'])}</code>",
+                    f"<code>{each['close_code']}</code>",
+                    f"<code>{escape(each['join_reason'])}</code>",
+                    escape(each["description"]),
+                )
+                for each in refusals
+            ),
+        )
+        + "</section>"
+    )
 
 
 def _close_codes(codes: list[Schema]) -> str:
