@@ -443,3 +443,36 @@ async def test_a_dialect_or_a_pace_that_does_not_exist_is_an_error_of_the_caller
     with pytest.raises(ValueError, match="0 to 60"):
         async with connect("ws://127.0.0.1:1/ws", "x", pace=61):
             pass
+
+
+async def test_a_send_that_is_cancelled_ends_the_connection_and_a_client_reconnects() -> None:
+    async def reads_no_more(stream: trio.SocketStream) -> None:
+        protocol = ServerProtocol()
+        while protocol.state is not State.OPEN:
+            protocol.receive_data(await stream.receive_some(65_536))
+            for event in protocol.events_received():
+                assert isinstance(event, Request)
+                protocol.send_response(protocol.accept(event))
+                protocol.send_text(PLAIN.encode(STATE))
+        await stream.send_all(b"".join(protocol.data_to_send()))
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listeners[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        nursery.start_soon(trio.serve_listeners, reads_no_more, listeners)
+        url = f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/ws"
+        with trio.fail_after(LAST_RESORT_S):
+            async with connect(url, "x", dialects=[PLAIN_DIALECT]) as connection:
+                sent = 0
+                while connection.end is None:
+                    with trio.move_on_after(0.1) as patience:
+                        await connection.send_position(position())
+                    sent += 1
+                assert patience.cancelled_caught
+                assert sent > 1
+                assert [message async for message in connection] == []
+                with pytest.raises(NotConnected) as lost:
+                    await connection.send_position(position())
+                assert lost.value.reconnect
+        nursery.cancel_scope.cancel()

@@ -178,7 +178,7 @@ class Wire:
 async def test_a_message_outside_the_contract_is_skipped_and_counted() -> None:
     pong = '{"type":"pong","data":{}}'
     wire = Wire("{", '{"type":"of_the_future","data":{}}', pong, "[]", pong, code=4410)
-    connection = connection_module.Connection(wire)  # type: ignore[arg-type]
+    connection = connection_module.Connection(wire, wire)  # type: ignore[arg-type]
     assert connection.end is None
     assert [message async for message in connection] == [Pong(), Pong()]
     assert connection.unreadable == 3

@@ -59,18 +59,21 @@ class Connection:
     """A connected participant. Made by :func:`connect` only.
 
     Sending raises NotConnected once the connection has ended; iterating ends then.
-    A cancelled send may have been written in part: close the connection then.
+    A send that is cancelled may have written a part of a frame, so it ends the connection, as if
+    the network had: with 1006, after which a client reconnects.
     """
 
     def __init__(
         self,
         websocket: trio_websocket.WebSocketConnection,
+        stream: trio.abc.AsyncResource,
         codec: Codec | None = None,
         dialect: str = PLAIN_DIALECT,
     ) -> None:
         self.dialect = dialect
         """The name of the dialect that the server chose."""
         self._websocket = websocket
+        self._stream = stream
         self._codec = codec or PlainCodec()
         self._ready: deque[ServerMessage] = deque()
         """Messages of the last frame that were not taken yet."""
@@ -133,6 +136,10 @@ class Connection:
     async def _send(self, message: ClientMessage) -> None:
         try:
             await self._websocket.send_message(self._codec.encode(message))
+        except trio.Cancelled:
+            # Nothing can follow half a frame: the server would close with 1002, which is final.
+            await trio.aclose_forcefully(self._stream)
+            raise
         except trio_websocket.ConnectionClosed:
             # It raises at once: a caller that sends on would keep its own reader from noticing.
             await trio.lowlevel.checkpoint()
@@ -275,7 +282,7 @@ async def _handshake(
         raise Unreachable(f"{host} hung up before it answered")
     # A server that names none knows the plain dialect only.
     dialect = websocket.subprotocol or PLAIN_DIALECT
-    connection = Connection(websocket, CODECS[dialect](), dialect)
+    connection = Connection(websocket, stream, CODECS[dialect](), dialect)
     async for message in connection:
         if isinstance(message, Snapshot):
             connection.snapshot = message

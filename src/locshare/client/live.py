@@ -111,7 +111,7 @@ class Live:
         self._pace_s: float | None = None
         self._state: PresenceState = "active"
         self._said: tuple[float | None, PresenceState] = None, "active"
-        """Pace and state that the last attempt to connect named."""
+        """Pace and state that the last attempt to connect named, or that were sent since."""
         self._known: tuple[str, int] | None = None
         """Epoch and number of the last event that is known."""
         self._connection: Connection | None = None
@@ -337,7 +337,7 @@ class Live:
 
         Returns whether it was sent. If not, it is kept until the connection and the pace that the
         server asks for allow it, with its age, unless a newer one comes first. Cancelled while it
-        is written: it may have been sent in part, and the connection is of no further use.
+        is written: the connection is lost, and the position is sent on the next.
         """
         self._outgoing.give(position, self._clock())
         connection = self._connection
@@ -362,11 +362,11 @@ class Live:
         """The newest position first; then each that waits, when it is due."""
         if self._outgoing.wait(trio.current_time()) is not None:
             await self._send_position(connection)
-        pace_s, state = self._said  # the two may have been chosen anew while it connected
-        if self._pace_s is not None and self._pace_s != pace_s:
-            await _sent(connection.set_pace(self._pace_s))
-        if self._state != state:
-            await _sent(connection.set_presence(self._state))
+        # The two may have been chosen anew while it connected.
+        if self._pace_s != self._said[0]:
+            await _sent(self._say_pace(connection))
+        if self._state != self._said[1]:
+            await _sent(self._say_presence(connection))
         while True:
             self._to_send = trio.Event()
             wait = self._outgoing.wait(trio.current_time())
@@ -384,7 +384,7 @@ class Live:
         Kept over reconnects. Returns whether it was sent now. Raises ValueError.
         """
         self._pace_s = valid_interval(interval_s)
-        return await self._if_connected(lambda connection: connection.set_pace(interval_s))
+        return await self._if_connected(self._say_pace)
 
     async def set_presence(self, state: PresenceState) -> bool:
         """Show the others that this participant is ``active``, ``paused`` or ``hidden``. Kept over
@@ -393,7 +393,15 @@ class Live:
         self._state = state
         if state == "paused":
             self.forget_position()
-        return await self._if_connected(lambda connection: connection.set_presence(state))
+        return await self._if_connected(self._say_presence)
+
+    async def _say_pace(self, connection: Connection) -> None:
+        self._said = self._pace_s, self._said[1]
+        await connection.set_pace(self._pace_s or 0.0)
+
+    async def _say_presence(self, connection: Connection) -> None:
+        self._said = self._said[0], self._state
+        await connection.set_presence(self._state)
 
     async def leave(self) -> bool:
         """Leave for good; :meth:`run` then returns. False when there is no connection."""
