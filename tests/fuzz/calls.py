@@ -2,11 +2,14 @@
 upgrade, and requests that are none.
 """
 
+import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 from hypothesis import strategies as st
 
+from locshare.contract.operations import OPERATIONS
 from tests.fuzz.values import (
     GOOD_POSITIONS,
     JSON,
@@ -50,23 +53,27 @@ PAGES = st.sampled_from(
      "/.well-known/assetlinks.json", "/ws", "/socket/websocket", "/api", "/api/", "//", "/%00",
      "/join/%ff", "/../etc/passwd", "/next/..%2f..%2fetc/passwd"]
 )  # fmt: skip
-ROUTES = (
-    st.just("/api/sessions")
-    | st.builds("/api/sessions/{}".format, SESSIONS)
-    | st.builds(
-        "/api/sessions/{}/{}".format,
-        SESSIONS,
-        st.sampled_from(["join", "host", "participants", "positions", "link.svg", "setup"]),
+IN_PATHS: Mapping[str, st.SearchStrategy[str]] = {
+    "session_id": SESSIONS,
+    "user_id": USERS,
+    "app": st.sampled_from(["owntracks", "traccar", "gpslogger"]) | ODD,
+    "code": st.just("@code@") | ODD,
+}
+
+
+def _filled(path: str) -> st.SearchStrategy[str]:
+    """A path with its parameters."""
+    names = re.findall(r"{(\w+)}", path)
+    return st.fixed_dictionaries({name: IN_PATHS[name] for name in names}).map(
+        lambda values: path.format(**values)
     )
-    | st.builds(
-        "/api/sessions/{}/setup/{}.svg".format,
-        SESSIONS,
-        st.sampled_from(["owntracks", "traccar", "gpslogger"]) | ODD,
-    )
-    | st.builds("/api/sessions/{}/participants/{}".format, SESSIONS, USERS)
-    | st.builds("/api/gpslogger/{}/locshare.properties".format, st.just("@code@") | ODD)
-    | PAGES
+
+
+ROUTES = st.one_of(
+    [st.tuples(st.just(each.method), _filled(each.path)) for each in OPERATIONS]
+    + [st.tuples(st.just("GET"), PAGES)]
 )
+"""Method and path: each call of the contract, so that a new one is tried too."""
 METHODS = st.sampled_from(["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT", "get", "X"])
 FIELDS = st.lists(
     st.tuples(st.sampled_from(["ban", "v", "id", "limit", "token", "lat", "lon"]) | TEXTS, TEXTS),
@@ -122,17 +129,18 @@ def _form(pairs: list[tuple[str, str]]) -> str:
 
 
 def _call(
-    method: str, route: str, query: str, token: bytes | None, kind: bytes | None,
+    route: tuple[str, str], other: str | None, query: str, token: bytes | None, kind: bytes | None,
     more: list[tuple[str, bytes]], body: bytes,
 ) -> Call:  # fmt: skip
     headers = [("Authorization", token)] if token is not None else []
     headers += [("Content-Type", kind)] if kind is not None else []
-    return Call(method, route + query, (*headers, *more), body)
+    method, path = route
+    return Call(other or method, path + query, (*headers, *more), body)
 
 
 REST = st.builds(
-    _call, METHODS, ROUTES, FIELDS, st.none() | TOKENS | TOKENS, KINDS | KINDS | st.none(),
-    st.just([]) | HEADERS, BODIES,
+    _call, ROUTES, st.none() | st.none() | METHODS, FIELDS, st.none() | TOKENS | TOKENS,
+    KINDS | KINDS | st.none(), st.just([]) | HEADERS, BODIES,
 )  # fmt: skip
 
 # --- positions from other programs ----------------------------------------------------------------
@@ -191,7 +199,7 @@ def _report(route: str, kind: bytes) -> st.SearchStrategy[Call]:
         "/api/owntracks": OWNTRACKS.map(json_bytes) | mutated(OWNTRACKS.map(json_bytes)) | NO_JSON,
     }.get(route, OUR_BODIES)
     return st.builds(
-        _call, st.just("POST"), st.just(route), st.just(""), st.none() | PEOPLE,
+        _call, st.just(("POST", route)), st.none(), st.just(""), st.none() | PEOPLE,
         st.just(kind) | KINDS | st.none(), st.just([]) | HEADERS, bodies,
     )  # fmt: skip
 

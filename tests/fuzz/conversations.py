@@ -3,7 +3,7 @@ wrong, in frames that are whole, fragmented, or against RFC 6455.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.fuzz.values import (
     GOOD_POSITIONS,
     JSON,
+    NEARLY_GOOD,
     NO_JSON,
     NUMBERS,
     POSITIONS,
@@ -21,6 +22,7 @@ from tests.fuzz.values import (
 )
 from tests.sockets import client_frame
 
+T = TypeVar("T")
 DialectName = Literal["plain", "compact", "phoenix-1", "phoenix-2"]
 
 
@@ -69,7 +71,7 @@ TYPES = (
 ENVELOPES = st.fixed_dictionaries(
     {}, optional={"type": TYPES | SCALARS, "data": POSITIONS, "id": SCALARS, "ref": JSON}
 )
-MOVES = GOOD_POSITIONS.map(lambda data: {"type": "location_update", "data": data})
+MOVES = (GOOD_POSITIONS | NEARLY_GOOD).map(lambda data: {"type": "location_update", "data": data})
 OTHERS = st.sampled_from(
     [
         {"type": "ping"}, {"type": "ping", "data": {}}, {"type": "leave", "data": {}},
@@ -77,7 +79,7 @@ OTHERS = st.sampled_from(
         {"type": "set_pace", "data": {"interval_s": 5}},
     ]
 )  # fmt: skip
-PLAIN = MOVES | OTHERS | ENVELOPES | JSON
+PLAIN = MOVES | MOVES | OTHERS | ENVELOPES | JSON
 
 # --- compact --------------------------------------------------------------------------------------
 
@@ -99,12 +101,15 @@ REPORTS = st.builds(
     lambda lat, lng, taken, more: [1, lat, lng, taken, *more],
     LATITUDES, LONGITUDES, MILLISECONDS, st.lists(st.integers(0, 5000) | PACKABLE, max_size=9),
 )  # fmt: skip
+NEARLY_REPORTS = st.builds(
+    lambda report, at, value: [*report[:at], value, *report[at + 1 :]],
+    REPORTS, st.integers(1, 9), PACKABLE,
+)  # fmt: skip
 NUMBERED = st.builds(
     lambda kind, rest: [kind, *rest], st.integers(-1, 16), st.lists(PACKABLE, max_size=11)
 )
-COMPACT = (REPORTS | NUMBERED | PACKABLE | st.sampled_from([[2], [3], [11, 5], [13, 1]])).map(
-    msgspec.msgpack.encode
-)
+SHORT = st.sampled_from([[2], [3], [11, 5], [11, -1], [13, 1], [13, 9]])
+COMPACT = (REPORTS | NEARLY_REPORTS | NUMBERED | PACKABLE | SHORT).map(msgspec.msgpack.encode)
 DEEP = st.sampled_from([b"\x91" * 3000, b"\xdd\xff\xff\xff\xff", b"\xc1", b"\xdf\x7f\xff\xff\xff"])
 
 # --- Phoenix --------------------------------------------------------------------------------------
@@ -145,13 +150,24 @@ def _as_array(message: Any) -> Any:
 
 # --- frames ---------------------------------------------------------------------------------------
 
+
+def _seldom(rare: st.SearchStrategy[T], usual: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
+    """One in about eight is ``rare``. (``a | b`` would count each part of ``rare`` as one.)"""
+    return st.sampled_from(range(8)).flatmap(lambda choice: rare if choice == 5 else usual)
+
+
+def _mostly(
+    right: st.SearchStrategy[bytes], wrong: st.SearchStrategy[bytes]
+) -> st.SearchStrategy[bytes]:
+    """Messages of the dialect, some with a few bytes changed, a few of any bytes."""
+    return _seldom(_seldom(wrong, mutated(right)), right)
+
+
 MESSAGES: Final[Mapping[DialectName, st.SearchStrategy[bytes]]] = {
-    "plain": PLAIN.map(json_bytes) | mutated(MOVES.map(json_bytes)) | NO_JSON,
-    "compact": COMPACT | mutated(REPORTS.map(msgspec.msgpack.encode)) | DEEP | st.binary(),
-    "phoenix-1": PHOENIX.map(json_bytes) | mutated(PHOENIX.map(json_bytes)) | NO_JSON,
-    "phoenix-2": PHOENIX.map(_as_array).map(json_bytes)
-    | mutated(PHOENIX.map(_as_array).map(json_bytes))
-    | NO_JSON,
+    "plain": _mostly(PLAIN.map(json_bytes), NO_JSON),
+    "compact": _mostly(COMPACT, DEEP | st.binary()),
+    "phoenix-1": _mostly(PHOENIX.map(json_bytes), NO_JSON),
+    "phoenix-2": _mostly(PHOENIX.map(_as_array).map(json_bytes), NO_JSON),
 }
 SIZES = st.sampled_from([4095, 4096, 4097, 65_535, 65_536, 65_537, 70_000])
 CONTROLS = st.builds(
@@ -192,12 +208,12 @@ def _sent(dialect: DialectName) -> st.SearchStrategy[tuple[Piece | bytes, ...]]:
     )  # fmt: skip
     rare = CONTROLS.map(lambda each: [each]) | BREACHES.map(lambda each: [each]) | wrong_kind | long
     broken = LIES.map(lambda each: [each]) | st.binary(min_size=1, max_size=60).map(lambda b: [b])
-    steps = st.lists(whole | whole | whole | fragmented | rare, max_size=12)
+    steps = st.lists(_seldom(rare, _seldom(fragmented, whole)), max_size=12)
     joined = st.just([Piece(MESSAGE_JOIN[dialect], opcode)]) if dialect in MESSAGE_JOIN else None
     begins = st.just([]) if joined is None else joined | joined | st.just([])
     return st.builds(
         lambda first, steps, end: tuple(piece for step in (first, *steps, end) for piece in step),
-        begins, steps, st.just([]) | st.just([]) | broken,
+        begins, steps, _seldom(broken, st.just([])),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from typing import Any, NamedTuple
 
 import httpx
@@ -11,6 +12,8 @@ from bench.servers import wait_until
 from tests.fuzz.sockets import ANSWER_S, Fault
 from tests.fuzz.world import World
 
+LOG_S = 0.2
+"""How long a line of the log may take to get here."""
 CRASHES = re.compile(r"^locshare_\w*crashes_total(?:{.*})? (\S+)$", re.MULTILINE)
 HELD = re.compile(
     r"^locshare_(?:connections|handshakes|http_connections|port_waiting|connections_blocked"
@@ -58,6 +61,12 @@ class Health:
         other = [line for line in lines if not line.startswith("{")]
         if other:
             raise Fault("the server has written " + "".join(other[:60]))
+
+    def forget(self) -> None:
+        """What the log says, or will have said in a moment, of what was found already."""
+        time.sleep(LOG_S)
+        self._program.log.clear()
+        self._program.raw.clear()
 
     def idle(self) -> Holding:
         """Once nobody is connected any more. Raises Fault when something stays."""

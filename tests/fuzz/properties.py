@@ -22,7 +22,7 @@ _numbers = itertools.count()
 
 
 def converse(world: World, example: Conversation) -> None:
-    """The server answers a ping behind it all, or has closed with a code that says why."""
+    """The server answers a ping and a close behind it all, or closes with a code that says why."""
     token = world.member()
     query = world.fill(example.query.encode()).decode()
     with Client(world.port) as client:
@@ -39,8 +39,9 @@ def converse(world: World, example: Conversation) -> None:
             client.end()
         code = _read(client, example, ours, echo=closes)
         if code is None:
+            # A pong overtakes what was sent before its ping; the answer to a close does not.
             client.send(client_frame((1000).to_bytes(2, "big"), 8))
-            code = _read(client, example, b"", echo=True)
+            code = _read(client, example, b"", echo=closes)
         client.end()
         client.rest()
     if code is not None and code != 1005:
@@ -88,8 +89,9 @@ def call(world: World, example: Call) -> None:
         check_answer(answer, example.target.partition("?")[0], to_head=to_head)
         client.rest()
     if answer.status < 300 and (example.method in _SPOILS or example.target.endswith("/join")):
-        world.spoil()
-    world.look()
+        world.spoil()  # its witnesses may have been closed
+    else:
+        world.look()
 
 
 def attempt(world: World, example: bytes) -> None:
@@ -134,7 +136,9 @@ def attempt_and_check(world: World, health: Health, kind: str, example: Any) -> 
     except HypothesisException:
         raise
     except BaseException:
+        # So that the next one, which may be a smaller form of this one, begins anew.
         world.spoil()
+        health.forget()
         raise
 
 

@@ -12,7 +12,7 @@ from tests.fuzz.world import World, a_world
 
 pytestmark = pytest.mark.e2e
 
-EXAMPLES = 60
+EXAMPLES = 40
 SPARE = 5
 """Threads that wait for work, and connections to the database, come and go."""
 

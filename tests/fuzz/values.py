@@ -71,8 +71,14 @@ GOOD_POSITIONS = st.fixed_dictionaries(
     optional=OPTIONAL,
 )
 """The optional fields may be wrong: that makes them unknown, and refuses nothing."""
+NEARLY_GOOD = st.builds(
+    lambda position, name, value: position | {name: value},
+    GOOD_POSITIONS, st.sampled_from(["lat", "lng", "timestamp", *OPTIONAL]), SCALARS,
+)  # fmt: skip
+"""One field is of any value."""
 POSITIONS: st.SearchStrategy[Any] = (
     GOOD_POSITIONS
+    | NEARLY_GOOD
     | st.fixed_dictionaries(
         {}, optional={"lat": SCALARS, "lng": SCALARS, "timestamp": TIMES | SCALARS} | OPTIONAL
     )

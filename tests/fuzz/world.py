@@ -149,9 +149,9 @@ class World:
 
     def close(self) -> None:
         """The session ends."""
-        for witness in self._witnesses:
+        witnesses, self._witnesses = self._witnesses, []
+        for witness in witnesses:
             witness.close()
-        self._witnesses = []
         if self._host:
             self._post("DELETE", f"/api/sessions/{self._names['session']}", token=self._host)
             self._host = ""
@@ -212,7 +212,8 @@ class World:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = self._http.request(method, path, json=body, headers=headers)
         if answer.status_code not in (200, 201) and method != "DELETE":
-            raise Fault(f"{method} {path}: {answer.status_code} {answer.text}")
+            said = [entry for entry in self.program.log[-50:] if entry.get("level") != "info"]
+            raise Fault(f"{method} {path}: {answer.status_code} {answer.text}; the log: {said}")
         found: dict[str, Any] = answer.json()
         return found
 
