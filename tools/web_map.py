@@ -5,6 +5,8 @@ take its pictures.
     python -m tools.web_map pictures FOLDER   every scene, in both schemes and three sizes
     python -m tools.web_map weigh             what loading MapLibre costs, in brotli
 
+With ``--map-file FILE`` the map has the tiles of a PMTiles archive too.
+
 Chromium draws in software here, so frames per second say nothing. What is measured is the CPU time
 of the page's main thread (CDP, Performance.getMetrics in threadTicks), which other processes on the
 machine do not add to.
@@ -47,22 +49,25 @@ DEADLINE_MS: Final = 30_000.0
 
 
 @contextmanager
-def served(folder: Path = BUILT) -> Iterator[str]:
-    """Serve the built page and the world's tiles at the address, with the policy of the server."""
-    world = MapArchive(WORLD) if WORLD.exists() else None
+def served(map_file: Path | None = None) -> Iterator[str]:
+    """Serve the built page and tiles at the address, with the policy of the server."""
+    files = {"world": WORLD, **({"tiles": map_file} if map_file is not None else {})}
+    archives = {name: MapArchive(path) for name, path in files.items() if path.exists()}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0].lstrip("/")
-            if path == "world.json" and world is not None:
-                described = tile_json(world, f"{address}/world", None)
+            name, _, rest = path.partition("/")
+            archive = archives.get(name.removesuffix(".json"))
+            if archive is not None and not rest:
+                described = tile_json(archive, f"{address}/{name.removesuffix('.json')}", None)
                 self._answer(msgspec.json.encode(described), "application/json")
-            elif path.startswith("world/") and world is not None:
-                z, x, y = (int(each.partition(".")[0]) for each in path.split("/")[1:])
-                tile = world.tile(z, x, y)
+            elif archive is not None:
+                z, x, y = (int(each.partition(".")[0]) for each in rest.split("/"))
+                tile = archive.tile(z, x, y)
                 packed = {"Content-Encoding": "gzip"} if tile is not None and tile.gzipped else {}
-                self._answer(b"" if tile is None else tile.data, world.content_type, packed)
-            elif (file := folder / path).is_file() and folder in file.resolve().parents:
+                self._answer(b"" if tile is None else tile.data, archive.content_type, packed)
+            elif (file := BUILT / path).is_file() and BUILT in file.resolve().parents:
                 policy = {"Content-Security-Policy": content_policy(address)}
                 self._answer(file.read_bytes(), TYPES[file.suffix], policy)
             else:
@@ -123,7 +128,8 @@ def busy_ms(session: CDPSession) -> float:
 
 def heap_bytes(session: CDPSession) -> float:
     """What the page's objects take, after a collection."""
-    session.send("HeapProfiler.collectGarbage")
+    for _ in range(3):  # what the first one frees may hold the last of something else
+        session.send("HeapProfiler.collectGarbage")
     return _metrics(session)["JSHeapUsedSize"]
 
 
@@ -192,9 +198,10 @@ def weigh() -> dict[str, int]:
     }
 
 
-def _measure() -> None:
-    with served() as address, chromium(SOFTWARE_GL, has_gpu=True) as browser:
-        for name, query in (("MapLibre", ""), ("canvas", "map=none")):
+def _measure(map_file: Path | None) -> None:
+    with served(map_file) as address, chromium(SOFTWARE_GL, has_gpu=True) as browser:
+        file = "map=file" if map_file is not None else ""
+        for name, query in (("MapLibre", file), ("canvas", "map=none")):
             page = opened(
                 browser, address, query, viewport={"width": 393, "height": 851},
                 device_scale_factor=2, has_touch=True,
@@ -213,14 +220,15 @@ def _measure() -> None:
             page.context.close()
 
 
-def _pictures(folder: Path) -> None:
+def _pictures(folder: Path, map_file: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with served() as address, chromium(SOFTWARE_GL) as browser:
+    file = "&map=file" if map_file is not None else ""
+    with served(map_file) as address, chromium(SOFTWARE_GL) as browser:
         for width, height in SIZES:
             for scheme in ("light", "dark"):
                 for scene in SCENES:
                     page = opened(
-                        browser, address, f"scene={scene}&still=yes",
+                        browser, address, f"scene={scene}&still=yes{file}",
                         viewport={"width": width, "height": height}, color_scheme=scheme,
                     )  # fmt: skip
                     page.wait_for_timeout(600)  # until names have come in
@@ -234,12 +242,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("what", choices=("measure", "pictures", "weigh"))
     parser.add_argument("folder", nargs="?", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--map-file", type=Path, help="a PMTiles archive")
     given = parser.parse_args(arguments)
     build()
     if given.what == "measure":
-        _measure()
+        _measure(given.map_file)
     elif given.what == "pictures":
-        _pictures(given.folder)
+        _pictures(given.folder, given.map_file)
     else:
         sizes = weigh()
         for name, size in sizes.items():

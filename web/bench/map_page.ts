@@ -34,8 +34,10 @@ declare global {
 }
 
 const happened: string[] = [];
-const sources: readonly MapSource[] =
-  wish.get("map") === "none" ? [] : [{ name: "world", kind: "tilejson", url: "world.json" }];
+const world: MapSource = { name: "world", kind: "tilejson", url: "world.json" };
+const file: MapSource = { name: "standard", kind: "tilejson", url: "tiles.json" };
+const wanted = wish.get("map") ?? "world";
+const sources = wanted === "none" ? [] : wanted === "file" ? [file, world] : [world];
 const language = wish.get("language") ?? "en";
 const map = createMap(
   parent,

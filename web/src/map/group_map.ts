@@ -305,7 +305,7 @@ class GroupMap implements GroupMapHandle {
     this.invalidate();
   }
 
-  /** Show some people, without following them: behind an arrow. */
+  /** Show the people behind an arrow, without following them. */
   private showAll(userIds: readonly string[]): void {
     const those: readonly Located[] = this.pane.located.filter(
       (each) => userIds.indexOf(each.userId) >= 0,
@@ -315,6 +315,7 @@ class GroupMap implements GroupMapHandle {
     if (to === null) return;
     this.take(this.camera, true);
     this.travel(to, true);
+    if (userIds.length === 1) this.events.onPerson(userIds[0]!);
   }
 
   private openStack(userIds: readonly string[]): void {
@@ -476,7 +477,10 @@ class GroupMap implements GroupMapHandle {
   /** Load MapLibre and put it beneath the markers, when there is something it can draw. */
   private async bringMapLibre(): Promise<void> {
     if (this.maplibre !== "none" || this.failures >= MOST_FAILURES || this.isDestroyed) return;
-    if (this.surfaceOptions.sources.length === 0) return;
+    const { sources } = this.surfaceOptions;
+    if (sources.length === 0) return;
+    // Who saves data gets it for a map of the town, and does without the outlines of countries.
+    if (savesData() && sources.every((each) => each.name === "world")) return;
     if (clock() - this.failedAt < RETRY_MS) return;
     this.maplibre = "loading";
     let made: Surface | null = null;
@@ -536,4 +540,9 @@ class GroupMap implements GroupMapHandle {
     this.root.insertBefore(canvas.element, this.surface.element);
     this.replace(canvas);
   }
+}
+
+function savesData(): boolean {
+  const { connection } = navigator as { connection?: { readonly saveData?: boolean } };
+  return connection?.saveData === true;
 }

@@ -43,7 +43,7 @@ interface Entry {
 export interface PaneEvents {
   onPerson(userId: string): void;
   onStack(userIds: readonly string[]): void;
-  /** An arrow that stands for several people. */
+  /** An arrow was pressed, which may stand for several people. */
   onArrows(userIds: readonly string[]): void;
 }
 
@@ -460,8 +460,7 @@ export class MarkerPane {
     else if (stack !== null) {
       const inside = this.order.filter((each) => each.stack === stack);
       this.events.onStack(inside.map((each) => each.person.userId));
-    } else if (members.length === 1) this.events.onPerson(members[0]!);
-    else if (members.length > 1) this.events.onArrows(members);
+    } else if (members.length > 0) this.events.onArrows(members);
   }
 }
 

@@ -1,3 +1,4 @@
+import { validateStyleMin } from "@maplibre/maplibre-gl-style-spec";
 import { describe, expect, test } from "vitest";
 import type { Follow } from "../../src/app/state";
 import { MAX_ZOOM, toScreen } from "../../src/core/camera";
@@ -250,6 +251,7 @@ describe("the ground", () => {
         if (type === "symbol") expect(layout?.["text-font"]).toEqual(["system-ui", "sans-serif"]);
       }
       expect(JSON.stringify(style)).not.toContain("glyphs");
+      expect(validateStyleMin(style as never)).toEqual([]);
     }
   });
 
