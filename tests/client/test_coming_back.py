@@ -16,6 +16,7 @@ from locshare.client import (
     Live,
     NotConnected,
     Unreachable,
+    WentOffline,
 )
 from locshare.client.live import ANSWER_S, CHECK_ANSWER_S, KEEPALIVE_S, MIN_GAP_S
 from locshare.client.network import CLOCK_CHECK_S
@@ -138,6 +139,23 @@ async def test_a_changed_network_begins_an_attempt_anew(
     starts = [each["at"] - made[0]["at"] for each in made]
     assert starts == pytest.approx([0, 1, 6.4, 6.4 + 9 + 0.5]), "and no deadline stays"
     assert notes.waits == [0, 0, 0.5, None]
+
+
+async def test_going_offline_is_no_failure_even_while_the_network_changes(
+    autojump_clock: trio.abc.Clock,
+    monkeypatch: Setting,
+) -> None:
+    script(monkeypatch, Hangs())
+    notes = Notes()
+    live = staying(notes)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(live.run)
+        await trio.sleep(0.5)
+        live.network_changed()
+        live.go_offline()
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    assert [type(each) for each in notes.causes] == [WentOffline]
 
 
 async def test_a_network_that_keeps_changing_prevents_no_attempt(

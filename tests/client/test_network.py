@@ -10,6 +10,7 @@ import trio
 
 from locshare.client import network, watch_network
 from locshare.client.network import CLOCK_CHECK_S, SLEPT_S, boot_clock, watch_sleep
+from tests.skipping import KERNEL
 
 IN_A_NETWORK_OF_ITS_OWN = """
 import fcntl, socket, struct, trio, trio.testing
@@ -34,7 +35,7 @@ trio.run(main)
 def test_linux_tells_when_an_address_comes() -> None:
     inside = ["unshare", "--net"]
     if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no network namespace can be made here")
+        pytest.skip(f"{KERNEL} makes no network namespace")
     done = subprocess.run(
         [*inside, sys.executable, "-c", IN_A_NETWORK_OF_ITS_OWN],
         capture_output=True, text=True, check=False, timeout=60,

@@ -250,6 +250,7 @@ class Live:
         if self._may_connect.is_set():
             # Not when offline already: a waiting task has the old event, which nothing would set.
             self._may_connect = trio.Event()
+        self._cut = None
         if self._scope is not None:
             self._scope.cancel()
 
@@ -276,8 +277,8 @@ class Live:
 
     def _begin(self, connection: Connection) -> Replica:
         snapshot = connection.snapshot
-        self._cut, self._hurry = None, False
-        if self._scope is not None:
+        if self._scope is not None and not self._scope.cancel_called:
+            self._cut, self._hurry = None, False
             self._scope.deadline = math.inf
         replica = self.replica
         if replica is None:
