@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, get_args
 
 from msgspec import Struct, structs
 
-from locshare.contract.descriptions import MESSAGES
+from locshare.contract.descriptions import FIELDS, MESSAGES
 from locshare.contract.schemas import PREFIX, Components, Schema
 from locshare.model.events import Event, ParticipantJoined
 from locshare.model.position import ParticipantPosition
@@ -38,6 +38,12 @@ _ARRAYS: Final[Mapping[str, type[Struct]]] = {
     if number == each.__struct_config__.tag
 }
 _EVENTS: Final = frozenset(message_type(kind) for kind in get_args(Event))
+_UNITS: Final[Mapping[str, int]] = dict(ROW)
+_ROW_FIELDS: Final = {
+    "number": "The number of the participant.",
+    "timestamp": "Milliseconds: from the server since `time_base`, from a client since 1970.",
+    "accuracy": "Radius of 68 % confidence in metres.",
+}
 _DEGREES: Final = {"lat": 90, "lng": 180}
 
 
@@ -92,6 +98,8 @@ def _client_array(name: str, kind: type[Struct]) -> Schema:
     items[0] = {"const": TYPES[name], "description": name}
     for item, field in zip(items[1:], structs.fields(kind), strict=True):
         item["title"] = field.name
+        if field.name in _UNITS:
+            item["description"] = _meaning(field.name, _UNITS[field.name])
         item.pop("default", None)
     return {**schema, "prefixItems": items}
 
@@ -189,10 +197,14 @@ def row_schema() -> Schema:
     }
 
 
+def _meaning(name: str, unit: int) -> str:
+    """What the element of a row means, and in which unit."""
+    text = _ROW_FIELDS.get(name) or FIELDS[name]
+    return text if unit == 1 else f"{text} In units of 1/{unit:,} of that."
+
+
 def _element(name: str, unit: int) -> Schema:
-    found: Schema = {"title": name}
-    if unit > 1:
-        found["description"] = f"1/{unit} of the plain dialect's unit."
+    found: Schema = {"title": name, "description": _meaning(name, unit)}
     if name in _DEGREES:
         bound = _DEGREES[name] * unit
         return {**found, "type": "integer", "minimum": -bound, "maximum": bound}
