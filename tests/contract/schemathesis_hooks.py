@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import requests
+import httpx
 import schemathesis
 from hypothesis import strategies
 from schemathesis import AuthContext, Case, HookContext, Response
@@ -24,7 +24,7 @@ OF_THE_HOST = {"changeSession", "endSession", "changeParticipant"}
 """The operations that need the host's token."""
 
 answers: dict[str, Counter[int]] = defaultdict(Counter)
-http = requests.Session()
+http = httpx.Client(timeout=20)
 
 schemathesis.openapi.format(
     "visible-name",
@@ -33,7 +33,7 @@ schemathesis.openapi.format(
 
 
 def posted(path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = http.post(f"{SERVER}{path}", json=body, timeout=20)
+    answer = http.post(f"{SERVER}{path}", json=body)
     answer.raise_for_status()
     found: dict[str, Any] = answer.json()
     return found
