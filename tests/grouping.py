@@ -18,7 +18,8 @@ from typing import Final
 import pytest
 
 _SLOW: Final = (
-    "bench/driver", "bench/solo", "bench", "documents", "e2e", "faults", "cli", "store", "contract",
+    "bench/driver", "bench/solo", "bench", "documents", "e2e", "fuzz", "faults", "cli", "store",
+    "contract",
 )  # fmt: skip
 """Folders, slowest first; the others follow in their own order."""
 
