@@ -9,7 +9,7 @@ import httpx
 
 from bench.procfs import PROC, resident_bytes
 from bench.servers import wait_until
-from tests.fuzz.sockets import ANSWER_S, Fault
+from tests.fuzz.sockets import ANSWER_S, Busy, Fault
 from tests.fuzz.world import World
 
 LOG_S = 0.2
@@ -57,7 +57,8 @@ class Health:
             raise Fault("the server has ended:\n" + "".join(lines[-60:]))
         errors = [entry for entry in entries if entry.get("level") in ("error", "critical")]
         if errors:
-            raise Fault("the server has logged " + json.dumps(errors[:3], indent=1))
+            is_slow = all(entry["event"] == "database_away" for entry in errors)
+            raise (Busy if is_slow else Fault)(f"the log: {json.dumps(errors[:3], indent=1)}")
         other = [line for line in lines if not line.startswith("{")]
         if other:
             raise Fault("the server has written " + "".join(other[:60]))

@@ -13,7 +13,7 @@ from locshare.model.reasons import CloseReason, reason_of
 from locshare.wire.compact import TYPES
 from locshare.wire.plain import decode_from_server
 from tests.fuzz.conversations import DialectName
-from tests.fuzz.sockets import Answer, Fault
+from tests.fuzz.sockets import Answer, Busy, Fault
 
 NOT_FOR_A_CLIENT: Final = {
     CloseReason.INTERNAL_ERROR, CloseReason.RESTART, CloseReason.OVERLOADED, CloseReason.TOO_SLOW,
@@ -37,7 +37,8 @@ def check_close(payload: bytes, sent_by_us: bool) -> int:
     payload[2:].decode()
     reason = reason_of(code)
     if not sent_by_us and (reason is None or not reason.is_sent or reason in NOT_FOR_A_CLIENT):
-        raise Fault(f"closed with {code}, {payload[2:]!r}")
+        kind = Busy if reason is CloseReason.OVERLOADED else Fault
+        raise kind(f"closed with {code}, {payload[2:]!r}")
     return code
 
 
@@ -120,9 +121,8 @@ def check_answer(answer: Answer, path: str, *, to_head: bool = False) -> None:
     """An answer of HTTP: no failure of the server, a whole problem where it refuses."""
     status, headers, body = answer
     kind = headers.get("content-type", "")
-    # Many who join at once are asked to wait, one after the other they never are.
     if status in NOT_FOR_A_CALL and path not in _NO_PROBLEM:
-        raise Fault(f"{status} {body[:300]!r}")
+        raise (Busy if status == 503 else Fault)(f"{status} {body[:300]!r}")
     if to_head or status in (101, 204, 304):
         return
     if status >= 400 and path not in _NO_PROBLEM:

@@ -12,7 +12,7 @@ import httpx
 from bench.servers import HOST
 from tests.fuzz.conversations import DialectName
 from tests.fuzz.oracle import check_close, check_message
-from tests.fuzz.sockets import ANSWER_S, Client, Ended, Fault
+from tests.fuzz.sockets import ANSWER_S, Busy, Client, Ended, Fault
 from tests.program import data_directory, free_port, running_program
 from tests.sockets import client_frame, request
 
@@ -50,7 +50,7 @@ class Witness:
         self._client.send(upgrade(dialect, token))
         status, _ = self._client.head()
         if status != 101:
-            raise Fault(f"a witness was refused: {status}")
+            raise (Busy if status == 503 else Fault)(f"a witness was refused: {status}")
 
     def look(self) -> None:
         """Check what has come."""
@@ -213,7 +213,8 @@ class World:
         answer = self._http.request(method, path, json=body, headers=headers)
         if answer.status_code not in (200, 201) and method != "DELETE":
             said = [entry for entry in self.program.log[-50:] if entry.get("level") != "info"]
-            raise Fault(f"{method} {path}: {answer.status_code} {answer.text}; the log: {said}")
+            kind = Busy if answer.status_code == 503 else Fault
+            raise kind(f"{method} {path}: {answer.status_code} {answer.text}; the log: {said}")
         found: dict[str, Any] = answer.json()
         return found
 
