@@ -129,12 +129,19 @@ def build() -> None:
     build_world()
 
 
+def _is_older(built: Path, made_of: list[Path]) -> bool:
+    """Whether a file is missing, or older than one that it was made of."""
+    if not built.exists():
+        return True
+    return any(path.stat().st_mtime > built.stat().st_mtime for path in made_of)
+
+
 def build_world() -> None:
     """Make the world's tiles if they are older than what they are made of. Without tippecanoe, or
     when it fails: a sentence, and no tiles, or the ones from before.
     """
     made_of = [WEB / "basemap" / "world.mjs", WEB / "package-lock.json"]
-    if WORLD.exists() and all(path.stat().st_mtime <= WORLD.stat().st_mtime for path in made_of):
+    if not _is_older(WORLD, made_of):
         return
     tippecanoe = find_tippecanoe()
     if tippecanoe is None:

@@ -112,9 +112,10 @@ export default defineConfig({
         // A service worker is found by its address, which must not change.
         entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
       },
-      // BigInt, of which the browsers that MapLibre runs in know.
+      // BigInt, of which the browsers that MapLibre runs in know; and how long compressing takes.
       onLog: (level, log, handle) => {
-        if (log.code !== "TOLERATED_TRANSFORM") handle(level, log);
+        const isKnown = log.code === "TOLERATED_TRANSFORM" || log.code === "PLUGIN_TIMINGS";
+        if (!isKnown) handle(level, log);
       },
     },
   },
