@@ -7,7 +7,8 @@ import en from "../../src/i18n/en";
 import { createMap } from "../../src/map/group_map";
 import type { GroupMapHandle } from "../../src/map/surface";
 
-let frames: FrameRequestCallback[];
+let frames: Map<number, FrameRequestCallback>;
+let lastFrame = 0;
 let map: GroupMapHandle;
 let happened: string[];
 let parent: HTMLElement;
@@ -15,9 +16,9 @@ let parent: HTMLElement;
 /** Let the browser draw once. Says how many pictures had been asked for. */
 function drawn(): number {
   const asked = frames;
-  frames = [];
-  for (const each of asked) each(0);
-  return asked.length;
+  frames = new Map();
+  for (const each of asked.values()) each(0);
+  return asked.size;
 }
 
 /** Draw until nothing is asked for any more. */
@@ -30,13 +31,15 @@ function settle(): void {
 
 beforeEach(() => {
   vi.useFakeTimers();
-  frames = [];
+  frames = new Map();
   happened = [];
   vi.stubGlobal("fetch", () => Promise.reject(new Error("no network in a test")));
-  vi.stubGlobal("requestAnimationFrame", (callback: FrameRequestCallback) => frames.push(callback));
-  vi.stubGlobal("cancelAnimationFrame", (id: number) => {
-    if (id > 0) frames[id - 1] = () => undefined;
+  vi.stubGlobal("requestAnimationFrame", (callback: FrameRequestCallback) => {
+    lastFrame += 1;
+    frames.set(lastFrame, callback);
+    return lastFrame;
   });
+  vi.stubGlobal("cancelAnimationFrame", (id: number) => frames.delete(id));
   vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(400);
   vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(800);
   parent = document.body.appendChild(document.createElement("div"));
@@ -74,7 +77,7 @@ const transformOf = (userId: string): string =>
 describe("the map", () => {
   test("draws once for however many changes, and nothing at rest", () => {
     for (let i = 0; i < 5; i += 1) map.show(scenes.scripts(now()), now());
-    expect(frames.length).toBeLessThanOrEqual(2); // the map's and the ground's
+    expect(frames.size).toBeLessThanOrEqual(2); // the map's and the ground's
     settle();
     expect(drawn()).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
