@@ -152,7 +152,8 @@ def test_the_sdist_holds_what_is_needed_and_no_tests_benchmarks_and_pictures(
     }  # fmt: skip
     pictures = {name for name in names if name.endswith((".svg", ".png"))}
     assert not [name for name in pictures if not name.startswith("src/locshare/web/")]
-    assert sdist.stat().st_size < 1_500_000
+    # The map takes 1.6 MB: MapLibre in three encodings, and the world.
+    assert sdist.stat().st_size < 3_000_000
 
 
 def test_the_wheel_holds_the_package_and_all_its_files(archives: Path) -> None:
