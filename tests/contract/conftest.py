@@ -46,10 +46,3 @@ async def http(server: Target) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def group(http: httpx.AsyncClient) -> Group:
     return await create(http, name="Alps")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """The comparators keep the parts of the contract that are tested here, not all of it."""
-    callspec = getattr(item, "callspec", None)
-    if callspec is not None and callspec.params.get("server", "locshare") != "locshare":
-        item.add_marker(pytest.mark.outside_contract)

@@ -134,16 +134,17 @@ def test_nothing_in_a_document_can_break_out_of_the_page() -> None:
 # --- the real server --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["one port", "two ports"])
+@pytest.fixture(scope="module", params=["one port, in a folder", "two ports"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Of a real server."""
     with data_directory() as data:
         program = Program({"LOCSHARE_DATA_DIR": str(data)})
         found = program.http_url
-        if request.param == "one port":
+        if request.param != "two ports":
+            found = f"{found}/folder"
             bind = program.environment.pop("LOCSHARE_HTTP_BIND")
             del program.environment["LOCSHARE_WS_BIND"]
-            program.environment["LOCSHARE_BIND"] = bind
+            program.environment |= {"LOCSHARE_BIND": bind, "LOCSHARE_PUBLIC_URL": found}
         program.start()
         try:
             yield found
@@ -157,12 +158,13 @@ def test_the_real_server_serves_all_of_them(url: str) -> None:
         answer = httpx.get(f"{url}{path}")
         assert (answer.status_code, answer.headers["content-type"]) == (200, media)
         assert answer.headers["x-content-type-options"] == "nosniff"
-    host = httpx.get(f"{url}/asyncapi.json").json()["servers"]["this"]["host"]
+    server = httpx.get(f"{url}/asyncapi.json").json()["servers"]["this"]
     joined = httpx.post(f"{url}/api/sessions", json={}).json()
     person = httpx.post(
         f"{url}/api/sessions/{joined['session_id']}/join", json={"display_name": "Ada"}
     ).json()
-    assert person["websocket_url"] == f"ws://{host}/ws"
+    socket = f"{server['protocol']}://{server['host']}{server.get('pathname', '')}"
+    assert person["websocket_url"] == f"{socket}/ws"
 
 
 @pytest.mark.e2e
