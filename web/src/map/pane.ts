@@ -34,6 +34,10 @@ interface Entry {
   glide: Glide;
   heard: number;
   color: string;
+  /** Of the name, which takes apart what people take for one character: once, not for each picture. */
+  name: string;
+  tag: string;
+  initials: string;
   note: string;
   opacity: number;
   stack: string;
@@ -226,6 +230,9 @@ export class MarkerPane {
       glide: resting(project(place)),
       heard: place.heard,
       color: "",
+      name: "",
+      tag: "",
+      initials: "",
       note: "",
       opacity: 1,
       stack: "",
@@ -241,10 +248,15 @@ export class MarkerPane {
     const age = now - person.place.at;
     const isOld = freshness(age) === "old";
     entry.color = safeColor(person.color);
+    if (entry.name !== person.name || entry.tag === "") {
+      entry.name = person.name;
+      entry.tag = tagText(person.name);
+      entry.initials = initials(person.name);
+    }
     entry.note = this.noteOf(person, age);
     entry.opacity = Math.round(opacity(age) * 20) / 20;
     marker.set({
-      initials: initials(person.name),
+      initials: entry.initials,
       color: entry.color,
       ink: inkOn(entry.color),
       name: this.stackText([entry]),
@@ -363,8 +375,7 @@ export class MarkerPane {
   /** What stands below a marker: a name, two names, or how many they are. */
   private stackText(members: readonly Entry[]): string {
     const { t } = this.options;
-    const named = (each: Entry): string =>
-      each.person.isMe ? t("map.you") : tagText(each.person.name);
+    const named = (each: Entry): string => (each.person.isMe ? t("map.you") : each.tag);
     const n = members.length;
     if (n <= 2) return members.map(named).join(", ");
     return members[0]!.person.isMe ? t("map.you_and", { n: n - 1 }) : t("map.people", { n });
@@ -436,7 +447,7 @@ export class MarkerPane {
       );
       const [first] = all;
       const nearest = Math.min(...all.map((each) => distance(here, each.person.place)));
-      const text = all.length > 1 ? String(all.length) : initials(first!.person.name);
+      const text = all.length > 1 ? String(all.length) : first!.initials;
       const far = first!.person.isMe ? t("map.you") : distanceText(t, nearest, units);
       marker.set(text, far, first!.color, inkOn(first!.color), first!.opacity);
       marker.mark("is-many", all.length > 1);
