@@ -1,7 +1,7 @@
 """``/openapi.json``, ``/asyncapi.json`` and ``/docs``: the contract of this server.
 
-The documents are made at the first request, in a thread: some 50 ms of pure Python that no
-position has to wait for. From then on serving one is a dictionary lookup, with an ETag.
+The documents are made at the first request, in a thread: tens of milliseconds of Python, for
+which no position has to wait. From then on serving one is a dictionary lookup, with an ETag.
 """
 
 import hashlib
