@@ -320,6 +320,7 @@ async def test_what_a_participant_chooses_is_kept_over_reconnects() -> None:
         proxy.tunnel = False
         replica = one.replica
         await until(lambda: replica.participants[bo.user_id].state == "paused")
+        await until(lambda: other.connected)  # the others hear it before its snapshot comes
         assert await one.send_position(position(7.0))
         assert await other.send_position(position(8.0))
         await diary.until("ParticipantPosition")

@@ -75,15 +75,13 @@ def test_a_person_reads_the_positions_of_others_and_counts_errors(dialect: Diale
     frames = [frame(moved("bo", each)) for each in MOMENTS] + [frame(Pong())]
     if dialect == "compact":
         frames.append(frame(moved("ada", 7)))  # the own position, which this dialect repeats
-    error = frame(Error("RATE_LIMITED", "slow down"))
-    if dialect == "phoenix":
-        error = ARRAYS_ERROR
+    error = REFUSED if dialect == "phoenix" else frame(Error("RATE_LIMITED", "slow down"))
     found, errors = codec.read(b"".join([*frames, error]), len(frames) + 1)
     assert [codec.source(each) for each in found] == [(4, each) for each in MOMENTS]
     assert errors == 1
 
 
-ARRAYS_ERROR = b'\x81\x7e\x00\x00["1","2","t","phx_reply",{"status":"error","response":{}}]'
+REFUSED = b'\x81\x7e\x00\x00["1","2","t","phx_reply",{"status":"error","response":{}}]'
 
 
 @EVERY
