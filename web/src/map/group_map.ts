@@ -21,10 +21,12 @@ import { MarkerPane } from "./pane";
 import { canRunMapLibre } from "./probe";
 import {
   type Coast,
+  centred,
   coasted,
   type Journey,
   journey,
   type Located,
+  shows,
   travelled,
   wanted,
 } from "./steering";
@@ -84,6 +86,7 @@ class GroupMap implements GroupMapHandle {
   private camera: Camera = START;
   private size: Size = { width: 0, height: 0 };
   private following: Follow = { kind: "everyone" };
+  private selected: string | null = null;
   private people: readonly Person[] = [];
   private motion: Motion | null = null;
   private frame = 0;
@@ -173,7 +176,9 @@ class GroupMap implements GroupMapHandle {
   }
 
   select(userId: string | null): void {
+    this.selected = userId;
     this.pane.select(userId);
+    this.reveal();
     this.relayout();
   }
 
@@ -195,6 +200,7 @@ class GroupMap implements GroupMapHandle {
     }
     this.isMoved = true;
     this.steer(false);
+    if (before.padding !== this.options.padding) this.reveal();
     this.relayout();
   }
 
@@ -291,6 +297,19 @@ class GroupMap implements GroupMapHandle {
     if (to === null) return;
     this.travel(to, this.isPlaced);
     this.isPlaced = true;
+  }
+
+  /** Bring who was selected onto the screen, unless they are there; then nothing else is followed. */
+  private reveal(): void {
+    const { selected, following } = this;
+    if (selected === null || this.size.width === 0) return;
+    if (following.kind === "person" && following.userId === selected) return;
+    const [one] = this.pane.located.filter((each) => each.userId === selected);
+    const camera = this.motion?.kind === "journey" ? this.motion.way.to : this.camera;
+    const view = { camera, size: this.size, covered: this.options.padding };
+    if (one === undefined || shows(view, one.point)) return;
+    this.take(this.camera, true);
+    this.travel(centred(one.point, camera.zoom, view.covered), true);
   }
 
   private travel(to: Camera, smoothly: boolean): void {

@@ -6,7 +6,7 @@
 import type { Padding, Size } from "../core/camera";
 import { edgeArrows } from "../core/edges";
 import type { Point } from "../core/geo";
-import { fan, stacks } from "../core/spread";
+import { fan, type Stack, stacks } from "../core/spread";
 
 export interface Placed extends Point {
   readonly userId: string;
@@ -39,14 +39,18 @@ const FAN_EDGE_PX = 34;
 
 /**
  * `open`: who belonged to the stack that was opened; it stays open for those of them who are still in
- * one place. `together`: who was in a stack before, and tends to stay there.
+ * one place. `together`: who was in a stack before, and tends to stay there. `alone`: who is in no
+ * stack that is closed, to be seen.
  */
 export function arrange(
   people: readonly Placed[],
   open: ReadonlySet<string>,
   together: (a: number, b: number) => boolean,
+  alone: string | null = null,
 ): Arrangement {
-  const found = stacks(people, undefined, together);
+  const whole = stacks(people, undefined, together);
+  const isFanned = openStack(people, whole, open) !== null;
+  const found = isFanned || alone === null ? whole : without(alone, people, whole);
   const opened = openStack(people, found, open);
   const spots: Spot[] = [];
   let fanned: Fan | null = null;
@@ -73,6 +77,25 @@ export function arrange(
     }
   }
   return { spots, fan: fanned };
+}
+
+/** The stacks with one of the people beside the one that they belong to, as a stack of their own. */
+function without(
+  alone: string,
+  people: readonly Placed[],
+  whole: readonly Stack[],
+): readonly Stack[] {
+  const found: Stack[] = [];
+  for (const stack of whole) {
+    const rest = stack.members.filter((each) => people[each]!.userId !== alone);
+    if (rest.length === stack.members.length || rest.length === 0) {
+      found.push(stack);
+      continue;
+    }
+    found.push({ ...stack, members: rest });
+    found.push({ ...stack, members: stack.members.filter((each) => rest.indexOf(each) < 0) });
+  }
+  return found;
 }
 
 /** The stack that has most of those for whom one was opened, and two of them at least. */

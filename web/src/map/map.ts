@@ -45,6 +45,7 @@ export const makeMap: MakeMap = (parent, { state, actions, lifecycle, root }) =>
       else if (event === "shown") map.resume();
     }),
   ];
+  if (lifecycle.isHidden) map.pause();
   const moved = (): void => map.setOptions({ isStill: still.matches });
   still.addListener(moved); // addEventListener is younger (Safari 14)
   stops.push(() => still.removeListener(moved));

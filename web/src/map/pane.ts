@@ -188,6 +188,7 @@ export class MarkerPane {
       points,
       this.open,
       (a, b) => stackOf[a] !== "" && stackOf[a] === stackOf[b],
+      this.selected,
     );
     if (this.arrangement.fan === null) this.open = new Set();
     this.order.forEach((each) => {

@@ -13,6 +13,7 @@ import {
   type Size,
   scaleOf,
   suits,
+  toScreen,
 } from "../core/camera";
 import { inGroup } from "../core/fit";
 import { type Point, unproject, wrapped } from "../core/geo";
@@ -76,6 +77,13 @@ export function wanted(
   const scale = scaleOf(camera);
   const drift = Math.hypot(wrapped(aim.x - camera.x), aim.y - camera.y) * scale;
   return asked || drift > DRIFT_PX ? aim : null;
+}
+
+/** Whether a marker at `point` is to be seen, beside what is covered. */
+export function shows({ camera, size, covered }: View, point: Point): boolean {
+  const { x, y } = toScreen(camera, size, point);
+  const { top, right, bottom, left } = inside(covered, 1 - SLACK);
+  return x >= left && x <= size.width - right && y >= top && y <= size.height - bottom;
 }
 
 /** The camera that has `point` in the middle of what `padding` leaves free. */

@@ -120,7 +120,7 @@ export interface GroupMapHandle {
   show(people: readonly Person[], now: number): void;
   /** Keep in view what is followed; calling it again goes there again. */
   follow(what: Follow): void;
-  /** Draw this person above the others. */
+  /** Draw this person above the others, in no stack, and bring them onto the screen. */
   select(userId: string | null): void;
   setOptions(change: Partial<MapOptions>): void;
   /** Zoom by levels, about the middle. */

@@ -141,6 +141,17 @@ describe("markers", () => {
     expect(arrange(apart, open, never).fan).toBeNull();
   });
 
+  test("of somebody who was selected stand beside their stack", () => {
+    const people = [place("a", 100, 100), place("b", 104, 100), place("c", 102, 100)];
+    const { spots } = arrange(people, new Set(), never, "b");
+    expect(spots.map((each) => [each.key, each.members])).toEqual([
+      ["stack:a", [0, 2]],
+      ["b", [1]],
+    ]);
+    expect(arrange(people.slice(0, 2), new Set(), never, "b").spots).toHaveLength(2);
+    expect(arrange(people, new Set(["a", "b"]), never, "b").spots).toHaveLength(3);
+  });
+
   test("of people outside are arrows at the edge; those in one direction are one", () => {
     const people = [place("a", 200, 5_000), place("b", 210, 5_000), place("c", -900, 400)];
     const found = arrows([...people, place("in", 200, 200)], SIZE, PADDING);

@@ -124,6 +124,23 @@ describe("the map", () => {
     expect(shift()).not.toBe(moved);
   });
 
+  test("brings who is selected onto the screen, clear of a sheet, and rests where they are", () => {
+    map.show(scenes.group(now()), now());
+    settle();
+    map.select("user-48"); // far away
+    settle();
+    expect(happened).toEqual(["follow nobody"]);
+    expect(parent.querySelector('[data-user="user-48"]')!.className).toContain("is-selected");
+    expect(transformOf("user-48")).toBe("translate(200.0px,400.0px)");
+    map.setOptions({ padding: { top: 0, right: 0, bottom: 500, left: 0 } });
+    settle();
+    const [, y] = /,(-?[\d.]+)px\)/.exec(transformOf("user-48"))!;
+    const [, shift] = /,(-?[\d.]+)px,0/.exec(
+      parent.querySelector<HTMLElement>(".map-markers")!.style.transform,
+    ) ?? [0, "0"];
+    expect(Number(y) + Number(shift)).toBeCloseTo(150, 0);
+  });
+
   test("stays on the canvas where MapLibre cannot run", async () => {
     map.show(scenes.scripts(now()), now());
     settle();
