@@ -22,7 +22,7 @@ MAC_APPLICATIONS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-DEADLINE_MS = 20_000.0
+DEADLINE_MS = 6_000.0
 
 
 def find_chromium() -> str | None:

@@ -1,4 +1,4 @@
-"""Make the README's pictures, docs/pictures/{phone,desktop}.png, from a real server's demo.
+"""Make the pictures of docs/pictures/*.png from a real server's demo.
 
     .venv/bin/python tools/screenshots.py [URL of a join link]
 
@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
@@ -27,11 +28,11 @@ PICTURES = ROOT / "docs" / "pictures"
 MOST_BYTES = 150 * 1024
 START_DEADLINE_S = 90.0
 LINK = re.compile(r"https?://\S+/join/[0-9a-f-]{36}")
-WAYS_MS = 20_000.0
-"""Until the ways behind people can be seen."""
+SETTLE_MS = 8_000.0
+"""Until the map has its ground and what was said in passing is gone."""
 NEAR = """([north, east]) => {
-    const places = [...document.querySelectorAll(".marker[data-place]")]
-        .map((marker) => marker.dataset.place.split(",").map(Number));
+    const places = [...document.querySelectorAll("#list li[data-lat]")]
+        .map((row) => [Number(row.dataset.lat), Number(row.dataset.lng)]);
     const mean = (at) => places.reduce((sum, place) => sum + place[at], 0) / places.length;
     return { latitude: mean(0) + north, longitude: mean(1) + east, accuracy: 12 };
 }"""
@@ -84,12 +85,18 @@ def link_in(server: "subprocess.Popen[str]") -> str:
 
 
 def make_pictures(link: str) -> None:
-    """Both, at once: it is the waiting that takes the time."""
+    """All, at once: it is the waiting that takes the time."""
     with chromium() as browser:
-        phone = visitor(browser, link, {"width": 390, "height": 780}, 1.5)
-        desktop = visitor(browser, link, {"width": 1200, "height": 720}, 1.0)
-        phone.wait_for_timeout(WAYS_MS)
-        for page, name in ((phone, "phone"), (desktop, "desktop")):
+        phone = visitor(browser, link, {"width": 390, "height": 780}, "light")
+        dark = visitor(browser, link, {"width": 390, "height": 780}, "dark")
+        desktop = visitor(browser, link, {"width": 1200, "height": 720}, "light")
+        start = browser.new_page(viewport={"width": 390, "height": 780}, device_scale_factor=1.5)
+        start.goto(link.partition("/join/")[0] + "/")
+        dark.locator(".grip").click()
+        dark.locator("#list li button.row-main").first.click()
+        phone.wait_for_timeout(SETTLE_MS)
+        pages = {"phone": phone, "person": dark, "desktop": desktop, "create": start}
+        for name, page in pages.items():
             path = PICTURES / f"{name}.png"
             page.screenshot(path=path)
             size = path.stat().st_size
@@ -98,25 +105,30 @@ def make_pictures(link: str) -> None:
                 raise AssertionError(f"{path.name} is bigger than {MOST_BYTES / 1024:.0f} KiB")
 
 
-def visitor(browser: Browser, link: str, viewport: ViewportSize, scale: float) -> Page:
+def visitor(
+    browser: Browser, link: str, viewport: ViewportSize, scheme: Literal["light", "dark"]
+) -> Page:
     """The page of somebody who has joined and stands near the others."""
     small = viewport["width"] < 600
     context = browser.new_context(
         viewport=viewport,
-        device_scale_factor=scale,
+        device_scale_factor=1.5 if small else 1.0,
         has_touch=small,
-        color_scheme="light",
+        color_scheme=scheme,
         permissions=["geolocation"],
+        locale="en-IE",
     )
     page = context.new_page()
+    page.add_init_script(
+        "localStorage.setItem('locshare-settings', JSON.stringify({ knowsLock: true }))"
+    )
     page.goto(link)
-    page.get_by_label("Your name").fill("Robin" if small else "Noor")
+    page.get_by_label("Your name").fill({"light": "Noor", "dark": "Robin"}[scheme])
     page.get_by_role("radio", name="Violet" if small else "Amber").check(force=True)
-    page.get_by_role("button", name="Join").click()
-    page.locator(".marker-dot").nth(3).wait_for()
-    page.wait_for_timeout(3_000)
+    page.get_by_role("button", name="Join", exact=True).click()
+    page.locator(".mk[data-user] .mk-dot").nth(3).wait_for()
     context.set_geolocation(page.evaluate(NEAR, [-0.0030, -0.0012] if small else [0.0016, 0.0030]))
-    page.locator(".marker.is-me .marker-dot").wait_for()
+    page.get_by_text("sharing your position").wait_for()
     return page
 
 

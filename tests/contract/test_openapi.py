@@ -17,12 +17,13 @@ from locshare.contract.openapi import openapi
 from locshare.contract.operations import OPERATIONS
 from locshare.http.problems import ProblemCode
 from locshare.server.tree import Application
+from locshare.web.built import read_files
 from tests.documents.pages import ROOT
 from tests.program import Program, data_directory, running_program
 
 PAGES = {
     "/", "/join", "/join/{rest}", "/favicon.ico", "/docs", "/docs/style.css", "/openapi.json",
-    "/asyncapi.json",
+    "/asyncapi.json", *(f"/{name}" for name in read_files() if "/" not in name),
 }  # fmt: skip
 """What people open, and the documents themselves: no calls."""
 
@@ -39,7 +40,7 @@ def test_the_document_has_each_route_of_the_server_and_no_other(tmp_path: Path) 
         for converter in ("anything:", "path:", "string:"):
             path = path.replace(converter, "")
         path = path.replace("<session>", "<session_id>").replace("<", "{").replace(">", "}")
-        if not path.startswith(("/static/", "/next")) and path not in PAGES:
+        if not path.startswith(("/assets/", "/world")) and path not in PAGES:
             served |= {(method, path) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
     assert {(each.method, each.path) for each in OPERATIONS} == served
 

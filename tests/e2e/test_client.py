@@ -15,11 +15,12 @@ from tests.program import Program, data_directory, running_program
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
-PAGES = "/next"
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 BRANDENBURG_GATE = (52.516272, 13.377722)
 REICHSTAG = (52.518620, 13.376187)
+PLAIN_HOST = "locshare.example"
+"""This machine by a name that browsers do not take for a loopback address."""
 ALEXANDERPLATZ = (52.521918, 13.413215)
 TEMPELHOF = (52.473, 13.403)
 PHONE: ViewportSize = {"width": 393, "height": 851}
@@ -31,7 +32,7 @@ SIZES: list[ViewportSize] = [
     {"width": 1280, "height": 800},
 ]
 GONE = ("Failed to load resource", "Refused to apply style")
-LOST = ("WebSocket", "ERR_CONNECTION", "ERR_INTERNET", "Failed to load resource")
+LOST = ("WebSocket", "ERR_CONNECTION", "ERR_INTERNET", "Failed to load", "fetching the script")
 
 expect.set_options(timeout=DEADLINE_MS)
 
@@ -49,7 +50,7 @@ def program() -> Iterator[Program]:
 
 @pytest.fixture(scope="module")
 def browser(program: Program) -> Iterator[Browser]:
-    with chromium_or_skip() as started:
+    with chromium_or_skip([f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1"]) as started:
         yield started
 
 
@@ -79,7 +80,7 @@ class Phone:
         self.context.set_geolocation({"latitude": place[0], "longitude": place[1], "accuracy": 6.0})
 
     def open(self, session: str) -> None:
-        self.page.goto(f"{self.origin}{PAGES}/join/{session}")
+        self.page.goto(f"{self.origin}/join/{session}")
 
     def join(self, session: str, name: str, *, watches: bool = False) -> None:
         self.open(session)
@@ -146,7 +147,9 @@ def phone(
             each for each in opened.complaints if not any(part in each for part in complaints)
         ]
         assert unexpected == []
-        assert opened.hosts - {""} <= {"127.0.0.1"}, "the page needs nobody but its server"
+        assert opened.hosts - {""} <= {"127.0.0.1", PLAIN_HOST}, (
+            "the page needs nobody but its server"
+        )
 
 
 @contextmanager
@@ -199,7 +202,7 @@ def test_with_one_tap_a_session_is_there_and_its_link_can_be_shared(
 ) -> None:
     with phone(browser, program) as ada:
         ada.page.add_init_script(COUNT)
-        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.page.goto(f"{program.http_url}/")
         ada.page.get_by_label("Your name").fill("Ada")
         ada.page.get_by_label("Name of the session").fill("Sunday ride")
         expect(ada.page.get_by_text("6 hours")).to_be_visible()
@@ -287,7 +290,7 @@ def test_who_closes_the_tab_comes_back_as_the_same_person(
         expect(ada.row("Ada (you)")).to_be_visible()
         expect(bo.page.locator("#list li")).to_have_count(2)
         # And from the first page.
-        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.page.goto(f"{program.http_url}/")
         expect(ada.page.get_by_label("Your name")).to_have_value("Ada")
         ada.page.get_by_role("button", name="Überlandfahrt").click()
         expect(ada.row("Ada (you)")).to_be_visible()
@@ -302,7 +305,7 @@ def test_somebody_is_in_two_sessions_at_once(browser: Browser, program: Program)
         ada.page.get_by_role("button", name="Alps").wait_for()
         ada.page.evaluate(
             "(url) => { history.pushState(null, '', url); dispatchEvent(new Event('popstate')); }",
-            f"{program.http_url}{PAGES}/join/{second}",
+            f"{program.http_url}/join/{second}",
         )
         ada.page.get_by_role("button", name="Join", exact=True).click()
         expect(ada.page.locator(".bar")).to_contain_text("Beach")
@@ -373,7 +376,100 @@ def test_the_host_locks_removes_passes_the_role_on_and_ends(
         guest.says("This session has ended")
 
 
+def test_the_hosts_link_makes_a_host_on_another_device_and_of_who_is_in_already(
+    browser: Browser, program: Program
+) -> None:
+    created = create(program)
+    link = str(created["session_id"])
+    with phone(browser, program, complaints=("403", "503")) as ada:
+        # A messenger has left something on it, and the server does not answer at first.
+        ada.context.route("**/host", lambda route: route.fulfill(status=503, json={}))
+        ada.page.goto(f"{created['host_url']}.")
+        ada.says("cannot be reached")
+        ada.context.unroute("**/host")
+        ada.page.get_by_role("button", name="Try again").click()
+        expect(ada.page.get_by_text("You are its host.")).to_be_visible()
+        assert ada.page.url == created["join_link"], "what is passed on has no key in it"
+        ada.join(link, "Ada")
+        ada.menu("Lock the session")
+        expect(ada.page.locator(".bar")).to_contain_text("locked")
+        ada.menu("Unlock the session")
+        with phone(browser, program, complaints=("403",)) as bo:
+            bo.open(f"{link}#host=WRONG")
+            expect(bo.page.get_by_text("not the right one")).to_be_visible()
+            bo.join(link, "Bo")
+            bo.page.locator(".bar-title").click()
+            expect(bo.page.get_by_role("button", name="Settings")).to_be_visible()
+            expect(bo.page.get_by_role("button", name="End for everyone")).to_have_count(0)
+            bo.page.keyboard.press("Escape")
+            bo.page.goto(created["host_url"])  # the same document, but for its fragment
+            expect(bo.row("Bo (you)")).to_be_visible()
+            bo.menu("End for everyone")
+            bo.sure("End for everyone")
+            ada.says("This session has ended")
+
+
+def test_what_is_shared_is_the_link_alone_and_the_hosts_own_has_the_key(
+    browser: Browser, program: Program
+) -> None:
+    created = create(program)
+    with phone(browser, program) as ada:
+        ada.page.add_init_script(
+            "window.copied = [];"
+            "navigator.clipboard.writeText = async (text) => void copied.push(text);"
+        )
+        ada.page.goto(created["host_url"])
+        ada.page.get_by_label("Your name").fill("Ada")
+        ada.page.get_by_role("button", name="Join", exact=True).click()
+        ada.menu("Invite")
+        ada.sure("Copy link")
+        ada.page.get_by_role("button", name=re.compile("Copy the host.s link")).click()
+        expect(ada.page.get_by_role("status").filter(has_text="copied")).to_be_visible()
+        assert ada.page.evaluate("copied") == [created["join_link"], created["host_url"]]
+
+
+def test_who_thinks_better_of_it_does_nothing(browser: Browser, program: Program) -> None:
+    created = create(program)
+    with phone(browser, program) as ada:
+        ada.page.goto(created["host_url"])
+        ada.page.get_by_label("Your name").fill("Ada")
+        ada.page.get_by_role("button", name="Join", exact=True).click()
+        for item in ("Leave", "End for everyone"):
+            ada.menu(item)
+            ada.sure("Cancel")
+            expect(ada.page.get_by_role("dialog")).to_have_count(0)
+        expect(ada.row("Ada (you)")).to_be_visible()
+
+
 # --- what cannot be
+
+
+@pytest.mark.parametrize("left_on", ["/", "%2E", "/?fbclid=x", "%E2%80%9D#top"])
+def test_a_link_with_something_left_on_it_leads_into_its_session(
+    browser: Browser, program: Program, left_on: str
+) -> None:
+    link = session(program, "Sunday ride")
+    with phone(browser, program) as ada:
+        ada.open(link + left_on)
+        ada.says("Sunday ride")
+        clean = ada.page.url.partition("#")[0]
+        assert clean == f"{program.http_url}/join/{link}", "what is passed on is clean"
+
+
+def test_the_same_person_in_two_tabs_is_in_the_newer_one(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with phone(browser, program) as ada:
+        ada.join(link, "Ada")
+        older = ada.page
+        ada.page = ada.new_page()
+        ada.open(link)
+        expect(older.get_by_role("heading", name="Open somewhere else")).to_be_visible()
+        expect(ada.row("Ada (you)")).to_be_visible()
+        older.get_by_role("button", name="Use it here").click()
+        ada.says("Open somewhere else")
+        expect(older.locator("#list li")).to_have_count(1)
 
 
 @pytest.mark.parametrize("path", ["00000000-0000-4000-8000-000000000000", "nonsense", "%E0%A4%A"])
@@ -503,6 +599,56 @@ def test_a_position_that_is_shared_roughly_is_exact_on_this_device_alone(
         assert row.get_attribute("data-lng") != f"{BRANDENBURG_GATE[1]:.6f}"
 
 
+DYING_DEVICE = """
+    const watches = [];
+    const fix = (age, [latitude, longitude]) =>
+        ({ coords: { latitude, longitude, accuracy: null, heading: NaN, speed: -1 },
+           timestamp: Date.now() - age });
+    window.device = { give: (age, place) => watches.forEach((found) => found(fix(age, place))) };
+    Object.defineProperty(navigator, "geolocation", { value: {
+        watchPosition: (found) => watches.push(found),
+        clearWatch: () => undefined,
+        getCurrentPosition: () => undefined,
+    } });
+"""
+
+
+def test_a_geolocation_that_dies_is_not_live_and_one_that_comes_back_is(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with two(browser, program) as (ada, bo):
+        ada.page.add_init_script(DYING_DEVICE)
+        ada.join(link, "Ada")
+        bo.page.clock.install()
+        bo.join(link, "Bo")
+        ada.page.evaluate("(place) => device.give(180_000, place)", ALEXANDERPLATZ)
+        expect(bo.row("Ada")).to_contain_text("was here 3 min ago")
+        told = ada.page.get_by_text("Your device gives only an old position.")
+        expect(told).to_be_visible()
+
+        ada.page.evaluate("(place) => device.give(0, place)", BRANDENBURG_GATE)
+        expect(bo.row("Ada")).to_contain_text("live")
+        bo.sees("Ada", BRANDENBURG_GATE)
+        expect(told).to_be_hidden()
+        bo.page.clock.fast_forward(31_000)
+        expect(bo.row("Ada")).to_contain_text(re.compile(r"was here \d\d s ago"))
+
+
+def test_over_plain_http_the_page_says_why_nobody_is_seen(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    # Browsers note that over plain http this header counts for nothing.
+    with two(browser, program, complaints=("Cross-Origin-Opener-Policy",)) as (far, bo):
+        bo.join(link, "Bo")
+        far.origin = far.origin.replace("127.0.0.1", PLAIN_HOST)
+        far.join(link, "Far")
+        expect(far.page.get_by_text("only with pages that come over https")).to_be_visible()
+        far.sees("Bo", ALEXANDERPLATZ)
+        expect(bo.row("Far")).to_contain_text("no position")
+
+
 # --- recovery
 
 
@@ -554,7 +700,7 @@ def test_a_page_of_an_older_build_that_misses_its_styles_loads_itself_again(
     browser: Browser, program: Program
 ) -> None:
     with phone(browser, program, complaints=GONE) as ada:
-        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.page.goto(f"{program.http_url}/")
         seen: list[str] = []
 
         def older(route: Any) -> None:
@@ -564,8 +710,8 @@ def test_a_page_of_an_older_build_that_misses_its_styles_loads_itself_again(
                 page = re.sub(r"index-[\w-]+\.(css|js)", r"index-OLDER.\1", page)
             route.fulfill(body=page, content_type="text/html")
 
-        ada.context.route(f"**{PAGES}/", older)
-        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.context.route("**/", older)
+        ada.page.goto(f"{program.http_url}/")
         ada.says("See each other on a map")
         assert len(seen) == 2
 
@@ -612,7 +758,7 @@ def still(page: Page, name: str) -> None:
 def test_every_screen_is_for_everyone(browser: Browser, program: Program, scheme: Any) -> None:
     link = session(program)
     with phone(browser, program, color_scheme=scheme, complaints=("404",)) as ada:
-        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.page.goto(f"{program.http_url}/")
         ada.says("See each other on a map")
         check(ada.page, "home")
         ada.open("nonsense")
@@ -652,7 +798,7 @@ def test_on_every_screen_half_is_map_and_nothing_is_wider(
 ) -> None:
     link = session(program, "A session with a name that is longer than most of them are")
     with phone(browser, program, size=size) as ada, phone(browser, program, REICHSTAG) as bo:
-        ada.page.goto(f"{program.http_url}{PAGES}/")
+        ada.page.goto(f"{program.http_url}/")
         ada.says("See each other on a map")
         assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         bo.join(link, "W" * 60)
@@ -699,6 +845,38 @@ def test_the_page_speaks_the_languages_and_units_of_its_reader(
         ada.page.get_by_text("English").click()
         ada.page.keyboard.press("Escape")
         expect(ada.row("Bo")).to_contain_text("1.5 mi")
+
+
+def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Program) -> None:
+    link = session(program)
+    with phone(browser, program) as ada:
+        ada.open(link)
+        expect(ada.page.get_by_label("Your name")).to_be_focused()
+        ada.page.keyboard.type("Ada")
+        ada.page.keyboard.press("Enter")
+        marker = ada.page.locator(".mk[data-user] .mk-dot")
+        expect(marker).to_be_visible()
+        everyone = ada.page.get_by_role("button", name="Show everyone", exact=True)
+        expect(everyone).to_have_attribute("aria-pressed", "true")
+        before = marker.bounding_box()
+        assert before is not None
+        ada.page.locator(".map").focus()
+        ada.page.keyboard.press("ArrowLeft")
+        ada.page.wait_for_function(
+            "([mark, x]) => mark.getBoundingClientRect().x > x + 40",
+            arg=[marker.element_handle(), before["x"]],
+        )
+        expect(everyone).to_have_attribute("aria-pressed", "false")
+        everyone.press("Enter")
+        expect(everyone).to_have_attribute("aria-pressed", "true")
+        ada.page.locator(".bar-title").press("Enter")
+        dialog = ada.page.get_by_role("dialog")
+        expect(dialog).to_be_focused()
+        for _ in range(12):
+            ada.page.keyboard.press("Tab")
+            assert dialog.evaluate("(each) => each.contains(document.activeElement)")
+        ada.page.keyboard.press("Escape")
+        expect(ada.page.locator(".bar-title")).to_be_focused()
 
 
 def test_names_are_text_whatever_is_in_them(browser: Browser, program: Program) -> None:

@@ -49,9 +49,9 @@ SESSIONS = IDS | IDS | ODD
 USERS = st.sampled_from(["@user@", "@neighbour@", "@unknown@"]) | ODD
 PAGES = st.sampled_from(
     ["/", "/join/@session@", "/config.json", "/tiles.json", "/tiles/1/0/0", "/tiles/99/1/1.png",
-     "/favicon.ico", "/health/live", "/health/ready", "/openapi.json", "/next/",
+     "/favicon.ico", "/health/live", "/health/ready", "/openapi.json", "/assets/x.js", "/sw.js",
      "/.well-known/assetlinks.json", "/ws", "/socket/websocket", "/api", "/api/", "//", "/%00",
-     "/join/%ff", "/../etc/passwd", "/next/..%2f..%2fetc/passwd"]
+     "/join/%ff", "/../etc/passwd", "/assets/..%2f..%2fetc/passwd"]
 )  # fmt: skip
 IN_PATHS: Mapping[str, st.SearchStrategy[str]] = {
     "session_id": SESSIONS,

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from locshare.web.built import DIST, RELOAD
+from locshare.web.pages import NOT_BUILT
 from tests.web.test_pages import client
 
 SCRIPT = "console.log('a script');" * 60
@@ -28,7 +30,7 @@ def dist(tmp_path: Path) -> Path:
     return tmp_path
 
 
-URL = "/next/assets/index-AAAA.js"
+URL = "/assets/index-AAAA.js"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ async def test_each_encoding_has_an_etag_of_its_own(dist: Path) -> None:
 
 async def test_a_script_of_an_older_build_loads_the_page_again(dist: Path) -> None:
     async with client(dist=dist) as http:
-        old = "/next/assets/index-OLD.js"
+        old = "/assets/index-OLD.js"
         for headers in ({}, {"Sec-Fetch-Dest": "script"}):
             answer = await http.get(old, headers=headers)
             assert answer.status_code == 200
@@ -74,12 +76,12 @@ async def test_a_script_of_an_older_build_loads_the_page_again(dist: Path) -> No
             assert answer.headers["cache-control"] == "no-store"
         fetched = await http.get(old, headers={"Sec-Fetch-Dest": "empty"})
         assert fetched.status_code == 404, "a service worker's cache gets none"
-        assert (await http.get("/next/assets/index-OLD.css")).status_code == 404
+        assert (await http.get("/assets/index-OLD.css")).status_code == 404
 
 
 async def test_the_page_and_what_has_no_hash_are_revalidated(dist: Path) -> None:
     async with client(dist=dist) as http:
-        for path in ("/next/", "/next/icon.svg"):
+        for path in ("/", "/icon.svg"):
             answer = await http.get(path)
             assert answer.headers["cache-control"] == "no-cache"
             tag = answer.headers["etag"]
@@ -89,17 +91,33 @@ async def test_the_page_and_what_has_no_hash_are_revalidated(dist: Path) -> None
 
 async def test_the_page_of_a_session_finds_its_files_a_folder_higher(dist: Path) -> None:
     async with client(dist=dist) as http:
-        assert 'src="./assets/index-AAAA.js"' in (await http.get("/next/")).text
-        answer = await http.get(f"/next/join/{ID}")
+        assert 'src="./assets/index-AAAA.js"' in (await http.get("/")).text
+        answer = await http.get(f"/join/{ID}")
         assert 'src="../assets/index-AAAA.js"' in answer.text
         assert "script-src 'self'" in answer.headers["content-security-policy"]
-        assert (await http.get("/next/join/x")).status_code == 404
+        assert (await http.get("/join/x")).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["../built.py", "%2e%2e/built.py", "index-AAAA.js.gz", ".br"])
 async def test_nothing_outside_the_build_is_served(dist: Path, path: str) -> None:
     async with client(dist=dist) as http:
-        assert (await http.get(f"/next/assets/{path}")).status_code == 404
+        assert (await http.get(f"/assets/{path}")).status_code == 404
+
+
+async def test_an_installation_without_the_client_says_so_in_one_sentence(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logged:
+        http = client(dist=tmp_path / "none")
+    assert [each["event"] for each in logged] == ["web_client.missing"]
+    async with http:
+        for path in ("/", f"/join/{ID}"):
+            answer = await http.get(path)
+            assert (answer.status_code, answer.text) == (503, f"{NOT_BUILT}\n")
+
+
+async def test_a_link_is_previewed_with_a_picture_at_a_whole_address(dist: Path) -> None:
+    (dist / "index.html").write_text('<meta property="og:image" content="{{root}}preview.png">')
+    async with client(dist=dist, public_url=lambda: "https://where.example/maps") as http:
+        assert '"https://where.example/maps/preview.png"' in (await http.get(f"/join/{ID}")).text
 
 
 def test_a_file_of_an_unknown_kind_is_a_fault_of_the_installation(dist: Path) -> None:

@@ -1,6 +1,5 @@
 """What the pages are served with."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +8,9 @@ import structlog
 from quart_trio import QuartTrio
 
 from locshare.telemetry.metrics import new_registry
-from locshare.web.pages import STATIC, content_policy, pages
+from locshare.web.built import DIST, read_files
+from locshare.web.map_config import MapType, PageConfig
+from locshare.web.pages import content_policy, pages
 
 
 def client_of(app: Any) -> httpx.AsyncClient:
@@ -44,9 +45,8 @@ async def test_a_page_may_load_and_reach_this_server_only(path: str) -> None:
     assert "geolocation=(self)" in answer.headers["permissions-policy"]
 
 
-@pytest.mark.parametrize("page", ["index.html", "join.html"])
-def test_a_page_has_nothing_inline_that_the_policy_would_forbid(page: str) -> None:
-    text = (STATIC / page).read_text(encoding="utf-8")
+def test_a_page_has_nothing_inline_that_the_policy_would_forbid() -> None:
+    text = (DIST / "index.html").read_text(encoding="utf-8")
     assert "<style" not in text
     assert " style=" not in text
     assert "javascript:" not in text
@@ -55,19 +55,21 @@ def test_a_page_has_nothing_inline_that_the_policy_would_forbid(page: str) -> No
         assert "src=" in script.split(">")[0]
 
 
-async def test_the_tiles_server_may_be_asked_for_images_and_for_nothing_else() -> None:
+async def test_the_servers_of_maps_may_be_asked_for_tiles_and_for_nothing_else() -> None:
     tiles = "https://{s}.tiles.example/{z}/{x}/{y}.png?a=1&b=2"
-    async with client(tile_url=tiles, tile_attribution='© "them" <b>') as http:
+    config = PageConfig((MapType("standard", "raster", tiles, '© "them" <b>'),))
+    async with client(config=config, map_urls=[tiles]) as http:
         answer = await http.get(JOIN)
     policy = answer.headers["content-security-policy"]
     assert "img-src 'self' data: blob: https://*.tiles.example;" in policy
-    assert policy.count("tiles.example") == 1
+    assert policy.count("tiles.example") == 2, "as images, and as data that WebGL draws"
+    assert "script-src 'self';" in policy
     assert "a=1&amp;b=2" in answer.text
     assert "<b>" not in answer.text.split("</head>")[0]
 
 
 def test_tiles_of_this_server_need_no_further_permission() -> None:
-    assert "img-src 'self' data: blob:;" in content_policy("ws://a", "/tiles/{z}/{x}/{y}.png")
+    assert "img-src 'self' data: blob:;" in content_policy("ws://a")
 
 
 def test_an_address_that_the_policy_cannot_name_is_allowed_by_its_scheme() -> None:
@@ -83,17 +85,18 @@ async def test_an_id_that_cannot_be_one_gets_the_page_with_404(wrong: str) -> No
 
 
 async def test_every_file_is_served_with_its_type_and_again_with_304() -> None:
-    types = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
     async with client() as http:
-        for path in sorted(STATIC.rglob("*")):
-            if path.suffix not in types:
+        for name, file in read_files().items():
+            if name == "index.html":
                 continue
-            url = f"/static/{path.relative_to(STATIC).as_posix()}"
-            answer = await http.get(url)
+            answer = await http.get(f"/{name}", headers={"Accept-Encoding": "identity"})
             assert answer.status_code == 200
-            assert answer.content == path.read_bytes()
-            assert answer.headers["content-type"].split(";")[0] == types[path.suffix]
-            again = await http.get(url, headers={"If-None-Match": answer.headers["etag"]})
+            assert answer.content == file.bodies[""]
+            assert answer.headers["content-type"] == file.content_type
+            again = await http.get(
+                f"/{name}",
+                headers={"Accept-Encoding": "identity", "If-None-Match": answer.headers["etag"]},
+            )
             assert again.status_code == 304
             assert again.content == b""
         page = await http.get("/")
@@ -114,19 +117,12 @@ async def test_head_is_get_without_the_body() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/", "/static/../pages.py", "/static/%2e%2e/pages.py", "/static/none.js",
-     "/static//etc/passwd", "/static/join.html"],
+    ["/assets/", "/assets/../pages.py", "/assets/%2e%2e/pages.py", "/assets/none.css",
+     "/assets//etc/passwd", "/index.html"],
 )  # fmt: skip
 async def test_nothing_else_is_served(path: str) -> None:
     async with client() as http:
         assert (await http.get(path)).status_code == 404
-
-
-def test_a_file_of_an_unknown_kind_is_a_fault_of_the_installation(tmp_path: Path) -> None:
-    for name in ("index.html", "join.html", "notes.txt"):
-        (tmp_path / name).write_text("")
-    with pytest.raises(ValueError, match=r"notes\.txt"):
-        pages(public_ws_url=lambda: "ws://a", static=tmp_path)
 
 
 async def test_the_api_puts_no_headers_over_those_of_the_pages() -> None:

@@ -288,6 +288,6 @@ async def test_the_world_that_comes_with_the_server_is_served_beside_a_map_file(
 
 
 def test_a_page_without_other_maps_reaches_nobody_else() -> None:
-    policy = content_policy("wss://live.example", None, map_urls(Settings()))
+    policy = content_policy("wss://live.example", map_urls(Settings()))
     assert "img-src 'self' data: blob:;" in policy
     assert "connect-src 'self' wss://live.example;" in policy

@@ -19,9 +19,8 @@ import "./views/style.css";
 
 const TICK_MS = 1_000;
 
-/** The pages lie above /assets; the server's root, which a proxy may have put into a folder, above /next. */
-const pages = new URL(/* @vite-ignore */ "../", import.meta.url);
-const root = new URL(pages.pathname.endsWith("/next/") ? "../" : "./", pages).href;
+/** The root of the server, which a proxy may have put into a folder: above /assets. */
+const root = new URL(/* @vite-ignore */ "../", import.meta.url).href;
 
 const state = newState();
 const storage = browserStorage();
@@ -40,7 +39,6 @@ const actions = new Actions(state, {
   locator,
   screenLock: new ScreenLock(),
   lifecycle,
-  pages: pages.href,
 });
 
 state.settings.value = storage.settings();
@@ -68,7 +66,7 @@ window.addEventListener("hashchange", () => {
 });
 window.addEventListener("popstate", () => void actions.open(location.pathname, location.hash));
 // Parts that come later, and the styles: those of this build may be gone.
-const checkBuild = (): void => void reloadIfUpgraded(pages.href, import.meta.url);
+const checkBuild = (): void => void reloadIfUpgraded(root, import.meta.url);
 window.addEventListener("vite:preloadError", checkBuild);
 for (const link of document.querySelectorAll<HTMLLinkElement>("link[rel=stylesheet]")) {
   if (link.sheet === null) checkBuild();
@@ -85,6 +83,6 @@ render(<App {...newContext(state, actions, storage)} />, document.getElementById
 const REGISTER_MS = 4_000;
 if ("serviceWorker" in navigator) {
   window.setTimeout(() => {
-    navigator.serviceWorker.register(new URL("sw.js", pages)).catch(() => undefined);
+    navigator.serviceWorker.register(new URL("sw.js", root)).catch(() => undefined);
   }, REGISTER_MS);
 }

@@ -197,8 +197,6 @@ class Application:
                 pages(
                     public_ws_url=lambda: self.addresses.public_ws_url,
                     public_url=lambda: self.addresses.public_url,
-                    tile_url=settings.tile_url,
-                    tile_attribution=settings.tile_attribution,
                     config=page_config(settings, has_world=WORLD.exists()),
                     map_urls=[*map_urls(settings)],
                 ),

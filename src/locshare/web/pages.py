@@ -1,46 +1,36 @@
-"""The pages: ``/`` creates a session, ``/join/{id}`` joins one. And their static files.
+"""The web client: ``/`` creates a session, ``/join/{id}`` joins one. One page, and its parts.
 
 A redirect removes what messengers append to a join link, so that the link is passed on clean. All
-addresses are relative, those of redirects too: a proxy may serve the pages under a path.
+addresses are relative, those of redirects too: a proxy may serve the page under a path.
 
 All files are read into memory when the blueprint is made, each with its ETag. Serving one is a
 dictionary lookup; no path of a request reaches the file system; and an upgrade of the package under
 a running server changes nothing by halves.
 
-By their Content-Security-Policy the pages run scripts and styles of this server only, connect to it
-and to its WebSocket address only, and cannot be framed. They hold no secret: the session's id is in
-the address bar, the token in the tab's memory.
+By its Content-Security-Policy the page runs scripts and styles of this server only, connects to it
+and to its WebSocket address only, and cannot be framed. It holds no secret: the session's id is in
+the address bar, the tokens in the browser's storage.
 """
 
 import hashlib
 import html
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
+import structlog
 from msgspec import Struct
 from quart import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
 
 from locshare.model.join_link import session_id_in
-from locshare.web.built import DIST, asset, read_files
+from locshare.web.built import DIST, BuiltFile, asset, read_files
 from locshare.web.map_config import NO_MAPS, PageConfig
 
-STATIC: Final = Path(__file__).parent / "static"
-
-_TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".ico": "image/x-icon",
-    ".webmanifest": "application/manifest+json",
-}
+log = structlog.get_logger()
 
 _FIXED: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -51,6 +41,11 @@ _FIXED: Final = {
 }
 _PERMISSIONS: Final = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
 
+NOT_BUILT: Final = (
+    "The web client is not part of this installation. In a checkout `make web` builds it; "
+    "a package of a release has it. The API works without it."
+)
+
 
 class _Anything(BaseConverter):
     """Unlike ``path`` it matches leading slashes and line breaks too."""
@@ -59,51 +54,47 @@ class _Anything(BaseConverter):
     part_isolating = False
 
 
-class _File(Struct, frozen=True):
+class _Text(Struct, frozen=True):
     body: bytes
     content_type: str
     etag: str
 
     @classmethod
-    def of(cls, body: bytes, suffix: str) -> "_File":
-        return cls(body, _TYPES[suffix], hashlib.sha256(body).hexdigest()[:16])
+    def of(cls, body: bytes, content_type: str) -> "_Text":
+        return cls(body, content_type, hashlib.sha256(body).hexdigest()[:16])
 
 
 def pages(
     *,
     public_ws_url: Callable[[], str],
     public_url: Callable[[], str] = lambda: "",
-    tile_url: str | None = None,
-    tile_attribution: str | None = None,
     config: PageConfig = NO_MAPS,
     map_urls: Sequence[str] = (),
-    static: Path = STATIC,
     dist: Path = DIST,
 ) -> Blueprint:
     """The routes. The public URLs are asked for per request, because a chosen port is known late.
     ``map_urls`` are those of ``config`` that are on other servers.
 
-    Raises OSError when a file cannot be read, ValueError for one of an unknown type: both are
-    faults of the installation.
+    Without a build in ``dist`` the page is one sentence that says so. Raises OSError when a file
+    cannot be read, ValueError for one of an unknown type: both are faults of the installation.
     """
-    values = {"tile_url": tile_url or "", "tile_attribution": tile_attribution or ""}
-    files = dict(_read(static))
-    home = _File.of(_filled(files.pop("index.html").body, values), ".html")
-    join = _File.of(_filled(files.pop("join.html").body, values), ".html")
+    built = read_files(dist)
+    index = built.pop("index.html", None)
+    if index is None:
+        log.warning("web_client.missing", hint=NOT_BUILT)
     routes = Blueprint("pages", __name__)
     routes.record_once(lambda setup: setup.app.url_map.converters.update(anything=_Anything))
+    shells = _shells(index, config)
 
-    def page(file: _File, status: int = 200) -> Response:
-        answer = _answer(file, status)
-        answer.headers["Content-Security-Policy"] = content_policy(
-            public_ws_url(), tile_url, map_urls
-        )
+    def page(which: int, status: int = 200) -> Response:
+        answer = _answer(shells(public_url())[which], 503 if index is None else status)
+        answer.headers["Content-Security-Policy"] = content_policy(public_ws_url(), map_urls)
         answer.headers["Permissions-Policy"] = _PERMISSIONS
         return answer
 
     @routes.get("/")
-    async def index() -> Response:
-        return page(home)
+    async def home() -> Response:
+        return page(0)
 
     @routes.get("/join", strict_slashes=False, merge_slashes=False)
     @routes.get("/join/<anything:rest>", merge_slashes=False)
@@ -114,75 +105,59 @@ def pages(
         clean = _clean_join_path(_raw_segments()[1:], session)
         if clean is not None:
             return Response(b"", 302, headers={**_FIXED, "Location": clean})
-        return page(join, 404 if session is None else 200)
+        return page(1, 404 if session is None else 200)
 
-    configuration = _File.of(msgspec.json.encode(config), ".json")
+    configuration = _Text.of(msgspec.json.encode(config), "application/json")
 
     @routes.get("/config.json")
     async def page_configuration() -> Response:
         return _answer(configuration)
 
-    _add_client(routes, dist, config, public_url, page)
+    @routes.get("/assets/<name>")
+    async def page_asset(name: str) -> Response:
+        return asset(built, name)
 
-    @routes.get("/favicon.ico")
-    async def icon() -> Response:
-        file = files.get("icon.svg")
-        return Response(b"", 404) if file is None else _answer(file)
-
-    for name, file in files.items():
-        endpoint = f"static:{name.replace('.', ':')}"  # Quart reserves the dot for blueprints
-        routes.add_url_rule(f"/static/{name}", endpoint, _serving(file), methods=["GET"])
+    _add_parts(routes, built)
     return routes
 
 
-def _add_client(
-    routes: Blueprint,
-    dist: Path,
-    config: PageConfig,
-    public_url: Callable[[], str],
-    page: Callable[[_File, int], Response],
-) -> None:
-    """The built client below ``/next/``, beside the pages that it is to replace."""
-    built = read_files(dist)
-    index = built.pop("index.html", None)
-    if index is None:
-        return
+def _shells(index: BuiltFile | None, config: PageConfig) -> Callable[[str], tuple[_Text, _Text]]:
+    """By the public URL: the page of the root, and that of a session, a folder deeper."""
     maps = msgspec.json.encode(config.maps).decode()
 
-    @cache  # it does not change once the server listens
-    def shells(root: str) -> tuple[_File, _File]:
-        # A preview's picture needs a whole address; all others are relative.
-        text = _filled(index.bodies[""], {"maps": maps, "root": f"{root}/next/"})
-        # The page of a session lies one folder deeper.
-        return _File.of(text, ".html"), _File.of(text.replace(b'="./', b'="../'), ".html")
+    @cache  # the URL does not change once the server listens
+    def shells(root: str) -> tuple[_Text, _Text]:
+        if index is None:
+            return (_Text.of(f"{NOT_BUILT}\n".encode(), "text/plain; charset=utf-8"),) * 2
+        # The picture of a link's preview needs a whole address; all others are relative.
+        text = _filled(index.bodies[""], {"maps": maps, "root": f"{root}/"})
+        deeper = text.replace(b'="./', b'="../')
+        return _Text.of(text, index.content_type), _Text.of(deeper, index.content_type)
 
-    @routes.get("/next/")
-    async def next_index() -> Response:
-        return page(shells(public_url())[0], 200)
+    return shells
 
-    @routes.get("/next/join/<rest>")
-    async def next_join(rest: str) -> Response:
-        return page(shells(public_url())[1], 404 if session_id_in(rest) is None else 200)
 
-    @routes.get("/next/assets/<name>")
-    async def next_asset(name: str) -> Response:
-        return asset(built, name)
+def _add_parts(routes: Blueprint, built: dict[str, BuiltFile]) -> None:
+    """Those whose names have no hash: icons, the manifest, the service worker."""
 
-    @routes.get("/next/<name>")
-    async def next_file(name: str) -> Response:
-        file = built.get(name)
+    @routes.get("/favicon.ico")
+    async def icon() -> Response:
+        file = built.get("icon.svg")
         return Response(b"", 404) if file is None else file.answer()
 
+    for name, file in built.items():
+        if "/" not in name:
+            endpoint = f"part:{name.replace('.', ':')}"  # Quart reserves the dot for blueprints
+            routes.add_url_rule(f"/{name}", endpoint, _serving(file), methods=["GET"])
 
-def content_policy(ws_url: str, tile_url: str | None = None, map_urls: Iterable[str] = ()) -> str:
+
+def content_policy(ws_url: str, map_urls: Iterable[str] = ()) -> str:
     """The Content-Security-Policy of the pages. From ``map_urls`` they may load images and data: a
     map drawn with WebGL fetches its tiles, the canvas shows images.
     """
     maps = " ".join(sorted({_origin(each) for each in map_urls}))
     images = f"'self' data: blob: {maps}".strip()
     reached = f"'self' {_origin(ws_url)} {maps}".strip()
-    if tile_url is not None and not tile_url.startswith("/") and _origin(tile_url) not in maps:
-        images += f" {_origin(tile_url)}"
     return "; ".join(
         (
             "default-src 'none'",
@@ -208,34 +183,25 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{host}"
 
 
-def _read(folder: Path) -> Iterator[tuple[str, _File]]:
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        if path.suffix not in _TYPES:
-            raise ValueError(f"{path.name}: a page has no files of this type")
-        yield path.relative_to(folder).as_posix(), _File.of(path.read_bytes(), path.suffix)
-
-
 def _filled(template: bytes, values: dict[str, str]) -> bytes:
     for name, value in values.items():
         template = template.replace(f"{{{{{name}}}}}".encode(), html.escape(value).encode())
     return template
 
 
-def _serving(file: _File) -> Callable[[], Awaitable[Response]]:
+def _serving(file: BuiltFile) -> Callable[[], Awaitable[Response]]:
     async def serve() -> Response:
-        return _answer(file)
+        return file.answer()
 
     return serve
 
 
-def _answer(file: _File, status: int = 200) -> Response:
-    if status == 200 and file.etag in request.if_none_match:
+def _answer(text: _Text, status: int = 200) -> Response:
+    if status == 200 and text.etag in request.if_none_match:
         answer = Response(b"", 304)
     else:
-        answer = Response(file.body, status, content_type=file.content_type)
-    answer.set_etag(file.etag)
+        answer = Response(text.body, status, content_type=text.content_type)
+    answer.set_etag(text.etag)
     answer.headers.update(_FIXED)
     return answer
 

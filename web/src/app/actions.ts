@@ -34,8 +34,6 @@ export interface Devices {
   readonly locator: Locator;
   readonly screenLock: ScreenLock;
   readonly lifecycle: Lifecycle;
-  /** The address below which the pages lie. */
-  readonly pages: string;
 }
 
 export class Actions {
@@ -413,7 +411,7 @@ export class Actions {
 
   /** Put the address of what is shown into the bar: a reload, or a bookmark, shows it again. */
   private go(path: string): void {
-    const url = new URL(path, this.devices.pages).href;
+    const url = new URL(path, this.root).href;
     const [here] = location.href.split("#");
     if (here === url) return;
     history.pushState(null, "", url);

@@ -177,7 +177,8 @@ export class Locator {
     window.clearTimeout(this.asking);
     window.clearTimeout(this.answer);
     const armedFor = now() - this.armedAt;
-    const isWatched = this.watch === null || (this.watchGave && armedFor >= REARMED_MS);
+    // One that was armed just now is no reason for another: both may fail at once, for ever.
+    const isWatched = armedFor >= REARMED_MS && (this.watch === null || this.watchGave);
     if (code !== PERMISSION_DENIED && this.newest !== null && isWatched) {
       // It has worked before: report nothing until a new watch has failed too.
       this.arm();
