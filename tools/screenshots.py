@@ -95,6 +95,9 @@ def make_pictures(link: str) -> None:
         dark.locator(".grip").click()
         dark.locator("#list li button.row-main").first.click()
         phone.wait_for_timeout(SETTLE_MS)
+        for page in (phone, dark, desktop):
+            step(page)
+        phone.wait_for_timeout(1_500)
         pages = {"phone": phone, "person": dark, "desktop": desktop, "create": start}
         for name, page in pages.items():
             path = PICTURES / f"{name}.png"
@@ -130,6 +133,17 @@ def visitor(
     context.set_geolocation(page.evaluate(NEAR, [-0.0030, -0.0012] if small else [0.0016, 0.0030]))
     page.get_by_text("sharing your position").wait_for()
     return page
+
+
+def step(page: Page) -> None:
+    """Move the visitor a little: this browser gives a device that stands still no new position."""
+    place = page.evaluate(
+        "(({ dataset: { lat, lng } }) => [Number(lat), Number(lng)])"
+        "(document.querySelector('#list .row-me'))"
+    )
+    page.context.set_geolocation(
+        {"latitude": place[0] + 0.0001, "longitude": place[1], "accuracy": 12}
+    )
 
 
 if __name__ == "__main__":

@@ -41,15 +41,11 @@ URL = "/assets/index-AAAA.js"
 async def test_an_asset_comes_in_the_best_encoding_that_is_accepted_and_is_kept_for_ever(
     dist: Path, accepted: str, encoding: str | None
 ) -> None:
-    async with (
-        client(dist=dist) as http,
-        http.stream("GET", URL, headers={"Accept-Encoding": accepted}) as answer,
-    ):
-        body = b"".join([part async for part in answer.aiter_raw()])
+    async with client(dist=dist) as http:
+        answer = await http.get(URL, headers={"Accept-Encoding": accepted})
     assert answer.headers.get("content-encoding") == encoding
-    expected = {None: SCRIPT.encode(), "br": b"as brotli"}.get(encoding, body)
-    assert body == expected
-    assert encoding != "gzip" or gzip.decompress(body) == SCRIPT.encode()
+    # httpx decodes gzip, and has no decoder for the other.
+    assert answer.content == (b"as brotli" if encoding == "br" else SCRIPT.encode())
     assert answer.headers["vary"] == "Accept-Encoding"
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"

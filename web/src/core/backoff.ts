@@ -4,7 +4,7 @@
  *
  * Waits are exponential with full jitter, so that a group does not come back at one moment: each is
  * random between nothing (or what the server requested) and a bound that doubles with every failed
- * attempt.
+ * attempt, but stays at 4 s for the first ten: a server that starts again is found within 5 s.
  */
 
 import { CLOSINGS, shouldReconnect } from "../generated/closing";
@@ -20,6 +20,9 @@ export type StayReason =
 
 const FIRST_MS = 1_000;
 const CEILING_MS = 30_000;
+/** As long as a server may just be starting again, somebody waits for it. */
+const SOON_MS = 4_000;
+const SOON_ATTEMPTS = 10;
 /** The first attempt after a lost connection: soon, but not at once, for a server that is starting. */
 const LEAST_MS = 100;
 
@@ -49,6 +52,10 @@ export function delayAfter(code: number, attempt: number, random: () => number):
   const factor = 2 ** Math.min(attempt, 10);
   const [from, to] = CLOSINGS[code]?.wait_s ?? [0, 0];
   const least = Math.min(from === 0 ? LEAST_MS : from * 1000, CEILING_MS / 2);
-  const most = to === 0 ? FIRST_MS : to * 1000;
+  if (to === 0) {
+    const ceiling = attempt < SOON_ATTEMPTS ? SOON_MS : CEILING_MS;
+    return least + random() * (Math.min(FIRST_MS * factor, ceiling) - least);
+  }
+  const most = to * 1000;
   return least + random() * (Math.min(most * factor, CEILING_MS) - least);
 }

@@ -50,7 +50,8 @@ export function End({ state, actions, screen }: Context & { readonly screen: End
             onClick={() => {
               if (screen.why === "failed") location.reload();
               // The address may still have a host's key.
-              else if (screen.why === "unreachable") void actions.open(location.pathname, location.hash);
+              else if (screen.why === "unreachable")
+                void actions.open(location.pathname, location.hash);
               else void actions.openSession(screen.id);
             }}
           >

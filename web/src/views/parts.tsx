@@ -93,7 +93,8 @@ export function Dialog({ title, close, onClose, children }: DialogProps) {
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     box.current?.focus();
-    return () => before?.focus?.();
+    // Once the page is no longer inert.
+    return () => void window.setTimeout(() => before?.focus?.(), 0);
   }, []);
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== "Tab") return;

@@ -135,11 +135,12 @@ export function standingText(t: T, person: Person, time: number, isLive: boolean
   }
 }
 
-function Me({ state, actions, ui, person }: LiveProps & { readonly person: Person }) {
+function Me({ state, actions, ui, model, person }: LiveProps & { readonly person: Person }) {
   const t = state.t.value;
   const { shares } = state.settings.value;
   const isPaused = state.isPaused.value;
   const status = state.location.value;
+  const place = model.people.peek().filter((each) => each.isMe)[0]?.place ?? null;
   const isImpossible = status === "denied" || status === "insecure" || status === "unsupported";
   const isSharing = shares === true && !isPaused && !isImpossible;
   const start = (): void => {
@@ -149,7 +150,9 @@ function Me({ state, actions, ui, person }: LiveProps & { readonly person: Perso
   let text = t("person.not_shared");
   if (isSharing && status === "sharing") {
     text = t(state.settings.value.isBlurred === true ? "person.blurred" : "person.sharing");
-  } else if (isSharing && status === "asking") text = t("person.searching");
+  } else if (isSharing && place !== null) {
+    text = t("person.mine_old", { ago: agoText(t, Math.max(0, state.now.value - place.at)) });
+  } else if (isSharing) text = t("person.searching");
   else if (isPaused && shares === true) text = t("person.paused_me");
   return (
     <li class="row row-me" {...dataOf(person)}>

@@ -22,7 +22,7 @@ describe("after a close", () => {
   test("waits have full jitter, grow, and end at half a minute", () => {
     expect(delayAfter(1006, 0, () => 0)).toBeLessThanOrEqual(100);
     expect(delayAfter(1006, 0, () => 1)).toBe(1_000);
-    expect(delayAfter(1006, 3, () => 1)).toBe(8_000);
+    expect(delayAfter(1006, 9, () => 1)).toBe(4_000);
     expect(delayAfter(1006, 40, () => 1)).toBe(30_000);
   });
 
