@@ -34,7 +34,7 @@ NEAR = """([north, east]) => {
     const places = [...document.querySelectorAll("#list li[data-lat]")]
         .map((row) => [Number(row.dataset.lat), Number(row.dataset.lng)]);
     const mean = (at) => places.reduce((sum, place) => sum + place[at], 0) / places.length;
-    return { latitude: mean(0) + north, longitude: mean(1) + east, accuracy: 12 };
+    return [mean(0) + north, mean(1) + east];
 }"""
 
 
@@ -96,7 +96,7 @@ def make_pictures(link: str) -> None:
         dark.locator("#list li button.row-main").first.click()
         phone.wait_for_timeout(SETTLE_MS)
         for page in (phone, dark, desktop):
-            step(page)
+            stand(page, 0.0001)  # this browser gives a device that stands still no new position
         phone.wait_for_timeout(1_500)
         pages = {"phone": phone, "person": dark, "desktop": desktop, "create": start}
         for name, page in pages.items():
@@ -106,6 +106,18 @@ def make_pictures(link: str) -> None:
             print(f"{path.relative_to(ROOT)}: {size / 1024:.0f} KiB")
             if size > MOST_BYTES:
                 raise AssertionError(f"{path.name} is bigger than {MOST_BYTES / 1024:.0f} KiB")
+
+
+PLACES: dict[Page, tuple[float, float]] = {}
+
+
+def stand(page: Page, moved: float = 0.0) -> None:
+    """Put a visitor near the others, or move them by some degrees."""
+    if page not in PLACES:
+        small = (page.viewport_size or {"width": 0})["width"] < 600
+        PLACES[page] = page.evaluate(NEAR, [-0.0030, -0.0012] if small else [0.0016, 0.0030])
+    lat, lng = PLACES[page]
+    page.context.set_geolocation({"latitude": lat + moved, "longitude": lng, "accuracy": 12})
 
 
 def visitor(
@@ -130,20 +142,9 @@ def visitor(
     page.get_by_role("radio", name="Violet" if small else "Amber").check(force=True)
     page.get_by_role("button", name="Join", exact=True).click()
     page.locator(".mk[data-user] .mk-dot").nth(3).wait_for()
-    context.set_geolocation(page.evaluate(NEAR, [-0.0030, -0.0012] if small else [0.0016, 0.0030]))
+    stand(page)
     page.get_by_text("sharing your position").wait_for()
     return page
-
-
-def step(page: Page) -> None:
-    """Move the visitor a little: this browser gives a device that stands still no new position."""
-    place = page.evaluate(
-        "(({ dataset: { lat, lng } }) => [Number(lat), Number(lng)])"
-        "(document.querySelector('#list .row-me'))"
-    )
-    page.context.set_geolocation(
-        {"latitude": place[0] + 0.0001, "longitude": place[1], "accuracy": 12}
-    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 /** The page: the screen that the state asks for, a dialog over it, and what is said in passing. */
 
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Screen } from "../app/state";
 import type { Context } from "./context";
 import { End } from "./end";
@@ -15,6 +15,14 @@ export function App(context: Context) {
   const hasDialog = ui.dialog.value !== null;
   const t = state.t.value;
   const name = titleOf(screen);
+  // Looked at before the page is inert, which takes the focus away.
+  const opener = useRef<Element | null>(null);
+  if (hasDialog && opener.current === null) opener.current = document.activeElement;
+  useEffect(() => {
+    if (hasDialog) return;
+    (opener.current as HTMLElement | null)?.focus();
+    opener.current = null;
+  }, [hasDialog]);
   useEffect(() => {
     document.title = name === "" ? `locshare · ${t("app.title")}` : `${name} · locshare`;
   }, [name, t]);

@@ -86,16 +86,11 @@ const FOCUSABLE = "button:not([disabled]),a[href],input,select,[tabindex='0']";
 
 /**
  * A dialog over the page, which is inert meanwhile. Escape (app.tsx) and a tap beside it close it; the focus stays
- * inside, and goes back to where it came from. No `<dialog>`: iOS has it from 15.4 on.
+ * inside, and goes back to where it came from (app.tsx). No `<dialog>`: iOS has it from 15.4 on.
  */
 export function Dialog({ title, close, onClose, children }: DialogProps) {
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const before = document.activeElement as HTMLElement | null;
-    box.current?.focus();
-    // Once the page is no longer inert.
-    return () => void window.setTimeout(() => before?.focus?.(), 0);
-  }, []);
+  useEffect(() => box.current?.focus(), []);
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== "Tab") return;
     const inside = box.current?.querySelectorAll<HTMLElement>(FOCUSABLE) ?? [];
