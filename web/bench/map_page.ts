@@ -50,6 +50,7 @@ const map = createMap(
     t: english,
     isStill: wish.get("still") === "yes",
     padding: { top: 0, right: 0, bottom: 0, left: 0 },
+    island: null,
   },
   {
     onPerson: (userId) => happened.push(`person ${userId}`),

@@ -24,6 +24,14 @@ export interface Padding {
   readonly left: number;
 }
 
+/** A part of the screen, from its left upper corner. */
+export interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
 export const MIN_ZOOM = 0.5;
 export const MAX_ZOOM = 20;
 /** The maximum zoom of fitting: one person alone is shown with the streets around. */

@@ -9,7 +9,15 @@
 
 import "./map.css";
 import type { Follow } from "../app/state";
-import { type Camera, MAX_ZOOM, MIN_ZOOM, panned, type Size, zoomed } from "../core/camera";
+import {
+  type Camera,
+  MAX_ZOOM,
+  MIN_ZOOM,
+  type Padding,
+  panned,
+  type Size,
+  zoomed,
+} from "../core/camera";
 import { now as clock } from "../core/clock";
 import type { Point } from "../core/geo";
 import { choose } from "../core/map_types";
@@ -23,6 +31,7 @@ import {
   type Coast,
   centred,
   coasted,
+  coveredBy,
   type Journey,
   journey,
   type Located,
@@ -255,9 +264,13 @@ class GroupMap implements GroupMapHandle {
   // --- the camera
 
   private middle(): Point {
-    const { top, right, bottom, left } = this.options.padding;
+    const { top, right, bottom, left } = this.covered();
     const { width, height } = this.size;
     return { x: (left + width - right) / 2, y: (top + height - bottom) / 2 };
+  }
+
+  private covered(): Padding {
+    return coveredBy(this.options.padding, this.options.island, this.size);
   }
 
   /** The user has moved the map. Zooming in on one person goes on following them. */
@@ -292,7 +305,7 @@ class GroupMap implements GroupMapHandle {
     const { located } = this.pane;
     if (located.length === 0 || this.size.width === 0) return;
     const at = this.motion?.kind === "journey" ? this.motion.way.to : this.camera;
-    const view = { camera: at, size: this.size, covered: this.options.padding };
+    const view = { camera: at, size: this.size, covered: this.covered() };
     const to = wanted(this.following, located, view, asked || !this.isPlaced);
     if (to === null) return;
     this.travel(to, this.isPlaced);
@@ -306,7 +319,7 @@ class GroupMap implements GroupMapHandle {
     if (following.kind === "person" && following.userId === selected) return;
     const [one] = this.pane.located.filter((each) => each.userId === selected);
     const camera = this.motion?.kind === "journey" ? this.motion.way.to : this.camera;
-    const view = { camera, size: this.size, covered: this.options.padding };
+    const view = { camera, size: this.size, covered: this.covered() };
     if (one === undefined || shows(view, one.point)) return;
     this.take(this.camera, true);
     this.travel(centred(one.point, camera.zoom, view.covered), true);
@@ -329,7 +342,7 @@ class GroupMap implements GroupMapHandle {
     const those: readonly Located[] = this.pane.located.filter(
       (each) => userIds.indexOf(each.userId) >= 0,
     );
-    const view = { camera: this.camera, size: this.size, covered: this.options.padding };
+    const view = { camera: this.camera, size: this.size, covered: this.covered() };
     const to = wanted({ kind: "everyone" }, those, view, true);
     if (to === null) return;
     this.take(this.camera, true);

@@ -3,7 +3,7 @@
  * arrows at the edge. Pure; pixels of the screen.
  */
 
-import type { Padding, Size } from "../core/camera";
+import type { Box, Padding, Size } from "../core/camera";
 import { edgeArrows } from "../core/edges";
 import type { Point } from "../core/geo";
 import { fan, type Stack, stacks } from "../core/spread";
@@ -155,9 +155,27 @@ export interface Arrow extends Point {
 /** Arrows nearer than this to each other are one, with a number. */
 const ARROW_PX = 48;
 
-/** Arrows to the people outside of `size`, at the edge of what `padding` leaves. */
-export function arrows(people: readonly Placed[], size: Size, padding: Padding): readonly Arrow[] {
-  const found = edgeArrows(people, size, padding);
+/** What an arrow and its distance take, from its middle. */
+const ARROW_EDGE_PX = 30;
+
+/** Arrows to the people outside of `size`, at the edge of what `padding` and `island` leave. */
+export function arrows(
+  people: readonly Placed[],
+  size: Size,
+  padding: Padding,
+  island: Box | null = null,
+): readonly Arrow[] {
+  const found = edgeArrows(people, size, padding).map((each) => {
+    if (island === null) return each;
+    const isBeside =
+      each.y > island.top - ARROW_EDGE_PX &&
+      each.y < island.bottom + ARROW_EDGE_PX &&
+      each.x > island.left - ARROW_EDGE_PX &&
+      each.x < island.right + ARROW_EDGE_PX;
+    if (!isBeside) return each;
+    const isRight = island.left + island.right > size.width;
+    return { ...each, x: isRight ? island.left - ARROW_EDGE_PX : island.right + ARROW_EDGE_PX };
+  });
   return stacks(found, ARROW_PX).map((group) => {
     const all = group.members.map((each) => found[each]!);
     const [first] = all;

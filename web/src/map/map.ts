@@ -12,7 +12,7 @@ const NO_PADDING = { top: 0, right: 0, bottom: 0, left: 0 };
 
 export const makeMap: MakeMap = (parent, { state, actions, lifecycle, root }) => {
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const options = (): Omit<MapOptions, "padding"> => ({
+  const options = (): Omit<MapOptions, "padding" | "island"> => ({
     root,
     sources: state.maps.value,
     type: (state.settings.value.map ?? "auto") as MapType,
@@ -23,7 +23,7 @@ export const makeMap: MakeMap = (parent, { state, actions, lifecycle, root }) =>
   });
   const map = createMap(
     parent,
-    { ...options(), padding: NO_PADDING },
+    { ...options(), padding: NO_PADDING, island: null },
     {
       onPerson: (userId) => actions.select(userId),
       onStack: () => actions.select(null),
@@ -51,7 +51,7 @@ export const makeMap: MakeMap = (parent, { state, actions, lifecycle, root }) =>
   stops.push(() => still.removeListener(moved));
   return {
     zoomBy: (delta) => map.zoomBy(delta),
-    setPadding: (padding) => map.setOptions({ padding }),
+    setPadding: (padding, island = null) => map.setOptions({ padding, island }),
     destroy: () => {
       for (const stop of stops) stop();
       map.destroy();

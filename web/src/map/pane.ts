@@ -51,7 +51,7 @@ export interface PaneEvents {
   onArrows(userIds: readonly string[]): void;
 }
 
-type PaneOptions = Pick<MapOptions, "units" | "t" | "padding">;
+type PaneOptions = Pick<MapOptions, "units" | "t" | "padding" | "island">;
 
 export class MarkerPane {
   readonly element: HTMLElement;
@@ -418,7 +418,7 @@ export class MarkerPane {
 
   /** Arrows to those who are outside. */
   private point(points: readonly Placed[]): void {
-    const { t, units, padding } = this.options;
+    const { t, units, padding, island } = this.options;
     const inset: Padding = {
       top: padding.top + ARROW_INSET_PX,
       right: padding.right + ARROW_INSET_PX,
@@ -433,7 +433,7 @@ export class MarkerPane {
     const own = this.order.filter((each) => each.person.isMe)[0];
     const here = own?.person.place ?? unproject(this.camera);
     const gone = new Set(this.arrowMarkers.keys());
-    for (const arrow of arrows(onScreen, this.size, inset)) {
+    for (const arrow of arrows(onScreen, this.size, inset, island)) {
       gone.delete(arrow.key);
       let marker = this.arrowMarkers.get(arrow.key);
       if (marker === undefined) {

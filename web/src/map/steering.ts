@@ -5,6 +5,7 @@
 
 import type { Follow } from "../app/state";
 import {
+  type Box,
   between,
   type Camera,
   FIT_ZOOM,
@@ -36,6 +37,14 @@ export interface View {
 const MARGIN: Padding = { top: 44, right: 48, bottom: 60, left: 48 };
 /** The share of it that people may use before the map moves. */
 const SLACK = 0.4;
+
+/** What is covered, with the whole edge at which an island lies. */
+export function coveredBy(padding: Padding, island: Box | null, size: Size): Padding {
+  if (island === null) return padding;
+  const isRight = island.left + island.right > size.width;
+  if (isRight) return { ...padding, right: Math.max(padding.right, size.width - island.left) };
+  return { ...padding, left: Math.max(padding.left, island.right) };
+}
 
 const inside = (covered: Padding, share: number): Padding => ({
   top: covered.top + MARGIN.top * share,

@@ -11,7 +11,7 @@
 
 import type { Actions } from "../app/actions";
 import type { AppState, Follow } from "../app/state";
-import type { Camera, Padding, Size } from "../core/camera";
+import type { Box, Camera, Padding, Size } from "../core/camera";
 import type { FormatKey, Units } from "../core/format";
 import type { Place } from "../core/geo";
 import type { Translator } from "../core/i18n";
@@ -79,8 +79,11 @@ export interface MapContext {
 export interface MapHandle {
   /** Zoom by levels, about the middle. */
   zoomBy(delta: number): void;
-  /** What covers the map at its edges: people, arrows and its own labels keep clear of it. */
-  setPadding(padding: Padding): void;
+  /**
+   * What covers the map at its edges: people, arrows and its own labels keep clear of it. `island`:
+   * buttons at the left or right edge, beside which there is map above and below.
+   */
+  setPadding(padding: Padding, island?: Box | null): void;
   destroy(): void;
 }
 
@@ -101,6 +104,8 @@ export interface MapOptions {
   readonly isStill: boolean;
   /** Pixels on each side that sheets and controls cover: what is followed keeps clear of them. */
   readonly padding: Padding;
+  /** What covers a part of the left or right edge. */
+  readonly island: Box | null;
 }
 
 export interface MapEvents {

@@ -74,16 +74,21 @@ function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveP
     const tools = box(".tools");
     const isRtl = document.documentElement.dir === "rtl";
     const cover = { top: 0, right: 0, bottom: 0, left: 0 };
-    if (tools !== null) cover.right = whole.right - tools.left;
     if (sheet !== null && window.matchMedia(SIDE).matches) {
-      if (isRtl) cover.right = Math.max(cover.right, whole.right - sheet.left);
+      if (isRtl) cover.right = whole.right - sheet.left;
       else cover.left = sheet.right - whole.left;
     } else {
       cover.top = bar === null ? 0 : bar.bottom - whole.top;
       cover.bottom = sheet === null ? 0 : Math.max(0, whole.bottom - sheet.top);
     }
     document.documentElement.style.setProperty("--covered", `${Math.round(cover.bottom)}px`);
-    ui.map.peek()?.setPadding(cover);
+    const island = tools && {
+      left: tools.left - whole.left,
+      top: tools.top - whole.top,
+      right: tools.right - whole.left,
+      bottom: tools.bottom - whole.top,
+    };
+    ui.map.peek()?.setPadding(cover, island);
   };
   const map = ui.map.value;
   useLayoutEffect(measure);

@@ -11,7 +11,14 @@ import type { MapSource } from "../../src/io/api";
 import { angleText, linesOf, scaleBar } from "../../src/map/grid";
 import { arrange, arrows } from "../../src/map/layout";
 import { tilesOn } from "../../src/map/raster";
-import { coasted, journey, type Located, travelled, wanted } from "../../src/map/steering";
+import {
+  coasted,
+  coveredBy,
+  journey,
+  type Located,
+  travelled,
+  wanted,
+} from "../../src/map/steering";
 import { countryName, type Ground, styleOf } from "../../src/map/style";
 
 const SIZE = { width: 400, height: 800 };
@@ -159,6 +166,18 @@ describe("markers", () => {
     expect(found[0]).toMatchObject({ y: 760 });
     expect(found[0]!.angle).toBeCloseTo(180, 0);
     expect(found[1]).toMatchObject({ x: 40 });
+  });
+
+  test("point past the buttons, which have map above and below them", () => {
+    const island = { left: 330, top: 400, right: 390, bottom: 700 };
+    const edge = { top: 34, right: 34, bottom: 34, left: 34 };
+    const found = arrows([place("a", 5_000, 500), place("b", 5_000, -1_400)], SIZE, edge, island);
+    expect(found.map((each) => Math.round(each.x))).toEqual([300, 366]);
+    expect(coveredBy(NONE, island, SIZE)).toEqual({ ...NONE, right: 70 });
+    expect(coveredBy(NONE, { ...island, left: 10, right: 70 }, SIZE)).toEqual({
+      ...NONE,
+      left: 70,
+    });
   });
 
   test.each([

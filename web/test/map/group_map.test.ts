@@ -54,6 +54,7 @@ beforeEach(() => {
       t: translator(en),
       isStill: false,
       padding: { top: 0, right: 0, bottom: 0, left: 0 },
+      island: null,
     },
     {
       onPerson: (userId) => happened.push(userId),

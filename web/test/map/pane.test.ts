@@ -19,7 +19,7 @@ let writes: number;
 beforeEach(() => {
   happened = [];
   pane = new MarkerPane(
-    { t: translator(en), units: "metric", padding: PADDING },
+    { t: translator(en), units: "metric", padding: PADDING, island: null },
     {
       onPerson: (userId) => happened.push(userId),
       onStack: (userIds) => happened.push(`stack of ${userIds.length}`),
