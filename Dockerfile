@@ -2,6 +2,8 @@
 # (LOCSHARE_DATABASE_URL). docs/guides/deploy.md says how to run it.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
+# For the send loop, which is compiled. Without it the image works too.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 COPY pyproject.toml constraints.txt README.md LICENSE hatch_build.py ./
 COPY src src
 COPY web web

@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
+.PHONY: help native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -17,7 +17,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-run: $(VENV)/.run web ## start the server with a demo session and print its link
+run: $(VENV)/.run web native ## start the server with a demo session and print its link
 	@exec env LOCSHARE_DATA_DIR="$${LOCSHARE_DATA_DIR:-.data}" $(BIN)/locshare serve --demo $(ARGS)
 
 test: $(VENV)/.dev packages ## everything a change must pass
@@ -30,6 +30,12 @@ web: $(VENV)/.run ## build the web client, if something in web/ has changed
 	@missing=$$($(BIN)/python web/build.py --missing); \
 	  test -z "$$missing" || $(PIP) install -c constraints.txt $$missing
 	@$(BIN)/python web/build.py
+
+native: $(VENV)/.run ## compile the send loop, if its source has changed (no compiler: a sentence)
+	@$(BIN)/python src/locshare/broadcast/native/build.py
+
+native-check: $(VENV)/.dev ## the compiled send loop under AddressSanitizer, and under valgrind if it is there
+	@$(BIN)/python tools/native_check.py $(ARGS)
 
 web-check: $(VENV)/.dev ## lint, type check and unit tests of the web client
 	@$(BIN)/python web/build.py check
@@ -46,7 +52,7 @@ format: $(VENV)/.dev ## format and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: $(VENV)/.dev web ## the test suite with its coverage gates
+unit: $(VENV)/.dev web native ## the test suite with its coverage gates
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
 	$(BIN)/python tools/coverage_gates.py

@@ -18,6 +18,8 @@ from msgspec import structs
 from bench.procfs import circumstances
 from locshare.broadcast.addressed import EveryoneBut
 from locshare.broadcast.fanout import Flush, encode_frame
+from locshare.broadcast.native import Fan
+from locshare.broadcast.receiver import Receiver
 from locshare.model.events import Event, ParticipantJoined, ParticipantUpdated
 from locshare.model.participant import Member
 from locshare.model.reasons import CloseReason
@@ -51,6 +53,12 @@ class Sink:
 
     def send_event(self, frame: bytes) -> None: ...
     def send_positions(self, flush: Flush) -> None: ...
+    def join(self, fan: Fan[Receiver]) -> None:
+        fan.add(self, None)
+
+    def send_rest(self, _flush: Flush, _sent: int, /) -> None:
+        raise AssertionError("it has no socket")
+
     def close(self, reason: CloseReason) -> None: ...
 
 

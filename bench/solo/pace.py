@@ -20,6 +20,8 @@ from uuid import UUID
 
 from bench.procfs import circumstances
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Fan
+from locshare.broadcast.receiver import Receiver
 from locshare.model.pace import NORMAL
 from locshare.model.participant import Member
 from locshare.model.position import Position
@@ -62,6 +64,12 @@ class Meter:
             self.writes += 1
             self.frames += 1 if flush.whole else len(flush.frames) - (self.user_id in flush.frames)
             self.size += len(data)
+
+    def join(self, fan: Fan[Receiver]) -> None:
+        fan.add(self, None)
+
+    def send_rest(self, _flush: Flush, _sent: int, /) -> None:
+        raise AssertionError("it has no socket")
 
     def close(self, reason: CloseReason) -> None: ...
 

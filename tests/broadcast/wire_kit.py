@@ -6,7 +6,8 @@ from uuid import UUID
 
 import trio
 
-from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, WriteCounters
+from locshare.broadcast.native import WriteCounters
+from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
 from locshare.connection.subscription import Subscription
@@ -49,6 +50,8 @@ class FakeWire:
         self.room -= size
         self.taken += data[:size]
         return size
+
+    descriptor = -1
 
     async def wait_writable(self) -> None:
         while not self.room and not self.broken:

@@ -45,6 +45,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "make mutants": "the same",
     "make fuzz": "takes an hour; its recipe is parsed, and tests/fuzz/test_fuzz.py does the same",
     "make fuzz-guided": "the same, and tests/fuzz/test_guided.py",
+    "make native-check": "takes minutes; tests/broadcast/test_fan.py is what it runs",
     "make nightly": "takes hours; its recipe is parsed",
     "make bench-solo": "the same",
     "make conformance": "the same",

@@ -15,6 +15,7 @@ from tests.documents.pages import PAGES, ROOT, inline_code, name_of
 SOURCES: Final = ("src", "bench", "tests", "tools")
 OTHERS: Final = {
     "LOCSHARE_CONFIG",
+    "LOCSHARE_PURE_PYTHON",
     "LOCSHARE_",  # what all variables begin with
 }
 NOT_OURS: Final = {"pg_dump"}

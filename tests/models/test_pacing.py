@@ -15,6 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
 
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Fan
+from locshare.broadcast.receiver import Receiver
 from locshare.model.pace import NORMAL, Pace
 from locshare.model.participant import Member
 from locshare.model.position import Position
@@ -79,6 +81,12 @@ class Phone(Struct, eq=False):
             number = message["data"]["accuracy"]
             assert number >= self.known.get(message["data"]["user_id"], 0)
             self.known[message["data"]["user_id"]] = number
+
+    def join(self, fan: Fan[Receiver]) -> None:
+        fan.add(self, None)
+
+    def send_rest(self, flush: Flush, sent: int) -> None:
+        raise AssertionError("it has no socket")
 
     def close(self, reason: CloseReason) -> None:
         raise AssertionError("nothing here closes")

@@ -19,6 +19,8 @@ from msgspec import Struct
 
 from locshare.broadcast.addressed import Addressed, is_addressed_to, recipients
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Fan
+from locshare.broadcast.receiver import Receiver
 from locshare.model.confusables import confusable
 from locshare.model.events import (
     Event,
@@ -88,6 +90,12 @@ class Phone(Struct, eq=False):
 
     def send_positions(self, flush: Flush) -> None:
         raise AssertionError("the rules call no receiver")
+
+    def join(self, fan: Fan[Receiver]) -> None:
+        fan.add(self, None)
+
+    def send_rest(self, flush: Flush, sent: int) -> None:
+        raise AssertionError("it has no socket")
 
     def close(self, reason: CloseReason) -> None:
         raise AssertionError("the rules call no receiver")

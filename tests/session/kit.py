@@ -16,6 +16,8 @@ from msgspec import Struct
 from locshare.actors import ActorRef, Registry
 from locshare.actors.testing import settle
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Fan
+from locshare.broadcast.receiver import Receiver
 from locshare.model.participant import PresenceState, Role
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
@@ -90,6 +92,12 @@ class Phone:
         if not self.closed:
             self.flushes += 1
             self.messages += messages_in(flush.without(self.user_id))
+
+    def join(self, fan: Fan[Receiver]) -> None:
+        fan.add(self, None)
+
+    def send_rest(self, flush: Flush, sent: int) -> None:
+        raise AssertionError("it has no socket")
 
     def close(self, reason: CloseReason) -> None:
         self.reason = self.reason or reason

@@ -147,6 +147,17 @@ async def test_a_crash_in_the_middle_of_a_flush_leaves_nobody_with_an_old_positi
         assert trap.heard() == cy.phone.heard() == [(ada.user_id, 1)]
 
 
+async def test_after_a_crash_in_a_flush_only_those_not_yet_told_are_told() -> None:
+    async with trapped() as (home, session, (ada, cy), trap):
+        trap.traps = 1
+        ada.phone.flushes = cy.phone.flushes = 0
+        await cy.link.update(position(1))
+        await settle()
+        assert home.table(session).local.incarnations == 2
+        assert trap.heard() == ada.phone.heard() == [(cy.user_id, 1)]
+        assert ada.phone.flushes == 1, "she was told before the crash"
+
+
 async def test_an_event_whose_delivery_a_crash_interrupts_reaches_everyone_once() -> None:
     async with trapped() as (home, session, (ada, cy), trap):
         trap.traps = 1

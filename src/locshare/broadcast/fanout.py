@@ -70,20 +70,19 @@ class Flush:
             return self.joined
         if len(self.frames) == 1:
             return b""
-        spans = self._spans
-        if spans is None:
-            spans = self._spans = self._measure()
-        start, end = spans[user_id]
+        start, end = self.spans()[user_id]
         return self.joined[:start] + self.joined[end:]
 
-    def _measure(self) -> dict[str, tuple[int, int]]:
-        """The start and end of each frame in ``joined``."""
-        spans = {}
-        start = 0
-        for user_id, frame in self.frames.items():
-            end = start + len(frame)
-            spans[user_id] = (start, end)
-            start = end
+    def spans(self) -> Mapping[str, tuple[int, int]]:
+        """The start and end in ``joined`` of each participant's frame."""
+        spans = self._spans
+        if spans is None:
+            spans = self._spans = {}
+            start = 0
+            for user_id, frame in self.frames.items():
+                end = start + len(frame)
+                spans[user_id] = (start, end)
+                start = end
         return spans
 
 

@@ -15,8 +15,11 @@ The outbox knows nothing of closing but that the close frame is the last one: wh
 (:mod:`locshare.connection.lifecycle`).
 
 Only the drain task awaits. Invariant between any two calls: ``_backlog`` is None exactly when
-nothing waits; ``blocked`` is False exactly when nothing waits and more may be written; there is a
-drain task exactly while something waits.
+nothing waits; the ``exit`` is open exactly when nothing waits and more may be written, and shut for
+good before the socket is closed; there is a drain task exactly while something waits.
+
+Positions do not pass through here while the exit is open: the session's fan
+(:mod:`locshare.broadcast.native`) writes them to the sockets of all its receivers in one loop.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,6 +29,7 @@ import trio
 
 from locshare.broadcast.backlog import Backlog, Control, Topic
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Exit, WriteCounters
 from locshare.config.sections import OutboxSettings
 
 _CHUNK = 64 * 1024  # more than a socket's send buffer takes at once gains nothing
@@ -42,24 +46,6 @@ class OutboxLimits(OutboxSettings, frozen=True):
 DEFAULT_LIMITS: Final = OutboxLimits()
 
 
-class WriteCounters:
-    """What all outboxes that share it have written.
-
-    Shared, because three numbers per outbox would be three places in memory that every flush has to
-    fetch for every receiver.
-    """
-
-    __slots__ = ("size", "stalls", "writes")
-
-    def __init__(self) -> None:
-        self.writes = 0
-        """How many times bytes were handed to the kernel."""
-        self.size = 0
-        """Bytes that it took."""
-        self.stalls = 0
-        """How many times a socket did not take all that was offered while it was free."""
-
-
 class OutboxSocket(Protocol):
     """What an outbox needs of a socket."""
 
@@ -68,6 +54,11 @@ class OutboxSocket(Protocol):
         """Returns how many bytes the kernel took. BlockingIOError: none now; another OSError:
         gone. Read once, so that a write is one call.
         """
+        ...
+
+    @property
+    def descriptor(self) -> int:
+        """Its file descriptor; -1 where there is none."""
         ...
 
     async def wait_writable(self) -> None:
@@ -106,8 +97,8 @@ class Outbox:
         "_sealed",
         "_socket",
         "_spawn",
-        "blocked",
         "counters",
+        "exit",
         "send",
     )
 
@@ -122,9 +113,9 @@ class Outbox:
     ) -> None:
         self.send = socket.send
         """The socket's own. For :meth:`~locshare.connection.subscription.Subscription.\
-send_positions`, which does in one frame what :meth:`_write` does, while not ``blocked``."""
-        self.blocked = False
-        """Something waits, or nothing more may be written: the one test of the fast path."""
+send_positions`, which does in one frame what :meth:`_write` does, while ``exit`` is open."""
+        self.exit = Exit(socket.descriptor, socket.send, counters)
+        """Open while nothing waits and more may be written: the one test of the fast path."""
         self.counters = counters
         self._socket = socket
         self._owner = owner
@@ -140,7 +131,7 @@ send_positions`, which does in one frame what :meth:`_write` does, while not ``b
 
     def send_event(self, frame: bytes) -> None:
         """Write ``frame`` behind everything handed over before it."""
-        if not self.blocked:
+        if self.exit.open:
             self._send_alone(frame)
         elif self._backlog is not None and not self._sealed:
             self._backlog.add_event(frame)
@@ -148,13 +139,13 @@ send_positions`, which does in one frame what :meth:`_write` does, while not ``b
 
     def send_control(self, kind: Control, frame: bytes) -> None:
         """Write a protocol ping or pong. While the socket is full, the newest of its kind waits."""
-        if not self.blocked:
+        if self.exit.open:
             self._send_alone(frame)
         elif self._backlog is not None and not self._sealed:
             self._backlog.add_control(kind, frame)
 
     def queue_positions(self, flush: Flush, own: str, topic: Topic = None) -> None:
-        """Keep a flush while ``blocked``, without the frame of ``own``."""
+        """Keep a flush while the exit is shut, without the frame of ``own``."""
         if self._backlog is not None and not self._sealed:
             self._backlog.add_positions(flush.waiting, own, topic)
             self._check_bound(self._backlog)
@@ -182,14 +173,16 @@ send_positions`, which does in one frame what :meth:`_write` does, while not ``b
             else:
                 backlog.drop_positions()
             backlog.add_event(frame)
-        elif not self.blocked:
+        elif self.exit.open:
             self._send_alone(frame)
-            if not self.blocked:
+            if self.exit.open:
                 self._all_written()
 
     def abandon(self) -> bool:
-        """Write nothing more and drop what waits. True when something did."""
-        self.blocked = True
+        """Write nothing more and drop what waits. True when something did. Idempotent; the owner
+        calls it before it closes the socket.
+        """
+        self.exit.open = False
         backlog, self._backlog = self._backlog, None
         return backlog is not None
 
@@ -216,13 +209,13 @@ send_positions`, which does in one frame what :meth:`_write` does, while not ``b
     def _send_alone(self, frame: bytes) -> None:
         """Send a frame that is not a position while nothing waits."""
         sent = self._write(frame)
-        if sent != len(frame) and not self.blocked:
+        if sent != len(frame) and self.exit.open:
             self._stall().add_rest_of_event(frame, sent)
 
     def _stall(self) -> Backlog:
         """The socket is full: from now on frames wait, and a drain task writes them."""
         self.counters.stalls += 1
-        self.blocked = True
+        self.exit.open = False
         backlog = self._backlog = Backlog()
         self._spawn(self._drain)
         return backlog
@@ -259,5 +252,5 @@ send_positions`, which does in one frame what :meth:`_write` does, while not ``b
                     self._all_written()
 
     def _all_written(self) -> None:
-        self.blocked = self._sealed
+        self.exit.open = not self._sealed
         self._owner.drained()

@@ -8,6 +8,7 @@ into the session.
 from typing import Protocol
 
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Fan
 from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import Dialect
 
@@ -47,6 +48,18 @@ class Receiver(Protocol):
         """Send the positions of a flush, without the receiver's own unless all are one frame.
         Latest wins: while the socket is full, a newer position of a participant replaces the older
         one.
+        """
+        ...
+
+    def join(self, fan: "Fan[Receiver]") -> None:
+        """Add itself to ``fan``, which then writes each flush to its socket. The fan hands back
+        what the socket does not take. At its end it takes itself out.
+        """
+        ...
+
+    def send_rest(self, flush: Flush, sent: int) -> None:
+        """The fan wrote only the first ``sent`` bytes of a flush, one or more. Called before
+        anything else can be written to the socket.
         """
         ...
 

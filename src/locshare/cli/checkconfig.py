@@ -1,10 +1,12 @@
 """``locshare checkconfig``: are the settings right, and what is in effect?"""
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 from locshare.cli import EXIT_OK, say
 from locshare.cli.flags import add_settings_flags, load_settings
 from locshare.config import all_settings
+from locshare.server.process_info import SENDING
 
 DESCRIPTION = """\
 Check the settings of all sources as `locshare serve` would, with the same flags, and show what is
@@ -40,4 +42,7 @@ def run(arguments: Namespace) -> int:
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, value, origin in rows:
         say(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
+    if not arguments.changed:
+        how = "the compiled module" if SENDING == "compiled" else "Python code"
+        sys.stderr.write(f"Positions are sent by {how}.\n")
     return EXIT_OK

@@ -18,6 +18,9 @@ from locshare.config.settings import Settings, all_settings, with_values
 from locshare.model.errors import LocshareError
 
 CONFIG_VARIABLE: Final = "LOCSHARE_CONFIG"
+PURE_PYTHON_VARIABLE: Final = "LOCSHARE_PURE_PYTHON"
+"""Not a setting: it is read when the program is imported (:mod:`locshare.broadcast.native`)."""
+_NO_SETTINGS: Final = (CONFIG_VARIABLE, PURE_PYTHON_VARIABLE)
 PORT_VARIABLE: Final = "PORT"
 """By which Heroku, Cloud Run, Render, Fly and others name the one port that they forward to."""
 _BINDS: Final = ("bind", "http_bind", "ws_bind")
@@ -117,7 +120,7 @@ def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str
     variables = {setting.variable: setting.name for setting in all_settings()}
     given: dict[str, tuple[Any, str]] = {}
     for variable, value in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or not value or variable == CONFIG_VARIABLE:
+        if not variable.startswith(PREFIX) or not value or variable in _NO_SETTINGS:
             continue
         if variable in variables:
             given[variables[variable]] = (value, variable)

@@ -328,6 +328,8 @@ class Connection:
     def _end(self) -> None:
         """No checkpoint in here: it must happen in full even under cancellation."""
         self.advance(Event.ABORT, CloseReason.GOING_AWAY)
+        if self._outbox is not None:
+            self._outbox.abandon()  # before the descriptor can be another connection's
         self.transport.close(abort=self._unsent)
         self._context.counters.bytes_in += self.transport.bytes_in
         # Breaks the reference cycles: what an ended connection held is given back at once, and not

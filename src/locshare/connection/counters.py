@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from locshare.broadcast.outbox import WriteCounters
+from locshare.broadcast.native import WriteCounters
 from locshare.model.reasons import CloseReason
 
 

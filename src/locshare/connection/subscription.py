@@ -5,7 +5,7 @@ connection holds it together with the link into that session. All subscriptions 
 its one outbox, so the order of frames, the bound on the backlog and the deadlines are the socket's:
 a client that reads too slowly loses the connection, with every subscription on it.
 
-Pure but for the ``send`` of the outbox. Nothing here awaits.
+Pure but for the ``send`` of the outbox; nothing here awaits.
 """
 
 from typing import Final, Protocol, cast, final
@@ -13,7 +13,9 @@ from uuid import UUID
 
 from locshare.broadcast.backlog import Topic
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Exit, Fan, WriteCounters
 from locshare.broadcast.outbox import Outbox
+from locshare.broadcast.receiver import Receiver
 from locshare.connection.admission import Link
 from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import Dialect
@@ -27,13 +29,17 @@ class SubscriptionOwner(Protocol):
         ...
 
 
+_SHUT: Final = Exit(-1, lambda _: 0, WriteCounters())
+_SHUT.open = False
+
+
 @final
 class _NoOutbox:
     """Stands in for the outbox of a subscription that has ended, so that one that has not need not
     ask at every flush whether it has.
     """
 
-    blocked: Final = True
+    exit: Final = _SHUT
     backlog_bytes: Final = 0
 
     def send_event(self, frame: bytes) -> None:
@@ -43,7 +49,7 @@ class _NoOutbox:
         """Nothing is kept."""
 
 
-_ENDED: Final = cast("Outbox", _NoOutbox())  # being blocked, it is asked for nothing else
+_ENDED: Final = cast("Outbox", _NoOutbox())  # its exit being shut, it is asked for nothing else
 
 
 @final
@@ -52,7 +58,7 @@ class Subscription:
     dialect calls it; None on a plain socket, which has no other.
     """
 
-    __slots__ = ("_outbox", "_owner", "dialect", "link", "session_id", "topic", "user_id")
+    __slots__ = ("_fan", "_outbox", "_owner", "dialect", "link", "session_id", "topic", "user_id")
 
     def __init__(
         self,
@@ -71,6 +77,7 @@ class Subscription:
         self.topic = topic
         self._owner = owner
         self._outbox = outbox
+        self._fan: Fan[Receiver] | None = None  # of its session, while it is in it
 
     @property
     def closed(self) -> bool:
@@ -83,17 +90,19 @@ class Subscription:
         return self._outbox.backlog_bytes
 
     def send_positions(self, flush: Flush) -> None:
-        """See :meth:`Receiver.send_positions`."""
+        """See :meth:`Receiver.send_positions`. For what the fan does not write: to a receiver with
+        a pace, or whose socket did not take it.
+        """
         outbox = self._outbox
         user_id = self.user_id
-        if outbox.blocked:
+        if not outbox.exit.open:
             outbox.queue_positions(flush, user_id, self.topic)
             return
         # Tested here too, to spare nearly every call of `without`.
         data = flush.without(user_id) if user_id in flush.frames else flush.joined
         if not data:
             return
-        # What Outbox._write does, written out: this runs for every receiver of every flush.
+        # What Outbox._write does, written out.
         try:
             sent = outbox.send(data)
         except BlockingIOError:
@@ -107,6 +116,15 @@ class Subscription:
         if sent != len(data):
             outbox.queue_rest(flush, user_id, sent, self.topic)
 
+    def join(self, fan: Fan[Receiver]) -> None:
+        """See :meth:`Receiver.join`."""
+        self._fan = fan
+        fan.add(self, self._outbox.exit)
+
+    def send_rest(self, flush: Flush, sent: int) -> None:
+        """See :meth:`Receiver.send_rest`."""
+        self._outbox.queue_rest(flush, self.user_id, sent, self.topic)
+
     def send_event(self, frame: bytes) -> None:
         """See :meth:`Receiver.send_event`."""
         self._outbox.send_event(frame)
@@ -119,3 +137,6 @@ class Subscription:
     def end(self) -> None:
         """Write nothing more. Idempotent."""
         self._outbox = _ENDED
+        fan, self._fan = self._fan, None
+        if fan is not None:
+            fan.remove(self)

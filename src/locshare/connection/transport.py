@@ -524,6 +524,11 @@ class Transport:
 
     # --- what an Outbox needs (broadcast.outbox.OutboxSocket) ---------------------------------
 
+    @property
+    def descriptor(self) -> int:
+        """See :attr:`locshare.broadcast.outbox.OutboxSocket.descriptor`."""
+        return self._sock.fileno()
+
     async def wait_writable(self) -> None:
         """See :meth:`locshare.broadcast.outbox.OutboxSocket.wait_writable`."""
         await trio.lowlevel.wait_writable(self._sock)

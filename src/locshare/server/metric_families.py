@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import Metric
 
 from locshare.broadcast.flush_controller import LoopStatistics
+from locshare.broadcast.native import IMPLEMENTATION
 from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.shared_listener import SharedStatistics
 from locshare.http import ServerStatistics
@@ -83,6 +84,11 @@ def connection_families(of: ConnectionStatistics) -> Iterator[Metric]:
     yield counter("locshare_writes_total", "Successful writes to sockets.", of.writes)
     yield counter("locshare_stalls_total", "Times that a socket was full.", of.stalls)
     yield gauge("locshare_connections_blocked", "Connections whose socket is full.", of.blocked)
+    yield gauge(
+        "locshare_sending_compiled",
+        "1 when the compiled module sends positions, 0 when its twin in Python does.",
+        IMPLEMENTATION == "compiled",
+    )
     yield gauge("locshare_backlog_bytes", "Bytes waiting for full sockets.", of.backlog_bytes)
 
 

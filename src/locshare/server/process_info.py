@@ -12,11 +12,14 @@ import trio
 
 from locshare import __version__
 from locshare.broadcast.flush_controller import LoopStatistics
+from locshare.broadcast.native import IMPLEMENTATION
 from locshare.connection.counters import ConnectionStatistics
 from locshare.ops.inspection.views import ProcessInfo
 from locshare.session.counters import SessionStatistics
 
 _STARTED: Final = time.monotonic()
+SENDING: Final = IMPLEMENTATION
+"""What sends positions."""
 
 
 def process_info(

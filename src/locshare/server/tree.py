@@ -46,6 +46,7 @@ from locshare.api import (
 from locshare.auth.secret_file import load_or_create_secret
 from locshare.auth.tokens import TokenKeys
 from locshare.broadcast.flush_controller import FlushController
+from locshare.broadcast.native import IMPLEMENTATION
 from locshare.config import Settings, parse_bind
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool
@@ -353,7 +354,13 @@ async def serve(
                 calm_garbage_collector()
                 reached = application.addresses
                 seconds = round(trio.current_time() - began, 3)
-                log.info("ready", http=reached.http_url, ws=reached.ws_url, seconds=seconds)
+                log.info(
+                    "ready",
+                    http=reached.http_url,
+                    ws=reached.ws_url,
+                    seconds=seconds,
+                    sending=IMPLEMENTATION,
+                )
                 task_status.started(reached)
                 await trio.sleep_forever()
             finally:

@@ -32,6 +32,7 @@ from locshare.wire.dialects import Dialect
 def begin_pace(table: SessionTable, receiver: Receiver, interval_s: float, clock: float) -> None:
     """``receiver`` is attached at ``clock``, with a snapshot of that instant and its pace."""
     if interval_s:
+        table.regroup()
         table.paced[receiver.user_id] = PacedReceiver(whole_steps(interval_s), clock)
 
 
@@ -49,6 +50,7 @@ def set_pace(
     if known is None:
         if interval_s:
             # It has got every flush; what has moved since is still to come.
+            table.regroup()
             since = min((held.arrived for held in table.moved.values()), default=clock)
             table.paced[user_id] = PacedReceiver(interval_s, since)
             note_moved(table, table.moved)
@@ -59,6 +61,7 @@ def set_pace(
     if interval_s:
         table.paced[user_id] = PacedReceiver(interval_s, clock)
     else:
+        table.regroup()
         del table.paced[user_id]
     _send(table, [(receiver, known.written_at)], clock, retention)
 

@@ -252,6 +252,7 @@ class SessionRules:
         table = self._table
         user_id = receiver.user_id
         older = table.receivers.get(user_id)
+        table.regroup()
         # Removed first, so that the order of this dict is the order of connecting.
         table.receivers.pop(user_id, None)
         self._forget_paces(user_id)
@@ -270,6 +271,7 @@ class SessionRules:
         user_id = receiver.user_id
         if table.receivers.get(user_id) is not receiver:
             return
+        table.regroup()
         del table.receivers[user_id]
         self._forget_paces(user_id)
         table.active_at = moment.clock
@@ -361,6 +363,7 @@ class SessionRules:
         decisions = decide_each(
             self._features.left, table, lambda feature, part: feature.member_left(part, user_id)
         )
+        table.regroup()
         receiver = table.receivers.pop(user_id, None)
         for entries in (
             table.roster, table.positions, table.moved, table.last_heard, table.clocks,
@@ -389,6 +392,7 @@ class SessionRules:
         if table.ended is not None:
             return
         table.ended = reason
+        table.regroup()
         table.reservations.clear()
         table.positions.clear()
         table.moved.clear()

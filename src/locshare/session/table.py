@@ -19,6 +19,7 @@ from msgspec import Struct, convert, structs
 
 from locshare.broadcast.addressed import Addressed, Audience
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Fan
 from locshare.broadcast.receiver import Receiver
 from locshare.model.events import Event
 from locshare.model.pace import Pace
@@ -67,6 +68,7 @@ class SessionTable:
         "dropped",
         "ended",
         "epoch",
+        "fans",
         "far",
         "interrupted_event",
         "interrupted_flush",
@@ -121,6 +123,9 @@ class SessionTable:
         """Former members who never connected in time; they may take a seat again."""
         self.receivers: dict[str, Receiver] = {}
         """The connection of each member who has one."""
+        self.fans: dict[Dialect, Fan[Receiver]] | None = None
+        """By dialect, the receivers without a pace, as the delivery groups them; None until it
+        does. Whatever changes who they are says so first (:meth:`regroup`)."""
         self.paced: dict[str, PacedReceiver] = {}
         """The connected members who chose a pace."""
         self.asked: dict[str, Pace] = {}
@@ -161,7 +166,7 @@ class SessionTable:
         self.pending: deque[Addressed] = deque()
         """Decided events to be delivered; empty between two messages."""
         self.interrupted_event: Delivery | None = None
-        self.interrupted_flush: Mapping[Dialect, Flush] | None = None
+        self.interrupted_flush: deque[tuple[Receiver, Flush]] | None = None
         """The delivery that a crash interrupted; None between two messages."""
         self.departed: deque[Receiver] = deque()
         """Connections that have ended, added by their tasks: an exit signal that neither a full
@@ -174,6 +179,12 @@ class SessionTable:
         """Give a decided event its number, and queue it for delivery."""
         self.seq += 1  # first: no crash may give it twice
         self.pending.append(Addressed(structs.replace(event, seq=self.seq), audience))
+
+    def regroup(self) -> None:
+        """A receiver is about to come, to go, or to get a pace or lose it."""
+        fans, self.fans = self.fans, None
+        for fan in (fans or {}).values():
+            fan.clear()  # a receiver may hold it for as long as it lives
 
     @property
     def online(self) -> Collection[str]:

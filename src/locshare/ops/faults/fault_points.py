@@ -6,6 +6,7 @@ from typing import Literal, final
 from uuid import UUID
 
 from locshare.broadcast.fanout import Flush
+from locshare.broadcast.native import Fan
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.admission import Link, SessionOpener
 from locshare.model.participant import PresenceState, Role
@@ -140,6 +141,14 @@ class ReceiverWithFaults:
         if self._points.deliveries:
             self._points.trigger(self._session_id, "positions")
         self._receiver.send_positions(flush)
+
+    def join(self, fan: Fan[Receiver]) -> None:
+        """As :meth:`Receiver.join`. Without an exit: each flush passes the fault point."""
+        fan.add(self, None)
+
+    def send_rest(self, flush: Flush, sent: int) -> None:
+        """As :meth:`Receiver.send_rest`."""
+        self._receiver.send_rest(flush, sent)
 
     def close(self, reason: CloseReason) -> None:
         """As :meth:`Receiver.close`."""
