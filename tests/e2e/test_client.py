@@ -2,174 +2,44 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import DEADLINE_MS, chromium_or_skip
-from tests.program import Program, data_directory, running_program
+from tests.e2e.phones import (
+    ALEXANDERPLATZ,
+    BRANDENBURG_GATE,
+    LOST,
+    PLAIN_HOST,
+    REICHSTAG,
+    TEMPELHOF,
+    client_browser,
+    client_program,
+    create,
+    phone,
+    session,
+    show,
+    two,
+)
+from tests.program import Program
+
+GONE = ("Failed to load resource", "Refused to apply style")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
-
-AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-BRANDENBURG_GATE = (52.516272, 13.377722)
-REICHSTAG = (52.518620, 13.376187)
-PLAIN_HOST = "locshare.example"
-"""This machine by a name that browsers do not take for a loopback address."""
-ALEXANDERPLATZ = (52.521918, 13.413215)
-TEMPELHOF = (52.473, 13.403)
-PHONE: ViewportSize = {"width": 393, "height": 851}
-SIZES: list[ViewportSize] = [
-    {"width": 320, "height": 568},
-    {"width": 568, "height": 320},
-    PHONE,
-    {"width": 768, "height": 1024},
-    {"width": 1280, "height": 800},
-]
-GONE = ("Failed to load resource", "Refused to apply style")
-LOST = ("WebSocket", "ERR_CONNECTION", "ERR_INTERNET", "Failed to load", "fetching the script")
-
-expect.set_options(timeout=DEADLINE_MS)
 
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
-    with (
-        data_directory() as folder,
-        running_program(
-            {"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_MAX_PARTICIPANTS": "4"}
-        ) as started,
-    ):
+    with client_program() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def browser(program: Program) -> Iterator[Browser]:
-    with chromium_or_skip([f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1"]) as started:
+    with client_browser() as started:
         yield started
-
-
-class Phone:
-    """One person's browser."""
-
-    def __init__(self, context: BrowserContext, origin: str) -> None:
-        self.context = context
-        self.origin = origin
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self.page = self.new_page()
-
-    def new_page(self) -> Page:
-        page = self.context.new_page()
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", self._note)
-        page.on("request", lambda request: self.hosts.add(str(httpx.URL(request.url).host)))
-        page.set_default_timeout(DEADLINE_MS)
-        return page
-
-    def _note(self, message: Any) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-    def stand(self, place: tuple[float, float]) -> None:
-        self.context.set_geolocation({"latitude": place[0], "longitude": place[1], "accuracy": 6.0})
-
-    def open(self, session: str) -> None:
-        self.page.goto(f"{self.origin}/join/{session}")
-
-    def join(self, session: str, name: str, *, watches: bool = False) -> None:
-        self.open(session)
-        self.page.get_by_label("Your name").fill(name)
-        self.page.get_by_role(
-            "button", name="Only watch" if watches else "Join", exact=True
-        ).click()
-        expect(self.row(f"{name} (you)")).to_be_visible()
-
-    def row(self, name: str) -> Any:
-        """The row of the list with this name."""
-        return self.page.locator("#list li").filter(has_text=name)
-
-    def sees(self, name: str, place: tuple[float, float]) -> None:
-        """That person's row has this place."""
-        row = self.row(name)
-        expect(row).to_have_attribute("data-lat", f"{place[0]:.6f}")
-        expect(row).to_have_attribute("data-lng", f"{place[1]:.6f}")
-
-    def menu(self, item: str) -> None:
-        self.page.locator(".bar-title").click()
-        self.page.get_by_role("dialog").get_by_role("button", name=item).click()
-
-    def sure(self, name: str) -> None:
-        """Say yes to what is asked back."""
-        self.page.get_by_role("dialog").get_by_role("button", name=name).click()
-
-    def says(self, title: str) -> None:
-        expect(self.page.get_by_role("heading", name=title)).to_be_visible()
-
-    def kept(self, prefix: str) -> int:
-        """How many values of sessions the browser keeps, of one kind."""
-        count: int = self.page.evaluate(
-            "(prefix) => Object.keys(localStorage).filter((key) => key.startsWith(prefix)).length",
-            prefix,
-        )
-        return count
-
-
-@contextmanager
-def phone(
-    browser: Browser,
-    program: Program,
-    place: tuple[float, float] | None = BRANDENBURG_GATE,
-    *,
-    complaints: tuple[str, ...] = (),
-    size: ViewportSize = PHONE,
-    **options: Any,
-) -> Iterator[Phone]:
-    """A phone at a place; None is one that does not allow its position.
-
-    Nothing may be wrong in its console but what ``complaints`` are part of.
-    """
-    permissions = [] if place is None else ["geolocation"]
-    options = {"locale": "en-IE", **options}
-    with browser.new_context(
-        viewport=size, has_touch=True, permissions=permissions, **options
-    ) as context:
-        opened = Phone(context, program.http_url)
-        if place is not None:
-            opened.stand(place)
-        yield opened
-        unexpected = [
-            each for each in opened.complaints if not any(part in each for part in complaints)
-        ]
-        assert unexpected == []
-        assert opened.hosts - {""} <= {"127.0.0.1", PLAIN_HOST}, (
-            "the page needs nobody but its server"
-        )
-
-
-@contextmanager
-def two(browser: Browser, program: Program, **options: Any) -> Iterator[tuple[Phone, Phone]]:
-    with (
-        phone(browser, program, BRANDENBURG_GATE, **options) as first,
-        phone(browser, program, ALEXANDERPLATZ, **options) as second,
-    ):
-        yield first, second
-
-
-def create(program: Program, name: str = "Überlandfahrt") -> dict[str, Any]:
-    answer = httpx.post(f"{program.http_url}/api/sessions", json={"name": name})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
-
-
-def session(program: Program, name: str = "Überlandfahrt") -> str:
-    return str(create(program, name)["session_id"])
 
 
 # --- coming in
@@ -571,17 +441,6 @@ def test_paused_and_hidden_are_said_to_the_others(browser: Browser, program: Pro
         expect(bo.row("Ada")).to_contain_text("live")
 
 
-def show(page: Page, *, hidden: bool) -> None:
-    """What a phone does when its screen is locked: a headless browser does not."""
-    page.evaluate(
-        """(hidden) => {
-            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-            document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        hidden,
-    )
-
-
 def test_a_position_that_is_shared_roughly_is_exact_on_this_device_alone(
     browser: Browser, program: Program
 ) -> None:
@@ -714,197 +573,3 @@ def test_a_page_of_an_older_build_that_misses_its_styles_loads_itself_again(
         ada.page.goto(f"{program.http_url}/")
         ada.says("See each other on a map")
         assert len(seen) == 2
-
-
-# --- everyone
-
-
-def check(page: Page, where: str) -> None:
-    """No fault that axe finds, nothing wider than the screen, no target too small to be hit."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(
-        """async () => {
-            const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-            return violations.map(({ id, nodes }) =>
-                `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`);
-        }"""
-    )
-    assert found == [], where
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
-    small = page.evaluate(
-        """() => [...document.querySelectorAll(".page button, .page a.button, .dialog button")]
-            .map((each) => [each, each.getBoundingClientRect()])
-            .filter(([each, box]) => box.width > 0 && box.height > 0
-                && !each.classList.contains("grip")
-                && !each.closest(".map")
-                && (box.width < 44 || box.height < 44))
-            .map(([each]) => each.outerHTML.slice(0, 120))"""
-    )
-    assert small == [], where
-
-
-def still(page: Page, name: str) -> None:
-    """Wait until what moves has come to rest."""
-    page.wait_for_function(
-        """(name) => {
-            const found = document.querySelector(name);
-            return found !== null && found.getAnimations({ subtree: true }).length === 0;
-        }""",
-        arg=name,
-    )
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_screen_is_for_everyone(browser: Browser, program: Program, scheme: Any) -> None:
-    link = session(program)
-    with phone(browser, program, color_scheme=scheme, complaints=("404",)) as ada:
-        ada.page.goto(f"{program.http_url}/")
-        ada.says("See each other on a map")
-        check(ada.page, "home")
-        ada.open("nonsense")
-        ada.says("There is no such session")
-        check(ada.page, "unknown")
-        ada.open(link)
-        ada.says("Überlandfahrt")
-        check(ada.page, "join")
-        ada.join(link, "Ada")
-        with phone(browser, program, REICHSTAG) as bo:
-            bo.join(link, "Bo")
-            expect(ada.row("Bo")).to_contain_text("live")
-            ada.page.get_by_role("button", name="All right").click()
-            check(ada.page, "the group")
-            ada.page.locator(".grip").click()
-            ada.row("Bo").get_by_role("button").click()
-            still(ada.page, ".sheet")
-            check(ada.page, "a person")
-        for item in ("Invite", "Share with the screen off", "Settings", "Leave"):
-            ada.menu(item)
-            still(ada.page, ".dialog")
-            check(ada.page, item)
-            ada.page.keyboard.press("Escape")
-        ada.page.locator(".bar-title").click()
-        still(ada.page, ".dialog")
-        check(ada.page, "the menu")
-        ada.page.keyboard.press("Escape")
-        ada.menu("Leave")
-        ada.sure("Leave")
-        ada.says("You have left")
-        check(ada.page, "left")
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size['width']}x{size['height']}")
-def test_on_every_screen_half_is_map_and_nothing_is_wider(
-    browser: Browser, program: Program, size: ViewportSize
-) -> None:
-    link = session(program, "A session with a name that is longer than most of them are")
-    with phone(browser, program, size=size) as ada, phone(browser, program, REICHSTAG) as bo:
-        ada.page.goto(f"{program.http_url}/")
-        ada.says("See each other on a map")
-        assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        bo.join(link, "W" * 60)
-        ada.join(link, "Ada Lovelace the Very First of Her Name")
-        assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        grip = ada.page.locator(".grip")
-        if grip.is_visible():
-            grip.click()
-        still(ada.page, ".sheet")
-        covered: float = ada.page.evaluate(
-            """() => [".bar", ".sheet"].reduce((sum, each) => {
-                const { width, height } = document.querySelector(each).getBoundingClientRect();
-                return sum + (each === ".bar" ? 0 : width * height);
-            }, 0) / (innerWidth * innerHeight)"""
-        )
-        assert covered <= 0.5
-        for name in ("Share link", "Centre on me", "Show everyone"):
-            button = ada.page.get_by_role("button", name=name)
-            expect(button).to_be_in_viewport()
-            box = button.bounding_box()
-            assert box is not None
-            hit: bool = ada.page.evaluate(
-                "([x, y, name]) => document.elementFromPoint(x, y)"
-                ".closest('button')?.getAttribute('aria-label') === name",
-                [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, name],
-            )
-            assert hit, name
-
-
-def test_the_page_speaks_the_languages_and_units_of_its_reader(
-    browser: Browser, program: Program
-) -> None:
-    link = session(program)
-    with phone(browser, program, locale="de-DE") as ada, phone(browser, program) as bo:
-        bo.join(link, "Bo")
-        ada.stand(ALEXANDERPLATZ)
-        ada.open(link)
-        assert ada.page.locator("html").get_attribute("lang") == "de"
-        ada.page.get_by_label("Dein Name").fill("Ada")
-        ada.page.get_by_role("button", name="Teilnehmen").click()
-        expect(ada.row("Bo")).to_contain_text("2,5 km")
-        ada.menu("Einstellungen")
-        ada.page.get_by_text("Meilen").click()
-        ada.page.get_by_text("English").click()
-        ada.page.keyboard.press("Escape")
-        expect(ada.row("Bo")).to_contain_text("1.5 mi")
-
-
-def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Program) -> None:
-    link = session(program)
-    with phone(browser, program) as ada:
-        ada.open(link)
-        expect(ada.page.get_by_label("Your name")).to_be_focused()
-        ada.page.keyboard.type("Ada")
-        ada.page.keyboard.press("Enter")
-        marker = ada.page.locator(".mk[data-user] .mk-dot")
-        expect(marker).to_be_visible()
-        everyone = ada.page.get_by_role("button", name="Show everyone", exact=True)
-        expect(everyone).to_have_attribute("aria-pressed", "true")
-        before = marker.bounding_box()
-        assert before is not None
-        ada.page.locator(".map").focus()
-        ada.page.keyboard.press("ArrowLeft")
-        ada.page.wait_for_function(
-            "([mark, x]) => mark.getBoundingClientRect().x > x + 40",
-            arg=[marker.element_handle(), before["x"]],
-        )
-        expect(everyone).to_have_attribute("aria-pressed", "false")
-        everyone.press("Enter")
-        expect(everyone).to_have_attribute("aria-pressed", "true")
-        ada.page.locator(".bar-title").press("Enter")
-        dialog = ada.page.get_by_role("dialog")
-        expect(dialog).to_be_focused()
-        for _ in range(12):
-            ada.page.keyboard.press("Tab")
-            assert dialog.evaluate("(each) => each.contains(document.activeElement)")
-        ada.page.keyboard.press("Escape")
-        expect(ada.page.locator(".bar-title")).to_be_focused()
-
-
-def test_names_are_text_whatever_is_in_them(browser: Browser, program: Program) -> None:
-    name = "<img src=x onerror=alert(1)>&amp;"
-    link = session(program, "<script>alert(2)</script>")
-    with two(browser, program) as (ada, bo):
-        ada.join(link, name)
-        bo.join(link, "Bo")
-        expect(bo.row(name)).to_be_visible()
-        expect(bo.page.locator(".bar")).to_contain_text("<script>alert(2)</script>")
-        assert bo.page.locator(".live img").count() == 0
-
-
-def test_other_apps_are_set_up_for_the_same_person(browser: Browser, program: Program) -> None:
-    link = session(program)
-    with ExitStack() as stack:
-        ada = stack.enter_context(phone(browser, program))
-        ada.join(link, "Ada")
-        ada.menu("Share with the screen off")
-        dialog = ada.page.get_by_role("dialog")
-        expect(dialog.get_by_role("link", name="Set up on this phone")).to_have_attribute(
-            "href", re.compile("^owntracks:///config")
-        )
-        expect(dialog.get_by_role("img")).to_have_attribute("src", re.compile("^blob:"))
-        code = dialog.locator("code").inner_text()
-        answer = httpx.post(f"{program.http_url}/api/osmand?id={code}&lat=52.5&lon=13.4")
-        assert answer.status_code == 200
-        dialog.get_by_text("Traccar").click()
-        expect(dialog.get_by_role("link", name="Set up on this phone")).to_have_attribute(
-            "href", re.compile("/api/osmand")
-        )

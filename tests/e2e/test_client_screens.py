@@ -1,0 +1,292 @@
+"""The web client's screens: for everyone, on every screen, in time. As in test_client.py."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.e2e.phones import (
+    ALEXANDERPLATZ,
+    PHONE,
+    REICHSTAG,
+    client_browser,
+    client_program,
+    phone,
+    session,
+    two,
+)
+from tests.program import Program
+from tests.running import given_time
+
+AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+SIZES: list[ViewportSize] = [
+    {"width": 320, "height": 568},
+    {"width": 568, "height": 320},
+    PHONE,
+    {"width": 768, "height": 1024},
+    {"width": 1280, "height": 800},
+]
+
+log = logging.getLogger(__name__)
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with client_program() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(program: Program) -> Iterator[Browser]:
+    with client_browser() as started:
+        yield started
+
+
+# --- how soon
+
+KINDS = {
+    "4G": (1.0, 9_000, 60, 1_500),
+    "3G at a quarter of the speed": (4.0, 1_600, 150, 2_500),
+}
+"""How many times slower the processor is, kilobits a second, milliseconds of latency, and how
+long the form may take.
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_form_to_join_is_there_in_time(browser: Browser, program: Program, kind: str) -> None:
+    slower, kilobits, latency_ms, most_ms = KINDS[kind]
+    link = session(program)
+
+    def took(times: float) -> float:
+        with phone(browser, program) as ada:
+            tools = ada.context.new_cdp_session(ada.page)
+            tools.send("Network.enable")
+            tools.send(
+                "Network.emulateNetworkConditions",
+                {
+                    "offline": False,
+                    "latency": latency_ms,
+                    "downloadThroughput": kilobits * 125,
+                    "uploadThroughput": kilobits * 125,
+                },
+            )
+            tools.send("Emulation.setCPUThrottlingRate", {"rate": slower})
+            ada.page.add_init_script(
+                """new MutationObserver((_, observer) => {
+                    if (document.querySelector("form input[name=name]") === null) return;
+                    observer.disconnect();
+                    window.shown = performance.now();
+                }).observe(document, { childList: true, subtree: true });"""
+            )
+            ada.open(link)
+            ada.page.wait_for_function("() => window.shown !== undefined")
+            shown: float = ada.page.evaluate("window.shown")
+            return shown / times
+
+    found = given_time(took, lambda each: each <= most_ms)
+    log.info("%s: the form to join after %.0f ms", kind, found)
+    assert found <= most_ms
+
+
+# --- everyone
+
+
+def check(page: Page, where: str) -> None:
+    """No fault that axe finds, nothing wider than the screen, no target too small to be hit."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        """async () => {
+            const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+            return violations.map(({ id, nodes }) =>
+                `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`);
+        }"""
+    )
+    assert found == [], where
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
+    small = page.evaluate(
+        """() => [...document.querySelectorAll(".page button, .page a.button, .dialog button")]
+            .map((each) => [each, each.getBoundingClientRect()])
+            .filter(([each, box]) => box.width > 0 && box.height > 0
+                && !each.classList.contains("grip")
+                && !each.closest(".map")
+                && (box.width < 44 || box.height < 44))
+            .map(([each]) => each.outerHTML.slice(0, 120))"""
+    )
+    assert small == [], where
+
+
+def still(page: Page, name: str) -> None:
+    """Wait until what moves has come to rest."""
+    page.wait_for_function(
+        """(name) => {
+            const found = document.querySelector(name);
+            return found !== null && found.getAnimations({ subtree: true }).length === 0;
+        }""",
+        arg=name,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_screen_is_for_everyone(browser: Browser, program: Program, scheme: Any) -> None:
+    link = session(program)
+    with phone(browser, program, color_scheme=scheme, complaints=("404",)) as ada:
+        ada.page.goto(f"{program.http_url}/")
+        ada.says("See each other on a map")
+        check(ada.page, "home")
+        ada.open("nonsense")
+        ada.says("There is no such session")
+        check(ada.page, "unknown")
+        ada.open(link)
+        ada.says("Überlandfahrt")
+        check(ada.page, "join")
+        ada.join(link, "Ada")
+        with phone(browser, program, REICHSTAG) as bo:
+            bo.join(link, "Bo")
+            expect(ada.row("Bo")).to_contain_text("live")
+            ada.page.get_by_role("button", name="All right").click()
+            check(ada.page, "the group")
+            ada.page.locator(".grip").click()
+            ada.row("Bo").get_by_role("button").click()
+            still(ada.page, ".sheet")
+            check(ada.page, "a person")
+        for item in ("Invite", "Share with the screen off", "Settings", "Leave"):
+            ada.menu(item)
+            still(ada.page, ".dialog")
+            check(ada.page, item)
+            ada.page.keyboard.press("Escape")
+        ada.page.locator(".bar-title").click()
+        still(ada.page, ".dialog")
+        check(ada.page, "the menu")
+        ada.page.keyboard.press("Escape")
+        ada.menu("Leave")
+        ada.sure("Leave")
+        ada.says("You have left")
+        check(ada.page, "left")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size['width']}x{size['height']}")
+def test_on_every_screen_half_is_map_and_nothing_is_wider(
+    browser: Browser, program: Program, size: ViewportSize
+) -> None:
+    link = session(program, "A session with a name that is longer than most of them are")
+    with phone(browser, program, size=size) as ada, phone(browser, program, REICHSTAG) as bo:
+        ada.page.goto(f"{program.http_url}/")
+        ada.says("See each other on a map")
+        assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        bo.join(link, "W" * 60)
+        ada.join(link, "Ada Lovelace the Very First of Her Name")
+        assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        grip = ada.page.locator(".grip")
+        if grip.is_visible():
+            grip.click()
+        still(ada.page, ".sheet")
+        covered: float = ada.page.evaluate(
+            """() => [".bar", ".sheet"].reduce((sum, each) => {
+                const { width, height } = document.querySelector(each).getBoundingClientRect();
+                return sum + (each === ".bar" ? 0 : width * height);
+            }, 0) / (innerWidth * innerHeight)"""
+        )
+        assert covered <= 0.5
+        for name in ("Share link", "Centre on me", "Show everyone"):
+            button = ada.page.get_by_role("button", name=name)
+            expect(button).to_be_in_viewport()
+            box = button.bounding_box()
+            assert box is not None
+            hit: bool = ada.page.evaluate(
+                "([x, y, name]) => document.elementFromPoint(x, y)"
+                ".closest('button')?.getAttribute('aria-label') === name",
+                [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, name],
+            )
+            assert hit, name
+
+
+def test_the_page_speaks_the_languages_and_units_of_its_reader(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with phone(browser, program, locale="de-DE") as ada, phone(browser, program) as bo:
+        bo.join(link, "Bo")
+        ada.stand(ALEXANDERPLATZ)
+        ada.open(link)
+        assert ada.page.locator("html").get_attribute("lang") == "de"
+        ada.page.get_by_label("Dein Name").fill("Ada")
+        ada.page.get_by_role("button", name="Teilnehmen").click()
+        expect(ada.row("Bo")).to_contain_text("2,5 km")
+        ada.menu("Einstellungen")
+        ada.page.get_by_text("Meilen").click()
+        ada.page.get_by_text("English").click()
+        ada.page.keyboard.press("Escape")
+        expect(ada.row("Bo")).to_contain_text("1.5 mi")
+
+
+def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Program) -> None:
+    link = session(program)
+    with phone(browser, program) as ada:
+        ada.open(link)
+        expect(ada.page.get_by_label("Your name")).to_be_focused()
+        ada.page.keyboard.type("Ada")
+        ada.page.keyboard.press("Enter")
+        marker = ada.page.locator(".mk[data-user] .mk-dot")
+        expect(marker).to_be_visible()
+        everyone = ada.page.get_by_role("button", name="Show everyone", exact=True)
+        expect(everyone).to_have_attribute("aria-pressed", "true")
+        before = marker.bounding_box()
+        assert before is not None
+        ada.page.locator(".map").focus()
+        ada.page.keyboard.press("ArrowLeft")
+        ada.page.wait_for_function(
+            "([mark, x]) => mark.getBoundingClientRect().x > x + 40",
+            arg=[marker.element_handle(), before["x"]],
+        )
+        expect(everyone).to_have_attribute("aria-pressed", "false")
+        everyone.press("Enter")
+        expect(everyone).to_have_attribute("aria-pressed", "true")
+        ada.page.locator(".bar-title").press("Enter")
+        dialog = ada.page.get_by_role("dialog")
+        expect(dialog).to_be_focused()
+        for _ in range(12):
+            ada.page.keyboard.press("Tab")
+            assert dialog.evaluate("(each) => each.contains(document.activeElement)")
+        ada.page.keyboard.press("Escape")
+        expect(ada.page.locator(".bar-title")).to_be_focused()
+
+
+def test_names_are_text_whatever_is_in_them(browser: Browser, program: Program) -> None:
+    name = "<img src=x onerror=alert(1)>&amp;"
+    link = session(program, "<script>alert(2)</script>")
+    with two(browser, program) as (ada, bo):
+        ada.join(link, name)
+        bo.join(link, "Bo")
+        expect(bo.row(name)).to_be_visible()
+        expect(bo.page.locator(".bar")).to_contain_text("<script>alert(2)</script>")
+        assert bo.page.locator(".live img").count() == 0
+
+
+def test_other_apps_are_set_up_for_the_same_person(browser: Browser, program: Program) -> None:
+    link = session(program)
+    with ExitStack() as stack:
+        ada = stack.enter_context(phone(browser, program))
+        ada.join(link, "Ada")
+        ada.menu("Share with the screen off")
+        dialog = ada.page.get_by_role("dialog")
+        expect(dialog.get_by_role("link", name="Set up on this phone")).to_have_attribute(
+            "href", re.compile("^owntracks:///config")
+        )
+        expect(dialog.get_by_role("img")).to_have_attribute("src", re.compile("^blob:"))
+        code = dialog.locator("code").inner_text()
+        answer = httpx.post(f"{program.http_url}/api/osmand?id={code}&lat=52.5&lon=13.4")
+        assert answer.status_code == 200
+        dialog.get_by_text("Traccar").click()
+        expect(dialog.get_by_role("link", name="Set up on this phone")).to_have_attribute(
+            "href", re.compile("/api/osmand")
+        )
