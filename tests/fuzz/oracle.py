@@ -126,6 +126,8 @@ def check_answer(answer: Answer, path: str, *, to_head: bool = False) -> None:
     if to_head or status in (101, 204, 304):
         return
     if status >= 400 and path not in _NO_PROBLEM:
+        if kind.startswith("text/html") and status == 404 and b"<!doctype html>" in body:
+            return  # the page, which tells people that there is no such session
         if kind != "application/problem+json":
             raise Fault(f"{status} of the type {kind!r}: {body[:200]!r}")
         problem = _strict(body)

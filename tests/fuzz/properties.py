@@ -102,15 +102,11 @@ def attempt(world: World, example: bytes) -> None:
     with Client(world.port) as client:
         client.send(world.fill(example))
         client.end()
-        while True:
+        while b"HEAD" not in example:  # the answer to that has a length and no body
             try:
                 answer = client.answer()
             except Ended:
                 break
-            except Fault as fault:
-                if "does not say its length" in str(fault) or b"HEAD" in example:
-                    break  # the answer to HEAD, whose body does not come
-                raise
             if answer.status == 101:
                 break
             check_answer(answer, "")
