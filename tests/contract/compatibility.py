@@ -5,6 +5,7 @@
 after that only to add what is new.
 """
 
+import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,4 +224,5 @@ def _bounds(inner: Schema, outer: Schema, at: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description="Write what this version promises to v1.json.").parse_args()
     BASELINE.write_text(written(promise()))
