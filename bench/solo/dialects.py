@@ -97,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, help="people in a session")
     parser.add_argument("--interval", type=float, dest="interval_s", metavar="S")
     parser.add_argument("--duration", type=float, dest="duration_s", metavar="S")
+    parser.add_argument(
+        "--connect-rate", type=float, dest="connect_per_s", metavar="N", help="connects a second"
+    )
     parser.add_argument("--rounds", type=int, default=1, metavar="N")
     parser.add_argument(
         "--details", action="store_true", default=None, help="altitude, speed, heading, battery"
