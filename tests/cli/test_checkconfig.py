@@ -7,6 +7,7 @@ import pytest
 
 from locshare.cli import main as cli
 from locshare.config import all_settings
+from locshare.server.process_info import SENDING
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +52,14 @@ def test_secrets_are_hidden(
 def test_only_what_is_changed_is_shown_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["checkconfig", "--changed"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_what_sends_positions_is_told_beside_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["checkconfig"]) == 0
+    how = {"compiled": "the compiled module", "python": "Python code"}[SENDING]
+    assert capsys.readouterr().err == f"Positions are sent by {how}.\n"
+
+
+def test_the_choice_of_what_sends_is_no_unknown_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCSHARE_PURE_PYTHON", "1")
+    assert cli.main(["checkconfig", "--changed"]) == 0

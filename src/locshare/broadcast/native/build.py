@@ -5,6 +5,7 @@ library: the build hook runs this file before anything is installed, and so does
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -29,8 +30,10 @@ def build(folder: Path = SOURCE.parent, flags: tuple[str, ...] = ("-O2",)) -> st
         return f"{platform.python_implementation()} does not load modules made for CPython."
     if target.exists() and target.stat().st_mtime > SOURCE.stat().st_mtime:
         return None
-    made = target.with_name(f".{os.getpid()}.{target.name}")
     linker = shlex.split(sysconfig.get_config_var("LDSHARED") or "cc -shared")
+    if shutil.which(linker[0]) is None:
+        return f"There is no C compiler ({linker[0]})."
+    made = target.with_name(f".{os.getpid()}.{target.name}")
     command = [
         *linker, *flags, "-fPIC", "-std=gnu11", f"-I{sysconfig.get_path('include')}",
         str(SOURCE), "-o", str(made),
@@ -40,8 +43,6 @@ def build(folder: Path = SOURCE.parent, flags: tuple[str, ...] = ("-O2",)) -> st
             command, check=True, capture_output=True, text=True, timeout=_PATIENCE_S
         )
         made.replace(target)
-    except FileNotFoundError:
-        return f"There is no C compiler ({linker[0]})."
     except subprocess.CalledProcessError as error:
         problem = next((line for line in error.stderr.splitlines() if "error" in line), "")
         return f"{linker[0]} failed: {problem.strip() or error.returncode}."
