@@ -194,7 +194,7 @@ def weigh() -> dict[str, int]:
     return {
         path.stem: path.stat().st_size
         for path in sorted((BUILT / "assets").glob("*.js.br"))
-        if path.name.startswith(("maplibre-", "map-worker-", "tile_cache-"))
+        if path.name.startswith(("maplibre-", "map-worker-", "tile_cache-", "pbf-", "style-"))
     }
 
 

@@ -11,7 +11,7 @@ from locshare.web.map_config import WORLD
 from tests.browser import chromium_or_skip
 from tools.web_map import SOFTWARE_GL, build, measure_heap, opened, served, weigh
 
-PHONE = {"viewport": {"width": 393, "height": 851}}
+PHONE: dict[str, Any] = {"viewport": {"width": 393, "height": 851}}
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +143,34 @@ def test_maplibre_takes_over_under_the_policy_and_the_canvas_when_its_context_is
     page.context.close()
 
 
+@pytest.mark.skipif(not WORLD.exists(), reason="the world was not built: tippecanoe is missing")
+def test_the_canvas_draws_the_world_where_maplibre_cannot_run(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = browser.new_context(**PHONE).new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script("delete Object.hasOwn")  # as on iOS before 15.4
+    page.goto(f"{address}/map.html?still=yes&scene=group")
+    page.wait_for_function("window.bench !== undefined")
+    page.evaluate("() => { for (let i = 0; i < 9; i += 1) bench.map.zoomBy(-1); }")
+    page.wait_for_function(
+        """() => {
+            const canvas = document.querySelector(".map-canvas");
+            const {data} = canvas.getContext("2d").getImageData(0, 0, 393, 851);
+            const colours = new Set();
+            for (let i = 0; i < data.length; i += 4 * 97)
+                colours.add([data[i], data[i + 1], data[i + 2]].join());
+            return colours.has("188,216,230") && colours.has("246,243,236");  // sea and land
+        }"""
+    )
+    assert page.locator(".map-credit").inner_text() == "Natural Earth"
+    assert page.locator(".map-ground").count() == 0
+    page.context.close()
+
+
 def test_maplibre_is_loaded_in_at_most_370_kb(address: str) -> None:
     parts = weigh()
-    assert len(parts) == 3
+    assert len(parts) == 5
     assert sum(parts.values()) <= 370_000
 
 

@@ -1,15 +1,18 @@
 /**
  * The ground on a canvas: at once, and for good where MapLibre does not run. Pictures where the
- * operator has configured some; a graticule and rings of distance where not.
+ * operator has configured some; else the world, if it is to stay, and a graticule and rings of
+ * distance.
  */
 
 import type { Camera, Size } from "../core/camera";
 import type { Place } from "../core/geo";
 import { drawGraticule, drawRings } from "./grid";
+import { canRunMapLibre } from "./probe";
 import { RasterTiles } from "./raster";
-import { readTileJson, templateUrl } from "./sources";
+import { bareness, readTileJson, templateUrl } from "./sources";
 import type { Surface, SurfaceEvents, SurfaceOptions } from "./surface";
 import { themeOf } from "./theme";
+import type { WorldOnCanvas } from "./world_canvas";
 
 /** More pixels than this for one of CSS are not seen, and cost. */
 const MOST_RATIO = 2.5;
@@ -22,6 +25,7 @@ export class CanvasSurface implements Surface {
   private readonly events: SurfaceEvents;
   private options: SurfaceOptions;
   private tiles: RasterTiles | null = null;
+  private world: WorldOnCanvas | null = null;
   private own: Place | null = null;
   private camera: Camera = { x: 0.5, y: 0.5, zoom: 1 };
   private size: Size = { width: 0, height: 0 };
@@ -68,14 +72,16 @@ export class CanvasSurface implements Surface {
     this.isDestroyed = true;
     window.cancelAnimationFrame(this.frame);
     this.tiles?.stop();
+    this.world?.stop();
     // Safari keeps the memory of a canvas until it is collected.
     this.element.width = this.element.height = 0;
   }
 
-  /** Find the first source that has pictures. */
+  /** Find the first source that has pictures; the world, if there is none. */
   private async open(): Promise<void> {
     this.tiles?.stop();
-    this.tiles = null;
+    this.world?.stop();
+    this.tiles = this.world = null;
     this.say("");
     const { sources, root } = this.options;
     for (const source of sources) {
@@ -88,6 +94,12 @@ export class CanvasSurface implements Surface {
       }
       const found = await readTileJson(source, root).catch(() => null);
       if (this.isDestroyed || this.options.sources !== sources) return;
+      if (found !== null && source.name === "world" && !(await canRunMapLibre())) {
+        const { WorldOnCanvas } = await import("./world_canvas");
+        if (this.isDestroyed || this.options.sources !== sources) return;
+        this.world = new WorldOnCanvas(found, this.invalidate);
+        this.say(found.attribution);
+      }
       if (found === null || found.isVector) continue;
       const { template, minZoom, maxZoom } = found;
       this.tiles = new RasterTiles({ template, minZoom, maxZoom }, this.invalidate);
@@ -128,8 +140,13 @@ export class CanvasSurface implements Surface {
     context.fillRect(0, 0, size.width, size.height);
     const grid = { theme, units: options.units, t: options.t };
     if (this.tiles === null) {
+      this.world?.draw(context, camera, size, theme, options.t.code);
+      const alpha = this.world === null ? 1 : bareness(camera.zoom);
+      if (alpha === 0) return;
+      context.globalAlpha = alpha;
       drawGraticule(context, camera, size, grid);
       if (this.own !== null) drawRings(context, camera, size, this.own, grid);
+      context.globalAlpha = 1;
     } else {
       const isDimmed = options.isDark && options.sources[0]?.name === "standard";
       this.tiles.draw(context, camera, size, isDimmed ? theme.pictureAlpha : 1);

@@ -166,9 +166,7 @@ export function drawRings(
     const text = ringText((at + 1) * step, units, t);
     const width = context.measureText(text).width + 8;
     context.fillStyle = theme.ground;
-    context.globalAlpha = 0.85;
     context.fillRect(x - width / 2, y - radius - 8, width, 16);
-    context.globalAlpha = 1;
     context.fillStyle = theme.ringText;
     context.fillText(text, x, y - radius);
   });

@@ -10,7 +10,7 @@ import type { Camera, Size } from "../core/camera";
 import { type Place, unproject } from "../core/geo";
 import type { MapSource } from "../io/api";
 import { drawGraticule, drawRings } from "./grid";
-import { plain, readTileJson, templateUrl } from "./sources";
+import { bareness, plain, readTileJson, templateUrl } from "./sources";
 import { emptyStyle, type Ground, type Style, styleOf } from "./style";
 import type { Surface, SurfaceEvents, SurfaceOptions } from "./surface";
 import { themeOf } from "./theme";
@@ -18,9 +18,6 @@ import { themeOf } from "./theme";
 const MOST_RATIO = 2.5;
 const READY_MS = 20_000;
 const ANSWER_MS = 3_000;
-/** The world that comes with the server has nothing for whoever looks closer: 1 : 50 million. */
-const WORLD_DETAIL_ZOOM = 6.5;
-const WORLD_FADE = 1;
 /** A source of which a worker is asked something, to learn whether it still lives. */
 const PROBE = "probe";
 
@@ -206,7 +203,7 @@ export class MapLibreSurface implements Surface {
     });
     if (isCovered) return 0;
     if (this.ground.length === 0) return 1;
-    return Math.max(0, Math.min(1, (camera.zoom - WORLD_DETAIL_ZOOM) / WORLD_FADE));
+    return bareness(camera.zoom);
   }
 
   private drawOverlay(): void {

@@ -2,6 +2,13 @@
 
 import type { MapSource } from "../io/api";
 
+/** The world that comes with the server has nothing for whoever looks closer: 1 : 50 million. */
+const WORLD_DETAIL_ZOOM = 6.5;
+
+/** How much of a graticule is wanted on it: 1 where it has no detail. */
+export const bareness = (zoom: number): number =>
+  Math.max(0, Math.min(1, zoom - WORLD_DETAIL_ZOOM));
+
 export interface TileJson {
   readonly isVector: boolean;
   /** Absolute, with {z}, {x}, {y}. */

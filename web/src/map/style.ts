@@ -254,6 +254,13 @@ type DisplayNamesClass = new (
 
 const known = new Map<string, readonly string[]>();
 
+/** What a country is called in `language`, as the browser knows it; null when it does not. */
+export function regionName(iso: string, language: string): string | null {
+  const names = regionNames(language);
+  const at = names.indexOf(iso);
+  return at >= 0 && at % 2 === 0 ? names[at + 1]! : null;
+}
+
 /** Codes and names in turn; empty in browsers that do not know them (before Chrome 81, Safari 14.1). */
 function regionNames(language: string): readonly string[] {
   const kept = known.get(language);
