@@ -53,8 +53,8 @@ class Sink:
 
     def send_event(self, frame: bytes) -> None: ...
     def send_positions(self, flush: Flush) -> None: ...
-    def join(self, fan: Fan[Receiver]) -> None:
-        fan.add(self, None)
+    def join(self, fan: Fan[Receiver], entry: Receiver | None = None) -> None:
+        fan.add(entry or self, None)
 
     def send_rest(self, _flush: Flush, _sent: int, /) -> None:
         raise AssertionError("it has no socket")

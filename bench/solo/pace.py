@@ -65,8 +65,8 @@ class Meter:
             self.frames += 1 if flush.whole else len(flush.frames) - (self.user_id in flush.frames)
             self.size += len(data)
 
-    def join(self, fan: Fan[Receiver]) -> None:
-        fan.add(self, None)
+    def join(self, fan: Fan[Receiver], entry: Receiver | None = None) -> None:
+        fan.add(entry or self, None)
 
     def send_rest(self, _flush: Flush, _sent: int, /) -> None:
         raise AssertionError("it has no socket")

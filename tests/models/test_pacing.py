@@ -82,8 +82,8 @@ class Phone(Struct, eq=False):
             assert number >= self.known.get(message["data"]["user_id"], 0)
             self.known[message["data"]["user_id"]] = number
 
-    def join(self, fan: Fan[Receiver]) -> None:
-        fan.add(self, None)
+    def join(self, fan: Fan[Receiver], entry: Receiver | None = None) -> None:
+        fan.add(entry or self, None)
 
     def send_rest(self, flush: Flush, sent: int) -> None:
         raise AssertionError("it has no socket")

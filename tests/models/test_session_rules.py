@@ -91,8 +91,8 @@ class Phone(Struct, eq=False):
     def send_positions(self, flush: Flush) -> None:
         raise AssertionError("the rules call no receiver")
 
-    def join(self, fan: Fan[Receiver]) -> None:
-        fan.add(self, None)
+    def join(self, fan: Fan[Receiver], entry: Receiver | None = None) -> None:
+        fan.add(entry or self, None)
 
     def send_rest(self, flush: Flush, sent: int) -> None:
         raise AssertionError("it has no socket")

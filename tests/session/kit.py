@@ -93,8 +93,8 @@ class Phone:
             self.flushes += 1
             self.messages += messages_in(flush.without(self.user_id))
 
-    def join(self, fan: Fan[Receiver]) -> None:
-        fan.add(self, None)
+    def join(self, fan: Fan[Receiver], entry: Receiver | None = None) -> None:
+        fan.add(entry or self, None)
 
     def send_rest(self, flush: Flush, sent: int) -> None:
         raise AssertionError("it has no socket")

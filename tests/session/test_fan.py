@@ -17,8 +17,10 @@ from locshare.connection.transport import Transport
 from locshare.model.participant import Member
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
+from locshare.ops.faults.fault_points import FaultPoints, ReceiverWithFaults
+from locshare.ops.faults.handlers import InjectedFault
 from locshare.session.counters import SessionCounters
-from locshare.session.delivery import deliver_end, send_positions
+from locshare.session.delivery import deliver_end, resume, send_positions
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.pacing import begin_pace, set_pace
@@ -215,6 +217,28 @@ async def test_one_of_several_on_a_socket_that_has_ended_gets_nothing_more(
     session.table.regroup()  # before the session has heard of the end
     session.flush(ada=3)
     assert both.heard() == [("ada", 3)]
+
+
+@pytest.mark.parametrize("armed_before", [False, True])
+async def test_a_stand_in_with_faults_is_written_to_by_the_fan_until_a_fault_is_armed(
+    session: Session, armed_before: bool
+) -> None:
+    points, bo = FaultPoints(), session.phone()
+    session.connect("ada", session.phone())
+    real = session.connect("bo", bo)
+    stand_in = ReceiverWithFaults(real, session.table.session.id, points)
+    session.rules.connect(stand_in, session.moment)
+    if not armed_before:
+        session.flush(ada=1, bo=2)
+        assert bo.heard() == [("ada", 1)]
+    points.arm(session.table.session.id, "positions", 0)
+    with pytest.raises(InjectedFault):
+        session.flush(ada=3)
+    resume(session.table)
+    assert bo.heard() == [("ada", 3)]
+    real.end()
+    session.flush(ada=4)
+    assert bo.heard() == []
 
 
 async def test_who_is_replaced_or_leaves_gets_nothing_more(session: Session) -> None:

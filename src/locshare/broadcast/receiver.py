@@ -51,9 +51,10 @@ class Receiver(Protocol):
         """
         ...
 
-    def join(self, fan: "Fan[Receiver]") -> None:
-        """Add itself to ``fan``, which then writes each flush to its socket. The fan hands back
-        what the socket does not take. At its end it takes itself out.
+    def join(self, fan: "Fan[Receiver]", entry: "Receiver | None" = None) -> None:
+        """Add itself to ``fan``, or ``entry``, which stands for it in the session. The fan then
+        writes each flush to its socket, and hands back what the socket does not take. At its end it
+        takes itself out.
         """
         ...
 

@@ -58,7 +58,17 @@ class Subscription:
     dialect calls it; None on a plain socket, which has no other.
     """
 
-    __slots__ = ("_fan", "_outbox", "_owner", "dialect", "link", "session_id", "topic", "user_id")
+    __slots__ = (
+        "_entry",
+        "_fan",
+        "_outbox",
+        "_owner",
+        "dialect",
+        "link",
+        "session_id",
+        "topic",
+        "user_id",
+    )
 
     def __init__(
         self,
@@ -77,7 +87,8 @@ class Subscription:
         self.topic = topic
         self._owner = owner
         self._outbox = outbox
-        self._fan: Fan[Receiver] | None = None  # of its session, while it is in it
+        self._fan: Fan[Receiver] | None = None  # of its session, while it is in it…
+        self._entry: Receiver | None = None  # …as this, which is not itself: no cycle
 
     @property
     def closed(self) -> bool:
@@ -116,10 +127,11 @@ class Subscription:
         if sent != len(data):
             outbox.queue_rest(flush, user_id, sent, self.topic)
 
-    def join(self, fan: Fan[Receiver]) -> None:
+    def join(self, fan: Fan[Receiver], entry: Receiver | None = None) -> None:
         """See :meth:`Receiver.join`."""
         self._fan = fan
-        fan.add(self, self._outbox.exit)
+        self._entry = entry
+        fan.add(entry or self, self._outbox.exit)
 
     def send_rest(self, flush: Flush, sent: int) -> None:
         """See :meth:`Receiver.send_rest`."""
@@ -139,4 +151,5 @@ class Subscription:
         self._outbox = _ENDED
         fan, self._fan = self._fan, None
         if fan is not None:
-            fan.remove(self)
+            fan.remove(self._entry or self)
+            self._entry = None

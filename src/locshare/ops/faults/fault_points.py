@@ -4,6 +4,7 @@ raises in the middle of a delivery.
 
 from typing import Literal, final
 from uuid import UUID
+from weakref import WeakSet
 
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.native import Fan
@@ -28,6 +29,19 @@ class FaultPoints:
         """User ids whose connection raises at its next position."""
         self.deliveries: dict[tuple[UUID, What], int] = {}
         """How many more receivers get the flush or event before the session raises."""
+
+        self._receivers: WeakSet[ReceiverWithFaults] = WeakSet()
+
+    def arm(self, session_id: UUID, what: What, after: int) -> None:
+        """Let the delivery to the receiver after the next ``after`` raise."""
+        self.deliveries[session_id, what] = after
+        if what == "positions":
+            for receiver in self._receivers:
+                receiver.leave_fan(session_id)
+
+    def note(self, receiver: "ReceiverWithFaults") -> None:
+        """``receiver`` may be in a fan from now on."""
+        self._receivers.add(receiver)
 
     def clear(self) -> None:
         """Remove all."""
@@ -103,9 +117,10 @@ class LinkWithFaults:
 class ReceiverWithFaults:
     """The real receiver; it raises on request, although receivers promise never to."""
 
-    __slots__ = ("_points", "_receiver", "_session_id")
+    __slots__ = ("__weakref__", "_fan", "_points", "_receiver", "_session_id")
 
     def __init__(self, receiver: Receiver, session_id: UUID, points: FaultPoints) -> None:
+        self._fan: Fan[Receiver] | None = None
         self._receiver = receiver
         self._session_id = session_id
         self._points = points
@@ -142,8 +157,24 @@ class ReceiverWithFaults:
             self._points.trigger(self._session_id, "positions")
         self._receiver.send_positions(flush)
 
-    def join(self, fan: Fan[Receiver]) -> None:
-        """As :meth:`Receiver.join`. Without an exit: each flush passes the fault point."""
+    def join(self, fan: Fan[Receiver], entry: Receiver | None = None) -> None:
+        """As :meth:`Receiver.join`. Without an exit while deliveries are to fail: each flush then
+        passes the fault point.
+        """
+        if (self._session_id, "positions") in self._points.deliveries:
+            fan.add(entry or self, None)
+        else:
+            self._fan = fan
+            self._receiver.join(fan, entry or self)
+            self._points.note(self)
+
+    def leave_fan(self, session_id: UUID) -> None:
+        """Deliveries of ``session_id`` are to fail: take each flush one by one."""
+        fan = self._fan
+        if fan is None or session_id != self._session_id or self.closed:
+            return
+        self._fan = None
+        fan.remove(self)
         fan.add(self, None)
 
     def send_rest(self, flush: Flush, sent: int) -> None:

@@ -170,7 +170,7 @@ class Injector:
             raise ControlError(
                 "bad_request", "session_id is not a UUID - at `$.session_id`"
             ) from None
-        self._faults.points.deliveries[session_id, request.what] = request.after
+        self._faults.points.arm(session_id, request.what, request.after)
 
     async def _kill_connection(self, request: ask.KillConnection) -> None:
         if not self._pool.kill(request.user_id):
