@@ -1,6 +1,7 @@
 """The built client: what is served of it, in which encoding, and for how long it may be kept."""
 
 import gzip
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,23 @@ def built() -> Path:
 def test_the_entry_is_at_most_45_kilobytes_compressed(built: Path) -> None:
     (entry,) = (built / "assets").glob("index-*.js.gz")
     assert entry.stat().st_size <= 45_000
+
+
+NEWER = re.compile(
+    r"""\?\?=|\?\.[a-zA-Z\[(]|catch\{|\bglobalThis\b|\bstructuredClone\b|\.replaceChildren\(|"""
+    r"""Object\.(?:hasOwn|fromEntries)|\.(?:replaceAll|flatMap|matchAll|allSettled|at)\(|import\.meta\.env"""
+)
+"""Syntax and calls that iOS 12 or Chrome 64 do not have."""
+
+
+def test_what_every_browser_loads_is_in_the_language_of_2018(built: Path) -> None:
+    """MapLibre and its worker are loaded where they can run only."""
+    scripts = [*built.glob("*.js"), *(built / "assets").glob("*.js")]
+    old = [each for each in scripts if not each.name.startswith(("maplibre", "map-worker", "tile"))]
+    assert len(old) >= 5
+    for path in old:
+        found = NEWER.search(path.read_text(encoding="utf-8"))
+        assert found is None, (path.name, found)
 
 
 def test_every_text_of_the_build_is_compressed_and_every_address_is_relative(built: Path) -> None:
