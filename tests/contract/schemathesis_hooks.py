@@ -82,8 +82,14 @@ class Tokens:
 
 @schemathesis.hook
 def filter_case(context: HookContext, case: Case[Any]) -> bool:
-    """OsmAnd's call takes any body that is no object of JSON as a form, whatever it is called."""
-    is_osmand = case.operation.definition.raw["operationId"] == "reportOsmand"
+    """Without what the server ignores on purpose, which counts as a fault here: parameters that it
+    does not know; and OsmAnd's call takes any body that is no object of JSON as a form.
+    """
+    operation = case.operation.definition.raw
+    known = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+    if set(case.query or ()) - known:
+        return False
+    is_osmand = operation["operationId"] == "reportOsmand"
     return not is_osmand or isinstance(case.body, dict) or case.media_type != "application/json"
 
 
