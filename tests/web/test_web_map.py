@@ -124,6 +124,44 @@ def test_a_drag_moves_the_map_and_it_follows_nobody_more(
     page.context.close()
 
 
+def test_fingers_drag_throw_and_pinch_the_map(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = opened(browser, address, "map=none&scene=dateline", **PHONE, has_touch=True)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x, "y": y, "id": at} for at, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    def place(user: str) -> tuple[float, float]:
+        box = page.locator(f'[data-user="{user}"] .mk-dot').bounding_box()
+        assert box is not None
+        return box["x"], box["y"]
+
+    start = place("user-1")
+    touch("touchStart", (200, 600))
+    for step in range(1, 11):
+        touch("touchMove", (200 + 6 * step, 600 - 9 * step))
+    page.wait_for_timeout(150)  # a finger that rests before it lets go throws nothing
+    touch("touchEnd")
+    page.wait_for_timeout(100)
+    dragged = place("user-1")
+    assert dragged[0] - start[0] == pytest.approx(60, abs=2)
+    assert dragged[1] - start[1] == pytest.approx(-90, abs=2)
+
+    apart = abs(place("user-0")[0] - place("user-2")[0])
+    touch("touchStart", (150, 400), (250, 400))
+    for step in range(1, 11):
+        touch("touchMove", (150 - 3 * step, 400), (250 + 3 * step, 400))
+    touch("touchEnd")
+    page.wait_for_timeout(200)
+    assert abs(place("user-0")[0] - place("user-2")[0]) / apart == pytest.approx(1.6, abs=0.08)
+    assert page.evaluate("bench.happened") == ["follow nobody"]
+    page.context.close()
+
+
 @pytest.mark.skipif(not WORLD.exists(), reason="the world was not built: tippecanoe is missing")
 def test_maplibre_takes_over_under_the_policy_and_the_canvas_when_its_context_is_lost(
     browser: Browser, address: str, errors: list[str]

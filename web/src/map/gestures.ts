@@ -151,7 +151,10 @@ export function attachGestures(element: HTMLElement, events: GestureEvents): () 
     });
     listen("pointerup", (event) => up(event.pointerId, event.timeStamp, false));
     listen("pointercancel", (event) => up(event.pointerId, event.timeStamp, true));
-    listen("lostpointercapture", (event) => up(event.pointerId, event.timeStamp, true));
+    listen("lostpointercapture", (event) => {
+      // A finger is captured by what it touches, which loses it to this element at the first move.
+      if (event.target === element) up(event.pointerId, event.timeStamp, true);
+    });
   } else {
     const each = (event: TouchEvent, call: (touch: Touch) => void): void => {
       for (let i = 0; i < event.changedTouches.length; i += 1) call(event.changedTouches[i]!);
