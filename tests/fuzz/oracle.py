@@ -27,6 +27,7 @@ CODES: Final = (
     | {BAD_HANDSHAKE: None}
 )
 _NO_PROBLEM: Final = {"/health/ready"}
+_NO_PAGE: Final = b"The web client is not part of this installation."
 
 
 def check_close(payload: bytes, sent_by_us: bool) -> int:
@@ -121,6 +122,8 @@ def check_answer(answer: Answer, path: str, *, to_head: bool = False) -> None:
     """An answer of HTTP: no failure of the server, a whole problem where it refuses."""
     status, headers, body = answer
     kind = headers.get("content-type", "")
+    if status == 503 and _NO_PAGE in body:
+        return  # where it was not built, as in a checkout; the calls do not need it
     if status in NOT_FOR_A_CALL and path not in _NO_PROBLEM:
         raise (Busy if status == 503 else Fault)(f"{status} {body[:300]!r}")
     if to_head or status in (101, 204, 304):
