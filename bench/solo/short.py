@@ -18,7 +18,12 @@ SHORT_FORMS: dict[str, str] = {
 }
 
 
-LONG_FORMS: dict[str, str] = {"beside": "beside", "deflate": "deflate", "dialects": "dialects"}
+LONG_FORMS: dict[str, str] = {
+    "beside": "beside",
+    "deflate": "deflate",
+    "dialects": "dialects",
+    "flush": "flush",
+}
 """Only when they are named: they take minutes, need a C compiler or other servers, or measure what
 this server decided against.
 """
