@@ -109,9 +109,14 @@ def build() -> None:
         subprocess.run([*command, "build-bench"], check=True)
 
 
-def opened(browser: Browser, address: str, query: str = "", **context: Any) -> Page:
-    """The page, with MapLibre shown unless ``query`` says that there is no map."""
+def opened(
+    browser: Browser, address: str, query: str = "", script: str = "", **context: Any
+) -> Page:
+    """The page, with MapLibre shown unless ``query`` says that there is no map. ``script`` runs
+    before all others.
+    """
     page = browser.new_context(**context).new_page()
+    page.add_init_script(script)
     page.set_default_timeout(DEADLINE_MS)
     page.goto(f"{address}/map.html?{query}")
     page.wait_for_function("window.bench !== undefined")

@@ -124,10 +124,11 @@ def test_a_drag_moves_the_map_and_it_follows_nobody_more(
     page.context.close()
 
 
-def test_fingers_drag_throw_and_pinch_the_map(
-    browser: Browser, address: str, errors: list[str]
+@pytest.mark.parametrize("script", ["", "delete window.PointerEvent"], ids=["now", "iOS 12"])
+def test_fingers_drag_and_pinch_the_map(
+    browser: Browser, address: str, errors: list[str], script: str
 ) -> None:
-    page = opened(browser, address, "map=none&scene=dateline", **PHONE, has_touch=True)
+    page = opened(browser, address, "map=none&scene=dateline", script, **PHONE, has_touch=True)
     page.on("pageerror", lambda error: errors.append(str(error)))
     session = page.context.new_cdp_session(page)
 
