@@ -294,6 +294,9 @@ export class Actions {
     this.state.selected.value = userId;
   }
 
+  /** The same, always as the same function. */
+  readonly selectPerson = (userId: string): void => this.select(userId);
+
   /** Change settings, and keep them. */
   set(change: Settings): void {
     const settings = { ...this.state.settings.peek(), ...change };

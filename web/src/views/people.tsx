@@ -1,5 +1,6 @@
 /** Everyone, as a list: first this device's owner, with what they share. */
 
+import { Component } from "preact";
 import { agoText, compass, distanceText } from "../core/format";
 import { opacity } from "../core/freshness";
 import { bearing, distance, type Place } from "../core/geo";
@@ -9,6 +10,9 @@ import type { T } from "../i18n";
 import { Icon } from "./icons";
 import type { LiveProps } from "./live";
 import { Avatar, Button } from "./parts";
+
+/** Nearer than this there is no direction to somebody. */
+const NEAR_M = 10;
 
 export function People(props: LiveProps) {
   const { state, ui, model } = props;
@@ -39,27 +43,13 @@ export function People(props: LiveProps) {
           each.isMe ? (
             <Me key={each.userId} {...props} person={each} />
           ) : (
-            <Row
-              key={each.userId}
-              {...props}
-              person={each}
-              here={here}
-              time={time}
-              isLive={isLive}
-            />
+            <Row key={each.userId} {...rowOf(props, each, here, time, isLive)} />
           ),
         )}
       </ul>
       {people.length === 1 && <p class="alone">{t("people.alone")}</p>}
     </>
   );
-}
-
-interface RowProps extends LiveProps {
-  readonly person: Person;
-  readonly here: Place | null;
-  readonly time: number;
-  readonly isLive: boolean;
 }
 
 /** A program finds whose row it is, and which position it shows, without reading the text. */
@@ -71,49 +61,95 @@ function dataOf(person: Person): Record<string, string> {
   return data;
 }
 
-function Row({ state, actions, person, here, time, isLive }: RowProps) {
+/** What a row shows, as text: a second in which none of it changes costs next to nothing. */
+interface RowProps {
+  readonly userId: string;
+  readonly name: string;
+  readonly color: string;
+  readonly strength: number;
+  readonly standing: string;
+  readonly isNow: boolean;
+  readonly host: string;
+  readonly far: string;
+  /** Degrees, or -1 for no direction. */
+  readonly way: number;
+  readonly compass: string;
+  readonly lat: string;
+  readonly lng: string;
+  readonly onSelect: (userId: string) => void;
+}
+
+function rowOf(
+  { state, actions }: LiveProps,
+  person: Person,
+  here: Place | null,
+  time: number,
+  isLive: boolean,
+): RowProps {
   const t = state.t.value;
   const { place } = person;
   const far = place === null || here === null ? null : distance(here, place);
-  const way = place === null || here === null ? 0 : bearing(here, place);
-  const isNear = far !== null && far < 10;
-  return (
-    <li class="row" {...dataOf(person)}>
-      <button type="button" class="row-main" onClick={() => actions.select(person.userId)}>
-        <Avatar name={person.name} color={person.color} strength={strengthOf(person, time)} />
-        <span class="row-text">
-          <b>
-            <bdi>{person.name}</bdi>
-          </b>
-          <small>
-            {person.role === "host" && `${t("person.host")} · `}
-            <span class={isNow(person, time, isLive) ? "now" : ""}>
-              {standingText(t, person, time, isLive)}
-            </span>
-          </small>
-        </span>
-        {far !== null && (
-          <span class="row-far">
-            <span>{distanceText(t, far, state.units.value)}</span>
-            {!isNear && (
-              <small>
-                <Icon name="arrow" turn={way} /> {compass(t, way)}
-              </small>
-            )}
+  const way = place === null || here === null || far! < NEAR_M ? -1 : bearing(here, place);
+  const data = dataOf(person);
+  return {
+    userId: person.userId,
+    name: person.name,
+    color: person.color,
+    strength: Math.round(strengthOf(person, time) * 20) / 20,
+    standing: standingText(t, person, time, isLive),
+    isNow: standing(person, time, isLive).kind === "live",
+    host: person.role === "host" ? `${t("person.host")} · ` : "",
+    far: far === null ? "" : distanceText(t, far, state.units.value),
+    way: Math.round(way / 5) * 5,
+    compass: way < 0 ? "" : compass(t, way),
+    lat: data["data-lat"] ?? "",
+    lng: data["data-lng"] ?? "",
+    onSelect: actions.selectPerson,
+  };
+}
+
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps): boolean {
+    const { props } = this;
+    return (Object.keys(next) as (keyof RowProps)[]).some((key) => next[key] !== props[key]);
+  }
+
+  override render(props: RowProps) {
+    const { userId, lat, lng } = props;
+    const place = lat === "" ? {} : { "data-lat": lat, "data-lng": lng };
+    return (
+      <li class="row" data-user={userId} {...place}>
+        <button type="button" class="row-main" onClick={() => props.onSelect(userId)}>
+          <Avatar name={props.name} color={props.color} strength={props.strength} />
+          <span class="row-text">
+            <b>
+              <bdi>{props.name}</bdi>
+            </b>
+            <small>
+              {props.host}
+              <span class={props.isNow ? "now" : ""}>{props.standing}</span>
+            </small>
           </span>
-        )}
-      </button>
-    </li>
-  );
+          {props.far !== "" && (
+            <span class="row-far">
+              <span>{props.far}</span>
+              {props.way >= 0 && (
+                <small>
+                  <Icon name="arrow" turn={props.way} /> {props.compass}
+                </small>
+              )}
+            </span>
+          )}
+        </button>
+      </li>
+    );
+  }
 }
 
 function strengthOf({ place, online }: Person, time: number): number {
   if (place === null) return online ? 1 : 0;
   return (opacity(time - place.at) - 0.45) / 0.55;
 }
-
-const isNow = (person: Person, time: number, isLive: boolean): boolean =>
-  standing(person, time, isLive).kind === "live";
 
 /** How somebody stands, in words. */
 export function standingText(t: T, person: Person, time: number, isLive: boolean): string {
