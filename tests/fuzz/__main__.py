@@ -23,7 +23,7 @@ BLOCKS_PER_EXAMPLE = 5.0
 """More than this, over the whole run of a server, is growth: to remember one participant takes six.
 Less comes of garbage that is not collected yet, and of labels of metrics that are new."""
 ENOUGH = 10_000
-"""Examples, before which the garbage hides what grows."""
+"""Examples, before which garbage hides what grows, and the pool of the database still fills."""
 
 
 class Report:
@@ -112,17 +112,17 @@ def _has_grown(report: Report, held: Sequence[Holding], examples: int) -> bool:
     apart = examples * (len(rounds) - third) / len(held)
     blocks = (min(h.blocks for h in end) - min(h.blocks for h in begin)) / apart
     report.say(f"{blocks:+.3f} blocks of memory for each example")
+    if examples < ENOUGH:
+        return False
     more = [
         name
         for name in ("files", "threads", "actors")
         if min(getattr(h, name) for h in end) > min(getattr(h, name) for h in begin)
     ]
+    more += ["memory"] if blocks > BLOCKS_PER_EXAMPLE else []
     if more:
         report.say(f"GROWN: {', '.join(more)}")
-    if examples < ENOUGH or blocks <= BLOCKS_PER_EXAMPLE:
-        return bool(more)
-    report.say("GROWN: memory")
-    return True
+    return bool(more)
 
 
 if __name__ == "__main__":
