@@ -235,14 +235,16 @@ def started(
     pin: bool = True,
     environment: Mapping[str, str] | None = None,
     max_participants: int = MAX_PARTICIPANTS,
+    faults: bool = True,
 ) -> Iterator[StartedTarget]:
     """The server ``name`` of STARTABLE, ready, on free ports and with private data; gone, with all
     its processes, when the block ends.
 
     With ``pin``, on a machine of two cores or more, the server has the first core (its Redis or
     PostgreSQL too), and this thread and those that it starts have the others. ``environment`` is
-    for the server's program. Raises ValueError for another name, or a dialect that it does not
-    speak, and NotServing.
+    for the server's program. Without ``faults`` this server runs as ``locshare serve`` does, and
+    its sessions and database cannot be disrupted. Raises ValueError for another name, or a dialect
+    that it does not speak, and NotServing.
     """
     if name not in STARTABLE:
         raise ValueError(f"no server {name!r} can be started; allowed are {', '.join(STARTABLE)}")
@@ -256,7 +258,7 @@ def started(
         target: StartedTarget
         if name == "locshare":
             room = {"LOCSHARE_MAX_PARTICIPANTS": str(max_participants)}
-            server = Server(folder, room | dict(environment or {}), faults=True, place=place)
+            server = Server(folder, room | dict(environment or {}), faults=faults, place=place)
             target = LocshareTarget(description, server)
         else:
             target = PeerTarget(description, folder, place, environment or {}, max_participants)

@@ -1,4 +1,4 @@
-"""Every test here runs against each server: locshare with its embedded PostgreSQL, and the two
+"""Every test here runs against each server: locshare with its embedded PostgreSQL, and the
 comparators. Each is started once.
 """
 

@@ -104,7 +104,7 @@ async def test_nothing_outside_the_build_is_served(dist: Path, path: str) -> Non
 async def test_an_installation_without_the_client_says_so_in_one_sentence(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logged:
         http = client(dist=tmp_path / "none")
-    assert [each["event"] for each in logged] == ["web_client.missing"]
+    assert [each["event"] for each in logged] == ["web_client_missing"]
     async with http:
         for path in ("/", f"/join/{ID}"):
             answer = await http.get(path)

@@ -230,7 +230,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Map tiles of the page. Every viewer's browser asks that server, which learns from it "
             "what part of the map is viewed.",
             section="Page", allowed="a URL with {z}, {x} and {y}", check=check_tile_url,
-            default="none: a map without tiles",
+            default="none: the world that comes with the server",
         ),
     ] = None  # fmt: skip
     tile_attribution: Annotated[

@@ -36,6 +36,7 @@ def room_sources(
         lambda: http_families(http()),
         lambda: loop_families(loop()),
         lambda: store_families(store()),
+        build_families,
         log_families,
         interpreter_families,
     )
@@ -84,11 +85,6 @@ def connection_families(of: ConnectionStatistics) -> Iterator[Metric]:
     yield counter("locshare_writes_total", "Successful writes to sockets.", of.writes)
     yield counter("locshare_stalls_total", "Times that a socket was full.", of.stalls)
     yield gauge("locshare_connections_blocked", "Connections whose socket is full.", of.blocked)
-    yield gauge(
-        "locshare_sending_compiled",
-        "1 when the compiled module sends positions, 0 when its twin in Python does.",
-        IMPLEMENTATION == "compiled",
-    )
     yield gauge("locshare_backlog_bytes", "Bytes waiting for full sockets.", of.backlog_bytes)
 
 
@@ -138,6 +134,15 @@ def store_families(of: StoreStatistics) -> Iterator[Metric]:
     yield counter("locshare_store_dropped_total", "Writes given up: too many waited.", of.dropped)
     yield counter("locshare_store_join_batches_total", "Statements for joins.", of.join_batches)
     yield counter("locshare_store_failures_total", "Writes that found no database.", of.failures)
+
+
+def build_families() -> Iterator[Metric]:
+    """What this installation was built with."""
+    yield gauge(
+        "locshare_sending_compiled",
+        "1 when the compiled module sends positions, 0 when its twin in Python does.",
+        IMPLEMENTATION == "compiled",
+    )
 
 
 def log_families() -> Iterator[Metric]:

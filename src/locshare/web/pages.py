@@ -81,7 +81,7 @@ def pages(
     built = read_files(dist)
     index = built.pop("index.html", None)
     if index is None:
-        log.warning("web_client.missing", hint=NOT_BUILT)
+        log.warning("web_client_missing", hint=NOT_BUILT)
     routes = Blueprint("pages", __name__)
     routes.record_once(lambda setup: setup.app.url_map.converters.update(anything=_Anything))
     shells = _shells(index, config)

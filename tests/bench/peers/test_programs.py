@@ -23,7 +23,7 @@ from tests.contract.group import DEADLINE_S, Group, create, phone
 from tests.phones import BERLIN
 from tests.running import LAST_RESORT_S
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.outside_contract]
 
 needs_redis = pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="redis-server is not installed"
