@@ -90,7 +90,8 @@ async def chatter(stream: trio.SocketStream) -> None:
 
 # Little ones: an example takes some milliseconds. Imitated loss takes 200 ms.
 impairments = st.one_of(
-    st.just(Impairment()), st.builds(Impairment, st.floats(0, 0.004), st.floats(0, 0.004))
+    st.just(Impairment()),
+    st.builds(Impairment, st.floats(0, 0.004), st.floats(0, 0.004), st.just(0.0)),
 )
 chunks = st.lists(st.binary(min_size=1, max_size=2_000), max_size=6)
 
