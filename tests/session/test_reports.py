@@ -18,6 +18,21 @@ async def test_a_report_is_delivered_as_a_position_over_a_connection_is() -> Non
         assert bo.phone.heard() == [(ada, 1)]
 
 
+async def test_a_report_after_positions_that_waited_for_a_flush_is_delivered_at_once() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        cy = await home.join(session, "Cy")
+        home.window = 0.25
+        await trio.sleep(10.0)  # well past the first instant of the mock clock
+        for lat in (1, 2, 3):  # the second waits for the flush, the third finds it set
+            await ada.link.update(position(lat))
+            await settle()
+        await trio.sleep(1.0)
+        await home.manager.report(session, cy, position(4))
+        await settle()
+        assert bo.phone.heard()[-1] == (cy, 4)
+
+
 async def test_a_report_takes_its_sender_online_and_two_minutes_without_one_offline() -> None:
     async with house() as home:
         session, (bo,) = await home.group("Bo")

@@ -321,9 +321,10 @@ class SessionActor(Actor[SessionCast]):
         table = self._table
         if table.departed:
             self._note_departures()
+        arrived, self._batch_time = self._batch_time, 0.0
         if not table.moved or Tick.FLUSH in self._timers:
             return
-        now, self._batch_time = self._batch_time or trio.current_time(), 0.0
+        now = arrived or trio.current_time()
         wait = self._flushed_at + self._context.window(now, self._rate.per_second) - now
         if wait > 0:
             self._arm(Tick.FLUSH, wait)
@@ -363,7 +364,7 @@ class SessionActor(Actor[SessionCast]):
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
         snapshot = encode_frame(
-            self._rules.snapshot(
+            self._rules.views.snapshot(
                 user_id, table.roster[user_id].role, moment, options.resume, options.state
             ),
             receiver.dialect.in_session(self._table.shorthand),
