@@ -113,7 +113,7 @@ def resume_cost(missed: int, rounds: int) -> tuple[float, int]:
     user_id = next(iter(table.roster))
 
     def frame(resume: str | None) -> bytes:
-        return encode_frame(rules.snapshot(user_id, "participant", moment, resume), PLAIN)
+        return encode_frame(rules.views.snapshot(user_id, "participant", moment, resume), PLAIN)
 
     def cpu_us(resume: str | None) -> float:
         begun = process_time()

@@ -17,12 +17,13 @@ from msgspec import Struct
 from locshare.broadcast.fanout import Flush
 from locshare.broadcast.native import Fan
 from locshare.broadcast.receiver import Receiver
+from locshare.model.distance import metres
 from locshare.model.pace import NORMAL, Pace
 from locshare.model.participant import Member
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.session.delivery import send_positions
-from locshare.session.far_apart import FAR_M, NEAR_M, metres
+from locshare.session.far_apart import FAR_M, NEAR_M
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.pacing import (
@@ -148,7 +149,7 @@ class Paces(RuleBasedStateMachine):
     @rule(user_id=NAMES, interval_s=PACES)
     def connects(self, user_id: str, interval_s: float) -> None:
         phone = Phone(user_id, interval_s)
-        snapshot = self.session.snapshot(user_id, "participant", self.moment)
+        snapshot = self.session.views.snapshot(user_id, "participant", self.moment)
         phone.known = {each.user_id: each.accuracy or 0.0 for each in snapshot.positions}
         self.session.connect(phone, self.moment)
         begin_pace(self.table, phone, interval_s, self.clock)

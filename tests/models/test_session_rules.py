@@ -323,7 +323,7 @@ class Histories(RuleBasedStateMachine):
         phone = Phone(user_id, {}, {}, state=state, began=state)
         known = None if asks is None else self.known.get(user_id, 0) - asks
         resume = None if known is None else f"{table.epoch}.{known}"
-        snapshot = self.session.snapshot(user_id, "participant", self.moment, resume, state)
+        snapshot = self.session.views.snapshot(user_id, "participant", self.moment, resume, state)
         phone.learn(snapshot)
         self.is_told_what_it_missed(user_id, known, snapshot)
         self.known[user_id] = snapshot.seq
@@ -673,7 +673,7 @@ def test_a_position_is_forgotten_at_the_instant_that_was_announced(
     if due is None:
         assert arrived + retention == arrived  # too short to be told
         return
-    at_last = rules.snapshot("user", "participant", Moment(START, due))
+    at_last = rules.views.snapshot("user", "participant", Moment(START, due))
     assert at_last.positions == ()
     assert rules.forget_stale(due) is None, "its timer would run for ever"
 

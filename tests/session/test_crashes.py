@@ -23,6 +23,7 @@ from locshare.session.limits import SessionLimits
 from locshare.session.manager import SessionManager
 from locshare.session.rules import SessionRules
 from locshare.session.table import SessionTable
+from locshare.session.views import SessionViews
 from locshare.supervisor import DynamicSupervisorRef, SupervisorRef
 from tests.doubles import MemoryStore
 from tests.session.kit import HOUR, Fault, House, Phone, Someone, house, position
@@ -225,11 +226,11 @@ async def test_a_departure_in_the_gap_between_two_incarnations_is_noted() -> Non
 async def test_attaching_while_it_crashes_gives_exactly_one_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for place in ("snapshot", "connect"):
+    for owner, place in ((SessionViews, "snapshot"), (SessionRules, "connect")):
         with monkeypatch.context() as patch:
             async with house() as home:
                 session, (ada,) = await home.group("Ada")
-                fault = Fault(patch, SessionRules, place)
+                fault = Fault(patch, owner, place)
                 fault.left = 1
                 bo = await home.someone(session, "Bo")
                 assert bo.phone.types == ["session_state"]

@@ -12,6 +12,7 @@ from typing import Final, final
 
 from msgspec import structs
 
+from locshare.model.distance import metres
 from locshare.model.pace import NORMAL, Pace
 from locshare.model.position import LIVE_WITHIN_MS, Position
 
@@ -21,8 +22,6 @@ it as old after 30 s.
 """
 MAX_AGE_MS: Final = 86_400_000
 """An older fix is not sent: no server takes it."""
-
-_METRES_PER_DEGREE: Final = 111_195.0
 
 
 @final
@@ -58,7 +57,7 @@ class Outgoing:
             return None
         interval = self.pace.interval_s
         sent = self._sent
-        if sent is not None and _metres(sent, self._newest) < self.pace.min_distance_m:
+        if sent is not None and metres(sent, self._newest) < self.pace.min_distance_m:
             interval = max(interval, RENEW_S)
         return max(self._sent_at + interval - now, 0.0)
 
@@ -74,10 +73,3 @@ class Outgoing:
         if position.age_ms is None and age_ms < LIVE_WITHIN_MS:
             return position
         return structs.replace(position, age_ms=float(round(age_ms)))
-
-
-def _metres(one: Position, other: Position) -> float:
-    """The distance, on a plane: exact enough below a kilometre, where it is compared."""
-    east = (one.lng - other.lng + 180) % 360 - 180
-    east *= math.cos(math.radians((one.lat + other.lat) / 2))
-    return math.hypot(one.lat - other.lat, east) * _METRES_PER_DEGREE

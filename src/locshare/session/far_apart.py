@@ -5,17 +5,16 @@ sender whom everyone else would have to look at from afar may send more rarely
 (:mod:`locshare.session.sender_pace`).
 """
 
-import math
 from collections.abc import Collection, Mapping
 from itertools import combinations
 from typing import Final
 
-from locshare.model.position import HeldPosition, Position
+from locshare.model.distance import metres
+from locshare.model.position import HeldPosition
 
 FAR_M: Final = 5_000.0
 NEAR_M: Final = 3_000.0
 """Who was far ceases to be at this distance, so that a walk along the border changes nothing."""
-_METRES_PER_DEGREE: Final = 111_195.0
 
 
 def far_from_all(
@@ -37,13 +36,3 @@ def far_from_all(
             user_id for user_id in (one, other) if apart < (NEAR_M if user_id in before else FAR_M)
         )
     return frozenset(far)
-
-
-def metres(one: Position, other: Position) -> float:
-    """The distance, on a plane: right to a percent up to some tens of kilometres, and far beyond
-    those it is only far.
-    """
-    north = (one.lat - other.lat) * _METRES_PER_DEGREE
-    east = (one.lng - other.lng + 180.0) % 360.0 - 180.0
-    east *= _METRES_PER_DEGREE * math.cos(math.radians((one.lat + other.lat) / 2))
-    return math.hypot(north, east)

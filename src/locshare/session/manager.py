@@ -244,7 +244,7 @@ class SessionManager:
         SessionUnavailable, StoreUnavailable.
         """
         table = await self._table_or_view(session_id)
-        return self._rules(table).participants(self._moment())
+        return self._rules(table).views.participants(self._moment())
 
     async def participant(self, session_id: UUID, user_id: str) -> ParticipantRecord:
         """The row of a participant, from the store. Raises ParticipantNotFound, and as
@@ -309,7 +309,7 @@ class SessionManager:
         table = await self._table_or_view(session_id)
         if user_id not in table.roster:
             raise ParticipantNotFound
-        return self._rules(table).others(user_id, self._moment())
+        return self._rules(table).views.others(user_id, self._moment())
 
     async def command(self, session_id: UUID, command: FeatureCommand[R]) -> R:
         """Let a feature decide ``command``. Raises FeatureFull, what the feature refuses with, and

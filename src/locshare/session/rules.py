@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar, final
 from uuid import UUID
 
-from msgspec import UNSET, structs
+from msgspec import structs
 
 from locshare.broadcast.addressed import EVERYONE, Audience, EveryoneBut, Only
 from locshare.broadcast.receiver import Receiver
@@ -41,25 +41,15 @@ from locshare.model.events import (
     ParticipantLeft,
     ParticipantUpdated,
     SessionEnded,
-    missed,
 )
-from locshare.model.participant import (
-    LeaveReason,
-    Member,
-    ParticipantView,
-    PresenceState,
-    Role,
-    You,
-)
-from locshare.model.position import HeldPosition, LocatedMember, ParticipantPosition, Position
+from locshare.model.participant import LeaveReason, Member, PresenceState, Role
+from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import EndReason
-from locshare.model.session import SessionView, Snapshot
 from locshare.session.errors import ParticipantNotFound, SessionFull
-from locshare.session.event_log import parse_resume
 from locshare.session.features.feature import Candidate, Core, FeatureCommand
 from locshare.session.features.feature_set import Decision, FeatureSet, decide_each
 from locshare.session.features.registry import FEATURES
-from locshare.session.features.roster import ROSTER, may_step_down
+from locshare.session.features.roster import may_step_down
 from locshare.session.fixes import clock_was_set_back, judge
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
@@ -67,6 +57,7 @@ from locshare.session.origin import NOWHERE, Origin
 from locshare.session.presence import PresenceRules
 from locshare.session.rate_limits import join_rate
 from locshare.session.table import Reservation, SessionTable
+from locshare.session.views import SessionViews, core_of
 
 R = TypeVar("R")
 
@@ -81,7 +72,7 @@ class SessionRules:
     for the parts of ``features`` in a table that has none.
     """
 
-    __slots__ = ("_features", "_join_rate", "_limits", "_presence", "_table")
+    __slots__ = ("_features", "_join_rate", "_limits", "_presence", "_table", "views")
 
     def __init__(
         self, table: SessionTable, limits: SessionLimits, features: FeatureSet = FEATURES
@@ -93,6 +84,8 @@ class SessionRules:
         self._limits = limits
         self._join_rate = join_rate(limits.max_participants)
         self._presence = PresenceRules(table, limits)
+        self.views: Final = SessionViews(table, limits, features, self._presence)
+        """What the members are shown. They read, and decide nothing."""
 
     # --- seats ------------------------------------------------------------------------------------
 
@@ -437,15 +430,7 @@ class SessionRules:
         return self._remove(decisions)
 
     def _core(self) -> Core:
-        table = self._table
-        return Core(
-            table.roster,
-            table.lapsed,
-            table.reservations.values(),
-            table.online,
-            table.positions,
-            self._limits,
-        )
+        return core_of(self._table, self._limits)
 
     def _apply(self, decisions: Iterable[Decision]) -> None:
         for name, outcome in decisions:
@@ -524,95 +509,9 @@ class SessionRules:
         }
         return active, seen
 
-    def snapshot(
-        self,
-        user_id: str,
-        role: Role,
-        moment: Moment,
-        resume: str | None = None,
-        state: PresenceState = "active",
-    ) -> Snapshot:
-        """The state of the session for ``user_id``, who is about to connect and is shown online, in
-        ``state``. No event is pending. ``resume`` names the last event that the client knows, if it
-        said one.
-        """
-        table = self._table
-        found = None if resume is None else self._missed(user_id, resume, moment.clock)
-        session = table.session
-        retention = self._limits.retention
-        sections = self._features.snapshot(table, user_id, self._core())
-        roster = sections.pop(ROSTER.name)  # the contract shows it in `session`
-        return Snapshot(
-            SessionView(
-                str(session.id),
-                session.name,
-                session.created_at,
-                session.expires_at,
-                roster.locked,
-            ),
-            You(user_id, role),
-            self.participants(moment, connecting=user_id, state=state),
-            tuple(
-                ParticipantPosition.of(user, held.position, held.age_ms(moment.clock))
-                for user, held in table.positions.items()
-                if held.arrived + retention > moment.clock
-            ),
-            moment.wall,
-            table.epoch,
-            table.seq + self._presence.is_news_to_connect(user_id, moment, state),
-            sections or None,
-            resumed=None if resume is None else found is not None,
-            missed=None if found is None else tuple(map(missed, found)),
-        )
-
-    def _missed(self, user_id: str, resume: str, clock: float) -> tuple[Event, ...] | None:
-        """What ``user_id`` has missed; None if that cannot be said."""
-        table, point = self._table, parse_resume(resume)
-        self.forget_events(clock)
-        if point is None or point.epoch != table.epoch or point.seq > table.seq:
-            return None
-        return table.log.since(point.seq, user_id)
-
     def forget_events(self, clock: float) -> None:
-        """Drop the events that are too old for :meth:`snapshot`."""
+        """Drop the events that are too old for a snapshot to tell."""
         self._table.log.forget(clock - self._limits.kept_events_s)
-
-    def others(self, user_id: str, moment: Moment) -> tuple[LocatedMember, ...]:
-        """All members but ``user_id``, in the order of joining, with what is known of where they
-        are.
-        """
-        positions, retention = self._table.positions, self._limits.retention
-        return tuple(
-            LocatedMember(other, member.display_name, held.position, moment.wall_of(held.taken))
-            if (held := positions.get(other)) and held.arrived + retention > moment.clock
-            else LocatedMember(other, member.display_name)
-            for other, member in self._table.roster.items()
-            if other != user_id
-        )
-
-    def participants(
-        self, moment: Moment, connecting: str = "", state: PresenceState = "active"
-    ) -> tuple[ParticipantView, ...]:
-        """All members in the order of joining, with the presence last sent to the others; that of
-        ``connecting`` is online, in ``state``.
-        """
-        presence, found = self._presence, []
-        for user_id, member in self._table.roster.items():
-            now, shown = user_id == connecting, presence.shown(user_id)
-            found.append(
-                ParticipantView(
-                    user_id,
-                    member.display_name,
-                    member.avatar_color,
-                    member.joined_at,
-                    moment.wall if now else presence.last_seen(user_id, moment),
-                    True,
-                    now or shown.online,
-                    "host" if member.role == "host" else UNSET,
-                    state if now else shown.state,
-                )
-            )
-        return tuple(found)
 
     def _decide(self, event: Event, audience: Audience) -> None:
         self._table.queue_event(event, audience)
