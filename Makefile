@@ -98,7 +98,7 @@ lock: ## resolve the newest dependencies again and write constraints.txt
 	$(PYTHON) tools/lock.py
 
 packages:
-	@sh tools/ensure_packages.sh
+	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh
 
 clean: ## remove what make made; the demo's database under .data stays
 	rm -rf $(VENV) web/node_modules src/locshare/web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .mutants .coverage*

@@ -32,6 +32,13 @@ have_libatomic() {
   return 1
 }
 
+# Debian's Python comes without what a C module is compiled against.
+have_headers() {
+  python=${PYTHON:-python3}
+  case "$(command -v "$python")" in /usr/bin/*) ;; *) return 0 ;; esac
+  [ -e "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ]
+}
+
 missing=""
 skipped=""
 want() { # package, the tests that need it
@@ -44,7 +51,8 @@ want() { # package, the tests that need it
 
 have_chromium || want chromium "those with a browser"
 have_libatomic || want libatomic1 "those with a browser"
-has cc gcc clang || want "gcc libc6-dev" "those with the load generator in C"
+has cc gcc clang || want "gcc libc6-dev" "those with C"
+have_headers || want python3-dev "those with C"
 has redis-server || want redis-server "those with Redis"
 has openssl || want openssl "those with TLS"
 has pgbouncer || want pgbouncer "those with pgbouncer"
