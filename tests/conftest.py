@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from bench.guardian import stand_guard
 from tests.grouping import in_groups, require_groups
-from tests.held_to_contract import found_wrong, watch
+from tests.held_to_contract import found_wrong, is_held, watch
 from tests.running import complete
 from tests.skipping import judge, summarize
 
@@ -85,7 +85,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     found_wrong()  # outside of a test
     yield
     wrong = found_wrong()
-    if item.get_closest_marker("outside_contract") is None:
+    if is_held(item):
         assert wrong == [], "messages that the contract does not have"
 
 

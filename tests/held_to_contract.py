@@ -15,7 +15,9 @@ from typing import Any, Final
 import httpx
 import jsonschema_rs
 import msgspec
+import pytest
 
+from bench.targets import STARTABLE
 from locshare.broadcast.fanout import text_frame
 from locshare.client.codecs import CompactCodec, PlainCodec
 from locshare.connection import phoenix
@@ -23,8 +25,20 @@ from locshare.wire.compact import TYPES, CompactDialect
 from locshare.wire.phoenix import PhoenixDialect
 from locshare.wire.plain import PlainDialect
 
+COMPARATORS: Final = frozenset(STARTABLE) - {"locshare"}
+
 _wrong: Final[list[str]] = []
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def is_held(item: pytest.Item) -> bool:
+    """False for a test that makes the server write what only the test has, and for one of a
+    comparator, which has no more than the parts that tests/contract asks of every server.
+    """
+    callspec = getattr(item, "callspec", None)
+    values = () if callspec is None else callspec.params.values()
+    of_comparator = any(isinstance(value, str) and value in COMPARATORS for value in values)
+    return not of_comparator and item.get_closest_marker("outside_contract") is None
 
 
 def found_wrong() -> list[str]:

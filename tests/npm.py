@@ -6,10 +6,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.node import NPM
+
+PACKAGES: Final = Path(__file__).parent / "node_packages"
+CLIENTS: Final = PACKAGES / "clients"
 
 
 def installed(folder: Path) -> Path:

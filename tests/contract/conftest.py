@@ -8,23 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from bench.targets import Target, started
+from bench.targets import STARTABLE, Target, started
 from tests.contract.group import DEADLINE_S, Group, create
 
 SEATS = 5
-COMPARATORS = "inprocess", "picows", "redis"
 SECRET = "only for the tests of the contract"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The comparators are held to what these tests check, not to the schemas of this server."""
-    for item in items:
-        of = getattr(item, "callspec", None)
-        if of is not None and of.params.get("server") in COMPARATORS:
-            item.add_marker("outside_contract")
-
-
-@pytest.fixture(scope="session", params=["locshare", *COMPARATORS])
+@pytest.fixture(scope="session", params=STARTABLE)
 def server(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "redis" and shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed (apt install redis-server)")

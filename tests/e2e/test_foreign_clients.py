@@ -1,13 +1,11 @@
 """Clients that others wrote, as they come: each joins, sends, hears, and pings in its own way."""
 
 import json
-import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Empty
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,10 +13,11 @@ import httpx
 import pytest
 import trio
 
-from bench.guardian import entrust
 from tests.browser import chromium_or_skip
 from tests.contract.group import Group, Person, create, phone
-from tests.node import NODE, NPM
+from tests.line_process import END, LineProcess
+from tests.node import NODE
+from tests.npm import CLIENTS, installed
 from tests.phones import BERLIN
 from tests.program import Program, data_directory, running_program
 from tests.running import LAST_RESORT_S
@@ -26,22 +25,14 @@ from tests.running import LAST_RESORT_S
 pytestmark = pytest.mark.e2e
 
 SCRIPT = Path(__file__).parent.parent / "foreign_client"
-PACKAGES = "ws@8.23.0", "websocket@1.0.35"
 PYTHON = "websockets-sync", "websockets-asyncio", "websocket-client", "aiohttp"
 NPM_CLIENTS = "ws", "websocket", "w3c", "node"
 SET_HEADERS = *PYTHON, "ws", "websocket"
 
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("npm")
-    done = subprocess.run(
-        [*NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"npm cannot install {' '.join(PACKAGES)}: {done.stderr[-200:]}")
-    return folder
+def modules() -> Path:
+    return installed(CLIENTS)
 
 
 @pytest.fixture(scope="module")
@@ -63,31 +54,14 @@ class Client:
         script = [sys.executable, f"{SCRIPT}.py"]
         if library in NPM_CLIENTS:
             script = [NODE, f"{SCRIPT}.mjs"]
-        self._process = entrust(
-            subprocess.Popen(
-                [*script, library, json.dumps(wish)],
-                env={"MODULES": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        )
-        self._lines: Queue[str] = Queue()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line.rstrip("\n"))
-        self._lines.put("END")
+        self._process = LineProcess([*script, library, json.dumps(wish)], modules)
 
     def _line(self) -> str:
         try:
-            line = self._lines.get(timeout=LAST_RESORT_S)
+            line = self._process.line()
         except Empty:
             pytest.fail("the client says nothing")
-        assert not line.startswith(("END", "FAILED")), line
+        assert not line.startswith((END, "FAILED")), line
         return line
 
     async def line(self) -> str:
@@ -102,21 +76,10 @@ class Client:
                 return found
 
     def send(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+        self._process.send(line)
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(LAST_RESORT_S)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._reader.join()
-            self._process.stdout.close()
+        self._process.close()
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from tests.contract.group import Group, Person, create, phone
-from tests.official_phoenix import OfficialClient, installed_modules
+from tests.npm import CLIENTS, installed
+from tests.official_phoenix import OfficialClient
 from tests.phones import BERLIN
 from tests.program import Program, data_directory, running_program
 from tests.running import LAST_RESORT_S
@@ -22,8 +23,8 @@ BOTH = pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
 
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return installed_modules(tmp_path_factory.mktemp("npm"))
+def modules() -> Path:
+    return installed(CLIENTS)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from jinja2 import Environment
 
 from bench.guardian import entrust
 from tests.documents.pages import ROOT
-from tests.node import NODE, NPM
+from tests.node import NODE
+from tests.npm import PACKAGES, installed
 from tests.program import Program, data_directory, free_port, running_program
 from tests.running import LAST_RESORT_S
 
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.e2e
 
 GUIDE: Final = (ROOT / "docs/guides/ingest.md").read_text(encoding="utf-8")
 DOCUMENTED: Final = "https://where.example/api/sessions/0b8e…"
-NODE_RED: Final = "node-red@5.0.7"
 VAN: Final = {"latitude": 47.3769, "longitude": 8.5417, "gps_accuracy": 12}
 
 
@@ -101,15 +101,8 @@ def test_home_assistant_reports_the_tracker(van: Van) -> None:
 
 
 @pytest.fixture(scope="module")
-def node_red(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("node-red")
-    done = subprocess.run(
-        [*NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", NODE_RED],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=200,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"npm cannot install {NODE_RED}: {done.stderr[-200:]}")
-    return folder
+def node_red() -> Path:
+    return installed(PACKAGES / "node_red")
 
 
 def test_node_red_reports_what_flows_in(van: Van, node_red: Path, tmp_path: Path) -> None:

@@ -26,16 +26,17 @@ from tests.bench.misbehaving_server import (
     misbehaving_server,
     plan,
 )
-from tests.official_phoenix import OfficialClient, installed_modules
+from tests.npm import CLIENTS, installed
+from tests.official_phoenix import OfficialClient
 from tests.running import LAST_RESORT_S
 
 PATIENCE_S = LAST_RESORT_S
 
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def modules() -> Path:
     """A folder with the official client, or the reason why there is none."""
-    return installed_modules(tmp_path_factory.mktemp("npm"))
+    return installed(CLIENTS)
 
 
 def official_client(

@@ -90,7 +90,6 @@ class Running:
         await self._server.serve()
 
 
-@pytest.mark.outside_contract  # a comparator has the parts that tests/contract asks for
 @pytest.mark.parametrize("kind", ["inprocess", "redis"])
 async def test_a_session_whose_time_is_over_ends_for_everybody(tmp_path: Path, kind: str) -> None:
     if kind == "redis" and shutil.which("redis-server") is None:

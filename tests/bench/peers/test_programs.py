@@ -23,7 +23,7 @@ from tests.contract.group import DEADLINE_S, Group, create, phone
 from tests.phones import BERLIN
 from tests.running import LAST_RESORT_S
 
-pytestmark = [pytest.mark.e2e, pytest.mark.outside_contract]
+pytestmark = pytest.mark.e2e
 
 needs_redis = pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="redis-server is not installed"
@@ -103,6 +103,7 @@ async def group(tmp_path: Path) -> AsyncIterator[Group]:
 
 
 @needs_redis
+@pytest.mark.outside_contract
 async def test_people_on_different_workers_are_one_group(group: Group) -> None:
     """Which worker a connection comes to is chance: with 16 of them, 1 in 30,000 runs has all on
     one, and shows nothing.
