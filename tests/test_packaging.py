@@ -199,6 +199,18 @@ def test_an_installation_of_the_wheel_starts(archives: Path, tmp_path: Path) -> 
             assert program.stop() == 0
 
 
+def test_what_is_pinned_can_be_had_on_the_oldest_python_that_we_promise() -> None:
+    """To its patch release: Debian 12 has 3.11.2."""
+    (lowest,) = SpecifierSet(PROJECT["requires-python"])
+    refusing = {
+        f"{each.name} {each.version}: {needed}"
+        for each in metadata.distributions()
+        if (needed := each.metadata.json.get("requires_python"))
+        and not SpecifierSet(needed).contains(f"{lowest.version}.0")
+    }
+    assert not refusing, "see HELD_BACK in tools/lock.py"
+
+
 def test_the_container_copies_what_the_build_needs() -> None:
     text = (ROOT / "Dockerfile").read_text()
     copied = {
