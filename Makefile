@@ -91,8 +91,9 @@ bench-solo: $(VENV)/.dev ## the short benchmarks of this server alone
 docs: $(VENV)/.dev ## build the site of docs/ into site/, with strict links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 
-generate: $(VENV)/.dev ## write the TypeScript that is made from the contract
+generate: $(VENV)/.dev ## write what is made from the code: TypeScript, the page of metrics
 	$(BIN)/python -m locshare.contract.typescript web/src/generated
+	@$(BIN)/python -m tools.metrics_page
 
 lock: ## resolve the newest dependencies again and write constraints.txt
 	$(PYTHON) tools/lock.py

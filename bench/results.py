@@ -45,6 +45,7 @@ class Moment(Struct, frozen=True, kw_only=True):
     disconnects: int
     p50_ms: float | None = None
     p95_ms: float | None = None
+    p99_ms: float | None = None
     max_ms: float | None = None
     cpu_share: float | None = None
     rss_bytes: int | None = None

@@ -60,6 +60,8 @@ has nginx || want nginx-light "those behind a proxy"
 has caddy || want caddy "those behind a proxy"
 has haproxy || want haproxy "those behind a proxy"
 has apache2 || want apache2 "those behind a proxy"
+has promtool || want prometheus "those with Prometheus"
+has prometheus-alertmanager alertmanager || want prometheus-alertmanager "those with Prometheus"
 if on_linux; then
   has ip || want iproute2 "those with packet loss"
   has nft || want nftables "those with packet loss"

@@ -168,6 +168,7 @@ def _moment(second: Second, sample: UsageSample) -> Moment:
         disconnects=second.disconnects,
         p50_ms=latencies.percentile_ms(0.5) if some else None,
         p95_ms=latencies.percentile_ms(0.95) if some else None,
+        p99_ms=latencies.percentile_ms(0.99) if some else None,
         max_ms=round(latencies.max_s * 1e3, 4) if some else None,
         cpu_share=sample.cpu_share,
         rss_bytes=sample.rss_bytes,

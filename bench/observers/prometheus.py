@@ -32,6 +32,7 @@ _GAUGES: Mapping[str, tuple[str, Read]] = {
 _QUANTILES: Mapping[str, Callable[[Moment], float | None]] = {
     "0.5": lambda moment: moment.p50_ms,
     "0.95": lambda moment: moment.p95_ms,
+    "0.99": lambda moment: moment.p99_ms,
     "1": lambda moment: moment.max_ms,
 }
 _LABELS = ("target", "scenario")

@@ -188,7 +188,15 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: 
 
 
 MOMENT = Moment(
-    at_s=1, connected=3, sent=5, delivered=10, disconnects=1, p50_ms=1.5, p95_ms=2.5, max_ms=9
+    at_s=1,
+    connected=3,
+    sent=5,
+    delivered=10,
+    disconnects=1,
+    p50_ms=1.5,
+    p95_ms=2.5,
+    p99_ms=5,
+    max_ms=9,
 )
 STANDING = RunStatus(
     target="one", scenario="flood", title="t", people=4, left_s=8, sent=50, expected=110,
@@ -204,6 +212,7 @@ def test_the_figures_can_be_scraped_while_it_runs() -> None:
     labels = 'scenario="flood",target="one"'
     assert f"locshare_bench_connected{{{labels}}} 3.0\n" in text
     assert f"locshare_bench_delivered_total{{{labels}}} 100.0\n" in text
+    assert f'locshare_bench_latency_seconds{{quantile="0.99",{labels}}} 0.005\n' in text
     assert f'locshare_bench_latency_seconds{{quantile="0.95",{labels}}} 0.0025\n' in text
     assert "locshare_bench_server_cpu_share{" not in text  # not measured is not shown
 

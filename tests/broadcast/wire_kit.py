@@ -92,7 +92,7 @@ class NoLink:
     async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
         raise NotImplementedError
 
-    async def update(self, position: Position) -> None:
+    async def update(self, position: Position, received: float) -> None:
         raise NotImplementedError
 
     async def set_pace(self, interval_s: float) -> None:

@@ -110,7 +110,7 @@ class RoomLink:
         self._receiver = self._room.receivers[self._user_id] = receiver
         receiver.send_event(text_frame(SNAPSHOT))
 
-    async def update(self, position: Position) -> None:
+    async def update(self, position: Position, received: float) -> None:
         room = self._room
         if room.fail_update is not None:
             raise room.fail_update

@@ -56,6 +56,7 @@ ACCEPTED: Final = {"OK", "NON-STRICT", "INFORMATIONAL"}
 class Echo:
     """Each message comes back as it is."""
 
+    label: Final = "plain"
     subscribes_at_once = False
     reads_binary = True
 

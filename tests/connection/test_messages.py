@@ -385,6 +385,8 @@ async def test_what_came_is_counted_by_kind_also_when_it_was_dropped() -> None:
         assert statistics.messages_in == {"location_update": 3, "ping": 3, "leave": 0, "bad": 1}
         assert (statistics.rate_limited, statistics.opened, statistics.accepted) == (1, 1, 1)
         assert (statistics.open, statistics.handshakes) == (1, 0)
+        assert statistics.dialects == {"none": 0, "plain": 1, "compact": 0, "phoenix": 0}
+        assert {code: n for code, n in statistics.errors.items() if n} == {"INVALID_MESSAGE": 1}
 
 
 async def test_every_end_is_counted_once(nursery: trio.Nursery) -> None:
@@ -393,8 +395,9 @@ async def test_every_end_is_counted_once(nursery: trio.Nursery) -> None:
         await server.all_gone()
         statistics = server.pool.statistics()
         assert sum(statistics.closed.values()) == statistics.opened == 3
-        assert statistics.bytes_in > 0
-        assert statistics.bytes_out > 0
+        assert statistics.received["plain"] == statistics.bytes_in > 0
+        assert statistics.sent["plain"] == statistics.bytes_out > 0
+        assert sum(statistics.upgrades.counts) == sum(statistics.lifetimes.counts) == 3
 
 
 async def _one_of_each(server: Server) -> None:

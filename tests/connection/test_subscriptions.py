@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import trio
 import trio.testing
@@ -75,6 +75,7 @@ class Tagged:
 class Several:
     """Client: `[topic, event, payload]` with join, part, leave, move and ping."""
 
+    label: Final = "plain"
     subscribes_at_once = False
     reads_binary = False
 

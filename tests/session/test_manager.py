@@ -10,6 +10,7 @@ import trio
 from msgspec import structs
 
 from locshare.actors import ActorRef, Ref, introspect
+from locshare.actors.introspect import resume, suspend
 from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
@@ -27,7 +28,7 @@ from locshare.session.table import SessionTable
 from locshare.store.port import StoreUnavailable
 from locshare.supervisor import ChildSpec, DynamicSupervisorRef
 from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, Fault, House, Phone, house, position
+from tests.session.kit import HOUR, START, Fault, House, Phone, house, position
 
 
 async def test_those_who_come_at_once_share_one_load() -> None:
@@ -558,3 +559,59 @@ async def test_a_caller_whose_turn_comes_after_the_session_was_woken_starts_it_n
         assert home.table(session) is table
         assert home.store.calls["load_session"] == loads
         assert table.local.incarnations == 1
+
+
+async def test_the_time_of_a_position_is_counted_from_its_receipt_until_it_is_written() -> None:
+    async with house() as home:
+        _, (ada, _bo) = await home.group("Ada", "Bo")
+        await trio.sleep(1)
+        received = trio.current_time()
+        await trio.sleep(0.3)
+        await ada.link.update(position(), received)
+        await settle()
+        now = home.manager.statistics()
+        assert sum(now.routing.counts) == sum(now.delivery.counts) == 1
+        assert now.routing.total == pytest.approx(0.3, abs=0.001)
+        assert now.routing.total <= now.delivery.total
+
+
+async def test_a_position_that_is_ignored_does_not_make_the_next_one_late() -> None:
+    async with house() as home:
+        _, (ada, _bo) = await home.group("Ada", "Bo")
+        await ada.link.update(position(), trio.current_time())
+        await settle()
+        older = structs.replace(position(), timestamp=START - HOUR)
+        await ada.link.update(older, trio.current_time())
+        await trio.sleep(20)
+        await ada.link.update(position(2), trio.current_time())
+        await settle()
+        assert home.manager.statistics().delivery.total < 1
+
+
+async def test_who_comes_back_is_counted_as_reconnected() -> None:
+    async with house() as home:
+        session, (ada, _bo) = await home.group("Ada", "Bo")
+        ada.link.detach()
+        await settle()
+        await home.connect(session, ada.user_id, "unknown.0")
+        now = home.manager.statistics()
+        assert (now.attached, now.reconnected) == (3, 1)
+        assert now.resumes == {"complete": 0, "too_late": 1}
+
+
+async def test_the_mailboxes_and_tables_of_all_sessions_are_counted() -> None:
+    async with house() as home:
+        session, (ada, _bo) = await home.group("Ada", "Bo")
+        before = home.manager.statistics()
+        assert (before.mailboxes.actors, before.mailboxes.messages) == (1, 0)
+        suspended = home.actor(session)
+        await suspend(suspended)
+        for lat in range(3):
+            await ada.link.update(position(lat))
+        now = home.manager.statistics()
+        assert (now.mailboxes.messages, now.mailboxes.fullest) == (3, 3)
+        await resume(suspended)
+        await settle()
+        after = home.manager.statistics()
+        assert after.positions == 1
+        assert after.table_bytes > before.table_bytes

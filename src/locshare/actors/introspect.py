@@ -73,6 +73,11 @@ def statistics(ref: ActorRef) -> Statistics:
     )
 
 
+def mailbox_size(ref: ActorRef) -> int:
+    """How many entries wait in the ordinary lane of ``ref``: :func:`statistics` for a census."""
+    return len(actor_incarnation_of(ref).mailbox.queue)
+
+
 def gauges(ref: ActorRef) -> Mapping[str, int]:
     """The actor's own counts (``Actor.gauges``); empty if that raises."""
     try:

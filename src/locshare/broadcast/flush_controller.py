@@ -26,6 +26,7 @@ from locshare.broadcast.flush_window import (
     smooth,
     window_for,
 )
+from locshare.telemetry.histogram import Distribution, Histogram
 
 INTERVAL_S = 0.1
 _MOST_STEPS = 5
@@ -42,6 +43,10 @@ class LoopStatistics(Struct, frozen=True):
     """Smoothed lateness of a timer."""
     longest_lag: float
     """Since the last call of :meth:`FlushController.statistics`."""
+    lags: Distribution
+    """Every lateness, ten a second."""
+    max_window: float
+    """The widest that the window becomes."""
 
 
 class FlushController:
@@ -52,6 +57,7 @@ class FlushController:
         self._window = 0.0
         self._load = IDLE
         self._longest_lag = 0.0
+        self._lags = Histogram()
         self._due = math.inf
         """When the next adjustment is due, by Trio's clock."""
 
@@ -95,6 +101,7 @@ class FlushController:
         if elapsed <= 0.0:
             return
         self._longest_lag = max(self._longest_lag, lag)
+        self._lags.observe(lag)
         measured = Load(min(used / elapsed, 1.0), lag)
         # An overloaded loop gets here late. One measurement then stands for several intervals, or
         # the window would widen more slowly the more it is needed.
@@ -110,4 +117,11 @@ class FlushController:
 
     def peek(self) -> LoopStatistics:
         """As :meth:`statistics`, without a new measurement."""
-        return LoopStatistics(self._window, self._load.busy, self._load.lag, self._longest_lag)
+        return LoopStatistics(
+            self._window,
+            self._load.busy,
+            self._load.lag,
+            self._longest_lag,
+            self._lags.read(),
+            self._limits.max_window,
+        )

@@ -61,8 +61,10 @@ class Link(Protocol):
         """On return the snapshot is the first thing in ``receiver``."""
         ...
 
-    async def update(self, position: Position) -> None:
-        """Report a position. Waits only while the session's mailbox is full. Raises SessionOver."""
+    async def update(self, position: Position, received: float) -> None:
+        """Report a position, read at ``received`` (Trio's clock). Waits only while the session's
+        mailbox is full. Raises SessionOver.
+        """
         ...
 
     async def set_pace(self, interval_s: float) -> None:

@@ -29,6 +29,7 @@ from locshare.broadcast.outbox import Outbox
 from locshare.connection.admission import Identity, Link, open_link
 from locshare.connection.context import ConnectionContext
 from locshare.connection.conversation import Conversation
+from locshare.connection.counters import DialectLabel
 from locshare.connection.dialect import SocketDialect
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
 from locshare.connection.negotiation import choose_dialect, choose_subprotocol, read_options
@@ -73,7 +74,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__", "_context", "_conversation", "_entering", "_outbox", "_refusal", "_scope",
-        "_unsent", "lifecycle", "missed_pings", "number", "peer", "transport",
+        "_since", "_unsent", "dialect", "lifecycle", "missed_pings", "number", "peer", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +85,9 @@ class Connection:
         self.lifecycle = Lifecycle()
         self.transport = Transport(sock, context.limits.transport)
         self.missed_pings = 0
+        self.dialect: DialectLabel = "none"
         self._context = context
+        self._since = trio.current_time()  # of the socket, then of the upgrade
         self._scope = trio.CancelScope()
         # Until it is admitted. Ten thousand connections of a quiet hour need none.
         self._entering: trio.CancelScope | None = trio.CancelScope()
@@ -161,7 +164,10 @@ class Connection:
         else:
             if admitted is not None:
                 conversation, identity, link, options = admitted
-                self._context.counters.opened += 1
+                counters, now = self._context.counters, trio.current_time()
+                counters.opened += 1
+                counters.upgrades.observe(now - self._since)
+                self._since = now
                 await conversation.run(identity, link, options)
 
     async def _handshake(
@@ -176,7 +182,9 @@ class Connection:
             await self._refuse(upgrade, admitted)
             return None
         try:
-            outbox = await self._upgrade(admitted.upgrade, admitted.subprotocol)
+            outbox = await self._upgrade(
+                admitted.upgrade, admitted.subprotocol, admitted.dialect.label
+            )
         except BaseException:
             if admitted.link is not None:
                 admitted.link.detach()
@@ -234,17 +242,20 @@ class Connection:
         await self._upgrade(upgrade, choose_subprotocol(upgrade, self._context.dialects))
         self.close(refusal.reason)
 
-    async def _upgrade(self, upgrade: Upgrade, subprotocol: str | None) -> Outbox:
+    async def _upgrade(
+        self, upgrade: Upgrade, subprotocol: str | None, dialect: DialectLabel = "none"
+    ) -> Outbox:
         """Answer 101. Raises ConnectionLost."""
         await upgrade.accept(subprotocol)
         await trio.lowlevel.checkpoint_if_cancelled()  # closed meanwhile: there is no going back
         self.advance(Event.UPGRADED)
         context = self._context
+        self.dialect = dialect
         outbox = self._outbox = Outbox(
             self.transport,
             self,
             spawn=self._spawn_drain,
-            counters=context.counters.written,
+            counters=context.counters.written[dialect],
             limits=context.limits.outbox,
         )
         return outbox
@@ -331,7 +342,8 @@ class Connection:
         if self._outbox is not None:
             self._outbox.abandon()  # before the descriptor can be another connection's
         self.transport.close(abort=self._unsent)
-        self._context.counters.bytes_in += self.transport.bytes_in
+        counters = self._context.counters
+        counters.bytes_in[self.dialect] += self.transport.bytes_in
         # Breaks the reference cycles: what an ended connection held is given back at once, and not
         # when the garbage collector, made rare under load, comes round.
         self._outbox = None
@@ -339,6 +351,7 @@ class Connection:
         reason = self.lifecycle.reason
         if conversation is None or reason is None:
             return  # refused, and counted as that
-        self._context.counters.closed[reason] += 1
+        counters.closed[reason] += 1
+        counters.lifetimes.observe(trio.current_time() - self._since)
         note = log.debug if reason in _ROUTINE_ENDS else log.info
         note("connection_closed", connection=self.number, reason=reason.label, code=reason.code)

@@ -193,14 +193,15 @@ class Conversation:
                 continue
             # What _take_move and _move do, without a further coroutine for each position.
             counters.positions += 1
-            decision = policy.position(trio.current_time())
+            received_at = trio.current_time()
+            decision = policy.position(received_at)
             if decision is not ACCEPT or policy.held is not None:
                 policy.keep_newest(effect, decision)
             if decision is not ACCEPT:
                 self._check_rate(decision)
                 continue
             try:
-                await subscription.link.update(effect)
+                await subscription.link.update(effect, received_at)
             except _SESSION_ERRORS as error:
                 self.close_subscription(subscription, _ENDS[type(error)])
 
@@ -212,13 +213,14 @@ class Conversation:
             return
         policy = self._policy
         self._context.counters.positions += 1
-        decision = policy.position(trio.current_time())
+        received_at = trio.current_time()
+        decision = policy.position(received_at)
         if decision is not ACCEPT or policy.held is not None:
             policy.keep_newest(move.position, decision, move.topic)
         if decision is not ACCEPT:
             self._check_rate(decision)
             return
-        await self._move(subscription, move.position)
+        await self._move(subscription, move.position, received_at)
         if move.frame and not subscription.closed:
             self._outbox.send_event(move.frame)
 
@@ -236,18 +238,21 @@ class Conversation:
         return await self._transport.receive()
 
     async def _send_held(self) -> bool:
-        released = self._policy.release(trio.current_time())
+        now = trio.current_time()
+        released = self._policy.release(now)
         if released is None:
             return False
         topic, position = released
         subscription = self._find(topic)
         if subscription is not None:
-            await self._move(subscription, position)
+            await self._move(subscription, position, now)  # not late: its sender was too fast
         return True
 
-    async def _move(self, subscription: Subscription, position: Position) -> None:
+    async def _move(
+        self, subscription: Subscription, position: Position, received_at: float
+    ) -> None:
         try:
-            await subscription.link.update(position)
+            await subscription.link.update(position, received_at)
         except _SESSION_ERRORS as error:
             self.close_subscription(subscription, _ENDS[type(error)])
 
@@ -310,7 +315,7 @@ class Conversation:
     # --- rates ----------------------------------------------------------------------------------
 
     def _count_bad(self, code: ErrorCode, text: str) -> None:
-        self._context.counters.bad += 1
+        self._context.counters.bad[code] += 1
         now = trio.current_time()
         if self._policy.bad(now, unknown_type=code == "UNKNOWN_TYPE"):
             self._close_for_abuse(CloseReason.BAD_REQUEST)

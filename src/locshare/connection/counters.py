@@ -2,11 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
 from locshare.broadcast.native import WriteCounters
 from locshare.model.reasons import CloseReason
+from locshare.telemetry.histogram import LIFETIMES_S, Distribution, Histogram
+from locshare.wire.messages import ErrorCode
+
+DialectLabel = Literal["none", "plain", "compact", "phoenix"]
+"""A dialect as metrics name it; ``none`` before the upgrade, and for what is refused."""
+DIALECT_LABELS: Final[tuple[DialectLabel, ...]] = get_args(DialectLabel)
 
 
 class ConnectionCounters:
@@ -16,8 +23,8 @@ class ConnectionCounters:
     """
 
     __slots__ = (
-        "accepted", "bad", "bytes_in", "closed", "crashes", "leaves", "opened", "pings",
-        "positions", "rate_limited", "refused", "written",
+        "accepted", "bad", "bytes_in", "closed", "crashes", "leaves", "lifetimes", "opened",
+        "pings", "positions", "rate_limited", "refused", "upgrades", "written",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -29,10 +36,12 @@ class ConnectionCounters:
         self.positions = 0
         self.pings = 0
         self.leaves = 0
-        self.bad = 0
+        self.bad: Counter[ErrorCode] = Counter()
         self.rate_limited = 0
-        self.bytes_in = 0
-        self.written = WriteCounters()
+        self.bytes_in: Counter[DialectLabel] = Counter()
+        self.written = {label: WriteCounters() for label in DIALECT_LABELS}
+        self.upgrades = Histogram()
+        self.lifetimes = Histogram(LIFETIMES_S)
 
 
 class ConnectionStatistics(Struct, frozen=True):
@@ -50,11 +59,21 @@ class ConnectionStatistics(Struct, frozen=True):
     closed: Mapping[str, int]
     """By :attr:`CloseReason.label`; every reason is present."""
     crashes: int
+    upgrades: Distribution
+    """Seconds from the accepted socket to the answered upgrade, of admitted connections."""
+    lifetimes: Distribution
+    """Seconds from there to the end."""
+    dialects: Mapping[str, int]
+    """The sockets of ``open``."""
     messages_in: Mapping[str, int]
     """By type: location_update, ping, leave, bad (answered with an error)."""
+    errors: Mapping[str, int]
+    """The bad ones, by their answer."""
     rate_limited: int
-    bytes_in: int
-    bytes_out: int
+    received: Mapping[str, int]
+    """Bytes."""
+    sent: Mapping[str, int]
+    """Bytes."""
     writes: int
     """Successful ``send`` calls."""
     stalls: int
@@ -63,3 +82,15 @@ class ConnectionStatistics(Struct, frozen=True):
     """Receivers that have a backlog now."""
     backlog_bytes: int
     """What waits for those."""
+    limit: int
+    """The most that are admitted."""
+
+    @property
+    def bytes_in(self) -> int:
+        """From all sockets."""
+        return sum(self.received.values())
+
+    @property
+    def bytes_out(self) -> int:
+        """To all sockets."""
+        return sum(self.sent.values())

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from locshare.broadcast.backlog import Topic
 from locshare.broadcast.fanout import encode_frame
+from locshare.connection.counters import DialectLabel
 from locshare.connection.refusal import Refusal
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
@@ -95,6 +96,11 @@ class SocketDialect(Protocol):
     """The dialect of one socket."""
 
     @property
+    def label(self) -> DialectLabel:
+        """As metrics name it."""
+        ...
+
+    @property
     def subscribes_at_once(self) -> bool:
         """True: the upgrade opens the only subscription, and a refusal is an HTTP status. False:
         the client subscribes by message.
@@ -146,10 +152,11 @@ class SingleSocketDialect:
 
     subscribes_at_once: Final = True
 
-    __slots__ = ("_dialect", "reads_binary", "receive")
+    __slots__ = ("_dialect", "label", "reads_binary", "receive")
 
-    def __init__(self, dialect: PlainDialect | CompactDialect) -> None:
+    def __init__(self, dialect: PlainDialect | CompactDialect, label: DialectLabel) -> None:
         self._dialect = dialect
+        self.label = label
         self.reads_binary = dialect.binary
         self.receive: Callable[[str | bytes], Effect] = dialect.decode
         """See :meth:`SocketDialect.receive`."""
@@ -174,8 +181,8 @@ class SingleSocketDialect:
         """The close frame says so."""
 
 
-PLAIN_SOCKET: Final[SocketDialect] = SingleSocketDialect(PLAIN)
-COMPACT_SOCKET: Final[SocketDialect] = SingleSocketDialect(COMPACT)
+PLAIN_SOCKET: Final[SocketDialect] = SingleSocketDialect(PLAIN, "plain")
+COMPACT_SOCKET: Final[SocketDialect] = SingleSocketDialect(COMPACT, "compact")
 
 Dialects = Mapping[str, Callable[[], SocketDialect]]
 """By subprotocol: what makes the dialect of a new socket."""

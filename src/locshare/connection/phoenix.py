@@ -123,6 +123,7 @@ _UNMATCHED: Final = _encode(Reason("unmatched topic"))  # the words of Phoenix
 class PhoenixSocketDialect:
     """Implements :class:`~locshare.connection.dialect.SocketDialect`."""
 
+    label: Final = "phoenix"
     subscribes_at_once: Final = False
     reads_binary: Final = False
 

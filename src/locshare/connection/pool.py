@@ -13,7 +13,7 @@ batches, and is gone before ``drain_deadline``. The child's shutdown time must b
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 
 import structlog
@@ -29,7 +29,12 @@ from locshare.connection.admission import (
 )
 from locshare.connection.connection import Connection
 from locshare.connection.context import ConnectionContext, ConnectionLimits
-from locshare.connection.counters import ConnectionCounters, ConnectionStatistics
+from locshare.connection.counters import (
+    DIALECT_LABELS,
+    ConnectionCounters,
+    ConnectionStatistics,
+    DialectLabel,
+)
 from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.places import Places
 from locshare.connection.refusal import Refusal
@@ -39,6 +44,7 @@ from locshare.model.reasons import CloseReason
 from locshare.net.draining import open_draining_nursery
 from locshare.net.slots import SlotLimits
 from locshare.telemetry.redaction import stack_of
+from locshare.wire.messages import ErrorCode
 
 log = structlog.get_logger()
 
@@ -314,7 +320,15 @@ class ConnectionPool:
     def statistics(self) -> ConnectionStatistics:
         """As of now. O(connections)."""
         counters = self._counters
-        backlogs = [connection.backlog_bytes for connection in self._connections()]
+        received, dialects = counters.bytes_in.copy(), Counter[DialectLabel]()
+        blocked = backlog_bytes = 0
+        for connection in self._connections():
+            dialects[connection.dialect] += 1
+            received[connection.dialect] += connection.transport.bytes_in
+            if waits := connection.backlog_bytes:
+                blocked += 1
+                backlog_bytes += waits
+        written = counters.written
         refused: Counter[str] = Counter({refusal.label: 0 for refusal in Refusal})
         refused.update(counters.refused)
         return ConnectionStatistics(
@@ -325,17 +339,22 @@ class ConnectionPool:
             refused=dict(refused),
             closed={reason.label: counters.closed[reason] for reason in CloseReason},
             crashes=counters.crashes,
+            upgrades=counters.upgrades.read(),
+            lifetimes=counters.lifetimes.read(),
+            dialects={label: dialects[label] for label in DIALECT_LABELS},
             messages_in={
                 "location_update": counters.positions,
                 "ping": counters.pings,
                 "leave": counters.leaves,
-                "bad": counters.bad,
+                "bad": counters.bad.total(),
             },
+            errors={code: counters.bad[code] for code in get_args(ErrorCode)},
             rate_limited=counters.rate_limited,
-            bytes_in=counters.bytes_in + sum(c.transport.bytes_in for c in self._connections()),
-            bytes_out=counters.written.size,
-            writes=counters.written.writes,
-            stalls=counters.written.stalls,
-            blocked=sum(size > 0 for size in backlogs),
-            backlog_bytes=sum(backlogs),
+            received={label: received[label] for label in DIALECT_LABELS},
+            sent={label: written[label].size for label in DIALECT_LABELS},
+            writes=sum(each.writes for each in written.values()),
+            stalls=sum(each.stalls for each in written.values()),
+            blocked=blocked,
+            backlog_bytes=backlog_bytes,
+            limit=self._limits.max_connections,
         )

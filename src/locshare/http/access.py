@@ -66,6 +66,16 @@ class HttpMetrics:
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
+        self.received = Counter(
+            "locshare_http_received_bytes_total",
+            "Bodies of HTTP requests, in bytes.",
+            registry=registry,
+        )
+        self.sent = Counter(
+            "locshare_http_sent_bytes_total",
+            "Bodies of HTTP answers, in bytes.",
+            registry=registry,
+        )
 
 
 class AccessRules(Struct, frozen=True):
@@ -131,7 +141,7 @@ class AccessMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = trio.current_time()
         request_id = secrets.token_hex(8)
-        rules = self._rules
+        rules, metrics = self._rules, self._metrics
         origin = rules.origins.granted(scope["headers"])
         rules.strip(scope)
         status: int | None = None
@@ -142,14 +152,16 @@ class AccessMiddleware:
             # that then closes the connection or starts its idle time. Quart cancels that very task
             # when it receives the disconnect, and the connection would stay open for ever.
             message: Message = await receive()
+            metrics.received.inc(len(message.get("body", b"")))
             if finishing and message["type"] == "http.disconnect":
                 await trio.sleep_forever()
             return message
 
         async def respond(message: Message) -> None:
             nonlocal status, finishing
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                finishing = True
+            if message["type"] == "http.response.body":
+                metrics.sent.inc(len(message.get("body", b"")))
+                finishing = finishing or not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _headers(message["headers"], scope, request_id, origin)

@@ -47,6 +47,8 @@ class ServerStatistics(Struct, frozen=True):
     """Accepted beyond the limit, for a health check."""
     malformed: dict[str, int]
     """Requests that broke the rules of HTTP, by the status of their answer."""
+    limit: int
+    """How many may be open, those beyond the limit not counted."""
 
 
 class HttpServer:
@@ -99,6 +101,7 @@ class HttpServer:
             self._evicted,
             self._reserved,
             dict(self._malformed),
+            self._limits.connections,
         )
 
     async def serve(

@@ -60,6 +60,7 @@ from locshare.ops.faults.hooks import Database
 from locshare.ops.inspection.operations import Inspector
 from locshare.ops.inspection.views import ProcessInfo
 from locshare.ops.inspection.web import debug_blueprint
+from locshare.server.crash_reports import CrashReports
 from locshare.server.limits import (
     INTERNAL_LIMITS,
     address_of,
@@ -70,7 +71,7 @@ from locshare.server.limits import (
     server_limits,
     session_limits,
 )
-from locshare.server.metric_families import room_sources
+from locshare.server.metric_families import TreeStatistics, room_sources
 from locshare.server.process import allow_connections, calm_garbage_collector
 from locshare.server.process_info import process_info
 from locshare.server.signals import StopSignals
@@ -88,7 +89,6 @@ from locshare.supervisor import (
     TaskSpec,
     open_supervisor,
 )
-from locshare.telemetry.crashes import log_crash
 from locshare.telemetry.metrics import RoomCollector, new_registry
 from locshare.web.map_config import WORLD, map_urls, page_config
 from locshare.web.pages import pages
@@ -123,6 +123,7 @@ class Application:
         self.faults = faults
         hooks = Hooks() if faults is None else faults.hooks
         self.names: Registry[Hashable] = Registry()
+        self._crashes = CrashReports()
         self.metrics = new_registry()
         self.http_metrics = HttpMetrics(self.metrics)
         self._now = hooks.now
@@ -137,7 +138,7 @@ class Application:
             sessions or session_limits(settings),
             window=self.flush_controller.window,
             now=hooks.now,
-            report=log_crash,
+            report=self._crashes.of_session,
         )
         files = files_beside_connections(settings)
         limits = pool_limits(
@@ -175,6 +176,9 @@ class Application:
                 http=self.api.statistics,
                 loop=self.flush_controller.statistics,
                 store=self.store.statistics,
+                tree=self._tree_statistics,
+                data_dir=settings.data_dir,
+                max_sessions=settings.max_sessions,
                 shared=shared.statistics if shared else None,
             ),
         )
@@ -222,6 +226,15 @@ class Application:
 
     def _public_url(self) -> str:
         return self.addresses.public_url
+
+    def _tree_statistics(self) -> TreeStatistics:
+        root = self.root
+        children = () if root is None or not root.alive else root.which_children()
+        return TreeStatistics(
+            trio.lowlevel.current_statistics().tasks_living,
+            {child.id: child.restarts for child in children},
+            dict(self._crashes.counts(child.id for child in children)),
+        )
 
     def _process_info(self) -> ProcessInfo:
         return process_info(
@@ -292,7 +305,7 @@ class Application:
         )
 
     def _report(self, report: Report) -> None:
-        log_crash(report)
+        self._crashes.take(report)
         root = self.root
         if report.kind == "gave_up" and root is not None and report.supervisor == root.name:
             self._gave_up()

@@ -67,7 +67,7 @@ from locshare.session.errors import (
 from locshare.session.features.feature import Candidate, FeatureCommand
 from locshare.session.features.feature_set import FeatureSet
 from locshare.session.features.registry import FEATURES
-from locshare.session.limits import SessionLimits
+from locshare.session.limits import MAILBOX_CAPACITY, SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import Origin
 from locshare.session.pacing import (
@@ -143,7 +143,7 @@ _LONGEST_SLEEP: Final = 60.0
 class SessionActor(Actor[SessionCast]):
     """One incarnation of one session."""
 
-    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=1024)
+    mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=MAILBOX_CAPACITY)
 
     def __init__(self, table: SessionTable, context: SessionContext) -> None:
         self._table = table
@@ -153,6 +153,8 @@ class SessionActor(Actor[SessionCast]):
         self._due: dict[Tick, float] = {}  # of those that are set to a time
         self._flushed_at = -math.inf
         self._batch_time = 0.0  # when the newest position of the batch came
+        self._received = 0.0  # when the first position of the next flush was read from its socket
+        self._handled = 0.0  # and when it came here
         self._rate = DeliveryRate()
 
     def init(self) -> Continue | None:
@@ -190,6 +192,8 @@ class SessionActor(Actor[SessionCast]):
         if type(message) is Update:
             moment = self._context.moment()
             self._batch_time = moment.clock
+            if not self._received:
+                self._received, self._handled = message.received, moment.clock
             self._rules.move(message.user_id, message.position, moment)
             return None
         return super().handle_cast(message)
@@ -322,7 +326,10 @@ class SessionActor(Actor[SessionCast]):
         if table.departed:
             self._note_departures()
         arrived, self._batch_time = self._batch_time, 0.0
-        if not table.moved or Tick.FLUSH in self._timers:
+        if not table.moved:
+            self._received = 0.0  # what came was ignored
+            return
+        if Tick.FLUSH in self._timers:
             return
         now = arrived or trio.current_time()
         wait = self._flushed_at + self._context.window(now, self._rate.per_second) - now
@@ -363,12 +370,11 @@ class SessionActor(Actor[SessionCast]):
             return NO_REPLY
         moment = self._context.moment()
         # Encoded before anything is changed: a crash here leaves no receiver without a snapshot.
-        snapshot = encode_frame(
-            self._rules.views.snapshot(
-                user_id, table.roster[user_id].role, moment, options.resume, options.state
-            ),
-            receiver.dialect.in_session(self._table.shorthand),
+        view = self._rules.views.snapshot(
+            user_id, table.roster[user_id].role, moment, options.resume, options.state
         )
+        snapshot = encode_frame(view, receiver.dialect.in_session(self._table.shorthand))
+        counters, comes_back = self._context.counters, user_id not in table.never_connected
         older = self._rules.connect(receiver, moment, options.state)
         begin_pace(table, receiver, options.interval_s, now)
         receiver.send_event(snapshot)
@@ -378,7 +384,10 @@ class SessionActor(Actor[SessionCast]):
         self._ask_senders()
         self._arm_presence()
         self._arm(Tick.TOUCH, self._context.limits.touch_interval)
-        self._context.counters.attached += 1
+        counters.attached += 1
+        counters.reconnected += comes_back
+        if view.resumed is not None:
+            counters.resumes["complete" if view.resumed else "too_late"] += 1
         return None
 
     def _note_departures(self) -> None:
@@ -418,6 +427,8 @@ class SessionActor(Actor[SessionCast]):
         ):
             reply_to.fail(ParticipantNotFound())
             return NO_REPLY
+        if not self._received:
+            self._received, self._handled = request.update.received, moment.clock
         self._rules.report(user_id, position, moment)
         self._deliver()
         self._arm_presence()
@@ -462,6 +473,9 @@ class SessionActor(Actor[SessionCast]):
         counters = self._context.counters
         counters.updates += len(moved)
         counters.flushes += 1
+        received, self._received = self._received, 0.0
+        if received:  # 0 after a crash
+            counters.times.note(received, self._handled, now)
 
     # --- pace -------------------------------------------------------------------------------------
 

@@ -16,10 +16,13 @@ from locshare.session.origin import NOWHERE, Origin
 
 
 class Update(Struct, frozen=True, gc=False):
-    """Cast: a position arrived."""
+    """Cast: a position arrived. ``received``: when it was read from its socket, by Trio's
+    clock; 0 is not measured.
+    """
 
     user_id: str
     position: Position
+    received: float = 0.0
 
 
 class SetState(Struct, frozen=True):

@@ -2,10 +2,42 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Literal
 
+import trio
 from msgspec import Struct, field
 
 from locshare.model.reasons import EndReason
+from locshare.session.sizes import Waiting
+from locshare.telemetry.histogram import Distribution, Histogram
+
+Resume = Literal["complete", "too_late"]
+
+
+class PositionTimes:
+    """How long positions take, of the first position of a flush, every ``_EVERY_S`` at most.
+
+    An observation with its clock costs half a microsecond, which was 2 % of a flush to eight (the
+    session's part, 20 µs): a quiet server observes every flush, a busy one 500 a second.
+    """
+
+    _EVERY_S = 0.002
+
+    __slots__ = ("_due", "delivery", "routing")
+
+    def __init__(self) -> None:
+        self.routing = Histogram()
+        """Seconds from the socket to the session's actor."""
+        self.delivery = Histogram()
+        """From the socket until the last receiver was written to."""
+        self._due = 0.0
+
+    def note(self, received: float, handled: float, now: float) -> None:
+        """A flush that began at ``now`` is written. All times by Trio's clock."""
+        if now >= self._due:
+            self._due = now + self._EVERY_S
+            self.routing.observe(handled - received)
+            self.delivery.observe(trio.current_time() - received)
 
 
 class SessionCounters(Struct):
@@ -16,6 +48,10 @@ class SessionCounters(Struct):
     """Sessions read back from the store."""
     joined: int = 0
     attached: int = 0
+    reconnected: int = 0
+    """Of those, connections of participants who had connected before."""
+    resumes: Counter[Resume] = field(default_factory=Counter)
+    """By whether the client was told all that it had missed."""
     updates: int = 0
     """Positions sent, without those that a newer one of the same flush replaced."""
     flushes: int = 0
@@ -27,6 +63,7 @@ class SessionCounters(Struct):
     slept: int = 0
     """Sessions put to sleep."""
     ended: Counter[EndReason] = field(default_factory=Counter)
+    times: PositionTimes = field(default_factory=PositionTimes)
 
 
 class SessionStatistics(Struct, frozen=True):
@@ -41,6 +78,8 @@ class SessionStatistics(Struct, frozen=True):
     loaded: int
     joined: int
     attached: int
+    reconnected: int
+    resumes: Mapping[str, int]
     updates: int
     flushes: int
     events: int
@@ -48,3 +87,10 @@ class SessionStatistics(Struct, frozen=True):
     restarts: int
     slept: int
     ended: Mapping[str, int]
+    routing: Distribution
+    delivery: Distribution
+    mailboxes: Waiting
+    positions: int
+    """Held now."""
+    table_bytes: int
+    """About what the tables of the sessions hold."""

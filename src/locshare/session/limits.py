@@ -4,6 +4,9 @@ from typing import Final
 
 from locshare.config.sections import SessionSettings
 
+MAILBOX_CAPACITY: Final = 1024
+"""Messages that wait for a session's actor, at most."""
+
 
 class SessionLimits(SessionSettings, frozen=True):
     """Bounds that an operator or a test may change."""

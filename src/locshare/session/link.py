@@ -57,14 +57,15 @@ class SessionLink:
         self._attached = receiver
         await self._calls.ask(self._table, Attach(receiver, self._role, options))
 
-    async def update(self, position: Position) -> None:
-        """Report a position. Without a checkpoint in the ordinary case.
+    async def update(self, position: Position, received: float = 0.0) -> None:
+        """Report a position, read at ``received`` (Trio's clock; 0: not measured). Without a
+        checkpoint in the ordinary case.
 
         Waits while the session's mailbox is full, and while the session is restarted: this is the
         back-pressure on a connection. Raises SessionOver, SessionUnavailable. Cancelled in the
         wait: the position was not taken.
         """
-        message = Update(self._user_id, position)
+        message = Update(self._user_id, position, received)
         actor = self._actor
         if actor is not None and actor.offer(message) is Offer.ACCEPTED:
             return

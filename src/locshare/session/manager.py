@@ -29,7 +29,7 @@ from locshare.session.commands import (
     SetRole,
     Update,
 )
-from locshare.session.counters import SessionCounters, SessionStatistics
+from locshare.session.counters import Resume, SessionCounters, SessionStatistics
 from locshare.session.directory.directory import Owner, SessionDirectory, always_this_process
 from locshare.session.directory.owned_store import OwnedStore
 from locshare.session.errors import (
@@ -46,13 +46,14 @@ from locshare.session.features.registry import FEATURES
 from locshare.session.features.roster import ROSTER, Lock, Remove, is_banned, roster_of
 from locshare.session.friendly_names import friendly_name
 from locshare.session.lifecycle import SessionLifecycle, check_not_over
-from locshare.session.limits import DEFAULT_LIMITS, SessionLimits
+from locshare.session.limits import DEFAULT_LIMITS, MAILBOX_CAPACITY, SessionLimits
 from locshare.session.link import SessionLink
 from locshare.session.loader import SessionLoader
 from locshare.session.moment import Moment, utc_now
 from locshare.session.origin import NOWHERE, Origin
 from locshare.session.reaper import Reaper
 from locshare.session.rules import SessionRules
+from locshare.session.sizes import table_bytes, waiting
 from locshare.session.table import SessionTable, member_of
 from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord, Store
 from locshare.supervisor import Reporter, log_report
@@ -299,8 +300,9 @@ class SessionManager:
 
         Cancelled: the position was taken or not.
         """
+        received = trio.current_time()
         async with self.lifecycle.using(session_id, only_for=user_id) as table:
-            await self._calls.ask(table, Report(Update(user_id, position)))
+            await self._calls.ask(table, Report(Update(user_id, position, received)))
 
     async def others(self, session_id: UUID, user_id: str) -> tuple[LocatedMember, ...]:
         """What a participant may see of the others, as far as one without a connection asks. Starts
@@ -374,13 +376,23 @@ class SessionManager:
     def statistics(self) -> SessionStatistics:
         """The state of now. Takes a step per session in memory."""
         tables = [table for table in self.directory.tables() if table.ended is None]
-        counters = structs.asdict(self._counters)
-        counters["ended"] = {reason: self._counters.ended[reason] for reason in get_args(EndReason)}
+        counted = self._counters
+        counters = structs.asdict(counted)
+        counters["ended"] = {reason: counted.ended[reason] for reason in get_args(EndReason)}
+        counters["resumes"] = {outcome: counted.resumes[outcome] for outcome in get_args(Resume)}
+        del counters["times"]
         return SessionStatistics(
             live=len(tables),
             online=sum(len(table.online) for table in tables),
             paced=sum(len(table.paced) for table in tables),
             participants=sum(len(table.roster) for table in tables),
+            mailboxes=waiting(
+                (self.directory.actor(table.session.id) for table in tables), MAILBOX_CAPACITY
+            ),
+            positions=sum(len(table.positions) for table in tables),
+            table_bytes=sum(map(table_bytes, tables)),
+            routing=counted.times.routing.read(),
+            delivery=counted.times.delivery.read(),
             **counters,
         )
 

@@ -26,6 +26,7 @@ Invariant between two checkpoints: a change is in :class:`WriteBehind` until the
 """
 
 import random
+from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -37,7 +38,7 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import Any, Final, Literal, TypeVar, TypeVarTuple, get_args
 from uuid import UUID
 
 import structlog
@@ -69,6 +70,7 @@ from locshare.store.port import (
 )
 from locshare.store.statements import Statements
 from locshare.store.write_behind import ParticipantKey, WriteBehind
+from locshare.telemetry.histogram import Distribution, Histogram
 
 log = structlog.get_logger()
 
@@ -122,6 +124,11 @@ class StoreLimits(Struct, frozen=True):
 DEFAULT_LIMITS: Final = StoreLimits()
 
 
+Outcome = Literal["ok", "late", "away", "refused", "cancelled"]
+"""Of a statement: ``late`` after ``statement_s``; ``refused`` is a row that the database does not
+take."""
+
+
 class StoreStatistics(Struct, frozen=True):
     """``pending_…``: writes that wait now. The other counts are since the program started."""
 
@@ -132,7 +139,13 @@ class StoreStatistics(Struct, frozen=True):
     dropped: int
     join_batches: int
     failures: int
-    """Write-behind batches that found the database away."""
+    """Write-behind batches that found the database away; each is tried again."""
+    outages: int
+    running: int
+    """Statements that run now, or wait for a connection."""
+    statements: Mapping[str, int]
+    seconds: Distribution
+    """Of statements, with waiting for a connection."""
 
 
 class PostgresStore:
@@ -174,6 +187,9 @@ class PostgresStore:
         self._checking = trio.Lock()
         self._checked_at = float("-inf")
         self._failures = 0
+        self._running = 0
+        self._statements: Counter[Outcome] = Counter()
+        self._seconds = Histogram()
         # One bulk statement at a time, so that no two lock the same rows in different orders.
         self._bulk = trio.Lock()
 
@@ -402,6 +418,10 @@ class PostgresStore:
             dropped=self._write_behind.dropped,
             join_batches=self._joins.batches,
             failures=self._failures,
+            outages=self._outage.count,
+            running=self._running,
+            statements={outcome: self._statements[outcome] for outcome in get_args(Outcome)},
+            seconds=self._seconds.read(),
         )
 
     async def _ask(
@@ -413,12 +433,25 @@ class PostgresStore:
         if self._database is None:
             await trio.lowlevel.checkpoint()
             raise StoreUnavailable("the database is not open", retry_after=1)
+        outcome: Outcome = "cancelled"
+        began = trio.current_time()
+        self._running += 1
         try:
-            return await self._database.run(work, *args)
+            result = await self._database.run(work, *args)
+            outcome = "ok"
         except StoreUnavailable as error:
+            outcome = "late" if isinstance(error.__cause__, TimeoutError) else "away"
             if not quietly:
                 self._note_outage(error.__cause__ or error, self._database)
             raise
+        except Exception:
+            outcome = "refused"
+            raise
+        finally:
+            self._running -= 1
+            self._statements[outcome] += 1
+            self._seconds.observe(trio.current_time() - began)
+        return result
 
     def _note_outage(self, cause: BaseException, database: Database | None = None) -> None:
         self._last_cause = cause

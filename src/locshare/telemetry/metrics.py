@@ -12,19 +12,28 @@ token or path is ever a label.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Final, TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
     CollectorRegistry,
     Counter,
+    GCCollector,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from locshare.telemetry.histogram import Distribution
 from locshare.telemetry.unexpected import log_unexpected
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -45,6 +54,7 @@ def new_registry() -> CollectorRegistry:
     """Of one program, or of one test. Knows the process already."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
     return registry
 
 
@@ -87,6 +97,18 @@ def counter(name: str, about: str, value: Value, label: str = "reason") -> Count
 def gauge(name: str, about: str, value: Value, label: str = "reason") -> GaugeMetricFamily:
     """A family with one value, or with one per value of ``label``."""
     return _family(GaugeMetricFamily, name, about, value, label)
+
+
+def histogram(name: str, about: str, value: Distribution) -> HistogramMetricFamily:
+    """A family of one histogram."""
+    *counts, above = accumulate(value.counts)
+    buckets = [(str(bound), n) for bound, n in zip(value.bounds, counts, strict=True)]
+    return HistogramMetricFamily(name, about, [*buckets, ("+Inf", above)], value.total)
+
+
+def info(name: str, about: str, value: Mapping[str, str]) -> InfoMetricFamily:
+    """A family whose labels say what does not change while the process runs; always 1."""
+    return InfoMetricFamily(name, about, dict(value))
 
 
 def _family(kind: type[F], name: str, about: str, value: Value, label: str) -> F:

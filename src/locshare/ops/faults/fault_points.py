@@ -89,12 +89,12 @@ class LinkWithFaults:
             ReceiverWithFaults(receiver, self._session_id, self._points), options
         )
 
-    async def update(self, position: Position) -> None:
+    async def update(self, position: Position, received: float) -> None:
         """As :meth:`Link.update`. Raises InjectedFault."""
         if self._user_id in self._points.crashing:
             self._points.crashing.discard(self._user_id)
             raise InjectedFault("in a connection's task")
-        await self._link.update(position)
+        await self._link.update(position, received)
 
     async def set_pace(self, interval_s: float) -> None:
         """As :meth:`Link.set_pace`."""
