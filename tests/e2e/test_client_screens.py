@@ -5,18 +5,21 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.e2e.phones import (
     ALEXANDERPLATZ,
+    LOST,
     PHONE,
     REICHSTAG,
+    Phone,
     client_browser,
     client_program,
+    create,
     phone,
     session,
     two,
@@ -100,29 +103,39 @@ def test_the_form_to_join_is_there_in_time(browser: Browser, program: Program, k
 
 # --- everyone
 
+AXE_FAULTS = """async (only) => {
+    const runOnly = only === null ? [] : { runOnly: { type: "rule", values: only } };
+    const { violations } = await axe.run(document, { resultTypes: ["violations"], ...runOnly });
+    return violations.map(({ id, nodes }) =>
+        `${id}: ${nodes.map((each) => each.html.slice(0, 160)
+            + " " + each.any.map(({ message }) => message).join()).join(" | ")}`);
+}"""
+COLOR_RULES = ["color-contrast", "link-in-text-block"]
+"""All that depend on the scheme."""
+TARGETS = ".page button, .page a.button, .dialog button"
+SMALL_TARGETS = """(targets) => [...document.querySelectorAll(targets)]
+    .map((each) => [each, each.getBoundingClientRect()])
+    .filter(([each, box]) => box.width > 0 && box.height > 0
+        && !each.classList.contains("grip")
+        && !each.closest(".map")
+        && (box.width < 44 || box.height < 44))
+    .map(([each]) => each.outerHTML.slice(0, 120))"""
+
 
 def check(page: Page, where: str) -> None:
-    """No fault that axe finds, nothing wider than the screen, no target too small to be hit."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(
-        """async () => {
-            const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-            return violations.map(({ id, nodes }) =>
-                `${id}: ${nodes.map((each) => each.html.slice(0, 160)).join(" | ")}`);
-        }"""
-    )
-    assert found == [], where
+    """No fault that axe finds in either scheme, nothing wider than the screen, no target too small
+    to be hit.
+    """
+    if page.evaluate("() => window.axe === undefined"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    schemes: tuple[tuple[Literal["dark", "light"], list[str] | None], ...]
+    schemes = (("dark", COLOR_RULES), ("light", None))
+    for scheme, rules in schemes:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        expect(page.locator("html")).to_have_attribute("data-scheme", scheme)
+        assert page.evaluate(AXE_FAULTS, rules) == [], f"{where}, {scheme}"
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
-    small = page.evaluate(
-        """() => [...document.querySelectorAll(".page button, .page a.button, .dialog button")]
-            .map((each) => [each, each.getBoundingClientRect()])
-            .filter(([each, box]) => box.width > 0 && box.height > 0
-                && !each.classList.contains("grip")
-                && !each.closest(".map")
-                && (box.width < 44 || box.height < 44))
-            .map(([each]) => each.outerHTML.slice(0, 120))"""
-    )
-    assert small == [], where
+    assert page.evaluate(SMALL_TARGETS, TARGETS) == [], where
 
 
 def still(page: Page, name: str) -> None:
@@ -136,38 +149,135 @@ def still(page: Page, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_screen_is_for_everyone(browser: Browser, program: Program, scheme: Any) -> None:
+def check_dialogs(ada: Phone, *items: str) -> None:
+    ada.page.locator(".bar-title").click()
+    still(ada.page, ".dialog")
+    check(ada.page, "the menu")
+    ada.page.keyboard.press("Escape")
+    for item in items:
+        ada.menu(item)
+        still(ada.page, ".dialog")
+        check(ada.page, item)
+        ada.page.keyboard.press("Escape")
+
+
+def test_every_screen_before_the_group_is_for_everyone(browser: Browser, program: Program) -> None:
     link = session(program)
-    with phone(browser, program, color_scheme=scheme, complaints=("404",)) as ada:
+    full = session(program)
+    for name in "ABCD":
+        url = f"{program.http_url}/api/sessions/{full}/join"
+        assert httpx.post(url, json={"display_name": name}).status_code == 201
+    with phone(browser, program, complaints=("404", "403", "409", "ERR_FAILED")) as ada:
         ada.page.goto(f"{program.http_url}/")
         ada.says("See each other on a map")
         check(ada.page, "home")
         ada.open("nonsense")
         ada.says("There is no such session")
         check(ada.page, "unknown")
+
+        asked: list[Route] = []
+
+        def hold(route: Route) -> None:
+            asked.append(route)
+
+        described = f"**/api/sessions/{link}"
+        ada.context.route(described, hold)
         ada.open(link)
+        expect(ada.page.locator(".spinner")).to_be_visible()
+        check(ada.page, "loading")
+        asked[0].abort()
+        ada.says("The server cannot be reached")
+        check(ada.page, "unreachable")
+        ada.context.unroute(described)
+        ada.context.route(
+            described,
+            lambda route: route.fulfill(json={"id": link, "name": "x", "is_active": False}),
+        )
+        ada.page.get_by_role("button", name="Try again").click()
+        ada.says("This session has ended")
+        check(ada.page, "ended")
+        ada.context.unroute(described)
+
+        ada.open(f"{link}#host=WRONG")
         ada.says("Überlandfahrt")
+        expect(ada.page.get_by_text("not the right one")).to_be_visible()
         check(ada.page, "join")
-        ada.join(link, "Ada")
-        with phone(browser, program, REICHSTAG) as bo:
-            bo.join(link, "Bo")
-            expect(ada.row("Bo")).to_contain_text("live")
-            ada.page.get_by_role("button", name="All right").click()
-            check(ada.page, "the group")
-            ada.page.locator(".grip").click()
-            ada.row("Bo").get_by_role("button").click()
-            still(ada.page, ".sheet")
-            check(ada.page, "a person")
-        for item in ("Invite", "Share with the screen off", "Settings", "Leave"):
-            ada.menu(item)
-            still(ada.page, ".dialog")
-            check(ada.page, item)
-            ada.page.keyboard.press("Escape")
-        ada.page.locator(".bar-title").click()
+        ada.open(full)
+        ada.page.get_by_label("Your name").fill("Late")
+        ada.page.get_by_role("button", name="Join", exact=True).click()
+        expect(ada.page.get_by_role("alert")).to_have_text("The session is full.")
+        check(ada.page, "full")
+
+
+def test_every_screen_of_the_group_is_for_everyone(browser: Browser, program: Program) -> None:
+    created = create(program)
+    link = created["session_id"]
+    key = created["host_url"].partition("#")[2]
+    with two(browser, program, complaints=LOST, reduced_motion="reduce") as (ada, bo):
+        ada.join(f"{link}#{key}", "Ada")
+        bo.join(link, "Bo")
+        expect(ada.row("Bo")).to_contain_text("live")
+        check(ada.page, "the group, with what is said before the phone locks")
+        ada.page.get_by_role("button", name="All right").click()
+        ada.page.locator(".grip").click()
+        still(ada.page, ".sheet")
+        check(ada.page, "the list")
+        ada.row("Bo").get_by_role("button").click()
+        ada.says("Bo")
+        check(ada.page, "a person, for a host")
+        ada.page.get_by_role("button", name="Make host").click()
+        expect(bo.page.get_by_text("You are a host now")).to_be_visible()
+        check(bo.page, "what is said in passing")
+        ada.page.get_by_role("button", name="Remove").click()
         still(ada.page, ".dialog")
-        check(ada.page, "the menu")
+        check(ada.page, "Remove")
         ada.page.keyboard.press("Escape")
+        check_dialogs(
+            ada, "Invite", "Share with the screen off", "Settings", "Step down as host",
+            "End for everyone", "Leave",
+        )  # fmt: skip
+        ada.context.set_offline(True)
+        expect(ada.page.locator("#connection")).to_contain_text("offline")
+        check(ada.page, "offline")
+        ada.context.set_offline(False)
+        expect(ada.page.locator("#connection")).to_be_hidden()
+        with phone(browser, program, None, reduced_motion="reduce") as shy:
+            shy.join(link, "Shy")
+            shy.page.get_by_role("button", name="Help").click()
+            still(shy.page, ".dialog")
+            check(shy.page, "help, for who has refused")
+            shy.page.keyboard.press("Escape")
+            check(shy.page, "refused")
+
+
+def test_every_screen_after_the_group_is_for_everyone(browser: Browser, program: Program) -> None:
+    created = create(program)
+    link = created["session_id"]
+    key = created["host_url"].partition("#")[2]
+    with two(browser, program, reduced_motion="reduce") as (ada, bo):
+        bo.join(link, "Bo")
+        older = bo.page
+        bo.page = bo.new_page()
+        bo.open(link)
+        expect(older.get_by_role("heading", name="Open somewhere else")).to_be_visible()
+        check(older, "replaced")
+        older.close()
+
+        # A server that no longer understands this page.
+        ada.page.route_web_socket("**/*", lambda socket: socket.close(code=4400, reason=""))
+        ada.open(f"{link}#{key}")
+        ada.page.get_by_label("Your name").fill("Ada")
+        ada.page.get_by_role("button", name="Join", exact=True).click()
+        ada.says("do not understand each other")
+        check(ada.page, "failed")
+        ada.page = ada.new_page()
+        ada.open(link)
+        ada.page.locator(".grip").click()
+        ada.row("Bo").get_by_role("button").click()
+        ada.page.get_by_role("button", name="Remove").click()
+        ada.sure("Remove")
+        bo.says("You are no longer in this session")
+        check(bo.page, "removed")
         ada.menu("Leave")
         ada.sure("Leave")
         ada.says("You have left")

@@ -163,22 +163,102 @@ def test_fingers_drag_and_pinch_the_map(
     page.context.close()
 
 
+def ground(page: Page) -> dict[str, Any]:
+    """How many maps, WebGL contexts and running workers the page has."""
+    found: dict[str, Any] = page.evaluate(
+        """() => ({
+            maps: document.querySelectorAll(".map").length,
+            canvases: document.querySelectorAll(".map > .map-canvas").length,
+            grounds: document.querySelectorAll(".map > .map-ground").length,
+            contexts: contexts.filter((each) => !each.isContextLost()).length,
+            workers: workers.filter((each) => each.isRunning).length,
+        })"""
+    )
+    return found
+
+
+ONE_MAPLIBRE = {"maps": 1, "canvases": 0, "grounds": 1, "contexts": 1, "workers": 1}
+ONE_CANVAS = {"maps": 1, "canvases": 1, "grounds": 0, "contexts": 0, "workers": 0}
+WATCHED = """
+    window.workers = [];
+    window.contexts = [];
+    const { terminate } = Worker.prototype;
+    window.Worker = class extends Worker {
+        constructor(...all) {
+            super(...all);
+            this.isRunning = true;
+            workers.push(this);
+        }
+        terminate() {
+            this.isRunning = false;
+            super.terminate();
+        }
+    };
+    const { getContext } = HTMLCanvasElement.prototype;
+    HTMLCanvasElement.prototype.getContext = function (kind, ...all) {
+        const found = getContext.call(this, kind, ...all);
+        if (kind === "webgl2" && found !== null && !contexts.includes(found)) contexts.push(found);
+        return found;
+    };
+"""
+STEADY_S = 31
+"""Then MapLibre runs well, and comes back at once."""
+
+
+def watched(browser: Browser, address: str, errors: list[str]) -> Page:
+    page = opened(browser, address, "still=yes&scene=group", WATCHED, **PHONE)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    assert ground(page) == ONE_MAPLIBRE
+    return page
+
+
+def until_the_ground_is(page: Page, wanted: dict[str, Any]) -> None:
+    for name, count in ((".map-canvas", wanted["canvases"]), (".map-ground", wanted["grounds"])):
+        page.wait_for_selector(f".map > {name}", state="attached" if count else "detached")
+    assert ground(page) == wanted
+
+
 @pytest.mark.skipif(not WORLD.exists(), reason="the world was not built: tippecanoe is missing")
-def test_maplibre_takes_over_under_the_policy_and_the_canvas_when_its_context_is_lost(
+def test_maplibre_takes_over_under_the_policy_and_comes_back_after_a_lost_context(
     browser: Browser, address: str, errors: list[str]
 ) -> None:
-    page = show(browser, address, errors, "still=yes&scene=group")
+    page = watched(browser, address, errors)
     assert page.locator(".map-credit").inner_text() == "Natural Earth"
-    refused: list[str] = []
-    page.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
-    page.evaluate(
-        """() => document.querySelector(".maplibregl-canvas").getContext("webgl2")
-            .getExtension("WEBGL_lose_context").loseContext()"""
-    )
-    page.wait_for_selector(".map > .map-canvas", state="attached")
-    page.wait_for_selector(".map > .map-ground", state="detached")
-    assert page.locator(".mk").count() > 10
-    assert refused == []
+    page.clock.install()
+    for _ in range(2):
+        lose = """() => {
+            window.losing = contexts[contexts.length - 1].getExtension("WEBGL_lose_context");
+            losing.loseContext();
+        }"""
+        page.evaluate(lose)
+        until_the_ground_is(page, ONE_CANVAS)
+        assert page.locator(".mk").count() > 10
+        page.clock.fast_forward(6_000)
+        page.evaluate("bench.step()")
+        until_the_ground_is(page, ONE_MAPLIBRE)
+        page.evaluate("losing.restoreContext()")  # as the system may do with the old one
+        page.wait_for_function("contexts.filter((each) => !each.isContextLost()).length === 1")
+        assert ground(page) == ONE_MAPLIBRE
+    page.context.close()
+
+
+@pytest.mark.skipif(not WORLD.exists(), reason="the world was not built: tippecanoe is missing")
+def test_a_worker_that_was_killed_while_nobody_looked_is_another_one_afterwards(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = watched(browser, address, errors)
+    page.clock.install()
+    for turn in range(4):  # more often than it may fail: each time it had run well
+        page.clock.fast_forward(STEADY_S * 1000)
+        page.evaluate("bench.map.pause()")
+        page.evaluate(
+            "workers.filter((each) => each.isRunning).forEach((each) => each.terminate())"
+        )
+        page.evaluate("bench.map.resume()")
+        page.clock.fast_forward(3_500)  # it does not answer
+        page.wait_for_function("(count) => workers.length === count", arg=turn + 2)
+        until_the_ground_is(page, ONE_MAPLIBRE)
     page.context.close()
 
 

@@ -54,9 +54,11 @@ const LAYOUT_MS = 120;
 const GLIDE_MS = 40;
 const SCALE_PX = 96;
 const ZOOM_MS = 180;
-/** After MapLibre has stopped this often, the canvas stays. */
+/** After MapLibre has failed this often in a row, the canvas stays. */
 const MOST_FAILURES = 3;
 const RETRY_MS = 5_000;
+/** What has drawn for this long runs here: should it stop, the system took what it needs, as iOS does. */
+const STEADY_MS = 30_000;
 const START: Camera = { x: 0.5, y: 0.36, zoom: 1.6 };
 
 /** A zoom on its way: of a wheel's notch, a double tap, a key. */
@@ -111,6 +113,7 @@ class GroupMap implements GroupMapHandle {
   private maplibre: "none" | "loading" | "shown" = "none";
   private failures = 0;
   private failedAt = Number.NEGATIVE_INFINITY;
+  private shownAt = 0;
 
   constructor(parent: HTMLElement, options: MapOptions, events: MapEvents) {
     this.options = options;
@@ -536,6 +539,7 @@ class GroupMap implements GroupMapHandle {
       if (this.isDestroyed) return made.destroy();
       this.replace(made);
       this.maplibre = "shown";
+      this.shownAt = clock();
     } catch (error) {
       console.warn("MapLibre:", error);
       this.failures += 1;
@@ -559,11 +563,18 @@ class GroupMap implements GroupMapHandle {
     before.destroy();
   }
 
-  /** MapLibre draws no more: the canvas again, and after a while another try. */
+  /**
+   * MapLibre draws no more: the canvas again, and MapLibre anew. At once if it had run well, after a
+   * while if not, and never while nobody looks.
+   */
   private lost(): void {
     if (this.isDestroyed) return;
-    this.failures += 1;
-    this.failedAt = clock();
+    const now = clock();
+    if (now - this.shownAt >= STEADY_MS) this.failures = 0;
+    else {
+      this.failures += 1;
+      this.failedAt = now;
+    }
     this.maplibre = "none";
     const canvas: CanvasSurface = new CanvasSurface(
       this.surfaceOptions,
@@ -571,6 +582,7 @@ class GroupMap implements GroupMapHandle {
     );
     this.root.insertBefore(canvas.element, this.surface.element);
     this.replace(canvas);
+    if (!this.isPaused) void this.bringMapLibre();
   }
 }
 

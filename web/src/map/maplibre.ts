@@ -77,6 +77,10 @@ export class MapLibreSurface implements Surface {
       this.isLost = true;
       if (!this.isDestroyed) this.events.onLost();
     });
+    // By then there is another map. There are few contexts to have: give this one back.
+    canvas.addEventListener("webglcontextrestored", () => {
+      canvas.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext();
+    });
     this.map.on("error", () => undefined); // a tile that does not come: otherwise each is written out
     this.ready = this.opened();
   }
