@@ -3,18 +3,22 @@ this server alone.
 """
 
 import argparse
+import contextlib
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from bench.guardian import stand_guard
+from bench.loads import DURATION_S, MOST_PEOPLE, P95_MS, STEPS, TRIES, Search
 from bench.observers.prometheus import Exporter
+from bench.parts import spoken, total_s
 from bench.people.population import recorded_tracks
 from bench.report import write_report
 from bench.results import BadResults, Dialect, load, merged
-from bench.runner import Order, run
+from bench.runner import RESULTS, Order, planned, run
 from bench.scenarios import SCENARIOS, Options
 from bench.solo import short
 from bench.solo.short import LONG_FORMS, SHORT_FORMS
@@ -22,6 +26,8 @@ from bench.targets import OF_EVERY_DIALECT, STARTABLE, parse
 from locshare.simulate.gpx import UnusableTrack
 from locshare.simulate.track import Track
 
+COMPARED = ("locshare", "redis", "inprocess")
+"""What ``--long`` starts when no server is named."""
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 ALL = "all"
 SOLO = (*SHORT_FORMS, *LONG_FORMS)
@@ -44,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _run(parser, options, shlex.join(["python", "-m", "bench", *typed]))
             case "report":
                 return _report(options)
+            case "capacity":
+                return _capacity(parser, options, shlex.join(["python", "-m", "bench", *typed]))
             case "solo":
                 return _solo(parser, options.names)
             case _:
@@ -55,18 +63,99 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, command: str) -> int:
     order = _order(parser, options, command)
-    out: Path = options.out
-    results, failures = run(order)
+    if order.resume:
+        signal.signal(signal.SIGTERM, _interrupt)
+        _announce(order)
+    return _carry_out(order)
+
+
+def _carry_out(order: Order) -> int:
+    try:
+        results, failures = run(order)
+    except BadResults as error:
+        print(f"{error}; give another --out", file=sys.stderr)
+        return BAD_USAGE
+    except KeyboardInterrupt:
+        if order.resume and (order.out / RESULTS).exists():
+            write_report(load(order.out / RESULTS), order.out)
+            print(
+                f"\ninterrupted; {order.out / RESULTS} has what is finished, and the same command "
+                "goes on from there",
+                file=sys.stderr,
+            )
+            return INTERRUPTED
+        raise
     if results.runs:
-        for path in write_report(results, out):
+        for path in write_report(results, order.out):
             print(path)
     for failure in failures:
         print(failure, file=sys.stderr)
+    if failures and order.resume:
+        print("the same command tries these again, and nothing else", file=sys.stderr)
     return FAILED if failures or not results.runs else 0
+
+
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt(signal.strsignal(number))
+
+
+def _announce(order: Order) -> None:
+    """Say how long it takes, and what an interruption costs."""
+    parts = planned(order)
+    searches = ""
+    if order.search is not None and order.start:
+        each = spoken(TRIES * (order.search.duration_s + 30))
+        searches = f", and a search of the capacity of {len(order.start)}, {each} each at most"
+    print(
+        f"{len(parts)} runs, {spoken(total_s(parts))}{searches}. Finished ones are kept in "
+        f"{order.out / RESULTS}; the same command goes on from there.",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _capacity(parser: argparse.ArgumentParser, options: argparse.Namespace, command: str) -> int:
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out: {error}")
+    return _carry_out(
+        Order(
+            scenarios=(),
+            targets=(),
+            start=list(dict.fromkeys(options.start or ["locshare"])),
+            options=Options(),
+            out=options.out,
+            exporter=None,
+            command=command,
+            resume=True,
+            search=Search(tuple(sorted(options.steps)), options.p95, options.duration),
+        )
+    )
+
+
+def _steps(text: str) -> list[int]:
+    steps = text.split(",")
+    if not all(each.isdecimal() and 2 <= int(each) <= MOST_PEOPLE for each in steps):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: must be numbers of people from 2 to {MOST_PEOPLE:,}, such as 100,1000"
+        )
+    return [int(each) for each in steps]
+
+
+def _positive(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 1 <= float(text) <= 3600:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: must be a number from 1 to 3600")
 
 
 def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command: str) -> Order:
     """Validate the arguments. Exits for bad usage."""
+    if options.long and options.short:
+        parser.error("--long and --short: choose one")
+    if options.long and not options.start and not options.target:
+        options.start = list(COMPARED)
     names = options.scenarios or [ALL]
     chosen = list(SCENARIOS) if ALL in names else list(dict.fromkeys(names))
     if unknown := [name for name in chosen if name not in SCENARIOS]:
@@ -107,6 +196,10 @@ def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command
         out=options.out,
         exporter=exporter,
         command=command,
+        resume=options.long,
+        search=Search(duration_s=options.duration or DURATION_S)
+        if options.long and not options.scenarios
+        else None,
     )
 
 
@@ -165,6 +258,9 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make the report of results files again")
     report.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results.json")
     report.add_argument("--out", type=Path, default=Path("bench-report"), metavar="DIR")
+    _add_capacity(
+        commands.add_parser("capacity", help="the most people whose positions come in time")
+    )
     solo = commands.add_parser("solo", help="the short benchmarks of this server alone")
     solo.add_argument(
         "names",
@@ -174,6 +270,15 @@ def _parser() -> argparse.ArgumentParser:
         "single name are its own",
     )
     return parser
+
+
+def _add_capacity(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--start", action="append", default=[], choices=list(STARTABLE), help="default: locshare")
+    add("--steps", type=_steps, default=list(STEPS), metavar="N,…", help="numbers of people")
+    add("--p95", type=_positive, default=P95_MS, metavar="MS", help=f"limit (default: {P95_MS:g})")
+    add("--duration", type=_positive, default=DURATION_S, metavar="S", help="seconds of each load")
+    add("--out", type=Path, default=Path("bench-report"), metavar="DIR", help="for the results")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -194,6 +299,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="what people speak with a started server (default: plain)",
     )
     add("--short", action="store_true", help="the forms that take seconds")
+    add(
+        "--long",
+        action="store_true",
+        help="all of it, to be interrupted and resumed: hours; three servers when none is named",
+    )
     add("--scale", type=float, default=1.0, metavar="X", help="multiply the number of people")
     add("--duration", type=float, metavar="S", help="seconds, instead of the scenario's own")
     add("--seed", type=int, default=1, metavar="N", help="other people (default: 1)")

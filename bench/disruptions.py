@@ -16,7 +16,7 @@ from bench.errors import NotServing
 from bench.results import DisruptionKind
 from bench.targets.target import Target
 
-USUAL_GAP_S: Final = 60.0
+USUAL_GAP_S: Final = 50.0
 """The mean time between two disruptions of a long run."""
 
 LASTS_S: Final[dict[DisruptionKind, float]] = {
@@ -26,6 +26,9 @@ LASTS_S: Final[dict[DisruptionKind, float]] = {
     "cut_database": 5.0,
     "cut_network": 3.0,
     "drop_clients": 0.0,
+    "limit_cpu": 5.0,
+    "limit_memory": 5.0,
+    "limit_descriptors": 3.0,
 }
 """How long each lasts, if the run is long enough."""
 
@@ -33,7 +36,10 @@ ROOM_S: Final[dict[DisruptionKind, float]] = {
     "crash_session": 4.0,
     "drop_clients": 4.0,
     "pause_process": 5.0,
+    "limit_cpu": 4.0,
+    "limit_memory": 4.0,
     "cut_database": 5.0,
+    "limit_descriptors": 8.0,
     "cut_network": 9.0,
     "kill_process": 11.0,
 }

@@ -55,6 +55,15 @@ def resident_bytes(pid: int) -> int | None:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
+def address_space_bytes(pid: int) -> int:
+    """All that one process has mapped. Raises ProcessLookupError when it has ended."""
+    try:
+        pages = int((PROC / str(pid) / "statm").read_text().split()[0])
+    except OSError:
+        raise ProcessLookupError(f"process {pid} has ended") from None
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
 def proportional_bytes(pid: int) -> int | None:
     """Proportional memory (PSS) of one process: the processes of a database all map the same
     buffers. Falls back to :func:`resident_bytes`.

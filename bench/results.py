@@ -16,8 +16,9 @@ VERSION = 1
 
 Dialect = Literal["plain", "compact", "phoenix"]
 DisruptionKind = Literal[
-    "crash_session", "kill_process", "pause_process", "cut_database", "cut_network", "drop_clients"
-]
+    "crash_session", "kill_process", "pause_process", "cut_database", "cut_network", "drop_clients",
+    "limit_cpu", "limit_memory", "limit_descriptors",
+]  # fmt: skip
 
 
 class Latencies(Struct, frozen=True, kw_only=True):
@@ -43,6 +44,10 @@ class Moment(Struct, frozen=True, kw_only=True):
     sent: int
     delivered: int
     disconnects: int
+    wanted: int | None = None
+    """People who were due to be connected."""
+    due: int | None = None
+    """Deliveries that became due."""
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
@@ -52,10 +57,28 @@ class Moment(Struct, frozen=True, kw_only=True):
     context_switches: int | None = None
 
 
+class RestCall(Struct, frozen=True, kw_only=True):
+    """One call of the REST interface, made again and again while the load was there."""
+
+    call: str
+    """Method and path, such as ``GET /api/sessions/{id}``."""
+    latencies: Latencies
+    """From before the request to after the whole answer, of those that succeeded."""
+    failed: int = 0
+    """Answered with an error, or not at all."""
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    """Bytes on all WebSockets during the measured time, without TCP, IP and TLS."""
+
+    to_people_bytes: int
+    to_server_bytes: int | None
+
+
 class Disruption(Struct, frozen=True, kw_only=True):
-    """A disruption that was injected. ``recovery_s`` is from its beginning (for a pause and a cut
-    network: from its end) until all were connected and positions flowed between all members of
-    each session; None when that did not happen during the run.
+    """A disruption that was injected. ``recovery_s`` is from its beginning (for a pause, a cut
+    network and a limit of descriptors: from its end) until all were connected and positions flowed
+    between all members of each session; None when that did not happen during the run.
     """
 
     at_s: float
@@ -120,6 +143,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """Connections that were established."""
     join_failures: int
     usage: Usage | None
+    network: Network | None = None
+    rest: tuple[RestCall, ...] = ()
     moments: tuple[Moment, ...] = ()
     disruptions: tuple[Disruption, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -134,6 +159,23 @@ class Run(Struct, frozen=True, kw_only=True):
     def disconnect_share(self) -> float:
         """Unexpected ends of all connections."""
         return self.disconnects / self.connections if self.connections else 0.0
+
+    @property
+    def uptime_share(self) -> float | None:
+        """User-uptime: of the seconds that people were due to be connected, all people's together,
+        those in which they were. A second in which deliveries were due and none came is down for
+        everybody: a paused server keeps its connections. None without moments.
+
+        After Hauer et al., *Meaningful Availability*, NSDI 2020: a share of wall-clock seconds
+        would count a server that serves one of a thousand people as up.
+        """
+        due = up = 0
+        for each in self.moments:
+            if each.wanted is not None:
+                due += each.wanted
+                if each.delivered or not each.due:
+                    up += min(each.connected, each.wanted)
+        return up / due if due else None
 
 
 class Facts(Struct, frozen=True, kw_only=True):

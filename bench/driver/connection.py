@@ -124,6 +124,8 @@ class Connection:
             self.socket = address.tls.wrap_socket(
                 self.socket, server_hostname=address.host, do_handshake_on_connect=False
             )
+        self.sent_bytes = 0
+        """Taken by the socket so far."""
         self.fileno = self.socket.fileno()
         status = self.socket.connect_ex(address.address)
         if status not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
@@ -312,6 +314,7 @@ class Connection:
         except OSError as error:
             raise Lost(error.strerror or type(error).__name__) from error
         self._rest = self._rest[taken:]
+        self.sent_bytes += taken
 
 
 class _Over(NotConnected):

@@ -25,5 +25,8 @@ class ConnectionStats:
         """Updates that were skipped because the socket had not taken the one before."""
         self.gave_up = 0
         """Users that must not reconnect."""
+        self.received_bytes = 0
+        """Of WebSockets, from the server."""
+        self.sent_bytes = 0
         self.unanswered = 0
         """Closes that the server did not answer in time."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from operator import sub
 from random import Random
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from bench.driver.plan import Participant, Plan
 from bench.driver.recovery import Recovery
 from bench.driver.tracker import DeliveryTracker, Member, SentUpdate, Session
 from bench.driver.virtual_user import CLOSE_TIMEOUT_S, State, VirtualUser
+from bench.results import Network
 
 IDLE_S = 1.0
 """When only some updates are missing: how long nothing may arrive before they count as lost."""
@@ -28,6 +30,8 @@ class Second(NamedTuple):
 
     at_s: float
     connected: int
+    wanted: int
+    due: int
     sent: int
     delivered: int
     disconnects: int
@@ -61,7 +65,8 @@ class Crowd:
         """Called every second."""
         self._people: dict[Member, VirtualUser] = {}
         self._counted_from = began
-        self._seen = 0, 0, 0
+        self._seen = 0, 0, 0, 0
+        self._carried = 0, 0
         self._ticks = 0
         addresses: dict[str, Address] = {}
         for entered in entries:
@@ -103,7 +108,17 @@ class Crowd:
         self.tracker.count()
         self.tracker.take_latencies()
         self._counted_from = time.monotonic()
+        self._carried = self._bytes()
         self._start_ticking()
+
+    def network(self) -> Network:
+        """Since :meth:`count`."""
+        received, sent = map(sub, self._bytes(), self._carried)
+        return Network(to_people_bytes=received, to_server_bytes=sent)
+
+    def _bytes(self) -> tuple[int, int]:
+        sent = self.stats.sent_bytes + sum(user.sent_bytes for user in self._people.values())
+        return self.stats.received_bytes, sent
 
     def drain(self, timeout_s: float) -> None:
         """Stop sending, and wait until everything in flight has arrived."""
@@ -196,13 +211,16 @@ class Crowd:
         now = time.monotonic()
         for user in self._people.values():
             user.check(now)
-        sent, delivered, ends = self.tracker.sent, self.tracker.delivered, len(self.stats.ends)
-        before, self._seen = self._seen, (sent, delivered, ends)
+        tracker = self.tracker
+        sent, delivered, ends = tracker.sent, tracker.delivered, len(self.stats.ends)
+        before, self._seen = self._seen, (sent, delivered, ends, tracker.expected)
         latencies = self.tracker.take_latencies()
         self.latencies.merge(latencies)
         second = Second(
             at_s=now - self._counted_from,
             connected=sum(user.state is State.HERE for user in self._people.values()),
+            wanted=sum(user.wanted for user in self._people.values()),
+            due=max(tracker.expected - before[3], 0),
             sent=sent - before[0],
             delivered=delivered - before[1],
             disconnects=ends - before[2],

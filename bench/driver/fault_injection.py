@@ -15,16 +15,20 @@ from bench.targets.target import Target
 DROPPED = 0.2
 """The share of connections that ``drop_clients`` cuts."""
 KINDS: tuple[DisruptionKind, ...] = (
-    "drop_clients", "pause_process", "cut_network", "crash_session", "cut_database",
-    "kill_process",
+    "drop_clients", "limit_cpu", "pause_process", "cut_network", "limit_memory", "crash_session",
+    "limit_descriptors", "cut_database", "kill_process",
 )  # fmt: skip
 """In the order of a run. Kinds that end connections are kept apart, because after a short
 connection the backoff is longer. The kill comes last: a server that forgets its sessions has no
 clients left after it.
 """
-FROM_ITS_END: frozenset[DisruptionKind] = frozenset({"pause_process", "cut_network"})
+FROM_ITS_END: frozenset[DisruptionKind] = frozenset(
+    {"pause_process", "cut_network", "limit_descriptors"}
+)
 """Recovery counts from the end of these: before that no server can recover."""
 _LOOK_S = 0.05
+_CUT_AFTER_S = 0.3
+"""After the beginning of a limit of descriptors: whom it does not meet, it does not hurt."""
 
 
 class FaultInjection:
@@ -52,8 +56,11 @@ class FaultInjection:
         self._active = True
         self._disruptor.start(self._measured_from)
         for each in self._plan:
+            due = self._measured_from + each.at_s
             if each.kind == "drop_clients":
-                self._crowd.loop.at(self._measured_from + each.at_s, self._drop)
+                self._crowd.loop.at(due, self._drop)
+            elif each.kind == "limit_descriptors":
+                self._crowd.loop.at(due + _CUT_AFTER_S, self._cut)
         self._look()
 
     def end(self) -> None:
@@ -112,6 +119,9 @@ class FaultInjection:
     def _drop(self) -> None:
         now = time.monotonic()
         self._watch("drop_clients", f"{DROPPED:.0%} of the connections cut", now, now)
+        self._cut()
+
+    def _cut(self) -> None:
         self._crowd.cut(DROPPED)
 
     def _watch(self, kind: DisruptionKind, detail: str, began: float, since: float) -> Recovery:

@@ -9,6 +9,8 @@ import gc
 import time
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from bench.driver.compact import CompactAdapter
 from bench.driver.crowd import Crowd, Entry, Second
 from bench.driver.dialect import Access, DialectAdapter
@@ -19,6 +21,7 @@ from bench.driver.plain import PlainAdapter
 from bench.driver.plan import Plan
 from bench.driver.progress import Observer, RunStatus
 from bench.driver.remarks import remarks
+from bench.driver.rest_probe import rest_probe
 from bench.driver.usage import UsageMeter, UsageSample
 from bench.rest import Profile, Rest, Room
 from bench.results import Moment, Run
@@ -42,7 +45,9 @@ def measure(
         gc.collect()
         gc.disable()  # a collection among thousands of objects would look like latency
         try:
-            run = _Running(target, plan, observer, rooms, via).run()
+            with rest_probe(target.http_url if plan.probes_rest else None) as probe:
+                run = _Running(target, plan, observer, rooms, via).run()
+                run = replace(run, rest=probe.calls())
         finally:
             gc.enable()
             rest.each(rest.end, [room.session for room in rooms])
@@ -90,6 +95,7 @@ class _Running:
             crowd.run_until(self._ends)
             usage = self._meter.usage(crowd.tracker.delivered)
             share = self._meter.generator_share
+            network = crowd.network()
             say("waiting for updates in flight")
             crowd.drain(plan.drain_s)
             self._injection.end()
@@ -127,6 +133,7 @@ class _Running:
             connections=stats.opened,
             join_failures=self._failures,
             usage=usage,
+            network=network,
             moments=tuple(self._moments),
             disruptions=self._injection.disruptions(),
             remarks=(*remarks(tracker, stats, usage, share), *self._injection.remarks()),
@@ -163,6 +170,8 @@ def _moment(second: Second, sample: UsageSample) -> Moment:
     return Moment(
         at_s=round(second.at_s, 3),
         connected=second.connected,
+        wanted=second.wanted,
+        due=second.due,
         sent=second.sent,
         delivered=second.delivered,
         disconnects=second.disconnects,

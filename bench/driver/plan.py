@@ -62,6 +62,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Of the measured time. Then sending stops."""
     drain_s: float = DRAIN_S
     """How long to wait, at most, for updates in flight."""
+    probes_rest: bool = False
+    """Make every call of the REST interface again and again, beside the load."""
     disruptions: bool = False
     """Inject every disruption that the target supports."""
     goodbye_s: float = 1.0

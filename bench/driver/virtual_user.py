@@ -73,6 +73,11 @@ class VirtualUser:
         """True during a visit, connected or not."""
         return self.state is not State.AWAY and self.state is not State.LEAVING
 
+    @property
+    def sent_bytes(self) -> int:
+        """On the present connection."""
+        return 0 if self._connection is None else self._connection.sent_bytes
+
     # --- what it does -------------------------------------------------------------------------
 
     def come(self) -> None:
@@ -143,6 +148,7 @@ class VirtualUser:
         """Close the socket."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._crowd.stats.sent_bytes += connection.sent_bytes
             self._crowd.loop.remove(connection.fileno)
             connection.close()
 
@@ -178,6 +184,7 @@ class VirtualUser:
         if connection is None:
             return
         self._heard_at = now
+        self._crowd.stats.received_bytes += len(data)
         try:
             texts = connection.receive(data)
             if not self._opened and connection.open:

@@ -11,11 +11,13 @@ from bench.report.fmt import visible
 from bench.report.matrix import scores
 from bench.report.rendering import CHARTS, html, markdown
 from bench.report.runs import check, groups
+from bench.report.sections.capacity import capacity
 from bench.report.sections.charts import charts
 from bench.report.sections.decision import decision
 from bench.report.sections.detail import detail
 from bench.report.sections.head import circumstances, targets
-from bench.report.sections.verdict import verdict
+from bench.report.sections.recommendation import recommendation
+from bench.report.sections.verdict import judged, verdict
 from bench.results import Results
 
 __all__ = ["compose", "write_report"]
@@ -43,16 +45,20 @@ def compose(results: Results) -> Report:
     check(results)
     together = groups(results)
     totals = scores(results)
+    findings = judged(results)
+    sections = (
+        verdict(results, together, totals, findings),
+        recommendation(totals, findings),
+        targets(results),
+        capacity(results),
+        charts(results, together),
+        decision(results, totals),
+        detail(results, together),
+    )
     return Report(
         title="Live location servers, measured",
         head=circumstances(results),
-        sections=(
-            verdict(results, together, totals),
-            targets(results),
-            charts(results, together),
-            decision(results, totals),
-            detail(results, together),
-        ),
+        sections=tuple(each for each in sections if each is not None),
     )
 
 

@@ -173,6 +173,20 @@ def _recoveries(run: Run) -> Iterator[Sample]:
         yield Sample(each.recovery_s, what + lasted)
 
 
+def _down(run: Run) -> Iterator[Sample]:
+    if (up := run.uptime_share) is not None:
+        yield Sample(1 - up, where(run))
+
+
+def _rest(run: Run) -> Iterator[Sample]:
+    for each in run.rest:
+        place = f"{each.call}, {where(run)}"
+        if each.latencies.count:
+            yield Sample(each.latencies.p95_ms, place)
+        elif each.failed:
+            yield Sample(None, f"{place}: never succeeded")
+
+
 def _latency(people: int, limit_ms: float) -> Criterion:
     return Criterion(
         title=f"{people:,} people: p95 latency",
@@ -216,6 +230,26 @@ CRITERIA = (
         select=undisturbed,
         samples=_disconnects,
         text=fmt.percent,
+        scenarios=UNDISTURBED,
+    ),
+    Criterion(
+        title="uptime",
+        limit=0.001,
+        limit_text="> 99.9 %",
+        judged_by=f"{_QUIET}, as the share of people's time",
+        select=undisturbed,
+        samples=_down,
+        text=lambda down: f"{fmt.percent(down)} down",
+        scenarios=UNDISTURBED,
+    ),
+    Criterion(
+        title="REST calls: p95",
+        limit=100,
+        limit_text="< 100 ms",
+        judged_by=f"every call that the server has, in {_QUIET}",
+        select=undisturbed,
+        samples=_rest,
+        text=fmt.ms,
         scenarios=UNDISTURBED,
     ),
     Criterion(

@@ -12,6 +12,9 @@ DISRUPTIONS: dict[str, str] = {
     "cut_database": "database cut off",
     "cut_network": "network cut",
     "drop_clients": "clients dropped",
+    "limit_cpu": "CPU limited",
+    "limit_memory": "memory limited",
+    "limit_descriptors": "file descriptors limited",
 }
 """The title of each DisruptionKind."""
 

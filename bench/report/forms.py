@@ -17,9 +17,9 @@ class FullForm:
 
 FULL_FORMS = {
     "baseline": FullForm(50, 600),
-    "storm": FullForm(1_000, 60),
-    "flood": FullForm(100, 60),
-    "stress": FullForm(1_000, 300),
+    "storm": FullForm(1_000, 360),
+    "flood": FullForm(100, 900),
+    "stress": FullForm(1_000, 1_200),
     "town": FullForm(1_000, 300),
     LADDER: FullForm(None, 60),
     "faults": FullForm(500, 1_800),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.loads import CAPACITY
 from bench.report.forms import FULL_FORMS, LADDER
 from bench.results import BadResults, Results, Run
 
@@ -75,6 +76,6 @@ def check(results: Results) -> None:
 
 
 def _label(run: Run) -> str:
-    if run.scenario == LADDER:
-        return f"{LADDER}, {run.people:,} people"
+    if run.scenario in (LADDER, CAPACITY):
+        return f"{run.scenario}, {run.people:,} people"
     return run.scenario

@@ -24,9 +24,9 @@ def _around(target: Target, seed: int) -> AbstractContextManager[Target]:
 
 SCENARIO = Scenario(
     name="faults",
-    about="500 people in 10 sessions for 30 minutes; processes killed and stopped, clients cut off",
+    about="500 people in 10 sessions for 30 minutes; kills, pauses, limits, cut networks",
     sizes=(Size(500, 1800),),
-    short_sizes=(Size(200, 38),),
+    short_sizes=(Size(200, 54),),
     make=_make,
     around=_around,
 )

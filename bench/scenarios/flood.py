@@ -12,8 +12,8 @@ def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
 
 SCENARIO = Scenario(
     name="flood",
-    about="100 people in 2 sessions, an update each every 500 ms, for a minute",
-    sizes=(Size(100, 60),),
+    about="100 people in 2 sessions, an update each every 500 ms, for 15 minutes",
+    sizes=(Size(100, 900),),
     short_sizes=(Size(100, 5),),
     make=_make,
 )

@@ -71,10 +71,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
         if options.duration_s is not None and not options.duration_s >= 1:
             raise ValueError(f"duration {options.duration_s:g}: must be 1 second or more")
         sizes = self.short_sizes if options.short else self.sizes
-        return [
+        plans = [
             self.make(self, Size(each.people, options.duration_s or each.duration_s), options)
             for each in sizes
         ]
+        return [replace(plan, probes_rest=True) for plan in plans]
 
 
 def steady(

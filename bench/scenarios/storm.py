@@ -1,4 +1,4 @@
-"""All connect within a minute, and all close.
+"""All connect within a minute, are active for five, and close.
 
 They have joined over HTTP before; the storm is of WebSockets. Connected people report as usual, so
 that the server is not idle while the last ones connect.
@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from bench.driver.plan import Plan
 from bench.people.arrivals import Evenly
 from bench.scenarios.scenario import (
-    INTERVAL_S,
     Options,
     Scenario,
     Size,
@@ -18,22 +17,25 @@ from bench.scenarios.scenario import (
     population,
 )
 
+RAMP_S = 60.0
+"""Or half of a run that is shorter than two minutes."""
 GOODBYES = 6
 """They close this many times as fast as they connect."""
 
 
 def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
     sessions, each = groups(size.people, options.scale)
-    people = population(sessions, each, options, Evenly(size.duration_s))
-    plan = from_the_start(scenario, size, options, people, ", in which they come")
-    duration_s = size.duration_s
-    return replace(plan, duration_s=duration_s + INTERVAL_S, goodbye_s=duration_s / GOODBYES)
+    ramp_s = min(RAMP_S, size.duration_s / 2)
+    people = population(sessions, each, options, Evenly(ramp_s))
+    remark = f", in the first {ramp_s:g} s of which they come"
+    plan = from_the_start(scenario, size, options, people, remark)
+    return replace(plan, goodbye_s=ramp_s / GOODBYES)
 
 
 SCENARIO = Scenario(
     name="storm",
-    about="1,000 people in 20 sessions connect within a minute and close within 10 s",
-    sizes=(Size(1_000, 60),),
-    short_sizes=(Size(300, 6),),
+    about="1,000 people in 20 sessions connect in a minute, stay for 5, and close within 10 s",
+    sizes=(Size(1_000, 360),),
+    short_sizes=(Size(300, 10),),
     make=_make,
 )

@@ -10,14 +10,17 @@ RUSH = 0.4
 LOSSES = 1.5
 """Lost connections per person in the whole run, whatever its length."""
 
+SHORTEST_AWAY_S, LONGEST_AWAY_S = 5.0, 60.0
+"""A tunnel, a lift; less in a run of seconds."""
+
 
 def churn(duration_s: float) -> Churn:
     """As much churn in a short run as in a long one."""
     return Churn(
         duration_s=duration_s,
         losses_per_hour=LOSSES * 3600 / duration_s,
-        shortest_away_s=duration_s / 60,
-        longest_away_s=duration_s / 6,
+        shortest_away_s=min(duration_s / 60, SHORTEST_AWAY_S),
+        longest_away_s=min(duration_s / 6, LONGEST_AWAY_S),
     )
 
 
@@ -30,8 +33,8 @@ def _make(scenario: Scenario, size: Size, options: Options) -> Plan:
 
 SCENARIO = Scenario(
     name="stress",
-    about="20 sessions of 50 for 5 minutes; people come in rushes, drop out, return, leave",
-    sizes=(Size(1_000, 300),),
+    about="20 sessions of 50 for 20 minutes; people come in rushes, drop out, return, leave",
+    sizes=(Size(1_000, 1_200),),
     short_sizes=(Size(500, 10),),
     make=_make,
 )

@@ -32,7 +32,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.errors import NotServing
-from bench.guardian import stand_guard, temporary_folder
+from bench.guardian import entrust, stand_guard, temporary_folder
 from bench.procfs import DISTURBED, TOO_BUSY, circumstances
 from bench.rest import Rest
 from bench.servers import HOST, Process, allow_connections, free_port, people, split_cores
@@ -149,27 +149,35 @@ def _plan(case: Case, lines: Sequence[str]) -> str:
 
 def measure(name: str, case: Case, programs: Programs, folder: Path, duration_s: float) -> Run:
     """Raises NotServing."""
-    plan = folder / "plan.tsv"
     with serving(name, case, programs, folder) as place:
-        plan.write_text(place.plan)
-        ramp_s = max(0.2, case.people / _PER_SECOND)
-        done = subprocess.run(
-            [
-                *(str(programs.generator), "--plan", str(plan), "--port", str(place.port)),
-                *("--pid", ",".join(map(str, place.pids)), *place.ready),
-                *("--ramp", f"{ramp_s:g}", "--settle", "0.5", "--warmup", f"{INTERVAL_S:g}"),
-                *("--interval", f"{INTERVAL_S:g}", "--duration", f"{duration_s:g}"),
-                *("--json", "--loss-detail"),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return _run_of(generate(place, case, programs, folder, duration_s))
+
+
+def generate(
+    place: Place, case: Case, programs: Programs, folder: Path, duration_s: float
+) -> dict[str, Any]:
+    """What the generator reports of the load. Raises NotServing."""
+    plan = folder / "plan.tsv"
+    plan.write_text(place.plan)
+    ramp_s = max(0.2, case.people / _PER_SECOND)
+    process = subprocess.Popen(
+        [
+            *(str(programs.generator), "--plan", str(plan), "--port", str(place.port)),
+            *("--pid", ",".join(map(str, place.pids)), *place.ready),
+            *("--ramp", f"{ramp_s:g}", "--settle", "0.5", "--warmup", f"{INTERVAL_S:g}"),
+            *("--interval", f"{INTERVAL_S:g}", "--duration", f"{duration_s:g}"),
+            *("--json", "--loss-detail"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, errors = entrust(process).communicate()
     try:
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError):
-        raise NotServing(f"the generator ended with {done.returncode}: {done.stderr}") from None
-    return _run_of(found)
+        raise NotServing(f"the generator ended with {process.returncode}: {errors}") from None
+    return found
 
 
 def _run_of(found: dict[str, Any]) -> Run:

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 import bench.peers
 import locshare
 from bench.results import DisruptionKind, Facts
+from bench.targets.limits import LIMITS
 
 _PEERS = Path(bench.peers.__file__).parent
 _SILENT = {
@@ -47,7 +48,7 @@ PROGRAMS: Mapping[str, Program] = {
         processes=2,
         survives=(
             *("crash_session", "kill_process", "pause_process", "cut_database"),
-            *("cut_network", "drop_clients"),
+            *("cut_network", "drop_clients", *LIMITS),
         ),
     ),
     "redis": Program(
@@ -55,21 +56,21 @@ PROGRAMS: Mapping[str, Program] = {
         requirements=_PEERS / "redis" / "requirements.txt",
         services=("redis",),
         processes=2,
-        survives=("kill_process", "pause_process", "cut_network", "drop_clients"),
+        survives=("kill_process", "pause_process", "cut_network", "drop_clients", *LIMITS),
     ),
     "inprocess": Program(
         sources=(_PEERS / "common", _PEERS / "inprocess"),
         requirements=_PEERS / "inprocess" / "requirements.txt",
         services=(),
         processes=1,
-        survives=("pause_process", "cut_network", "drop_clients"),
+        survives=("pause_process", "cut_network", "drop_clients", *LIMITS),
     ),
     "picows": Program(
         sources=(_PEERS / "common", _PEERS / "inprocess" / "sessions.py", _PEERS / "picows"),
         requirements=_PEERS / "picows" / "requirements.txt",
         services=(),
         processes=1,
-        survives=("pause_process", "cut_network", "drop_clients"),
+        survives=("pause_process", "cut_network", "drop_clients", *LIMITS),
     ),
 }
 

@@ -21,6 +21,7 @@ from bench.peers.common.settings import SECRET
 from bench.results import Dialect, DisruptionKind, TargetDescription
 from bench.servers import HOST, Process, Server, data_directory, free_port, split_cores, wait_until
 from bench.targets.counting import facts
+from bench.targets.limits import ResourceLimits
 from locshare.ops.control import ControlError
 from locshare.ops.faults import FaultClient, open_faults, session_actor
 
@@ -46,6 +47,8 @@ Disruption = tuple[Callable[[str], str], Callable[[], None]]
 
 
 class StartedTarget(ABC):
+    """Limits are of the server's own processes, without its Redis or PostgreSQL."""
+
     ws_url: str | None = None
     topic = ""
 
@@ -53,10 +56,19 @@ class StartedTarget(ABC):
         self.description = description
         self.port = port
         self.http_url = f"http://{HOST}:{port}"
+        self._limits = ResourceLimits(self.own_pids)
+
+    @abstractmethod
+    def own_pids(self) -> Sequence[int]:
+        """Of the server alone; empty when it has ended."""
 
     @abstractmethod
     def start(self) -> None:
         """Start all its processes. Raises NotServing."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Start the server, which has ended; its services go on. Raises NotServing."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -69,15 +81,26 @@ class StartedTarget(ABC):
     def disruptions(self) -> Mapping[DisruptionKind, Disruption]: ...
 
     def can(self, kind: DisruptionKind) -> bool:
-        return kind in self.disruptions()
+        return self._limits.can(kind) or kind in self.disruptions()
 
     def begin(self, kind: DisruptionKind, session_id: str) -> str:
+        if self._limits.can(kind):
+            return self._limits.begin(kind)
         begin, _ = self._disruption(kind)
         return begin(session_id)
 
     def end(self, kind: DisruptionKind) -> None:
+        if self._limits.can(kind):
+            self._limits.end()
+            if not self.own_pids():  # as whatever supervises it would
+                self.restart()
+            return
         _, end = self._disruption(kind)
         end()
+
+    def release(self) -> None:
+        """Take back a limit that is still set."""
+        self._limits.end()
 
     def _disruption(self, kind: DisruptionKind) -> Disruption:
         try:
@@ -100,6 +123,11 @@ class LocshareTarget(StartedTarget):
 
     def start(self) -> None:
         self._server.start()
+
+    restart = start
+
+    def own_pids(self) -> Sequence[int]:
+        return self._server.pids()[:1]
 
     def stop(self) -> None:
         self._server.stop()
@@ -204,15 +232,18 @@ class PeerTarget(StartedTarget):
     def disruptions(self) -> Mapping[DisruptionKind, Disruption]:
         """Without ``crash_session``: nothing in these servers can crash alone."""
         found: dict[DisruptionKind, Disruption] = {
-            "kill_process": (self._kill, self._start_again),
+            "kill_process": (self._kill, self.restart),
             "pause_process": _pausing(self._process, "the server's process"),
         }
         if self._redis is not None:
             found["cut_database"] = _pausing(self._redis[0], "Redis")
         return found
 
-    def _start_again(self) -> None:
+    def restart(self) -> None:
         self._process.start()
+
+    def own_pids(self) -> Sequence[int]:
+        return self._process.pids()
 
     def _kill(self, _: str) -> str:
         self._process.kill()
@@ -266,6 +297,7 @@ def started(
             target.start()
             yield target
         finally:
+            target.release()
             target.stop()
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from bench.errors import NotServing
 from bench.results import Dialect, DisruptionKind, TargetDescription
 from bench.servers import send_signal
+from bench.targets.limits import ResourceLimits
 
 FORM = "NAME=URL,dialect=plain|compact|phoenix[,ws=URL][,topic=session:{session_id}][,pid=N[+N...]]"
 TOPIC = "session:{session_id}"
@@ -21,8 +22,8 @@ _KEYS = ("dialect", "ws", "topic", "pid")
 
 
 class RemoteTarget:
-    """See :class:`bench.targets.target.Target`. It can be paused when its processes are known; it
-    cannot be killed, because it could not be restarted.
+    """See :class:`bench.targets.target.Target`. It can be paused and limited when its processes are
+    known; it cannot be killed, because it could not be restarted.
     """
 
     def __init__(
@@ -39,19 +40,25 @@ class RemoteTarget:
         self.ws_url = ws_url
         self.topic = topic
         self._pids = tuple(pids)
+        self._limits = ResourceLimits(self.pids)
 
     def pids(self) -> Sequence[int]:
         return self._pids
 
     def can(self, kind: DisruptionKind) -> bool:
-        return kind == "pause_process" and bool(self._pids)
+        return bool(self._pids) and (kind == "pause_process" or self._limits.can(kind))
 
     def begin(self, kind: DisruptionKind, session_id: str) -> str:  # noqa: ARG002 - of all sessions
+        if self._pids and self._limits.can(kind):
+            return self._limits.begin(kind)
         self._signal(kind, signal.SIGSTOP)
         return f"SIGSTOP to process {', '.join(map(str, self._pids))}"
 
     def end(self, kind: DisruptionKind) -> None:
-        self._signal(kind, signal.SIGCONT)
+        if self._pids and self._limits.can(kind):
+            self._limits.end()
+        else:
+            self._signal(kind, signal.SIGCONT)
 
     def _signal(self, kind: DisruptionKind, number: signal.Signals) -> None:
         if not self.can(kind):

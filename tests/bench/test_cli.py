@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -21,7 +22,7 @@ from bench.guardian import entrust
 from bench.observers.live import Display
 from bench.observers.prometheus import Exporter
 from bench.observers.text import figures
-from bench.results import Moment, load, save
+from bench.results import Moment, Run, load, save
 from bench.runner import RESULTS
 from tests.bench.misbehaving_server import (
     MisbehavingServer,
@@ -94,6 +95,10 @@ def test_a_target_that_is_not_there_fails_and_the_others_are_measured(
         (["run", "--start", "nginx"], "nginx"),
         (["run", "--start", "redis", "--dialect", "compact"], "redis speaks plain only"),
         (["run", "--target", "x"], "x"),
+        (["run", "--long", "--short"], "choose one"),
+        (["capacity", "--steps", "1"], "from 2 to 15,000"),
+        (["capacity", "--steps", "100,many"], "from 2 to 15,000"),
+        (["capacity", "--p95", "0"], "from 1 to 3600"),
         (["run", "--start", "locshare", "--scale", "0"], "scale 0"),
         (["run", "--start", "locshare", "--duration", "0"], "duration 0"),
         (["run", "--start", "locshare", "--start", "locshare"], "twice"),
@@ -174,7 +179,7 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: 
         finally:
             process.kill()
             process.wait()
-        assert process.returncode == 130
+        assert process.returncode == 130, err
         assert "interrupted" in err
         assert "Traceback" not in err
         assert [run.target for run in load(tmp_path / RESULTS).runs] == ["one"]
@@ -245,3 +250,96 @@ def test_the_display_of_a_terminal_leaves_what_was_found_behind(server: Misbehav
     shown = out.getvalue()
     for text in ("[4 people]", "measuring", "3 of 4", "2.5 ms", "(0.000% lost)"):
         assert text in shown
+
+
+def long(*targets: MisbehavingServer, out: Path) -> list[str]:
+    """One scenario of the long forms, as small as it gets."""
+    arguments = ["run", "flood", "--long", "--scale", "0.03", "--duration", "1", "--out", str(out)]
+    for number, target in enumerate(targets, 1):
+        arguments += ["--target", f"server{number}={target.http_url},dialect=plain"]
+    return arguments
+
+
+def test_a_long_run_goes_on_with_what_is_missing(
+    server: MisbehavingServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with misbehaving_server(Misbehaviour(fail_joins=3)) as second:
+        arguments = long(server, second, out=tmp_path)
+        assert main(arguments) == 1
+        err = capsys.readouterr().err
+        assert err.startswith("2 runs, ")
+        assert "flood against server2: none of 3 people could join" in err
+        assert "tries these again, and nothing else" in err
+        (first,) = load(tmp_path / RESULTS).runs
+
+        assert main(arguments) == 0  # the second server has recovered
+        assert "server1 gets ready" not in capsys.readouterr().err
+        kept, found = load(tmp_path / RESULTS).runs
+        assert kept == first
+        assert (found.target, found.people) == ("server2", 3)
+
+        assert main(arguments) == 0
+        assert load(tmp_path / RESULTS).runs == (kept, found)
+
+
+def test_a_long_run_of_another_machine_or_a_broken_file_is_not_added_to(
+    server: MisbehavingServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = long(server, out=tmp_path)
+    assert main(arguments) == 0
+    strange = json.loads((tmp_path / RESULTS).read_bytes())
+    strange["machine"]["processor"] = "an abacus"
+    for content in (json.dumps(strange), "{"):
+        (tmp_path / RESULTS).write_text(content)
+        assert main(arguments) == 2
+        assert "give another --out" in capsys.readouterr().err
+        assert (tmp_path / RESULTS).read_text() == content
+
+
+def test_an_interrupted_long_run_has_a_report_and_says_how_to_go_on(
+    server: MisbehavingServer, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    measured = measure
+    times = iter(range(9))
+
+    def interrupted(*arguments: Any, **more: Any) -> Run:
+        if next(times):
+            raise KeyboardInterrupt
+        return measured(*arguments, **more)
+
+    monkeypatch.setattr("bench.runner.measure", interrupted)
+    with misbehaving_server() as second:
+        assert main(long(server, second, out=tmp_path)) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert [run.target for run in load(tmp_path / RESULTS).runs] == ["server1"]
+    assert (tmp_path / "report.html").stat().st_size > 0
+
+
+@pytest.mark.e2e
+def test_the_capacity_of_a_server_is_searched_with_the_generator_in_c(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["capacity", "--start", "inprocess", "--steps", "50", "--duration", "1"]
+    assert main([*arguments, "--p95", "3600", "--out", str(tmp_path)]) == 0
+    runs = load(tmp_path / RESULTS).runs
+    assert [(run.scenario, run.people) for run in runs] == [("capacity", 50)]
+    assert all(run.delivered == run.expected > 0 for run in runs)
+    assert all(run.network and run.network.to_people_bytes > 0 for run in runs)
+    assert "50 or more" in (tmp_path / "report.md").read_text()
+
+
+def test_every_run_times_the_rest_calls_that_a_server_has(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    arguments = typed(server, tmp_path)
+    arguments[arguments.index("1")] = "3"
+    assert main(arguments) == 0
+    (run,) = load(tmp_path / RESULTS).runs
+    calls = {each.call: each.latencies.count for each in run.rest}
+    assert calls["POST /api/sessions"] >= 1
+    assert "GET /api/sessions/{id}" not in calls  # answered with 501
+    assert run.network is not None
+    assert run.network.to_people_bytes > 0
+    assert run.network.to_server_bytes
+    assert run.uptime_share == 1

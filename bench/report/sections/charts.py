@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.loads import CAPACITY
 from bench.report.blocks import Block, Gallery, Heading, Paragraph, Picture, Section
 from bench.report.charts.distribution import distribution
 from bench.report.charts.load import latency, processor
@@ -26,7 +27,7 @@ def charts(results: Results, together: Sequence[Group]) -> Section:
             "Latency distributions",
             "The share of deliveries that took at most this long: further left is faster, "
             "steeper is steadier.",
-            [distribution(group, targets) for group in together],
+            [distribution(group, targets) for group in together if group.scenario != CAPACITY],
         ),
         *_part(
             "Recovery",
@@ -37,7 +38,11 @@ def charts(results: Results, together: Sequence[Group]) -> Section:
         *_part(
             "Over time",
             "Each scenario second by second, all processes of a target together.",
-            [over_the_run(group, targets) for group in together if group.scenario != LADDER],
+            [
+                over_the_run(group, targets)
+                for group in together
+                if group.scenario not in (LADDER, CAPACITY)
+            ],
         ),
     ]
     return Section("charts", "Charts", tuple(blocks) or (Paragraph("There is nothing to draw."),))

@@ -19,7 +19,7 @@ from bench.report.blocks import (
     row,
 )
 from bench.report.runs import Group
-from bench.results import Latencies, Results, Run, Usage
+from bench.results import Latencies, Network, Results, Run, Usage
 
 Reader = Callable[[Run], str | None]
 
@@ -45,6 +45,23 @@ def _share(some: int, share: float, whole: int) -> str:
     return fmt.count(some) + (f" ({fmt.percent(share)})" if whole else "")
 
 
+def _carried(read: Callable[[Network, Run], str]) -> Reader:
+    return lambda run: None if run.network is None else read(run.network, run)
+
+
+def _per_delivery(network: Network, run: Run) -> str:
+    if not run.delivered:
+        return fmt.NOT_MEASURED
+    return f"{fmt.fine(network.to_people_bytes / run.delivered)} bytes"
+
+
+def _per_person(network: Network, run: Run) -> str:
+    if network.to_server_bytes is None or not (run.people and run.duration_s):
+        return fmt.NOT_MEASURED
+    both = network.to_people_bytes + network.to_server_bytes
+    return f"{fmt.fine(both / run.people / run.duration_s)} bytes"
+
+
 MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
     (
         "Updates",
@@ -68,6 +85,7 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
         "Connections",
         (
             ("opened", lambda run: fmt.count(run.connections)),
+            ("uptime, of people's time", lambda run: fmt.percent(run.uptime_share)),
             ("refused", lambda run: fmt.count(run.refused)),
             ("joins failed", lambda run: fmt.count(run.join_failures)),
             (
@@ -77,6 +95,15 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
             *_spread("connect", lambda run: run.connect),
             ("reconnects", lambda run: fmt.count(run.reconnect.count if run.reconnect else None)),
             *_spread("reconnect", lambda run: run.reconnect),
+        ),
+    ),
+    (
+        "Network",
+        (
+            ("to the people", _carried(lambda net, _: fmt.mebibytes(net.to_people_bytes))),
+            ("to the server", _carried(lambda net, _: fmt.mebibytes(net.to_server_bytes))),
+            ("to the people per delivered update", _carried(_per_delivery)),
+            ("to and from a person, per second", _carried(_per_person)),
         ),
     ),
     (
@@ -101,6 +128,7 @@ def detail(results: Results, together: Sequence[Group]) -> Section:
         blocks.append(Heading(group.label))
         blocks += [Paragraph(text) for text in _titles(group)]
         blocks.append(_table(results, group))
+        blocks += _rest(results, group)
         remarks = tuple(f"{run.target}: {each}" for run in group.runs for each in run.remarks)
         if remarks:
             blocks.append(Items(remarks, "Remarks", warning=True))
@@ -128,6 +156,27 @@ def _table(results: Results, group: Group) -> Table:
         for title, read in measures:
             rows.append(row(title, *(cell(read(run) if run else None) for _, run in columns)))
     return Table((Column("measure"), *(column for column, _ in columns)), tuple(rows))
+
+
+def _rest(results: Results, group: Group) -> list[Block]:
+    """p95 of every REST call, and how many there were."""
+    columns: list[tuple[Column, Run | None]] = [
+        (column, run) for column in columns_of(results) for run in group.of(column.text) or (None,)
+    ]
+    calls = dict.fromkeys(each.call for _, run in columns if run for each in run.rest)
+    rows = [row(call, *(cell(_call(run, call)) for _, run in columns)) for call in calls]
+    table = Table((Column("REST call, p95"), *(column for column, _ in columns)), tuple(rows))
+    return [table] if rows else []
+
+
+def _call(run: Run | None, call: str) -> str | None:
+    found = next((each for each in (run.rest if run else ()) if each.call == call), None)
+    if found is None:
+        return None
+    failed = f", {found.failed:,} failed" if found.failed else ""
+    count = found.latencies.count
+    p95 = fmt.ms(found.latencies.p95_ms) if count else "none succeeded"
+    return f"{p95} ({count:,} calls{failed})"
 
 
 def _disruptions(results: Results, group: Group) -> list[Block]:

@@ -40,12 +40,21 @@ _SHORT = (
 )
 
 
-def verdict(results: Results, together: Sequence[Group], totals: Sequence[TargetScore]) -> Section:
-    """Read first."""
-    findings = {
+def judged(results: Results) -> dict[str, list[Finding]]:
+    """For every target what each criterion says of it, in their order."""
+    return {
         target.name: [judge(each, of(target.name, results.runs)) for each in CRITERIA]
         for target in results.targets
     }
+
+
+def verdict(
+    results: Results,
+    together: Sequence[Group],
+    totals: Sequence[TargetScore],
+    findings: dict[str, list[Finding]],
+) -> Section:
+    """Read first."""
     blocks: list[Block] = [*_warnings(results), _cards(results, findings, totals)]
     if not results.runs:
         blocks.append(Paragraph("There is no run in these results."))

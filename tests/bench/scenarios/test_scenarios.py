@@ -1,5 +1,6 @@
 """What the scenarios ask of people, in their long and short forms."""
 
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -36,10 +37,10 @@ def test_each_makes_sense_in_every_form(name: str, options: Options) -> None:
     ("name", "people", "sessions", "interval_s", "duration_s"),
     [
         ("baseline", [50], [1], 2.0, 600),
-        ("storm", [1_000], [20], 2.0, 62),
-        ("flood", [100], [2], 0.5, 60),
-        ("stress", [1_000], [20], 2.0, 300),
-        ("ladder", [500, 1_000, 2_000], [10, 20, 40], 2.0, 60),
+        ("storm", [1_000], [20], 2.0, 360),
+        ("flood", [100], [2], 0.5, 900),
+        ("stress", [1_000], [20], 2.0, 1_200),
+        ("ladder", [100, 500, 1_000, 2_000], [2, 10, 20, 40], 2.0, 60),
         ("faults", [500], [10], 2.0, 1_800),
         ("lossy", [50], [1], 2.0, 60),
     ],
@@ -56,17 +57,30 @@ def test_the_long_forms_are_what_is_promised(
 
 def test_the_short_forms_of_all_take_two_minutes_at_a_server_where_nothing_is_waited_for() -> None:
     plans = [plan for each in SCENARIOS.values() for plan in each.plans(Options(short=True))]
-    assert sum(plan.measured_from_s + plan.duration_s for plan in plans) < 110
+    assert sum(plan.measured_from_s + plan.duration_s for plan in plans) < 130
     assert sum(plan.waits_s for plan in plans) <= 53
     assert all(plan.goodbye_s <= 1 for plan in plans)
 
 
-def test_the_storm_comes_within_its_minute_and_goes_within_ten_seconds() -> None:
+def test_the_storm_comes_in_a_minute_stays_for_five_and_goes_within_ten_seconds() -> None:
     (plan,) = SCENARIOS["storm"].plans(Options())
+    assert plan.duration_s - 60 == 300
     arrivals = [person.visits[0].arrives_s for session in plan.sessions for person in session]
     assert 59 < max(arrivals) < 60
     assert plan.measured_from_s == 0
     assert plan.goodbye_s == 10
+
+
+def test_nobody_under_stress_is_away_for_more_than_a_minute() -> None:
+    (plan,) = SCENARIOS["stress"].plans(Options())
+    gaps = [
+        later.arrives_s - earlier.leaves_s
+        for session in plan.sessions
+        for person in session
+        for earlier, later in pairwise(person.visits)
+        if earlier.leaves_s is not None
+    ]
+    assert 5 <= min(gaps) <= max(gaps) <= 60
 
 
 def test_a_town_has_mostly_small_groups_and_some_crowds() -> None:

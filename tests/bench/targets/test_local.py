@@ -4,7 +4,10 @@ Every server's ``survives`` is shown here: the same tokens serve again after it.
 """
 
 import os
+import re
+import resource
 import shutil
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -15,17 +18,38 @@ import httpx
 import pytest
 import trio
 
+from bench.driver.rest_probe import Probe
 from bench.driver.usage import UsageMeter
 from bench.procfs import cores, descendants, proportional_bytes
 from bench.procfs import started as began
 from bench.results import DisruptionKind
 from bench.targets import STARTABLE, NotServing, Target, started
+from bench.targets.local import ROOT
 from tests.contract.group import DEADLINE_S, UPGRADE, Group, assert_problem, create, phone
 from tests.phones import Phone
+from tests.simulate.kit import until
 
 pytestmark = pytest.mark.e2e
 
 
+CALLS = {
+    f"{method} {path}"
+    for method, path in re.findall(
+        r"^\| `(GET|POST|PATCH|DELETE)(?:`, `POST)? (/api/\S+)` \|",
+        (ROOT / "docs/reference/rest.md").read_text(),
+        re.MULTILINE,
+    )
+}
+"""Of the page on the REST interface, each once."""
+CONTRACT = {
+    "POST /api/sessions",
+    "GET /api/sessions/{id}",
+    "DELETE /api/sessions/{id}",
+    "POST /api/sessions/{id}/join",
+    "GET /api/sessions/{id}/participants",
+    "DELETE /api/sessions/{id}/participants/{user_id}",
+}
+"""What the comparators have too."""
 needs_redis = pytest.mark.skipif(
     shutil.which("redis-server") is None,
     reason="redis-server is not installed (apt install redis-server)",
@@ -174,6 +198,64 @@ async def test_without_redis_a_session_stands_still(target: Target, group: Group
         await second.until("location_update", battery=5)
 
 
+async def test_with_a_quarter_of_a_core_it_goes_on(target: Target, group: Group) -> None:
+    async with phone(await group.join()) as first, phone(await group.join()) as second:
+        detail = await trio.to_thread.run_sync(target.begin, "limit_cpu", group.id)
+        assert detail == "no more than 25% of a core for the server's process"
+        for battery in range(10, 15):
+            await assert_heard(first, second, battery)
+        await trio.to_thread.run_sync(target.end, "limit_cpu")
+        await assert_heard(first, second, 15)
+
+
+async def test_with_no_more_memory_its_people_notice_nothing(target: Target, group: Group) -> None:
+    async with phone(await group.join()) as first, phone(await group.join()) as second:
+        before = target.pids()[0]
+        await trio.to_thread.run_sync(target.begin, "limit_memory", group.id)
+        limited, hard = resource.prlimit(before, resource.RLIMIT_AS)
+        assert limited != hard
+        await assert_heard(first, second, 16)
+        await trio.to_thread.run_sync(target.end, "limit_memory")
+        assert resource.prlimit(before, resource.RLIMIT_AS) == (hard, hard)
+        await assert_heard(first, second, 17)
+
+
+async def test_without_descriptors_the_connected_go_on_and_others_come_later(
+    target: Target, group: Group
+) -> None:
+    late = await group.join()
+    async with phone(await group.join()) as first, phone(await group.join()) as second:
+        await trio.to_thread.run_sync(target.begin, "limit_descriptors", group.id)
+        with pytest.raises(httpx.TransportError):
+            async with httpx.AsyncClient(base_url=target.http_url, timeout=0.3) as another:
+                await another.get("/health/live")
+        await assert_heard(first, second, 18)
+        await trio.to_thread.run_sync(target.end, "limit_descriptors")
+        async with phone(late) as third:
+            await assert_heard(first, third, 19)
+
+
+async def test_a_server_that_died_of_a_limit_is_started_again(target: Target, group: Group) -> None:
+    await trio.to_thread.run_sync(target.begin, "limit_memory", group.id)
+    pid = target.pids()[0]
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: began(pid) is None)
+    await trio.to_thread.run_sync(target.end, "limit_memory")
+    assert (await group.http.get("/health/ready")).status_code == 200
+
+
+async def test_the_probe_makes_every_call_that_a_server_has(target: Target) -> None:
+    probe = Probe(target.http_url)
+    for _ in range(2 * len(CALLS) + 4):
+        await trio.to_thread.run_sync(probe.step)
+    probe.close()
+    calls = probe.calls()
+    assert {each.call: each.failed for each in calls if each.failed} == {}
+    assert all(each.latencies.count for each in calls)
+    expected = CALLS if target.description.name == "locshare" else CONTRACT
+    assert {each.call for each in calls} == {*expected, "GET /health/ready"}
+
+
 @pytest.mark.parametrize("kind", ["drop_clients", "cut_network"])
 async def test_a_dropped_client_reconnects(
     target: Target, group: Group, kind: DisruptionKind
@@ -200,6 +282,7 @@ async def test_a_dropped_client_reconnects(
         ("locshare", "kill_process"),
         ("locshare", "pause_process"),
         ("inprocess", "pause_process"),
+        ("inprocess", "limit_cpu"),
         pytest.param("redis", "cut_database", marks=needs_redis),
     ],
 )
