@@ -267,6 +267,7 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
     if "--config" in command.text:
         (reader.folder / "locshare.toml").touch()
     text = command.text
+    text = text.replace("--idle 120", "--idle 0.1")  # the reader's patience, not a test's
     if name == "simulate" and "--help" not in text:
         text += f" --url {reader.program.http_url}"
     session = reader.create()

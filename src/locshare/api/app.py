@@ -23,6 +23,7 @@ from locshare.http.access import OTHER_PORT, AccessMiddleware, AccessRules, Http
 from locshare.http.fast_router import FastRouter, HandlerLimits
 from locshare.http.origins import Hosts, Origins
 from locshare.http.types import ROUTE, Handler
+from locshare.net.observer import NOBODY, RequestObserver
 from locshare.session.moment import utc_now
 
 
@@ -40,6 +41,7 @@ class RestApplication(QuartTrio):
         rules: AccessRules,
         blueprints: Sequence[Blueprint],
         fast_routes: Mapping[tuple[str, str], Handler] = {},
+        observer: RequestObserver = NOBODY,
     ) -> None:
         # No static folder: each file is served by a blueprint that names it.
         super().__init__(__name__, static_folder=None, template_folder=None)
@@ -47,7 +49,7 @@ class RestApplication(QuartTrio):
         self._answer_timeout_s = limits.answer_timeout_s
         handling = HandlerLimits(limits.body_bytes, limits.body_timeout_s, limits.answer_timeout_s)
         router = FastRouter(fast_routes, handling, problem_for, super().asgi_app)
-        self._access = AccessMiddleware(router, metrics, rules)
+        self._access = AccessMiddleware(router, metrics, rules, observer)
         self.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
         self.config["BODY_TIMEOUT"] = limits.body_timeout_s
         # An unexpected error reaches the middleware, which logs it and responds.
@@ -91,6 +93,7 @@ def create_app(
     now: Callable[[], datetime] = utc_now,
     allowed_origins: Collection[str] = (),
     blueprints: Sequence[Blueprint] = (),
+    observer: RequestObserver = NOBODY,
 ) -> RestApplication:
     """The public application, to be served by :class:`locshare.http.server.HttpServer`.
 
@@ -121,6 +124,7 @@ def create_app(
             ("POST", "/api/sessions/<session>/join"): calls.join,
             ("POST", "/api/sessions/<session>/positions"): ingest.positions,
         },
+        observer,
     )
 
 

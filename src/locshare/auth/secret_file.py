@@ -26,7 +26,7 @@ def load_or_create_secret(path: Path) -> bytes:
     Raises SecretError when others may read the file, when it is not ours, or when it is too short.
     """
     try:
-        return _read_secret(path)
+        return read_secret(path)
     except FileNotFoundError:
         pass
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -47,12 +47,13 @@ def load_or_create_secret(path: Path) -> bytes:
                 _sync_directory(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
-        return _read_secret(path)
+        return read_secret(path)
     except OSError as error:
         raise SecretError(f"cannot keep a secret in {path}: {error.strerror}. {_WAY_OUT}") from None
 
 
-def _read_secret(path: Path) -> bytes:
+def read_secret(path: Path) -> bytes:
+    """The secret kept at ``path``. Raises FileNotFoundError, SecretError."""
     try:
         # Non-blocking, so that a pipe in its place is refused and not waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "serve": "run the server (with --demo: and a session to look at)",
     "simulate": "let simulated people walk and drive in sessions of a running server",
     "top": "look into a running server: its actors, their mailboxes and restarts",
+    "doctor": "look a server over: machine, database, proxy, public address; what to do",
     "checkconfig": "check the settings; show what is in effect and where it comes from",
     "defaultconfig": "print a settings file with all defaults, explained",
     "gentoken": "make a secret, or make and read tokens, for tests and for finding faults",

@@ -42,6 +42,7 @@ from locshare.connection.upgrade import Upgrade, respond_and_close
 from locshare.model.rate import KeyedRateLimiter, Rate
 from locshare.model.reasons import CloseReason
 from locshare.net.draining import open_draining_nursery
+from locshare.net.observer import NOBODY, PARAMETER, RequestObserver
 from locshare.net.slots import SlotLimits
 from locshare.telemetry.redaction import stack_of
 from locshare.wire.messages import ErrorCode
@@ -106,8 +107,10 @@ class ConnectionPool:
         limits: PoolLimits = DEFAULT_LIMITS,
         address_of: AddressOf = _uncounted,
         dialects: Dialects = DEFAULT_DIALECTS,
+        observer: RequestObserver = NOBODY,
     ) -> None:
         self._verifier = verifier
+        self._observer = observer
         self._limits = limits
         self._address_of = address_of
         self._places: Places[Connection] = Places(
@@ -234,6 +237,9 @@ class ConnectionPool:
 
     def admit(self, connection: Connection, upgrade: Upgrade) -> Identity | Refusal:
         """See :meth:`locshare.connection.context.Gate.admit`."""
+        if self._observer.armed:
+            name = upgrade.query.get(PARAMETER, "")
+            self._observer.note("websocket", name, (connection.peer, None), upgrade.values)
         identity = identify_upgrade(upgrade, self._verifier)
         if isinstance(identity, Refusal):
             return identity

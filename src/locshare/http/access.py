@@ -29,11 +29,13 @@ from locshare.http.types import (
     AsgiApp,
     Message,
     Receive,
+    Request,
     Response,
     Scope,
     Send,
     send_response,
 )
+from locshare.net.observer import NOBODY, PARAMETER, RequestObserver
 from locshare.telemetry.metrics import LATENCY_BUCKETS
 from locshare.telemetry.unexpected import log_unexpected
 
@@ -128,14 +130,23 @@ class AccessRules(Struct, frozen=True):
 class AccessMiddleware:
     """An ASGI application around ``app``."""
 
-    def __init__(self, app: AsgiApp, metrics: HttpMetrics, rules: AccessRules) -> None:
+    def __init__(
+        self,
+        app: AsgiApp,
+        metrics: HttpMetrics,
+        rules: AccessRules,
+        observer: RequestObserver = NOBODY,
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._rules = rules
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises nothing but cancellation."""
         if scope["type"] == "http":
+            if self._observer.armed:
+                _observe(self._observer, scope)
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -206,6 +217,19 @@ class AccessMiddleware:
 
 _ABOUT_THE_SERVER: Final = Response(200, b"", headers={"Allow": ALLOWED_METHODS.decode()})
 """RFC 9110 section 9.3.7: ``OPTIONS *`` is about the server, not a resource."""
+
+
+def _observe(observer: RequestObserver, scope: Scope) -> None:
+    request = Request(scope, _nothing)
+    host, port = scope.get("client") or ("", None)
+    for name in request.query(PARAMETER)[:1]:
+        observer.note(
+            "http", name, (host, port), lambda header: request.headers(header.encode("latin-1"))
+        )
+
+
+async def _nothing() -> bytes:
+    return b""
 
 
 def _route(scope: Scope) -> str:

@@ -54,9 +54,11 @@ from locshare.connection.shared_listener import SharedLimits, SharedListener
 from locshare.contract.serving import contract_blueprint
 from locshare.http import HttpMetrics, HttpServer
 from locshare.net.addresses import Addresses, addresses, path_prefix
+from locshare.net.observer import RequestObserver
 from locshare.ops.control import ControlServer
 from locshare.ops.faults import Faults, Hooks, Injector
 from locshare.ops.faults.hooks import Database
+from locshare.ops.inspection.observe import observe_operation
 from locshare.ops.inspection.operations import Inspector
 from locshare.ops.inspection.views import ProcessInfo
 from locshare.ops.inspection.web import debug_blueprint
@@ -145,7 +147,14 @@ class Application:
             settings, allow_connections(settings.connections.max_connections, files)
         )
         count_by = address_of(settings)
-        self.pool = ConnectionPool(self.keys, hooks.sessions(self.manager), limits, count_by)
+        self.observer = RequestObserver(count_by)
+        self.pool = ConnectionPool(
+            self.keys,
+            hooks.sessions(self.manager),
+            limits,
+            count_by,
+            observer=self.observer,
+        )
         self.listener: Listener | SharedListener
         self._checks = {
             "database": self.store.check,
@@ -209,6 +218,7 @@ class Application:
                 contract_blueprint(lambda: self.addresses.public_ws_url),
                 *self._tiles(),
             ],
+            observer=self.observer,
         )
 
     def _tiles(self) -> list[Blueprint]:
@@ -325,7 +335,7 @@ class Application:
         if path is None:
             task_status.started(None)
             return
-        operations = self.inspector.operations()
+        operations = [*self.inspector.operations(), observe_operation(self.observer)]
         if self.faults is not None:
             injector = Injector(self.faults, self.inspector, self.pool, self.names)
             operations += injector.operations()

@@ -146,7 +146,7 @@ class Database:
                 **self._arguments(), timeout=self.url.connect_timeout_s or self._timeout_s
             )
             try:
-                self._pooler = await _has_pooler(connection, self.url)
+                self._pooler = await has_pooler(connection, self.url)
                 result = await prepare(connection)
             finally:
                 connection.terminate()
@@ -201,7 +201,7 @@ class Database:
                 await self._bridge.call(shut)
 
 
-async def _has_pooler(connection: Connection, url: DatabaseUrl) -> bool:
+async def has_pooler(connection: Connection, url: DatabaseUrl) -> bool:
     """Whether a pooler is between: then the process id sent at the start of the connection, which
     the pooler makes up, differs from that of the executing backend.
     """

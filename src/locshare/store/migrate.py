@@ -71,21 +71,21 @@ def bundled() -> tuple[Migration, ...]:
 
 
 def outstanding(
-    migrations: Sequence[Migration], applied: Mapping[int, str]
+    migrations: Sequence[Migration], recorded: Mapping[int, str]
 ) -> tuple[Migration, ...]:
-    """The migrations to run on a database with ``applied`` (version to checksum). Pure.
+    """The migrations to run on a database with those ``recorded`` (version to checksum). Pure.
 
     Raises MigrationError.
     """
     known = {migration.version: migration for migration in migrations}
-    newest = max(applied, default=0)
+    newest = max(recorded, default=0)
     if newest not in known and newest > max(known, default=0):
         raise MigrationError(
             f"the database is at version {newest}, this program knows {max(known, default=0)}:"
             " a newer locshare has used it. Run that version or a newer one, or give this one a"
             " database of its own (LOCSHARE_DATABASE_URL, or another LOCSHARE_DATA_DIR)"
         )
-    for version, checksum in sorted(applied.items()):
+    for version, checksum in sorted(recorded.items()):
         if version not in known or known[version].checksum != checksum:
             name = known[version].name if version in known else "unknown"
             raise MigrationError(
@@ -93,7 +93,7 @@ def outstanding(
                 " Migrations must not be edited: restore the file, add a new migration for the"
                 " change, or start with an empty database"
             )
-    return tuple(migration for migration in migrations if migration.version not in applied)
+    return tuple(migration for migration in migrations if migration.version not in recorded)
 
 
 async def migrate(
@@ -106,14 +106,15 @@ async def migrate(
     Cancelled, finished migrations stay.
     """
     migrations = bundled() if migrations is None else migrations
-    await _check_server(connection)
+    await check_server(connection)
     ran: list[Migration] = []
     while (migration := await _run_next(connection, migrations, schema)) is not None:
         ran.append(migration)
     return tuple(ran)
 
 
-async def _check_server(connection: Any) -> None:
+async def check_server(connection: Any) -> None:
+    """Raises MigrationError when the server is too old, or its encoding has no place for names."""
     async with connection.transaction():
         number = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
         encoding = await connection.fetchval("SELECT current_setting('server_encoding')")
@@ -138,7 +139,7 @@ async def _run_next(
     async with connection.transaction():
         await connection.execute("SET LOCAL client_min_messages = warning")
         await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        todo = outstanding(migrations, await _applied(connection, schema))
+        todo = outstanding(migrations, await applied(connection, schema))
         if not todo:
             return None
         if schema is not None:
@@ -180,7 +181,7 @@ async def _missing(connection: Any, table: str) -> bool:
     return missing
 
 
-async def _applied(connection: Any, schema: str | None) -> dict[int, str]:
+async def applied(connection: Any, schema: str | None) -> dict[int, str]:
     """Version to checksum. Raises MigrationError when the record is another program's."""
     record = qualified(schema, "schema_migrations")
     if await _missing(connection, record):

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Final
-from urllib.parse import quote
 
 import structlog
 import trio
@@ -16,6 +15,7 @@ from locshare.store.embedded.cluster import check_version, create_cluster, end_l
 from locshare.store.embedded.complaints import EmbeddedDied, EmbeddedError, ServerLog
 from locshare.store.embedded.ownership import account_for, let_through
 from locshare.store.embedded.postmaster import Postmaster
+from locshare.store.embedded.running import url_of
 from locshare.store.embedded.socket_directory import (
     make_socket_directory,
     remove_socket_directory,
@@ -69,7 +69,7 @@ class EmbeddedPostgres:
         """For asyncpg and psql, while it runs."""
         if self._socket_dir is None:
             raise EmbeddedError("the embedded PostgreSQL is not running")
-        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir), safe='/')}"
+        return url_of(self._socket_dir)
 
     @property
     def pid(self) -> int | None:
