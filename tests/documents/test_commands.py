@@ -268,6 +268,11 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
         (reader.folder / "locshare.toml").touch()
     text = command.text
     text = text.replace("--idle 120", "--idle 0.1")  # the reader's patience, not a test's
+    if name == "restore":
+        restore(text, reader)
+        return
+    if name == "backup":
+        (reader.folder / "locshare.backup").unlink(missing_ok=True)
     if name == "simulate" and "--help" not in text:
         text += f" --url {reader.program.http_url}"
     session = reader.create()
@@ -291,6 +296,18 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
             assert process.returncode == 0, out
     if name == "defaultconfig" and ">" in text:
         assert tomllib.loads((reader.folder / "locshare.toml").read_text()) is not None
+
+
+def restore(text: str, reader: Reader) -> None:
+    """On another machine, to which the file was brought."""
+    (reader.folder / "locshare.backup").unlink(missing_ok=True)
+    made = reader.start("locshare backup --with-key locshare.backup")
+    out, _ = made.communicate(timeout=PATIENCE_S)
+    assert made.returncode == 0, out
+    with data_directory() as data:
+        process = reader.start(text, LOCSHARE_DATA_DIR=str(data))
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, out
 
 
 def wait_for_output(process: "subprocess.Popen[str]", poke: Callable[[], None]) -> None:

@@ -257,7 +257,7 @@ async def test_a_cluster_of_another_version_is_a_clear_error(data_dir: Path) -> 
     version = data_dir / "postgres" / "PG_VERSION"
     version.write_text("17\n")
     try:
-        with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 17.*pg_upgrade"):
+        with pytest.raises(EmbeddedError, match=r"made by PostgreSQL 17.*locshare db upgrade"):
             async with embedded_postgres(data_dir):
                 pass
     finally:

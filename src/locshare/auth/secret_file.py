@@ -29,27 +29,35 @@ def load_or_create_secret(path: Path) -> bytes:
         return read_secret(path)
     except FileNotFoundError:
         pass
+    adopt_secret(path, secrets.token_hex(MIN_SECRET_BYTES).encode())
+    return read_secret(path)
+
+
+def adopt_secret(path: Path, secret: bytes) -> bool:
+    """Keep ``secret`` at ``path`` with mode 600, unless there is one; returns whether it was kept.
+
+    The file appears whole or not at all. Raises SecretError.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_hex(MIN_SECRET_BYTES).encode() + b"\n")
+                file.write(secret + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             # A link, not a rename: it fails if another process was first, whose secret counts.
             try:
                 os.link(temporary, path)
             except FileExistsError:
-                pass
-            else:
-                _sync_directory(path.parent)
+                return False
+            _sync_directory(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
-        return read_secret(path)
     except OSError as error:
         raise SecretError(f"cannot keep a secret in {path}: {error.strerror}. {_WAY_OUT}") from None
+    return True
 
 
 def read_secret(path: Path) -> bytes:

@@ -26,6 +26,8 @@ from locshare.store.port import (
 from locshare.store.write_behind import WriteBehindBatch
 
 TABLES: Final = ("sessions", "participants", "readiness", "schema_migrations")
+KEPT_TABLES: Final = ("sessions", "participants")
+"""What a backup has, those first that others refer to."""
 FILLER_BYTES: Final = 7000
 """Size of the row that the readiness check writes: two do not fit into a page of 8 KiB."""
 MAX_READINESS_BYTES: Final = 1024 * 1024

@@ -29,6 +29,8 @@ LEFTOVER_STOP_S: Final = 10.0
 """For the shutdown of a server that an earlier process left behind."""
 POLL_S: Final = 0.005
 _FRESH: Final = "postgres.new-"
+UPGRADED: Final = "postgres.upgraded"
+"""A whole cluster that an upgrade has made, before it takes the old one's place."""
 
 
 def take_lock(data_dir: Path) -> IO[str]:
@@ -130,13 +132,24 @@ def create_cluster(
     fresh.rename(cluster)
 
 
-def check_version(cluster: Path) -> None:
-    """Raises EmbeddedError when another major version made ``cluster``."""
+def check_version(cluster: Path, major: int = MAJOR) -> None:
+    """Raises EmbeddedError when another major version than ``major`` made ``cluster``."""
     version = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
-    if version != str(MAJOR):
+    if version != str(major):
         raise EmbeddedError(
-            f"{cluster} was made by PostgreSQL {version}, but {MAJOR} is installed."
-            f" Move it away to start anew, or upgrade it with pg_upgrade"
+            f"{cluster} was made by PostgreSQL {version}, but {major} is installed."
+            " Take it over with locshare db upgrade, or move it away to start anew"
+        )
+
+
+def check_not_upgrading(data_dir: Path) -> None:
+    """Call where there is no cluster. Raises EmbeddedError when an upgrade has moved the old one
+    away and was ended before it put the new one there.
+    """
+    if (data_dir / UPGRADED).exists():
+        raise EmbeddedError(
+            f"an upgrade of the database in {data_dir} was interrupted: run locshare db upgrade,"
+            " which ends it"
         )
 
 

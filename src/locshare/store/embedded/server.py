@@ -10,8 +10,14 @@ from typing import IO, Final
 import structlog
 import trio
 
-from locshare.store.embedded.binaries import binaries
-from locshare.store.embedded.cluster import check_version, create_cluster, end_leftover, take_lock
+from locshare.store.embedded.binaries import Release, installed
+from locshare.store.embedded.cluster import (
+    check_not_upgrading,
+    check_version,
+    create_cluster,
+    end_leftover,
+    take_lock,
+)
 from locshare.store.embedded.complaints import EmbeddedDied, EmbeddedError, ServerLog
 from locshare.store.embedded.ownership import account_for, let_through
 from locshare.store.embedded.postmaster import Postmaster
@@ -51,15 +57,25 @@ def _never_give_up() -> None:
 
 
 class EmbeddedPostgres:
-    """One cluster under ``data_dir`` (made when missing). Every method but ``wait_died`` blocks,
+    """One cluster under ``data_dir`` (made when missing), by the binaries of ``release``; None: the
+    installed ones. Every method but ``wait_died`` blocks,
     and belongs to one thread at a time.
     """
 
-    def __init__(self, data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        settings: Mapping[str, str] | None = None,
+        release: Release | None = None,
+    ) -> None:
         self.data_dir = Path(data_dir).resolve()
         self.cluster = self.data_dir / "postgres"
         self.log = ServerLog(self.data_dir / "postgres.log")
+        self._release = release
         self._settings = {**SETTINGS, **(settings or {})}
+        if release is not None:
+            for name in release.unknown_settings:
+                self._settings.pop(name, None)
         self._lock: IO[str] | None = None
         self._postmaster: Postmaster | None = None
         self._socket_dir: Path | None = None
@@ -81,7 +97,8 @@ class EmbeddedPostgres:
 
         ``check`` is called often, and may raise to give up.
         """
-        bin_dir = binaries()
+        release = self._release or installed()
+        bin_dir = release.bin_dir
         try:
             self._lock = take_lock(self.data_dir)
             account = account_for(self.cluster)
@@ -89,9 +106,10 @@ class EmbeddedPostgres:
                 let_through(account, bin_dir / "postgres", self.cluster)
             end_leftover(self.cluster, check)
             if not self.cluster.exists():
+                check_not_upgrading(self.data_dir)
                 sync = self._settings["fsync"] != "off"
                 create_cluster(self.cluster, bin_dir, account, self.log, check, sync=sync)
-            check_version(self.cluster)
+            check_version(self.cluster, release.major)
             self._socket_dir = make_socket_directory(self.data_dir, account)
             settings = {**self._settings, "unix_socket_directories": str(self._socket_dir)}
             self._postmaster = Postmaster(self.cluster, bin_dir, account, settings, self.log)

@@ -1,0 +1,179 @@
+"""The file of a backup: lines of JSON, compressed with gzip.
+
+The first line is a :class:`Header`; then one line ``[table, row]`` for each row; the last one is an
+:class:`End` with the number of rows and the SHA-256 of all lines before it. A file that was cut
+short has no end. Blocking; knows no database.
+"""
+
+import gzip
+import hashlib
+import os
+import secrets
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final, final
+
+import msgspec
+from msgspec import Struct
+
+from locshare.model.errors import LocshareError
+
+FORMAT: Final = "locshare-backup"
+VERSION: Final = 1
+MAX_LINE_BYTES: Final = 1024 * 1024
+"""A row has some kilobytes at most."""
+
+_BROKEN: Final = (OSError, EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError)
+
+
+class BackupError(LocshareError):
+    """A backup cannot be made, read or restored. The text says why and what to do."""
+
+
+class Header(Struct, frozen=True, kw_only=True):
+    """``migrations``: version to checksum, of the tables that the rows were in."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    program: str
+    made_at: datetime
+    migrations: dict[int, str]
+    key: str | None = None
+    """The generated signing key, if it was asked for."""
+
+
+class End(Struct, frozen=True):
+    rows: dict[str, int]
+    sha256: str
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """``columns`` as PostgreSQL writes a row as JSON."""
+
+    table: str
+    columns: msgspec.Raw
+
+
+@final
+class Writer:
+    """Writes lines to ``file``, which it does not close."""
+
+    def __init__(self, file: IO[bytes], header: Header) -> None:
+        # Without a name and a time: the same rows make the same bytes.
+        self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+        self._sum = hashlib.sha256()
+        self.rows: Counter[str] = Counter()
+        self._line(msgspec.json.encode(header))
+
+    def row(self, table: str, columns: str) -> None:
+        """``columns`` is JSON."""
+        self.rows[table] += 1
+        self._line(msgspec.json.encode(Row(table, msgspec.Raw(columns.encode()))))
+
+    def end(self) -> None:
+        """The last line. Without it the file is no backup."""
+        self._line(msgspec.json.encode(End(dict(self.rows), self._sum.hexdigest())))
+        self._gzip.close()
+
+    def _line(self, line: bytes) -> None:
+        self._gzip.write(line + b"\n")
+        self._sum.update(line + b"\n")
+
+
+@final
+class BackupFile:
+    """A file that was read once from the beginning to its end, and is whole.
+
+    Raises BackupError when it is not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        counted: Counter[str] = Counter()
+        for row in self.read():
+            counted[row.table] += 1
+        if dict(counted) != self.rows:
+            raise self._broken("its rows are not those that it counted")
+
+    header: Header
+    rows: dict[str, int]
+
+    def read(self) -> Iterator[Row]:
+        """The rows, in their order. Raises BackupError when the file has changed since."""
+        try:
+            with gzip.open(self.path, "rb") as file:
+                line = file.readline(MAX_LINE_BYTES)
+                self.header = self._header(line)
+                total = hashlib.sha256(line)
+                while line := file.readline(MAX_LINE_BYTES):
+                    if line.startswith(b"["):
+                        total.update(line)
+                        yield msgspec.json.decode(line, type=Row)
+                        continue
+                    end = msgspec.json.decode(line, type=End)
+                    if end.sha256 != total.hexdigest():
+                        raise self._broken("its checksum is another")
+                    if file.read(1):  # which also checks gzip's own
+                        raise self._broken("something follows its end")
+                    self.rows = end.rows
+                    return
+        except FileNotFoundError:
+            raise BackupError(f"there is no file {self.path}") from None
+        except PermissionError:
+            raise BackupError(f"this user may not read {self.path}") from None
+        except _BROKEN as error:
+            raise self._broken(f"it cannot be read ({type(error).__name__})") from None
+        raise self._broken("it was cut short")
+
+    def _header(self, line: bytes) -> Header:
+        header = msgspec.json.decode(line, type=Header)
+        if header.format != FORMAT:
+            raise self._broken("it says so in its first line")
+        if header.version > VERSION:
+            raise BackupError(
+                f"{self.path} was made by locshare {header.program}, in a format that this version"
+                " does not know: use that version or a newer one"
+            )
+        return header
+
+    def _broken(self, why: str) -> BackupError:
+        return BackupError(f"{self.path} is no backup, or a broken one: {why}. Take another one")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears at ``path`` whole, with mode 600, at the end of the block, or not at all.
+
+    Raises BackupError when something is there, or it cannot be written.
+    """
+    if path.exists():
+        raise BackupError(f"{path} exists, and is not overwritten: give another name")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(temporary, path)  # unlike a rename it fails if something is there
+            _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except FileExistsError:
+        raise BackupError(f"{path} exists, and is not overwritten: give another name") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BackupError(f"{path} cannot be written: {reason}. Choose another place") from None
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
