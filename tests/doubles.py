@@ -98,6 +98,11 @@ class MemoryStore:
         session = self.sessions[session_id]
         self.sessions[session_id] = structs.replace(session, locked=locked)
 
+    async def set_link_key(self, session_id: UUID, link_key: str) -> None:
+        await self._reach("set_link_key")
+        session = self.sessions[session_id]
+        self.sessions[session_id] = structs.replace(session, link_key=link_key)
+
     async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
         await self._reach("set_role")
         people = self.participants[session_id]

@@ -13,10 +13,12 @@ from prometheus_client import CollectorRegistry
 
 from locshare.api import ApiLimits, PublicUrls, RestApplication, create_app
 from locshare.auth.tokens import TokenKeys
+from locshare.model.join_link import opens
 from locshare.model.participant import ParticipantView, Role
 from locshare.model.position import LocatedMember, Position
 from locshare.session.errors import (
     Banned,
+    LinkReplaced,
     ParticipantNotFound,
     SessionFull,
     SessionLocked,
@@ -42,6 +44,7 @@ class FakeSessions:
         self.roles: dict[str, Role] = {}
         self.origins: list[Origin] = []
         self.look_ups = 0
+        self.links = 0
         self.banned: list[Origin] = []
         self.reports: list[tuple[str, Position]] = []
         self._sessions: dict[UUID, SessionRecord] = {}
@@ -88,6 +91,7 @@ class FakeSessions:
             session.is_active,
             session.locked,
             session.creator_id,
+            session.link_key,
         )
 
     async def authorise(self, session_id: UUID, user_id: str) -> Role:
@@ -110,6 +114,13 @@ class FakeSessions:
         self._sessions[session_id] = structs.replace(session, locked=locked)
         return await self.describe(session_id)
 
+    async def replace_link(self, session_id: UUID) -> SessionInfo:
+        session = self._live(session_id)
+        self.links += 1
+        key = f"{self.links:a>24}".translate(str.maketrans("0189", "wxyz"))
+        self._sessions[session_id] = structs.replace(session, link_key=key)
+        return await self.describe(session_id)
+
     async def join(
         self,
         session_id: UUID,
@@ -118,10 +129,13 @@ class FakeSessions:
         avatar_color: str,
         role: Role,
         origin: Origin,
+        link_key: str,
     ) -> ParticipantRecord:
         await self._answering()
         if self._live(session_id).locked and role != "host":
             raise SessionLocked
+        if role != "host" and not opens(self._live(session_id).link_key, link_key):
+            raise LinkReplaced
         if origin in self.banned:
             raise Banned
         self.origins.append(origin)

@@ -20,7 +20,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 ANSWERS = Path(os.environ["ANSWERS"])
 SERVER = os.environ["SERVER"]
-OF_THE_HOST = {"changeSession", "endSession", "changeParticipant"}
+OF_THE_HOST = {"changeSession", "endSession", "changeParticipant", "replaceLink"}
 """The operations that need the host's token."""
 
 answers: dict[str, Counter[int]] = defaultdict(Counter)

@@ -76,7 +76,10 @@ ROUTES = st.one_of(
 """Method and path: each call of the contract, so that a new one is tried too."""
 METHODS = st.sampled_from(["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT", "get", "X"])
 FIELDS = st.lists(
-    st.tuples(st.sampled_from(["ban", "v", "id", "limit", "token", "lat", "lon"]) | TEXTS, TEXTS),
+    st.tuples(
+        st.sampled_from(["ban", "v", "id", "limit", "link_key", "token", "lat", "lon"]) | TEXTS,
+        TEXTS,
+    ),
     max_size=3,
 ).map(lambda pairs: "?" + _form(pairs) if pairs else "")
 TOKENS = st.sampled_from(
@@ -107,6 +110,7 @@ JOIN = st.fixed_dictionaries(
     optional={
         "avatar_color": st.from_regex(r"#[0-9A-Fa-f]{6}", fullmatch=True) | SCALARS,
         "device_key": st.from_regex(r"[A-Za-z0-9_-]{16,64}", fullmatch=True) | SCALARS,
+        "link_key": st.from_regex(r"[a-z2-7]{24}", fullmatch=True) | SCALARS,
     },
 )
 CHANGES = st.fixed_dictionaries(

@@ -16,7 +16,7 @@ NAMES = st.sampled_from(
      "age_ms", "type", "data", "token", "session_id", "user_id", "interval_s", "state", "_type",
      "tst", "acc", "alt", "vel", "cog", "batt", "positions", "location", "coords", "latitude",
      "longitude", "level", "display_name", "avatar_color", "device_key", "name", "locked", "role",
-     "expires_in_minutes", "host_key", "device_id", "ban", ""]
+     "expires_in_minutes", "host_key", "link_key", "device_id", "ban", ""]
 )  # fmt: skip
 KNOWN = st.sampled_from(
     ["@session@", "@other@", "@ended@", "@unknown@", "@user@", "@neighbour@", "@member@", "@host@",

@@ -2,9 +2,10 @@
 
 import pytest
 
-from locshare.model.join_link import JoinLink, parse_join_link, session_id_in
+from locshare.model.join_link import JoinLink, clean_segment, opens, parse_join_link, session_id_in
 
 ID = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
+KEY = "abcdefghijklmnopqrstuv27"
 LEFT_ON = [
     "", "/", "//", ".", ",", ";", ":", "!", "?", ")", "]", "}", ">", "'", '"', "»", "”", "\u2019",
     "…", "。", "*", "_", "~", "`", "|", "\\", ").", "/.", "./", "-", "\u2013", "%2E", "%2e", "%2F",
@@ -77,3 +78,31 @@ def test_the_id_in_a_segment_is_found(more: str) -> None:
 @pytest.mark.parametrize("segment", ["", "x", ID[:-1], *(ID + more for more in DAMAGED), f"0{ID}"])
 def test_no_other_id_is_guessed(segment: str) -> None:
     assert session_id_in(segment) is None
+
+
+@pytest.mark.parametrize("more", LEFT_ON)
+def test_the_key_of_a_new_link_is_read_with_anything_attached_to_it(more: str) -> None:
+    host_key = "KEY" if "host=KEY" in more else None
+    link = parse_join_link(f"https://map.example/join/{ID}-{KEY}{more}")
+    assert link == JoinLink("https://map.example", ID, host_key, KEY)
+    assert clean_segment(f"{ID.upper()}-{KEY.upper()}{more}") == f"{ID}-{KEY}"
+    assert clean_segment(f"{ID}{more}") == ID
+
+
+@pytest.mark.parametrize("more", ["-", f"-{KEY[:-1]}", f"-{KEY}a", f"-{KEY[:-1]}1", f"_{KEY}", KEY])
+def test_what_is_no_key_is_none(more: str) -> None:
+    if more == KEY:
+        assert clean_segment(ID + more) is None, "then the id is damaged"
+    else:
+        assert clean_segment(ID + more) == ID
+        assert parse_join_link(f"https://map.example/join/{ID}{more}").link_key is None
+
+
+@pytest.mark.parametrize(
+    ("current", "given", "is_it"),
+    [("", "", True), ("", KEY, True), (KEY, KEY, True), (KEY, "", False), (KEY, "\ud800é", False)],
+)
+def test_any_link_opens_until_the_first_one_is_replaced(
+    current: str, given: str, is_it: bool
+) -> None:
+    assert opens(current, given) is is_it

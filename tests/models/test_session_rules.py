@@ -35,8 +35,9 @@ from locshare.model.position import Position
 from locshare.model.reasons import CloseReason, EndReason
 from locshare.model.session import Snapshot
 from locshare.session.errors import ParticipantNotFound, SessionFull
+from locshare.session.features.feature import Candidate
 from locshare.session.features.registry import FEATURES
-from locshare.session.features.roster import Lock, Remove, is_banned, roster_of
+from locshare.session.features.roster import Lock, Remove, ReplaceLink, is_banned, roster_of
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import NOWHERE, Origin
@@ -64,6 +65,7 @@ LIMITS = SessionLimits(
 NAMES = st.sampled_from(["Ada", "ada", "\u0410da", "Bo"])
 ORIGINS = st.sampled_from([NOWHERE, Origin(b"home"), Origin(b"cafe", b"device")])
 STATES: st.SearchStrategy[PresenceState] = st.sampled_from(["active", "paused", "hidden"])
+LINK_KEYS = st.sampled_from([None, "", "old", "new"])
 ROLES: st.SearchStrategy[Role] = st.sampled_from(["participant", "participant", "host"])
 
 
@@ -78,6 +80,7 @@ class Phone(Struct, eq=False):
     began: PresenceState = "active"
     ended: str | None = None
     locked: bool = False
+    link_key: str = ""
     closed: bool = False
     dialect: Dialect = PLAIN
 
@@ -105,6 +108,7 @@ class Phone(Struct, eq=False):
         self.roster = {each.user_id: (each.online, each.state) for each in snapshot.participants}
         self.positions = {each.user_id: each.lat for each in snapshot.positions}
         self.locked = snapshot.session.locked
+        self.link_key = snapshot.session.link_key or ""
 
 
 class Histories(RuleBasedStateMachine):
@@ -169,13 +173,13 @@ class Histories(RuleBasedStateMachine):
                         assert user_id != phone.user_id
                         del phone.roster[user_id]
                         phone.positions.pop(user_id, None)
-                    case SessionUpdated(locked):
-                        phone.locked = locked
+                    case SessionUpdated(locked, link_key):
+                        phone.locked, phone.link_key = locked, link_key
                     case SessionEnded(reason):
                         phone.ended = reason
 
-    @rule(target=users, name=NAMES, role=ROLES, origin=ORIGINS)
-    def joins(self, name: str, role: Role, origin: Origin) -> str:
+    @rule(target=users, name=NAMES, role=ROLES, origin=ORIGINS, link_key=LINK_KEYS)
+    def joins(self, name: str, role: Role, origin: Origin, link_key: str | None) -> str:
         self.made += 1
         user_id, seat = f"user {self.made}", UUID(int=100 + self.made)
         table = self.table
@@ -184,30 +188,38 @@ class Histories(RuleBasedStateMachine):
         room = taken < LIMITS.max_participants or (role == "host" and hosts < LIMITS.host_seats)
         part = roster_of(table)
         barred = part.locked or is_banned(part.bans, origin, self.clock)
+        barred = barred or (link_key is not None and part.link_key not in ("", link_key))
         room = room and (role == "host" or not barred)
         expired = any(kept.until <= self.clock for kept in table.reservations.values())
-        reserved = self.session.reserve(seat, self.clock, name, role, origin)
+        reserved = self.session.reserve(seat, self.clock, name, Candidate(role, origin, link_key))
         if table.ended is not None:
             assert reserved is None
         elif not expired:
             assert (reserved is not None) is room
         if reserved is not None:
             assert reserved == name or reserved.startswith(name + " ")
-            self.comes_in(user_id, seat, reserved, role, origin)
+            self.comes_in(user_id, seat, reserved, role, origin, link_key)
         self.deliver()
         return user_id
 
     def comes_in(
-        self, user_id: str, seat: UUID, name: str, role: Role, origin: Origin = NOWHERE
+        self,
+        user_id: str,
+        seat: UUID,
+        name: str,
+        role: Role,
+        origin: Origin = NOWHERE,
+        link_key: str | None = None,
     ) -> None:
         member = Member(user_id, name, "#112233", self.moment.wall, self.moment.wall, role)
         known = user_id in self.table.roster
-        entered = self.session.join(member, seat, self.clock, origin)
+        candidate = Candidate(role, origin, link_key)
+        entered = self.session.join(member, seat, self.clock, candidate)
         assert entered is (user_id in self.table.roster and self.table.ended is None)
         assert seat not in self.table.reservations
         assert len(self.table.pending) == (entered and not known)
         # Asked again, after a crash:
-        assert self.session.join(member, seat, self.clock, origin) is entered
+        assert self.session.join(member, seat, self.clock, candidate) is entered
         assert len(self.table.pending) == (entered and not known)
         if entered and not known:
             assert self.table.active_at == self.clock, "a join is activity"
@@ -294,6 +306,15 @@ class Histories(RuleBasedStateMachine):
             assert not full
             assert table.roster[user_id].role == role
             assert bool(table.pending) is (member.role != role)
+        self.deliver()
+
+    @rule(link_key=LINK_KEYS.filter(bool))
+    def replaces_the_link(self, link_key: str) -> None:
+        if self.table.ended is not None:
+            return  # the actor refuses
+        before = roster_of(self.table).link_key
+        self.session.handle(ReplaceLink(link_key), self.moment)
+        assert len(self.table.pending) == (link_key != before)
         self.deliver()
 
     @rule(locked=st.booleans())
@@ -627,6 +648,7 @@ class Histories(RuleBasedStateMachine):
                     actual = (user in table.online, "active" if not connected else connected.state)
                     assert (shown == actual) is (user not in table.presence_pending)
             assert phone.locked is roster_of(table).locked or table.ended is not None
+            assert phone.link_key == roster_of(table).link_key or table.ended is not None
             for user_id, held in table.positions.items():
                 # What is stale and not yet forgotten is in no snapshot.
                 fresh = held.arrived + LIMITS.retention > self.clock

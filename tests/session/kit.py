@@ -190,9 +190,15 @@ class House:
         name: str = "Ada",
         role: Role = "participant",
         origin: Origin = NOWHERE,
+        link_key: str = "",
     ) -> str:
         record = await self.manager.join(
-            session_id, display_name=name, avatar_color="#112233", role=role, origin=origin
+            session_id,
+            display_name=name,
+            avatar_color="#112233",
+            role=role,
+            origin=origin,
+            link_key=link_key,
         )
         return record.user_id
 

@@ -10,7 +10,13 @@ from locshare.broadcast.addressed import EVERYONE, Addressed
 from locshare.model.errors import LocshareError
 from locshare.model.events import SessionUpdated
 from locshare.model.participant import Member, Role
-from locshare.session.errors import Banned, ParticipantNotFound, SessionFull, SessionLocked
+from locshare.session.errors import (
+    Banned,
+    LinkReplaced,
+    ParticipantNotFound,
+    SessionFull,
+    SessionLocked,
+)
 from locshare.session.features.feature import Candidate, Core, Outcome
 from locshare.session.features.roster import (
     ADDRESS_S,
@@ -18,6 +24,7 @@ from locshare.session.features.roster import (
     ROSTER,
     Lock,
     Remove,
+    ReplaceLink,
     RosterPart,
     is_banned,
     with_ban,
@@ -87,6 +94,38 @@ def test_who_may_join(
         assert refused.limit == LIMITS.max_participants
 
 
+@pytest.mark.parametrize(
+    ("current", "given", "may"),
+    [
+        ("", "", True),
+        ("", "old", True),  # any link of a session that has had one only
+        ("new", "new", True),
+        ("new", "old", False),
+        ("new", "", False),
+        ("new", None, True),  # with a token, not by a link
+    ],
+)
+@pytest.mark.parametrize("locked", [False, True])
+def test_after_a_new_link_nobody_joins_by_another_one(
+    current: str, given: str | None, may: bool, locked: bool
+) -> None:
+    part = RosterPart(locked, link_key=current)
+    refused = ROSTER.refusal(part, Candidate("participant", HERE, given), FREE, NOW.clock)
+    expected = SessionLocked if locked else type(None)
+    assert type(refused) is (expected if may else LinkReplaced), "the link says more than the lock"
+    assert ROSTER.refusal(part, Candidate("host", HERE, given), FREE, NOW.clock) is None
+
+
+def test_a_new_link_is_an_event_for_everyone_only_if_it_is_new() -> None:
+    part = RosterPart(locked=True)
+    new = RosterPart(locked=True, link_key="new")
+    event = Addressed(SessionUpdated(True, "new"), EVERYONE)
+    assert ROSTER.handle(part, ReplaceLink("new"), FREE, NOW) == Outcome(new, (event,))
+    assert ROSTER.handle(new, ReplaceLink("new"), FREE, NOW) == Outcome(new), "after a crash: again"
+    unlocked = ROSTER.handle(new, Lock(False), FREE, NOW)
+    assert unlocked.events == (Addressed(SessionUpdated(False, "new"), EVERYONE),)
+
+
 def test_a_candidate_of_unknown_origin_is_not_banned() -> None:
     assert ROSTER.refusal(HERE_ONLY, Candidate("participant", NOWHERE), FREE, 100.0) is None
 
@@ -125,14 +164,14 @@ def test_origins_are_kept_from_joining_to_leaving() -> None:
     assert ROSTER.member_left(joined, "ada").part == RosterPart()
 
 
-def test_of_a_sleeping_session_only_bans_are_kept_for_the_lock_is_in_the_store() -> None:
-    record = SessionRecord(uuid4(), "", NOON, NOON, uuid4(), True, NOON, locked=True)
-    part = RosterPart(True, {"ada": HERE}, {b"address": 200.0})
+def test_of_a_sleeping_session_only_bans_are_kept_for_the_rest_is_in_the_store() -> None:
+    record = SessionRecord(uuid4(), "", NOON, NOON, uuid4(), True, NOON, True, "key")
+    part = RosterPart(True, {"ada": HERE}, {b"address": 200.0}, "key")
     kept = ROSTER.keep(part)
     assert kept == RosterPart(bans=part.bans)
-    assert ROSTER.keep(RosterPart(True, {"ada": HERE})) is None
-    assert ROSTER.begin(record, kept) == RosterPart(True, {}, part.bans)
-    assert ROSTER.begin(record, None) == RosterPart(True)
+    assert ROSTER.keep(RosterPart(True, {"ada": HERE}, {}, "key")) is None
+    assert ROSTER.begin(record, kept) == RosterPart(True, {}, part.bans, "key")
+    assert ROSTER.begin(record, None) == RosterPart(True, link_key="key")
 
 
 def test_its_section_in_the_snapshot_is_the_lock() -> None:

@@ -46,6 +46,19 @@ def test_the_bundled_migrations_are_numbered_from_one_without_a_gap() -> None:
     assert [migration.version for migration in bundled()] == list(range(1, len(bundled()) + 1))
 
 
+async def test_sessions_of_before_new_links_keep_the_link_that_they_have(run: Runner) -> None:
+    *before, link_key = bundled()[:4]
+    assert link_key.name == "link_key"
+    await run(*before)
+    await run(
+        execute="INSERT INTO sessions (id, name, created_at, expires_at, creator_id, is_active,"
+        " last_activity) VALUES (gen_random_uuid(), 'Alps', now(), 'infinity', gen_random_uuid(),"
+        " true, now())"
+    )
+    await run(*before, link_key)
+    assert await run(execute="SELECT link_key FROM sessions") == [("",)]
+
+
 async def test_a_fresh_database_gets_all_in_order_and_a_second_time_none(run: Runner) -> None:
     assert await run(FIRST, SECOND) == (FIRST, SECOND)
     assert await run(execute="SELECT n FROM two") == [(1,)]
@@ -120,6 +133,7 @@ async def test_the_tables_have_the_columns_that_were_required(
         "sessions|is_active|boolean||true",
         "sessions|last_activity|timestamp with time zone||now()",
         "sessions|locked|boolean||false",
+        "sessions|link_key|character varying|64|''::character varying",
         "participants|id|uuid||",
         "participants|session_id|uuid||",
         "participants|user_id|character varying|255|",

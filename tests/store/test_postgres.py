@@ -360,6 +360,17 @@ async def test_a_lock_is_durable(store: PostgresStore, postgres_url: str) -> Non
     await store.set_locked(uuid4(), True)
 
 
+async def test_a_new_link_is_durable_and_a_session_begins_without_a_key(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    session, other = await created(store), await created(store)
+    for key in ("a" * 24, "b" * 24):
+        await store.set_link_key(session.id, key)
+        assert (await read_afresh(postgres_url, session.id)).session.link_key == key
+    assert (await read_afresh(postgres_url, other.id)).session.link_key == ""
+    await store.set_link_key(uuid4(), "c" * 24)
+
+
 async def test_a_host_is_read_back_as_a_host(store: PostgresStore, postgres_url: str) -> None:
     session = await created(store)
     people = [a_participant(session.id, role=role) for role in ("host", "participant")]

@@ -10,6 +10,7 @@ from locshare.http.problems import FieldError, HttpProblem, ProblemCode, code_fo
 from locshare.ingest.report import InvalidReport
 from locshare.session.errors import (
     Banned,
+    LinkReplaced,
     ParticipantNotFound,
     SessionFull,
     SessionLocked,
@@ -23,6 +24,7 @@ _PLAIN: Final[dict[type[Exception], ProblemCode]] = {
     SessionNotFound: ProblemCode.SESSION_NOT_FOUND,
     ParticipantNotFound: ProblemCode.PARTICIPANT_NOT_FOUND,
     SessionLocked: ProblemCode.SESSION_LOCKED,
+    LinkReplaced: ProblemCode.LINK_REPLACED,
     Banned: ProblemCode.BANNED,
     SessionOver: ProblemCode.SESSION_ENDED,
     TokenExpired: ProblemCode.SESSION_ENDED,  # a token lives exactly as long as its session

@@ -25,6 +25,8 @@ class ApiLimits(RestSettings, frozen=True):
     festival behind one address after a restart."""
     code: Rate = Rate(per_second=20.0, burst=2000.0)
     """The same, of all together."""
+    new_links: Rate = Rate(per_second=0.1, burst=10.0)
+    """New join links of one session: each is written, and sent to everyone in it."""
     addresses: int = 10_000
     """Remembered per limiter."""
     trusted_proxies: tuple[str, ...] = TRUSTED_PROXIES

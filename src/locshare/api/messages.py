@@ -54,6 +54,7 @@ class JoinSession(Struct, frozen=True):
     display_name: Annotated[str, _name({"minLength": 1, "maxLength": DISPLAY_NAME_CHARS})]
     avatar_color: Annotated[str, Meta(pattern=r"\A#[0-9A-Fa-f]{6}\Z")] | None = None
     device_key: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{16,64}\Z")] | None = None
+    link_key: Annotated[str, Meta(max_length=100)] | None = None
 
 
 class HostKey(Struct, frozen=True):

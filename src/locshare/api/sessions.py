@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 import trio
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from locshare.api.limits import ApiLimits
 from locshare.api.messages import (
@@ -33,15 +33,17 @@ from locshare.api.requests import bearer_token, json_body, session_uuid
 from locshare.auth.tokens import Claims
 from locshare.http.problems import FieldError, HttpProblem, ProblemCode
 from locshare.http.types import Request, Response, json_response
+from locshare.model.join_link import link_segment, opens
 from locshare.model.participant import ParticipantView, Role
 from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
-from locshare.session.errors import ParticipantNotFound
+from locshare.session.errors import LinkReplaced, ParticipantNotFound, SessionOver
 from locshare.session.manager import SessionInfo
 from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.wire.answers import (
     HostToken,
+    NewLink,
     ParticipantList,
     ReportSetup,
     SessionCreated,
@@ -78,8 +80,11 @@ class SessionPort(Protocol):
         avatar_color: str,
         role: Role,
         origin: Origin,
+        link_key: str,
     ) -> ParticipantRecord:
-        """Add a participant. Raises SessionFull, SessionLocked, Banned, TooManyJoins."""
+        """Add a participant. Raises SessionFull, SessionLocked, LinkReplaced, Banned,
+        TooManyJoins.
+        """
         ...
 
     async def participant(self, session_id: UUID, user_id: str) -> ParticipantRecord:
@@ -88,6 +93,10 @@ class SessionPort(Protocol):
 
     async def set_locked(self, session_id: UUID, locked: bool) -> SessionInfo:
         """Set whether only the host may join."""
+        ...
+
+    async def replace_link(self, session_id: UUID) -> SessionInfo:
+        """Give the session a new join link."""
         ...
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
@@ -152,6 +161,7 @@ class SessionCalls:
         self._create_limiter = KeyedRateLimiter(limits.create, limits.addresses)
         self._join_limiter = KeyedRateLimiter(limits.join, limits.addresses)
         self._read_limiter = KeyedRateLimiter(limits.read, limits.addresses)
+        self._link_limiter = KeyedRateLimiter(limits.new_links, limits.addresses)
 
     async def create(self, request: Request) -> Response:
         """``POST /api/sessions``"""
@@ -160,7 +170,7 @@ class SessionCalls:
         session = await self._sessions.create(
             name=clean_name(body.name), expires_in=timedelta(minutes=body.expires_in_minutes)
         )
-        link = f"{self._urls().http}/join/{session.id}"
+        link = self._link(session.id)
         key = self._tokens.host_key(session.id)
         return json_response(
             SessionCreated(
@@ -196,7 +206,9 @@ class SessionCalls:
     async def describe(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}``"""
         self._limit(self._read_limiter, request)
-        return json_response(_description(await self._sessions.describe(session_uuid(session))))
+        info = await self._sessions.describe(session_uuid(session))
+        await self._check_link(info, request)
+        return json_response(_description(info))
 
     async def change(self, request: Request, session: str) -> Response:
         """``PATCH /api/sessions/{id}``"""
@@ -222,6 +234,7 @@ class SessionCalls:
             avatar_color=body.avatar_color or DEFAULT_COLOR,
             role=role,
             origin=Origin.of(self._address(request), body.device_key),
+            link_key=body.link_key or "",
         )
         # After the join, which loads the session: before it, each of the first fifty would read the
         # store.
@@ -277,16 +290,48 @@ class SessionCalls:
     async def link_qr(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}/link.svg``"""
         self._limit(self._read_limiter, request)
+        info = await self._sessions.describe(session_uuid(session))
+        await self._check_link(info, request)
+        return await self._qr_codes.response(self._link(info.id, info.link_key))
+
+    async def replace_link(self, request: Request, session: str) -> Response:
+        """``POST /api/sessions/{id}/link``"""
+        self._limit(self._read_limiter, request)
         session_id = session_uuid(session)
-        await self._sessions.describe(session_id)  # nobody draws codes for what is not there
-        return await self._qr_codes.response(f"{self._urls().http}/join/{session_id}")
+        await self._host_of(session_id, request)
+        wait = self._link_limiter.take(session_id, trio.current_time())
+        if wait > 0:
+            raise HttpProblem(
+                ProblemCode.RATE_LIMITED,
+                "too many new links of this session",
+                retry_after=int(wait) + 1,
+            )
+        info = await self._sessions.replace_link(session_id)
+        return json_response(NewLink(self._link(session_id, info.link_key), info.link_key))
+
+    def _link(self, session_id: UUID, link_key: str = "") -> str:
+        return f"{self._urls().http}/join/{link_segment(session_id, link_key)}"
+
+    async def _check_link(self, info: SessionInfo, request: Request) -> None:
+        """Return if the request has the key of the session's link or, where that has been replaced,
+        a token of the session. Whoever reads about a session calls this. Raises as
+        :meth:`_claims_in`, SessionOver and LinkReplaced.
+        """
+        if opens(info.link_key, next(iter(request.query("link_key")), "")):
+            return
+        if request.headers(b"authorization"):
+            await self._claims_in(info.id, request)
+        elif not info.is_active:
+            raise SessionOver
+        else:
+            raise LinkReplaced
 
     async def participants(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}/participants``"""
         self._limit(self._read_limiter, request)
-        return json_response(
-            ParticipantList(await self._sessions.participants(session_uuid(session)))
-        )
+        session_id = session_uuid(session)
+        await self._check_link(await self._sessions.describe(session_id), request)
+        return json_response(ParticipantList(await self._sessions.participants(session_id)))
 
     async def remove(self, request: Request, session: str, user_id: str) -> Response:
         """``DELETE /api/sessions/{id}/participants/{user_id}``"""
@@ -375,6 +420,7 @@ def _description(info: SessionInfo) -> SessionDescription:
         participant_count=info.participant_count,
         is_active=info.is_active,
         locked=info.locked,
+        link_key=info.link_key or UNSET,
     )
 
 

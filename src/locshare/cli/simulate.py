@@ -116,9 +116,9 @@ def run(arguments: Namespace) -> int:
 
 def plan_of(arguments: Namespace) -> Plan:
     """The plan that the flags describe. Raises UnusableTrack."""
-    session, url = arguments.session, arguments.url
+    session, url, link_key = arguments.session, arguments.url, None
     if arguments.link is not None:
-        session = arguments.link.session_id
+        session, link_key = arguments.link.session_id, arguments.link.link_key
         url = url or arguments.link.url
     tracks: tuple[list[TrackPoint], ...] = ()
     if arguments.gpx is not None:
@@ -138,6 +138,7 @@ def plan_of(arguments: Namespace) -> Plan:
         tracks=tracks,
         speed_up=arguments.speed_up,
         session_id=session,
+        link_key=link_key,
         ws_url=arguments.ws_url,
         seed=arguments.seed,
     )

@@ -83,8 +83,9 @@ class Replica(Struct):
                 self.participants.pop(user_id, None)
                 self.positions.pop(user_id, None)
                 self.taken.pop(user_id, None)
-            case SessionUpdated(locked):
-                self.session = structs.replace(self.session, locked=locked)
+            case SessionUpdated(locked, link_key):
+                key = link_key or self.session.link_key
+                self.session = structs.replace(self.session, locked=locked, link_key=key)
             case SessionEnded(reason):
                 self.ended = reason
 

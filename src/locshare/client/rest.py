@@ -18,6 +18,7 @@ from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem
 from locshare.model.participant import ParticipantView
 from locshare.wire.answers import (
     HostToken,
+    NewLink,
     ParticipantList,
     SessionCreated,
     SessionDescription,
@@ -73,9 +74,12 @@ class Client:
         answer = await self._call("POST", "/api/sessions", body=body)
         return _decode(answer, SessionCreated)
 
-    async def describe(self, session_id: str) -> SessionDescription:
-        """Describe a session, also one that has ended, as long as the server remembers it."""
-        return _decode(await self._call("GET", _path(session_id)), SessionDescription)
+    async def describe(self, session_id: str, *, link_key: str | None = None) -> SessionDescription:
+        """Describe a session, also one that has ended, as long as the server remembers it.
+        ``link_key`` is that of a JoinLink.
+        """
+        answer = await self._call("GET", _path(session_id) + _query(link_key))
+        return _decode(answer, SessionDescription)
 
     async def join(
         self,
@@ -85,21 +89,27 @@ class Client:
         avatar_color: str | None = None,
         host_token: str | None = None,
         device_key: str | None = None,
+        link_key: str | None = None,
     ) -> SessionJoined:
         """Join as a new participant; with the host's token, as host. ``device_key`` (16 to 64
-        letters, digits, ``_`` and ``-``) identifies this device to a ban.
+        letters, digits, ``_`` and ``-``) identifies this device to a ban; ``link_key`` is that of a
+        JoinLink.
         """
         body: dict[str, object] = {"display_name": display_name}
         if avatar_color is not None:
             body["avatar_color"] = avatar_color
         if device_key is not None:
             body["device_key"] = device_key
+        if link_key is not None:
+            body["link_key"] = link_key
         answer = await self._call("POST", _path(session_id, "join"), body=body, token=host_token)
         return _decode(answer, SessionJoined)
 
-    async def participants(self, session_id: str) -> tuple[ParticipantView, ...]:
-        """List the participants."""
-        answer = await self._call("GET", _path(session_id, "participants"))
+    async def participants(
+        self, session_id: str, *, link_key: str | None = None
+    ) -> tuple[ParticipantView, ...]:
+        """List the participants. ``link_key`` is that of a JoinLink."""
+        answer = await self._call("GET", _path(session_id, "participants") + _query(link_key))
         return _decode(answer, ParticipantList).participants
 
     async def remove(self, session_id: str, user_id: str, token: str, *, ban: bool = False) -> None:
@@ -119,6 +129,12 @@ class Client:
         body: dict[str, object] = {"locked": locked}
         answer = await self._call("PATCH", _path(session_id), body=body, token=host_token)
         return _decode(answer, SessionDescription)
+
+    async def replace_link(self, session_id: str, host_token: str) -> NewLink:
+        """Make a new join link; nobody joins by the one of before."""
+        return _decode(
+            await self._call("POST", _path(session_id, "link"), token=host_token), NewLink
+        )
 
     async def end(self, session_id: str, host_token: str) -> None:
         """End the session."""
@@ -169,6 +185,10 @@ async def retry(
 
 def _path(*parts: str) -> str:
     return "/".join(["/api/sessions", *(quote(part, safe="") for part in parts)])
+
+
+def _query(link_key: str | None) -> str:
+    return "" if link_key is None else f"?link_key={quote(link_key, safe='')}"
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

@@ -73,6 +73,11 @@ FIELDS: Final[Mapping[str, str]] = {
     "host_key": "The key after `#host=` in the host's link; it is good for another host token.",
     "host_url": "The join link with the host key in its fragment.",
     "join_link": "The link to share. Whoever has it may join.",
+    "link_key": (
+        "What the join link has after the id, as `/join/ID-KEY`. Absent while it is the first link."
+    ),
+    "JoinSession.link_key": "What the join link has after the id, as `/join/ID-KEY`.",
+    "NewLink.link_key": "What the link has after the id.",
     "websocket_token": "Token of the participant, valid until the session ends.",
     "websocket_url": "Where to connect. It does not contain the token.",
     "setup": "How other apps report positions for this participant.",
@@ -144,7 +149,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "participant_joined": "Somebody joined the session.",
     "participant_updated": "A participant's presence, state or role changed.",
     "participant_left": "A participant left for good, or was removed.",
-    "session_updated": "The host locked or unlocked the session.",
+    "session_updated": "The host locked or unlocked the session, or replaced its link.",
     "session_ended": "The session is over. The connection is closed with 4410.",
     "ping": "Asks for a `pong`.",
     "pong": "Answers a `ping`.",

@@ -26,6 +26,7 @@ from locshare.ingest.plain import ReportedPosition, ReportedPositions
 from locshare.web.map_config import PageConfig
 from locshare.wire.answers import (
     HostToken,
+    NewLink,
     ParticipantList,
     ReportSetup,
     SessionCreated,
@@ -138,6 +139,13 @@ _BAN: Final = Parameter(
     {"type": "string", "enum": ["true", "false", ""], "default": "false"},
     "Whether the participant is kept from joining again. Without a value: yes.",
 )
+_LINK_KEY: Final = Parameter(
+    "link_key",
+    "query",
+    {"type": "string"},
+    "What the join link has after the id. Not needed with a token, nor while the link is the first "
+    "one.",
+)
 
 _UNKNOWN: Final = "What is no number, or out of range, is unknown."
 
@@ -224,9 +232,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         tag="Sessions",
         summary="Describe a session.",
         detail="Also one that has ended, until it is deleted some time later.",
-        parameters=(_SESSION,),
+        parameters=(_SESSION, _LINK_KEY),
+        tokens=("host", "participant"),
+        anonymous=True,
         answers={JSON: SessionDescription},
-        refusals=_SESSION_REFUSALS,
+        refusals=(*_SESSION_REFUSALS, ProblemCode.LINK_REPLACED),
     ),
     Operation(
         id="changeSession",
@@ -279,8 +289,22 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             *_SESSION_REFUSALS,
             ProblemCode.SESSION_FULL,
             ProblemCode.SESSION_LOCKED,
+            ProblemCode.LINK_REPLACED,
             ProblemCode.BANNED,
         ),
+    ),
+    Operation(
+        id="replaceLink",
+        method="POST",
+        path="/api/sessions/{session_id}/link",
+        tag="Hosts",
+        summary="Make a new join link.",
+        detail="Nobody joins by the link of before. Those who are in stay in, and are sent "
+        "`session_updated`.",
+        parameters=(_SESSION,),
+        tokens=("host",),
+        answers={JSON: NewLink},
+        refusals=_SESSION_REFUSALS,
     ),
     Operation(
         id="joinLinkCode",
@@ -288,9 +312,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/api/sessions/{session_id}/link.svg",
         tag="Sessions",
         summary="The join link as a QR code.",
-        parameters=(_SESSION,),
+        parameters=(_SESSION, _LINK_KEY),
+        tokens=("host", "participant"),
+        anonymous=True,
         answers={SVG: bytes},
-        refusals=_SESSION_REFUSALS,
+        refusals=(*_SESSION_REFUSALS, ProblemCode.LINK_REPLACED),
     ),
     Operation(
         id="listParticipants",
@@ -298,9 +324,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/api/sessions/{session_id}/participants",
         tag="Participants",
         summary="List the participants.",
-        parameters=(_SESSION,),
+        parameters=(_SESSION, _LINK_KEY),
+        tokens=("host", "participant"),
+        anonymous=True,
         answers={JSON: ParticipantList},
-        refusals=(*_SESSION_REFUSALS, ProblemCode.SESSION_ENDED),
+        refusals=(*_SESSION_REFUSALS, ProblemCode.LINK_REPLACED, ProblemCode.SESSION_ENDED),
     ),
     Operation(
         id="changeParticipant",

@@ -33,6 +33,7 @@ class ProblemCode(enum.Enum):
     TOKEN_INVALID = (401, "the token is not accepted")
     FORBIDDEN = (403, "the token does not allow this")
     CROSS_SITE = (403, "a page of another origin may not do this")
+    LINK_REPLACED = (403, "the host has replaced the link: ask for the new one")
     BANNED = (403, "the host does not let you into this session")
     NOT_FOUND = (404, "there is nothing at this path")
     SESSION_NOT_FOUND = (404, "no such session")

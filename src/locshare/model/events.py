@@ -44,6 +44,8 @@ class ParticipantLeft(SessionEvent, frozen=True):
 
 class SessionUpdated(SessionEvent, frozen=True):
     locked: bool
+    link_key: str = ""
+    """As in the snapshot; empty while the link is the first one."""
 
 
 class SessionEnded(SessionEvent, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from locshare.model.events import MissedEvent
 from locshare.model.participant import ParticipantView, You
@@ -19,6 +19,8 @@ class SessionView(Struct, frozen=True):
     created_at: datetime
     expires_at: datetime
     locked: bool = False
+    link_key: str | UnsetType = UNSET
+    """What the join link has after the id, once the host has replaced the first one."""
 
 
 class Snapshot(Struct, frozen=True, omit_defaults=True):

@@ -39,7 +39,6 @@ from locshare.broadcast.delivery_rate import DeliveryRate
 from locshare.broadcast.fanout import encode_frame
 from locshare.broadcast.receiver import Receiver
 from locshare.model.errors import LocshareError
-from locshare.model.participant import Role
 from locshare.model.reasons import CloseReason, EndReason
 from locshare.session.commands import (
     Attach,
@@ -69,7 +68,6 @@ from locshare.session.features.feature_set import FeatureSet
 from locshare.session.features.registry import FEATURES
 from locshare.session.limits import MAILBOX_CAPACITY, SessionLimits
 from locshare.session.moment import Moment
-from locshare.session.origin import Origin
 from locshare.session.pacing import (
     ask_senders,
     begin_pace,
@@ -219,11 +217,10 @@ class SessionActor(Actor[SessionCast]):
     def reserve_seat(self, request: ReserveSeat, reply_to: ReplyTo[str]) -> str | NoReply:
         """Reserve a seat for a join that is about to be written."""
         now = trio.current_time()
-        name = self._rules.reserve(
-            request.reservation, now, request.display_name, request.role, request.origin
-        )
+        candidate = Candidate(request.role, request.origin, request.link_key)
+        name = self._rules.reserve(request.reservation, now, request.display_name, candidate)
         if name is None:
-            return self._refuse(reply_to, request.role, request.origin)
+            return self._refuse(reply_to, candidate)
         wait = self._rules.join_wait(now)
         if wait:
             self._rules.cancel(request.reservation)
@@ -234,16 +231,17 @@ class SessionActor(Actor[SessionCast]):
     @on_call(Join)
     def join(self, request: Join, reply_to: ReplyTo[None]) -> NoReply | None:
         """A join is written."""
-        member = request.member
-        if not self._rules.join(member, request.reservation, trio.current_time(), request.origin):
-            return self._refuse(reply_to, member.role, request.origin)
+        candidate = Candidate(request.member.role, request.origin, request.link_key)
+        now = trio.current_time()
+        if not self._rules.join(request.member, request.reservation, now, candidate):
+            return self._refuse(reply_to, candidate)
         self._deliver()
         self._arm_unused_seats()
         self._context.counters.joined += 1
         return None
 
-    def _refuse(self, reply_to: ReplyTo[Any], role: Role, origin: Origin) -> NoReply:
-        refusal = self._rules.refusal(Candidate(role, origin), trio.current_time())
+    def _refuse(self, reply_to: ReplyTo[Any], candidate: Candidate) -> NoReply:
+        refusal = self._rules.refusal(candidate, trio.current_time())
         reply_to.fail(refusal or SessionFull(self._context.limits.max_participants))
         return NO_REPLY
 

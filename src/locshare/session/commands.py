@@ -51,13 +51,15 @@ class CancelReservation(Struct, frozen=True):
 
 class ReserveSeat(Struct, Request[str], frozen=True):
     """Call: a join is about to be written. Replies with the name that is free.
-    Fails with SessionFull, SessionLocked, Banned, TooManyJoins.
+    Fails with SessionFull, SessionLocked, LinkReplaced, Banned, TooManyJoins.
     """
 
     reservation: UUID
     display_name: str
     role: Role
     origin: Origin = NOWHERE
+    link_key: str | None = None
+    """As in a Candidate."""
 
 
 class Join(Struct, Request[None], frozen=True):
@@ -66,6 +68,7 @@ class Join(Struct, Request[None], frozen=True):
     member: Member
     reservation: UUID
     origin: Origin = NOWHERE
+    link_key: str | None = None
 
 
 class AttachOptions(Struct, frozen=True):

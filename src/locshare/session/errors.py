@@ -30,6 +30,10 @@ class SessionLocked(LocshareError):
     """The host has locked the session: only hosts join."""
 
 
+class LinkReplaced(LocshareError):
+    """The host has replaced the join link, and this is not the one of now."""
+
+
 class Banned(LocshareError):
     """The host has banned the origin of this join."""
 

@@ -12,12 +12,15 @@ class LocalState:
     """The life of a session in this process. A session that moves leaves it behind."""
 
     __slots__ = (
-        "asleep", "gave_up", "heir", "incarnations", "starting", "supervisor", "use_count",
-        "waiters",
+        "asleep", "changing", "gave_up", "heir", "incarnations", "starting", "supervisor",
+        "use_count", "waiters",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.heir: Final = MailboxHeir()
+        self.changing: Final = trio.Lock()
+        """Held from the write of a change to its command, so that of two changes at once the later
+        one is the last in the store and in the table alike."""
         self.incarnations = 0
         self.supervisor: Ref | None = None
         self.starting = False

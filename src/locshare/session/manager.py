@@ -6,6 +6,8 @@ table, or on the rows of a session that is not in memory: they start nothing. Wh
 session goes through its actor.
 """
 
+import secrets
+from base64 import b32encode
 from collections.abc import Callable, Hashable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar, final, get_args
@@ -43,7 +45,14 @@ from locshare.session.features.feature import FeatureCommand
 from locshare.session.features.feature_set import FeatureSet
 from locshare.session.features.kept_parts import KeptParts
 from locshare.session.features.registry import FEATURES
-from locshare.session.features.roster import ROSTER, Lock, Remove, is_banned, roster_of
+from locshare.session.features.roster import (
+    ROSTER,
+    Lock,
+    Remove,
+    ReplaceLink,
+    is_banned,
+    roster_of,
+)
 from locshare.session.friendly_names import friendly_name
 from locshare.session.lifecycle import SessionLifecycle, check_not_over
 from locshare.session.limits import DEFAULT_LIMITS, MAILBOX_CAPACITY, SessionLimits
@@ -72,6 +81,8 @@ class SessionInfo(Struct, frozen=True):
     is_active: bool
     locked: bool
     creator_id: UUID
+    link_key: str = ""
+    """Empty while the join link is the first one."""
 
 
 @final
@@ -185,13 +196,14 @@ class SessionManager:
         avatar_color: str,
         role: Role,
         origin: Origin = NOWHERE,
+        link_key: str = "",
     ) -> ParticipantRecord:
         """Add a participant, durable and known to the others on return. The record has the name
-        that the others see.
+        that the others see. ``link_key`` is that of the link they come by; hosts need none.
 
-        Raises SessionNotFound, SessionOver, SessionFull, SessionLocked, Banned, SessionUnavailable,
-        StoreUnavailable. Cancelled before the write: nothing happened; later: the join is done. The
-        row of a join that fails after its write is taken back.
+        Raises SessionNotFound, SessionOver, SessionFull, SessionLocked, LinkReplaced, Banned,
+        SessionUnavailable, StoreUnavailable. Cancelled before the write: nothing happened; later:
+        the join is done. The row of a join that fails after its write is taken back.
         """
         if role != "host" and self._is_banned(session_id, origin):
             await trio.lowlevel.checkpoint()
@@ -200,7 +212,7 @@ class SessionManager:
         async with self.lifecycle.using(session_id) as table:
             try:
                 name = await self._calls.ask(
-                    table, ReserveSeat(reservation, display_name, role, origin)
+                    table, ReserveSeat(reservation, display_name, role, origin, link_key)
                 )
                 now = self._now()
                 record = ParticipantRecord(
@@ -216,7 +228,9 @@ class SessionManager:
                 )
                 with trio.CancelScope(shield=True):  # each call has a deadline
                     await self._write(record)
-                    await self._let_in(table, record, origin)
+                    await self._let_in(
+                        table, Join(member_of(record), reservation, origin, link_key)
+                    )
             except BaseException:
                 self._calls.cast(table, CancelReservation(reservation))
                 raise
@@ -228,16 +242,17 @@ class SessionManager:
         except KeyError:
             raise SessionNotFound from None  # deleted from the database by hand
 
-    async def _let_in(self, table: SessionTable, record: ParticipantRecord, origin: Origin) -> None:
-        """Make the participant of ``record``, which is written, a member; or take the row back."""
+    async def _let_in(self, table: SessionTable, join: Join) -> None:
+        """Make the participant, whose row is written, a member; or take the row back."""
+        user_id = join.member.user_id
         try:
-            await self._calls.ask(table, Join(member_of(record), record.id, origin))
+            await self._calls.ask(table, join)
         except SessionOver:
             raise
         except LocshareError:  # unavailable, full by now, or refused by a feature
-            if record.user_id in table.roster:
+            if user_id in table.roster:
                 return  # done by an incarnation that died; the next one sends the event
-            await self._store.deactivate_participant(record.session_id, record.user_id)
+            await self._store.deactivate_participant(table.session.id, user_id)
             raise
 
     async def participants(self, session_id: UUID) -> tuple[ParticipantView, ...]:
@@ -324,10 +339,22 @@ class SessionManager:
         """Lock the session, so that only hosts join, or unlock it; durable on return. Raises as
         :meth:`participants`. Not cancelled once begun.
         """
-        async with self.lifecycle.using(session_id) as table:
+        async with self.lifecycle.using(session_id) as table, table.local.changing:
             with trio.CancelScope(shield=True):  # both have a deadline
                 await self._store.set_locked(session_id, locked)
                 await self._calls.ask(table, Lock(locked))
+            return _info(table, table.ended is None)
+
+    async def replace_link(self, session_id: UUID) -> SessionInfo:
+        """Give the session a new join link, so that nobody joins by the one of before; durable on
+        return. Raises as :meth:`participants`. Not cancelled once begun. After an error the link is
+        the one of before or, once the session has slept, a new one, which its members are shown.
+        """
+        link_key = _new_link_key()
+        async with self.lifecycle.using(session_id) as table, table.local.changing:
+            with trio.CancelScope(shield=True):  # both have a deadline
+                await self._store.set_link_key(session_id, link_key)
+                await self._calls.ask(table, ReplaceLink(link_key))
             return _info(table, table.ended is None)
 
     async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
@@ -397,8 +424,13 @@ class SessionManager:
         )
 
 
+def _new_link_key() -> str:
+    """120 random bits, about as many as an id has, as 24 characters that no messenger changes."""
+    return b32encode(secrets.token_bytes(15)).decode().lower()
+
+
 def _info(table: SessionTable, active: bool) -> SessionInfo:
-    session = table.session
+    session, roster = table.session, roster_of(table)
     return SessionInfo(
         session.id,
         session.name,
@@ -406,6 +438,7 @@ def _info(table: SessionTable, active: bool) -> SessionInfo:
         session.expires_at,
         len(table.roster),
         active,
-        roster_of(table).locked,
+        roster.locked,
         session.creator_id,
+        roster.link_key,
     )

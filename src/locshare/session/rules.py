@@ -64,6 +64,7 @@ R = TypeVar("R")
 MAX_NAME_CHARS: Final = 100
 """Of a display name, as in the database."""
 _A_MOMENT: Final = timedelta(milliseconds=1)
+_ANYBODY: Final = Candidate("participant")
 
 
 @final
@@ -94,8 +95,7 @@ class SessionRules:
         reservation: UUID,
         clock: float,
         name: str = "",
-        role: Role = "participant",
-        origin: Origin = NOWHERE,
+        candidate: Candidate = _ANYBODY,
     ) -> str | None:
         """Reserve a seat for a join that is about to be written. Idempotent.
 
@@ -108,11 +108,11 @@ class SessionRules:
         if table.ended is not None:
             return None
         if reservation not in table.reservations:
-            if self.refusal(Candidate(role, origin), clock) is not None:
+            if self.refusal(candidate, clock) is not None:
                 return None
             free = self._free_name(name)
             table.reservations[reservation] = Reservation(
-                clock + self._limits.reservation_lifetime, free, role
+                clock + self._limits.reservation_lifetime, free, candidate.role
             )
         return table.reservations[reservation].display_name
 
@@ -140,7 +140,11 @@ class SessionRules:
         self._table.reservations.pop(reservation, None)
 
     def join(
-        self, member: Member, reservation: UUID, clock: float, origin: Origin = NOWHERE
+        self,
+        member: Member,
+        reservation: UUID,
+        clock: float,
+        candidate: Candidate = _ANYBODY,
     ) -> bool:
         """Make ``member`` a participant, on the reserved seat. Idempotent.
 
@@ -152,9 +156,9 @@ class SessionRules:
             return False
         if member.user_id in table.roster:
             return True
-        name = self.reserve(reservation, clock, member.display_name, member.role, origin)
+        name = self.reserve(reservation, clock, member.display_name, candidate)
         if name == member.display_name:
-            self._take_in(member, clock, origin)
+            self._take_in(member, clock, candidate.origin)
         table.reservations.pop(reservation, None)
         return member.user_id in table.roster
 

@@ -75,6 +75,7 @@ class SessionViews:
                 session.created_at,
                 session.expires_at,
                 roster.locked,
+                roster.link_key or UNSET,
             ),
             You(user_id, role),
             self.participants(moment, connecting=user_id, state=state),

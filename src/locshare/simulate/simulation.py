@@ -50,6 +50,7 @@ class Plan(Struct, frozen=True):
     """Recorded tracks to follow instead of ``movement``."""
     speed_up: float = 1.0
     session_id: str | None = None
+    link_key: str | None = None
     """Join this session instead of making sessions."""
     ws_url: str | None = None
     """Replaces the URL that the server names, when that cannot be reached from here."""
@@ -156,7 +157,8 @@ class _Setup:
     async def _join(self, number: int, index: int, session_id: str, ledger: Ledger) -> None:
         name, color = person(number)
         async with self._limit:
-            join = partial(self._client.join, session_id, name, avatar_color=color)
+            key = self._plan.link_key
+            join = partial(self._client.join, session_id, name, avatar_color=color, link_key=key)
             ticket = await self._retry(join)
         plan, crowd = self._plan, self._crowd
         seed = plan.seed * 1_000_003 + index

@@ -37,6 +37,8 @@ class SessionRecord(Struct, frozen=True):
     is_active: bool
     last_activity: datetime
     locked: bool = False
+    link_key: str = ""
+    """Empty while the join link is the first one."""
 
 
 class ParticipantRecord(Struct, frozen=True):
@@ -107,6 +109,10 @@ class Store(Protocol):
         ...
 
     async def set_locked(self, session_id: UUID, locked: bool) -> None:
+        """Durable on return. Raises StoreUnavailable; cancelled, it is done or not."""
+        ...
+
+    async def set_link_key(self, session_id: UUID, link_key: str) -> None:
         """Durable on return. Raises StoreUnavailable; cancelled, it is done or not."""
         ...
 

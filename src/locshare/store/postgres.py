@@ -255,6 +255,10 @@ class PostgresStore:
         """Durable on return. Raises StoreUnavailable."""
         await self._ask(self._sql.set_locked, session_id, locked)
 
+    async def set_link_key(self, session_id: UUID, link_key: str) -> None:
+        """Durable on return. Raises StoreUnavailable."""
+        await self._ask(self._sql.set_link_key, session_id, link_key)
+
     async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
         """Durable on return. Raises StoreUnavailable."""
         await self._ask(self._sql.set_role, session_id, user_id, role)

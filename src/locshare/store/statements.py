@@ -80,6 +80,8 @@ _LEAVE: Final = """
 
 _LOCK: Final = "UPDATE {sessions} SET locked = $2 WHERE id = $1 AND locked <> $2"
 
+_SET_LINK_KEY: Final = "UPDATE {sessions} SET link_key = $2 WHERE id = $1"
+
 _SET_ROLE: Final = """
     UPDATE {participants} SET role = $3 WHERE session_id = $1 AND user_id = $2 AND role <> $3
 """
@@ -99,7 +101,8 @@ _SEEN: Final = """
 """
 
 _LOAD_SESSION: Final = """
-    SELECT id, name, created_at, expires_at, creator_id, is_active, last_activity, locked
+    SELECT id, name, created_at, expires_at, creator_id, is_active, last_activity, locked,
+        link_key
     FROM {sessions} WHERE id = $1
 """
 
@@ -195,6 +198,7 @@ class Statements:
         self._end = fill(_END)
         self._leave = fill(_LEAVE)
         self._lock = fill(_LOCK)
+        self._set_link_key = fill(_SET_LINK_KEY)
         self._set_role = fill(_SET_ROLE)
         self._activity = fill(_ACTIVITY)
         self._seen = fill(_SEEN)
@@ -249,6 +253,9 @@ class Statements:
 
     async def set_locked(self, connection: Any, session_id: UUID, locked: bool) -> None:
         await connection.execute(self._lock, session_id, locked)
+
+    async def set_link_key(self, connection: Any, session_id: UUID, link_key: str) -> None:
+        await connection.execute(self._set_link_key, session_id, link_key)
 
     async def set_role(self, connection: Any, session_id: UUID, user_id: str, role: Role) -> None:
         await connection.execute(self._set_role, session_id, user_id, role)
@@ -332,6 +339,7 @@ class Statements:
             await connection.fetch(self._load_participants, nobody)
             await self.find_participants(connection, nobody, nobody)
             await self.set_locked(connection, nobody, locked=False)
+            await self.set_link_key(connection, nobody, "")
             await self.set_role(connection, nobody, "", "participant")
             await self.erase_sessions(connection, ())
             await self.erase_participants(connection, ())

@@ -26,7 +26,7 @@ from msgspec import Struct
 from quart import Blueprint, Response, request
 from werkzeug.routing import BaseConverter
 
-from locshare.model.join_link import session_id_in
+from locshare.model.join_link import clean_segment
 from locshare.web.built import DIST, BuiltFile, asset, read_files
 from locshare.web.map_config import NO_MAPS, PageConfig
 
@@ -101,7 +101,7 @@ def pages(
     async def join_session(rest: str = "") -> Response:
         # The page asks the API about the session and shows the result. An invalid id gets the same
         # page, with the status 404.
-        session = session_id_in(rest)
+        session = clean_segment(rest)
         clean = _clean_join_path(_raw_segments()[1:], session)
         if clean is not None:
             return Response(b"", 302, headers={**_FIXED, "Location": clean})

@@ -4,7 +4,7 @@ Pure.
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from locshare.model.participant import ParticipantView
 
@@ -36,6 +36,14 @@ class SessionDescription(Struct, frozen=True):
     participant_count: int
     is_active: bool
     locked: bool = False
+    link_key: str | UnsetType = UNSET
+
+
+class NewLink(Struct, frozen=True):
+    """The link that has replaced the one of before. ``link_key`` is what it has after the id."""
+
+    join_link: str
+    link_key: str
 
 
 class OwnTracksSetup(Struct, frozen=True):

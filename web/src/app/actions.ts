@@ -3,14 +3,16 @@
  * signals of state.ts. Calls to the server that fail throw Refused: `explain` puts it in words.
  */
 
+import { effect } from "@preact/signals";
 import type { StayReason } from "../core/backoff";
 import { now } from "../core/clock";
 import type { Happening } from "../core/happenings";
+import { type Link, linkPart, parseLink } from "../core/link";
 import { isolated } from "../core/names";
 import { pictureOf, stateOf } from "../core/picture";
 import type { Role } from "../core/session";
 import { load } from "../i18n";
-import { type Api, Refused, type Setup, type SetupApp } from "../io/api";
+import { type Api, type Described, Refused, type Setup, type SetupApp } from "../io/api";
 import type { Lifecycle, LifecycleEvent } from "../io/lifecycle";
 import type { Locator } from "../io/locator";
 import { copy, type Handed, share } from "../io/sharing";
@@ -26,7 +28,6 @@ const NOTICE_MS = 6_000;
 const LEAVE_DEADLINE_MS = 2_000;
 /** How often the group's last picture is kept on the device. */
 const PICTURE_MS = 10_000;
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export interface Devices {
   readonly api: Api;
@@ -45,6 +46,11 @@ export class Actions {
   constructor(state: AppState, devices: Devices) {
     this.state = state;
     this.devices = devices;
+    // The address in the bar is shared as well: it is the link that the session has now.
+    effect(() => {
+      const model = state.active.value;
+      if (model !== null) this.go(`join/${linkPart(model.joinLink)}`);
+    });
   }
 
   /** What happens to the page, for the map. */
@@ -66,24 +72,38 @@ export class Actions {
       this.state.screen.value = { kind: "home" };
       return;
     }
-    await this.openSession(decoded(found[1]!).toLowerCase(), decoded(hash));
+    const link = parseLink(decoded(found[1]!));
+    if (link === null) this.showEnd(null, "unknown");
+    else await this.openSession(link, decoded(hash));
   }
 
-  async openSession(id: string, hash = ""): Promise<void> {
-    const { api, storage } = this.devices;
-    if (!ID.test(id)) return this.showEnd(id, "unknown");
+  async openSession(link: Link, hash = ""): Promise<void> {
+    const { storage } = this.devices;
     try {
-      const host = await this.comeAsHost(id, hash);
-      const kept = storage.membership(id);
-      if (kept !== null) return this.enter(id, kept);
-      const session = await api.describe(id);
+      const host = await this.comeAsHost(link.id, hash);
+      const kept = storage.membership(link.id);
+      if (kept !== null) return this.enter(link, kept);
+      const session = await this.describe(link);
       if (!session.is_active) {
-        storage.forgetSession(id);
-        return this.showEnd(id, "ended");
+        storage.forgetSession(link.id);
+        return this.showEnd(link, "ended");
       }
-      this.state.screen.value = { kind: "join", id, session, host };
+      this.state.screen.value = { kind: "join", link, session, host };
     } catch (error) {
-      this.refused(id, error);
+      this.refused(link, error);
+    }
+  }
+
+  /** A host needs no link: the token does, if it is still good. */
+  private async describe({ id, key }: Link): Promise<Described> {
+    const { api, storage } = this.devices;
+    const token = storage.host(id)?.token;
+    try {
+      return await api.describe(id, key, token);
+    } catch (error) {
+      const isStale = error instanceof Refused && (error.status === 401 || error.status === 403);
+      if (token === undefined || !isStale) throw error;
+      return api.describe(id, key);
     }
   }
 
@@ -103,15 +123,15 @@ export class Actions {
     const { api, storage } = this.devices;
     const body = { name: name.trim() || null, expires_in_minutes: Math.round(hours * 60) };
     const created = await api.create(body);
-    const id = created.session_id;
-    storage.keepHost(id, { token: created.host_token, key: created.host_key });
+    const link = { id: created.session_id, key: "" };
+    storage.keepHost(link.id, { token: created.host_token, key: created.host_key });
     const session = { name: created.name, expires_at: created.expires_at };
     try {
-      await this.join(id, profile, shares, session);
+      await this.join(link, profile, shares, session);
     } catch (error) {
       // There is a session now: creating another one would be wrong.
-      this.go(`join/${id}`);
-      await this.openSession(id);
+      this.go(`join/${link.id}`);
+      await this.openSession(link);
       throw error;
     }
     return this.state.active.peek();
@@ -119,18 +139,20 @@ export class Actions {
 
   /** Take part in a session. Throws Refused, unless the session is over or unknown. */
   async join(
-    id: string,
+    link: Link,
     profile: Profile,
     shares: boolean,
     session: { readonly name: string; readonly expires_at: string },
   ): Promise<void> {
     const { api, storage } = this.devices;
+    const { id, key } = link;
     const host = storage.host(id);
     storage.keepProfile(profile);
     const body = {
       display_name: profile.name,
       avatar_color: profile.color,
       device_key: storage.deviceKey(id),
+      ...(key === "" ? {} : { link_key: key }),
     };
     try {
       const joined = await api.join(id, body, host?.token);
@@ -143,10 +165,11 @@ export class Actions {
       };
       storage.keepMembership(id, membership);
       this.set({ shares, isPaused: false });
-      this.enter(id, membership);
+      this.enter(link, membership);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.status === 404 || error.status === 410) return this.refused(id, error);
+      const isOver = error.status === 404 || error.status === 410;
+      if (isOver || error.code === "LINK_REPLACED") return this.refused(link, error);
       if ((error.status === 401 || error.status === 403) && host !== null) {
         if (error.code !== "BANNED") storage.keepHost(id, null);
       }
@@ -156,7 +179,7 @@ export class Actions {
 
   /** Show one of the sessions that this device is connected to. */
   show(model: SessionModel): void {
-    this.go(`join/${model.id}`);
+    this.go(`join/${linkPart(model.joinLink)}`);
     this.state.screen.value = { kind: "session", model };
     this.state.follow.value = { kind: "everyone" };
     this.state.selected.value = null;
@@ -180,6 +203,13 @@ export class Actions {
 
   async lock(model: SessionModel, locked: boolean): Promise<void> {
     await this.devices.api.lock(model.id, locked, this.hostToken(model));
+  }
+
+  /** Make a new join link: nobody joins by the one of before. */
+  async replaceLink(model: SessionModel): Promise<void> {
+    const before = model.linkKey.peek();
+    const { link_key: key } = await this.devices.api.replaceLink(model.id, this.hostToken(model));
+    model.setLinkKey(key, before);
   }
 
   async end(model: SessionModel): Promise<void> {
@@ -221,12 +251,12 @@ export class Actions {
   // --- sharing the link
 
   joinLink(model: SessionModel): string {
-    return new URL(`join/${model.id}`, this.devices.api.root).href;
+    return new URL(`join/${linkPart(model.joinLink)}`, this.devices.api.root).href;
   }
 
   /** The address of a picture of the link. */
   linkCode(model: SessionModel): string {
-    return this.devices.api.linkCode(model.id);
+    return this.devices.api.linkCode(model.id, model.linkKey.value);
   }
 
   async shareLink(model: SessionModel): Promise<Handed> {
@@ -378,7 +408,7 @@ export class Actions {
     for (const each of this.state.sessions.peek()) each.setPresence(state);
   }
 
-  private enter(id: string, membership: Membership): void {
+  private enter({ id, key }: Link, membership: Membership): void {
     const known = this.state.sessions.peek().filter((each) => each.id === id)[0];
     if (known !== undefined) {
       this.show(known);
@@ -394,6 +424,7 @@ export class Actions {
       },
       stateOf(id, storage.picture(id), now(), Date.now()),
       storage.host(id) !== null,
+      key,
     );
     this.apply(model);
     const kept = this.state.sessions.peek().slice(1 - MOST_SESSIONS);
@@ -417,7 +448,10 @@ export class Actions {
     const url = new URL(path, this.root).href;
     const [here] = location.href.split("#");
     if (here === url) return;
-    history.pushState(null, "", url);
+    // A new link of the session that is shown takes the place of the one of before.
+    const idOf = (address = ""): string | undefined => parseLink(address.replace(/^.*\//, ""))?.id;
+    const isSame = idOf(url) !== undefined && idOf(url) === idOf(here);
+    history[isSame ? "replaceState" : "pushState"](null, "", url);
   }
 
   private ended(model: SessionModel, why: StayReason): void {
@@ -432,10 +466,14 @@ export class Actions {
       this.state.isAwake.value = false;
     }
     if (this.state.active.peek() !== model) return;
-    if (why === "rejoin") void this.openSession(model.id);
+    if (why === "rejoin") void this.openSession(model.joinLink);
     else {
       const reason = why === "ended" ? model.state.peek().ended : null;
-      this.showEnd(model.id, why, reason === null ? "" : this.state.t.peek()(`end.${reason}`));
+      this.showEnd(
+        model.joinLink,
+        why,
+        reason === null ? "" : this.state.t.peek()(`end.${reason}`),
+      );
     }
   }
 
@@ -472,18 +510,19 @@ export class Actions {
     return this.devices.storage.host(model.id)?.token ?? model.membership.token;
   }
 
-  private refused(id: string, error: unknown): void {
-    const status = error instanceof Refused ? error.status : 0;
-    if (status === 404 || status === 400) this.showEnd(id, "unknown");
+  private refused(link: Link, error: unknown): void {
+    const { status, code } = error instanceof Refused ? error : { status: 0, code: "" };
+    if (status === 404 || status === 400) this.showEnd(link, "unknown");
+    else if (code === "LINK_REPLACED") this.showEnd(link, "old_link");
     else if (status === 410) {
-      this.devices.storage.forgetSession(id);
-      this.showEnd(id, "ended");
-    } else this.showEnd(id, "unreachable", this.explain(error));
+      this.devices.storage.forgetSession(link.id);
+      this.showEnd(link, "ended");
+    } else this.showEnd(link, "unreachable", this.explain(error));
   }
 
-  private showEnd(id: string, why: EndKind | "rejoin", detail = ""): void {
+  private showEnd(link: Link | null, why: EndKind | "rejoin", detail = ""): void {
     if (why === "rejoin") return;
-    this.state.screen.value = { kind: "end", id, why, detail };
+    this.state.screen.value = { kind: "end", link, why, detail };
   }
 }
 

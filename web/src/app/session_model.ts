@@ -9,6 +9,7 @@ import { blurred } from "../core/blur";
 import { now } from "../core/clock";
 import { type Fix, report } from "../core/fix";
 import { type Happening, happenings } from "../core/happenings";
+import type { Link as JoinLink } from "../core/link";
 import type { PresenceState, ServerMessage } from "../core/protocol";
 import { SendSchedule } from "../core/rate";
 import {
@@ -51,6 +52,8 @@ export class SessionModel {
   /** By the role, or by the host's token that this device has. */
   readonly isHost: ReadonlySignal<boolean>;
   readonly hasHostToken: Signal<boolean>;
+  /** Of the join link that the session has now. */
+  readonly linkKey: ReadonlySignal<string>;
   /** Who is there, without where: changes with people, not with each of their steps. */
   readonly roster: ReadonlySignal<SessionState["people"]>;
 
@@ -71,6 +74,7 @@ export class SessionModel {
     events: SessionEvents,
     last: SessionState = EMPTY,
     hasHostToken = false,
+    linkKey = "",
   ) {
     this.id = id;
     this.membership = membership;
@@ -78,6 +82,7 @@ export class SessionModel {
     this.latest = this.state.value = last;
     this.hasHostToken = signal(hasHostToken);
     this.roster = computed(() => this.state.value.people);
+    this.linkKey = computed(() => this.state.value.session?.linkKey ?? linkKey);
     this.link = signal({ kind: "connecting", since: now(), until: 0 });
     this.people = computed(() => everyone(this.state.value));
     this.isHost = computed(() => this.hasHostToken.value || this.state.value.me?.role === "host");
@@ -93,6 +98,11 @@ export class SessionModel {
         return epoch === "" ? null : { epoch, seq };
       },
     });
+  }
+
+  /** What is shared: the join link that the session has now. */
+  get joinLink(): JoinLink {
+    return { id: this.id, key: this.linkKey.value };
   }
 
   start(): void {
@@ -120,12 +130,20 @@ export class SessionModel {
     this.socket.drop();
   }
 
+  /** The answer to a call that replaced `before`, unless an event has said what came of it. */
+  setLinkKey(answered: string, before: string): void {
+    const { session } = this.latest;
+    if (session === null) return;
+    const linkKey = session.linkKey === before ? answered : session.linkKey;
+    this.update({ ...this.latest, session: { ...session, linkKey } }, true);
+  }
+
   setPresence(state: PresenceState): void {
     this.socket.setPace(state === "hidden" ? HIDDEN_PACE_S : 0);
+    this.socket.setPresence(state);
     if (state === this.presence) return;
     const wasPaused = this.presence === "paused";
     this.presence = state;
-    this.socket.send({ type: "presence", data: { state } });
     if (state === "paused") this.schedule.withdraw();
     const own = this.own.peek();
     if (wasPaused && own !== null) this.located(own);
@@ -173,9 +191,6 @@ export class SessionModel {
     if (own !== null) this.update(locatedMyself(this.latest, report(own, now()), now()), true);
     this.schedule.restart();
     this.pump();
-    if (this.presence !== "active") {
-      this.socket.send({ type: "presence", data: { state: this.presence } });
-    }
   }
 
   private pump(): void {

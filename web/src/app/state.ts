@@ -6,6 +6,7 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { now } from "../core/clock";
 import { type Units, unitsOf } from "../core/format";
+import type { Link } from "../core/link";
 import { type MapType, mapTypes } from "../core/map_types";
 import { english, type T } from "../i18n";
 import type { Described, MapSource } from "../io/api";
@@ -21,6 +22,7 @@ export type EndKind =
   | "left"
   | "removed"
   | "replaced"
+  | "old_link"
   | "failed"
   | "unreachable";
 
@@ -29,13 +31,18 @@ export type Screen =
   | { readonly kind: "home" }
   | {
       readonly kind: "join";
-      readonly id: string;
+      readonly link: Link;
       readonly session: Described;
       /** `wrong`: the key in the link was refused. */
       readonly host: "yes" | "no" | "wrong";
     }
   | { readonly kind: "session"; readonly model: SessionModel }
-  | { readonly kind: "end"; readonly id: string; readonly why: EndKind; readonly detail: string };
+  | {
+      readonly kind: "end";
+      readonly link: Link | null;
+      readonly why: EndKind;
+      readonly detail: string;
+    };
 
 /** What the map keeps in view: everyone, this device, one person, or nothing after it was moved. */
 export type Follow =

@@ -1,12 +1,13 @@
 /** What a message of the server has to tell people: quiet notices. Pure. */
 
+import type { SessionUpdated } from "../generated/messages";
 import type { ServerMessage } from "./protocol";
 import type { SessionState } from "./session";
 
 export type Happening =
   | { readonly kind: "joined" | "left" | "removed" | "host"; readonly name: string }
   | { readonly kind: "host_me" }
-  | { readonly kind: "locked" | "unlocked" };
+  | { readonly kind: "locked" | "unlocked" | "new_link" };
 
 /** `before` is the state that the message is about to change: it knows the names of who leaves. */
 export function happenings(before: SessionState, message: ServerMessage): readonly Happening[] {
@@ -28,14 +29,23 @@ export function happenings(before: SessionState, message: ServerMessage): readon
         : [{ kind: "host", name: member.name }];
     }
     case "session_updated":
-      if (typeof message.data.locked !== "boolean") return [];
-      if (before.session?.locked === message.data.locked) return [];
-      return [{ kind: message.data.locked ? "locked" : "unlocked" }];
+      return updated(before, message.data);
     case "session_state":
       return missed(before, message.data.missed ?? []);
     default:
       return [];
   }
+}
+
+function updated(before: SessionState, data: SessionUpdated): readonly Happening[] {
+  const found: Happening[] = [];
+  const { locked, link_key: linkKey } = data;
+  if (before.session === null) return found;
+  if (typeof locked === "boolean" && locked !== before.session.locked) {
+    found.push({ kind: locked ? "locked" : "unlocked" });
+  }
+  if (linkKey !== undefined && linkKey !== before.session.linkKey) found.push({ kind: "new_link" });
+  return found;
 }
 
 /** Those of the events that were missed; a person who came and went is not mentioned. */

@@ -6,7 +6,13 @@
 import { EMPTY, type Member, type Position, type Role, type SessionState } from "./session";
 
 export interface Picture {
-  readonly session: { readonly name: string; readonly endsAt: number; readonly locked: boolean };
+  readonly session: {
+    readonly name: string;
+    readonly endsAt: number;
+    readonly locked: boolean;
+    /** Absent while the join link is the first one. */
+    readonly linkKey?: string;
+  };
   readonly me: { readonly userId: string; readonly role: Role };
   readonly people: readonly {
     readonly userId: string;
@@ -27,8 +33,10 @@ export function pictureOf(state: SessionState, now: number, wall: number): Pictu
   const { session, me } = state;
   if (session === null || me === null) return null;
   const onWall = (time: number): number => Math.round(wall - (now - time));
+  const { name, locked, linkKey } = session;
+  const endsAt = onWall(session.expiresAt);
   return {
-    session: { name: session.name, endsAt: onWall(session.expiresAt), locked: session.locked },
+    session: linkKey === "" ? { name, endsAt, locked } : { name, endsAt, locked, linkKey },
     me,
     people: Array.from(state.people.values(), (each) => {
       const place = state.positions.get(each.userId);
@@ -61,8 +69,8 @@ export function stateOf(
     const unknown = { heading: null, speed: null, battery: null };
     positions.set(userId, { lat, lng, accuracy, ...unknown, at: here(place.at), heard: lastSeen });
   }
-  const { name, endsAt, locked } = picture.session;
-  const session = { id, name, locked, expiresAt: now + (endsAt - wall) };
+  const { name, endsAt, locked, linkKey = "" } = picture.session;
+  const session = { id, name, locked, linkKey, expiresAt: now + (endsAt - wall) };
   return { ...EMPTY, session, me: picture.me, people, positions };
 }
 

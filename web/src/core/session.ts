@@ -54,6 +54,8 @@ export interface SessionInfo {
   readonly name: string;
   readonly expiresAt: number;
   readonly locked: boolean;
+  /** What the join link has after the id; empty while it is the first link. */
+  readonly linkKey: string;
 }
 
 export interface SessionState {
@@ -127,7 +129,14 @@ function event(state: SessionState, message: ServerMessage, now: number): Sessio
     }
     case "session_updated":
       if (state.session === null || typeof message.data.locked !== "boolean") return state;
-      return { ...state, session: { ...state.session, locked: message.data.locked } };
+      return {
+        ...state,
+        session: {
+          ...state.session,
+          locked: message.data.locked,
+          linkKey: message.data.link_key ?? state.session.linkKey,
+        },
+      };
     case "session_ended":
       return { ...state, ended: message.data.reason ?? "expired" };
     default:
@@ -186,6 +195,7 @@ function snapshot(before: SessionState, data: SnapshotData, now: number): Sessio
       name: data.session.name,
       expiresAt: now + (Date.parse(data.session.expires_at) - serverTime),
       locked: data.session.locked === true,
+      linkKey: data.session.link_key ?? "",
     },
     me: { userId: data.you.user_id, role: roleOf(data.you.role, "participant") },
     people,

@@ -80,6 +80,8 @@ export interface SessionView {
   readonly expires_at: string;
   /** Whether only a host may join. */
   readonly locked: boolean;
+  /** What the join link has after the id, as `/join/ID-KEY`. Absent while it is the first link. */
+  readonly link_key?: string;
 }
 
 /** The participant that a snapshot is made for. */
@@ -198,6 +200,8 @@ export interface MissedSessionUpdated {
 export interface SessionUpdated {
   /** Whether only a host may join. */
   readonly locked: boolean;
+  /** What the join link has after the id, as `/join/ID-KEY`. Absent while it is the first link. */
+  readonly link_key?: string;
   /** Number of the event; later events have higher ones. */
   readonly seq?: number;
 }

@@ -5,7 +5,7 @@ import type {
   Role,
 } from "./messages";
 
-export type ProblemCode = "BAD_REQUEST" | "MALFORMED_JSON" | "VALIDATION_FAILED" | "INVALID_ID" | "TOKEN_MISSING" | "TOKEN_INVALID" | "FORBIDDEN" | "CROSS_SITE" | "BANNED" | "NOT_FOUND" | "SESSION_NOT_FOUND" | "PARTICIPANT_NOT_FOUND" | "METHOD_NOT_ALLOWED" | "REQUEST_TIMEOUT" | "SESSION_FULL" | "SESSION_LOCKED" | "SESSION_ENDED" | "BODY_TOO_LARGE" | "URI_TOO_LONG" | "UNSUPPORTED_MEDIA_TYPE" | "EXPECTATION_FAILED" | "WRONG_HOST" | "RATE_LIMITED" | "HEADERS_TOO_LARGE" | "INTERNAL_ERROR" | "NOT_IMPLEMENTED" | "UNAVAILABLE" | "HTTP_VERSION_NOT_SUPPORTED";
+export type ProblemCode = "BAD_REQUEST" | "MALFORMED_JSON" | "VALIDATION_FAILED" | "INVALID_ID" | "TOKEN_MISSING" | "TOKEN_INVALID" | "FORBIDDEN" | "CROSS_SITE" | "LINK_REPLACED" | "BANNED" | "NOT_FOUND" | "SESSION_NOT_FOUND" | "PARTICIPANT_NOT_FOUND" | "METHOD_NOT_ALLOWED" | "REQUEST_TIMEOUT" | "SESSION_FULL" | "SESSION_LOCKED" | "SESSION_ENDED" | "BODY_TOO_LARGE" | "URI_TOO_LONG" | "UNSUPPORTED_MEDIA_TYPE" | "EXPECTATION_FAILED" | "WRONG_HOST" | "RATE_LIMITED" | "HEADERS_TOO_LARGE" | "INTERNAL_ERROR" | "NOT_IMPLEMENTED" | "UNAVAILABLE" | "HTTP_VERSION_NOT_SUPPORTED";
 
 /** Body of `POST /api/sessions`. Every field is optional. */
 export interface CreateSession {
@@ -48,6 +48,8 @@ export interface SessionDescription {
   readonly is_active: boolean;
   /** Whether only a host may join. */
   readonly locked: boolean;
+  /** What the join link has after the id, as `/join/ID-KEY`. Absent while it is the first link. */
+  readonly link_key?: string;
 }
 
 /** Body of `PATCH /api/sessions/{id}`. */
@@ -82,6 +84,8 @@ export interface JoinSession {
   readonly avatar_color?: string | null;
   /** Random text that a device keeps for this session; a ban recognises it by that. */
   readonly device_key?: string | null;
+  /** What the join link has after the id, as `/join/ID-KEY`. */
+  readonly link_key?: string | null;
 }
 
 /** `websocket_token` is the participant's and valid until the session ends. `websocket_url` does not contain it, so that it stays out of logs. `display_name` is the name others see. */
@@ -140,6 +144,14 @@ export interface GpsLoggerSetup {
   readonly url: string;
   /** Makes all settings of the app at once, as a link or a QR code. */
   readonly link: string;
+}
+
+/** The link that has replaced the one of before. `link_key` is what it has after the id. */
+export interface NewLink {
+  /** The link to share. Whoever has it may join. */
+  readonly join_link: string;
+  /** What the link has after the id. */
+  readonly link_key: string;
 }
 
 export interface ParticipantList {
@@ -337,6 +349,8 @@ export interface Calls {
   "POST /api/sessions/{session_id}/host": { readonly body: HostKey; readonly answer: HostToken };
   /** Join a session. */
   "POST /api/sessions/{session_id}/join": { readonly body: JoinSession; readonly answer: SessionJoined };
+  /** Make a new join link. */
+  "POST /api/sessions/{session_id}/link": { readonly body: undefined; readonly answer: NewLink };
   /** The join link as a QR code. */
   "GET /api/sessions/{session_id}/link.svg": { readonly body: undefined; readonly answer: undefined };
   /** List the participants. */

@@ -64,6 +64,9 @@ const de: Catalogue<Key> = {
     "end.removed.text": "Du hast sie verlassen, oder die Leitung hat dich entfernt.",
     "end.replaced": "Anderswo geöffnet",
     "end.replaced.text": "Diese Sitzung ist in einem anderen Tab offen, als dieselbe Person.",
+    "end.old_link": "Dieser Link gilt nicht mehr",
+    "end.old_link.text":
+      "Die Leitung hat einen neuen gemacht. Frag, wer dir diesen geschickt hat, oder wer dabei ist.",
     "end.failed": "Diese Seite und der Server verstehen einander nicht",
     "end.failed.text": "Neu laden hilft vielleicht.",
     "end.unreachable": "Der Server ist nicht erreichbar",
@@ -118,6 +121,7 @@ const de: Catalogue<Key> = {
     "notice.removed": "Die Leitung hat {name} entfernt",
     "notice.locked": "Die Leitung hat die Sitzung geschlossen",
     "notice.unlocked": "Die Sitzung ist wieder offen",
+    "notice.new_link": "Die Leitung hat einen neuen Link gemacht",
     "notice.copied": "Link kopiert",
 
     "action.share": "Link teilen",
@@ -163,6 +167,7 @@ const de: Catalogue<Key> = {
     "menu.host": "Als Leitung",
     "menu.lock": "Niemand kann mehr dazukommen",
     "menu.unlock": "Wer den Link hat, kann dazukommen",
+    "menu.new_link": "Der Link von bisher gilt dann nicht mehr",
     "menu.sessions": "Sitzungen",
     "menu.connected": "offen",
     "menu.new": "Noch eine erstellen",
@@ -219,6 +224,9 @@ const de: Catalogue<Key> = {
     "confirm.end": "Für alle beenden?",
     "confirm.end.text":
       "Niemand sieht mehr jemanden, und der Link ist tot. Das lässt sich nicht rückgängig machen.",
+    "confirm.new_link": "Neuen Link machen?",
+    "confirm.new_link.text":
+      "Der Link und der QR-Code von bisher lassen niemanden mehr herein. Wer dabei ist, bleibt dabei, und alle hier teilen den neuen.",
     "confirm.step_down": "Leitung abgeben?",
     "confirm.step_down.text":
       "Die anderen in der Leitung bleiben. Nur sie können dich wieder dazu machen.",
@@ -236,6 +244,7 @@ const de: Catalogue<Key> = {
     "action.start": "Teilen",
     "action.lock": "Sitzung schließen",
     "action.unlock": "Sitzung öffnen",
+    "action.new_link": "Neuer Link",
     "action.step_down": "Leitung abgeben",
     "session.others": { one: "{n} weitere Sitzung", other: "{n} weitere Sitzungen" },
 

@@ -59,6 +59,9 @@ const texts = {
   "end.removed.text": "You left it, or its host removed you.",
   "end.replaced": "Open somewhere else",
   "end.replaced.text": "This session is open in another tab, as the same person.",
+  "end.old_link": "This link no longer works",
+  "end.old_link.text":
+    "The host has made a new one. Ask whoever sent you this one, or anybody in the session.",
   "end.failed": "This page and the server do not understand each other",
   "end.failed.text": "Reloading may help.",
   "end.unreachable": "The server cannot be reached",
@@ -112,6 +115,7 @@ const texts = {
   "notice.removed": "The host removed {name}",
   "notice.locked": "The host has locked the session",
   "notice.unlocked": "The session is open again",
+  "notice.new_link": "The host has made a new link",
   "notice.copied": "Link copied",
 
   "action.share": "Share link",
@@ -157,6 +161,7 @@ const texts = {
   "menu.host": "As the host",
   "menu.lock": "Nobody else can join",
   "menu.unlock": "Whoever has the link can join",
+  "menu.new_link": "The link that is out stops working",
   "menu.sessions": "Sessions",
   "menu.connected": "open",
   "menu.new": "Create another one",
@@ -209,6 +214,9 @@ const texts = {
   "confirm.leave.text": "The others no longer see you. With the link you can join again.",
   "confirm.end": "End it for everyone?",
   "confirm.end.text": "Nobody sees anybody any more, and the link is dead. This cannot be undone.",
+  "confirm.new_link": "Make a new link?",
+  "confirm.new_link.text":
+    "The link and the QR code that are out let nobody in any more. Who is in stays in, and everyone here shares the new one.",
   "confirm.step_down": "Be no host any more?",
   "confirm.step_down.text": "The other hosts stay. Only they can make you a host again.",
   "confirm.remove": "Remove {name}?",
@@ -225,6 +233,7 @@ const texts = {
   "action.start": "Share",
   "action.lock": "Lock the session",
   "action.unlock": "Unlock the session",
+  "action.new_link": "New link",
   "action.step_down": "Step down as host",
   "session.others": { one: "{n} more session", other: "{n} more sessions" },
 

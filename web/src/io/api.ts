@@ -8,6 +8,7 @@ import type {
   SessionJoined as Joined,
   JoinSession,
   MapType as MapSource,
+  NewLink,
   ProblemDetails,
   ReportSetup as Setup,
 } from "../generated/rest";
@@ -66,8 +67,9 @@ export class Api {
     return this.call("POST", "", { body });
   }
 
-  describe(id: string): Promise<Described> {
-    return this.call("GET", at(id));
+  /** `key` is that of the link; a token of the session does as well. */
+  describe(id: string, key: string, token?: string): Promise<Described> {
+    return this.call("GET", at(id) + withKey(key), { token });
   }
 
   join(id: string, body: JoinSession, token?: string): Promise<Joined> {
@@ -110,9 +112,14 @@ export class Api {
     return URL.createObjectURL(await withDeadline(answer.blob()));
   }
 
+  /** Make a new join link: nobody joins by the one of before. */
+  replaceLink(id: string, token: string): Promise<NewLink> {
+    return this.call("POST", `${at(id)}/link`, { token });
+  }
+
   /** The join link as a QR code. */
-  linkCode(id: string): string {
-    return `${this.root}api/sessions${at(id)}/link.svg`;
+  linkCode(id: string, key: string): string {
+    return `${this.root}api/sessions${at(id)}/link.svg${withKey(key)}`;
   }
 
   private async call<Answer>(
@@ -155,6 +162,7 @@ export class Api {
 }
 
 const at = (id: string): string => `/${encodeURIComponent(id)}`;
+const withKey = (key: string): string => (key === "" ? "" : `?link_key=${key}`);
 
 /** AbortSignal.timeout is younger than what this runs on; what comes too late is ignored. */
 function withDeadline<Value>(promise: Promise<Value>): Promise<Value> {

@@ -18,6 +18,7 @@ import {
   type Dialect,
   dialectOf,
   PLAIN,
+  type PresenceState,
   type ServerMessage,
 } from "../core/protocol";
 
@@ -53,6 +54,9 @@ export class Socket {
   private retry = 0; // timers
   private silence = 0;
   private interval_s = 0;
+  private presence: PresenceState = "active";
+  /** What the server knows of these two. */
+  private told = { interval_s: 0, presence: "active" };
   /** The server does not know what NEWER lists: each more of it would count as a bad message. */
   private isOlder = false;
 
@@ -97,9 +101,25 @@ export class Socket {
 
   /** How often this client wants positions: 0 is as they come, more while nobody looks. */
   setPace(interval_s: number): void {
-    if (interval_s === this.interval_s) return;
     this.interval_s = interval_s;
-    this.send({ type: "set_pace", data: { interval_s } });
+    this.tell();
+  }
+
+  /** What the others are shown of this client. */
+  setPresence(state: PresenceState): void {
+    this.presence = state;
+    this.tell();
+  }
+
+  /** Say what has changed since the connection was asked for; the next one says it in its address. */
+  private tell(): void {
+    const { interval_s, presence: state, told } = this;
+    if (interval_s !== told.interval_s && this.send({ type: "set_pace", data: { interval_s } })) {
+      told.interval_s = interval_s;
+    }
+    if (state !== told.presence && this.send({ type: "presence", data: { state } })) {
+      told.presence = state;
+    }
   }
 
   /** The network may be back, or this device may have slept: check the connection now. */
@@ -128,7 +148,10 @@ export class Socket {
     if (position !== null) {
       query.push(`resume=${encodeURIComponent(`${position.epoch}.${position.seq}`)}`);
     }
-    if (this.interval_s > 0) query.push(`pace=${this.interval_s}`);
+    const { interval_s, presence } = this;
+    if (interval_s > 0) query.push(`pace=${interval_s}`);
+    if (presence !== "active") query.push(`presence=${presence}`);
+    this.told = { interval_s, presence };
     return query.length === 0 ? this.url : `${this.url}?${query.join("&")}`;
   }
 
@@ -143,7 +166,10 @@ export class Socket {
       }
       if (message.type === "error" && message.data.code === "UNKNOWN_TYPE") this.isOlder = true;
       this.handlers.onMessage(message);
-      if (isSnapshot && this.isLive) this.handlers.onStatus("live", 0);
+      if (isSnapshot && this.isLive) {
+        this.tell();
+        this.handlers.onStatus("live", 0);
+      }
       if (this.stopped) return;
     }
   }

@@ -67,7 +67,7 @@ function Shown({ screen, ...context }: Context & { readonly screen: Screen }) {
     case "home":
       return <Home {...context} />;
     case "join":
-      return <Join key={screen.id} {...context} screen={screen} />;
+      return <Join key={screen.link.id} {...context} screen={screen} />;
     case "session":
       return <Live {...context} model={screen.model} />;
     case "end":

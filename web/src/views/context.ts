@@ -8,7 +8,7 @@ import type { MapHandle } from "../map/surface";
 
 export type DialogState =
   | { readonly kind: "menu" | "invite" | "settings" | "background" | "location" }
-  | { readonly kind: "leave" | "end" | "step_down" }
+  | { readonly kind: "leave" | "end" | "step_down" | "new_link" }
   | { readonly kind: "remove"; readonly userId: string; readonly name: string };
 
 export interface Ui {

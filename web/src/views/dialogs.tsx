@@ -75,9 +75,11 @@ function Menu(props: Props) {
   const isHost = model.isHost.value;
   const hosts = Array.from(people.values()).filter((each) => each.role === "host").length;
   const isTheOnlyHost = model.state.value.me?.role === "host" && hosts < 2;
-  const to = (kind: "invite" | "settings" | "background" | "leave" | "end" | "step_down") => () => {
-    ui.dialog.value = { kind };
-  };
+  const to =
+    (kind: "invite" | "settings" | "background" | "leave" | "end" | "step_down" | "new_link") =>
+    () => {
+      ui.dialog.value = { kind };
+    };
   const lock = async (): Promise<void> => {
     try {
       await actions.lock(model, !isLocked);
@@ -114,6 +116,12 @@ function Menu(props: Props) {
             hint={t(isLocked ? "menu.unlock" : "menu.lock")}
             onClick={() => void lock()}
           />
+          <Item
+            icon="link"
+            label={t("action.new_link")}
+            hint={t("menu.new_link")}
+            onClick={to("new_link")}
+          />
           {!isTheOnlyHost && (
             <Item icon="star" label={t("action.step_down")} onClick={to("step_down")} />
           )}
@@ -144,7 +152,7 @@ function Switcher({ state, actions, storage, model, close }: Props) {
             hint={`${t("session.ends", { left })}${isOpen ? ` · ${t("menu.connected")}` : ""}`}
             onClick={() => {
               close();
-              void actions.openSession(id);
+              void actions.openSession({ id, key: "" });
             }}
           />
         );
@@ -378,9 +386,16 @@ function LocationHelp({ state, actions, close }: Props) {
 
 // --- asking back
 
-type ConfirmKind = "leave" | "end" | "step_down";
+type ConfirmKind = "leave" | "end" | "step_down" | "new_link";
 
-function Confirm({ state, actions, model, close, kind }: Props & { readonly kind: ConfirmKind }) {
+function Confirm({
+  state,
+  actions,
+  ui,
+  model,
+  close,
+  kind,
+}: Props & { readonly kind: ConfirmKind }) {
   const t = state.t.value;
   const [isBusy, setBusy] = useState(false);
   const act = async (): Promise<void> => {
@@ -388,8 +403,10 @@ function Confirm({ state, actions, model, close, kind }: Props & { readonly kind
     try {
       if (kind === "leave") await actions.leave(model);
       else if (kind === "end") await actions.end(model);
-      else await actions.stepDown(model);
-      close();
+      else if (kind === "step_down") await actions.stepDown(model);
+      else await actions.replaceLink(model);
+      if (kind === "new_link") ui.dialog.value = { kind: "invite" };
+      else close();
     } catch (error) {
       actions.notify(actions.explain(error));
       setBusy(false);

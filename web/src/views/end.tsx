@@ -17,6 +17,7 @@ const LOOKS: {
   left: { icon: "exit", again: "end.again" },
   removed: { icon: "exit", again: "end.again" },
   replaced: { icon: "copy", again: "end.here" },
+  old_link: { icon: "link", again: null },
   failed: { icon: "alert", again: "end.reload" },
   unreachable: { icon: "offline", again: "end.retry" },
 };
@@ -25,6 +26,7 @@ const TEXTS: { readonly [kind in EndKind]?: Key } = {
   left: "end.left.text",
   removed: "end.removed.text",
   replaced: "end.replaced.text",
+  old_link: "end.old_link.text",
   failed: "end.failed.text",
 };
 
@@ -52,7 +54,7 @@ export function End({ state, actions, screen }: Context & { readonly screen: End
               // The address may still have a host's key.
               else if (screen.why === "unreachable")
                 void actions.open(location.pathname, location.hash);
-              else void actions.openSession(screen.id);
+              else if (screen.link !== null) void actions.openSession(screen.link);
             }}
           >
             {t(again)}

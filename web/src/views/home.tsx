@@ -119,7 +119,12 @@ function Mine({ state, actions, storage }: Context) {
     <section class="card mine" aria-labelledby="mine-title">
       <h2 id="mine-title">{t("home.mine")}</h2>
       {mine.map(({ id, membership }) => (
-        <button key={id} type="button" class="item" onClick={() => void actions.openSession(id)}>
+        <button
+          key={id}
+          type="button"
+          class="item"
+          onClick={() => void actions.openSession({ id, key: "" })}
+        >
           <span class="item-text">
             <b>
               <bdi>{membership.name}</bdi>

@@ -18,7 +18,7 @@ export function Join({
   screen,
 }: Context & { readonly screen: JoinScreen }) {
   const t = state.t.value;
-  const { session, id, host } = screen;
+  const { session, link, host } = screen;
   const [profile, change] = useProfile(storage);
   const [problem, setProblem] = useState("");
   const [isBusy, setBusy] = useState(false);
@@ -35,7 +35,7 @@ export function Join({
     setBusy(true);
     setProblem("");
     try {
-      await actions.join(id, profile, shares, session);
+      await actions.join(link, profile, shares, session);
     } catch (error) {
       setProblem(actions.explain(error));
       setBusy(false);

@@ -199,6 +199,7 @@ function Me({ state, actions, ui, model, person }: LiveProps & { readonly person
             <bdi>{person.name}</bdi> {t("people.me")}
           </b>
           <small>
+            {person.role === "host" && `${t("person.host")} · `}
             <span class={isSharing && status === "sharing" ? "now" : ""}>{text}</span>
           </small>
         </span>

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { happenings } from "../../src/core/happenings";
+import { linkPart, parseLink } from "../../src/core/link";
 import type { ServerMessage, SnapshotData } from "../../src/core/protocol";
 import { EMPTY, everyone, locatedMyself, reduce, type SessionState } from "../../src/core/session";
 
@@ -63,6 +64,44 @@ describe("the snapshot", () => {
     );
     expect(state.seq).toBe(9);
     expect(state.session?.locked).toBe(true);
+  });
+});
+
+describe("the join link", () => {
+  const updated = (locked: boolean, link_key?: string): ServerMessage => ({
+    type: "session_updated",
+    data: link_key === undefined ? { locked } : { locked, link_key },
+  });
+
+  test("has no key until the first one is replaced, and then the newest", () => {
+    let state = started();
+    expect(state.session?.linkKey).toBe("");
+    state = reduce(state, updated(false, "one"), NOW);
+    expect(state.session).toMatchObject({ linkKey: "one", locked: false });
+    state = reduce(state, updated(true), NOW);
+    expect(state.session).toMatchObject({ linkKey: "one", locked: true });
+    const { data } = snapshot() as { data: SnapshotData };
+    const session = { ...data.session, link_key: "two" };
+    expect(reduce(state, snapshot({ session }), NOW).session?.linkKey).toBe("two");
+  });
+
+  test("is news when it is another one", () => {
+    const state = reduce(started(), updated(false, "one"), NOW);
+    expect(happenings(state, updated(false, "two"))).toEqual([{ kind: "new_link" }]);
+    expect(happenings(state, updated(false, "one"))).toEqual([]);
+    expect(happenings(state, updated(true, "one"))).toEqual([{ kind: "locked" }]);
+  });
+
+  test("is read with and without a key, and nothing else is one", () => {
+    const id = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11";
+    const key = "abcdefghijklmnopqrstuv27";
+    expect(parseLink(id.toUpperCase())).toEqual({ id, key: "" });
+    expect(parseLink(`${id}-${key}`)).toEqual({ id, key });
+    expect(linkPart({ id, key })).toBe(`${id}-${key}`);
+    expect(linkPart({ id, key: "" })).toBe(id);
+    for (const other of ["", "x", `${id}-`, `${id}-${key}a`, `${id}-${key.slice(1)}1`, `${id}0`]) {
+      expect(parseLink(other)).toBeNull();
+    }
   });
 });
 

@@ -60,7 +60,7 @@ describe("how a person stands", () => {
 describe("the last picture", () => {
   const state: SessionState = {
     ...EMPTY,
-    session: { id: "s", name: "Alps", expiresAt: NOW + 60_000, locked: true },
+    session: { id: "s", name: "Alps", expiresAt: NOW + 60_000, locked: true, linkKey: "key" },
     me: { userId: "me", role: "host" },
     people: new Map([["bo", person()]]),
     positions: new Map([["bo", person().place!]]),

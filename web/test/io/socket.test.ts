@@ -84,6 +84,28 @@ test("a new connection says which events it has, and how often it wants position
   expect(last().url).toBe(`${URL}?resume=e1.7&pace=30`);
 });
 
+test("a connection made while nobody looks begins as hidden: nobody is told that it is active", () => {
+  last().snapshot();
+  socket.setPresence("hidden");
+  expect(last().sent).toEqual(['{"type":"presence","data":{"state":"hidden"}}']);
+  last().onclose?.({ code: 1012 });
+  vi.advanceTimersByTime(5_000);
+  expect(last().url).toBe(`${URL}?presence=hidden`);
+  last().snapshot();
+  expect(last().sent).toEqual([]);
+});
+
+test("what changes while it connects is said as soon as it is connected, and once", () => {
+  socket.setPace(30);
+  socket.setPresence("paused");
+  last().snapshot();
+  socket.setPresence("paused");
+  expect(last().sent).toEqual([
+    '{"type":"set_pace","data":{"interval_s":30}}',
+    '{"type":"presence","data":{"state":"paused"}}',
+  ]);
+});
+
 test("a lost connection comes back within the bounds that the server asks for", () => {
   last().snapshot();
   last().onclose?.({ code: 1012 });

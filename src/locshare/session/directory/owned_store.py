@@ -58,6 +58,10 @@ class OwnedStore:
         self._directory.check_owned(session_id)
         await self._store.set_locked(session_id, locked)
 
+    async def set_link_key(self, session_id: UUID, link_key: str) -> None:
+        self._directory.check_owned(session_id)
+        await self._store.set_link_key(session_id, link_key)
+
     async def set_role(self, session_id: UUID, user_id: str, role: Role) -> None:
         self._directory.check_owned(session_id)
         await self._store.set_role(session_id, user_id, role)

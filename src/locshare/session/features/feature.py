@@ -77,6 +77,8 @@ class Candidate(NamedTuple):
 
     role: Role
     origin: Origin = NOWHERE
+    link_key: str | None = None
+    """What is in the link that they come by; None for one who has a token of the session."""
 
 
 class Outcome(Struct, Generic[P], frozen=True):

@@ -1,12 +1,16 @@
-"""The feature with which a host manages the roster: lock, remove, ban, host's seats.
+"""The feature with which a host manages the roster: lock, link, remove, ban, host's seats.
 
 **Lock.** Only hosts join a locked session. The lock is written to the store before the command.
+
+**Link.** The first join link of a session has its id alone. A host replaces it: the new one has a
+key besides, and whoever comes by another one is refused. Those who are in, and tokens, are not
+concerned. The key is written to the store before the command, and everyone in the session is told.
 
 **Ban, without accounts.** A participant joins from a client address, and perhaps with a key that
 their device keeps. A ban remembers both: the key as long as this process remembers the session, the
 address only for :data:`ADDRESS_S`, since a household, a school or a whole carrier may share one. It
-is a hurdle, not a wall; only the lock keeps strangers out. Bans are never written, and hold digests
-instead of addresses and keys. The oldest bans of a session give way to new ones.
+is a hurdle, not a wall; the lock and a new link keep strangers out. Bans are never written, and
+hold digests instead of addresses and keys. The oldest bans of a session give way to new ones.
 
 **Host's seats.** A full session still has room for a few hosts: the host on another device.
 """
@@ -19,8 +23,15 @@ from msgspec import Struct, structs
 from locshare.broadcast.addressed import EVERYONE, Addressed
 from locshare.model.errors import LocshareError
 from locshare.model.events import SessionUpdated
+from locshare.model.join_link import opens
 from locshare.model.participant import Role
-from locshare.session.errors import Banned, ParticipantNotFound, SessionFull, SessionLocked
+from locshare.session.errors import (
+    Banned,
+    LinkReplaced,
+    ParticipantNotFound,
+    SessionFull,
+    SessionLocked,
+)
 from locshare.session.features.feature import (
     Candidate,
     Core,
@@ -46,6 +57,12 @@ class Lock(FeatureCommand[None], frozen=True):
     locked: bool
 
 
+class ReplaceLink(FeatureCommand[None], frozen=True):
+    """From now on joins need a link with ``link_key``; it is written."""
+
+    link_key: str
+
+
 class Remove(FeatureCommand[None], frozen=True):
     """Remove a participant for good; with ``ban`` a join from the same origin is refused for a
     while. Fails with ParticipantNotFound.
@@ -63,12 +80,15 @@ class RosterPart(Struct, frozen=True):
     locked: bool = False
     origins: Mapping[str, Origin] = {}
     bans: Mapping[bytes, float] = {}
+    link_key: str = ""
+    """Empty while the join link is the first one."""
 
 
 class RosterSection(Struct, frozen=True):
     """In the snapshot."""
 
     locked: bool
+    link_key: str
 
 
 @final
@@ -76,10 +96,11 @@ class Roster(Feature[RosterPart]):
     """See the module."""
 
     name: ClassVar[str] = "roster"
-    commands: ClassVar[tuple[type[FeatureCommand[Any]], ...]] = (Lock, Remove)
+    commands: ClassVar[tuple[type[FeatureCommand[Any]], ...]] = (Lock, ReplaceLink, Remove)
 
     def begin(self, session: SessionRecord, kept: RosterPart | None) -> RosterPart:
-        return RosterPart(session.locked, {}, kept.bans if kept is not None else {})
+        bans = kept.bans if kept is not None else {}
+        return RosterPart(session.locked, {}, bans, session.link_key)
 
     def keep(self, part: RosterPart) -> RosterPart | None:
         return RosterPart(bans=part.bans) if part.bans else None
@@ -91,10 +112,12 @@ class Roster(Feature[RosterPart]):
         return limits.max_participants + limits.host_seats + MAX_BANS
 
     def handle(
-        self, part: RosterPart, command: Lock | Remove, core: Core, moment: Moment
+        self, part: RosterPart, command: Lock | ReplaceLink | Remove, core: Core, moment: Moment
     ) -> Outcome[RosterPart]:
         if isinstance(command, Lock):
-            return _lock(part, command.locked)
+            return _changed(part, structs.replace(part, locked=command.locked))
+        if isinstance(command, ReplaceLink):
+            return _changed(part, structs.replace(part, link_key=command.link_key))
         if command.user_id not in core.roster and command.user_id not in core.lapsed:
             raise ParticipantNotFound
         if command.ban:
@@ -108,6 +131,8 @@ class Roster(Feature[RosterPart]):
         if candidate.role != "host":
             if is_banned(part.bans, candidate.origin, clock):
                 return Banned()
+            if candidate.link_key is not None and not opens(part.link_key, candidate.link_key):
+                return LinkReplaced()
             if part.locked:
                 return SessionLocked()
         if not _has_room(candidate.role, core):
@@ -126,7 +151,7 @@ class Roster(Feature[RosterPart]):
         return Outcome(structs.replace(part, origins=origins))
 
     def snapshot(self, part: RosterPart, user_id: str, core: Core) -> RosterSection:  # noqa: ARG002
-        return RosterSection(part.locked)
+        return RosterSection(part.locked, part.link_key)
 
 
 ROSTER: Final = Roster()
@@ -138,11 +163,10 @@ def roster_of(table: SessionTable) -> RosterPart:
     return part
 
 
-def _lock(part: RosterPart, locked: bool) -> Outcome[RosterPart]:
-    if part.locked is locked:
+def _changed(before: RosterPart, part: RosterPart) -> Outcome[RosterPart]:
+    if part == before:
         return Outcome(part)
-    event = Addressed(SessionUpdated(locked), EVERYONE)
-    return Outcome(structs.replace(part, locked=locked), (event,))
+    return Outcome(part, (Addressed(SessionUpdated(part.locked, part.link_key), EVERYONE),))
 
 
 def _has_room(role: Role, core: Core) -> bool:
