@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo conformance docs generate lock clean packages web web-check
+.PHONY: help native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -59,6 +59,7 @@ unit: $(VENV)/.dev web native ## the test suite with its coverage gates
 
 nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10,000 restarts, mutants
 	$(BIN)/python -m pytest -n $(WORKERS) --restarts 10000 --repeat 50 --timeout 3600
+	$(BIN)/python -m bench k6 --out bench-report
 	$(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(ARGS)
 
 fuzz: $(VENV)/.dev ## try input of every kind on a real server, for an hour (MINUTES=10; more in ARGS='--help')
@@ -87,6 +88,9 @@ bench: $(VENV)/.dev ## measure this server and two others with the short scenari
 
 bench-solo: $(VENV)/.dev ## the short benchmarks of this server alone
 	$(BIN)/python -m bench solo $(ARGS)
+
+k6: $(VENV)/.dev ## run the five k6 scripts against this server in short, in k6 if it is installed (ARGS=--long)
+	$(BIN)/python -m bench k6 --out bench-report $(ARGS)
 
 docs: $(VENV)/.dev ## build the site of docs/ into site/, with strict links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)

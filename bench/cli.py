@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from bench.guardian import stand_guard
+from bench.k6 import run as k6
 from bench.loads import DURATION_S, MOST_PEOPLE, P95_MS, STEPS, TRIES, Search
 from bench.observers.prometheus import Exporter
 from bench.parts import spoken, total_s
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _report(options)
             case "capacity":
                 return _capacity(parser, options, shlex.join(["python", "-m", "bench", *typed]))
+            case "k6":
+                return _k6(parser, options)
             case "solo":
                 return _solo(parser, options.names)
             case _:
@@ -227,6 +230,12 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _k6(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if unknown := [name for name in options.scripts if name not in k6.SCRIPTS]:
+        parser.error(f"no script is called {unknown[0]!r}; there are {', '.join(k6.SCRIPTS)}")
+    return k6.main(options.scripts, long=options.long, url=options.url, out=options.out)
+
+
 def _solo(parser: argparse.ArgumentParser, names: Sequence[str]) -> int:
     if unknown := [name for name in names if name not in SOLO]:
         parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(SOLO)}")
@@ -261,6 +270,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_capacity(
         commands.add_parser("capacity", help="the most people whose positions come in time")
     )
+    scripts = commands.add_parser("k6", help="the k6 scripts against this server, in k6 or node")
+    scripts.add_argument("scripts", nargs="*", metavar="SCRIPT", help=f"{', '.join(k6.SCRIPTS)}")
+    scripts.add_argument("--long", action="store_true", help="as long as the scenarios ask for")
+    scripts.add_argument("--url", help="a server that runs; default: one is started")
+    scripts.add_argument("--out", type=Path, default=Path("bench-report"), metavar="DIR")
     solo = commands.add_parser("solo", help="the short benchmarks of this server alone")
     solo.add_argument(
         "names",

@@ -1,4 +1,4 @@
-// Message flooding: 100 people in two sessions of 50 who report every 500 ms, for 5 minutes.
+// Message flooding: 100 people in two sessions of 50 who report every 500 ms, for 15 minutes.
 //
 // A session of 100 needs a server that allows it: -e SESSIONS=1 -e SIZE=100.
 //
@@ -8,7 +8,7 @@ import { Group } from "./group.js";
 import { gathering, stays } from "./people.js";
 import { optionsOf, planOf } from "./plan.js";
 
-const plan = planOf({ sessions: 2, size: 50, interval: 0.5, duration: 300 });
+const plan = planOf({ sessions: 2, size: 50, interval: 0.5, duration: 900 });
 
 export const options = optionsOf("flood", plan);
 

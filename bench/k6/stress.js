@@ -1,4 +1,4 @@
-// Multi-session stress: 20 sessions of 50 people for 10 minutes. People come late, leave early,
+// Multi-session stress: 20 sessions of 50 people for 20 minutes. People come late, leave early,
 // lose their connection for 5 to 60 s and return: LOSSES_PER_HOUR times an hour each.
 //
 //   k6 run -e HTTP_URL=http://127.0.0.1:8080 stress.js
@@ -7,7 +7,7 @@ import { Group } from "./group.js";
 import { comesAndGoes } from "./people.js";
 import { number, optionsOf, planOf } from "./plan.js";
 
-const plan = planOf({ sessions: 20, size: 50, interval: 2, duration: 600 });
+const plan = planOf({ sessions: 20, size: 50, interval: 2, duration: 1200 });
 const habits = {
   late: 0.2,
   early: 0.2,

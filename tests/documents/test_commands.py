@@ -48,6 +48,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "make native-check": "takes minutes; tests/broadcast/test_fan.py is what it runs",
     "make nightly": "takes hours; its recipe is parsed",
     "make bench-solo": "the same",
+    "make k6": "takes minutes; its recipe is parsed, and tests/bench/k6 runs the scripts",
     "make conformance": "the same",
     "make docs": "builds the site; tests/documents/test_site.py does",
     ".venv/bin/python": "tests/documents/test_examples.py runs the examples",

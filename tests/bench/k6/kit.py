@@ -1,4 +1,4 @@
-"""Runs the k6 scripts in node, with stand-ins for k6's own modules (``standins/``)."""
+"""Runs the k6 scripts in node, with the stand-ins for k6's own modules."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.node import NODE
 from tests.running import LAST_RESORT_S
 
 SCRIPTS = Path(bench.people.__file__).parents[1] / "k6"
-STANDINS = Path(__file__).parent / "standins"
+STANDINS = SCRIPTS / "node"
 SCENARIOS = ("baseline", "storm", "flood", "stress", "faults")
 
 
@@ -36,7 +36,7 @@ async def run_script(
     """
     command = [NODE, "--no-warnings", "--experimental-websocket", str(STANDINS / "run.mjs")]
     command += [str(SCRIPTS / f"{scenario}.js"), *_assignments(settings)]
-    environment = os.environ | {"SWALLOW": str(swallow)}
+    environment = os.environ | {"SWALLOW": str(swallow), "RECORD": "1"}
     with trio.fail_after(LAST_RESORT_S):
         done = await trio.run_process(command, env=environment, capture_stdout=True)
     found: dict[str, Any] = json.loads(done.stdout)

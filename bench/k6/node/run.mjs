@@ -1,6 +1,8 @@
 // Runs one script as k6 would, with stand-ins for its modules, and prints what came of it as JSON.
 //
 //   node --experimental-websocket run.mjs SCRIPT NAME=VALUE…
+//
+// With RECORD=1 in the environment also every frame and request that was sent, for the tests.
 
 import { register } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -30,7 +32,8 @@ await Promise.all(running);
 
 const values = {};
 for (const [name, metric] of metrics) {
-  values[name] = { samples: metric.values.length, sum: metric.sum(), ...metric.measures() };
+  values[name] = { samples: metric.samples, sum: metric.sum, ...metric.measures("95", "99") };
 }
 const thresholds = judge(options.thresholds);
-process.stdout.write(JSON.stringify({ frames, metrics: values, requests, scenario, thresholds }));
+const recorded = process.env.RECORD ? { frames, requests } : {};
+process.stdout.write(JSON.stringify({ metrics: values, scenario, thresholds, ...recorded }));

@@ -7,7 +7,8 @@ class Metric {
     if (metrics.has(name)) {
       throw new Error(`the metric ${name} is there already`);
     }
-    this.values = [];
+    this.samples = 0;
+    this.sum = 0;
     metrics.set(name, this);
   }
 
@@ -16,34 +17,56 @@ class Metric {
     if (!Number.isFinite(number)) {
       throw new TypeError(`${value} is no number`);
     }
-    this.values.push(number);
-  }
-
-  sum() {
-    return this.values.reduce((one, other) => one + other, 0);
+    this.samples += 1;
+    this.sum += number;
+    return number;
   }
 }
 
 export class Counter extends Metric {
   measures() {
-    return { count: this.sum() };
+    return { count: this.sum };
   }
 }
 
 export class Rate extends Metric {
   measures() {
-    return { rate: this.values.length ? this.sum() / this.values.length : 0 };
+    return { rate: this.samples ? this.sum / this.samples : 0 };
   }
 }
 
+/** Times here are whole milliseconds, so counting equal ones takes little memory in a long run. */
 export class Trend extends Metric {
-  measures(percentile) {
-    const sorted = [...this.values].sort((one, other) => one - other);
-    const last = sorted.length - 1;
-    const at = (share) => sorted[Math.min(last, Math.floor(share * sorted.length))] ?? 0;
-    const average = sorted.length ? this.sum() / sorted.length : 0;
-    const found = { avg: average, min: at(0), med: at(0.5), max: at(1) };
-    return percentile === undefined ? found : { [`p(${percentile})`]: at(percentile / 100) };
+  constructor(name) {
+    super(name);
+    this.counts = new Map();
+  }
+
+  add(value) {
+    const number = super.add(value);
+    this.counts.set(number, (this.counts.get(number) ?? 0) + 1);
+    return number;
+  }
+
+  at(share) {
+    const rank = Math.min(this.samples - 1, Math.floor(share * this.samples));
+    let seen = 0;
+    for (const value of [...this.counts.keys()].sort((one, other) => one - other)) {
+      seen += this.counts.get(value);
+      if (seen > rank) {
+        return value;
+      }
+    }
+    return 0;
+  }
+
+  measures(...percentiles) {
+    const average = this.samples ? this.sum / this.samples : 0;
+    const found = { avg: average, min: this.at(0), med: this.at(0.5), max: this.at(1) };
+    for (const each of percentiles) {
+      found[`p(${each})`] = this.at(each / 100);
+    }
+    return found;
   }
 }
 
@@ -73,7 +96,8 @@ export function judge(thresholds) {
       if (!parts) {
         throw new Error(`${expression} is no threshold`);
       }
-      const value = metric.measures(parts.percentile)[parts.measure];
+      const { percentile } = parts;
+      const value = metric.measures(...(percentile ? [percentile] : []))[parts.measure];
       if (value === undefined) {
         throw new Error(`${expression}: a ${metric.constructor.name} has no ${parts.measure}`);
       }

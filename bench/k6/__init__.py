@@ -1,0 +1,1 @@
+"""The five scenarios for k6, and what runs them: :mod:`bench.k6.run`."""
