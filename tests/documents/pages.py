@@ -12,6 +12,7 @@ PAGES = sorted(
         *(page for page in ROOT.glob("*.md") if page.name != "CHANGELOG.md"),  # history
         ROOT / "bench" / "README.md",
         ROOT / "bench" / "k6" / "README.md",
+        *(ROOT / "clients").glob("*/README.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "examples").rglob("*.md"),
     ]

@@ -12,9 +12,10 @@ from locshare.http.problems import ProblemCode
 from locshare.model.reasons import CloseReason
 from tests.documents.pages import PAGES, ROOT, inline_code, name_of
 
-SOURCES: Final = ("src", "bench", "tests", "tools")
+SOURCES: Final = ("src", "bench", "clients", "tests", "tools")
 OTHERS: Final = {
     "LOCSHARE_CONFIG",
+    "LOCSHARE_PHONE_BACKEND",  # of the phone app
     "LOCSHARE_PURE_PYTHON",
     "LOCSHARE_",  # what all variables begin with
 }

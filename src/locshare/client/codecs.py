@@ -17,7 +17,8 @@ class Codec(Protocol):
 
     def decode(self, frame: str | bytes) -> Sequence[ServerMessage]:
         """The messages in one frame. Raises msgspec.DecodeError or UnicodeError for what this
-        version of the contract does not have.
+        version of the contract does not have, and NotConnected where the frame says that the
+        server has ended it.
         """
         ...
 

@@ -109,6 +109,9 @@ class Connection:
                 self._ready.extend(self._codec.decode(frame))
             except (msgspec.DecodeError, UnicodeError):
                 self.unreadable += 1
+            except NotConnected as ended:  # a dialect in which more can end than the WebSocket
+                self._end = ended.end
+                raise StopAsyncIteration from None
         return self._ready.popleft()
 
     async def send_position(self, position: Position) -> None:
@@ -134,8 +137,12 @@ class Connection:
         await self._send(Leave())
 
     async def _send(self, message: ClientMessage) -> None:
+        await self.send_frame(self._codec.encode(message))
+
+    async def send_frame(self, frame: str | bytes) -> None:
+        """Write one frame as it is, for a dialect that has messages of its own."""
         try:
-            await self._websocket.send_message(self._codec.encode(message))
+            await self._websocket.send_message(frame)
         except trio.Cancelled:
             # Nothing can follow half a frame: the server would close with 1002, which is final.
             await trio.aclose_forcefully(self._stream)
@@ -171,17 +178,51 @@ async def connect(
     does not speak, and for a pace out of range.
     """
     wishes = _wishes(dialects, resume, pace, presence)
+    protocols = [*dialects, _BEARER + token]
+    async with open_websocket(url, wishes, protocols, _codec, _first, timeout) as connection:
+        yield connection
+
+
+def _codec(dialect: str | None) -> tuple[str, Codec]:
+    """A server that names none knows the plain dialect only."""
+    name = dialect or PLAIN_DIALECT
+    return name, CODECS[name]()
+
+
+async def _first(connection: Connection) -> Snapshot:
+    async for message in connection:
+        if isinstance(message, Snapshot):
+            return message
+        raise Unreachable("the first message was not the snapshot")
+    raise NotConnected(connection.end or End.of(_ABNORMAL))
+
+
+@asynccontextmanager
+async def open_websocket(
+    url: str,
+    query: str,
+    protocols: Sequence[str],
+    codec: Callable[[str | None], tuple[str, Codec]],
+    begin: Callable[[Connection], Awaitable[Snapshot]],
+    timeout: float,
+) -> AsyncIterator[Connection]:
+    """What :func:`connect` does, for any dialect: ``codec`` makes the one for the subprotocol that
+    the server has chosen, and ``begin`` says what comes first and returns the snapshot. Both within
+    ``timeout``. Raises as :func:`connect`.
+    """
     refusal: ClientError | None = None  # before the block
     failure: Exception | None = None  # of the block
     deadline = trio.current_time() + timeout
-    stream, host, resource = await _open_stream(url, wishes, deadline)
+    stream, host, resource = await _open_stream(url, query, deadline)
     try:
         try:
             async with trio.open_nursery() as nursery:
                 try:
                     with trio.CancelScope(deadline=deadline) as opening:
-                        protocols = [*dialects, _BEARER + token]
-                        connection = await _handshake(nursery, stream, host, resource, protocols)
+                        connection = await _handshake(
+                            nursery, stream, host, resource, protocols, codec
+                        )
+                        connection.snapshot = await begin(connection)
                     if opening.cancelled_caught:
                         raise Unreachable(f"no answer from {host} in time")
                 except ClientError as error:
@@ -265,30 +306,27 @@ async def _encrypt(stream: trio.SocketStream, host: str) -> trio.SSLStream[trio.
 
 
 async def _handshake(
-    nursery: trio.Nursery, stream: Stream, host: str, resource: str, protocols: Sequence[str]
+    nursery: trio.Nursery,
+    stream: Stream,
+    host: str,
+    resource: str,
+    protocols: Sequence[str],
+    codec: Callable[[str | None], tuple[str, Codec]],
 ) -> Connection:
-    """Upgrade, and wait for the snapshot."""
     with trio.CancelScope() as answered:
         websocket = await trio_websocket.wrap_client_stream(
             cast("trio.Nursery", _HandshakeNursery(nursery, answered)),
             stream,
             host,
             resource,
-            subprotocols=protocols,
+            subprotocols=protocols or None,
             message_queue_size=_QUEUE,
             receive_buffer_size=_RECEIVE_BYTES,
         )
     if answered.cancelled_caught:
         raise Unreachable(f"{host} hung up before it answered")
-    # A server that names none knows the plain dialect only.
-    dialect = websocket.subprotocol or PLAIN_DIALECT
-    connection = Connection(websocket, stream, CODECS[dialect](), dialect)
-    async for message in connection:
-        if isinstance(message, Snapshot):
-            connection.snapshot = message
-            return connection
-        raise Unreachable("the first message was not the snapshot")
-    raise NotConnected(connection.end or End.of(_ABNORMAL))
+    dialect, found = codec(websocket.subprotocol)
+    return Connection(websocket, stream, found, dialect)
 
 
 @final

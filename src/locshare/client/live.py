@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from random import Random
-from typing import Final, final
+from typing import Final, Protocol, final
 
 import trio
 
@@ -73,12 +73,29 @@ class Watcher:
         """
 
 
+class Opener(Protocol):
+    """Opens one connection, as :func:`~locshare.client.connection.connect` does."""
+
+    def __call__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: float,
+        dialects: Sequence[str],
+        resume: str | None,
+        pace: float | None,
+        presence: PresenceState,
+    ) -> AbstractAsyncContextManager[Connection]:
+        """See :func:`~locshare.client.connection.connect`."""
+
+
 @final
 class Live:
     """Keeps one participant connected to ``url`` with ``token``.
 
     ``dialects`` are offered as by :func:`~locshare.client.connection.connect`. ``clock`` counts
-    while the machine sleeps too.
+    while the machine sleeps too. ``opener`` is for servers that speak something else.
     """
 
     def __init__(
@@ -92,6 +109,7 @@ class Live:
         timeout: float = CONNECT_TIMEOUT_S,
         dialects: Sequence[str] = DIALECTS,
         clock: Callable[[], float] = boot_clock,
+        opener: Opener | None = None,
     ) -> None:
         self.url = url
         self.replica: Replica | None = None
@@ -107,6 +125,7 @@ class Live:
         self._timeout = timeout
         self._dialects = tuple(dialects)
         self._clock = clock
+        self._opener = opener
         self._outgoing = Outgoing()
         self._pace_s: float | None = None
         self._state: PresenceState = "active"
@@ -202,7 +221,7 @@ class Live:
     def _connect(self) -> AbstractAsyncContextManager[Connection]:
         known = self._known
         self._said = self._pace_s, self._state
-        return connect(
+        return (self._opener or connect)(
             self.url,
             self._token,
             timeout=self._timeout,

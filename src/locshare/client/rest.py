@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem_of
-from locshare.model.participant import ParticipantView
+from locshare.model.participant import ParticipantView, Role
 from locshare.wire.answers import (
     HostToken,
     NewLink,
@@ -123,6 +123,13 @@ class Client:
         """Get a host's token for the key in a host's link (``host_key`` of a JoinLink)."""
         answer = await self._call("POST", _path(session_id, "host"), body={"host_key": host_key})
         return _decode(answer, HostToken)
+
+    async def set_role(self, session_id: str, user_id: str, token: str, role: Role) -> None:
+        """With a host's token: make a participant a host. With a host's own participant token and
+        their own ``user_id``: step down, as ``participant``.
+        """
+        path = _path(session_id, "participants", user_id)
+        await self._call("PATCH", path, body={"role": role}, token=token)
 
     async def lock(self, session_id: str, host_token: str, *, locked: bool) -> SessionDescription:
         """Lock the session, so that only hosts may join, or unlock it."""

@@ -13,7 +13,12 @@ def metres(one: Position, other: Position) -> float:
     """The distance, on a plane: right to a percent up to some tens of kilometres, and far beyond
     those it is only far.
     """
-    north = one.lat - other.lat
-    east = (one.lng - other.lng + 180.0) % 360.0 - 180.0
-    east *= math.cos(math.radians((one.lat + other.lat) / 2))
+    return metres_between(one.lat, one.lng, other.lat, other.lng)
+
+
+def metres_between(lat: float, lng: float, other_lat: float, other_lng: float) -> float:
+    """:func:`metres` of two places in degrees."""
+    north = lat - other_lat
+    east = (lng - other_lng + 180.0) % 360.0 - 180.0
+    east *= math.cos(math.radians((lat + other_lat) / 2))
     return math.hypot(north, east) * _METRES_PER_DEGREE

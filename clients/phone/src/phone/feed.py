@@ -1,0 +1,179 @@
+"""The running state of one session, from the messages of its connection. Plain: a change of it
+renders nothing, until the publisher makes a :class:`~phone.view.Group` of it.
+
+The last known position of everybody is kept over reconnects, as long as they are in the session:
+its age says what it is worth.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NamedTuple, final
+
+from locshare.client import (
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantPosition,
+    ParticipantUpdated,
+    ParticipantView,
+    Position,
+    Replica,
+    ServerMessage,
+    SessionEnded,
+    SessionUpdated,
+    Snapshot,
+)
+from phone.view import Group, Link, Person, Place
+
+MOST_HAPPENINGS: Final = 8
+
+
+class Happening(NamedTuple):
+    """Something to say once: a key of the words, and whose name goes in."""
+
+    key: str
+    name: str = ""
+
+
+@final
+class Feed:
+    """``clock`` is the device's wall clock, in seconds."""
+
+    def __init__(self, session_id: str, name: str, expires_at: float, clock: Callable[[], float]):
+        self.session_id = session_id
+        self.name = name
+        self.expires_at = expires_at
+        self.replica: Replica | None = None
+        self.link = Link()
+        self.own: Place | None = None
+        """This device's fix, which the server does not send back."""
+        self.happenings: list[Happening] = []
+        """Not said yet; the newest of them, at most :data:`MOST_HAPPENINGS`."""
+        self._clock = clock
+        self._places: dict[str, Place] = {}
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this participant has the host's role."""
+        replica = self.replica
+        if replica is None:
+            return False
+        me = replica.participants.get(replica.you.user_id)
+        role = me.role if me is not None and isinstance(me.role, str) else replica.you.role
+        return role == "host"
+
+    def connected(self, snapshot: Snapshot, at: datetime) -> None:
+        """The connection is there, and this is the state of the session."""
+        if self.replica is None:
+            self.replica = Replica.of(snapshot, at)
+        else:
+            self.replica.replace(snapshot, at)
+        self.link = Link("live")
+        # Compare the server's times with each other: the clock of this device may be wrong.
+        left_s = (snapshot.session.expires_at - snapshot.server_time).total_seconds()
+        self.name, self.expires_at = snapshot.session.name, self._clock() + left_s
+        self._places = {
+            user_id: place
+            for user_id, place in self._places.items()
+            if user_id in self.replica.participants
+        }
+        for position in snapshot.positions:
+            self._locate(position)
+
+    def received(self, message: ServerMessage, at: datetime) -> None:
+        """One message after the snapshot."""
+        replica = self.replica
+        if replica is None:
+            return
+        self._note(message, replica)
+        replica.apply(message, at)
+        if isinstance(message, ParticipantPosition):
+            self._locate(message)
+        elif isinstance(message, ParticipantLeft):
+            self._places.pop(message.user_id, None)
+
+    def missed(self, message: ServerMessage) -> None:
+        """What happened while there was no connection; the state has it already."""
+        if self.replica is not None:
+            self._note(message, self.replica)
+
+    def located(self, position: Position, at: float) -> None:
+        """This device's own position, taken at ``at``."""
+        self.own = Place(
+            position.lat, position.lng, at, position.accuracy, position.speed, position.battery
+        )
+
+    def group(self, *, paused: bool, can_host: bool) -> Group:
+        """The session as the screens show it: me first, then who is on the map, then who is online,
+        then the rest, each by name.
+        """
+        people: list[Person] = []
+        if self.replica is not None:
+            mine = self.replica.you.user_id
+            people = [self._person(each, mine) for each in self.replica.participants.values()]
+            people.sort(key=_rank)
+        return Group(
+            self.session_id,
+            self.name,
+            self.expires_at,
+            tuple(people),
+            locked=self.replica is not None and self.replica.session.locked,
+            is_host=self.is_host,
+            can_host=can_host,
+            paused=paused,
+            link=self.link,
+        )
+
+    def _person(self, each: ParticipantView, mine: str) -> Person:
+        is_me = each.user_id == mine
+        return Person(
+            each.user_id,
+            each.display_name,
+            each.avatar_color,
+            is_me or each.online,
+            each.last_seen.timestamp(),
+            each.state,
+            is_host=self.is_host if is_me else each.role == "host",
+            is_me=is_me,
+            place=self.own if is_me else self._places.get(each.user_id),
+        )
+
+    def _locate(self, each: ParticipantPosition) -> None:
+        replica = self.replica
+        if replica is None or each.user_id not in replica.participants:
+            return
+        if each.user_id == replica.you.user_id:
+            return  # the compact dialect sends everybody the same
+        at = self._clock() - (each.age_ms or 0) / 1000
+        self._places[each.user_id] = Place(
+            each.lat, each.lng, at, each.accuracy, each.speed, each.battery
+        )
+
+    def _note(self, message: ServerMessage, replica: Replica) -> None:
+        found: Happening | None = None
+        match message:
+            case ParticipantJoined(user_id=user_id, display_name=name):
+                if user_id not in replica.participants:
+                    found = Happening("notice.joined", name)
+            case ParticipantLeft(user_id=user_id, reason=reason):
+                who = replica.participants.get(user_id)
+                if who is not None:
+                    key = "notice.removed" if reason == "removed" else "notice.left"
+                    found = Happening(key, who.display_name)
+            case ParticipantUpdated(user_id=user_id, role="host"):
+                who = replica.participants.get(user_id)
+                if user_id == replica.you.user_id:
+                    found = Happening("notice.host_me")
+                elif who is not None:
+                    found = Happening("notice.host", who.display_name)
+            case SessionUpdated(locked=locked):
+                if locked != replica.session.locked:
+                    found = Happening("notice.locked" if locked else "notice.unlocked")
+            case SessionEnded():
+                pass
+        if found is not None:
+            self.happenings = [*self.happenings, found][-MOST_HAPPENINGS:]
+
+
+def _rank(each: Person) -> tuple[int, str, str]:
+    group = 0 if each.is_me else 1 if each.online and each.place else 2 if each.online else 3
+    return group, each.name.casefold(), each.user_id

@@ -1,0 +1,39 @@
+"""What a server's page would load too: its choice of maps. A Trio task."""
+
+from typing import Final
+
+import httpx
+import msgspec
+
+from phone.maps import MapSource, raster_maps, raster_of
+
+TIMEOUT_S: Final = 8.0
+LARGEST: Final = 1_048_576
+"""Of what is read; a longer answer is none of a map."""
+
+
+async def fetch_maps(server: str) -> tuple[MapSource, ...]:
+    """The raster maps of ``server``; none from a server that says nothing of maps."""
+    found: list[MapSource] = []
+    async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
+        try:
+            config = await _read(http, f"{server}/config.json")
+            found, to_ask = raster_maps(config, server)
+            for name, address in to_ask:
+                source = raster_of(name, await _read(http, address), address)
+                if source is not None:
+                    found.append(source)
+        except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, ValueError):
+            pass
+    return tuple(found)
+
+
+async def _read(http: httpx.AsyncClient, address: str) -> bytes:
+    async with http.stream("GET", address) as answer:
+        answer.raise_for_status()
+        read = b""
+        async for chunk in answer.aiter_bytes():
+            read += chunk
+            if len(read) > LARGEST:
+                raise ValueError("too long")
+        return read

@@ -1,0 +1,181 @@
+"""This device in one session: its connection, as a Trio task, and the feed that it fills."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import time
+from typing import Final, final
+
+import trio
+
+from locshare.client import (
+    ApiProblem,
+    ClientError,
+    Live,
+    NotConnected,
+    ParticipantView,
+    Position,
+    PresenceState,
+    ServerMessage,
+    Snapshot,
+    Watcher,
+)
+from locshare.client import End as ConnectionEnd
+from locshare.client.live import Opener
+from locshare.model.events import Event
+from locshare.model.reasons import CloseReason
+from phone.api import api_of
+from phone.feed import Feed
+from phone.phoenix import Known, PhoenixOpener
+from phone.settings import Membership
+from phone.view import End, Link
+
+LEAVE_S: Final = 3.0
+"""How long leaving waits for the server; what it does not hear, its clock ends."""
+
+
+@final
+class Participation(Watcher):
+    """``changed`` is called when the feed has. All methods but :meth:`run` and :meth:`leave` are
+    called from the loop's thread while no Trio task runs, or from Trio.
+    """
+
+    def __init__(self, membership: Membership, changed: Callable[[], None]) -> None:
+        self.membership = membership
+        self.feed = Feed(membership.session_id, membership.name, membership.expires_at, time)
+        self._changed = changed
+        opener: Opener | None = None
+        self._has_wishes = membership.backend.dialect == "locshare"
+        """Whether the server knows pace and presence."""
+        if not self._has_wishes:
+            opener = PhoenixOpener(membership.backend, self._known())
+        self.live = Live(membership.websocket_url, membership.token, watcher=self, opener=opener)
+        self._position: Position | None = None
+        self._pace_s: float | None = None
+        self._presence: PresenceState = "paused" if membership.paused else "active"
+        self._woken = trio.Event()
+        self._scope: trio.CancelScope | None = None
+
+    # --- what the connection tells, in Trio -----------------------------------------------------
+
+    def connected(self, snapshot: Snapshot) -> None:
+        """See :meth:`Watcher.connected`."""
+        self.feed.connected(snapshot, datetime.now(UTC))
+        self._changed()
+
+    def missed(self, event: Event) -> None:
+        """See :meth:`Watcher.missed`."""
+        self.feed.missed(event)
+
+    def received(self, message: ServerMessage) -> None:
+        """See :meth:`Watcher.received`."""
+        self.feed.received(message, datetime.now(UTC))
+        self._changed()
+
+    def disconnected(self, cause: ClientError, retry_in: float | None) -> None:  # noqa: ARG002
+        """See :meth:`Watcher.disconnected`."""
+        if retry_in is not None:
+            self.feed.link = Link("waiting", time() + retry_in)
+            self._changed()
+
+    # --- the task -------------------------------------------------------------------------------
+
+    async def run(self) -> End:
+        """Stay connected, send what is given. Returns why it is over. Cancellation closes the
+        connection, and the participant stays in the session.
+        """
+        if self._has_wishes:
+            await self.live.set_presence(self._presence)
+        causes: list[ClientError] = []
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            nursery.start_soon(self._send)
+            causes.append(await self.live.run())
+            nursery.cancel_scope.cancel()
+        # None after stop().
+        return self.end_of(
+            causes[0] if causes else NotConnected(ConnectionEnd.of(CloseReason.LEFT.code))
+        )
+
+    def stop(self) -> None:
+        """Close the connection. Called in Trio."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def leave(self) -> None:
+        """Leave for good, also while the connection is away."""
+        with trio.move_on_after(LEAVE_S):
+            if self._has_wishes and await self.live.leave():
+                return
+            mine = self.membership
+            try:
+                async with api_of(mine.backend) as api:
+                    await api.remove(mine.session_id, mine.user_id, mine.token)
+            except ClientError:
+                pass  # over, or out of reach: the others see this device age, and go
+
+    def give(self, position: Position | None) -> None:
+        """Send ``position``; None forgets what was given. Called in Trio."""
+        self._position = position
+        if position is None:
+            self.live.forget_position()
+        self._wake()
+
+    def wish(self, pace_s: float, presence: PresenceState) -> None:
+        """How often to receive, and what the others are shown. Called in Trio."""
+        self._pace_s, self._presence = pace_s, presence
+        self._wake()
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    async def _send(self) -> None:
+        said: tuple[float | None, PresenceState] = None, self._presence
+        while True:
+            await self._woken.wait()
+            self._woken = trio.Event()
+            if self._has_wishes and self._presence != said[1]:
+                await self.live.set_presence(self._presence)
+            if self._has_wishes and self._pace_s is not None and self._pace_s != said[0]:
+                await self.live.set_pace(self._pace_s)
+            said = self._pace_s, self._presence
+            position, self._position = self._position, None
+            if position is not None:
+                await self.live.send_position(position)
+
+    # --- its end --------------------------------------------------------------------------------
+
+    def end_of(self, cause: ClientError) -> End:
+        """What to say about ``cause``, which is final."""
+        mine = self.membership
+        kind = "failed"
+        if isinstance(cause, NotConnected):
+            kind = _BY_REASON.get(cause.end.reason, kind) if cause.end.reason else kind
+        elif isinstance(cause, ApiProblem):
+            kind = _BY_STATUS.get(cause.status, kind)
+        text = f"end.{kind}.text"
+        replica = self.feed.replica
+        if kind == "ended" and replica is not None and replica.ended is not None:
+            text = f"end.{replica.ended}"
+        again = mine.join_link if kind in ("left", "removed", "replaced", "failed") else ""
+        return End(mine.session_id, f"end.{kind}", text, again)
+
+    def _known(self) -> Known:
+        mine = self.membership
+
+        async def participants() -> tuple[ParticipantView, ...]:
+            async with api_of(mine.backend) as api:
+                return await api.participants(mine.session_id)
+
+        expires_at = datetime.fromtimestamp(mine.expires_at, UTC)
+        return Known(mine.session_id, mine.user_id, mine.name, expires_at, participants)
+
+
+_BY_REASON: Final = {
+    CloseReason.LEFT: "left",
+    CloseReason.SESSION_ENDED: "ended",
+    CloseReason.FORBIDDEN: "removed",
+    CloseReason.BAD_TOKEN: "removed",
+    CloseReason.NOT_FOUND: "unknown",
+    CloseReason.REPLACED: "replaced",
+}
+_BY_STATUS: Final = {401: "removed", 403: "removed", 404: "unknown", 410: "ended"}

@@ -1,0 +1,128 @@
+"""The device's location service: how it is configured for each system, and what a fix means.
+
+flet-geolocator 1.0.5 sends the Android notification nested, and its Dart side reads it flat: with
+its own class no foreground service starts, and sharing ends with the screen. So
+:class:`AndroidTracking` has the flat names. A value that equals a class's default is not sent at
+all, and Dart has other defaults; so the defaults here mean "nothing", and every value is given.
+"""
+
+from dataclasses import field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import flet as ft
+import flet_geolocator as ftg
+
+from locshare.client import Position
+from phone.rate import Rate
+
+_MOST_AGE_S: Final = 86_400.0
+_NEVER: Final = ft.Duration(seconds=-1)
+
+
+@ft.value
+class AndroidTracking(ftg.GeolocatorAndroidConfiguration):
+    """What the Dart side of flet-geolocator 1.0.5 reads on Android."""
+
+    interval_duration: ft.DurationValue = field(default_factory=lambda: _NEVER)
+    foreground_notification_title: str | None = None
+    foreground_notification_text: str | None = None
+    foreground_notification_channel_name: str | None = None
+    foreground_notification_enable_wake_lock: bool = False
+    foreground_notification_enable_wifi_lock: bool = False
+    foreground_notification_set_ongoing: bool = False
+
+
+@ft.value
+class IosTracking(ftg.GeolocatorIosConfiguration):
+    """The same for iOS: every default is what :func:`configuration` never gives."""
+
+    activity_type: ftg.GeolocatorIosActivityType = ftg.GeolocatorIosActivityType.AIRBORNE
+    pause_location_updates_automatically: bool = True
+    show_background_location_indicator: bool = False
+    allow_background_location_updates: bool = False
+    distance_filter: int = -1
+
+
+class Notification:
+    """What Android shows while this device shares its position."""
+
+    def __init__(self, title: str, text: str, channel: str) -> None:
+        self.title = title
+        self.text = text
+        self.channel = channel
+
+
+def configuration(
+    platform: ft.PagePlatform | None, *, web: bool, rate: Rate, notification: Notification
+) -> ftg.GeolocatorConfiguration:
+    """What the location service is asked for."""
+    accuracy = (
+        ftg.GeolocatorPositionAccuracy.HIGH
+        if rate.precise
+        else ftg.GeolocatorPositionAccuracy.MEDIUM
+    )
+    if web:
+        return ftg.GeolocatorWebConfiguration(accuracy=accuracy, distance_filter=0)
+    if platform == ft.PagePlatform.ANDROID:
+        return AndroidTracking(
+            accuracy=accuracy,
+            distance_filter=0,
+            interval_duration=ft.Duration(seconds=int(rate.interval_s)),
+            foreground_notification_title=notification.title,
+            foreground_notification_text=notification.text,
+            foreground_notification_channel_name=notification.channel,
+            foreground_notification_enable_wake_lock=True,
+            foreground_notification_enable_wifi_lock=True,
+            foreground_notification_set_ongoing=True,
+        )
+    if platform == ft.PagePlatform.IOS:
+        return IosTracking(
+            accuracy=accuracy,
+            # iOS 16.4 and newer suspend an app in the background that filters by distance.
+            distance_filter=0,
+            activity_type=ftg.GeolocatorIosActivityType.OTHER,
+            pause_location_updates_automatically=False,
+            show_background_location_indicator=True,
+            allow_background_location_updates=True,
+        )
+    return ftg.GeolocatorConfiguration(accuracy=accuracy, distance_filter=0)
+
+
+def position_of(
+    fix: ftg.GeolocatorPosition, now: datetime, battery: float | None
+) -> tuple[Position, float] | None:
+    """The position to send, and the age of its fix in seconds. None for a fix without a place, or
+    of another day. What a device does not know it gives as 0 or -1; that is unknown.
+    """
+    lat, lng = _number(fix.latitude), _number(fix.longitude)
+    if lat is None or lng is None or not (-90 <= lat <= 90 and -180 <= lng <= 180):
+        return None
+    taken = fix.timestamp if isinstance(fix.timestamp, datetime) else now
+    if taken.tzinfo is None:
+        taken = taken.replace(tzinfo=UTC)
+    age_s = max((now - taken).total_seconds(), 0.0)
+    if age_s > _MOST_AGE_S:
+        return None
+    accuracy, speed, heading = map(_number, (fix.accuracy, fix.speed, fix.heading))
+    moves = speed is not None and 0 < speed <= 1_000
+    return (
+        Position(
+            float(lat),
+            float(lng),
+            accuracy if accuracy and 0 < accuracy <= 100_000 else None,
+            taken,
+            speed=speed if moves else None,
+            # A device that stands still has no direction, and gives 0.
+            heading=heading % 360
+            if moves and heading is not None and 0 <= heading <= 360
+            else None,
+            battery=battery,
+            age_ms=round(age_s * 1000, 0) if age_s >= 1 else None,
+        ),
+        age_s,
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and value == value else None

@@ -1,0 +1,1 @@
+"""What is seen: components that read the state and call the controller, and do nothing else."""

@@ -1,0 +1,107 @@
+"""Settings, and the hidden screen that chooses the server."""
+
+import flet as ft
+
+from phone.controller import Controller
+from phone.i18n import NAMES
+from phone.maps import choices
+from phone.screens.parts import back_bar, card, choice, field, page_of, primary, problem, soft
+from phone.state import AppState
+
+VERSION = "0.1.0"
+
+
+@ft.component
+def SettingsScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a component
+    """What a person may choose; a tap on the version, seven times, opens :func:`ServerScreen`."""
+    ft.use_state(state)
+    words, settings = state.words, state.settings
+    auto = words("settings.auto")
+
+    async def awake(event: ft.Event[ft.Switch]) -> None:
+        await control.set_awake(on=bool(event.control.value))
+
+    return page_of(
+        card(
+            _heading(words("settings.language")),
+            choice("language", settings.language, [("auto", auto), *NAMES.items()],
+                   control.set_language),
+        ),
+        card(
+            _heading(words("settings.map")),
+            choice("map_choice", settings.map_choice,
+                   [(each, words(f"map.type.{each}")) for each in choices(state.maps)],
+                   control.set_map),
+        ),
+        card(
+            _heading(words("settings.saving")),
+            choice("saving", settings.saving,
+                   [("auto", auto), ("on", words("settings.on")), ("off", words("settings.off"))],
+                   control.set_saving),
+            soft(words("settings.saving.hint"), 13),
+        ),
+        card(
+            ft.Switch(label=words("settings.awake"), value=settings.keep_awake, key="awake",
+                      on_change=awake),
+            soft(words("settings.awake.hint"), 13),
+        ),
+        ft.Row(
+            [
+                ft.Container(
+                    key="version", padding=12, on_click=control.tap_version,
+                    content=soft(words("settings.version", version=VERSION), 12),
+                )
+            ],
+            alignment=ft.MainAxisAlignment.CENTER,
+        ),
+        bar=back_bar(words("settings.title"), words("action.back"), control.back),
+    )  # fmt: skip
+
+
+@ft.component
+def ServerScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a component
+    """The server on which sessions are created, and its dialect."""
+    ft.use_state(state)
+    words, backend = state.words, state.backend
+    url, set_url = ft.use_state(backend.url)
+    dialect, set_dialect = ft.use_state(backend.dialect)
+    socket, set_socket = ft.use_state(backend.socket)
+    topic, set_topic = ft.use_state(backend.topic)
+    named = state.environments.named
+    chosen = next((name for name, each in named.items() if each.url == url), "")
+
+    def take(name: str) -> None:
+        found = named.get(name)
+        if found is not None:
+            set_url(found.url)
+            set_dialect(found.dialect)
+            set_socket(found.socket)
+            set_topic(found.topic)
+
+    options = [*((name, name) for name in named), ("", words("server.own"))]
+    phoenix = [
+        field("socket", words("server.socket"), socket, set_socket,
+              hint_text=words("server.socket.hint"), autocorrect=False),
+        field("topic", words("server.topic"), topic, set_topic, autocorrect=False),
+    ]  # fmt: skip
+    return page_of(
+        soft(words("server.text")),
+        problem(state.problem),
+        card(
+            _heading(words("server.environment")),
+            ft.Column([choice("environment", chosen, options, take)], scroll=ft.ScrollMode.AUTO),
+            field("url", words("server.url"), url, set_url, keyboard_type=ft.KeyboardType.URL,
+                  autocorrect=False),
+            soft(words("server.dialect")),
+            choice("dialect", dialect, [("locshare", "locshare"), ("phoenix", "Phoenix")],
+                   set_dialect),
+            *(phoenix if dialect == "phoenix" else []),
+            primary("save", words("action.save"),
+                    lambda: control.set_backend(url, dialect, socket, topic)),
+        ),
+        bar=back_bar(words("server.title"), words("action.back"), control.back),
+    )  # fmt: skip
+
+
+def _heading(text: str) -> ft.Control:
+    return ft.Text(text, size=16, weight=ft.FontWeight.W_600)

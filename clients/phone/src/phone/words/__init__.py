@@ -1,0 +1,1 @@
+"""One file a language: ``TEXTS`` by key, ``NAME`` as its speakers write it."""
