@@ -3,18 +3,20 @@
     python -m tools.web_client [--minutes 10]
 
 The heap, once a minute, is what is left after the garbage has been collected. The tick is the CPU
-time of what the page does each second once everyone is silent: they age in the list and on the map
-(CDP, Performance.getMetrics in threadTicks: no other process adds to it). A second page has the
-list alone.
+time of what the page does in a second once everyone is silent, while their ages go by seconds,
+in the list and on the map; a second page has the list alone. It is taken from a trace of Chromium
+(RunTask, thread time: no other process adds to it). The work for one picture of the screen is one
+task, so the longest task is the longest that a picture was kept waiting.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 from playwright.sync_api import Browser, CDPSession, Page
@@ -25,7 +27,10 @@ from tests.program import Program, data_directory, running_program
 
 PEOPLE: Final = 50
 DEADLINE_MS: Final = 60_000.0
-QUIET_S: Final = 30
+SILENT_S: Final = 32
+"""Until everyone is old, and nothing fades any more."""
+QUIET_S: Final = 12
+TIMELINE: Final = "disabled-by-default-devtools.timeline"
 
 
 @contextmanager
@@ -63,24 +68,59 @@ def measure_heap(page: Page, session: CDPSession, minutes: int) -> None:
             page.wait_for_timeout(60_000)
 
 
-def busy_ms(session: CDPSession) -> dict[str, float]:
-    found = session.send("Performance.getMetrics")["metrics"]
-    times = {each["name"]: float(each["value"]) * 1000 for each in found}
-    return {name: times[f"{name}Duration"] for name in ("Script", "RecalcStyle", "Layout", "Task")}
+class Task(NamedTuple):
+    """A task of a page's main thread, in milliseconds: its begin, CPU time, the scripts' part."""
+
+    at: float
+    cpu: float
+    script: float
 
 
-def measure_tick(what: str, page: Page, session: CDPSession) -> None:
-    """Print the CPU time of a second in which nobody moves."""
-    shown = page.locator("#list li").count()
-    session.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
-    session.send("Performance.enable")
-    before = busy_ms(session)
+def tasks_of(trace: bytes, link: str) -> list[Task]:
+    """The tasks of the page that shows ``link``."""
+    events = json.loads(trace)["traceEvents"]
+    (started,) = (each for each in events if each["name"] == "TracingStartedInBrowser")
+    frames = started["args"]["data"]["frames"]
+    (process,) = {each["processId"] for each in frames if each["url"].startswith(link)}
+    (main,) = {
+        each["tid"]
+        for each in events
+        if each["pid"] == process
+        and each["name"] == "thread_name"
+        and each["args"]["name"] == "CrRendererMain"
+    }
+    own = [each for each in events if each["pid"] == process and each["tid"] == main]
+    scripts = sorted(
+        (each["ts"], each.get("tdur", 0)) for each in own if each["name"] == "FunctionCall"
+    )
+    found = []
+    for each in own:
+        if each["name"] != "RunTask":
+            continue
+        begin, end = each["ts"], each["ts"] + each["dur"]
+        inside = sum(cpu for at, cpu in scripts if begin <= at < end)
+        found.append(Task(begin / 1000, each.get("tdur", 0) / 1000, inside / 1000))
+    return sorted(found)
+
+
+def measure_tick(browser: Browser, what: str, page: Page, link: str) -> None:
+    """Print the CPU time of the seconds in which nobody moves."""
+    browser.start_tracing(page=page, categories=["-*", "devtools.timeline", TIMELINE])
     page.wait_for_timeout(QUIET_S * 1000)
-    after = busy_ms(session)
-    each = {name: (after[name] - before[name]) / QUIET_S for name in before}
+    tasks = tasks_of(browser.stop_tracing(), link)
+    begin = tasks[0].at + 1_000  # before that the trace itself begins
+    tasks = [each for each in tasks if begin <= each.at < begin + (QUIET_S - 2) * 1000]
+    seconds: dict[int, list[Task]] = {}
+    for each in tasks:
+        seconds.setdefault(int((each.at - begin) / 1000), []).append(each)
+    cpu = sorted(sum(each.cpu for each in second) for second in seconds.values())
+    script = sorted(sum(each.script for each in second) for second in seconds.values())
     print(
-        f"a tick, {what}, {shown} people: "
-        + ", ".join(f"{name} {value:.1f} ms" for name, value in each.items())
+        f"a second of {page.locator('#list li').count()} people who age, {what}: "
+        f"script {script[len(script) // 2]:.1f} ms in the median, {script[-1]:.1f} at most; "
+        f"in all {cpu[len(cpu) // 2]:.1f} ms in the median, {cpu[-1]:.1f} at most; "
+        f"the longest task {max(each.cpu for each in tasks):.1f} ms; load {os.getloadavg()[0]:.1f}",
+        flush=True,
     )
 
 
@@ -110,11 +150,11 @@ def main(arguments: Sequence[str]) -> int:
         link = created["join_link"]
         with group(program, link):
             page, session = joined(browser, link)
+            alone, _ = joined(browser, link, "**/map-*.js")
             measure_heap(page, session, options.minutes)
-            alone, other = joined(browser, link, "**/map-*.js")
-        page.wait_for_timeout(20_000)  # until they are offline
-        measure_tick("list and map", page, session)
-        measure_tick("list", alone, other)
+        page.wait_for_timeout(SILENT_S * 1000)
+        measure_tick(browser, "list and map", page, link)
+        measure_tick(browser, "list", alone, link)
     return 0
 
 

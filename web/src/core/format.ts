@@ -92,11 +92,14 @@ export function roundBelow(limit: number): number {
   return power;
 }
 
+/** Ages below a minute go by so many seconds: a list in which all counts is one that nobody reads. */
+const STEP_S = 5;
+
 /** How long ago, from milliseconds. */
 export function agoText(t: Translate, ms: number): string {
   const seconds = Math.round(ms / 1000);
-  if (seconds < 5) return t("ago.now");
-  if (seconds < 60) return t("ago.seconds", { n: seconds });
+  if (seconds < STEP_S) return t("ago.now");
+  if (seconds < 60) return t("ago.seconds", { n: seconds - (seconds % STEP_S) });
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return t("ago.minutes", { n: minutes });
   const hours = Math.round(minutes / 60);

@@ -1,19 +1,24 @@
 /** Names and colours, which others choose: what is shown of them. Pure. */
 
+import { kept } from "./kept";
+
 interface SegmenterLike {
   segment(text: string): Iterable<{ readonly segment: string }>;
 }
 type SegmenterClass = new () => SegmenterLike;
-const builtIn = (Intl as unknown as { Segmenter?: SegmenterClass }).Segmenter;
+const Segmenter = (Intl as unknown as { Segmenter?: SegmenterClass }).Segmenter;
+const builtIn = Segmenter === undefined ? null : new Segmenter();
+/** More people than there are in a session. */
+const MOST_KEPT = 400;
 
 /** Flags, a letter with its marks, and emoji joined to one: enough for browsers without Segmenter. */
 const CLUSTER =
   /\p{RI}{2}|\P{M}[\p{M}\p{EMod}\u{E0020}-\u{E007F}]*(?:\u200D\P{M}[\p{M}\p{EMod}]*)*|\p{M}+/gsu;
 
 /** What people take for one character each. */
-export function graphemes(text: string, Segmenter = builtIn): readonly string[] {
-  if (Segmenter === undefined) return text.match(CLUSTER) ?? [];
-  return Array.from(new Segmenter().segment(text), (part) => part.segment);
+export function graphemes(text: string, segmenter = builtIn): readonly string[] {
+  if (segmenter === null) return text.match(CLUSTER) ?? [];
+  return Array.from(segmenter.segment(text), (part) => part.segment);
 }
 
 /** Something to be seen: no blank, no control, nothing ignorable, no mark without a letter. */
@@ -27,8 +32,8 @@ const SINGLE = /[^\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{N}\p{M}]
  * The initials of a name: of its first and last word in alphabets that have initials, otherwise the
  * first character that can be seen; of marks no more than fit.
  */
-export function initials(name: string, Segmenter = builtIn): string {
-  const words = name.split(/[\s\u2800]+/u).map((word) => first(word, Segmenter));
+export const initials = kept(MOST_KEPT, (name) => {
+  const words = name.split(/[\s\u2800]+/u).map(first);
   const seen = words.filter((each): each is string => each !== null);
   const one = seen[0];
   if (one === undefined) return "?";
@@ -36,12 +41,12 @@ export function initials(name: string, Segmenter = builtIn): string {
   const two = seen.length > 1 && initial(one) && initial(last);
   const found = two ? one + last : one;
   return (initial(one) ? found.toUpperCase() : found).replace(MOST_MARKS, "$1");
-}
+});
 
 const initial = (character: string): boolean => LETTER.test(character) && !SINGLE.test(character);
 
-function first(word: string, Segmenter: SegmenterClass | undefined): string | null {
-  return graphemes(word, Segmenter).filter((each) => VISIBLE.test(each))[0] ?? null;
+function first(word: string): string | null {
+  return graphemes(word).filter((each) => VISIBLE.test(each))[0] ?? null;
 }
 
 /** `name` within a sentence: what runs from right to left in it turns nothing else round. */
@@ -71,7 +76,7 @@ export function safeColor(color: string): string {
 }
 
 /** Black or white, whichever is easier to read on `color`. */
-export function inkOn(color: string): string {
+export const inkOn = kept(MOST_KEPT, (color) => {
   const channel = (at: number): number => {
     const value = Number.parseInt(safeColor(color).slice(at, at + 2), 16) / 255;
     return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
@@ -79,4 +84,4 @@ export function inkOn(color: string): string {
   const light = 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5);
   // The contrast with white, 1.05 / (light + 0.05), against that with black.
   return 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 ? "#ffffff" : "#000000";
-}
+});

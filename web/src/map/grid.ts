@@ -163,28 +163,13 @@ export function drawRings(
   context.textBaseline = "middle";
   context.textAlign = "center";
   rings.forEach((radius, at) => {
-    const text = ringText((at + 1) * step, units, t);
+    const text = scaleText(t, (at + 1) * step, units);
     const width = context.measureText(text).width + 8;
     context.fillStyle = theme.ground;
     context.fillRect(x - width / 2, y - radius - 8, width, 16);
     context.fillStyle = theme.ringText;
     context.fillText(text, x, y - radius);
   });
-}
-
-const MOST_TEXTS = 60;
-const ringTexts = new Map<string, string>();
-
-/** A length in words, which is kept: making one takes longer than drawing it. */
-function ringText(metres: number, units: Units, t: Translator<MapKey>): string {
-  const key = `${metres} ${units} ${t.code}`;
-  let text = ringTexts.get(key);
-  if (text === undefined) {
-    if (ringTexts.size >= MOST_TEXTS) ringTexts.clear();
-    text = scaleText(t, metres, units);
-    ringTexts.set(key, text);
-  }
-  return text;
 }
 
 export interface Scale {

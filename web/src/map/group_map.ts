@@ -174,11 +174,16 @@ class GroupMap implements GroupMapHandle {
   }
 
   show(people: readonly Person[], now: number): void {
+    const isSame = people === this.people;
     this.people = people;
     if (this.isPaused) return; // resume() shows them
-    this.pane.show(people, now, this.options.isStill);
-    this.steer(false);
-    this.relayout();
+    if (isSame) {
+      if (this.pane.age(now)) this.relayout();
+    } else {
+      this.pane.show(people, now, this.options.isStill);
+      this.steer(false);
+      this.relayout();
+    }
     if (this.isPlaced) void this.bringMapLibre();
   }
 

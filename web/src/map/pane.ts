@@ -9,6 +9,7 @@ import { agoText, distanceText } from "../core/format";
 import { freshness, opacity } from "../core/freshness";
 import { distance, metresPerUnit, type Place, type Point, project, unproject } from "../core/geo";
 import { type Glide, glideTo, isMoving, placeAt, resting } from "../core/glide";
+import { kept } from "../core/kept";
 import { inwards, readable } from "../core/labels";
 import { initials, inkOn, safeColor, tagText } from "../core/names";
 import type { Person, Position } from "../core/session";
@@ -26,7 +27,7 @@ const NAME_FONT = "600 12px system-ui, sans-serif";
 const NOTE_FONT = "500 11px system-ui, sans-serif";
 const NAME_PADDING_PX = 14;
 const MOST_NAME_PX = 168;
-const MOST_MEASURED = 600;
+const MOST_MEASURED = 400;
 
 interface Entry {
   person: Person & { readonly place: Position };
@@ -141,6 +142,17 @@ export class MarkerPane {
       this.entries.delete(userId);
     });
     this.order = order;
+  }
+
+  /** The same people, older. Whether one of them looks different now. */
+  age(now: number): boolean {
+    let isChanged = false;
+    for (const entry of this.order) {
+      const { note, opacity } = entry;
+      this.dress(entry, now);
+      if (entry.note !== note || entry.opacity !== opacity) isChanged = true;
+    }
+    return isChanged;
   }
 
   isGliding(now: number): boolean {
@@ -479,23 +491,19 @@ export class MarkerPane {
 const isThere = (entry: Entry | undefined): entry is Entry => entry !== undefined;
 
 let measuring: CanvasRenderingContext2D | null | undefined;
-const measured = new Map<string, number>();
 
-/** How wide a name is. On a canvas: reading it from the page would lay the page out each time. */
+/** How wide a text is. On a canvas: reading it from the page would lay the page out each time. */
+const widthIn = (font: string): ((text: string) => number) =>
+  kept(MOST_MEASURED, (text) => {
+    if (measuring === undefined) measuring = document.createElement("canvas").getContext("2d");
+    if (measuring === null) return 7 * text.length;
+    measuring.font = font;
+    return measuring.measureText(text).width;
+  });
+const ofName = widthIn(NAME_FONT);
+const ofNote = widthIn(NOTE_FONT);
+
 function nameWidth(text: string, note: string): number {
-  const key = `${text}\u0000${note}`;
-  const known = measured.get(key);
-  if (known !== undefined) return known;
-  if (measuring === undefined) measuring = document.createElement("canvas").getContext("2d");
-  let width = 7 * (text.length + note.length);
-  if (measuring !== null) {
-    measuring.font = NAME_FONT;
-    width = measuring.measureText(text).width;
-    measuring.font = NOTE_FONT;
-    if (note !== "") width += measuring.measureText(` · ${note}`).width;
-  }
-  width = Math.min(MOST_NAME_PX, Math.ceil(width) + NAME_PADDING_PX);
-  if (measured.size >= MOST_MEASURED) measured.clear();
-  measured.set(key, width);
-  return width;
+  const width = ofName(text) + (note === "" ? 0 : ofNote(` · ${note}`));
+  return Math.min(MOST_NAME_PX, Math.ceil(width) + NAME_PADDING_PX);
 }

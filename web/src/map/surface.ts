@@ -121,7 +121,7 @@ export interface MapEvents {
 
 /** The map without the rest of the page: made by createMap of group_map.ts, a child of `parent`. */
 export interface GroupMapHandle {
-  /** The people as they are now. Call it when they change, and each second so that they age. */
+  /** The people as they are now. Call it when they change, and each second with the same so that they age. */
   show(people: readonly Person[], now: number): void;
   /** Keep in view what is followed; calling it again goes there again. */
   follow(what: Follow): void;

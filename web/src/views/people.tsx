@@ -1,28 +1,25 @@
 /** Everyone, as a list: first this device's owner, with what they share. */
 
-import { Component } from "preact";
+import { effect, type ReadonlySignal, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { agoText, compass, distanceText } from "../core/format";
 import { opacity } from "../core/freshness";
-import { bearing, distance, type Place } from "../core/geo";
+import { bearing, distance } from "../core/geo";
 import type { Person } from "../core/session";
 import { standing } from "../core/standing";
 import type { T } from "../i18n";
 import { Icon } from "./icons";
 import type { LiveProps } from "./live";
+import { Looks } from "./looks";
 import { Avatar, Button } from "./parts";
 
 /** Nearer than this there is no direction to somebody. */
 const NEAR_M = 10;
 
 export function People(props: LiveProps) {
-  const { state, ui, model } = props;
+  const { state, actions, ui } = props;
   const t = state.t.value;
-  // Once a second, and when somebody comes or goes: not with each step that somebody makes.
-  void model.roster.value;
-  const time = state.now.value;
-  const people = model.people.peek();
-  const isLive = model.link.value.kind === "live" && !state.isOffline.value;
-  const here = model.own.value?.data ?? null;
+  const { people, looks } = useLooks(props);
   return (
     <>
       <div class="sheet-head">
@@ -41,15 +38,48 @@ export function People(props: LiveProps) {
       <ul id="list" class="list">
         {people.map((each) =>
           each.isMe ? (
-            <Me key={each.userId} {...props} person={each} />
+            <Me key={each.userId} {...props} />
           ) : (
-            <Row key={each.userId} {...rowOf(props, each, here, time, isLive)} />
+            <Row key={each.userId} look={looks.of(each)} onSelect={actions.selectPerson} />
           ),
         )}
       </ul>
       {people.length === 1 && <p class="alone">{t("people.alone")}</p>}
     </>
   );
+}
+
+const orderOf = (people: readonly Person[]): string => people.map((each) => each.userId).join();
+
+/**
+ * Who is in the list, and what the rows show. Anew when somebody comes or goes, or words change; each
+ * second, and not with each step that somebody makes, what has changed within the rows.
+ */
+function useLooks(props: LiveProps) {
+  const { state, model } = props;
+  const kept = useRef<Looks<Person, RowLook> | null>(null);
+  const lookOf = (person: Person): RowLook => lookIn(props, person);
+  kept.current ??= new Looks(lookOf);
+  const looks = kept.current;
+  looks.lookOf = lookOf;
+  const people = model.people.peek();
+  const order = useSignal(orderOf(people));
+  void [model.roster.value, order.value, state.t.value, state.units.value];
+  void [model.link.value, state.isOffline.value];
+  looks.refresh(people);
+  useEffect(() => {
+    const stop = effect(() => {
+      void state.now.value;
+      const now = model.people.peek();
+      order.value = orderOf(now);
+      looks.age(now);
+    });
+    return () => {
+      stop();
+      looks.stop();
+    };
+  }, [model]);
+  return { people, looks };
 }
 
 /** A program finds whose row it is, and which position it shows, without reading the text. */
@@ -61,8 +91,8 @@ function dataOf(person: Person): Record<string, string> {
   return data;
 }
 
-/** What a row shows, as text: a second in which none of it changes costs next to nothing. */
-interface RowProps {
+/** What a row shows, as text. */
+interface RowLook {
   readonly userId: string;
   readonly name: string;
   readonly color: string;
@@ -76,17 +106,13 @@ interface RowProps {
   readonly compass: string;
   readonly lat: string;
   readonly lng: string;
-  readonly onSelect: (userId: string) => void;
 }
 
-function rowOf(
-  { state, actions }: LiveProps,
-  person: Person,
-  here: Place | null,
-  time: number,
-  isLive: boolean,
-): RowProps {
-  const t = state.t.value;
+function lookIn({ state, model }: LiveProps, person: Person): RowLook {
+  const t = state.t.peek();
+  const time = state.now.peek();
+  const here = model.own.peek()?.data ?? null;
+  const isLive = model.link.peek().kind === "live" && !state.isOffline.peek();
   const { place } = person;
   const far = place === null || here === null ? null : distance(here, place);
   const way = place === null || here === null || far! < NEAR_M ? -1 : bearing(here, place);
@@ -99,51 +125,49 @@ function rowOf(
     standing: standingText(t, person, time, isLive),
     isNow: standing(person, time, isLive).kind === "live",
     host: person.role === "host" ? `${t("person.host")} · ` : "",
-    far: far === null ? "" : distanceText(t, far, state.units.value),
+    far: far === null ? "" : distanceText(t, far, state.units.peek()),
     way: Math.round(way / 5) * 5,
     compass: way < 0 ? "" : compass(t, way),
     lat: data["data-lat"] ?? "",
     lng: data["data-lng"] ?? "",
-    onSelect: actions.selectPerson,
   };
 }
 
-class Row extends Component<RowProps> {
-  override shouldComponentUpdate(next: RowProps): boolean {
-    const { props } = this;
-    return (Object.keys(next) as (keyof RowProps)[]).some((key) => next[key] !== props[key]);
-  }
+interface RowProps {
+  readonly look: ReadonlySignal<RowLook>;
+  readonly onSelect: (userId: string) => void;
+}
 
-  override render(props: RowProps) {
-    const { userId, lat, lng } = props;
-    const place = lat === "" ? {} : { "data-lat": lat, "data-lng": lng };
-    return (
-      <li class="row" data-user={userId} {...place}>
-        <button type="button" class="row-main" onClick={() => props.onSelect(userId)}>
-          <Avatar name={props.name} color={props.color} strength={props.strength} />
-          <span class="row-text">
-            <b>
-              <bdi>{props.name}</bdi>
-            </b>
-            <small>
-              {props.host}
-              <span class={props.isNow ? "now" : ""}>{props.standing}</span>
-            </small>
+function Row({ look, onSelect }: RowProps) {
+  const shown = look.value;
+  const { userId, lat, lng } = shown;
+  const place = lat === "" ? {} : { "data-lat": lat, "data-lng": lng };
+  return (
+    <li class="row" data-user={userId} {...place}>
+      <button type="button" class="row-main" onClick={() => onSelect(userId)}>
+        <Avatar name={shown.name} color={shown.color} strength={shown.strength} />
+        <span class="row-text">
+          <b>
+            <bdi>{shown.name}</bdi>
+          </b>
+          <small>
+            {shown.host}
+            <span class={shown.isNow ? "now" : ""}>{shown.standing}</span>
+          </small>
+        </span>
+        {shown.far !== "" && (
+          <span class="row-far">
+            <span>{shown.far}</span>
+            {shown.way >= 0 && (
+              <small>
+                <Icon name="arrow" turn={shown.way} /> {shown.compass}
+              </small>
+            )}
           </span>
-          {props.far !== "" && (
-            <span class="row-far">
-              <span>{props.far}</span>
-              {props.way >= 0 && (
-                <small>
-                  <Icon name="arrow" turn={props.way} /> {props.compass}
-                </small>
-              )}
-            </span>
-          )}
-        </button>
-      </li>
-    );
-  }
+        )}
+      </button>
+    </li>
+  );
 }
 
 function strengthOf({ place, online }: Person, time: number): number {
@@ -171,12 +195,15 @@ export function standingText(t: T, person: Person, time: number, isLive: boolean
   }
 }
 
-function Me({ state, actions, ui, model, person }: LiveProps & { readonly person: Person }) {
+function Me({ state, actions, ui, model }: LiveProps) {
   const t = state.t.value;
+  const time = state.now.value;
+  const person = model.people.peek().filter((each) => each.isMe)[0];
   const { shares } = state.settings.value;
   const isPaused = state.isPaused.value;
   const status = state.location.value;
-  const place = model.people.peek().filter((each) => each.isMe)[0]?.place ?? null;
+  if (person === undefined) return null;
+  const { place } = person;
   const isImpossible = status === "denied" || status === "insecure" || status === "unsupported";
   const isSharing = shares === true && !isPaused && !isImpossible;
   const start = (): void => {
@@ -187,7 +214,7 @@ function Me({ state, actions, ui, model, person }: LiveProps & { readonly person
   if (isSharing && status === "sharing") {
     text = t(state.settings.value.isBlurred === true ? "person.blurred" : "person.sharing");
   } else if (isSharing && place !== null) {
-    text = t("person.mine_old", { ago: agoText(t, Math.max(0, state.now.value - place.at)) });
+    text = t("person.mine_old", { ago: agoText(t, Math.max(0, time - place.at)) });
   } else if (isSharing) text = t("person.searching");
   else if (isPaused && shares === true) text = t("person.paused_me");
   return (

@@ -73,7 +73,7 @@ describe("lengths", () => {
 test("times are coarse while there is much of them", () => {
   expect([1_000, 42_000, 240_000, 7_300_000].map((ms) => agoText(english, ms))).toEqual([
     "just now",
-    "42 s ago",
+    "40 s ago",
     "4 min ago",
     "2 h ago",
   ]);
@@ -107,7 +107,7 @@ describe("names", () => {
 
   test("are cut between whole characters, with the browser's rules and without", () => {
     expect(shortened("👩‍🚀".repeat(30), 3)).toBe("👩‍🚀👩‍🚀…");
-    expect(graphemes("e\u0301🇩🇪👨‍👩‍👧x", undefined)).toHaveLength(4);
+    expect(graphemes("e\u0301🇩🇪👨‍👩‍👧x", null)).toHaveLength(4);
   });
 
   test("have colours that can be read", () => {
