@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -14,7 +15,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
-    with client_program() as started:
+    with client_program(
+        LOCSHARE_ANDROID_APPS=f"org.example.app/{':'.join(['AB'] * 32)}"
+    ) as started:
         yield started
 
 
@@ -81,6 +84,37 @@ def test_a_new_link_lets_in_who_has_it_and_the_one_of_before_says_that_it_is_old
         with phone(browser, program) as other:
             other.page.goto(created["host_url"])
             expect(other.page.get_by_text("You are its host.")).to_be_visible()
+
+
+ANDROID = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
+
+
+def test_a_phone_with_an_app_is_offered_it_and_goes_on_without_where_none_opens(
+    browser: Browser, program: Program
+) -> None:
+    session = str(create(program)["session_id"])
+    server = httpx.URL(program.http_url).netloc.decode()
+    with phone(browser, program, user_agent=ANDROID) as ada:
+        # A phone without the app does nothing. A headless browser asks, with nobody to answer.
+        ada.page.add_init_script(
+            "addEventListener('click', (event) => {"
+            " if (event.target.closest('a[href^=locshare]')) event.preventDefault(); }, true);"
+        )
+        ada.open(session)
+        offer = ada.page.get_by_role("link", name="Open in the app")
+        expect(offer).to_have_attribute("href", f"locshare://join/http/{server}/join/{session}")
+        expect(ada.page.get_by_text("Did nothing open?")).to_have_count(0)
+        ada.page.get_by_label("Your name").fill("Ada")
+        offer.click()
+        expect(ada.page.get_by_text("Did nothing open?")).to_be_visible()
+        ada.page.get_by_role("button", name="Join", exact=True).click()
+        expect(ada.row("Ada (you)")).to_be_visible()
+    for other in (IPHONE, None):
+        with phone(browser, program, user_agent=other) as bo:
+            bo.open(session)
+            expect(bo.page.get_by_label("Your name")).to_be_visible()
+            expect(bo.page.get_by_role("link", name="Open in the app")).to_have_count(0)
 
 
 def test_both_of_two_see_who_is_a_host_when_the_role_is_passed_on(

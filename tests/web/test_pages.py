@@ -84,6 +84,13 @@ async def test_an_id_that_cannot_be_one_gets_the_page_with_404(wrong: str) -> No
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
+async def test_a_page_says_for_which_phones_there_is_an_app() -> None:
+    async with client(app_platforms=("android", "ios")) as http:
+        assert '<meta name="apps" content="android ios">' in (await http.get(JOIN)).text
+    async with client() as http:
+        assert '<meta name="apps" content="">' in (await http.get(JOIN)).text
+
+
 async def test_every_file_is_served_with_its_type_and_again_with_304() -> None:
     async with client() as http:
         for name, file in read_files().items():

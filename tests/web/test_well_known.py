@@ -10,7 +10,7 @@ from locshare.auth.tokens import TokenKeys
 from locshare.config import Settings
 from locshare.config.fields import check_android_apps, check_apple_apps
 from locshare.telemetry.metrics import new_registry
-from locshare.web.well_known import well_known
+from locshare.web.well_known import app_platforms, well_known
 from tests.api.conftest import SECRET, FakeSessions, assert_problem, client_of
 
 PRINT = ":".join(["AB"] * 32)
@@ -64,3 +64,10 @@ def test_an_ios_app_has_a_team() -> None:
     assert check_apple_apps(("ABCDE12345.org.example.app",))
     with pytest.raises(ValueError, match="no team and bundle id"):
         check_apple_apps(("org.example.app",))
+
+
+def test_the_page_offers_the_app_where_the_settings_name_one() -> None:
+    android, ios = (f"org.example.app/{PRINT}",), ("ABCDE12345.org.example.app",)
+    assert app_platforms(Settings()) == ()
+    assert app_platforms(Settings(android_apps=android)) == ("android",)
+    assert app_platforms(Settings(android_apps=android, apple_apps=ios)) == ("android", "ios")

@@ -291,7 +291,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     android_apps: Annotated[
         tuple[str, ...],
         About(
-            "Android apps in which join links may open: /.well-known/assetlinks.json.",
+            "Android apps in which join links may open: /.well-known/assetlinks.json, and a button "
+            "on the page.",
             allowed="package/SHA-256 fingerprint (AA:BB:…), separated by commas, or none",
             check=check_android_apps,
         ),
@@ -299,7 +300,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     apple_apps: Annotated[
         tuple[str, ...],
         About(
-            "iOS apps in which join links may open: /.well-known/apple-app-site-association.",
+            "iOS apps in which join links may open: /.well-known/apple-app-site-association, and "
+            "a button on the page.",
             allowed="TEAMID.bundle.id, separated by commas, or none",
             check=check_apple_apps,
         ),

@@ -95,7 +95,7 @@ from locshare.telemetry.metrics import RoomCollector, new_registry
 from locshare.web.map_config import WORLD, map_urls, page_config
 from locshare.web.pages import pages
 from locshare.web.tiles import MapFile, tiles
-from locshare.web.well_known import well_known
+from locshare.web.well_known import app_platforms, well_known
 
 log = structlog.get_logger()
 
@@ -213,6 +213,7 @@ class Application:
                     public_url=lambda: self.addresses.public_url,
                     config=page_config(settings, has_world=WORLD.exists()),
                     map_urls=[*map_urls(settings)],
+                    app_platforms=app_platforms(settings),
                 ),
                 well_known(settings, path_prefix(settings.public_url)),
                 contract_blueprint(lambda: self.addresses.public_ws_url),

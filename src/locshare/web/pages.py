@@ -70,10 +70,12 @@ def pages(
     public_url: Callable[[], str] = lambda: "",
     config: PageConfig = NO_MAPS,
     map_urls: Sequence[str] = (),
+    app_platforms: Sequence[str] = (),
     dist: Path = DIST,
 ) -> Blueprint:
     """The routes. The public URLs are asked for per request, because a chosen port is known late.
-    ``map_urls`` are those of ``config`` that are on other servers.
+    ``map_urls`` are those of ``config`` that are on other servers; ``app_platforms`` those for
+    which there is an app.
 
     Without a build in ``dist`` the page is one sentence that says so. Raises OSError when a file
     cannot be read, ValueError for one of an unknown type: both are faults of the installation.
@@ -84,7 +86,7 @@ def pages(
         log.warning("web_client_missing", hint=NOT_BUILT)
     routes = Blueprint("pages", __name__)
     routes.record_once(lambda setup: setup.app.url_map.converters.update(anything=_Anything))
-    shells = _shells(index, config)
+    shells = _shells(index, config, app_platforms)
 
     def page(which: int, status: int = 200) -> Response:
         answer = _answer(shells(public_url())[which], 503 if index is None else status)
@@ -121,7 +123,9 @@ def pages(
     return routes
 
 
-def _shells(index: BuiltFile | None, config: PageConfig) -> Callable[[str], tuple[_Text, _Text]]:
+def _shells(
+    index: BuiltFile | None, config: PageConfig, app_platforms: Sequence[str]
+) -> Callable[[str], tuple[_Text, _Text]]:
     """By the public URL: the page of the root, and that of a session, a folder deeper."""
     maps = msgspec.json.encode(config.maps).decode()
 
@@ -130,7 +134,8 @@ def _shells(index: BuiltFile | None, config: PageConfig) -> Callable[[str], tupl
         if index is None:
             return (_Text.of(f"{NOT_BUILT}\n".encode(), "text/plain; charset=utf-8"),) * 2
         # The picture of a link's preview needs a whole address; all others are relative.
-        text = _filled(index.bodies[""], {"maps": maps, "root": f"{root}/"})
+        values = {"maps": maps, "apps": " ".join(app_platforms), "root": f"{root}/"}
+        text = _filled(index.bodies[""], values)
         deeper = text.replace(b'="./', b'="../')
         return _Text.of(text, index.content_type), _Text.of(deeper, index.content_type)
 

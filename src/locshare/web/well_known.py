@@ -1,5 +1,5 @@
 """``/.well-known``: that join links may open in an app. Served only if the settings name the app;
-else the address is a 404 as any other.
+else the address is a 404 as any other. And the platforms for which the page offers to open it.
 
 Sources: Digital Asset Links (Android App Links); Apple's "Supporting associated domains".
 """
@@ -33,6 +33,12 @@ def well_known(settings: Settings, prefix: str) -> Blueprint:
     if settings.apple_apps:
         add("apple-app-site-association", site_association(settings.apple_apps, prefix))
     return routes
+
+
+def app_platforms(settings: Settings) -> tuple[str, ...]:
+    """Where the settings name an app: ``android``, ``ios``."""
+    named = {"android": settings.android_apps, "ios": settings.apple_apps}
+    return tuple(platform for platform, apps in named.items() if apps)
 
 
 def asset_links(apps: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -250,7 +250,7 @@ export class Actions {
 
   // --- sharing the link
 
-  joinLink(model: SessionModel): string {
+  joinLink(model: { readonly joinLink: Link }): string {
     return new URL(`join/${linkPart(model.joinLink)}`, this.devices.api.root).href;
   }
 

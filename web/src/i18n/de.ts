@@ -134,6 +134,9 @@ const de: Catalogue<Key> = {
     "home.mine": "Zurück in",
     "create.until": "bis {time}",
     "join.ends": "Endet in {left}.",
+    "join.app": "In der App öffnen",
+    "join.app.missing":
+      "Nichts passiert? Dann ist die App nicht auf diesem Telefon. Nimm hier teil, ohne sie.",
     "join.watch": "Nur zuschauen",
     "person.host": "Leitung",
     "person.searching": "deine Position wird gesucht …",

@@ -128,6 +128,8 @@ const texts = {
   "home.mine": "Go back into",
   "create.until": "until {time}",
   "join.ends": "Ends in {left}.",
+  "join.app": "Open in the app",
+  "join.app.missing": "Did nothing open? Then the app is not on this phone. Join here, without it.",
   "join.watch": "Only watch",
   "person.host": "Host",
   "person.searching": "looking for your position …",

@@ -48,6 +48,10 @@ export function mapsOfPage(): readonly MapSource[] {
   }
 }
 
+/** The platforms for which the operator names an app. */
+export const appsOfPage = (): string =>
+  document.querySelector('meta[name="apps"]')?.getAttribute("content") ?? "";
+
 const DEADLINE_MS = 15_000;
 
 interface Options {

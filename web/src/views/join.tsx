@@ -2,7 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Screen } from "../app/state";
+import { appLink, hasApp } from "../core/app_link";
+import { platformOf } from "../core/directions";
 import { leftText } from "../core/format";
+import { appsOfPage } from "../io/api";
 import type { Context } from "./context";
 import { Icon } from "./icons";
 import { loadMap } from "./live";
@@ -53,6 +56,7 @@ export function Join({
           {t("join.ends", { left: leftText(t, Date.parse(session.expires_at) - Date.now()) })}
         </p>
         {host === "yes" && <p class="tag">{t("join.host")}</p>}
+        <OpenInApp state={state} joinLink={actions.joinLink({ joinLink: link })} />
       </div>
       <form
         class="card"
@@ -82,5 +86,29 @@ export function Join({
         </Button>
       </form>
     </main>
+  );
+}
+
+/** So long an app takes to come up. No browser says that none did. */
+const APP_MS = 1_500;
+
+/** Where the operator names an app for this phone. The form stays: it needs no app. */
+function OpenInApp({ state, joinLink }: { state: Context["state"]; joinLink: string }) {
+  const t = state.t.value;
+  const [isMissing, setMissing] = useState(false);
+  if (!hasApp(appsOfPage(), platformOf(navigator.userAgent, navigator.maxTouchPoints))) return null;
+  const wait = (): void => {
+    window.setTimeout(() => setMissing(!document.hidden), APP_MS);
+  };
+  return (
+    <div class="app-offer">
+      <a class="button quiet wide" href={appLink(joinLink)} onClick={wait}>
+        <Icon name="phone" />
+        <span>{t("join.app")}</span>
+      </a>
+      <p class="hint" role="status">
+        {isMissing && t("join.app.missing")}
+      </p>
+    </div>
   );
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { appLink, hasApp } from "../../src/core/app_link";
 import { askedForTime, delayAfter, whyStay } from "../../src/core/backoff";
 import { blurred } from "../../src/core/blur";
 import { Clock } from "../../src/core/clock";
@@ -207,6 +208,22 @@ test("arrows stand at the edge, towards those who are outside", () => {
     { at: 1, x: 380, y: 400, angle: 90 },
     { at: 2, x: 200, y: 20, angle: 0 },
   ]);
+});
+
+describe("the app", () => {
+  test("gets the link with its server", () => {
+    expect(appLink("https://map.example/join/ID")).toBe("locshare://join/map.example/join/ID");
+    expect(appLink("http://map.example:8080/a/join/ID-KEY")).toBe(
+      "locshare://join/http/map.example:8080/a/join/ID-KEY",
+    );
+  });
+
+  test("is offered on the platforms that the page names", () => {
+    expect(hasApp("android", "android")).toBe(true);
+    expect(hasApp("android ios", "ios")).toBe(true);
+    expect(hasApp("android", "ios")).toBe(false);
+    expect(hasApp("", "other")).toBe(false);
+  });
 });
 
 describe("the group", () => {
