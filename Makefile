@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock clean packages web web-check
+.PHONY: help native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock binary container clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -98,6 +98,13 @@ docs: $(VENV)/.dev ## build the site of docs/ into site/, with strict links
 generate: $(VENV)/.dev ## write what is made from the code: TypeScript, the page of metrics
 	$(BIN)/python -m locshare.contract.typescript web/src/generated
 	@$(BIN)/python -m tools.metrics_page
+
+binary: ## the single-file program, for this machine's glibc and later (PYTHON=/path: the Python in it)
+	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh binary
+	$(PYTHON) -m tools.binary.build $(ARGS)
+
+container: ## an image of the single-file program (needs buildah, podman or docker)
+	@sh tools/container.sh $(ARGS)
 
 lock: ## resolve the newest dependencies again and write constraints.txt
 	$(PYTHON) tools/lock.py

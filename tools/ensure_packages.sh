@@ -66,6 +66,12 @@ if on_linux; then
   has ip || want iproute2 "those with packet loss"
   has nft || want nftables "those with packet loss"
 fi
+if [ "${1:-}" = binary ]; then # for `make binary`, and nothing else
+  missing=""
+  has cc gcc clang || want "gcc libc6-dev" "the single file"
+  has strip || want binutils "the single file"
+  [ -n "$(ls /usr/lib/*/libzstd.a /usr/lib/libzstd.a 2>/dev/null)" ] || want libzstd-dev "the single file"
+fi
 [ -z "$missing" ] && exit 0
 
 # A package of a server would start it, with its own settings on its own port.

@@ -14,7 +14,7 @@ which is Debian 12's (tests/test_packaging.py finds others of this kind)."""
 
 
 def main() -> None:
-    """Resolve `.[dev,mutants]` and hatchling in a throw-away environment, write what came out."""
+    """Resolve all extras and hatchling in a throw-away environment, write what came out."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
@@ -25,7 +25,7 @@ def main() -> None:
                 "--quiet",
                 "hatchling",
                 "editables",
-                f"{ROOT}[dev,mutants]",
+                f"{ROOT}[dev,mutants,binary]",
                 *HELD_BACK,
             ],
             check=True,

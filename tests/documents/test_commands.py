@@ -32,8 +32,7 @@ pytestmark = pytest.mark.e2e
 
 PATIENCE_S = LAST_RESORT_S
 CANNOT_RUN: Final[dict[str, str]] = {
-    "docker build": "there is no Docker daemon in a test",
-    "docker run": "the same",
+    "docker run": "there is no Docker daemon in a test",
     "docker exec": "the same",
     "apt install": "changes the machine; `make packages` does it for the tests",
     "redis-server": "is Redis's own; the comparators' tests start one",
@@ -41,6 +40,8 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "pip install": "needs the package index; what it names is looked up",
     "make test": "would run this test again; its recipe is parsed",
     "make generate": "tests/contract/test_typescript.py makes the same files",
+    "make binary": "takes minutes; its recipe is parsed, and `make test-binary` runs the result",
+    "locshare --unpack": "of the single file; `make test-binary` runs it",
     "make bench": "takes minutes; its recipe is parsed",
     "make mutants": "the same",
     "make fuzz": "takes an hour; its recipe is parsed, and tests/fuzz/test_fuzz.py does the same",

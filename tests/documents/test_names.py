@@ -17,6 +17,7 @@ OTHERS: Final = {
     "LOCSHARE_CONFIG",
     "LOCSHARE_PHONE_BACKEND",  # of the phone app
     "LOCSHARE_PURE_PYTHON",
+    "LOCSHARE_CACHE_DIR",
     "LOCSHARE_",  # what all variables begin with
 }
 METRICS: Final = ROOT / "docs" / "reference" / "metrics.md"
@@ -32,7 +33,8 @@ def source() -> str:
         path.read_text(encoding="utf-8")
         for folder in SOURCES
         for path in sorted((ROOT / folder).rglob("*"))
-        if path.suffix in (".py", ".js", ".html", ".sql", ".sh", ".mjs") and path != Path(__file__)
+        if path.suffix in (".py", ".js", ".html", ".sql", ".sh", ".mjs", ".c")
+        and path != Path(__file__)
     ]
     texts += [(ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "Dockerfile")]
     return "\n".join(texts)

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "backup": "write sessions and participants into one file",
     "restore": "bring such a file into an empty database",
     "db": "take the embedded database over a major version of PostgreSQL",
+    "health": "ask the running server whether it is ready, for health checks",
     "checkconfig": "check the settings; show what is in effect and where it comes from",
     "defaultconfig": "print a settings file with all defaults, explained",
     "gentoken": "make a secret, or make and read tokens, for tests and for finding faults",

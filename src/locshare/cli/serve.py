@@ -8,6 +8,7 @@ A server that cannot start says why in one line, redacted like the logs. Writing
 (:mod:`locshare.server.signals`).
 """
 
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
@@ -24,6 +25,8 @@ from locshare.cli.failures import explain
 from locshare.cli.flags import add_settings_flags, load_settings
 from locshare.config import Settings
 from locshare.model.errors import LocshareError
+from locshare.net.passed_sockets import PASSED
+from locshare.server.service_manager import ServiceManager
 from locshare.server.signals import StopSignals
 from locshare.telemetry import logs, output
 
@@ -94,7 +97,10 @@ def run(arguments: Namespace) -> int:
     signals = StopSignals(settings.connections.drain_deadline + _BEYOND_DRAIN_S)
     signals.install()
     try:
-        trio.run(partial(serve, settings, signals, people=people, faults=arguments.faults))
+        PASSED.take(os.environ, os.getpid())
+        service = ServiceManager.of(os.environ, os.getpid())
+        run_all = partial(serve, people=people, faults=arguments.faults, service=service)
+        trio.run(run_all, settings, signals)
     except GaveUp as error:
         reason = explain(error.__cause__)
         if reason is None:
@@ -126,7 +132,12 @@ class GaveUp(LocshareError):
 
 
 async def serve(
-    settings: Settings, signals: StopSignals, *, people: int, faults: bool = False
+    settings: Settings,
+    signals: StopSignals,
+    *,
+    people: int,
+    faults: bool = False,
+    service: ServiceManager | None = None,
 ) -> None:
     """Run the server, with a demo of ``people`` unless 0. With ``faults``, faults can be injected.
 
@@ -144,7 +155,7 @@ async def serve(
         if people:
             nursery.start_soon(_demo, ready, people)
         try:
-            await tree.serve(settings, signals, faults=faults, task_status=ready)
+            await tree.serve(settings, signals, faults=faults, service=service, task_status=ready)
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
             failure = error
         nursery.cancel_scope.cancel()

@@ -20,7 +20,9 @@ from locshare.model.errors import LocshareError
 CONFIG_VARIABLE: Final = "LOCSHARE_CONFIG"
 PURE_PYTHON_VARIABLE: Final = "LOCSHARE_PURE_PYTHON"
 """Not a setting: it is read when the program is imported (:mod:`locshare.broadcast.native`)."""
-_NO_SETTINGS: Final = (CONFIG_VARIABLE, PURE_PYTHON_VARIABLE)
+CACHE_DIR_VARIABLE: Final = "LOCSHARE_CACHE_DIR"
+"""Of the single-file program: where it unpacks itself (tools/binary/runner.c)."""
+_NO_SETTINGS: Final = (CONFIG_VARIABLE, PURE_PYTHON_VARIABLE, CACHE_DIR_VARIABLE)
 PORT_VARIABLE: Final = "PORT"
 """By which Heroku, Cloud Run, Render, Fly and others name the one port that they forward to."""
 _BINDS: Final = ("bind", "http_bind", "ws_bind")

@@ -15,6 +15,8 @@ from typing import Final, final
 import structlog
 import trio
 
+from locshare.net.passed_sockets import PASSED
+
 log = structlog.get_logger()
 
 OUT_OF_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -45,13 +47,21 @@ async def listen(
     backlog: int,
     prepare: Callable[[socket.socket], None] = lambda _socket: None,
 ) -> list[socket.socket]:
-    """One socket for each address of ``host`` (None: all interfaces), all on the same port.
+    """One socket for each address of ``host`` (None: all interfaces), all on the same port; those
+    that the service manager has passed for them, if any (:mod:`locshare.net.passed_sockets`).
 
     Port 0 picks a free one. ``prepare`` sets options that accepted sockets inherit. ``backlog`` is
     cut to the kernel's maximum. Raises CannotListen; then, and when cancelled, nothing stays open.
     """
     with ExitStack() as stack:
-        sockets = []
+        sockets = PASSED.at(host, port)
+        for sock in sockets:
+            stack.enter_context(sock)
+            prepare(sock)
+            sock.listen(backlog)
+        if sockets:
+            stack.pop_all()
+            return sockets
         try:
             found = await trio.socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -55,6 +55,7 @@ from locshare.contract.serving import contract_blueprint
 from locshare.http import HttpMetrics, HttpServer
 from locshare.net.addresses import Addresses, addresses, path_prefix
 from locshare.net.observer import RequestObserver
+from locshare.net.passed_sockets import PASSED
 from locshare.ops.control import ControlServer
 from locshare.ops.faults import Faults, Hooks, Injector
 from locshare.ops.faults.hooks import Database
@@ -76,6 +77,7 @@ from locshare.server.limits import (
 from locshare.server.metric_families import TreeStatistics, room_sources
 from locshare.server.process import allow_connections, calm_garbage_collector
 from locshare.server.process_info import process_info
+from locshare.server.service_manager import ServiceManager
 from locshare.server.signals import StopSignals
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
@@ -355,16 +357,19 @@ async def serve(
     signals: StopSignals,
     *,
     faults: bool = False,
+    service: ServiceManager | None = None,
     task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the server until ``signals`` asks it to stop, or until cancelled; then stop it in order.
 
     With ``faults``, faults can be injected (:mod:`locshare.ops.faults`). ``task_status`` gets the
-    addresses when clients can connect. Signals are handled from before the first part is made until
-    after the last has stopped. Raises what :class:`Application` raises; StartError, whose cause
-    says why, when a part does not start; RestartBudgetExceeded when one keeps crashing.
+    addresses when clients can connect, and ``service`` hears of it. Signals are handled from before
+    the first part is made until after the last has stopped. Raises what :class:`Application`
+    raises; StartError, whose cause says why, when a part does not start; RestartBudgetExceeded when
+    one keeps crashing; BadPassedSocket.
     """
     began = trio.current_time()
+    service = service or ServiceManager()
     stop_scope = trio.CancelScope()
     with stop_scope, signals.stopping(stop_scope.cancel):
         await trio.lowlevel.checkpoint()  # a signal may have come already
@@ -376,6 +381,7 @@ async def serve(
         async with application.running():
             try:
                 calm_garbage_collector()
+                PASSED.check_all_used()
                 reached = application.addresses
                 seconds = round(trio.current_time() - began, 3)
                 log.info(
@@ -386,9 +392,10 @@ async def serve(
                     sending=IMPLEMENTATION,
                 )
                 task_status.started(reached)
-                await trio.sleep_forever()
+                await service.attend()
             finally:
                 application.stopping = True
+                service.stopping()
                 signals.arm()
                 log.info("stopping")
     log.info("stopped")

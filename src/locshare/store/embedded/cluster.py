@@ -21,6 +21,7 @@ import structlog
 from locshare.store.embedded.binaries import MAJOR
 from locshare.store.embedded.complaints import EmbeddedError, ServerLog
 from locshare.store.embedded.ownership import Account, check_has_name, give, popen_options
+from locshare.store.embedded.template import template_of, unpack_template
 
 log = structlog.get_logger()
 
@@ -89,16 +90,35 @@ def create_cluster(
     *,
     sync: bool = True,
 ) -> None:
-    """Run initdb in a directory beside ``cluster`` and rename it when complete: there is never half
-    a cluster. Raises EmbeddedError, which quotes initdb's first error.
+    """Fill a directory beside ``cluster``, from the template or by initdb, and rename it when
+    complete: there is never half a cluster. Raises EmbeddedError, which quotes initdb's first
+    error; OSError.
     """
-    check_has_name(account)
     data_dir = cluster.parent
+    template = template_of(bin_dir)
+    if template is None:
+        check_has_name(account)
     for abandoned in data_dir.glob(f"{_FRESH}*"):
         # The initdb of a process that was killed may still write into it.
         shutil.rmtree(abandoned, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=data_dir))
     give(fresh, account)
+    if template is None:
+        _run_initdb(fresh, bin_dir, account, output, check, sync=sync)
+    else:
+        unpack_template(template, fresh, account, check)
+    fresh.rename(cluster)
+
+
+def _run_initdb(
+    fresh: Path,
+    bin_dir: Path,
+    account: Account | None,
+    output: ServerLog,
+    check: Callable[[], None],
+    *,
+    sync: bool,
+) -> None:
     with output.open() as file:
         process = subprocess.Popen(  # noqa: S603 - our own binary, no shell
             [
@@ -128,8 +148,7 @@ def create_cluster(
             process.wait()
             shutil.rmtree(fresh, ignore_errors=True)
     if process.returncode != 0:
-        raise EmbeddedError(f"initdb failed in {data_dir}: {output.why_initdb_failed()}")
-    fresh.rename(cluster)
+        raise EmbeddedError(f"initdb failed in {fresh.parent}: {output.why_initdb_failed()}")
 
 
 def check_version(cluster: Path, major: int = MAJOR) -> None:

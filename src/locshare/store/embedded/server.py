@@ -2,6 +2,8 @@
 :func:`embedded_postgres` runs it in a worker thread.
 """
 
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,6 +52,13 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
+
+
+def _shared_memory() -> str:
+    """``posix``, or files in the cluster where there is no /dev/shm to write to: a bare chroot."""
+    if sys.platform == "linux" and not os.access("/dev/shm", os.W_OK):  # noqa: S108 - shm_open's
+        return "mmap"
+    return "posix"
 
 
 def _never_give_up() -> None:
@@ -111,7 +120,11 @@ class EmbeddedPostgres:
                 create_cluster(self.cluster, bin_dir, account, self.log, check, sync=sync)
             check_version(self.cluster, release.major)
             self._socket_dir = make_socket_directory(self.data_dir, account)
-            settings = {**self._settings, "unix_socket_directories": str(self._socket_dir)}
+            settings = {
+                "dynamic_shared_memory_type": _shared_memory(),
+                **self._settings,
+                "unix_socket_directories": str(self._socket_dir),
+            }
             self._postmaster = Postmaster(self.cluster, bin_dir, account, settings, self.log)
             self._postmaster.wait_ready(check)
         except OSError as error:

@@ -1,0 +1,1 @@
+"""Builds the single-file program: ``make binary``."""
