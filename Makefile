@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock binary container clean packages web web-check
+.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock binary container clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -68,6 +68,9 @@ fuzz: $(VENV)/.dev ## try input of every kind on a real server, for an hour (MIN
 fuzz-guided: $(VENV)/.dev ## the same, led by the code that is reached (KEEP=folder to go on from)
 	$(BIN)/python -m tests.fuzz.guided $(if $(MINUTES),--minutes $(MINUTES)) \
 	  $(if $(KEEP),--corpus $(KEEP)) $(ARGS)
+
+alert-drill: $(VENV)/.dev packages ## break a server until each alert fires and resolves (root; ARGS='disk crowd')
+	@$(BIN)/python -m tests.monitoring $(ARGS)
 
 conformance: $(VENV)/.dev ## run the OTP statements and list each with its result (ARGS='--repeat 50')
 	@$(BIN)/python -m tests.conformance.report $(ARGS)

@@ -43,7 +43,8 @@ HEAD: Final = """\
 <!-- Made by `python -m tools.metrics_page` from the code. Change the help text there. -->
 
 What `GET /metrics` shows, for Prometheus. No label holds a session, a person or a place: each comes
-from a closed set. [Operate](../guides/operate.md#health-and-metrics) says where the path is served.
+from a closed set. [Operate](../guides/operate.md#health-and-metrics) says where the path is served,
+[monitoring](../guides/monitor.md) what to do with it.
 
 A server renders them without waiting, so all values of a scrape are of one moment. Counters begin
 with the process. A histogram has the samples `…_bucket`, `…_sum` and `…_count`.

@@ -42,6 +42,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "make generate": "tests/contract/test_typescript.py makes the same files",
     "make binary": "takes minutes; its recipe is parsed, and `make test-binary` runs the result",
     "locshare --unpack": "of the single file; `make test-binary` runs it",
+    "make alert-drill": "takes minutes; tests/monitoring/test_fired.py is its quick part",
     "make bench": "takes minutes; its recipe is parsed",
     "make mutants": "the same",
     "make fuzz": "takes an hour; its recipe is parsed, and tests/fuzz/test_fuzz.py does the same",

@@ -472,8 +472,9 @@ class SessionActor(Actor[SessionCast]):
         counters.updates += len(moved)
         counters.flushes += 1
         received, self._received = self._received, 0.0
-        if received:  # 0 after a crash
-            counters.times.note(received, self._handled, now)
+        times = counters.times
+        if received and now >= times.due:  # 0 after a crash
+            times.note(received, self._handled, now)
 
     # --- pace -------------------------------------------------------------------------------------
 

@@ -23,21 +23,21 @@ class PositionTimes:
 
     _EVERY_S = 0.002
 
-    __slots__ = ("_due", "delivery", "routing")
+    __slots__ = ("delivery", "due", "routing")
 
     def __init__(self) -> None:
         self.routing = Histogram()
         """Seconds from the socket to the session's actor."""
         self.delivery = Histogram()
         """From the socket until the last receiver was written to."""
-        self._due = 0.0
+        self.due = 0.0
+        """When the next flush is to be noted; those before it are not."""
 
     def note(self, received: float, handled: float, now: float) -> None:
         """A flush that began at ``now`` is written. All times by Trio's clock."""
-        if now >= self._due:
-            self._due = now + self._EVERY_S
-            self.routing.observe(handled - received)
-            self.delivery.observe(trio.current_time() - received)
+        self.due = now + self._EVERY_S
+        self.routing.observe(handled - received)
+        self.delivery.observe(trio.current_time() - received)
 
 
 class SessionCounters(Struct):
