@@ -184,6 +184,7 @@ def test_somebody_is_in_two_sessions_at_once(browser: Browser, program: Program)
         bo.sees("Ada", TEMPELHOF)
         ada.menu("Alps")
         ada.sees("Bo", REICHSTAG)
+        expect(ada.page.locator(".ground > *")).to_have_count(1)  # one map, whatever it shows
 
 
 # --- the host

@@ -110,6 +110,8 @@ def test_a_phone_with_an_app_is_offered_it_and_goes_on_without_where_none_opens(
         expect(ada.page.get_by_text("Did nothing open?")).to_be_visible()
         ada.page.get_by_role("button", name="Join", exact=True).click()
         expect(ada.row("Ada (you)")).to_be_visible()
+        ada.menu("Share with the screen off")
+        expect(ada.page.get_by_role("link", name="Open in the app")).to_be_visible()
     for other in (IPHONE, None):
         with phone(browser, program, user_agent=other) as bo:
             bo.open(session)

@@ -234,6 +234,7 @@ def test_every_screen_of_the_group_is_for_everyone(browser: Browser, program: Pr
         ada.page.keyboard.press("Escape")
         check_dialogs(
             ada, "Invite", "Share with the screen off", "Settings", "Step down as host",
+            "New link",
             "End for everyone", "Leave",
         )  # fmt: skip
         ada.context.set_offline(True)
@@ -254,7 +255,7 @@ def test_every_screen_after_the_group_is_for_everyone(browser: Browser, program:
     created = create(program)
     link = created["session_id"]
     key = created["host_url"].partition("#")[2]
-    with two(browser, program, reduced_motion="reduce") as (ada, bo):
+    with two(browser, program, complaints=("403",), reduced_motion="reduce") as (ada, bo):
         bo.join(link, "Bo")
         older = bo.page
         bo.page = bo.new_page()
@@ -278,6 +279,13 @@ def test_every_screen_after_the_group_is_for_everyone(browser: Browser, program:
         ada.sure("Remove")
         bo.says("You are no longer in this session")
         check(bo.page, "removed")
+        ada.menu("New link")
+        ada.sure("New link")
+        expect(ada.page.get_by_label("Link to join")).to_have_value(re.compile(f"{link}-"))
+        ada.page.keyboard.press("Escape")
+        bo.open(link)
+        bo.says("This link no longer works")
+        check(bo.page, "an old link")
         ada.menu("Leave")
         ada.sure("Leave")
         ada.says("You have left")

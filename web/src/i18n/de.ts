@@ -205,6 +205,9 @@ const de: Catalogue<Key> = {
     "background.open": "Auf diesem Telefon einrichten",
     "background.scan": "Oder mit dem Telefon scannen, das die App hat.",
     "background.qr": "Die Einrichtung als QR-Code",
+    "background.own": "Oder die locshare-App",
+    "background.own.text":
+      "Auch sie teilt weiter, und sie zeigt die Karte. Sie nimmt für sich selbst teil: Verlass die Sitzung hier, wenn du dort drin bist.",
     "background.server": "Server",
     "background.code": "Code",
     "lock.tip":

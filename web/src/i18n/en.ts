@@ -1,6 +1,10 @@
-/** English: the keys of all catalogues. `{name}` is put in; forms are chosen by `{n}`. */
+/**
+ * English: the keys of all catalogues. `{name}` is put in; forms are chosen by `{n}`. What the dialogs say
+ * comes with them (en_dialogs.ts), since the page is here before.
+ */
 
 import type { Catalogue, Text } from "../core/i18n";
+import type { dialogTexts } from "./en_dialogs";
 
 const texts = {
   "app.title": "See each other on a map",
@@ -89,11 +93,6 @@ const texts = {
   "map.you": "You",
   "map.you_and": { one: "You and {n} person", other: "You and {n} people" },
   "map.people": { one: "{n} person", other: "{n} people" },
-  "map.type.auto": "Automatic",
-  "map.type.light": "Light",
-  "map.type.dark": "Dark",
-  "map.type.terrain": "Terrain",
-  "map.type.satellite": "Satellite",
 
   "link.connecting": "Connecting …",
   "link.offline": "You are offline. Positions may be old.",
@@ -119,9 +118,6 @@ const texts = {
   "notice.copied": "Link copied",
 
   "action.share": "Share link",
-  "action.leave": "Leave",
-  "action.end": "End for everyone",
-  "action.cancel": "Cancel",
   "session.ends": "ends in {left}",
   "session.locked": "locked",
 
@@ -156,87 +152,18 @@ const texts = {
   "map.in": "Zoom in",
   "map.out": "Zoom out",
   "menu.word": "Menu",
-  "menu.invite": "Link and QR code",
-  "menu.background": "Share with the screen off",
-  "menu.background.hint": "With OwnTracks, Traccar or GPSLogger",
-  "menu.settings": "Settings",
-  "menu.host": "As the host",
-  "menu.lock": "Nobody else can join",
-  "menu.unlock": "Whoever has the link can join",
-  "menu.new_link": "The link that is out stops working",
-  "menu.sessions": "Sessions",
-  "menu.connected": "open",
-  "menu.new": "Create another one",
-  "invite.title": "Invite",
-  "invite.text": "Whoever has the link can join. No app, no account.",
-  "invite.locked": "The session is locked: nobody else can join until you unlock it.",
-  "invite.qr": "The link as a QR code",
-  "invite.link": "Link to join",
-  "invite.host": "For you alone",
-  "invite.host.text": "With this link you are the host on another device too. Do not pass it on.",
-  "invite.host.copy": "Copy the host’s link",
-  "settings.blur": "Share roughly",
-  "settings.blur.hint":
-    "The others see you within about 1 km. Your exact position stays on this device.",
-  "settings.awake": "Keep the screen on",
-  "settings.awake.hint": "So that sharing goes on. It costs battery.",
-  "settings.awake.cannot": "This browser cannot do that.",
-  "settings.scheme": "Appearance",
-  "settings.auto": "Automatic",
-  "settings.light": "Light",
-  "settings.dark": "Dark",
-  "settings.map": "Map",
-  "settings.units": "Units",
-  "settings.metric": "Kilometres",
-  "settings.imperial": "Miles",
-  "settings.language": "Language",
-  "background.text":
-    "Phones stop a page when the screen is off. These apps go on sharing for you, as the same person, until the session ends.",
-  "background.app": "App",
-  "background.open": "Set up on this phone",
-  "background.scan": "Or scan this with the phone that has the app.",
-  "background.qr": "The setup as a QR code",
-  "background.server": "Server",
-  "background.code": "Code",
   "lock.tip":
     "When your screen is off, the others see your last position and that your screen is locked.",
   "lock.how": "Go on sharing",
   "lock.ok": "All right",
   "location.help": "Help",
-  "location.help.title": "Allow your location",
-  "location.help.text":
-    "You see the others all the same. For them to see you, this page needs your location:",
-  "location.help.android":
-    "Tap the icon to the left of the address, then Permissions, and allow Location. If it is missing there: Android’s Settings, Location, on.",
-  "location.help.ios":
-    "Settings, Privacy & Security, Location Services, Safari Websites: While Using. Then in Safari: the icon in the address bar, Website Settings, Location, Allow.",
-  "location.help.other":
-    "Click the icon beside the address and allow the location. The system’s settings have a switch for it too.",
-  "confirm.leave": "Leave the session?",
-  "confirm.leave.text": "The others no longer see you. With the link you can join again.",
-  "confirm.end": "End it for everyone?",
-  "confirm.end.text": "Nobody sees anybody any more, and the link is dead. This cannot be undone.",
-  "confirm.new_link": "Make a new link?",
-  "confirm.new_link.text":
-    "The link and the QR code that are out let nobody in any more. Who is in stays in, and everyone here shares the new one.",
-  "confirm.step_down": "Be no host any more?",
-  "confirm.step_down.text": "The other hosts stay. Only they can make you a host again.",
-  "confirm.remove": "Remove {name}?",
-  "confirm.ban": "Keep them out",
-  "confirm.ban.hint": "Otherwise the link lets them in again.",
   "notice.host": "{name} is a host now",
   "notice.host_me": "You are a host now",
   "notice.not_copied": "Copying was not possible: the link is marked, copy it by hand.",
   "action.invite": "Invite",
-  "action.copy": "Copy link",
-  "action.close": "Close",
   "action.pause": "Pause",
   "action.resume": "Resume",
   "action.start": "Share",
-  "action.lock": "Lock the session",
-  "action.unlock": "Unlock the session",
-  "action.new_link": "New link",
-  "action.step_down": "Step down as host",
   "session.others": { one: "{n} more session", other: "{n} more sessions" },
 
   "unit.m": "{n} m",
@@ -263,13 +190,19 @@ const texts = {
   "left.minutes": "{n} min",
 } as const satisfies { [key: string]: Text };
 
-export type Key = keyof typeof texts;
+type Texts = typeof texts & typeof dialogTexts;
+export type Key = keyof Texts;
 
 const en: Catalogue<Key> = {
   code: "en",
   name: "English",
   plural: (count) => (count === 1 ? "one" : "other"),
-  texts,
+  texts: texts as Texts,
 };
+
+/** The dialogs are here, and say this. */
+export function addTexts(more: typeof dialogTexts): void {
+  Object.assign(en.texts, more);
+}
 
 export default en;

@@ -6,13 +6,14 @@ import en, { type Key } from "./en";
 export type { Key };
 export type T = Translator<Key>;
 
-const others = import.meta.glob<{ default: Catalogue<Key> }>(["./*.ts", "!./en.ts", "!./index.ts"]);
+const others = import.meta.glob<{ default: Catalogue<Key> }>([
+  "./*.ts",
+  "!./en*.ts",
+  "!./index.ts",
+  "!./names.ts",
+]);
 const codeOf = (path: string): string => path.replace(/^\.\/|\.ts$/g, "");
 export const languages: readonly string[] = ["en", ...Object.keys(others).map(codeOf)];
-
-/** Each in itself, for the settings; a catalogue that is not loaded cannot say its own. */
-const NAMES: { readonly [code: string]: string } = { en: "English", de: "Deutsch" };
-export const languageNames = languages.map((code) => ({ code, name: NAMES[code] ?? code }));
 
 export const english: T = translator(en);
 

@@ -2,16 +2,21 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { SessionModel } from "../app/session_model";
+import { appLink, hasApp } from "../core/app_link";
 import { platformOf } from "../core/directions";
 import { leftText } from "../core/format";
 import { isolated } from "../core/names";
-import { languageNames } from "../i18n";
-import type { Setup, SetupApp } from "../io/api";
+import { addTexts } from "../i18n/en";
+import { dialogTexts } from "../i18n/en_dialogs";
+import { languageNames } from "../i18n/names";
+import { appsOfPage, type Setup, type SetupApp } from "../io/api";
 import { canShare } from "../io/sharing";
 import { canStayAwake } from "../io/wake_lock";
 import type { Context } from "./context";
 import { Icon, type IconName } from "./icons";
 import { Button, Choice, Dialog, Switch } from "./parts";
+
+addTexts(dialogTexts);
 
 interface Props extends Context {
   readonly model: SessionModel;
@@ -338,6 +343,16 @@ function Background({ state, actions, model, close }: Props) {
             </dd>
           </dl>
         </>
+      )}
+      {hasApp(appsOfPage(), platformOf(navigator.userAgent, navigator.maxTouchPoints)) && (
+        <section class="group">
+          <h3>{t("background.own")}</h3>
+          <p class="hint">{t("background.own.text")}</p>
+          <a class="button quiet" href={appLink(actions.joinLink(model))}>
+            <Icon name="phone" />
+            <span>{t("join.app")}</span>
+          </a>
+        </section>
       )}
       {canStayAwake() && (
         <section class="group">

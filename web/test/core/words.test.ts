@@ -10,8 +10,11 @@ import {
 import { chosen, translator } from "../../src/core/i18n";
 import { graphemes, initials, inkOn, safeColor, shortened } from "../../src/core/names";
 import de from "../../src/i18n/de";
-import en from "../../src/i18n/en";
+import en, { addTexts } from "../../src/i18n/en";
+import { dialogTexts } from "../../src/i18n/en_dialogs";
+import { nameOf } from "../../src/i18n/names";
 
+addTexts(dialogTexts);
 const english = translator(en);
 const german = translator(de);
 
@@ -38,6 +41,10 @@ describe("catalogues", () => {
   test("are chosen by the person's languages in their order", () => {
     expect(chosen(["fr-FR", "de-AT", "en"], ["en", "de"], "en")).toBe("de");
     expect(chosen(["fr"], ["en", "de"], "en")).toBe("en");
+  });
+
+  test("are named in themselves in the settings, a third one too", () => {
+    expect(["en", "de", "fr"].map(nameOf)).toEqual(["English", "Deutsch", "français"]);
   });
 
   test("a name is put in as it is", () => {
