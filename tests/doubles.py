@@ -14,11 +14,13 @@ from msgspec import structs
 from locshare.model.participant import Role
 from locshare.model.reasons import EndReason
 from locshare.store.port import (
+    Deletion,
     FoundParticipant,
     ParticipantRecord,
     SessionRecord,
     StoredSession,
     StoreUnavailable,
+    hash_of,
 )
 
 
@@ -33,6 +35,7 @@ class MemoryStore:
         self.calls: dict[str, int] = {}
         self.sessions: dict[UUID, SessionRecord] = {}
         self.participants: dict[UUID, dict[str, ParticipantRecord]] = {}
+        self.deletions: dict[str, Deletion] = {}
         self.late_ends: set[UUID] = set()
         self.late_leaves: set[tuple[UUID, str]] = set()
         self.touches: list[tuple[UUID, datetime, dict[str, datetime]]] = []
@@ -150,8 +153,20 @@ class MemoryStore:
         gone = [s.id for s in self.sessions.values() if not s.is_active and s.expires_at < before]
         for session_id in gone:
             del self.sessions[session_id]
-            del self.participants[session_id]
+            people = self.participants.pop(session_id)
+            self.deletions[hash_of(session_id)] = Deletion(None, len(people), before)
         return len(gone)
+
+    async def find_deletion(self, session_hash: str) -> Deletion | None:
+        await self._reach("find_deletion")
+        return self.deletions.get(session_hash)
+
+    async def forget_deletions(self, before: datetime) -> int:
+        await self._reach("forget_deletions")
+        old = [name for name, each in self.deletions.items() if each.deleted_at < before]
+        for name in old:
+            del self.deletions[name]
+        return len(old)
 
     async def check(self) -> None:
         await self._reach("check")

@@ -41,7 +41,7 @@ _SCHEMA = "SELECT version, checksum FROM schema_migrations ORDER BY version"
 _RENEW = f"""
     DO $$ BEGIN PERFORM pg_terminate_backend(pid, 1000) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid(); END $$;
-    TRUNCATE sessions CASCADE; TRUNCATE readiness;
+    TRUNCATE sessions CASCADE; TRUNCATE deletions; TRUNCATE readiness;
     {_SCHEMA}
 """
 

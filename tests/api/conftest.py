@@ -25,9 +25,9 @@ from locshare.session.errors import (
     SessionNotFound,
     SessionOver,
 )
-from locshare.session.manager import SessionInfo
+from locshare.session.manager import DeletionStatus, SessionInfo
 from locshare.session.origin import Origin
-from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord
+from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord, hash_of
 from locshare.telemetry.metrics import new_registry
 
 SECRET = b"test secret, test secret, test secret"
@@ -45,6 +45,7 @@ class FakeSessions:
         self.origins: list[Origin] = []
         self.look_ups = 0
         self.links = 0
+        self.deleted: dict[UUID, datetime] = {}
         self.banned: list[Origin] = []
         self.reports: list[tuple[str, Position]] = []
         self._sessions: dict[UUID, SessionRecord] = {}
@@ -93,6 +94,16 @@ class FakeSessions:
             session.creator_id,
             session.link_key,
         )
+
+    async def deletion(self, session_id: UUID) -> DeletionStatus:
+        await self._answering()
+        name = hash_of(session_id)
+        if session_id in self.deleted:
+            moment = self.deleted[session_id]
+            return DeletionStatus(name, 2, moment, moment, moment + timedelta(days=30))
+        session = self._known(session_id)
+        people = len(self._participants[session_id])
+        return DeletionStatus(name, people, None, None, session.expires_at)
 
     async def authorise(self, session_id: UUID, user_id: str) -> Role:
         await self._answering()

@@ -23,6 +23,7 @@ import httpx
 import pytest
 
 from bench.guardian import entrust
+from locshare.auth.tokens import TokenKeys
 from locshare.config import all_settings
 from tests.documents.pages import ROOT, Command, commands
 from tests.program import Program, data_directory, free_port, running_program
@@ -236,6 +237,11 @@ class Reader:
         self.join(session_id)  # whereupon it is in memory
         return session_id
 
+    def receipt(self) -> str:
+        """As the server signs one; a test of an hour would be too long for a real one."""
+        secret = Path(self.environment["LOCSHARE_DATA_DIR"]) / "jwt_secret"
+        return TokenKeys(secret.read_text().strip()).sign_receipt({"rows_left": 0})
+
     def metric(self, name: str) -> float:
         text = httpx.get(f"{self.program.http_url}/metrics").text
         return float(re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)[0])
@@ -267,15 +273,10 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
     if name == "serve":
         serve(command, reader)
         return
-    if "--config" in command.text:
-        (reader.folder / "locshare.toml").touch()
-    text = command.text
-    text = text.replace("--idle 120", "--idle 0.1")  # the reader's patience, not a test's
+    text = prepared(command.text, reader)
     if name == "restore":
         restore(text, reader)
         return
-    if name == "backup":
-        (reader.folder / "locshare.backup").unlink(missing_ok=True)
     if name == "simulate" and "--help" not in text:
         text += f" --url {reader.program.http_url}"
     session = reader.create()
@@ -299,6 +300,17 @@ def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reade
             assert process.returncode == 0, out
     if name == "defaultconfig" and ">" in text:
         assert tomllib.loads((reader.folder / "locshare.toml").read_text()) is not None
+
+
+def prepared(text: str, reader: Reader) -> str:
+    """The command, with the files that it reads in place, and without a wait for minutes."""
+    if "--config" in text:
+        (reader.folder / "locshare.toml").touch()
+    if "--show-receipt" in text:
+        (reader.folder / "receipt.txt").write_text(reader.receipt())
+    if "locshare backup" in text:
+        (reader.folder / "locshare.backup").unlink(missing_ok=True)
+    return text.replace("--idle 120", "--idle 0.1")
 
 
 def restore(text: str, reader: Reader) -> None:

@@ -134,6 +134,7 @@ async def test_the_tables_have_the_columns_that_were_required(
         "sessions|last_activity|timestamp with time zone||now()",
         "sessions|locked|boolean||false",
         "sessions|link_key|character varying|64|''::character varying",
+        "sessions|ended_at|timestamp with time zone||",
         "participants|id|uuid||",
         "participants|session_id|uuid||",
         "participants|user_id|character varying|255|",

@@ -40,6 +40,7 @@ def api_blueprint(calls: SessionCalls, ingest: IngestCalls) -> quart.Blueprint:
     add("DELETE", "/sessions/<session>/participants/<user_id>", calls.remove)
     add("POST", "/sessions/<session>/positions", ingest.positions)
     add("POST", "/sessions/<session>/link", calls.replace_link)
+    add("GET", "/sessions/<session>/receipt", calls.receipt)
     add("GET", "/sessions/<session>/link.svg", calls.link_qr)
     add("GET", "/sessions/<session>/setup", calls.setup)
     add("GET", "/sessions/<session>/setup/<app>.svg", calls.setup_qr)

@@ -5,9 +5,9 @@ A handler holds nothing but its request between two awaits. A client that discon
 handler, except in the fast router; the outcome of its create or join is then unknown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import trio
@@ -38,14 +38,16 @@ from locshare.model.participant import ParticipantView, Role
 from locshare.model.rate import KeyedRateLimiter
 from locshare.net.client_address import ClientAddress
 from locshare.session.errors import LinkReplaced, ParticipantNotFound, SessionOver
-from locshare.session.manager import SessionInfo
+from locshare.session.manager import DeletionStatus, SessionInfo
 from locshare.session.origin import Origin
 from locshare.store.port import ParticipantRecord, SessionRecord
 from locshare.wire.answers import (
+    DeletionReceipt,
     HostToken,
     NewLink,
     ParticipantList,
     ReportSetup,
+    RowCount,
     SessionCreated,
     SessionDescription,
     SessionJoined,
@@ -66,6 +68,10 @@ class SessionPort(Protocol):
 
     async def describe(self, session_id: UUID) -> SessionInfo:
         """Describe a session, also one that has ended, until its retention is over."""
+        ...
+
+    async def deletion(self, session_id: UUID) -> DeletionStatus:
+        """Whether the rows of a session are deleted."""
         ...
 
     async def authorise(self, session_id: UUID, user_id: str) -> Role:
@@ -116,7 +122,19 @@ class SessionPort(Protocol):
         ...
 
 
-class TokenPort(VerifierPort, Protocol):
+class ReceiptPort(Protocol):
+    """Signs and lets in (:class:`locshare.auth.tokens.TokenKeys`)."""
+
+    def verify_past(self, token: str) -> Claims:
+        """The claims of a token, expired or not. Raises TokenInvalid."""
+        ...
+
+    def sign_receipt(self, facts: Mapping[str, Any]) -> str:
+        """A receipt that says ``facts``."""
+        ...
+
+
+class TokenPort(VerifierPort, ReceiptPort, Protocol):
     """The part of :class:`locshare.auth.tokens.TokenKeys` that the API uses."""
 
     def issue(self, *, session_id: UUID, user_id: str, role: Role, expires_at: datetime) -> str:
@@ -367,6 +385,17 @@ class SessionCalls:
         await self._sessions.end(session_id)
         return json_response(Success())
 
+    async def receipt(self, request: Request, session: str) -> Response:
+        """``GET /api/sessions/{id}/receipt``"""
+        self._limit(self._read_limiter, request)
+        session_id = session_uuid(session)
+        claims = self._tokens.verify_past(bearer_token(request))
+        if claims.session_id != session_id or claims.role != "host":
+            raise HttpProblem(ProblemCode.FORBIDDEN, "only the host of the session may do this")
+        return json_response(
+            deletion_receipt(await self._sessions.deletion(session_id), self._tokens)
+        )
+
     async def _host_of(self, session_id: UUID, request: Request) -> Claims:
         claims = await self._claims_in(session_id, request)
         if claims.role != "host":
@@ -421,6 +450,29 @@ def _description(info: SessionInfo) -> SessionDescription:
         is_active=info.is_active,
         locked=info.locked,
         link_key=info.link_key or UNSET,
+    )
+
+
+def deletion_receipt(status: DeletionStatus, tokens: ReceiptPort) -> DeletionReceipt:
+    """The answer about ``status``, with a signed receipt once the rows are deleted."""
+    rows = RowCount(1, status.participants)
+    if status.deleted_at is None:
+        return DeletionReceipt("stored", status.session_hash, rows, status.at)
+    facts = {
+        "session_sha256": status.session_hash,
+        "ended_at": None if status.ended_at is None else status.ended_at.isoformat(),
+        "deleted_at": status.deleted_at.isoformat(),
+        "rows_deleted": {"sessions": 1, "participants": status.participants},
+        "rows_left": 0,
+    }
+    return DeletionReceipt(
+        "deleted",
+        status.session_hash,
+        rows,
+        status.at,
+        status.ended_at,
+        status.deleted_at,
+        tokens.sign_receipt(facts),
     )
 
 

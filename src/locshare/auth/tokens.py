@@ -8,7 +8,7 @@ restarts of the server; what the store says about the participant is checked els
 Promises: no error text, no repr and no log line holds a token or a key. Nothing here awaits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -25,6 +25,8 @@ from locshare.model.participant import Role
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "locshare"
 AUDIENCE: Final = "locshare"
+RECEIPTS: Final = "locshare-receipt"
+"""The audience of receipts, so that none is ever taken for a token."""
 MAX_TOKEN_CHARS: Final = 2048
 """Ours have about 400; nothing longer is worth a base64 decoding."""
 LEEWAY_S: Final = 5
@@ -105,6 +107,31 @@ class TokenKeys:
             raise TokenExpired("the token has expired")
         return claims
 
+    def verify_past(self, token: str) -> Claims:
+        """The claims of ``token``, expired or not: for what is about a session that is over. Raises
+        TokenInvalid.
+        """
+        claims = self._decode(token)
+        if claims is None:
+            raise TokenInvalid("the token is not accepted")
+        return claims
+
+    def sign_receipt(self, facts: Mapping[str, Any]) -> str:
+        """A receipt that says ``facts``. No token: its audience is another."""
+        return jwt.encode(
+            {"iss": ISSUER, "aud": RECEIPTS, "iat": int(self._now().timestamp()), **facts},
+            self._keys.current,
+            algorithm=ALGORITHM,
+            headers={"kid": self._keys.kid},
+        )
+
+    def read_receipt(self, receipt: str) -> dict[str, Any]:
+        """What a receipt of ours says. Raises TokenInvalid."""
+        found = self._payload(receipt, RECEIPTS, [])
+        if found is None:
+            raise TokenInvalid("this is no receipt that this server signed")
+        return found
+
     def host_key(self, session_id: UUID) -> str:
         """As :meth:`SigningKeys.host_key`."""
         return self._keys.host_key(session_id)
@@ -123,25 +150,33 @@ class TokenKeys:
 
     def _decode(self, token: str) -> Claims | None:
         """The claims of a token of ours, expired or not. None for everything else."""
+        payload = self._payload(token, AUDIENCE, _REQUIRED)
+        try:
+            return None if payload is None else _claims(payload)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+    def _payload(self, token: str, audience: str, required: list[str]) -> dict[str, Any] | None:
+        """What a JWT of ours for ``audience`` says, expired or not. None for everything else."""
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             return None
         try:
             key = self._keys.of(jwt.get_unverified_header(token).get("kid"))
             if key is None:
                 return None
-            payload = jwt.decode(
+            payload: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[ALGORITHM],
-                audience=AUDIENCE,
+                audience=audience,
                 issuer=ISSUER,
                 # exp is compared by verify, with our clock; iat is for people: refusing a token
                 # "from the future" would lock everyone out after the clock was set back.
-                options={"require": _REQUIRED, "verify_iat": False, "verify_exp": False},
+                options={"require": required, "verify_iat": False, "verify_exp": False},
             )
-            return _claims(payload)
         except (jwt.PyJWTError, ValueError, OverflowError, OSError, RecursionError):
             return None
+        return payload
 
 
 def _claims(payload: dict[str, Any]) -> Claims:

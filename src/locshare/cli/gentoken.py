@@ -47,6 +47,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--show-claims", action="store_true",
         help="read a token from standard input, check it, print what it says",
     )  # fmt: skip
+    action.add_argument(
+        "--show-receipt", action="store_true",
+        help="read a receipt of deletion from standard input, check it, print what it says",
+    )  # fmt: skip
     action.add_argument("--secret-new", action="store_true", help="print a new random secret")
     token = parser.add_argument_group("what a new token says")
     token.add_argument(
@@ -73,6 +77,8 @@ def run(arguments: Namespace) -> int:
         return EXIT_FAILURE
     if arguments.show_claims:
         return _show_claims(keys, sys.stdin.read().strip())
+    if arguments.show_receipt:
+        return _show_receipt(keys, sys.stdin.read().strip())
     expires = arguments.expires
     say(
         keys.issue(
@@ -99,6 +105,19 @@ def _keys(settings: Settings) -> TokenKeys:
     return TokenKeys(
         secret, previous=settings.jwt_previous_secret, previous_until=settings.jwt_previous_until
     )
+
+
+def _show_receipt(keys: TokenKeys, receipt: str) -> int:
+    try:
+        facts = keys.read_receipt(receipt)
+    except TokenInvalid:
+        complain(
+            "this is no receipt that was signed with the configured secret: give it whole, and the"
+            " secret of the time (LOCSHARE_JWT_SECRET)"
+        )
+        return EXIT_FAILURE
+    say(json.dumps(facts, indent=2))
+    return EXIT_OK
 
 
 def _show_claims(keys: TokenKeys, token: str) -> int:

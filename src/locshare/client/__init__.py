@@ -41,7 +41,13 @@ from locshare.model.pace import Pace
 from locshare.model.participant import ParticipantView, PresenceState
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.session import Snapshot
-from locshare.wire.answers import HostToken, SessionCreated, SessionDescription, SessionJoined
+from locshare.wire.answers import (
+    DeletionReceipt,
+    HostToken,
+    SessionCreated,
+    SessionDescription,
+    SessionJoined,
+)
 from locshare.wire.messages import Error, Pong, ServerMessage
 
 __all__ = [
@@ -54,6 +60,7 @@ __all__ = [
     "ClientError",
     "Connection",
     "ConnectionRefused",
+    "DeletionReceipt",
     "End",
     "Error",
     "HostToken",

@@ -17,6 +17,7 @@ import trio
 from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem_of
 from locshare.model.participant import ParticipantView, Role
 from locshare.wire.answers import (
+    DeletionReceipt,
     HostToken,
     NewLink,
     ParticipantList,
@@ -146,6 +147,13 @@ class Client:
     async def end(self, session_id: str, host_token: str) -> None:
         """End the session."""
         await self._call("DELETE", _path(session_id), token=host_token)
+
+    async def receipt(self, session_id: str, host_token: str) -> DeletionReceipt:
+        """Whether the rows of a session are deleted; then with a signed receipt. The token of the
+        host is good for this after the end too.
+        """
+        answer = await self._call("GET", _path(session_id, "receipt"), token=host_token)
+        return _decode(answer, DeletionReceipt)
 
     async def _call(
         self,

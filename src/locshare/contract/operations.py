@@ -25,6 +25,7 @@ from locshare.ingest.owntracks import OwnTracksCard, OwnTracksFriend, OwnTracksL
 from locshare.ingest.plain import ReportedPosition, ReportedPositions
 from locshare.web.map_config import PageConfig
 from locshare.wire.answers import (
+    DeletionReceipt,
     HostToken,
     NewLink,
     ParticipantList,
@@ -271,6 +272,19 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         bodies={JSON: HostKey},
         answers={JSON: HostToken},
         refusals=(*_SESSION_REFUSALS, ProblemCode.FORBIDDEN, ProblemCode.SESSION_ENDED),
+    ),
+    Operation(
+        id="getReceipt",
+        method="GET",
+        path="/api/sessions/{session_id}/receipt",
+        tag="Hosts",
+        summary="Whether the session's rows are deleted, and a signed receipt of that.",
+        detail="The host token is accepted after its session's end. A month after the deletion "
+        "the server knows nothing of the session.",
+        parameters=(_SESSION,),
+        tokens=("host",),
+        answers={JSON: DeletionReceipt},
+        refusals=_SESSION_REFUSALS,
     ),
     Operation(
         id="joinSession",

@@ -39,6 +39,9 @@ class SessionLimits(SessionSettings, frozen=True):
     """How often the sessions in the database are searched for those that are over."""
     keep_ended: float = 24 * 3600.0
     """How long the rows of an ended session stay in the database after its ``expires_at``."""
+    keep_deletions: float = 30 * 24 * 3600.0
+    """How long it is known that the rows of a session were deleted: so long its host may have a
+    receipt."""
 
 
 DEFAULT_LIMITS: Final = SessionLimits()

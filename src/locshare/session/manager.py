@@ -64,10 +64,22 @@ from locshare.session.reaper import Reaper
 from locshare.session.rules import SessionRules
 from locshare.session.sizes import table_bytes, waiting
 from locshare.session.table import SessionTable, member_of
-from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord, Store
+from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord, Store, hash_of
 from locshare.supervisor import Reporter, log_report
 
 R = TypeVar("R")
+
+
+class DeletionStatus(Struct, frozen=True):
+    """What the database has of a session, or had. ``at``: until its rows are deleted
+    (``deleted_at`` is None) when they will be, at the latest; then when this record is forgotten.
+    """
+
+    session_hash: str
+    participants: int
+    ended_at: datetime | None
+    deleted_at: datetime | None
+    at: datetime
 
 
 class SessionInfo(Struct, frozen=True):
@@ -171,6 +183,26 @@ class SessionManager:
         stored = await self._loader.load(session_id)
         active = stored.session.is_active and stored.session.expires_at > self._now()
         return _info(self._loader.view(stored), active)
+
+    async def deletion(self, session_id: UUID) -> DeletionStatus:
+        """Whether the rows of a session are deleted. Raises SessionNotFound when nothing is known
+        of it (any more), SessionUnavailable, StoreUnavailable.
+        """
+        name = hash_of(session_id)
+        try:
+            info = await self.describe(session_id)
+        except SessionNotFound:
+            found = await self._store.find_deletion(name)
+            if found is None:
+                raise
+            forgotten = found.deleted_at + timedelta(seconds=self._limits.keep_deletions)
+            return DeletionStatus(
+                name, found.participants, found.ended_at, found.deleted_at, forgotten
+            )
+        due = info.expires_at + timedelta(
+            seconds=self._limits.keep_ended + self._limits.sweep_interval
+        )
+        return DeletionStatus(name, info.participant_count, None, None, due)
 
     async def authorise(self, session_id: UUID, user_id: str) -> Role:
         """The role that ``user_id`` has now: a token says for whom it was made, not that they are

@@ -97,6 +97,7 @@ class Reaper:
             for session_id in ended:
                 self._forget(session_id)
             purged = await self._store.purge(now - timedelta(seconds=self._limits.keep_ended))
+            await self._store.forget_deletions(now - timedelta(seconds=self._limits.keep_deletions))
         except StoreUnavailable:
             log.debug("sweep_put_off")
             return

@@ -6,6 +6,7 @@ Those that can be late (last seen, last activity; an end or a leave while the da
 into a bounded queue and are written behind, in batches. Positions never come here.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +17,11 @@ from msgspec import Struct
 from locshare.model.errors import LocshareError
 from locshare.model.participant import Role
 from locshare.model.reasons import EndReason
+
+
+def hash_of(session_id: UUID) -> str:
+    """What is kept of a session's id when its rows are gone."""
+    return hashlib.sha256(str(session_id).encode()).hexdigest()
 
 
 class StoreUnavailable(LocshareError):
@@ -70,6 +76,17 @@ class FoundParticipant(Struct, frozen=True):
     user_id: str
     role: Role
     expires_at: datetime
+
+
+class Deletion(Struct, frozen=True):
+    """What is known of a session whose rows were deleted. ``ended_at`` is None for one that was
+    ended by an older program.
+    """
+
+    ended_at: datetime | None
+    participants: int
+    """Rows of those who were in it to the end."""
+    deleted_at: datetime
 
 
 class Store(Protocol):
@@ -142,9 +159,19 @@ class Store(Protocol):
         ...
 
     async def purge(self, before: datetime) -> int:
-        """Delete ended sessions that expired before ``before``, with their participants. Returns
-        how many. Raises StoreUnavailable.
+        """Delete ended sessions that expired before ``before``, with their participants, and note
+        that as a :class:`Deletion`. Returns how many. Raises StoreUnavailable.
         """
+        ...
+
+    async def find_deletion(self, session_hash: str) -> Deletion | None:
+        """The deletion of the session whose id has this SHA-256 (:func:`hash_of`). Raises
+        StoreUnavailable.
+        """
+        ...
+
+    async def forget_deletions(self, before: datetime) -> int:
+        """Delete what was noted of deletions before ``before``. Raises StoreUnavailable."""
         ...
 
     async def check(self) -> None:

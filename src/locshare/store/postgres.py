@@ -62,6 +62,7 @@ from locshare.store.group_commit import GroupCommit, Outcomes
 from locshare.store.migrate import migrate
 from locshare.store.outage import Outage
 from locshare.store.port import (
+    Deletion,
     FoundParticipant,
     ParticipantRecord,
     SessionRecord,
@@ -386,6 +387,20 @@ class PostgresStore:
                 total += count
                 if count < limit:
                     return total
+
+    async def find_deletion(self, session_hash: str) -> Deletion | None:
+        """As in the port. Raises StoreUnavailable."""
+        return await self._ask(self._sql.find_deletion, session_hash)
+
+    async def forget_deletions(self, before: datetime) -> int:
+        """As in the port, one batch at a time. Raises StoreUnavailable."""
+        total, limit = 0, self._limits.batch
+        while True:
+            async with self._bulk:
+                count = await self._ask(self._sql.forget_deletions, before, limit)
+            total += count
+            if count < limit:
+                return total
 
     async def check(self) -> None:
         """As in the port: runs every statement of this program on no rows, and a write that needs

@@ -18,6 +18,7 @@ from msgspec import structs
 from locshare.model.participant import Role
 from locshare.model.reasons import EndReason
 from locshare.store.port import (
+    Deletion,
     FoundParticipant,
     ParticipantRecord,
     SessionRecord,
@@ -25,8 +26,8 @@ from locshare.store.port import (
 )
 from locshare.store.write_behind import WriteBehindBatch
 
-TABLES: Final = ("sessions", "participants", "readiness", "schema_migrations")
-KEPT_TABLES: Final = ("sessions", "participants")
+TABLES: Final = ("sessions", "participants", "deletions", "readiness", "schema_migrations")
+KEPT_TABLES: Final = ("sessions", "participants", "deletions")
 """What a backup has, those first that others refer to."""
 FILLER_BYTES: Final = 7000
 """Size of the row that the readiness check writes: two do not fit into a page of 8 KiB."""
@@ -67,7 +68,10 @@ _INSERT_PARTICIPANTS: Final = """
 _ERASE_SESSIONS: Final = "DELETE FROM {sessions} WHERE id = ANY($1::uuid[])"
 _ERASE_PARTICIPANTS: Final = "DELETE FROM {participants} WHERE id = ANY($1::uuid[])"
 
-_END: Final = "UPDATE {sessions} SET is_active = false WHERE id = ANY($1::uuid[]) AND is_active"
+_END: Final = """
+    UPDATE {sessions} SET is_active = false, ended_at = now()
+    WHERE id = ANY($1::uuid[]) AND is_active
+"""
 
 # Deleted, not marked: the old token is refused without a row, and joining and leaving for hours
 # leaves nothing behind.
@@ -123,7 +127,7 @@ _FIND_PARTICIPANTS: Final = """
 """
 
 _SWEEP: Final = """
-    UPDATE {sessions} SET is_active = false
+    UPDATE {sessions} SET is_active = false, ended_at = least(expires_at, $1)
     WHERE id IN (
         SELECT id FROM {sessions}
         WHERE is_active
@@ -144,7 +148,13 @@ _PURGE_PARTICIPANTS: Final = """
             WHERE NOT session.is_active AND session.expires_at < $1
             LIMIT $2
         )
-        RETURNING 1
+        RETURNING session_id
+    ), noted AS (
+        INSERT INTO {deletions} AS note (session_hash, participants)
+        SELECT encode(sha256(convert_to(session_id::text, 'UTF8')), 'hex'), count(*)
+        FROM gone GROUP BY session_id
+        ON CONFLICT (session_hash) DO UPDATE
+            SET participants = note.participants + excluded.participants
     )
     SELECT count(*) FROM gone
 """
@@ -158,6 +168,26 @@ _PURGE_SESSIONS: Final = """
                 WHERE participant.session_id = session.id
             )
             ORDER BY id LIMIT $2 FOR UPDATE
+        )
+        RETURNING id, ended_at
+    ), noted AS (
+        INSERT INTO {deletions} (session_hash, ended_at, deleted_at)
+        SELECT encode(sha256(convert_to(id::text, 'UTF8')), 'hex'), ended_at, now() FROM gone
+        ON CONFLICT (session_hash) DO UPDATE
+            SET ended_at = excluded.ended_at, deleted_at = excluded.deleted_at
+    )
+    SELECT count(*) FROM gone
+"""
+
+_FIND_DELETION: Final = """
+    SELECT ended_at, participants, deleted_at FROM {deletions}
+    WHERE session_hash = $1 AND deleted_at IS NOT NULL
+"""
+
+_FORGET_DELETIONS: Final = """
+    WITH gone AS (
+        DELETE FROM {deletions} WHERE session_hash IN (
+            SELECT session_hash FROM {deletions} WHERE deleted_at < $1 LIMIT $2
         )
         RETURNING 1
     )
@@ -208,6 +238,8 @@ class Statements:
         self._sweep = fill(_SWEEP)
         self._purge_participants = fill(_PURGE_PARTICIPANTS)
         self._purge_sessions = fill(_PURGE_SESSIONS)
+        self._find_deletion = fill(_FIND_DELETION)
+        self._forget_deletions = fill(_FORGET_DELETIONS)
         self._write_readiness = fill(_WRITE_READINESS)
         self._truncate_readiness = fill(_TRUNCATE_READINESS)
         self._readiness = names["readiness"]
@@ -317,6 +349,16 @@ class Statements:
         count: int = await connection.fetchval(self._purge_sessions, before, limit)
         return count
 
+    async def find_deletion(self, connection: Any, session_hash: str) -> Deletion | None:
+        """What was deleted of a session; None while it is there, or when nothing is known."""
+        row = await connection.fetchrow(self._find_deletion, session_hash)
+        return None if row is None else Deletion(*row)
+
+    async def forget_deletions(self, connection: Any, before: datetime, limit: int) -> int:
+        """Delete old records of deletions. Returns how many, at most ``limit``."""
+        count: int = await connection.fetchval(self._forget_deletions, before, limit)
+        return count
+
     async def write_readiness(self, connection: Any) -> bool:
         """A write that needs disk space. Returns whether the table should be truncated."""
         size: int = await connection.fetchval(
@@ -343,6 +385,10 @@ class Statements:
             await self.set_role(connection, nobody, "", "participant")
             await self.erase_sessions(connection, ())
             await self.erase_participants(connection, ())
+            await self.purge_participants(connection, long_ago, 0)
+            await self.purge_sessions(connection, long_ago, 0)
+            await self.forget_deletions(connection, long_ago, 0)
+            await self.find_deletion(connection, "")
             return await self.write_readiness(connection)
 
     async def truncate_readiness(self, connection: Any) -> None:

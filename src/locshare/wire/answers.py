@@ -3,6 +3,7 @@ Pure.
 """
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -93,6 +94,28 @@ class SessionJoined(Struct, frozen=True):
     display_name: str = ""
     setup: ReportSetup | None = None
     """None from a server that has no report codes."""
+
+
+class RowCount(Struct, frozen=True):
+    sessions: int
+    participants: int
+
+
+class DeletionReceipt(Struct, frozen=True):
+    """What the database has of a session (``state`` is ``stored``), or had (``deleted``).
+
+    ``session_sha256`` is of the session's id as text. ``until``: when the rows will be deleted at
+    the latest; after that, when the server forgets that there was anything. ``receipt`` is a JWT
+    that says the same, signed by the server; None until the rows are deleted.
+    """
+
+    state: Literal["stored", "deleted"]
+    session_sha256: str
+    rows: RowCount
+    until: datetime
+    ended_at: datetime | None = None
+    deleted_at: datetime | None = None
+    receipt: str | None = None
 
 
 class ParticipantList(Struct, frozen=True):

@@ -76,6 +76,24 @@ export interface HostToken {
   readonly expires_at: string;
 }
 
+/** What the database has of a session (`state` is `stored`), or had (`deleted`). */
+export interface DeletionReceipt {
+  /** What the participant's client shows; absent means `active`. */
+  readonly state: "deleted" | "stored";
+  readonly session_sha256: string;
+  readonly rows: RowCount;
+  readonly until: string;
+  readonly ended_at: string | null;
+  readonly deleted_at: string | null;
+  readonly receipt: string | null;
+}
+
+export interface RowCount {
+  readonly sessions: number;
+  /** The participants, connected or not. */
+  readonly participants: number;
+}
+
 /** Body of `POST /api/sessions/{id}/join`. */
 export interface JoinSession {
   /** The wished name: 1 to 100 visible characters, counted after cleaning. */
@@ -347,6 +365,8 @@ export interface Calls {
   "DELETE /api/sessions/{session_id}": { readonly body: undefined; readonly answer: Success };
   /** Get another host token for the host key. */
   "POST /api/sessions/{session_id}/host": { readonly body: HostKey; readonly answer: HostToken };
+  /** Whether the session's rows are deleted, and a signed receipt of that. */
+  "GET /api/sessions/{session_id}/receipt": { readonly body: undefined; readonly answer: DeletionReceipt };
   /** Join a session. */
   "POST /api/sessions/{session_id}/join": { readonly body: JoinSession; readonly answer: SessionJoined };
   /** Make a new join link. */

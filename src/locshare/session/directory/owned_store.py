@@ -16,6 +16,7 @@ from locshare.model.participant import Role
 from locshare.model.reasons import EndReason
 from locshare.session.directory.directory import SessionDirectory
 from locshare.store.port import (
+    Deletion,
     FoundParticipant,
     ParticipantRecord,
     SessionRecord,
@@ -84,6 +85,12 @@ class OwnedStore:
 
     async def purge(self, before: datetime) -> int:
         return await self._store.purge(before)
+
+    async def find_deletion(self, session_hash: str) -> Deletion | None:
+        return await self._store.find_deletion(session_hash)
+
+    async def forget_deletions(self, before: datetime) -> int:
+        return await self._store.forget_deletions(before)
 
     async def check(self) -> None:
         await self._store.check()
