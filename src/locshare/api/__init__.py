@@ -5,7 +5,7 @@
 """
 
 from locshare.api.app import RestApplication, create_app, create_internal_app
-from locshare.api.health import Check, health_blueprint, when
+from locshare.api.health import Check, ask_all, health_blueprint, when
 from locshare.api.limits import ApiLimits
 from locshare.api.sessions import PublicUrls
 from locshare.model.rate import Rate
@@ -16,6 +16,7 @@ __all__ = [
     "PublicUrls",
     "Rate",
     "RestApplication",
+    "ask_all",
     "create_app",
     "create_internal_app",
     "health_blueprint",

@@ -92,12 +92,13 @@ class _Readiness:
             # A check of the round that was running may have returned before this call. Those of
             # the round after it did not.
             if self._round < began + 2:
-                self._states = await _ask(self._checks)
+                self._states = await ask_all(self._checks)
                 self._round += 1
             return self._states
 
 
-async def _ask(checks: Mapping[str, Check]) -> dict[str, State]:
+async def ask_all(checks: Mapping[str, Check]) -> dict[str, State]:
+    """Run all checks at once; each has a second."""
     states: dict[str, State] = dict.fromkeys(checks, "too_slow")
 
     async def ask(name: str, check: Check) -> None:

@@ -38,6 +38,7 @@ from locshare.actors import Registry
 from locshare.api import (
     PublicUrls,
     RestApplication,
+    ask_all,
     create_app,
     create_internal_app,
     health_blueprint,
@@ -61,6 +62,7 @@ from locshare.ops.faults import Faults, Hooks, Injector
 from locshare.ops.faults.hooks import Database
 from locshare.ops.inspection.observe import observe_operation
 from locshare.ops.inspection.operations import Inspector
+from locshare.ops.inspection.status_page import status_blueprint
 from locshare.ops.inspection.views import ProcessInfo
 from locshare.ops.inspection.web import debug_blueprint
 from locshare.server.crash_reports import CrashReports
@@ -177,7 +179,9 @@ class Application:
             self.api = HttpServer(self._rest(), None, http, shared.hand_over)
             shared.use(self.api)
         self.root: SupervisorRef | None = None
-        self.inspector = Inspector(lambda: self.root, self._process_info)
+        self.inspector = Inspector(
+            lambda: self.root, self._process_info, self.manager.delivery_times
+        )
         self.stopping = False
         RoomCollector(
             self.metrics,
@@ -284,10 +288,11 @@ class Application:
         settings = self.settings
         health = health_blueprint(self.metrics, self._checks)
         tree = debug_blueprint(self.inspector)
+        status = status_blueprint(self.inspector, partial(ask_all, self._checks))
         internal = [
             TaskSpec(name, self._internal(bind, blueprints).serve)
             for name, bind, blueprints in (
-                ("internal", settings.internal_bind, [health, tree]),
+                ("internal", settings.internal_bind, [health, tree, status]),
                 ("debug", settings.debug_bind, [tree]),
             )
             if bind is not None

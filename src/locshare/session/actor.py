@@ -134,6 +134,8 @@ class Tick(enum.IntEnum):
 
 _DELIVER_END: Final = object()
 _LONGEST_SLEEP: Final = 60.0
+_SMOOTHING: Final = 0.125
+"""Of the latency, for each flush: about the last eight of them."""
 """Seconds. The wall clock may be set while a session waits for a wall time."""
 
 
@@ -153,6 +155,7 @@ class SessionActor(Actor[SessionCast]):
         self._batch_time = 0.0  # when the newest position of the batch came
         self._received = 0.0  # when the first position of the next flush was read from its socket
         self._handled = 0.0  # and when it came here
+        self._latency = 0.0  # smoothed, from the receipt of a position to its flush
         self._rate = DeliveryRate()
 
     def init(self) -> Continue | None:
@@ -472,9 +475,11 @@ class SessionActor(Actor[SessionCast]):
         counters.updates += len(moved)
         counters.flushes += 1
         received, self._received = self._received, 0.0
-        times = counters.times
-        if received and now >= times.due:  # 0 after a crash
-            times.note(received, self._handled, now)
+        if received:  # 0 after a crash
+            self._latency += (now - received - self._latency) * _SMOOTHING
+            times = counters.times
+            if now >= times.due:
+                times.note(received, self._handled, now)
 
     # --- pace -------------------------------------------------------------------------------------
 
@@ -590,11 +595,14 @@ class SessionActor(Actor[SessionCast]):
         return StopActor()
 
     def gauges(self) -> Mapping[str, int]:
-        """Participants, those online, and the bytes that wait to be written to them."""
+        """Participants, those online, the latency of their positions, and the bytes that wait to be
+        written to them.
+        """
         receivers = self._table.receivers
         return {
             "participants": len(self._table.roster),
             "online": len(self._table.online),
+            "latency_us": int(self._latency * 1e6),
             "bytes": sum(receiver.backlog_bytes for receiver in receivers.values()),
         }
 

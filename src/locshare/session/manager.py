@@ -66,6 +66,7 @@ from locshare.session.sizes import table_bytes, waiting
 from locshare.session.table import SessionTable, member_of
 from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord, Store, hash_of
 from locshare.supervisor import Reporter, log_report
+from locshare.telemetry.histogram import Distribution
 
 R = TypeVar("R")
 
@@ -431,6 +432,10 @@ class SessionManager:
 
     def _moment(self) -> Moment:
         return Moment(self._now(), trio.current_time())
+
+    def delivery_times(self) -> Distribution:
+        """Seconds from the receipt of positions until their receivers were written to."""
+        return self._counters.times.delivery.read()
 
     def statistics(self) -> SessionStatistics:
         """The state of now. Takes a step per session in memory."""

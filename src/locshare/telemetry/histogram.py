@@ -29,6 +29,25 @@ class Distribution(Struct, frozen=True):
     total: float
     """The sum of all observations."""
 
+    def since(self, earlier: "Distribution") -> "Distribution":
+        """What came after ``earlier``, which is of the same histogram."""
+        counts = tuple(new - old for new, old in zip(self.counts, earlier.counts, strict=True))
+        return Distribution(self.bounds, counts, self.total - earlier.total)
+
+    def quantile(self, share: float) -> float | None:
+        """The value that ``share`` of the observations do not exceed, as Prometheus estimates it:
+        evenly spread within a bucket; the highest bound for what is above all. None without any.
+        """
+        wanted = share * sum(self.counts)
+        if not wanted:
+            return None
+        below, seen = 0.0, 0
+        for bound, count in zip(self.bounds, self.counts, strict=False):
+            if count and seen + count >= wanted:
+                return below + (bound - below) * (wanted - seen) / count
+            below, seen = bound, seen + count
+        return self.bounds[-1]
+
 
 @final
 class Histogram:

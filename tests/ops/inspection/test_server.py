@@ -11,6 +11,8 @@ from locshare.net.listening import listen
 from locshare.ops.control import ControlError, open_control
 from locshare.ops.inspection.views import Tree, TreeSnapshot, Watch
 from tests.faults.kit import running, talk
+from tests.program import data_directory, running_program
+from tests.program import free_port as free_now
 
 
 async def test_the_server_shows_its_sessions_by_load_and_no_participant(
@@ -37,6 +39,9 @@ async def test_the_server_shows_its_sessions_by_load_and_no_participant(
             actor = actors[shown[0]]
             assert actor.gauges == {"participants": 2, "online": 2}
             assert actor.busy
+            assert actor.latency is not None
+            assert snapshot.process.latency is not None
+            assert 0 < snapshot.process.latency.p50 <= snapshot.process.latency.p99
             assert snapshot.process.online == 3
             assert snapshot.process.sessions == 2
             assert snapshot.process.connections == 3
@@ -131,3 +136,24 @@ async def test_a_place_that_was_asked_for_is_needed(postgres_url: str, tmp_path:
         async with running(postgres_url, tmp_path, control_socket=str(taken)):
             raise AssertionError
     assert "is not a socket" in str(error.value.__cause__)
+
+
+@pytest.mark.e2e
+def test_the_status_page_is_on_the_internal_port_alone() -> None:
+    internal = f"127.0.0.1:{free_now()}"
+    with data_directory() as data:
+        settings = {"LOCSHARE_DATA_DIR": str(data), "LOCSHARE_INTERNAL_BIND": internal}
+        with running_program(settings) as program:
+            made = httpx.post(f"{program.http_url}/api/sessions", json={}).json()
+            about = f"{program.http_url}/api/sessions/{made['session_id']}"
+            httpx.post(f"{about}/join", json={"display_name": "Ada <b>"}).raise_for_status()
+            page = httpx.get(f"http://{internal}/status")
+            assert page.status_code == 200
+            assert "default-src 'none'" in page.headers["content-security-policy"]
+            assert made["session_id"][:8] in page.text
+            assert "database ok" in page.text
+            assert made["session_id"] not in page.text
+            assert "Ada" not in page.text
+            assert httpx.get(f"{program.http_url}/status").status_code == 404
+            named = httpx.get(f"http://{internal}/status", headers={"Host": "evil.example"})
+            assert named.status_code == 421

@@ -16,6 +16,7 @@ from locshare.ops.control import ControlError, Operation, Send
 from locshare.ops.inspection.tree import ROOT, Found, Loads, TreeReader, find
 from locshare.ops.inspection.views import (
     Kill,
+    Latency,
     LongStep,
     ProcessInfo,
     Restart,
@@ -34,6 +35,7 @@ from locshare.supervisor import (
     SupervisorError,
     SupervisorRef,
 )
+from locshare.telemetry.histogram import Distribution
 
 log = structlog.get_logger()
 
@@ -47,13 +49,18 @@ _TIMEOUT_S: Final = 5.0
 @final
 class Inspector:
     """``root`` returns the root supervisor, None while the server starts; ``process_info`` returns
-    the state of the process. Any number of clients may ask at once.
+    the state of the process, ``delivery`` how long positions took. Any number of clients may ask
+    at once.
     """
 
     def __init__(
-        self, root: Callable[[], BaseSupervisorRef | None], process_info: Callable[[], ProcessInfo]
+        self,
+        root: Callable[[], BaseSupervisorRef | None],
+        process_info: Callable[[], ProcessInfo],
+        delivery: Callable[[], Distribution] | None = None,
     ) -> None:
         self._root = root
+        self._delivery = delivery
         self._process_info = process_info
         self._watchers = 0
         self._times = TaskProfiler()
@@ -91,7 +98,11 @@ class Inspector:
     async def snapshot(self, request: Tree) -> TreeSnapshot:
         """A snapshot without loads. Raises ControlError."""
         reader = TreeReader(self.root(), limit=_limit(request.limit), sort=request.sort)
-        return TreeSnapshot(time.time(), self._process_info(), await reader.read())
+        process = structs.replace(self._process_info(), latency=latency_of(self._delivered()))
+        return TreeSnapshot(time.time(), process, await reader.read())
+
+    def _delivered(self) -> Distribution | None:
+        return None if self._delivery is None else self._delivery()
 
     async def _tree(self, request: Tree, _send: Send) -> TreeSnapshot:
         return await self.snapshot(request)
@@ -107,17 +118,20 @@ class Inspector:
         with self._measured() as times:
             loads = Loads(times)
             cpu, at = time.process_time(), trio.current_time()
+            before = self._delivered()
             while True:
                 loads.begin_snapshot(trio.current_time())
                 reader = TreeReader(self.root(), limit=limit, sort=request.sort, loads=loads)
                 root = await reader.read()
                 now_cpu, now = time.process_time(), trio.current_time()
+                delivered = self._delivered()
                 process_info = structs.replace(
                     self._process_info(),
                     cpu=(now_cpu - cpu) / (now - at) if now - at > _SHORTEST_INTERVAL / 2 else None,
                     longest_step=_long_step(times.take_longest()),
+                    latency=latency_of(delivered, before),
                 )
-                cpu, at = now_cpu, now
+                cpu, at, before = now_cpu, now, delivered
                 await send(TreeSnapshot(time.time(), process_info, root))
                 await trio.sleep(request.interval)
 
@@ -216,6 +230,17 @@ class Inspector:
         introspect.kill(found.ref)
         with trio.move_on_after(_TIMEOUT_S):
             await found.ref.wait_exit()
+
+
+def latency_of(now: Distribution | None, before: Distribution | None = None) -> Latency | None:
+    """The quantiles of what was observed between the two. Pure."""
+    if now is None:
+        return None
+    recent = now if before is None else now.since(before)
+    p50, p95, p99 = (recent.quantile(share) for share in (0.5, 0.95, 0.99))
+    if p50 is None or p95 is None or p99 is None:
+        return None
+    return Latency(p50, p95, p99, sum(recent.counts))
 
 
 def _limit(limit: int) -> int:

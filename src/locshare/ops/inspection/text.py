@@ -2,9 +2,9 @@
 colours. Pure.
 """
 
-from locshare.ops.inspection.views import ActorView, TreeSnapshot
+from locshare.ops.inspection.views import ActorView, Latency, TreeSnapshot
 
-_ROW = "{:<34} {:<10} {:>9} {:>6} {:>10} {:>6} {:>8}  {}"
+_ROW = "{:<34} {:<10} {:>9} {:>6} {:>10} {:>6} {:>9} {:>8}  {}"
 
 
 def as_text(snapshot: TreeSnapshot) -> str:
@@ -17,8 +17,11 @@ def as_text(snapshot: TreeSnapshot) -> str:
         f"{of.sessions} sessions, {of.online} of {of.participants} people online",
         f"{of.connections} connections, {of.crashes} session crashes",
         f"loop busy {share(of.busy)}, lag {lag}, flush window {window}",
+        f"position latency {latency(of.latency)}",
         "",
-        _ROW.format("", "state", "mailbox", "high", "handled", "load", "restarts", "last reason"),
+        _ROW.format(
+            "", "state", "mailbox", "high", "handled", "load", "latency", "restarts", "last reason"
+        ),
     ]
     for depth, view in snapshot.root.flat():
         lines.append(_line(depth, view))
@@ -35,6 +38,7 @@ def _line(depth: int, view: ActorView) -> str:
         number(view.high_water),
         number(view.handled),
         share(view.load),
+        milliseconds(view.latency),
         view.restarts,
         reason(view),
     )
@@ -67,6 +71,19 @@ def number(value: int | None) -> str:
 def share(value: float | None) -> str:
     """Of one core, in per cent."""
     return "" if value is None else f"{value:.1%}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Empty when there is none."""
+    return "" if seconds is None else f"{seconds * 1000:.1f} ms"
+
+
+def latency(of: Latency | None) -> str:
+    """The three quantiles."""
+    if of is None:
+        return "not measured: no position came"
+    p50, p95, p99 = (milliseconds(each) for each in (of.p50, of.p95, of.p99))
+    return f"p50 {p50}, p95 {p95}, p99 {p99}"
 
 
 def size(count: int) -> str:

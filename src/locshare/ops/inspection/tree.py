@@ -191,6 +191,8 @@ class TreeReader:
         match self._sort:
             case "restarts":
                 return info.restarts
+            case "latency" if isinstance(ref, ActorRef):
+                return gauges(ref).get("latency_us", 0)
             case "load" if self._loads is not None and ref is not None:
                 return self._loads.of(ref)[1] or 0.0
             case "mailbox" if isinstance(ref, ActorRef):
@@ -218,6 +220,7 @@ class TreeReader:
             )  # fmt: skip
         counted = statistics(ref)
         own = dict(gauges(ref))
+        latency_us = own.pop("latency_us", None)
         return ActorView(
             path,
             label,
@@ -237,6 +240,7 @@ class TreeReader:
             busy=busy,
             load=load,
             bytes=counted.bytes + own.pop("bytes", 0),
+            latency=None if latency_us is None else latency_us / 1e6,
             gauges=own,
             children=children,
             hidden=hidden,

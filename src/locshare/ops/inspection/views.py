@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-SortKey = Literal["load", "mailbox", "handled", "restarts", "id"]
+SortKey = Literal["load", "latency", "mailbox", "handled", "restarts", "id"]
 """The order of a dynamic supervisor's children, highest first, which also decides what is hidden
 (``id``: start order). A child counts with all below it; traced and suspended actors come first."""
 
@@ -46,6 +46,8 @@ class ActorView(Struct, frozen=True, omit_defaults=True):
     """Share of one core since the last snapshot."""
     bytes: int | None = None
     """Memory of the mailbox, plus what the actor reports for its state."""
+    latency: float | None = None
+    """Of a session: from the receipt of a position to its flush, smoothed over some flushes."""
     gauges: dict[str, int] = {}
     children: tuple["ActorView", ...] = ()
     hidden: int = 0
@@ -67,6 +69,18 @@ class LongStep(Struct, frozen=True):
     """The type of the message that was handled, for an actor."""
 
 
+class Latency(Struct, frozen=True):
+    """From the receipt of a position until all receivers were written to, in seconds. Since the
+    last snapshot, or without one since the server started; estimated from a histogram.
+    """
+
+    p50: float
+    p95: float
+    p99: float
+    count: int
+    """Flushes that were measured: 500 a second, at most."""
+
+
 class ProcessInfo(Struct, frozen=True, omit_defaults=True):
     """The process as a whole. Seconds, bytes, and shares of one core."""
 
@@ -84,6 +98,8 @@ class ProcessInfo(Struct, frozen=True, omit_defaults=True):
     """The current flush window."""
     longest_step: LongStep | None = None
     """Since the last snapshot."""
+    latency: Latency | None = None
+    """None when nothing was measured."""
     tasks: int = 0
     sessions: int = 0
     online: int = 0

@@ -19,7 +19,9 @@ from locshare.ops.inspection.views import (
     TreeSnapshot,
 )
 
-SORTS: Final[tuple[SortKey, ...]] = ("load", "handled", "mailbox", "restarts", "id")
+SORTS: Final[tuple[SortKey, ...]] = (
+    "load", "handled", "latency", "mailbox", "restarts", "id",
+)  # fmt: skip
 TRACE_LINES: Final = 200
 
 

@@ -9,7 +9,17 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from locshare.ops.inspection.text import duration, mailbox, number, reason, share, size, state
+from locshare.ops.inspection.text import (
+    duration,
+    latency,
+    mailbox,
+    milliseconds,
+    number,
+    reason,
+    share,
+    size,
+    state,
+)
 from locshare.ops.inspection.views import ProcessInfo
 from locshare.ops.top.model import Row, ScreenModel
 
@@ -18,6 +28,7 @@ _FOOT_LINES: Final = 2
 _TABLE_FRAME: Final = 2
 _TRACE_LINES: Final = 10
 _BUSY, _VERY_BUSY = 0.25, 0.6
+_SLOW_S = 0.5
 
 KEYS: Final = (
     "↑↓ select  [b]s[/]uspend  [b]r[/]esume  [b]t[/]race  [b]K[/]ill  [b]x[/] terminate  "
@@ -29,13 +40,14 @@ HELP: Final = """\
   msg/s     messages handled                         load      share of one core, on the loop
   restarts  by its supervisor, with the last reason  people    online / participants of a session
   memory    of the mailbox and what waits for slow phones
+  latency   of a session's positions, from receipt to flush; above, until all are written to
 
 [b]What can be done[/] to the selected one.
   [b]s r[/]  suspend: it takes no message, they wait. resume: it goes on
   [b]t[/]    trace: types and times of its messages, never their contents
   [b]K[/]    kill, as a crash would: its supervisor restarts it, or gives up
   [b]x a[/]  terminate: stop in order, for good (a session: until it is needed). a: start it again
-  [b]o[/]    order sessions by load, messages handled, mailbox, restarts, age
+  [b]o[/]    order sessions by load, messages handled, latency, mailbox, restarts, age
 
 Any key goes back."""
 
@@ -79,9 +91,11 @@ def _head(model: ScreenModel) -> RenderableType:
     loop = f"loop busy {_gauge(of.busy)}  lag {of.lag * 1000:.1f} ms"
     window = f"flush window [b]{of.window * 1000:.0f} ms[/]"
     crashes = f"session crashes {of.crashes}"
+    connections = f"connections [b]{of.connections}[/]"
+    positions = f"latency {latency(of.latency)}"
     lines = [
-        f"{what}  memory [b]{size(of.rss)}[/]  {of.tasks} tasks  {slow}{faults}",
-        f"sessions [b]{of.sessions}[/]  {people}  connections [b]{of.connections}[/]  {crashes}",
+        f"{what}  memory [b]{size(of.rss)}[/]  {of.tasks} tasks  {positions}{faults}",
+        f"sessions [b]{of.sessions}[/]  {people}  {connections}  {crashes}  {slow}",
         f"core {_gauge(of.cpu)}  {loop}  {window}  {_longest(of)}",
     ]
     head = [Text.from_markup(line, overflow="ellipsis") for line in lines]
@@ -121,7 +135,17 @@ def _tree(model: ScreenModel, page: int) -> RenderableType:
     table = Table(box=None, expand=True, padding=(0, 1), header_style="bold cyan", pad_edge=False)
     table.add_column(f"actor (by {model.sort})", no_wrap=True, ratio=3)
     table.add_column("state", no_wrap=True)
-    for name in ("mailbox", "high", "handled", "msg/s", "load", "people", "memory", "restarts"):
+    for name in (
+        "mailbox",
+        "high",
+        "handled",
+        "msg/s",
+        "load",
+        "latency",
+        "people",
+        "memory",
+        "restarts",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("last reason", no_wrap=True, ratio=2)
     for row in _in_sight(model, page):
@@ -152,6 +176,7 @@ def _cells(row: Row) -> list[Text]:
         Text(number(view.handled)),
         Text("" if row.rate is None else f"{row.rate:.1f}"),
         Text(share(view.load), style="red" if (view.load or 0) > _BUSY else ""),
+        Text(milliseconds(view.latency), style="red" if (view.latency or 0) > _SLOW_S else ""),
         Text("" if people is None else f"{online}/{people}"),
         Text("" if view.bytes is None else size(view.bytes)),
         Text(str(view.restarts), style="red" if view.restarts else "dim"),
