@@ -82,6 +82,11 @@ def percent(share: float | None) -> str:
     return NOT_MEASURED if share is None else f"{number(share * 100)} %"
 
 
+def uptime(share: float | None) -> str:
+    """Rounded down, so that only a run without any outage has 100 %."""
+    return NOT_MEASURED if share is None else f"{floor(share * 1e4) / 100:.2f} %"
+
+
 def mebibytes(value: float | None) -> str:
     """Bytes as MiB."""
     return NOT_MEASURED if value is None else f"{fine(value / 2**20)} MiB"

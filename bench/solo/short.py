@@ -23,6 +23,7 @@ LONG_FORMS: dict[str, str] = {
     "deflate": "deflate",
     "dialects": "dialects",
     "flush": "flush",
+    "rows": "rows",
 }
 """Only when they are named: they take minutes, need a C compiler or other servers, or measure what
 this server decided against.

@@ -85,7 +85,7 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
         "Connections",
         (
             ("opened", lambda run: fmt.count(run.connections)),
-            ("uptime, of people's time", lambda run: fmt.percent(run.uptime_share)),
+            ("uptime, of people's time", lambda run: fmt.uptime(run.uptime_share)),
             ("refused", lambda run: fmt.count(run.refused)),
             ("joins failed", lambda run: fmt.count(run.join_failures)),
             (

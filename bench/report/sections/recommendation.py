@@ -14,8 +14,8 @@ _RULE = (
 )
 _JUDGED = (
     "Not in it, because it cannot be measured here: what a team knows, what a service costs where "
-    "you rent it, what a migration disturbs. The page on the decision has these as judgements, "
-    "each marked as one."
+    "you rent it, what a migration disturbs. docs/decision.md has these as judgements, each marked "
+    "as one."
 )
 
 
