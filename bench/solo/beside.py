@@ -3,6 +3,7 @@
     python -m bench.solo.beside
     python -m bench.solo.beside --cases 1000x8,1x50 --rounds 3
     python -m bench.solo.beside --servers c,locshare --duration 5  # a quick look
+    python -m bench.solo.beside --cases 100x100 --window 250
 
 A case is SESSIONSxPEOPLE; everyone sends a position every 2 s. In each round every server is
 started anew, takes the load, and ends; the next round goes the other way round, so that a slow
@@ -10,6 +11,9 @@ change of the machine falls on all alike. ``c`` is ``bench/wsload/wsecho.c``: a 
 any rule, the least that the shape costs. The generator is ``bench/wsload/wsload.c``, which matches
 every delivery to the update it came from; anything lost, stale, of another session or closed is a
 failure, and the exit status 1.
+
+With ``--window`` the updates of a session are joined for that long into one write per receiver, by
+``c`` and ``picows`` always, by ours as its load demands: up to it. Without, only ours joins any.
 
 A figure is the mean of the rounds. CPU is that of all processes of the server, its database
 included, between the ends of the measured time, by what was delivered in it. Ratios hold for one
@@ -43,6 +47,7 @@ from bench.wsload import Programs, build
 
 C: Final = "c"
 SERVERS: Final = (C, *STARTABLE)
+WITH_A_WINDOW: Final = (C, "picows", "locshare")
 INTERVAL_S: Final = 2.0
 _PER_SECOND: Final = 700
 """Connections made per second before the measurement."""
@@ -98,13 +103,18 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def serving(name: str, case: Case, programs: Programs, folder: Path) -> Iterator[Place]:
+def serving(
+    name: str, case: Case, programs: Programs, folder: Path, window_ms: int = 0
+) -> Iterator[Place]:
     """``name`` with the sessions of ``case``, everyone joined. Raises NotServing."""
     if name == C:
         port = free_port()
         with split_cores(pin=True) as place:
             server = Process(
-                [str(programs.broadcaster), "--port", str(port)],
+                [
+                    *(str(programs.broadcaster), "--port", str(port)),
+                    *(("--coalesce", str(window_ms)) if window_ms else ()),
+                ],
                 log=folder / "wsecho.log",
                 ready=lambda: _listens(port),
                 place=place,
@@ -116,7 +126,12 @@ def serving(name: str, case: Case, programs: Programs, folder: Path) -> Iterator
                 server.stop()
         return
     seats = max(case.size, 50)
-    with started(name, environment=_LIMITS, max_participants=seats, faults=False) as target:
+    limits = dict(_LIMITS)
+    if window_ms:
+        limits["LOCSHARE_FLUSH_WINDOW_MAX_S"] = str(window_ms / 1000)
+    with started(
+        name, environment=limits, max_participants=seats, faults=False, flush_window_ms=window_ms
+    ) as target:
         with Rest(target.http_url) as rest:
             rooms = rest.fill([people(case.size)] * case.sessions)
         tokens = [each.token for each in tickets_of(rooms)]
@@ -147,9 +162,11 @@ def _plan(case: Case, lines: Sequence[str]) -> str:
 # --- the load ---------------------------------------------------------------------------------
 
 
-def measure(name: str, case: Case, programs: Programs, folder: Path, duration_s: float) -> Run:
+def measure(
+    name: str, case: Case, programs: Programs, folder: Path, duration_s: float, window_ms: int = 0
+) -> Run:
     """Raises NotServing."""
-    with serving(name, case, programs, folder) as place:
+    with serving(name, case, programs, folder, window_ms) as place:
         return _run_of(generate(place, case, programs, folder, duration_s))
 
 
@@ -199,7 +216,11 @@ def _run_of(found: dict[str, Any]) -> Run:
 
 
 def all_runs(
-    cases: Sequence[Case], servers: Sequence[str], rounds: int, duration_s: float
+    cases: Sequence[Case],
+    servers: Sequence[str],
+    rounds: int,
+    duration_s: float,
+    window_ms: int = 0,
 ) -> dict[Case, dict[str, list[Run]]]:
     """Every server under every load in turns, with a line of progress for each run."""
     found: dict[Case, dict[str, list[Run]]] = {
@@ -213,7 +234,7 @@ def all_runs(
             for case in cases:
                 for name in servers if turn % 2 == 0 else servers[::-1]:
                     number += 1
-                    run = measure(name, case, programs, folder, duration_s)
+                    run = measure(name, case, programs, folder, duration_s, window_ms)
                     found[case][name].append(run)
                     print(
                         f"{number}/{rounds * len(cases) * len(servers)}"
@@ -299,8 +320,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--cases", type=lambda text: [case_of(each) for each in text.split(",")],
-        default=[Case(1000, 8), Case(10, 100), Case(100, 100)], metavar="SxP,…",
-        help="sessions and people of each (default 1000x8,10x100,100x100)",
+        default=[Case(1, 50), Case(1000, 8), Case(10, 100), Case(100, 100)], metavar="SxP,…",
+        help="sessions and people of each (default 1x50,1000x8,10x100,100x100)",
     )  # fmt: skip
     parser.add_argument(
         "--servers", type=lambda text: [server_of(each) for each in text.split(",")],
@@ -309,11 +330,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=2, choices=range(1, 21), metavar="1 to 20")
     parser.add_argument("--duration", type=float, default=10, metavar="S", help="measured seconds")
+    parser.add_argument(
+        "--window", type=int, default=0, choices=range(2001), metavar="MS",
+        help=f"the flush window, which {', '.join(WITH_A_WINDOW)} can have (default: none)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     options = parser.parse_args(arguments)
+    without = [each for each in options.servers if each not in WITH_A_WINDOW]
+    if options.window and without:
+        parser.error(f"--window: {', '.join(without)} writes each update at once")
     stand_guard()
     try:
-        found = all_runs(options.cases, options.servers, options.rounds, options.duration)
+        found = all_runs(
+            options.cases, options.servers, options.rounds, options.duration, options.window
+        )
     except NotServing as error:
         print(error, file=sys.stderr)
         return 2

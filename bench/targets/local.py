@@ -190,6 +190,7 @@ class PeerTarget(StartedTarget):
         place: Sequence[int],
         environment: Mapping[str, str],
         max_participants: int,
+        flush_window_ms: int = 0,
     ) -> None:
         super().__init__(description, free_port())
         redis = description.name == "redis"
@@ -197,6 +198,8 @@ class PeerTarget(StartedTarget):
         more = [] if self._redis is None else ["--redis", f"redis://{HOST}:{self._redis[1]}"]
         if description.name == "picows":
             more = ["--ws-port", str(free_port())]
+            if flush_window_ms:
+                more += ["--flush-window-ms", str(flush_window_ms)]
         # Tokens must outlive the process.
         own = {SECRET: secrets.token_hex(32), **os.environ, "PYTHONPATH": str(ROOT)}
         self._process = Process(
@@ -267,6 +270,7 @@ def started(
     environment: Mapping[str, str] | None = None,
     max_participants: int = MAX_PARTICIPANTS,
     faults: bool = True,
+    flush_window_ms: int = 0,
 ) -> Iterator[StartedTarget]:
     """The server ``name`` of STARTABLE, ready, on free ports and with private data; gone, with all
     its processes, when the block ends.
@@ -274,8 +278,8 @@ def started(
     With ``pin``, on a machine of two cores or more, the server has the first core (its Redis or
     PostgreSQL too), and this thread and those that it starts have the others. ``environment`` is
     for the server's program. Without ``faults`` this server runs as ``locshare serve`` does, and
-    its sessions and database cannot be disrupted. Raises ValueError for another name, or a dialect
-    that it does not speak, and NotServing.
+    its sessions and database cannot be disrupted. ``flush_window_ms`` is for picows. Raises
+    ValueError for another name, or a dialect that it does not speak, and NotServing.
     """
     if name not in STARTABLE:
         raise ValueError(f"no server {name!r} can be started; allowed are {', '.join(STARTABLE)}")
@@ -292,7 +296,9 @@ def started(
             server = Server(folder, room | dict(environment or {}), faults=faults, place=place)
             target = LocshareTarget(description, server)
         else:
-            target = PeerTarget(description, folder, place, environment or {}, max_participants)
+            target = PeerTarget(
+                description, folder, place, environment or {}, max_participants, flush_window_ms
+            )
         try:
             target.start()
             yield target

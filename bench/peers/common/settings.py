@@ -14,7 +14,8 @@ _HANDED_ON = "PEER_SETTINGS"
 
 class Settings(Struct, frozen=True):
     """``redis`` is a URL, empty where there is none. ``ws_port`` is 0 where the WebSocket is served
-    beside REST.
+    beside REST. Positions of one session are joined for ``flush_window_ms``, where that is not 0
+    and the server can do it.
     """
 
     host: str
@@ -24,6 +25,7 @@ class Settings(Struct, frozen=True):
     secret: str
     redis: str = ""
     ws_port: int = 0
+    flush_window_ms: int = 0
 
     @property
     def http_url(self) -> str:
@@ -68,6 +70,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         secret=os.environ.get(SECRET) or secrets.token_hex(32),
         redis=getattr(arguments, "redis", ""),
         ws_port=getattr(arguments, "ws_port", 0),
+        flush_window_ms=getattr(arguments, "flush_window_ms", 0),
     )
 
 

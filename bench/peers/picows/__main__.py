@@ -10,6 +10,10 @@ def main() -> None:
         "--ws-port", type=count, default=8093, metavar="N",
         help="the port of the WebSocket, which picows serves (default 8093)",
     )  # fmt: skip
+    flags.add_argument(
+        "--flush-window-ms", type=count, default=0, metavar="MS",
+        help="join the positions of a session for so long into one write (default: do not)",
+    )  # fmt: skip
     run(settings_of(flags.parse_args()), "bench.peers.picows.app:application")
 
 

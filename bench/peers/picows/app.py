@@ -10,6 +10,7 @@ from bench.peers.common.app import MAX_FRAME_BYTES, create_app
 from bench.peers.common.settings import Settings
 from bench.peers.common.tokens import Tokens
 from bench.peers.inprocess.sessions import MemorySessions
+from bench.peers.picows.flushing import Flushing
 from bench.peers.picows.upgrade import answer_upgrade
 
 PING_EVERY_S = 20
@@ -20,9 +21,11 @@ def application() -> Starlette:
     settings = Settings.handed_on()
     sessions = MemorySessions(settings.max_participants)
     tokens = Tokens(settings.secret)
+    window_ms = settings.flush_window_ms
+    flushing = Flushing(sessions, window_ms / 1000) if window_ms else None
 
     def upgrade(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-        return answer_upgrade(request, sessions, tokens)
+        return answer_upgrade(request, sessions, tokens, flushing)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

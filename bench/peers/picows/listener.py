@@ -15,6 +15,7 @@ from bench.peers.common.problems import Problem
 from bench.peers.common.socket import CLOSE_CODES, failed
 from bench.peers.common.tokens import Claims
 from bench.peers.inprocess.sessions import MemorySessions
+from bench.peers.picows.flushing import Flushing
 
 MAX_WAITING_BYTES = 256 * 1024
 """A client that falls further behind is dropped."""
@@ -27,12 +28,15 @@ _encode = msgspec.json.Encoder().encode
 class Listener(WSListener):
     """A participant's connection."""
 
-    def __init__(self, sessions: MemorySessions, claims: Claims) -> None:
+    def __init__(
+        self, sessions: MemorySessions, claims: Claims, flushing: Flushing | None = None
+    ) -> None:
         self.id = uuid4().hex
         self.session_id = claims.session_id
         self.user_id = claims.user_id
         self.role: str = claims.role
         self._sessions = sessions
+        self._flushing = flushing
         self._moved = b'{"type":"location_update","data":{"user_id":%b,' % _encode(self.user_id)
         self._fragments = b""
         self._fragmented: WSMsgType | None = None
@@ -72,6 +76,10 @@ class Listener(WSListener):
     def send(self, text: str) -> None:
         self.transport.send(_TEXT, text.encode())
 
+    def write(self, frames: bytes) -> None:
+        """Finished frames."""
+        self.transport.underlying_transport.write(frames)
+
     def close(self, close: Close) -> None:
         end(self.transport, close)
 
@@ -100,7 +108,11 @@ class Listener(WSListener):
             return
         if isinstance(message, LocationUpdate):
             if self._sessions.moved(self, message.data):
-                self._send_to_others(self._moved + _encode(message.data)[1:] + b"}")
+                update = self._moved + _encode(message.data)[1:] + b"}"
+                if self._flushing is None:
+                    self._send_to_others(update)
+                else:
+                    self._flushing.add(self, update)
         elif isinstance(message, Ping):
             self.send(messages.PONG)
         else:

@@ -9,11 +9,15 @@ from bench.peers.common.problems import Problem
 from bench.peers.common.socket import BEARER, CLOSE_CODES, SUBPROTOCOL
 from bench.peers.common.tokens import Tokens
 from bench.peers.inprocess.sessions import MemorySessions
+from bench.peers.picows.flushing import Flushing
 from bench.peers.picows.listener import Listener, Refused
 
 
 def answer_upgrade(
-    request: WSUpgradeRequest, sessions: MemorySessions, tokens: Tokens
+    request: WSUpgradeRequest,
+    sessions: MemorySessions,
+    tokens: Tokens,
+    flushing: Flushing | None = None,
 ) -> WSUpgradeResponseWithListener:
     """Accept a participant; anyone else gets a status, or a close code where there is an Origin: a
     browser's script sees no status.
@@ -28,7 +32,7 @@ def answer_upgrade(
     try:
         claims = tokens.verify(_token(request, offered))
         sessions.admit_now(claims.session_id, claims.user_id)
-        listener = Listener(sessions, claims)
+        listener = Listener(sessions, claims, flushing)
     except Problem as problem:
         if "Origin" not in request.headers:
             refusal = problem.response()

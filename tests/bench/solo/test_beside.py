@@ -40,6 +40,14 @@ def test_an_unknown_server_is_refused_with_those_that_there_are(
     assert "no server 'nginx'; there are c, locshare" in capsys.readouterr().err
 
 
+def test_a_window_for_a_server_that_has_none_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--servers=c,inprocess", "--window=250"])
+    assert "inprocess writes each update at once" in capsys.readouterr().err
+
+
 def test_flags_after_several_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         bench(["solo", "rest", "beside", "--rounds=1"])
@@ -103,3 +111,15 @@ def test_every_server_takes_its_turn_and_delivers_all(capsys: pytest.CaptureFixt
     assert list(found["2 x 3"]) == servers
     assert all(run["p50"] > 0 for runs in found["2 x 3"].values() for run in runs)
     assert len(told.err.splitlines()) == len(servers), "a line of progress for each"
+
+
+@needs_compiler
+@pytest.mark.e2e
+def test_with_a_window_the_comparators_join_and_deliver_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["--cases=2x3", "--servers=c,picows", "--rounds=1", "--duration=2", "--window=400"]
+    assert main([*command, "--json"]) == 0
+    told = capsys.readouterr()
+    for name, (run,) in json.loads(told.out)["2 x 3"].items():
+        assert run["p99"] > 300, f"{name}: some wait for most of the window"
