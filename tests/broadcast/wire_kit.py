@@ -92,6 +92,9 @@ class NoLink:
     async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
         raise NotImplementedError
 
+    def offer(self, position: Position, received: float) -> bool:
+        raise NotImplementedError
+
     async def update(self, position: Position, received: float) -> None:
         raise NotImplementedError
 

@@ -110,12 +110,23 @@ class RoomLink:
         self._receiver = self._room.receivers[self._user_id] = receiver
         receiver.send_event(text_frame(SNAPSHOT))
 
+    def offer(self, position: Position, received: float) -> bool:
+        room = self._room
+        if room.fail_update is not None or room.hold_update is not None:
+            return False
+        self._report(position)
+        return True
+
     async def update(self, position: Position, received: float) -> None:
         room = self._room
         if room.fail_update is not None:
             raise room.fail_update
         if room.hold_update is not None:
             await room.hold_update.wait()
+        self._report(position)
+
+    def _report(self, position: Position) -> None:
+        room = self._room
         room.positions.append((self._user_id, position))
         moved = {self._user_id: HeldPosition(position, 0.0, 0.0)}
         for receiver in room.receivers.values():
@@ -206,6 +217,7 @@ async def serving(
     verifier: admission.Verifier | None = None,
     sessions: admission.SessionOpener | None = None,
     dialects: Dialects = DEFAULT_DIALECTS,
+    with_reader: bool = True,
 ) -> AsyncIterator[Server]:
     """A server on a free port; it has drained when the block ends. Behind a proxy clients are
     counted by what it says of them, else by their address, which is the same for all here. Without
@@ -217,6 +229,8 @@ async def serving(
     pool = ConnectionPool(verifier or Verifier(), sessions or room, limits, address_of, dialects)
     listener = Listener("127.0.0.1:0", pool)
     async with trio.open_nursery() as nursery:
+        if with_reader:
+            await nursery.start(pool.reader.serve)
         await nursery.start(pool.serve)
         if heartbeat:
             await nursery.start(pool.heartbeat)

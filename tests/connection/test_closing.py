@@ -12,13 +12,8 @@ import trio.testing
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
-from locshare.connection.transport import (
-    NO_MESSAGE,
-    UNFINISHED,
-    Received,
-    Transport,
-    TransportLimits,
-)
+from locshare.connection.received import NO_MESSAGE, UNFINISHED, Received
+from locshare.connection.transport import Transport, TransportLimits
 from locshare.model.reasons import CloseReason
 from tests.connection.kit import QUICK_ENDS, an_update, raw_client, serving
 from tests.running import LAST_RESORT_S

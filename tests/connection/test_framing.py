@@ -12,15 +12,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
-from locshare.connection.transport import (
-    DEFAULT_LIMITS,
-    NoMessage,
-    PeerClosed,
-    Pinged,
-    TooLarge,
-    Transport,
-    Violation,
-)
+from locshare.connection.received import NoMessage, PeerClosed, Pinged, TooLarge, Violation
+from locshare.connection.transport import DEFAULT_LIMITS, Transport
 from locshare.model.reasons import CloseReason
 from tests.sockets import client_frame
 

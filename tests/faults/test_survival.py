@@ -187,7 +187,7 @@ async def test_a_connection_that_dies_costs_itself_and_comes_back(real: Real, ho
 
 
 @pytest.mark.parametrize(
-    "part", ["sessions", "listener", "api", "store", "flush", "heartbeat", "reaper"]
+    "part", ["sessions", "listener", "api", "store", "flush", "reader", "heartbeat", "reaper"]
 )
 async def test_when_a_part_of_the_server_dies_no_phone_notices(real: Real, part: str) -> None:
     async with real.group() as group:

@@ -14,7 +14,7 @@ from tests.faults.kit import DEADLINE_S, running, talk
 
 @pytest.mark.parametrize(
     "name",
-    ["control", "store", "flush", "sessions", "reaper", "heartbeat", "listener", "api"],
+    ["control", "store", "flush", "sessions", "reaper", "reader", "heartbeat", "listener", "api"],
 )
 async def test_when_a_child_dies_no_phone_notices_and_others_can_still_come(
     name: str, postgres_url: str, tmp_path: Path

@@ -21,6 +21,7 @@ CHILDREN: dict[str, Callable[[Application], Callable[..., Awaitable[object]]]] =
     "api": lambda parts: parts.api.serve,
     "flush": lambda parts: parts.flush_controller.run,
     "reaper": lambda parts: parts.manager.reaper.run,
+    "reader": lambda parts: parts.pool.reader.serve,
     "heartbeat": lambda parts: parts.pool.heartbeat,
 }
 

@@ -79,6 +79,7 @@ async def serving(
         [
             DynamicSpec().child(SESSIONS, register=names.name(SESSIONS)),
             TaskSpec("reaper", manager.reaper.run),
+            TaskSpec("reader", pool.reader.serve),
             TaskSpec("connections", pool.serve, shutdown=5.0),
             TaskSpec("heartbeat", pool.heartbeat),
             TaskSpec("listener", listener.serve),

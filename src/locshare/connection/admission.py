@@ -61,10 +61,14 @@ class Link(Protocol):
         """On return the snapshot is the first thing in ``receiver``."""
         ...
 
-    async def update(self, position: Position, received: float) -> None:
-        """Report a position, read at ``received`` (Trio's clock). Waits only while the session's
-        mailbox is full. Raises SessionOver.
+    def offer(self, position: Position, received: float) -> bool:
+        """Report a position, read at ``received`` (Trio's clock), unless that would have to wait.
+        False: nothing was reported.
         """
+        ...
+
+    async def update(self, position: Position, received: float) -> None:
+        """As :meth:`offer`, and wait while the session's mailbox is full. Raises SessionOver."""
         ...
 
     async def set_pace(self, interval_s: float) -> None:

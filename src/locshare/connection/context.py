@@ -11,6 +11,7 @@ from locshare.connection.admission import Identity, SessionOpener
 from locshare.connection.counters import ConnectionCounters
 from locshare.connection.dialect import Dialects
 from locshare.connection.rate_policy import RateLimits
+from locshare.connection.reader import Reader
 from locshare.connection.refusal import Refusal
 from locshare.connection.transport import TransportLimits
 from locshare.connection.upgrade import Upgrade
@@ -68,3 +69,4 @@ class ConnectionContext(Struct, frozen=True):
     gate: Gate
     spawn: Callable[[Callable[[], Awaitable[None]]], None]
     dialects: Dialects
+    reader: Reader

@@ -10,6 +10,9 @@ without it is for the dialect to say: the plain one cannot.
 All subscriptions of a socket share its task: while one session's mailbox is full, or a session is
 being opened, nothing is read from the socket, and TCP slows the client down for all of them.
 
+:meth:`Conversation.handle` takes each message and never waits, so the reader can call it; what has
+to wait goes on in :meth:`Conversation.run`.
+
 Awaits: :meth:`Transport.receive`, ``SessionOpener.open`` and the links'. Any of them may end with
 the connection closing. Then :meth:`Transport.receive` returns STOPPED, the outbox drops every
 frame, and a subscription that was being opened is given up.
@@ -38,9 +41,8 @@ from locshare.connection.dialect import (
 )
 from locshare.connection.lifecycle import Event, Lifecycle, State
 from locshare.connection.rate_policy import ACCEPT, RateDecision, RatePolicy
-from locshare.connection.refusal import Refusal
-from locshare.connection.subscription import Subscription
-from locshare.connection.transport import (
+from locshare.connection.received import (
+    Deferred,
     NoMessage,
     PeerClosed,
     PeerGone,
@@ -48,9 +50,11 @@ from locshare.connection.transport import (
     Received,
     Stopped,
     TooLarge,
-    Transport,
     Violation,
 )
+from locshare.connection.refusal import Refusal
+from locshare.connection.subscription import Subscription
+from locshare.connection.transport import Transport
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.session.commands import NO_OPTIONS, AttachOptions
@@ -67,6 +71,7 @@ _ENDS: Final[Mapping[type[Exception], CloseReason]] = {
 }
 """What becomes of a subscription whose session answers so."""
 _SESSION_ERRORS: Final = tuple(_ENDS)
+_LOOK_AGAIN: Final = Deferred()
 
 
 class Advance(Protocol):
@@ -85,11 +90,13 @@ class Conversation:
 
     __slots__ = (
         "_advance",
+        "_binary",
         "_context",
         "_dialect",
         "_dropped",
         "_identity",
         "_identity_used",
+        "_interpret",
         "_lifecycle",
         "_only",
         "_outbox",
@@ -115,6 +122,8 @@ class Conversation:
         self._context = context
         self._identity: Identity | None = None  # the upgrade's, where messages subscribe
         self._identity_used = False
+        self._interpret = dialect.receive
+        self._binary = dialect.reads_binary
         self._policy = RatePolicy(context.limits.rates, trio.current_time())
         self._only: Subscription | None = None
         self._several: dict[Topic, Subscription] | None = None
@@ -147,6 +156,7 @@ class Conversation:
                 await self._attach(self._only, options)
             await self._receive_until_closed()
         finally:
+            self._transport.detach_reader()
             for subscription in self.subscriptions():
                 subscription.end()
                 subscription.link.detach()
@@ -162,67 +172,81 @@ class Conversation:
     # --- receiving ------------------------------------------------------------------------------
 
     async def _receive_until_closed(self) -> None:
-        receive, policy, counters = (
-            self._transport.receive, self._policy, self._context.counters,
-        )  # fmt: skip
-        interpret, binary = self._dialect.receive, self._dialect.reads_binary
+        receive, policy = self._transport.receive, self._policy
+        self._transport.attach_reader(self._context.reader, self.handle)
         while True:
             if policy.held is None:
                 received = await receive()
             else:
                 received = await self._receive_beside_held()
-            if type(received) is not str and (type(received) is not bytes or not binary):
-                if type(received) is Stopped:
-                    return
-                if type(received) is NoMessage:  # nearly always the answer to a heartbeat's ping
-                    self._check_rate(policy.message(trio.current_time()))
-                else:
-                    await self._take_event(received)
+            left = received if type(received) is Deferred else self.handle(received)
+            if left is None:
                 continue
-            try:
-                effect = interpret(received)
-            except InvalidMessage as error:
-                self._count_bad(error.code, error.text)
-                continue
-            if type(effect) is not Position:
-                await self._take_other(effect)
-                continue
-            subscription = self._only
-            if subscription is None:
-                self._count_bad("INVALID_MESSAGE", "not subscribed to this")
-                continue
-            # What _take_move and _move do, without a further coroutine for each position.
-            counters.positions += 1
-            received_at = trio.current_time()
-            decision = policy.position(received_at)
-            if decision is not ACCEPT or policy.held is not None:
-                policy.keep_newest(effect, decision)
-            if decision is not ACCEPT:
-                self._check_rate(decision)
-                continue
-            try:
-                await subscription.link.update(effect, received_at)
-            except _SESSION_ERRORS as error:
-                self.close_subscription(subscription, _ENDS[type(error)])
+            if type(left) is Deferred:
+                await self._finish(left)
+            elif type(left) is Stopped:
+                return
+            else:
+                await self._take_event(left)
 
-    async def _take_move(self, move: Move) -> None:
-        """A position for one of several."""
-        subscription = self._find(move.topic)
+    def handle(self, received: Received) -> Received | None:
+        """Judge and count a message, and do what it asks for unless that has to wait
+        (:data:`locshare.connection.received.Handler`).
+        """
+        if type(received) is not str and (type(received) is not bytes or not self._binary):
+            if type(received) is not NoMessage:
+                return received
+            # Nearly always the answer to a heartbeat's ping.
+            self._check_rate(self._policy.message(trio.current_time()))
+            return None
+        try:
+            effect = self._interpret(received)
+        except InvalidMessage as error:
+            self._count_bad(error.code, error.text)
+            return None
+        if type(effect) is Position:
+            topic, position, frame = None, effect, b""
+            subscription = self._only
+        elif type(effect) is Move:
+            topic, position, frame = effect.topic, effect.position, effect.frame
+            subscription = self._find(topic)
+        else:
+            return self._take_other(effect)
         if subscription is None:
             self._count_bad("INVALID_MESSAGE", "not subscribed to this")
-            return
+            return None
         policy = self._policy
         self._context.counters.positions += 1
         received_at = trio.current_time()
         decision = policy.position(received_at)
         if decision is not ACCEPT or policy.held is not None:
-            policy.keep_newest(move.position, decision, move.topic)
+            policy.keep_newest(position, decision, topic)
         if decision is not ACCEPT:
             self._check_rate(decision)
-            return
-        await self._move(subscription, move.position, received_at)
-        if move.frame and not subscription.closed:
-            self._outbox.send_event(move.frame)
+            return _LOOK_AGAIN
+        if not subscription.link.offer(position, received_at):
+            return Deferred(Move(topic, position, frame), received_at)
+        if frame:
+            self._outbox.send_event(frame)
+        return None
+
+    async def _finish(self, deferred: Deferred) -> None:
+        """What :meth:`handle` left, which has to wait."""
+        effect = deferred.effect
+        if isinstance(effect, Move):
+            subscription = self._find(effect.topic)
+            if subscription is not None:
+                await self._move(subscription, effect.position, deferred.received_at)
+                if effect.frame and not subscription.closed:
+                    self._outbox.send_event(effect.frame)
+        elif isinstance(effect, Choose | SetPace | Presence):
+            await self._choose(effect)
+        elif isinstance(effect, LeaveSession):
+            await self._leave(effect.topic)
+        elif isinstance(effect, Leave):
+            await self._leave(None)
+        elif isinstance(effect, Subscribe):
+            await self._subscribe(effect)
 
     def _find(self, topic: Topic) -> Subscription | None:
         if topic is None:
@@ -233,7 +257,7 @@ class Conversation:
         """As the transport's, and hand on each held position when it is due."""
         while self._policy.held is not None:
             with trio.move_on_at(self._policy.due):
-                return await self._transport.receive()
+                return await self._transport.receive(alone=True)
             await self._send_held()
         return await self._transport.receive()
 
@@ -256,31 +280,23 @@ class Conversation:
         except _SESSION_ERRORS as error:
             self.close_subscription(subscription, _ENDS[type(error)])
 
-    async def _take_other(self, effect: Effect) -> None:
-        """Anything but a position for the only subscription."""
-        if type(effect) is Move:
-            await self._take_move(effect)
-            return
+    def _take_other(self, effect: Effect) -> Deferred | None:
+        """Anything but a position."""
         self._policy.good()
         if not self._check_rate(self._policy.message(trio.current_time())):
-            return
+            return None
         if isinstance(effect, Ping | Answer):
             self._answer_ping(effect)
         elif isinstance(effect, Reply):
             if effect.frame:
                 self._outbox.send_event(effect.frame)
-        elif isinstance(effect, Choose | SetPace | Presence):
-            await self._choose(effect)
-        elif isinstance(effect, LeaveSession):
-            await self._leave(effect.topic)
-        elif isinstance(effect, Leave):
-            await self._leave(None)
-        elif isinstance(effect, Subscribe):
-            await self._subscribe(effect)
         elif isinstance(effect, Unsubscribe):
             subscription = self._find(effect.topic)
             if subscription is not None:
                 self._give_up(subscription, CloseReason.PEER_CLOSED, effect.frame)
+        else:
+            return Deferred(effect)
+        return None
 
     def _answer_ping(self, effect: Ping | Answer) -> None:
         self._context.counters.pings += 1

@@ -14,6 +14,9 @@ UNUSUAL = -1
 """Unmasked, or longer than the limit: pass it to the protocol object, do not wait for the rest."""
 
 _MASKED = 0x80
+_TEXT_FINAL = 0x81
+_SHORT = range(_MASKED, _MASKED + 126)  # second bytes of masked frames whose length is in them
+_LONGER = _MASKED | 126
 
 
 def frame_end(data: bytes, start: int, limit: int) -> int:
@@ -47,3 +50,23 @@ def payload_start(data: bytes, start: int) -> int:
     if length < 126:
         return start + 6
     return start + (8 if length == 126 else 14)
+
+
+def text_start(data: bytes, longest: int) -> int:
+    """The start of the payload of ``data``, if that is exactly one whole text frame, as nearly
+    everything is that a client sends. 0 for anything else, and for a payload of more than
+    ``longest`` bytes: what becomes of those is found out frame by frame.
+    """
+    size = len(data)
+    if size < 6 or data[0] != _TEXT_FINAL:
+        return 0
+    second = data[1]
+    if second in _SHORT:
+        start = 6
+        length = second - _MASKED
+    elif second == _LONGER and size >= 8:
+        start = 8
+        length = data[2] << 8 | data[3]
+    else:
+        return 0
+    return start if start + length == size and length <= longest else 0

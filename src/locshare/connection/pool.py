@@ -37,6 +37,7 @@ from locshare.connection.counters import (
 )
 from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.places import Places
+from locshare.connection.reader import Reader
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade, respond_and_close
 from locshare.model.rate import KeyedRateLimiter, Rate
@@ -124,8 +125,9 @@ class ConnectionPool:
         )
         self._counters = ConnectionCounters()
         self._nursery: trio.Nursery | None = None
+        self.reader = Reader()
         self._context = ConnectionContext(
-            limits.connection, self._counters, sessions, self, self._spawn, dialects
+            limits.connection, self._counters, sessions, self, self._spawn, dialects, self.reader
         )
         self._draining = False
         self._next_number = 0

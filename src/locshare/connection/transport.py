@@ -11,8 +11,12 @@ has something to judge. An idle connection has none, which saves a third of its 
 between two calls: ``_protocol`` is None unless a fragmented message is under way or the peer's
 frames have come to their end.
 
-One task per connection uses this, and there is no second reader and no queue between: what is not
-asked for stays in the kernel, and TCP slows the sender down. Awaits happen in
+One task per connection uses this, and there is no queue between: what is not asked for stays in
+the kernel, and TCP slows the sender down. While that task waits for a message, and for nothing
+else, the reader (:mod:`locshare.connection.reader`) reads in its place and hands what came to the
+connection's plain function. So nothing overtakes: as long as the task is at work the reader leaves
+the socket alone, and from the first message on that the plain function has not finished, all that
+was read waits for the task. Awaits happen in
 :meth:`Transport.accept_handshake`, in :meth:`Upgrade.accept` and :meth:`Upgrade.reject`, in
 :meth:`Transport.receive` and :meth:`Transport.discard`; each is a checkpoint wherever it has to
 wait, and a cancelled one loses no bytes that a later call could still use.
@@ -31,8 +35,9 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+import outcome
 import trio
-from msgspec import Struct
+from trio.lowlevel import Abort, Task
 from websockets.datastructures import MultipleValuesError
 from websockets.exceptions import InvalidHeader
 from websockets.frames import Close, Frame, Opcode
@@ -42,7 +47,26 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from locshare.config.sections import MessageSettings
-from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
+from locshare.connection.framing import (
+    INCOMPLETE,
+    UNUSUAL,
+    frame_end,
+    payload_start,
+    text_start,
+)
+from locshare.connection.reader import Reader
+from locshare.connection.received import (
+    NO_MESSAGE,
+    PEER_GONE,
+    STOPPED,
+    UNFINISHED,
+    Handler,
+    PeerClosed,
+    Pinged,
+    Received,
+    TooLarge,
+    Violation,
+)
 from locshare.connection.upgrade import (
     BAD_HANDSHAKE,
     ConnectionLost,
@@ -106,60 +130,6 @@ class TransportLimits(MessageSettings, frozen=True):
 DEFAULT_LIMITS: Final = TransportLimits()
 
 
-class TooLarge(Struct, frozen=True):
-    """A message beyond ``max_message_bytes`` was dropped."""
-
-    size: int
-
-
-class PeerClosed(Struct, frozen=True):
-    """The peer's close frame came; ``reply`` is our close frame. Nothing follows."""
-
-    reply: bytes
-
-
-class PeerGone(Struct, frozen=True):
-    """The stream has ended or was reset. Every further call returns it again."""
-
-
-class Violation(Struct, frozen=True):
-    """The peer broke the protocol: close for ``reason``, with ``close_frame``."""
-
-    reason: CloseReason
-    close_frame: bytes
-
-
-class Pinged(Struct, frozen=True):
-    """The frame that answers the newest of the protocol pings that came together."""
-
-    pong: bytes
-
-
-class NoMessage(Struct, frozen=True):
-    """A frame that ends no message: a ping, a pong, or a fragment. Reported to be counted."""
-
-
-NO_MESSAGE: Final = NoMessage()
-
-
-class Unfinished(Struct, frozen=True):
-    """A message was begun and not finished within ``message_deadline``."""
-
-
-class Stopped(Struct, frozen=True):
-    """:meth:`Transport.stop` was called."""
-
-
-PEER_GONE: Final = PeerGone()
-UNFINISHED: Final = Unfinished()
-STOPPED: Final = Stopped()
-
-Received = (
-    str | bytes | TooLarge | NoMessage | Unfinished | Pinged | PeerClosed | PeerGone | Violation
-    | Stopped
-)  # fmt: skip
-
-
 class Transport:
     """One accepted, non-blocking socket and its protocol state. The owner must call :meth:`close`;
     nothing else closes the socket.
@@ -170,13 +140,17 @@ class Transport:
         "_answer",
         "_close_came",
         "_frame_due",
+        "_handler",
+        "_in_set",
         "_limits",
         "_message_due",
         "_messages",
+        "_parked",
         "_partial",
         "_partial_is_text",
         "_pong",
         "_protocol",
+        "_reader",
         "_sock",
         "_tail",
         "_unsound",
@@ -201,6 +175,10 @@ class Transport:
         self._pong = b""  # the answer to the newest ping, not yet reported
         self._close_came = False  # the peer's close frame
         self._unsound = False  # the input cannot be cut into frames
+        self._reader: Reader | None = None
+        self._handler: Handler | None = None
+        self._parked: Task | None = None  # the connection's, while the reader may read for it
+        self._in_set = False  # the reader's; also for a while when the task is at work
         self.bytes_in = 0
         self.heard = True
         """Set whenever bytes came; the heartbeat clears it."""
@@ -286,9 +264,11 @@ class Transport:
 
     # --- messages -------------------------------------------------------------------------------
 
-    async def receive(self) -> Received:
+    async def receive(self, *, alone: bool = False) -> Received:
         """The next whole message, or another event, in order; a ping comes first of those read with
         it. STOPPED, once, after :meth:`stop`. Cancelled: no input is lost.
+
+        ``alone`` leaves the socket to this task, also where there is a reader.
         """
         messages = self._messages
         while not messages:
@@ -296,6 +276,9 @@ class Transport:
                 data = await self._read_in_time()
                 if data is None:
                     return messages.pop(0) if messages else UNFINISHED
+            elif not alone and self._reader is not None and self._reader.serving:
+                await self._park(self._reader)
+                continue
             else:
                 data = await self._read()
             if data:
@@ -308,6 +291,91 @@ class Transport:
             else:
                 self._digest(data)
         return messages.pop(0)
+
+    # --- the reader (connection.reader.Readable) ------------------------------------------------
+
+    def attach_reader(self, reader: Reader, handler: Handler) -> None:
+        """From now on ``reader`` reads while the task waits in :meth:`receive`, and ``handler``
+        has the first look at what came.
+        """
+        self._reader = reader
+        self._handler = handler
+
+    def detach_reader(self) -> None:
+        """The task alone reads. Before the socket is closed. Idempotent."""
+        if self._in_set and self._reader is not None:
+            self._reader.remove(self._sock.fileno())
+            self._in_set = False
+        self._reader = self._handler = None
+
+    async def _park(self, reader: Reader) -> None:
+        """Wait until the reader has left something to this task, or has ended."""
+        if not self._in_set:
+            try:
+                reader.add(self._sock.fileno(), self)
+            except OSError:  # the kernel has no room for it
+                self.detach_reader()
+                return
+            self._in_set = True
+        self._parked = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._unpark)
+
+    def _unpark(self, _raise_cancel: object) -> Abort:
+        self._parked = None
+        return Abort.SUCCEEDED
+
+    def _wake(self, error: Exception | None = None) -> None:
+        task, self._parked = self._parked, None
+        if task is not None:
+            trio.lowlevel.reschedule(task, outcome.Error(error) if error else outcome.Value(None))
+
+    def reader_ended(self) -> None:
+        """See :meth:`locshare.connection.reader.Readable.reader_ended`."""
+        self._in_set = False
+        self._wake()
+
+    def read_ready(self) -> bool:
+        """See :meth:`locshare.connection.reader.Readable.read_ready`."""
+        handler = self._handler
+        if self._parked is None or handler is None:
+            self._in_set = False
+            return False
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:  # a reset counts as an end
+            data = b""
+        try:
+            self._handle(data, handler)
+        except Exception as error:  # noqa: BLE001 - raised in the connection's task
+            self._wake(error)
+        else:
+            if self._messages or self._tail or self._partial is not None:
+                self._wake()
+        return True
+
+    def _handle(self, data: bytes, handler: Handler) -> None:
+        """What the reader found, as far as it needs no wait. The rest is left in ``_messages``."""
+        messages = self._messages
+        if data:
+            self.heard = True
+            self.bytes_in += len(data)
+        if messages:  # STOPPED meanwhile: `discard` looks for the close frame
+            self._tail += data
+            return
+        start = text_start(data, self._limits.max_message_bytes)
+        if start:
+            self._deliver(apply_mask(data[start:], data[start - 4 : start]), True)
+        elif data:
+            self._digest(data)
+        else:
+            messages.append(PEER_GONE)
+        while messages:
+            left = handler(messages.pop(0))
+            if left is not None:
+                messages.insert(0, left)
+                return
 
     def stop(self) -> None:
         """Hand out no further message, not even one already read."""
@@ -552,6 +620,7 @@ class Transport:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
             empty_input(self._sock, self._limits.discard_bytes)
+        self.detach_reader()
         trio.lowlevel.notify_closing(self._sock)
         self._sock.close()
 

@@ -310,6 +310,7 @@ class Application:
                     SESSIONS, register=self.names.name(SESSIONS)
                 ),
                 TaskSpec("reaper", self.manager.reaper.run),
+                TaskSpec("reader", self.pool.reader.serve),
                 TaskSpec(
                     "connections",
                     self.pool.serve,

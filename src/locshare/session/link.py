@@ -57,9 +57,19 @@ class SessionLink:
         self._attached = receiver
         await self._calls.ask(self._table, Attach(receiver, self._role, options))
 
+    def offer(self, position: Position, received: float = 0.0) -> bool:
+        """Report a position, read at ``received`` (Trio's clock; 0: not measured), unless that
+        would have to wait. False: nothing was reported.
+        """
+        actor = self._actor
+        return (
+            actor is not None
+            and actor.offer(Update(self._user_id, position, received)) is Offer.ACCEPTED
+        )
+
     async def update(self, position: Position, received: float = 0.0) -> None:
-        """Report a position, read at ``received`` (Trio's clock; 0: not measured). Without a
-        checkpoint in the ordinary case.
+        """As :meth:`offer`, and wait where it would have to. Without a checkpoint in the ordinary
+        case.
 
         Waits while the session's mailbox is full, and while the session is restarted: this is the
         back-pressure on a connection. Raises SessionOver, SessionUnavailable. Cancelled in the

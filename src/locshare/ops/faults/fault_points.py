@@ -89,12 +89,20 @@ class LinkWithFaults:
             ReceiverWithFaults(receiver, self._session_id, self._points), options
         )
 
+    def offer(self, position: Position, received: float) -> bool:
+        """As :meth:`Link.offer`. Raises InjectedFault."""
+        self._crash_if_asked()
+        return self._link.offer(position, received)
+
     async def update(self, position: Position, received: float) -> None:
         """As :meth:`Link.update`. Raises InjectedFault."""
+        self._crash_if_asked()
+        await self._link.update(position, received)
+
+    def _crash_if_asked(self) -> None:
         if self._user_id in self._points.crashing:
             self._points.crashing.discard(self._user_id)
             raise InjectedFault("in a connection's task")
-        await self._link.update(position, received)
 
     async def set_pace(self, interval_s: float) -> None:
         """As :meth:`Link.set_pace`."""
