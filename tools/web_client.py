@@ -95,7 +95,7 @@ def tasks_of(trace: bytes, link: str) -> list[Task]:
     )
     found = []
     for each in own:
-        if each["name"] != "RunTask":
+        if each["name"] != "RunTask" or "dur" not in each:
             continue
         begin, end = each["ts"], each["ts"] + each["dur"]
         inside = sum(cpu for at, cpu in scripts if begin <= at < end)

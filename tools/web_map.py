@@ -27,7 +27,7 @@ import msgspec
 from playwright.sync_api import Browser, CDPSession, Page
 
 from locshare.web.archive import MapArchive
-from locshare.web.built import TYPES
+from locshare.web.built import DIST, TYPES
 from locshare.web.map_config import WORLD
 from locshare.web.pages import content_policy
 from locshare.web.tiles import tile_json
@@ -195,10 +195,10 @@ def measure_heap(page: Page, steps: int) -> tuple[float, float]:
 
 
 def weigh() -> dict[str, int]:
-    """Bytes of brotli of what is loaded for MapLibre."""
+    """Bytes of brotli of what the built client loads for MapLibre."""
     return {
         path.stem: path.stat().st_size
-        for path in sorted((BUILT / "assets").glob("*.js.br"))
+        for path in sorted((DIST / "assets").glob("*.js.br"))
         if path.name.startswith(("maplibre-", "map-worker-", "tile_cache-", "pbf-", "style-"))
     }
 
@@ -248,7 +248,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--map-file", type=Path, help="a PMTiles archive")
     given = parser.parse_args(arguments)
-    build()
+    if given.what != "weigh":
+        build()
     if given.what == "measure":
         _measure(given.map_file)
     elif given.what == "pictures":

@@ -493,6 +493,10 @@ def test_a_geolocation_that_dies_is_not_live_and_one_that_comes_back_is(
         expect(told).to_be_hidden()
         bo.page.clock.fast_forward(31_000)
         expect(bo.row("Ada")).to_contain_text(re.compile(r"was here \d\d s ago"))
+        bo.page.locator(".grip").click()
+        bo.row("Ada").get_by_role("button").click()
+        said = re.compile(r"last seen \d\d s ago, 2\.5 km from here")
+        expect(bo.page.get_by_text(said)).to_be_visible()
 
 
 def test_over_plain_http_the_page_says_why_nobody_is_seen(

@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Page
 
 from locshare.web.map_config import WORLD
 from tests.browser import chromium_or_skip
-from tools.web_map import SOFTWARE_GL, build, measure_heap, opened, served, weigh
+from tests.running import given_time
+from tools.web_map import SOFTWARE_GL, build, measure_heap, measure_pan, opened, served, weigh
 
 PHONE: dict[str, Any] = {"viewport": {"width": 393, "height": 851}}
 
@@ -46,7 +47,7 @@ def names(page: Page) -> list[dict[str, Any]]:
         """() => [...document.querySelectorAll(".mk")]
             .filter(mk => mk.style.display !== "none")
             .map(mk => ({mk, tag: mk.querySelector(".mk-name")}))
-            .filter(({tag}) => getComputedStyle(tag).opacity === "1")
+            .filter(({tag}) => getComputedStyle(tag).display !== "none")
             .map(({mk, tag}) => {
                 const box = tag.getBoundingClientRect(), at = mk.getBoundingClientRect();
                 return {left: box.left, top: box.top, right: box.right, bottom: box.bottom,
@@ -287,7 +288,7 @@ def test_the_canvas_draws_the_world_where_maplibre_cannot_run(
     page.context.close()
 
 
-def test_maplibre_is_loaded_in_at_most_370_kb(address: str) -> None:
+def test_maplibre_is_loaded_in_at_most_370_kb() -> None:
     parts = weigh()
     assert len(parts) == 5
     assert sum(parts.values()) <= 370_000
@@ -299,4 +300,12 @@ def test_the_heap_stays_flat_while_people_move(
     page = show(browser, address, errors, "map=none&scene=group")
     early, late = measure_heap(page, 120)
     assert late < early * 1.08
+    page.context.close()
+
+
+def test_a_frame_of_a_drag_takes_at_most_5_ms_of_the_processor(
+    browser: Browser, address: str, errors: list[str]
+) -> None:
+    page = show(browser, address, errors, "map=none&scene=group")
+    assert given_time(lambda times: measure_pan(page) / times, lambda each: each <= 5) <= 5
     page.context.close()

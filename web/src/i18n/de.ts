@@ -87,6 +87,7 @@ const de: Catalogue<Key> = {
     "person.mine_old": "deine Position ist von {ago}",
     "person.offline": "offline · zuletzt gesehen {ago}",
     "person.last_seen": "zuletzt gesehen {ago}, {distance} von hier",
+    "person.offline.now": "offline",
     "person.paused": "pausiert",
     "person.hidden": "Bildschirm gesperrt",
 

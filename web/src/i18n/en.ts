@@ -86,6 +86,7 @@ const texts = {
   "person.mine_old": "your position is from {ago}",
   "person.offline": "offline · last seen {ago}",
   "person.last_seen": "last seen {ago}, {distance} from here",
+  "person.offline.now": "offline",
   "person.paused": "paused",
   "person.hidden": "screen locked",
 

@@ -138,7 +138,7 @@ export class CanvasSurface implements Surface {
     const theme = themeOf(options.isDark);
     context.fillStyle = theme.ground;
     context.fillRect(0, 0, size.width, size.height);
-    const grid = { theme, units: options.units, t: options.t };
+    const grid = { theme, units: options.units, t: options.t, covered: options.covered };
     if (this.tiles === null) {
       this.world?.draw(context, camera, size, theme, options.t.code);
       const alpha = this.world === null ? 1 : bareness(camera.zoom);

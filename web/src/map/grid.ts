@@ -3,7 +3,7 @@
  * them places and distances can be read without the internet. Drawn on a canvas in CSS pixels.
  */
 
-import { type Camera, type Size, scaleOf, toPoint, toScreen } from "../core/camera";
+import { type Camera, type Padding, type Size, scaleOf, toPoint, toScreen } from "../core/camera";
 import { roundLength, scaleText, type Units } from "../core/format";
 import { metresPerUnit, type Place, project, unproject } from "../core/geo";
 import type { Translator } from "../core/i18n";
@@ -14,8 +14,13 @@ export interface GridOptions {
   readonly theme: Theme;
   readonly units: Units;
   readonly t: Translator<MapKey>;
+  /** What lies over the map: no label stands beneath it. */
+  readonly covered: Padding;
 }
 
+/** What a label of a meridian takes, and at the lower edge the scale. */
+const LABEL_PX = 66;
+const FOOT_PX = 42;
 const MINUTE = 1 / 60;
 const SECOND = 1 / 3600;
 /** Widths of a cell in degrees, and into how many parts fine lines divide it. */
@@ -55,7 +60,7 @@ export function drawGraticule(
   context: CanvasRenderingContext2D,
   camera: Camera,
   size: Size,
-  { theme, t }: GridOptions,
+  { theme, t, covered }: GridOptions,
 ): void {
   const perDegree = scaleOf(camera) / 360;
   const fits = STEPS.filter(([degrees]) => degrees * perDegree <= CELL_PX)[0];
@@ -92,10 +97,12 @@ export function drawGraticule(
   ];
   for (const line of lines) {
     if (line.count % parts !== 0) continue;
-    if (line.isMeridian) {
-      if (line.at > 60) context.fillText(angleText(line.degrees, step, east, west), line.at + 4, 6);
-    } else if (line.at > 24) {
-      context.fillText(angleText(line.degrees, step, north, south), 6, line.at + 3);
+    const { isMeridian, at, degrees } = line;
+    if (isMeridian) {
+      if (at < covered.left + LABEL_PX || at > size.width - covered.right - LABEL_PX) continue;
+      context.fillText(angleText(degrees, step, east, west), at + 4, covered.top + 6);
+    } else if (at > covered.top + 24 && at < size.height - covered.bottom - FOOT_PX) {
+      context.fillText(angleText(degrees, step, north, south), covered.left + 6, at + 3);
     }
   }
 }

@@ -91,7 +91,7 @@ class GroupMap implements GroupMapHandle {
   private readonly credit: HTMLElement;
   private readonly events: MapEvents;
   private readonly stops: (() => void)[] = [];
-  private options: MapOptions;
+  private options: { padding: Padding } & MapOptions;
   private surfaceOptions: SurfaceOptions;
   private surface: Surface;
   private camera: Camera = START;
@@ -202,9 +202,10 @@ class GroupMap implements GroupMapHandle {
   setOptions(change: Partial<MapOptions>): void {
     const before = this.options;
     this.options = { ...before, ...change };
+    if (isSame(before.padding, this.options.padding)) this.options.padding = before.padding;
     this.pane.setOptions(this.options);
     this.dress();
-    const isGround = (["root", "sources", "type", "isDark", "units", "t"] as const).some(
+    const isGround = (["root", "sources", "type", "isDark", "units", "t", "padding"] as const).some(
       (name) => before[name] !== this.options[name],
     );
     if (isGround) {
@@ -499,6 +500,7 @@ class GroupMap implements GroupMapHandle {
       root: options.root,
       units: options.units,
       t: options.t,
+      covered: options.padding,
     };
   }
 
@@ -590,6 +592,9 @@ class GroupMap implements GroupMapHandle {
     if (!this.isPaused) void this.bringMapLibre();
   }
 }
+
+const isSame = (a: Padding, b: Padding): boolean =>
+  a.top === b.top && a.right === b.right && a.bottom === b.bottom && a.left === b.left;
 
 function savesData(): boolean {
   const { connection } = navigator as { connection?: { readonly saveData?: boolean } };

@@ -229,7 +229,12 @@ export class MapLibreSurface implements Surface {
     }
     context.clearRect(0, 0, size.width, size.height);
     overlay.style.opacity = alpha.toFixed(2);
-    const grid = { theme: themeOf(options.isDark), units: options.units, t: options.t };
+    const grid = {
+      theme: themeOf(options.isDark),
+      units: options.units,
+      t: options.t,
+      covered: options.covered,
+    };
     drawGraticule(context, this.camera, size, grid);
     if (this.own !== null) drawRings(context, this.camera, size, this.own, grid);
   }

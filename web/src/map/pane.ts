@@ -342,6 +342,7 @@ export class MarkerPane {
         continue;
       }
       const { marker, person } = first;
+      marker.mark("is-fanned", spot.isFanned);
       const point = this.pointOf(first, now);
       if (spot.isFanned && fan !== null) {
         middle ??= this.fanMiddle(now);
@@ -353,7 +354,6 @@ export class MarkerPane {
         continue;
       } else marker.move(point);
       marker.hide(false);
-      marker.mark("is-fanned", spot.isFanned);
       const { accuracy, lat } = person.place;
       const radius = accuracy === null ? 0 : (accuracy * perUnit) / metresPerUnit(lat);
       const isSeen = radius >= LEAST_CIRCLE_PX && radius <= MOST_CIRCLE_PX && !spot.isFanned;

@@ -38,6 +38,8 @@ export interface SurfaceOptions {
   readonly root: string;
   readonly units: Units;
   readonly t: Translator<MapKey>;
+  /** What lies over the map. */
+  readonly covered: Padding;
 }
 
 export interface Surface {

@@ -86,17 +86,32 @@ export function loadDialogs(): Promise<typeof import("./dialogs")> {
   return dialogs;
 }
 
-function Dialogs(context: Context) {
-  const [Shown, set] = useState<ComponentType<Context> | null>(null);
+/** A part of the dialogs' module, or null until it is there; `onFail` when it cannot be had. */
+export function useLater<Props>(
+  { actions, state }: Context,
+  part: (module: typeof import("./dialogs")) => ComponentType<Props>,
+  isWanted: boolean,
+  onFail: () => void,
+): ComponentType<Props> | null {
+  const [Shown, set] = useState<ComponentType<Props> | null>(null);
   useEffect(() => {
+    if (!isWanted || Shown !== null) return;
     loadDialogs().then(
-      (module) => set(() => module.Dialogs),
+      (module) => set(() => part(module)),
       () => {
-        context.ui.dialog.value = null;
-        context.actions.notify(context.state.t.peek()("problem.no_answer"));
+        onFail();
+        actions.notify(state.t.peek()("problem.no_answer"));
       },
     );
-  }, []);
+  }, [isWanted]);
+  return Shown;
+}
+
+function Dialogs(context: Context) {
+  const close = (): void => {
+    context.ui.dialog.value = null;
+  };
+  const Shown = useLater(context, (module) => module.Dialogs, true, close);
   return Shown === null ? null : <Shown {...context} />;
 }
 

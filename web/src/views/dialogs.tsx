@@ -1,4 +1,4 @@
-/** The dialogs of a session. Loaded when the group is on the screen. */
+/** The dialogs of a session, and the sheet of a person. Loaded when the group is on the screen. */
 
 import { useEffect, useState } from "preact/hooks";
 import type { SessionModel } from "../app/session_model";
@@ -15,6 +15,8 @@ import { canStayAwake } from "../io/wake_lock";
 import type { Context } from "./context";
 import { Icon, type IconName } from "./icons";
 import { Button, Choice, Dialog, Switch } from "./parts";
+
+export { PersonSheet } from "./person";
 
 addTexts(dialogTexts);
 

@@ -7,13 +7,12 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { SessionModel } from "../app/session_model";
 import { leftText } from "../core/format";
 import type { MakeMap } from "../map/surface";
-import { loadDialogs } from "./app";
+import { loadDialogs, useLater } from "./app";
 import { Banners } from "./banners";
 import type { Context } from "./context";
 import { Icon } from "./icons";
 import { Round } from "./parts";
 import { People } from "./people";
-import { PersonSheet } from "./person";
 
 export interface LiveProps extends Context {
   readonly model: SessionModel;
@@ -23,12 +22,19 @@ export interface LiveProps extends Context {
 const SIDE = "(min-width: 800px), (orientation: landscape) and (max-height: 500px)";
 
 export function Live(props: LiveProps) {
-  const { state, ui, model } = props;
+  const { state, actions, ui, model } = props;
   const t = state.t.value;
   const frame = useRef<HTMLElement>(null);
   const isUp = ui.isUp.value;
   const selected = state.selected.value;
   const person = selected === null ? null : model.roster.value.get(selected);
+  const isOne = person !== null && person !== undefined;
+  const PersonSheet = useLater(
+    props,
+    (module) => module.PersonSheet,
+    isOne,
+    () => actions.select(null),
+  );
   useEffect(() => {
     if (selected !== null) ui.isUp.value = true;
   }, [selected]);
@@ -51,7 +57,7 @@ export function Live(props: LiveProps) {
       <Banners {...props} />
       <Tools {...props} />
       <Sheet {...props} label={person?.name ?? t("people.title")} isUp={isUp}>
-        {person === null || person === undefined ? (
+        {!isOne || PersonSheet === null ? (
           <People {...props} />
         ) : (
           <PersonSheet key={person.userId} {...props} userId={person.userId} />

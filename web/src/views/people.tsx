@@ -14,7 +14,7 @@ import { Looks } from "./looks";
 import { Avatar, Button } from "./parts";
 
 /** Nearer than this there is no direction to somebody. */
-const NEAR_M = 10;
+export const NEAR_M = 10;
 
 export function People(props: LiveProps) {
   const { state, actions, ui } = props;
@@ -175,10 +175,23 @@ function strengthOf({ place, online }: Person, time: number): number {
   return (opacity(time - place.at) - 0.45) / 0.55;
 }
 
-/** How somebody stands, in words. */
-export function standingText(t: T, person: Person, time: number, isLive: boolean): string {
+/** How somebody stands, in words; `far` is how far their last place is from here, where it is to be said. */
+export function standingText(
+  t: T,
+  person: Person,
+  time: number,
+  isLive: boolean,
+  far: string | null = null,
+): string {
   const found = standing(person, time, isLive);
   const ago = "age" in found && found.age !== null ? agoText(t, found.age) : null;
+  if (far !== null && person.place !== null && found.kind !== "live") {
+    // The age of the fix: somebody may have been there for longer than their place is known.
+    const age = agoText(t, Math.max(0, time - person.place.at));
+    const seen = t("person.last_seen", { ago: age, distance: far });
+    if (found.kind === "here" || found.kind === "no_position") return seen;
+    return `${t(found.kind === "offline" ? "person.offline.now" : `person.${found.kind}`)} · ${seen}`;
+  }
   switch (found.kind) {
     case "live":
       return t("person.live");

@@ -8,7 +8,7 @@ import type { Person } from "../core/session";
 import { Icon, type IconName } from "./icons";
 import type { LiveProps } from "./live";
 import { Avatar, Button, Round } from "./parts";
-import { standingText } from "./people";
+import { NEAR_M, standingText } from "./people";
 
 interface PersonSheetProps extends LiveProps {
   readonly userId: string;
@@ -24,6 +24,11 @@ export function PersonSheet(props: PersonSheetProps) {
   const person = model.people.peek().filter((each) => each.userId === userId)[0];
   if (person === undefined) return null;
   const isLive = model.link.value.kind === "live" && !state.isOffline.value;
+  const own = person.isMe ? null : (model.own.value?.data ?? null);
+  const { place } = person;
+  const metres = own === null || place === null ? 0 : distance(own, place);
+  // Nearer than that they are in one place.
+  const far = metres < NEAR_M ? null : distanceText(t, metres, state.units.value);
   return (
     <div class="person">
       <div class="sheet-head">
@@ -41,7 +46,7 @@ export function PersonSheet(props: PersonSheetProps) {
           </h2>
           <small>
             {person.role === "host" && `${t("person.host")} · `}
-            {standingText(t, person, time, isLive)}
+            {standingText(t, person, time, isLive, far)}
           </small>
         </div>
       </div>
@@ -71,7 +76,7 @@ function Facts({ state, model, person, time }: FactsProps) {
     const way = bearing(own, place);
     const far = distance(own, place);
     const text = distanceText(t, far, state.units.value);
-    add("arrow", t("fact.distance"), far < 10 ? text : `${text} ${compass(t, way)}`, way);
+    add("arrow", t("fact.distance"), far < NEAR_M ? text : `${text} ${compass(t, way)}`, way);
   }
   if (place.speed !== null) {
     add("speed", t("fact.speed"), speedText(t, place.speed, state.units.value));
