@@ -27,7 +27,7 @@ from bench.guardian import entrust
 from bench.results import RestCall
 
 PER_SECOND: Final = 5.0
-"""Calls. Of some 18 kinds: each comes three or four times in a quarter of a minute, and the server
+"""Calls. Of some 20 kinds: each comes three or four times in a quarter of a minute, and the server
 spends half a per cent of a core on them.
 """
 TIMEOUT_S: Final = 10.0
@@ -151,7 +151,11 @@ class Probe:
             token = last["websocket_token"]
             self._call("DELETE", f"{one}/participants/{last['user_id']}", ids, token=token)
             yield
+        self._call("POST", f"{one}/link", ids, token=host)
+        yield
         self._call("DELETE", one, ids, token=host)
+        yield
+        self._call("GET", f"{one}/receipt", ids, token=host)
         yield
         self._call("GET", "/health/ready")
         yield

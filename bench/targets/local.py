@@ -18,6 +18,7 @@ import trio
 
 from bench.errors import NotServing
 from bench.peers.common.settings import SECRET
+from bench.procfs import started as began_at
 from bench.results import Dialect, DisruptionKind, TargetDescription
 from bench.servers import HOST, Process, Server, data_directory, free_port, split_cores, wait_until
 from bench.targets.counting import facts
@@ -127,7 +128,7 @@ class LocshareTarget(StartedTarget):
     restart = start
 
     def own_pids(self) -> Sequence[int]:
-        return self._server.pids()[:1]
+        return _alive(self._server.pids()[:1])
 
     def stop(self) -> None:
         self._server.stop()
@@ -246,11 +247,18 @@ class PeerTarget(StartedTarget):
         self._process.start()
 
     def own_pids(self) -> Sequence[int]:
-        return self._process.pids()
+        return _alive(self._process.pids())
 
     def _kill(self, _: str) -> str:
         self._process.kill()
         return "SIGKILL to the server's process" + ("" if self._redis is None else "; Redis stays")
+
+
+def _alive(pids: Sequence[int]) -> list[int]:
+    """Those that have not ended. A process of several threads ends a moment before it can be
+    waited for.
+    """
+    return [pid for pid in pids if began_at(pid) is not None]
 
 
 def _pausing(process: Process, what: str) -> Disruption:
