@@ -26,7 +26,7 @@ from locshare.connection.dialect import Effect, Reply
 from locshare.connection.pool import PoolLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.refusal import Refusal
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport_limits import TransportLimits
 from locshare.model.reasons import CloseReason
 from locshare.wire.dialects import Dialect
 from locshare.wire.messages import ErrorCode

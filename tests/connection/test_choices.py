@@ -33,6 +33,8 @@ from tests.connection.test_phoenix import OK as OK_REPLY
 from tests.connection.test_phoenix import ONE, TWO, Client
 from tests.sockets import Raw, client_frame, request
 
+pytestmark = pytest.mark.usefixtures("read_each_way")
+
 
 @asynccontextmanager
 async def upgraded(server: Server, target: str, *headers: str) -> AsyncIterator[Raw]:

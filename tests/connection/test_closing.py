@@ -13,11 +13,14 @@ from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
 from locshare.connection.received import NO_MESSAGE, UNFINISHED, Received
-from locshare.connection.transport import Transport, TransportLimits
+from locshare.connection.transport import Transport
+from locshare.connection.transport_limits import TransportLimits
 from locshare.model.reasons import CloseReason
 from tests.connection.kit import QUICK_ENDS, an_update, raw_client, serving
 from tests.running import LAST_RESORT_S
 from tests.sockets import Raw, client_frame
+
+pytestmark = pytest.mark.usefixtures("read_each_way")
 
 PING = client_frame(b"", 9)
 CLOSE = client_frame(struct.pack("!H", 1000), 8)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import pytest
 import trio
 
 from locshare.auth.tokens import TokenInvalid
@@ -15,7 +16,7 @@ from locshare.broadcast.fanout import binary_frame, encode_flush
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport_limits import TransportLimits
 from locshare.model.position import HeldPosition, Position
 from locshare.session.limits import SessionLimits
 from locshare.wire.compact import COMPACT, TYPES
@@ -25,6 +26,8 @@ from tests.running import LAST_RESORT_S
 from tests.session.kit import LIMITS, START, House, house
 from tests.sockets import Raw, client_frame, request
 from tests.wire.compact_kit import Reader
+
+pytestmark = pytest.mark.usefixtures("read_each_way")
 
 PROTOCOL = f"Sec-WebSocket-Protocol: {COMPACT.name}"
 FIX_MS = 1_772_366_400_000  # START

@@ -10,7 +10,7 @@ import trio
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport_limits import TransportLimits
 from tests.connection.kit import (
     QUICK_ENDS,
     SNAPSHOT,

@@ -13,7 +13,8 @@ from websockets.server import ServerProtocol
 
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
 from locshare.connection.received import NoMessage, PeerClosed, Pinged, TooLarge, Violation
-from locshare.connection.transport import DEFAULT_LIMITS, Transport
+from locshare.connection.transport import Transport
+from locshare.connection.transport_limits import DEFAULT_LIMITS
 from locshare.model.reasons import CloseReason
 from tests.sockets import client_frame
 

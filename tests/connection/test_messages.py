@@ -29,6 +29,8 @@ from tests.connection.kit import (
 from tests.running import LAST_RESORT_S
 from tests.sockets import Raw, SansIOClient, client_frame, request, trio_client
 
+pytestmark = pytest.mark.usefixtures("read_each_way")
+
 
 def limited(**rates: float) -> PoolLimits:
     limits = RateLimits(**rates)  # type: ignore[arg-type] # all fields are numbers

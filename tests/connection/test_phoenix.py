@@ -37,6 +37,8 @@ from tests.connection.kit import (
 )
 from tests.sockets import Raw, client_frame, request
 
+pytestmark = pytest.mark.usefixtures("read_each_way")
+
 ONE, TWO = f"location:{UUID(int=1)}", f"location:{UUID(int=2)}"
 UPDATE = {"lat": 52.5, "lng": 13.4, "accuracy": 8, "timestamp": "2030-01-01T12:00:00Z"}
 OK: dict[str, Any] = {"status": "ok", "response": {}}

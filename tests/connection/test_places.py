@@ -11,7 +11,8 @@ import trio.testing
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.connection.refusal import Refusal
-from locshare.connection.transport import Transport, TransportLimits
+from locshare.connection.transport import Transport
+from locshare.connection.transport_limits import TransportLimits
 from locshare.connection.upgrade import ConnectionLost, empty_input, problem_response
 from locshare.model.reasons import CloseReason
 from tests.connection.kit import (

@@ -13,13 +13,15 @@ from locshare.broadcast.fanout import Flush, encode_flush, text_frame
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport_limits import TransportLimits
 from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.wire.plain import PLAIN
 from tests.connection.kit import raw_client, serving
 from tests.skipping import KERNEL
 from tests.sockets import Raw, client_frame
+
+pytestmark = pytest.mark.usefixtures("read_each_way")
 
 SMALL_BUFFER = 4096
 

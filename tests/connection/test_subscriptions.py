@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pytest
 import trio
 import trio.testing
 from msgspec import structs
@@ -29,7 +30,7 @@ from locshare.connection.dialect import (
 from locshare.connection.pool import PoolLimits, ReconnectLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.refusal import Refusal
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport_limits import TransportLimits
 from locshare.model.position import ParticipantPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.session.errors import ParticipantNotFound, SessionOver
@@ -48,6 +49,8 @@ from tests.connection.kit import (
     serving,
 )
 from tests.sockets import Raw, client_frame, request
+
+pytestmark = pytest.mark.usefixtures("read_each_way")
 
 NAME = "test.several"
 

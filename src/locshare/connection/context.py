@@ -13,7 +13,7 @@ from locshare.connection.dialect import Dialects
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.reader import Reader
 from locshare.connection.refusal import Refusal
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport_limits import TransportLimits
 from locshare.connection.upgrade import Upgrade
 
 if TYPE_CHECKING:

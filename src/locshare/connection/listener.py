@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from locshare.config import parse_bind
 from locshare.connection.pool import ConnectionPool
-from locshare.connection.transport import TransportLimits, prepare_listening_socket
+from locshare.connection.transport_limits import TransportLimits, prepare_listening_socket
 from locshare.net.listening import Acceptor
 
 

@@ -29,7 +29,7 @@ from locshare.connection import phoenix
 from locshare.connection.admission import PATH
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.connection.refusal import Refusal
-from locshare.connection.transport import TransportLimits, prepare_listening_socket
+from locshare.connection.transport_limits import TransportLimits, prepare_listening_socket
 from locshare.connection.upgrade import respond_and_close
 from locshare.net.listening import Acceptor
 from locshare.net.peeking import HandOver, peek, peek_until

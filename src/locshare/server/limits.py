@@ -16,7 +16,7 @@ from locshare.config import Settings
 from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import AddressOf, PoolLimits, ReconnectLimits
 from locshare.connection.rate_policy import RateLimits
-from locshare.connection.transport import TransportLimits
+from locshare.connection.transport_limits import TransportLimits
 from locshare.http import ServerLimits
 from locshare.net.client_address import ClientAddress
 from locshare.session.limits import SessionLimits
