@@ -67,7 +67,7 @@ def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("src", ()), ("bench", ("bench",)), ("tests", ("bench", "dev", "phone")),
+    [("src", ("otel",)), ("bench", ("bench",)), ("tests", ("bench", "dev", "otel", "phone")),
      ("clients/phone/src", ("phone",)),
      ("tools", ("bench", "dev", "docs", "mutants"))],
 )  # fmt: skip

@@ -25,6 +25,7 @@ from locshare.http.origins import Hosts, Origins
 from locshare.http.types import ROUTE, Handler
 from locshare.net.observer import NOBODY, RequestObserver
 from locshare.session.moment import utc_now
+from locshare.telemetry.traces import OFF, Tracer
 
 
 class RestApplication(QuartTrio):
@@ -42,6 +43,7 @@ class RestApplication(QuartTrio):
         blueprints: Sequence[Blueprint],
         fast_routes: Mapping[tuple[str, str], Handler] = {},
         observer: RequestObserver = NOBODY,
+        tracer: Tracer = OFF,
     ) -> None:
         # No static folder: each file is served by a blueprint that names it.
         super().__init__(__name__, static_folder=None, template_folder=None)
@@ -49,7 +51,7 @@ class RestApplication(QuartTrio):
         self._answer_timeout_s = limits.answer_timeout_s
         handling = HandlerLimits(limits.body_bytes, limits.body_timeout_s, limits.answer_timeout_s)
         router = FastRouter(fast_routes, handling, problem_for, super().asgi_app)
-        self._access = AccessMiddleware(router, metrics, rules, observer)
+        self._access = AccessMiddleware(router, metrics, rules, observer, tracer)
         self.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
         self.config["BODY_TIMEOUT"] = limits.body_timeout_s
         # An unexpected error reaches the middleware, which logs it and responds.
@@ -94,6 +96,7 @@ def create_app(
     allowed_origins: Collection[str] = (),
     blueprints: Sequence[Blueprint] = (),
     observer: RequestObserver = NOBODY,
+    tracer: Tracer = OFF,
 ) -> RestApplication:
     """The public application, to be served by :class:`locshare.http.server.HttpServer`.
 
@@ -125,6 +128,7 @@ def create_app(
             ("POST", "/api/sessions/<session>/positions"): ingest.positions,
         },
         observer,
+        tracer,
     )
 
 

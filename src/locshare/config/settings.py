@@ -325,6 +325,20 @@ class Settings(Struct, frozen=True, kw_only=True):
             "elsewhere."
         ),
     ] = "auto"
+    traces_url: Annotated[
+        str | None,
+        About(
+            "Where traces go, over OTLP/HTTP: the base URL of an OpenTelemetry collector. Spans of "
+            "REST calls, joins, connections and crashes, without names, tokens and positions. "
+            "Needs the extra locshare[otel].",
+            allowed="http://… or https://…, such as http://127.0.0.1:4318",
+            check=check_url("http", "https"), default="none: no traces",
+        ),
+    ] = None  # fmt: skip
+    traces_share: Annotated[
+        float,
+        About("The share of traces that are sent, of those that begin here.", ge=0, le=1),
+    ] = 1.0
     control_socket: Annotated[
         str | None,
         About(

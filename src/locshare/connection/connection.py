@@ -40,6 +40,7 @@ from locshare.connection.upgrade import ConnectionLost, NotAnUpgrade, Upgrade
 from locshare.model.reasons import CloseReason
 from locshare.session.commands import AttachOptions
 from locshare.telemetry.redaction import stack_of
+from locshare.telemetry.traces import Value
 
 log = structlog.get_logger()
 
@@ -353,5 +354,8 @@ class Connection:
             return  # refused, and counted as that
         counters.closed[reason] += 1
         counters.lifetimes.observe(trio.current_time() - self._since)
+        if (tracer := self._context.tracer).on:
+            about: dict[str, Value] = {"dialect": self.dialect, "reason": reason.label}
+            tracer.record("connection", self._since, about)
         note = log.debug if reason in _ROUTINE_ENDS else log.info
         note("connection_closed", connection=self.number, reason=reason.label, code=reason.code)

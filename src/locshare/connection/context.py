@@ -15,6 +15,7 @@ from locshare.connection.reader import Reader
 from locshare.connection.refusal import Refusal
 from locshare.connection.transport_limits import TransportLimits
 from locshare.connection.upgrade import Upgrade
+from locshare.telemetry.traces import OFF, Tracer
 
 if TYPE_CHECKING:
     from locshare.connection.connection import Connection
@@ -70,3 +71,4 @@ class ConnectionContext(Struct, frozen=True):
     spawn: Callable[[Callable[[], Awaitable[None]]], None]
     dialects: Dialects
     reader: Reader
+    tracer: Tracer = OFF

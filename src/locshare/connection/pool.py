@@ -46,6 +46,7 @@ from locshare.net.draining import open_draining_nursery
 from locshare.net.observer import NOBODY, PARAMETER, RequestObserver
 from locshare.net.slots import SlotLimits
 from locshare.telemetry.redaction import stack_of
+from locshare.telemetry.traces import OFF, Tracer
 from locshare.wire.messages import ErrorCode
 
 log = structlog.get_logger()
@@ -109,9 +110,11 @@ class ConnectionPool:
         address_of: AddressOf = _uncounted,
         dialects: Dialects = DEFAULT_DIALECTS,
         observer: RequestObserver = NOBODY,
+        tracer: Tracer = OFF,
     ) -> None:
         self._verifier = verifier
         self._observer = observer
+        self._tracer = tracer
         self._limits = limits
         self._address_of = address_of
         self._places: Places[Connection] = Places(
@@ -127,7 +130,14 @@ class ConnectionPool:
         self._nursery: trio.Nursery | None = None
         self.reader = Reader()
         self._context = ConnectionContext(
-            limits.connection, self._counters, sessions, self, self._spawn, dialects, self.reader
+            limits.connection,
+            self._counters,
+            sessions,
+            self,
+            self._spawn,
+            dialects,
+            self.reader,
+            tracer,
         )
         self._draining = False
         self._next_number = 0
@@ -299,6 +309,8 @@ class ConnectionPool:
 
     def _report(self, error: Exception) -> None:
         self._counters.crashes += 1
+        kind = type(error).__name__
+        self._tracer.record("crash", trio.current_time(), {"of": "connection"}, kind)
         log.error(
             "connection_crashed",
             error=type(error).__name__,

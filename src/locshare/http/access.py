@@ -37,6 +37,7 @@ from locshare.http.types import (
 )
 from locshare.net.observer import NOBODY, PARAMETER, RequestObserver
 from locshare.telemetry.metrics import LATENCY_BUCKETS
+from locshare.telemetry.traces import OFF, Tracer
 from locshare.telemetry.unexpected import log_unexpected
 
 log = structlog.get_logger()
@@ -136,8 +137,10 @@ class AccessMiddleware:
         metrics: HttpMetrics,
         rules: AccessRules,
         observer: RequestObserver = NOBODY,
+        tracer: Tracer = OFF,
     ) -> None:
         self._app = app
+        self._tracer = tracer
         self._metrics = metrics
         self._rules = rules
         self._observer = observer
@@ -147,9 +150,27 @@ class AccessMiddleware:
         if scope["type"] == "http":
             if self._observer.armed:
                 _observe(self._observer, scope)
-            await self._http(scope, receive, send)
+            if self._tracer.on:
+                await self._traced(scope, receive, send)
+            else:
+                await self._http(scope, receive, send)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A span around the request, named by its route, in the trace of a proxy that sends one."""
+        parent = header(scope["headers"], b"traceparent") or ""
+        with self._tracer.span("HTTP", parent=parent) as span:
+            status = await self._http(scope, receive, send)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            span.name(f"{method} {_route(scope)}")
+            span.set({"http.request.method": method, "http.route": _route(scope)})
+            if status is None:
+                return
+            span.set({"http.response.status_code": status})
+            if status >= 500:
+                span.fail(str(status))
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> int | None:
+        """The status that was sent; None when the client went away before."""
         began = trio.current_time()
         request_id = secrets.token_hex(8)
         rules, metrics = self._rules, self._metrics
@@ -197,6 +218,7 @@ class AccessMiddleware:
                 await _refuse(respond, HttpProblem(ProblemCode.INTERNAL_ERROR))
         finally:
             self._record(scope, status, trio.current_time() - began, request_id)
+        return status
 
     def _record(self, scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
         route = _route(scope)

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Final, final, get_args
 
+import trio
+
 from locshare.supervisor import Report, Reporter
 from locshare.supervisor.report import Kind
 from locshare.telemetry.crashes import log_crash
+from locshare.telemetry.traces import OFF, Tracer, Value
 
 SESSION: Final = "session"
 """Stands for each session: their names are in no metric."""
@@ -16,9 +19,10 @@ OTHER: Final = "other"
 
 @final
 class CrashReports:
-    """``children``: the ids of the root's."""
+    """Each is a log line, a count, and a span of ``tracer``."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer = OFF) -> None:
+        self._tracer = tracer
         self._counts: Counter[tuple[str, Kind]] = Counter()
         self.of_session: Final[Reporter] = partial(self._take, SESSION)
         """The hook for the sessions."""
@@ -29,7 +33,15 @@ class CrashReports:
 
     def _take(self, child: str, report: Report) -> None:
         log_crash(report)
+        if self._tracer.on:
+            self._trace(child, report)
         self._counts[child, report.kind] += 1
+
+    def _trace(self, child: str, report: Report) -> None:
+        error = report.exception
+        failure = str(report.reason) if error is None else type(error).__name__
+        about: dict[str, Value] = {"of": child, "kind": report.kind}
+        self._tracer.record("crash", trio.current_time(), about, failure)
 
     def counts(self, children: Iterable[str]) -> Mapping[tuple[str, Kind], int]:
         """So far, for each of ``children``, for ``session`` and for ``other``. All are present, so

@@ -81,6 +81,7 @@ from locshare.server.process import allow_connections, calm_garbage_collector
 from locshare.server.process_info import process_info
 from locshare.server.service_manager import ServiceManager
 from locshare.server.signals import StopSignals
+from locshare.server.tracing import tracer_of
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.limits import SessionLimits
 from locshare.session.manager import SessionManager
@@ -114,7 +115,7 @@ class Application:
     faults can be injected over the control socket. ``gave_up`` is called when the root gives up,
     before it stops its children.
     Raises BadMapFile when the map file is none; SecretError when the secret is too short; OSError
-    when either cannot be read, or the secret cannot be stored.
+    when either cannot be read, or the secret cannot be stored; NoTraces.
     """
 
     def __init__(
@@ -129,7 +130,8 @@ class Application:
         self.faults = faults
         hooks = Hooks() if faults is None else faults.hooks
         self.names: Registry[Hashable] = Registry()
-        self._crashes = CrashReports()
+        self.tracer = tracer_of(settings)
+        self._crashes = CrashReports(self.tracer)
         self.metrics = new_registry()
         self.http_metrics = HttpMetrics(self.metrics)
         self._now = hooks.now
@@ -145,6 +147,7 @@ class Application:
             window=self.flush_controller.window,
             now=hooks.now,
             report=self._crashes.of_session,
+            tracer=self.tracer,
         )
         files = files_beside_connections(settings)
         limits = pool_limits(
@@ -158,6 +161,7 @@ class Application:
             limits,
             count_by,
             observer=self.observer,
+            tracer=self.tracer,
         )
         self.listener: Listener | SharedListener
         self._checks = {
@@ -226,6 +230,7 @@ class Application:
                 *self._tiles(),
             ],
             observer=self.observer,
+            tracer=self.tracer,
         )
 
     def _tiles(self) -> list[Blueprint]:
@@ -279,9 +284,12 @@ class Application:
         Raises what :func:`locshare.supervisor.open_supervisor` raises, such as StartError and
         RestartBudgetExceeded.
         """
-        async with open_supervisor(self.tree()) as root:
-            self.root = root
-            yield root
+        try:
+            async with open_supervisor(self.tree()) as root:
+                self.root = root
+                yield root
+        finally:
+            await self.tracer.aclose()
 
     def tree(self) -> SupervisorSpec:
         """The children of the root, in the order in which they start."""

@@ -32,7 +32,12 @@ from locshare.session.commands import (
     Update,
 )
 from locshare.session.counters import Resume, SessionCounters, SessionStatistics
-from locshare.session.directory.directory import Owner, SessionDirectory, always_this_process
+from locshare.session.directory.directory import (
+    Owner,
+    SessionDirectory,
+    always_this_process,
+    short_id,
+)
 from locshare.session.directory.owned_store import OwnedStore
 from locshare.session.errors import (
     Banned,
@@ -67,6 +72,7 @@ from locshare.session.table import SessionTable, member_of
 from locshare.store.port import FoundParticipant, ParticipantRecord, SessionRecord, Store, hash_of
 from locshare.supervisor import Reporter, log_report
 from locshare.telemetry.histogram import Distribution
+from locshare.telemetry.traces import OFF, Tracer
 
 R = TypeVar("R")
 
@@ -119,8 +125,10 @@ class SessionManager:
         report: Reporter = log_report,
         owner_of: Callable[[UUID], Owner] = always_this_process,
         features: FeatureSet = FEATURES,
+        tracer: Tracer = OFF,
     ) -> None:
         self._limits = limits
+        self._tracer = tracer
         self._now = now
         self._counters = SessionCounters()
         self._kept = KeptParts()
@@ -238,6 +246,19 @@ class SessionManager:
         SessionUnavailable, StoreUnavailable. Cancelled before the write: nothing happened; later:
         the join is done. The row of a join that fails after its write is taken back.
         """
+        about = {"session": short_id(session_id), "role": role} if self._tracer.on else None
+        with self._tracer.span("join", about):
+            return await self._join(session_id, display_name, avatar_color, role, origin, link_key)
+
+    async def _join(
+        self,
+        session_id: UUID,
+        display_name: str,
+        avatar_color: str,
+        role: Role,
+        origin: Origin,
+        link_key: str,
+    ) -> ParticipantRecord:
         if role != "host" and self._is_banned(session_id, origin):
             await trio.lowlevel.checkpoint()
             raise Banned
