@@ -15,11 +15,12 @@ export function comesBack(code) {
 
 /** Join the session of a join link. Gives `user_id`, `websocket_url` and `websocket_token`. */
 export async function join(link, name) {
-  const [server, sessionId] = link.split('/join/');
+  const [server, path] = link.split('/join/');
+  const [sessionId, linkKey] = [path.slice(0, 36), path.slice(37)];
   const answer = await fetch(`${server}/api/sessions/${sessionId}/join`, {
     method: 'POST',
     headers: {'Content-Type': 'application/json'},
-    body: JSON.stringify({display_name: name}),
+    body: JSON.stringify({display_name: name, link_key: linkKey}),
   });
   const body = await answer.json();
   if (!answer.ok) throw new Error(`${body.code}: ${body.detail}`);

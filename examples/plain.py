@@ -40,9 +40,11 @@ async def watch(socket: WebSocketConnection) -> None:
 
 
 async def main(link: str, name: str) -> None:
-    server, _, session_id = link.partition("/join/")
+    server, _, path = link.partition("/join/")
+    session_id, link_key = path[:36], path[37:]
     async with httpx.AsyncClient(base_url=server) as http:
-        answer = await http.post(f"/api/sessions/{session_id}/join", json={"display_name": name})
+        body = {"display_name": name, "link_key": link_key}
+        answer = await http.post(f"/api/sessions/{session_id}/join", json=body)
         answer.raise_for_status()
         me = answer.json()
     protocols = ["locshare.v1", f"locshare.bearer.{me['websocket_token']}"]

@@ -47,7 +47,7 @@ async def walk(live: Live) -> None:
 async def main(text: str, name: str) -> None:
     link = parse_join_link(text)
     async with Client(link.url) as client:
-        me = await client.join(link.session_id, name)
+        me = await client.join(link.session_id, name, link_key=link.link_key)
     live = Live(me.websocket_url, me.websocket_token, watcher=Printer())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(walk, live)

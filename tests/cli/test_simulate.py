@@ -63,6 +63,12 @@ def test_a_link_names_the_server_and_the_session() -> None:
     assert plan("--session", SESSION.upper()).session_id == SESSION
 
 
+def test_a_link_that_has_replaced_another_one_has_a_key() -> None:
+    made = plan("--link", f"https://map.example/join/{SESSION}-{'a' * 24}.")
+    assert (made.session_id, made.link_key) == (SESSION, "a" * 24)
+    assert plan("--link", f"https://map.example/join/{SESSION}").link_key is None
+
+
 @pytest.mark.parametrize("more", ["/", ".", ")", "%2E", "?a=b", "/?a=b#c", "#host=KEY"])
 def test_a_link_may_have_a_query_a_fragment_or_what_a_messenger_left_on_it(more: str) -> None:
     made = plan("--link", f"https://map.example/rides/join/{SESSION}{more}")

@@ -92,11 +92,21 @@ async def test_the_host_returns_with_the_key_and_locks_and_bans() -> None:
         assert (refused.value.code, refused.value.reconnect) == ("SESSION_LOCKED", False)
         assert not (await client.lock(link.session_id, host.host_token, locked=False)).locked
 
+        new = await client.replace_link(link.session_id, host.host_token)
+        shared = parse_join_link(new.join_link)
+        assert (shared.session_id, shared.link_key) == (link.session_id, new.link_key)
+        for call in (client.describe, client.participants, partial(client.join, display_name="Bo")):
+            with pytest.raises(ApiProblem) as old:
+                await call(link.session_id)
+            assert (old.value.code, old.value.reconnect) == ("LINK_REPLACED", False)
+            await call(link.session_id, link_key=shared.link_key)
+
         device = "0123456789abcdef"
-        bo = await client.join(link.session_id, "Bo", device_key=device)
+        key = shared.link_key
+        bo = await client.join(link.session_id, "Bo", device_key=device, link_key=key)
         await client.remove(link.session_id, bo.user_id, host.host_token, ban=True)
         with pytest.raises(ApiProblem) as banned:
-            await client.join(link.session_id, "Bo again", device_key=device)
+            await client.join(link.session_id, "Bo again", device_key=device, link_key=key)
         assert (banned.value.code, banned.value.reconnect) == ("BANNED", False)
         with pytest.raises(ApiProblem) as wrong:
             await client.become_host(link.session_id, "wrong")

@@ -134,6 +134,10 @@ async def test_what_was_missed_comes_in_order_after_a_drop_and_after_a_crash() -
 
         await client.lock(session.session_id, session.host_token, locked=False)
         await diary.until("SessionUpdated")
+        new = await client.replace_link(session.session_id, session.host_token)
+        await diary.until("SessionUpdated", 2)
+        assert live.replica is not None
+        assert live.replica.session.link_key == new.link_key
         proxy.cut()
         await diary.until("connected", 3)
         assert diary.snapshots[2].resumed is True

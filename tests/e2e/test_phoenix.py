@@ -10,7 +10,8 @@ import httpx
 import pytest
 import trio
 
-from tests.contract.group import Group, Person, create, phone
+from locshare.client import COMPACT_DIALECT, SessionUpdated, connect
+from tests.contract.group import Group, Person, assert_problem, create, phone
 from tests.npm import CLIENTS, installed
 from tests.official_phoenix import OfficialClient
 from tests.phones import BERLIN
@@ -132,6 +133,43 @@ async def test_after_a_restart_of_the_server_it_joins_again_by_itself(
             client.push("location_update", BERLIN)
             assert await client.hears("pushed") == ["location_update", {}]
             await plain.until("location_update", user_id=ada.user_id)
+
+
+async def test_a_new_link_is_told_in_every_dialect_and_holds_over_a_crash(
+    modules: Path, program: Program, group: Group
+) -> None:
+    ada, bo, cy = [await group.join(name) for name in ("Ada", "Bo", "Cy")]
+    async with (
+        phone(bo) as plain,
+        connect(cy.url, cy.token) as compact,
+        official(modules, ada, topic_of(group)) as client,
+    ):
+        assert compact.dialect == COMPACT_DIALECT
+        (snapshot,) = await client.hears("session_state")
+        for each in (snapshot["session"], plain.snapshot["session"]):
+            assert "link_key" not in each, "as before there were new links"
+        answer = await group.http.post(f"{group.path}/link", headers=group.host)
+        assert answer.status_code == 200
+        key = answer.json()["link_key"]
+        assert (await client.hears_of("session_updated", link_key=key))["locked"] is False
+        await plain.until("session_updated", link_key=key)
+        async for message in compact:
+            if isinstance(message, SessionUpdated):
+                assert message.link_key == key
+                break
+
+        await trio.to_thread.run_sync(program.kill)
+        await trio.to_thread.run_sync(program.start)
+        (snapshot,) = await client.hears("session_state")
+        assert snapshot["session"]["link_key"] == key
+    async with httpx.AsyncClient(base_url=program.http_url, timeout=LAST_RESORT_S) as http:
+        for old in ({}, {"link_key": key[::-1]}):
+            refused = await http.post(f"{group.path}/join", json={"display_name": "Di"} | old)
+            assert_problem(refused, 403, "LINK_REPLACED")
+        body = {"display_name": "Di", "link_key": key}
+        assert (await http.post(f"{group.path}/join", json=body)).status_code == 201
+        svg = await http.get(f"{group.path}/link.svg", params={"link_key": key})
+        assert svg.headers["content-type"] == "image/svg+xml"
 
 
 async def test_the_end_of_the_session_closes_the_channel_for_good(

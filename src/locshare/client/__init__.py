@@ -44,6 +44,7 @@ from locshare.model.session import Snapshot
 from locshare.wire.answers import (
     DeletionReceipt,
     HostToken,
+    NewLink,
     SessionCreated,
     SessionDescription,
     SessionJoined,
@@ -66,6 +67,7 @@ __all__ = [
     "HostToken",
     "JoinLink",
     "Live",
+    "NewLink",
     "NotConnected",
     "Pace",
     "ParticipantJoined",
