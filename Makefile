@@ -98,10 +98,11 @@ k6: $(VENV)/.dev ## run the five k6 scripts against this server in short, in k6 
 docs: $(VENV)/.dev ## build the site of docs/ into site/, with strict links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 
-generate: $(VENV)/.dev ## write what is made from the code: TypeScript, the pages of metrics and logs
+generate: $(VENV)/.dev ## write what is made from the code: TypeScript, metrics, logs, dashboards
 	$(BIN)/python -m locshare.contract.typescript web/src/generated
 	@$(BIN)/python -m tools.metrics_page
 	@$(BIN)/python -m tools.log_page
+	@$(BIN)/python -m tools.dashboards
 
 binary: ## the single-file program, for this machine's glibc and later (PYTHON=/path: the Python in it)
 	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh binary

@@ -37,6 +37,9 @@ from tests.monitoring.world import (
 )
 from tests.running import LAST_RESORT_S
 
+_MEBIBYTES: Final = 700
+"""The limit of memory in the drill."""
+
 Break = Callable[[World, FaultClient], AbstractAsyncContextManager[None]]
 
 
@@ -183,7 +186,7 @@ async def idle_connections(world: World, faults: FaultClient) -> AsyncIterator[N
 
 @asynccontextmanager
 async def deaf_clients(world: World, faults: FaultClient) -> AsyncIterator[None]:
-    async with world.deaf_clients(8):
+    async with world.deaf_clients(12):
         yield
 
 
@@ -198,11 +201,10 @@ async def disk_full(world: World, faults: FaultClient) -> AsyncIterator[None]:
 @asynccontextmanager
 async def memory_full(world: World, faults: FaultClient) -> AsyncIterator[None]:
     pids = [world.program.pid, *descendants(world.program.pid)]
-    with small_memory(pids, 700) as limit:
-        (space,) = world.stack.query("process_resident_memory_bytes")
-        wanted = int(limit * 0.93) - int(space["value"][1])
+    with small_memory(pids, _MEBIBYTES) as free:
+        wanted = free // 1024 // 1024 - _MEBIBYTES * 5 // 100
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(faults.press_memory, wanted // 1024 // 1024, 300.0)
+            nursery.start_soon(faults.press_memory, wanted, 300.0)
             yield
             nursery.cancel_scope.cancel()
 

@@ -103,6 +103,7 @@ class World:
         async with trio.SocketStream(socket) as stream:
             raw = Raw(stream)
             await raw.send(request(f"/ws?token={joined['websocket_token']}"))
+            await raw.head()
             pings = client_frame(b'{"type": "ping"}') * 10
             with suppress(trio.BrokenResourceError):
                 while True:
@@ -177,8 +178,8 @@ def small_disk(mebibytes: int) -> Iterator[Path]:
 
 @contextmanager
 def small_memory(pids: list[int], mebibytes: int) -> Iterator[int]:
-    """A cgroup with a limit around processes; gives the limit in bytes. Needs root, and cgroups
-    that can be written.
+    """A cgroup with a limit around processes; gives how many bytes of it are not used. What they
+    hold already may count where they were before. Needs root, and cgroups that can be written.
     """
     for top, limit in (("", "memory.max"), ("memory", "memory.limit_in_bytes")):
         group = Path("/sys/fs/cgroup", top, f"locshare-drill-{os.getpid()}")
@@ -194,7 +195,8 @@ def small_memory(pids: list[int], mebibytes: int) -> Iterator[int]:
         (group / limit).write_text(str(mebibytes * 1024 * 1024))
         for pid in pids:
             (group / "cgroup.procs").write_text(str(pid))
-        yield mebibytes * 1024 * 1024
+        usage = "memory.current" if limit == "memory.max" else "memory.usage_in_bytes"
+        yield mebibytes * 1024 * 1024 - int((group / usage).read_text())
     finally:
         for left in (group / "cgroup.procs").read_text().split():
             with suppress(OSError):
