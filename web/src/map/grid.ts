@@ -149,7 +149,7 @@ export function drawRings(
   camera: Camera,
   size: Size,
   own: Place,
-  { theme, units, t }: GridOptions,
+  { theme, units, t, covered }: GridOptions,
 ): void {
   const perMetre = scaleOf(camera) / metresPerUnit(own.lat);
   const step = roundLength(Math.min(size.width, size.height) / 2.6 / perMetre, units);
@@ -170,6 +170,7 @@ export function drawRings(
   context.textBaseline = "middle";
   context.textAlign = "center";
   rings.forEach((radius, at) => {
+    if (y - radius < covered.top + 10) return;
     const text = scaleText(t, (at + 1) * step, units);
     const width = context.measureText(text).width + 8;
     context.fillStyle = theme.ground;
