@@ -7,7 +7,8 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -67,14 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, command: str) -> int:
     order = _order(parser, options, command)
     if order.resume:
-        signal.signal(signal.SIGTERM, _interrupt)
         _announce(order)
     return _carry_out(order)
 
 
 def _carry_out(order: Order) -> int:
     try:
-        results, failures = run(order)
+        with _sigterm_as_interrupt():
+            results, failures = run(order)
     except BadResults as error:
         print(f"{error}; give another --out", file=sys.stderr)
         return BAD_USAGE
@@ -98,8 +99,21 @@ def _carry_out(order: Order) -> int:
     return FAILED if failures or not results.runs else 0
 
 
-def _interrupt(number: int, _: object) -> None:
-    raise KeyboardInterrupt(signal.strsignal(number))
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """In the block SIGTERM is as Ctrl-C: a machine that shuts down loses no finished run."""
+
+    def interrupt(number: int, _: object) -> None:
+        raise KeyboardInterrupt(signal.strsignal(number))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _announce(order: Order) -> None:

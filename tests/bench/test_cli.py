@@ -159,7 +159,10 @@ def test_reports_of_several_files_are_made_again(
     assert "different machines" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     with misbehaving_server() as server, misbehaving_server(Misbehaviour()) as slow:
         arguments = typed(server, tmp_path, "--target", f"two={slow.http_url},dialect=plain")
         arguments[arguments.index("1")] = "1.5"
@@ -174,7 +177,7 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(tmp_path: 
                 if "=== flood against two" in line:
                     break
             time.sleep(0.5)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             _, err = process.communicate(timeout=20)
         finally:
             process.kill()
