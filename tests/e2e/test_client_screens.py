@@ -276,6 +276,21 @@ def test_every_screen_after_the_group_is_for_everyone(browser: Browser, program:
         check(ada.page, "left")
 
 
+def check_within_reach(page: Page, *names: str) -> None:
+    """Each of these buttons is on the screen, and what one hits in its middle is it."""
+    for name in names:
+        button = page.get_by_role("button", name=name)
+        expect(button).to_be_in_viewport()
+        box = button.bounding_box()
+        assert box is not None
+        hit: bool = page.evaluate(
+            "([x, y, name]) => document.elementFromPoint(x, y)"
+            ".closest('button')?.getAttribute('aria-label') === name",
+            [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, name],
+        )
+        assert hit, name
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size['width']}x{size['height']}")
 def test_on_every_screen_half_is_map_and_nothing_is_wider(
     browser: Browser, program: Program, size: ViewportSize
@@ -299,17 +314,17 @@ def test_on_every_screen_half_is_map_and_nothing_is_wider(
             }, 0) / (innerWidth * innerHeight)"""
         )
         assert covered <= 0.5
-        for name in ("Share link", "Centre on me", "Show everyone"):
-            button = ada.page.get_by_role("button", name=name)
-            expect(button).to_be_in_viewport()
-            box = button.bounding_box()
-            assert box is not None
-            hit: bool = ada.page.evaluate(
-                "([x, y, name]) => document.elementFromPoint(x, y)"
-                ".closest('button')?.getAttribute('aria-label') === name",
-                [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, name],
-            )
-            assert hit, name
+        buttons = "Share link", "Centre on me", "Show everyone"
+        check_within_reach(ada.page, *buttons)
+        # As in a language that is written from right to left: mirrored, and nothing covers another.
+        before = ada.page.get_by_role("button", name="Show everyone").bounding_box()
+        ada.page.evaluate("Object.assign(document.documentElement, { dir: 'rtl', lang: 'ar' })")
+        check_within_reach(ada.page, *buttons)
+        after = ada.page.get_by_role("button", name="Show everyone").bounding_box()
+        assert before is not None
+        assert after is not None
+        assert after["x"] < size["width"] / 2 < before["x"]
+        assert ada.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_the_page_speaks_the_languages_and_units_of_its_reader(
