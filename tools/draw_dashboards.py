@@ -5,6 +5,7 @@ and a few faults, waits, and writes docs/pictures/dashboard-*.png. It is no Graf
 same JSON, asks the same queries, and draws lines.
 """
 
+import argparse
 import json
 import math
 import subprocess
@@ -31,8 +32,6 @@ from tests.program import data_directory, running_program
 from tools.dashboards import FOLDER
 
 PICTURES: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-SECONDS: Final = 100
-"""Of load before the pictures are drawn."""
 _STEP_S: Final = 1.0
 _INTERVAL: Final = "10s"
 _COLUMNS: Final = 24
@@ -177,8 +176,10 @@ def _scaled(value: float, base: int, names: Sequence[str]) -> str:
 
 
 @contextmanager
-def busy() -> Iterator[tuple[Stack, float]]:
-    """A server with people and faults, a load test, and Prometheus on both since a Unix time."""
+def busy(seconds: int) -> Iterator[tuple[Stack, float]]:
+    """A server with people and faults for ``seconds``, a load test, and Prometheus on both since a
+    Unix time.
+    """
     with data_directory() as folder:
         settings = {"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_CREATE_PER_SECOND": "0"}
         with running_program(settings, ("--faults",)) as program:
@@ -186,7 +187,7 @@ def busy() -> Iterator[tuple[Stack, float]]:
             host = program.http_url.removeprefix("http://")
             targets = {"locshare": host, "locshare-bench": f"127.0.0.1:{port}"}
             load = [
-                *("-m", "bench", "run", "flood", "--scale", "0.5", "--duration", str(SECONDS)),
+                *("-m", "bench", "run", "flood", "--scale", "0.5", "--duration", str(seconds)),
                 *("--target", f"locshare={program.http_url},dialect=plain", "--metrics", str(port)),
                 *("--out", str(folder / "report")),
             ]
@@ -199,7 +200,7 @@ def busy() -> Iterator[tuple[Stack, float]]:
                     for words in (load, people)
                 ]  # fmt: skip
                 try:
-                    trio.run(_disturb, folder / "control.sock")
+                    trio.run(_disturb, folder / "control.sock", seconds)
                     yield stack, began
                 finally:
                     for process in processes:
@@ -207,18 +208,18 @@ def busy() -> Iterator[tuple[Stack, float]]:
                         process.wait()
 
 
-async def _disturb(control: Path) -> None:
+async def _disturb(control: Path, seconds: int) -> None:
     """Let some time pass, with a crash, a slow database and a held loop in it."""
-    await trio.sleep(SECONDS * 0.5)
+    await trio.sleep(seconds * 0.5)
     async with open_faults(control) as faults:
         await faults.crash_now(await _an_actor(faults))
         await faults.delay_store(0.2)
-        await trio.sleep(SECONDS * 0.15)
+        await trio.sleep(seconds * 0.15)
         await faults.restore_store()
         await faults.block(await _an_actor(faults), 0.7)
-        await trio.sleep(SECONDS * 0.15)
+        await trio.sleep(seconds * 0.15)
         await faults.kill("heartbeat")
-        await trio.sleep(SECONDS * 0.1)
+        await trio.sleep(seconds * 0.1)
 
 
 async def _an_actor(faults: FaultClient) -> str:
@@ -228,10 +229,15 @@ async def _an_actor(faults: FaultClient) -> str:
     return max(sessions, key=lambda view: view.handled or 0).path
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.draw_dashboards", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--seconds", type=int, default=100, help="of load before (default 100)")
+    options = parser.parse_args(arguments)
     stand_guard()
-    with busy() as (stack, began):
+    with busy(options.seconds) as (stack, began):
         now = time.time()
         for path in sorted(FOLDER.glob("*.json")):
             name = path.stem.removeprefix("locshare-")
