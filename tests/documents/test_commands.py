@@ -4,6 +4,7 @@
 running it would take hours; what cannot run here is in :data:`CANNOT_RUN`, with the reason.
 """
 
+import importlib
 import json
 import os
 import re
@@ -68,6 +69,8 @@ COMMANDS: Final = commands()
 
 def kind_of(command: Command) -> str:
     words = [word for word in command.words if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    if words[:2] == ["python", "-m"] and words[2].endswith("_page"):
+        return "page"
     if words[:2] == ["python", "-m"]:
         return "locshare" if words[2] == "locshare" else "bench"
     if f"{words[0]} {words[1]}" in CANNOT_RUN or words[0] in CANNOT_RUN:
@@ -85,7 +88,7 @@ def text_of(command: Command) -> str:
 
 def test_every_command_is_of_a_kind_that_is_tried_here() -> None:
     kinds = {kind_of(command) for command in COMMANDS}
-    assert kinds == {"locshare", "bench", "curl", "make", "ulimit", "cannot run"}
+    assert kinds == {"locshare", "bench", "page", "curl", "make", "ulimit", "cannot run"}
 
 
 @pytest.mark.parametrize("beginning", CANNOT_RUN)
@@ -156,6 +159,12 @@ def test_what_measures_takes_the_arguments_that_are_shown(command: Command) -> N
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "parsed\n"), done.stderr
+
+
+@pytest.mark.parametrize("command", of_kind("page"), ids=text_of)
+def test_a_page_that_a_command_makes_is_the_one_that_is_there(command: Command) -> None:
+    maker = importlib.import_module(command.words[2])
+    assert maker.page() == maker.PAGE.read_text(encoding="utf-8")
 
 
 # --- make -------------------------------------------------------------------------------------

@@ -307,8 +307,16 @@ def old_release() -> Release:
 
 
 @pytest.fixture
-def old_data(old_release: Release) -> Iterator[Path]:
+def old_data(made_by_the_old: Path) -> Iterator[Path]:
     """A data directory that an older version has made, with one session."""
+    with data_directory() as folder:
+        for each in ("postgres", "postgres.log"):
+            subprocess.run(["cp", "-a", made_by_the_old / each, folder], check=True)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def made_by_the_old(old_release: Release) -> Iterator[Path]:
     with data_directory() as folder:
         server = Server(folder)
         server._embedded = EmbeddedPostgres(folder, FAST, old_release)

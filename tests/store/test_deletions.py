@@ -3,8 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 import trio
 
+from locshare.actors import Registry
+from locshare.session.errors import SessionNotFound
+from locshare.session.manager import SessionManager
 from locshare.store.port import hash_of
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
@@ -63,6 +67,25 @@ async def test_sessions_that_the_sweep_ends_have_an_end(
         found = await store.find_deletion(hash_of(session.id))
         assert found is not None
         assert found.ended_at == session.expires_at
+
+
+async def test_the_manager_tells_what_is_stored_from_what_is_deleted_and_what_is_unknown(
+    postgres_url: str, postgres_server: Server
+) -> None:
+    async with running_store(postgres_url) as store:
+        manager = SessionManager(store, Registry())
+        session_id = await ended_session(store, postgres_server, database_of(postgres_url), 2)
+        stored = await manager.deletion(session_id)
+        assert (stored.deleted_at, stored.participants) == (None, 2)
+        assert stored.at > NOW + timedelta(hours=24)
+        await store.purge(NOW + timedelta(days=2))
+        deleted = await manager.deletion(session_id)
+        assert deleted.deleted_at is not None
+        assert deleted.session_hash == stored.session_hash == hash_of(session_id)
+        assert deleted.participants == 2
+        assert deleted.at == deleted.deleted_at + timedelta(days=30)
+        with pytest.raises(SessionNotFound):
+            await manager.deletion(UUID(int=7))
 
 
 async def test_what_was_noted_is_forgotten(postgres_url: str, postgres_server: Server) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from locshare.cli import EXIT_OK
+from locshare.cli import EXIT_OK, EXIT_USAGE, complain
 from locshare.cli.flags import add_settings_flags, load_settings
 from locshare.maintenance.backup.work import back_up
 
@@ -37,6 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Back up. Raises SettingsError, and what :mod:`locshare.cli.failures` explains."""
     settings = load_settings(arguments).settings
+    if arguments.file == "-" and sys.stdout.isatty():
+        complain("a backup is not for a terminal: give a file, or lead the output into a program")
+        return EXIT_USAGE
     target = sys.stdout.buffer if arguments.file == "-" else Path(arguments.file)
     what = trio.run(partial(back_up, settings, target, with_key=arguments.with_key))
     sys.stderr.write(f"{arguments.file}: {what}\n")

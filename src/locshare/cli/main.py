@@ -47,6 +47,7 @@ examples:
   locshare serve --demo                    a server with eight people to watch
   locshare serve --http-bind :8080 --ws-bind :8081
                                            reachable from other machines
+  locshare doctor                          is everything right, up to the public address?
   locshare top                             what goes on inside a running server
   locshare defaultconfig > locshare.toml   a settings file to edit
   locshare COMMAND --help                  all about one command
