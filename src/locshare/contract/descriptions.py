@@ -100,6 +100,19 @@ FIELDS: Final[Mapping[str, str]] = {
     "username": "Any user name will do.",
     "link": "Makes all settings of the app at once, as a link or a QR code.",
     "success": "True.",
+    # deletion
+    "DeletionReceipt.state": "Whether the rows are there (`stored`), or are deleted.",
+    "session_sha256": "SHA-256 of the session's id as text, in hexadecimal digits.",
+    "rows": "How many rows the database has of the session, or had.",
+    "RowCount.sessions": "Rows of the session itself.",
+    "RowCount.participants": "Rows of its participants.",
+    "until": (
+        "When the rows are deleted at the latest; after that, when the server forgets that there "
+        "was anything."
+    ),
+    "ended_at": "When the session ended; null while it runs.",
+    "deleted_at": "When the rows were deleted; null before.",
+    "receipt": "The same as a JWT, signed by the server; null before the rows are deleted.",
     # why
     "reason": "Why it ended.",
     "message": "For people; may change.",

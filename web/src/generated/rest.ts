@@ -78,19 +78,26 @@ export interface HostToken {
 
 /** What the database has of a session (`state` is `stored`), or had (`deleted`). */
 export interface DeletionReceipt {
-  /** What the participant's client shows; absent means `active`. */
+  /** Whether the rows are there (`stored`), or are deleted. */
   readonly state: "deleted" | "stored";
+  /** SHA-256 of the session's id as text, in hexadecimal digits. */
   readonly session_sha256: string;
+  /** How many rows the database has of the session, or had. */
   readonly rows: RowCount;
+  /** When the rows are deleted at the latest; after that, when the server forgets that there was anything. */
   readonly until: string;
+  /** When the session ended; null while it runs. */
   readonly ended_at: string | null;
+  /** When the rows were deleted; null before. */
   readonly deleted_at: string | null;
+  /** The same as a JWT, signed by the server; null before the rows are deleted. */
   readonly receipt: string | null;
 }
 
 export interface RowCount {
+  /** Rows of the session itself. */
   readonly sessions: number;
-  /** The participants, connected or not. */
+  /** Rows of its participants. */
   readonly participants: number;
 }
 
