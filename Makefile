@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock binary container clean packages web web-check
+.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock binary test-binary container clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -57,7 +57,8 @@ unit: $(VENV)/.dev web native ## the test suite with its coverage gates
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
 	$(BIN)/python tools/coverage_gates.py
 
-nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10,000 restarts, mutants
+nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10,000 restarts, mutants, the single file
+	$(MAKE) --no-print-directory binary test-binary
 	$(BIN)/python -m pytest -n $(WORKERS) --restarts 10000 --repeat 50 --timeout 3600
 	$(BIN)/python -m bench k6 --out bench-report
 	$(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(ARGS)
@@ -107,6 +108,14 @@ generate: $(VENV)/.dev ## write what is made from the code: TypeScript, metrics,
 binary: ## the single-file program, for this machine's glibc and later (PYTHON=/path: the Python in it)
 	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh binary
 	$(PYTHON) -m tools.binary.build $(ARGS)
+
+# Where debootstrap puts Debian's smallest root, for the tests of the single file.
+BARE_ROOT ?= build/bare-bookworm
+test-binary: $(VENV)/.dev ## the single file in a bare root (root, debootstrap); after `make binary`
+	@test -x dist/locshare || { echo "There is no dist/locshare yet: make binary" >&2; exit 1; }
+	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh test-binary
+	@test -d $(BARE_ROOT)/usr || debootstrap --variant=minbase bookworm $(BARE_ROOT) >/dev/null
+	BINARY=dist/locshare BARE_ROOT=$(BARE_ROOT) $(BIN)/python -m pytest tests/shipped $(ARGS)
 
 container: ## an image of the single-file program (needs buildah, podman or docker)
 	@sh tools/container.sh $(ARGS)

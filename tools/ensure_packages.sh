@@ -72,6 +72,10 @@ if [ "${1:-}" = binary ]; then # for `make binary`, and nothing else
   has strip || want binutils "the single file"
   [ -n "$(ls /usr/lib/*/libzstd.a /usr/lib/libzstd.a 2>/dev/null)" ] || want libzstd-dev "the single file"
 fi
+if [ "${1:-}" = test-binary ]; then
+  missing=""
+  has debootstrap || want debootstrap "those in a bare root"
+fi
 [ -z "$missing" ] && exit 0
 
 # A package of a server would start it, with its own settings on its own port.
