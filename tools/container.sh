@@ -19,8 +19,9 @@ if command -v buildah >/dev/null 2>&1; then
   if [ -n "${BASE_ROOT:-}" ]; then
     base=localhost/debian-root
     made=$(buildah from scratch)
-    tar -c -C "$BASE_ROOT" --one-file-system --exclude=./var/cache/apt/archives/*.deb . \
-      | buildah add --quiet "$made" - / >/dev/null
+    tar -c -C "$BASE_ROOT" --one-file-system --exclude='./var/cache/apt/archives/*.deb' . \
+      | tar -x -C "$(buildah mount "$made")"
+    buildah unmount "$made" >/dev/null
     buildah commit --quiet --rm "$made" "$base" >/dev/null
   fi
   set -- buildah build --format docker "$@"
