@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock binary test-binary container clean packages web web-check
+.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock test-all release binary test-binary container clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -104,6 +104,12 @@ generate: $(VENV)/.dev ## write what is made from the code: TypeScript, metrics,
 	@$(BIN)/python -m tools.metrics_page
 	@$(BIN)/python -m tools.log_page
 	@$(BIN)/python -m tools.dashboards
+
+test-all: ## the suite with every Python from 3.11 to 3.14 that is here (ARGS=--list: which)
+	$(PYTHON) tools/test_all.py $(ARGS)
+
+release: $(VENV)/.dev ## archives, notes from the changelog and checksums, in dist/; publishes nothing
+	$(BIN)/python -m tools.release
 
 binary: ## the single-file program, for this machine's glibc and later (PYTHON=/path: the Python in it)
 	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh binary

@@ -128,9 +128,7 @@ def test_python_has_no_upper_bound() -> None:
 # --- archives ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
+def build(folder: Path) -> Path:
     for target in ("sdist", "wheel"):
         done = subprocess.run(
             [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)],
@@ -138,6 +136,20 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("dist"))
+
+
+def test_archives_that_are_built_again_are_the_same_to_the_byte(
+    archives: Path, tmp_path: Path
+) -> None:
+    again = build(tmp_path)
+    assert {path.name for path in again.iterdir()} == {path.name for path in archives.iterdir()}
+    for path in again.iterdir():
+        assert path.read_bytes() == (archives / path.name).read_bytes(), path.name
 
 
 def test_the_sdist_holds_what_is_needed_and_no_tests_benchmarks_and_pictures(
@@ -173,10 +185,15 @@ def test_the_wheel_holds_the_package_and_all_its_files(archives: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_an_installation_of_the_wheel_starts(archives: Path, tmp_path: Path) -> None:
-    (wheel,) = archives.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)  # noqa: S202 - we have just made it
+@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"], ids=["wheel", "sdist"])
+def test_an_installation_of_it_starts(archives: Path, tmp_path: Path, kind: str) -> None:
+    (archive,) = archives.glob(kind)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation",
+         "--target", tmp_path, archive],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     with data_directory() as folder:
         program = Program(
             {
