@@ -13,7 +13,7 @@ RUN apt-get update \
 # /var/lib/dpkg/status.d is where scanners look for the packages of an image without dpkg.
 RUN mkdir -p /image/usr/bin /image/usr/sbin /image/usr/lib /image/usr/lib64 \
       /image/var/lib/dpkg/status.d /image/etc/ssl/certs \
- && dpkg -L base-files dash libc6 | sort -u \
+ && dpkg -L base-files dash libc6 | grep '^/' | sort -u \
       | grep -Ev '/(gconv|doc|doc-base|man|lintian|bug|locale|info|dpkg|default|profile\.d)(/|$)' \
       | tar -c -C / --no-recursion --files-from=- \
       | tar -x -C /image --keep-directory-symlink \

@@ -86,7 +86,7 @@ def run(program: Path, version: str, arguments: list[str]) -> bool:
     except subprocess.CalledProcessError:
         shutil.rmtree(place, ignore_errors=True)
         return False
-    command = [python, "-m", "pytest", "-p", "no:cacheprovider"]
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider"]
     done = subprocess.run([*command, *(arguments or ["-n", "2"])], cwd=ROOT, check=False)
     return done.returncode == 0
 
