@@ -1,6 +1,6 @@
-# The single-file program of `make binary`, unpacked onto what it needs of Debian: a C library, a
+# The single-file program of `make binary`, unpacked onto what it needs of Debian: a C library, zlib, a
 # shell (for the watcher of the embedded PostgreSQL) and the certificates of authorities. No package
-# manager, no Python. `make container` builds it; docs/guides/deploy/container.md says how to run it.
+# manager, no Python. `make container` builds it; docs/guides/deploy.md says how to run it.
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build
@@ -13,11 +13,11 @@ RUN apt-get update \
 # /var/lib/dpkg/status.d is where scanners look for the packages of an image without dpkg.
 RUN mkdir -p /image/usr/bin /image/usr/sbin /image/usr/lib /image/usr/lib64 \
       /image/var/lib/dpkg/status.d /image/etc/ssl/certs \
- && dpkg -L base-files dash libc6 | grep '^/' | sort -u \
+ && dpkg -L base-files dash libc6 zlib1g | grep '^/' | sort -u \
       | grep -Ev '/(gconv|doc|doc-base|man|lintian|bug|locale|info|dpkg|default|profile\.d)(/|$)' \
       | tar -c -C / --no-recursion --files-from=- \
       | tar -x -C /image --keep-directory-symlink \
- && for each in base-files dash libc6; do dpkg -s "$each" >"/image/var/lib/dpkg/status.d/$each"; done \
+ && for each in base-files dash libc6 zlib1g; do dpkg -s "$each" >"/image/var/lib/dpkg/status.d/$each"; done \
  && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
  && printf 'root:x:0:0::/:/bin/sh\nlocshare:x:10001:10001::/var/lib/locshare:/bin/sh\n' >/image/etc/passwd \
  && printf 'root:x:0:\nlocshare:x:10001:\n' >/image/etc/group \

@@ -53,6 +53,11 @@ have_chromium || want chromium "those with a browser"
 have_libatomic || want libatomic1 "those with a browser"
 has cc gcc clang || want "gcc libc6-dev" "those with C"
 have_headers || want python3-dev "those with C"
+if on_linux; then
+  [ -n "$(ls /usr/lib/*/libzstd.a /usr/lib/libzstd.a 2>/dev/null)" ] || want libzstd-dev "those of the single file"
+  has zstd || want zstd "those of the single file"
+  has systemd-analyze || want systemd "those of the units"
+fi
 has redis-server || want redis-server "those with Redis"
 has openssl || want openssl "those with TLS"
 has pgbouncer || want pgbouncer "those with pgbouncer"

@@ -36,6 +36,16 @@ PATIENCE_S = LAST_RESORT_S
 CANNOT_RUN: Final[dict[str, str]] = {
     "docker run": "there is no Docker daemon in a test",
     "docker exec": "the same",
+    "docker compose": "the same; tests/deploy reads what it would",
+    "caddy reverse-proxy": "`make test-binary` runs it",
+    "install -m": "writes into the system",
+    "systemctl": "there is no systemd in a test; tests/deploy reads the units",
+    "journalctl": "the same",
+    "kubectl": "there is no cluster in a test; tests/deploy reads the manifests",
+    "make container": "needs buildah and a base image; its recipe is parsed",
+    "make test-binary": "takes minutes; its recipe is parsed",
+    "make release": "needs a clean work tree; tests/tools/test_release.py tries its parts",
+    "make test-all": "takes hours; its recipe is parsed",
     "apt install": "changes the machine; `make packages` does it for the tests",
     "redis-server": "is Redis's own; the comparators' tests start one",
     "k6 run": "k6 is no dependency; tests/bench/k6 reads the scripts",
@@ -351,12 +361,16 @@ def serve(command: Command, reader: Reader) -> None:
     with data_directory() as data:
         if "--config" in command.text:
             (reader.folder / "locshare.toml").touch()
-        process = reader.start(
+        text, binds = (
             command.text,
-            LOCSHARE_DATA_DIR=str(data),
-            LOCSHARE_HTTP_BIND=f"127.0.0.1:{free_port()}",
-            LOCSHARE_WS_BIND=f"127.0.0.1:{free_port()}",
+            {
+                "LOCSHARE_HTTP_BIND": f"127.0.0.1:{free_port()}",
+                "LOCSHARE_WS_BIND": f"127.0.0.1:{free_port()}",
+            },
         )
+        if "LOCSHARE_BIND=" in text:  # one port for all
+            text, binds = text.replace(":8080", f":{free_port()}"), {}
+        process = reader.start(text, LOCSHARE_DATA_DIR=str(data), **binds)
         with stopped(process):
             assert json.loads(first_line(process, '"event":"ready"'))["http"]
         assert process.wait() == 0

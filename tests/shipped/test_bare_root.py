@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from typing import Any, Final
 
 import httpx
 import pytest
+import trio
+from trio_websocket import open_websocket_url
 
 from bench.guardian import entrust, temporary_folder
 from bench.servers import free_port
@@ -39,6 +42,9 @@ mount --bind "$root" "$root"
 mount --bind "$folder" "$root/srv"
 touch "$root/usr/local/bin/locshare" 2>/dev/null || true
 mount --bind "$binary" "$root/usr/local/bin/locshare"
+if [ -x /usr/bin/caddy ] && touch "$root/usr/local/bin/caddy" 2>/dev/null; then
+  mount --bind /usr/bin/caddy "$root/usr/local/bin/caddy"
+fi
 mount -t proc proc "$root/proc"
 [ "$mode" = rw ] || mount -o remount,bind,ro "$root"
 exec chroot --userspec="$user:$user" "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin "$@"
@@ -48,8 +54,10 @@ exec chroot --userspec="$user:$user" "$root" /usr/bin/env -i PATH=/usr/local/bin
 class Inside:
     """A process in the root, and what it writes."""
 
-    def __init__(self, folder: Path, user: int, mode: str, *command: str) -> None:
-        self._log = folder / "log"
+    def __init__(
+        self, folder: Path, user: int, mode: str, *command: str, log_name: str = "log"
+    ) -> None:
+        self._log = folder / log_name
         with self._log.open("wb") as log:
             self._process = entrust(
                 subprocess.Popen(
@@ -126,11 +134,17 @@ def _is_ready(http: httpx.Client) -> bool:
         return False
 
 
+def join(http: httpx.Client, session: str, name: str) -> dict[str, Any]:
+    answer = http.post(f"/api/sessions/{session}/join", json={"display_name": name})
+    assert answer.status_code == 201, answer.text
+    joined: dict[str, Any] = answer.json()
+    return joined
+
+
 def use(http: httpx.Client) -> str:
     """Create a session, join it, open the page. Returns the session's id."""
     session: str = http.post("/api/sessions", json={"name": "bare"}).json()["session_id"]
-    joined = http.post(f"/api/sessions/{session}/join", json={"display_name": "Ada"})
-    assert joined.status_code == 201, joined.text
+    join(http, session, "Ada")
     assert http.get(f"/join/{session}").status_code == 200
     assert http.get("/world.json").status_code == 200
     return session
@@ -162,6 +176,48 @@ def test_the_server_is_asked_for_its_health_by_the_program_itself(folder: Path) 
             *("--bind", f"127.0.0.1:{http.base_url.port}"),
         )
         assert asked.wait() == 0, asked.text
+
+
+async def test_two_commands_take_a_bare_root_to_a_group_on_a_map_over_tls(folder: Path) -> None:
+    if not Path("/usr/bin/caddy").exists():
+        pytest.skip("caddy is not installed")
+    port = free_port()
+    site = f"https://localhost:{port}"
+    (folder / "caddy").mkdir()
+    with server(folder, 0, "rw", LOCSHARE_PUBLIC_URL=site, HOME="/srv/data") as (_, plain, _):
+        caddy = Inside(
+            *(folder, 0, "rw", "HOME=/srv/caddy", "XDG_DATA_HOME=/srv/caddy"),
+            *("caddy", "reverse-proxy", "--internal-certs", "--from", f"localhost:{port}"),
+            *("--to", f"127.0.0.1:{plain.base_url.port}"),
+            log_name="caddy.log",
+        )
+        authority = folder / "caddy/caddy/pki/authorities/local/root.crt"
+        with trio.fail_after(START_S):
+            while not (authority.exists() and _answers(port)):
+                assert caddy.is_running(), caddy.text
+                await trio.sleep(0.05)
+        trust = ssl.create_default_context(cafile=str(authority))
+        with httpx.Client(base_url=site, verify=trust, timeout=30) as http:
+            session = use(http)
+            people = [join(http, session, name) for name in ("Bo", "Cy")]
+        websocket = f"wss://localhost:{port}/ws"
+        tokens = [each["websocket_token"] for each in people]
+        offers = [["locshare.v1", f"locshare.bearer.{token}"] for token in tokens]
+        async with (
+            open_websocket_url(websocket, ssl_context=trust, subprotocols=offers[0]) as sender,
+            open_websocket_url(websocket, ssl_context=trust, subprotocols=offers[1]) as receiver,
+        ):
+            fix = {"lat": 52.5, "lng": 13.4, "accuracy": 5, "timestamp": "2030-01-01T12:00:00Z"}
+            await sender.send_message(json.dumps({"type": "location_update", "data": fix}))
+            with trio.fail_after(START_S):
+                while "52.5" not in str(await receiver.get_message()):
+                    pass
+        caddy.stop()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_without_a_place_to_unpack_it_says_so_in_a_sentence(folder: Path) -> None:

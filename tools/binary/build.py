@@ -9,7 +9,7 @@ and a static libzstd (tools/ensure_packages.sh).
 Writes `locshare`, `locshare.cdx.json` (CycloneDX) and `locshare.sha256`.
 
 PyInstaller collects the program as a directory; runner.c and payload.py make one file of it.
-PyInstaller's own single file would unpack itself at every start (docs/decisions/0015).
+PyInstaller's own single file would unpack itself at every start (docs/decisions/0016).
 """
 
 import argparse

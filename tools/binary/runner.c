@@ -281,6 +281,11 @@ static void run(const char *place, char **argv) {
     char program[PATH_MAX + 16];
     snprintf(program, sizeof program, "%s/" PROGRAM, place);
     if (access(program, X_OK) != 0 || lock(place, LOCK_SH) < 0) return;
+    /* PyInstaller's loader needs libz before it has said where its libraries are. */
+    char libraries[PATH_MAX + 16], *given = getenv("LD_LIBRARY_PATH");
+    snprintf(libraries, sizeof libraries, "%s/_internal%s%s", place, given != NULL ? ":" : "",
+             given != NULL ? given : "");
+    setenv("LD_LIBRARY_PATH", libraries, 1);
     argv[0] = program;
     execv(program, argv);
     complain("cannot execute %s: %s", program, strerror(errno));

@@ -3,6 +3,7 @@
 """
 
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from locshare.store.embedded.cluster import (
     take_lock,
 )
 from locshare.store.embedded.complaints import EmbeddedDied, EmbeddedError, ServerLog
-from locshare.store.embedded.ownership import account_for, let_through
+from locshare.store.embedded.ownership import Account, account_for, let_through
 from locshare.store.embedded.postmaster import Postmaster
 from locshare.store.embedded.running import url_of
 from locshare.store.embedded.socket_directory import (
@@ -54,11 +55,17 @@ SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-def _shared_memory() -> str:
-    """``posix``, or files in the cluster where there is no /dev/shm to write to: a bare chroot."""
-    if sys.platform == "linux" and not os.access("/dev/shm", os.W_OK):  # noqa: S108 - shm_open's
+def _shared_memory(account: Account | None, shm: Path = Path("/dev/shm")) -> str:  # noqa: S108
+    """``posix``, or files in the cluster where ``account`` may not write to /dev/shm, which
+    shm_open(3) uses: in a bare chroot.
+    """
+    if sys.platform != "linux":
+        return "posix"
+    try:
+        everyone = bool(shm.stat().st_mode & stat.S_IWOTH)
+    except OSError:
         return "mmap"
-    return "posix"
+    return "posix" if everyone or (account is None and os.access(shm, os.W_OK)) else "mmap"
 
 
 def _never_give_up() -> None:
@@ -121,7 +128,7 @@ class EmbeddedPostgres:
             check_version(self.cluster, release.major)
             self._socket_dir = make_socket_directory(self.data_dir, account)
             settings = {
-                "dynamic_shared_memory_type": _shared_memory(),
+                "dynamic_shared_memory_type": _shared_memory(account),
                 **self._settings,
                 "unix_socket_directories": str(self._socket_dir),
             }

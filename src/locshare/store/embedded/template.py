@@ -31,6 +31,6 @@ def unpack_template(
     with tarfile.open(template) as archive:
         for member in archive:
             check()
-            archive.extract(member, into, filter="data")
+            archive.extract(member, into, filter="tar")  # "data" would open the directories
             give(into / member.name, account)
     os.sync()
