@@ -36,7 +36,10 @@ def source() -> str:
         if path.suffix in (".py", ".js", ".html", ".sql", ".sh", ".mjs", ".c")
         and path != Path(__file__)
     ]
-    texts += [(ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "Dockerfile")]
+    texts += [
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("Makefile", "Dockerfile", "deploy/compose/compose.yaml")
+    ]
     return "\n".join(texts)
 
 
