@@ -1,5 +1,6 @@
 """People with phones: a browser each, and what its page shows. For tests of the web client."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -105,6 +106,26 @@ class Phone:
             prefix,
         )
         return count
+
+
+class Reporter:
+    """Somebody whose device reports over HTTP: for a test that needs their page not at all."""
+
+    def __init__(
+        self, program: Program, link: str, name: str, place: tuple[float, float] | None = None
+    ) -> None:
+        url = f"{program.http_url}/api/sessions/{link}"
+        joined = httpx.post(f"{url}/join", json={"display_name": name}).json()
+        self.url = f"{url}/positions"
+        self.headers = {"Authorization": f"Bearer {joined['websocket_token']}"}
+        if place is not None:
+            self.stand(place)
+
+    def stand(self, place: tuple[float, float]) -> None:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        body = {"lat": place[0], "lng": place[1], "timestamp": at}
+        answer = httpx.post(self.url, json=body, headers=self.headers)
+        assert answer.status_code == 200, answer.text
 
 
 @contextmanager

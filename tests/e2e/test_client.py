@@ -15,6 +15,7 @@ from tests.e2e.phones import (
     PLAIN_HOST,
     REICHSTAG,
     TEMPELHOF,
+    Reporter,
     client_browser,
     client_program,
     create,
@@ -96,8 +97,8 @@ def test_who_joins_has_the_group_after_at_most_8_requests(
     browser: Browser, program: Program
 ) -> None:
     link = session(program)
-    with two(browser, program) as (ada, bo):
-        bo.join(link, "Bo")
+    Reporter(program, link, "Bo", ALEXANDERPLATZ)
+    with phone(browser, program) as ada:
         ada.page.add_init_script(COUNT)
         ada.join(link, "Ada")
         ada.sees("Bo", ALEXANDERPLATZ)

@@ -3,11 +3,9 @@ names and places: tests/web/test_web_map.py.
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -17,6 +15,7 @@ from tests.e2e.phones import (
     REICHSTAG,
     TEMPELHOF,
     Phone,
+    Reporter,
     client_program,
     on_network,
     phone,
@@ -44,22 +43,6 @@ def program() -> Iterator[Program]:
 def browser(program: Program) -> Iterator[Browser]:
     with chromium_or_skip(SOFTWARE_GL) as started:
         yield started
-
-
-class Reporter:
-    """Somebody whose device reports over HTTP."""
-
-    def __init__(self, program: Program, link: str, name: str) -> None:
-        url = f"{program.http_url}/api/sessions/{link}"
-        joined = httpx.post(f"{url}/join", json={"display_name": name}).json()
-        self.url = f"{url}/positions"
-        self.headers = {"Authorization": f"Bearer {joined['websocket_token']}"}
-
-    def stand(self, place: tuple[float, float]) -> None:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        body = {"lat": place[0], "lng": place[1], "timestamp": at}
-        answer = httpx.post(self.url, json=body, headers=self.headers)
-        assert answer.status_code == 200, answer.text
 
 
 def middle_of(page: Page, name: str) -> tuple[float, float]:
