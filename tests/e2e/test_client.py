@@ -443,6 +443,26 @@ def test_paused_and_hidden_are_said_to_the_others(browser: Browser, program: Pro
         expect(bo.row("Ada")).to_contain_text("live")
 
 
+def test_who_comes_back_while_nobody_looks_comes_back_as_hidden(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with two(browser, program, complaints=LOST) as (ada, bo):
+        sockets: list[str] = []
+        ada.page.on("websocket", lambda socket: sockets.append(socket.url))
+        ada.join(link, "Ada")
+        bo.join(link, "Bo")
+        show(ada.page, hidden=True)
+        ada.context.set_offline(True)
+        expect(ada.page.locator("#connection")).to_contain_text("offline")
+        ada.context.set_offline(False)
+        expect(ada.page.locator("#connection")).to_be_hidden()
+        assert "&pace=30&presence=hidden" in sockets[-1], "so that nobody is told she is back"
+        show(ada.page, hidden=False)
+        ada.stand(REICHSTAG)
+        bo.sees("Ada", REICHSTAG)
+
+
 def test_a_position_that_is_shared_roughly_is_exact_on_this_device_alone(
     browser: Browser, program: Program
 ) -> None:
