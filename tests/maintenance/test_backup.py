@@ -26,6 +26,7 @@ from locshare.store.embedded.cluster import UPGRADED
 from locshare.store.migrate import bundled, migrate
 from tests.postgres import FAST, Server
 from tests.program import data_directory, running_program
+from tests.store.pooler import needs_pgbouncer, pgbouncer
 
 pytestmark = pytest.mark.store
 
@@ -273,6 +274,19 @@ def test_what_is_no_database_of_ours_has_nothing_to_back_up(
     assert errors.count("nothing to back up") == 2
     assert "nothing listens" in errors
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_pgbouncer
+def test_a_backup_goes_through_a_pooler_both_ways(
+    postgres_server: Server, filled: str, empty: str, tmp_path: Path
+) -> None:
+    with pgbouncer(postgres_server.url(filled), "transaction") as port:
+        url = f"postgresql://postgres@127.0.0.1:{port}/{filled}"
+        assert run("backup", str(tmp_path / "b"), "--database-url", url) == 0
+    with pgbouncer(postgres_server.url(empty), "transaction") as port:
+        url = f"postgresql://postgres@127.0.0.1:{port}/{empty}"
+        assert run("restore", str(tmp_path / "b"), "--database-url", url) == 0
+    assert contents(postgres_server, empty) == contents(postgres_server, filled)
 
 
 # --- with the embedded server -------------------------------------------------------------------

@@ -24,6 +24,8 @@ from tests.postgres import Server
 from tests.program import Program, data_directory, free_port, running_program
 from tests.proxies import make_certificate, proxy_or_skip
 from tests.running import LAST_RESORT_S
+from tests.store.kit import database_of
+from tests.store.pooler import needs_pgbouncer, pgbouncer
 
 pytestmark = pytest.mark.e2e
 
@@ -280,6 +282,16 @@ def test_a_database_that_is_right_is_well(postgres_url: str) -> None:
         "database": "ok", "database rights": "ok", "database latency": "ok",
     }  # fmt: skip
     assert "up to date" in found["database rights"].text
+
+
+@needs_pgbouncer
+def test_a_pooler_is_seen_and_nothing_breaks_behind_it(postgres_url: str) -> None:
+    with pgbouncer(postgres_url, "transaction") as port:
+        url = f"postgresql://postgres@127.0.0.1:{port}/{database_of(postgres_url)}"
+        for _ in range(3):
+            found = ask(url)
+            assert "behind a pooler" in found["database"].text
+            assert {each.level for each in found.values()} == {"ok"}
 
 
 def test_an_empty_database_will_be_filled_by_the_first_start(postgres_server: Server) -> None:

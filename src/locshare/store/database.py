@@ -143,7 +143,11 @@ class Database:
 
         async def use() -> T:
             connection = await asyncpg.connect(
-                **self._arguments(), timeout=self.url.connect_timeout_s or self._timeout_s
+                # A statement that was prepared in one transaction is, behind a pooler, lost in the
+                # next one.
+                **self._arguments(),
+                statement_cache_size=0,
+                timeout=self.url.connect_timeout_s or self._timeout_s,
             )
             try:
                 self._pooler = await has_pooler(connection, self.url)

@@ -61,7 +61,8 @@ async def fill(connection: Any, backup: BackupFile, schema: str | None) -> None:
     """
     recorded = backup.header.migrations
     outstanding(bundled(), recorded)
-    known = await applied(connection, schema)
+    async with connection.transaction():
+        known = await applied(connection, schema)
     if newer := known.keys() - recorded.keys():
         raise BackupError(
             f"the database is at version {max(newer)}, the backup at"
