@@ -39,6 +39,7 @@ GRANTED: Mapping[str, Any] = {
     "get": "",
     "request": "granted",
     "get_current_position": None,
+    "share_text": {"status": "success", "raw": ""},
 }
 """What a phone answers whose owner allows everything."""
 
@@ -54,7 +55,7 @@ def on_the_phone(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
             loop.set_exception_handler(lambda _, found: trouble.append(str(found)))
             async with asyncio.timeout(LAST_RESORT_S):
                 await test(*arguments, **fixtures)
-            assert trouble == []
+            assert trouble == [], "\n".join(trouble)
 
         asyncio.run(main())
 
@@ -77,7 +78,7 @@ class Phone(Connection):
         self.answers = {**GRANTED, "get_device_info": info, **answers}
         self.calls: list[tuple[str, Any]] = []
         self.crashes: list[str] = []
-        self.messages = 0
+        self.renders = 0
         self.changed = asyncio.Event()
         """Set with every message to Flutter."""
         configure: Any = configure_encode_object_for_msgpack
@@ -99,19 +100,21 @@ class Phone(Connection):
 
     def send_message(self, message: Any) -> None:
         msgpack.packb([message.action, message.body], default=self._encode)
-        self.messages += 1
+        if message.action == MessageAction.PATCH_CONTROL:
+            self.renders += 1
         self.changed.set()
         if message.action == MessageAction.INVOKE_METHOD:
             body = message.body
             self.calls.append((body.name, self.packed(body.args)))
             answer = self.answers.get(body.name)
             if answer is not NEVER:
-                self.loop.call_soon(
-                    self.session.handle_invoke_method_results,
-                    body.control_id, body.call_id, answer, None,
-                )  # fmt: skip
+                self.loop.call_soon(self._answer, body.control_id, body.call_id, answer)
         elif message.action == MessageAction.SESSION_CRASHED:
             self.crashes.append(message.body.message)
+
+    def _answer(self, control_id: int, call_id: str, answer: Any) -> None:
+        if control_id in self.session.index:  # else its page is gone
+            self.session.handle_invoke_method_results(control_id, call_id, answer, None)
 
     async def start(self, route: str = "/") -> None:
         """Run ``main``, as Flet does for a new page."""

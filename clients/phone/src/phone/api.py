@@ -44,7 +44,9 @@ class Api(Protocol):
     async def create_session(
         self, name: str | None = None, *, expires_in_minutes: int | None = None
     ) -> SessionCreated: ...
-    async def describe(self, session_id: str) -> SessionDescription: ...
+    async def describe(
+        self, session_id: str, *, link_key: str | None = None
+    ) -> SessionDescription: ...
     async def join(
         self,
         session_id: str,
@@ -53,6 +55,7 @@ class Api(Protocol):
         avatar_color: str | None = None,
         host_token: str | None = None,
         device_key: str | None = None,
+        link_key: str | None = None,
     ) -> SessionJoined: ...
     async def participants(self, session_id: str) -> tuple[ParticipantView, ...]: ...
     async def remove(
@@ -127,7 +130,12 @@ class LenientApi:
             found.host_token,
         )
 
-    async def describe(self, session_id: str) -> SessionDescription:
+    async def describe(
+        self,
+        session_id: str,
+        *,
+        link_key: str | None = None,  # noqa: ARG002 - no links are replaced there
+    ) -> SessionDescription:
         """See :meth:`Api.describe`."""
         found = await self._call("GET", f"/api/sessions/{session_id}", _Session)
         now = datetime.now(UTC)
@@ -148,6 +156,7 @@ class LenientApi:
         avatar_color: str | None = None,
         host_token: str | None = None,
         device_key: str | None = None,  # noqa: ARG002 - see below
+        link_key: str | None = None,  # noqa: ARG002
     ) -> SessionJoined:
         """See :meth:`Api.join`. Others know no keys of devices, and may refuse what they do not
         know, so it is not sent.

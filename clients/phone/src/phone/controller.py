@@ -17,6 +17,7 @@ from msgspec import structs
 
 from locshare.client import ApiProblem, ClientError, Position, PresenceState
 from locshare.client.rest import Client
+from locshare.model.join_link import link_segment
 from phone.api import Api, api_of
 from phone.backend import Backend, parse_backend
 from phone.deep_link import read_link
@@ -129,8 +130,10 @@ class Controller:
             case ft.AppLifecycleState.INACTIVE:
                 # The last moment at which Android lets the stream start.
                 self._tracker.going()
+                return
             case ft.AppLifecycleState.HIDE | ft.AppLifecycleState.PAUSE:
                 self._visible = False
+                self._silence()
                 self._publisher.hidden()
             case ft.AppLifecycleState.SHOW | ft.AppLifecycleState.RESUME:
                 self._visible = True
@@ -342,17 +345,18 @@ class Controller:
                 token = await api.become_host(link.session_id, link.host_key)
                 self._host_tokens[link.session_id] = token.host_token
                 is_host = True
-            found = await api.describe(link.session_id)
+            found = await api.describe(link.session_id, link_key=link.link_key)
             if not found.is_active:
                 raise ApiProblem(410, "SESSION_ENDED", "ended", None)
             return Invitation(
-                f"{link.url}/join/{link.session_id}",
+                f"{link.url}/join/{link_segment(link.session_id, link.link_key or '')}",
                 link.session_id,
                 found.name,
                 found.expires_at.timestamp(),
                 found.participant_count,
                 found.locked,
                 is_host,
+                link.link_key,
             )
 
         invitation = await self._try(backend, ask)
@@ -414,6 +418,7 @@ class Controller:
                 avatar_color=settings.color,
                 host_token=host_token or None,
                 device_key=settings.device_key,
+                link_key=invitation.link_key,
             )
             address = found.websocket_url
             if backend.dialect == "phoenix":
@@ -472,6 +477,7 @@ class Controller:
             self._ended(membership.session_id, end)
 
         self.start(run)
+        self.start(self._read_battery)
 
     def _ended(self, session_id: str, end: End) -> None:
         """The session is over for this device: everything that it was for stops."""
@@ -496,9 +502,7 @@ class Controller:
         if found is None:
             return
         session_id = found.membership.session_id
-        self._ended(
-            session_id, End(session_id, "end.left", "end.left.text", found.membership.join_link)
-        )
+        self._ended(session_id, End(session_id, "end.left", "end.left.text", found.join_link))
         await self._guest.run(found.leave)
         self._guest.soon(found.stop)
 
@@ -515,6 +519,14 @@ class Controller:
 
         async def ask(client: Client, mine: Membership, token: str) -> None:
             await client.lock(mine.session_id, token, locked=locked)
+
+        await self._as_host(ask)
+
+    async def replace_link(self) -> None:
+        """Make another link; nobody joins by the one that is out."""
+
+        async def ask(client: Client, mine: Membership, token: str) -> None:
+            await client.replace_link(mine.session_id, token)
 
         await self._as_host(ask)
 
@@ -591,7 +603,7 @@ class Controller:
         found, devices = self._active(), self._devices
         if found is None or devices is None:
             return
-        link = found.membership.join_link
+        link = found.join_link
         if not await devices.share(link, found.feed.name):
             await devices.copy(link)
             self.notify(self.state.words("notice.copied"))
@@ -669,6 +681,9 @@ class Controller:
         )
 
     def _silence(self) -> None:
+        if self._notice_timer is not None:
+            self._notice_timer.cancel()
+            self._notice_timer = None
         self.state.notice = ""
 
     async def _try(
@@ -738,4 +753,5 @@ _PROBLEMS: Final = {
     "429": "problem.wait",
     "503": "problem.wait",
     "FORBIDDEN": "problem.not_host",
+    "LINK_REPLACED": "problem.old_link",
 }

@@ -13,11 +13,13 @@ from locshare.client import JoinLink, parse_join_link
 
 SCHEME: Final = "locshare"
 _ID: Final = re.compile(
-    r"(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])", re.IGNORECASE
+    r"(?<![0-9a-z])(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"(?:-(?P<key>[a-z2-7]{24}))?(?![0-9a-z])",
+    re.IGNORECASE,
 )
+_APP: Final = re.compile(r"locshare:/*join/*", re.IGNORECASE)
 _NESTED: Final = re.compile(
-    r"^(?:locshare:/*join)?/*(?:(?P<scheme>https?)(?::/+|/))?(?P<rest>[^\s/?#]*[.:\]][^\s/]*"
-    r"(?:/\S*)?/join/\S+)$",
+    r"/*(?:(?P<scheme>https?)(?::/+|/))?(?P<rest>[^\s/?#]*[.:\]][^\s/]*(?:/\S*)?/join/\S+)",
     re.IGNORECASE,
 )
 _LONGEST: Final = 4_096
@@ -27,12 +29,12 @@ def read_link(text: str, server: str) -> JoinLink | None:
     """The session that ``text`` names; ``server`` is the address of the chosen server, for a link
     that names none. None where there is no session in it.
     """
-    text = text.strip()[:_LONGEST]
+    text = _APP.sub("", text.strip()[:_LONGEST], count=1)
     try:
         return parse_join_link(text)
     except ValueError:
         pass
-    if (nested := _NESTED.match(text)) is not None:
+    if (nested := _NESTED.fullmatch(text)) is not None:
         scheme = (nested["scheme"] or "https").lower()
         try:
             return parse_join_link(f"{scheme}://{nested['rest']}")
@@ -41,8 +43,13 @@ def read_link(text: str, server: str) -> JoinLink | None:
     found = _ID.search(text)
     if found is None:
         return None
-    key = re.search(r"#(?:.*&)?host=([\w-]+)", text, re.ASCII)
-    return JoinLink(server.rstrip("/"), found[0].lower(), key[1] if key else None)
+    host_key = re.search(r"#(?:.*&)?host=([\w-]+)", text, re.ASCII)
+    return JoinLink(
+        server.rstrip("/"),
+        found["id"].lower(),
+        host_key[1] if host_key else None,
+        found["key"] and found["key"].lower(),
+    )
 
 
 def app_link(join_link: str) -> str:

@@ -18,7 +18,6 @@ from locshare.client import (
     Position,
     Replica,
     ServerMessage,
-    SessionEnded,
     SessionUpdated,
     Snapshot,
 )
@@ -143,6 +142,8 @@ class Feed:
             return
         if each.user_id == replica.you.user_id:
             return  # the compact dialect sends everybody the same
+        if not (-90 <= each.lat <= 90 and -180 <= each.lng <= 180):
+            return  # from a server that does not look: Flutter's map could not show it
         at = self._clock() - (each.age_ms or 0) / 1000
         self._places[each.user_id] = Place(
             each.lat, each.lng, at, each.accuracy, each.speed, each.battery
@@ -165,11 +166,8 @@ class Feed:
                     found = Happening("notice.host_me")
                 elif who is not None:
                     found = Happening("notice.host", who.display_name)
-            case SessionUpdated(locked=locked):
-                if locked != replica.session.locked:
-                    found = Happening("notice.locked" if locked else "notice.unlocked")
-            case SessionEnded():
-                pass
+            case SessionUpdated():
+                found = _session_note(message, replica)
         if found is not None:
             self.happenings = [*self.happenings, found][-MOST_HAPPENINGS:]
 
@@ -177,3 +175,12 @@ class Feed:
 def _rank(each: Person) -> tuple[int, str, str]:
     group = 0 if each.is_me else 1 if each.online and each.place else 2 if each.online else 3
     return group, each.name.casefold(), each.user_id
+
+
+def _session_note(message: SessionUpdated, replica: Replica) -> Happening | None:
+    known = replica.session
+    if message.link_key and message.link_key != known.link_key:
+        return Happening("notice.new_link")
+    if message.locked == known.locked:
+        return None
+    return Happening("notice.locked" if message.locked else "notice.unlocked")

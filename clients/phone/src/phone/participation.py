@@ -22,6 +22,7 @@ from locshare.client import (
 from locshare.client import End as ConnectionEnd
 from locshare.client.live import Opener
 from locshare.model.events import Event
+from locshare.model.join_link import link_segment
 from locshare.model.reasons import CloseReason
 from phone.api import api_of
 from phone.feed import Feed
@@ -54,6 +55,15 @@ class Participation(Watcher):
         self._presence: PresenceState = "paused" if membership.paused else "active"
         self._woken = trio.Event()
         self._scope: trio.CancelScope | None = None
+
+    @property
+    def join_link(self) -> str:
+        """What to pass on: a host may have replaced the link that this device came by."""
+        mine, replica = self.membership, self.feed.replica
+        key = replica.session.link_key if replica is not None else None
+        if not isinstance(key, str) or not key:
+            return mine.join_link
+        return f"{mine.backend.url}/join/{link_segment(mine.session_id, key)}"
 
     # --- what the connection tells, in Trio -----------------------------------------------------
 
@@ -156,7 +166,7 @@ class Participation(Watcher):
         replica = self.feed.replica
         if kind == "ended" and replica is not None and replica.ended is not None:
             text = f"end.{replica.ended}"
-        again = mine.join_link if kind in ("left", "removed", "replaced", "failed") else ""
+        again = self.join_link if kind in ("left", "removed", "replaced", "failed") else ""
         return End(mine.session_id, f"end.{kind}", text, again)
 
     def _known(self) -> Known:

@@ -2,11 +2,11 @@
 
 flet-geolocator 1.0.5 sends the Android notification nested, and its Dart side reads it flat: with
 its own class no foreground service starts, and sharing ends with the screen. So
-:class:`AndroidTracking` has the flat names. A value that equals a class's default is not sent at
-all, and Dart has other defaults; so the defaults here mean "nothing", and every value is given.
+:class:`AndroidTracking` has the flat names. Flet sends no value that equals its class's default, so
+those here mean "nothing". The defaults of the classes above it are Dart's too, and stay: a subclass
+with another default would send that one whenever the first one is wanted.
 """
 
-from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,31 +17,18 @@ from locshare.client import Position
 from phone.rate import Rate
 
 _MOST_AGE_S: Final = 86_400.0
-_NEVER: Final = ft.Duration(seconds=-1)
 
 
 @ft.value
 class AndroidTracking(ftg.GeolocatorAndroidConfiguration):
     """What the Dart side of flet-geolocator 1.0.5 reads on Android."""
 
-    interval_duration: ft.DurationValue = field(default_factory=lambda: _NEVER)
     foreground_notification_title: str | None = None
     foreground_notification_text: str | None = None
     foreground_notification_channel_name: str | None = None
     foreground_notification_enable_wake_lock: bool = False
     foreground_notification_enable_wifi_lock: bool = False
     foreground_notification_set_ongoing: bool = False
-
-
-@ft.value
-class IosTracking(ftg.GeolocatorIosConfiguration):
-    """The same for iOS: every default is what :func:`configuration` never gives."""
-
-    activity_type: ftg.GeolocatorIosActivityType = ftg.GeolocatorIosActivityType.AIRBORNE
-    pause_location_updates_automatically: bool = True
-    show_background_location_indicator: bool = False
-    allow_background_location_updates: bool = False
-    distance_filter: int = -1
 
 
 class Notification:
@@ -77,7 +64,7 @@ def configuration(
             foreground_notification_set_ongoing=True,
         )
     if platform == ft.PagePlatform.IOS:
-        return IosTracking(
+        return ftg.GeolocatorIosConfiguration(
             accuracy=accuracy,
             # iOS 16.4 and newer suspend an app in the background that filters by distance.
             distance_filter=0,

@@ -92,11 +92,12 @@ class TrioGuest:
                     found = await function(*arguments)
                     if not result.done():
                         result.set_result(found)
-                if not result.done():
-                    result.cancel()
             except Exception as error:  # noqa: BLE001 - raised where it is awaited
                 if not result.done():
                     result.set_exception(error)
+            finally:
+                if not result.done():
+                    result.cancel()
 
         self.soon(self._nursery.start_soon, task)
         try:

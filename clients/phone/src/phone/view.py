@@ -16,7 +16,7 @@ LinkState = Literal["connecting", "live", "waiting"]
 Permission = Literal["unknown", "granted", "denied", "denied_forever", "off"]
 """``off``: the device's location service is switched off."""
 Screen = Literal["home", "join", "live", "end", "settings", "server"]
-Sheet = Literal["", "menu", "explain", "person", "leave", "end", "remove", "step_down"]
+Sheet = Literal["", "menu", "explain", "person", "leave", "end", "remove", "step_down", "new_link"]
 Follow = Literal["everyone", "me", "person", "free"]
 
 
@@ -97,6 +97,7 @@ class Invitation:
     count: int
     locked: bool = False
     is_host: bool = False
+    link_key: str | None = None
 
 
 def freshness(age_s: float) -> Literal["live", "fading", "old"]:

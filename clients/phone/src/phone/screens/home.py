@@ -3,7 +3,18 @@
 import flet as ft
 
 from phone.controller import Controller
-from phone.screens.parts import card, choice, field, page_of, primary, problem, quiet, soft, title
+from phone.screens.parts import (
+    card,
+    choice,
+    doing,
+    field,
+    page_of,
+    primary,
+    problem,
+    quiet,
+    soft,
+    title,
+)
 from phone.screens.profile import profile
 from phone.state import AppState
 
@@ -31,7 +42,7 @@ def Home(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
         state.link = text
 
     mine = [
-        quiet(f"back-{each.session_id}", each.name, lambda s=each.session_id: control.show(s),
+        quiet(f"back-{each.session_id}", each.name, doing(control.show, each.session_id),
               ft.Icons.MAP_OUTLINED)
         for each in state.groups
     ]  # fmt: skip

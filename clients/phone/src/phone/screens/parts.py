@@ -1,5 +1,6 @@
 """What several screens are made of."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,15 @@ import flet as ft
 from phone.screens.theme import RADIUS, SHADOW, initials, ink_on, safe_color
 
 Handler = Callable[..., Any]
+
+
+def doing(act: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """A handler with these arguments: Flet gives its event to every handler that takes one."""
+
+    def do() -> Any:
+        return act(*arguments)
+
+    return do
 
 
 def marked(identifier: str, content: ft.Control, **more: Any) -> ft.Semantics:
@@ -67,7 +77,14 @@ def primary(key: str, text: str, on_click: Handler, *, busy: bool = False) -> ft
             height=52,
             disabled=busy,
             on_click=on_click,
-            style=ft.ButtonStyle(shape=ft.RoundedRectangleBorder(radius=RADIUS)),
+            style=ft.ButtonStyle(
+                shape=ft.RoundedRectangleBorder(radius=RADIUS),
+                elevation=0,
+                bgcolor={
+                    ft.ControlState.DISABLED: ft.Colors.SURFACE_CONTAINER_HIGH,
+                    ft.ControlState.DEFAULT: ft.Colors.PRIMARY,
+                },
+            ),
         ),
     )
 
@@ -140,6 +157,12 @@ def _outline(color: ft.ColorValue, width: float) -> ft.OutlineInputBorder:
 def choice(key: str, selected: str, options: Sequence[tuple[str, str]],
            on_change: Handler) -> ft.Control:  # fmt: skip
     """One of a few; ``on_change`` is given its value."""
+
+    async def changed(event: ft.Event[ft.SegmentedButton]) -> None:
+        result = on_change(next(iter(event.control.selected), selected))
+        if inspect.isawaitable(result):
+            await result
+
     return marked(
         key,
         ft.SegmentedButton(
@@ -149,7 +172,7 @@ def choice(key: str, selected: str, options: Sequence[tuple[str, str]],
             segments=[
                 ft.Segment(value=value, label=ft.Text(text, size=13)) for value, text in options
             ],
-            on_change=lambda event: on_change(next(iter(event.control.selected), selected)),
+            on_change=changed,
         ),
     )
 

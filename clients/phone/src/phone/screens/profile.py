@@ -33,7 +33,7 @@ def profile(words: Words, name: str, set_name: Callable[[str], None], color: str
                     _swatch(words(f"color.{label}"), each, each == color, set_color)
                     for each, label in zip(COLORS, COLOR_NAMES, strict=True)
                 ],
-                wrap=True, spacing=6, run_spacing=6,
+                wrap=True, spacing=5, run_spacing=6,
             ),
         ],
         spacing=10,
@@ -48,12 +48,12 @@ def _swatch(label: str, color: str, chosen: bool, choose: Callable[[str], None])
         selected=chosen,
         content=ft.Container(
             key=f"color-{color}",
-            width=36,
-            height=36,
-            border_radius=18,
+            width=34,
+            height=34,
+            border_radius=17,
             bgcolor=color,
             alignment=ft.Alignment.CENTER,
-            content=ft.Icon(ft.Icons.CHECK, color="#FFFFFF", size=20) if chosen else None,
+            content=ft.Icon(ft.Icons.CHECK, color="#FFFFFF", size=18) if chosen else None,
             on_click=lambda: choose(color),
         ),
     )

@@ -2,6 +2,8 @@
 back.
 """
 
+from collections.abc import Callable
+
 import flet as ft
 
 from locshare.model.distance import metres_between
@@ -9,8 +11,10 @@ from phone.controller import Controller
 from phone.i18n import isolated
 from phone.maps import choices
 from phone.screens.parts import (
+    Handler,
     avatar,
     choice,
+    doing,
     primary,
     problem,
     quiet,
@@ -28,69 +32,82 @@ def Sheets(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
     ft.use_state(state)
     ban, set_ban = ft.use_state(False)
     group = state.group
-    if group is None or not state.sheet:
+    if group is None:
         return ft.Container()
+    words, person = state.words, group.person(state.selected)
+    controls: list[ft.Control]
+    match state.sheet:
+        case "menu":
+            heading, controls = group.name, _menu(state, group, control)
+        case "explain":
+            heading, controls = words("location.title"), _explain(state, control)
+        case "person" if person is not None:
+            heading, controls = person.name, _person(state, group, person, control)
+        case "remove" if person is not None:
+            heading = words("confirm.remove", name=isolated(person.name))
+            controls = _remove(state, control, ban, set_ban)
+        case "leave" | "end" | "step_down" | "new_link" as what:
+            heading, controls = words(f"confirm.{what}"), _ask_back(state, control, what)
+        case _:
+            return ft.Container()
+    parts = [problem(state.problem), *controls]
+    return sheet(heading, parts, words("action.close"), doing(control.back))
+
+
+def _explain(state: AppState, control: Controller) -> list[ft.Control]:
     words = state.words
+    return [
+        soft(words("location.text"), 15),
+        soft(words("location.notification"), 15),
+        primary("allow", words("location.allow"), control.allow_location),
+        quiet("watch", words("location.watch"), control.only_watch),
+    ]
 
-    def close() -> None:
-        control.back()
 
-    async def lock() -> None:
-        await control.lock(locked=not group.locked)
+def _ask_back(state: AppState, control: Controller, what: str) -> list[ft.Control]:
+    act = {
+        "leave": control.leave,
+        "end": control.end_session,
+        "step_down": control.step_down,
+        "new_link": control.replace_link,
+    }[what]
+    words = state.words
+    return _confirm(state, control, words(f"confirm.{what}.text"), words(f"action.{what}"), act)
+
+
+def _remove(
+    state: AppState, control: Controller, ban: bool, set_ban: Callable[[bool], None]
+) -> list[ft.Control]:
+    words = state.words
 
     async def remove() -> None:
         await control.remove(ban=ban)
 
-    person = group.person(state.selected)
-    heading, controls = "", list[ft.Control]()
-    match state.sheet:
-        case "menu":
-            heading, controls = group.name, _menu(state, group, control, lock)
-        case "explain":
-            heading = words("location.title")
-            controls = [
-                soft(words("location.text"), 15),
-                soft(words("location.notification"), 15),
-                primary("allow", words("location.allow"), control.allow_location),
-                quiet("watch", words("location.watch"), control.only_watch),
-            ]
-        case "person" if person is not None:
-            heading, controls = person.name, _person(state, group, person, control)
-        case "leave":
-            heading = words("confirm.leave")
-            controls = _confirm(words("confirm.leave.text"), words("action.leave"),
-                                control.leave, words("action.cancel"), close)  # fmt: skip
-        case "end":
-            heading = words("confirm.end")
-            controls = _confirm(words("confirm.end.text"), words("action.end"),
-                                control.end_session, words("action.cancel"), close)  # fmt: skip
-        case "step_down":
-            heading = words("confirm.step_down")
-            controls = _confirm(words("confirm.step_down.text"), words("action.step_down"),
-                                control.step_down, words("action.cancel"), close)  # fmt: skip
-        case "remove" if person is not None:
-            heading = words("confirm.remove", name=isolated(person.name))
-            controls = [
-                ft.Switch(label=words("confirm.ban"), value=ban, key="ban",
-                          on_change=lambda event: set_ban(bool(event.control.value))),
-                *_confirm(words("confirm.ban.hint"), words("person.remove"), remove,
-                          words("action.cancel"), close),
-            ]  # fmt: skip
-        case _:
-            return ft.Container()
-    return sheet(heading, [problem(state.problem), *controls], words("action.close"), close)
+    def changed(event: ft.Event[ft.Switch]) -> None:
+        set_ban(bool(event.control.value))
 
-
-def _confirm(text: str, yes: str, act: object, no: str, close: object) -> list[ft.Control]:
     return [
-        soft(text, 15),
-        primary("yes", yes, act),  # type: ignore[arg-type]
-        quiet("no", no, close),  # type: ignore[arg-type]
+        ft.Switch(label=words("confirm.ban"), value=ban, key="ban", on_change=changed),
+        *_confirm(state, control, words("confirm.ban.hint"), words("person.remove"), remove),
     ]
 
 
-def _menu(state: AppState, group: Group, control: Controller, lock: object) -> list[ft.Control]:
+def _confirm(
+    state: AppState, control: Controller, text: str, yes: str, act: Handler
+) -> list[ft.Control]:
+    return [
+        soft(text, 15),
+        primary("yes", yes, act, busy=state.busy),
+        quiet("no", state.words("action.cancel"), doing(control.back)),
+    ]
+
+
+def _menu(state: AppState, group: Group, control: Controller) -> list[ft.Control]:
     words = state.words
+
+    async def lock() -> None:
+        await control.lock(locked=not group.locked)
+
     kinds = choices(state.maps)
     found: list[ft.Control] = [
         soft(words("map.type")),
@@ -101,9 +118,11 @@ def _menu(state: AppState, group: Group, control: Controller, lock: object) -> l
         text = words("menu.unlock" if group.locked else "menu.lock")
         found += [
             soft(words("menu.host")),
-            quiet("lock", words("action.unlock" if group.locked else "action.lock"), lock,  # type: ignore[arg-type]
+            quiet("lock", words("action.unlock" if group.locked else "action.lock"), lock,
                   ft.Icons.LOCK_OPEN if group.locked else ft.Icons.LOCK_OUTLINE),
             soft(text, 13),
+            quiet("new_link", words("action.new_link"),
+                  lambda: control.open_sheet("new_link"), ft.Icons.LINK_OFF),
             quiet("step_down", words("action.step_down"),
                   lambda: control.open_sheet("step_down"), ft.Icons.PERSON_REMOVE_OUTLINED),
         ]  # fmt: skip
@@ -115,7 +134,7 @@ def _menu(state: AppState, group: Group, control: Controller, lock: object) -> l
         found.append(soft(words("menu.sessions")))
         found += [
             quiet(f"session-{each.session_id}", each.name,
-                  lambda s=each.session_id: control.show(s), ft.Icons.MAP_OUTLINED)
+                  doing(control.show, each.session_id), ft.Icons.MAP_OUTLINED)
             for each in others
         ]  # fmt: skip
     if len(state.groups) < MOST_SESSIONS:

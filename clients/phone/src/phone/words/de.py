@@ -41,6 +41,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "color.pink": "Rosa",
     "problem.locked": "Die Leitung hat die Sitzung geschlossen: Niemand kann mehr dazukommen.",
     "problem.banned": "Die Leitung hat dich entfernt und lässt dich nicht mehr teilnehmen.",
+    "problem.old_link": "Dieser Link gilt nicht mehr: Die Leitung hat einen neuen gemacht. Frag, wer dir diesen geschickt hat, oder wer dabei ist.",
     "problem.full": "Die Sitzung ist voll.",
     "problem.wait": "Zu viele auf einmal. Versuche es gleich noch einmal.",
     "problem.no_answer": "Der Server ist nicht erreichbar.",
@@ -147,6 +148,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "notice.removed": "Die Leitung hat {name} entfernt",
     "notice.locked": "Die Leitung hat die Sitzung geschlossen",
     "notice.unlocked": "Die Sitzung ist wieder offen",
+    "notice.new_link": "Die Leitung hat einen neuen Link gemacht",
     "notice.copied": "Link kopiert",
     "notice.host": "{name} gehört jetzt zur Leitung",
     "notice.host_me": "Du gehörst jetzt zur Leitung",
@@ -162,6 +164,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "action.resume": "Weiter",
     "action.lock": "Sitzung schließen",
     "action.unlock": "Sitzung öffnen",
+    "action.new_link": "Neuer Link",
     "action.step_down": "Leitung abgeben",
     "action.save": "Speichern",
     "session.ends": "endet in {left}",
@@ -179,6 +182,8 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "confirm.end": "Für alle beenden?",
     "confirm.end.text": "Niemand sieht mehr jemanden, und der Link ist tot. Das lässt sich nicht"
     " rückgängig machen.",
+    "confirm.new_link": "Neuen Link machen?",
+    "confirm.new_link.text": "Der Link von bisher lässt niemanden mehr herein. Wer dabei ist, bleibt dabei, und alle hier teilen den neuen.",
     "confirm.step_down": "Leitung abgeben?",
     "confirm.step_down.text": "Die anderen in der Leitung bleiben. Nur sie können dich wieder dazu"
     " machen.",

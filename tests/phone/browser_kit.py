@@ -1,0 +1,149 @@
+"""The app in a real browser: its process, and how a person presses what Flutter draws.
+
+Flutter draws on a canvas; its semantics tree, made for screen readers, is what is found here.
+"""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Browser, Page, expect
+
+from bench.guardian import entrust
+from bench.servers import free_port
+from phone.backend import VARIABLE
+from tests.running import LAST_RESORT_S
+
+SOURCE: Final = Path(__file__).resolve().parents[2] / "clients" / "phone" / "src"
+WAIT_MS: Final = LAST_RESORT_S * 1000 / 2
+READY: Final = "Uvicorn running"
+BERLIN: Final = {"latitude": 52.5163, "longitude": 13.3777, "accuracy": 12}
+
+
+@contextmanager
+def app_process(folder: Path, server: str) -> Iterator[str]:
+    """The address at which the app is served as a page."""
+    port = free_port()
+    environment = os.environ | {
+        "FLET_FORCE_WEB_SERVER": "true",
+        "FLET_WEB_NO_CDN": "true",
+        "FLET_SERVER_IP": "127.0.0.1",
+        "FLET_SERVER_PORT": str(port),
+        "FLET_LOG_LEVEL": "info",
+        "FLET_APP_STORAGE_DATA": str(folder),
+        VARIABLE: server,
+    }
+    process = entrust(
+        subprocess.Popen(
+            [sys.executable, "main.py"], cwd=SOURCE, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    )  # fmt: skip
+    ready: queue.Queue[bool] = queue.Queue()
+    lines: list[str] = []
+
+    def read() -> None:
+        assert process.stdout is not None
+        with process.stdout as stream:
+            for line in stream:
+                lines.append(line)
+                if READY in line:
+                    ready.put(True)
+        ready.put(False)
+
+    reader = threading.Thread(target=read, name="app-log", daemon=True)
+    reader.start()
+    try:
+        if not ready.get(timeout=LAST_RESORT_S):
+            raise AssertionError("the app did not start:\n" + "".join(lines[-40:]))
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        reader.join(5)
+
+
+class Screen:
+    """One page of the app."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.elsewhere: list[str] = []
+        page.set_default_timeout(WAIT_MS)
+        page.route("**/*", self._only_here)
+
+    def _only_here(self, route: Any) -> None:
+        url = route.request.url
+        if "127.0.0.1" in url or url.startswith(("blob:", "data:")):
+            route.continue_()
+        else:
+            self.elsewhere.append(url)
+            route.abort()
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+        placeholder = self.page.locator("flt-semantics-placeholder")
+        placeholder.wait_for(state="attached")
+        placeholder.evaluate("element => element.click()")
+
+    def marked(self, identifier: str) -> Any:
+        return self.page.locator(f'[flt-semantics-identifier="{identifier}"]')
+
+    def press(self, identifier: str) -> None:
+        found = self.marked(identifier)
+        found.wait_for(state="attached")
+        box = found.bounding_box()
+        assert box is not None
+        self.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    def type(self, identifier: str, text: str) -> None:
+        """Flutter takes text only from the element that it has made its editing element."""
+        found = self.marked(identifier).locator("input")
+        found.wait_for(state="attached")
+        for _ in range(8):
+            found.click()
+            self.page.wait_for_function(
+                "id => document.activeElement?.closest('[flt-semantics-identifier]')"
+                "?.getAttribute('flt-semantics-identifier') === id",
+                arg=identifier,
+            )
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.type(text)
+            if found.input_value() == text:
+                return
+            self.page.wait_for_timeout(200)
+        raise AssertionError(f"{identifier}: {found.input_value()!r}")
+
+    def shows(self, text: str) -> None:
+        self.page.get_by_text(text).first.wait_for(state="attached")
+
+    def hides(self, text: str) -> None:
+        expect(self.page.get_by_text(text)).to_have_count(0, timeout=WAIT_MS)
+
+    def picture(self, path: Path) -> None:
+        self.page.wait_for_timeout(900)  # animations
+        self.page.screenshot(path=path)
+
+
+@contextmanager
+def screen(browser: Browser, url: str, **options: Any) -> Iterator[Screen]:
+    context = browser.new_context(
+        viewport={"width": 393, "height": 851}, **{"locale": "en-US", **options}
+    )
+    try:
+        made = Screen(context.new_page())
+        made.open(url)
+        yield made
+    finally:
+        context.close()
