@@ -3,6 +3,7 @@
 Flutter draws on a canvas; its semantics tree, made for screen readers, is what is found here.
 """
 
+import json
 import os
 import queue
 import subprocess
@@ -17,11 +18,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from bench.guardian import entrust
 from bench.servers import free_port
-from phone.backend import VARIABLE
 from tests.running import LAST_RESORT_S
 
 SOURCE: Final = Path(__file__).resolve().parents[2] / "clients" / "phone" / "src"
 WAIT_MS: Final = LAST_RESORT_S * 1000 / 2
+VARIABLE: Final = "LOCSHARE_PHONE_BACKEND"
 READY: Final = "Uvicorn running"
 BERLIN: Final = {"latitude": 52.5163, "longitude": 13.3777, "accuracy": 12}
 
@@ -107,6 +108,11 @@ class Screen:
         assert box is not None
         self.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
+    def close(self) -> None:
+        """Close the sheet, and wait until what it covered can be pressed."""
+        self.press("close")
+        self.marked("close").wait_for(state="detached")
+
     def type(self, identifier: str, text: str) -> None:
         """Flutter takes text only from the element that it has made its editing element."""
         found = self.marked(identifier).locator("input")
@@ -147,3 +153,9 @@ def screen(browser: Browser, url: str, **options: Any) -> Iterator[Screen]:
         yield made
     finally:
         context.close()
+
+
+def memberships(folder: Path) -> list[str]:
+    """The links of the sessions that the app is in, which keeps its settings in ``folder``."""
+    kept = json.loads((folder / "locshare.json").read_text())
+    return [str(each["join_link"]) for each in kept.get("memberships", [])]

@@ -527,7 +527,7 @@ async def test_the_hidden_screen_chooses_the_server(server: str, tmp_path: Path)
         for _ in range(7):
             await one.press("version")
         await one.shows("For whoever runs or tests a server")
-        await one.choose("environment", "local")
+        await one.press("environment-local")
         assert one.by_key("url").value == "http://127.0.0.1:8080"
         await one.type("url", "no server")
         await one.press("save")

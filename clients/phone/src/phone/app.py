@@ -15,7 +15,7 @@ from phone.settings import SettingsFile, folder
 from phone.state import AppState
 from phone.trio_guest import TrioGuest
 
-CHOSEN = "chosen"
+CHOSEN = "given"
 """The name of an environment that the process was given."""
 
 

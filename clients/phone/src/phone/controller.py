@@ -8,21 +8,22 @@ read becomes ``state.problem``.
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from time import time
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, final
 
 import flet as ft
 from msgspec import structs
 
-from locshare.client import ApiProblem, ClientError, Position, PresenceState
-from locshare.client.rest import Client
+from locshare.client import ApiProblem, Position, PresenceState
 from locshare.model.join_link import link_segment
-from phone.api import Api, api_of
+from phone.api import Api
 from phone.backend import Backend, parse_backend
+from phone.calls import Calls
 from phone.deep_link import read_link
 from phone.devices import Devices, when
 from phone.fetch import fetch_maps
+from phone.hosting import Hosting
 from phone.i18n import isolated, words_in
 from phone.participation import Participation
 from phone.phoenix import socket_address
@@ -40,7 +41,6 @@ BATTERY_S: Final = 60.0
 """How often the level of the battery is read."""
 TAPS_TO_SERVER: Final = 7
 """On the version, for the hidden screen."""
-T = TypeVar("T")
 
 
 @final
@@ -56,6 +56,9 @@ class Controller:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._publisher = Publisher(self._publish)
         self._tracker = Tracker(self._report, self._seen, self._publisher.changed)
+        self._calls = Calls(state, guest, self._over)
+        self.host = Hosting(state, self._calls, self._active, self._keep)
+        """What a host may do."""
         self._notice_timer: asyncio.TimerHandle | None = None
         self._host_tokens: dict[str, str] = {}
         """Of sessions that this device may join as the host."""
@@ -318,6 +321,10 @@ class Controller:
         self.state.sheet, self.state.selected = sheet, user_id or self.state.selected
         self.state.problem = ""
 
+    def close_sheet(self) -> None:
+        """Idempotent: a second press beside the sheet goes nowhere."""
+        self.state.sheet = ""
+
     async def paste_link(self) -> None:
         """Take the link from the clipboard."""
         if self._devices is not None:
@@ -359,7 +366,7 @@ class Controller:
                 link.link_key,
             )
 
-        invitation = await self._try(backend, ask)
+        invitation = await self._calls.ask(backend, ask)
         if invitation is not None:
             state.invitation = invitation
             self.go("join")
@@ -383,7 +390,7 @@ class Controller:
                 is_host=bool(found.host_token),
             )
 
-        invitation = await self._try(state.backend, ask)
+        invitation = await self._calls.ask(state.backend, ask)
         if invitation is not None:
             state.invitation = invitation
             await self._join(invitation, state.backend)
@@ -435,7 +442,7 @@ class Controller:
                 host_token or "",
             )
 
-        membership = await self._try(backend, ask)
+        membership = await self._calls.ask(backend, ask)
         if membership is None:
             # What was created stays: the screen of the invitation tries again.
             if self.state.screen != "end":
@@ -479,6 +486,13 @@ class Controller:
         self.start(run)
         self.start(self._read_battery)
 
+    def _over(self, end: End) -> None:
+        self.state.end = end
+        self.go("end")
+
+    def _keep(self, membership: Membership) -> None:
+        self._set_settings(self.state.settings.with_membership(membership))
+
     def _ended(self, session_id: str, end: End) -> None:
         """The session is over for this device: everything that it was for stops."""
         state = self.state
@@ -490,8 +504,8 @@ class Controller:
             self._tracker.stop()
         self._adapt()
         if state.active == session_id:
-            state.active, state.end = "", end
-            self.go("end")
+            state.active = ""
+            self._over(end)
         else:
             self.notify(state.words(end.title))
         self._publisher.now()
@@ -511,77 +525,6 @@ class Controller:
         end = self.state.end
         if end is not None and end.link:
             await self.open_link(end.link)
-
-    # --- the host's means -----------------------------------------------------------------------
-
-    async def lock(self, *, locked: bool) -> None:
-        """Lock the session, or unlock it."""
-
-        async def ask(client: Client, mine: Membership, token: str) -> None:
-            await client.lock(mine.session_id, token, locked=locked)
-
-        await self._as_host(ask)
-
-    async def replace_link(self) -> None:
-        """Make another link; nobody joins by the one that is out."""
-
-        async def ask(client: Client, mine: Membership, token: str) -> None:
-            await client.replace_link(mine.session_id, token)
-
-        await self._as_host(ask)
-
-    async def end_session(self) -> None:
-        """End the session for everyone."""
-
-        async def ask(api: Api, mine: Membership, token: str) -> None:
-            await api.end(mine.session_id, token)
-
-        await self._as_host(ask)
-
-    async def remove(self, *, ban: bool) -> None:
-        """Remove the selected participant."""
-        user_id = self.state.selected
-
-        async def ask(api: Api, mine: Membership, token: str) -> None:
-            await api.remove(mine.session_id, user_id, token, ban=ban)
-
-        await self._as_host(ask)
-
-    async def make_host(self) -> None:
-        """Give the selected participant the host's role too."""
-        user_id = self.state.selected
-
-        async def ask(client: Client, mine: Membership, token: str) -> None:
-            await client.set_role(mine.session_id, user_id, token, "host")
-
-        await self._as_host(ask)
-
-    async def step_down(self) -> None:
-        """Give the role up."""
-
-        async def ask(client: Client, mine: Membership, _: str) -> None:
-            await client.set_role(mine.session_id, mine.user_id, mine.token, "participant")
-
-        await self._as_host(ask)
-        found = self._active()
-        if found is not None and not self.state.problem:
-            found.membership = structs.replace(found.membership, host_token="")
-            self._set_settings(self.state.settings.with_membership(found.membership))
-
-    async def _as_host(self, ask: Callable[[Any, Membership, str], Awaitable[None]]) -> None:
-        found = self._active()
-        if found is None:
-            return
-        mine = found.membership
-        # Who was made a host does a host's things with their own token.
-        token = mine.host_token or mine.token
-
-        async def call(api: Api) -> bool:
-            await ask(api, mine, token)
-            return True
-
-        if await self._try(mine.backend, call, ends=False):
-            self.state.sheet = ""
 
     # --- the map --------------------------------------------------------------------------------
 
@@ -686,35 +629,6 @@ class Controller:
             self._notice_timer = None
         self.state.notice = ""
 
-    async def _try(
-        self, backend: Backend, ask: Callable[[Api], Awaitable[T]], *, ends: bool = True
-    ) -> T | None:
-        """What the server answers; None when it refuses, which ``state`` then says. ``ends``: a
-        session that is over is shown as such.
-        """
-
-        async def call() -> T:
-            async with api_of(backend) as api:
-                return await ask(api)
-
-        state = self.state
-        state.busy, state.problem = True, ""
-        try:
-            return await self._guest.run(call)
-        except ApiProblem as error:
-            if ends and error.status in (404, 410):
-                kind = "unknown" if error.status == 404 else "ended"
-                state.end = End("", f"end.{kind}", f"end.{kind}.text")
-                self.go("end")
-            else:
-                key = _PROBLEMS.get(error.code) or _PROBLEMS.get(str(error.status), "problem.other")
-                state.problem = state.words(key, detail=error.detail)
-        except ClientError:
-            state.problem = state.words("problem.no_answer")
-        finally:
-            state.busy = False
-        return None
-
     # --- publishing -----------------------------------------------------------------------------
 
     def _active(self) -> Participation | None:
@@ -743,15 +657,3 @@ class Controller:
             state.group is None or state.group.person(state.selected) is None
         ):
             state.sheet = ""
-
-
-_PROBLEMS: Final = {
-    "SESSION_LOCKED": "problem.locked",
-    "SESSION_FULL": "problem.full",
-    "BANNED": "problem.banned",
-    "RATE_LIMITED": "problem.wait",
-    "429": "problem.wait",
-    "503": "problem.wait",
-    "FORBIDDEN": "problem.not_host",
-    "LINK_REPLACED": "problem.old_link",
-}

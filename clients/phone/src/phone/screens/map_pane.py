@@ -118,7 +118,7 @@ def _target(state: AppState, placed: list[Person]) -> Camera | None:
     page = ft.context.page
     width, height = page.width or 400.0, page.height or 800.0
     bottom = min(height * 0.6, 460.0) if state.list_is_long else LIST_HEIGHT
-    insets = Insets(bottom=bottom + 40)
+    insets = Insets(bottom=bottom + 72)
     if state.follow == "everyone":
         places = [Point(each.place.lat, each.place.lng) for each in placed if each.place]
         return _rounded(fit(group_of(places), width, height, insets)) if places else None
@@ -196,6 +196,7 @@ def _marker(each: Person, now: float, kept: dict[_Key, ft.Control], control: Con
 
 def _face(each: Person, worth: str, control: Controller) -> ft.Control:
     color = "#808B87" if worth == "old" and not each.is_me else each.color
+    ring = ft.Colors.INVERSE_SURFACE if each.is_me else "#FFFFFF"
     return ft.Semantics(
         label=each.name,
         identifier=f"marker-{each.user_id}",
@@ -206,9 +207,7 @@ def _face(each: Person, worth: str, control: Controller) -> ft.Control:
                     border_radius=SIZE / 2,
                     shadow=SHADOW,
                     opacity={"live": 1.0, "fading": 0.8}.get(worth, 0.65),
-                    content=avatar(
-                        each.name, color, SIZE, ring="#17211E" if each.is_me else "#FFFFFF"
-                    ),
+                    content=avatar(each.name, color, SIZE, ring=ring),
                     on_click=lambda: control.open_sheet("person", each.user_id),
                 ),
                 ft.Container(

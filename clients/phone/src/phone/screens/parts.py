@@ -67,7 +67,9 @@ def problem(text: str) -> ft.Control:
     )
 
 
-def primary(key: str, text: str, on_click: Handler, *, busy: bool = False) -> ft.Control:
+def primary(
+    key: str, text: str, on_click: Handler, *, busy: bool = False, danger: bool = False
+) -> ft.Control:
     """The button that a screen is for."""
     return marked(
         key,
@@ -82,7 +84,7 @@ def primary(key: str, text: str, on_click: Handler, *, busy: bool = False) -> ft
                 elevation=0,
                 bgcolor={
                     ft.ControlState.DISABLED: ft.Colors.SURFACE_CONTAINER_HIGH,
-                    ft.ControlState.DEFAULT: ft.Colors.PRIMARY,
+                    ft.ControlState.DEFAULT: ft.Colors.ERROR if danger else ft.Colors.PRIMARY,
                 },
             ),
         ),
@@ -102,7 +104,11 @@ def quiet(key: str, text: str, on_click: Handler, icon: ft.IconData | None = Non
             key=key,
             height=48,
             on_click=on_click,
-            style=ft.ButtonStyle(shape=ft.RoundedRectangleBorder(radius=12)),
+            style=ft.ButtonStyle(
+                shape=ft.RoundedRectangleBorder(radius=12),
+                # Those with a picture stand in a list.
+                alignment=ft.Alignment.CENTER_LEFT if icon else None,
+            ),
         ),
     )
 

@@ -84,6 +84,7 @@ def People(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
             content=ft.Column(
                 [
                     ft.Semantics(
+                        identifier="grip",
                         label=grip_label,
                         button=True,
                         content=ft.Container(

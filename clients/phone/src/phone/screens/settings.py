@@ -5,7 +5,18 @@ import flet as ft
 from phone.controller import Controller
 from phone.i18n import NAMES
 from phone.maps import choices
-from phone.screens.parts import back_bar, card, choice, field, page_of, primary, problem, soft
+from phone.screens.parts import (
+    back_bar,
+    card,
+    choice,
+    doing,
+    field,
+    marked,
+    page_of,
+    primary,
+    problem,
+    soft,
+)
 from phone.state import AppState
 
 VERSION = "0.1.0"
@@ -47,10 +58,10 @@ def SettingsScreen(state: AppState, control: Controller) -> ft.Control:  # noqa:
         ),
         ft.Row(
             [
-                ft.Container(
+                marked("version", ft.Container(
                     key="version", padding=12, on_click=control.tap_version,
                     content=soft(words("settings.version", version=VERSION), 12),
-                )
+                ))
             ],
             alignment=ft.MainAxisAlignment.CENTER,
         ),
@@ -68,17 +79,25 @@ def ServerScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N
     socket, set_socket = ft.use_state(backend.socket)
     topic, set_topic = ft.use_state(backend.topic)
     named = state.environments.named
-    chosen = next((name for name, each in named.items() if each.url == url), "")
+    chosen = next((name for name, each in named.items() if each.url == url), None)
 
     def take(name: str) -> None:
-        found = named.get(name)
-        if found is not None:
-            set_url(found.url)
-            set_dialect(found.dialect)
-            set_socket(found.socket)
-            set_topic(found.topic)
+        found = named[name]
+        set_url(found.url)
+        set_dialect(found.dialect)
+        set_socket(found.socket)
+        set_topic(found.topic)
 
-    options = [*((name, name) for name in named), ("", words("server.own"))]
+    environments = ft.Row(
+        [
+            marked(f"environment-{name}", ft.Chip(
+                key=f"environment-{name}", label=ft.Text(name), selected=name == chosen,
+                show_checkmark=False, on_click=doing(take, name),
+            ))
+            for name in named
+        ],
+        wrap=True, spacing=8, run_spacing=0,
+    )  # fmt: skip
     phoenix = [
         field("socket", words("server.socket"), socket, set_socket,
               hint_text=words("server.socket.hint"), autocorrect=False),
@@ -89,7 +108,7 @@ def ServerScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N
         problem(state.problem),
         card(
             _heading(words("server.environment")),
-            ft.Column([choice("environment", chosen, options, take)], scroll=ft.ScrollMode.AUTO),
+            environments,
             field("url", words("server.url"), url, set_url, keyboard_type=ft.KeyboardType.URL,
                   autocorrect=False),
             soft(words("server.dialect")),

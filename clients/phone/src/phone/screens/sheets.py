@@ -51,7 +51,7 @@ def Sheets(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
         case _:
             return ft.Container()
     parts = [problem(state.problem), *controls]
-    return sheet(heading, parts, words("action.close"), doing(control.back))
+    return sheet(heading, parts, words("action.close"), control.close_sheet)
 
 
 def _explain(state: AppState, control: Controller) -> list[ft.Control]:
@@ -67,9 +67,9 @@ def _explain(state: AppState, control: Controller) -> list[ft.Control]:
 def _ask_back(state: AppState, control: Controller, what: str) -> list[ft.Control]:
     act = {
         "leave": control.leave,
-        "end": control.end_session,
-        "step_down": control.step_down,
-        "new_link": control.replace_link,
+        "end": control.host.end_session,
+        "step_down": control.host.step_down,
+        "new_link": control.host.replace_link,
     }[what]
     words = state.words
     return _confirm(state, control, words(f"confirm.{what}.text"), words(f"action.{what}"), act)
@@ -81,7 +81,7 @@ def _remove(
     words = state.words
 
     async def remove() -> None:
-        await control.remove(ban=ban)
+        await control.host.remove(ban=ban)
 
     def changed(event: ft.Event[ft.Switch]) -> None:
         set_ban(bool(event.control.value))
@@ -97,8 +97,8 @@ def _confirm(
 ) -> list[ft.Control]:
     return [
         soft(text, 15),
-        primary("yes", yes, act, busy=state.busy),
-        quiet("no", state.words("action.cancel"), doing(control.back)),
+        primary("yes", yes, act, busy=state.busy, danger=True),
+        quiet("no", state.words("action.cancel"), control.close_sheet),
     ]
 
 
@@ -106,7 +106,7 @@ def _menu(state: AppState, group: Group, control: Controller) -> list[ft.Control
     words = state.words
 
     async def lock() -> None:
-        await control.lock(locked=not group.locked)
+        await control.host.lock(locked=not group.locked)
 
     kinds = choices(state.maps)
     found: list[ft.Control] = [
@@ -186,7 +186,7 @@ def _person(state: AppState, group: Group, each: Person, control: Controller) ->
         )  # fmt: skip
     if group.is_host and not each.is_me:
         if group.can_host and not each.is_host:
-            found.append(quiet("make_host", words("person.make_host"), control.make_host,
+            found.append(quiet("make_host", words("person.make_host"), control.host.make_host,
                                ft.Icons.STAR_OUTLINE))  # fmt: skip
         found.append(
             quiet("remove", words("person.remove"),

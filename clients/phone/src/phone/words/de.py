@@ -20,7 +20,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "create.name": "Name der Sitzung",
     "create.name.hint": "Wir denken uns einen aus",
     "create.duration": "Endet nach",
-    "create.hours": {"one": "{n} Stunde", "other": "{n} Stunden"},
+    "create.hours": "{n} h",
     "create.submit": "Sitzung erstellen",
     "join.name": "Dein Name",
     "join.name.missing": "Sag, wer du bist, damit die anderen es wissen.",
@@ -206,7 +206,6 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "server.text": "Für alle, die einen Server betreiben oder testen. Sitzungen, in denen du bist,"
     " bleiben, wo sie sind.",
     "server.environment": "Umgebung",
-    "server.own": "Ein anderer",
     "server.url": "Adresse",
     "server.dialect": "Dialekt",
     "server.socket": "Adresse des Sockets",
