@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock test-all release binary test-binary container clean packages web web-check
+.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock test-all release binary binary-debian11 test-binary container clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -114,6 +114,9 @@ release: $(VENV)/.dev ## archives, notes from the changelog and checksums, in di
 binary: ## the single-file program, for this machine's glibc and later (PYTHON=/path: the Python in it)
 	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh binary
 	$(PYTHON) -m tools.binary.build $(ARGS)
+
+binary-debian11: ## the same for Debian 11 and later (root, debootstrap; half an hour the first time)
+	@tools/binary/debian11.sh
 
 # Where debootstrap puts Debian's smallest root, for the tests of the single file.
 BARE_ROOT ?= build/bare-bookworm

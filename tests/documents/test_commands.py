@@ -52,6 +52,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "pip install": "needs the package index; what it names is looked up",
     "make test": "would run this test again; its recipe is parsed",
     "make generate": "tests/contract/test_typescript.py makes the same files",
+    "make binary-debian11": "needs root and half an hour; its recipe is parsed",
     "make binary": "takes minutes; its recipe is parsed, and `make test-binary` runs the result",
     "locshare --unpack": "of the single file; `make test-binary` runs it",
     "make alert-drill": "takes minutes; tests/monitoring/test_fired.py is its quick part",
