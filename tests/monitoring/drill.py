@@ -6,24 +6,30 @@ and the thresholds are those that operators run.
 
 import argparse
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import httpx
 import trio
 from msgspec import Struct
 
+from bench.guardian import entrust
 from bench.procfs import descendants
+from bench.servers import free_port
 from locshare.ops.control import ControlError
 from locshare.ops.faults import FaultClient, open_faults
 from tests.faults.traffic import control_socket
 from tests.monitoring.rules import alerts
+from tests.monitoring.stack import HOST, Stack, Told, monitored, wait_ready
 from tests.monitoring.world import (
     MAX_CONNECTIONS,
     MAX_HTTP_CONNECTIONS,
@@ -35,6 +41,7 @@ from tests.monitoring.world import (
     small_disk,
     small_memory,
 )
+from tests.program import data_directory
 from tests.running import LAST_RESORT_S
 
 _MEBIBYTES: Final = 700
@@ -254,11 +261,12 @@ NOT_PROVOKED: Final = {
     "LocshareStoreQueue": "five hundred writes wait only under a load that a drill does not make",
     "LocshareStoreDropped": "fifty thousand writes have to wait",
     "LocshareMetricsBroken": "a fault of the program, which nothing injects",
-    "LocshareRestarts": "needs a quarter of an hour of restarts",
-    "LocshareLogDropped": "needs a log that cannot be written from the start",
     "LocshareWatchdog": "fires always: that it came is checked",
 }
 """`promtool test rules` fires these (tests/monitoring/rules_test.yml)."""
+
+OWN_SERVER: Final = ("LocshareLogDropped", "LocshareRestarts")
+"""See :func:`own_server`."""
 
 Say = Callable[[str], None]
 
@@ -296,14 +304,68 @@ async def _hold(broken: Break, world: World, healed: trio.Event) -> None:
 
 async def _see(world: World, name: str, firing: bool, since: float, say: Say) -> None:
     wait = partial(world.stack.operator.wait, name, firing=firing, since=since)
-    told = await trio.to_thread.run_sync(wait, abandon_on_cancel=True)
-    word = "FIRING  " if firing else "RESOLVED"
+    _tell(await trio.to_thread.run_sync(wait, abandon_on_cancel=True), say)
+
+
+def _tell(told: Told, say: Say) -> None:
+    word = "FIRING  " if told.firing else "RESOLVED"
     say(f"{told.at:6.1f}  {word}  {told.alert} ({told.labels['severity']}): {told.summary}")
+
+
+def own_server(say: Say) -> None:
+    """What needs a server without people. Its log cannot be written, and it is restarted."""
+    with data_directory() as folder, Path("/dev/full").open("wb") as full:
+        address = f"{HOST}:{free_port()}"
+        command = [sys.executable, "-m", "locshare", "serve"]
+        environment = os.environ | {
+            "LOCSHARE_BIND": address,
+            "LOCSHARE_DATA_DIR": str(folder),
+        }
+
+        def serve() -> "subprocess.Popen[bytes]":
+            started = entrust(subprocess.Popen(command, env=environment, stderr=full))
+            wait_ready(f"http://{address}/health/ready", started, folder)
+            return started
+
+        server = serve()
+        try:
+            with monitored({"locshare": address}, window_s=12.0) as stack:
+                operator = stack.operator
+                say(f"{operator.elapsed_s:6.1f}  BREAK     the log cannot be written")
+                httpx.get(f"http://{address}/")
+                _tell(operator.wait("LocshareLogDropped", firing=True), say)
+                say(f"{operator.elapsed_s:6.1f}  BREAK     the process is killed three times")
+                for _ in range(3):
+                    server.kill()
+                    server.wait()
+                    server = serve()
+                    _await_scrape(stack, server.pid)
+                _tell(operator.wait("LocshareRestarts", firing=True), say)
+                since = operator.elapsed_s
+                say(f"{since:6.1f}  HEAL")
+                fired = [name for name in OWN_SERVER if name in operator.firing()]
+                ends = [operator.wait(name, firing=False, since=since) for name in fired]
+                for told in sorted(ends, key=lambda told: told.at):
+                    _tell(told, say)
+        finally:
+            server.terminate()
+            server.wait(LAST_RESORT_S)
+
+
+def _await_scrape(stack: Stack, pid: int) -> None:
+    """Until Prometheus has seen this incarnation, which is not seen if it is killed before."""
+    seen = "last_over_time(process_start_time_seconds[1s])"
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    boot = int(re.findall(r"btime (\d+)", Path("/proc/stat").read_text())[0])
+    started = boot + ticks / os.sysconf("SC_CLK_TCK")
+    while not any(abs(float(each["value"][1]) - started) < 0.1 for each in stack.query(seen)):
+        time.sleep(0.1)
 
 
 def check_covered() -> None:
     """Every alert is provoked or said not to be."""
-    provoked = {name for scenario in (*QUICK, *LONG) for name in scenario.alerts}
+    provoked = {name for scenario in (*QUICK, *LONG) for name in scenario.alerts} | {*OWN_SERVER}
     there = {rule["alert"] for rule in alerts()}
     assert provoked | NOT_PROVOKED.keys() == there, provoked ^ there
     assert not provoked & NOT_PROVOKED.keys()
@@ -335,7 +397,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ["prometheus", "--version"], capture_output=True, text=True, check=True
     )
     say(f"{version.stdout.partition(' (')[0]}; seconds since it was started")
-    trio.run(drill)
+    if scenarios:
+        trio.run(drill)
+    if not words or "restarts" in words:
+        own_server(say)
     for name, reason in NOT_PROVOKED.items():
         say(f"        NOT TRIED  {name}: {reason}")
     say("every alert that was provoked fired and was resolved")

@@ -1,16 +1,22 @@
 """The rules of deploy/monitoring as data, and a copy of them in which everything happens sooner."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.documents.pages import ROOT
 
 MONITORING: Final = ROOT / "deploy" / "monitoring"
 RULES: Final = sorted((MONITORING / "rules").glob("*.yml"))
+needs_prometheus: Final = pytest.mark.skipif(
+    not all(map(shutil.which, ("prometheus", "promtool", "amtool"))),
+    reason="Prometheus or Alertmanager is not installed",
+)
 _RANGE: Final = re.compile(r"\[(\d+)([smhd])\]")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -13,7 +13,7 @@ from bench.driver.progress import RunStatus
 from bench.observers.prometheus import Exporter
 from bench.results import Moment
 from tests.documents.pages import ROOT
-from tests.monitoring.rules import MONITORING, RULES
+from tests.monitoring.rules import MONITORING, RULES, needs_prometheus
 from tests.monitoring.stack import Stack, monitored
 from tests.program import data_directory, running_program
 from tools.dashboards import FOLDER, files
@@ -103,6 +103,7 @@ def test_the_provisioning_names_what_is_there() -> None:
 
 
 @pytest.mark.e2e
+@needs_prometheus
 def test_every_query_works_on_a_real_prometheus_and_is_drawn(tmp_path: Path) -> None:
     """Neither an error nor an unknown label: each gives a series from a server with one request."""
     with (

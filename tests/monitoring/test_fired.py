@@ -6,10 +6,11 @@
 import pytest
 
 from tests.monitoring.drill import QUICK, play
+from tests.monitoring.rules import needs_prometheus
 from tests.monitoring.world import a_world
 from tests.program import data_directory
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, needs_prometheus]
 
 
 async def test_each_quick_fault_fires_its_alerts_which_resolve_when_it_is_healed() -> None:

@@ -10,6 +10,7 @@ import trio
 from locshare.config import Settings
 from locshare.server.tree import Application
 from locshare.telemetry.metrics import exposition
+from tests.monitoring.rules import needs_prometheus
 from tools.metrics_page import PAGE, page, server_rows
 
 LABELS = {
@@ -38,6 +39,7 @@ def test_names_end_as_their_type_and_unit_ask() -> None:
         assert row.about.endswith(".") or not row.name.startswith("locshare_"), row.name
 
 
+@needs_prometheus
 def test_promtool_has_nothing_to_say_about_them() -> None:
     async def scrape() -> bytes:
         return exposition(Application(Settings(bind="127.0.0.1:0")).metrics)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tests.documents.pages import ROOT
 from tests.monitoring.drill import check_covered
-from tests.monitoring.rules import MONITORING, RULES, alerts
+from tests.monitoring.rules import MONITORING, RULES, alerts, needs_prometheus
 from tools.metrics_page import bench_rows, names, server_rows
 
 SEVERITIES: Final = {"critical", "warning", "info", "none"}
@@ -192,6 +192,7 @@ CASES: Final = (
 ALWAYS: Final = {"LocshareWatchdog"}
 
 
+@needs_prometheus
 def test_promtool_sees_each_alert_fire_at_its_threshold_and_not_below(tmp_path: Path) -> None:
     tests = [unit(case, series, firing=firing)
              for case in CASES
@@ -246,6 +247,7 @@ def test_the_rules_name_only_metrics_that_there_are() -> None:
     assert named - set(names([*server_rows(), *bench_rows()])) == set()
 
 
+@needs_prometheus
 def test_prometheus_and_alertmanager_accept_their_files() -> None:
     for command in (
         ["promtool", "check", "config", "prometheus.yml"],

@@ -112,6 +112,7 @@ def test_no_wish_was_forgotten_here() -> None:
         "map_style_url", "map_dark_url", "map_terrain_url", "map_satellite_url", "map_origins",
         "android_apps", "apple_apps", "log_level", "log_format", "environment",
         "control_socket", "debug_bind", "internal_bind", "internal_hosts", "database_schema",
+        "traces_url", "traces_share",
     }  # fmt: skip
     changed = {each.name for each in all_settings() if each.of(WISHES) != each.default}
     assert changed | elsewhere == {each.name for each in all_settings()}
