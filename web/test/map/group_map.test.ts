@@ -85,6 +85,21 @@ describe("the map", () => {
     expect(parent.querySelectorAll("[data-user]").length).toBe(16);
   });
 
+  test("draws nothing in a second in which nobody looks different, and once when somebody ages", () => {
+    const people = scenes.scripts(now());
+    const start = now();
+    map.show(people, start);
+    settle();
+    map.show(people, start + 1_000);
+    expect(frames.size).toBe(0);
+    map.show(people, start + 45_000);
+    expect(frames.size).toBe(1);
+    settle();
+    expect(parent.querySelector('[data-user="user-5"] small')!.textContent).toBe(" · 45 s ago");
+    map.show(people, start + 46_000);
+    expect(frames.size).toBe(0);
+  });
+
   test("draws nothing while the page is hidden, and on return everyone where they are", () => {
     const people = scenes.scripts(now());
     map.show(people, now());
