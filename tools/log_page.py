@@ -219,7 +219,7 @@ def lines() -> list[Line]:
 _HEAD: Final = f"""\
 # Log lines
 
-<!-- Made by `make generate` from the code. Change meanings there. -->
+<!-- Made by `python -m tools.log_page` from the code. Change meanings there. -->
 
 One event is one line on standard error: JSON, or for people on a terminal (`LOCSHARE_LOG_FORMAT`).
 Each has {ALWAYS} and the fields of its row; names are stable, fields may be

@@ -40,7 +40,7 @@ GROUPS: Final = {
 HEAD: Final = """\
 # Metrics
 
-<!-- Made by `make generate` from the code. Change the help text there. -->
+<!-- Made by `python -m tools.metrics_page` from the code. Change the help text there. -->
 
 What `GET /metrics` shows, for Prometheus. No label holds a session, a person or a place: each comes
 from a closed set. [Operate](../guides/operate.md#health-and-metrics) says where the path is served,
