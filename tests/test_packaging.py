@@ -93,7 +93,7 @@ def test_every_dependency_is_used() -> None:
 def test_every_dependency_says_what_it_is_for_and_has_a_lower_bound_only() -> None:
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
     for requirement in requirements(
-        "embedded", "bench", "dev", "docs", "mutants", "phone", "binary"
+        "embedded", "bench", "dev", "docs", "mutants", "otel", "phone", "binary"
     ):
         if requirement.name == "locshare":
             continue
