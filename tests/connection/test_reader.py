@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locshare.connection import reader as reader_module
+from locshare.connection.context import ConnectionLimits
 from locshare.connection.pool import PoolLimits
+from locshare.connection.rate_policy import RateLimits
 from locshare.connection.reader import Reader
 from locshare.connection.received import (
     PEER_GONE,
@@ -33,6 +35,7 @@ from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.supervisor import SupervisorSpec, TaskSpec, open_supervisor
 from tests.connection.kit import (
+    PATIENT,
     QUICK,
     RoomLink,
     Server,
@@ -151,6 +154,21 @@ async def test_fragments_controls_and_settings_keep_their_order() -> None:
         assert await ada.frame() == (0x8A, b"p")
 
 
+async def test_a_position_over_the_rate_is_handed_on_when_it_is_due(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    """Its task wakes for that; nothing else comes that would wake it."""
+    rates = RateLimits(position_rate=1.0, position_burst=1)
+    limits = PoolLimits(connection=ConnectionLimits(rates=rates))
+    async with serving(limits) as server, raw_client(server, "ada") as ada:
+        await ada.send(at(1) + at(2))
+        await until(lambda: lats(server) == [1])
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        mock_clock.jump(2.0)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert lats(server) == [1, 2]
+
+
 # --- ends -----------------------------------------------------------------------------------------
 
 
@@ -220,7 +238,9 @@ async def test_what_handling_raises_is_raised_in_that_connections_task_alone(
 
 
 async def test_a_server_that_drains_still_hears_the_answers_to_its_close_frames() -> None:
-    async with serving() as server, raw_client(server, "ada") as ada:
+    """What ends the connection is the answer: nothing else would in the time of a test."""
+    patient = PoolLimits(drain_deadline=10 * LAST_RESORT_S, connection=PATIENT)
+    async with serving(patient) as server, raw_client(server, "ada") as ada:
         await ada.send(at(1))
         await until(lambda: lats(server) == [1])
         server.nursery.cancel_scope.cancel()
