@@ -21,6 +21,7 @@ class Others:
         self._scope = trio.CancelScope()
         self._token: trio.lowlevel.TrioToken | None = None
         self._thread = threading.Thread(target=trio.run, args=(self._main,), daemon=True)
+        self.ids: dict[str, str] = {}
         self.heard: set[str] = set()
         """Whose positions they have received, by name."""
 
@@ -53,6 +54,7 @@ class Others:
     ) -> None:  # fmt: skip
         color = ("#C62828", "#1D4ED8", "#7C3AED")[number]
         me = await client.join(link.session_id, name, avatar_color=color)
+        self.ids[name] = me.user_id
         live = Live(me.websocket_url, me.websocket_token)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(live.run)

@@ -39,7 +39,7 @@ def test_create_see_three_others_move_survive_a_restart_and_leave(
             for name in NAMES:
                 app.shows(name)
             app.shows("live")
-            moves(app, "Grace")
+            moves(app, others.ids["Grace"])
             app.page.context.set_geolocation(
                 {"latitude": 52.5170, "longitude": 13.3777, "accuracy": 9}
             )
@@ -74,9 +74,9 @@ def test_a_reload_is_a_new_page_of_the_same_app_and_a_denied_location_is_said(
         app.shows("they do not see you")
 
 
-def moves(app: Screen, name: str) -> None:
+def moves(app: Screen, user_id: str) -> None:
     """Return when somebody's marker has moved on the screen."""
-    found = app.page.locator(f'[flt-semantics-identifier^="marker-"][aria-label*="{name}"]').first
+    found = app.marked(f"marker-{user_id}")
     found.wait_for(state="attached")
     app.page.wait_for_function(
         """element => {
