@@ -272,7 +272,7 @@ class Reader:
 
     def start(self, text: str, **environment: str) -> "subprocess.Popen[str]":
         return entrust(subprocess.Popen(
-            ["/bin/sh", "-c", text if ">" in text else f"exec {text}"],
+            ["/bin/sh", "-c", text if ">" in text else f"exec env {text}"],
             cwd=self.folder, env=self.environment | environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ))  # fmt: skip
@@ -288,7 +288,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 @pytest.mark.parametrize("command", of_kind("locshare"), ids=text_of)
 def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reader: Reader) -> None:
-    words = command.words
+    words = [word for word in command.words if not re.match(r"[A-Z_]+=", word)]
     name = words[3] if words[0] == "python" else words[1]
     if name == "serve":
         serve(command, reader)
