@@ -370,7 +370,8 @@ def serve(command: Command, reader: Reader) -> None:
             },
         )
         if "LOCSHARE_BIND=" in text:  # one port for all
-            text, binds = text.replace(":8080", f":{free_port()}"), {}
+            text = f"-u LOCSHARE_HTTP_BIND -u LOCSHARE_WS_BIND {text}"
+            text = text.replace(":8080", f":{free_port()}")
         process = reader.start(text, LOCSHARE_DATA_DIR=str(data), **binds)
         with stopped(process):
             assert json.loads(first_line(process, '"event":"ready"'))["http"]
