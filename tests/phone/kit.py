@@ -203,6 +203,17 @@ class Phone(Connection):
         for _ in range(turns):
             await asyncio.sleep(0)
 
+    async def quiet(self) -> None:
+        """Return when nothing has been sent to Flutter for a while: what was shown last is drawn
+        in a batch of Flet's own.
+        """
+        while True:
+            self.changed.clear()
+            try:
+                await asyncio.wait_for(self.changed.wait(), 0.4)
+            except TimeoutError:
+                return
+
     async def until(self, holds: Callable[[], Any], what: str = "") -> None:
         """Return when ``holds``; it is looked at whenever something was sent to Flutter."""
         try:

@@ -360,7 +360,7 @@ async def test_nothing_is_rendered_while_hidden_and_sharing_goes_on(
             await one.lifecycle("inactive", "hide", "pause")
             await one.until(lambda: grace.sees("Ada").state == "hidden", "hidden for others")
             assert streaming(one)
-            await one.settle()
+            await one.quiet()
             before = one.renders
             mine = one.app.controller._participations[one.state.active]
             one.app.controller._tracker.send_again()
