@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
-from locshare.supervisor.report import Kind
+from locshare.supervisor import ReportKind
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "src" / "locshare"
@@ -201,7 +201,7 @@ def _events(node: ast.expr) -> Iterator[str]:
     elif isinstance(node, ast.JoinedStr):  # child_{kind}
         head = node.values[0]
         if isinstance(head, ast.Constant):
-            yield from (f"{head.value!s}{kind}" for kind in get_args(Kind))
+            yield from (f"{head.value!s}{kind}" for kind in get_args(ReportKind))
 
 
 def lines() -> list[Line]:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 
+from bench.guardian import entrust
 from locshare.cli import main as cli
 from locshare.config import Settings
 from locshare.maintenance.doctor.database import look_at_database
@@ -466,11 +467,11 @@ def test_a_map_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 def test_on_a_terminal_it_shows_what_it_is_at(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    process = entrust(subprocess.Popen(
         [sys.executable, "-m", "locshare", "doctor", "--bind", f"127.0.0.1:{free_port()}",
          "--data-dir", str(tmp_path)],
         stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    ))  # fmt: skip
     os.close(theirs)
     shown = b""
     while True:

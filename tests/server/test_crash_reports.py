@@ -2,11 +2,10 @@
 
 from locshare.actors.reasons import Shutdown
 from locshare.server.crash_reports import CrashReports
-from locshare.supervisor import Report
-from locshare.supervisor.report import Kind
+from locshare.supervisor import Report, ReportKind
 
 
-def report(child: str, kind: Kind = "crash") -> Report:
+def report(child: str, kind: ReportKind = "crash") -> Report:
     return Report(kind, "root", child, 1, Shutdown("asked"))
 
 

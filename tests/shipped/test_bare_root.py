@@ -241,11 +241,11 @@ def test_first_starts_at_once_unpack_one_program(folder: Path) -> None:
     (folder / "cache").mkdir()
     os.chown(folder / "cache", NAMELESS, NAMELESS)
     started = [
-        subprocess.Popen(
+        entrust(subprocess.Popen(
             ["setpriv", f"--reuid={NAMELESS}", f"--regid={NAMELESS}", "--clear-groups",
              "env", "-i", f"LOCSHARE_CACHE_DIR={folder / 'cache'}", str(BINARY), "--version"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
+        ))
         for _ in range(3)
     ]  # fmt: skip
     for each in started:

@@ -7,8 +7,7 @@ from typing import Final, final, get_args
 
 import trio
 
-from locshare.supervisor import Report, Reporter
-from locshare.supervisor.report import Kind
+from locshare.supervisor import Report, Reporter, ReportKind
 from locshare.telemetry.crashes import log_crash
 from locshare.telemetry.traces import OFF, Tracer, Value
 
@@ -23,7 +22,7 @@ class CrashReports:
 
     def __init__(self, tracer: Tracer = OFF) -> None:
         self._tracer = tracer
-        self._counts: Counter[tuple[str, Kind]] = Counter()
+        self._counts: Counter[tuple[str, ReportKind]] = Counter()
         self.of_session: Final[Reporter] = partial(self._take, SESSION)
         """The hook for the sessions."""
 
@@ -43,12 +42,14 @@ class CrashReports:
         about: dict[str, Value] = {"of": child, "kind": report.kind}
         self._tracer.record("crash", trio.current_time(), about, failure)
 
-    def counts(self, children: Iterable[str]) -> Mapping[tuple[str, Kind], int]:
+    def counts(self, children: Iterable[str]) -> Mapping[tuple[str, ReportKind], int]:
         """So far, for each of ``children``, for ``session`` and for ``other``. All are present, so
         that the first one is an increase.
         """
         names = {*children, SESSION}
-        found = {(child, kind): 0 for child in (*sorted(names), OTHER) for kind in get_args(Kind)}
+        found = {
+            (child, kind): 0 for child in (*sorted(names), OTHER) for kind in get_args(ReportKind)
+        }
         for (child, kind), count in self._counts.items():
             found[child if child in names else OTHER, kind] += count
         return found

@@ -19,7 +19,7 @@ from locshare.connection.shared_listener import SharedStatistics
 from locshare.http import ServerStatistics
 from locshare.session.counters import SessionStatistics
 from locshare.store.postgres import StoreStatistics
-from locshare.supervisor.report import Kind
+from locshare.supervisor import ReportKind
 from locshare.telemetry.machine import disk, memory
 from locshare.telemetry.metrics import (
     Source,
@@ -39,7 +39,7 @@ class TreeStatistics(Struct, frozen=True):
     """Trio tasks that live now."""
     restarts: dict[str, int]
     """By child of the root."""
-    reports: dict[tuple[str, Kind], int]
+    reports: dict[tuple[str, ReportKind], int]
     """Crash reports by child and by what happened."""
 
 

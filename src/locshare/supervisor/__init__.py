@@ -43,7 +43,7 @@ from locshare.supervisor.events import (
     Started,
     Stopped,
 )
-from locshare.supervisor.report import Report, Reporter, log_report
+from locshare.supervisor.report import Report, Reporter, ReportKind, log_report
 from locshare.supervisor.root import open_supervisor, run_root
 from locshare.supervisor.spec import (
     BRUTAL_KILL,
@@ -84,6 +84,7 @@ __all__ = [
     "MailboxGauge",
     "MaxChildren",
     "Report",
+    "ReportKind",
     "Reporter",
     "Restart",
     "RestartBudgetExceeded",

@@ -60,7 +60,7 @@ from locshare.supervisor.events import (
     Started,
     Stopped,
 )
-from locshare.supervisor.report import Kind, Report, Reporter, logger, reporter, send
+from locshare.supervisor.report import Report, Reporter, ReportKind, logger, reporter, send
 from locshare.supervisor.spec import BRUTAL_KILL, INFINITY
 from locshare.supervisor.telemetry import Hub, Listener, Subscription, current_hub
 from locshare.supervisor.window import RestartWindow
@@ -128,7 +128,7 @@ class BaseSupervisor(Actor[Never]):
         else:
             reporter.set(self._report)
 
-    def report(self, kind: Kind, child: Child, reason: ExitReason) -> None:
+    def report(self, kind: ReportKind, child: Child, reason: ExitReason) -> None:
         """Send a crash report of ``child`` to our hook."""
         incarnation = child.incarnation
         hook = self._report

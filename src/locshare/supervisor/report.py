@@ -19,7 +19,7 @@ from locshare.actors import Crash, ExitReason
 
 logger = logging.getLogger(__package__)
 
-Kind = Literal["crash", "start_failed", "stop_failed", "stuck", "gave_up"]
+ReportKind = Literal["crash", "start_failed", "stop_failed", "stuck", "gave_up"]
 
 _SENTENCE: Final[Mapping[str, str]] = {
     "crash": "ended abnormally",
@@ -40,7 +40,7 @@ class Report:
     exit: the budget tripped on this child).
     """
 
-    kind: Kind
+    kind: ReportKind
     supervisor: str
     child_id: str
     incarnation: int
