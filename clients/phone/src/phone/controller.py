@@ -15,26 +15,23 @@ from typing import Any, Final, final
 import flet as ft
 from msgspec import structs
 
-from locshare.client import ApiProblem, Position, PresenceState
-from locshare.model.join_link import link_segment
-from phone.api import Api
-from phone.backend import Backend, parse_backend
+from locshare.client import Position, PresenceState
+from phone.backend import parse_backend
 from phone.calls import Calls
-from phone.deep_link import read_link
 from phone.devices import Devices, when
+from phone.entrance import Entrance
 from phone.fetch import fetch_maps
 from phone.hosting import Hosting
 from phone.i18n import isolated, words_in
 from phone.participation import Participation
-from phone.phoenix import socket_address
 from phone.position import Notification
 from phone.publisher import Publisher
 from phone.rate import is_saving, receive_pace
-from phone.settings import COLORS, MOST_SESSIONS, Membership, Settings, SettingsFile
+from phone.settings import Membership, Settings, SettingsFile
 from phone.state import AppState
 from phone.tracker import Tracker
 from phone.trio_guest import TrioGuest
-from phone.view import End, Follow, Invitation, Screen, Sheet
+from phone.view import End, Follow, Screen, Sheet
 
 NOTICE_S: Final = 4.0
 BATTERY_S: Final = 60.0
@@ -57,11 +54,11 @@ class Controller:
         self._publisher = Publisher(self._publish)
         self._tracker = Tracker(self._report, self._seen, self._publisher.changed)
         self._calls = Calls(state, guest, self._over)
+        self.entrance = Entrance(state, self._calls, self)
         self.host = Hosting(state, self._calls, self._active, self._keep)
         """What a host may do."""
         self._notice_timer: asyncio.TimerHandle | None = None
-        self._host_tokens: dict[str, str] = {}
-        """Of sessions that this device may join as the host."""
+        self._maps_of = ""  # the address of the server whose maps are offered
         self._taps = 0
         self._watches: asyncio.Task[Any] | None = None
         self._visible = True
@@ -86,7 +83,7 @@ class Controller:
         if not self._restored:
             self._restored = True
             settings = self._file.read().still_running(time())
-            self._set_settings(settings)
+            self.remember(settings)
         self._brightness()
         language = self.state.settings.language
         if language == "auto":
@@ -103,7 +100,7 @@ class Controller:
         if self._watches is None:
             self._watches = self.start(self._watch_battery)
         if page.route and page.route != "/":
-            await self.open_link(page.route)
+            await self.entrance.open_link(page.route)
         await self._track(ask=False)
 
     async def close(self) -> None:
@@ -162,7 +159,7 @@ class Controller:
 
     async def _routed(self, event: ft.RouteChangeEvent) -> None:
         if event.route and event.route != "/":
-            await self.open_link(event.route)
+            await self.entrance.open_link(event.route)
 
     def _network(self, event: ft.ConnectivityChangeEvent) -> None:
         self.state.offline = event.connectivity == [ft.ConnectivityType.NONE]
@@ -255,13 +252,13 @@ class Controller:
 
     async def allow_location(self) -> None:
         """After the reason was read: let the system ask."""
-        self._set_settings(structs.replace(self.state.settings, explained=True))
+        self.remember(structs.replace(self.state.settings, explained=True))
         self.state.sheet = ""
         await self._track(ask=True)
 
     async def only_watch(self) -> None:
         """Do not ask now; the banner offers it."""
-        self._set_settings(structs.replace(self.state.settings, explained=True))
+        self.remember(structs.replace(self.state.settings, explained=True))
         self.state.sheet = ""
         self.state.permission = "denied"
 
@@ -280,7 +277,7 @@ class Controller:
             return
         membership = structs.replace(found.membership, paused=not found.membership.paused)
         found.membership = membership
-        self._set_settings(self.state.settings.with_membership(membership))
+        self.remember(self.state.settings.with_membership(membership))
         if membership.paused:
             found.feed.own = None
             self._guest.soon(found.give, None)
@@ -330,125 +327,18 @@ class Controller:
         if self._devices is not None:
             self.state.link = (await self._devices.paste()).strip()
 
-    async def open_link(self, text: str) -> None:
-        """Show what a link invites to, or go back into a session that this device is in."""
-        state = self.state
-        link = read_link(text, state.backend.url)
-        if link is None:
-            if text.strip("/"):
-                state.problem = state.words("home.link.wrong")
-            return
-        kept = state.settings.membership(link.session_id)
-        if kept is not None and kept.session_id in self._participations and not link.host_key:
-            self.show(link.session_id)
-            return
-        backend = state.backend
-        if link.url != backend.url:
-            backend = self._backend_of(link.url)
+    @property
+    def count(self) -> int:
+        """How many sessions this device is in."""
+        return len(self._participations)
 
-        async def ask(api: Api) -> Invitation:
-            is_host = False
-            if link.host_key is not None:
-                token = await api.become_host(link.session_id, link.host_key)
-                self._host_tokens[link.session_id] = token.host_token
-                is_host = True
-            found = await api.describe(link.session_id, link_key=link.link_key)
-            if not found.is_active:
-                raise ApiProblem(410, "SESSION_ENDED", "ended", None)
-            return Invitation(
-                f"{link.url}/join/{link_segment(link.session_id, link.link_key or '')}",
-                link.session_id,
-                found.name,
-                found.expires_at.timestamp(),
-                found.participant_count,
-                found.locked,
-                is_host,
-                link.link_key,
-            )
+    def is_in(self, session_id: str) -> bool:
+        """Whether this device is in this session."""
+        return session_id in self._participations
 
-        invitation = await self._calls.ask(backend, ask)
-        if invitation is not None:
-            state.invitation = invitation
-            self.go("join")
-
-    async def create(self, name: str, hours: int, display_name: str, color: str) -> None:
-        """Create a session, and join it as its host."""
-        state = self.state
-        if not self._introduced(display_name, color):
-            return
-
-        async def ask(api: Api) -> Invitation:
-            minutes = max(1, min(hours, 24)) * 60
-            found = await api.create_session(name.strip()[:255] or None, expires_in_minutes=minutes)
-            self._host_tokens[found.session_id] = found.host_token
-            return Invitation(
-                found.join_link,
-                found.session_id,
-                found.name,
-                found.expires_at.timestamp(),
-                0,
-                is_host=bool(found.host_token),
-            )
-
-        invitation = await self._calls.ask(state.backend, ask)
-        if invitation is not None:
-            state.invitation = invitation
-            await self._join(invitation, state.backend)
-
-    async def join(self, display_name: str, color: str) -> None:
-        """Join the session of the invitation."""
-        invitation = self.state.invitation
-        if invitation is not None and self._introduced(display_name, color):
-            await self._join(invitation, self._backend_of(invitation.link.split("/join/")[0]))
-
-    def _introduced(self, display_name: str, color: str) -> bool:
-        state = self.state
-        name = display_name.strip()[:100]
-        if not name:
-            state.problem = state.words("join.name.missing")
-            return False
-        if len(self._participations) >= MOST_SESSIONS:
-            state.problem = state.words("problem.too_many", n=MOST_SESSIONS)
-            return False
-        safe = color if color in COLORS else COLORS[4]
-        self._set_settings(structs.replace(state.settings, name=name, color=safe))
-        return True
-
-    async def _join(self, invitation: Invitation, backend: Backend) -> None:
-        settings = self.state.settings
-        host_token = self._host_tokens.get(invitation.session_id)
-
-        async def ask(api: Api) -> Membership:
-            found = await api.join(
-                invitation.session_id,
-                settings.name,
-                avatar_color=settings.color,
-                host_token=host_token or None,
-                device_key=settings.device_key,
-                link_key=invitation.link_key,
-            )
-            address = found.websocket_url
-            if backend.dialect == "phoenix":
-                address = socket_address(backend, address)
-            return Membership(
-                invitation.session_id,
-                invitation.name,
-                backend,
-                invitation.link,
-                found.user_id,
-                found.websocket_token,
-                address,
-                invitation.expires_at,
-                host_token or "",
-            )
-
-        membership = await self._calls.ask(backend, ask)
-        if membership is None:
-            # What was created stays: the screen of the invitation tries again.
-            if self.state.screen != "end":
-                self.state.screen = "join"
-            return
-        self._set_settings(self.state.settings.with_membership(membership))
+    async def enter(self, membership: Membership) -> None:
+        """Connect to one more session, and show it."""
+        self.remember(self.state.settings.with_membership(membership))
         self._begin(membership)
         self.show(membership.session_id)
         await self._track(ask=False)
@@ -464,15 +354,15 @@ class Controller:
         self.go("live")
         self._adapt()
         self._publisher.now()
-        if state.maps == () or found.membership.backend.url != self._maps_of:
+        if not state.maps or found.membership.backend.url != self._maps_of:
             self._maps_of = found.membership.backend.url
             self.start(self._read_maps)
 
-    _maps_of = ""
-
     async def _read_maps(self) -> None:
-        backend = self._maps_of
-        self.state.maps = await self._guest.run(fetch_maps, backend)
+        url = self._maps_of
+        found = await self._guest.run(fetch_maps, url)
+        if url == self._maps_of:  # else another server's session is shown by now
+            self.state.maps = found
 
     def _begin(self, membership: Membership) -> None:
         found = Participation(membership, self._publisher.changed)
@@ -491,15 +381,15 @@ class Controller:
         self.go("end")
 
     def _keep(self, membership: Membership) -> None:
-        self._set_settings(self.state.settings.with_membership(membership))
+        self.remember(self.state.settings.with_membership(membership))
 
     def _ended(self, session_id: str, end: End) -> None:
         """The session is over for this device: everything that it was for stops."""
         state = self.state
         if self._participations.pop(session_id, None) is None:
             return
-        self._host_tokens.pop(session_id, None)
-        self._set_settings(state.settings.without_membership(session_id))
+        self.entrance.forget(session_id)
+        self.remember(state.settings.without_membership(session_id))
         if not self._participations:
             self._tracker.stop()
         self._adapt()
@@ -519,12 +409,6 @@ class Controller:
         self._ended(session_id, End(session_id, "end.left", "end.left.text", found.join_link))
         await self._guest.run(found.leave)
         self._guest.soon(found.stop)
-
-    async def again(self) -> None:
-        """Join the session again that has ended for this device."""
-        end = self.state.end
-        if end is not None and end.link:
-            await self.open_link(end.link)
 
     # --- the map --------------------------------------------------------------------------------
 
@@ -556,23 +440,23 @@ class Controller:
     async def set_language(self, language: str) -> None:
         """``auto`` is the device's."""
         choice: Any = language
-        self._set_settings(structs.replace(self.state.settings, language=choice))
+        self.remember(structs.replace(self.state.settings, language=choice))
         if language == "auto" and self._devices is not None:
             self.state.words = words_in(await self._devices.language())
 
     async def set_saving(self, wish: str) -> None:
         """When the low-battery mode is on: ``auto``, ``on``, ``off``."""
         choice: Any = wish
-        self._set_settings(structs.replace(self.state.settings, saving=choice))
+        self.remember(structs.replace(self.state.settings, saving=choice))
         await self._read_battery()
 
     def set_map(self, choice: Any) -> None:
         """Choose a map type."""
-        self._set_settings(structs.replace(self.state.settings, map_choice=choice))
+        self.remember(structs.replace(self.state.settings, map_choice=choice))
 
     async def set_awake(self, *, on: bool) -> None:
         """Keep the screen on while the map is shown."""
-        self._set_settings(structs.replace(self.state.settings, keep_awake=on))
+        self.remember(structs.replace(self.state.settings, keep_awake=on))
         await self._keep_awake()
 
     async def _keep_awake(self) -> None:
@@ -596,17 +480,13 @@ class Controller:
         environments = self.state.environments
         is_default = backend == environments.named[environments.default]
         chosen = None if is_default else backend
-        self._set_settings(structs.replace(self.state.settings, backend=chosen))
+        self.remember(structs.replace(self.state.settings, backend=chosen))
         self.state.problem = ""
         self.go("settings")
         self.notify(self.state.words("notice.saved"))
 
-    def _backend_of(self, url: str) -> Backend:
-        """The server at ``url``: one that is known by its address speaks what is known of it."""
-        known = (self.state.backend, *self.state.environments.named.values())
-        return next((each for each in known if each.url == url), Backend(url))
-
-    def _set_settings(self, settings: Settings) -> None:
+    def remember(self, settings: Settings) -> None:
+        """Keep the settings."""
         self.state.settings = settings
         if settings.language != "auto":
             self.state.words = words_in(settings.language)

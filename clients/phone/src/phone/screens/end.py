@@ -15,6 +15,7 @@ def Ended(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a
     if end is None:
         return page_of()
     again = "end.here" if end.title == "end.replaced" else "end.again"
+    enter_again = control.entrance.again
     return page_of(
         ft.Container(height=60),
         ft.Row(
@@ -34,6 +35,6 @@ def Ended(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a
         ft.Row([soft(words(end.text), 15)], alignment=ft.MainAxisAlignment.CENTER, wrap=True),
         problem(state.problem),
         ft.Container(height=12),
-        *([primary("again", words(again), control.again, busy=state.busy)] if end.link else []),
+        *([primary("again", words(again), enter_again, busy=state.busy)] if end.link else []),
         quiet("home", words("end.create"), lambda: control.go("home")),
     )  # fmt: skip

@@ -33,10 +33,10 @@ def Home(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
     creating, set_creating = ft.use_state(False)
 
     async def create() -> None:
-        await control.create(session_name, int(hours), name, color)
+        await control.entrance.create(session_name, int(hours), name, color)
 
     async def join() -> None:
-        await control.open_link(state.link)
+        await control.entrance.open_link(state.link)
 
     def type_link(text: str) -> None:
         state.link = text

@@ -19,7 +19,7 @@ def Join(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
         return page_of(bar=back_bar("", words("action.back"), control.back))
 
     async def join() -> None:
-        await control.join(name, color)
+        await control.entrance.join(name, color)
 
     count = invitation.count
     who = words("join.count", n=count) if count else words("join.nobody")
