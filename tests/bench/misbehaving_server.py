@@ -28,6 +28,7 @@ from bench.driver.plan import Participant, Plan
 from bench.driver.progress import RunStatus
 from bench.results import Dialect, DisruptionKind, Moment, Run, TargetDescription
 from locshare.model.position import Position
+from tests.running import LAST_RESORT_S
 
 HOST = "127.0.0.1"
 TOPIC = "session:{session_id}"
@@ -83,7 +84,8 @@ class MisbehavingServer:
         self.description = TargetDescription(name="misbehaving", title="a test's", dialect=dialect)
         self.http_url = ""
         self.socket_url = ""
-        self.lock = threading.RLock()
+        self.lock = threading.Condition(threading.RLock())
+        """Held while what it has seen changes, and notified then."""
         self.sessions: dict[str, dict[str, Callable[[Mapping[str, Any]], None]]] = {}
         self.newest: dict[str, Mapping[str, Any]] = {}
         self.left: list[str] = []
@@ -92,6 +94,11 @@ class MisbehavingServer:
         self._deliveries = self._refused = self._failed = 0
         self._held: dict[str, Mapping[str, Any]] = {}
         self._turn: dict[str, int] = {}
+
+    def has_seen(self, what: Callable[[], object]) -> bool:
+        """Wait until ``what`` is true of what it has seen. False when that never comes."""
+        with self.lock:
+            return bool(self.lock.wait_for(what, LAST_RESORT_S))
 
     def pids(self) -> Sequence[int]:
         return ()
@@ -134,6 +141,7 @@ class MisbehavingServer:
         with self.lock:
             turn = self._turn[user_id] = self._turn.get(user_id, 0) + 1
             self.newest[user_id] = moved
+            self.lock.notify_all()
             if wrong.keep_last or (wrong.overtake and turn % 2):
                 held, self._held[user_id] = self._held.get(user_id), moved
                 if held is not None:
@@ -189,6 +197,7 @@ class MisbehavingServer:
         finally:
             with self.lock:
                 self.sessions[session_id].pop(user_id, None)
+                self.lock.notify_all()
 
     def _plain(self, connection: ServerConnection, session_id: str, user_id: str) -> None:
         def say(kind: str, data: Any) -> None:
@@ -201,6 +210,7 @@ class MisbehavingServer:
             if not self.wrong.mute:
                 say("session_state", {"positions": positions})
             self.sessions[session_id][user_id] = lambda moved: say("location_update", moved)
+            self.lock.notify_all()
         for text in connection:
             message = json.loads(text)
             if message["type"] == "location_update":
@@ -208,7 +218,9 @@ class MisbehavingServer:
                 if self.wrong.complain:
                     say("error", {"code": "RATE_LIMITED", "message": "too many"})
             elif message["type"] == "ping":
-                self.heartbeats += 1
+                with self.lock:
+                    self.heartbeats += 1
+                    self.lock.notify_all()
                 if not self.wrong.deaf:
                     say("pong", {})
             elif message["type"] == "leave":
@@ -229,7 +241,9 @@ class MisbehavingServer:
             join_ref, ref, about, event, payload = json.loads(text)
             joined = user_id in self.sessions[session_id]
             if (about, event) == ("phoenix", "heartbeat"):
-                self.heartbeats += 1
+                with self.lock:
+                    self.heartbeats += 1
+                    self.lock.notify_all()
                 if self.wrong.deaf:
                     continue
                 reply(join_ref, ref, about, "ok", {})
@@ -250,6 +264,7 @@ class MisbehavingServer:
             elif event == "phx_leave":
                 with self.lock:
                     self.left.append(user_id)
+                    self.lock.notify_all()
                     del self.sessions[session_id][user_id]
                     reply(join_ref, ref, topic, "ok", {})
                     say(join_ref, None, topic, "phx_close", {})

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,7 +175,7 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(
             for line in process.stderr:
                 if "=== flood against two" in line:
                     break
-            time.sleep(0.5)
+            assert slow.has_seen(lambda: any(slow.sessions.values()))
             process.send_signal(number)
             _, err = process.communicate(timeout=20)
         finally:
@@ -186,10 +185,7 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(
         assert "interrupted" in err
         assert "Traceback" not in err
         assert [run.target for run in load(tmp_path / RESULTS).runs] == ["one"]
-        deadline = time.monotonic() + 5
-        while any(slow.sessions.values()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not any(slow.sessions.values())
+        assert slow.has_seen(lambda: not any(slow.sessions.values()))
 
 
 # --- those who watch ------------------------------------------------------------------------------

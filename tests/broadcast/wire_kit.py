@@ -2,19 +2,17 @@
 
 import struct
 from collections.abc import Awaitable, Callable
+from typing import cast
 from uuid import UUID
 
 import trio
 
 from locshare.broadcast.native import WriteCounters
 from locshare.broadcast.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits
-from locshare.broadcast.receiver import Receiver
+from locshare.connection.admission import Link
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
 from locshare.connection.subscription import Subscription
-from locshare.model.participant import PresenceState
-from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
-from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.wire.plain import PLAIN
 
 UNLIMITED = 1 << 40
@@ -86,29 +84,12 @@ def parse(data: bytes) -> list[tuple[int, bytes]]:
     return frames
 
 
-class NoLink:
-    """A link into no session."""
+class _NoLink: ...
 
-    async def attach(self, receiver: Receiver, options: AttachOptions = NO_OPTIONS) -> None:
-        raise NotImplementedError
 
-    def offer(self, position: Position, received: float) -> bool:
-        raise NotImplementedError
-
-    async def update(self, position: Position, received: float) -> None:
-        raise NotImplementedError
-
-    async def set_pace(self, interval_s: float) -> None:
-        raise NotImplementedError
-
-    async def set_state(self, state: PresenceState) -> None:
-        raise NotImplementedError
-
-    async def leave(self) -> None:
-        raise NotImplementedError
-
-    def detach(self) -> None:
-        raise NotImplementedError
+def no_link() -> Link:
+    """A link for a subscription whose session is never asked: what asks all the same fails."""
+    return cast("Link", _NoLink())
 
 
 class Rig:
@@ -134,7 +115,7 @@ class Rig:
         self.outbox = Outbox(
             self.wire, self, spawn=self._spawn, counters=self.counters, limits=limits
         )
-        self.receiver = Subscription(UUID(int=1), user_id, PLAIN, self.outbox, self, NoLink())
+        self.receiver = Subscription(UUID(int=1), user_id, PLAIN, self.outbox, self, no_link())
 
     @property
     def reason(self) -> CloseReason | None:

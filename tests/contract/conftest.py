@@ -2,7 +2,6 @@
 comparators. Each is started once.
 """
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 
 from bench.targets import STARTABLE, Target, started
 from tests.contract.group import DEADLINE_S, Group, create
+from tests.redis_server import have_redis_or_skip
 
 SEATS = 5
 SECRET = "only for the tests of the contract"
@@ -17,8 +17,7 @@ SECRET = "only for the tests of the contract"
 
 @pytest.fixture(scope="session", params=STARTABLE)
 def server(request: pytest.FixtureRequest) -> Iterator[Target]:
-    if request.param == "redis" and shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed (apt install redis-server)")
+    have_redis_or_skip(request.param)
     with started(
         request.param,
         pin=False,

@@ -30,7 +30,7 @@ from locshare.store.port import SessionRecord, StoredSession
 from locshare.wire.compact import COMPACT
 from locshare.wire.dialects import Dialect
 from locshare.wire.plain import PLAIN
-from tests.broadcast.wire_kit import NoLink, parse
+from tests.broadcast.wire_kit import no_link, parse
 from tests.running import LAST_RESORT_S
 from tests.session.kit import messages_in
 
@@ -118,7 +118,7 @@ class Session:
             member = Member(name, name, "#112233", START, START)
             self.rules.join(member, UUID(int=number), self.clock)
         subscription = Subscription(
-            self.table.session.id, name, dialect, phone.outbox, phone, NoLink()
+            self.table.session.id, name, dialect, phone.outbox, phone, no_link()
         )
         self.rules.connect(subscription, self.moment)
         return subscription

@@ -11,6 +11,7 @@ from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.errors import (
     Banned,
+    LinkReplaced,
     ParticipantNotFound,
     SessionFull,
     SessionLocked,
@@ -18,7 +19,7 @@ from locshare.session.errors import (
     SessionOver,
 )
 from locshare.session.features.kept_parts import MAX_SESSIONS, KeptParts
-from locshare.session.features.roster import ADDRESS_S, Lock
+from locshare.session.features.roster import ADDRESS_S, Lock, ReplaceLink
 from locshare.session.limits import SessionLimits
 from locshare.session.moment import Moment
 from locshare.session.origin import Origin
@@ -251,7 +252,12 @@ async def test_a_lock_holds_over_crashes_sleep_and_restarts() -> None:
             await again.join(session, "Cy")
 
 
-async def test_a_join_that_is_written_too_slowly_is_refused_when_the_lock_came_first() -> None:
+@pytest.mark.parametrize(
+    ("command", "refusal"), [(Lock(True), SessionLocked), (ReplaceLink("new"), LinkReplaced)]
+)
+async def test_a_join_that_is_written_too_slowly_is_refused_for_what_came_first(
+    command: Lock | ReplaceLink, refusal: type[Exception]
+) -> None:
     async with house() as home:
         session, (ada,) = await home.group("Ada")
         home.store.gate = trio.Event()
@@ -259,14 +265,14 @@ async def test_a_join_that_is_written_too_slowly_is_refused_when_the_lock_came_f
 
         async def join() -> None:
             nonlocal refused
-            with pytest.raises(SessionLocked):
+            with pytest.raises(refusal):
                 await home.join(session, "Slow")
             refused = True
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(join)
             await trio.sleep(home.limits.reservation_lifetime + 1)
-            await home.manager.command(session, Lock(True))
+            await home.manager.command(session, command)
             home.store.gate.set()
         assert refused
         assert not [

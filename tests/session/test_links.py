@@ -7,7 +7,6 @@ import trio
 
 from locshare.actors.testing import settle
 from locshare.session.errors import LinkReplaced, SessionNotFound, SessionOver
-from locshare.session.features.roster import ReplaceLink
 from locshare.store.port import StoreUnavailable
 from tests.session.kit import house, position
 
@@ -98,27 +97,6 @@ async def test_of_two_new_links_at_once_the_one_that_is_told_last_is_the_one_tha
         told = [each["link_key"] for each in ada.phone.all("session_updated")]
         assert len(set(told)) == 3
         assert home.store.sessions[session].link_key == told[-1]
-
-
-async def test_a_join_that_is_written_too_slowly_is_refused_when_the_new_link_came_first() -> None:
-    async with house() as home:
-        session, (ada,) = await home.group("Ada")
-        home.store.gate = trio.Event()
-        refused = False
-
-        async def join() -> None:
-            nonlocal refused
-            with pytest.raises(LinkReplaced):
-                await home.join(session, "Slow")
-            refused = True
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(join)
-            await trio.sleep(home.limits.reservation_lifetime + 1)
-            await home.manager.command(session, ReplaceLink("new"))
-            home.store.gate.set()
-        assert refused
-        assert list(home.store.participants[session]) == [ada.user_id]
 
 
 async def test_a_new_link_that_cannot_be_written_is_none() -> None:

@@ -4,7 +4,6 @@ client, and the driver; so what the driver says and understands is what the clie
 
 import json
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,22 +68,17 @@ def test_the_official_client_is_served(modules: Path, server: MisbehavingServer)
     first = official_client(modules, server, first_token, session_id)
     first.hears("joined")
     first.push("location_update", {"lat": 1.5, "lng": 2.5})
-    deadline = time.monotonic() + PATIENCE_S
-    while first_id not in server.newest and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert server.has_seen(lambda: first_id in server.newest)
     second = official_client(modules, server, second_token, session_id)
     try:
         snapshot = second.hears("joined")
         assert snapshot[1] == {"positions": [{"user_id": first_id, "lat": 1.5, "lng": 2.5}]}
         second.push("location_update", {"lat": 3, "lng": 4})
         assert first.hears("location_update")[1] == {"user_id": second_id, "lat": 3, "lng": 4}
-        while server.heartbeats < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.heartbeats >= 2
+        assert server.has_seen(lambda: server.heartbeats >= 2)
         second.push("leave")
         second.hears("left")
-        while not server.left and time.monotonic() < deadline:  # it says so before the server knows
-            time.sleep(0.01)
+        assert server.has_seen(lambda: server.left)  # it says so before the server knows
         assert server.left == [second_id]
     finally:
         first.close()

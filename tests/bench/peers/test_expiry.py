@@ -1,7 +1,6 @@
 """A session whose time is over, in both comparators: on a real socket, with a short time."""
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from bench.procfs import cores
 from bench.servers import HOST, free_port, wait_until
 from bench.targets.local import is_ready, redis_process
 from tests.contract.group import DEADLINE_S, Person, assert_problem, phone
+from tests.redis_server import have_redis_or_skip
 
 ID = "6f1c9d0e-8f0e-4a5b-9f57-0d7a4f0b3c11"
 LIFE_S = 0.6
@@ -92,8 +92,7 @@ class Running:
 
 @pytest.mark.parametrize("kind", ["inprocess", "redis"])
 async def test_a_session_whose_time_is_over_ends_for_everybody(tmp_path: Path, kind: str) -> None:
-    if kind == "redis" and shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed (apt install redis-server)")
+    have_redis_or_skip(kind)
     server = Running(tmp_path, kind)
     with server.running():
         async with phone(server.person) as connected:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,13 +20,10 @@ from bench.targets import started
 from bench.targets.local import ROOT, is_ready, redis_process
 from tests.contract.group import DEADLINE_S, Group, create, phone
 from tests.phones import BERLIN
+from tests.redis_server import needs_redis
 from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
-
-needs_redis = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed"
-)
 
 
 def port_of(url: str) -> int:

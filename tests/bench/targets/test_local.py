@@ -6,7 +6,6 @@ Every server's ``survives`` is shown here: the same tokens serve again after it.
 import os
 import re
 import resource
-import shutil
 import signal
 import sys
 import time
@@ -27,6 +26,7 @@ from bench.targets import STARTABLE, NotServing, Target, started
 from bench.targets.local import ROOT
 from tests.contract.group import DEADLINE_S, UPGRADE, Group, assert_problem, create, phone
 from tests.phones import Phone
+from tests.redis_server import have_redis_or_skip, needs_redis
 from tests.simulate.kit import until
 
 pytestmark = pytest.mark.e2e
@@ -50,16 +50,11 @@ CONTRACT = {
     "DELETE /api/sessions/{id}/participants/{user_id}",
 }
 """What the comparators have too."""
-needs_redis = pytest.mark.skipif(
-    shutil.which("redis-server") is None,
-    reason="redis-server is not installed (apt install redis-server)",
-)
 
 
 @pytest.fixture(scope="module", params=STARTABLE)
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
-    if request.param == "redis" and shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed (apt install redis-server)")
+    have_redis_or_skip(request.param)
     mine = cores()
     with started(request.param) as server:
         pids = server.pids()
