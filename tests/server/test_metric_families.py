@@ -20,7 +20,7 @@ from locshare.server.metric_families import (
 )
 from locshare.session.counters import SessionStatistics
 from locshare.session.sizes import Waiting
-from locshare.store.postgres import StoreStatistics
+from locshare.store.statistics import StoreStatistics
 from locshare.telemetry.histogram import Distribution
 from locshare.telemetry.metrics import RoomCollector, exposition, new_registry
 

@@ -11,8 +11,9 @@ import pytest
 import trio
 from msgspec import structs
 
+from locshare.store.limits import StoreLimits
 from locshare.store.port import ParticipantRecord, SessionRecord, StoreUnavailable
-from locshare.store.postgres import PostgresStore, StoreLimits
+from locshare.store.postgres import PostgresStore
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S

@@ -374,7 +374,8 @@ os.setgroups([]); os.setgid(54321); os.setuid(54321)
 for name in ("HOME", "PGUSER", "USER", "LOGNAME"):
     os.environ.pop(name, None)
 from locshare.model.errors import LocshareError
-from locshare.store.postgres import PostgresStore, StoreLimits
+from locshare.store.limits import StoreLimits
+from locshare.store.postgres import PostgresStore
 async def main():
     store = PostgresStore(sys.argv[1], StoreLimits(open_s=0))
     async with trio.open_nursery() as nursery:

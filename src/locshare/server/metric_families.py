@@ -18,7 +18,7 @@ from locshare.connection.counters import ConnectionStatistics
 from locshare.connection.shared_listener import SharedStatistics
 from locshare.http import ServerStatistics
 from locshare.session.counters import SessionStatistics
-from locshare.store.postgres import StoreStatistics
+from locshare.store.statistics import StoreStatistics
 from locshare.supervisor import ReportKind
 from locshare.telemetry.machine import disk, memory
 from locshare.telemetry.metrics import (

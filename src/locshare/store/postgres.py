@@ -38,7 +38,7 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Literal, TypeVar, TypeVarTuple, get_args
+from typing import Any, Final, TypeVar, TypeVarTuple, get_args
 from uuid import UUID
 
 import structlog
@@ -59,6 +59,7 @@ from locshare.store.database import (
     open_database,
 )
 from locshare.store.group_commit import GroupCommit, Outcomes
+from locshare.store.limits import DEFAULT_LIMITS, StoreLimits
 from locshare.store.migrate import migrate
 from locshare.store.outage import Outage
 from locshare.store.port import (
@@ -70,8 +71,9 @@ from locshare.store.port import (
     StoreUnavailable,
 )
 from locshare.store.statements import Statements
+from locshare.store.statistics import Outcome, StoreStatistics
 from locshare.store.write_behind import ParticipantKey, WriteBehind
-from locshare.telemetry.histogram import Distribution, Histogram
+from locshare.telemetry.histogram import Histogram
 
 log = structlog.get_logger()
 
@@ -85,68 +87,6 @@ _REFUSED_BY_SCHEMA: Final = (pg.SyntaxOrAccessError, pg.InvalidSchemaNameError)
 _TRANSIENT: Final[tuple[type[Exception], ...]] = (LocshareError, *DATABASE_ERRORS)
 """``run`` retries after these. Everything else is a fault of the program, and crashes it."""
 _STEADY_S: Final = 60.0
-
-
-class StoreLimits(Struct, frozen=True):
-    """Counts and seconds."""
-
-    connections: int = 8
-    statement_s: float = 1.0
-    """One use of a connection, with waiting for the connection."""
-    wait_s: float = 2.0
-    """The longest that a caller waits for a group commit."""
-    open_s: float = 15.0
-    """How long the first start waits for a database that is not there."""
-    max_pending_commits: int = 2000
-    """Joins that may wait at once, and likewise new sessions; further ones are refused."""
-    commit_batch: int = 64
-    """Records per statement. All callers in one batch resume in the same turn of the loop."""
-    gather_s: float = 0.01
-    """From the start of a shared statement to the start of the next, unless a full batch waits. A
-    statement costs as much CPU time as everything else that a join needs."""
-    max_pending_removals: int = 50_000
-    """Ends and leaves that may wait while the database is away."""
-    max_pending_touches: int = 200_000
-    """Notes of last_seen that may wait, and likewise of last_activity."""
-    batch: int = 500
-    """Rows of each kind per statement of the write-behind, the sweep and the purge."""
-    touch_every_s: float = 3.0
-    retry_min_s: float = 0.1
-    retry_max_s: float = 5.0
-    reopen_max_s: float = 15.0
-    """The longest pause between two attempts to reopen the database and the embedded server."""
-    check_s: float = 5.0
-    """How long the result of a successful check is reused, so that readiness probes do not load
-    the database; that of a failed check is reused for a fifth of it."""
-    flush_s: float = 0.6
-    """For the writes that still wait when the store is stopped."""
-
-
-DEFAULT_LIMITS: Final = StoreLimits()
-
-
-Outcome = Literal["ok", "late", "away", "refused", "cancelled"]
-"""Of a statement: ``late`` after ``statement_s``; ``refused`` is a row that the database does not
-take."""
-
-
-class StoreStatistics(Struct, frozen=True):
-    """``pending_…``: writes that wait now. The other counts are since the program started."""
-
-    is_open: bool
-    pending_commits: int
-    pending_removals: int
-    pending_touches: int
-    dropped: int
-    join_batches: int
-    failures: int
-    """Write-behind batches that found the database away; each is tried again."""
-    outages: int
-    running: int
-    """Statements that run now, or wait for a connection."""
-    statements: Mapping[str, int]
-    seconds: Distribution
-    """Of statements, with waiting for a connection."""
 
 
 class PostgresStore:

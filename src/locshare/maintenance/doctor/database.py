@@ -18,9 +18,9 @@ from locshare.store.embedded.binaries import MAJOR, binaries
 from locshare.store.embedded.complaints import EmbeddedError
 from locshare.store.embedded.ownership import account_for
 from locshare.store.embedded.running import major_of, url_of_running
+from locshare.store.limits import DEFAULT_LIMITS
 from locshare.store.migrate import MigrationError, applied, bundled, check_server, outstanding
 from locshare.store.port import StoreUnavailable
-from locshare.store.postgres import DEFAULT_LIMITS
 from locshare.store.statements import Statements
 
 CONNECT_S: Final = 10.0
