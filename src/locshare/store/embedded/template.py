@@ -9,11 +9,14 @@ import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from locshare.store.embedded.ownership import Account, give
 
 _NAME: Final = "cluster.tar.xz"
+_AS_IT_IS: Final[dict[str, Any]] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
+"""Permissions as they are in the archive; "data" would open the directories. Before 3.11.4, which is
+what Debian 12 has, Python knows no filters and extracts so. The archive is our own."""
 
 
 def template_of(bin_dir: Path) -> Path | None:
@@ -31,6 +34,6 @@ def unpack_template(
     with tarfile.open(template) as archive:
         for member in archive:
             check()
-            archive.extract(member, into, filter="tar")  # "data" would open the directories
+            archive.extract(member, into, **_AS_IT_IS)
             give(into / member.name, account)
     os.sync()
