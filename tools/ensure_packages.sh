@@ -60,6 +60,7 @@ if on_linux; then
 fi
 has redis-server || want redis-server "those with Redis"
 has openssl || want openssl "those with TLS"
+has curl || want curl "those of the commands in the documents"
 has pgbouncer || want pgbouncer "those with pgbouncer"
 has nginx || want nginx-light "those behind a proxy"
 has caddy || want caddy "those behind a proxy"

@@ -117,13 +117,14 @@ class Stack:
         self.prometheus = prometheus
         self.operator = operator
 
-    def wait_watching(self, targets: int) -> None:
-        """Until every target was scraped, and an alert was delivered: what happens before the first
-        scrape is no increase of a counter. Prometheus begins five seconds after its start.
+    def wait_watching(self, targets: int, scrapes: int = 2) -> None:
+        """Until every target was scraped so often, and an alert was delivered: what happens before
+        the first scrape is no increase of a counter. Prometheus begins five seconds after its
+        start.
         """
         self.operator.wait("LocshareWatchdog", firing=True)
         deadline = time.monotonic() + LAST_RESORT_S
-        while len(self.query("count_over_time(up[1m]) > 1")) < targets:
+        while len(self.query(f"count_over_time(up[1m]) >= {scrapes}")) < targets:
             assert time.monotonic() < deadline, "a target is never scraped"
             time.sleep(0.1)
 

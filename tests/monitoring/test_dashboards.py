@@ -115,6 +115,8 @@ def test_every_query_works_on_a_real_prometheus_and_is_drawn(tmp_path: Path) -> 
         host = program.http_url.removeprefix("http://")
         targets = {"locshare": host, "locshare-bench": f"127.0.0.1:{exporter.port}"}
         with monitored(targets, window_s=2.0) as stack:
+            # The first scrape is the request; a rate needs two that have seen it.
+            stack.wait_watching(len(targets), scrapes=4)
             empty = [query for query in queries() if not stack.query(expression(query, "5s"))]
             _draw_one(stack, tmp_path)
     assert [query for query in empty if not MAY_BE_EMPTY.search(query)] == []
