@@ -15,8 +15,8 @@ from locshare.store.embedded.ownership import Account, give
 
 _NAME: Final = "cluster.tar.xz"
 _AS_IT_IS: Final[dict[str, Any]] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-"""Permissions as they are in the archive; "data" would open the directories. Before 3.11.4, which is
-what Debian 12 has, Python knows no filters and extracts so. The archive is our own."""
+"""Permissions as they are in the archive; "data" would open the directories. Before 3.11.4 (Debian
+12 has 3.11.2) Python knows no filters and extracts so. The archive is our own."""
 
 
 def template_of(bin_dir: Path) -> Path | None:
