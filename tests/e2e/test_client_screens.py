@@ -349,7 +349,7 @@ def test_the_page_speaks_the_languages_and_units_of_its_reader(
     with phone(browser, program, locale="de-DE") as ada:
         ada.stand(ALEXANDERPLATZ)
         ada.open(link)
-        assert ada.page.locator("html").get_attribute("lang") == "de"
+        expect(ada.page.locator("html")).to_have_attribute("lang", "de")
         ada.page.get_by_label("Dein Name").fill("Ada")
         ada.page.get_by_role("button", name="Teilnehmen").click()
         expect(ada.row("Bo")).to_contain_text("2,5 km")
@@ -358,6 +358,29 @@ def test_the_page_speaks_the_languages_and_units_of_its_reader(
         ada.page.get_by_text("English").click()
         ada.page.keyboard.press("Escape")
         expect(ada.row("Bo")).to_contain_text("1.5 mi")
+
+
+def test_a_language_that_comes_late_does_not_undo_what_was_chosen_meanwhile(
+    browser: Browser, program: Program
+) -> None:
+    link = session(program)
+    with phone(browser, program, locale="de-DE") as ada:
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        ada.page.route(re.compile(r"/assets/de-[^/]+\.js"), hold)
+        ada.join(link, "Ada")  # in English: the form does not wait for its words
+        ada.menu("Settings")
+        ada.page.get_by_text("English").click()
+        for each in held:
+            each.continue_()
+        ada.page.evaluate("(url) => import(url).then(() => undefined)", held[0].request.url)
+        ada.page.evaluate("() => new Promise((resolve) => setTimeout(resolve))")
+        assert ada.page.locator("html").get_attribute("lang") == "en"
+        ada.page.keyboard.press("Escape")
+        expect(ada.page.get_by_role("button", name="Centre on me")).to_be_visible()
 
 
 def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Program) -> None:

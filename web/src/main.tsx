@@ -75,9 +75,15 @@ for (const link of document.querySelectorAll<HTMLLinkElement>("link[rel=styleshe
 // The address of the page changes when a session is opened; those of its icons must not.
 for (const link of document.querySelectorAll("link")) link.href = String(link.href);
 
-void actions.setLanguage();
 void actions.open(location.pathname, location.hash);
-render(<App {...newContext(state, actions, storage)} />, document.getElementById("app")!);
+/** A language that comes later than this replaces English on the screen. */
+const LANGUAGE_MS = 800;
+const show = (): void => {
+  render(<App {...newContext(state, actions, storage)} />, document.getElementById("app")!);
+};
+// The reader's language is loaded first, so that nobody sees the screen change its words.
+const late = new Promise<void>((resolve) => window.setTimeout(resolve, LANGUAGE_MS));
+void Promise.race([actions.setLanguage(), late]).then(show);
 
 /** After the first screen has what it needs. */
 const REGISTER_MS = 4_000;

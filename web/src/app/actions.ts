@@ -336,9 +336,11 @@ export class Actions {
     if ("language" in change) void this.setLanguage();
   }
 
+  /** Load the reader's language and speak it, unless another was chosen while it came. */
   async setLanguage(): Promise<void> {
     const { language } = this.state.settings.peek();
     const t = await load(language === undefined ? navigator.languages : [language]);
+    if (this.state.settings.peek().language !== language) return;
     this.state.t.value = t;
     document.documentElement.lang = t.code;
     document.documentElement.dir = t.direction;
