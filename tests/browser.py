@@ -15,14 +15,19 @@ from typing import Any
 
 import pytest
 from playwright._impl._driver import compute_driver_executable
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from tests.running import LAST_RESORT_S
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MAC_APPLICATIONS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-DEADLINE_MS = 6_000.0
+DEADLINE_MS = LAST_RESORT_S * 1000
+"""Of everything that is waited for on a page."""
+
+expect.set_options(timeout=DEADLINE_MS)
 
 
 def find_chromium() -> str | None:
@@ -78,3 +83,47 @@ def chromium_or_skip(arguments: Sequence[str] = ()) -> Iterator[Browser]:
         pytest.skip(reason)
     with chromium(arguments) as browser:
         yield browser
+
+
+AT_REST = """() => new Promise((done) => {
+    const look = () => requestAnimationFrame(() => {
+        const now = [...document.querySelectorAll(".map-markers, .mk, .mk-name, .ar")]
+            .map((each) => each.className + each.style.cssText).join();
+        same = now === before ? same + 1 : 0;
+        before = now;
+        if (same < 8) setTimeout(look, 40); else done();
+    });
+    let [before, same] = ["", 0];
+    look();
+})"""
+
+
+def until_at_rest(page: Page) -> None:
+    """Wait until nothing on the map has moved for some frames. What makes it move has come before:
+    wait for that first.
+    """
+    page.evaluate(AT_REST)
+
+
+def until_drawn(page: Page) -> None:
+    """Wait until the page has drawn what was done to it."""
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+
+
+class Held:
+    """Requests that stay unanswered; give its `hold` to `route`."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.routes: list[Route] = []
+
+    def hold(self, route: Route) -> None:
+        self.routes.append(route)
+
+    def first(self) -> Route:
+        """Wait for the first of them."""
+        while not self.routes:
+            self._page.wait_for_timeout(20)  # settled: playwright calls `hold` meanwhile
+        return self.routes[0]

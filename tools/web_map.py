@@ -45,7 +45,7 @@ SCENES: Final = ("group", "pile", "dateline", "pole", "scripts", "ages")
 FRAMES: Final = 40
 STEPS: Final = 300
 """Of everyone, one a frame: as many as a group takes in ten minutes."""
-DEADLINE_MS: Final = 30_000.0
+DEADLINE_MS: Final = 100_000.0
 
 
 @contextmanager

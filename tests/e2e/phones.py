@@ -21,9 +21,6 @@ PHONE: ViewportSize = {"width": 393, "height": 851}
 LOST = ("WebSocket", "ERR_CONNECTION", "ERR_INTERNET", "Failed to load", "fetching the script")
 
 
-expect.set_options(timeout=DEADLINE_MS)
-
-
 @contextmanager
 def client_program(**settings: str) -> Iterator[Program]:
     """A server with few seats in a session."""
@@ -99,13 +96,14 @@ class Phone:
     def says(self, title: str) -> None:
         expect(self.page.get_by_role("heading", name=title)).to_be_visible()
 
-    def kept(self, prefix: str) -> int:
-        """How many values of sessions the browser keeps, of one kind."""
-        count: int = self.page.evaluate(
-            "(prefix) => Object.keys(localStorage).filter((key) => key.startsWith(prefix)).length",
-            prefix,
+    def keeps(self, *kinds: str) -> None:
+        """Wait until of the client's values the browser keeps these kinds only."""
+        self.page.wait_for_function(
+            """(kinds) => Object.keys(localStorage)
+                .filter((key) => key.startsWith("locshare-"))
+                .every((key) => kinds.some((kind) => key.startsWith(`locshare-${kind}`)))""",
+            arg=kinds,
         )
-        return count
 
 
 class Reporter:

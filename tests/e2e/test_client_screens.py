@@ -3,14 +3,15 @@
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
+from playwright.sync_api import Browser, Error, Page, ViewportSize, expect
 
+from tests.browser import Held, until_at_rest, until_drawn
 from tests.e2e.phones import (
     ALEXANDERPLATZ,
     BRANDENBURG_GATE,
@@ -112,6 +113,7 @@ def check(page: Page, where: str) -> None:
     """No fault that axe finds in either scheme, nothing wider than the screen, no target too small
     to be hit.
     """
+    until_drawn(page)
     if page.evaluate("() => window.axe === undefined"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     schemes: tuple[tuple[Literal["dark", "light"], list[str] | None], ...]
@@ -119,9 +121,11 @@ def check(page: Page, where: str) -> None:
     for scheme, rules in schemes:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         expect(page.locator("html")).to_have_attribute("data-scheme", scheme)
-        assert page.evaluate(AXE_FAULTS, rules) == [], f"{where}, {scheme}"
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
-    assert page.evaluate(SMALL_TARGETS, TARGETS) == [], where
+        faults = page.evaluate(AXE_FAULTS, rules)
+        assert faults == [], f"{where}, {scheme}"
+    assert not is_too_wide(page), where
+    small = page.evaluate(SMALL_TARGETS, TARGETS)
+    assert small == [], where
 
 
 def still(page: Page, name: str) -> None:
@@ -161,17 +165,13 @@ def test_every_screen_before_the_group_is_for_everyone(browser: Browser, program
         ada.says("There is no such session")
         check(ada.page, "unknown")
 
-        asked: list[Route] = []
-
-        def hold(route: Route) -> None:
-            asked.append(route)
-
+        held = Held(ada.page)
         described = f"**/api/sessions/{link}"
-        ada.context.route(described, hold)
+        ada.context.route(described, held.hold)
         ada.open(link)
         expect(ada.page.locator(".spinner")).to_be_visible()
         check(ada.page, "loading")
-        asked[0].abort()
+        held.first().abort()
         ada.says("The server cannot be reached")
         check(ada.page, "unreachable")
         ada.context.unroute(described)
@@ -283,14 +283,26 @@ def check_within_reach(page: Page, *names: str) -> None:
     for name in names:
         button = page.get_by_role("button", name=name)
         expect(button).to_be_in_viewport()
-        box = button.bounding_box()
-        assert box is not None
-        hit: bool = page.evaluate(
-            "([x, y, name]) => document.elementFromPoint(x, y)"
-            ".closest('button')?.getAttribute('aria-label') === name",
-            [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, name],
-        )
-        assert hit, name
+        with suppress(Error):  # then its name is said
+            page.wait_for_function(
+                """(button) => {
+                    const { x, y, width, height } = button.getBoundingClientRect();
+                    const hit = document.elementFromPoint(x + width / 2, y + height / 2);
+                    return hit?.closest("button") === button;
+                }""",
+                arg=button.element_handle(),
+            )
+            continue
+        raise AssertionError(f"{name} cannot be hit")
+
+
+def resize(page: Page, size: ViewportSize) -> None:
+    """Return when the page has drawn itself in its new size."""
+    page.set_viewport_size(size)
+    page.wait_for_function(
+        "({ width, height }) => innerWidth === width && innerHeight === height", arg=size
+    )
+    until_drawn(page)
 
 
 def is_too_wide(page: Page) -> bool:
@@ -307,13 +319,13 @@ def test_on_every_screen_half_is_map_and_nothing_is_wider(
         page.goto(f"{program.http_url}/")
         ada.says("See each other on a map")
         for size in SIZES:
-            page.set_viewport_size(size)
+            resize(page, size)
             assert not is_too_wide(page), size
-        page.set_viewport_size(PHONE)
+        resize(page, PHONE)
         ada.join(link, "Ada Lovelace the Very First of Her Name")
         page.locator(".grip").click()
         for size in SIZES:
-            page.set_viewport_size(size)
+            resize(page, size)
             check_size(page, size)
 
 
@@ -330,15 +342,18 @@ def check_size(page: Page, size: ViewportSize) -> None:
     buttons = "Share link", "Centre on me", "Show everyone"
     check_within_reach(page, *buttons)
     # As in a language that is written from right to left: mirrored, and nothing covers another.
-    before = page.get_by_role("button", name="Show everyone").bounding_box()
+    everyone = page.get_by_role("button", name="Show everyone")
+    before = everyone.bounding_box()  # settled: drawn
     page.evaluate("Object.assign(document.documentElement, { dir: 'rtl', lang: 'ar' })")
+    until_drawn(page)
     check_within_reach(page, *buttons)
-    after = page.get_by_role("button", name="Show everyone").bounding_box()
+    after = everyone.bounding_box()  # settled: drawn
     assert before is not None
     assert after is not None
     assert after["x"] < size["width"] / 2 < before["x"], size
     assert not is_too_wide(page), size
     page.evaluate("Object.assign(document.documentElement, { dir: 'ltr', lang: 'en' })")
+    until_drawn(page)
 
 
 def test_the_page_speaks_the_languages_and_units_of_its_reader(
@@ -365,20 +380,17 @@ def test_a_language_that_comes_late_does_not_undo_what_was_chosen_meanwhile(
 ) -> None:
     link = session(program)
     with phone(browser, program, locale="de-DE") as ada:
-        held: list[Route] = []
-
-        def hold(route: Route) -> None:
-            held.append(route)
-
-        ada.page.route(re.compile(r"/assets/de-[^/]+\.js"), hold)
+        held = Held(ada.page)
+        ada.page.route(re.compile(r"/assets/de-[^/]+\.js"), held.hold)
         ada.join(link, "Ada")  # in English: the form does not wait for its words
         ada.menu("Settings")
         ada.page.get_by_text("English").click()
-        for each in held:
+        german = held.first().request.url
+        for each in held.routes:
             each.continue_()
-        ada.page.evaluate("(url) => import(url).then(() => undefined)", held[0].request.url)
+        ada.page.evaluate("(url) => import(url).then(() => undefined)", german)
         ada.page.evaluate("() => new Promise((resolve) => setTimeout(resolve))")
-        assert ada.page.locator("html").get_attribute("lang") == "en"
+        expect(ada.page.locator("html")).to_have_attribute("lang", "en")
         ada.page.keyboard.press("Escape")
         expect(ada.page.get_by_role("button", name="Centre on me")).to_be_visible()
 
@@ -394,7 +406,8 @@ def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Pro
         expect(marker).to_be_visible()
         everyone = ada.page.get_by_role("button", name="Show everyone", exact=True)
         expect(everyone).to_have_attribute("aria-pressed", "true")
-        before = marker.bounding_box()
+        until_at_rest(ada.page)
+        before = marker.bounding_box()  # settled: at rest
         assert before is not None
         ada.page.locator(".map").focus()
         ada.page.keyboard.press("ArrowLeft")
@@ -410,7 +423,9 @@ def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Pro
         expect(dialog).to_be_focused()
         for _ in range(12):
             ada.page.keyboard.press("Tab")
-            assert dialog.evaluate("(each) => each.contains(document.activeElement)")
+            expect(
+                dialog.locator(":focus").or_(dialog.and_(ada.page.locator(":focus")))
+            ).to_have_count(1)
         ada.page.keyboard.press("Escape")
         expect(ada.page.locator(".bar-title")).to_be_focused()
 
@@ -423,7 +438,7 @@ def test_names_are_text_whatever_is_in_them(browser: Browser, program: Program) 
         bo.join(link, "Bo")
         expect(bo.row(name)).to_be_visible()
         expect(bo.page.locator(".bar")).to_contain_text("<script>alert(2)</script>")
-        assert bo.page.locator(".live img").count() == 0
+        expect(bo.page.locator(".live img")).to_have_count(0)
 
 
 def test_other_apps_are_set_up_for_the_same_person(browser: Browser, program: Program) -> None:
@@ -437,7 +452,8 @@ def test_other_apps_are_set_up_for_the_same_person(browser: Browser, program: Pr
             "href", re.compile("^owntracks:///config")
         )
         expect(dialog.get_by_role("img")).to_have_attribute("src", re.compile("^blob:"))
-        code = dialog.locator("code").inner_text()
+        expect(dialog.locator("code")).not_to_be_empty()
+        code = dialog.locator("code").inner_text()  # settled: waited for
         answer = httpx.post(f"{program.http_url}/api/osmand?id={code}&lat=52.5&lon=13.4")
         assert answer.status_code == 200
         dialog.get_by_text("Traccar").click()

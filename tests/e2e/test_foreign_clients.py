@@ -144,7 +144,7 @@ async def test_the_authorization_header_admits_to_the_phoenix_path_too(
 
 IN_A_BROWSER = """
 ([url, protocols]) => new Promise((done) => {
-    setTimeout(() => done(["nothing", 0]), 20_000);
+    setTimeout(() => done(["nothing", 0]), 100_000);
     const socket = protocols ? new WebSocket(url, protocols) : new WebSocket(url);
     socket.onmessage = ({data}) => {
         done([socket.protocol, JSON.parse(data).type]);

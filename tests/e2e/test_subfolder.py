@@ -16,8 +16,6 @@ from tests.nginx import nginx_or_skip
 from tests.program import Program, data_directory, free_port
 from tests.running import LAST_RESORT_S
 
-expect.set_options(timeout=DEADLINE_MS)
-
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 GATE: Geolocation = {"latitude": 52.516272, "longitude": 13.377722, "accuracy": 6.0}
@@ -146,8 +144,8 @@ def test_the_page_lives_in_the_folder_and_two_see_each_other(site: Site, browser
         host.get_by_role("button", name="Create session").click()
         field = host.get_by_label("Link to join")
         expect(field).to_have_value(re.compile(f"^{site.url}/join/"))
-        link = field.input_value()
-        assert host.url == link
+        link = field.input_value()  # settled: waited for
+        expect(host).to_have_url(link)
         host.keyboard.press("Escape")
         join(guest, f"{link}/", "Bo")
         for page in (host, guest):

@@ -26,6 +26,19 @@ VARIABLE: Final = "LOCSHARE_PHONE_BACKEND"
 READY: Final = "Uvicorn running"
 BERLIN: Final = {"latitude": 52.5163, "longitude": 13.3777, "accuracy": 12}
 
+STILL: Final = """element => new Promise(done => {
+    let [before, same] = ["", 0];
+    const look = () => requestAnimationFrame(() => {
+        const { x, y, width, height } = element.getBoundingClientRect();
+        const now = [x, y, width, height].join();
+        same = now === before ? same + 1 : 0;
+        before = now;
+        if (same < 6) look(); else done();
+    });
+    look();
+})"""
+"""Resolved when what slides in has arrived."""
+
 
 @contextmanager
 def app_process(folder: Path, server: str) -> Iterator[str]:
@@ -104,7 +117,8 @@ class Screen:
     def press(self, identifier: str) -> None:
         found = self.marked(identifier)
         found.wait_for(state="attached")
-        box = found.bounding_box()
+        found.evaluate(STILL)
+        box = found.bounding_box()  # settled: it stands still
         assert box is not None
         self.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
@@ -117,7 +131,7 @@ class Screen:
         """Flutter takes text only from the element that it has made its editing element."""
         found = self.marked(identifier).locator("input")
         found.wait_for(state="attached")
-        for _ in range(8):
+        for _ in range(200):
             found.click()
             self.page.wait_for_function(
                 "id => document.activeElement?.closest('[flt-semantics-identifier]')"
@@ -126,10 +140,10 @@ class Screen:
             )
             self.page.keyboard.press("Control+A")
             self.page.keyboard.type(text)
-            if found.input_value() == text:
+            if found.input_value() == text:  # settled: or tried again
                 return
-            self.page.wait_for_timeout(200)
-        raise AssertionError(f"{identifier}: {found.input_value()!r}")
+            self.page.wait_for_timeout(200)  # settled: tried again
+        raise AssertionError(f"{identifier} does not take {text!r}")
 
     def shows(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for(state="attached")
@@ -138,7 +152,7 @@ class Screen:
         expect(self.page.get_by_text(text)).to_have_count(0, timeout=WAIT_MS)
 
     def picture(self, path: Path) -> None:
-        self.page.wait_for_timeout(900)  # animations
+        self.page.wait_for_timeout(900)  # settled: a picture
         self.page.screenshot(path=path)
 
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, Page, expect
 
 from locshare.web.map_config import WORLD
-from tests.browser import chromium_or_skip
+from tests.browser import chromium_or_skip, until_at_rest
 from tests.running import given_time
 from tools.web_map import SOFTWARE_GL, build, measure_heap, measure_pan, opened, served, weigh
 
@@ -62,7 +63,7 @@ def test_names_do_not_overlap_and_stand_at_their_own_marker(
     browser: Browser, address: str, errors: list[str], scene: str
 ) -> None:
     page = show(browser, address, errors, f"map=none&still=yes&scene={scene}")
-    page.wait_for_timeout(200)
+    until_at_rest(page)
     tags = names(page)
     assert tags
     for at, one in enumerate(tags):
@@ -87,15 +88,17 @@ def test_a_stack_fans_out_on_the_screen_and_shows_whom_one_presses(
     page.locator(".mk-count").click()
     dots = page.locator(".mk.is-fanned .mk-dot")
     dots.nth(48).wait_for()
-    boxes = [dots.nth(at).bounding_box() for at in range(49)]
+    until_at_rest(page)
+    boxes = [dots.nth(at).bounding_box() for at in range(49)]  # settled: at rest
     for box in boxes:
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 393
     dots.nth(20).click()
-    assert re.fullmatch(r"person user-\d+", page.evaluate("bench.happened")[-1])
+    pressed = page.evaluate("bench.happened")[-1]
+    assert re.fullmatch(r"person user-\d+", pressed)
     page.mouse.click(200, 40)
-    page.wait_for_function("document.querySelectorAll('.mk.is-fanned').length === 0 || true")
+    expect(page.locator(".mk.is-fanned:visible")).to_have_count(0)
     page.locator(".mk-count").wait_for()
     page.context.close()
 
@@ -104,24 +107,26 @@ def test_a_drag_moves_the_map_and_it_follows_nobody_more(
     browser: Browser, address: str, errors: list[str]
 ) -> None:
     page = show(browser, address, errors, "map=none&still=yes&scene=scripts")
-    before = page.locator('[data-user="user-5"] .mk-dot').bounding_box()
+    until_at_rest(page)
+    dot = page.locator('[data-user="user-5"] .mk-dot')
+    before = dot.bounding_box()  # settled: at rest
     page.mouse.move(60, 700)
     page.mouse.down()
     page.mouse.move(90, 650, steps=4)
     page.mouse.move(100, 640, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(100)
-    after = page.locator('[data-user="user-5"] .mk-dot').bounding_box()
+    until_at_rest(page)
+    after = dot.bounding_box()  # settled: at rest
     assert before is not None
     assert after is not None
     assert after["x"] - before["x"] == pytest.approx(40, abs=1)
     assert after["y"] - before["y"] == pytest.approx(-60, abs=1)
-    assert page.evaluate("bench.happened") == ["follow nobody"]
+    assert page.evaluate("bench.happened") == ["follow nobody"]  # settled: at rest
     page.locator(".map").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("+")
-    page.wait_for_timeout(100)
-    assert page.locator('[data-user="user-5"] .mk-dot').bounding_box() != after
+    until_at_rest(page)
+    assert dot.bounding_box() != after  # settled: at rest
     page.context.close()
 
 
@@ -138,17 +143,19 @@ def test_fingers_drag_and_pinch_the_map(
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
     def place(user: str) -> tuple[float, float]:
-        box = page.locator(f'[data-user="{user}"] .mk-dot').bounding_box()
+        dot = page.locator(f'[data-user="{user}"] .mk-dot')
+        box = dot.bounding_box()  # settled: at rest
         assert box is not None
         return box["x"], box["y"]
 
+    until_at_rest(page)
     start = place("user-1")
     touch("touchStart", (200, 600))
     for step in range(1, 11):
         touch("touchMove", (200 + 6 * step, 600 - 9 * step))
-    page.wait_for_timeout(150)  # a finger that rests before it lets go throws nothing
+    page.wait_for_timeout(150)  # settled: a finger that rests before it lets go throws nothing
     touch("touchEnd")
-    page.wait_for_timeout(100)
+    until_at_rest(page)
     dragged = place("user-1")
     assert dragged[0] - start[0] == pytest.approx(60, abs=2)
     assert dragged[1] - start[1] == pytest.approx(-90, abs=2)
@@ -158,26 +165,20 @@ def test_fingers_drag_and_pinch_the_map(
     for step in range(1, 11):
         touch("touchMove", (150 - 3 * step, 400), (250 + 3 * step, 400))
     touch("touchEnd")
-    page.wait_for_timeout(200)
+    until_at_rest(page)
     assert abs(place("user-0")[0] - place("user-2")[0]) / apart == pytest.approx(1.6, abs=0.08)
-    assert page.evaluate("bench.happened") == ["follow nobody"]
+    assert page.evaluate("bench.happened") == ["follow nobody"]  # settled: at rest
     page.context.close()
 
 
-def ground(page: Page) -> dict[str, Any]:
-    """How many maps, WebGL contexts and running workers the page has."""
-    found: dict[str, Any] = page.evaluate(
-        """() => ({
-            maps: document.querySelectorAll(".map").length,
-            canvases: document.querySelectorAll(".map > .map-canvas").length,
-            grounds: document.querySelectorAll(".map > .map-ground").length,
-            contexts: contexts.filter((each) => !each.isContextLost()).length,
-            workers: workers.filter((each) => each.isRunning).length,
-        })"""
-    )
-    return found
-
-
+GROUND = """() => ({
+    maps: document.querySelectorAll(".map").length,
+    canvases: document.querySelectorAll(".map > .map-canvas").length,
+    grounds: document.querySelectorAll(".map > .map-ground").length,
+    contexts: contexts.filter((each) => !each.isContextLost()).length,
+    workers: workers.filter((each) => each.isRunning).length,
+})"""
+"""How many maps, WebGL contexts and running workers the page has."""
 ONE_MAPLIBRE = {"maps": 1, "canvases": 0, "grounds": 1, "contexts": 1, "workers": 1}
 ONE_CANVAS = {"maps": 1, "canvases": 1, "grounds": 0, "contexts": 0, "workers": 0}
 WATCHED = """
@@ -210,14 +211,18 @@ def watched(browser: Browser, address: str, errors: list[str]) -> Page:
     page = opened(browser, address, "still=yes&scene=group", WATCHED, **PHONE)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    assert ground(page) == ONE_MAPLIBRE
+    until_the_ground_is(page, ONE_MAPLIBRE)
     return page
 
 
-def until_the_ground_is(page: Page, wanted: dict[str, Any]) -> None:
-    for name, count in ((".map-canvas", wanted["canvases"]), (".map-ground", wanted["grounds"])):
-        page.wait_for_selector(f".map > {name}", state="attached" if count else "detached")
-    assert ground(page) == wanted
+def until_the_ground_is(page: Page, wanted: dict[str, int]) -> None:
+    script = f"""(wanted) => {{
+        const found = ({GROUND})();
+        return Object.keys(wanted).every((each) => found[each] === wanted[each]);
+    }}"""
+    with suppress(Error):  # then it is said what there is instead
+        page.wait_for_function(script, arg=wanted)
+    assert page.evaluate(GROUND) == wanted  # settled: waited for
 
 
 @pytest.mark.skipif(not WORLD.exists(), reason="the world was not built: tippecanoe is missing")
@@ -225,7 +230,7 @@ def test_maplibre_takes_over_under_the_policy_and_comes_back_after_a_lost_contex
     browser: Browser, address: str, errors: list[str]
 ) -> None:
     page = watched(browser, address, errors)
-    assert page.locator(".map-credit").inner_text() == "Natural Earth"
+    expect(page.locator(".map-credit")).to_have_text("Natural Earth")
     page.clock.install()
     for _ in range(2):
         lose = """() => {
@@ -234,13 +239,12 @@ def test_maplibre_takes_over_under_the_policy_and_comes_back_after_a_lost_contex
         }"""
         page.evaluate(lose)
         until_the_ground_is(page, ONE_CANVAS)
-        assert page.locator(".mk").count() > 10
+        expect(page.locator(".mk").nth(10)).to_be_attached()
         page.clock.fast_forward(6_000)
         page.evaluate("bench.step()")
         until_the_ground_is(page, ONE_MAPLIBRE)
         page.evaluate("losing.restoreContext()")  # as the system may do with the old one
-        page.wait_for_function("contexts.filter((each) => !each.isContextLost()).length === 1")
-        assert ground(page) == ONE_MAPLIBRE
+        until_the_ground_is(page, ONE_MAPLIBRE)
     page.context.close()
 
 
@@ -283,8 +287,8 @@ def test_the_canvas_draws_the_world_where_maplibre_cannot_run(
             return colours.has("188,216,230") && colours.has("246,243,236");  // sea and land
         }"""
     )
-    assert page.locator(".map-credit").inner_text() == "Natural Earth"
-    assert page.locator(".map-ground").count() == 0
+    expect(page.locator(".map-credit")).to_have_text("Natural Earth")
+    expect(page.locator(".map-ground")).to_have_count(0)
     page.context.close()
 
 
