@@ -11,6 +11,7 @@ this process, so that neither takes the other's time; ``database="apart"`` moves
 others too.
 """
 
+import fcntl
 import itertools
 import json
 import os
@@ -19,12 +20,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from bench.errors import NotServing
 from bench.guardian import entrust, temporary_folder
@@ -32,9 +35,9 @@ from bench.procfs import cores, descendants, resident_bytes
 from bench.rest import Profile, Rest
 
 HOST = "127.0.0.1"
-READY_S = 60.0
+READY_S = 100.0
 """The first start creates a database cluster."""
-STOP_S = 20.0
+STOP_S = 60.0
 _POLL_S = 0.005
 _TAIL = 20
 
@@ -250,15 +253,30 @@ _numbers = itertools.count(os.getpid() * 131)
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now. It is outside the range that Linux gives to outgoing
-    connections, so none of those takes it first, and each process begins its search elsewhere.
+    """A TCP port that nobody listens on now, reserved until this process ends: no other process
+    that asks here gets it, also while the server on it is being restarted. It is outside the range
+    that Linux gives to outgoing connections, so none of those takes it first.
     """
     for number in itertools.islice(_numbers, _PORTS):
         port = _LOWEST_PORT + number % _PORTS
         with socket.socket() as probe, suppress(OSError):
+            _reserve(port)
             probe.bind((HOST, port))
             return port
     raise NotServing("no TCP port is free")
+
+
+def _reserve(port: int) -> None:
+    """Raises OSError where another process has it. A lock on one byte for each port is of this
+    process alone, and gone with it however it ends.
+    """
+    fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+
+
+@cache
+def _reservations() -> IO[bytes]:
+    """Open until the end: closing it once would give up all locks of this process."""
+    return Path(tempfile.gettempdir(), f"locshare-ports-{os.getuid()}").open("ab")
 
 
 def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
