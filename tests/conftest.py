@@ -8,12 +8,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from bench.guardian import stand_guard
 from tests.grouping import in_groups, require_groups
 from tests.held_to_contract import found_wrong, is_held, watch
-from tests.running import complete
+from tests.running import LAST_RESORT_S, complete
 from tests.skipping import judge, summarize
 
 HERE = Path(__file__).parent
@@ -25,6 +26,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # An example has no deadline, and none is too slow: that would test the machine.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# httpx gives up after 5 s, which is soon on a busy machine. Its default is one object for all.
+for limit in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, limit, LAST_RESORT_S)
 
 # A test that runs make is no part of the make that runs the tests.
 for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS"):

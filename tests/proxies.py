@@ -1,5 +1,5 @@
 """The real proxies, with the very files of deploy/proxies: what is for the reader's machine in them
-(name, ports, certificate) is replaced, and the time-outs are a sixtieth.
+(name, ports, certificate) is replaced, and the time-outs where a test wants them short.
 """
 
 import os
@@ -74,7 +74,7 @@ def make_certificate(folder: Path) -> None:
     (folder / "both.pem").write_bytes(chain.read_bytes() + key.read_bytes())
 
 
-def adapted(text: str, *, port: int, server: int, certificate: Path) -> str:
+def adapted(text: str, *, port: int, server: int, certificate: Path, time_out_s: int = 60) -> str:
     """An example for this machine: the proxy on ``port``, in front of port ``server``."""
     for theirs, ours in (
         ("/etc/ssl/where.example", str(certificate)),
@@ -84,15 +84,17 @@ def adapted(text: str, *, port: int, server: int, certificate: Path) -> str:
         ("*:443", f"127.0.0.1:{port}"),
         ("where.example {", f"127.0.0.1:{port} {{"),
         ("where.example", "127.0.0.1"),
-        (" 60s", " 1s"),
-        ("ProxyTimeout 60", "ProxyTimeout 1"),
+        (" 60s", f" {time_out_s}s"),
+        ("ProxyTimeout 60", f"ProxyTimeout {time_out_s}"),
     ):
         text = text.replace(theirs, ours)
     return text
 
 
 @contextmanager
-def proxy_or_skip(example: str, *, port: int, server: int, certificate: Path) -> Iterator[None]:
+def proxy_or_skip(
+    example: str, *, port: int, server: int, certificate: Path, time_out_s: int = 60
+) -> Iterator[None]:
     """Run the proxy of an example, which is named by its file."""
     name = {"Cadd": "caddy", "apac": "apache2", "hapr": "haproxy", "ngin": "nginx"}[example[:4]]
     program = find(name)
@@ -100,7 +102,11 @@ def proxy_or_skip(example: str, *, port: int, server: int, certificate: Path) ->
         pytest.skip(f"{name} is not installed")
     with temporary_folder("locshare-proxy-") as folder:
         settings = adapted(
-            (FILES / example).read_text(), port=port, server=server, certificate=certificate
+            (FILES / example).read_text(),
+            port=port,
+            server=server,
+            certificate=certificate,
+            time_out_s=time_out_s,
         )
         file, errors = folder / example, folder / "error.log"
         values = {"folder": folder, "port": port, "settings": settings}

@@ -22,6 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tests.program import Program, data_directory
+from tests.running import LAST_RESORT_S
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -208,7 +209,8 @@ def test_an_installation_of_it_starts(archives: Path, tmp_path: Path, kind: str)
         )
         located = subprocess.run(
             [sys.executable, "-c", "import locshare; print(locshare.__file__)"],
-            env=program.environment, capture_output=True, text=True, check=True, timeout=60,
+            env=program.environment, capture_output=True, text=True, check=True,
+            timeout=LAST_RESORT_S,
         ).stdout  # fmt: skip
         assert located.startswith(str(tmp_path))
         program.start()

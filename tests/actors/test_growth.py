@@ -21,6 +21,7 @@ from locshare.actors import (
 from locshare.actors.lowlevel import actor_incarnation_of
 from locshare.actors.mailbox import SWEEP_AT
 from locshare.supervisor import SupervisorSpec, TaskSpec, open_supervisor
+from tests.running import LAST_RESORT_S
 
 
 class Ask(Request[None]):
@@ -163,7 +164,7 @@ async def test_a_helper_that_spawns_another_at_its_end_does_not_hold_up_the_end(
     async with open_actor_nursery() as actors:
         ref = await actors.start(Helped())
         await wait_all_tasks_blocked()
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             await ref.stop()
 
 

@@ -27,6 +27,7 @@ from locshare.actors import (
     open_actor_nursery,
 )
 from locshare.supervisor import ChildSpec, SupervisorSpec, open_supervisor
+from tests.running import LAST_RESORT_S
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ async def test_a_cast_from_a_thread_wakes_a_parked_actor() -> None:
         ref = await actors.start(ear)
         await wait_all_tasks_blocked()
         await elsewhere(lambda: ref.from_thread.cast("hello"))
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             while not ear.heard:
                 await trio.lowlevel.checkpoint()
 
@@ -286,7 +287,7 @@ async def test_a_dead_target_drops_and_counts() -> None:
         await ref.stop()
         await elsewhere(lambda: ref.from_thread.cast("x"))
         await wait_all_tasks_blocked()
-        with trio.fail_after(10):
+        with trio.fail_after(LAST_RESORT_S):
             while not introspect.statistics(ref).dropped:
                 await trio.lowlevel.checkpoint()
 

@@ -30,6 +30,7 @@ from tests.bench.misbehaving_server import (
     misbehaving_server,
     plan,
 )
+from tests.running import LAST_RESORT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -177,7 +178,7 @@ def test_an_interrupted_run_keeps_what_was_measured_and_leaves_nobody(
                     break
             assert slow.has_seen(lambda: any(slow.sessions.values()))
             process.send_signal(number)
-            _, err = process.communicate(timeout=20)
+            _, err = process.communicate(timeout=LAST_RESORT_S)
         finally:
             process.kill()
             process.wait()

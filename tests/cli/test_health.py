@@ -11,6 +11,7 @@ from locshare.cli import EXIT_FAILURE, EXIT_OK, EXIT_USAGE
 from locshare.cli.health import address_of
 from locshare.cli.main import main
 from locshare.config import Settings
+from tests.running import LAST_RESORT_S
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def answering(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1], heard
-        thread.join(5)
+        thread.join(LAST_RESORT_S)
 
 
 def response(status: int, body: str) -> bytes:

@@ -13,6 +13,7 @@ from locshare import __version__
 from locshare.cli import checkconfig
 from locshare.cli import main as cli
 from locshare.config import all_settings
+from tests.running import LAST_RESORT_S
 
 EXISTING = [name for name in cli.COMMANDS if (Path(cli.__file__).parent / f"{name}.py").exists()]
 
@@ -148,7 +149,7 @@ def locshare(*arguments: str, **options: str) -> "subprocess.CompletedProcess[st
         [sys.executable, "-m", "locshare", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LAST_RESORT_S,
         check=False,
         env=os.environ | options,
     )
@@ -168,7 +169,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
             [sys.executable, "-m", "locshare", "defaultconfig"],
             stdout=gone,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=LAST_RESORT_S,
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, b"")
@@ -183,6 +184,10 @@ def test_help_imports_nothing_heavy() -> None:
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=LAST_RESORT_S,
+        check=True,
     )
     assert done.stderr == "[]\n"

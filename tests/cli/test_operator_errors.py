@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from tests.program import data_directory
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -34,8 +35,8 @@ def locshare(
     }
     return subprocess.run(
         ["/bin/sh", "-c", shell, sys.executable],
-        capture_output=True, text=True, timeout=60, check=False, env=environment, cwd=cwd,
-        encoding="utf-8", errors="backslashreplace",
+        capture_output=True, text=True, timeout=LAST_RESORT_S, check=False,
+        env=environment, cwd=cwd, encoding="utf-8", errors="backslashreplace",
     )  # fmt: skip
 
 
@@ -203,7 +204,7 @@ runpy.run_module("locshare", run_name="__main__")
 def test_an_interrupt_while_it_is_being_loaded_is_no_traceback(module: str, status: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPT.replace("{module}", module)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=LAST_RESORT_S, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (status, "")
 

@@ -29,6 +29,7 @@ from locshare.net.addresses import Addresses
 from locshare.net.listening import CannotListen
 from locshare.server.signals import StopSignals
 from locshare.store.port import StoreUnavailable
+from tests.running import LAST_RESORT_S
 
 ADDRESSES = Addresses(
     "http://127.0.0.1:1", "ws://127.0.0.1:2", "http://127.0.0.1:1", "ws://127.0.0.1:2"
@@ -257,7 +258,7 @@ def run_serve(options: dict[str, str]) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-m", "locshare", "serve", "--http-bind", "127.0.0.1:0"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LAST_RESORT_S,
         check=False,
         env=clean | {"LOCSHARE_WS_BIND": "127.0.0.1:0"} | options,
     )

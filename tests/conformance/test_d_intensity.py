@@ -18,6 +18,7 @@ from locshare.supervisor import (
 )
 from locshare.supervisor.testing import TreeJournal, gives_up, probe, running
 from tests.conformance.kit import dynamic, static
+from tests.running import LAST_RESORT_S
 
 
 def group(journal: TreeJournal, *names: str, **options: float) -> SupervisorSpec:
@@ -201,7 +202,11 @@ async def fail(*, task_status):
 trio.run(run_root, SupervisorSpec([TaskSpec("t", fail)], max_restarts=2))
 """
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=LAST_RESORT_S,
+        check=False,
     )
     assert ended.returncode == 1
     assert "RestartBudgetExceeded" in ended.stderr

@@ -396,7 +396,7 @@ async def test_a_drain_refuses_the_sockets_not_admitted_yet(said: bytes) -> None
     async with serving() as server, raw_tcp(server) as raw:
         server.room.hold_open = trio.Event()
         await raw.send(said)
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             while server.pool.statistics().accepted == 0:
                 await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()

@@ -26,7 +26,7 @@ OF_THE_HOST = {
 """The operations that need the host's token."""
 
 answers: dict[str, Counter[int]] = defaultdict(Counter)
-http = httpx.Client(timeout=20)
+http = httpx.Client(timeout=100)
 
 schemathesis.openapi.format(
     "visible-name",

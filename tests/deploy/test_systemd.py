@@ -12,6 +12,7 @@ import pytest
 from locshare.cli import EXIT_USAGE
 from locshare.cli.serve import _BEYOND_DRAIN_S
 from locshare.config import Settings, load, parse_bind
+from tests.running import LAST_RESORT_S
 
 UNITS: Final = Path(__file__).parents[2] / "deploy" / "systemd"
 MOST_EXPOSED: Final = 1.5
@@ -31,7 +32,11 @@ def units(tmp_path: Path) -> Path:
 
 def analyze(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["systemd-analyze", *arguments], capture_output=True, text=True, check=False, timeout=60
+        ["systemd-analyze", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LAST_RESORT_S,
     )
 
 

@@ -13,6 +13,7 @@ import trio
 
 from bench.procfs import descendants
 from tests.program import data_directory, running_program
+from tests.running import LAST_RESORT_S
 
 pytestmark = pytest.mark.e2e
 
@@ -38,7 +39,9 @@ async def test_who_was_told_that_they_joined_is_there_after_everything_was_kille
         ) as program,
     ):
         async with httpx.AsyncClient(
-            base_url=program.http_url, timeout=10, limits=httpx.Limits(max_connections=CROWD)
+            base_url=program.http_url,
+            timeout=LAST_RESORT_S,
+            limits=httpx.Limits(max_connections=CROWD),
         ) as http:
             session = (await http.post("/api/sessions")).json()["session_id"]
 
@@ -61,7 +64,7 @@ async def test_who_was_told_that_they_joined_is_there_after_everything_was_kille
         program.kill()
         program.start()
 
-        async with httpx.AsyncClient(base_url=program.http_url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=program.http_url, timeout=LAST_RESORT_S) as http:
             listed = (await http.get(f"/api/sessions/{session}/participants")).json()
     assert statuses == {201: SEATS, 409: CROWD - SEATS}
     assert {each["user_id"] for each in listed["participants"]} == joined

@@ -13,14 +13,14 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 import trio
-from trio_websocket import WebSocketConnection, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.nginx import nginx_or_skip
 from tests.program import data_directory, free_port, running_program
 from tests.proxies import FILES, make_certificate, proxy_or_skip
-from tests.running import LAST_RESORT_S
+from tests.running import LAST_RESORT_S, given_time
 
 pytestmark = pytest.mark.e2e
 
@@ -29,8 +29,9 @@ PLACES = {"": "", "-folder": "/locshare"}
 EXAMPLES = sorted(path.name for path in FILES.iterdir())
 CREATE_BURST = 5
 PING_INTERVAL_S = 0.4
+TIME_OUT_S = 1
 IDLE_S = 1.6
-"""Longer than the time-outs of the examples, which are 1 s here."""
+"""Longer than that, which is the time-out of a proxy here."""
 
 _clients = (f"127.0.{n // 200}.{n % 200 + 1}" for n in itertools.count(200))
 
@@ -177,14 +178,48 @@ async def test_a_position_goes_from_one_dialect_to_another(place: Place) -> None
         topic = f"location:{session}"
         await phoenix.send_message(json.dumps(["1", "1", topic, "phx_join", {}]))
         await heard(phoenix, "session_state")
-
-        # Nobody says anything for longer than the time-outs, but for the pings of the server.
-        with trio.move_on_after(IDLE_S):
-            while True:
-                await phoenix.get_message()
         fix = {"lat": 52.5, "lng": 13.4, "accuracy": 5, "timestamp": "2030-01-01T12:00:00Z"}
         await plain.send_message(json.dumps({"type": "location_update", "data": fix}))
         await heard(phoenix, "52.5")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_who_says_nothing_for_longer_than_the_time_out_of_a_proxy_stays_connected(
+    places: dict[str, Place], example: str
+) -> None:
+    """By the pings of the server."""
+    there = places[folder_of(example)]
+    port = free_port()
+    place = there._replace(url=there.url.replace(f":{httpx.URL(there.url).port}", f":{port}"))
+
+    async def hears(idle_s: float) -> bool:
+        with client_of(place) as http:
+            session = http.post(f"{place.url}/api/sessions").json()["session_id"]
+            ada = join(http, place, session, "Ada")
+        offered = ["locshare.v1", f"locshare.bearer.{ada['websocket_token']}"]
+        async with connected(place, f"{place.url.replace('https', 'wss')}/ws", offered) as silent:
+            try:
+                with trio.move_on_after(idle_s):
+                    while True:
+                        await silent.get_message()
+                with client_of(place) as http:
+                    join(http, place, session, "Bo")
+                await heard(silent, "participant_joined")
+            except ConnectionClosed:
+                return False
+            return True
+
+    def stays(times: float) -> bool:
+        with proxy_or_skip(
+            example,
+            port=port,
+            server=there.server,
+            certificate=there.certificate,
+            time_out_s=round(times * TIME_OUT_S),
+        ):
+            return trio.run(hears, times * IDLE_S)
+
+    assert given_time(stays, bool)
 
 
 def test_clients_are_counted_by_the_address_that_the_proxy_saw(place: Place) -> None:

@@ -43,7 +43,7 @@ class Starting:
             )
 
     def wait_for(self, moment: Callable[["Starting"], bool]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not moment(self):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()

@@ -15,6 +15,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from locshare.http.hypercorn_protocol import RequestTasks, make_config, make_protocol
 from locshare.http.limits import ServerLimits
 from locshare.http.strict_h11 import StrictConnection
+from tests.running import LAST_RESORT_S
 
 LIMITS = ServerLimits()
 
@@ -40,7 +41,7 @@ async def test_the_context_has_an_event_that_ends_keep_alive() -> None:
     context = WorkerContext(None)
     assert not context.terminated.is_set(), changed("WorkerContext.terminated")
     await context.terminated.set()
-    with trio.fail_after(1):
+    with trio.fail_after(LAST_RESORT_S):
         await context.terminated.wait()
 
 

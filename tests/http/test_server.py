@@ -222,7 +222,7 @@ async def test_a_client_that_does_not_read_is_cut_after_the_write_timeout() -> N
 
 
 async def test_a_stop_closes_idle_connections_at_once(app: RestApplication) -> None:
-    server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
+    server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=1000, keep_alive_s=1000))
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         async with await connect(server) as stream:
@@ -232,7 +232,7 @@ async def test_a_stop_closes_idle_connections_at_once(app: RestApplication) -> N
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 assert await read_to_end(stream) == b""
-    assert trio.current_time() - began < 5
+    assert trio.current_time() - began < LAST_RESORT_S
 
 
 async def ask_and_stop(server: HttpServer, request: bytes) -> tuple[bytes, float]:
@@ -270,10 +270,10 @@ async def test_a_stop_lets_a_running_request_finish(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(open_gate)
-        server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=60))
+        server = HttpServer(app, "127.0.0.1:0", ServerLimits(stop_s=1000))
         answer, seconds = await ask_and_stop(server, CREATE)
     assert answer.startswith(b"HTTP/1.1 201 ")
-    assert seconds < 5
+    assert seconds < LAST_RESORT_S
 
 
 async def test_a_stop_cuts_endless_requests(app: RestApplication, manager: FakeSessions) -> None:
@@ -283,12 +283,13 @@ async def test_a_stop_cuts_endless_requests(app: RestApplication, manager: FakeS
         answer, seconds = await ask_and_stop(server, CREATE)
     assert answer == b""
     assert "http_application_failed" not in [entry["event"] for entry in logged]
-    assert seconds < 1
+    assert seconds < LAST_RESORT_S, "the request would go on for ever"
     assert server.connections == 0
 
 
 async def test_a_stop_is_not_held_up_by_a_client_that_does_not_read() -> None:
-    server = HttpServer(big_answer, "127.0.0.1:0", ServerLimits(stop_s=0.2))
+    limits = ServerLimits(stop_s=0.2, write_timeout_s=1000)
+    server = HttpServer(big_answer, "127.0.0.1:0", limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         async with await connect(server) as stream:
@@ -296,7 +297,7 @@ async def test_a_stop_is_not_held_up_by_a_client_that_does_not_read() -> None:
             await trio.testing.wait_all_tasks_blocked(0.05)
             began = trio.current_time()
             nursery.cancel_scope.cancel()
-    assert trio.current_time() - began < 1
+    assert trio.current_time() - began < LAST_RESORT_S
     assert server.connections == 0
 
 
@@ -470,7 +471,7 @@ async def test_a_body_that_will_be_too_large_is_refused_before_it_comes(
     )
     async with serving(app) as server, await connect(server) as stream:
         await stream.send_all(head.encode())
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             status, headers, body = await read_answer(stream)
         assert (status, headers["connection"]) == (413, "close")
         assert json.loads(body)["code"] == "BODY_TOO_LARGE"

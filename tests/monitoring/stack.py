@@ -131,7 +131,7 @@ class Stack:
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The series of an instant query. Raises AssertionError with Prometheus's own words."""
         answer = httpx.post(
-            f"{self.prometheus}/api/v1/query", data={"query": expression}, timeout=30
+            f"{self.prometheus}/api/v1/query", data={"query": expression}, timeout=LAST_RESORT_S
         ).json()
         assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
         found: list[dict[str, Any]] = answer["data"]["result"]
@@ -144,7 +144,7 @@ class Stack:
         answer = httpx.post(
             f"{self.prometheus}/api/v1/query_range",
             data={"query": expression, "start": start, "end": end, "step": step},
-            timeout=30,
+            timeout=LAST_RESORT_S,
         ).json()
         assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
         found: list[dict[str, Any]] = answer["data"]["result"]

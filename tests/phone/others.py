@@ -7,6 +7,7 @@ from typing import Self
 import trio
 
 from locshare.client import Client, JoinLink, Live, Position, parse_join_link
+from tests.running import LAST_RESORT_S
 
 NAMES = ("Grace", "Alan", "Edsger")
 
@@ -27,18 +28,20 @@ class Others:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(60)
+        assert self._ready.wait(LAST_RESORT_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
             self._token.run_sync_soon(self._scope.cancel)
-        self._thread.join(60)
+        self._thread.join(LAST_RESORT_S)
 
     def hear(self, name: str) -> None:
         """Return when one of them has received that person's position."""
         with self._news:
-            assert self._news.wait_for(lambda: name in self.heard, 60), f"{name} was not heard"
+            assert self._news.wait_for(lambda: name in self.heard, LAST_RESORT_S), (
+                f"{name} was not heard"
+            )
 
     async def _main(self) -> None:
         self._token = trio.lowlevel.current_trio_token()

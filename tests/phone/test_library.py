@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.program import Program
+from tests.running import LAST_RESORT_S
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LIBRARY: Final = ROOT / "clients" / "library"
@@ -106,7 +107,7 @@ def test_in_an_empty_environment_it_joins_a_session(program: Program, tmp_path: 
     assert installed.returncode == 0, installed.stderr
     joined = subprocess.run(
         [str(python), "-I", "-c", JOINS, program.http_url],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=LAST_RESORT_S,
     )  # fmt: skip
     assert joined.returncode == 0, joined.stderr
     assert joined.stdout.split() == ["locshare.v1.compact", "Ada"]

@@ -9,6 +9,7 @@ import pytest
 
 from bench.guardian import entrust
 from locshare.server.signals import EXIT_TOO_LATE
+from tests.running import LAST_RESORT_S
 
 SET_UP = """
 import os, signal, sys, time
@@ -58,7 +59,7 @@ def run(
             if number in (signal.SIGTERM, signal.SIGUSR1) and place < len(numbers):
                 heard += process.stdout.readline()
         try:
-            rest = process.communicate(timeout=60)[0]
+            rest = process.communicate(timeout=LAST_RESORT_S)[0]
         finally:
             process.kill()
     return process.returncode, heard + rest

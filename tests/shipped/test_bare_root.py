@@ -25,6 +25,7 @@ from trio_websocket import open_websocket_url
 
 from bench.guardian import entrust, temporary_folder
 from bench.servers import free_port
+from tests.running import LAST_RESORT_S
 
 BINARY: Final = Path(os.environ["BINARY"]).resolve()
 ROOT: Final = Path(os.environ["BARE_ROOT"]).resolve()
@@ -115,7 +116,7 @@ def server(
     given = [f"{name}={value}" for name, value in variables.items()]
     began = time.monotonic()
     process = Inside(folder, user, mode, *given, "locshare", "serve")
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LAST_RESORT_S) as http:
         while not _is_ready(http):
             assert process.is_running(), process.text
             assert time.monotonic() < began + START_S, process.text
@@ -197,7 +198,7 @@ async def test_two_commands_take_a_bare_root_to_a_group_on_a_map_over_tls(folder
                 assert caddy.is_running(), caddy.text
                 await trio.sleep(0.05)
         trust = ssl.create_default_context(cafile=str(authority))
-        with httpx.Client(base_url=site, verify=trust, timeout=30) as http:
+        with httpx.Client(base_url=site, verify=trust, timeout=LAST_RESORT_S) as http:
             session = use(http)
             people = [join(http, session, name) for name in ("Bo", "Cy")]
         websocket = f"wss://localhost:{port}/ws"
@@ -296,4 +297,4 @@ def test_a_passed_socket_reaches_the_program(folder: Path) -> None:
             # Waits in the queue of the socket until the server accepts.
             assert http.get("/health/live").status_code == 200
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(LAST_RESORT_S) == 0

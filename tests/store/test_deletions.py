@@ -12,6 +12,7 @@ from locshare.session.manager import SessionManager
 from locshare.store.port import hash_of
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
+from tests.running import LAST_RESORT_S
 from tests.store.kit import a_session, running_store
 
 NOW = datetime.now(UTC)
@@ -95,5 +96,5 @@ async def test_what_was_noted_is_forgotten(postgres_url: str, postgres_server: S
         assert await store.forget_deletions(NOW - timedelta(days=1)) == 0
         assert await store.forget_deletions(NOW + timedelta(days=1)) == 1
         assert await store.find_deletion(hash_of(session_id)) is None
-        with trio.fail_after(5):
+        with trio.fail_after(LAST_RESORT_S):
             assert await store.forget_deletions(NOW) == 0

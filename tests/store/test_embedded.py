@@ -18,10 +18,10 @@ from msgspec import structs
 
 from bench.guardian import entrust
 from locshare.store.embedded import (
-    LEFTOVER_STOP_S,
     MAJOR,
     EmbeddedError,
     EmbeddedPostgres,
+    cluster,
     embedded_postgres,
 )
 from locshare.store.embedded.complaints import first_complaint, last_complaint
@@ -206,11 +206,14 @@ async def test_a_server_that_was_left_over_is_stopped_never_joined_by_a_second_o
 
 
 @linux
-async def test_a_start_that_waits_for_a_leftover_can_be_cancelled(data_dir: Path) -> None:
+async def test_a_start_that_waits_for_a_leftover_can_be_cancelled(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leftover = killed_user(data_dir, "unwatched")
     os.kill(leftover, signal.SIGSTOP)  # as one that hangs in its file system
     try:
-        with trio.fail_after(LEFTOVER_STOP_S / 2), trio.move_on_after(0.1) as start:
+        monkeypatch.setattr(cluster, "LEFTOVER_STOP_S", 2 * LAST_RESORT_S)
+        with trio.fail_after(LAST_RESORT_S), trio.move_on_after(0.1) as start:
             async with embedded_postgres(data_dir):
                 raise AssertionError("two servers on one cluster")
         assert start.cancelled_caught

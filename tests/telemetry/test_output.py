@@ -158,7 +158,11 @@ def test_text_is_handed_over_in_whole_lines_and_never_fails_to_encode(pipe: Pipe
 
 def run(code: str, **options: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=LAST_RESORT_S,
+        check=False,
     )
 
 
@@ -222,7 +226,7 @@ def test_standard_streams_that_the_parent_closed_are_opened_on_nothing(closed: s
     shell = f'exec "$0" -c "$1" {closed}'
     done = subprocess.run(
         ["/bin/sh", "-c", shell, sys.executable, code],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=LAST_RESORT_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ("" if "2>" in closed else "2\n")

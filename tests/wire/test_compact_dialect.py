@@ -39,6 +39,7 @@ from locshare.wire.messages import (
 from locshare.wire.plain import PLAIN
 from tests.node import NODE
 from tests.npm import CLIENTS, installed
+from tests.running import LAST_RESORT_S
 from tests.wire.compact_kit import Reader, decoder
 
 START = datetime(2030, 1, 1, 10, tzinfo=UTC)
@@ -377,7 +378,7 @@ def test_the_javascript_of_the_documentation_reads_what_its_python_reads(tmp_pat
     )
     said = subprocess.run(
         [NODE, "main.mjs", *(payload.hex() for payload in payloads)],
-        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=LAST_RESORT_S,
     ).stdout  # fmt: skip
     reader = Reader()
     read = [[*reader.read(payload)] for payload in payloads]

@@ -18,6 +18,7 @@ from bench.results import DisruptionKind, Run
 from bench.scenarios import SCENARIOS
 from locshare.client.backoff import Backoff
 from tests.bench.misbehaving_server import NullObserver, misbehaving_server, plan
+from tests.running import LAST_RESORT_S
 
 CUT_S = 0.6
 FIFTH_S = Backoff().initial_s * Backoff().factor ** 4
@@ -79,7 +80,7 @@ def test_a_description_that_is_known_late_is_in_the_results(
         return watch(self, kind, detail, began, since)
 
     def crash(kind: DisruptionKind, session_id: str) -> str:
-        assert followed.wait(10)
+        assert followed.wait(LAST_RESORT_S)
         return f"{kind} of {session_id}"
 
     monkeypatch.setattr(FaultInjection, "_watch", noted)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from tests.running import LAST_RESORT_S
+
 HOST = "127.0.0.1"
 
 
@@ -83,7 +85,7 @@ def tls_before(port: int, context: ssl.SSLContext) -> Iterator[int]:
 
     thread = threading.Thread(target=trio.run, args=(serve,))
     thread.start()
-    place, token, scope = started.get(timeout=10)
+    place, token, scope = started.get(timeout=LAST_RESORT_S)
     try:
         yield place
     finally:

@@ -38,7 +38,7 @@ def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=LAST_RESORT_S,
         check=False,
     )
 
