@@ -10,8 +10,16 @@ import trio
 from locshare.actors.testing import settle
 from locshare.session import actor as actor_module
 from locshare.session.directory.directory import SESSIONS
-from locshare.session.errors import ParticipantNotFound, SessionOver, SessionUnavailable
+from locshare.session.errors import (
+    Banned,
+    LinkReplaced,
+    ParticipantNotFound,
+    SessionLocked,
+    SessionOver,
+    SessionUnavailable,
+)
 from locshare.session.lifecycle import LOOK_FOR_ROOM_EVERY_S
+from locshare.session.origin import Origin
 from locshare.supervisor import DynamicSupervisorRef
 from tests.session.kit import HOUR, Fault, House, house, position
 
@@ -82,6 +90,30 @@ async def test_a_session_sleeps_after_a_minute_with_nobody_connected_and_loses_n
         await cy.link.update(position(2))
         await settle()
         assert again.phone.heard() == [(cy.user_id, 2)]
+
+
+async def test_who_may_not_join_wakes_no_session() -> None:
+    async with house() as home:
+        session, (ada, bo) = await home.group("Ada", "Bo")
+        bo_origin = Origin.of("192.0.2.7", None)
+        cy = await home.join(session, "Cy", origin=bo_origin)
+        key = (await home.manager.replace_link(session)).link_key
+        await home.manager.remove(session, cy, ban=True)
+        ada.link.detach()
+        bo.link.detach()
+        await trio.sleep(61)
+        with pytest.raises(LinkReplaced):
+            await home.join(session, "Di")
+        with pytest.raises(Banned):
+            await home.join(session, "Cy", link_key=key, origin=bo_origin)
+        assert awake(home) == set()
+        await home.manager.set_locked(session, True)
+        await trio.sleep(61)
+        with pytest.raises(SessionLocked):
+            await home.join(session, "Di", link_key=key)
+        assert awake(home) == set()
+        await home.join(session, "Host", "host")
+        assert awake(home) == {session}
 
 
 async def test_a_session_in_which_somebody_is_connected_never_sleeps() -> None:

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
-from typing import Final, final
+from typing import Final, TypeAlias, final
 from uuid import UUID
 
 import structlog
@@ -34,7 +34,6 @@ from locshare.session.counters import SessionCounters
 from locshare.session.delivery import deliver_end, drop
 from locshare.session.directory.directory import SESSIONS, SessionDirectory, short_id
 from locshare.session.errors import (
-    ParticipantNotFound,
     SessionNotFound,
     SessionOver,
     SessionUnavailable,
@@ -61,6 +60,7 @@ log = structlog.get_logger()
 
 SLEEP_BATCH: Final = 16
 """Sessions that are put to sleep at once when there is no room for another."""
+WakeCheck: TypeAlias = Callable[[SessionTable], None]
 LOOK_FOR_ROOM_EVERY_S: Final = 1.0
 """When all sessions are in use. Looking takes a step for each of them."""
 
@@ -144,42 +144,42 @@ class SessionLifecycle:
 
     @asynccontextmanager
     async def using(
-        self, session_id: UUID, only_for: str | None = None
+        self, session_id: UUID, check: WakeCheck | None = None
     ) -> AsyncIterator[SessionTable]:
         """The table of a live session, which stays in memory for the time of the block. Raises as
         :meth:`find`.
         """
-        table = await self.find(session_id, only_for)
+        table = await self.find(session_id, check)
         table.local.use_count += 1
         try:
             yield table
         finally:
             table.local.use_count -= 1
 
-    async def find(self, session_id: UUID, only_for: str | None = None) -> SessionTable:
+    async def find(self, session_id: UUID, check: WakeCheck | None = None) -> SessionTable:
         """The table of a live session, which is started if it is not in memory.
 
-        With ``only_for`` a session is not started unless that participant is in it: the token of
-        one who left wakes no session. Concurrent callers share one start, and its failure; when
-        the caller that starts is cancelled, another one does it.
+        ``check`` is called before a start, with the table that would be started; what it raises
+        starts nothing, and is raised: the token of one who left wakes no session, nor does a link
+        that was replaced. Concurrent callers share one start, and its failure; when the caller
+        that starts is cancelled or its check fails, another one does it.
 
-        Raises SessionNotFound, SessionOver, ParticipantNotFound, SessionUnavailable,
-        StoreUnavailable.
+        Raises SessionNotFound, SessionOver, SessionUnavailable, StoreUnavailable.
         """
         while (table := self._directory.find(session_id)) is None:
-            await self._transitions.run(session_id, partial(self._wake, session_id, only_for))
+            await self._transitions.run(session_id, partial(self._wake, session_id, check))
         check_not_over(table)
         return table
 
-    async def _wake(self, session_id: UUID, only_for: str | None) -> None:
+    async def _wake(self, session_id: UUID, check: WakeCheck | None) -> None:
         if self._directory.find(session_id) is not None:
             return  # woken by another caller between a failed run and this one
         stored = await self._loader.load(session_id)
         self._loader.check_live(stored.session)
         table = SessionTable(stored, trio.current_time())
-        if only_for is not None and only_for not in table.roster:
-            raise ParticipantNotFound  # not shared: other callers try again
         table.parts = self._features.begin(stored.session, self._kept.get(session_id))
+        if check is not None:
+            check(table)
         await self._start(table)
         check_not_over(table)  # and reaped, perhaps: it must not come back
         self._directory.add(table)

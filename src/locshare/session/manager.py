@@ -10,6 +10,7 @@ import secrets
 from base64 import b32encode
 from collections.abc import Callable, Hashable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar, final, get_args
 from uuid import UUID, uuid4
 
@@ -40,22 +41,19 @@ from locshare.session.directory.directory import (
 )
 from locshare.session.directory.owned_store import OwnedStore
 from locshare.session.errors import (
-    Banned,
     ParticipantNotFound,
     SessionFull,
     SessionNotFound,
     SessionOver,
 )
-from locshare.session.features.feature import FeatureCommand
+from locshare.session.features.feature import Candidate, FeatureCommand
 from locshare.session.features.feature_set import FeatureSet
 from locshare.session.features.kept_parts import KeptParts
 from locshare.session.features.registry import FEATURES
 from locshare.session.features.roster import (
-    ROSTER,
     Lock,
     Remove,
     ReplaceLink,
-    is_banned,
     roster_of,
 )
 from locshare.session.friendly_names import friendly_name
@@ -259,11 +257,9 @@ class SessionManager:
         origin: Origin,
         link_key: str,
     ) -> ParticipantRecord:
-        if role != "host" and self._is_banned(session_id, origin):
-            await trio.lowlevel.checkpoint()
-            raise Banned
+        candidate = Candidate(role, origin, link_key)
         reservation = uuid4()
-        async with self.lifecycle.using(session_id) as table:
+        async with self.lifecycle.using(session_id, partial(self._admits, candidate)) as table:
             try:
                 name = await self._calls.ask(
                     table, ReserveSeat(reservation, display_name, role, origin, link_key)
@@ -344,14 +340,13 @@ class SessionManager:
         check_not_over(table)
         return table
 
-    def _is_banned(self, session_id: UUID, origin: Origin) -> bool:
-        """Also known of a session that sleeps: a banned candidate wakes no session."""
-        table = self.directory.find(session_id)
-        if table is None:
-            part = self._kept.get(session_id).get(ROSTER.name)
-        else:
-            part = roster_of(table) if table.ended is None else None
-        return part is not None and is_banned(part.bans, origin, trio.current_time())
+    def _admits(self, candidate: Candidate, table: SessionTable) -> None:
+        """Raise Banned, LinkReplaced or SessionLocked: who is refused wakes no session. Whether it
+        is full is known once the session is awake, and has released what seats are not used.
+        """
+        refusal = self._rules(table).refusal(candidate, trio.current_time())
+        if refusal is not None and not isinstance(refusal, SessionFull):
+            raise refusal
 
     async def remove(self, session_id: UUID, user_id: str, *, ban: bool = False) -> None:
         """Remove a participant: their connection is closed, and their token is of no use any more.
@@ -370,7 +365,7 @@ class SessionManager:
         Cancelled: the position was taken or not.
         """
         received = trio.current_time()
-        async with self.lifecycle.using(session_id, only_for=user_id) as table:
+        async with self.lifecycle.using(session_id, partial(_has_seat, user_id)) as table:
             await self._calls.ask(table, Report(Update(user_id, position, received)))
 
     async def others(self, session_id: UUID, user_id: str) -> tuple[LocatedMember, ...]:
@@ -439,7 +434,7 @@ class SessionManager:
         """A participant's way into the session, for one connection. Raises SessionNotFound,
         SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
         """
-        table = await self.lifecycle.find(session_id, only_for=user_id)
+        table = await self.lifecycle.find(session_id, partial(_has_seat, user_id))
         if user_id not in table.roster and not self._rules(table).can_restore_seat(
             user_id, trio.current_time()
         ):
@@ -480,6 +475,11 @@ class SessionManager:
             delivery=counted.times.delivery.read(),
             **counters,
         )
+
+
+def _has_seat(user_id: str, table: SessionTable) -> None:
+    if user_id not in table.roster:
+        raise ParticipantNotFound
 
 
 def _new_link_key() -> str:
