@@ -3,8 +3,7 @@
  * draws when something has changed or moves, once for each picture of the screen at most, and nothing
  * while the page is hidden.
  *
- * The canvas is the ground at once. Once people are on it, MapLibre is loaded where it can run and
- * takes over when it has something to show; should it stop, the canvas is there again.
+ * The ground (ground.ts) is the canvas at once; once people are on it, MapLibre may come.
  */
 
 import "./map.css";
@@ -20,13 +19,11 @@ import {
 } from "../core/camera";
 import { now as clock } from "../core/clock";
 import type { Point } from "../core/geo";
-import { choose } from "../core/map_types";
 import type { Person } from "../core/session";
-import { CanvasSurface } from "./canvas";
 import { attachGestures } from "./gestures";
 import { scaleBar } from "./grid";
+import { Ground } from "./ground";
 import { MarkerPane } from "./pane";
-import { canRunMapLibre } from "./probe";
 import {
   type Coast,
   centred,
@@ -39,14 +36,7 @@ import {
   travelled,
   wanted,
 } from "./steering";
-import type {
-  GroupMapHandle,
-  MapEvents,
-  MapOptions,
-  Surface,
-  SurfaceEvents,
-  SurfaceOptions,
-} from "./surface";
+import type { GroupMapHandle, MapEvents, MapOptions } from "./surface";
 
 /** Between two thoughts about stacks, names and arrows while the map moves. */
 const LAYOUT_MS = 120;
@@ -54,11 +44,8 @@ const LAYOUT_MS = 120;
 const GLIDE_MS = 40;
 const SCALE_PX = 96;
 const ZOOM_MS = 180;
-/** After MapLibre has failed this often in a row, the canvas stays. */
-const MOST_FAILURES = 3;
-const RETRY_MS = 5_000;
-/** What has drawn for this long runs here: should it stop, the system took what it needs, as iOS does. */
-const STEADY_MS = 30_000;
+/** People may well have a place by then; if nobody has, the countries are something to look at. */
+const NOBODY_PLACED_MS = 2_000;
 const START: Camera = { x: 0.5, y: 0.36, zoom: 1.6 };
 
 /** A zoom on its way: of a wheel's notch, a double tap, a key. */
@@ -85,6 +72,7 @@ export function createMap(
 
 class GroupMap implements GroupMapHandle {
   private readonly root: HTMLElement;
+  private readonly ground: Ground;
   private readonly pane: MarkerPane;
   private readonly foot: HTMLElement;
   private readonly scale: HTMLElement;
@@ -92,8 +80,6 @@ class GroupMap implements GroupMapHandle {
   private readonly events: MapEvents;
   private readonly stops: (() => void)[] = [];
   private options: { padding: Padding } & MapOptions;
-  private surfaceOptions: SurfaceOptions;
-  private surface: Surface;
   private camera: Camera = START;
   private size: Size = { width: 0, height: 0 };
   private following: Follow = { kind: "everyone" };
@@ -110,24 +96,21 @@ class GroupMap implements GroupMapHandle {
   private isLaidOut = false;
   private laidOutAt = Number.NEGATIVE_INFINITY;
   private scaleText = "";
-  private maplibre: "none" | "loading" | "shown" = "none";
-  private failures = 0;
-  private failedAt = Number.NEGATIVE_INFINITY;
-  private shownAt = 0;
+  /** When the first people came, with a place or without. */
+  private peopledAt = Number.POSITIVE_INFINITY;
 
   constructor(parent: HTMLElement, options: MapOptions, events: MapEvents) {
     this.options = options;
     this.events = events;
-    this.surfaceOptions = this.surfaceOptionsOf(options);
     this.root = document.createElement("div");
     this.root.className = "map";
     this.root.tabIndex = 0;
     this.root.setAttribute("role", "region");
-    this.surface = new CanvasSurface(
-      this.surfaceOptions,
-      this.eventsOf(() => this.surface),
-    );
-    this.root.appendChild(this.surface.element);
+    this.credit = document.createElement("span");
+    this.credit.className = "map-credit";
+    this.ground = new Ground(this.root, options, (text) => {
+      this.credit.textContent = text;
+    });
     this.pane = new MarkerPane(options, {
       onPerson: (userId) => events.onPerson(userId),
       onStack: (userIds) => this.openStack(userIds),
@@ -138,8 +121,7 @@ class GroupMap implements GroupMapHandle {
     this.foot.className = "map-foot";
     this.scale = this.foot.appendChild(document.createElement("span"));
     this.scale.className = "map-scale";
-    this.credit = this.foot.appendChild(document.createElement("span"));
-    this.credit.className = "map-credit";
+    this.foot.appendChild(this.credit);
     parent.appendChild(this.root);
     this.dress();
     this.stops.push(
@@ -184,7 +166,13 @@ class GroupMap implements GroupMapHandle {
       this.steer(false);
       this.relayout();
     }
-    if (this.isPlaced) void this.bringMapLibre();
+    if (people.length > 0 && now < this.peopledAt) this.peopledAt = now;
+    if (this.mayBring(now)) void this.ground.bringMapLibre();
+  }
+
+  /** The group comes first. */
+  private mayBring(now: number): boolean {
+    return this.isPlaced || now - this.peopledAt >= NOBODY_PLACED_MS;
   }
 
   follow(what: Follow): void {
@@ -204,18 +192,17 @@ class GroupMap implements GroupMapHandle {
     this.options = { ...before, ...change };
     if (isSame(before.padding, this.options.padding)) this.options.padding = before.padding;
     this.pane.setOptions(this.options);
-    this.dress();
     const isGround = (["root", "sources", "type", "isDark", "units", "t", "padding"] as const).some(
       (name) => before[name] !== this.options[name],
     );
     if (isGround) {
-      this.surfaceOptions = this.surfaceOptionsOf(this.options);
-      this.surface.setOptions(this.surfaceOptions);
+      this.ground.setOptions(this.options);
       if (before.t !== this.options.t || before.units !== this.options.units) {
         this.pane.show(this.people, clock(), true);
       }
-      if (this.isPlaced) void this.bringMapLibre();
+      if (this.isPlaced) void this.ground.bringMapLibre();
     }
+    this.dress();
     this.isMoved = true;
     this.steer(false);
     if (before.padding !== this.options.padding) this.reveal();
@@ -241,6 +228,7 @@ class GroupMap implements GroupMapHandle {
 
   pause(): void {
     this.isPaused = true;
+    this.ground.pause();
     this.motion = null;
     window.cancelAnimationFrame(this.frame);
     window.clearTimeout(this.timer);
@@ -254,18 +242,14 @@ class GroupMap implements GroupMapHandle {
     this.isMoved = true;
     this.steer(false);
     this.relayout();
-    const { surface } = this;
-    void surface.probe().then((draws) => {
-      if (!draws && surface === this.surface) this.lost();
-      else if (this.isPlaced) void this.bringMapLibre();
-    });
+    this.ground.resume(this.mayBring(clock()));
   }
 
   destroy(): void {
     this.pause();
     this.isDestroyed = true;
     for (const stop of this.stops) stop();
-    this.surface.destroy();
+    this.ground.destroy();
     this.pane.destroy();
     this.root.remove();
   }
@@ -411,13 +395,13 @@ class GroupMap implements GroupMapHandle {
     if (this.isMoved) {
       this.isMoved = false;
       this.isLaidOut = false;
-      this.surface.setOwn(this.pane.ownPlace(now));
-      this.surface.show(this.camera, this.size);
+      this.ground.setOwn(this.pane.ownPlace(now));
+      this.ground.show(this.camera, this.size);
       this.pane.move(this.camera, this.size, now);
     } else if (this.pane.isGliding(now)) {
       this.isLaidOut = false;
       this.pane.glide(now);
-      this.surface.setOwn(this.pane.ownPlace(now));
+      this.ground.setOwn(this.pane.ownPlace(now));
     }
     const isMoving = this.motion !== null;
     if (!this.isLaidOut && now - this.laidOutAt >= LAYOUT_MS) {
@@ -476,127 +460,14 @@ class GroupMap implements GroupMapHandle {
   private dress(): void {
     const { t, padding } = this.options;
     this.root.setAttribute("aria-label", t("map.label"));
-    this.root.classList[this.surfaceOptionsOf(this.options).isDark ? "add" : "remove"]("is-dark");
+    this.root.classList[this.ground.isDark ? "add" : "remove"]("is-dark");
     this.root.classList[this.options.isStill ? "add" : "remove"]("is-still");
     this.foot.style.bottom = `${padding.bottom}px`;
     this.foot.style.left = `${padding.left}px`;
     this.foot.style.right = `${padding.right}px`;
     this.scaleText = "";
   }
-
-  // --- the ground
-
-  private surfaceOptionsOf(options: MapOptions): SurfaceOptions {
-    const { sources, isDark } = choose(options.type, options.sources, options.isDark);
-    const before = this.surfaceOptions as SurfaceOptions | undefined;
-    // The same sources are the same array: who compares them need not look inside.
-    const isSame =
-      before !== undefined &&
-      before.sources.length === sources.length &&
-      before.sources.every((each, at) => each === sources[at]);
-    return {
-      sources: isSame ? before.sources : sources,
-      isDark,
-      root: options.root,
-      units: options.units,
-      t: options.t,
-      covered: options.padding,
-    };
-  }
-
-  private eventsOf(which: () => Surface | null): SurfaceEvents {
-    return {
-      onAttribution: (text) => {
-        // The canvas says so from within its constructor, before it is anybody's surface.
-        if (which() === this.surface) this.credit.textContent = text;
-      },
-      onLost: () => {
-        if (which() === this.surface) this.lost();
-      },
-    };
-  }
-
-  /** Load MapLibre and put it beneath the markers, when there is something it can draw. */
-  private async bringMapLibre(): Promise<void> {
-    if (this.maplibre !== "none" || this.failures >= MOST_FAILURES || this.isDestroyed) return;
-    const { sources } = this.surfaceOptions;
-    if (sources.length === 0) return;
-    // Who saves data gets it for a map of the town, and does without the outlines of countries.
-    if (savesData() && sources.every((each) => each.name === "world")) return;
-    if (clock() - this.failedAt < RETRY_MS) return;
-    this.maplibre = "loading";
-    let made: Surface | null = null;
-    try {
-      if (!(await canRunMapLibre())) {
-        this.failures = MOST_FAILURES;
-        this.maplibre = "none";
-        return;
-      }
-      // The group is on the screen before anything else is fetched or parsed.
-      await new Promise((resolve) => window.requestAnimationFrame(() => setTimeout(resolve)));
-      const { MapLibreSurface } = await import("./maplibre");
-      if (this.isDestroyed) return;
-      made = new MapLibreSurface(
-        this.surfaceOptions,
-        this.eventsOf(() => made),
-      );
-      this.root.insertBefore(made.element, this.surface.element);
-      made.show(this.camera, this.size);
-      await made.ready;
-      if (this.isDestroyed) return made.destroy();
-      this.replace(made);
-      this.maplibre = "shown";
-      this.shownAt = clock();
-    } catch (error) {
-      console.warn("MapLibre:", error);
-      this.failures += 1;
-      this.failedAt = clock();
-      this.maplibre = "none";
-      if (made !== null) {
-        made.element.remove();
-        made.destroy();
-      }
-    }
-  }
-
-  private replace(surface: Surface): void {
-    const before = this.surface;
-    this.surface = surface;
-    surface.setOptions(this.surfaceOptions);
-    surface.setOwn(this.pane.ownPlace(clock()));
-    surface.show(this.camera, this.size);
-    this.credit.textContent = surface.attribution;
-    before.element.remove();
-    before.destroy();
-  }
-
-  /**
-   * MapLibre draws no more: the canvas again, and MapLibre anew. At once if it had run well, after a
-   * while if not, and never while nobody looks.
-   */
-  private lost(): void {
-    if (this.isDestroyed) return;
-    const now = clock();
-    if (now - this.shownAt >= STEADY_MS) this.failures = 0;
-    else {
-      this.failures += 1;
-      this.failedAt = now;
-    }
-    this.maplibre = "none";
-    const canvas: CanvasSurface = new CanvasSurface(
-      this.surfaceOptions,
-      this.eventsOf(() => canvas),
-    );
-    this.root.insertBefore(canvas.element, this.surface.element);
-    this.replace(canvas);
-    if (!this.isPaused) void this.bringMapLibre();
-  }
 }
 
 const isSame = (a: Padding, b: Padding): boolean =>
   a.top === b.top && a.right === b.right && a.bottom === b.bottom && a.left === b.left;
-
-function savesData(): boolean {
-  const { connection } = navigator as { connection?: { readonly saveData?: boolean } };
-  return connection?.saveData === true;
-}

@@ -5,7 +5,10 @@ import { now } from "../../src/core/clock";
 import { translator } from "../../src/core/i18n";
 import en from "../../src/i18n/en";
 import { createMap } from "../../src/map/group_map";
+import { canRunMapLibre } from "../../src/map/probe";
 import type { GroupMapHandle } from "../../src/map/surface";
+
+vi.mock("../../src/map/probe", () => ({ canRunMapLibre: vi.fn(() => Promise.resolve(false)) }));
 
 let frames: Map<number, FrameRequestCallback>;
 let lastFrame = 0;
@@ -98,6 +101,16 @@ describe("the map", () => {
     expect(parent.querySelector('[data-user="user-5"] small')!.textContent).toBe(" · 45 s ago");
     map.show(people, start + 46_000);
     expect(frames.size).toBe(0);
+  });
+
+  test("is one of countries soon, where nobody has a place", () => {
+    const people = scenes.scripts(now()).map((each) => ({ ...each, place: null }));
+    vi.mocked(canRunMapLibre).mockClear();
+    map.show(people, now());
+    settle(); // as long as it takes, nothing comes before the group
+    expect(canRunMapLibre).not.toHaveBeenCalled();
+    map.show(people, now() + 2_000);
+    expect(canRunMapLibre).toHaveBeenCalledOnce();
   });
 
   test("draws nothing while the page is hidden, and on return everyone where they are", () => {
