@@ -14,12 +14,17 @@ export interface EdgeArrow {
 
 /** How far outside a point has to be: a marker that is half seen needs no arrow. */
 const SLACK_PX = 12;
+const NOTHING: Padding = { top: 0, right: 0, bottom: 0, left: 0 };
 
-/** The arrow for each point outside `size`, where the line to it leaves the area within `padding`. */
+/**
+ * The arrow for each point that is outside of `size` or beneath what is `covered`, where the line to it
+ * leaves the area within `padding`.
+ */
 export function edgeArrows(
   points: readonly Point[],
   size: Size,
   padding: Padding,
+  covered: Padding = NOTHING,
 ): readonly EdgeArrow[] {
   const left = padding.left;
   const right = Math.max(left + 1, size.width - padding.right);
@@ -29,7 +34,10 @@ export function edgeArrows(
   const found: EdgeArrow[] = [];
   points.forEach(({ x, y }, at) => {
     const outside =
-      x < -SLACK_PX || y < -SLACK_PX || x > size.width + SLACK_PX || y > size.height + SLACK_PX;
+      x < covered.left - SLACK_PX ||
+      y < covered.top - SLACK_PX ||
+      x > size.width - covered.right + SLACK_PX ||
+      y > size.height - covered.bottom + SLACK_PX;
     if (!outside) return;
     const dx = x - middle.x;
     const dy = y - middle.y;

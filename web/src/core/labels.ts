@@ -3,6 +3,7 @@
  * the edge they move inwards, rather than being cut off. Pure.
  */
 
+import type { Box } from "./camera";
 import type { Point } from "./geo";
 
 const DOT = 20; // the radius of what a marker covers
@@ -21,19 +22,12 @@ export interface Labelled extends Point {
   readonly shown: boolean;
 }
 
-interface Box {
-  readonly left: number;
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-}
-
-/** For each marker whether its name is to be seen. */
-export function readable(markers: readonly Labelled[]): boolean[] {
+/** For each marker whether its name is to be seen, clear of what `others` take. */
+export function readable(markers: readonly Labelled[], others: readonly Box[] = []): boolean[] {
   const rank = (each: Labelled): number => (each.first ? 0 : each.shown ? 1 : 2);
   const order = markers.map((each, at) => ({ each, at }));
   order.sort((a, b) => rank(a.each) - rank(b.each) || a.at - b.at);
-  const taken: Box[] = [];
+  const taken: Box[] = [...others];
   const result = markers.map(() => false);
   for (const { each, at } of order) {
     const name = box(each.x + each.shift - each.width / 2, each.y + TOP, each.width, HEIGHT);

@@ -10,7 +10,7 @@ const de: Catalogue<Key> = {
   texts: {
     "app.title": "Seht einander auf der Karte",
     "app.lead":
-      "Für Wanderung, Ausfahrt, Festival. Wer den Link hat, ist dabei. Ohne Konto, nichts wird aufgehoben, und es endet von selbst.",
+      "Für Wanderung, Ausfahrt, Festival. Wer den Link hat, ist dabei. Ohne Konto, nichts wird gespeichert, und es endet von selbst.",
     "app.loading": "Einen Moment …",
 
     "create.name": "Name der Sitzung",
@@ -24,9 +24,9 @@ const de: Catalogue<Key> = {
     "join.submit": "Teilnehmen",
     "join.nobody": "Noch ist niemand da.",
     "join.count": { one: "{n} Person ist da.", other: "{n} Personen sind da." },
-    "join.host": "Du leitest sie.",
+    "join.host": "Du leitest diese Sitzung.",
     "join.host.wrong": "Der Link der Leitung stimmt nicht: Du nimmst teil wie alle anderen.",
-    "join.locked": "Die Leitung hat sie geschlossen: Niemand kann mehr dazukommen.",
+    "join.locked": "Die Leitung hat sie gesperrt: Niemand kann mehr dazukommen.",
     "join.privacy":
       "Gleich fragt der Browser nach deinem Standort. Alle in der Sitzung sehen ihn, solange diese Seite offen ist. Er wird nie gespeichert.",
 
@@ -39,7 +39,7 @@ const de: Catalogue<Key> = {
     "color.violet": "Violett",
     "color.pink": "Rosa",
 
-    "problem.locked": "Die Leitung hat die Sitzung geschlossen: Niemand kann mehr dazukommen.",
+    "problem.locked": "Die Leitung hat die Sitzung gesperrt: Niemand kann mehr dazukommen.",
     "problem.banned": "Die Leitung hat dich entfernt und lässt dich nicht mehr teilnehmen.",
     "problem.full": "Die Sitzung ist voll.",
     "problem.not_host":
@@ -81,10 +81,10 @@ const de: Catalogue<Key> = {
     "people.me": "(du)",
     "person.live": "live",
     "person.sharing": "deine Position wird geteilt",
-    "person.not_shared": "nur zuschauen",
+    "person.not_shared": "du schaust nur zu",
     "person.no_position": "keine Position",
     "person.here": "war hier {ago}",
-    "person.mine_old": "deine Position ist von {ago}",
+    "person.mine_old": "deine letzte Position: {ago}",
     "person.offline": "offline · zuletzt gesehen {ago}",
     "person.last_seen": "zuletzt gesehen {ago}, {distance} von hier",
     "person.offline.now": "offline",
@@ -120,8 +120,8 @@ const de: Catalogue<Key> = {
     "notice.joined": "{name} ist dazugekommen",
     "notice.left": "{name} ist gegangen",
     "notice.removed": "Die Leitung hat {name} entfernt",
-    "notice.locked": "Die Leitung hat die Sitzung geschlossen",
-    "notice.unlocked": "Die Sitzung ist wieder offen",
+    "notice.locked": "Die Leitung hat die Sitzung gesperrt",
+    "notice.unlocked": "Die Sitzung ist nicht mehr gesperrt",
     "notice.new_link": "Die Leitung hat einen neuen Link gemacht",
     "notice.copied": "Link kopiert",
 
@@ -130,7 +130,7 @@ const de: Catalogue<Key> = {
     "action.end": "Für alle beenden",
     "action.cancel": "Abbrechen",
     "session.ends": "endet in {left}",
-    "session.locked": "geschlossen",
+    "session.locked": "gesperrt",
 
     "home.mine": "Zurück in",
     "create.until": "bis {time}",
@@ -154,15 +154,15 @@ const de: Catalogue<Key> = {
     "people.back": "Zurück zur Liste",
     "fact.distance": "Entfernung",
     "fact.speed": "Tempo",
-    "fact.age": "Position von",
+    "fact.age": "Zuletzt",
     "fact.accuracy": "Genauigkeit",
     "fact.battery": "Akku",
     "unit.percent": "{n} %",
     "map.tools": "Karte",
     "map.me": "Auf mich zentrieren",
     "map.everyone": "Alle zeigen",
-    "map.in": "Näher",
-    "map.out": "Weiter weg",
+    "map.in": "Vergrößern",
+    "map.out": "Verkleinern",
     "menu.word": "Menü",
     "menu.invite": "Link und QR-Code",
     "menu.background": "Teilen bei ausgeschaltetem Bildschirm",
@@ -177,8 +177,7 @@ const de: Catalogue<Key> = {
     "menu.new": "Noch eine erstellen",
     "invite.title": "Einladen",
     "invite.text": "Wer den Link hat, kann dazukommen. Ohne App, ohne Konto.",
-    "invite.locked":
-      "Die Sitzung ist geschlossen: Niemand kann dazukommen, bis sie wieder offen ist.",
+    "invite.locked": "Die Sitzung ist gesperrt: Niemand kann dazukommen, bis du sie entsperrst.",
     "invite.qr": "Der Link als QR-Code",
     "invite.link": "Link zum Teilnehmen",
     "invite.host": "Nur für dich",
@@ -214,7 +213,7 @@ const de: Catalogue<Key> = {
     "lock.tip":
       "Wenn dein Bildschirm aus ist, sehen die anderen deine letzte Position und dass er gesperrt ist.",
     "lock.how": "Weiter teilen",
-    "lock.ok": "In Ordnung",
+    "lock.ok": "Verstanden",
     "location.help": "Hilfe",
     "location.help.title": "Standort erlauben",
     "location.help.text":
@@ -249,8 +248,8 @@ const de: Catalogue<Key> = {
     "action.pause": "Pause",
     "action.resume": "Weiter",
     "action.start": "Teilen",
-    "action.lock": "Sitzung schließen",
-    "action.unlock": "Sitzung öffnen",
+    "action.lock": "Sitzung sperren",
+    "action.unlock": "Sitzung entsperren",
     "action.new_link": "Neuer Link",
     "action.step_down": "Leitung abgeben",
     "session.others": { one: "{n} weitere Sitzung", other: "{n} weitere Sitzungen" },
@@ -275,8 +274,8 @@ const de: Catalogue<Key> = {
     "ago.minutes": "vor {n} min",
     "ago.hours": "vor {n} h",
     "ago.days": { one: "vor {n} Tag", other: "vor {n} Tagen" },
-    "left.hours": "{h} h {m} min",
-    "left.minutes": "{n} min",
+    "left.hours": "{h}\u00a0h\u00a0{m}\u00a0min",
+    "left.minutes": "{n}\u00a0min",
   },
 };
 

@@ -23,7 +23,7 @@ const texts = {
   "join.submit": "Join",
   "join.nobody": "Nobody is here yet.",
   "join.count": { one: "{n} person is here.", other: "{n} people are here." },
-  "join.host": "You are its host.",
+  "join.host": "You are the host.",
   "join.host.wrong": "The host’s link is not the right one: you join like everyone else.",
   "join.locked": "The host has locked it: nobody else can join.",
   "join.privacy":
@@ -187,8 +187,8 @@ const texts = {
   "ago.minutes": "{n} min ago",
   "ago.hours": "{n} h ago",
   "ago.days": { one: "{n} day ago", other: "{n} days ago" },
-  "left.hours": "{h} h {m} min",
-  "left.minutes": "{n} min",
+  "left.hours": "{h}\u00a0h\u00a0{m}\u00a0min",
+  "left.minutes": "{n}\u00a0min",
 } as const satisfies { [key: string]: Text };
 
 type Texts = typeof texts & typeof dialogTexts;

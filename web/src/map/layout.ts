@@ -158,14 +158,29 @@ const ARROW_PX = 48;
 /** What an arrow and its distance take, from its middle. */
 const ARROW_EDGE_PX = 30;
 
-/** Arrows to the people outside of `size`, at the edge of what `padding` and `island` leave. */
+/** From the middle of an arrow to the edge that it is at. */
+const ARROW_INSET_PX = 34;
+/** The scale and the credit, at the lower edge. */
+const FOOT_PX = 20;
+
+/**
+ * Arrows to the people whom one does not see: outside of `size`, or beneath what covers a side of it or
+ * the bottom. They stand at the edge of what `covered` and `island` leave, above the map's foot. (What
+ * lies at the top are single things, between which there is map.)
+ */
 export function arrows(
   people: readonly Placed[],
   size: Size,
-  padding: Padding,
+  covered: Padding,
   island: Box | null = null,
 ): readonly Arrow[] {
-  const found = edgeArrows(people, size, padding).map((each) => {
+  const inset: Padding = {
+    top: covered.top + ARROW_INSET_PX,
+    right: covered.right + ARROW_INSET_PX,
+    bottom: covered.bottom + ARROW_INSET_PX + FOOT_PX,
+    left: covered.left + ARROW_INSET_PX,
+  };
+  const found = edgeArrows(people, size, inset, { ...covered, top: 0 }).map((each) => {
     if (island === null) return each;
     const isBeside =
       each.y > island.top - ARROW_EDGE_PX &&
@@ -187,4 +202,10 @@ export function arrows(
       angle: first!.angle,
     };
   });
+}
+
+/** What an arrow takes with its distance, which stands above it in the lower half of the map. */
+export function arrowBox({ x, y }: Point, size: Size): Box {
+  const isLow = y > size.height / 2;
+  return { left: x - 24, right: x + 24, top: y - (isLow ? 38 : 24), bottom: y + (isLow ? 24 : 38) };
 }

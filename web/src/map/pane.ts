@@ -4,7 +4,7 @@
  * is time. Positions are in pixels of the pane, whose origin is the screen's when `anchor` was taken.
  */
 
-import { type Camera, type Padding, type Size, scaleOf, toScreen } from "../core/camera";
+import { type Box, type Camera, type Size, scaleOf, toScreen } from "../core/camera";
 import { agoText, distanceText } from "../core/format";
 import { freshness, opacity } from "../core/freshness";
 import { distance, metresPerUnit, type Place, type Point, project, unproject } from "../core/geo";
@@ -13,13 +13,11 @@ import { kept } from "../core/kept";
 import { inwards, readable } from "../core/labels";
 import { initials, inkOn, safeColor, tagText } from "../core/names";
 import type { Person, Position } from "../core/session";
-import { type Arrangement, arrange, arrows, type Placed } from "./layout";
+import { type Arrangement, arrange, arrowBox, arrows, type Placed } from "./layout";
 import { ArrowMarker, FanLines, PersonMarker, StackMarker } from "./marker";
 import type { Located } from "./steering";
 import type { MapOptions } from "./surface";
 
-/** Arrows stand this far inside of what is covered. */
-const ARROW_INSET_PX = 34;
 /** A circle smaller than the marker is not seen, one much larger than the screen says nothing. */
 const LEAST_CIRCLE_PX = 22;
 const MOST_CIRCLE_PX = 2_000;
@@ -208,8 +206,9 @@ export class MarkerPane {
     });
     this.syncStacks();
     this.place(now, true);
-    this.nameThem(points);
-    this.point(points);
+    const taken = this.point(points);
+    if (this.options.island !== null) taken.push(this.options.island);
+    this.nameThem(points, taken);
   }
 
   /** Where the middle of the open fan is on the screen, and how large it is. */
@@ -394,7 +393,7 @@ export class MarkerPane {
     return members[0]!.person.isMe ? t("map.you_and", { n: n - 1 }) : t("map.people", { n });
   }
 
-  private nameThem(points: readonly Placed[]): void {
+  private nameThem(points: readonly Placed[], taken: readonly Box[]): void {
     const { spots } = this.arrangement;
     const tags = spots.map((spot) => {
       const entry = this.arranged[spot.members[0]!]!;
@@ -414,7 +413,7 @@ export class MarkerPane {
         shown: isMe || (isStack ? this.stackNamed.get(spot.key) === true : entry.isNamed),
       };
     });
-    readable(tags).forEach((isShown, at) => {
+    readable(tags, taken).forEach((isShown, at) => {
       const spot = spots[at]!;
       const { shift } = tags[at]!;
       if (spot.members.length > 1) {
@@ -428,15 +427,10 @@ export class MarkerPane {
     });
   }
 
-  /** Arrows to those who are outside. */
-  private point(points: readonly Placed[]): void {
+  /** Arrows to those who are outside. Returns what they take. */
+  private point(points: readonly Placed[]): Box[] {
     const { t, units, padding, island } = this.options;
-    const inset: Padding = {
-      top: padding.top + ARROW_INSET_PX,
-      right: padding.right + ARROW_INSET_PX,
-      bottom: padding.bottom + ARROW_INSET_PX,
-      left: padding.left + ARROW_INSET_PX,
-    };
+    const taken: Box[] = [];
     const onScreen = points.map((each) => ({
       userId: each.userId,
       x: each.x + this.shift.x,
@@ -445,7 +439,8 @@ export class MarkerPane {
     const own = this.order.filter((each) => each.person.isMe)[0];
     const here = own?.person.place ?? unproject(this.camera);
     const gone = new Set(this.arrowMarkers.keys());
-    for (const arrow of arrows(onScreen, this.size, inset, island)) {
+    for (const arrow of arrows(onScreen, this.size, padding, island)) {
+      taken.push(arrowBox(arrow, this.size));
       gone.delete(arrow.key);
       let marker = this.arrowMarkers.get(arrow.key);
       if (marker === undefined) {
@@ -472,6 +467,7 @@ export class MarkerPane {
       this.arrowMarkers.delete(key);
       this.arrowMembers.delete(key);
     });
+    return taken;
   }
 
   private clicked(event: Event): void {

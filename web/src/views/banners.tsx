@@ -33,11 +33,12 @@ function Connection({ state, model }: LiveProps) {
   const hasPicture = model.state.value.session !== null;
   const time = state.now.value;
   const isLost = kind !== "live" && (time - since >= TELL_AFTER_MS || kind === "waiting");
+  const isTrying = isLost && hasPicture && !state.isOffline.value;
   let text = "";
   if (state.isOffline.value) text = t("link.offline");
-  else if (isLost && hasPicture) text = t("link.lost");
+  else if (isTrying) text = t("link.lost");
   const seconds = Math.ceil((until - time) / 1000);
-  const isWaiting = kind === "waiting" && seconds >= 1 && !state.isOffline.value;
+  const isWaiting = isTrying && kind === "waiting" && seconds >= 1;
   return (
     <div role="status" id="connection" hidden={text === ""} class="banner banner-warn">
       <Icon name="offline" />
@@ -45,7 +46,7 @@ function Connection({ state, model }: LiveProps) {
         <span>{text}</span>
         {/* Not spoken: a screen reader would say it anew each second. */}
         <span aria-hidden="true">
-          {text === "" ? "" : isWaiting ? ` ${t("link.lost.in", { n: seconds })}` : " …"}
+          {isWaiting ? ` ${t("link.lost.in", { n: seconds })}` : isTrying ? " …" : ""}
         </span>
       </span>
     </div>

@@ -190,22 +190,35 @@ function Invite({ state, actions, model, close }: Props) {
   return (
     <Dialog title={t("invite.title")} close={t("action.close")} onClose={close}>
       <p class="hint">{session?.locked === true ? t("invite.locked") : t("invite.text")}</p>
-      <div class="qr">
-        <img src={actions.linkCode(model)} alt={t("invite.qr")} width="220" height="220" />
-      </div>
-      <label class="field">
-        <span>{t("invite.link")}</span>
-        <input readOnly value={link} onFocus={(event) => event.currentTarget.select()} dir="ltr" />
-      </label>
-      <div class="deeds">
-        {canShare() && (
-          <Button kind="primary" icon="share" onClick={() => void actions.shareLink(model)}>
-            {t("action.share")}
-          </Button>
-        )}
-        <Button kind={canShare() ? "quiet" : "primary"} icon="copy" onClick={() => void copy(link)}>
-          {t("action.copy")}
-        </Button>
+      <div class="beside">
+        <div class="qr">
+          <img src={actions.linkCode(model)} alt={t("invite.qr")} width="220" height="220" />
+        </div>
+        <div class="beside-rest">
+          <label class="field">
+            <span>{t("invite.link")}</span>
+            <input
+              readOnly
+              value={link}
+              onFocus={(event) => event.currentTarget.select()}
+              dir="ltr"
+            />
+          </label>
+          <div class="deeds">
+            {canShare() && (
+              <Button kind="primary" icon="share" onClick={() => void actions.shareLink(model)}>
+                {t("action.share")}
+              </Button>
+            )}
+            <Button
+              kind={canShare() ? "quiet" : "primary"}
+              icon="copy"
+              onClick={() => void copy(link)}
+            >
+              {t("action.copy")}
+            </Button>
+          </div>
+        </div>
       </div>
       {hostLink !== null && model.isHost.value && (
         <section class="group">

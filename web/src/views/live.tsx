@@ -67,6 +67,9 @@ export function Live(props: LiveProps) {
   );
 }
 
+/** Of the map's height, for people: with less, banners lie over them. */
+const LEAST_ROOM_PX = 160;
+
 /** Tell the map what lies over it. */
 function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveProps): void {
   const measure = (): void => {
@@ -80,12 +83,19 @@ function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveP
     const tools = box(".tools");
     const isRtl = document.documentElement.dir === "rtl";
     const cover = { top: 0, right: 0, bottom: 0, left: 0 };
-    if (sheet !== null && window.matchMedia(SIDE).matches) {
+    const isSide = sheet !== null && window.matchMedia(SIDE).matches;
+    if (isSide) {
       if (isRtl) cover.right = whole.right - sheet.left;
       else cover.left = sheet.right - whole.left;
     } else {
       cover.top = bar === null ? 0 : bar.bottom - whole.top;
       cover.bottom = sheet === null ? 0 : Math.max(0, whole.bottom - sheet.top);
+    }
+    // What is in the way just now: people keep clear of it too, where there is room left for them.
+    const said = box(".banners");
+    const below = said === null || said.height === 0 ? 0 : said.bottom - whole.top;
+    if (whole.height - cover.bottom - below >= LEAST_ROOM_PX) {
+      cover.top = Math.max(cover.top, below);
     }
     document.documentElement.style.setProperty("--covered", `${Math.round(cover.bottom)}px`);
     const island = tools && {
@@ -105,7 +115,15 @@ function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveP
     };
     window.addEventListener("resize", measure);
     root?.addEventListener("transitionend", late);
+    // Banners come and go by themselves; the seconds that one counts change nothing.
+    const banners = root?.querySelector(".banners");
+    const observer = new MutationObserver(measure);
+    if (banners) {
+      const what = { childList: true, subtree: true, attributes: true };
+      observer.observe(banners, { ...what, attributeFilter: ["hidden"] });
+    }
     return () => {
+      observer.disconnect();
       window.removeEventListener("resize", measure);
       root?.removeEventListener("transitionend", late);
     };

@@ -85,8 +85,8 @@ test("times are coarse while there is much of them", () => {
     "2 h ago",
   ]);
   expect([5_400_000, 900_000, 65_000, -5].map((ms) => leftText(english, ms))).toEqual([
-    "1 h 30 min",
-    "15 min",
+    "1\u00a0h\u00a030\u00a0min",
+    "15\u00a0min",
     "1:05",
     "0:00",
   ]);

@@ -163,15 +163,20 @@ describe("markers", () => {
     const people = [place("a", 200, 5_000), place("b", 210, 5_000), place("c", -900, 400)];
     const found = arrows([...people, place("in", 200, 200)], SIZE, PADDING);
     expect(found.map((each) => each.members)).toEqual([[0, 1], [2]]);
-    expect(found[0]).toMatchObject({ y: 760 });
+    expect(found[0]).toMatchObject({ y: SIZE.height - PADDING.bottom - 54 });
     expect(found[0]!.angle).toBeCloseTo(180, 0);
-    expect(found[1]).toMatchObject({ x: 40 });
+    expect(found[1]).toMatchObject({ x: PADDING.left + 34 });
+  });
+
+  test("of people beneath the sheet are arrows too, and of those beside a bar at the top none", () => {
+    const covered = { top: 60, right: 0, bottom: 300, left: 0 };
+    const people = [place("beneath", 200, 700), place("beside", 200, 30), place("in", 200, 480)];
+    expect(arrows(people, SIZE, covered).map((each) => each.key)).toEqual(["beneath"]);
   });
 
   test("point past the buttons, which have map above and below them", () => {
     const island = { left: 330, top: 400, right: 390, bottom: 700 };
-    const edge = { top: 34, right: 34, bottom: 34, left: 34 };
-    const found = arrows([place("a", 5_000, 500), place("b", 5_000, -1_400)], SIZE, edge, island);
+    const found = arrows([place("a", 5_000, 500), place("b", 5_000, -1_400)], SIZE, NONE, island);
     expect(found.map((each) => Math.round(each.x))).toEqual([300, 366]);
     expect(coveredBy(NONE, island, SIZE)).toEqual({ ...NONE, right: 70 });
     expect(coveredBy(NONE, { ...island, left: 10, right: 70 }, SIZE)).toEqual({
