@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Geolocation, Page, expect
 
 from bench.guardian import entrust
 from bench.servers import free_port
@@ -24,7 +24,7 @@ SOURCE: Final = Path(__file__).resolve().parents[2] / "clients" / "phone" / "src
 WAIT_MS: Final = LAST_RESORT_S * 1000 / 2
 VARIABLE: Final = "LOCSHARE_PHONE_BACKEND"
 READY: Final = "Uvicorn running"
-BERLIN: Final = {"latitude": 52.5163, "longitude": 13.3777, "accuracy": 12}
+BERLIN: Final[Geolocation] = {"latitude": 52.5163, "longitude": 13.3777, "accuracy": 12}
 
 STILL: Final = """element => new Promise(done => {
     let [before, same] = ["", 0];
@@ -91,8 +91,9 @@ def app_process(folder: Path, server: str) -> Iterator[str]:
 class Screen:
     """One page of the app."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, url: str) -> None:
         self.page = page
+        self.url = url
         self.elsewhere: list[str] = []
         page.set_default_timeout(WAIT_MS)
         page.route("**/*", self._only_here)
@@ -105,8 +106,9 @@ class Screen:
             self.elsewhere.append(url)
             route.abort()
 
-    def open(self, url: str) -> None:
-        self.page.goto(url)
+    def open(self, route: str = "") -> None:
+        """Load the app anew, at ``route``."""
+        self.page.goto(f"{self.url}{route}")
         placeholder = self.page.locator("flt-semantics-placeholder")
         placeholder.wait_for(state="attached")
         placeholder.evaluate("element => element.click()")
@@ -157,13 +159,14 @@ class Screen:
 
 
 @contextmanager
-def screen(browser: Browser, url: str, **options: Any) -> Iterator[Screen]:
+def screen(browser: Browser, url: str, *, opened: bool = True, **options: Any) -> Iterator[Screen]:
     context = browser.new_context(
         viewport={"width": 393, "height": 851}, **{"locale": "en-US", **options}
     )
     try:
-        made = Screen(context.new_page())
-        made.open(url)
+        made = Screen(context.new_page(), url)
+        if opened:
+            made.open()
         yield made
     finally:
         context.close()

@@ -30,6 +30,8 @@ from tests.running import LAST_RESORT_S
 
 C = TypeVar("C", bound=BaseControl)
 ENVIRONMENTS = Path(__file__).parents[2] / "clients" / "phone" / "src" / "environments.toml"
+PERIOD_S = 0.1
+"""Of the publisher: what it is on a phone is a rule of test_publisher.py."""
 GRANTED: Mapping[str, Any] = {
     "get_permission_status": "whileInUse",
     "request_permission": "whileInUse",
@@ -220,9 +222,9 @@ class Phone(Connection):
             async with asyncio.timeout(LAST_RESORT_S / 4):
                 while not holds():
                     self.changed.clear()
-                    # Half a second, for what changes without a message.
+                    # Not for long, since some things change without a message.
                     try:
-                        await asyncio.wait_for(self.changed.wait(), 0.5)
+                        await asyncio.wait_for(self.changed.wait(), 0.1)
                     except TimeoutError:
                         continue
         except TimeoutError:
@@ -274,6 +276,7 @@ async def phone(
     if monkeypatch is not None:
         monkeypatch.setenv(VARIABLE, server)
     app = App(ENVIRONMENTS, folder)
+    app.controller._publisher._period_s = PERIOD_S
     made = Phone(app, **options)
     try:
         await made.start(route)

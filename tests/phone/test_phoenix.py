@@ -27,7 +27,8 @@ from phone.backend import Backend, Environments
 from phone.phoenix import Known, PhoenixCodec, socket_address
 from phone.trio_guest import TrioGuest
 from tests.phone.kit import on_the_phone, phone
-from tests.phone.test_app import BERLIN, create, friend, places
+from tests.phone.people import BERLIN, create, friend, places
+from tests.program import Program
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOPIC = "session:abc"
@@ -147,39 +148,40 @@ def test_the_socket_is_where_the_backend_or_the_join_says() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.xdist_group("phone")
 @on_the_phone
-async def test_the_app_on_the_benchmarks_phoenix_target(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_the_app_in_the_phoenix_dialect(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with started("locshare", dialect="phoenix", pin=False) as target:
-        assert target.ws_url is not None
-        backend = Backend(target.http_url, "phoenix", target.ws_url, target.topic)
-        monkeypatch.setattr(
-            "phone.app.read_environments", lambda _: Environments("bench", {"bench": backend})
-        )
-        async with phone(tmp_path, target.http_url) as one:
-            link = await create(one)
-            await one.stand(*BERLIN)
-            await one.until(lambda: places(one) == [BERLIN], "on the map")
-            mine = one.app.controller._participations[one.state.active]
-            assert mine.live.dialect == "phoenix"
-            async with friend(one, link, "Grace") as grace:
-                await one.shows("2 people")
-                await grace.stand(52.52, 13.4)
-                await one.until(lambda: (52.52, 13.4) in places(one), "moved")
-                await one.until(lambda: grace.sees("Ada") is not None)
-                replica = grace.live.replica
-                assert replica is not None
-                ada = grace.sees("Ada").user_id
-                await one.until(lambda: ada in replica.positions, "seen by others")
-                await one.press("menu")
-                await one.press("leave")
-                await one.press("yes")
-                await one.shows("You have left")
-                await one.until(lambda: grace.sees("Ada") is None, "gone for others")
+    socket = f"{program.ws_url}/socket/websocket"
+    backend = Backend(program.http_url, "phoenix", socket, "location:{session_id}")
+    monkeypatch.setattr(
+        "phone.app.read_environments", lambda _: Environments("other", {"other": backend})
+    )
+    async with phone(tmp_path, program.http_url) as one:
+        link = await create(one)
+        await one.stand(*BERLIN)
+        await one.until(lambda: places(one) == [BERLIN], "on the map")
+        mine = one.app.controller._participations[one.state.active]
+        assert mine.live.dialect == "phoenix"
+        async with friend(one, link, "Grace") as grace:
+            await one.shows("2 people")
+            await grace.stand(52.52, 13.4)
+            await one.until(lambda: (52.52, 13.4) in places(one), "moved")
+            await one.until(lambda: grace.sees("Ada") is not None)
+            replica = grace.live.replica
+            assert replica is not None
+            ada = grace.sees("Ada").user_id
+            await one.until(lambda: ada in replica.positions, "seen by others")
+            await one.press("menu")
+            await one.press("leave")
+            await one.press("yes")
+            await one.shows("You have left")
+            await one.until(lambda: grace.sees("Ada") is None, "gone for others")
 
 
 @pytest.mark.e2e
+@pytest.mark.xdist_group("phone")
 @on_the_phone
 async def test_the_app_on_a_server_of_the_contract_that_others_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -199,13 +199,13 @@ class Controller:
         self._tracker.adapt(situation)
         if self._tracker.running and not shared:
             self._tracker.stop()
-        pace_s = receive_pace(visible=self._visible, saving=state.saving)
         for session_id, each in self._participations.items():
             seen = self._visible and session_id == state.active
             presence: PresenceState = "active" if self._visible else "hidden"
             if each.membership.paused:
                 presence = "paused"
-            self._guest.soon(each.wish, pace_s if seen else max(pace_s, 15.0), presence)
+            pace_s = receive_pace(visible=seen, saving=state.saving)
+            self._guest.soon(each.wish, pace_s, presence)
 
     # --- this device's position -----------------------------------------------------------------
 

@@ -19,10 +19,12 @@ _ID: Final = re.compile(
 )
 _APP: Final = re.compile(r"locshare:/*join/*", re.IGNORECASE)
 _NESTED: Final = re.compile(
-    r"/*(?:(?P<scheme>https?)(?::/+|/))?(?P<rest>[^\s/?#]*[.:\]][^\s/]*(?:/\S*)?/join/\S+)",
-    re.IGNORECASE,
+    r"/*(?:(?P<scheme>https?)(?::/+|/))?(?P<host>[^\s/?#]+)(?P<path>/\S*)", re.IGNORECASE
 )
-_LONGEST: Final = 4_096
+_LONGEST: Final = 2_048
+"""A link is a stranger's: what follows is not looked at. Each pattern takes time in proportion to
+the length, for each of few places where it may begin.
+"""
 
 
 def read_link(text: str, server: str) -> JoinLink | None:
@@ -34,10 +36,11 @@ def read_link(text: str, server: str) -> JoinLink | None:
         return parse_join_link(text)
     except ValueError:
         pass
-    if (nested := _NESTED.fullmatch(text)) is not None:
+    nested = _NESTED.fullmatch(text)
+    if nested is not None and set(nested["host"]) & {".", ":", "]"}:
         scheme = (nested["scheme"] or "https").lower()
         try:
-            return parse_join_link(f"{scheme}://{nested['rest']}")
+            return parse_join_link(f"{scheme}://{nested['host']}{nested['path']}")
         except ValueError:
             pass
     found = _ID.search(text)

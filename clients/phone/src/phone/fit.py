@@ -78,10 +78,12 @@ def group_of(points: Sequence[Point]) -> list[Point]:
 
 
 def _eastings(longitudes: Sequence[float]) -> list[float]:
-    """In radians, on the side of the earth where they are closest together."""
-    found = [math.radians(each) for each in longitudes]
-    across = [each % (2 * math.pi) for each in found]
-    return across if max(across) - min(across) < max(found) - min(found) else found
+    """In radians, from the east end of the widest gap on: the shortest arc that has them all."""
+    around = 2 * math.pi
+    found = sorted(math.radians(each) % around for each in longitudes)
+    nexts = [*found[1:], found[0] + around]
+    gap = max(range(len(found)), key=lambda at: nexts[at] - found[at])
+    return [*found[gap + 1 :], *(each + around for each in found[: gap + 1])]
 
 
 def _northing(latitude: float) -> float:

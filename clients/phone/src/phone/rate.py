@@ -18,6 +18,8 @@ STANDING_AFTER_S: Final = 60.0
 """Without having moved: the device is asked less often."""
 NOISE_M: Final = 8.0
 """Less than this is the noise of a receiver that stands still."""
+HIDDEN_PACE_S: Final = 15.0
+"""Between two positions of one of the others, while nobody looks."""
 WALKING_MPS: Final = 0.7
 LOW_BATTERY: Final = 20.0
 """Percent, at which the low-battery mode begins by itself."""
@@ -55,7 +57,7 @@ def rate(now: Situation) -> Rate:
 def receive_pace(*, visible: bool, saving: bool) -> float:
     """How often the others' positions should come, in seconds."""
     if not visible:
-        return 15.0
+        return HIDDEN_PACE_S
     return 5.0 if saving else 1.0
 
 

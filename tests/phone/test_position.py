@@ -1,0 +1,105 @@
+"""The bytes that configure the location service, and what a fix means."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import flet as ft
+import flet_geolocator as ftg
+import msgpack
+from flet.controls.base_control import BaseControl
+from flet.messaging.protocol import configure_encode_object_for_msgpack
+
+from locshare.client import Position
+from phone.position import Notification, configuration, position_of
+from phone.rate import Rate
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def sent(value: Any) -> Any:
+    configure: Any = configure_encode_object_for_msgpack
+    return msgpack.unpackb(msgpack.packb(value, default=configure(BaseControl)))
+
+
+NOTIFICATION = Notification("Title", "Text", "Channel")
+DART_DEFAULTS = {"distance_filter": 0, "interval_duration": {"seconds": 5}}
+DART_DEFAULTS_IOS = {
+    "distance_filter": 0,
+    "activity_type": "other",
+    "pause_location_updates_automatically": False,
+    "allow_background_location_updates": True,
+    "show_background_location_indicator": False,
+}
+"""What its Dart side takes for what was not sent."""
+
+
+def taken(**more: Any) -> ftg.GeolocatorPosition:
+    return ftg.GeolocatorPosition(
+        **{"latitude": 1.0, "longitude": 2.0, "accuracy": 5.0, "timestamp": NOW, **more}
+    )
+
+
+def test_android_is_sent_what_starts_its_foreground_service() -> None:
+    """The names that the Dart side of flet-geolocator 1.0.5 reads, flat, and none left out."""
+    found = sent(
+        configuration(
+            ft.PagePlatform.ANDROID, web=False, rate=Rate(5, True), notification=NOTIFICATION
+        )
+    )
+    assert DART_DEFAULTS | found == {
+        "accuracy": "high",
+        "distance_filter": 0,
+        "interval_duration": {"seconds": 5},
+        "foreground_notification_title": "Title",
+        "foreground_notification_text": "Text",
+        "foreground_notification_channel_name": "Channel",
+        "foreground_notification_enable_wake_lock": True,
+        "foreground_notification_enable_wifi_lock": True,
+        "foreground_notification_set_ongoing": True,
+    }
+
+
+def test_the_classes_own_configuration_starts_none_which_is_reported() -> None:
+    """When this fails, flet-geolocator has changed: look whether the subclass is still needed."""
+    found = sent(
+        ftg.GeolocatorAndroidConfiguration(
+            foreground_notification_config=ftg.ForegroundNotificationConfiguration("Title", "Text")
+        )
+    )
+    assert "foreground_notification_title" not in found
+
+
+def test_ios_is_sent_what_goes_on_in_the_background() -> None:
+    found = sent(
+        configuration(
+            ft.PagePlatform.IOS, web=False, rate=Rate(5, False), notification=NOTIFICATION
+        )
+    )
+    assert DART_DEFAULTS_IOS | found == DART_DEFAULTS_IOS | {
+        "accuracy": "medium",
+        "show_background_location_indicator": True,
+    }
+
+
+def test_what_a_device_does_not_know_is_unknown() -> None:
+    found = position_of(taken(speed=-1.0, heading=-1.0, accuracy=0.0), NOW, None)
+    assert found == (Position(1.0, 2.0, None, NOW), 0.0)
+    standing = position_of(taken(speed=0.0, heading=0.0), NOW, 80.0)
+    assert standing is not None
+    assert (standing[0].heading, standing[0].speed, standing[0].battery) == (None, None, 80.0)
+    walking = position_of(taken(speed=1.5, heading=360.0), NOW, None)
+    assert walking is not None
+    assert walking[0].heading == 0.0
+
+
+def test_an_old_fix_carries_its_age_and_a_wrong_one_is_none() -> None:
+    found = position_of(taken(timestamp=NOW - timedelta(seconds=7)), NOW, None)
+    assert found is not None
+    assert found[0].age_ms == 7000
+    assert position_of(taken(timestamp=NOW - timedelta(days=2)), NOW, None) is None
+    assert position_of(taken(latitude=None), NOW, None) is None
+    assert position_of(taken(latitude=float("nan")), NOW, None) is None
+    assert position_of(taken(latitude=91.0), NOW, None) is None
+    naive = position_of(taken(timestamp=datetime(2026, 3, 1, 12)), NOW, None)  # noqa: DTZ001
+    assert naive is not None
+    assert naive[1] == 0.0
