@@ -79,6 +79,15 @@ def test_a_flag_is_not_guessed_from_its_beginning(capsys: pytest.CaptureFixture[
     assert "unrecognized arguments: --max-part" in capsys.readouterr().err
 
 
+def test_a_flag_with_a_typing_error_names_the_nearest_in_two_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["checkconfig", "--max-particpants", "5"]) == 2
+    said = capsys.readouterr().err
+    assert "unrecognized arguments: --max-particpants 5; did you mean --max-participants?" in said
+    assert said.splitlines()[1:] == ["    `locshare checkconfig --help` says what there is."]
+
+
 @pytest.mark.parametrize("name", EXISTING)
 def test_a_commands_help_has_a_description_and_examples(
     name: str, capsys: pytest.CaptureFixture[str]

@@ -106,8 +106,9 @@ def test_it_is_said_in_one_sentence(case: str, tmp_path: Path) -> None:
         (b"\xff", "is not UTF-8"),
         (b"max_sessions = nan", "is not a whole number"),
         (b"a = 1979-05-27T07:32:99Z", "is not TOML"),
+        (b"#" * 1024 * 1024 + b"\n", "more than 1 MiB"),
     ],
-    ids=["deep", "long", "nul", "bytes", "nan", "date"],
+    ids=["deep", "long", "nul", "bytes", "nan", "date", "large"],
 )
 def test_a_settings_file_that_is_nonsense_is_named(
     content: bytes, says: str, tmp_path: Path
@@ -116,6 +117,24 @@ def test_a_settings_file_that_is_nonsense_is_named(
     file.write_bytes(content)
     done = locshare('exec "$0" -m locshare checkconfig', {"LOCSHARE_CONFIG": str(file)})
     assert_explained(done, 2, str(file), says)
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "/etc", "/nowhere.toml"])
+def test_a_settings_file_that_is_none_is_said_with_the_way_out(file: str) -> None:
+    done = locshare('exec "$0" -m locshare checkconfig', {"LOCSHARE_CONFIG": file})
+    assert_explained(done, 2, file, "--config", "`locshare defaultconfig` prints one")
+
+
+def test_input_without_an_end_is_not_read_for_ever() -> None:
+    secret = {"LOCSHARE_JWT_SECRET": "k" * 32}
+    for what in ("claims", "receipt"):
+        done = locshare(f'exec "$0" -m locshare gentoken --show-{what} </dev/zero', secret)
+        assert_explained(done, 1, "LOCSHARE_JWT_SECRET")
+
+
+def test_a_result_that_nobody_can_get_is_no_success() -> None:
+    done = locshare('exec "$0" -m locshare gentoken --secret-new >&-', {})
+    assert_explained(done, 1, "cannot write to standard output: Bad file descriptor")
 
 
 @pytest.mark.parametrize("kind", ["short", "directory", "pipe", "link", "readable by others"])

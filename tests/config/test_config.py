@@ -1,6 +1,7 @@
 """Settings: where they come from, what is refused, and that no secret is shown."""
 
 import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locshare.auth.tokens import TokenKeys
-from locshare.config import Settings, SettingsError, all_settings, hide_password, load, parse_bind
+from locshare.config import (
+    Setting,
+    Settings,
+    SettingsError,
+    all_settings,
+    hide_password,
+    load,
+    parse_bind,
+)
 from locshare.config.fields import MIN_SECRET_BYTES
 
 SECRET = "s3cret-" * 8
@@ -81,6 +90,46 @@ def test_service_links_of_kubernetes_are_not_mistaken_for_settings() -> None:
         "LOCSHARE_WS_PORT": "tcp://10.0.0.8:8081",
     }
     assert load(environ).settings == Settings()
+
+
+WRONG_URL = "postgresql://ada:hush@db/x\u00a0"
+"""With a space that no setting takes."""
+
+
+@pytest.mark.parametrize("setting", all_settings(), ids=lambda each: each.name)
+def test_a_password_in_the_wrong_setting_is_not_shown(setting: Setting) -> None:
+    text = faults({setting.variable: WRONG_URL})
+    assert setting.variable in text
+    assert "hush" not in text
+
+
+@pytest.mark.parametrize("setting", all_settings(), ids=lambda each: each.name)
+def test_an_error_about_a_long_value_is_short_and_names_what_is_allowed(setting: Setting) -> None:
+    value = "x" * 100_000
+    try:
+        load({setting.variable: value})
+    except SettingsError as error:
+        text = "\n".join(error.faults)
+        assert setting.variable in text
+        assert len(text) < 1000
+        assert "Set LOCSHARE_" in text
+    else:
+        assert setting.name == "jwt_secret"
+
+
+def test_a_value_in_another_encoding_is_said_to_be_that() -> None:
+    text = faults({"LOCSHARE_DATA_DIR": os.fsdecode(b"/data/\xff")})
+    assert "is not UTF-8" in text
+
+
+@pytest.mark.parametrize("host", ["https://metrics", "metrics:9090", "a/b", "", "ä"])
+def test_an_internal_host_is_a_name_without_anything_else(host: str) -> None:
+    text = faults({"LOCSHARE_INTERNAL_HOSTS": f"prometheus,{host}"})
+    assert "which is no host name" in text
+    names = "prometheus,map_server,a.example.org,*"
+    assert load({"LOCSHARE_INTERNAL_HOSTS": names}).settings.internal_hosts == tuple(
+        names.split(",")
+    )
 
 
 def test_an_unknown_variable_is_an_error_that_names_the_nearest() -> None:

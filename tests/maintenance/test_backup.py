@@ -1,6 +1,7 @@
 """Backups: whole or refused, consistent, restored into an empty database only; and upgrades."""
 
 import asyncio
+import errno
 import gzip
 import json
 import os
@@ -170,6 +171,8 @@ def test_a_broken_backup_is_refused_wherever_it_is_broken(tmp_path: Path) -> Non
         gzip.compress(text.replace(b'{"rows"', b'{"wors"')),
         b"no gzip",
         gzip.compress(b"[" * 100_000),
+        gzip.compress(text.split(b"\n")[0] + b'\n["sessions",' + b"[" * 500_000 + b"\n"),
+        b"",
     ]
     for data in broken:
         file.write_bytes(data)
@@ -179,6 +182,59 @@ def test_a_broken_backup_is_refused_wherever_it_is_broken(tmp_path: Path) -> Non
     assert BackupFile(file).rows == {"sessions": 1, "participants": 1}
     with pytest.raises(BackupError, match="there is no file"):
         BackupFile(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"program": "\x1b[2J"}, {"program": "9" * 65}, {"key": ""}, {"key": "k" * 31},
+     {"key": "k" * 32 + "\n"}, {"key": "ä" * 32}],
+)  # fmt: skip
+def test_what_a_strangers_file_says_gets_neither_to_the_terminal_nor_into_the_key(
+    header: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "b", **header)
+    assert run("restore", str(file), "--data-dir", str(tmp_path / "data")) == 1
+    said = capsys.readouterr()
+    assert "no backup, or a broken one" in said.err
+    assert "\x1b" not in said.err + said.out
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_directory_in_the_place_of_a_backup_is_said_to_be_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("restore", "--check", str(tmp_path)) == 1
+    assert "Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "&-"])
+def test_output_that_takes_no_backup_is_a_failure_and_not_the_databases(
+    output: str, postgres_server: Server, filled: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -m locshare backup - --database-url "$1" >{output}',
+         sys.executable, postgres_server.url(filled)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the backup cannot be written" in done.stderr
+    assert "database" not in done.stderr
+
+
+def test_a_file_system_without_links_takes_a_backup_and_still_overwrites_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))  # what FAT says
+
+    monkeypatch.setattr(os, "link", no_links)
+    with new_file(tmp_path / "b") as file:
+        file.write(b"whole")
+    assert [each.name for each in tmp_path.iterdir()] == ["b"]
+    assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o600
+    with pytest.raises(BackupError, match="exists"), new_file(tmp_path / "c"):
+        (tmp_path / "c").write_text("somebody was faster")
+    assert (tmp_path / "c").read_text() == "somebody was faster"
 
 
 def test_a_format_of_the_future_names_the_version_that_wrote_it(tmp_path: Path) -> None:

@@ -436,6 +436,29 @@ def test_wrong_settings_are_findings_with_status_2(capsys: pytest.CaptureFixture
     assert all(each["do"] for each in report["findings"])
 
 
+@pytest.mark.parametrize("file", ["max_sesions = 3", "= nonsense"])
+def test_a_wrong_settings_file_is_a_finding_that_says_what_to_do(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "locshare.toml").write_text(file)
+    assert cli.main(["doctor", "--json", "--config", str(tmp_path / "locshare.toml")]) == 2
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["do"]
+
+
+@pytest.mark.parametrize("version", [None, b"", b"\xff\xfe", b"18\n" * 100])
+def test_a_database_directory_that_is_none_is_an_error(
+    version: bytes | None, tmp_path: Path
+) -> None:
+    (tmp_path / "postgres").mkdir()
+    if version is not None:
+        (tmp_path / "postgres" / "PG_VERSION").write_bytes(version)
+    (finding,) = trio.run(look_at_database, Settings(data_dir=tmp_path))
+    assert finding.level == "error"
+    assert "PG_VERSION" in finding.text
+    assert "--data-dir" in finding.do
+
+
 def test_with_strict_a_warning_is_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -477,12 +500,22 @@ def test_a_map_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     assert finding.level == "warning"
 
 
-def test_on_a_terminal_it_shows_what_it_is_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("environment", "coloured", "moving"),
+    [({"TERM": "xterm"}, True, True), ({"NO_COLOR": "1", "TERM": "xterm"}, False, True),
+     ({"TERM": "dumb"}, False, False)],
+    ids=["terminal", "NO_COLOR", "dumb"],
+)  # fmt: skip
+def test_on_a_terminal_it_shows_what_it_is_at(
+    environment: dict[str, str], coloured: bool, moving: bool, tmp_path: Path
+) -> None:
     ours, theirs = pty.openpty()
     process = entrust(subprocess.Popen(
         [sys.executable, "-m", "locshare", "doctor", "--bind", f"127.0.0.1:{free_port()}",
          "--data-dir", str(tmp_path)],
         stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        | environment,
     ))  # fmt: skip
     os.close(theirs)
     shown = b""
@@ -496,6 +529,6 @@ def test_on_a_terminal_it_shows_what_it_is_at(tmp_path: Path) -> None:
         shown += part
     os.close(ours)
     assert process.wait(LAST_RESORT_S) in (0, 1)
-    assert "… database".encode() in shown
-    assert b"\x1b[32mok" in shown
+    assert ("… database".encode() in shown) == moving
+    assert (b"\x1b[32mok" in shown) == coloured
     assert b"Traceback" not in shown

@@ -321,8 +321,11 @@ def test_a_line_has_its_advice_below_and_is_wrapped_on_a_terminal() -> None:
     plain = line(finding).splitlines()
     assert plain[0] == "ERROR   disk                  it is full"
     assert len(plain) == 2
-    terminal = line(finding, width=80).splitlines()
+    terminal = line(finding, width=80, coloured=True).splitlines()
     assert len(terminal) > 2
     assert "\x1b[" in terminal[0]
+    narrow = line(finding, width=20).splitlines()
+    assert max(len(each) for each in narrow[1:]) <= 20
+    assert "\x1b" not in narrow[0]
     assert summary(findings.report_of([finding])).strip().startswith("1 error:")
     assert summary(findings.report_of([findings.ok("a", "b")])).strip() == "Nothing to do."

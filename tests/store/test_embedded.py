@@ -193,6 +193,14 @@ async def test_a_start_right_after_sigkill_works(data_dir: Path) -> None:
 
 
 @linux
+async def test_what_an_initdb_wrote_after_its_program_was_killed_is_gone_after_the_next_start(
+    data_dir: Path,
+) -> None:
+    (data_dir / "postgres.new-abc" / "base").mkdir(parents=True)
+    async with embedded_postgres(data_dir):
+        assert not list(data_dir.glob("postgres.new-*"))
+
+
 async def test_a_server_that_was_left_over_is_stopped_never_joined_by_a_second_one(
     data_dir: Path,
 ) -> None:
@@ -350,6 +358,9 @@ def test_the_test_server_can_be_stopped_and_started_and_cleans_up() -> None:
         ('initdb: error: could not create directory "/d/x": Read-only file system', "--data-dir"),
         ("FATAL:  could not map anonymous shared memory: Cannot allocate memory", "more memory"),
         ("initdb: error: could not look up effective user ID 54321: user does not exist", "passwd"),
+        ("FATAL:  database files are incompatible with server", "restore a backup"),
+        ("PANIC:  could not locate a valid checkpoint record at 0/1", "restore a backup"),
+        ('initdb: error: could not write to file "x": File too large', "ulimit -f"),
         ('FATAL:  unrecognized configuration parameter "x"', 'parameter "x"'),
         ("something else", "something else"),
         ("", "nothing"),

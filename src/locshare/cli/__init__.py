@@ -22,6 +22,8 @@ EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
 """Wrong arguments or settings: trying again will not help."""
 EXIT_INTERRUPTED: Final = 130
+MAX_INPUT_CHARS: Final = 65_536
+"""Of standard input; a token or a receipt has some hundred."""
 
 
 class CannotWrite(LocshareError):
@@ -54,6 +56,20 @@ def say(text: str = "", end: str = "\n") -> None:
         raise
     except OSError as error:
         raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
+
+
+def read_standard_input(prompt: str) -> str:
+    """What somebody pastes or a program sends, without space around it; at most
+    :data:`MAX_INPUT_CHARS`, since /dev/zero has no end. ``prompt``: shown on a terminal.
+    """
+    if sys.stdin is None:
+        return ""
+    if sys.stdin.isatty():
+        complain(f"{prompt}, then Enter and Ctrl-D")
+    try:
+        return sys.stdin.read(MAX_INPUT_CHARS).strip()
+    except UnicodeDecodeError:
+        return ""
 
 
 def complain(text: str) -> None:

@@ -40,7 +40,9 @@ def run(arguments: Namespace) -> int:
     if arguments.file == "-" and sys.stdout.isatty():
         complain("a backup is not for a terminal: give a file, or lead the output into a program")
         return EXIT_USAGE
-    target = sys.stdout.buffer if arguments.file == "-" else Path(arguments.file)
+    to_output = arguments.file == "-"
+    # Its own buffer: that of sys.stdout is none under PYTHONUNBUFFERED, and may then write a part.
+    target = open(1, "wb", closefd=False) if to_output else Path(arguments.file)  # noqa: SIM115
     what = trio.run(partial(back_up, settings, target, with_key=arguments.with_key))
     sys.stderr.write(f"{arguments.file}: {what}\n")
     return EXIT_OK

@@ -1,5 +1,6 @@
 """``locshare doctor``: look a server over, from the settings to its public address."""
 
+import os
 import shutil
 import sys
 import textwrap
@@ -34,6 +35,9 @@ EXAMPLES = """\
 _SIGNS: Final = {"ok": "ok", "skipped": "--", "warning": "warning", "error": "ERROR"}
 _COLOURS: Final = {"ok": "32", "skipped": "2", "warning": "33", "error": "31;1"}
 _NAME_CHARS: Final = 21
+_LEAST_CHARS: Final = 16
+"""In a line of what to do; on a narrower terminal it begins further left."""
+_NARROW_CHARS: Final = 3
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -62,7 +66,9 @@ def run(arguments: Namespace) -> int:
         loaded = load_settings(arguments)
     except SettingsError as failure:
         for fault in failure.faults:
-            what, _, do = fault.partition("\n")
+            what, split, do = fault.partition("\n")
+            if not split:  # "… is not a setting; did you mean …?"
+                what, _, do = fault.partition("; ")
             note(error("settings", what.rstrip("."), do.strip()))
         status = EXIT_USAGE
     else:
@@ -84,26 +90,33 @@ def _began(name: str) -> None:
 
 
 def _clear(instead: str = "") -> None:
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and _obeys_escapes():
         sys.stderr.write(f"\r\x1b[K{instead}")
         sys.stderr.flush()
 
 
+def _obeys_escapes() -> bool:
+    return os.environ.get("TERM") != "dumb"  # as in an editor
+
+
 def _show(terminal: bool, finding: Finding) -> None:
     _clear()
-    say(line(finding, width=shutil.get_terminal_size().columns if terminal else 0))
+    width = shutil.get_terminal_size().columns if terminal else 0
+    coloured = terminal and _obeys_escapes() and not os.environ.get("NO_COLOR")
+    say(line(finding, width=width, coloured=coloured))
 
 
-def line(finding: Finding, *, width: int = 0) -> str:
-    """A finding, and below it what to do. ``width`` columns, in colours; 0: no terminal. Pure."""
-    sign = _SIGNS[finding.level]
-    if width:
-        sign = f"\x1b[{_COLOURS[finding.level]}m{sign:<7}\x1b[0m"
-    texts = [f"{sign:<7} {finding.check:<{_NAME_CHARS}} {finding.text}"]
+def line(finding: Finding, *, width: int = 0, coloured: bool = False) -> str:
+    """A finding, and below it what to do, in ``width`` columns; 0: no terminal. Pure."""
+    sign = f"{_SIGNS[finding.level]:<7}"
+    if coloured:
+        sign = f"\x1b[{_COLOURS[finding.level]}m{sign}\x1b[0m"
+    texts = [f"{sign} {finding.check:<{_NAME_CHARS}} {finding.text}"]
     if finding.do:
         do = f"→ {finding.do}"
-        indent = " " * (_NAME_CHARS + 9)
-        wrapped = textwrap.wrap(do, max(width - len(indent), 40)) if width else [do]
+        beside = _NAME_CHARS + 9
+        indent = " " * (beside if not width or width >= beside + _LEAST_CHARS else _NARROW_CHARS)
+        wrapped = textwrap.wrap(do, max(width - len(indent), _LEAST_CHARS)) if width else [do]
         texts += [indent + part for part in wrapped]
     return "\n".join(texts)
 

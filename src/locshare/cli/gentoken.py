@@ -8,7 +8,6 @@ token of a new secret opens nothing.
 import json
 import re
 import secrets
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,7 +20,7 @@ from locshare.auth.tokens import (
     TokenInvalid,
     TokenKeys,
 )
-from locshare.cli import EXIT_FAILURE, EXIT_OK, complain, say
+from locshare.cli import EXIT_FAILURE, EXIT_OK, complain, read_standard_input, say
 from locshare.cli.flags import add_config_flag, load_settings
 from locshare.config import Settings
 
@@ -76,9 +75,9 @@ def run(arguments: Namespace) -> int:
         complain(str(error))
         return EXIT_FAILURE
     if arguments.show_claims:
-        return _show_claims(keys, sys.stdin.read().strip())
+        return _show_claims(keys, read_standard_input("paste the token"))
     if arguments.show_receipt:
-        return _show_receipt(keys, sys.stdin.read().strip())
+        return _show_receipt(keys, read_standard_input("paste the receipt"))
     expires = arguments.expires
     say(
         keys.issue(
@@ -127,7 +126,10 @@ def _show_claims(keys: TokenKeys, token: str) -> int:
         complain("the token is of this server, and has expired")
         return EXIT_FAILURE
     except TokenInvalid:
-        complain("not a token that this server accepts: another secret signed it, or nobody did")
+        complain(
+            "not a token that this server accepts: another secret signed it, or nobody did. Give it"
+            " whole, and the server's settings (LOCSHARE_JWT_SECRET or LOCSHARE_DATA_DIR)"
+        )
         return EXIT_FAILURE
     say(json.dumps(_claims(claims), indent=2))
     return EXIT_OK

@@ -5,6 +5,7 @@ seconds, so it imports as little as it can.
 """
 
 import socket
+import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Final
 
@@ -47,7 +48,10 @@ def run(arguments: Namespace) -> int:
         status, body = _get(host, port, path, arguments.patience)
     except OSError as error:
         reason = "it does not answer in time" if isinstance(error, TimeoutError) else error.strerror
-        complain(f"no server answers at {where}: {reason or error}")
+        complain(
+            f"no server answers at {where}: {reason or error}. Start it, or give this command the"
+            " settings that it has (LOCSHARE_BIND, LOCSHARE_HTTP_BIND or LOCSHARE_INTERNAL_BIND)"
+        )
         return EXIT_FAILURE
     if status != 200:
         complain(f"the server at {where} is not well ({status}): {body}")
@@ -64,13 +68,17 @@ def address_of(settings: Settings) -> tuple[str, int]:
 
 
 def _get(host: str, port: int, path: str, patience_s: float) -> tuple[int, str]:
-    """Status and body of one answer. Raises OSError."""
+    """Status and body of one answer, within ``patience_s`` in all. Raises OSError."""
+    deadline = time.monotonic() + patience_s
     request = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
     with socket.create_connection((host, port), patience_s) as sock:
         sock.sendall(request.encode())
         answer = b""
         while len(answer) < _MOST_BYTES and (part := sock.recv(_MOST_BYTES)):
             answer += part
+            if (left := deadline - time.monotonic()) <= 0:
+                raise TimeoutError
+            sock.settimeout(left)
     head, _, body = answer.partition(b"\r\n\r\n")
     words = head.split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():

@@ -12,7 +12,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 from locshare import __version__
 from locshare.cli import (
@@ -104,7 +104,7 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
         module = cast("Command", importlib.import_module(f"locshare.cli.{name}"))
-        parser = argparse.ArgumentParser(
+        parser: argparse.ArgumentParser = _Parser(
             prog=f"locshare {name}",
             description=module.DESCRIPTION,
             epilog=f"examples:\n{module.EXAMPLES.rstrip()}\n",
@@ -125,7 +125,7 @@ def _run(arguments: list[str]) -> int:
 
 def _top_level() -> argparse.ArgumentParser:
     commands = "\n".join(f"  {name:<14} {summary}" for name, summary in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="locshare",
         usage="locshare COMMAND [flags]",
         description="A group sees itself live on a map, inside a private session that ends by "
@@ -136,6 +136,22 @@ def _top_level() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"locshare {__version__}")
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence. argparse's own error comes after all flags, which are
+    more than a screen.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        given = next((word for word in message.split() if word.startswith("--")), "")
+        flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        near = difflib.get_close_matches(given.partition("=")[0], flags, n=1)
+        hint = f"; did you mean {near[0]}?" if near and near[0] != given else ""
+        self.exit(
+            EXIT_USAGE,
+            f"{self.prog}: error: {message}{hint}\n    `{self.prog} --help` says what there is.\n",
+        )
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

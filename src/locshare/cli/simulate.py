@@ -103,7 +103,10 @@ def run(arguments: Namespace) -> int:
     try:
         trio.run(_simulate, plan, crowd, not arguments.json)
     except CouldNotConnect as error:
-        complain(str(error))
+        complain(
+            f"{error}. Start a server with `locshare serve`, or say where it is with --url and"
+            " --ws-url"
+        )
         return EXIT_FAILURE
     except ClientError as error:
         complain(f"{error} ({plan.url})")

@@ -4,6 +4,7 @@ On a terminal, an interactive screen; with ``--json`` or ``--text``, or without 
 snapshots for scripts; with ``--suspend`` and the like, one action on one actor.
 """
 
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
@@ -115,7 +116,7 @@ async def _run(path: Path, arguments: Namespace) -> None:
             return
     if arguments.trace is not None:
         await _trace(path, arguments)
-    elif arguments.json or arguments.text or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    elif arguments.json or arguments.text or not _can_show_a_screen():
         await _snapshots(path, arguments)
     else:
         from locshare.ops.top.live import run_live  # rich is not needed for scripts
@@ -127,6 +128,11 @@ async def _run(path: Path, arguments: Namespace) -> None:
             sort=arguments.sort,
             keyboard=sys.stdin.fileno(),
         )
+
+
+def _can_show_a_screen() -> bool:
+    """A dumb terminal, as in an editor, cannot: it would stay empty."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 async def _snapshots(path: Path, arguments: Namespace) -> None:

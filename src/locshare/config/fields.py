@@ -25,6 +25,8 @@ MAX_IDENTIFIER_BYTES: Final = 63
 """PostgreSQL truncates longer names."""
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518 section 3.2: an HS256 key has at least as many bits as its hash."""
+MAX_SHOWN_CHARS: Final = 100
+"""Of a wrong value, in the error about it."""
 
 
 class About(Struct, frozen=True):
@@ -130,6 +132,14 @@ def hide_password(url: str) -> str:
     return re.sub(r"(?i)((?:password|passfile|sslpassword)=)[^&\s]*", r"\1[hidden]", url)
 
 
+def excerpt(text: str) -> str:
+    """``text`` for an error: at most :data:`MAX_SHOWN_CHARS`, and without the password of a URL,
+    which somebody may have given to the wrong setting.
+    """
+    text = hide_password(text)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
+
+
 def _kind_of(kind: Any) -> type:
     if get_origin(kind) is Literal:
         return str
@@ -160,8 +170,12 @@ def _parse_float(raw: Any) -> float:
 def _parse_text(raw: Any) -> str:
     if not isinstance(raw, str):
         raise ValueError("is not text")  # noqa: TRY004 - parsers raise ValueError only
-    if not raw.strip() or not raw.isprintable():
-        raise ValueError("is empty or has control characters")
+    if not raw.strip():
+        raise ValueError("is empty")
+    if any("\ud800" <= char <= "\udfff" for char in raw):  # how Python passes other bytes on
+        raise ValueError("is not UTF-8")
+    if not raw.isprintable():
+        raise ValueError("has control characters")
     return raw.strip()
 
 
@@ -281,14 +295,14 @@ def check_map_file(value: Path) -> Path:
 def check_android_apps(value: tuple[str, ...]) -> tuple[str, ...]:
     for each in value:
         if not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+/([0-9A-F]{2}:){31}[0-9A-F]{2}", each):
-            raise ValueError(f"has {each!r}, which is no package/fingerprint")
+            raise ValueError(f"has {excerpt(repr(each))}, which is no package/fingerprint")
     return value
 
 
 def check_apple_apps(value: tuple[str, ...]) -> tuple[str, ...]:
     for each in value:
         if not re.fullmatch(r"[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+", each):
-            raise ValueError(f"has {each!r}, which is no team and bundle id")
+            raise ValueError(f"has {excerpt(repr(each))}, which is no team and bundle id")
     return value
 
 
@@ -297,7 +311,7 @@ def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
         try:
             ip_network(each, strict=False)
         except ValueError:
-            raise ValueError(f"has {each!r}, which is no network") from None
+            raise ValueError(f"has {excerpt(repr(each))}, which is no network") from None
     return value
 
 
@@ -311,7 +325,14 @@ def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
             and each == f"{parts.scheme}://{parts.netloc}"
         )
         if each != "*" and not right:
-            raise ValueError(f"has {each!r}, which is no origin")
+            raise ValueError(f"has {excerpt(repr(each))}, which is no origin")
+    return value
+
+
+def check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:  # an underscore is in the service names of Compose
+        if each != "*" and not re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", each):
+            raise ValueError(f"has {excerpt(repr(each))}, which is no host name")
     return value
 
 
@@ -336,7 +357,10 @@ def check_directory(value: Path) -> Path:
 def check_socket(value: str) -> str:
     if value == "off":
         return value
-    path = str(check_directory(Path(value).parent) / Path(value).name)
+    try:
+        path = str(check_directory(Path(value).parent) / Path(value).name)
+    except ValueError as error:
+        raise ValueError(f"is in a place that {error}") from None
     if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
         raise ValueError(f"has {len(os.fsencode(path))} bytes")
     return path

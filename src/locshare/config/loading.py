@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from locshare.config.fields import PREFIX, Setting, parse_bind
+from locshare.config.fields import PREFIX, Setting, excerpt, parse_bind
 from locshare.config.sections import MAX_PRESENCE_DELAY_S
 from locshare.config.settings import Settings, all_settings, with_values
 from locshare.model.errors import LocshareError
@@ -26,6 +26,12 @@ _NO_SETTINGS: Final = (CONFIG_VARIABLE, PURE_PYTHON_VARIABLE, CACHE_DIR_VARIABLE
 PORT_VARIABLE: Final = "PORT"
 """By which Heroku, Cloud Run, Render, Fly and others name the one port that they forward to."""
 _BINDS: Final = ("bind", "http_bind", "ws_bind")
+MAX_FILE_BYTES: Final = 1024 * 1024
+"""Of the settings file; one with every setting and its explanation has 20 kB."""
+_OTHER_FILE: Final = (
+    f"\n    Correct it, or name another with --config or {CONFIG_VARIABLE};"
+    " `locshare defaultconfig` prints one to edit."
+)
 
 
 class SettingsError(LocshareError):
@@ -93,23 +99,33 @@ def load(
 
 def _from_file(path: Path, faults: list[str]) -> dict[str, tuple[Any, str]]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        faults.append(f"The settings file {path} cannot be read: {error.strerror}.")
-        return {}
-    except UnicodeDecodeError:
-        faults.append(f"The settings file {path} is not UTF-8.")
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        # Its text quotes at most one character of the file.
-        faults.append(f"The settings file {path} is not TOML: {error}.")
-        return {}
-    except (ValueError, RecursionError):  # a number of 4,301 digits, 1,000 brackets
-        faults.append(f"The settings file {path} has a number that is too long or nests too deep.")
+        table = _read(path)
+    except ValueError as error:
+        faults.append(f"The settings file {path} {error}.{_OTHER_FILE}")
         return {}
     names = {setting.name for setting in all_settings()}
     faults += [_unknown(f"{key} in {path}", key, names) for key in table if key not in names]
     return {key: (value, str(path)) for key, value in table.items() if key in names and value != ""}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Raises ValueError with the fault. Reads no further than is allowed: /dev/zero has no end."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError("has more than 1 MiB, the most allowed")
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        # Its text quotes at most one character of the file.
+        raise ValueError(f"is not TOML: {error}") from None
+    except (ValueError, RecursionError):  # a number of 4,301 digits, 1,000 brackets
+        raise ValueError("has a number that is too long, or nests too deep") from None
 
 
 # Kubernetes and old Docker links tell every container about a service named locshare in this way.
@@ -140,9 +156,7 @@ def _unknown(what: str, name: str, known: set[str]) -> str:
 
 
 def _fault(setting: Setting, raw: Any, origin: str, wrong: str) -> str:
-    value = "[hidden]" if setting.about.secret else repr(raw)
-    if len(value) > 100:
-        value = value[:97] + "…'"
+    value = "[hidden]" if setting.about.secret else excerpt(repr(raw))
     where = "" if origin in (setting.variable, setting.flag) else f" (from {origin})"
     name = origin if not where else setting.name
     return (
@@ -188,7 +202,7 @@ def _conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[str]:
         if not faulty.isdisjoint(names):
             return
         values = " and ".join(
-            f"{by_name[name].variable} = {by_name[name].show(by_name[name].of(settings))}"
+            f"{by_name[name].variable} = {excerpt(by_name[name].show(by_name[name].of(settings)))}"
             for name in names
         )
         found.append(f"{values}: {why}.\n    {do}.")

@@ -34,6 +34,7 @@ from locshare.config.fields import (
     check_bind,
     check_database_url,
     check_directory,
+    check_hosts,
     check_map_file,
     check_networks,
     check_origins,
@@ -362,7 +363,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Names by which clients reach internal_bind and debug_bind, beside IP addresses and "
             "localhost; * for any. A request by another name is refused (421): a web page could "
             "point a name it controls there.",
-            allowed="host names, separated by commas, or *, or none",
+            allowed="host names without a port, separated by commas, or *, or none",
+            check=check_hosts,
         ),
     ] = ()
     debug_bind: Annotated[

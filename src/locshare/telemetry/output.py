@@ -247,13 +247,16 @@ def open_standard_streams() -> None:
     """Call first. A parent may have closed standard input, output or error: the next file opened (a
     database, a socket) would get that number, and a library's print would go into it. Characters
     that the encoding cannot write are escaped instead of raising.
+
+    A closed standard output is opened for reading: a result that nobody can get is then an error
+    (EBADF) and no success. Standard error swallows what is written.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             # os.open takes the lowest free number, which is the closed one.
-            os.open(os.devnull, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
+            os.open(os.devnull, os.O_WRONLY if descriptor == 2 else os.O_RDONLY)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None:

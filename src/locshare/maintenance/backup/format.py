@@ -5,6 +5,7 @@ The first line is a :class:`Header`; then one line ``[table, row]`` for each row
 short has no end. Blocking; knows no database.
 """
 
+import errno
 import gzip
 import hashlib
 import os
@@ -20,6 +21,7 @@ from typing import IO, Final, final
 import msgspec
 from msgspec import Struct
 
+from locshare.config.fields import MIN_SECRET_BYTES
 from locshare.model.errors import LocshareError
 
 FORMAT: Final = "locshare-backup"
@@ -27,7 +29,19 @@ VERSION: Final = 1
 MAX_LINE_BYTES: Final = 1024 * 1024
 """A row has some kilobytes at most."""
 
-_BROKEN: Final = (OSError, EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError)
+MAX_PROGRAM_CHARS: Final = 64
+"""Of the version that wrote the file, as it says itself."""
+
+_BROKEN: Final = (
+    EOFError,
+    gzip.BadGzipFile,
+    zlib.error,
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    RecursionError,  # a hundred thousand brackets
+)
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""Of link(2) on a file system that has no hard links: FAT and exFAT, some network drives."""
 
 
 class BackupError(LocshareError):
@@ -60,11 +74,13 @@ class Row(Struct, frozen=True, array_like=True):
 
 @final
 class Writer:
-    """Writes lines to ``file``, which it does not close."""
+    """Writes lines to ``file``, which it does not close. Raises BackupError when it cannot."""
 
     def __init__(self, file: IO[bytes], header: Header) -> None:
         # Without a name and a time: the same rows make the same bytes.
-        self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+        with _writing():
+            self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+        self._file = file
         self._sum = hashlib.sha256()
         self.rows: Counter[str] = Counter()
         self._line(msgspec.json.encode(header))
@@ -75,13 +91,28 @@ class Writer:
         self._line(msgspec.json.encode(Row(table, msgspec.Raw(columns.encode()))))
 
     def end(self) -> None:
-        """The last line. Without it the file is no backup."""
+        """The last line, without which the file is no backup; then all is with the system."""
         self._line(msgspec.json.encode(End(dict(self.rows), self._sum.hexdigest())))
-        self._gzip.close()
+        with _writing():
+            self._gzip.close()
+            self._file.flush()
 
     def _line(self, line: bytes) -> None:
-        self._gzip.write(line + b"\n")
+        with _writing():
+            self._gzip.write(line + b"\n")
         self._sum.update(line + b"\n")
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """An OSError is here the file's; further out it would be taken for the database's."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BackupError(
+            f"the backup cannot be written: {reason}. Make room, or choose another place"
+        ) from error
 
 
 @final
@@ -124,15 +155,33 @@ class BackupFile:
         except FileNotFoundError:
             raise BackupError(f"there is no file {self.path}") from None
         except PermissionError:
-            raise BackupError(f"this user may not read {self.path}") from None
-        except _BROKEN as error:
+            raise BackupError(
+                f"this user may not read {self.path}: run this as the user who owns it"
+            ) from None
+        except _BROKEN as error:  # before OSError, which BadGzipFile is
             raise self._broken(f"it cannot be read ({type(error).__name__})") from None
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise BackupError(
+                f"{self.path} cannot be read: {reason}. Give the file of a backup"
+            ) from None
         raise self._broken("it was cut short")
 
     def _header(self, line: bytes) -> Header:
+        if not line:
+            raise self._broken("it is empty")
         header = msgspec.json.decode(line, type=Header)
         if header.format != FORMAT:
             raise self._broken("it says so in its first line")
+        # What a stranger's file says goes to a terminal, and into the file of the key.
+        if not header.program.isprintable() or len(header.program) > MAX_PROGRAM_CHARS:
+            raise self._broken("its first line does not say which version wrote it")
+        if header.key is not None and not (
+            header.key.isascii()
+            and header.key.isprintable()
+            and len(header.key) >= MIN_SECRET_BYTES
+        ):
+            raise self._broken("the key in it is none")
         if header.version > VERSION:
             raise BackupError(
                 f"{self.path} was made by locshare {header.program}, in a format that this version"
@@ -160,7 +209,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(temporary, path)  # unlike a rename it fails if something is there
+            _appear(temporary, path)
             _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
@@ -169,6 +218,18 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise BackupError(f"{path} cannot be written: {reason}. Choose another place") from None
+
+
+def _appear(temporary: Path, path: Path) -> None:
+    """Give ``temporary`` its name, unless something has it. Raises OSError."""
+    try:
+        os.link(temporary, path)  # unlike a rename it fails if something is there
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # An empty file reserves the name; killed here, it is what is left, and no backup.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        temporary.replace(path)
 
 
 def _sync(folder: Path) -> None:

@@ -15,6 +15,7 @@ from locshare.store import causes
 from locshare.store.bridge import open_bridge
 from locshare.store.database import DATABASE_ERRORS, DatabaseRefused, has_pooler, open_database
 from locshare.store.embedded.binaries import MAJOR, binaries
+from locshare.store.embedded.cluster import check_version
 from locshare.store.embedded.complaints import EmbeddedError
 from locshare.store.embedded.ownership import account_for
 from locshare.store.embedded.running import major_of, url_of_running
@@ -158,6 +159,8 @@ def look_at_embedded(settings: Settings) -> str | list[Finding]:
     """
     binaries()
     major = major_of(settings.data_dir)
+    if major is None and (settings.data_dir / "postgres").exists():
+        check_version(settings.data_dir / "postgres")
     if major is None:
         account_for(settings.data_dir / "postgres")
         return [ok("database", f"the first start makes a PostgreSQL {MAJOR} of its own")]

@@ -21,6 +21,7 @@ import structlog
 from locshare.store.embedded.binaries import MAJOR
 from locshare.store.embedded.complaints import EmbeddedError, ServerLog
 from locshare.store.embedded.ownership import Account, check_has_name, give, popen_options
+from locshare.store.embedded.running import major_of
 from locshare.store.embedded.template import template_of, unpack_template
 
 log = structlog.get_logger()
@@ -81,6 +82,15 @@ def end_leftover(cluster: Path, check: Callable[[], None]) -> None:
     raise EmbeddedError(f"the PostgreSQL server {pid} in {cluster} cannot be stopped")
 
 
+def remove_abandoned(data_dir: Path) -> None:
+    """Remove what starts that were killed left of the clusters that they made. Call with the lock
+    held, at each start: the initdb of a process that was killed goes on, and writes again into what
+    the next start has removed.
+    """
+    for abandoned in data_dir.glob(f"{_FRESH}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+
+
 def create_cluster(
     cluster: Path,
     bin_dir: Path,
@@ -98,9 +108,6 @@ def create_cluster(
     template = template_of(bin_dir)
     if template is None:
         check_has_name(account)
-    for abandoned in data_dir.glob(f"{_FRESH}*"):
-        # The initdb of a process that was killed may still write into it.
-        shutil.rmtree(abandoned, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=data_dir))
     give(fresh, account)
     if template is None:
@@ -152,8 +159,13 @@ def _run_initdb(
 
 
 def check_version(cluster: Path, major: int = MAJOR) -> None:
-    """Raises EmbeddedError when another major version than ``major`` made ``cluster``."""
-    version = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+    """Raises EmbeddedError when another major version than ``major`` made ``cluster``, or none."""
+    version = major_of(cluster.parent)
+    if version is None:
+        raise EmbeddedError(
+            f"{cluster} is no database of PostgreSQL: it has no PG_VERSION that can be read. Move"
+            " it away to start anew, or choose another place with --data-dir"
+        )
     if version != str(major):
         raise EmbeddedError(
             f"{cluster} was made by PostgreSQL {version}, but {major} is installed."

@@ -10,6 +10,10 @@ from locshare.model.errors import LocshareError
 _MAX_LOG_BYTES: Final = 4 * 1024 * 1024
 _READ_BYTES: Final = 16_384
 _COMPLAINT: Final = re.compile(r"(?:FATAL|PANIC|error): +(.*)")
+_RESTORE: Final = (
+    "its files are damaged; keep a copy of them, and restore a backup into another --data-dir"
+    " (locshare restore)"
+)
 _WAYS_OUT: Final = (
     ("No space left", "make room on the disk"),
     ("Disk quota exceeded", "make room on the disk"),
@@ -20,6 +24,16 @@ _WAYS_OUT: Final = (
     ("Cannot allocate memory", "give the machine or container more memory"),
     ("shared memory", "give the machine or container more memory"),
     ("semaphores", "raise the kernel's limit of semaphores (kernel.sem)"),
+    ("File too large", "raise the limit of a file's size (ulimit -f)"),
+    (
+        "incompatible with server",
+        "another build or architecture made them: restore a backup into another --data-dir",
+    ),
+    ("checkpoint record", _RESTORE),
+    ("control file", _RESTORE),
+    ("checksum", _RESTORE),
+    ("could not open file", _RESTORE),
+    ("could not open directory", _RESTORE),
     (
         "effective user ID",
         "give this user id an entry in /etc/passwd, or set LOCSHARE_DATABASE_URL",

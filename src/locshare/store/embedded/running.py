@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 _READY_LINE: Final = 7
 """Of ``postmaster.pid``: what pg_ctl waits for."""
+_VERSION_CHARS: Final = 16
+"""More than ``PG_VERSION`` has."""
 
 
 def url_of(socket_dir: Path) -> str:
@@ -21,7 +23,8 @@ def url_of_running(data_dir: Path) -> str | None:
     """
     data_dir = data_dir.resolve()
     try:
-        text = (data_dir / "postgres" / "postmaster.pid").read_text(encoding="utf-8")
+        pid_file = data_dir / "postgres" / "postmaster.pid"
+        text = pid_file.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
     lines = text.splitlines()
@@ -40,6 +43,8 @@ def url_of_running(data_dir: Path) -> str | None:
 def major_of(data_dir: Path) -> str | None:
     """The major version that made the cluster of ``data_dir``; None without one."""
     try:
-        return (data_dir / "postgres" / "PG_VERSION").read_text(encoding="ascii").strip()
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        with (data_dir / "postgres" / "PG_VERSION").open(encoding="ascii") as file:
+            version = file.read(_VERSION_CHARS).strip()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnicodeDecodeError):
         return None
+    return version if version.isdecimal() else None

@@ -19,6 +19,7 @@ from locshare.store.embedded.cluster import (
     check_version,
     create_cluster,
     end_leftover,
+    remove_abandoned,
     take_lock,
 )
 from locshare.store.embedded.complaints import EmbeddedDied, EmbeddedError, ServerLog
@@ -121,6 +122,7 @@ class EmbeddedPostgres:
             if account is not None:
                 let_through(account, bin_dir / "postgres", self.cluster)
             end_leftover(self.cluster, check)
+            remove_abandoned(self.data_dir)
             if not self.cluster.exists():
                 check_not_upgrading(self.data_dir)
                 sync = self._settings["fsync"] != "off"
