@@ -221,6 +221,18 @@ def test_output_that_takes_no_backup_is_a_failure_and_not_the_databases(
     assert "database" not in done.stderr
 
 
+def test_a_line_of_the_log_gets_into_no_result() -> None:
+    logging = "import structlog; structlog.get_logger().warning('something_to_say')"
+    code = (
+        "import sys; from locshare.cli import backup, main;"
+        f"backup.run = lambda _: exec({logging!r});"
+        "sys.argv[1:] = ['backup', '-']; main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert "something_to_say" in done.stderr
+
+
 def test_a_file_system_without_links_takes_a_backup_and_still_overwrites_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,14 +58,16 @@ file. Exit status: 0 success, 1 failure, 2 wrong usage or settings, 130 interrup
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` (without the program's name). Returns the exit status."""
+    """Run the command line ``argv`` (without the program's name), or that of the process, which is
+    then set up for it. Returns the exit status.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     open_standard_streams()
     try:
         try:
             if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-            status = _run(arguments)
+            status = _run(arguments, is_program=argv is None)
         except SystemExit as stop:  # argparse's: help, version, wrong usage
             status = stop.code if isinstance(stop.code, int) else EXIT_USAGE
         say(end="")  # flush here, where a reader that is gone can be handled
@@ -100,10 +102,15 @@ def _failed(error: BaseException) -> int:
     return EXIT_FAILURE
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], *, is_program: bool) -> int:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
         module = cast("Command", importlib.import_module(f"locshare.cli.{name}"))
+        if is_program and name != "serve" and "structlog" in sys.modules:
+            # Until it is set up it writes to standard output: into a backup, or a JSON document.
+            from locshare.telemetry import logs
+
+            logs.configure("warning", "console")
         parser: argparse.ArgumentParser = _Parser(
             prog=f"locshare {name}",
             description=module.DESCRIPTION,
