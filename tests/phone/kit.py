@@ -81,6 +81,7 @@ class Phone(Connection):
         self.calls: list[tuple[str, Any]] = []
         self.crashes: list[str] = []
         self.renders = 0
+        self.bytes_sent = 0
         self.changed = asyncio.Event()
         """Set with every message to Flutter."""
         configure: Any = configure_encode_object_for_msgpack
@@ -101,7 +102,8 @@ class Phone(Connection):
         return msgpack.unpackb(msgpack.packb(value, default=self._encode))
 
     def send_message(self, message: Any) -> None:
-        msgpack.packb([message.action, message.body], default=self._encode)
+        packed = msgpack.packb([message.action, message.body], default=self._encode)
+        self.bytes_sent += len(packed)
         if message.action == MessageAction.PATCH_CONTROL:
             self.renders += 1
         self.changed.set()
@@ -204,6 +206,12 @@ class Phone(Connection):
     async def settle(self, turns: int = 20) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
+
+    async def idle(self) -> None:
+        """Return when the loop has nothing more to do at once, and for a moment after it."""
+        for _ in range(3):
+            await self.settle(50)
+            await asyncio.sleep(0.03)
 
     async def quiet(self) -> None:
         """Return when nothing has been sent to Flutter for a while: what was shown last is drawn

@@ -15,7 +15,7 @@ async def test_a_trio_task_is_awaited_cancelled_and_fails_where_it_is_awaited() 
     guest = TrioGuest()
     with pytest.raises(RuntimeError, match="not started"):
         await guest.run(trio.sleep, 0)
-    await guest.start()
+    await asyncio.gather(guest.start(), guest.start())
     await guest.start()
 
     async def double(number: int) -> int:

@@ -8,7 +8,6 @@ trio-websocket leaves the socket open after the server has closed the WebSocket.
 opens, owns and closes the stream.
 """
 
-import contextlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,7 +18,6 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 import trio
 import trio_websocket
-from wsproto.utilities import LocalProtocolError
 
 from locshare.client.codecs import CODECS, DIALECTS, PLAIN_DIALECT, Codec, PlainCodec
 from locshare.client.errors import (
@@ -107,7 +105,7 @@ class Connection:
                 raise StopAsyncIteration from None
             try:
                 self._ready.extend(self._codec.decode(frame))
-            except (msgspec.DecodeError, UnicodeError):
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
                 self.unreadable += 1
             except NotConnected as ended:  # a dialect in which more can end than the WebSocket
                 self._end = ended.end
@@ -331,10 +329,11 @@ async def _handshake(
 
 @final
 class _HandshakeNursery:
-    """The part of a nursery that trio-websocket uses, with two of its faults repaired. When its
-    reader ends, ``waiting`` is cancelled: trio-websocket would wait for the handshake forever after
-    the server hangs up. And its reader answers a ping after the close frame, which must be the last
-    one (RFC 6455 section 5.5.1): that error ends the reader and nothing else.
+    """The part of a nursery that trio-websocket uses, with its faults repaired. When its reader
+    ends, ``waiting`` is cancelled: trio-websocket would wait for the handshake forever after the
+    server hangs up. And an error of its reader ends the reader and nothing else: it answers a ping
+    after the close frame, which must be the last one (RFC 6455 section 5.5.1), and it rejects, as a
+    server would, an upgrade that a server has answered wrongly.
     """
 
     def __init__(self, nursery: trio.Nursery, waiting: trio.CancelScope) -> None:
@@ -346,8 +345,12 @@ class _HandshakeNursery:
         self._nursery.start_soon(self._run, task)
 
     async def _run(self, task: Callable[[], Awaitable[None]]) -> None:
-        with contextlib.suppress(LocalProtocolError):
+        try:
             await task()
+        except trio_websocket.ConnectionRejected:
+            raise
+        except Exception:  # noqa: BLE001, S110 - as if the server had hung up
+            pass
         self._waiting.cancel()
 
 

@@ -94,7 +94,7 @@ def problem_of(status: int, headers: Mapping[str, str], body: bytes, kind: type[
     """The refusal in an HTTP response. ``headers`` has lower-case names. Never raises."""
     try:
         details = msgspec.json.decode(body, type=_Details)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         details = _Details()
     return kind(
         status,

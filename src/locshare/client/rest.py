@@ -15,6 +15,7 @@ import msgspec
 import trio
 
 from locshare.client.errors import ApiProblem, ClientError, Unreachable, problem_of
+from locshare.client.exchange import Answer, exchange
 from locshare.model.participant import ParticipantView, Role
 from locshare.wire.answers import (
     DeletionReceipt,
@@ -27,6 +28,9 @@ from locshare.wire.answers import (
 )
 
 TIMEOUT_S: Final = 10.0
+"""Of each step: a connection from the pool, the connection, a read."""
+WHOLE: Final = 3.0
+"""Times this until an answer is there whole."""
 _MAX_CONNECTIONS: Final = 16
 """To one server; further callers wait. A crowd that joins must not look like an attack."""
 
@@ -39,6 +43,7 @@ class Client:
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT_S) -> None:
         self.url = url.rstrip("/")
+        self._whole_s = timeout * WHOLE
         self._http = httpx.AsyncClient(
             base_url=self.url,
             timeout=timeout,
@@ -168,14 +173,21 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)
-        try:
-            answer = await self._http.request(method, path, content=content, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # The type only: a text may quote the request.
-            raise Unreachable(f"no answer from {self.url}: {type(error).__name__}") from error
-        if answer.status_code >= 400:
-            raise problem_of(answer.status_code, answer.headers, answer.content, ApiProblem)
-        return answer.content
+        answer = await exchange(
+            self._http, method, path, content=content, headers=headers, timeout=self._whole_s
+        )
+        return body_of(answer)
+
+
+def body_of(answer: Answer) -> bytes:
+    """The body of an answer that is no refusal. Raises ApiProblem, and Unreachable for a redirect:
+    another server answers there than the one that was asked.
+    """
+    if answer.status >= 400:
+        raise problem_of(answer.status, answer.headers, answer.body, ApiProblem)
+    if answer.status >= 300:
+        raise Unreachable(f"the answer is a redirect ({answer.status})")
+    return answer.body
 
 
 async def retry(
@@ -209,6 +221,6 @@ def _query(link_key: str | None) -> str:
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         # Not chained: the library's text may quote the body, which may hold a token.
         raise Unreachable("the answer is not one of a locshare server") from None

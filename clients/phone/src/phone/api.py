@@ -4,6 +4,7 @@
 the requirements' contract does not have, such as a host's token; :class:`LenientApi` fills it in.
 """
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -23,11 +24,15 @@ from locshare.client import (
     SessionJoined,
     Unreachable,
 )
-from locshare.client.errors import ApiProblem, problem_of
+from locshare.client.errors import ApiProblem
+from locshare.client.exchange import exchange
+from locshare.client.rest import body_of
 from phone.backend import Backend
 from phone.phoenix import life_from
 
 TIMEOUT_S: Final = 10.0
+WHOLE_S: Final = 30.0
+"""Until an answer is there whole."""
 T = TypeVar("T")
 
 
@@ -121,10 +126,12 @@ class LenientApi:
         body = {key: value for key, value in wish.items() if value is not None}
         found = await self._call("POST", "/api/sessions", _Session, body)
         session_id = found.session_id or found.id
-        link = found.join_link or f"/join/{session_id}"
+        link = f"{self._url}/join/{session_id}"
+        with contextlib.suppress(ValueError):  # what the answer has may be no address
+            link = urljoin(f"{self._url}/", found.join_link or link)
         return SessionCreated(
             session_id,
-            urljoin(f"{self._url}/", link),
+            link,
             found.expires_at or life_from(datetime.now(UTC)),
             found.name or name or "",
             found.host_token,
@@ -211,15 +218,16 @@ class LenientApi:
         token: str | None = None,
     ) -> T:
         headers = {} if not token else {"Authorization": f"Bearer {token}"}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        answer = await exchange(
+            self._http, method, path, content=content, headers=headers, timeout=WHOLE_S
+        )
         try:
-            answer = await self._http.request(method, path, json=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(f"no answer from {self._url}: {type(error).__name__}") from error
-        if answer.status_code >= 400:
-            raise problem_of(answer.status_code, answer.headers, answer.content, ApiProblem)
-        try:
-            return msgspec.json.decode(answer.content or b"{}", type=kind)
-        except (msgspec.DecodeError, UnicodeError):
+            return msgspec.json.decode(body_of(answer) or b"{}", type=kind)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             # Not chained: the library's text may quote a token.
             raise Unreachable("the answer is not one of the contract") from None
 

@@ -8,7 +8,7 @@ from phone.api import Api, api_of
 from phone.backend import Backend
 from phone.state import AppState
 from phone.trio_guest import TrioGuest
-from phone.view import End
+from phone.view import End, one_line
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Calls:
                 self._over(End("", f"end.{kind}", f"end.{kind}.text"))
             else:
                 key = _PROBLEMS.get(error.code) or _PROBLEMS.get(str(error.status), "problem.other")
-                state.problem = state.words(key, detail=error.detail)
+                state.problem = state.words(key, detail=one_line(error.detail, 200))
         except ClientError:
             state.problem = state.words("problem.no_answer")
         finally:

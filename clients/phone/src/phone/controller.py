@@ -8,6 +8,7 @@ read becomes ``state.problem``.
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable, Coroutine
 from time import time
 from typing import Any, Final, final
@@ -15,7 +16,7 @@ from typing import Any, Final, final
 import flet as ft
 from msgspec import structs
 
-from locshare.client import Position, PresenceState
+from locshare.client import ClientError, Position, PresenceState
 from phone.backend import parse_backend
 from phone.calls import Calls
 from phone.devices import Devices, when
@@ -33,6 +34,7 @@ from phone.tracker import Tracker
 from phone.trio_guest import TrioGuest
 from phone.view import End, Follow, Screen, Sheet
 
+_log: Final = logging.getLogger("locshare.phone")
 NOTICE_S: Final = 4.0
 BATTERY_S: Final = 60.0
 """How often the level of the battery is read."""
@@ -370,7 +372,12 @@ class Controller:
         self._tracker.send_again()
 
         async def run() -> None:
-            end = await self._guest.run(found.run)
+            try:
+                end = await self._guest.run(found.run)
+            except Exception as error:  # noqa: BLE001 - what a server has made fail
+                # The type alone: a text may hold a place or a token.
+                _log.warning("participation_failed: %s", type(error).__name__)
+                end = found.end_of(ClientError("failed"))
             self._ended(membership.session_id, end)
 
         self.start(run)

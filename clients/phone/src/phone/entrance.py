@@ -13,7 +13,7 @@ from phone.deep_link import read_link
 from phone.phoenix import socket_address
 from phone.settings import COLORS, MOST_SESSIONS, Membership, Settings
 from phone.state import AppState
-from phone.view import Invitation, Screen
+from phone.view import MOST_SESSION_NAME, Invitation, Screen, one_line
 
 
 class Sessions(Protocol):
@@ -85,7 +85,7 @@ class Entrance:
             return Invitation(
                 f"{link.url}/join/{link_segment(link.session_id, link.link_key or '')}",
                 link.session_id,
-                found.name,
+                one_line(found.name, MOST_SESSION_NAME),
                 found.expires_at.timestamp(),
                 found.participant_count,
                 found.locked,
@@ -111,7 +111,7 @@ class Entrance:
             return Invitation(
                 found.join_link,
                 found.session_id,
-                found.name,
+                one_line(found.name, MOST_SESSION_NAME),
                 found.expires_at.timestamp(),
                 0,
                 is_host=bool(found.host_token),

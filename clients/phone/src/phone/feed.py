@@ -21,7 +21,15 @@ from locshare.client import (
     SessionUpdated,
     Snapshot,
 )
-from phone.view import Group, Link, Person, Place
+from phone.view import (
+    MOST_NAME,
+    MOST_SESSION_NAME,
+    Group,
+    Link,
+    Person,
+    Place,
+    one_line,
+)
 
 MOST_HAPPENINGS: Final = 8
 
@@ -69,7 +77,8 @@ class Feed:
         self.link = Link("live")
         # Compare the server's times with each other: the clock of this device may be wrong.
         left_s = (snapshot.session.expires_at - snapshot.server_time).total_seconds()
-        self.name, self.expires_at = snapshot.session.name, self._clock() + left_s
+        self.name = one_line(snapshot.session.name, MOST_SESSION_NAME)
+        self.expires_at = self._clock() + left_s
         self._places = {
             user_id: place
             for user_id, place in self._places.items()
@@ -126,8 +135,8 @@ class Feed:
         is_me = each.user_id == mine
         return Person(
             each.user_id,
-            each.display_name,
-            each.avatar_color,
+            one_line(each.display_name, MOST_NAME),
+            each.avatar_color[:7],
             is_me or each.online,
             each.last_seen.timestamp(),
             each.state,
@@ -146,7 +155,7 @@ class Feed:
             return  # from a server that does not look: Flutter's map could not show it
         at = self._clock() - (each.age_ms or 0) / 1000
         self._places[each.user_id] = Place(
-            each.lat, each.lng, at, each.accuracy, each.speed, each.battery
+            each.lat, each.lng, at, max(each.accuracy or 0.0, 0.0) or None, each.speed, each.battery
         )
 
     def _note(self, message: ServerMessage, replica: Replica) -> None:
@@ -169,6 +178,7 @@ class Feed:
             case SessionUpdated():
                 found = _session_note(message, replica)
         if found is not None:
+            found = found._replace(name=one_line(found.name, MOST_NAME))
             self.happenings = [*self.happenings, found][-MOST_HAPPENINGS:]
 
 

@@ -5,6 +5,8 @@ from typing import Final
 import httpx
 import msgspec
 
+from locshare.client import Unreachable
+from locshare.client.exchange import exchange
 from phone.maps import MapSource, raster_maps, raster_of
 
 TIMEOUT_S: Final = 8.0
@@ -23,17 +25,17 @@ async def fetch_maps(server: str) -> tuple[MapSource, ...]:
                 source = raster_of(name, await _read(http, address), address)
                 if source is not None:
                     found.append(source)
-        except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             pass
     return tuple(found)
 
 
 async def _read(http: httpx.AsyncClient, address: str) -> bytes:
-    async with http.stream("GET", address) as answer:
-        answer.raise_for_status()
-        read = b""
-        async for chunk in answer.aiter_bytes():
-            read += chunk
-            if len(read) > LARGEST:
-                raise ValueError("too long")
-        return read
+    """Raises ValueError."""
+    try:
+        answer = await exchange(http, "GET", address, timeout=TIMEOUT_S, largest=LARGEST)
+    except Unreachable as error:
+        raise ValueError(str(error)) from error
+    if answer.status != 200:
+        raise ValueError(f"status {answer.status}")
+    return answer.body

@@ -24,6 +24,7 @@ class TrioGuest:
     def __init__(self) -> None:
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
+        self._ready: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] | None = None
 
     @property
@@ -32,11 +33,12 @@ class TrioGuest:
         return self._nursery is not None
 
     async def start(self) -> None:
-        """Return when tasks can be started. Idempotent."""
-        if self._ended is not None:
+        """Return when tasks can be started. Idempotent, also for two who call it at once."""
+        if self._ready is not None:
+            await asyncio.shield(self._ready)
             return
         loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
+        ready = self._ready = loop.create_future()
         ended = self._ended = loop.create_future()
 
         async def host() -> None:
@@ -59,7 +61,7 @@ class TrioGuest:
             # asyncio has it on the main thread, and on a phone this is not the main thread.
             host_uses_signal_set_wakeup_fd=sys.platform != "win32",
         )
-        await ready
+        await asyncio.shield(ready)
 
     async def stop(self) -> None:
         """Cancel every task, and return when all have ended."""
@@ -69,7 +71,7 @@ class TrioGuest:
         if nursery is not None:
             self.soon(nursery.cancel_scope.cancel)
         await self._ended
-        self._ended = None
+        self._ready = self._ended = None
 
     def soon(self, function: Callable[[*Ts], Any], *arguments: *Ts) -> None:
         """Call ``function`` inside Trio, where events may be set and scopes be cancelled."""

@@ -9,6 +9,9 @@ from locshare.client import PresenceState
 
 FRESH_S: Final = 20.0
 """Up to this age a position is live; then it fades."""
+MOST_NAME: Final = 100
+"""Characters of a person's name, as this project's server allows; another one may send more."""
+MOST_SESSION_NAME: Final = 255
 STALE_S: Final = 30.0
 """From this age on it is not live: it is shown in grey, with its age in words."""
 
@@ -98,6 +101,12 @@ class Invitation:
     locked: bool = False
     is_host: bool = False
     link_key: str | None = None
+
+
+def one_line(text: str, most: int) -> str:
+    """``text`` of somebody else, at most so long, in one line."""
+    text = " ".join(text[: most * 4].split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def freshness(age_s: float) -> Literal["live", "fading", "old"]:
