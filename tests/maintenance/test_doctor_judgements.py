@@ -1,5 +1,6 @@
 """What the doctor makes of facts: each judgement is a table, without a machine."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from locshare.maintenance.doctor.machine import (
     judge_files,
     judge_memory,
     judge_sending,
+    look_at_clock,
+    look_at_key,
 )
 from locshare.maintenance.doctor.page import judge_tiles
 from locshare.maintenance.doctor.ports import PortFacts, State, judge_exposure, judge_port
@@ -122,6 +125,32 @@ def test_a_clock_is_synchronised_and_not_before_the_program(
     now: float, synchronised: bool | None, level: str
 ) -> None:
     assert judge_clock(now, installed=1e9, synchronised=synchronised).level == level
+
+
+def test_the_clock_is_compared_where_the_modules_are_no_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the single file they are parts of the program."""
+    monkeypatch.setattr("locshare.__file__", "/nowhere/locshare/__init__.pyc")
+    (finding,) = look_at_clock(Settings())
+    assert finding.check == "clock"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
+@pytest.mark.parametrize(
+    ("owner", "of_the_directory", "mode", "level"),
+    [(4711, 4711, 0o600, "ok"), (4711, 4712, 0o600, "error"), (4711, 4711, 0o640, "error")],
+)
+def test_root_finds_the_key_of_a_service_that_runs_as_another_user(
+    owner: int, of_the_directory: int, mode: int, level: str, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    settings.secret_file.write_text("s" * 64)
+    settings.secret_file.chmod(mode)
+    os.chown(settings.secret_file, owner, owner)
+    os.chown(tmp_path, of_the_directory, of_the_directory)
+    (finding,) = look_at_key(settings)
+    assert finding.level == level
 
 
 def test_python_that_sends_is_a_warning() -> None:

@@ -4,6 +4,8 @@ import ctypes
 import os
 import resource
 import shutil
+import stat
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -183,8 +185,13 @@ def is_synchronised() -> bool | None:
 
 
 def look_at_clock(_settings: Settings) -> list[Finding]:
-    installed = Path(locshare.__file__).stat().st_mtime
-    return [judge_clock(time.time(), installed, is_synchronised())]
+    return [judge_clock(time.time(), _installed(), is_synchronised())]
+
+
+def _installed() -> float:
+    """Unix time. In the single file the modules are no files; the program that holds them is."""
+    place = Path(locshare.__file__)
+    return (place if place.exists() else Path(sys.executable)).stat().st_mtime
 
 
 # --- key and sending ----------------------------------------------------------------------------
@@ -200,8 +207,20 @@ def look_at_key(settings: Settings) -> list[Finding]:
     except FileNotFoundError:
         return [ok("key", f"the first start makes a signing key in {path}")]
     except SecretError as failure:
+        if (owner := _another_owner(path)) is not None:
+            return [ok("key", f"the signing key is in {path}, for the server's user {owner} only")]
         return [split_advice("key", str(failure))]
     return [ok("key", f"the signing key is in {path}, for its owner only")]
+
+
+def _another_owner(key: Path) -> int | None:
+    """The user id that owns both the key and its directory, if root asks about a server that runs
+    as another user: a service of systemd.
+    """
+    status = key.lstat()
+    is_private = stat.S_ISREG(status.st_mode) and not status.st_mode & 0o077
+    is_its_own = status.st_uid == key.parent.stat().st_uid != 0
+    return status.st_uid if os.geteuid() == 0 and is_private and is_its_own else None
 
 
 def judge_sending(implementation: str) -> Finding:
