@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help alert-drill native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock test-all release binary binary-debian11 test-binary container clean packages web web-check
+.PHONY: help alert-drill shippable test-systemd test-compose native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock test-all release binary binary-debian11 test-binary container clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -57,8 +57,8 @@ unit: $(VENV)/.dev web native ## the test suite with its coverage gates
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
 	$(BIN)/python tools/coverage_gates.py
 
-nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10,000 restarts, mutants, the single file
-	$(MAKE) --no-print-directory binary test-binary
+nightly: $(VENV)/.mutants packages lint types ## all of `make test` and more: 10,000 restarts, mutants, what is shipped
+	$(MAKE) --no-print-directory binary test-binary test-systemd test-compose
 	$(BIN)/python -m pytest -n $(WORKERS) --restarts 10000 --repeat 50 --timeout 3600
 	$(BIN)/python -m bench k6 --out bench-report
 	$(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(ARGS)
@@ -118,13 +118,30 @@ binary: ## the single-file program, for this machine's glibc and later (PYTHON=/
 binary-debian11: ## the same for Debian 11 and later (root, debootstrap; half an hour the first time)
 	@tools/binary/debian11.sh
 
-# Where debootstrap puts Debian's smallest root, for the tests of the single file.
+# Where debootstrap puts Debian's smallest root, for the tests of what is shipped: as it is, with
+# systemd, and with what deploy/compose takes from a registry.
 BARE_ROOT ?= build/bare-bookworm
-test-binary: $(VENV)/.dev ## the single file in a bare root (root, debootstrap); after `make binary`
-	@test -x dist/locshare || { echo "There is no dist/locshare yet: make binary" >&2; exit 1; }
+SYSTEMD_ROOT ?= build/systemd-bookworm
+COMPOSE_ROOT ?= build/compose-bookworm
+test-binary: $(VENV)/.dev shippable ## the single file in a bare root (root, debootstrap); after `make binary`
 	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh test-binary
-	@test -d $(BARE_ROOT)/usr || debootstrap --variant=minbase bookworm $(BARE_ROOT) >/dev/null
+	@mkdir -p build && sh tools/bare_root.sh $(BARE_ROOT)
 	BINARY=dist/locshare BARE_ROOT=$(BARE_ROOT) $(BIN)/python -m pytest tests/shipped $(ARGS)
+
+test-systemd: $(VENV)/.dev shippable ## deploy/systemd on a machine that systemd boots (root); after `make binary`
+	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh test-binary
+	@mkdir -p build && sh tools/bare_root.sh $(SYSTEMD_ROOT) systemd,systemd-sysv,dbus,iproute2,caddy,ca-certificates
+	SYSTEMD_ROOT=$(SYSTEMD_ROOT) $(BIN)/python -m pytest tests/shipped $(ARGS)
+
+test-compose: $(VENV)/.dev shippable ## deploy/compose in a Docker engine of its own (root); after `make binary`
+	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh test-compose
+	@mkdir -p build && sh tools/bare_root.sh $(COMPOSE_ROOT) \
+	  ca-certificates,caddy,curl,postgresql,prometheus,prometheus-alertmanager
+	COMPOSE_ROOT=$(COMPOSE_ROOT) COMPOSE_PLUGIN=$$(sh tools/compose_plugin.sh) \
+	  $(BIN)/python -m pytest tests/shipped --timeout 1200 $(ARGS)
+
+shippable:
+	@test -x dist/locshare || { echo "There is no dist/locshare yet: make binary" >&2; exit 1; }
 
 container: ## an image of the single-file program (needs buildah, podman or docker)
 	@sh tools/container.sh $(ARGS)

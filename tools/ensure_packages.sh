@@ -82,6 +82,14 @@ if [ "${1:-}" = test-binary ]; then
   missing=""
   has debootstrap || want debootstrap "those in a bare root"
 fi
+if [ "${1:-}" = test-compose ]; then
+  missing=""
+  has debootstrap || want debootstrap "those of Compose"
+  has dockerd || want docker.io "those of Compose"
+  has docker || want docker.io "those of Compose"
+  has buildah || want buildah "those of Compose"
+  has ip || want iproute2 "those of Compose"
+fi
 [ -z "$missing" ] && exit 0
 
 # A package of a server would start it, with its own settings on its own port.

@@ -21,11 +21,11 @@ from typing import Any, Final
 import httpx
 import pytest
 import trio
-from trio_websocket import open_websocket_url
 
 from bench.guardian import entrust, temporary_folder
 from bench.servers import free_port
 from tests.running import LAST_RESORT_S
+from tests.shipped.group import meet, use
 
 BINARY: Final = Path(os.environ["BINARY"]).resolve()
 ROOT: Final = Path(os.environ["BARE_ROOT"]).resolve()
@@ -135,22 +135,6 @@ def _is_ready(http: httpx.Client) -> bool:
         return False
 
 
-def join(http: httpx.Client, session: str, name: str) -> dict[str, Any]:
-    answer = http.post(f"/api/sessions/{session}/join", json={"display_name": name})
-    assert answer.status_code == 201, answer.text
-    joined: dict[str, Any] = answer.json()
-    return joined
-
-
-def use(http: httpx.Client) -> str:
-    """Create a session, join it, open the page. Returns the session's id."""
-    session: str = http.post("/api/sessions", json={"name": "bare"}).json()["session_id"]
-    join(http, session, "Ada")
-    assert http.get(f"/join/{session}").status_code == 200
-    assert http.get("/world.json").status_code == 200
-    return session
-
-
 def test_a_nameless_user_runs_it_in_a_read_only_root_with_one_directory(folder: Path) -> None:
     with server(folder) as (process, http, first):
         session = use(http)
@@ -197,22 +181,7 @@ async def test_two_commands_take_a_bare_root_to_a_group_on_a_map_over_tls(folder
             while not (authority.exists() and _answers(port)):
                 assert caddy.is_running(), caddy.text
                 await trio.sleep(0.05)
-        trust = ssl.create_default_context(cafile=str(authority))
-        with httpx.Client(base_url=site, verify=trust, timeout=LAST_RESORT_S) as http:
-            session = use(http)
-            people = [join(http, session, name) for name in ("Bo", "Cy")]
-        websocket = f"wss://localhost:{port}/ws"
-        tokens = [each["websocket_token"] for each in people]
-        offers = [["locshare.v1", f"locshare.bearer.{token}"] for token in tokens]
-        async with (
-            open_websocket_url(websocket, ssl_context=trust, subprotocols=offers[0]) as sender,
-            open_websocket_url(websocket, ssl_context=trust, subprotocols=offers[1]) as receiver,
-        ):
-            fix = {"lat": 52.5, "lng": 13.4, "accuracy": 5, "timestamp": "2030-01-01T12:00:00Z"}
-            await sender.send_message(json.dumps({"type": "location_update", "data": fix}))
-            with trio.fail_after(START_S):
-                while "52.5" not in str(await receiver.get_message()):
-                    pass
+        await meet(site, ssl.create_default_context(cafile=str(authority)))
         caddy.stop()
 
 

@@ -22,6 +22,9 @@ mount -t proc proc "$root/proc"
 mkdir -p "$root/dev/shm"
 mount -t tmpfs tmpfs "$root/dev/shm"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# The authorities that this machine trusts: the package index may be a company's mirror.
+authorities=/etc/ssl/certs/ca-certificates.crt
+[ ! -e "$authorities" ] || cp "$authorities" "$root$authorities"
 
 if [ ! -x "$root/opt/python/bin/python3.13" ]; then
   apt=$root/var/cache/python-source
