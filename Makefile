@@ -6,7 +6,7 @@ SHELL := /bin/sh
 
 VENV   := .venv
 BIN    := $(VENV)/bin
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
             && { echo $$p; break; }; done)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -105,7 +105,7 @@ generate: $(VENV)/.dev ## write what is made from the code: TypeScript, metrics,
 	@$(BIN)/python -m tools.log_page
 	@$(BIN)/python -m tools.dashboards
 
-test-all: ## the suite with every Python from 3.11 to 3.14 that is here (ARGS=--list: which)
+test-all: packages web ## the suite with every Python from 3.11 to 3.14 (ARGS=--list: where from; PYTHONS=3.14)
 	$(PYTHON) tools/test_all.py $(ARGS)
 
 release: $(VENV)/.dev ## archives, notes from the changelog and checksums, in dist/; publishes nothing

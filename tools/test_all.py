@@ -2,9 +2,11 @@
 
     python tools/test_all.py [--list] [arguments for pytest]
 
-Looks on the path, in pyenv's versions and in /usr; of each minor version it takes the newest. Each
-gets an environment of its own in build/pythons, from constraints.txt, which later runs use again.
-Says at the end which versions passed, and which were not to be had.
+Looks on the path, in pyenv's versions and in /usr; of each minor version it takes the newest. One
+that is not here comes from a Debian which has it, where that can be installed in a root of its own
+(tools/debian_python.sh: root, debootstrap, a gigabyte the first time). Each gets an environment of
+its own in build/pythons, from constraints.txt, which later runs use again. Says at the end which
+versions passed, and which were not to be had. ``PYTHONS=3.13,3.14`` takes only these.
 """
 
 import os
@@ -13,14 +15,30 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 ENVIRONMENTS: Final = ROOT / "build" / "pythons"
 MINORS: Final = (11, 12, 13, 14)
 """As pyproject.toml's classifiers have them."""
 
+DEBIANS: Final = {13: "trixie", 14: "forky"}
+"""Whose ``python3`` it is."""
+
+ENTER: Final = ROOT / "tools" / "debian_python.sh"
+
 _ASK: Final = "import sys, venv; print('.'.join(map(str, sys.version_info[:3])))"
+
+
+class Interpreter(NamedTuple):
+    """A Python, and what a command begins with to run where that Python is."""
+
+    version: str
+    program: Path
+    enter: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.program} of Debian's {self.enter[1]}" if self.enter else str(self.program)
 
 
 def candidates(minor: int, path: str, home: Path) -> list[Path]:
@@ -33,7 +51,7 @@ def candidates(minor: int, path: str, home: Path) -> list[Path]:
     return [each for each in dict.fromkeys(found) if each.is_file() and os.access(each, os.X_OK)]
 
 
-def newest(programs: list[Path], minor: int) -> tuple[Path, str] | None:
+def newest(programs: list[Path], minor: int) -> Interpreter | None:
     """Of those that run, are that version, and can make an environment: the newest."""
     best: tuple[tuple[int, ...], Path, str] | None = None
     for program in programs:
@@ -44,51 +62,87 @@ def newest(programs: list[Path], minor: int) -> tuple[Path, str] | None:
         key = tuple(map(int, version.split(".")))
         if best is None or key > best[0]:
             best = key, program, version
-    return None if best is None else best[1:]
+    return None if best is None else Interpreter(best[2], best[1])
+
+
+def here(minor: int) -> Interpreter | None:
+    """The newest on this machine."""
+    return newest(candidates(minor, os.environ.get("PATH", ""), Path.home()), minor)
+
+
+def in_debian(minor: int) -> Interpreter | None:
+    """The one of the Debian that has this version, which is installed first, unless it is there.
+    None where this user, this machine or its mirror cannot.
+    """
+    suite = DEBIANS.get(minor)
+    if suite is None or os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        return None
+    program, enter = Path("/usr/bin/python3"), (str(ENTER), suite)
+    command: list[str | Path] = [*enter, program, "-c", _ASK]
+    asked = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    version = asked.stdout.strip()
+    if asked.returncode or not version.startswith(f"3.{minor}."):
+        return None
+    return Interpreter(version, program, enter)
+
+
+def wanted(asked: str) -> list[int]:
+    """The minor versions of ``PYTHONS``, or all."""
+    if not asked:
+        return [*MINORS]
+    known = {f"3.{minor}": minor for minor in MINORS}
+    unknown = [each for each in asked.split(",") if each not in known]
+    if unknown:
+        raise SystemExit(f"PYTHONS may name {', '.join(known)}, and not {', '.join(unknown)}.")
+    return [known[each] for each in asked.split(",")]
 
 
 def main(arguments: list[str]) -> int:
-    found = {
-        minor: newest(candidates(minor, os.environ.get("PATH", ""), Path.home()), minor)
-        for minor in MINORS
-    }
     results: dict[str, str] = {}
-    for minor, each in found.items():
+    for minor in wanted(os.environ.get("PYTHONS", "")):
+        each = here(minor)
+        if each is None and arguments == ["--list"]:
+            suite = DEBIANS.get(minor)
+            results[f"3.{minor}"] = "not on this machine" + (f"; Debian's {suite}" if suite else "")
+            continue
+        each = each or in_debian(minor)
         if each is None:
             results[f"3.{minor}"] = "not on this machine"
-            continue
-        program, version = each
-        if arguments == ["--list"]:
-            results[version] = str(program)
-            continue
-        print(f"--- {version}, {program}", flush=True)
-        results[version] = "passed" if run(program, version, arguments) else "FAILED"
+        elif arguments == ["--list"]:
+            results[each.version] = str(each)
+        else:
+            print(f"--- {each.version}, {each}", flush=True)
+            results[each.version] = "passed" if run(each, arguments) else "FAILED"
     for name, result in results.items():
         print(f"{name:8} {result}")
     return 1 if "FAILED" in results.values() else 0
 
 
-def run(program: Path, version: str, arguments: list[str]) -> bool:
-    place = ENVIRONMENTS / version
+def run(each: Interpreter, arguments: list[str]) -> bool:
+    place = ENVIRONMENTS / each.version
     python = place / "bin" / "python"
     try:
-        if not python.exists():
-            subprocess.run([program, "-m", "venv", place], check=True)
-        subprocess.run(
-            [
-                *(python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"),
-                *("-c", ROOT / "constraints.txt", "-e", f"{ROOT}[dev]"),
-            ],
-            check=True,
-        )
+        if not os.path.lexists(python):  # a link, which may lead nowhere outside of that Debian
+            _do(each, each.program, "-m", "venv", place)
+        pip = (python, "-m", "pip", "--quiet", "--disable-pip-version-check")
+        _do(each, *pip, "install", "-c", ROOT / "constraints.txt", "-e", f"{ROOT}[dev]")
         # The send loop is compiled for each Python, under a name of its own.
-        subprocess.run([python, ROOT / "src/locshare/broadcast/native/build.py"], check=True)
+        _do(each, python, ROOT / "src/locshare/broadcast/native/build.py")
+        if each.enter:  # what the tests need beside Python is another Debian's there, too
+            _do(each, "sh", ROOT / "tools/ensure_packages.sh")
     except subprocess.CalledProcessError:
         shutil.rmtree(place, ignore_errors=True)
         return False
-    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider"]
-    done = subprocess.run([*command, *(arguments or ["-n", "2"])], cwd=ROOT, check=False)
-    return done.returncode == 0
+    try:
+        _do(each, python, "-m", "pytest", "-p", "no:cacheprovider", *(arguments or ["-n", "2"]))
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _do(each: Interpreter, *command: str | Path) -> None:
+    """Run a command where this Python is; CalledProcessError if it fails."""
+    subprocess.run([*each.enter, *command], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

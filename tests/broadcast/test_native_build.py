@@ -47,6 +47,11 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == [compiler]
 
 
+def test_the_source_has_no_warning_for_the_compiler_of_this_python(tmp_path: Path) -> None:
+    """A deprecated part of the C API would be one."""
+    assert build.build(tmp_path, ("-O2", "-Wall", "-Wextra", "-Werror")) is None
+
+
 def test_another_python_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("platform.python_implementation", lambda: "PyPy")
     assert build.build(tmp_path) == "PyPy does not load modules made for CPython."

@@ -185,7 +185,9 @@ async def test_a_flush_cut_by_a_full_socket_is_finished_before_anything_else(
     lats = [message["data"]["lat"] for message in messages_in(data) if message]
     assert event == len(payloads) - 3, "behind what was begun, before what came after it"
     assert lats[-2:] == [81, 82]
-    assert lats[:lat] == [number / 1000 for number in range(1, lat + 1)][: len(lats) - 2]
+    begun = lats[:-2]
+    assert begun == [number / 1000 for number in range(1, len(begun) + 1)]
+    assert len(begun) in (lat, lat - 1), "the last was cut, or found no room for its first byte"
 
 
 async def test_a_receiver_with_a_pace_is_left_out_until_it_gives_it_up(session: Session) -> None:

@@ -2,13 +2,11 @@
 
 import hashlib
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tools.release import CannotRelease, checksums, notes_of
-from tools.test_all import MINORS, ROOT, candidates, newest
 
 CHANGELOG = """\
 # Changelog
@@ -55,30 +53,3 @@ def test_the_checksums_are_as_sha256sum_reads_them(tmp_path: Path) -> None:
     assert second.endswith("  b")
     (tmp_path / "SHA256SUMS").write_text(checksums(tmp_path))
     subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=tmp_path, check=True)
-
-
-def test_the_pythons_to_test_with_are_those_that_we_promise() -> None:
-    promised = (ROOT / "pyproject.toml").read_text()
-    for minor in MINORS:
-        assert f"Python :: 3.{minor}" in promised
-    assert f"Python :: 3.{MINORS[-1] + 1}" not in promised
-
-
-def test_of_each_python_the_newest_that_runs_is_taken(tmp_path: Path) -> None:
-    def install(version: str, script: str) -> None:
-        program = tmp_path / ".pyenv" / "versions" / version / "bin" / "python3.11"
-        program.parent.mkdir(parents=True)
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
-
-    install("3.11.2", "echo 3.11.2")
-    install("3.11.10", "echo 3.11.10")
-    install("3.11.11", "exit 1")
-    install("3.11.12", "echo 3.12.0")
-    found = candidates(11, str(tmp_path / "nowhere"), tmp_path)
-    assert {each.parents[1].name for each in found} >= {"3.11.2", "3.11.10", "3.11.11"}
-    ours = [each for each in found if each.is_relative_to(tmp_path)]
-    assert newest(ours, 11) == (ours[0].parents[2] / "3.11.10" / "bin" / "python3.11", "3.11.10")
-    here = sys.version_info[1]
-    assert newest([Path(sys.executable)], here) is not None
-    assert newest([], 11) is None
