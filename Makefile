@@ -105,7 +105,7 @@ generate: $(VENV)/.dev ## write what is made from the code: TypeScript, metrics,
 	@$(BIN)/python -m tools.log_page
 	@$(BIN)/python -m tools.dashboards
 
-test-all: packages web ## the suite with every Python from 3.11 to 3.14 (ARGS=--list: where from; PYTHONS=3.14)
+test-all: ## the suite with every Python from 3.11 to 3.14 (ARGS=--list: where from; PYTHONS=3.14)
 	$(PYTHON) tools/test_all.py $(ARGS)
 
 release: $(VENV)/.dev ## archives, notes from the changelog and checksums, in dist/; publishes nothing

@@ -128,8 +128,7 @@ def run(each: Interpreter, arguments: list[str]) -> bool:
         _do(each, *pip, "install", "-c", ROOT / "constraints.txt", "-e", f"{ROOT}[dev]")
         # The send loop is compiled for each Python, under a name of its own.
         _do(each, python, ROOT / "src/locshare/broadcast/native/build.py")
-        if each.enter:  # what the tests need beside Python is another Debian's there, too
-            _do(each, "sh", ROOT / "tools/ensure_packages.sh")
+        _do(each, "sh", ROOT / "tools/ensure_packages.sh")
     except subprocess.CalledProcessError:
         shutil.rmtree(place, ignore_errors=True)
         return False
