@@ -27,6 +27,7 @@ if [ ! -e "$root/.complete" ]; then
   touch "$root/.complete"
 fi
 
+mount --bind "$root" "$root" # a namespace of the network is made beside mounts, of which / is one
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev" # terminals, and the shared memory of PostgreSQL and of browsers

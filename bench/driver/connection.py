@@ -116,6 +116,7 @@ class Connection:
         self._listens = False
         """It is the server's turn in a TLS handshake."""
         self._secured = False
+        self._reset = False
         self.socket = socket.socket(address.family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -289,7 +290,7 @@ class Connection:
     def _read_records(self) -> bytes | None:
         """Everything that TLS has buffered: buffered data does not make the socket readable."""
         pieces: list[bytes] = []
-        while True:
+        while not self._reset:
             try:
                 pieces.append(self.socket.recv(_CHUNK))
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -297,9 +298,11 @@ class Connection:
             except OSError:
                 if not pieces:
                     raise
-                return b"".join(pieces)  # data before a reset; the next read shows the end
+                self._reset = True  # behind data: the next read shows the end
+                break
             if not pieces[-1]:
-                return b"".join(pieces)  # the end of the stream shows again
+                break  # the end of the stream shows again
+        return b"".join(pieces)
 
     def _send(self) -> None:
         pending = self._protocol.data_to_send()
