@@ -14,6 +14,9 @@ ARGS   ?=
 # Tests wait more than they work: a worker more than there are cores keeps these busy.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
 
+# The tests start hundreds of programs: where this is set, each would compile the whole server again.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
