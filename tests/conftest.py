@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from bench.guardian import stand_guard
 from tests.grouping import in_groups, require_groups
 from tests.held_to_contract import found_wrong, is_held, watch
+from tests.measuring import Measuring
 from tests.running import LAST_RESORT_S, complete
 from tests.skipping import judge, summarize
 
@@ -83,6 +84,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.collect()
     gc.freeze()
     require_groups(session)
+
+
+measuring = Measuring()
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """Before a test's first fixture."""
+    measuring.before(nodeid)
 
 
 @pytest.hookimpl(wrapper=True)

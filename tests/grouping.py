@@ -12,6 +12,7 @@ or `ids=`.
 The groups that take longest begin first, so that no worker is left with a long one at the end.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -26,24 +27,29 @@ _SLOW: Final = (
 
 def group_of(item: pytest.Item) -> str:
     """A file is a group; of the contract, each server is one."""
-    path = item.path.relative_to(item.config.rootpath)
     callspec = getattr(item, "callspec", None)
-    if path.parent.name == "contract" and callspec is not None and "server" in callspec.params:
+    if callspec is not None and "server" in callspec.params and item.path.parent.name == "contract":
         return f"contract-{callspec.params['server']}"
-    return path.with_suffix("").as_posix()
+    return _name_of(item.path, item.config.rootpath)
+
+
+@cache
+def _name_of(path: Path, root: Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()
 
 
 def in_groups(items: list[pytest.Item], folder: Path) -> None:
     """Name every test's group, unless it names one, and put the slow ones first."""
 
-    def rank(item: pytest.Item) -> int:
-        place = item.path.relative_to(folder).parent.as_posix()
+    @cache  # the files are few, the tests many
+    def rank_of(path: Path) -> int:
+        place = path.relative_to(folder).parent.as_posix()
         return next((n for n, slow in enumerate(_SLOW) if place.startswith(slow)), len(_SLOW))
 
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=rank)
+    items.sort(key=lambda item: rank_of(item.path))
 
 
 def require_groups(session: pytest.Session) -> None:

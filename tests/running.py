@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,10 +56,12 @@ def run_mocked(async_fn: Callable[..., Any], **options: Any) -> Any:
 
 def mock_the_clock_below(folder: Path, items: list[pytest.Item]) -> None:
     """For a folder's conftest: its asynchronous tests run under the mock clock."""
+    # `items` are those of the whole run, and each folder that calls this looks at all of them.
+    is_below = cache(lambda path: path.is_relative_to(folder))
     for item in items:
         if (
-            isinstance(item, pytest.Function)
-            and folder in item.path.parents
+            is_below(item.path)
+            and isinstance(item, pytest.Function)
             and inspect.iscoroutinefunction(item.obj)
         ):
             item.add_marker(pytest.mark.trio(run=run_mocked), append=False)

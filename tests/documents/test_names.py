@@ -54,6 +54,11 @@ def metrics() -> frozenset[str]:
     return frozenset(re.findall(r"^\| `(\w+)`", METRICS.read_text(encoding="utf-8"), re.MULTILINE))
 
 
+@cache
+def modules() -> frozenset[str]:
+    return frozenset(path.stem for each in SOURCES for path in (ROOT / each).rglob("*.py"))
+
+
 def codes(page: Path) -> list[str]:
     return inline_code(page.read_text(encoding="utf-8"))
 
@@ -91,8 +96,7 @@ def test_names_in_code_are_those_of_the_program(page: Path) -> None:
         for name in code.removesuffix("()").split(".")
         if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", name)
     }
-    modules = {path.stem for folder in SOURCES for path in (ROOT / folder).rglob("*.py")}
-    ours = named - modules - metrics() - NOT_OURS
+    ours = named - modules() - metrics() - NOT_OURS
     assert {each for each in ours if each not in words()} == set()
 
 

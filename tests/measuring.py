@@ -1,0 +1,42 @@
+"""Coverage is measured while the tests run that a gate can count on (tools/coverage_gates.py).
+
+Python 3.11 calls the tracer at every call and line, of whatever code: a third of a test's CPU time.
+The tests in these folders test programs other than the server, or a server in another process,
+which is not measured. What they happen to run of ``locshare`` does not count as tested.
+"""
+
+from typing import Final
+
+import coverage
+
+_UNMEASURED: Final = (
+    "bench", "deploy", "documents", "e2e", "faults", "fuzz", "phone", "tools",
+)  # fmt: skip
+"""Folders below tests/."""
+
+
+class Measuring:
+    """Stops and starts the measurement, where there is one (`--cov`), between two tests.
+
+    Threads that live on from before are not measured again: there are few such moments, since
+    tests/grouping.py puts a folder's tests together.
+    """
+
+    def __init__(self) -> None:
+        self._paused: coverage.Coverage | None = None
+
+    def before(self, nodeid: str) -> None:
+        """Call it before each test, with its id."""
+        wanted = is_measured(nodeid)
+        if self._paused is not None and wanted:
+            self._paused.start()
+            self._paused = None
+        elif self._paused is None and not wanted:
+            self._paused = coverage.Coverage.current()
+            if self._paused is not None:
+                self._paused.stop()
+
+
+def is_measured(nodeid: str) -> bool:
+    """Whether the lines that this test runs count as covered."""
+    return not nodeid.startswith(tuple(f"tests/{folder}/" for folder in _UNMEASURED))
