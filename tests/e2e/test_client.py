@@ -261,7 +261,7 @@ def test_the_hosts_link_makes_a_host_on_another_device_and_of_who_is_in_already(
         ada.says("cannot be reached")
         ada.context.unroute("**/host")
         ada.page.get_by_role("button", name="Try again").click()
-        expect(ada.page.get_by_text("You are its host.")).to_be_visible()
+        expect(ada.page.get_by_text("You are the host.")).to_be_visible()
         expect(ada.page).to_have_url(created["join_link"])  # what is passed on has no key in it
         ada.join(link, "Ada")
         ada.menu("Lock the session")

@@ -83,7 +83,7 @@ def test_a_new_link_lets_in_who_has_it_and_the_one_of_before_says_that_it_is_old
 
         with phone(browser, program) as other:
             other.page.goto(created["host_url"])
-            expect(other.page.get_by_text("You are its host.")).to_be_visible()
+            expect(other.page.get_by_text("You are the host.")).to_be_visible()
 
 
 ANDROID = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36"

@@ -235,6 +235,11 @@ def test_every_screen_of_the_group_is_for_everyone(browser: Browser, program: Pr
             check(shy.page, "help, for who has refused")
             shy.page.keyboard.press("Escape")
             check(shy.page, "refused")
+            # On a small screen, with letters twice as large: what the banner offers scrolls into
+            # reach.
+            shy.page.evaluate("document.documentElement.style.fontSize = '200%'")
+            resize(shy.page, SIZES[0])
+            shy.page.get_by_role("button", name="Help").click(trial=True)
 
 
 def test_every_screen_after_the_group_is_for_everyone(browser: Browser, program: Program) -> None:
@@ -305,6 +310,15 @@ def resize(page: Page, size: ViewportSize) -> None:
     until_drawn(page)
 
 
+NO_CUT_WORD = r"""(names) => {
+    const all = [...document.querySelectorAll(names)];
+    const line = (each) => parseFloat(getComputedStyle(each).lineHeight);
+    return all.length > 0 && all.every((each) =>
+        /\s/.test(each.textContent) || each.clientHeight < 1.5 * line(each));
+}"""
+"""Whether single words are on one line."""
+
+
 def is_too_wide(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
@@ -327,6 +341,18 @@ def test_on_every_screen_half_is_map_and_nothing_is_wider(
         for size in SIZES:
             resize(page, size)
             check_size(page, size)
+        resize(page, SIZES[0])
+        ada.row("W" * 60).get_by_role("button").click()
+        ada.says("W" * 60)
+        page.wait_for_function(NO_CUT_WORD, arg=".facts dt")
+        page.keyboard.press("Escape")
+        # Whoever has told the browser that letters must be twice as large.
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        for size in SIZES:
+            resize(page, size)
+            still(page, ".live")
+            assert not is_too_wide(page), size
+            check_within_reach(page, "Share link", "Centre on me", "Show everyone")
 
 
 def check_size(page: Page, size: ViewportSize) -> None:

@@ -41,6 +41,7 @@ const actions = new Actions(state, {
   lifecycle,
 });
 
+storage.sweep();
 state.settings.value = storage.settings();
 state.maps.value = mapsOfPage();
 lifecycle.listen((event) => actions.lifecycle(event));

@@ -9,6 +9,8 @@ import type { Picture } from "../core/picture";
 
 /** Longer than any session: entries of older ones are useless. */
 const KEPT_MS = 48 * 3_600_000;
+/** By so much a device's clock may be fast, and its owner still comes back as the same person. */
+const WRONG_CLOCK_MS = 3_600_000;
 const MEMBER = "locshare-member:";
 const HOST = "locshare-host:";
 const DEVICE = "locshare-device:";
@@ -102,14 +104,23 @@ export class Storage {
     return key;
   }
 
+  /** Forget the sessions that ended while no page was open to hear of it. */
+  sweep(): void {
+    for (const key of this.keys()) {
+      if (!OF_SESSION.some((prefix) => key.startsWith(prefix))) continue;
+      const found = this.read<{ keptAt?: number; endsAt?: number }>(key);
+      const { keptAt = Number.NaN, endsAt = Number.POSITIVE_INFINITY } = found ?? {};
+      if (!(Math.abs(this.wall() - keptAt) < KEPT_MS)) this.write(key, null);
+      else if (endsAt + WRONG_CLOCK_MS < this.wall()) {
+        this.forgetSession(key.slice(key.indexOf(":") + 1));
+      }
+    }
+  }
+
   /** Store a value of a session, and delete those of sessions that must be over. */
   private keep(key: string, value: object | null): void {
     this.write(key, value === null ? null : { ...value, keptAt: this.wall() });
-    for (const other of this.keys()) {
-      if (!OF_SESSION.some((prefix) => other.startsWith(prefix))) continue;
-      const keptAt = this.read<{ keptAt?: number }>(other)?.keptAt;
-      if (!(Math.abs(this.wall() - (keptAt ?? Number.NaN)) < KEPT_MS)) this.write(other, null);
-    }
+    this.sweep();
   }
 
   private keys(): readonly string[] {

@@ -73,6 +73,21 @@ test("what is left of sessions that must be over goes when the next thing is kep
   expect(storage.host("old")).toBeNull();
 });
 
+test("what is left of a session that ended unheard goes at the next visit, with some patience", () => {
+  for (const id of ["a", "b"]) {
+    storage.keepMembership(id, member(wall + (id === "a" ? HOUR : 9 * HOUR)));
+    storage.keepPicture(id, { session: {} } as never);
+    storage.keepHost(id, { token: "h" });
+  }
+  wall += 1.5 * HOUR;
+  new Storage(store(), () => wall).sweep();
+  expect(storage.membership("a")).toMatchObject({ token: "t" });
+  wall += HOUR;
+  new Storage(store(), () => wall).sweep();
+  expect([...map.keys()].filter((key) => key.endsWith(":a"))).toEqual([]);
+  expect([...map.keys()].filter((key) => key.endsWith(":b"))).toHaveLength(3);
+});
+
 test("a device is known again in its session, and in no other", () => {
   const key = storage.deviceKey("a");
   expect(key).toMatch(/^[0-9a-f]{32}$/);

@@ -29,7 +29,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "join.nobody": "Nobody is here yet.",
     "join.count": {"one": "{n} person is here.", "other": "{n} people are here."},
     "join.ends": "Ends in {left}.",
-    "join.host": "You are its host.",
+    "join.host": "You are the host.",
     "join.locked": "The host has locked it: nobody else can join.",
     "color.red": "Red",
     "color.orange": "Orange",
