@@ -114,7 +114,17 @@ async def test_a_place_without_a_tile_is_empty(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["4/0/0", "3/8/0", "3/0/8", "32/0/0", "3/-1/0", "3/0/0.png", "a/b/c", f"3/{'9' * 5000}/0"],
+    [
+        "4/0/0",
+        "3/8/0",
+        "3/0/8",
+        "32/0/0",
+        "3/-1/0",
+        "3/0/0.png",
+        "a/b/c",
+        "٣/٣/٣",
+        f"3/{'9' * 5000}/0",
+    ],
 )
 async def test_what_cannot_be_a_tile_of_the_map_is_not_there(path: Path, address: str) -> None:
     async with client(path) as http:

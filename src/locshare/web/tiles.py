@@ -100,9 +100,11 @@ def _read(archive: MapArchive, z: int, x: int, y: int, packed: bool) -> Tile | N
 
 
 class _Coordinate(IntegerConverter):
-    """Of few digits: converting thousands of them raises, or takes long."""
+    """Of few digits: converting thousands of them raises, or takes long. Of ASCII: a tile has one
+    address.
+    """
 
-    regex = r"\d{1,10}"
+    regex = r"[0-9]{1,10}"
 
 
 def tiles(
