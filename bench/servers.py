@@ -27,7 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from bench.errors import NotServing
 from bench.guardian import entrust, temporary_folder
@@ -274,9 +274,10 @@ def _reserve(port: int) -> None:
 
 
 @cache
-def _reservations() -> IO[bytes]:
-    """Open until the end: closing it once would give up all locks of this process."""
-    return Path(tempfile.gettempdir(), f"locshare-ports-{os.getuid()}").open("ab")
+def _reservations() -> int:
+    """A descriptor, open until the end: a close would give up all locks of this process."""
+    path = Path(tempfile.gettempdir(), f"locshare-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
