@@ -17,7 +17,7 @@ HERE: Final = Path(__file__).parent
 BROWSER_TESTS: Final = [
     path
     for path in sorted(HERE.rglob("*.py"))
-    if re.search(r"^from playwright", path.read_text(), re.MULTILINE)
+    if re.search(r"^from (playwright|tests.browser) ", path.read_text(), re.MULTILINE)
 ]
 READS: Final = {
     "all_inner_texts", "all_text_contents", "bounding_box", "get_attribute", "inner_html",

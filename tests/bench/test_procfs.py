@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -63,11 +64,12 @@ def test_processor_time_grows_with_work() -> None:
 @linux
 def test_work_of_this_process_is_the_generators_share() -> None:
     clocks = Clocks(os.getppid())
-    while clocks.shares().wall < 0.1:
+    until = time.process_time() + 0.1
+    while time.process_time() < until:
         sum(range(10_000))
     shares = clocks.shares()
     assert shares.generator is not None
-    assert 0.02 < shares.generator < 1.1
+    assert 0.05 / shares.wall < shares.generator < 1.1
     assert shares.server is not None
     assert shares.others is not None
 

@@ -14,6 +14,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from locshare.api import ApiLimits, Rate
+from locshare.broadcast.outbox import OutboxLimits
 from locshare.client import (
     COMPACT_DIALECT,
     PLAIN_DIALECT,
@@ -30,6 +31,8 @@ from locshare.client import (
     retry,
 )
 from locshare.client.errors import problem_of, retry_after_of
+from locshare.connection.context import ConnectionLimits
+from locshare.connection.pool import PoolLimits
 from locshare.model.events import (
     ParticipantUpdated,
     SessionEnded,
@@ -359,14 +362,19 @@ async def test_a_stopping_server_is_answered_at_once() -> None:
         pass
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
-        async with serving(again=server) as second:
+        # Who does not answer a close is waited for.
+        limits = PoolLimits(
+            drain_deadline=10 * LAST_RESORT_S,
+            connection=ConnectionLimits(outbox=OutboxLimits(linger=10 * LAST_RESORT_S)),
+        )
+        async with serving(again=server, limits=limits) as second:
             live = Live(second.ws, ada.websocket_token)
             nursery.start_soon(live.run)
             await live.has_connected.wait()
             began = trio.current_time()
         stopped_in = trio.current_time() - began
         nursery.cancel_scope.cancel()
-    assert stopped_in < 0.5
+    assert stopped_in < LAST_RESORT_S
 
 
 # --- dialects ---------------------------------------------------------------------------------

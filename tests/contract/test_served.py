@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 from quart_trio import QuartTrio
 
 from locshare.contract.asyncapi import asyncapi
@@ -15,7 +16,7 @@ from locshare.contract.operations import OPERATIONS
 from locshare.contract.page import page
 from locshare.contract.serving import contract_blueprint
 from locshare.model.reasons import CloseReason
-from tests.browser import chromium_or_skip
+from tests.browser import DEADLINE_MS, chromium_or_skip
 from tests.program import Program, data_directory
 
 PATHS = {
@@ -172,16 +173,17 @@ def test_the_real_server_serves_all_of_them(url: str) -> None:
 def test_the_page_works_offline_in_a_browser_and_fits_a_phone(url: str) -> None:
     with chromium_or_skip() as browser:
         opened = browser.new_page(viewport={"width": 360, "height": 740})
+        opened.set_default_timeout(DEADLINE_MS)
         asked: list[str] = []
         said: list[Any] = []
         opened.on("request", lambda request: asked.append(request.url))
         opened.on("console", lambda message: said.append(message.text))
         opened.goto(f"{url}/docs", wait_until="networkidle")
         assert all(each.startswith(url) for each in asked), asked
-        assert opened.evaluate("document.documentElement.scrollWidth") <= 360
+        width = opened.evaluate("document.documentElement.scrollWidth")
+        assert width <= 360
         opened.click("nav >> text=Join a session")
-        assert opened.evaluate("location.hash") == "#joinSession"
-        assert opened.is_visible("#joinSession >> text=display_name")
-        color = "getComputedStyle(document.body).backgroundColor"
-        assert opened.evaluate(color) != "rgba(0, 0, 0, 0)"
+        expect(opened).to_have_url(f"{url}/docs#joinSession")
+        expect(opened.locator("#joinSession >> text=display_name").first).to_be_visible()
+        expect(opened.locator("body")).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
     assert said == []

@@ -175,4 +175,5 @@ def test_a_browser_accepts_the_answer_however_it_hands_over_its_token(program: P
             # It asks for what is not served: a browser refuses an answer without it.
             (url, ["locshare.v9", bearer], ["closed", 1006]),
         ):
-            assert page.evaluate(IN_A_BROWSER, [address, protocols]) == expected
+            heard = page.evaluate(IN_A_BROWSER, [address, protocols])  # which waits
+            assert heard == expected

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 from msgspec import Struct
 
+from bench.servers import free_port
 from locshare.actors import Registry as Names
 from locshare.api import ApiLimits, PublicUrls, Rate, create_app
 from locshare.auth.tokens import TokenKeys
@@ -58,7 +59,8 @@ async def serving(
     limits: PoolLimits = POOL_LIMITS,
 ) -> AsyncIterator[Server]:
     """A server; with ``again`` one that takes the place of that other one, which has stopped."""
-    http, ws = "127.0.0.1:0", "127.0.0.1:0"
+    # Nobody else gets these while the server is away.
+    http, ws = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     if again is not None:
         http = again.addresses.http_url.removeprefix("http://")
         ws = again.addresses.ws_url.removeprefix("ws://")
@@ -80,7 +82,7 @@ async def serving(
             DynamicSpec().child(SESSIONS, register=names.name(SESSIONS)),
             TaskSpec("reaper", manager.reaper.run),
             TaskSpec("reader", pool.reader.serve),
-            TaskSpec("connections", pool.serve, shutdown=5.0),
+            TaskSpec("connections", pool.serve, shutdown=limits.drain_deadline + 4.0),
             TaskSpec("heartbeat", pool.heartbeat),
             TaskSpec("listener", listener.serve),
             TaskSpec("api", server.serve),

@@ -17,6 +17,7 @@ from bench.network.namespace import Link, Unavailable
 from bench.network.proxied import ProxiedTarget, behind_proxy, lossy
 from bench.network.relay import RETRANSMISSION_S, Impairment
 from bench.results import DisruptionKind, TargetDescription
+from bench.servers import free_port
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
@@ -236,7 +237,6 @@ def test_a_target_with_tls_is_proxied_like_any_other(server: socket.socket) -> N
 
 
 def test_an_unreachable_rest_interface_is_reported() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     with pytest.raises(NotServing, match="POST /api/sessions: "):
         behind_proxy(Elsewhere(None, f"http://127.0.0.1:{port}")).__enter__()

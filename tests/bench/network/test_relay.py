@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.network.relay import HELD_BYTES_MAX, DelayLine, Impairment, Relay
+from bench.servers import free_port
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
@@ -217,9 +218,7 @@ async def test_a_reset_of_the_target_resets_the_source() -> None:
 
 async def test_a_connection_is_reset_when_the_target_refuses() -> None:
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    [gone] = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = gone.socket.getsockname()[1]
-    await gone.aclose()
+    port = free_port()
     with trio.fail_after(DEADLINE_S):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Relay("127.0.0.1", port, Impairment()).serve, listener)

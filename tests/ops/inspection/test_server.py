@@ -7,12 +7,10 @@ import httpx
 import pytest
 
 from locshare.actors import StartError
-from locshare.net.listening import listen
 from locshare.ops.control import ControlError, open_control
 from locshare.ops.inspection.views import Tree, TreeSnapshot, Watch
 from tests.faults.kit import running, talk
-from tests.program import data_directory, running_program
-from tests.program import free_port as free_now
+from tests.program import data_directory, free_port, running_program
 
 
 async def test_the_server_shows_its_sessions_by_load_and_no_participant(
@@ -52,9 +50,7 @@ async def test_the_server_shows_its_sessions_by_load_and_no_participant(
 
 
 async def test_debug_tree_over_http(postgres_url: str, tmp_path: Path) -> None:
-    (probe,) = await listen("127.0.0.1", 0, 1)
-    bind = f"127.0.0.1:{probe.getsockname()[1]}"
-    probe.close()
+    bind = f"127.0.0.1:{free_port()}"
     async with (
         running(postgres_url, tmp_path, debug_bind=bind),
         httpx.AsyncClient(base_url=f"http://{bind}") as http,
@@ -74,16 +70,10 @@ async def test_debug_tree_over_http(postgres_url: str, tmp_path: Path) -> None:
             assert says in answer.json()["detail"]
 
 
-async def free_port() -> str:
-    (probe,) = await listen("127.0.0.1", 0, 1)
-    with probe:
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 async def test_an_internal_port_has_health_metrics_and_the_tree(
     postgres_url: str, tmp_path: Path
 ) -> None:
-    bind = await free_port()
+    bind = f"127.0.0.1:{free_port()}"
     async with (
         running(postgres_url, tmp_path, internal_bind=bind, internal_hosts=("locshare",)) as server,
         httpx.AsyncClient(base_url=f"http://{bind}") as internal,
@@ -102,7 +92,7 @@ async def test_an_internal_port_has_health_metrics_and_the_tree(
 
 
 async def test_the_debug_port_answers_to_no_strange_name(postgres_url: str, tmp_path: Path) -> None:
-    bind = await free_port()
+    bind = f"127.0.0.1:{free_port()}"
     async with (
         running(postgres_url, tmp_path, debug_bind=bind),
         httpx.AsyncClient(base_url=f"http://{bind}") as http,
@@ -140,7 +130,7 @@ async def test_a_place_that_was_asked_for_is_needed(postgres_url: str, tmp_path:
 
 @pytest.mark.e2e
 def test_the_status_page_is_on_the_internal_port_alone() -> None:
-    internal = f"127.0.0.1:{free_now()}"
+    internal = f"127.0.0.1:{free_port()}"
     with data_directory() as data:
         settings = {"LOCSHARE_DATA_DIR": str(data), "LOCSHARE_INTERNAL_BIND": internal}
         with running_program(settings) as program:
