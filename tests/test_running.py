@@ -1,11 +1,12 @@
 """The way in which asynchronous tests are run must itself be able to fail one."""
 
+import inspect
 import sys
 
 import pytest
 import trio
 
-from tests.running import complete
+from tests.running import complete, given_more_time
 
 
 async def in_a_cancelled_scope(test: str) -> None:
@@ -51,3 +52,19 @@ async def test_other_ends_are_left_as_they_are() -> None:
 async def test_an_asynchronous_test_of_any_folder_is_run_so() -> None:
     awaiting = sys._getframe(1).f_code
     assert awaiting is complete(in_a_cancelled_scope).__code__
+
+
+def test_a_measurement_is_given_more_time_while_it_fails() -> None:
+    given: list[int] = []
+
+    @given_more_time
+    def passes_with(times: int, enough: int) -> None:
+        given.append(times)
+        assert times >= enough
+
+    assert [*inspect.signature(passes_with).parameters] == ["enough"]
+    passes_with(enough=1)
+    passes_with(enough=5)
+    with pytest.raises(AssertionError):
+        passes_with(enough=26)
+    assert given == [1, 1, 5, 1, 5, 25]

@@ -383,9 +383,20 @@ def plan(
     visits: Sequence[Stay] = (Stay(),),
     measured_from_s: float = 0.1,
     disruptions: bool = False,
+    times: int = 1,
 ) -> Plan:
-    """A short run: sessions of so many people, everybody with these visits."""
+    """A short run: sessions of so many people, everybody with these visits. ``times``: everything
+    but the interval takes so much longer.
+    """
     people = iter(range(10_000))
+    visits = [
+        Stay(
+            each.arrives_s * times,
+            None if each.leaves_s is None else each.leaves_s * times,
+            each.gracefully,
+        )
+        for each in visits
+    ]
     return Plan(
         scenario="test",
         title="a test",
@@ -399,11 +410,11 @@ def plan(
             for size in sessions
         ],
         interval_s=interval_s,
-        measured_from_s=measured_from_s,
-        duration_s=duration_s,
+        measured_from_s=measured_from_s * times,
+        duration_s=duration_s * times,
         disruptions=disruptions,
-        goodbye_s=0.05,
-        drain_s=0.4,
+        goodbye_s=0.05 * times,
+        drain_s=0.4 * times,
     )
 
 

@@ -18,30 +18,35 @@ from bench.results import DisruptionKind, Run
 from bench.scenarios import SCENARIOS
 from locshare.client.backoff import Backoff
 from tests.bench.misbehaving_server import NullObserver, misbehaving_server, plan
-from tests.running import LAST_RESORT_S
+from tests.running import LAST_RESORT_S, given_more_time
 
 CUT_S = 0.6
 FIFTH_S = Backoff().initial_s * Backoff().factor ** 4
 """The longest wait of somebody whom a cut of 3 s has refused four times."""
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def make_hasty(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
     """A run of seconds has room for the two that any target has."""
-    monkeypatch.setitem(disruptions.LASTS_S, "cut_network", CUT_S)
-    monkeypatch.setitem(disruptions.ROOM_S, "cut_network", 3.0)
-    monkeypatch.setitem(disruptions.ROOM_S, "drop_clients", 2.0)
+    monkeypatch.setitem(disruptions.LASTS_S, "cut_network", CUT_S * times)
+    monkeypatch.setitem(disruptions.ROOM_S, "cut_network", 3.0 * times)
+    monkeypatch.setitem(disruptions.ROOM_S, "drop_clients", 2.0 * times)
 
 
 def broken(run: Run) -> list[DisruptionKind]:
     return [each.kind for each in run.disruptions]
 
 
-@pytest.mark.usefixtures("hasty")
-def test_clients_reconnect_after_a_drop_and_after_a_cut_network() -> None:
+@given_more_time
+def test_clients_reconnect_after_a_drop_and_after_a_cut_network(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_hasty(monkeypatch, times)
     with misbehaving_server() as server, behind_proxy(server) as target:
         run = measure(
-            target, plan((5, 5), duration_s=5, disruptions=True), NullObserver(), via=target.via
+            target,
+            plan((5, 5), duration_s=5, disruptions=True, times=times),
+            NullObserver(),
+            via=target.via,
         )
     assert broken(run) == ["drop_clients", "cut_network"]
     dropped, cut = run.disruptions
@@ -50,7 +55,7 @@ def test_clients_reconnect_after_a_drop_and_after_a_cut_network() -> None:
     assert run.connections == 10 + 2 + 10
     for each in (dropped, cut):
         assert each.recovery_s is not None
-        assert 0 < each.recovery_s < 3
+        assert 0 < each.recovery_s < 3 * times
     assert (run.disconnects, run.refused, run.stale_pairs) == (0, 0, 0)  # all are excused
     assert not any("too short" in each for each in run.remarks)
 
@@ -64,11 +69,12 @@ def test_recovery_counts_from_the_end_where_nobody_can_recover_before_it(
     assert _counted_since(Done(kind, 1.0, 4.0, "")) == (4.0 if held_up else 1.0)
 
 
-@pytest.mark.usefixtures("hasty")
+@given_more_time
 def test_a_description_that_is_known_late_is_in_the_results(
-    monkeypatch: pytest.MonkeyPatch,
+    times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(disruptions.ROOM_S, "crash_session", 2.0)
+    make_hasty(monkeypatch, times)
+    monkeypatch.setitem(disruptions.ROOM_S, "crash_session", 2.0 * times)
     followed = threading.Event()
     watch = FaultInjection._watch
 
@@ -89,25 +95,34 @@ def test_a_description_that_is_known_late_is_in_the_results(
         monkeypatch.setattr(server, "can", lambda kind: kind == "crash_session")
         monkeypatch.setattr(server, "begin", crash)
         monkeypatch.setattr(server, "end", lambda kind: None)
-        run = measure(server, plan(duration_s=5, disruptions=True), NullObserver())
+        run = measure(server, plan(duration_s=5, disruptions=True, times=times), NullObserver())
     assert broken(run) == ["drop_clients", "crash_session"]
     assert run.disruptions[1].detail.startswith("crash_session of ")
 
 
-@pytest.mark.usefixtures("hasty")
-def test_kinds_that_a_run_has_no_time_for_are_remarked() -> None:
+@given_more_time
+def test_kinds_that_a_run_has_no_time_for_are_remarked(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_hasty(monkeypatch, times)
     with misbehaving_server() as server, behind_proxy(server) as target:
         run = measure(
-            target, plan(duration_s=2.5, disruptions=True), NullObserver(), via=target.via
+            target,
+            plan(duration_s=2.5, disruptions=True, times=times),
+            NullObserver(),
+            via=target.via,
         )
     assert broken(run) == ["drop_clients"]
     assert "the run was too short for cut_network" in run.remarks
 
 
-@pytest.mark.usefixtures("hasty")
-def test_nothing_is_disrupted_unless_the_plan_asks_for_it() -> None:
+@given_more_time
+def test_nothing_is_disrupted_unless_the_plan_asks_for_it(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_hasty(monkeypatch, times)
     with misbehaving_server() as server, behind_proxy(server) as target:
-        run = measure(target, plan(duration_s=2.5), NullObserver(), via=target.via)
+        run = measure(target, plan(duration_s=2.5, times=times), NullObserver(), via=target.via)
     assert run.disruptions == ()
     assert run.remarks == ()
 

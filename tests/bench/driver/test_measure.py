@@ -15,7 +15,7 @@ from tests.bench.misbehaving_server import (
     misbehaving_server,
     plan,
 )
-from tests.running import LAST_RESORT_S
+from tests.running import LAST_RESORT_S, given_more_time
 
 CLEAN = ("lost", "stale_pairs", "foreign", "refused", "disconnects", "join_failures")
 BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
@@ -37,10 +37,11 @@ def has_remark(run: Run, text: str) -> bool:
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_a_good_server_loses_nothing(dialect: Dialect) -> None:
+@given_more_time
+def test_a_good_server_loses_nothing(times: int, dialect: Dialect) -> None:
     with misbehaving_server(dialect=dialect) as server:
         watcher = NullObserver()
-        run = measure(server, plan((4, 3)), watcher)
+        run = measure(server, plan((4, 3), times=times), watcher)
     assert wrong_figures(run) == set()
     assert run.people == run.connections == 7
     assert run.sessions == 2
@@ -62,87 +63,98 @@ def test_a_good_server_loses_nothing(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_a_server_with_unusual_but_legal_ways_loses_nothing(dialect: Dialect) -> None:
+@given_more_time
+def test_a_server_with_unusual_but_legal_ways_loses_nothing(times: int, dialect: Dialect) -> None:
     with misbehaving_server(Misbehaviour(loose=True), dialect) as server:
-        run = measure(server, plan(), NullObserver())
+        run = measure(server, plan(times=times), NullObserver())
     assert wrong_figures(run) == set()
     assert run.delivered > 20
     assert run.remarks == ()
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_every_lost_delivery_is_counted(dialect: Dialect) -> None:
+@given_more_time
+def test_every_lost_delivery_is_counted(times: int, dialect: Dialect) -> None:
     with misbehaving_server(Misbehaviour(lose_every=5), dialect) as server:
-        run = measure(server, plan((4,)), NullObserver())
+        run = measure(server, plan((4,), times=times), NullObserver())
     assert wrong_figures(run) <= {"lost", "stale_pairs"}
     assert run.lost == run.expected - run.delivered
     assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
 
 
-def test_duplicates_hide_no_loss() -> None:
+@given_more_time
+def test_duplicates_hide_no_loss(times: int) -> None:
     with misbehaving_server(Misbehaviour(lose_every=5, repeat=True)) as server:
-        run = measure(server, plan((4,)), NullObserver())
+        run = measure(server, plan((4,), times=times), NullObserver())
     assert run.lost == pytest.approx(run.expected / 5, abs=2 + run.expected / 50)
     assert has_remark(run, "updates arrived twice")
 
 
-def test_an_overtaken_update_is_delivered_and_remarked() -> None:
+@given_more_time
+def test_an_overtaken_update_is_delivered_and_remarked(times: int) -> None:
     with misbehaving_server(Misbehaviour(overtake=True)) as server:
-        run = measure(server, plan((3,)), NullObserver())
+        run = measure(server, plan((3,), times=times), NullObserver())
     # The last of a sender may wait for one that never comes.
     assert run.lost <= 3 * 2
     assert has_remark(run, "after a newer one")
 
 
-def test_a_receiver_without_the_newest_update_is_a_stale_pair() -> None:
+@given_more_time
+def test_a_receiver_without_the_newest_update_is_a_stale_pair(times: int) -> None:
     with misbehaving_server(Misbehaviour(keep_last=True)) as server:
-        run = measure(server, plan((3,)), NullObserver())
+        run = measure(server, plan((3,), times=times), NullObserver())
     assert run.stale_pairs == 6
     # The last one of each sender; those that were sent before the measuring are made up for.
     assert run.lost == 6
 
 
-def test_positions_from_another_session_are_foreign() -> None:
+@given_more_time
+def test_positions_from_another_session_are_foreign(times: int) -> None:
     with misbehaving_server(Misbehaviour(mix=True)) as server:
-        run = measure(server, plan((2, 2)), NullObserver())
+        run = measure(server, plan((2, 2), times=times), NullObserver())
     assert wrong_figures(run) == {"foreign"}
     assert run.foreign >= 2 * run.sent
     assert run.delivered == run.expected == run.sent
 
 
-def test_an_echo_of_the_own_update_is_ignored() -> None:
+@given_more_time
+def test_an_echo_of_the_own_update_is_ignored(times: int) -> None:
     with misbehaving_server(Misbehaviour(echo=True)) as server:
-        run = measure(server, plan((2,)), NullObserver())
+        run = measure(server, plan((2,), times=times), NullObserver())
     assert wrong_figures(run) == set()
     assert run.delivered == run.expected == run.sent
     assert run.remarks == ()
 
 
-def test_a_delay_of_the_server_is_in_the_latency() -> None:
+@given_more_time
+def test_a_delay_of_the_server_is_in_the_latency(times: int) -> None:
     with misbehaving_server(Misbehaviour(delay_s=0.03)) as server:
-        run = measure(server, plan((2,), interval_s=0.2), NullObserver())
+        run = measure(server, plan((2,), interval_s=0.2, times=times), NullObserver())
     assert run.delivery.p50_ms >= 30
 
 
-def test_coordinates_with_six_places_are_recognised() -> None:
+@given_more_time
+def test_coordinates_with_six_places_are_recognised(times: int) -> None:
     with misbehaving_server(Misbehaviour(decimals=6)) as server:
-        run = measure(server, plan(), NullObserver())
+        run = measure(server, plan(times=times), NullObserver())
     assert wrong_figures(run) == set()
     assert run.delivered > 20
 
 
-def test_a_position_that_was_never_reported_is_no_delivery() -> None:
+@given_more_time
+def test_a_position_that_was_never_reported_is_no_delivery(times: int) -> None:
     with misbehaving_server(Misbehaviour(invent=True)) as server:
-        run = measure(server, plan(), NullObserver())
+        run = measure(server, plan(times=times), NullObserver())
     assert run.delivered == 0
     assert run.lost == run.expected > 20
     assert has_remark(run, "that their sender has not reported")
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_error_messages_of_the_server_are_remarked(dialect: Dialect) -> None:
+@given_more_time
+def test_error_messages_of_the_server_are_remarked(times: int, dialect: Dialect) -> None:
     with misbehaving_server(Misbehaviour(complain=True), dialect) as server:
-        run = measure(server, plan(), NullObserver())
+        run = measure(server, plan(times=times), NullObserver())
     assert wrong_figures(run) == set()
     assert has_remark(run, "too many")
 
@@ -155,11 +167,12 @@ def test_error_messages_of_the_server_are_remarked(dialect: Dialect) -> None:
     ],
     ids=["hung up", "closed"],
 )
+@given_more_time
 def test_an_unexpected_end_is_a_disconnect_and_the_user_reconnects(
-    wrong: Misbehaviour, reason: str
+    times: int, wrong: Misbehaviour, reason: str
 ) -> None:
     with misbehaving_server(wrong) as server:
-        run = measure(server, plan((3,), duration_s=1.2), NullObserver())
+        run = measure(server, plan((3,), duration_s=1.2, times=times), NullObserver())
     assert wrong_figures(run) == {"disconnects"}
     assert run.disconnects == 3
     assert run.connections == 6
@@ -169,37 +182,42 @@ def test_an_unexpected_end_is_a_disconnect_and_the_user_reconnects(
     assert has_remark(run, reason)
 
 
-def test_a_user_does_not_reconnect_after_a_final_close() -> None:
+@given_more_time
+def test_a_user_does_not_reconnect_after_a_final_close(times: int) -> None:
     with misbehaving_server(Misbehaviour(close_after=2, close_code=4410)) as server:
-        run = measure(server, plan((3,)), NullObserver())
+        run = measure(server, plan((3,), times=times), NullObserver())
     assert run.disconnects == run.connections == 3
     assert has_remark(run, "3 users gave up")
 
 
-def test_a_refused_upgrade_is_counted_and_tried_again() -> None:
+@given_more_time
+def test_a_refused_upgrade_is_counted_and_tried_again(times: int) -> None:
     with misbehaving_server(Misbehaviour(refuse_first=2)) as server:
-        run = measure(server, plan((3,), measured_from_s=0.6), NullObserver())
+        run = measure(server, plan((3,), measured_from_s=0.6, times=times), NullObserver())
     assert wrong_figures(run) == {"refused"}
     assert run.refused == 2
     assert run.connections == 3
     assert has_remark(run, "503")
 
 
+@given_more_time
 def test_a_connection_without_a_first_message_counts_as_refused(
+    times: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(virtual_user, "CONNECT_TIMEOUT_S", 0.3)
     with misbehaving_server(Misbehaviour(mute=True)) as server:
-        run = measure(server, plan((2,), duration_s=0.9), NullObserver())
+        run = measure(server, plan((2,), duration_s=0.9, times=times), NullObserver())
     assert run.refused >= 2
     assert run.connections == run.sent == 0
     assert run.connect is None
     assert has_remark(run, "no answer within 0.3 s")
 
 
-def test_failed_joins_are_counted_and_the_others_are_measured() -> None:
+@given_more_time
+def test_failed_joins_are_counted_and_the_others_are_measured(times: int) -> None:
     with misbehaving_server(Misbehaviour(fail_joins=1)) as server:
-        run = measure(server, plan((3,)), NullObserver())
+        run = measure(server, plan((3,), times=times), NullObserver())
     assert wrong_figures(run) == {"join_failures"}
     assert run.connections == 2
     assert run.delivered == run.sent
@@ -214,10 +232,13 @@ def test_a_server_without_a_successful_join_is_not_measured() -> None:
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_visits_come_and_go_without_a_disconnect(dialect: Dialect) -> None:
+@given_more_time
+def test_visits_come_and_go_without_a_disconnect(times: int, dialect: Dialect) -> None:
     visits = Stay(0.0, 0.2), Stay(0.3, 0.5, gracefully=False), Stay(0.6, 0.8)
     with misbehaving_server(dialect=dialect) as server:
-        run = measure(server, plan((3,), duration_s=0.9, visits=visits), NullObserver())
+        run = measure(
+            server, plan((3,), duration_s=0.9, visits=visits, times=times), NullObserver()
+        )
         left = len(server.left)
     assert wrong_figures(run) == set()
     assert run.connections == 9
@@ -227,12 +248,13 @@ def test_visits_come_and_go_without_a_disconnect(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("dialect", BOTH)
+@given_more_time
 def test_heartbeats_keep_a_quiet_connection(
-    dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+    times: int, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(dialect, monkeypatch)
     with misbehaving_server(dialect=dialect) as server:
-        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), NullObserver())
+        run = measure(server, plan((1,), interval_s=9, duration_s=1.2, times=times), NullObserver())
         beats = server.heartbeats
     assert beats >= 2
     assert wrong_figures(run) == set()
@@ -240,12 +262,13 @@ def test_heartbeats_keep_a_quiet_connection(
 
 
 @pytest.mark.parametrize("dialect", BOTH)
+@given_more_time
 def test_a_connection_without_an_answer_to_a_heartbeat_is_closed(
-    dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+    times: int, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quicken(dialect, monkeypatch)
     with misbehaving_server(Misbehaviour(deaf=True), dialect) as server:
-        run = measure(server, plan((1,), interval_s=9, duration_s=1.2), NullObserver())
+        run = measure(server, plan((1,), interval_s=9, duration_s=1.2, times=times), NullObserver())
     assert wrong_figures(run) == {"disconnects"}
     assert has_remark(run, "nothing received for")
 

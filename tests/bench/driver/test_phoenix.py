@@ -27,7 +27,7 @@ from tests.bench.misbehaving_server import (
 )
 from tests.npm import CLIENTS, installed
 from tests.official_phoenix import OfficialClient
-from tests.running import LAST_RESORT_S
+from tests.running import LAST_RESORT_S, given_more_time
 
 PATIENCE_S = LAST_RESORT_S
 
@@ -204,9 +204,10 @@ def test_an_unreadable_message_is_a_refusal(wrong: bytes) -> None:
     assert isinstance(joined().read(wrong), Refusal)
 
 
-def test_a_lost_join_is_tried_again() -> None:
+@given_more_time
+def test_a_lost_join_is_tried_again(times: int) -> None:
     with misbehaving_server(Misbehaviour(hang_up_after=3), "phoenix") as server:
-        run = measure(server, plan((2,), duration_s=1.2), NullObserver())
+        run = measure(server, plan((2,), duration_s=1.2, times=times), NullObserver())
     assert run.disconnects == 2
     assert run.connections == 4
     assert run.lost == 0

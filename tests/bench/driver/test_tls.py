@@ -27,7 +27,7 @@ from bench.servers import running_server
 from bench.targets import NotServing, Target, parse
 from tests.bench.driver.tls import HOST, Certificate, certificate, tls_before
 from tests.bench.misbehaving_server import Misbehaviour, NullObserver, misbehaving_server, plan
-from tests.running import LAST_RESORT_S, given_time
+from tests.running import LAST_RESORT_S, given_more_time, given_time
 
 BOTH: tuple[Dialect, ...] = ("plain", "phoenix")
 
@@ -76,21 +76,25 @@ def secured(
 
 
 @pytest.mark.parametrize("dialect", BOTH)
-def test_everything_is_delivered_over_tls(dialect: Dialect, trusted: Certificate) -> None:
+@given_more_time
+def test_everything_is_delivered_over_tls(
+    times: int, dialect: Dialect, trusted: Certificate
+) -> None:
     with secured(trusted, dialect) as target:
-        run = measure(target, plan((4, 3)), NullObserver())
+        run = measure(target, plan((4, 3), times=times), NullObserver())
     assert run.delivered == run.expected > 2 * run.sent > 40
     assert run.connections == run.people == 7
     assert (run.lost, run.stale_pairs, run.refused, run.disconnects) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("dialect", BOTH)
+@given_more_time
 def test_large_messages_in_many_records_are_read_whole(
-    dialect: Dialect, trusted: Certificate, monkeypatch: pytest.MonkeyPatch
+    times: int, dialect: Dialect, trusted: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_CHUNK", 100)  # what a record has more than that stays in it
     with secured(trusted, dialect, Misbehaviour(loose=True)) as target:
-        run = measure(target, plan((4,)), NullObserver())
+        run = measure(target, plan((4,), times=times), NullObserver())
     assert run.delivered == run.expected > 40
     assert (run.lost, run.stale_pairs, run.refused, run.disconnects) == (0, 0, 0, 0)
 
@@ -122,11 +126,14 @@ def test_a_server_that_runs_is_measured_by_its_address(
     assert run.delivered == run.expected > 0
 
 
-def test_tls_works_through_a_proxy_and_a_cut(trusted: Certificate) -> None:
+@given_more_time
+def test_tls_works_through_a_proxy_and_a_cut(times: int, trusted: Certificate) -> None:
     with secured(trusted, "plain") as target, behind_proxy(target) as cuttable:
-        run = measure(cuttable, plan((3,)), NullObserver(), via=cuttable.via)
+        run = measure(cuttable, plan((3,), times=times), NullObserver(), via=cuttable.via)
         cuttable.begin("cut_network", "")
-        cut = measure(cuttable, plan((2,), duration_s=0.2), NullObserver(), via=cuttable.via)
+        cut = measure(
+            cuttable, plan((2,), duration_s=0.2, times=times), NullObserver(), via=cuttable.via
+        )
     assert run.delivered == run.expected > 20
     assert (cut.connections, cut.refused > 0) == (0, True)
 
