@@ -25,7 +25,8 @@ from tests.sockets import Raw, request, trio_client
 
 DEADLINE_S = LAST_RESORT_S
 STEP_S = 0.03
-CONNECT_TIMEOUT_S = 0.5
+LOST_S = 0.5
+"""A step may be taken for lost when it was not seen for so long, where steps may be lost."""
 _DEGREES = 1e-3
 
 
@@ -73,10 +74,10 @@ class Phone:
         }  # fmt: skip
         await self.socket.send_message(json.dumps({"type": "location_update", "data": position}))
 
-    async def walk(self, others: Sequence["Phone"]) -> None:
+    async def walk(self, others: Sequence["Phone"], patience_s: float = DEADLINE_S) -> None:
         """Move on and on. The next step is made when the others have seen the last one, or when
-        they have not for a while: so a step that nobody saw was lost, and not overtaken by a newer
-        one before it was told.
+        they have not for ``patience_s``: so a step that nobody saw was lost, and not overtaken by a
+        newer one before it was told.
         """
         self.tired = False
         while self.closed is None and not self.tired:
@@ -84,7 +85,7 @@ class Phone:
                 await self.move()
             except trio_websocket.ConnectionClosed:
                 return
-            with trio.move_on_after(CONNECT_TIMEOUT_S):
+            with trio.move_on_after(patience_s):
                 for other in others:
                     while self.step not in other.seen[self.user_id][-1:]:
                         await other.news.wait()
@@ -158,12 +159,14 @@ class Group:
         return joined
 
     @asynccontextmanager
-    async def walking(self) -> AsyncIterator[None]:
-        """Everybody moves during the block, and nobody's connection has ended when it ends."""
+    async def walking(self, patience_s: float = DEADLINE_S) -> AsyncIterator[None]:
+        """Everybody moves during the block, and nobody's connection has ended when it ends. Steps
+        are not lost, or ``patience_s`` is short.
+        """
         async with trio.open_nursery() as nursery:
             for phone in self.phones:
                 others = [other for other in self.phones if other is not phone]
-                nursery.start_soon(phone.walk, others)
+                nursery.start_soon(phone.walk, others, patience_s)
             await trio.sleep(4 * STEP_S)
             yield
             await trio.sleep(4 * STEP_S)
