@@ -1,12 +1,11 @@
 """The whole application with a real database, in this process, and phones on it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import trio
 
 from locshare.actors import Ref
 from locshare.actors.introspect import kill
@@ -14,21 +13,11 @@ from locshare.config import Settings
 from locshare.server.tree import Application
 from locshare.supervisor import SupervisorRef
 from locshare.supervisor.testing import wait_restarted
+from tests.contract.group import patiently
 from tests.phones import Phone, connected
 from tests.running import LAST_RESORT_S
 
 DEADLINE_S = LAST_RESORT_S
-
-
-async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """Ask again while the answer is "come back later" (503), as every client does; sooner, though,
-    than Retry-After says.
-    """
-    with trio.fail_after(DEADLINE_S):
-        while (answer := await ask()).status_code == 503:
-            assert int(answer.headers["Retry-After"]) > 0
-            await trio.sleep(0.02)
-    return answer
 
 
 class Running:

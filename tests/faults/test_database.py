@@ -10,7 +10,8 @@ import pytest
 import structlog.testing
 import trio
 
-from tests.faults.kit import DEADLINE_S, Running, patiently, running, talk
+from tests.contract.group import patiently
+from tests.faults.kit import DEADLINE_S, Running, running, talk
 from tests.postgres import Server
 from tests.program import data_directory
 from tests.store.kit import database_of

@@ -18,7 +18,7 @@ import trio
 import trio_websocket
 
 from locshare.ops.faults import FaultClient, open_faults
-from tests.faults.kit import patiently
+from tests.contract.group import patiently
 from tests.program import Program, data_directory, running_program
 from tests.running import LAST_RESORT_S
 from tests.sockets import Raw, request, trio_client

@@ -12,7 +12,7 @@ import httpx
 import trio
 
 from locshare.ops.faults import session_actor
-from tests.faults.kit import patiently
+from tests.contract.group import patiently
 from tests.faults.traffic import Group, Real, breaking
 from tests.monitoring.stack import Stack, monitored
 from tests.program import Program, data_directory, running_program
