@@ -44,6 +44,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "kubectl": "there is no cluster in a test; tests/deploy reads the manifests",
     "make container": "needs buildah and a base image; its recipe is parsed",
     "make test-binary": "takes minutes; its recipe is parsed",
+    "make test-systemd": "boots a Debian; its recipe is parsed",
     "make release": "needs a clean work tree; tests/tools/test_release.py tries its parts",
     "make test-all": "takes hours; its recipe is parsed",
     "apt install": "changes the machine; `make packages` does it for the tests",
