@@ -293,3 +293,5 @@ async def phone(
         assert made.crashes == []
     finally:
         await app.controller.close()
+        made.session.close()  # else its task is left in the loop, which complains when it is found
+        await made.settle()

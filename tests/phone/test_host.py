@@ -39,6 +39,7 @@ async def test_a_host_locks_passes_the_role_on_removes_and_ends(
             await one.press("yes")
             await one.until(lambda: one.state.notice == "The host has made a new link")
             await one.press("invite")
+            await one.press("share")
             await one.until(lambda: called(one, "share_text") or called(one, "set"), "shared")
             await one.press("menu")
             await one.press("step_down")

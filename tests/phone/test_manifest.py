@@ -31,8 +31,10 @@ NEEDED: Final = {
 PLATFORMS: Final = {"android": "apk", "ios": "ipa"}
 
 
-def read_by_the_builder(platform: str, folder: Path) -> dict[str, Any]:
-    """What it gives to its templates of the Android or iOS project."""
+def read_by_the_builder(platform: str, folder: Path) -> Any:
+    """The builder, once it knows what it gives to its templates of the Android or iOS project:
+    ``template_data``.
+    """
     parser = argparse.ArgumentParser()
     command: Any = Command(parser)
     target = PLATFORMS[platform]
@@ -50,14 +52,13 @@ def read_by_the_builder(platform: str, folder: Path) -> dict[str, Any]:
     )
     command.validate_entry_point()
     command.setup_template_data()
-    found: dict[str, Any] = command.template_data
-    return found
+    return command
 
 
 def test_android_asks_for_what_a_foreground_service_needs_and_not_for_the_background(
     tmp_path: Path,
 ) -> None:
-    options = read_by_the_builder("android", tmp_path)["options"]
+    options = read_by_the_builder("android", tmp_path).template_data["options"]
     asked = {name for name, wanted in options["android_permissions"].items() if wanted}
     assert asked == {f"android.permission.{name}" for name in NEEDED}
     assert options["android_features"]["android.hardware.location.gps"] is False
@@ -66,7 +67,7 @@ def test_android_asks_for_what_a_foreground_service_needs_and_not_for_the_backgr
 
 
 def test_ios_may_go_on_in_the_background_and_says_why_it_asks(tmp_path: Path) -> None:
-    plist = read_by_the_builder("ios", tmp_path)["options"]["info_plist"]
+    plist = read_by_the_builder("ios", tmp_path).template_data["options"]["info_plist"]
     assert plist["UIBackgroundModes"] == ["location"]
     assert "also with the screen off" in plist["NSLocationWhenInUseUsageDescription"]
     assert not [key for key in plist if "Always" in key]
@@ -75,7 +76,7 @@ def test_ios_may_go_on_in_the_background_and_says_why_it_asks(tmp_path: Path) ->
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_links_open_the_app_on_each_system(platform: str, tmp_path: Path) -> None:
     """The builder reads a table of each system, and the general one for none of the two."""
-    found = read_by_the_builder(platform, tmp_path)
+    found = read_by_the_builder(platform, tmp_path).template_data
     assert found["options"]["deep_linking"] == {"scheme": SCHEME, "host": "join"}
     assert found["product_name"] == "locshare"
     assert FLET["bundle_id"] == PACKAGE

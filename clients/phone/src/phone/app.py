@@ -35,7 +35,7 @@ class App:
         page.title = "locshare"
         page.padding = 0
         page.spacing = 0
-        page.theme, page.dark_theme, page.theme_mode = LIGHT, DARK, ft.ThemeMode.SYSTEM
+        page.theme, page.dark_theme = LIGHT, DARK
         view = page.views[0]
         view.padding = 0
         view.can_pop = False

@@ -1,5 +1,6 @@
 """Calls of a server, with what a person reads when they do not work."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar, final
 
@@ -11,6 +12,9 @@ from phone.trio_guest import TrioGuest
 from phone.view import End, one_line
 
 T = TypeVar("T")
+RETRY_S: Final = 5
+"""What is said where a server does not say when to try again."""
+MOST_WAIT_S: Final = 3600
 
 
 @final
@@ -43,7 +47,8 @@ class Calls:
                 self._over(End("", f"end.{kind}", f"end.{kind}.text"))
             else:
                 key = _PROBLEMS.get(error.code) or _PROBLEMS.get(str(error.status), "problem.other")
-                state.problem = state.words(key, detail=one_line(error.detail, 200))
+                wait_s = math.ceil(min(error.retry_after or RETRY_S, MOST_WAIT_S))
+                state.problem = state.words(key, detail=one_line(error.detail, 200), n=wait_s)
         except ClientError:
             state.problem = state.words("problem.no_answer")
         finally:

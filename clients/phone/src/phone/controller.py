@@ -17,18 +17,21 @@ import flet as ft
 from msgspec import structs
 
 from locshare.client import ClientError, Position, PresenceState
-from phone.backend import parse_backend
+from phone.blur import blurred
 from phone.calls import Calls
-from phone.devices import Devices, when
+from phone.devices import Devices, tag_of, when
 from phone.entrance import Entrance
 from phone.fetch import fetch_maps
 from phone.hosting import Hosting
 from phone.i18n import isolated, words_in
+from phone.inviting import Inviting
 from phone.participation import Participation
 from phone.position import Notification
+from phone.preferences import Preferences
 from phone.publisher import Publisher
 from phone.rate import is_saving, receive_pace
 from phone.settings import Membership, Settings, SettingsFile
+from phone.standing import directions_link
 from phone.state import AppState
 from phone.tracker import Tracker
 from phone.trio_guest import TrioGuest
@@ -38,8 +41,6 @@ _log: Final = logging.getLogger("locshare.phone")
 NOTICE_S: Final = 4.0
 BATTERY_S: Final = 60.0
 """How often the level of the battery is read."""
-TAPS_TO_SERVER: Final = 7
-"""On the version, for the hidden screen."""
 
 
 @final
@@ -59,9 +60,10 @@ class Controller:
         self.entrance = Entrance(state, self._calls, self)
         self.host = Hosting(state, self._calls, self._active, self._keep)
         """What a host may do."""
+        self.preferences = Preferences(state, self)
+        self.inviting = Inviting(state, guest, self._active, lambda: self._devices, self.notify)
         self._notice_timer: asyncio.TimerHandle | None = None
         self._maps_of = ""  # the address of the server whose maps are offered
-        self._taps = 0
         self._watches: asyncio.Task[Any] | None = None
         self._visible = True
         self._restored = False
@@ -73,7 +75,7 @@ class Controller:
         self._context = contextvars.copy_context()
         devices = self._devices = Devices(page)
         page.on_app_lifecycle_state_change = self._lifecycle
-        page.on_platform_brightness_change = when(self._brightness)
+        page.on_platform_brightness_change = when(self.preferences.apply_scheme)
         page.on_route_change = self._routed
         page.on_locale_change = self._locale
         page.on_disconnect = page.on_close = when(lambda: self._page_gone(page))
@@ -86,11 +88,8 @@ class Controller:
             self._restored = True
             settings = self._file.read().still_running(time())
             self.remember(settings)
-        self._brightness()
-        language = self.state.settings.language
-        if language == "auto":
-            language_found = await devices.language()
-            self.state.words = words_in(language_found)
+        self.preferences.apply_scheme()
+        self._speak(await devices.locale())
         self._tracker.attach(devices)
         for membership in self.state.settings.memberships:
             if membership.session_id not in self._participations:
@@ -150,14 +149,15 @@ class Controller:
         await self._read_battery()
         await self._track(ask=False)
 
-    def _brightness(self) -> None:
-        page = self._devices.page if self._devices is not None else None
-        if page is not None:
-            self.state.dark = page.platform_brightness == ft.Brightness.DARK
-
     def _locale(self, event: ft.LocaleChangeEvent) -> None:
-        if self.state.settings.language == "auto" and event.locales:
-            self.state.words = words_in(event.locales[0].language_code or "en")
+        if event.locales:
+            self._speak(tag_of(event.locales[0]))
+
+    def _speak(self, locale: str) -> None:
+        """The device has this locale: its region has units, its language words."""
+        self.state.locale = locale
+        if self.state.settings.language == "auto":
+            self.state.words = words_in(locale)
 
     async def _routed(self, event: ft.RouteChangeEvent) -> None:
         if event.route and event.route != "/":
@@ -192,7 +192,7 @@ class Controller:
         """Rate and presence, for whether somebody looks and how much battery there is."""
         state = self.state
         asked = [each.live.pace.interval_s for each in self._participations.values()]
-        shared = [each for each in self._participations.values() if not each.membership.paused]
+        shared = [each for each in self._participations.values() if each.membership.shares]
         situation = self._tracker.situation._replace(
             visible=self._visible,
             saving=state.saving,
@@ -214,27 +214,29 @@ class Controller:
     def _seen(self, position: Position, age_s: float) -> None:
         at = time() - age_s
         for each in self._participations.values():
-            if not each.membership.paused:
+            if each.membership.shares:
                 each.feed.located(position, at)
         self._publisher.changed()
 
     def _report(self, position: Position) -> None:
+        if self.state.settings.blurred:
+            position = blurred(position)
         for each in self._participations.values():
-            if not each.membership.paused:
+            if each.membership.shares:
                 self._guest.soon(each.give, position)
 
     async def _track(self, *, ask: bool) -> None:
         """Share, if there is a session to share in and the person allows it. The reason is shown
         before the system asks, once.
         """
-        if not any(not each.membership.paused for each in self._participations.values()):
+        if not any(each.membership.shares for each in self._participations.values()):
             self._tracker.stop()
             return
         state, tracker = self.state, self._tracker
         permission = await (tracker.ask() if ask else tracker.check())
         state.permission = permission
         if permission == "granted":
-            count = len(self._participations)
+            count = sum(each.membership.shares for each in self._participations.values())
             words = state.words
             tracker.notification = Notification(
                 words("notification.title"),
@@ -250,6 +252,13 @@ class Controller:
             state.sheet = "explain"
         else:
             tracker.stop()
+        self._publisher.now()
+
+    def share_anew(self) -> None:
+        """See :meth:`~phone.preferences.Owner.share_anew`."""
+        for each in self._participations.values():
+            self._guest.soon(each.give, None)
+        self._tracker.report_again()
         self._publisher.now()
 
     async def allow_location(self) -> None:
@@ -273,11 +282,12 @@ class Controller:
             await self._track(ask=True)
 
     async def pause(self) -> None:
-        """Pause or resume sharing in the session on the screen."""
+        """Stop sharing in the session on the screen, or begin again, also after only watching."""
         found = self._active()
         if found is None:
             return
-        membership = structs.replace(found.membership, paused=not found.membership.paused)
+        was = found.membership
+        membership = structs.replace(was, paused=was.shares, watching=False)
         found.membership = membership
         self.remember(self.state.settings.with_membership(membership))
         if membership.paused:
@@ -295,8 +305,7 @@ class Controller:
         """Show another screen."""
         state = self.state
         state.screen, state.sheet, state.problem = screen, "", ""
-        self._taps = 0
-        self.start(self._keep_awake)
+        self.start(self.keep_awake)
 
     def back(self) -> bool:
         """What the phone's back button does. False when there is nothing to go back from."""
@@ -430,26 +439,19 @@ class Controller:
         """Show more of the list, or more of the map."""
         self.state.list_is_long = not self.state.list_is_long
 
-    # --- the link -------------------------------------------------------------------------------
-
-    async def invite(self) -> None:
-        """Pass the link on with the phone's sheet, else copy it."""
-        found, devices = self._active(), self._devices
-        if found is None or devices is None:
-            return
-        link = found.join_link
-        if not await devices.share(link, found.feed.name):
-            await devices.copy(link)
-            self.notify(self.state.words("notice.copied"))
+    async def show_way(self, user_id: str) -> None:
+        """Open the device's own map, for the way to somebody."""
+        group, devices = self.state.group, self._devices
+        person = group.person(user_id) if group is not None else None
+        if person is not None and person.place is not None and devices is not None:
+            await devices.open_address(directions_link(person.place, person.name, devices.system))
 
     # --- settings -------------------------------------------------------------------------------
 
-    async def set_language(self, language: str) -> None:
-        """``auto`` is the device's."""
-        choice: Any = language
-        self.remember(structs.replace(self.state.settings, language=choice))
-        if language == "auto" and self._devices is not None:
-            self.state.words = words_in(await self._devices.language())
+    @property
+    def devices(self) -> Devices | None:
+        """Those of the page; None before there is one."""
+        return self._devices
 
     async def set_saving(self, wish: str) -> None:
         """When the low-battery mode is on: ``auto``, ``on``, ``off``."""
@@ -457,40 +459,11 @@ class Controller:
         self.remember(structs.replace(self.state.settings, saving=choice))
         await self._read_battery()
 
-    def set_map(self, choice: Any) -> None:
-        """Choose a map type."""
-        self.remember(structs.replace(self.state.settings, map_choice=choice))
-
-    async def set_awake(self, *, on: bool) -> None:
-        """Keep the screen on while the map is shown."""
-        self.remember(structs.replace(self.state.settings, keep_awake=on))
-        await self._keep_awake()
-
-    async def _keep_awake(self) -> None:
+    async def keep_awake(self) -> None:
+        """Keep the screen on while the map is shown, if that is wished."""
         if self._devices is not None:
             on = self.state.settings.keep_awake and self.state.screen == "live"
             await self._devices.keep_awake(on=on)
-
-    def tap_version(self) -> None:
-        """After some taps the hidden screen opens."""
-        self._taps += 1
-        if self._taps >= TAPS_TO_SERVER:
-            self.go("server")
-
-    def set_backend(self, url: str, dialect: str, socket: str, topic: str) -> None:
-        """Create sessions on another server from now on."""
-        try:
-            backend = parse_backend(url, dialect, socket, topic)
-        except ValueError as error:
-            self.state.problem = str(error)
-            return
-        environments = self.state.environments
-        is_default = backend == environments.named[environments.default]
-        chosen = None if is_default else backend
-        self.remember(structs.replace(self.state.settings, backend=chosen))
-        self.state.problem = ""
-        self.go("settings")
-        self.notify(self.state.words("notice.saved"))
 
     def remember(self, settings: Settings) -> None:
         """Keep the settings."""
@@ -531,6 +504,7 @@ class Controller:
         state.groups = tuple(
             each.feed.group(
                 paused=each.membership.paused,
+                watching=each.membership.watching,
                 can_host=each.membership.backend.dialect == "locshare",
             )
             for each in self._participations.values()

@@ -42,6 +42,7 @@ class Devices:
         self.wakelock = ft.Wakelock()
         self.clipboard = ft.Clipboard()
         self.sharing = ft.Share()
+        self.launcher = ft.UrlLauncher()
         is_phone = page.platform in (ft.PagePlatform.ANDROID, ft.PagePlatform.IOS)
         self.is_phone = is_phone and not page.web
         # It raises on other systems.
@@ -82,6 +83,17 @@ class Devices:
         """Ask the device where it is now."""
         return await self._ask(self.geolocator.get_current_position(), None, deadline_s=wait_s)
 
+    def show_as(self, scheme: str) -> bool:
+        """``light``, ``dark``, or ``auto`` as the device is. Whether that is dark."""
+        page = self.page
+        page.theme_mode = {"light": ft.ThemeMode.LIGHT, "dark": ft.ThemeMode.DARK}.get(
+            scheme, ft.ThemeMode.SYSTEM
+        )
+        page.update()
+        return scheme == "dark" or (
+            scheme != "light" and page.platform_brightness == ft.Brightness.DARK
+        )
+
     async def battery_level(self) -> float | None:
         """In percent."""
         level = await self._ask(self.battery.get_battery_level(), None)
@@ -111,14 +123,25 @@ class Devices:
         """What the clipboard has."""
         return await self._ask(self.clipboard.get(), None) or ""
 
-    async def language(self) -> str:
-        """The device's first language, such as ``de-AT``."""
+    async def locale(self) -> str:
+        """The device's first language and its region, such as ``de-AT``."""
         info = await self._ask(self.page.get_device_info(), None)
         if info is None:
             return "en"
         if isinstance(info, ft.WebDeviceInfo) and info.language:
             return info.language
-        return next((each.language_code or "en" for each in info.locales or ()), "en")
+        return next((tag_of(each) for each in info.locales or ()), "en")
+
+    async def open_address(self, address: str) -> None:
+        """In the app that shows such addresses."""
+        await self._ask(self.launcher.launch_url(address), None)
+
+    @property
+    def system(self) -> str:
+        """``android``, ``ios`` or ``other``."""
+        if self.is_phone:
+            return "ios" if self.page.platform == ft.PagePlatform.IOS else "android"
+        return "other"
 
     async def _ask(self, call: Awaitable[T], otherwise: T, deadline_s: float | None = CALL_S) -> T:
         try:
@@ -127,6 +150,11 @@ class Devices:
             # The type alone: a text may hold a place.
             _log.info("device_call_failed: %s", type(error).__name__)
             return otherwise
+
+
+def tag_of(locale: ft.Locale) -> str:
+    """``de-AT``, or the language alone."""
+    return "-".join(filter(None, (locale.language_code or "en", locale.country_code)))
 
 
 def when(handler: Callable[[], None]) -> Callable[[object], None]:

@@ -55,10 +55,12 @@ class Entrance:
         self._sessions = sessions
         self._host_tokens: dict[str, str] = {}
         """Of sessions that this device may join as the host."""
+        self._host_keys: dict[str, str] = {}
 
     def forget(self, session_id: str) -> None:
         """The session is over for this device."""
         self._host_tokens.pop(session_id, None)
+        self._host_keys.pop(session_id, None)
 
     async def open_link(self, text: str) -> None:
         """Show what a link invites to, or go back into a session that this device is in."""
@@ -78,6 +80,7 @@ class Entrance:
             if link.host_key is not None:
                 token = await api.become_host(link.session_id, link.host_key)
                 self._host_tokens[link.session_id] = token.host_token
+                self._host_keys[link.session_id] = link.host_key
                 is_host = True
             found = await api.describe(link.session_id, link_key=link.link_key)
             if not found.is_active:
@@ -108,6 +111,7 @@ class Entrance:
             minutes = max(1, min(hours, 24)) * 60
             found = await api.create_session(name.strip()[:255] or None, expires_in_minutes=minutes)
             self._host_tokens[found.session_id] = found.host_token
+            self._host_keys[found.session_id] = found.host_key
             return Invitation(
                 found.join_link,
                 found.session_id,
@@ -122,11 +126,12 @@ class Entrance:
             state.invitation = invitation
             await self._join(invitation, state.backend)
 
-    async def join(self, display_name: str, color: str) -> None:
-        """Join the session of the invitation."""
+    async def join(self, display_name: str, color: str, *, watching: bool = False) -> None:
+        """Join the session of the invitation; ``watching``: without being seen on the map."""
         invitation = self._state.invitation
         if invitation is not None and self._introduced(display_name, color):
-            await self._join(invitation, self._backend_of(invitation.link.split("/join/")[0]))
+            backend = self._backend_of(invitation.link.split("/join/")[0])
+            await self._join(invitation, backend, watching=watching)
 
     def _introduced(self, display_name: str, color: str) -> bool:
         state = self._state
@@ -141,7 +146,9 @@ class Entrance:
         self._sessions.remember(structs.replace(state.settings, name=name, color=safe))
         return True
 
-    async def _join(self, invitation: Invitation, backend: Backend) -> None:
+    async def _join(
+        self, invitation: Invitation, backend: Backend, *, watching: bool = False
+    ) -> None:
         settings = self._state.settings
         host_token = self._host_tokens.get(invitation.session_id)
 
@@ -167,6 +174,8 @@ class Entrance:
                 address,
                 invitation.expires_at,
                 host_token or "",
+                self._host_keys.get(invitation.session_id, ""),
+                watching=watching,
             )
 
         membership = await self._calls.ask(backend, ask)

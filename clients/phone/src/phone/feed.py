@@ -110,7 +110,7 @@ class Feed:
             position.lat, position.lng, at, position.accuracy, position.speed, position.battery
         )
 
-    def group(self, *, paused: bool, can_host: bool) -> Group:
+    def group(self, *, paused: bool, watching: bool, can_host: bool) -> Group:
         """The session as the screens show it: me first, then who is on the map, then who is online,
         then the rest, each by name.
         """
@@ -128,6 +128,7 @@ class Feed:
             is_host=self.is_host,
             can_host=can_host,
             paused=paused,
+            watching=watching,
             link=self.link,
         )
 

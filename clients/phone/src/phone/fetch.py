@@ -1,6 +1,7 @@
-"""What a server's page would load too: its choice of maps. A Trio task."""
+"""What a server's page would load too: its choice of maps, and a link as a QR code. Trio tasks."""
 
 from typing import Final
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -28,6 +29,19 @@ async def fetch_maps(server: str) -> tuple[MapSource, ...]:
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass
     return tuple(found)
+
+
+async def fetch_link_code(server: str, session_id: str, link_key: str | None) -> str:
+    """The join link as a QR code, an SVG; empty where the server gives none."""
+    address = f"{server}/api/sessions/{quote(session_id, safe='')}/link.svg"
+    if link_key:
+        address += f"?link_key={quote(link_key, safe='')}"
+    async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
+        try:
+            found = (await _read(http, address)).decode()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            return ""
+    return found if found.startswith("<svg") else ""
 
 
 async def _read(http: httpx.AsyncClient, address: str) -> bytes:

@@ -6,15 +6,20 @@ Where the web client says the same, it says it in the same words (web/src/i18n).
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 from phone.words import de, en
+
+Units = Literal["metric", "imperial"]
 
 Text = str | Mapping[str, str]
 """Forms by number are ``one`` and ``other``, chosen by ``n``."""
 CATALOGUES: Final[Mapping[str, Mapping[str, Text]]] = {"en": en.TEXTS, "de": de.TEXTS}
 NAMES: Final = {"en": en.NAME, "de": de.NAME}
 DEFAULT: Final = "en"
+_FOOT_M: Final = 0.3048
+_MILE_M: Final = 1609.344
+_BY_MILES: Final = frozenset({"GB", "LR", "MM", "US"})
 
 
 class Words:
@@ -52,19 +57,47 @@ class Words:
             return self("left.minutes", n=minutes)
         return self("left.hours", h=minutes // 60, m=minutes % 60)
 
-    def distance(self, metres: float) -> str:
-        """In metres up to a kilometre, then in kilometres."""
+    def distance(self, metres: float, units: Units = "metric") -> str:
+        """In metres up to a kilometre, then in kilometres; or in feet up to a thousand, then in
+        miles.
+        """
         if metres < 10:
             return self("distance.here")
+        if units == "imperial":
+            feet = metres / _FOOT_M
+            if feet < 1000:
+                return self("unit.ft", n=_tens(feet))
+            return self("unit.mi", n=self._large(metres / _MILE_M))
         if metres < 995:
-            return self("unit.m", n=round(metres / 10) * 10)
-        kilometres = metres / 1000
-        text = f"{kilometres:.1f}" if kilometres < 10 else f"{kilometres:.0f}"
-        return self("unit.km", n=text.replace(".", self("number.point")))
+            return self("unit.m", n=int(metres + 0.5) if metres < 100 else _tens(metres))
+        return self("unit.km", n=self._large(metres / 1000))
+
+    def speed(self, mps: float, units: Units) -> str:
+        """In kilometres or miles per hour."""
+        if units == "imperial":
+            return self("unit.mph", n=int(mps * 3600 / _MILE_M + 0.5))
+        return self("unit.kmh", n=int(mps * 3.6 + 0.5))
+
+    def compass(self, degrees: float) -> str:
+        """The point of the compass nearest to a bearing."""
+        return self(f"compass.{int(degrees / 45 + 0.5) % 8}")
+
+    def _large(self, value: float) -> str:
+        if value < 9.95:
+            return f"{value:.1f}".replace(".", self("number.point"))
+        return f"{value:,.0f}".replace(",", self("number.thousands"))
 
     def clock(self, at: float) -> str:
         """The time of day, in the device's zone."""
         return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")
+
+
+def units_of(locale: str) -> Units:
+    """The units of the region of a locale such as ``en-US``: three countries go by miles, and
+    Britain's roads do.
+    """
+    regions = {part.upper() for part in locale.replace("_", "-").split("-")[1:]}
+    return "imperial" if regions & _BY_MILES else "metric"
 
 
 @cache
@@ -72,6 +105,10 @@ def words_in(language: str) -> Words:
     """The catalogue for a language or locale such as ``de_AT``; English for one that is missing."""
     code = language.replace("_", "-").partition("-")[0].lower()
     return Words(code if code in CATALOGUES else DEFAULT)
+
+
+def _tens(value: float) -> int:
+    return int(value / 10 + 0.5) * 10
 
 
 def isolated(name: str) -> str:

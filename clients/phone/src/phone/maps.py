@@ -4,7 +4,9 @@ flet-map draws raster tiles only. A server that has vector maps alone leaves a p
 grid whose lines are a round distance apart.
 """
 
+import html
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -15,13 +17,15 @@ from msgspec import Struct
 from phone.settings import MapChoice
 
 MOST_MAPS: Final = 8
+_LONGEST_ATTRIBUTION: Final = 500
 _RASTER: Final = (".png", ".jpg", ".jpeg", ".webp")
 _STEPS_M: Final = (10, 20, 50, 100, 200, 500)
+_MOST_REACH: Final = 85.0
 _METRES_PER_DEGREE: Final = 111_195.0
 
 
 class MapSource(Struct, frozen=True):
-    """``url`` has ``{z}``, ``{x}`` and ``{y}``."""
+    """``url`` has ``{z}``, ``{x}`` and ``{y}``; ``attribution`` is plain text."""
 
     name: str
     url: str
@@ -55,7 +59,7 @@ def raster_maps(config: bytes, server: str) -> tuple[list[MapSource], list[tuple
         if urlsplit(url).scheme not in ("http", "https"):
             continue
         if each.kind == "raster" and _is_template(url):
-            found.append(MapSource(each.name, url, each.attribution))
+            found.append(MapSource(each.name, url, plain_text(each.attribution)))
         elif each.kind == "tilejson" and each.name != "world":
             to_ask.append((each.name, url))
     return found, to_ask
@@ -69,8 +73,14 @@ def raster_of(name: str, tile_json: bytes, address: str) -> MapSource | None:
     for each in found.tiles[:1]:
         url = urljoin(address, each)
         if _is_template(url) and urlsplit(url).path.lower().endswith(_RASTER):
-            return MapSource(name, url, found.attribution)
+            return MapSource(name, url, plain_text(found.attribution))
     return None
+
+
+def plain_text(attribution: str) -> str:
+    """An attribution as people read it: providers write it with links and entities of HTML."""
+    text = html.unescape(re.sub(r"<[^<>]*>", "", attribution[:_LONGEST_ATTRIBUTION]))
+    return " ".join(text.split())
 
 
 def choices(sources: Sequence[MapSource]) -> tuple[MapChoice, ...]:
@@ -124,7 +134,9 @@ def grid(
     step_lng = step_lat / shrink
     column = round(lng / step_lng)
     south, north = (max(-85.0, min(85.0, (row + side * lines) * step_lat)) for side in (-1, 1))
-    west, east = ((column + side * lines) * step_lng for side in (-1, 1))
+    # A line of more than half the world would be drawn the other way round it.
+    reach = min(lines * step_lng, _MOST_REACH)
+    west, east = column * step_lng - reach, column * step_lng + reach
     found = []
     for number in range(-lines, lines + 1):
         latitude = (row + number) * step_lat

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from time import time
 from typing import Final, final
+from urllib.parse import quote
 
 import trio
 
@@ -57,13 +58,25 @@ class Participation(Watcher):
         self._scope: trio.CancelScope | None = None
 
     @property
+    def link_key(self) -> str:
+        """Of the link that lets people in now; empty for the session's first one."""
+        replica = self.feed.replica
+        key = replica.session.link_key if replica is not None else None
+        return key if isinstance(key, str) else ""
+
+    @property
     def join_link(self) -> str:
         """What to pass on: a host may have replaced the link that this device came by."""
-        mine, replica = self.membership, self.feed.replica
-        key = replica.session.link_key if replica is not None else None
-        if not isinstance(key, str) or not key:
+        mine, key = self.membership, self.link_key
+        if not key:
             return mine.join_link
         return f"{mine.backend.url}/join/{link_segment(mine.session_id, key)}"
+
+    @property
+    def host_link(self) -> str:
+        """With which the same person is the host on another device; empty without a key for it."""
+        key = self.membership.host_key
+        return f"{self.join_link}#host={quote(key, safe='')}" if key else ""
 
     # --- what the connection tells, in Trio -----------------------------------------------------
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from phone.backend import Backend
+from phone.i18n import Units
 
 MOST_SESSIONS: Final = 5
 """At once. More would cost the battery, and nobody needs them."""
@@ -28,6 +29,7 @@ COLOR_NAMES: Final = ("red", "orange", "amber", "green", "teal", "blue", "violet
 SavingWish = Literal["auto", "on", "off"]
 MapChoice = Literal["auto", "light", "dark", "terrain", "satellite", "plain"]
 Language = Literal["auto", "en", "de"]
+Scheme = Literal["auto", "light", "dark"]
 
 
 class Membership(Struct, frozen=True, omit_defaults=True):
@@ -42,7 +44,16 @@ class Membership(Struct, frozen=True, omit_defaults=True):
     websocket_url: str
     expires_at: float
     host_token: str = ""
+    host_key: str = ""
+    """Of the host's link: with it the same person is the host on another device."""
     paused: bool = False
+    watching: bool = False
+    """Has joined to see the others, and not to be seen."""
+
+    @property
+    def shares(self) -> bool:
+        """Whether this device's position goes into the session."""
+        return not self.paused and not self.watching
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -52,6 +63,11 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     map_choice: MapChoice = "auto"
     saving: SavingWish = "auto"
     keep_awake: bool = False
+    scheme: Scheme = "auto"
+    units: Units | None = None
+    """None: those of the device's region."""
+    blurred: bool = False
+    """Share roughly: see :mod:`phone.blur`."""
     backend: Backend | None = None
     """None: the default of the build."""
     device_key: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import flet as ft
 
 from phone.backend import Backend, Environments
-from phone.i18n import Words, words_in
+from phone.i18n import Units, Words, units_of, words_in
 from phone.maps import MapSource
 from phone.settings import Settings
 from phone.view import End, Follow, Group, Invitation, Permission, Screen, Sheet
@@ -20,6 +20,8 @@ class AppState:
 
     environments: Environments
     settings: Settings = field(default_factory=Settings)
+    locale: str = "en"
+    """The device's, such as ``de-AT``."""
     words: Words = field(default_factory=lambda: words_in("en"))
     screen: Screen = "home"
     sheet: Sheet = ""
@@ -45,6 +47,8 @@ class AppState:
     selected: str = ""
     """Whose sheet is open, or whom the map follows."""
     list_is_long: bool = False
+    qr: str = ""
+    """The join link as a picture (SVG), for the sheet that is open."""
     maps: tuple[MapSource, ...] = ()
     dark: bool = False
     now: float = 0.0
@@ -54,6 +58,11 @@ class AppState:
     def group(self) -> Group | None:
         """The session on the screen."""
         return next((each for each in self.groups if each.session_id == self.active), None)
+
+    @property
+    def units(self) -> Units:
+        """Of lengths and speeds."""
+        return self.settings.units or units_of(self.locale)
 
     @property
     def backend(self) -> Backend:

@@ -13,11 +13,12 @@ from time import monotonic
 from typing import final
 
 import flet_geolocator as ftg
+from msgspec import structs
 
 from locshare.client import Position
 from phone.devices import Devices
 from phone.position import Notification, configuration, position_of
-from phone.rate import ASK_WITHIN_S, Rate, Reports, Situation, rate
+from phone.rate import ASK_WITHIN_S, RENEW_S, Rate, Reports, Situation, rate
 from phone.view import Permission
 
 
@@ -45,6 +46,8 @@ class Tracker:
         self._reports = Reports()
         self._rate: Rate | None = None
         """Of the running stream; None while there is none."""
+        self._newest: Position | None = None
+        self._came_at = 0.0
         self._renewal: asyncio.Task[None] | None = None
 
     @property
@@ -89,6 +92,7 @@ class Tracker:
         """Ask no more; the notification goes."""
         self._stop_stream()
         self.searching = False
+        self._newest = None
         if self._renewal is not None:
             self._renewal.cancel()
             self._renewal = None
@@ -109,6 +113,18 @@ class Tracker:
     def send_again(self) -> None:
         """The next fix is sent, whatever was sent before: a session is new."""
         self._reports.restart()
+
+    def report_again(self) -> None:
+        """Report the newest fix once more, with its age, if it is still worth something: how it is
+        shared has changed. Else the next one is.
+        """
+        self._reports.restart()
+        age_s = monotonic() - self._came_at
+        if self.running and self._newest is not None and age_s < RENEW_S:
+            age_ms = (self._newest.age_ms or 0.0) + round(age_s * 1000)
+            position = structs.replace(self._newest, age_ms=age_ms)
+            self._reports.sent(position, monotonic())
+            self._report(position)
 
     # --- the stream -----------------------------------------------------------------------------
 
@@ -152,6 +168,7 @@ class Tracker:
         self.searching = False
         self._seen(position, age_s)
         now = monotonic()
+        self._newest, self._came_at = position, now
         if self._reports.offer(position, now, rate(self.situation).interval_s):
             self._reports.sent(position, now)
             self._report(position)

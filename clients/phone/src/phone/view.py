@@ -19,7 +19,10 @@ LinkState = Literal["connecting", "live", "waiting"]
 Permission = Literal["unknown", "granted", "denied", "denied_forever", "off"]
 """``off``: the device's location service is switched off."""
 Screen = Literal["home", "join", "live", "end", "settings", "server"]
-Sheet = Literal["", "menu", "explain", "person", "leave", "end", "remove", "step_down", "new_link"]
+Sheet = Literal[
+    "", "menu", "invite", "map_type", "explain", "person",
+    "leave", "end", "remove", "step_down", "new_link",
+]  # fmt: skip
 Follow = Literal["everyone", "me", "person", "free"]
 
 
@@ -68,6 +71,7 @@ class Group:
     can_host: bool = False
     """Whether the server has a host's means at all."""
     paused: bool = False
+    watching: bool = False
     link: Link = Link()
 
     @property

@@ -1,5 +1,7 @@
 """The first screen: go back into a session, join one, create one."""
 
+from time import time
+
 import flet as ft
 
 from phone.controller import Controller
@@ -8,6 +10,8 @@ from phone.screens.parts import (
     choice,
     doing,
     field,
+    heading,
+    mark,
     page_of,
     primary,
     problem,
@@ -41,6 +45,7 @@ def Home(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
     def type_link(text: str) -> None:
         state.link = text
 
+    until = words("create.until", time=words.clock(time() + int(hours) * 3600))
     mine = [
         quiet(f"back-{each.session_id}", each.name, doing(control.show, each.session_id),
               ft.Icons.MAP_OUTLINED)
@@ -48,11 +53,7 @@ def Home(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
     ]  # fmt: skip
     head = ft.Row(
         [
-            ft.Container(
-                width=44, height=44, border_radius=14, bgcolor=ft.Colors.PRIMARY,
-                alignment=ft.Alignment.CENTER,
-                content=ft.Icon(ft.Icons.PLACE, color=ft.Colors.ON_PRIMARY, size=26),
-            ),
+            mark(44),
             ft.Text("locshare", size=18, weight=ft.FontWeight.W_700, expand=True),
             ft.IconButton(
                 icon=ft.Icons.SETTINGS_OUTLINED, key="settings",
@@ -62,7 +63,7 @@ def Home(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
         spacing=12,
     )  # fmt: skip
     link_card = card(
-        ft.Text(words("home.join"), size=17, weight=ft.FontWeight.W_600),
+        heading(words("home.join")),
         field(
             "link", words("home.link"), state.link, type_link,
             hint_text=words("home.link.hint"), keyboard_type=ft.KeyboardType.URL,
@@ -76,24 +77,22 @@ def Home(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
     )  # fmt: skip
     if creating:
         create_card = card(
-            ft.Text(words("create.title"), size=17, weight=ft.FontWeight.W_600),
+            heading(words("create.title")),
             profile(words, name, set_name, color, set_color),
             field("session_name", words("create.name"), session_name, set_session_name,
                   hint_text=words("create.name.hint"), max_length=255, counter=""),
-            soft(words("create.duration")),
+            soft(f"{words('create.duration')} · {until}"),
             choice("hours", hours, [(each, words("create.hours", n=int(each))) for each in HOURS],
                    set_hours),
             primary("create", words("create.submit"), create, busy=state.busy),
         )  # fmt: skip
     else:
-        create_card = card(
-            primary("new", words("create.submit"), lambda: set_creating(True)), spacing=8
-        )
+        create_card = primary("new", words("create.submit"), lambda: set_creating(True))
     return page_of(
         head,
         ft.Container(title(words("app.title"), 30), padding=ft.Padding.only(top=14)),
         soft(words("app.lead"), 15),
-        *([card(ft.Text(words("home.mine"), size=17, weight=ft.FontWeight.W_600), *mine, spacing=2)]
+        *([card(heading(words("home.mine")), *mine, spacing=2)]
           if mine else []),
         problem(state.problem),
         create_card,

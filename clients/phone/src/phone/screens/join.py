@@ -3,7 +3,7 @@
 import flet as ft
 
 from phone.controller import Controller
-from phone.screens.parts import back_bar, card, page_of, primary, problem, soft, title
+from phone.screens.parts import back_bar, card, page_of, primary, problem, quiet, soft, title
 from phone.screens.profile import profile
 from phone.state import AppState
 
@@ -21,6 +21,9 @@ def Join(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
     async def join() -> None:
         await control.entrance.join(name, color)
 
+    async def watch() -> None:
+        await control.entrance.join(name, color, watching=True)
+
     count = invitation.count
     who = words("join.count", n=count) if count else words("join.nobody")
     ends = words("join.ends", left=words.left(invitation.expires_at - state.now))
@@ -36,6 +39,7 @@ def Join(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
         card(
             profile(words, name, set_name, color, set_color),
             primary("join", words("join.submit"), join, busy=state.busy),
+            quiet("watch", words("join.watch"), watch, disabled=state.busy),
         ),
         bar=back_bar("", words("action.back"), control.back),
     )

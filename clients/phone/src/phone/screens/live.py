@@ -3,6 +3,7 @@
 import flet as ft
 
 from phone.controller import Controller
+from phone.maps import choose
 from phone.screens.map_pane import MapPane
 from phone.screens.parts import marked, quiet, round_button
 from phone.screens.people import People
@@ -39,13 +40,20 @@ def LiveScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N80
                          lambda: control.follow("everyone"), chosen=state.follow == "everyone"),
             round_button("me", ft.Icons.MY_LOCATION, words("map.me"),
                          lambda: control.follow("me"), chosen=state.follow == "me"),
+            round_button("layers", ft.Icons.LAYERS_OUTLINED, words("map.type"),
+                         lambda: control.open_sheet("map_type")),
         ],
         spacing=10, tight=True,
     )  # fmt: skip
     lower = ft.Column(
         [
-            ft.Container(tools, padding=ft.Padding.only(right=12, bottom=12),
-                         alignment=ft.Alignment.BOTTOM_RIGHT),
+            ft.Container(
+                padding=ft.Padding.only(left=12, right=12, bottom=12),
+                content=ft.Row(
+                    [ft.Container(_attribution(state), expand=True), tools],
+                    vertical_alignment=ft.CrossAxisAlignment.END, spacing=10,
+                ),
+            ),
             ft.Container(
                 alignment=ft.Alignment.CENTER,
                 content=ft.Container(People(state, control), width=640),
@@ -100,6 +108,24 @@ def _bar(state: AppState, group: Group, control: Controller) -> ft.Control:
     )  # fmt: skip
 
 
+def _attribution(state: AppState) -> ft.Control | None:
+    """Whose map it is. Over the list, which covers the map's own corners."""
+    source = choose(state.settings.map_choice, state.maps, dark=state.dark)
+    if source is None or not source.attribution:
+        return None
+    return ft.Row([
+        ft.Container(
+            expand=True, expand_loose=True,
+            bgcolor=ft.Colors.with_opacity(0.8, ft.Colors.SURFACE),
+            border_radius=8,
+            padding=ft.Padding.symmetric(horizontal=8, vertical=2),
+            content=marked("attribution", ft.Text(
+                source.attribution, size=11, max_lines=2, overflow=ft.TextOverflow.ELLIPSIS,
+            )),
+        )
+    ])  # fmt: skip
+
+
 def _banners(state: AppState, group: Group, control: Controller) -> list[ft.Control]:
     """One thing at a time: what matters most, and what has just happened."""
     words = state.words
@@ -136,7 +162,7 @@ def _banner(key: str, text: str, action: tuple[str, Controller] | None = None) -
         bgcolor=ft.Colors.INVERSE_SURFACE if notice else ft.Colors.TERTIARY_CONTAINER,
         border_radius=14,
         shadow=SHADOW,
-        padding=ft.Padding.symmetric(horizontal=14, vertical=4 if action else 10),
+        padding=ft.Padding.symmetric(horizontal=14, vertical=8 if action else 10),
         content=ft.Row(
             [
                 ft.Container(

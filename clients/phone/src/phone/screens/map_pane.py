@@ -49,7 +49,7 @@ def MapPane(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 -
         turn = newest[0] = next(turns)
         # Of moves that come together the last one counts.
         await asyncio.sleep(0.05)
-        if newest[0] != turn:
+        if newest[0] != turn or view.current is None:
             return
         set_camera(target)
         try:
@@ -87,8 +87,6 @@ def MapPane(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 -
     layers.append(
         ftm.MarkerLayer(markers=[_marker(each, state.now, kept, control) for each in placed[::-1]])
     )
-    if source is not None and source.attribution:
-        layers.append(ftm.SimpleAttribution(source.attribution, alignment=ft.Alignment.BOTTOM_LEFT))
     start = target or camera
     return ft.Semantics(
         identifier="map",

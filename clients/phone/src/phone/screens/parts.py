@@ -2,20 +2,30 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import flet as ft
 
 from phone.screens.theme import RADIUS, SHADOW, initials, ink_on, safe_color
 
 Handler = Callable[..., Any]
+MOST_SEGMENT_LETTERS: Final = 44
+"""With the room around each: what stands in one line of the narrowest phones."""
 
 
-def doing(act: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
-    """A handler with these arguments: Flet gives its event to every handler that takes one."""
+def doing(act: Handler, *arguments: Any) -> Handler:
+    """A handler with these arguments: Flet gives its event to every handler that takes one, and
+    awaits one only if it is a coroutine function itself.
+    """
+    if inspect.iscoroutinefunction(act):
 
-    def do() -> Any:
-        return act(*arguments)
+        async def begin() -> None:
+            await act(*arguments)
+
+        return begin
+
+    def do() -> None:
+        act(*arguments)
 
     return do
 
@@ -25,6 +35,11 @@ def marked(identifier: str, content: ft.Control, **more: Any) -> ft.Semantics:
     Android, the accessibility identifier on iOS.
     """
     return ft.Semantics(identifier=identifier, content=content, **more)
+
+
+def mark(size: float) -> ft.Control:
+    """The app's own mark."""
+    return ft.Image(src="mark.svg", width=size, height=size, exclude_from_semantics=True)
 
 
 def avatar(name: str, color: str, size: float = 40, *, ring: str = "#FFFFFF") -> ft.Container:
@@ -92,7 +107,7 @@ def primary(
 
 
 def quiet(key: str, text: str, on_click: Handler, icon: ft.IconData | None = None, *,
-          danger: bool = False) -> ft.Control:  # fmt: skip
+          danger: bool = False, disabled: bool = False) -> ft.Control:  # fmt: skip
     """Any other button."""
     color = ft.Colors.ERROR if danger else ft.Colors.PRIMARY
     return marked(
@@ -103,6 +118,7 @@ def quiet(key: str, text: str, on_click: Handler, icon: ft.IconData | None = Non
             icon_color=color,
             key=key,
             height=48,
+            disabled=disabled,
             on_click=on_click,
             style=ft.ButtonStyle(
                 shape=ft.RoundedRectangleBorder(radius=12),
@@ -162,7 +178,16 @@ def _outline(color: ft.ColorValue, width: float) -> ft.OutlineInputBorder:
 
 def choice(key: str, selected: str, options: Sequence[tuple[str, str]],
            on_change: Handler) -> ft.Control:  # fmt: skip
-    """One of a few; ``on_change`` is given its value."""
+    """One of a few; ``on_change`` is given its value. Many or long ones are chips, which wrap."""
+    if sum(len(text) + 4 for _, text in options) > MOST_SEGMENT_LETTERS:
+        chips: list[ft.Control] = [
+            marked(f"{key}-{value}", ft.Chip(
+                key=f"{key}-{value}", label=ft.Text(text, size=14), selected=value == selected,
+                show_checkmark=False, on_click=doing(on_change, value),
+            ))
+            for value, text in options
+        ]  # fmt: skip
+        return marked(key, ft.Row(chips, wrap=True, spacing=8, run_spacing=8))
 
     async def changed(event: ft.Event[ft.SegmentedButton]) -> None:
         result = on_change(next(iter(event.control.selected), selected))
@@ -181,6 +206,62 @@ def choice(key: str, selected: str, options: Sequence[tuple[str, str]],
             on_change=changed,
         ),
     )
+
+
+def switch(key: str, label: str, hint: str, on: bool, on_change: Handler) -> ft.Control:
+    """Something that is on or off; ``on_change`` is given which."""
+
+    async def changed(event: ft.Event[ft.Switch]) -> None:
+        result = on_change(on=bool(event.control.value))
+        if inspect.isawaitable(result):
+            await result
+
+    return ft.Row(
+        [
+            ft.Column(
+                [ft.Text(label, size=16, weight=ft.FontWeight.W_600), soft(hint, 13)],
+                spacing=4, expand=True,
+            ),
+            marked(key, ft.Switch(value=on, key=key, on_change=changed), label=label),
+        ],
+        spacing=14,
+    )  # fmt: skip
+
+
+def item(key: str, icon: ft.IconData, label: str, on_click: Handler, *, hint: str = "",
+         danger: bool = False) -> ft.Control:  # fmt: skip
+    """One line of a menu."""
+    color = ft.Colors.ERROR if danger else ft.Colors.ON_SURFACE
+    texts: list[ft.Control] = [
+        ft.Text(label, size=16, color=color, weight=ft.FontWeight.W_600, no_wrap=True,
+                overflow=ft.TextOverflow.ELLIPSIS)
+    ]  # fmt: skip
+    if hint:
+        texts.append(soft(hint, 13))
+    return marked(
+        key,
+        ft.Container(
+            key=key,
+            on_click=on_click,
+            ink=True,
+            border_radius=12,
+            padding=ft.Padding.symmetric(horizontal=8, vertical=9 if hint else 13),
+            content=ft.Row(
+                [
+                    ft.Icon(icon, size=22, color=color if danger else ft.Colors.PRIMARY),
+                    ft.Column(texts, spacing=1, expand=True, tight=True),
+                ],
+                spacing=16,
+            ),
+        ),
+        label=f"{label}. {hint}" if hint else label,
+        button=True,
+    )
+
+
+def heading(text: str) -> ft.Control:
+    """Of a part of a screen."""
+    return ft.Semantics(header=True, content=ft.Text(text, size=16, weight=ft.FontWeight.W_600))
 
 
 def card(*controls: ft.Control, spacing: float = 12) -> ft.Control:
@@ -240,44 +321,44 @@ def back_bar(text: str, label: str, on_back: Handler) -> ft.Control:
     )
 
 
-def sheet(heading: str, controls: Sequence[ft.Control], close_label: str,
-          on_close: Handler) -> ft.Control:  # fmt: skip
-    """Something over the map, from below; a press beside it closes it."""
-    return ft.Stack(
+def sheet(text: str, controls: Sequence[ft.Control], close_label: str,
+          on_close: Handler, *, spacing: float = 12) -> ft.Control:  # fmt: skip
+    """Something over the map, from below; a press beside it closes it. One that is taller than the
+    screen scrolls as a whole: in Flet 1.0.5 whatever scrolls is as tall as it may be.
+    """
+    head = ft.Row(
+        [
+            ft.Semantics(container=True, expand=True, content=title(text, 21)),
+            marked("close", ft.IconButton(
+                icon=ft.Icons.CLOSE, key="close", tooltip=close_label, on_click=on_close,
+            )),
+        ],
+    )  # fmt: skip
+    return ft.Container(
         expand=True,
-        controls=[
-            ft.Container(
-                left=0, top=0, right=0, bottom=0,
-                bgcolor=ft.Colors.with_opacity(0.42, "#121C19"),
-                on_click=on_close,
-            ),
-            ft.Container(
-                left=0, right=0, bottom=0,
-                alignment=ft.Alignment.BOTTOM_CENTER,
-                content=ft.Container(
+        bgcolor=ft.Colors.with_opacity(0.42, "#121C19"),
+        on_click=on_close,
+        content=ft.Column(
+            [
+                ft.Container(
                     width=560,
+                    margin=ft.Margin.only(top=48),
                     bgcolor=ft.Colors.SURFACE,
                     border_radius=ft.BorderRadius.only(top_left=24, top_right=24),
                     shadow=SHADOW,
+                    on_click=_nothing,
                     content=ft.SafeArea(
                         avoid_intrusions_top=False,
                         content=ft.Container(
                             padding=ft.Padding.only(left=22, right=14, top=14, bottom=18),
                             content=ft.Column(
                                 [
-                                    ft.Row(
-                                        [
-                                            ft.Container(title(heading, 21), expand=True),
-                                            marked("close", ft.IconButton(
-                                                icon=ft.Icons.CLOSE, key="close",
-                                                tooltip=close_label, on_click=on_close,
-                                            )),
-                                        ],
-                                    ),
+                                    head,
                                     ft.Container(
                                         padding=ft.Padding.only(right=8),
                                         content=ft.Column(
-                                            [*controls], spacing=12, tight=True,
+                                            [_read_alone(each) for each in controls],
+                                            spacing=spacing, tight=True,
                                             horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
                                         ),
                                     ),
@@ -286,7 +367,21 @@ def sheet(heading: str, controls: Sequence[ft.Control], close_label: str,
                             ),
                         ),
                     ),
-                ),
-            ),
-        ],
+                )
+            ],
+            scroll=ft.ScrollMode.AUTO,
+            alignment=ft.MainAxisAlignment.END,
+            horizontal_alignment=ft.CrossAxisAlignment.CENTER,
+        ),
     )  # fmt: skip
+
+
+def _read_alone(control: ft.Control) -> ft.Control:
+    """What can be pressed reads out all that is in it as one, unless each part stands alone."""
+    return ft.Semantics(
+        container=True, content=control, visible=control.visible
+    )  # fmt: skip
+
+
+def _nothing() -> None:
+    """A press on a sheet is none beside it."""

@@ -3,41 +3,24 @@
 import flet as ft
 
 from phone.controller import Controller
-from phone.i18n import Words
 from phone.screens.parts import avatar, marked, quiet, soft
 from phone.screens.theme import SHADOW
+from phone.standing import Sharing, my_standing_text, standing_text, way, way_text
 from phone.state import AppState
-from phone.view import FRESH_S, STALE_S, Group, Permission, Person
+from phone.view import FRESH_S, Group, Person
 
 SHORT: float = 250
 
 
-def status(each: Person, now: float, words: Words, *, paused: bool, permission: Permission,
-           searching: bool) -> str:  # fmt: skip
-    """What is said of somebody under their name. Pure."""
-    age_s = now - each.place.at if each.place is not None else None
+def said_of(each: Person, state: AppState, group: Group, far: str = "") -> str:
+    """How somebody stands, in words."""
     if each.is_me:
-        if paused:
-            return words("person.paused_me")
-        if permission != "granted":
-            return words("person.not_shared")
-        if age_s is None or (searching and age_s > STALE_S):
-            return words("person.searching")
-        return (
-            words("person.sharing")
-            if age_s < STALE_S
-            else words("person.mine_old", ago=words.ago(age_s))
+        mine = Sharing(
+            state.permission, group.paused, group.watching, state.searching, state.settings.blurred
         )
-    if not each.online:
-        return words("person.offline", ago=words.ago(max(now - each.last_seen, 0)))
-    if each.state == "paused":
-        return words("person.paused")
-    if age_s is None:
-        return words("person.no_position")
-    if age_s >= STALE_S:
-        here = words("person.here", ago=words.ago(age_s))
-        return f"{words('person.hidden')} · {here}" if each.state == "hidden" else here
-    return words("person.live") if age_s < FRESH_S else words("person.here", ago=words.ago(age_s))
+        return my_standing_text(each, state.now, state.words, mine)
+    is_live = group.link.state == "live" and not state.offline
+    return standing_text(each, state.now, state.words, is_live=is_live, far=far)
 
 
 @ft.component
@@ -50,20 +33,26 @@ def People(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
     page = ft.context.page
     tall = min((page.height or 800) * 0.6, 460.0)
     alone = len(group.people) <= 1
+    shares = not group.paused and not group.watching
+    act = "pause" if shares else "start" if group.watching else "resume"
     head = ft.Row(
         [
             ft.Container(
                 expand=True,
-                content=ft.Text(
-                    words("people.count", n=len(group.people)), size=17, weight=ft.FontWeight.W_700
-                ),
+                content=ft.Semantics(header=True, content=ft.Text(
+                    words("people.count", n=len(group.people)), size=17, weight=ft.FontWeight.W_700,
+                    no_wrap=True, overflow=ft.TextOverflow.ELLIPSIS,
+                )),
             ),
-            quiet("pause", words("action.resume" if group.paused else "action.pause"),
-                  control.pause, ft.Icons.PLAY_ARROW if group.paused else ft.Icons.PAUSE),
+            quiet("pause", words(f"action.{act}"), control.pause,
+                  ft.Icons.PAUSE if shares else ft.Icons.PLAY_ARROW),
             marked("invite", ft.FilledTonalButton(
-                key="invite", height=44, on_click=control.invite, icon=ft.Icons.IOS_SHARE,
+                key="invite", height=44, on_click=control.inviting.open, icon=ft.Icons.QR_CODE,
                 content=ft.Text(words("action.invite"), size=15, weight=ft.FontWeight.W_600),
-                style=ft.ButtonStyle(shape=ft.RoundedRectangleBorder(radius=12)),
+                style=ft.ButtonStyle(
+                    shape=ft.RoundedRectangleBorder(radius=12), elevation=0,
+                    padding=ft.Padding.symmetric(horizontal=14),
+                ),
             )),
         ],
         spacing=6,
@@ -112,16 +101,14 @@ def People(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
 
 
 def _row(each: Person, state: AppState, group: Group, control: Controller) -> ft.Control:
-    words = state.words
-    text = status(
-        each, state.now, words, paused=group.paused, permission=state.permission,
-        searching=state.searching,
-    )  # fmt: skip
+    words, me = state.words, group.me
+    text = said_of(each, state, group)
     live = each.online and each.place is not None and state.now - each.place.at < FRESH_S
     color = ft.Colors.PRIMARY if live else ft.Colors.ON_SURFACE_VARIANT
     name = f"{each.name} {words('people.me')}" if each.is_me else each.name
-    badge = [
-        ft.Container(
+    beside: list[ft.Control] = []
+    if each.is_host:
+        beside.append(ft.Container(
             bgcolor=ft.Colors.PRIMARY_CONTAINER,
             border_radius=8,
             padding=ft.Padding.symmetric(horizontal=8, vertical=2),
@@ -129,11 +116,21 @@ def _row(each: Person, state: AppState, group: Group, control: Controller) -> ft
                 words("person.host"), size=11, color=ft.Colors.ON_PRIMARY_CONTAINER,
                 weight=ft.FontWeight.W_600,
             ),
-        )
-    ] if each.is_host else []  # fmt: skip
+        ))  # fmt: skip
+    label = f"{name}, {text}"
+    if not each.is_me and each.place is not None and me is not None and me.place is not None:
+        far, where = way_text(way(me.place, each.place), words, state.units)
+        label += f", {far} {where}"
+        beside.append(ft.Column(
+            [
+                ft.Text(far, size=14, weight=ft.FontWeight.W_600),
+                *([soft(where, 12)] if where else []),
+            ],
+            spacing=0, tight=True, horizontal_alignment=ft.CrossAxisAlignment.END,
+        ))  # fmt: skip
     return ft.Semantics(
         identifier=f"row-{each.user_id}",
-        label=f"{name}, {text}",
+        label=label,
         button=True,
         content=ft.Container(
             key=f"row-{each.user_id}",
@@ -155,7 +152,7 @@ def _row(each: Person, state: AppState, group: Group, control: Controller) -> ft
                         ],
                         spacing=0, expand=True,
                     ),
-                    *badge,
+                    *beside,
                 ],
                 spacing=12,
             ),

@@ -11,11 +11,13 @@ from phone.screens.parts import (
     choice,
     doing,
     field,
+    heading,
     marked,
     page_of,
     primary,
     problem,
     soft,
+    switch,
 )
 from phone.state import AppState
 
@@ -26,46 +28,58 @@ VERSION = "0.1.0"
 def SettingsScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a component
     """What a person may choose; a tap on the version, seven times, opens :func:`ServerScreen`."""
     ft.use_state(state)
-    words, settings = state.words, state.settings
+    words, settings, chosen = state.words, state.settings, control.preferences
     auto = words("settings.auto")
-
-    async def awake(event: ft.Event[ft.Switch]) -> None:
-        await control.set_awake(on=bool(event.control.value))
-
     return page_of(
         card(
-            _heading(words("settings.language")),
-            choice("language", settings.language, [("auto", auto), *NAMES.items()],
-                   control.set_language),
+            switch("blurred", words("settings.blur"), words("settings.blur.hint"),
+                   settings.blurred, chosen.set_blurred),
         ),
         card(
-            _heading(words("settings.map")),
-            choice("map_choice", settings.map_choice,
-                   [(each, words(f"map.type.{each}")) for each in choices(state.maps)],
-                   control.set_map),
+            switch("awake", words("settings.awake"), words("settings.awake.hint"),
+                   settings.keep_awake, chosen.set_awake),
         ),
         card(
-            _heading(words("settings.saving")),
+            heading(words("settings.saving")),
             choice("saving", settings.saving,
                    [("auto", auto), ("on", words("settings.on")), ("off", words("settings.off"))],
                    control.set_saving),
             soft(words("settings.saving.hint"), 13),
         ),
         card(
-            ft.Switch(label=words("settings.awake"), value=settings.keep_awake, key="awake",
-                      on_change=awake),
-            soft(words("settings.awake.hint"), 13),
+            heading(words("settings.scheme")),
+            choice("scheme", settings.scheme,
+                   [("auto", auto), ("light", words("settings.light")),
+                    ("dark", words("settings.dark"))],
+                   chosen.set_scheme),
+        ),
+        card(
+            heading(words("settings.map")),
+            choice("map_choice", settings.map_choice,
+                   [(each, words(f"map.type.{each}")) for each in choices(state.maps)],
+                   chosen.set_map),
+        ),
+        card(
+            heading(words("settings.units")),
+            choice("units", state.units,
+                   [("metric", words("settings.metric")), ("imperial", words("settings.imperial"))],
+                   chosen.set_units),
+        ),
+        card(
+            heading(words("settings.language")),
+            choice("language", settings.language, [("auto", auto), *NAMES.items()],
+                   chosen.set_language),
         ),
         ft.Row(
             [
                 marked("version", ft.Container(
-                    key="version", padding=12, on_click=control.tap_version,
+                    key="version", padding=12, on_click=chosen.tap_version,
                     content=soft(words("settings.version", version=VERSION), 12),
                 ))
             ],
             alignment=ft.MainAxisAlignment.CENTER,
         ),
-        bar=back_bar(words("settings.title"), words("action.back"), control.back),
+        bar=back_bar(words("menu.settings"), words("action.back"), control.back),
     )  # fmt: skip
 
 
@@ -96,7 +110,7 @@ def ServerScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N
             ))
             for name in named
         ],
-        wrap=True, spacing=8, run_spacing=0,
+        wrap=True, spacing=8, run_spacing=8,
     )  # fmt: skip
     phoenix = [
         field("socket", words("server.socket"), socket, set_socket,
@@ -107,7 +121,7 @@ def ServerScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N
         soft(words("server.text")),
         problem(state.problem),
         card(
-            _heading(words("server.environment")),
+            heading(words("server.environment")),
             environments,
             field("url", words("server.url"), url, set_url, keyboard_type=ft.KeyboardType.URL,
                   autocorrect=False),
@@ -116,11 +130,7 @@ def ServerScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N
                    set_dialect),
             *(phoenix if dialect == "phoenix" else []),
             primary("save", words("action.save"),
-                    lambda: control.set_backend(url, dialect, socket, topic)),
+                    lambda: control.preferences.set_backend(url, dialect, socket, topic)),
         ),
         bar=back_bar(words("server.title"), words("action.back"), control.back),
     )  # fmt: skip
-
-
-def _heading(text: str) -> ft.Control:
-    return ft.Text(text, size=16, weight=ft.FontWeight.W_600)

@@ -6,24 +6,25 @@ from collections.abc import Callable
 
 import flet as ft
 
-from locshare.model.distance import metres_between
 from phone.controller import Controller
 from phone.i18n import isolated
 from phone.maps import choices
+from phone.screens.invite import invite_sheet
 from phone.screens.parts import (
     Handler,
-    avatar,
     choice,
     doing,
+    item,
     primary,
     problem,
     quiet,
     sheet,
     soft,
 )
+from phone.screens.person import person_sheet
 from phone.settings import MOST_SESSIONS
 from phone.state import AppState
-from phone.view import Group, Person
+from phone.view import Group
 
 
 @ft.component
@@ -42,7 +43,11 @@ def Sheets(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
         case "explain":
             heading, controls = words("location.title"), _explain(state, control)
         case "person" if person is not None:
-            heading, controls = person.name, _person(state, group, person, control)
+            heading, controls = person.name, person_sheet(state, group, person, control)
+        case "invite":
+            heading, controls = words("invite.title"), invite_sheet(state, group, control)
+        case "map_type":
+            heading, controls = words("map.type"), _map_type(state, control)
         case "remove" if person is not None:
             heading = words("confirm.remove", name=isolated(person.name))
             controls = _remove(state, control, ban, set_ban)
@@ -51,7 +56,8 @@ def Sheets(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
         case _:
             return ft.Container()
     parts = [problem(state.problem), *controls]
-    return sheet(heading, parts, words("action.close"), control.close_sheet)
+    spacing = 0 if state.sheet in ("menu", "person") else 12
+    return sheet(heading, parts, words("action.close"), control.close_sheet, spacing=spacing)
 
 
 def _explain(state: AppState, control: Controller) -> list[ft.Control]:
@@ -60,7 +66,7 @@ def _explain(state: AppState, control: Controller) -> list[ft.Control]:
         soft(words("location.text"), 15),
         soft(words("location.notification"), 15),
         primary("allow", words("location.allow"), control.allow_location),
-        quiet("watch", words("location.watch"), control.only_watch),
+        quiet("watch", words("join.watch"), control.only_watch),
     ]
 
 
@@ -104,93 +110,57 @@ def _confirm(
 
 def _menu(state: AppState, group: Group, control: Controller) -> list[ft.Control]:
     words = state.words
+    found: list[ft.Control] = [
+        item("menu_invite", ft.Icons.QR_CODE, words("action.invite"), control.inviting.open,
+             hint=words("menu.invite")),
+        item("settings", ft.Icons.TUNE, words("menu.settings"), lambda: control.go("settings")),
+    ]  # fmt: skip
+    if group.is_host:
+        found += [_part(words("menu.host")), *_hosting(state, group, control)]
+    others = [each for each in state.groups if each.session_id != group.session_id]
+    more = len(state.groups) < MOST_SESSIONS
+    if others or more:
+        found.append(_part(words("menu.sessions")))
+    for each in others:
+        left = words.left(each.expires_at - state.now)
+        found.append(
+            item(f"session-{each.session_id}", ft.Icons.PLACE_OUTLINED, each.name,
+                 doing(control.show, each.session_id), hint=words("session.ends", left=left))
+        )  # fmt: skip
+    if more:
+        found.append(item("new", ft.Icons.ADD, words("menu.new"), lambda: control.go("home")))
+    found.append(item("leave", ft.Icons.LOGOUT, words("action.leave"),
+                      lambda: control.open_sheet("leave"), danger=True))  # fmt: skip
+    return found
+
+
+def _hosting(state: AppState, group: Group, control: Controller) -> list[ft.Control]:
+    words, locked = state.words, group.locked
 
     async def lock() -> None:
-        await control.host.lock(locked=not group.locked)
+        await control.host.lock(locked=not locked)
 
-    kinds = choices(state.maps)
-    found: list[ft.Control] = [
-        soft(words("map.type")),
-        choice("map_choice", state.settings.map_choice,
-               [(each, words(f"map.type.{each}")) for each in kinds], control.set_map),
+    end = item("end", ft.Icons.STOP_CIRCLE_OUTLINED, words("action.end"),
+               lambda: control.open_sheet("end"), danger=True)  # fmt: skip
+    if not group.can_host:
+        return [end]
+    return [
+        item("lock", ft.Icons.LOCK_OPEN if locked else ft.Icons.LOCK_OUTLINE,
+             words("action.unlock" if locked else "action.lock"), lock,
+             hint=words("menu.unlock" if locked else "menu.lock")),
+        item("new_link", ft.Icons.LINK, words("action.new_link"),
+             lambda: control.open_sheet("new_link"), hint=words("menu.new_link")),
+        item("step_down", ft.Icons.STAR_OUTLINE, words("action.step_down"),
+             lambda: control.open_sheet("step_down")),
+        end,
     ]  # fmt: skip
-    if group.is_host and group.can_host:
-        text = words("menu.unlock" if group.locked else "menu.lock")
-        found += [
-            soft(words("menu.host")),
-            quiet("lock", words("action.unlock" if group.locked else "action.lock"), lock,
-                  ft.Icons.LOCK_OPEN if group.locked else ft.Icons.LOCK_OUTLINE),
-            soft(text, 13),
-            quiet("new_link", words("action.new_link"),
-                  lambda: control.open_sheet("new_link"), ft.Icons.LINK_OFF),
-            quiet("step_down", words("action.step_down"),
-                  lambda: control.open_sheet("step_down"), ft.Icons.PERSON_REMOVE_OUTLINED),
-        ]  # fmt: skip
-    if group.is_host:
-        found.append(quiet("end", words("action.end"), lambda: control.open_sheet("end"),
-                           ft.Icons.STOP_CIRCLE_OUTLINED, danger=True))  # fmt: skip
-    others = [each for each in state.groups if each.session_id != group.session_id]
-    if others:
-        found.append(soft(words("menu.sessions")))
-        found += [
-            quiet(f"session-{each.session_id}", each.name,
-                  doing(control.show, each.session_id), ft.Icons.MAP_OUTLINED)
-            for each in others
-        ]  # fmt: skip
-    if len(state.groups) < MOST_SESSIONS:
-        found.append(quiet("new", words("menu.new"), lambda: control.go("home"), ft.Icons.ADD))
-    found += [
-        quiet("settings", words("menu.settings"), lambda: control.go("settings"),
-              ft.Icons.SETTINGS_OUTLINED),
-        quiet("leave", words("action.leave"), lambda: control.open_sheet("leave"),
-              ft.Icons.LOGOUT, danger=True),
-    ]  # fmt: skip
-    return found
 
 
-def _person(state: AppState, group: Group, each: Person, control: Controller) -> list[ft.Control]:
-    words, me, place = state.words, group.me, each.place
-    facts: list[tuple[str, str]] = []
-    if place is not None:
-        if not each.is_me and me is not None and me.place is not None:
-            away = metres_between(me.place.lat, me.place.lng, place.lat, place.lng)
-            facts.append(("fact.distance", words.distance(away)))
-        facts.append(("fact.age", words.ago(max(state.now - place.at, 0))))
-        if place.accuracy is not None:
-            facts.append(("fact.accuracy", words("unit.m", n=round(place.accuracy))))
-        if place.battery is not None:
-            facts.append(("fact.battery", words("unit.percent", n=round(place.battery))))
-    found: list[ft.Control] = [
-        ft.Row(
-            [
-                avatar(each.name, each.color, 56, ring=ft.Colors.SURFACE),
-                ft.Column(
-                    [
-                        ft.Row([
-                            ft.Container(soft(words(key)), width=120),
-                            ft.Text(value, size=15, weight=ft.FontWeight.W_600),
-                        ])
-                        for key, value in facts
-                    ] or [soft(words("person.no_position"))],
-                    spacing=2, tight=True,
-                ),
-            ],
-            spacing=16, vertical_alignment=ft.CrossAxisAlignment.START,
-        )
-    ]  # fmt: skip
-    if place is not None:
-        found.append(
-            quiet("follow", words("person.follow"),
-                  lambda: control.follow("me" if each.is_me else "person", each.user_id),
-                  ft.Icons.MY_LOCATION)
-        )  # fmt: skip
-    if group.is_host and not each.is_me:
-        if group.can_host and not each.is_host:
-            found.append(quiet("make_host", words("person.make_host"), control.host.make_host,
-                               ft.Icons.STAR_OUTLINE))  # fmt: skip
-        found.append(
-            quiet("remove", words("person.remove"),
-                  lambda: control.open_sheet("remove", each.user_id),
-                  ft.Icons.PERSON_REMOVE_OUTLINED, danger=True)
-        )  # fmt: skip
-    return found
+def _map_type(state: AppState, control: Controller) -> list[ft.Control]:
+    words, chosen = state.words, state.settings.map_choice
+    options = [(each, words(f"map.type.{each}")) for each in choices(state.maps)]
+    return [choice("map_choice", chosen, options, control.preferences.set_map)]
+
+
+def _part(text: str) -> ft.Control:
+    return ft.Container(soft(text), padding=ft.Padding.only(left=8, top=10, bottom=2))
