@@ -73,9 +73,9 @@ def test_a_link_made_to_be_slow_to_read_is_not(text: str) -> None:
     """The first one took a second, and ten times its length minutes. CPU, so that a busy machine
     does not count.
     """
-    began = time.process_time()
+    began = time.thread_time()
     read_link(text, SERVER)
-    assert time.process_time() - began < 0.2
+    assert time.thread_time() - began < 0.2
 
 
 def test_of_an_endless_link_the_beginning_is_read() -> None:

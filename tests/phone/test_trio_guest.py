@@ -26,8 +26,10 @@ async def test_a_trio_task_is_awaited_cancelled_and_fails_where_it_is_awaited() 
         raise KeyError("where it is awaited")
 
     cleaned: list[str] = []
+    begun = asyncio.Event()
 
     async def wait() -> None:
+        begun.set()
         try:
             await trio.sleep_forever()
         finally:
@@ -37,13 +39,14 @@ async def test_a_trio_task_is_awaited_cancelled_and_fails_where_it_is_awaited() 
     with pytest.raises(KeyError):
         await guest.run(fail)
     waiting = asyncio.ensure_future(guest.run(wait))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert cleaned == ["up"]
+    begun.clear()
     other = asyncio.ensure_future(guest.run(wait))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     await guest.stop()
     with pytest.raises(asyncio.CancelledError):
         await other
