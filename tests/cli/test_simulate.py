@@ -204,7 +204,7 @@ def test_a_dead_server_is_one_line_and_status_1() -> None:
     assert (done.returncode, done.stdout) == (1, b"")
     assert re.fullmatch(
         r"locshare: could not connect to http://127.0.0.1:1 within [\d.]+ s: "
-        r"no answer from http://127.0.0.1:1: ConnectError\. Start a server .* --url and --ws-url\n",
+        r"no answer: ConnectError\. Start a server .* --url and --ws-url\n",
         done.stderr.decode(),
     )
 
