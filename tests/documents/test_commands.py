@@ -94,6 +94,11 @@ def of_kind(kind: str) -> list[Command]:
     return [command for command in COMMANDS if kind_of(command) == kind]
 
 
+def each_once(kind: str) -> list[Command]:
+    """What several pages show is the same command, and does the same."""
+    return list({command.text: command for command in of_kind(kind)}.values())
+
+
 def text_of(command: Command) -> str:
     return command.text
 
@@ -137,16 +142,28 @@ def dry_run(command: Command) -> None:
 # --- what measures ----------------------------------------------------------------------------
 
 PARSE = """
-import argparse, runpy, sys
+import argparse, contextlib, io, json, runpy, sys, warnings
+warnings.filterwarnings("ignore", message=".* found in sys.modules", category=RuntimeWarning)
+class Parsed(BaseException):
+    pass
 real = argparse.ArgumentParser.parse_args
 def parse(self, args=None, namespace=None):
     real(self, args, namespace)
-    print("parsed")
-    sys.exit(0)
+    raise Parsed
 argparse.ArgumentParser.parse_args = parse
-sys.argv = ["bench", *sys.argv[2:]]
 sys.path.insert(0, ".")
-runpy.run_module(MODULE, run_name="__main__")
+for line in sys.stdin:
+    module, *sys.argv[1:] = json.loads(line)
+    said = io.StringIO()
+    outcome = "not parsed"
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            runpy.run_module(module, run_name="__main__")
+        except Parsed:
+            outcome = "parsed"
+        except BaseException as error:
+            said.write(repr(error))
+    print(json.dumps([outcome, said.getvalue()]), flush=True)
 """
 PLACEHOLDERS: Final = {"[SCENARIO…]": "", "[NAME…]": "", "RESULTS…": "results.json", "DIR": "dir",
                        "…": ""}  # fmt: skip
@@ -154,11 +171,26 @@ PLACEHOLDERS: Final = {"[SCENARIO…]": "", "[NAME…]": "", "RESULTS…": "resu
 
 def measuring() -> list[Command]:
     """Not the mere name of the program."""
-    return [command for command in of_kind("bench") if command.text != "python -m bench"]
+    return [command for command in each_once("bench") if command.text != "python -m bench"]
+
+
+@pytest.fixture(scope="module")
+def parsers() -> Iterator["subprocess.Popen[str]"]:
+    """A process that answers each command with what its parser makes of it: most of the time of a
+    process for each would go into the imports of the bench.
+    """
+    process = entrust(subprocess.Popen(
+        [sys.executable, "-c", PARSE], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    ))  # fmt: skip
+    with process:
+        yield process
 
 
 @pytest.mark.parametrize("command", measuring(), ids=text_of)
-def test_what_measures_takes_the_arguments_that_are_shown(command: Command) -> None:
+def test_what_measures_takes_the_arguments_that_are_shown(
+    command: Command, parsers: "subprocess.Popen[str]"
+) -> None:
     text = command.text
     for placeholder, value in PLACEHOLDERS.items():
         text = text.replace(placeholder, value)
@@ -166,11 +198,12 @@ def test_what_measures_takes_the_arguments_that_are_shown(command: Command) -> N
     while "=" in words[0]:
         words.pop(0)
     module = words[2] if "." in words[2] else f"{words[2]}.__main__"
-    done = subprocess.run(
-        [sys.executable, "-c", PARSE.replace("MODULE", repr(module)), "-", *words[3:]],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "parsed\n"), done.stderr
+    assert parsers.stdin is not None
+    assert parsers.stdout is not None
+    parsers.stdin.write(json.dumps([module, *words[3:]]) + "\n")
+    parsers.stdin.flush()
+    outcome, said = json.loads(parsers.stdout.readline())
+    assert (outcome, said) == ("parsed", "")
 
 
 @pytest.mark.parametrize("command", of_kind("page"), ids=text_of)
@@ -209,7 +242,7 @@ def first_line(process: "subprocess.Popen[str]", having: str) -> str:
     raise AssertionError("".join(seen))
 
 
-@pytest.mark.parametrize("command", of_kind("make"), ids=text_of)
+@pytest.mark.parametrize("command", each_once("make"), ids=text_of)
 def test_make_starts_the_demo(command: Command) -> None:
     assert command.text.endswith("make run")
     given = dict(word.split("=", 1) for word in command.words if "=" in word)
@@ -287,7 +320,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
             yield Reader(program, tmp_path_factory.mktemp("reader"))
 
 
-@pytest.mark.parametrize("command", of_kind("locshare"), ids=text_of)
+@pytest.mark.parametrize("command", each_once("locshare"), ids=text_of)
 def test_a_command_of_locshare_does_what_it_is_shown_for(command: Command, reader: Reader) -> None:
     words = [word for word in command.words if not re.match(r"[A-Z_]+=", word)]
     name = words[3] if words[0] == "python" else words[1]
