@@ -11,8 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
             && { echo $$p; break; }; done)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
-# Tests wait more than they work: a worker more than there are cores keeps these busy.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
+# Tests wait as long as they work: two workers more than there are cores keep these busy.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 2)
 
 # The tests start hundreds of programs: where this is set, each would compile the whole server again.
 unexport PYTHONDONTWRITEBYTECODE

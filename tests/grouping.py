@@ -19,10 +19,13 @@ from typing import Final
 import pytest
 
 _SLOW: Final = (
-    "bench/driver", "bench/solo", "bench", "documents", "e2e", "fuzz", "faults", "cli", "store",
-    "contract",
+    "bench/driver", "bench/solo", "bench", "documents", "e2e", "fuzz", "faults", "cli", "phone",
+    "contract", "monitoring", "maintenance", "store", "web", "test_packaging", "tools", "server",
+    "ops", "supervisor", "connection", "session",
 )  # fmt: skip
-"""Folders, slowest first; the others follow in their own order."""
+"""Folders and files, slowest first; the others, which take a second a file, follow in their own
+order, and keep all workers busy until the end.
+"""
 
 
 def group_of(item: pytest.Item) -> str:
@@ -43,7 +46,7 @@ def in_groups(items: list[pytest.Item], folder: Path) -> None:
 
     @cache  # the files are few, the tests many
     def rank_of(path: Path) -> int:
-        place = path.relative_to(folder).parent.as_posix()
+        place = path.relative_to(folder).as_posix()
         return next((n for n, slow in enumerate(_SLOW) if place.startswith(slow)), len(_SLOW))
 
     for item in items:
