@@ -423,6 +423,7 @@ def test_a_language_that_comes_late_does_not_undo_what_was_chosen_meanwhile(
 
 def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Program) -> None:
     link = session(program)
+    Reporter(program, link, "Bo")
     with phone(browser, program) as ada:
         ada.open(link)
         expect(ada.page.get_by_label("Your name")).to_be_focused()
@@ -444,6 +445,11 @@ def test_everything_can_be_done_with_the_keyboard(browser: Browser, program: Pro
         expect(everyone).to_have_attribute("aria-pressed", "false")
         everyone.press("Enter")
         expect(everyone).to_have_attribute("aria-pressed", "true")
+        row = ada.row("Bo").get_by_role("button")
+        row.press("Enter")
+        expect(ada.page.get_by_role("heading", name="Bo")).to_be_focused()
+        ada.page.keyboard.press("Escape")
+        expect(row).to_be_focused()
         ada.page.locator(".bar-title").press("Enter")
         dialog = ada.page.get_by_role("dialog")
         expect(dialog).to_be_focused()

@@ -38,6 +38,7 @@ export function Live(props: LiveProps) {
   useEffect(() => {
     if (selected !== null) ui.isUp.value = true;
   }, [selected]);
+  useWayBack(frame, isOne ? selected : null);
   const isThere = model.state.value.session !== null;
   useEffect(() => {
     // Whoever has created a session is here to invite others; the group comes first.
@@ -65,6 +66,26 @@ export function Live(props: LiveProps) {
       </Sheet>
     </main>
   );
+}
+
+/** Whoever comes back from a person to the list is where they were in it, with the keyboard too. */
+function useWayBack(frame: { readonly current: HTMLElement | null }, shown: string | null): void {
+  const before = useRef<string | null>(null);
+  useEffect(() => {
+    const last = before.current;
+    before.current = shown;
+    const list = frame.current?.querySelector<HTMLElement>("#list");
+    if (shown !== null || last === null || !list) return;
+    for (const row of list.querySelectorAll<HTMLElement>("li[data-user]")) {
+      if (row.getAttribute("data-user") !== last) continue;
+      const { offsetTop, offsetHeight } = row;
+      list.scrollTop = offsetTop - list.offsetTop - (list.clientHeight - offsetHeight) / 2;
+      // Unless they went elsewhere, such as to the map.
+      if (document.activeElement === document.body) {
+        row.querySelector("button")?.focus({ preventScroll: true });
+      }
+    }
+  }, [shown]);
 }
 
 /** Of the map's height, for people: with less, banners lie over them. */
