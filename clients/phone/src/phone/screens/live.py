@@ -4,6 +4,7 @@ import flet as ft
 
 from phone.controller import Controller
 from phone.maps import choose
+from phone.screens.kept import once
 from phone.screens.map_pane import MapPane
 from phone.screens.parts import marked, quiet, round_button
 from phone.screens.people import People
@@ -11,6 +12,8 @@ from phone.screens.sheets import Sheets
 from phone.screens.theme import SHADOW
 from phone.state import AppState
 from phone.view import Group
+
+_MapPane, _People, _Sheets = once(MapPane), once(People), once(Sheets)
 
 
 @ft.component
@@ -56,7 +59,7 @@ def LiveScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N80
             ),
             ft.Container(
                 alignment=ft.Alignment.CENTER,
-                content=ft.Container(People(state, control), width=640),
+                content=ft.Container(_People(state, control), width=640),
             ),
         ],
         spacing=0, tight=True, horizontal_alignment=ft.CrossAxisAlignment.STRETCH,
@@ -64,10 +67,10 @@ def LiveScreen(state: AppState, control: Controller) -> ft.Control:  # noqa: N80
     return ft.Stack(
         expand=True,
         controls=[
-            ft.Container(MapPane(state, control), left=0, top=0, right=0, bottom=0),
+            ft.Container(_MapPane(state, control), left=0, top=0, right=0, bottom=0),
             top,
             ft.Container(lower, left=0, right=0, bottom=0),
-            *([ft.Container(Sheets(state, control), left=0, top=0, right=0, bottom=0)]
+            *([ft.Container(_Sheets(state, control), left=0, top=0, right=0, bottom=0)]
               if state.sheet else []),
         ],
     )  # fmt: skip

@@ -15,6 +15,7 @@ import flet_map as ftm
 from phone.controller import Controller
 from phone.fit import Camera, Insets, Point, fit, group_of
 from phone.maps import choose, grid, grid_step_m, is_dark
+from phone.screens.kept import Kept
 from phone.screens.parts import avatar
 from phone.screens.theme import GRID, GROUND, SHADOW, safe_color, shortened
 from phone.state import AppState
@@ -27,7 +28,7 @@ SIZE: Final = 44.0
 TAG_WIDTH: Final = 120.0
 LIST_HEIGHT: Final = 250.0
 MOST_ACCURACY_M: Final = 5_000.0
-_Key = tuple[str, str, bool, str, bool]
+_KINDS: Final = ("accuracy", "face", "marker")
 
 
 @ft.component
@@ -35,7 +36,7 @@ def MapPane(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 -
     """See the module."""
     ft.use_state(state)
     view = ft.use_memo(ft.Ref[ftm.Map], [])
-    kept = ft.use_memo(dict[_Key, ft.Control], [])
+    kept = ft.use_memo(Kept, [])
     camera, set_camera = ft.use_state(Camera(48.0, 10.0, 4.0))
     turns = ft.use_memo(itertools.count, [])
     newest = ft.use_memo(lambda: [0], [])
@@ -51,7 +52,8 @@ def MapPane(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 -
         await asyncio.sleep(0.05)
         if newest[0] != turn or view.current is None:
             return
-        set_camera(target)
+        if _is_far(target, camera):
+            set_camera(target)
         try:
             await view.current.move_to(
                 ftm.MapLatitudeLongitude(target.lat, target.lng),
@@ -83,10 +85,11 @@ def MapPane(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 -
         )
     else:
         layers.append(_grid(camera, dark=dark))
-    layers.append(ftm.CircleLayer(circles=[_accuracy(each) for each in placed]))
+    layers.append(ftm.CircleLayer(circles=[_accuracy(each, kept) for each in placed]))
     layers.append(
         ftm.MarkerLayer(markers=[_marker(each, state.now, kept, control) for each in placed[::-1]])
     )
+    kept.only(f"{kind}-{each.user_id}" for each in placed for kind in _KINDS)
     start = target or camera
     return ft.Semantics(
         identifier="map",
@@ -159,36 +162,42 @@ def _grid(camera: Camera, *, dark: bool) -> Any:
     )
 
 
-def _accuracy(each: Person) -> Any:
+def _accuracy(each: Person, kept: Kept) -> Any:
     place, color = each.place, safe_color(each.color)
     assert place is not None  # noqa: S101 - who is placed
-    return ftm.CircleMarker(
-        key=f"accuracy-{each.user_id}",
-        coordinates=ftm.MapLatitudeLongitude(place.lat, place.lng),
-        radius=min(place.accuracy or 0.0, MOST_ACCURACY_M),
-        use_radius_in_meter=True,
-        color=ft.Colors.with_opacity(0.14, color),
-        border_color=ft.Colors.with_opacity(0.5, color),
-        border_stroke_width=1,
+    name = f"accuracy-{each.user_id}"
+    return kept.get(
+        name,
+        (place.lat, place.lng, place.accuracy, color),
+        lambda: ftm.CircleMarker(
+            key=name,
+            coordinates=ftm.MapLatitudeLongitude(place.lat, place.lng),
+            radius=min(place.accuracy or 0.0, MOST_ACCURACY_M),
+            use_radius_in_meter=True,
+            color=ft.Colors.with_opacity(0.14, color),
+            border_color=ft.Colors.with_opacity(0.5, color),
+            border_stroke_width=1,
+        ),
     )
 
 
-def _marker(each: Person, now: float, kept: dict[_Key, ft.Control], control: Controller) -> Any:
+def _marker(each: Person, now: float, kept: Kept, control: Controller) -> Any:
     place = each.place
     assert place is not None  # noqa: S101 - who is placed
     worth = freshness(now - place.at) if each.online else "old"
-    key: _Key = (each.user_id, each.name + each.color, each.is_me, worth, each.state == "active")
-    face = kept.get(key)
-    if face is None:
-        for old in [other for other in kept if other[0] == each.user_id]:
-            del kept[old]
-        face = kept[key] = _face(each, worth, control)
-    return ftm.Marker(
-        key=f"marker-{each.user_id}",
-        coordinates=ftm.MapLatitudeLongitude(place.lat, place.lng),
-        width=TAG_WIDTH,
-        height=SIZE + 48,
-        content=face,
+    shown = each.name, each.color, each.is_me, worth
+    face = kept.get(f"face-{each.user_id}", shown, lambda: _face(each, worth, control))
+    name = f"marker-{each.user_id}"
+    return kept.get(
+        name,
+        (place.lat, place.lng, shown),
+        lambda: ftm.Marker(
+            key=name,
+            coordinates=ftm.MapLatitudeLongitude(place.lat, place.lng),
+            width=TAG_WIDTH,
+            height=SIZE + 48,
+            content=face,
+        ),
     )
 
 

@@ -3,6 +3,8 @@
 import flet as ft
 
 from phone.controller import Controller
+from phone.i18n import Words
+from phone.screens.kept import Kept
 from phone.screens.parts import avatar, marked, quiet, soft
 from phone.screens.theme import SHADOW
 from phone.standing import Sharing, my_standing_text, standing_text, way, way_text
@@ -57,7 +59,9 @@ def People(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
         ],
         spacing=6,
     )  # fmt: skip
-    rows: list[ft.Control] = [_row(each, state, group, control) for each in group.people]
+    kept = ft.use_memo(Kept, [])
+    rows: list[ft.Control] = [_row(each, state, group, control, kept) for each in group.people]
+    kept.only(each.user_id for each in group.people)
     if alone:
         rows.append(ft.Container(soft(words("people.alone")), padding=ft.Padding.only(top=6)))
     grip_label = words("people.less" if state.list_is_long else "people.more")
@@ -100,10 +104,26 @@ def People(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
     )
 
 
-def _row(each: Person, state: AppState, group: Group, control: Controller) -> ft.Control:
+def _row(
+    each: Person, state: AppState, group: Group, control: Controller, kept: Kept
+) -> ft.Control:
     words, me = state.words, group.me
     text = said_of(each, state, group)
     live = each.online and each.place is not None and state.now - each.place.at < FRESH_S
+    away: tuple[str, str] | None = None
+    if not each.is_me and each.place is not None and me is not None and me.place is not None:
+        away = way_text(way(me.place, each.place), words, state.units)
+    key = each.name, each.color, each.online, each.is_host, text, live, away, words.language
+    found: ft.Control = kept.get(
+        each.user_id, key, lambda: _new_row(each, text, away, words, control, live=live)
+    )
+    return found
+
+
+def _new_row(
+    each: Person, text: str, away: tuple[str, str] | None, words: Words, control: Controller, *,
+    live: bool,
+) -> ft.Control:  # fmt: skip
     color = ft.Colors.PRIMARY if live else ft.Colors.ON_SURFACE_VARIANT
     name = f"{each.name} {words('people.me')}" if each.is_me else each.name
     beside: list[ft.Control] = []
@@ -118,8 +138,8 @@ def _row(each: Person, state: AppState, group: Group, control: Controller) -> ft
             ),
         ))  # fmt: skip
     label = f"{name}, {text}"
-    if not each.is_me and each.place is not None and me is not None and me.place is not None:
-        far, where = way_text(way(me.place, each.place), words, state.units)
+    if away is not None:
+        far, where = away
         label += f", {far} {where}"
         beside.append(ft.Column(
             [

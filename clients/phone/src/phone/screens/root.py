@@ -6,9 +6,12 @@ from phone.controller import Controller
 from phone.screens.end import Ended
 from phone.screens.home import Home
 from phone.screens.join import Join
+from phone.screens.kept import once
 from phone.screens.live import LiveScreen
 from phone.screens.settings import ServerScreen, SettingsScreen
 from phone.state import AppState
+
+_LiveScreen = once(LiveScreen)
 
 
 @ft.component
@@ -17,7 +20,7 @@ def Root(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a 
     ft.use_state(state)
     match state.screen:
         case "live" if state.group is not None:
-            return LiveScreen(state, control)
+            return _LiveScreen(state, control)
         case "join":
             return Join(state, control)
         case "end":
