@@ -248,7 +248,8 @@ NEVER = object()
 
 def device_info(platform: str, language: str) -> dict[str, Any]:
     """What a phone says of itself: nothing but its languages."""
-    kind = ft.IosDeviceInfo if platform == "ios" else ft.AndroidDeviceInfo
+    kinds = {"ios": ft.IosDeviceInfo, "linux": ft.LinuxDeviceInfo, "macos": ft.MacOsDeviceInfo}
+    kind = kinds.get(platform, ft.AndroidDeviceInfo)
     return {**_blank(kind), "locales": [{"language_code": language}]}
 
 

@@ -1,12 +1,25 @@
 """With the screen off, or another app before it: sharing goes on, drawing does not."""
 
+import asyncio
+import time
 from pathlib import Path
 
 import flet_geolocator as ftg
 import pytest
 
-from tests.phone.kit import NEVER, Phone, on_the_phone, phone
-from tests.phone.people import APP, BERLIN, called, create, friend, places, streaming
+from phone.app import App
+from tests.phone.kit import ENVIRONMENTS, NEVER, Phone, on_the_phone, phone
+from tests.phone.people import (
+    APP,
+    BERLIN,
+    asked,
+    called,
+    create,
+    friend,
+    made,
+    places,
+    streaming,
+)
 
 pytestmark = APP
 
@@ -121,3 +134,57 @@ async def test_a_new_process_is_the_same_person_in_the_same_sessions(
         await again.shows("1 person")
         assert again.state.group.me.user_id == user_id
         assert again.state.settings.name == "Ada"
+
+
+@on_the_phone
+async def test_a_session_that_ends_in_the_background_stops_everything_and_is_said_later(
+    server: str, tmp_path: Path
+) -> None:
+    session = made(server)
+    async with phone(tmp_path, server) as one:
+        await one.type("link", session["join_link"])
+        await one.press("open")
+        await one.type("name", "Grace")
+        await one.press("join")
+        await one.shows("1 person")
+        await one.lifecycle("inactive", "hide", "pause")
+        await asked("DELETE", f"{server}/api/sessions/{session['session_id']}", session)
+        await one.until(lambda: not streaming(one), "the notification gone")
+        assert one.app.controller._participations == {}
+        assert one.state.settings.memberships == ()
+        await one.lifecycle("show", "resume")
+        await one.shows("This session has ended")
+
+
+@on_the_phone
+async def test_two_pages_at_once_are_one_app(server: str, tmp_path: Path) -> None:
+    async with phone(tmp_path, server) as one:
+        await create(one)
+    app = App(ENVIRONMENTS, tmp_path)
+    pages = [Phone(app), Phone(app)]
+    try:
+        await asyncio.gather(*(each.start() for each in pages))
+        await pages[1].shows("1 person")
+        assert len(app.controller._participations) == 1
+        assert [each.crashes for each in pages] == [[], []]
+    finally:
+        await app.controller.close()
+
+
+@on_the_phone
+async def test_a_clock_that_is_set_changes_no_age_and_no_end(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with phone(tmp_path, server) as one:
+        link = await create(one)
+        async with friend(one, link, "Grace") as grace:
+            await grace.stand(52.6, 13.6)
+            await one.until(lambda: (52.6, 13.6) in places(one), "on the map")
+            left = one.state.group.expires_at - one.state.now
+            set_to = time.time() + 7200
+            monkeypatch.setattr("phone.clock.time", lambda: set_to)
+            one.app.controller._publisher.now()
+            await one.until(lambda: one.state.now, "published")
+            assert abs(one.state.group.expires_at - one.state.now - left) < 60
+            age_s = one.state.now - one.state.group.person(grace.user_id).place.at
+            assert -5 < age_s < 60

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import flet_geolocator as ftg
 import pytest
 
 from tests.phone.kit import on_the_phone, phone
-from tests.phone.people import APP, BERLIN, DENIED, called, create, friend, streaming
+from tests.phone.people import APP, BERLIN, DENIED, called, create, friend, places, streaming
 
 pytestmark = APP
 
@@ -95,3 +96,38 @@ async def test_pausing_hides_this_device_and_resuming_shows_it(server: str, tmp_
             await one.press("pause")
             await one.until(lambda: grace.sees("Ada").state == "active", "active for others")
             assert streaming(one)
+
+
+@on_the_phone
+async def test_a_permission_taken_away_while_sharing_ends_sharing_and_is_said(
+    server: str, tmp_path: Path
+) -> None:
+    async with phone(tmp_path, server) as one:
+        await create(one)
+        await one.stand(*BERLIN)
+        await one.shows("sharing your position")
+        one.answers["get_permission_status"] = "denied"
+        await one.event(one.service(ftg.Geolocator), "error", "User denied permissions")
+        await one.shows("they do not see you")
+        assert not streaming(one)
+        one.answers["get_permission_status"] = "whileInUse"
+        await one.press("mend")
+        await one.until(lambda: streaming(one), "streaming")
+
+
+@on_the_phone
+async def test_a_location_that_is_switched_off_while_sharing_is_said_and_comes_back_by_itself(
+    server: str, tmp_path: Path
+) -> None:
+    async with phone(tmp_path, server) as one:
+        await create(one)
+        await one.stand(*BERLIN)
+        await one.shows("sharing your position")
+        one.answers["is_location_service_enabled"] = False
+        await one.event(one.service(ftg.Geolocator), "error", "The location service is disabled")
+        await one.shows("is switched off")
+        assert streaming(one), "the background could not start it again"
+        one.answers["is_location_service_enabled"] = True
+        await one.stand(52.52, 13.4)
+        await one.until(lambda: not one.has("is switched off"), "on again")
+        await one.until(lambda: (52.52, 13.4) in places(one), "moved")

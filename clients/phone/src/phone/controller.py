@@ -10,7 +10,6 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Coroutine
-from time import time
 from typing import Any, Final, final
 
 import flet as ft
@@ -19,6 +18,7 @@ from msgspec import structs
 from locshare.client import ClientError, Position, PresenceState
 from phone.blur import blurred
 from phone.calls import Calls
+from phone.clock import now
 from phone.devices import Devices, tag_of, when
 from phone.entrance import Entrance
 from phone.fetch import fetch_maps
@@ -55,7 +55,9 @@ class Controller:
         self._participations: dict[str, Participation] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._publisher = Publisher(self._publish)
-        self._tracker = Tracker(self._report, self._seen, self._publisher.changed)
+        self._tracker = Tracker(
+            self._report, self._seen, self._publisher.changed, self._position_failed
+        )
         self._calls = Calls(state, guest, self._over)
         self.entrance = Entrance(state, self._calls, self)
         self.host = Hosting(state, self._calls, self._active, self._keep)
@@ -86,7 +88,7 @@ class Controller:
         await self._guest.start()
         if not self._restored:
             self._restored = True
-            settings = self._file.read().still_running(time())
+            settings = self._file.read().still_running(now())
             self.remember(settings)
         self.preferences.apply_scheme()
         self._speak(await devices.locale())
@@ -212,11 +214,26 @@ class Controller:
     # --- this device's position -----------------------------------------------------------------
 
     def _seen(self, position: Position, age_s: float) -> None:
-        at = time() - age_s
+        at = now() - age_s
+        if self.state.permission == "off":
+            self.state.permission = "granted"  # the location service is on again
         for each in self._participations.values():
             if each.membership.shares:
                 each.feed.located(position, at)
         self._publisher.changed()
+
+    def _position_failed(self) -> None:
+        self.start(self._why_no_position)
+
+    async def _why_no_position(self) -> None:
+        """The permission may have been taken away, or the location service switched off. The latter
+        leaves the stream as it is: in the background Android lets none begin again.
+        """
+        permission = await self._tracker.check()
+        self.state.permission = permission
+        if permission in ("denied", "denied_forever"):
+            self._tracker.stop()
+        self._publisher.now()
 
     def _report(self, position: Position) -> None:
         if self.state.settings.blurred:
@@ -499,7 +516,7 @@ class Controller:
 
     def _publish_now(self) -> None:
         state = self.state
-        state.now = time()
+        state.now = now()
         state.searching = self._tracker.searching
         state.groups = tuple(
             each.feed.group(

@@ -43,7 +43,7 @@ class Happening(NamedTuple):
 
 @final
 class Feed:
-    """``clock`` is the device's wall clock, in seconds."""
+    """``clock`` is that of :mod:`phone.clock`."""
 
     def __init__(self, session_id: str, name: str, expires_at: float, clock: Callable[[], float]):
         self.session_id = session_id

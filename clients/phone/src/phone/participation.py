@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from time import time
 from typing import Final, final
 from urllib.parse import quote
 
@@ -26,11 +25,19 @@ from locshare.model.events import Event
 from locshare.model.join_link import link_segment
 from locshare.model.reasons import CloseReason
 from phone.api import api_of
+from phone.clock import now
 from phone.feed import Feed
 from phone.phoenix import Known, PhoenixOpener
 from phone.settings import Membership
 from phone.view import End, Link
 
+GRACE_S: Final = 60.0
+"""After the session's time is up: its server, if it can be reached, says so itself."""
+FIRST_S: Final = 600.0
+"""How long a session is tried at least that was never connected to, whatever its time: the clock of
+this device may be wrong, and the first connection says what is left.
+"""
+CHECK_S: Final = 15.0
 LEAVE_S: Final = 3.0
 """How long leaving waits for the server; what it does not hear, its clock ends."""
 
@@ -43,7 +50,7 @@ class Participation(Watcher):
 
     def __init__(self, membership: Membership, changed: Callable[[], None]) -> None:
         self.membership = membership
-        self.feed = Feed(membership.session_id, membership.name, membership.expires_at, time)
+        self.feed = Feed(membership.session_id, membership.name, membership.expires_at, now)
         self._changed = changed
         opener: Opener | None = None
         self._has_wishes = membership.backend.dialect == "locshare"
@@ -97,7 +104,7 @@ class Participation(Watcher):
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:  # noqa: ARG002
         """See :meth:`Watcher.disconnected`."""
         if retry_in is not None:
-            self.feed.link = Link("waiting", time() + retry_in)
+            self.feed.link = Link("waiting", now() + retry_in)
             self._changed()
 
     # --- the task -------------------------------------------------------------------------------
@@ -112,12 +119,28 @@ class Participation(Watcher):
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
             nursery.start_soon(self._send)
+            nursery.start_soon(self._end_in_time, nursery.cancel_scope, causes)
             causes.append(await self.live.run())
             nursery.cancel_scope.cancel()
         # None after stop().
         return self.end_of(
             causes[0] if causes else NotConnected(ConnectionEnd.of(CloseReason.LEFT.code))
         )
+
+    async def _end_in_time(self, scope: trio.CancelScope, causes: list[ClientError]) -> None:
+        """A session whose server is out of reach ends with its time: nobody's position is asked for
+        on and on in a pocket.
+        """
+        least = now() + FIRST_S
+        while True:
+            await trio.sleep(CHECK_S)
+            end = self.feed.expires_at + GRACE_S
+            if self.feed.replica is None:
+                end = max(end, least)
+            if self.feed.link.state != "live" and now() >= end:
+                causes.append(NotConnected(ConnectionEnd.of(CloseReason.SESSION_ENDED.code)))
+                scope.cancel()
+                return
 
     def stop(self) -> None:
         """Close the connection. Called in Trio."""

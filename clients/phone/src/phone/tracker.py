@@ -25,7 +25,8 @@ from phone.view import Permission
 @final
 class Tracker:
     """``report`` is called with a position to send and the age of its fix; ``seen`` with every fix,
-    which this device shows itself; ``changed`` when something else is to be shown.
+    which this device shows itself; ``changed`` when something else is to be shown; ``failed`` when
+    the device has said that it cannot say where it is.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Tracker:
         report: Callable[[Position], None],
         seen: Callable[[Position, float], None],
         changed: Callable[[], None],
+        failed: Callable[[], None],
     ) -> None:
         self.permission: Permission = "unknown"
         self.searching = False
@@ -42,6 +44,7 @@ class Tracker:
         self._report = report
         self._seen = seen
         self._changed = changed
+        self._on_failure = failed
         self._devices: Devices | None = None
         self._reports = Reports()
         self._rate: Rate | None = None
@@ -159,6 +162,7 @@ class Tracker:
         # The text of an error is the system's, and may be in any language.
         self.searching = True
         self._changed()
+        self._on_failure()
 
     def _take(self, fix: ftg.GeolocatorPosition) -> None:
         found = position_of(fix, datetime.now(UTC), self.battery)
