@@ -66,9 +66,12 @@ async def test_who_does_not_move_is_not_drawn_anew_when_others_do(
             kept = [one.by_key(each) for each in keys]
             face = one.by_key(f"marker-{alan.user_id}").content
             looked: list[float] = []
-            monkeypatch.setattr(
-                "phone.screens.map_pane.freshness", lambda age: looked.append(age) or "live"
-            )
+
+            def look(age_s: float) -> str:
+                looked.append(age_s)
+                return "live"
+
+            monkeypatch.setattr("phone.screens.map_pane.freshness", look)
             one.app.controller._publisher.hidden()
             one.app.controller._participations[one.state.active].feed._places[alan.user_id] = Place(
                 52.54, 13.4, one.state.now
