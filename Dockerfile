@@ -52,6 +52,6 @@ VOLUME /var/lib/locshare/data
 EXPOSE 8080
 # Give it longer than LOCSHARE_DRAIN_DEADLINE_S, so that everyone is told to come back.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["locshare", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["locshare", "health"]
 ENTRYPOINT ["locshare"]
 CMD ["serve"]

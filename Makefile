@@ -1,7 +1,7 @@
 # locshare: `make run` and `make test` need Python >= 3.11 with its venv module, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help alert-drill shippable test-systemd test-compose native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock test-all release binary binary-debian11 test-binary container clean packages web web-check
+.PHONY: help alert-drill shippable test-systemd test-compose test-kubernetes native native-check run test test-lowest lint types format unit fuzz fuzz-guided nightly audit mutants bench bench-solo k6 conformance docs generate lock test-all release binary binary-debian11 test-binary container clean packages web web-check
 SHELL := /bin/sh
 
 VENV   := .venv
@@ -124,12 +124,13 @@ binary-debian11: ## the same for Debian 11 and later (root, debootstrap; half an
 # Where debootstrap puts Debian's smallest root, for the tests of what is shipped: as it is, with
 # systemd, and with what deploy/compose takes from a registry.
 BARE_ROOT ?= build/bare-bookworm
+BINARY ?= dist/locshare
 SYSTEMD_ROOT ?= build/systemd-bookworm
 COMPOSE_ROOT ?= build/compose-bookworm
 test-binary: $(VENV)/.dev shippable ## the single file in a bare root (root, debootstrap); after `make binary`
 	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh test-binary
 	@mkdir -p build && sh tools/bare_root.sh $(BARE_ROOT)
-	BINARY=dist/locshare BARE_ROOT=$(BARE_ROOT) $(BIN)/python -m pytest tests/shipped $(ARGS)
+	BINARY=$(BINARY) BARE_ROOT=$(BARE_ROOT) $(BIN)/python -m pytest tests/shipped $(ARGS)
 
 test-systemd: $(VENV)/.dev shippable ## deploy/systemd on a machine that systemd boots (root); after `make binary`
 	@PYTHON=$(PYTHON) sh tools/ensure_packages.sh test-binary
@@ -142,6 +143,14 @@ test-compose: $(VENV)/.dev shippable ## deploy/compose in a Docker engine of its
 	  ca-certificates,caddy,curl,postgresql,prometheus,prometheus-alertmanager
 	COMPOSE_ROOT=$(COMPOSE_ROOT) COMPOSE_PLUGIN=$$(sh tools/compose_plugin.sh) \
 	  $(BIN)/python -m pytest tests/shipped --timeout 1200 $(ARGS)
+
+KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+KUBECONFORM := github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+test-kubernetes: $(VENV)/.dev ## deploy/kubernetes with kustomize and kubeconform, which Go builds (once)
+	@command -v go >/dev/null || { echo "There is no go, which builds kustomize and kubeconform" >&2; exit 1; }
+	@test -x build/go/kustomize || GOBIN=$(CURDIR)/build/go go install $(KUSTOMIZE)
+	@test -x build/go/kubeconform || GOBIN=$(CURDIR)/build/go go install $(KUBECONFORM)
+	PATH=$(CURDIR)/build/go:$$PATH $(BIN)/python -m pytest tests/deploy/test_kubernetes.py $(ARGS)
 
 shippable:
 	@test -x dist/locshare || { echo "There is no dist/locshare yet: make binary" >&2; exit 1; }

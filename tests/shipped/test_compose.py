@@ -168,7 +168,11 @@ def test_up_waits_until_a_group_can_meet_over_tls(stack: Stack) -> None:
     took = stack.up()
     stack.meet()
     image = stack.engine.inspect("locshare:latest")
-    sys.stderr.write(f"\nall healthy after {took:.1f} s; image {image['Size'] / 1e6:.0f} MB\n")
+    name = stack.container("locshare")["Name"]
+    memory = stack.engine.docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name)
+    sys.stderr.write(
+        f"\nall healthy after {took:.1f} s; image {image['Size'] / 1e6:.0f} MB; {memory}"
+    )
 
 
 def test_sessions_are_in_the_database_of_its_own_container(stack: Stack) -> None:
@@ -209,12 +213,16 @@ def test_strangers_reach_the_proxy_alone(stack: Stack) -> None:
     assert not stack.container("locshare")["HostConfig"]["PortBindings"]
 
 
-def test_the_server_sees_the_addresses_of_clients_and_not_of_the_proxy(stack: Stack) -> None:
-    said = stack.run("locshare", "locshare", "doctor", "--json")
-    findings = {each["check"]: each for each in json.loads(said)["findings"]}
-    assert findings["settings"]["level"] == "ok"
-    assert findings["database"]["level"] == "ok"
-    assert not [each for each in findings.values() if "looking failed" in each["text"]]
+def test_the_doctor_finds_the_container_and_its_database_right(stack: Stack) -> None:
+    """All but the public address, which is this machine's and not the container's."""
+    found = json.loads(stack.run("locshare", "sh", "-c", "locshare doctor --json || true"))[
+        "findings"
+    ]
+    wrong = {each["check"] for each in found if each["level"] == "error"}
+    assert wrong <= {"public"}, found
+    assert {"settings", "key", "disk", "database", "database rights"} <= {
+        each["check"] for each in found if each["level"] == "ok"
+    }
 
 
 def test_prometheus_scrapes_it_and_knows_the_alert_manager(stack: Stack) -> None:
@@ -225,8 +233,8 @@ def test_prometheus_scrapes_it_and_knows_the_alert_manager(stack: Stack) -> None
         return data
 
     def is_up() -> bool:
-        query = '--data-urlencode=query=up{job="locshare"} == 1'
-        return bool(ask("query", query)["result"])
+        query = 'query=up{job="locshare"} == 1'
+        return bool(ask("query", "--data-urlencode", query)["result"])
 
     deadline = time.monotonic() + LAST_RESORT_S
     while not is_up():
