@@ -153,7 +153,7 @@ test-kubernetes: $(VENV)/.dev ## deploy/kubernetes with kustomize and kubeconfor
 	PATH=$(CURDIR)/build/go:$$PATH $(BIN)/python -m pytest tests/deploy/test_kubernetes.py $(ARGS)
 
 shippable:
-	@test -x dist/locshare || { echo "There is no dist/locshare yet: make binary" >&2; exit 1; }
+	@test -x $(BINARY) || { echo "There is no $(BINARY) yet: make binary" >&2; exit 1; }
 
 container: ## an image of the single-file program (needs buildah, podman or docker)
 	@sh tools/container.sh $(ARGS)
