@@ -6,7 +6,7 @@ The whole app without a screen (tests/phone/kit.py): messages of the others go i
 publisher's second ends, the screens are rendered, compared with what was there, and packed as for
 Flutter. The map and the list are on the screen. Three cases: one person moves, everybody moves,
 and nobody does (every 5 s ages are counted anew). CPU is of the process, on this machine: a phone's
-core is two to five times slower. What Flutter itself draws is not in it. No sockets; takes seconds.
+core is slower. What Flutter itself draws is not in it. No sockets; takes seconds.
 """
 
 import argparse

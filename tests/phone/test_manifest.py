@@ -31,19 +31,19 @@ NEEDED: Final = {
 PLATFORMS: Final = {"android": "apk", "ios": "ipa"}
 
 
-def read_by_the_builder(platform: str, folder: Path) -> Any:
+def read_by_the_builder(platform: str, folder: Path, app: Path = APP) -> Any:
     """The builder, once it knows what it gives to its templates of the Android or iOS project:
     ``template_data``.
     """
     parser = argparse.ArgumentParser()
     command: Any = Command(parser)
     target = PLATFORMS[platform]
-    command.options = parser.parse_args([target, str(APP)])
+    command.options = parser.parse_args([target, str(app)])
     command.target_platform = target
     command.package_platform = command.platforms[target]["package_platform"]
     command.config_platform = command.platforms[target]["config_platform"]
-    command.python_app_path = APP
-    command.get_pyproject = load_pyproject_toml(APP)
+    command.python_app_path = app
+    command.get_pyproject = load_pyproject_toml(app)
     command.build_dir, command.out_dir = folder, folder
     command.flutter_dir = folder / "flutter"
     # The builder downloads the list of its Python builds.

@@ -59,16 +59,6 @@ def test_android_is_sent_what_starts_its_foreground_service() -> None:
     }
 
 
-def test_the_classes_own_configuration_starts_none_which_is_reported() -> None:
-    """When this fails, flet-geolocator has changed: look whether the subclass is still needed."""
-    found = sent(
-        ftg.GeolocatorAndroidConfiguration(
-            foreground_notification_config=ftg.ForegroundNotificationConfiguration("Title", "Text")
-        )
-    )
-    assert "foreground_notification_title" not in found
-
-
 def test_ios_is_sent_what_goes_on_in_the_background() -> None:
     found = sent(
         configuration(
