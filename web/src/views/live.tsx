@@ -89,7 +89,7 @@ function useWayBack(frame: { readonly current: HTMLElement | null }, shown: stri
 }
 
 /** Of the map's height, for people: with less, banners lie over them. */
-const LEAST_ROOM_PX = 160;
+const LEAST_ROOM_PX = 200;
 
 /** Tell the map what lies over it. */
 function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveProps): void {
