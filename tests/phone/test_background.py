@@ -3,12 +3,14 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import flet_geolocator as ftg
 import pytest
 
+from locshare.client import Position
 from phone.app import App
-from tests.phone.kit import ENVIRONMENTS, NEVER, Phone, on_the_phone, phone
+from tests.phone.kit import ENVIRONMENTS, NEVER, Phone, fix, on_the_phone, phone
 from tests.phone.people import (
     APP,
     BERLIN,
@@ -93,14 +95,20 @@ async def test_on_a_low_battery_less_is_asked_and_it_is_said(server: str, tmp_pa
 async def test_who_stands_still_is_sent_again_only_after_the_device_was_asked(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phone.rate.RENEW_S", 0.5)
+    """A device that does not answer is not repeated: the others see its position age."""
+    monkeypatch.setattr("phone.rate.RENEW_S", 0.3)
+    monkeypatch.setattr("phone.tracker.ASK_WITHIN_S", 0.1)
     async with phone(tmp_path, server, get_current_position=NEVER) as one:
         await create(one)
         await one.stand(*BERLIN)
-        await one.until(lambda: called(one, "get_current_position") >= 1, "asked")
-        sent = one.app.controller._tracker._reports._sent
-        assert sent is not None
-        assert sent.lat == BERLIN[0]
+        given: list[Position] = []
+        mine: Any = one.app.controller._participations[one.state.active]
+        mine.give = given.append
+        await one.until(lambda: called(one, "get_current_position") >= 2, "asked")
+        assert given == []
+        one.answers["get_current_position"] = fix(*BERLIN)
+        await one.until(lambda: given, "sent again")
+        assert (given[0].lat, given[0].lng) == BERLIN
 
 
 @on_the_phone
