@@ -268,6 +268,22 @@ def test_a_database_with_rows_is_refused_and_left_as_it_is(
     assert contents(postgres_server, filled) == before
 
 
+def test_rows_and_key_are_restored_both_or_not_at_all(
+    postgres_server: Server, empty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "b", key="k" * 32)
+    where = ["--database-url", postgres_server.url(empty), "--data-dir", str(tmp_path)]
+    (tmp_path / "jwt_secret").mkdir()
+    assert run("restore", str(file), *where) == 1
+    assert "jwt_secret is not a regular file" in capsys.readouterr().err
+    assert postgres_server.execute("SELECT count(*) FROM sessions", empty) == "0"
+    (tmp_path / "jwt_secret").rmdir()
+    for _ in range(2):  # again, as after it was killed before the rows counted
+        assert run("restore", str(file), *where) == 0
+        assert f"the signing key is in {tmp_path / 'jwt_secret'}" in capsys.readouterr().out
+    assert (tmp_path / "jwt_secret").read_text() == "k" * 32 + "\n"
+
+
 def test_a_row_that_does_not_fit_leaves_no_row(
     postgres_server: Server, empty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -315,6 +315,19 @@ def test_an_empty_database_will_be_filled_by_the_first_start(postgres_server: Se
     postgres_server.drop_database(name)
 
 
+def test_tables_of_another_program_are_found_before_the_first_start(
+    postgres_server: Server,
+) -> None:
+    name = postgres_server.create_database(template=None)
+    postgres_server.execute("CREATE TABLE sessions (id int)", name)
+    found = ask(postgres_server.url(name))["database"]
+    assert (found.level, found.text) == (
+        "error", "the table sessions in this database is another program's",
+    )  # fmt: skip
+    assert "LOCSHARE_DATABASE_SCHEMA" in found.do
+    postgres_server.drop_database(name)
+
+
 @pytest.mark.parametrize(
     ("statement", "check", "says"),
     [

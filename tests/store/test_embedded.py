@@ -240,6 +240,52 @@ async def test_a_pid_file_that_names_another_process_does_not_prevent_a_start(
             pass
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00 no number"], ids=["empty", "bytes"])
+async def test_a_pid_file_that_a_power_failure_left_half_written_does_not_prevent_a_start(
+    content: bytes, data_dir: Path
+) -> None:
+    pid_file = data_dir / "postgres" / "postmaster.pid"
+    pid_file.write_bytes(content)
+    shutil.chown(pid_file, (data_dir / "postgres").stat().st_uid)
+    with trio.fail_after(LAST_RESORT_S):
+        async with embedded_postgres(data_dir):
+            pass
+
+
+@linux
+async def test_a_left_over_server_is_found_although_its_pid_file_is_half_written(
+    data_dir: Path,
+) -> None:
+    leftover = killed_user(data_dir, "unwatched")
+    pid_file = data_dir / "postgres" / "postmaster.pid"
+    pid_file.write_bytes(b"")
+    async with embedded_postgres(data_dir):
+        assert int(pid_file.read_text().split()[0]) != leftover
+        await until(lambda: sum(" -D " in each for each in processes_of(data_dir)) == 1)
+
+
+async def test_whatever_the_link_of_the_socket_leads_to_is_left_alone(data_dir: Path) -> None:
+    with data_directory() as theirs:
+        (theirs / "precious").write_text("x")
+        (data_dir / "socket").symlink_to(theirs)
+        async with embedded_postgres(data_dir):
+            assert not (data_dir / "socket").is_symlink()
+        assert (theirs / "precious").read_text() == "x"
+
+
+async def test_what_is_in_the_place_of_the_socket_is_left_alone_and_named(data_dir: Path) -> None:
+    precious = data_dir / "socket" / "precious"
+    precious.parent.mkdir()
+    precious.write_text("x")
+    try:
+        with pytest.raises(EmbeddedError, match=r"/socket: File exists.*--data-dir"):
+            async with embedded_postgres(data_dir):
+                pass
+        assert precious.read_text() == "x"
+    finally:
+        shutil.rmtree(precious.parent)
+
+
 async def test_two_on_one_data_directory_are_refused_with_the_name_of_the_first(
     data_dir: Path,
 ) -> None:
@@ -361,6 +407,8 @@ def test_the_test_server_can_be_stopped_and_started_and_cleans_up() -> None:
         ("FATAL:  database files are incompatible with server", "restore a backup"),
         ("PANIC:  could not locate a valid checkpoint record at 0/1", "restore a backup"),
         ('initdb: error: could not write to file "x": File too large', "ulimit -f"),
+        ('FATAL:  configuration file "/d/postgresql.conf" contains errors', "correct what"),
+        ('error: could not extend file "x": wrote only 4096 of 8192 bytes', "make room"),
         ('FATAL:  unrecognized configuration parameter "x"', 'parameter "x"'),
         ("something else", "something else"),
         ("", "nothing"),

@@ -129,7 +129,10 @@ def _read_only(_error: Any, url: DatabaseUrl) -> str:
 
 
 def _too_many(error: Any, _url: DatabaseUrl) -> str:
-    return f"the database server is full: {_text(error)}. Raise max_connections, or use a pooler"
+    return (
+        f"the database server is full: {_text(error)}. Raise max_connections (or the role's"
+        " CONNECTION LIMIT), or use a pooler"
+    )
 
 
 def _no_room(error: Any, _url: DatabaseUrl) -> str:

@@ -145,7 +145,7 @@ async def _run_next(
         if schema is not None:
             await _enter(connection, schema)
         if await _missing(connection, record):
-            await _refuse_strangers(connection, schema)
+            await refuse_strangers(connection, schema)
             await connection.execute(_RECORD.format(table=record))
         migration = todo[0]
         try:
@@ -194,7 +194,7 @@ async def applied(connection: Any, schema: str | None) -> dict[int, str]:
     return {row["version"]: row["checksum"] for row in rows}
 
 
-async def _refuse_strangers(connection: Any, schema: str | None) -> None:
+async def refuse_strangers(connection: Any, schema: str | None) -> None:
     """Raises MigrationError when tables with our names exist without our record."""
     for table in TABLES:
         name = qualified(schema, table)

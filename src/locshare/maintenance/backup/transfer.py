@@ -1,6 +1,6 @@
 """Rows out of a database and into one, over an asyncpg connection, in the asyncio loop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import IO, Any, Final
@@ -52,12 +52,21 @@ async def dump(
     return writer.rows
 
 
-async def fill(connection: Any, backup: BackupFile, schema: str | None) -> None:
+def _nothing() -> None:
+    pass
+
+
+async def fill(
+    connection: Any,
+    backup: BackupFile,
+    schema: str | None,
+    before_commit: Callable[[], None] = _nothing,
+) -> None:
     """Bring the rows of ``backup`` into a database that has none, then its tables up to date.
 
-    All rows or none. The tables are first made as they were when the backup was, so that changes of
-    later versions apply to its rows as to any. Raises BackupError; MigrationError when the backup
-    is of a newer version.
+    All rows or none: none too when ``before_commit`` raises. The tables are first made as they were
+    when the backup was, so that changes of later versions apply to its rows as to any. Raises
+    BackupError; MigrationError when the backup is of a newer version.
     """
     recorded = backup.header.migrations
     outstanding(bundled(), recorded)
@@ -87,6 +96,7 @@ async def fill(connection: Any, backup: BackupFile, schema: str | None) -> None:
             found = await connection.fetchval(f"SELECT count(*) FROM {name}")  # noqa: S608 - quoted
             if found != count:
                 raise BackupError(f"{found} rows of {table} were restored, not {count}")
+        before_commit()
     await migrate(connection, schema=schema)
 
 

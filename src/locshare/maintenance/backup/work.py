@@ -47,12 +47,18 @@ async def restore(settings: Settings, backup: BackupFile) -> str:
 
     The embedded server must be stopped. Raises as :func:`back_up`.
     """
+    said = [_words(backup.rows)]
+
+    def keep_key() -> None:
+        # Before the rows count: killed or failed in between, a second restore would be refused
+        # for the rows that are there, and the key would never come.
+        if backup.header.key is not None:
+            said.append(_keep_key(settings, backup.header.key))
+
+    work = partial(fill, backup=backup, schema=settings.database_schema, before_commit=keep_key)
     async with _database_to_fill(settings) as url:
-        await with_connection(url, partial(fill, backup=backup, schema=settings.database_schema))
-    text = _words(backup.rows)
-    if backup.header.key is not None:
-        text += f"; {await trio.to_thread.run_sync(_keep_key, settings, backup.header.key)}"
-    return text
+        await with_connection(url, work)
+    return "; ".join(said)
 
 
 async def dump_to(
@@ -149,7 +155,7 @@ def _keep_key(settings: Settings, key: str) -> str:
     path = settings.secret_file
     if settings.jwt_secret is not None:
         return "the settings have a signing key, so that of the backup was left in it"
-    if adopt_secret(path, key.encode()):
+    if adopt_secret(path, key.encode()) or read_secret(path) == key.encode():
         return f"the signing key is in {path}"
     return f"{path} has a signing key already, which was left: tokens of the backup may be refused"
 

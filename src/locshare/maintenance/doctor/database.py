@@ -20,7 +20,14 @@ from locshare.store.embedded.complaints import EmbeddedError
 from locshare.store.embedded.ownership import account_for
 from locshare.store.embedded.running import major_of, url_of_running
 from locshare.store.limits import DEFAULT_LIMITS
-from locshare.store.migrate import MigrationError, applied, bundled, check_server, outstanding
+from locshare.store.migrate import (
+    MigrationError,
+    applied,
+    bundled,
+    check_server,
+    outstanding,
+    refuse_strangers,
+)
 from locshare.store.port import StoreUnavailable
 from locshare.store.statements import Statements
 
@@ -205,6 +212,8 @@ async def gather(connection: Any, *, schema: str | None, database_url: Any) -> D
         encrypted = await connection.fetchval(_ENCRYPTED)
         may_create = bool(await connection.fetchval(_MAY_CREATE, schema))
         known = await applied(connection, schema)
+        if not known:
+            await refuse_strangers(connection, schema)
     todo = outstanding(bundled(), known)
     refused = ""
     if not todo and not server["read_only"]:

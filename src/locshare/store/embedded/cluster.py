@@ -63,9 +63,10 @@ def end_leftover(cluster: Path, check: Callable[[], None]) -> None:
     """
     pid_file = cluster / "postmaster.pid"
     pid = _pid_in(pid_file)
-    if pid is None:
-        return
-    if not _is_postmaster(pid, cluster):
+    if pid is None and pid_file.exists():
+        # Half written when the power went. PostgreSQL would refuse until somebody removes it.
+        pid = next((each for each in _processes() if _is_postmaster(each, cluster)), None)
+    if pid is None or not _is_postmaster(pid, cluster):
         # PostgreSQL itself refuses to start when another process has that number now.
         pid_file.unlink(missing_ok=True)
         return
@@ -75,7 +76,9 @@ def end_leftover(cluster: Path, check: Callable[[], None]) -> None:
             os.kill(pid, number)
         deadline = time.monotonic() + LEFTOVER_STOP_S
         while time.monotonic() < deadline:
-            if _pid_in(pid_file) != pid or not _is_postmaster(pid, cluster):
+            if _pid_in(pid_file) not in (pid, None) or not _is_postmaster(pid, cluster):
+                if _pid_in(pid_file) is None:
+                    pid_file.unlink(missing_ok=True)
                 return
             check()
             time.sleep(POLL_S)
@@ -189,6 +192,11 @@ def _pid_in(pid_file: Path) -> int | None:
         return int(pid_file.read_text(encoding="utf-8").split("\n", 1)[0])
     except (FileNotFoundError, ValueError):
         return None
+
+
+def _processes() -> list[int]:
+    """All of the machine, where /proc lists them."""
+    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if each.name.isdecimal()]
 
 
 def _is_postmaster(pid: int, cluster: Path) -> bool:

@@ -17,6 +17,9 @@ _RESTORE: Final = (
 _WAYS_OUT: Final = (
     ("No space left", "make room on the disk"),
     ("Disk quota exceeded", "make room on the disk"),
+    ("wrote only", "make room on the disk"),
+    ("contains errors", "correct what was changed in it"),
+    ("could not load", "correct what was changed in it"),
     ("wrong ownership", "run as the user who owns the directory, or give it to this one (chown)"),
     ("invalid permissions", "take it from everybody else (chmod -R go-rwx)"),
     ("Permission denied", "let this process's user write there, or name another --data-dir"),
@@ -33,6 +36,7 @@ _WAYS_OUT: Final = (
     ("control file", _RESTORE),
     ("checksum", _RESTORE),
     ("could not open file", _RESTORE),
+    ("could not read file", _RESTORE),
     ("could not open directory", _RESTORE),
     (
         "effective user ID",

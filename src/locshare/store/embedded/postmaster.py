@@ -131,9 +131,10 @@ class Postmaster:
     def _is_ready(self) -> bool:
         """The eighth line of the pid file, which is what pg_ctl waits for."""
         try:
-            lines = (self._cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            text = (self._cluster / "postmaster.pid").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return False
+        lines = text.splitlines()
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
     def _wait_gone(self, seconds: float) -> bool:

@@ -138,9 +138,11 @@ class EmbeddedPostgres:
             self._postmaster.wait_ready(check)
         except OSError as error:
             self.stop()
+            file = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
             raise EmbeddedError(
-                f"cannot run the embedded PostgreSQL in {self.data_dir}: {error.strerror or error}"
-                ". Choose another place with --data-dir, or set LOCSHARE_DATABASE_URL"
+                f"cannot run the embedded PostgreSQL in {self.data_dir}: {file}"
+                f"{error.strerror or error}. Choose another place with --data-dir, or set"
+                " LOCSHARE_DATABASE_URL"
             ) from error
         except BaseException:
             self.stop()

@@ -4,8 +4,8 @@ A socket's path has at most 103 bytes on macOS, 107 on Linux. Where the data dir
 for that, ``socket`` is a link to a short directory under /tmp.
 """
 
+import contextlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,8 @@ from locshare.store.embedded.ownership import Account, give
 
 _MAX_PATH_BYTES: Final = 103
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
+_SHORT: Final = "/tmp/locshare-"  # noqa: S108 - mkdtemp makes them
+"""What the short directories are called, with something random behind it."""
 
 
 def make_socket_directory(data_dir: Path, account: Account | None) -> Path:
@@ -23,7 +25,7 @@ def make_socket_directory(data_dir: Path, account: Account | None) -> Path:
     if len(os.fsencode(place / _SOCKET_NAME)) <= _MAX_PATH_BYTES:
         place.mkdir(mode=0o700)
     else:
-        short = Path(tempfile.mkdtemp(prefix="locshare-", dir="/tmp"))
+        short = Path(tempfile.mkdtemp(prefix=Path(_SHORT).name, dir=Path(_SHORT).parent))
         place.symlink_to(short)
         place = short
     give(place, account)
@@ -31,10 +33,21 @@ def make_socket_directory(data_dir: Path, account: Account | None) -> Path:
 
 
 def remove_socket_directory(data_dir: Path) -> None:
-    """Idempotent."""
+    """Idempotent. Removes what PostgreSQL made and nothing else: an operator may have led the link
+    to a directory of their own, or put something there; that stays.
+    """
     place = data_dir / "socket"
     if place.is_symlink():
-        shutil.rmtree(place.readlink(), ignore_errors=True)
+        short = place.readlink()
         place.unlink()
-    elif place.exists():
-        shutil.rmtree(place, ignore_errors=True)
+        if str(short).startswith(_SHORT):
+            _remove(short)
+    else:
+        _remove(place)
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not there, not empty, no directory: seen when it is made
+        for name in (_SOCKET_NAME, f"{_SOCKET_NAME}.lock"):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
