@@ -16,7 +16,7 @@ import trio
 from bench.guardian import entrust
 from locshare.cli import main as cli
 from locshare.config import Settings
-from locshare.maintenance.doctor import database, examination, page, ports, public, reach
+from locshare.maintenance.doctor import database, examination, page, public, reach
 from locshare.maintenance.doctor.database import look_at_database
 from locshare.maintenance.doctor.examination import Check, examine
 from locshare.maintenance.doctor.findings import Finding
@@ -50,7 +50,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine every answer is late, and a database is slow; a right one is right."""
     for module, name in (
-        (database, "CONNECT_S"), (page, "_ANSWER_S"), (ports, "_ANSWER_S"), (public, "_PONG_S"),
+        (database, "CONNECT_S"), (page, "_ANSWER_S"), (public, "_PONG_S"),
         (reach, "CONNECT_S"), (examination, "CHECK_S"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, LAST_RESORT_S)
