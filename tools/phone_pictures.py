@@ -1,18 +1,27 @@
 """Pictures of the phone app's screens, from the app in Chromium against a real server:
-``python -m tools.phone_pictures FOLDER``. Made-up people walk through Berlin.
+``python -m tools.phone_pictures FOLDER``. Made-up people walk through Berlin. All of one appearance
+are then put on one sheet, ``phone-light.jpg`` and ``phone-dark.jpg``, which docs/pictures has.
 """
 
 import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
+from PIL import Image
 from playwright.sync_api import Browser
 
 from tests.browser import chromium
 from tests.phone.browser_kit import BERLIN, Screen, app_process, memberships, screen
 from tests.phone.others import Others
 from tests.program import data_directory, running_program
+
+IN_A_ROW: Final = 5
+WIDTH: Final = 300
+HEIGHT: Final = 650
+GAP: Final = 12
+BETWEEN: Final = "#9AA5A1"
 
 
 def main() -> None:
@@ -37,6 +46,8 @@ def main() -> None:
             app_process(Path(kept), program.http_url) as url,
         ):
             denied(browser, url, folder)
+    for scheme in ("light", "dark"):
+        sheet(folder, scheme)
     sys.stdout.write(f"{len([*folder.glob('*.png')])} pictures in {folder}\n")
 
 
@@ -78,6 +89,8 @@ def take(browser: Browser, url: str, kept: Path, folder: Path, scheme: str, loca
             app.marked("qr").wait_for(state="attached")
             picture(app, "7-invite")
             app.close()
+            # Who stands still is asked where they are, and a browser has one place to say.
+            app.page.context.set_geolocation({**BERLIN, "latitude": 52.5164})
             app.press("menu")
             app.marked("leave").wait_for(state="attached")
             picture(app, "8-menu")
@@ -109,6 +122,19 @@ def take(browser: Browser, url: str, kept: Path, folder: Path, scheme: str, loca
         picture(app, "13-join")
 
 
+def sheet(folder: Path, scheme: str) -> None:
+    """All pictures of one appearance, in their order."""
+    paths = sorted(folder.glob(f"*-{scheme}.png"), key=lambda path: int(path.name.split("-")[0]))
+    rows = -(-len(paths) // IN_A_ROW)
+    page = Image.new("RGB", (IN_A_ROW * (WIDTH + GAP) - GAP, rows * (HEIGHT + GAP) - GAP), BETWEEN)
+    for number, path in enumerate(paths):
+        with Image.open(path) as found:
+            small = found.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+        row, column = divmod(number, IN_A_ROW)
+        page.paste(small, (column * (WIDTH + GAP), row * (HEIGHT + GAP)))
+    page.save(folder / f"phone-{scheme}.jpg", quality=80, optimize=True)
+
+
 def denied(browser: Browser, url: str, folder: Path) -> None:
     """The reason, and what is said after a refusal."""
     with screen(browser, url) as app:
@@ -116,9 +142,11 @@ def denied(browser: Browser, url: str, folder: Path) -> None:
         app.type("name", "Ada")
         app.press("create")
         app.shows("Share where you are")
+        app.page.wait_for_timeout(2_000)  # as above
         app.picture(folder / "14-reason-light.png")
         app.press("allow")
         app.shows("they do not see you")
+        app.page.wait_for_timeout(2_000)
         app.picture(folder / "15-denied-light.png")
 
 

@@ -78,3 +78,11 @@ def test_the_general_table_of_deep_links_is_for_no_phone(tmp_path: Path) -> None
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     found = read_by_the_builder("android", tmp_path / "build", tmp_path)
     assert not (found.template_data["options"]["deep_linking"] or {}).get("scheme")
+
+
+def test_no_setting_claims_an_https_link(tmp_path: Path) -> None:
+    for platform in ("android", "ios"):
+        options = read_by_the_builder(platform, tmp_path / platform).template_data["options"]
+        assert set(options["deep_linking"]) == {"scheme", "host"}
+        assert not [each for each in options if "domain" in each or "intent" in each]
+        assert [each for each in options if "entitlement" in each] == ["macos_entitlements"]

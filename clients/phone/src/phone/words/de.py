@@ -72,7 +72,6 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "end.again": "Wieder teilnehmen",
     "end.here": "Hier verwenden",
     "end.create": "Eine eigene Sitzung erstellen",
-    "people.title": "Personen",
     "people.count": {"one": "{n} Person", "other": "{n} Personen"},
     "people.alone": "Du bist am Anfang. Teile den Link: Wer ihn öffnet, erscheint hier und auf der"
     " Karte.",

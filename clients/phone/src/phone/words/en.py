@@ -72,7 +72,6 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "end.again": "Join again",
     "end.here": "Use it here",
     "end.create": "Create a session of your own",
-    "people.title": "People",
     "people.count": {"one": "{n} person", "other": "{n} people"},
     "people.alone": "You are the first. Share the link, and whoever opens it appears here and on the"
     " map.",
