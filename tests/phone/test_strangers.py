@@ -119,6 +119,25 @@ async def test_a_wrong_answer_to_the_upgrade_is_tried_again(tmp_path: Path) -> N
         await app.until(lambda: one.upgrades >= 2, "tried again")
 
 
+@on_the_phone
+async def test_an_error_that_nobody_thought_of_ends_the_session_on_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And does not leave it there as if it were live, with the location on."""
+
+    async def fail(_: object) -> None:
+        raise OverflowError("a number of a stranger")
+
+    monkeypatch.setattr("phone.participation.Participation.run", fail)
+    async with stranger(Stranger.hosts) as one, phone(tmp_path, NOWHERE) as app:
+        await opens(app, one.url)
+        await app.type("name", "Grace")
+        await app.press("join")
+        await app.shows("This app and the server do not understand each other")
+        assert app.app.controller._participations == {}
+        assert not app.app.controller._tracker.running
+
+
 FRAMES: dict[str, tuple[bytes, ...]] = {
     "nonsense": (b"\xff\xfe", b"{}", b'{"type": 5}'),
     "brackets": (b"[" * 200_000,),

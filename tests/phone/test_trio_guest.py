@@ -15,7 +15,11 @@ async def test_a_trio_task_is_awaited_cancelled_and_fails_where_it_is_awaited() 
     guest = TrioGuest()
     with pytest.raises(RuntimeError, match="not started"):
         await guest.run(trio.sleep, 0)
-    await asyncio.gather(guest.start(), guest.start())
+    first = asyncio.ensure_future(guest.start())
+    await asyncio.sleep(0)
+    await guest.start()
+    assert guest.running, "whoever comes second waits as well"
+    await first
     await guest.start()
 
     async def double(number: int) -> int:
