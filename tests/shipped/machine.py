@@ -38,7 +38,8 @@ done
 exec unshare --mount --pid --net --uts --ipc --cgroup --fork --kill-child /bin/sh -c "$@"
 """
 
-# pivot_root needs a mount that no other namespace sees. /proc/mounts is still the host's.
+# pivot_root needs a mount that no other namespace sees: the layer is one. A root that is only a
+# folder needs `mount --bind R R` first, and so does `ip netns` in a chroot.
 _BOOT: Final = """
 set -e
 root=$1 folder=$2 shared=$3
