@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.phone.kit import on_the_phone, phone
-from tests.phone.people import APP, BERLIN, create, friend
+from tests.phone.people import APP, BERLIN, called, create, friend
 
 pytestmark = APP
 
@@ -20,10 +20,8 @@ async def test_it_says_how_far_and_opens_the_phones_own_map_for_the_way(
             await one.shows("320 m")
             await one.press(f"row-{grace.user_id}")
             await one.shows("320 m E")
-            assert one.has("± 10 m")
+            await one.shows("± 10 m")
             await one.press("directions")
-            opened = [each["url"] for name, each in one.calls if name == "launch_url"]
-            assert opened == ["geo:52.516300,13.382400?q=52.516300,13.382400(Grace)"]
-            await one.press("close")
-            await grace.leave()
-            await one.shows("1 person")
+            await one.until(lambda: called(one, "launch_url"), "opened")
+            [opened] = [each["url"] for name, each in one.calls if name == "launch_url"]
+            assert opened == "geo:52.516300,13.382400?q=52.516300,13.382400(Grace)"
