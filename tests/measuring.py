@@ -23,18 +23,18 @@ class Measuring:
     """
 
     def __init__(self) -> None:
-        self._paused: coverage.Coverage | None = None
+        self._paused: list[coverage.Coverage] = []
 
     def before(self, nodeid: str) -> None:
         """Call it before each test, with its id."""
-        wanted = is_measured(nodeid)
-        if self._paused is not None and wanted:
-            self._paused.start()
-            self._paused = None
-        elif self._paused is None and not wanted:
-            self._paused = coverage.Coverage.current()
-            if self._paused is not None:
-                self._paused.stop()
+        if is_measured(nodeid):
+            while self._paused:
+                self._paused.pop().start()
+            return
+        # In a worker there are two: pytest-cov starts one for its arguments, and one within it.
+        while (measurement := coverage.Coverage.current()) is not None:
+            measurement.stop()
+            self._paused.append(measurement)
 
 
 def is_measured(nodeid: str) -> bool:

@@ -1,5 +1,7 @@
 """What runs while coverage is measured, and what does not (tests/measuring.py)."""
 
+from typing import ClassVar
+
 import coverage
 import pytest
 
@@ -8,28 +10,39 @@ from tools.coverage_gates import GATES
 
 
 class Recorder:
-    """A measurement that is on at the beginning."""
+    """A measurement among others, of which the last that was started counts."""
 
-    def __init__(self) -> None:
-        self.calls: list[str] = []
+    running: ClassVar[list["Recorder"]] = []
+    calls: ClassVar[list[str]] = []
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def current(cls) -> "Recorder | None":
+        return cls.running[-1] if cls.running else None
 
     def start(self) -> None:
-        self.calls.append("start")
+        self.running.append(self)
+        self.calls.append(f"start {self.name}")
 
     def stop(self) -> None:
-        self.calls.append("stop")
+        assert self.running.pop() is self
+        self.calls.append(f"stop {self.name}")
 
 
 BENCH, WIRE = "tests/bench/test_cli.py::test_x[a/b]", "tests/wire/test_plain_dialect.py::test_x"
 
 
 def test_it_pauses_for_a_folder_and_goes_on_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder = Recorder()
-    monkeypatch.setattr(coverage.Coverage, "current", lambda: recorder)
+    """All of them: the end of an inner one is where the outer one goes on."""
+    monkeypatch.setattr(coverage.Coverage, "current", Recorder.current)
+    monkeypatch.setattr(Recorder, "running", [Recorder("outer"), Recorder("inner")])
+    monkeypatch.setattr(Recorder, "calls", [])
     measuring = Measuring()
-    for nodeid in (WIRE, BENCH, BENCH, WIRE, WIRE, BENCH):
+    for nodeid in (WIRE, BENCH, BENCH, WIRE, WIRE):
         measuring.before(nodeid)
-    assert recorder.calls == ["stop", "start", "stop"]
+    assert Recorder.calls == ["stop inner", "stop outer", "start outer", "start inner"]
 
 
 def test_without_a_measurement_nothing_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
