@@ -235,8 +235,14 @@ def _tracks(files: Sequence[Path]) -> Sequence[Track]:
 def _report(options: argparse.Namespace) -> int:
     try:
         results = merged([load(path) for path in options.results])
-    except (BadResults, OSError) as error:
+    except BadResults as error:
         print(error, file=sys.stderr)
+        return BAD_USAGE
+    except OSError as error:
+        print(
+            f"{error.filename}: {error.strerror}. Give a results.json of `python -m bench run`",
+            file=sys.stderr,
+        )
         return BAD_USAGE
     options.out.mkdir(parents=True, exist_ok=True)
     for path in write_report(results, options.out):

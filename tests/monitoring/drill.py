@@ -381,6 +381,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for scenario in (*QUICK, *LONG)
         if not words or any(word in scenario.title for word in words)
     ]
+    if not scenarios and "restarts" not in words:
+        titles = "; ".join(scenario.title for scenario in (*QUICK, *LONG))
+        parser.error(f"no scenario has {' or '.join(words)} in its title; there are: {titles}")
     check_covered()
 
     def say(line: str) -> None:

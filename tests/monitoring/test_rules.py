@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from tests.documents.pages import ROOT
-from tests.monitoring.drill import check_covered
+from tests.monitoring.drill import check_covered, main
 from tests.monitoring.rules import MONITORING, RULES, alerts, needs_prometheus
 from tools.metrics_page import bench_rows, names, server_rows
 
@@ -255,3 +255,12 @@ def test_prometheus_and_alertmanager_accept_their_files() -> None:
     ):
         done = subprocess.run(command, cwd=MONITORING, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_drill_of_no_scenario_is_wrong_usage_and_no_success(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["nope"])
+    assert ended.value.code == 2
+    assert "no scenario has nope in its title; there are: " in capsys.readouterr().err
