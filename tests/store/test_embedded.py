@@ -531,6 +531,7 @@ async def test_a_full_disk_is_an_outage_also_with_a_dead_server_and_over_with_ro
                 with trio.fail_after(LAST_RESORT_S):
                     while not await is_ready(store):  # noqa: ASYNC110 - a disk sends no events
                         await trio.sleep(0.01)
+            await until(lambda: not store.statistics().pending_removals)
             stored = await store.load_session(session.id)
             assert stored is not None
             assert stored.session.is_active is False
