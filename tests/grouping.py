@@ -20,8 +20,8 @@ import pytest
 
 _SLOW: Final = (
     "bench/driver", "bench/solo", "bench", "documents", "e2e", "fuzz", "faults", "cli", "phone",
-    "contract", "monitoring", "maintenance", "store", "web", "test_packaging", "tools", "server",
-    "ops", "supervisor", "connection", "session",
+    "supervisor/test_leaks", "models", "contract", "monitoring", "maintenance", "store", "web",
+    "test_packaging", "tools", "server", "ops", "supervisor", "connection", "session",
 )  # fmt: skip
 """Folders and files, slowest first; the others, which take a second a file, follow in their own
 order, and keep all workers busy until the end.
