@@ -122,10 +122,10 @@ class Engine:
 
     def make_images(self, root: Path, names: Mapping[str, str]) -> None:
         """Make the images of ``names``, by service, of the packages in ``root``."""
-        with subprocess.Popen(
+        with entrust(subprocess.Popen(
             ["tar", "-c", "-C", root, "--one-file-system", "--exclude=./var/cache/apt", "."],
             stdout=subprocess.PIPE,
-        ) as tar:
+        )) as tar:  # fmt: skip
             subprocess.run(
                 ["docker", "--host", f"unix://{self.folder}/socket", "import", "-", BASE],
                 stdin=tar.stdout, check=True, stdout=subprocess.DEVNULL,
