@@ -1,4 +1,4 @@
-"""A real server for the phone's tests: one for all of them, since a start costs seconds."""
+"""A real server for the phone's tests: one in each worker, since a start costs a second."""
 
 from collections.abc import Iterator
 

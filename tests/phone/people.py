@@ -14,8 +14,8 @@ import pytest
 from locshare.client import Client, Live, Position, parse_join_link
 from tests.phone.kit import Phone
 
-APP = [pytest.mark.e2e, pytest.mark.xdist_group("phone")]
-"""Marks of what uses the server: one worker runs them all, so that there is one server."""
+APP = pytest.mark.e2e
+"""The mark of what uses the server, which each worker starts once."""
 BERLIN = (52.5163, 13.3777)
 
 

@@ -14,7 +14,7 @@ from tests.phone.others import NAMES, Others
 from tests.phone.people import made
 from tests.program import Program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.xdist_group("phone")]
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")

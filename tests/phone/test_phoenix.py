@@ -148,7 +148,6 @@ def test_the_socket_is_where_the_backend_or_the_join_says() -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("phone")
 @on_the_phone
 async def test_the_app_in_the_phoenix_dialect(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -181,7 +180,6 @@ async def test_the_app_in_the_phoenix_dialect(
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("phone")
 @on_the_phone
 async def test_the_app_on_a_server_of_the_contract_that_others_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ from tests.browser import chromium_or_skip
 from tests.phone.browser_kit import Screen, app_process, screen
 from tests.program import Program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.xdist_group("phone")]
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 WITHIN = """identifier => {
     const found = document.querySelector(`[flt-semantics-identifier="${identifier}"]`);
     const { top, bottom } = found?.getBoundingClientRect() ?? { top: -1, bottom: -1 };
