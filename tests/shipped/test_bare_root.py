@@ -74,7 +74,8 @@ class Inside:
         return self._log.read_text()
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
+        written, _, _ = self.text.rpartition("\n")  # not what is being written
+        lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == name]
 
     def wait(self) -> int:
@@ -145,7 +146,8 @@ def server(
     began = time.monotonic()
     process = Inside(folder, user, mode, *given, "locshare", "serve")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LAST_RESORT_S) as http:
-        while not _is_ready(http):
+        # It says so after it is: only then the test may look for the line.
+        while not (_is_ready(http) and process.events("ready")):
             assert process.is_running(), process.text
             assert time.monotonic() < began + START_S, process.text
             time.sleep(0.01)
