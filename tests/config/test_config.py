@@ -2,6 +2,8 @@
 
 import math
 import os
+import pwd
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -428,6 +430,7 @@ def test_the_least_length_of_a_secret_is_the_one_that_tokens_need() -> None:
 # --- the rest ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("user", [0, 1000])
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
@@ -437,13 +440,41 @@ def test_the_least_length_of_a_secret_is_the_one_that_tokens_need() -> None:
     ],
 )
 def test_data_is_kept_where_the_user_keeps_data(
-    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], expected: str
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], expected: str, user: int
 ) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: user)
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert Settings().data_dir == Path(expected)
     assert Settings().secret_file == Path(expected) / "jwt_secret"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a rule of Linux alone")
+@pytest.mark.parametrize("home", ["named", "unset", "nobody knows it"])
+def test_root_keeps_data_where_services_do_unless_its_home_has_some(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: str
+) -> None:
+    def account(user: int) -> pwd.struct_passwd:
+        if home == "nobody knows it":
+            raise KeyError(user)
+        return pwd.struct_passwd(("root", "x", user, 0, "", str(tmp_path), "/bin/sh"))
+
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwuid", account)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    if home == "named":
+        monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings().data_dir == Path("/var/lib/locshare")
+
+    before = tmp_path / ".local" / "share" / "locshare"
+    before.mkdir(parents=True)
+    if home != "nobody knows it":
+        assert Settings().data_dir == before
+
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert Settings().data_dir != Path("/var/lib/locshare")
 
 
 def test_a_bind_address_is_split_into_host_and_port() -> None:

@@ -5,6 +5,7 @@
 
 import os
 import pwd
+import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -61,19 +62,30 @@ from locshare.model.rate import Rate
 T = TypeVar("T", bound=Struct)
 
 
+SYSTEM_DATA_DIR: Final = Path("/var/lib/locshare")
+"""Root's, as the Filesystem Hierarchy Standard has it for the state of a service. PostgreSQL runs
+as another account, and root's home is closed to others."""
+
+
 def default_data_dir() -> Path:
     """``$XDG_DATA_HOME/locshare``, else ``~/.local/share/locshare``, on macOS too: its own
     "Application Support" has a space and leaves less of the 103 bytes that a socket's path has.
+
+    ``SYSTEM_DATA_DIR`` for root on Linux, unless ``HOME`` is not root's own or has data already.
     """
     base = os.environ.get("XDG_DATA_HOME", "")
-    root = Path(base) if base.startswith("/") else Path(_home(), ".local", "share")
-    return root / "locshare"
+    if base.startswith("/"):
+        return Path(base, "locshare")
+    account = _account_home()
+    home = os.environ.get("HOME") or account
+    data = Path(home, ".local", "share", "locshare")
+    if sys.platform == "linux" and os.getuid() == 0 and home == account and not data.exists():
+        return SYSTEM_DATA_DIR
+    return data
 
 
-def _home() -> str:
+def _account_home() -> str:
     """Not absolute when no home is known, as for an arbitrary user id in a container."""
-    if home := os.environ.get("HOME"):
-        return home
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:
@@ -175,7 +187,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         About(
             "Where the embedded database and the generated jwt_secret are kept.",
             allowed="a directory; created if it does not exist", check=check_directory,
-            default="$XDG_DATA_HOME/locshare, else ~/.local/share/locshare",
+            default="$XDG_DATA_HOME/locshare, else /var/lib/locshare for root on Linux,"
+            " else ~/.local/share/locshare",
         ),
     ] = msgspec.field(default_factory=default_data_dir)  # fmt: skip
 
