@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -13,14 +14,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import httpx
 import pytest
 
 from locshare.cli import main as cli
-from locshare.maintenance.backup.format import BackupError, BackupFile, Header, Writer, new_file
+from locshare.maintenance.backup.format import BackupError, BackupFile, Header, Writer
+from locshare.maintenance.backup.new_file import new_file
 from locshare.store.embedded import MAJOR, EmbeddedPostgres
 from locshare.store.embedded.binaries import Release, older
 from locshare.store.embedded.cluster import UPGRADED
@@ -124,7 +126,27 @@ def test_an_existing_file_is_not_overwritten(
     assert file.read_text() == "precious"
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+NAMELESS: Final = getattr(os, "O_TMPFILE", None)
+
+
+@pytest.fixture(params=["nameless", "hidden"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file system with files that have no name, and one without."""
+    if request.param == "hidden":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    elif NAMELESS is None:
+        pytest.skip("this system has no files without a name")
+    return str(request.param)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, kind: str) -> None:
+    with new_file(tmp_path / "whole") as file:
+        file.write(b"whole")
+        assert [each.name for each in tmp_path.iterdir()] == [] or kind == "hidden"
+    assert (tmp_path / "whole").read_bytes() == b"whole"
+    assert stat.S_IMODE((tmp_path / "whole").stat().st_mode) == 0o600
+    (tmp_path / "whole").unlink()
+
     with suppress(RuntimeError), new_file(tmp_path / "b") as file:
         file.write(b"half")
         raise RuntimeError
@@ -133,6 +155,19 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         (tmp_path / "b").write_text("somebody was faster")
     with pytest.raises(BackupError, match="cannot be written"), new_file(tmp_path / "no" / "b"):
         pass
+
+
+@pytest.mark.skipif(NAMELESS is None, reason="this system has no files without a name")
+def test_a_backup_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from locshare.maintenance.backup.new_file import new_file\n"
+        "with new_file(Path(sys.argv[1])) as file:\n"
+        "    file.write(b'Ada'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "b"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_standard_output_takes_a_backup_too(
@@ -239,6 +274,7 @@ def test_a_file_system_without_links_takes_a_backup_and_still_overwrites_nothing
     def no_links(*_: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))  # what FAT says
 
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     monkeypatch.setattr(os, "link", no_links)
     with new_file(tmp_path / "b") as file:
         file.write(b"whole")

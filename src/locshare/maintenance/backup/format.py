@@ -5,11 +5,8 @@ The first line is a :class:`Header`; then one line ``[table, row]`` for each row
 short has no end. Blocking; knows no database.
 """
 
-import errno
 import gzip
 import hashlib
-import os
-import secrets
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -40,8 +37,6 @@ _BROKEN: Final = (
     UnicodeDecodeError,
     RecursionError,  # a hundred thousand brackets
 )
-_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-"""Of link(2) on a file system that has no hard links: FAT and exFAT, some network drives."""
 
 
 class BackupError(LocshareError):
@@ -191,50 +186,3 @@ class BackupFile:
 
     def _broken(self, why: str) -> BackupError:
         return BackupError(f"{self.path} is no backup, or a broken one: {why}. Take another one")
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears at ``path`` whole, with mode 600, at the end of the block, or not at all.
-
-    Raises BackupError when something is there, or it cannot be written.
-    """
-    if path.exists():
-        raise BackupError(f"{path} exists, and is not overwritten: give another name")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            _appear(temporary, path)
-            _sync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except FileExistsError:
-        raise BackupError(f"{path} exists, and is not overwritten: give another name") from None
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise BackupError(f"{path} cannot be written: {reason}. Choose another place") from None
-
-
-def _appear(temporary: Path, path: Path) -> None:
-    """Give ``temporary`` its name, unless something has it. Raises OSError."""
-    try:
-        os.link(temporary, path)  # unlike a rename it fails if something is there
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # An empty file reserves the name; killed here, it is what is left, and no backup.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        temporary.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,7 +21,8 @@ from typing import Final
 import trio
 
 from locshare.config import Settings
-from locshare.maintenance.backup.format import BackupError, BackupFile, new_file
+from locshare.maintenance.backup.format import BackupError, BackupFile
+from locshare.maintenance.backup.new_file import new_file
 from locshare.maintenance.backup.transfer import fill
 from locshare.maintenance.backup.work import dump_to, started, with_connection
 from locshare.store.embedded import MAJOR, EmbeddedPostgres

@@ -10,7 +10,8 @@ import trio
 
 from locshare.auth.secret_file import adopt_secret, read_secret
 from locshare.config import Settings
-from locshare.maintenance.backup.format import BackupError, BackupFile, new_file
+from locshare.maintenance.backup.format import BackupError, BackupFile
+from locshare.maintenance.backup.new_file import new_file
 from locshare.maintenance.backup.transfer import dump, fill
 from locshare.store import causes
 from locshare.store.bridge import open_bridge
