@@ -1,5 +1,6 @@
 """Fail when a part of the program is covered less than its gate."""
 
+import argparse
 import io
 import subprocess
 import sys
@@ -53,4 +54,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     sys.exit(main())

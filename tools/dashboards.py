@@ -5,6 +5,7 @@ Grafana's foundation SDK turns that into its JSON. tests/monitoring/test_dashboa
 files to this code, and runs every query on a real Prometheus.
 """
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -472,4 +473,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

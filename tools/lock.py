@@ -1,5 +1,6 @@
 """Write constraints.txt: what the newest allowed dependencies resolve to."""
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -37,4 +38,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

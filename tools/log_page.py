@@ -5,6 +5,7 @@ from the syntax of src/; what a line means and what to do stands here, in :data:
 compares the page with the code and this table with both, so that no line is without its word.
 """
 
+import argparse
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
@@ -250,4 +251,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     PAGE.write_text(page(), encoding="utf-8")

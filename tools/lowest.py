@@ -7,6 +7,7 @@ together with the others. Needs the package index; everything is installed into 
 environment, nothing into this one. Indirect dependencies are the newest, as pip would take them.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -70,4 +71,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sys.exit(main(parser.parse_known_args()[1]))

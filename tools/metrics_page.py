@@ -4,6 +4,7 @@
 test compares it with the code, so a name, a help text, a type or a label changes only in sight.
 """
 
+import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -165,4 +166,5 @@ def names(found: Iterable[Row]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

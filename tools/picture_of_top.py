@@ -9,12 +9,11 @@ ORDER is that of the sessions, as for --sort. (The committed picture: a server w
 whose sessions some were crashed, by restarts.)
 """
 
+import argparse
 import io
-import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
-import msgspec
 import trio
 from rich.console import Console
 
@@ -50,4 +49,8 @@ async def main(socket: Path, order: SortKey) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, Path(sys.argv[1]), msgspec.convert((sys.argv[2:] or ["load"])[0], type=SortKey))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("socket", type=Path, help="the control socket of a running server")
+    parser.add_argument("order", choices=get_args(SortKey), nargs="?", default="load")
+    options = parser.parse_args()
+    trio.run(main, options.socket, options.order)

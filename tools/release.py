@@ -7,6 +7,7 @@ The archives have the time of the last commit (SOURCE_DATE_EPOCH), so that whoev
 commit with the same Python gets the same bytes.
 """
 
+import argparse
 import hashlib
 import os
 import re
@@ -87,4 +88,5 @@ def _git(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     sys.exit(main())

@@ -9,6 +9,7 @@ its own in build/pythons, from constraints.txt, which later runs use again. Says
 versions passed, and which were not to be had. ``PYTHONS=3.13,3.14`` takes only these.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -145,4 +146,7 @@ def _do(each: Interpreter, *command: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sys.exit(main(parser.parse_known_args()[1]))

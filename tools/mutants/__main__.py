@@ -19,8 +19,11 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+try:
+    from tools.mutants.making import Mutant, mutants_of
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing.name} is not installed: `make mutants` installs it and runs this.")
 from tools.mutants.equivalents import accepted, key_of, stale
-from tools.mutants.making import Mutant, mutants_of
 from tools.mutants.recording import record
 from tools.mutants.rooms import ROOMS, ROOT, Room
 from tools.mutants.running import Verdict, run
