@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
+from locshare.model.reasons import EndReason
 from locshare.supervisor import ReportKind
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -38,8 +39,9 @@ class Word(NamedTuple):
     do: str = ""
 
 
-_BUG: Final = "A fault of the program: report it, with the `stack`. Nothing needs a restart."
+_BUG: Final = "A fault of the program: report the line. Nothing needs a restart."
 _OPERATOR: Final = "Somebody did it with `locshare top`."
+_REASONS: Final = ", ".join(f"`{reason}`" for reason in get_args(EndReason))
 
 EVENTS: Final[dict[str, Word]] = {
     # --- the server as a whole
@@ -59,7 +61,7 @@ EVENTS: Final[dict[str, Word]] = {
     "fault": Word("A script injected a fault."),
     "thread_crashed": Word("A thread ended by an error.", _BUG),
     "unraisable_error": Word("An error came where none can be handled, as in a finalizer.", _BUG),
-    "log_lines_dropped": Word("The log's reader was too slow: so many lines are missing before it.",
+    "log_lines_dropped": Word("The log's reader was too slow: `count` lines are missing here.",
                               "Make it quicker, or raise `LOCSHARE_LOG_LEVEL`."),
     "collect_failed": Word("A source of metrics failed; the others are there.", _BUG),
     "check_failed": Word("A check of readiness failed with an error.", _BUG),
@@ -74,10 +76,11 @@ EVENTS: Final[dict[str, Word]] = {
     # --- crashes
     "child_crash": Word("A part, or a session, crashed and is restarted: `child`.", _BUG),
     "child_gave_up": Word("It crashed too often. A session ends (`internal_error`); a part of the"
-                          " server takes the server with it.", _BUG),
+                          " server takes the server with it.", "Report the crashes before it."),
     "child_start_failed": Word("It could not be started again.", "`reason` says why."),
     "child_stop_failed": Word("It did not stop as it was asked to.", _BUG),
-    "child_stuck": Word("It cannot be ended; its supervisor waits for it.", _BUG),
+    "child_stuck": Word("It cannot be ended; its supervisor waits for it.",
+                        "Restart the process, and report the line."),
     "connection_crashed": Word("A connection's task crashed; its participant reconnects.", _BUG),
     "request_failed": Word("A request failed unexpectedly and was answered with 500.", _BUG),
     "http_application_failed": Word("The same, outside of a handler.", _BUG),
@@ -91,8 +94,8 @@ EVENTS: Final[dict[str, Word]] = {
                          " level for health and metrics."),
     "connection_refused": Word("An upgrade was refused, with the reason that the client got."),
     "connection_closed": Word("A connection ended; debug level for what is routine."),
-    "session_ended": Word("A session ended: `host`, `expired`, `inactive` or `internal_error`."),
-    "swept": Word("So many sessions in the database ended, so many were deleted."),
+    "session_ended": Word(f"A session ended; reasons: {_REASONS}."),
+    "swept": Word("The sweep ended `ended` sessions in the database and deleted `purged`."),
     "sweep_put_off": Word("The database is away; the next sweep does it."),
     # --- the database
     "migrated": Word("A change of the tables was made, at the start."),
