@@ -18,7 +18,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 2)
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run web native ## start the server with a demo session and print its link
 	@exec env LOCSHARE_DATA_DIR="$${LOCSHARE_DATA_DIR:-.data}" $(BIN)/locshare serve --demo $(ARGS)
@@ -91,7 +91,7 @@ mutants: $(VENV)/.mutants ## mutation tests (ROOM=session, SAMPLE=100, SEED=1; m
 	@$(BIN)/python -m tools.mutants $(ROOM) $(if $(SAMPLE),--sample $(SAMPLE)) \
 	  $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-test-lowest: ## the tests of the server with the lowest versions that pyproject.toml allows (nightly)
+test-lowest: ## the tests of the server with the lowest versions that pyproject.toml allows
 	$(PYTHON) tools/lowest.py $(ARGS)
 
 audit: $(VENV)/.dev ## known vulnerabilities in the pinned dependencies (asks the package index)
