@@ -364,8 +364,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     internal_bind: Annotated[
         str | None,
         About(
-            "A separate port for /health/live, /health/ready, /metrics and /debug/tree, the live "
-            "tree of actors. /metrics is then on no other port. It has no login: keep it inside.",
+            "A separate port for /health/live, /health/ready, /metrics, /status (a page to read) "
+            "and /debug/tree, the live tree of actors. /metrics is then on no other port. It has "
+            "no login: keep it inside.",
             allowed=_BIND, check=check_bind,
             default="none: health and metrics are on bind or http_bind",
         ),
