@@ -132,6 +132,7 @@ class Histories(RuleBasedStateMachine):
         self.history: list[tuple[Addressed, float]] = []  # every event, and when
         self.known: dict[str, int] = {}  # the last event that each one's client knows
         self.frozen: tuple[object, ...] | None = None
+        self.somebody_online_at = -math.inf
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -524,7 +525,7 @@ class Histories(RuleBasedStateMachine):
             return  # the actor refuses
         phone = self.phones().get(user_id)
         self.left.add(user_id)
-        assert self.session.leave(user_id, reason) is phone
+        assert self.session.leave(user_id, reason, self.clock) is phone
         if phone is not None:
             self.gone.append(phone)
         self.deliver()
@@ -659,8 +660,12 @@ class Histories(RuleBasedStateMachine):
     def inactivity_is_counted_while_nobody_is_online(self) -> None:
         deadline = self.session.inactive_at()
         assert (deadline is None) == bool(self.table.online)
-        if deadline is not None:
+        if deadline is None:
+            self.somebody_online_at = self.clock
+        else:
             assert deadline == self.table.active_at + LIMITS.inactive_after
+            if self.table.ended is None:
+                assert self.table.active_at >= self.somebody_online_at, "since the last one went"
 
     @invariant()
     def an_ended_session_holds_no_position_and_never_changes(self) -> None:

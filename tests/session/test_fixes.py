@@ -207,7 +207,7 @@ def test_an_age_is_never_negative_and_never_beyond_a_day(
 def test_what_was_known_of_the_clock_of_who_left_is_forgotten() -> None:
     sender = Sender()
     sender.sends(at=0.0, lat=1, taken=-300)
-    sender.rules.leave("ada", "left")
+    sender.rules.leave("ada", "left", 100.0)
     assert sender.table.clocks == {}
 
 

@@ -294,6 +294,26 @@ async def test_it_ends_when_nobody_was_connected_for_an_hour() -> None:
         assert home.manager.statistics().ended["inactive"] == 1
 
 
+@pytest.mark.parametrize("removed", [False, True])
+async def test_the_hour_begins_when_the_last_who_is_connected_leaves_for_good(
+    removed: bool,
+) -> None:
+    async with house() as home:
+        session = await home.session(expires_in=24 * HOUR)
+        await home.join(session, "Bo")
+        ada = await home.someone(session)
+        await trio.sleep(2 * 3600)
+        if removed:
+            await home.manager.remove(session, ada.user_id)
+        else:
+            await ada.link.leave()
+        ada.link.detach()
+        await trio.sleep(3598)
+        assert home.store.sessions[session].is_active
+        await trio.sleep(63)
+        await assert_over(home, session)
+
+
 async def assert_over(home: House, session: UUID) -> None:
     await settle()
     for ask in (home.manager.participants, home.manager.end, home.join):

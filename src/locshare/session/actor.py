@@ -134,9 +134,9 @@ class Tick(enum.IntEnum):
 
 _DELIVER_END: Final = object()
 _LONGEST_SLEEP: Final = 60.0
+"""Seconds. The wall clock may be set while a session waits for a wall time."""
 _SMOOTHING: Final = 0.125
 """Of the latency, for each flush: about the last eight of them."""
-"""Seconds. The wall clock may be set while a session waits for a wall time."""
 
 
 @final
@@ -252,7 +252,7 @@ class SessionActor(Actor[SessionCast]):
     def leave_for_good(self, request: LeaveForGood, reply_to: ReplyTo[None]) -> NoReply | None:
         """A participant leaves."""
         try:
-            receiver = self._rules.take_out(request.user_id, "left")
+            receiver = self._rules.take_out(request.user_id, "left", trio.current_time())
         except ParticipantNotFound as error:
             reply_to.fail(error)
             return NO_REPLY

@@ -220,7 +220,7 @@ class SessionRules:
         for user_id, member in tuple(table.roster.items()):
             if user_id not in table.never_connected or self._lapses(user_id) > moment.wall:
                 continue
-            self.leave(user_id, "left")
+            self.leave(user_id, "left", moment.clock)
             table.lapsed[user_id] = member
         forgotten = tuple(table.lapsed)[: -self._limits.max_participants]
         for user_id in forgotten:
@@ -354,9 +354,11 @@ class SessionRules:
 
     # --- leaving and the end ----------------------------------------------------------------------
 
-    def leave(self, user_id: str, reason: LeaveReason) -> Receiver | None:
+    def leave(self, user_id: str, reason: LeaveReason, clock: float) -> Receiver | None:
         """The member leaves for good, and is in the roster; returns their former connection."""
         table = self._table
+        if user_id in table.online:
+            table.active_at = clock  # they may have been the last: inactivity counts from now
         decisions = decide_each(
             self._features.left, table, lambda feature, part: feature.member_left(part, user_id)
         )
@@ -373,7 +375,7 @@ class SessionRules:
         self._apply(decisions)
         return receiver
 
-    def take_out(self, user_id: str, reason: LeaveReason) -> Receiver | None:
+    def take_out(self, user_id: str, reason: LeaveReason, clock: float) -> Receiver | None:
         """As :meth:`leave`; also for a lapsed member, whose leaving the others know. Raises
         ParticipantNotFound.
         """
@@ -381,7 +383,7 @@ class SessionRules:
             return None
         if user_id not in self._table.roster:
             raise ParticipantNotFound
-        return self.leave(user_id, reason)
+        return self.leave(user_id, reason, clock)
 
     def end(self, reason: EndReason) -> None:
         """End the session. The first reason stands. Connections stay, for the last event."""
@@ -411,7 +413,7 @@ class SessionRules:
         decision = self._features.handle(self._table, command, self._core(), moment)
         reply: R = decision.outcome.reply
         self._apply([decision])
-        return reply, self._remove([decision])
+        return reply, self._remove([decision], moment.clock)
 
     def features_due(self) -> float | None:
         """When :meth:`run_features` is due, by Trio's clock; None if it is not."""
@@ -431,7 +433,7 @@ class SessionRules:
             due, self._table, lambda feature, part: feature.time_passed(part, core, moment)
         )
         self._apply(decisions)
-        return self._remove(decisions)
+        return self._remove(decisions, moment.clock)
 
     def _core(self) -> Core:
         return core_of(self._table, self._limits)
@@ -442,11 +444,11 @@ class SessionRules:
             for addressed in outcome.events:
                 self._decide(addressed.event, addressed.audience)
 
-    def _remove(self, decisions: Iterable[Decision]) -> list[Receiver]:
+    def _remove(self, decisions: Iterable[Decision], clock: float) -> list[Receiver]:
         """Remove the participants that ``decisions`` remove; returns their connections."""
         table = self._table
         receivers = [
-            self.take_out(user_id, "removed")
+            self.take_out(user_id, "removed", clock)
             for _, outcome in decisions
             for user_id in outcome.removed
             if user_id in table.roster or user_id in table.lapsed

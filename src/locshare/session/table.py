@@ -154,7 +154,7 @@ class SessionTable:
         self.last_heard: dict[str, float] = {}
         """When each member was last active, in this process."""
         self.active_at = clock
-        """When a member last joined, came online or went offline."""
+        """When a member last joined, came online, went offline, or left while online."""
         self.noted_at = -math.inf
         """Activity before this has been noted for the store."""
         self.epoch: Final = uuid4().hex[:12]
