@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from locshare.actors.testing import settle
+from locshare.model.participant import Role
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.errors import (
@@ -533,3 +534,26 @@ async def test_of_two_hosts_who_step_down_at_once_to_one_seat_the_other_stays_a_
             role = "host" if each == host else "participant"
             assert home.table(session).roster[each].role == role
             assert home.store.participants[session][each].role == role
+
+
+async def test_of_two_changes_of_a_role_at_once_the_later_counts_in_store_and_session_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house() as home:
+        session, (_ada, bo) = await home.group("Ada", "Bo")
+        write, answer = home.store.set_role, trio.Event()
+
+        async def answered_late(session_id: UUID, user_id: str, role: Role) -> None:
+            await write(session_id, user_id, role)
+            if role == "host":
+                await answer.wait()
+
+        monkeypatch.setattr(home.store, "set_role", answered_late)
+        async with trio.open_nursery() as nursery:
+            roles: tuple[Role, Role] = "host", "participant"
+            for role in roles:
+                nursery.start_soon(home.manager.set_role, session, bo.user_id, role)
+                await settle()
+            answer.set()
+        assert home.store.participants[session][bo.user_id].role == "participant"
+        assert home.table(session).roster[bo.user_id].role == "participant"

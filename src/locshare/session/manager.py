@@ -410,7 +410,7 @@ class SessionManager:
         """Make a participant a host, or no longer one; durable on return. Raises
         ParticipantNotFound, SessionFull, and as :meth:`participants`. Not cancelled once begun.
         """
-        async with self.lifecycle.using(session_id) as table:
+        async with self.lifecycle.using(session_id) as table, table.local.changing:
             self._rules(table).check_role(user_id, role)
             with trio.CancelScope(shield=True):  # both have a deadline
                 await self._store.set_role(session_id, user_id, role)
