@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 import trio
 
+from locshare.actors import introspect
 from locshare.actors.testing import settle
 from locshare.session import actor as actor_module
 from locshare.session.directory.directory import SESSIONS
@@ -235,6 +236,32 @@ async def test_falling_asleep_that_is_cancelled_leaves_nothing_half_done() -> No
             assert not home.manager.lifecycle._transitions
             await home.connect(session, ada.user_id)
             assert running(home) == 1
+
+
+async def test_an_orphan_that_falls_asleep_before_its_turn_is_not_started() -> None:
+    """As when a caller needs room while the reaper starts one orphan after the other; after each
+    number of steps that the first one may take.
+    """
+    for steps in range(6):
+        async with house(reaper=False) as home:
+            groups = [await home.group("Ada") for _ in range(2)]
+            for _, (ada,) in groups:
+                ada.link.detach()
+            await settle()
+            (first, _), (second, (ada,)) = groups
+            sessions = home.names.lookup(SESSIONS)
+            assert sessions is not None
+            introspect.kill(sessions)
+            await sessions.wait_exit()
+            await settle()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(home.manager.lifecycle.restart_orphans)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                await home.manager.lifecycle.put_to_sleep(home.table(second))
+            assert awake(home) >= {first}
+            assert running(home) == len(awake(home))
+            await home.connect(second, ada.user_id)
 
 
 async def test_a_session_that_crashed_sleeps_too() -> None:

@@ -150,11 +150,8 @@ class SessionLifecycle:
         :meth:`find`.
         """
         table = await self.find(session_id, check)
-        table.local.use_count += 1
-        try:
+        with table.local.in_use():
             yield table
-        finally:
-            table.local.use_count -= 1
 
     async def find(self, session_id: UUID, check: WakeCheck | None = None) -> SessionTable:
         """The table of a live session, which is started if it is not in memory.
@@ -266,9 +263,14 @@ class SessionLifecycle:
         participant of a session moves, no other caller would start it.
         """
         for table in self._directory.tables():
-            if table.local.supervisor is not None and not table.local.supervised:
-                with suppress(SessionOver, SessionUnavailable):
+            if self._is_orphan(table):
+                with table.local.in_use(), suppress(SessionOver, SessionUnavailable):
                     await self.running_actor(table)
+
+    def _is_orphan(self, table: SessionTable) -> bool:
+        """Whether a session has lost its actor. One that fell asleep meanwhile has none to lose."""
+        lost = table.local.supervisor is not None and not table.local.supervised
+        return lost and self._directory.holds(table)
 
     # --- end --------------------------------------------------------------------------------------
 

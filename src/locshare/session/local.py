@@ -1,5 +1,7 @@
 """What one process holds of a session it runs, besides the session's state."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, final
 
 import trio
@@ -32,6 +34,15 @@ class LocalState:
         """Put to sleep: no caller holds the table."""
         self.waiters: Final = trio.lowlevel.ParkingLot()
         """Callers that wait for the next incarnation, or for the end."""
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Count a caller that holds the table for the time of the block."""
+        self.use_count += 1
+        try:
+            yield
+        finally:
+            self.use_count -= 1
 
     @property
     def supervised(self) -> bool:
