@@ -318,6 +318,37 @@ async def test_a_map_that_is_cancelled_before_its_first_start_starts_nothing() -
         assert work.started == []
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_a_cancelled_wait_for_one_result_loses_neither_item_nor_result(
+    ordered: bool,
+) -> None:
+    """Cancelled after each number of steps that it may take."""
+    numbers = [0, 0, 1, 0, 2]
+    for steps in range(12):
+        taken: list[str] = []
+
+        async def take_one(
+            results: TaskMap[int, str], scope: trio.CancelScope, taken: list[str]
+        ) -> None:
+            with scope:
+                taken.append(await anext(results))
+
+        async with (
+            task_supervisor() as tasks,
+            tasks.map(Work(), numbers, limit=2, ordered=ordered) as results,
+        ):
+            async with trio.open_nursery() as nursery:
+                scope = trio.CancelScope()
+                nursery.start_soon(take_one, results, scope, taken)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                scope.cancel()
+            with trio.move_on_after(60):
+                taken += [each async for each in results]
+        wanted = [f"result {number}" for number in numbers]
+        assert taken == wanted if ordered else sorted(taken) == sorted(wanted)
+
+
 async def test_the_error_of_the_body_leaves_the_block_and_ends_the_tasks() -> None:
     work = Work()
 

@@ -157,6 +157,7 @@ class TaskSupervisorRef(DynamicSupervisorRef):
 
 
 _NO_MORE: Final = object()
+_NOT_READ: Final = object()
 
 
 @final
@@ -172,8 +173,8 @@ class TaskMap(Generic[I, T]):
     their ends: no task outlives the block.
     """
 
-    __slots__ = ("_changed", "_failed", "_finished", "_fn", "_items", "_limit", "_open", "_ordered",
-                 "_tasks")  # fmt: skip
+    __slots__ = ("_changed", "_failed", "_finished", "_fn", "_item", "_items", "_limit", "_open",
+                 "_ordered", "_tasks")  # fmt: skip
 
     def __init__(
         self,
@@ -192,6 +193,7 @@ class TaskMap(Generic[I, T]):
         self._tasks = tasks
         self._fn = async_fn
         self._items = iter(items)
+        self._item: object = _NOT_READ  # the next one, until its task is started
         self._limit = limit
         self._ordered = ordered
         #: Tasks whose results were not taken yet, in start order.
@@ -220,17 +222,23 @@ class TaskMap(Generic[I, T]):
         return self
 
     async def __anext__(self) -> T:
+        """The next result. Cancelling the wait loses neither an item nor a result: the next one
+        goes on from there.
+        """
         while self._failed is None and len(self._open) < self._limit:
-            item = next(self._items, _NO_MORE)
-            if item is _NO_MORE:
+            if self._item is _NOT_READ:
+                self._item = next(self._items, _NO_MORE)
+            if self._item is _NO_MORE:
                 break
-            await self._tasks._launch(_spec(self._fn, (cast("I", item),)), self._launched)
+            await self._tasks._launch(_spec(self._fn, (cast("I", self._item),)), self._launched)
         if not self._open:
             await trio.lowlevel.checkpoint()
             raise StopAsyncIteration
         handle = await self._next_done()
         result = await handle.result()
         del self._open[handle.ref]
+        if not self._ordered:
+            self._finished.popleft()
         return result
 
     async def _next_done(self) -> TaskHandle[T]:
@@ -242,11 +250,12 @@ class TaskMap(Generic[I, T]):
                 if first.done:
                     return first
             elif self._finished:
-                return self._finished.popleft()
+                return self._finished[0]
             await self._changed.wait()
             self._changed = trio.Event()
 
     def _launched(self, handle: TaskHandle[T]) -> None:
+        self._item = _NOT_READ
         self._open[handle.ref] = handle
         handle.ref.monitor(self._ended)
 
