@@ -117,6 +117,10 @@ class Trap(Phone):
         self._spring()
         super().send_positions(flush)
 
+    def close(self, reason: CloseReason) -> None:
+        self._spring()
+        super().close(reason)
+
     def _spring(self) -> None:
         if self.traps:
             self.traps -= 1
@@ -308,6 +312,17 @@ async def test_a_crash_in_the_middle_of_the_end_is_finished_by_the_next_incarnat
             assert each.phone.all("session_ended") == [{"reason": "ended_by_host"}]
             assert each.phone.reason is CloseReason.SESSION_ENDED
         assert home.manager.statistics().live == 0
+
+
+async def test_a_crash_while_the_end_closes_connections_leaves_no_other_one_open() -> None:
+    async with trapped() as (home, session, people, trap):
+        trap.send_event = Phone.send_event.__get__(trap)  # type: ignore[method-assign]
+        trap.traps = 1
+        await home.manager.end(session)
+        await settle()
+        assert trap.traps == 0
+        assert [each.phone.reason for each in people] == [CloseReason.SESSION_ENDED] * 2
+        assert home.manager.statistics().ended["ended_by_host"] == 1
 
 
 async def test_a_session_that_keeps_crashing_ends_and_no_other_notices() -> None:

@@ -129,9 +129,8 @@ def deliver_end(table: SessionTable, counters: SessionCounters) -> None:
     and wake the callers that wait for an incarnation.
     """
     deliver_events(table, counters, trio.current_time(), 0)  # nobody comes back
-    receivers = tuple(table.receivers.values())
     table.regroup()
-    table.receivers.clear()
-    for receiver in receivers:
+    while table.receivers:  # taken one by one: a crash in between leaves the rest to the next try
+        receiver = table.receivers.pop(next(iter(table.receivers)))
         receiver.close(CloseReason.SESSION_ENDED)
     table.local.waiters.unpark_all()
