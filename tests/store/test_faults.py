@@ -1,18 +1,23 @@
 """The database goes away and comes back; callers are cancelled. Nothing promised is lost."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 import trio
 from msgspec import structs
 
+from locshare.ops.faults.relay import Relay
+from locshare.store import database as database_module
 from locshare.store.bridge import open_bridge
 from locshare.store.database import Database, DatabaseRefused, open_database
+from locshare.store.group_commit import UncertainWrite
 from locshare.store.port import StoreUnavailable
 from locshare.store.postgres import PostgresStore
 from tests.postgres import Server
@@ -385,3 +390,57 @@ async def test_after_a_storm_of_cancellations_no_query_runs_on_and_every_connect
         busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND "
         busy += "state = 'active' AND pid <> pg_backend_pid()"
         assert own_server.execute(busy) == "0"
+
+@asynccontextmanager
+async def database_behind(relay: Relay, url: str) -> AsyncIterator[Database]:
+    """An open database with one connection, through ``relay``."""
+
+    @asynccontextmanager
+    async def server() -> AsyncIterator[str]:
+        yield url
+
+    async def nothing(_connection: Any) -> None:
+        pass
+
+    async with (
+        open_bridge() as bridge,
+        relay.around(server)() as relayed,
+        open_database(bridge, relayed, connections=1, timeout_s=1.0) as database,
+    ):
+        await database.open(nothing)
+        yield database
+
+
+async def test_a_transaction_whose_server_has_gone_silent_ends_in_time(
+    own_server: Server, url: str
+) -> None:
+    """As after a failover by address: the old server answers nothing any more, not even a reset."""
+    relay = Relay()
+    here = trio.lowlevel.current_trio_token()
+
+    async def write(connection: Any) -> None:
+        async with connection.transaction():
+            trio.from_thread.run_sync(relay.delay, 3600, trio_token=here)
+            await connection.execute("SELECT 1")
+
+    async with database_behind(relay, url) as database:
+        with trio.fail_after(LAST_RESORT_S), pytest.raises(UncertainWrite) as lost:
+            await database.run(write)
+        assert isinstance(lost.value.__cause__, TimeoutError)  # the sentence about it says so
+
+
+async def test_work_that_is_done_counts_although_its_old_connection_does_not_close_in_time(
+    own_server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close(connection: Any, *, timeout: float = 0.0) -> None:
+        connection.terminate()
+        raise TimeoutError
+
+    async def ask(connection: Any) -> int:
+        value: int = await connection.fetchval("SELECT 1")
+        return value
+
+    monkeypatch.setattr(database_module, "MAX_AGE_S", 0.0)
+    monkeypatch.setattr(asyncpg.Connection, "close", close)
+    async with database_behind(Relay(), url) as database:
+        assert await database.run(ask) == 1

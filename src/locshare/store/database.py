@@ -57,7 +57,9 @@ class DatabaseRefused(LocshareError):
 
 
 class _LeanConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """Saves the round trip of a reset per use: nothing here changes the state of a session."""
+    """Saves the round trip of a reset per use: nothing here changes the state of a session. And no
+    rollback waits for a server that has gone silent.
+    """
 
     __slots__ = ("good_until",)
 
@@ -68,6 +70,28 @@ class _LeanConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has 
 
     def get_reset_query(self) -> str:
         return ""
+
+    def transaction(self, **options: Any) -> AbstractAsyncContextManager[None]:
+        return _rolled_back_in_time(self, super().transaction(**options))
+
+
+@asynccontextmanager
+async def _rolled_back_in_time(connection: Connection, transaction: Any) -> AsyncIterator[None]:
+    """asyncpg's ``transaction``, but that its rollback takes at most ``_RELEASE_S``; then the
+    connection is dropped, which rolls back too. asyncpg waits without a bound: after a failover by
+    address, when the old server sends no reset, for as long as TCP tries. Raises the block's error.
+    """
+    await transaction.__aenter__()
+    try:
+        yield
+    except BaseException as error:
+        try:
+            async with asyncio.timeout(_RELEASE_S):
+                await transaction.__aexit__(type(error), error, error.__traceback__)
+        except DATABASE_ERRORS:
+            _drop(connection)
+        raise
+    await transaction.__aexit__(None, None, None)
 
 
 class Database:
@@ -116,7 +140,7 @@ class Database:
             connection = await self._pool.acquire()
             begun.append(connection)
             try:
-                async with _transaction(connection) if self._pooler else nullcontext():
+                async with connection.transaction() if self._pooler else nullcontext():
                     result = await work(connection, *args)
             except Exception as error:
                 if not isinstance(error, _KEEP):
@@ -126,7 +150,8 @@ class Database:
                 raise
             else:
                 if connection.good_until < asyncio.get_running_loop().time():
-                    await connection.close(timeout=_RELEASE_S)
+                    with suppress(*DATABASE_ERRORS):  # the work is done, however this ends
+                        await connection.close(timeout=_RELEASE_S)
                 return result
             finally:
                 # asyncpg has asked the server to cancel a query that was cancelled here, so that it
@@ -148,6 +173,7 @@ class Database:
                 **self._arguments(),
                 statement_cache_size=0,
                 timeout=self.url.connect_timeout_s or self._timeout_s,
+                connection_class=_LeanConnection,
             )
             try:
                 self._pooler = await has_pooler(connection, self.url)
@@ -265,11 +291,6 @@ def _explain(error: BaseException, url: DatabaseUrl) -> str:
             " put the database's user into the URL (postgresql://user:password@host/database)"
         )
     return causes.sentence(error, url)
-
-
-def _transaction(connection: Connection) -> AbstractAsyncContextManager[object]:
-    transaction: AbstractAsyncContextManager[object] = connection.transaction()
-    return transaction
 
 
 def _drop(connection: Connection) -> None:
