@@ -391,6 +391,7 @@ async def test_after_a_storm_of_cancellations_no_query_runs_on_and_every_connect
         busy += "state = 'active' AND pid <> pg_backend_pid()"
         assert own_server.execute(busy) == "0"
 
+
 @asynccontextmanager
 async def database_behind(relay: Relay, url: str) -> AsyncIterator[Database]:
     """An open database with one connection, through ``relay``."""

@@ -230,6 +230,20 @@ async def test_a_touch_that_the_database_refuses_is_given_up_and_those_with_it_a
     assert {each.last_seen for each in read.participants} == {START + HOUR}
 
 
+async def test_a_touch_that_the_database_refuses_takes_no_leave_with_it(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    session = await created(store)
+    person = await joined(store, session.id)
+    store.touch(session.id, START + HOUR, {"a\0b": START + HOUR})
+    store.note_leaves(session.id, [person.user_id])
+    await until(lambda: store.statistics().dropped)
+    await until(lambda: not store.statistics().pending_removals)
+    read = await read_afresh(postgres_url, session.id)
+    assert read.participants == ()
+    assert read.session.last_activity == START + HOUR
+
+
 async def test_a_touch_is_read_back_before_it_is_written(postgres_url: str) -> None:
     async with running_store(postgres_url, structs.replace(QUICK, touch_every_s=60)) as store:
         session = await created(store)

@@ -266,9 +266,10 @@ class PostgresStore:
                 except _REFUSED_DATA as error:
                     if count > 1:
                         self._write_behind.requeue()
-                        count = 1  # row by row, until the refused one is found
+                        count = 1  # one by one, until the refused one is found
                     else:
                         self._write_behind.discard()
+                        count = self._limits.batch
                         # Without the library's text, which quotes the row.
                         log.error("late_write_refused", error=type(error).__name__)  # noqa: TRY400
                     continue

@@ -117,18 +117,19 @@ class WriteBehind:
             self.dropped += 1
 
     def take(self, count: int, *, touches: bool) -> WriteBehindBatch:
-        """The next batch to write: at most ``count`` changes of each kind, oldest first.
+        """The next batch to write: at most ``count`` changes of each kind, oldest first; with a
+        ``count`` of 1 a single change, so that discarding it drops no other.
 
         Raises RuntimeError unless the previous batch was ``done``, requeued or discarded.
         """
         if self._writing:
             raise RuntimeError("a batch is being written")
-        self._writing = WriteBehindBatch(
-            _cut(self._ends, count),
-            _cut(self._leaves, count),
-            _cut(self._activity, count) if touches else {},
-            _cut(self._seen, count) if touches else {},
-        )
+        taken: list[dict[Any, Any]] = []
+        for waiting in (self._ends, self._leaves, self._activity, self._seen):
+            wanted = touches or waiting is self._ends or waiting is self._leaves
+            room = count if wanted and (count > 1 or not any(taken)) else 0
+            taken.append(_cut(waiting, room))
+        self._writing = WriteBehindBatch(*taken)
         return self._writing
 
     def done(self) -> None:
