@@ -18,7 +18,7 @@ is the embedded one. Sessions whose time has passed end with the next start, and
 EXAMPLES = """\
   locshare restore --check locshare.backup        is it whole? touches no database
   locshare restore locshare.backup
-  locshare restore --data-dir /var/lib/locshare/data locshare.backup
+  locshare restore --data-dir /var/lib/locshare locshare.backup
 """
 
 

@@ -40,7 +40,7 @@ server's control socket, which only the user who runs the server can open. It sh
 positions and no messages."""
 EXAMPLES = """\
   locshare top                                        the server with the same settings, live
-  locshare top --data-dir /var/lib/locshare/data      another one
+  locshare top --data-dir /var/lib/locshare           another one
   locshare top --json | jq .vitals.sessions           one snapshot, for scripts
   locshare top --json --count 60 --interval 5         five minutes of them, one per line
   locshare top --trace sessions/6f1c9d0e/session      types and times of its messages

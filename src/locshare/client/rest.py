@@ -1,4 +1,5 @@
-"""The REST API as a typed client: one method per call of docs/reference/rest.md.
+"""The REST API as a typed client: one method per call of docs/reference/rest.md about sessions and
+participants. Reports of positions, QR codes and the set-up of other apps have none.
 
 Every method raises ApiProblem when the server refuses and Unreachable when there is no answer,
 nothing else. After a cancelled call the outcome at the server is unknown. Tasks may share a client;
