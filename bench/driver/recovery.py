@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from bench.driver.tracker import Member, SentUpdate
 from bench.results import DisruptionKind
 
-EXCUSED: frozenset[DisruptionKind] = frozenset({"kill_process", "cut_network", "drop_clients"})
-"""These end connections by their nature: ends until the recovery are not unexpected,"""
+EXCUSED: frozenset[DisruptionKind] = frozenset(
+    {"kill_process", "cut_network", "drop_clients", "limit_descriptors"}
+)
+"""These end connections by their nature (during a limit of descriptors the driver cuts some): ends
+and refusals until the recovery are not unexpected,"""
 EXCUSED_S = 30.0
 """but not for longer than this."""
 

@@ -96,6 +96,7 @@ def test_only_kinds_that_end_connections_excuse_ends_and_not_for_ever() -> None:
     assert Scene("kill_process").recovery.excuses(BEGAN + 1)
     assert not Scene("kill_process").recovery.excuses(BEGAN - 1)
     assert not Scene("kill_process").recovery.excuses(BEGAN + EXCUSED_S + 1)
+    assert Scene("limit_descriptors").recovery.excuses(BEGAN + 1)  # the driver cuts some
     assert not Scene("crash_session").recovery.excuses(BEGAN + 1)
     over = Scene()
     for each in over.everyone:
