@@ -18,11 +18,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from bench.driver.progress import Observer
 from bench.guardian import temporary_folder
 from bench.loads import CAPACITY, Search, met, next_load, sessions_of, title
 from bench.procfs import DISTURBED, TOO_BUSY
-from bench.results import Latencies, Network, Run, TargetDescription, Usage
+from bench.results import Latencies, Network, Run, TargetDescription, Usage, utc_now
 from bench.scenarios.scenario import INTERVAL_S, SESSION_SIZE
 from bench.servers import allow_connections
 from bench.solo.beside import Case, generate, serving
@@ -56,7 +58,8 @@ def search(
             observer.begins(name, CAPACITY, title(people, wanted))
             if play is None:
                 play = _player(stack.enter_context(temporary_folder("locshare-capacity-")))
-            run = play(name, people, wanted)
+            began = utc_now()
+            run = replace(play(name, people, wanted), began=began)
             tried[people] = met(run, wanted.p95_ms)
             observer.ended(run)
             yield run

@@ -19,8 +19,9 @@ from bench.observers.prometheus import Exporter
 from bench.parts import spoken, total_s
 from bench.people.population import recorded_tracks
 from bench.report import write_report
-from bench.results import BadResults, Dialect, load, merged
-from bench.runner import RESULTS, Order, planned, run
+from bench.report.fmt import plural
+from bench.results import BadResults, Dialect, Results, load, merged
+from bench.runner import LONG, RESULTS, Order, kept, missing, run
 from bench.scenarios import SCENARIOS, Options
 from bench.solo import short
 from bench.solo.short import LONG_FORMS, SHORT_FORMS
@@ -66,22 +67,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, command: str) -> int:
-    order = _order(parser, options, command)
-    if order.resume:
-        _announce(order)
-    return _carry_out(order)
+    return _carry_out(_order(parser, options, command))
 
 
 def _carry_out(order: Order) -> int:
     try:
+        if order.resume and order.scenarios:
+            _announce(order)
         with _sigterm_as_interrupt():
             results, failures = run(order)
-    except BadResults as error:
+    except (BadResults, OSError) as error:
         print(f"{error}; give another --out", file=sys.stderr)
         return BAD_USAGE
     except KeyboardInterrupt:
         if order.resume and (order.out / RESULTS).exists():
-            write_report(load(order.out / RESULTS), order.out)
+            _report_in(order.out, load(order.out / RESULTS))
             print(
                 f"\ninterrupted; {order.out / RESULTS} has what is finished, and the same command "
                 "goes on from there",
@@ -89,14 +89,25 @@ def _carry_out(order: Order) -> int:
             )
             return INTERRUPTED
         raise
-    if results.runs:
-        for path in write_report(results, order.out):
-            print(path)
+    written = not results.runs or _report_in(order.out, results)
+    if not written:
+        print(f"`python -m bench report {order.out / RESULTS}` makes it again", file=sys.stderr)
     for failure in failures:
         print(failure, file=sys.stderr)
     if failures and order.resume:
         print("the same command tries these again, and nothing else", file=sys.stderr)
-    return FAILED if failures or not results.runs else 0
+    return FAILED if failures or not results.runs or not written else 0
+
+
+def _report_in(folder: Path, results: Results) -> bool:
+    """Write the report, and name its files. False when that failed, which is printed."""
+    try:
+        for path in write_report(results, folder):
+            print(path)
+    except (BadResults, OSError) as error:
+        print(f"no report could be written: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -117,14 +128,14 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 def _announce(order: Order) -> None:
-    """Say how long it takes, and what an interruption costs."""
-    parts = planned(order)
+    """Say how long it takes from here, and what an interruption costs. Raises as ``kept``."""
+    parts = missing(order, kept(order).runs)
     searches = ""
     if order.search is not None and order.start:
         each = spoken(TRIES * (order.search.duration_s + 30))
         searches = f", and a search of the capacity of {len(order.start)}, {each} each at most"
     print(
-        f"{len(parts)} runs, {spoken(total_s(parts))}{searches}. Finished ones are kept in "
+        f"{plural(len(parts), 'run')}, {spoken(total_s(parts))}{searches}. Finished ones are in "
         f"{order.out / RESULTS}; the same command goes on from there.",
         file=sys.stderr,
         flush=True,
@@ -215,7 +226,7 @@ def _order(parser: argparse.ArgumentParser, options: argparse.Namespace, command
         command=command,
         resume=options.long,
         search=Search(duration_s=options.duration or DURATION_S)
-        if options.long and not options.scenarios
+        if options.long and not options.scenarios and options.dialect == "plain"
         else None,
     )
 
@@ -244,10 +255,7 @@ def _report(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return BAD_USAGE
-    options.out.mkdir(parents=True, exist_ok=True)
-    for path in write_report(results, options.out):
-        print(path)
-    return 0
+    return 0 if _report_in(options.out, results) else BAD_USAGE
 
 
 def _k6(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -334,7 +342,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     add("--short", action="store_true", help="the forms that take seconds")
     add(
-        "--long",
+        LONG,
         action="store_true",
         help="all of it, to be interrupted and resumed: hours; three servers when none is named",
     )

@@ -4,7 +4,9 @@ A field's name ends with its unit. Shares are of one core (1.0) or of a whole (0
 always means *not measured*, never zero.
 """
 
+import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -149,6 +151,10 @@ class Run(Struct, frozen=True, kw_only=True):
     disruptions: tuple[Disruption, ...] = ()
     remarks: tuple[str, ...] = ()
     """Caveats for the reader: a generator that was too busy, a disturbed machine."""
+    began: str = ""
+    """UTC, ISO 8601; empty: not known."""
+    code: str = ""
+    """A digest of the sources of server and benchmark; empty: not known."""
 
     @property
     def loss_share(self) -> float:
@@ -171,7 +177,8 @@ class Run(Struct, frozen=True, kw_only=True):
         """
         due = up = 0
         for each in self.moments:
-            if each.wanted is not None:
+            # After the measured time everybody leaves, and nothing is due.
+            if each.wanted is not None and each.at_s < self.duration_s + 1:
                 due += each.wanted
                 if each.delivered or not each.due:
                     up += min(each.connected, each.wanted)
@@ -217,17 +224,31 @@ class Machine(Struct, frozen=True, kw_only=True):
     """The command line."""
 
 
+class Failure(Struct, frozen=True, kw_only=True):
+    """A scenario that could not be measured, or not to its end, when it was last tried."""
+
+    scenario: str
+    target: str
+    why: str
+
+
 class Results(Struct, frozen=True, kw_only=True):
-    """Everything of one invocation."""
+    """Everything of one invocation, or of several that went on with it."""
 
     version: int
     machine: Machine
     targets: tuple[TargetDescription, ...]
     runs: tuple[Run, ...]
+    failures: tuple[Failure, ...] = ()
 
 
 class BadResults(Exception):
     """Not a results file of this version."""
+
+
+def utc_now() -> str:
+    """For the reader only: durations are of the monotonic clock."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def load(path: Path) -> Results:
@@ -242,9 +263,12 @@ def load(path: Path) -> Results:
 
 
 def save(results: Results, path: Path) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all, also when the machine loses its power."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
+    with partial.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(results), indent=1))
+        file.flush()
+        os.fsync(file.fileno())  # else the new name may be on the disk before the content
     partial.replace(path)
 
 
@@ -267,5 +291,9 @@ def merged(found: Sequence[Results]) -> Results:
                     f"target {target.name!r} is described differently in two files; measure one of "
                     "them under another name"
                 )
-    runs = tuple(run for each in found for run in each.runs)
-    return replace(first, targets=tuple(targets.values()), runs=runs)
+    return replace(
+        first,
+        targets=tuple(targets.values()),
+        runs=tuple(run for each in found for run in each.runs),
+        failures=tuple(failure for each in found for failure in each.failures),
+    )

@@ -106,11 +106,12 @@ def from_the_start(
     """Measured from the first connection on. ``remark`` goes into the title."""
     sessions = "1 session" if people.sessions == 1 else f"{people.sessions:,} sessions"
     scale = "" if options.scale == 1 else f", scale {options.scale:g}"
+    movement = ", on recorded tracks" if options.tracks else ""
     return Plan(
         scenario=scenario.name,
         title=(
             f"{people.people:,} people in {sessions}, an update every {interval_s:g} s, "
-            f"for {size.duration_s:g} s{scale}{remark}"
+            f"for {size.duration_s:g} s{scale}{movement}{remark}"
         ),
         seed=options.seed,
         scale=options.scale,

@@ -3,7 +3,7 @@
 """
 
 from bench.errors import NotServing
-from bench.targets.counting import facts
+from bench.targets.counting import code_of, facts
 from bench.targets.local import OF_EVERY_DIALECT, STARTABLE, started
 from bench.targets.remote import FORM, parse
 from bench.targets.target import Target
@@ -14,6 +14,7 @@ __all__ = [
     "STARTABLE",
     "NotServing",
     "Target",
+    "code_of",
     "facts",
     "parse",
     "started",

@@ -4,6 +4,7 @@ stated; tests/bench/targets compares them with reality.
 """
 
 import ast
+import hashlib
 import io
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,10 @@ from bench.results import DisruptionKind, Facts
 from bench.targets.limits import LIMITS
 
 _PEERS = Path(bench.peers.__file__).parent
+_BENCH = _PEERS.parent
+_MEASURING = tuple(
+    _BENCH / each for each in ("driver", "network", "people", "scenarios", "solo", "targets")
+)
 _SILENT = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
     tokenize.ENCODING, tokenize.ENDMARKER,
@@ -93,6 +98,16 @@ def facts(name: str) -> Facts:
         processes=program.processes,
         survives=program.survives,
     )
+
+
+def code_of(name: str) -> str:
+    """A digest of the sources of this server and of what measures it, as they are now: figures of
+    two digests may differ because the programs do. Raises KeyError for an unknown name.
+    """
+    digest = hashlib.sha256()
+    for source in _modules((*PROGRAMS[name].sources, *_MEASURING)):
+        digest.update(source.encode())
+    return digest.hexdigest()[:12]
 
 
 def lines_of_code(source: str) -> int:

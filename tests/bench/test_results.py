@@ -1,9 +1,12 @@
 """What is computed from results."""
 
+import json
+from pathlib import Path
+
 from msgspec.structs import replace
 
-from bench.results import Moment
-from tests.bench.report.synthetic import run
+from bench.results import Failure, Moment, load, save
+from tests.bench.report.synthetic import results, run
 
 
 def second(connected: int, wanted: int | None = 10, due: int = 9, delivered: int = 9) -> Moment:
@@ -33,6 +36,24 @@ def test_a_second_in_which_nothing_came_of_what_was_due_is_down_for_everybody() 
 def test_those_who_are_connected_and_not_due_make_up_for_nobody() -> None:
     """Somebody who is leaving is still connected for a moment."""
     assert run(moments=(second(12), second(8))).uptime_share == 0.9
+
+
+def test_what_comes_after_the_measured_time_is_not_in_the_uptime() -> None:
+    late = replace(second(10), at_s=61.0)
+    assert run(duration_s=60, moments=(second(5), replace(late, at_s=60.2))).uptime_share == 0.75
+    assert run(duration_s=60, moments=(second(5), late)).uptime_share == 0.5
+
+
+def test_a_file_from_before_there_were_failures_times_and_digests_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    failure = Failure(scenario="storm", target="one", why="it did not start")
+    new = replace(results((run(began="2026-01-01T00:00:00", code="abc"),)), failures=(failure,))
+    save(new, path)
+    assert load(path) == new
+    old = json.loads(path.read_bytes())
+    del old["failures"], old["runs"][0]["began"], old["runs"][0]["code"]
+    path.write_text(json.dumps(old))
+    assert load(path) == results((run(),))
 
 
 def test_without_moments_there_is_no_uptime() -> None:
