@@ -5,6 +5,9 @@ the driver's loop must not wait for an answer.
 
 Calls that a server does not have (404, 405 or 501 every time) are left out: the comparators have
 those that the contract tests require. Nothing is retried, so that a refusal counts.
+
+One call at a time: while a server stalls, no other is made. A call that was due meanwhile counts
+from when it was due (else a stall of seconds would be one slow call among hundreds of quick ones).
 """
 
 import contextlib
@@ -14,7 +17,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -97,9 +100,11 @@ class Probe:
         self._failed: dict[str, int] = {}
         self._missing: set[str] = set()
         self._calls = self._rounds()
+        self._due = self._answered_at = 0.0
 
-    def step(self) -> None:
-        """Make the next call."""
+    def step(self, due: float) -> None:
+        """Make the next call, which was due then by the monotonic clock."""
+        self._due = due
         next(self._calls)
 
     def calls(self) -> list[RestCall]:
@@ -203,7 +208,8 @@ class Probe:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         data = None if body is None else json.dumps(body).encode()
-        began = time.monotonic()
+        # That this process came late to a call is not the server's doing.
+        began = self._due if self._answered_at > self._due else time.monotonic()
         try:
             status, content = self._exchange(method, path, data, headers)
         except (OSError, http.client.HTTPException):
@@ -211,8 +217,10 @@ class Probe:
             self._connection = None
             self._failed[name] += 1
             return None
+        finally:
+            self._answered_at = time.monotonic()
         if 200 <= status < 300:
-            times.add(time.monotonic() - began)
+            times.add(self._answered_at - began)
             with contextlib.suppress(ValueError):
                 return json.loads(content)
             return None
@@ -239,13 +247,20 @@ class Probe:
         return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
 
 
+def keep_probing(probe: Probe, wait: Callable[[float], bool]) -> None:
+    """PER_SECOND calls a second until ``wait``, which is given the pause, returns True. What a
+    stall has held up is made up for, of TIMEOUT_S at most.
+    """
+    due = time.monotonic()
+    while not wait(max(due - time.monotonic(), 0.0)):
+        probe.step(due)
+        due = max(due + 1 / PER_SECOND, time.monotonic() - TIMEOUT_S)
+
+
 def main() -> None:
     """Probe until standard input ends, then print what was found as JSON."""
     probe = Probe(sys.argv[1])
-    due = time.monotonic()
-    while not select.select([sys.stdin], [], [], max(due - time.monotonic(), 0.0))[0]:
-        probe.step()
-        due = max(due + 1 / PER_SECOND, time.monotonic())
+    keep_probing(probe, lambda pause_s: bool(select.select([sys.stdin], [], [], pause_s)[0]))
     probe.close()
     sys.stdout.write(msgspec.json.encode(probe.calls()).decode())
 

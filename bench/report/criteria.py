@@ -21,6 +21,8 @@ MOST_PEOPLE = LATENCY_LIMITS[-1][0]
 RECOVERY_LIMIT_S = 5.0
 FAULTS = "faults"
 LOSSY = "lossy"
+_SLOWEST = 0.05
+"""The share that a p95 leaves out."""
 _NEARLY = 0.02
 """Sessions are of equal size, so a step of 500 people may have 490 to 510."""
 
@@ -52,6 +54,8 @@ class Finding:
     """Limits of the verdict, for the reader."""
     short: bool = False
     """Judged by a short form: no proof."""
+    without: tuple[str, ...] = ()
+    """The criterion's scenarios that were not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,11 @@ def judge(criterion: Criterion, runs: Sequence[Run]) -> Finding:
     judged = list({id(run): run for _, run in samples}.values())
     caveats = [text for run in judged for text in _caveats(run)]
     there = {run.scenario for run in judged}
-    if missing := [name for name in criterion.scenarios if name not in there]:
+    missing = tuple(name for name in criterion.scenarios if name not in there)
+    if missing:
         caveats.append(f"judged without {', '.join(missing)}, not measured")
-    return Finding(verdict, worst, tuple(dict.fromkeys(caveats)), any(map(shortness, judged)))
+    short = any(map(shortness, judged))
+    return Finding(verdict, worst, tuple(dict.fromkeys(caveats)), short, missing)
 
 
 def _badness(sample: Sample) -> float:
@@ -181,10 +187,13 @@ def _down(run: Run) -> Iterator[Sample]:
 def _rest(run: Run) -> Iterator[Sample]:
     for each in run.rest:
         place = f"{each.call}, {where(run)}"
-        if each.latencies.count:
-            yield Sample(each.latencies.p95_ms, place)
-        elif each.failed:
+        calls = each.latencies.count + each.failed
+        if not each.latencies.count and each.failed:
             yield Sample(None, f"{place}: never succeeded")
+        elif each.failed > calls * _SLOWEST:  # then the 95th of a hundred did not succeed
+            yield Sample(None, f"{place}: {each.failed:,} of {calls:,} failed")
+        elif calls:
+            yield Sample(each.latencies.p95_ms, place)
 
 
 def _latency(people: int, limit_ms: float) -> Criterion:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bench.report.criteria import CRITERIA, Criterion, Finding, Verdict, judge
 from bench.report.forms import shortness
-from bench.results import Disruption, Latencies, Run
+from bench.results import Disruption, Latencies, RestCall, Run
 from tests.bench.report.synthetic import NOTHING, run
 
 PASS, FAIL, NOT_MEASURED = Verdict.PASS, Verdict.FAIL, Verdict.NOT_MEASURED
@@ -109,7 +109,23 @@ def test_a_verdict_names_the_scenarios_that_it_does_without() -> None:
     there = ("baseline", "storm", "stress", "town", "ladder")
     runs = [run(each, duration_s=9_999) for each in there]
     assert found("lost updates", *runs).caveats == ("judged without flood, not measured",)
+    assert found("lost updates", *runs).without == ("flood",)
     assert found("lost updates", *runs, run("flood")).caveats == ()
+
+
+def rest(succeeded: int, failed: int) -> Run:
+    quick = Latencies(count=succeeded, p50_ms=1, p95_ms=2, p99_ms=3, max_ms=4)
+    return run(rest=(RestCall(call="GET /health", latencies=quick, failed=failed),))
+
+
+def test_a_call_that_fails_more_often_than_a_p95_leaves_out_is_not_quick() -> None:
+    assert found("REST calls: p95", rest(95, 5)).verdict is PASS
+    often = found("REST calls: p95", rest(94, 6))
+    assert often.verdict is FAIL
+    assert often.worst is not None
+    assert often.worst.where == "GET /health, baseline: 6 of 100 failed"
+    assert found("REST calls: p95", rest(0, 6)).verdict is FAIL
+    assert found("REST calls: p95", rest(0, 0)).verdict is NOT_MEASURED
 
 
 def test_people_who_never_connected_are_named_beside_the_verdict() -> None:

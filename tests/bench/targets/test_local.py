@@ -243,7 +243,7 @@ async def test_a_server_that_died_of_a_limit_is_started_again(target: Target, gr
 async def test_the_probe_makes_every_call_that_a_server_has(target: Target) -> None:
     probe = Probe(target.http_url)
     for _ in range(2 * len(CALLS) + 4):
-        await trio.to_thread.run_sync(probe.step)
+        await trio.to_thread.run_sync(probe.step, time.monotonic())
     probe.close()
     calls = probe.calls()
     assert {each.call: each.failed for each in calls if each.failed} == {}
