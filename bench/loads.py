@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import ceil
 from typing import Final
 
@@ -83,5 +84,7 @@ def title(people: int, wanted: Search) -> str:
 
 
 def wanted_p95_ms(run: Run) -> float:
-    """The limit of the search that ``run`` belongs to."""
-    return float(run.title.rpartition(_LIMIT)[2].removesuffix(" ms"))
+    """The limit of the search that ``run`` belongs to; a search's own where its title has none."""
+    with suppress(ValueError):
+        return float(run.title.rpartition(_LIMIT)[2].removesuffix(" ms"))
+    return P95_MS

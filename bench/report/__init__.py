@@ -48,7 +48,7 @@ def compose(results: Results) -> Report:
     findings = judged(results)
     sections = (
         verdict(results, together, totals, findings),
-        recommendation(totals, findings),
+        recommendation(results, totals, findings),
         targets(results),
         capacity(results),
         charts(results, together),

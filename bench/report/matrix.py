@@ -8,7 +8,7 @@ mean over less than another target has is partial.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from math import log10
+from math import inf, log10
 from typing import NamedTuple
 
 from bench.report import fmt
@@ -104,22 +104,40 @@ def _steps(
 ) -> Callable[[Subject], Readings]:
     """A reading of each step of the ladder, or of the top step only."""
 
-    def found(subject: Subject) -> Iterator[tuple[str, Reading]]:
+    def found(subject: Subject) -> Iterator[tuple[int, Reading]]:
         for run in steps(subject.runs):
             if (not top or run.people == subject.top) and (value := read(run)) is not None:
-                yield f"{run.people:,} people", Reading(value, text(value))
+                yield run.people, Reading(value, text(value))
 
-    return lambda subject: dict(found(subject))
+    return lambda subject: _by_step(found(subject))
 
 
 def _latency(subject: Subject) -> Readings:
-    return {
-        f"{run.people:,} people": Reading(
-            sample.value, "nothing arrived" if sample.value is None else fmt.ms(sample.value)
+    return _by_step(
+        (
+            run.people,
+            Reading(
+                sample.value, "nothing arrived" if sample.value is None else fmt.ms(sample.value)
+            ),
         )
         for run in steps(subject.runs)
         for sample in p95(run)
+    )
+
+
+def _by_step(found: Iterable[tuple[int, Reading]]) -> Readings:
+    """Of a step that was repeated the median, of two the larger value: never the last to come."""
+    times: dict[int, list[Reading]] = {}
+    for people, reading in found:
+        times.setdefault(people, []).append(reading)
+    return {
+        f"{people:,} people": sorted(readings, key=_size)[len(readings) // 2]
+        for people, readings in times.items()
     }
+
+
+def _size(reading: Reading) -> float:
+    return inf if reading.value is None else reading.value
 
 
 def _ratio(

@@ -1,14 +1,16 @@
 """Which target the results speak for, by a rule that is written in docs/benchmarks.md. Pure.
 
 1. Who fails a criterion is out.
-2. Of the others the highest total of the decision matrix wins, if it leads the next by
+2. Of the others the highest total of the decision matrix wins, if it leads each by
    :data:`CLEAR_LEAD` or more.
 3. A narrower lead counts when the total with equal weights has the same order; otherwise none is
-   recommended, and both are named.
-4. When all are out none is recommended, and the one that fails least is named.
-5. A recommendation is provisional when anything behind it is: a short form, a criterion or an
-   aspect that was not measured, a single target.
-6. It is robust when doubling the weight of any one aspect leaves it as it is.
+   recommended, and those are named.
+4. While an aspect of one of several has not been measured none is recommended: their totals are of
+   different things, or of stated facts only.
+5. When all are out none is recommended, and the one that fails least is named.
+6. A recommendation is provisional when anything behind it is: a short form, a criterion, a scenario
+   or a value that was not measured, of any that it compares; a disturbed machine; a single target.
+7. It is robust when doubling the weight of any one aspect leaves it as it is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,9 +38,13 @@ class Recommendation:
 
 
 def recommend(
-    totals: Sequence[TargetScore], findings: Mapping[str, Sequence[Finding]]
+    totals: Sequence[TargetScore],
+    findings: Mapping[str, Sequence[Finding]],
+    reservations: Sequence[str] = (),
 ) -> Recommendation:
-    """``findings`` has those of every target, one for each of CRITERIA, in their order."""
+    """``findings`` has those of every target, one for each of CRITERIA, in their order;
+    ``reservations`` are doubts about the results as a whole.
+    """
     failed = {each.target: _failed(findings[each.target]) for each in totals}
     scored = [each for each in totals if each.total is not None]
     able = [each for each in scored if not failed[each.target]]
@@ -53,32 +59,40 @@ def recommend(
             f"{fewest.target} fails the fewest, {few}."
         )
         return Recommendation(None, answer, tuple(reasons))
-    first, *others = sorted(able, key=_total, reverse=True)
-    doubts = tuple(_doubts(first, len(totals), findings[first.target]))
+    first, *others = sorted(able, key=_order, reverse=True)
+    doubts = (*_doubts(first, able, findings), *reservations)
+    if len(totals) == 1:
+        doubts = (*doubts, "there is nothing to compare it with")
     if not others:
         why = "It alone was measured" if len(totals) == 1 else "It alone keeps every criterion"
         return Recommendation(
             first.target, f"{first.target} is recommended. {why}.", tuple(reasons), doubts
         )
-    second = others[0]
-    lead = round(_total(first) - _total(second), 2)
-    reasons.append(
-        f"{first.target} has {_total(first):.2f} of 10 in the decision matrix, {second.target} "
-        f"{_total(second):.2f}: a lead of {lead:.2f}"
-    )
-    agrees = (first.unweighted or 0) > (second.unweighted or 0)
-    if lead < CLEAR_LEAD and not agrees:
+    if unmeasured := _unmeasured(able):
         answer = (
-            f"No server is recommended: {first.target} and {second.target} are within "
-            f"{CLEAR_LEAD:g} points, and equal weights turn the order round."
+            "No server is recommended yet: the matrix cannot compare them without "
+            f"{_listed(unmeasured)}."
         )
         return Recommendation(None, answer, tuple(reasons), doubts)
-    if lead < CLEAR_LEAD:
+    second = others[0]
+    reasons.append(
+        f"{first.target} has {_total(first):.2f} of 10 in the decision matrix, {second.target} "
+        f"{_total(second):.2f}: a lead of {_lead(first, second):.2f}"
+    )
+    close = [each for each in others if _lead(first, each) < CLEAR_LEAD]
+    level = [each.target for each in close if not _leads_by_equal_weights_too(first, each)]
+    if level:
+        answer = (
+            f"No server is recommended: {_listed([first.target, *level])} are within "
+            f"{CLEAR_LEAD:g} points, and equal weights do not give the same order."
+        )
+        return Recommendation(None, answer, tuple(reasons), doubts)
+    if close:
         reasons.append("equal weights give the same order, so the narrow lead counts")
     tips = tuple(
-        f"{aspect} (then {winner})"
+        f"{aspect} (then {winner or 'nobody leads'})"
         for aspect, winner in _doubled(able)
-        if winner not in (None, first.target)
+        if winner != first.target
     )
     return Recommendation(
         first.target, f"{first.target} is recommended.", tuple(reasons), doubts, tips
@@ -87,6 +101,33 @@ def recommend(
 
 def _total(score: TargetScore) -> float:
     return -1.0 if score.total is None else score.total
+
+
+def _order(score: TargetScore) -> tuple[float, float]:
+    """Of two that are level the same one comes first, wherever they stand."""
+    return _total(score), score.unweighted or 0.0
+
+
+def _lead(first: TargetScore, other: TargetScore) -> float:
+    return round(_total(first) - _total(other), 2)
+
+
+def _leads_by_equal_weights_too(first: TargetScore, other: TargetScore) -> bool:
+    return _lead(first, other) > 0 and (first.unweighted or 0.0) > (other.unweighted or 0.0)
+
+
+def _unmeasured(able: Sequence[TargetScore]) -> list[str]:
+    """The aspects that one of them, or all, have no score in."""
+    return [
+        columns[0].aspect.title
+        for columns in zip(*(each.aspects for each in able), strict=True)
+        if any(each.score is None for each in columns)
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _failed(findings: Sequence[Finding]) -> list[str]:
@@ -98,17 +139,22 @@ def _failed(findings: Sequence[Finding]) -> list[str]:
     ]
 
 
-def _doubts(first: TargetScore, targets: int, findings: Sequence[Finding]) -> Iterator[str]:
-    judged = list(zip(CRITERIA, findings, strict=True))
-    if short := [criterion.title for criterion, each in judged if each.short]:
-        yield f"judged by short forms, which are no proof: {', '.join(short)}"
-    missing = [criterion.title for criterion, each in judged if each.verdict is _NOT]
-    if missing:
-        yield f"not measured: {', '.join(missing)}"
-    if first.partial:
-        yield "its score is partial"
-    if targets == 1:
-        yield "there is nothing to compare it with"
+def _doubts(
+    first: TargetScore, able: Sequence[TargetScore], findings: Mapping[str, Sequence[Finding]]
+) -> Iterator[str]:
+    """Of the first, then of those that it is compared with: with more measured they might lead."""
+    for each in (first, *(other for other in able if other is not first)):
+        of = "" if len(able) == 1 else f"{each.target}: "
+        judged = list(zip(CRITERIA, findings[each.target], strict=True))
+        if short := [criterion.title for criterion, finding in judged if finding.short]:
+            yield f"{of}judged by short forms, which are no proof: {', '.join(short)}"
+        missing = [criterion.title for criterion, finding in judged if finding.verdict is _NOT]
+        if missing:
+            yield f"{of}not measured: {', '.join(missing)}"
+        if without := dict.fromkeys(name for _, finding in judged for name in finding.without):
+            yield f"{of}judged without {', '.join(without)}"
+        if each.partial:
+            yield f"{of}its score is partial"
 
 
 _NOT = Verdict.NOT_MEASURED

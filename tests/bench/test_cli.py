@@ -157,6 +157,11 @@ def test_reports_of_several_files_are_made_again(
     other.write_text(json.dumps(strange))
     assert main(["report", str(tmp_path / "a" / RESULTS), str(other)]) == 2
     assert "different machines" in capsys.readouterr().err
+    strange["targets"] = []
+    other.write_text(json.dumps(strange))
+    for arguments in ([str(other)], [str(tmp_path / "a" / RESULTS), "--out", str(other)]):
+        assert main(["report", *arguments]) == 2
+        assert "no report could be written: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -271,10 +276,18 @@ def test_a_long_run_goes_on_with_what_is_missing(
         assert "flood against server2: none of 3 people could join" in err
         assert "tries these again, and nothing else" in err
         (first,) = load(tmp_path / RESULTS).runs
+        (failure,) = load(tmp_path / RESULTS).failures
+        assert (failure.scenario, failure.target) == ("flood", "server2")
+        assert "flood against server2 could not" in (tmp_path / "report.md").read_text()
 
         assert main(arguments) == 0  # the second server has recovered
-        assert "server1 gets ready" not in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert err.startswith("1 run, ")
+        assert "server1 gets ready" not in err
+        assert load(tmp_path / RESULTS).failures == ()
         kept, found = load(tmp_path / RESULTS).runs
+        assert first.began
+        assert first.began <= found.began
         assert kept == first
         assert (found.target, found.people) == ("server2", 3)
 

@@ -46,7 +46,7 @@ def time_line(place: int, target: TargetDescription, number: int, run: Run) -> P
                 axes.axvline(each.at_s, color=style.MUTED, linewidth=0.7, alpha=0.55, zorder=0.5)
         at = top + 2 * (PLOT + GAP)
         axes = style.axes(figure, at, at + lanes, height, _LEFT)
-        axes.set_title("broken, until recovered (a cross: did not)")
+        axes.set_title("recovery (a cross: did not recover)")
         axes.set_ylim(len(kinds) - 0.4, -0.6)
         axes.set_yticks(range(len(kinds)), [fmt.DISRUPTIONS[kind] for kind in kinds])
         for each in run.disruptions:

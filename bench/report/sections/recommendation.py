@@ -6,11 +6,14 @@ from bench.report.blocks import Block, Items, Paragraph, Section
 from bench.report.criteria import Finding
 from bench.report.matrix import TargetScore
 from bench.report.recommendation import recommend
+from bench.report.reservations import reservations
+from bench.results import Results
 
 _RULE = (
     "The rule: who fails a criterion in its full form is out; of the others the highest total of "
     "the decision matrix wins, a lead of less than 0.25 points only when equal weights give the "
-    "same order. Nobody's opinion enters, and nobody's circumstances either."
+    "same order, and none while an aspect has not been measured. Nobody's opinion enters, and "
+    "nobody's circumstances either."
 )
 _JUDGED = (
     "Not in it, because it cannot be measured here: what a team knows, what a service costs where "
@@ -20,10 +23,10 @@ _JUDGED = (
 
 
 def recommendation(
-    totals: Sequence[TargetScore], findings: Mapping[str, Sequence[Finding]]
+    results: Results, totals: Sequence[TargetScore], findings: Mapping[str, Sequence[Finding]]
 ) -> Section:
     """By the rule."""
-    found = recommend(totals, findings)
+    found = recommend(totals, findings, reservations(results))
     provisional = "Provisionally: " if found.target and found.doubts else ""
     blocks: list[Block] = [Paragraph(provisional + found.answer)]
     if found.reasons:

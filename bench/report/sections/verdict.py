@@ -25,6 +25,7 @@ from bench.report.blocks import (
 from bench.report.criteria import CRITERIA, Criterion, Finding, Verdict, judge
 from bench.report.forms import LADDER, shortness
 from bench.report.matrix import TargetScore
+from bench.report.reservations import changed, unmeasured
 from bench.report.runs import Group, of
 from bench.results import Results, Run
 
@@ -69,6 +70,10 @@ def _warnings(results: Results) -> list[Block]:
     short = dict.fromkeys(run.scenario for run in results.runs if shortness(run))
     if short:
         found.append(Items((_SHORT.format(", ".join(short)),), "Short forms", warning=True))
+    if gaps := tuple(unmeasured(results)):
+        found.append(Items(gaps, "What could not be measured", warning=True))
+    if mixed := tuple(changed(results)):
+        found.append(Items(mixed, "Different programs under one name", warning=True))
     foreign = tuple(
         f"{_place(run)}: {fmt.plural(run.foreign, 'delivery', 'deliveries')} to people of "
         "another session, who must get none"

@@ -85,6 +85,14 @@ def test_a_measure_of_several_steps_is_the_mean_of_their_scores() -> None:
     assert latency.score == 5.0
 
 
+def test_of_a_step_that_was_repeated_the_median_counts_in_whatever_order() -> None:
+    for order in ((10, 1_000, 100), (100, 1_000, 10), (1_000, 10, 100)):
+        latency = total(*(step(p95_ms=each) for each in order)).aspects[0].measures[0]
+        assert latency.score == 5.0
+    silent = replace(step(), delivery=NOTHING, delivered=0)
+    assert total(step(p95_ms=10), silent).aspects[0].measures[0].score == 0.0
+
+
 def test_what_was_not_measured_is_left_out_and_marked() -> None:
     found = total(facts=FACTS)
     assert aspects(found)["Performance"] is None

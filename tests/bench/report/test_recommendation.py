@@ -81,7 +81,7 @@ def test_a_narrow_lead_counts_only_when_equal_weights_agree() -> None:
 def test_a_failure_in_a_short_form_is_a_doubt_and_excludes_nobody() -> None:
     best = found([target("a", 6.0), target("b", 9.0)], b=failing(0, by=SHORT_FAIL))
     assert best.target == "b"
-    assert best.doubts == (f"judged by short forms, which are no proof: {CRITERIA[0].title}",)
+    assert best.doubts == (f"b: judged by short forms, which are no proof: {CRITERIA[0].title}",)
 
 
 def test_what_was_not_measured_makes_it_provisional() -> None:
@@ -93,6 +93,62 @@ def test_what_was_not_measured_makes_it_provisional() -> None:
         "its score is partial",
         "there is nothing to compare it with",
     )
+
+
+def test_what_was_not_measured_of_another_makes_it_provisional_too() -> None:
+    """With it the other might lead."""
+    missing = [Finding(Verdict.NOT_MEASURED), *ALL_PASS[1:]]
+    best = found([target("a", 6.0), target("b", 5.0)], b=missing)
+    assert best.target == "a"
+    assert best.doubts == (f"b: not measured: {CRITERIA[0].title}",)
+
+
+def test_a_criterion_that_some_scenarios_are_missing_from_makes_it_provisional() -> None:
+    without = [*ALL_PASS[1:], Finding(Verdict.PASS, PASS.worst, without=("storm", "town"))]
+    best = found([target("a", 6.0), target("b", 5.0)], a=without)
+    assert best.doubts == ("a: judged without storm, town",)
+
+
+def test_reservations_about_the_results_make_it_provisional() -> None:
+    both = [target("a", 6.0), target("b", 5.0)]
+    best = recommend(both, {"a": ALL_PASS, "b": ALL_PASS}, ["a storm blew"])
+    assert (best.target, best.doubts) == ("a", ("a storm blew",))
+
+
+def test_none_of_several_is_recommended_while_an_aspect_of_one_was_not_measured() -> None:
+    """Its total is of other things, or of what is stated: the fewest lines of code would win."""
+    best = found([target("a", None, 9.0), target("b", 2.0)])
+    assert best.target is None
+    assert best.answer.endswith(f"cannot compare them without {ASPECTS[0].title}.")
+    out = found([target("a", None, 9.0), target("b", 2.0)], a=failing(0))
+    assert out.target == "b"
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("c", "b", "a"), ("b", "c", "a")])
+def test_everyone_within_the_narrow_lead_is_looked_at_wherever_they_stand(
+    names: tuple[str, ...],
+) -> None:
+    """``c`` is third in the weighted order, and first with equal weights."""
+    every = {"a": (7.0, 6.0), "b": (7.0, 5.9), "c": (5.8, 6.4)}
+    best = found([target(name, *every[name]) for name in names])
+    assert best.target is None
+    assert "a and c are within 0.25 points" in best.answer
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_of_two_that_are_level_none_is_recommended(names: tuple[str, ...]) -> None:
+    best = found([target(name, 6.0) for name in names])
+    assert best.target is None
+    assert "within 0.25 points" in best.answer
+
+
+def test_an_aspect_whose_doubled_weight_makes_them_level_is_named() -> None:
+    first, second = ASPECTS[0].weight, ASPECTS[1].weight
+    assert (first, second) == (30, 25)
+    # 30 * 1 against 25 * 0.6: with twice the second weight they are level.
+    best = found([target("a", 6.0, 5.0, 5.0), target("b", 5.0, 5.6, 5.0)])
+    assert best.target == "a"
+    assert best.tips == (f"{ASPECTS[1].title} (then nobody leads)",)
 
 
 def test_aspects_that_would_turn_it_round_are_named() -> None:
