@@ -3,8 +3,12 @@ Redis or PostgreSQL.
 
 Processes may come and go (one is killed and started again). A new one counts from its first sample,
 so its start is left out; the time of an ended one since its last sample is lost.
+
+What the driver has started beside the server (a proxy, the REST probe) is neither the server's nor
+another program's: it is left out of what others took.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -14,6 +18,7 @@ from bench.procfs import (
     busy_seconds,
     context_switches,
     cpu_seconds,
+    descendants,
     proportional_bytes,
     resident_bytes,
 )
@@ -44,6 +49,7 @@ class UsageMeter:
         self._began = self._looked = time.monotonic()
         self._generator = time.process_time()
         self._busy = busy_seconds()
+        self._helpers = self._helpers_s()
         self._cpu_s = 0.0
         self._switched = 0
         self._rss_start: int | None = None
@@ -80,7 +86,10 @@ class UsageMeter:
         busy, others = busy_seconds(), None
         if busy is not None and self._busy is not None:
             generator = time.process_time() - self._generator
-            others = max(busy - self._busy - self._cpu_s - generator, 0.0)
+            helpers = sum(
+                now_s - self._helpers.get(pid, 0.0) for pid, now_s in self._helpers_s().items()
+            )
+            others = max(busy - self._busy - self._cpu_s - generator - helpers, 0.0)
         return Usage(
             cpu_share=round(self._cpu_s / wall, 4),
             us_per_delivery=round(self._cpu_s / delivered * 1e6, 2) if delivered else None,
@@ -90,6 +99,13 @@ class UsageMeter:
             generator_share=round(self.generator_share, 4),
             others_share=None if others is None else round(others / wall, 4),
         )
+
+    def _helpers_s(self) -> dict[int, float]:
+        """The processor time so far of each process that the driver has started, without the
+        server's. Reads all of /proc: not for every second.
+        """
+        mine = descendants(os.getpid()).keys() - set(self._pids())
+        return {pid: used for pid in mine if (used := cpu_seconds(pid)) is not None}
 
     def _take(self) -> int | None:
         """Add what happened. Returns the memory of all of them."""
@@ -101,7 +117,7 @@ class UsageMeter:
             rss = resident_bytes(pid) if place == 0 else proportional_bytes(pid)
             if cpu is None or rss is None:
                 continue
-            self._cpu_s += cpu - self._cpu.get(pid, cpu)
+            self._cpu_s += max(cpu - self._cpu.get(pid, cpu), 0.0)
             self._cpu[pid] = cpu
             if switches is not None:
                 self._switched += max(switches - self._switches.get(pid, switches), 0)

@@ -26,8 +26,9 @@ def figures(moment: Moment, standing: RunStatus) -> Iterator[tuple[str, str]]:
 def summary(run: Run) -> str:
     """A run in one line."""
     delivery, usage = run.delivery, run.usage
+    timed = (delivery.p50_ms, delivery.p95_ms, delivery.p99_ms) if delivery.count else (None,) * 3
     parts = [
-        f"p50 {_ms(delivery.p50_ms)}, p95 {_ms(delivery.p95_ms)}, p99 {_ms(delivery.p99_ms)}",
+        "p50 {}, p95 {}, p99 {}".format(*map(_ms, timed)),
         f"{run.delivered:,} of {run.expected:,} delivered ({run.loss_share:.3%} lost)",
         f"{run.stale_pairs:,} stale pairs",
         f"{run.disconnects:,} disconnects",
