@@ -10,19 +10,14 @@ three in :meth:`SessionActor.init`, delivers what was decided and not yet delive
 Exits with reason ``normal`` when the session ends.
 """
 
-import enum
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, ClassVar, Final, final
-from uuid import UUID
 
 import trio
-from msgspec import Struct
 
 from locshare.actors import (
     NO_REPLY,
-    Actor,
     Continue,
     ExitReason,
     HandlerResult,
@@ -30,7 +25,6 @@ from locshare.actors import (
     NoReply,
     ReplyTo,
     StopActor,
-    Timer,
     on_call,
     on_cast,
     on_info,
@@ -55,7 +49,7 @@ from locshare.session.commands import (
     SetState,
     Update,
 )
-from locshare.session.counters import SessionCounters
+from locshare.session.context import SessionContext
 from locshare.session.delivery import deliver_end, deliver_events, resume, send_positions
 from locshare.session.errors import (
     ParticipantNotFound,
@@ -64,10 +58,7 @@ from locshare.session.errors import (
     TooManyJoins,
 )
 from locshare.session.features.feature import Candidate, FeatureCommand
-from locshare.session.features.feature_set import FeatureSet
-from locshare.session.features.registry import FEATURES
-from locshare.session.limits import MAILBOX_CAPACITY, SessionLimits
-from locshare.session.moment import Moment
+from locshare.session.limits import MAILBOX_CAPACITY
 from locshare.session.pacing import (
     ask_senders,
     begin_pace,
@@ -80,57 +71,7 @@ from locshare.session.pacing import (
 from locshare.session.rules import SessionRules
 from locshare.session.sender_pace import SETTLE_S
 from locshare.session.table import SessionTable
-
-
-class SessionContext(Struct, frozen=True):
-    """What every session actor of a process gets."""
-
-    limits: SessionLimits
-    counters: SessionCounters
-    window: Callable[[float, float], float]
-    """The least time between two flushes, in seconds; given the time by Trio's clock and the
-    session's deliveries per second."""
-    now: Callable[[], datetime]
-    """The wall clock, in UTC."""
-    touch: Callable[[UUID, datetime, Mapping[str, datetime]], None]
-    """Notes activity for the store."""
-    on_ended: Callable[[SessionTable], None]
-    """The session has ended and its connections are closing."""
-    on_lapsed: Callable[[UUID, list[str]], None]
-    """Members who never connected and whose seats are lost for good."""
-    on_idle: Callable[[SessionTable], None]
-    """Nobody has been connected for a while."""
-    features: FeatureSet = FEATURES
-
-    def moment(self) -> Moment:
-        """This instant, on both clocks."""
-        return Moment(self.now(), trio.current_time())
-
-
-class Tick(enum.IntEnum):
-    """The timers of a session, one of each kind at most.
-
-    Integers: every update looks two of them up, and the hash of a plain Enum is Python code.
-    """
-
-    FLUSH = enum.auto()
-    STALE = enum.auto()
-    """A position reaches the retention."""
-    TOUCH = enum.auto()
-    INACTIVE = enum.auto()
-    IDLE = enum.auto()
-    UNUSED_SEATS = enum.auto()
-    """A member who has not connected since joining loses the seat."""
-    EXPIRE = enum.auto()
-    FEATURES = enum.auto()
-    """A feature has something to do."""
-    PRESENCE = enum.auto()
-    """Somebody is offline now, or the rate limit allows a delayed presence."""
-    PACED = enum.auto()
-    """A receiver with a pace is due."""
-    SETTLED = enum.auto()
-    """Requests to send slower have waited long enough."""
-
+from locshare.session.timers import Tick, TimedActor
 
 _DELIVER_END: Final = object()
 _LONGEST_SLEEP: Final = 60.0
@@ -140,17 +81,16 @@ _SMOOTHING: Final = 0.125
 
 
 @final
-class SessionActor(Actor[SessionCast]):
+class SessionActor(TimedActor):
     """One incarnation of one session."""
 
     mailbox: ClassVar[MailboxSpec] = MailboxSpec(capacity=MAILBOX_CAPACITY)
 
     def __init__(self, table: SessionTable, context: SessionContext) -> None:
+        super().__init__()
         self._table = table
         self._context = context
         self._rules = SessionRules(table, context.limits, context.features)
-        self._timers: dict[Tick, Timer] = {}
-        self._due: dict[Tick, float] = {}  # of those that are set to a time
         self._flushed_at = -math.inf
         self._batch_time = 0.0  # when the newest position of the batch came
         self._received = 0.0  # when the first position of the next flush was read from its socket
@@ -294,8 +234,7 @@ class SessionActor(Actor[SessionCast]):
     @on_info(Tick)
     def tick(self, message: Tick) -> HandlerResult:
         """A timer."""
-        self._timers.pop(message, None)
-        self._due.pop(message, None)
+        self._rang(message)
         match message:
             case Tick.FLUSH:
                 self._flush(trio.current_time())
@@ -505,28 +444,10 @@ class SessionActor(Actor[SessionCast]):
         self._context.counters.pace_requests += requests.sent
         if requests.waiting:
             self._arm(Tick.SETTLED, SETTLE_S)
-        elif Tick.SETTLED in self._timers:
-            self._timers.pop(Tick.SETTLED).cancel()
+        else:
+            self._disarm(Tick.SETTLED)
 
     # --- time -------------------------------------------------------------------------------------
-
-    def _arm(self, tick: Tick, seconds: float) -> None:
-        """Set the timer of ``tick``, unless it is set already."""
-        if tick not in self._timers:
-            self._timers[tick] = self.send_after(max(seconds, 0.0), tick)
-
-    def _arm_at(self, tick: Tick, due: float | None) -> None:
-        """Set the timer of ``tick`` to ``due``, which may be earlier than before; None stops it."""
-        if due == self._due.get(tick):
-            return
-        timer = self._timers.pop(tick, None)
-        if timer is not None:
-            timer.cancel()
-        if due is None:
-            del self._due[tick]
-        else:
-            self._due[tick] = due
-            self._arm(tick, due - trio.current_time())
 
     def _forget_stale(self) -> None:
         now = trio.current_time()

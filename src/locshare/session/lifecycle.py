@@ -28,8 +28,9 @@ import structlog
 import trio
 
 from locshare.actors import ActorDown, ActorRef, Down, Ref, StartError
-from locshare.session.actor import SessionActor, SessionContext
+from locshare.session.actor import SessionActor
 from locshare.session.commands import SessionCast
+from locshare.session.context import SessionContext
 from locshare.session.counters import SessionCounters
 from locshare.session.delivery import deliver_end, drop
 from locshare.session.directory.directory import SESSIONS, SessionDirectory, short_id
