@@ -8,6 +8,7 @@
     ├── flush         measures the loop, sets the flush window
     ├── sessions      dynamic: a supervisor with one actor for each session
     ├── reaper        ends and deletes sessions that are over
+    ├── reader        reads the sockets of all connections that wait
     ├── connections   every WebSocket; drains when it is stopped
     ├── heartbeat     protocol pings
     ├── listener      accepts WebSockets
