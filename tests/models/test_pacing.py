@@ -39,7 +39,7 @@ from locshare.session.rules import SessionRules
 from locshare.session.sender_pace import FAR, MAX_UNASKED, decide, pace_for
 from locshare.wire.dialects import Dialect
 from locshare.wire.plain import PLAIN
-from tests.models.test_session_rules import a_table
+from tests.models.session_model import a_table
 from tests.session.kit import messages_in
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
