@@ -95,3 +95,30 @@ async def test_who_was_heard_of_is_noted_with_the_time_of_the_newest_position() 
         (_, active, seen) = home.store.touches[0]
         assert abs((seen[ada.user_id] - heard).total_seconds()) < 0.001
         assert active > heard
+
+
+async def test_stopping_notes_the_last_activity() -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        await trio.sleep(5)
+        await ada.link.update(position())
+        await settle()
+        home.store.touches.clear()
+    (touched,) = home.store.touches
+    assert touched[0] == session
+    assert set(touched[2]) == {ada.user_id}
+
+
+async def test_activity_is_noted_now_and_then_while_somebody_is_connected() -> None:
+    async with house() as home:
+        _, (ada,) = await home.group("Ada")
+        home.store.touches.clear()
+        for _ in range(60):
+            await ada.link.update(position())
+            await trio.sleep(2)
+        assert 3 <= len(home.store.touches) <= 5
+        ada.link.detach()
+        await trio.sleep(31)
+        home.store.touches.clear()
+        await trio.sleep(1000)
+        assert home.store.touches == []

@@ -1,21 +1,17 @@
 """Finding, starting, joining: many at once, cancelled anywhere, with a store that fails."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
 import trio
-from msgspec import structs
 
-from locshare.actors import ActorRef, Ref, introspect
-from locshare.actors.introspect import resume, suspend
+from locshare.actors import ActorRef, introspect
 from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
 from locshare.session import actor as actor_module
 from locshare.session.commands import SessionCast
-from locshare.session.directory.directory import SESSIONS
 from locshare.session.errors import (
     SessionFull,
     SessionNotFound,
@@ -26,9 +22,8 @@ from locshare.session.features.roster import Lock
 from locshare.session.limits import SessionLimits
 from locshare.session.table import SessionTable
 from locshare.store.port import StoreUnavailable
-from locshare.supervisor import ChildSpec, DynamicSupervisorRef
 from tests.doubles import MemoryStore
-from tests.session.kit import HOUR, START, Fault, House, Phone, house, position
+from tests.session.kit import HOUR, Fault, Phone, house, position
 
 
 async def test_those_who_come_at_once_share_one_load() -> None:
@@ -304,155 +299,6 @@ def active_in(store: MemoryStore, session: UUID) -> set[str]:
     return {each.user_id for each in people if each.is_active}
 
 
-# --- sessions that are over -----------------------------------------------------------------------
-
-
-async def test_a_session_that_is_over_says_why_before_its_end_is_written() -> None:
-    async with house(reaper=False) as home:
-        hour, day = await home.session(), await home.session(expires_in=24 * HOUR)
-        await trio.sleep(3601)
-        for session, reason in ((hour, "expired"), (day, "inactive")):
-            with pytest.raises(SessionOver) as over:
-                await home.manager.open(session, "anyone", "participant")
-            assert over.value.reason == reason
-            assert home.store.sessions[session].is_active
-
-
-async def test_a_session_that_ends_while_it_is_started_leaves_nothing_behind() -> None:
-    """The clock reaches its expiry after each number of steps that a start may take."""
-    outcomes: set[str | None] = set()
-    for steps in range(25):
-        async with house() as home:
-            session = await home.session()
-
-            async def look(home: House = home, session: UUID = session) -> None:
-                try:
-                    await home.wake(session)
-                except SessionOver as over:
-                    outcomes.add(over.reason)
-                else:
-                    outcomes.add("started")
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(look)
-                for _ in range(steps):
-                    await trio.lowlevel.checkpoint()
-                home.clock.set_by(+3600)
-            await trio.sleep(61)
-            sessions = home.names.lookup(SESSIONS)
-            assert isinstance(sessions, DynamicSupervisorRef)
-            assert sessions.count_children().specs == 0
-            assert home.manager.directory._tables == {}
-    assert outcomes == {"started", "expired"}
-
-
-async def test_a_session_that_is_over_before_its_starter_goes_on_leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with house() as home:
-        session = await home.session()
-        start_child = DynamicSupervisorRef.start_child
-
-        async def start_late(sessions: DynamicSupervisorRef, spec: ChildSpec) -> Ref:
-            home.clock.set_by(+3600)  # later than its expiry was looked at
-            ref = await start_child(sessions, spec)
-            await settle()  # it ends, and is reaped
-            assert not home.store.sessions[session].is_active
-            return ref
-
-        monkeypatch.setattr(DynamicSupervisorRef, "start_child", start_late)
-        with pytest.raises(SessionOver):
-            await home.wake(session)
-        await settle()
-        sessions = home.names.lookup(SESSIONS)
-        assert isinstance(sessions, DynamicSupervisorRef)
-        assert sessions.count_children().specs == 0
-        assert home.manager.directory._tables == {}
-
-
-# --- what the reaper does -------------------------------------------------------------------------
-
-
-async def test_what_ended_while_nobody_looked_is_ended_in_the_database() -> None:
-    async with house() as home:
-        session = await home.session()
-        await trio.sleep(3600 + 61)
-        assert not home.store.sessions[session].is_active
-
-
-async def test_rows_of_ended_sessions_are_deleted_after_a_day() -> None:
-    async with house() as home:
-        session = await home.session()
-        await trio.sleep(3600 + 24 * 3600 - 5)
-        assert session in home.store.sessions
-        await trio.sleep(120)
-        assert session not in home.store.sessions
-
-
-async def test_a_session_is_not_inactive_because_the_server_was_off() -> None:
-    async with house() as home:
-        session = await home.session(expires_in=24 * HOUR)
-        store = home.store
-    async with house() as again:
-        again.store.sessions, again.store.participants = store.sessions, store.participants
-        for record in list(store.sessions.values()):
-            old = again.clock() - 5 * HOUR
-            store.sessions[record.id] = structs.replace(record, last_activity=old)
-        await trio.sleep(120)
-        assert store.sessions[session].is_active
-        assert await again.manager.participants(session) == ()
-        await trio.sleep(3700)
-        assert not store.sessions[session].is_active
-
-
-async def test_a_database_that_is_away_puts_the_reaper_s_work_off() -> None:
-    async with house() as home:
-        session = await home.session()
-        home.store.away = True
-        await trio.sleep(2 * 3600)
-        home.store.away = False
-        await trio.sleep(61)
-        assert not home.store.sessions[session].is_active
-
-
-async def test_stopping_notes_the_last_activity() -> None:
-    async with house() as home:
-        session, (ada,) = await home.group("Ada")
-        await trio.sleep(5)
-        await ada.link.update(position())
-        await settle()
-        home.store.touches.clear()
-    (touched,) = home.store.touches
-    assert touched[0] == session
-    assert set(touched[2]) == {ada.user_id}
-
-
-async def test_activity_is_noted_now_and_then_while_somebody_is_connected() -> None:
-    async with house() as home:
-        _, (ada,) = await home.group("Ada")
-        home.store.touches.clear()
-        for _ in range(60):
-            await ada.link.update(position())
-            await trio.sleep(2)
-        assert 3 <= len(home.store.touches) <= 5
-        ada.link.detach()
-        await trio.sleep(31)
-        home.store.touches.clear()
-        await trio.sleep(1000)
-        assert home.store.touches == []
-
-
-async def test_what_ended_just_before_the_stop_is_still_written() -> None:
-    async with house(reaper=True) as home:
-        session = await home.session(expires_in=timedelta(seconds=30))
-        await home.someone(session)
-        gate = home.store.gate = trio.Event()
-        await trio.sleep(31)
-        assert home.store.sessions[session].is_active
-        gate.set()
-    assert not home.store.sessions[session].is_active
-
-
 async def test_attaching_a_connection_that_has_closed_meanwhile_attaches_nothing() -> None:
     async with house() as home:
         session, (ada,) = await home.group("Ada")
@@ -464,55 +310,6 @@ async def test_attaching_a_connection_that_has_closed_meanwhile_attaches_nothing
         assert phone.messages == []
         assert ada.phone.all("participant_updated") == []
         assert bo not in home.table(session).receivers
-
-
-async def test_figures_are_of_what_is_in_memory_now() -> None:
-    async with house() as home:
-        _, (ada, _bo) = await home.group("Ada", "Bo")
-        await ada.link.update(position())
-        ada.link.detach()
-        await settle()
-        now = home.manager.statistics()
-        assert (now.live, now.participants, now.online) == (1, 2, 1)
-        assert (now.created, now.loaded, now.joined, now.attached) == (1, 1, 2, 2)
-        assert (now.updates, now.flushes) == (1, 1)
-
-
-async def test_a_reaper_that_crashes_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("end_session", "sweep", "purge"):
-        with monkeypatch.context() as patch:
-            async with house() as home:
-                session = await home.session(expires_in=timedelta(seconds=100))
-                other = await home.session(expires_in=timedelta(seconds=100))
-                await home.someone(session)
-                fault = Fault(patch, MemoryStore, place)
-                fault.left = 1
-                await trio.sleep(121)
-                assert fault.left == 0
-                assert [report.child_id for report in home.reports] == ["reaper"]
-                assert not home.store.sessions[session].is_active
-                assert not home.store.sessions[other].is_active
-                assert home.manager.directory._tables == {}
-
-
-async def test_what_the_stop_of_the_reaper_interrupts_is_written_in_the_second_it_has() -> None:
-    async with house(reaper=False) as home:
-        session = await home.session(expires_in=timedelta(seconds=30))
-        await home.someone(session)
-        home.store.gate = trio.Event()
-
-        async def open_the_gate_later() -> None:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(31.5)
-                assert home.store.gate is not None
-                home.store.gate.set()
-
-        async with trio.open_nursery() as nursery:
-            await nursery.start(home.manager.reaper.run)
-            nursery.start_soon(open_the_gate_later)
-            await trio.sleep(31)
-            nursery.cancel_scope.cancel()
-        assert not home.store.sessions[session].is_active
 
 
 async def test_a_session_that_ends_while_its_actor_dies_is_over_and_not_away(
@@ -559,59 +356,3 @@ async def test_a_caller_whose_turn_comes_after_the_session_was_woken_starts_it_n
         assert home.table(session) is table
         assert home.store.calls["load_session"] == loads
         assert table.local.incarnations == 1
-
-
-async def test_the_time_of_a_position_is_counted_from_its_receipt_until_it_is_written() -> None:
-    async with house() as home:
-        _, (ada, _bo) = await home.group("Ada", "Bo")
-        await trio.sleep(1)
-        received = trio.current_time()
-        await trio.sleep(0.3)
-        await ada.link.update(position(), received)
-        await settle()
-        now = home.manager.statistics()
-        assert sum(now.routing.counts) == sum(now.delivery.counts) == 1
-        assert now.routing.total == pytest.approx(0.3, abs=0.001)
-        assert now.routing.total <= now.delivery.total
-
-
-async def test_a_position_that_is_ignored_does_not_make_the_next_one_late() -> None:
-    async with house() as home:
-        _, (ada, _bo) = await home.group("Ada", "Bo")
-        await ada.link.update(position(), trio.current_time())
-        await settle()
-        older = structs.replace(position(), timestamp=START - HOUR)
-        await ada.link.update(older, trio.current_time())
-        await trio.sleep(20)
-        await ada.link.update(position(2), trio.current_time())
-        await settle()
-        assert home.manager.statistics().delivery.total < 1
-
-
-async def test_who_comes_back_is_counted_as_reconnected() -> None:
-    async with house() as home:
-        session, (ada, _bo) = await home.group("Ada", "Bo")
-        ada.link.detach()
-        await settle()
-        await home.connect(session, ada.user_id, "unknown.0")
-        now = home.manager.statistics()
-        assert (now.attached, now.reconnected) == (3, 1)
-        assert now.resumes == {"complete": 0, "too_late": 1}
-
-
-async def test_the_mailboxes_and_tables_of_all_sessions_are_counted() -> None:
-    async with house() as home:
-        session, (ada, _bo) = await home.group("Ada", "Bo")
-        before = home.manager.statistics()
-        assert (before.mailboxes.actors, before.mailboxes.messages) == (1, 0)
-        suspended = home.actor(session)
-        await suspend(suspended)
-        for lat in range(3):
-            await ada.link.update(position(lat))
-        now = home.manager.statistics()
-        assert (now.mailboxes.messages, now.mailboxes.fullest) == (3, 3)
-        await resume(suspended)
-        await settle()
-        after = home.manager.statistics()
-        assert after.positions == 1
-        assert after.table_bytes > before.table_bytes
