@@ -21,7 +21,7 @@ from locshare.session.errors import (
 from locshare.session.features.roster import Lock
 from locshare.session.limits import SessionLimits
 from locshare.session.table import SessionTable
-from locshare.store.port import StoreUnavailable
+from locshare.store.port import StoredSession, StoreUnavailable
 from tests.doubles import MemoryStore
 from tests.session.kit import HOUR, Fault, Phone, house, position
 
@@ -58,6 +58,33 @@ async def test_a_failed_load_is_shared_and_the_next_one_tries_again() -> None:
         assert home.store.calls["load_session"] == 1
         home.store.away = False
         assert await home.manager.participants(session) == ()
+
+
+async def test_one_who_has_just_joined_is_found_while_an_older_read_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house() as home:
+        session, (ada,) = await home.group("Ada")
+        read, answer = home.store.load_session, trio.Event()
+
+        async def answered_late(session_id: UUID) -> StoredSession | None:
+            stored = await read(session_id)
+            await answer.wait()
+            return stored
+
+        monkeypatch.setattr(home.store, "load_session", answered_late)
+        found = []
+
+        async def look(user_id: str) -> None:
+            found.append((await home.manager.participant(session, user_id)).display_name)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look, ada.user_id)
+            await settle()
+            nursery.start_soon(look, await home.join(session, "Bo"))
+            await settle()
+            answer.set()
+        assert sorted(found) == ["Ada", "Bo"]
 
 
 async def test_a_session_is_described_without_being_started() -> None:

@@ -37,11 +37,16 @@ class SessionLoader:
         self._loads: SingleFlight[StoredSession | None] = SingleFlight(StoreUnavailable)
 
     async def load(self, session_id: UUID) -> StoredSession:
-        """The session's rows. Raises SessionNotFound, StoreUnavailable."""
-        stored = await self._loads.run(session_id, partial(self._store.load_session, session_id))
-        if stored is None:
-            raise SessionNotFound
-        return stored
+        """The rows of a session that is not in memory, so that nobody writes for it: a read that
+        began before this call may answer it. Raises SessionNotFound, StoreUnavailable.
+        """
+        return _found(
+            await self._loads.run(session_id, partial(self._store.load_session, session_id))
+        )
+
+    async def load_now(self, session_id: UUID) -> StoredSession:
+        """As :meth:`load`, also of a session in memory: all that was written before is in it."""
+        return _found(await self._store.load_session(session_id))
 
     def check_live(self, session: SessionRecord) -> None:
         """Raise SessionOver if the session has ended, or is due to end."""
@@ -66,3 +71,9 @@ class SessionLoader:
         moment = Moment(self._now(), trio.current_time())
         SessionRules(table, self._limits, self._features).release_unused_seats(moment)
         return table
+
+
+def _found(stored: StoredSession | None) -> StoredSession:
+    if stored is None:
+        raise SessionNotFound
+    return stored

@@ -316,7 +316,7 @@ class SessionManager:
         """The row of a participant, from the store. Raises ParticipantNotFound, and as
         :meth:`participants`.
         """
-        stored = await self._loader.load(session_id)
+        stored = await self._loader.load_now(session_id)
         for record in stored.participants:
             if record.user_id == user_id:
                 return record
