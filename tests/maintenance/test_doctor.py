@@ -20,6 +20,7 @@ from locshare.maintenance.doctor import database, examination, page, public, rea
 from locshare.maintenance.doctor.database import look_at_database
 from locshare.maintenance.doctor.examination import Check, examine
 from locshare.maintenance.doctor.findings import Finding
+from locshare.maintenance.doctor.machine import running_server
 from locshare.maintenance.doctor.page import look_at_map
 from tests.nginx import nginx_or_skip
 from tests.postgres import Server
@@ -105,6 +106,17 @@ def secure() -> Iterator[Place]:
 
 def levels(found: dict[str, list[Finding]], *names: str) -> dict[str, list[str]]:
     return {name: [each.level for each in found.get(name, [])] for name in names}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this kernel does not say who listens")
+def test_the_limits_of_the_running_server_count_and_not_those_of_the_shell(
+    plain: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service manager gives the server others."""
+    settings = Settings(data_dir=Path(plain.program.environment["LOCSHARE_DATA_DIR"]))
+    assert trio.run(running_server, settings) == plain.program.pid
+    assert "to the running server" in plain.doctor(capsys)["files"][0].text
+    assert "in this shell" in plain.doctor(capsys, "--control-socket", "off")["files"][0].text
 
 
 # --- the proxy ----------------------------------------------------------------------------------

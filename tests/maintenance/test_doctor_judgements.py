@@ -1,6 +1,10 @@
 """What the doctor makes of facts: each judgement is a table, without a machine."""
 
 import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,9 @@ from locshare.maintenance.doctor.machine import (
     judge_files,
     judge_memory,
     judge_sending,
+    limit_of_files,
     look_at_clock,
+    look_at_disk,
     look_at_key,
 )
 from locshare.maintenance.doctor.page import judge_tiles
@@ -71,6 +77,32 @@ def test_open_files_are_enough_or_cost_connections_or_are_too_few(
     finding = judge_files(hard, connections=20_000, others=2000)
     assert finding.level == level
     assert bool(finding.do) == (level != "ok")
+    assert "in this shell" in finding.text
+    running = judge_files(hard, connections=20_000, others=2000, running=True)
+    assert "to the running server" in running.text
+
+
+@pytest.mark.parametrize(
+    ("line", "limit"),
+    [
+        ("Max open files            1024                 524288               files", 524_288),
+        ("Max open files            1024                 unlimited            files",
+         resource.RLIM_INFINITY),
+        ("Max processes             1024                 2048                 processes", None),
+    ],
+)  # fmt: skip
+def test_the_limit_of_another_process_is_that_of_proc(
+    tmp_path: Path, line: str, limit: int | None
+) -> None:
+    (tmp_path / "proc" / "4711").mkdir(parents=True)
+    (tmp_path / "proc" / "4711" / "limits").write_text(f"Limit  Soft Limit  Hard Limit\n{line}\n")
+    assert limit_of_files(4711, tmp_path) == limit
+    assert limit_of_files(4712, tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this kernel describes no process")
+def test_the_limit_that_is_read_is_the_hard_one_of_that_process() -> None:
+    assert limit_of_files(os.getpid()) == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 DISK = DiskFacts("/data", 10_000 * MIB, 100_000, read_only=False, writable=True)
@@ -92,22 +124,61 @@ def test_the_disk_has_room_for_a_database(change: dict[str, Any], level: str) ->
     assert judge_disk(structs.replace(DISK, **change), has_database=True).level == level
 
 
+def test_a_directory_that_is_to_be_made_is_not_asked_for_at_the_one_above() -> None:
+    facts = structs.replace(DISK, path="/var/lib", missing="/var/lib/locshare", writable=False)
+    finding = judge_disk(facts, has_database=True)
+    assert "may not make /var/lib/locshare in /var/lib" in finding.text
+    assert "chown" not in finding.do, "nobody should give /var/lib away"
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """Whom a directory without rights keeps out; root is kept out of nothing."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_data_directory_that_this_user_may_not_look_into_is_no_fault_of_the_program(
+    tmp_path: Path,
+) -> None:
+    """As that of a service of systemd, for whoever is not root."""
+    settings = Settings(data_dir=tmp_path / "private" / "locshare")
+    settings.data_dir.mkdir(parents=True)
+    (tmp_path / "private").chmod(0)
+    with another_user():
+        findings = [*look_at_disk(settings), *look_at_key(settings)]
+    (tmp_path / "private").chmod(0o700)
+    assert [(each.check, each.level) for each in findings] == [("disk", "error"), ("key", "error")]
+    assert "as the user who runs the server, or as root" in findings[0].do
+
+
 def test_a_key_alone_needs_little_room() -> None:
     assert judge_disk(structs.replace(DISK, free=100 * MIB), has_database=False).level == "ok"
 
 
-def test_memory_is_the_least_of_the_machines_and_the_containers(tmp_path: Path) -> None:
-    assert available_memory(tmp_path) is None
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 2048 kB\n")
-    assert available_memory(tmp_path) == 2 * MIB
-    group = tmp_path / "sys/fs/cgroup"
-    group.mkdir(parents=True)
-    (group / "memory.max").write_text(f"{3 * MIB}\n")
-    (group / "memory.current").write_text(f"{2 * MIB}\n")
-    assert available_memory(tmp_path) == MIB
-    (group / "memory.max").write_text("max\n")
-    assert available_memory(tmp_path) == 2 * MIB
+def test_memory_is_the_least_of_the_machines_and_of_the_servers_groups(tmp_path: Path) -> None:
+    assert available_memory(root=tmp_path) is None
+    files = {
+        "proc/meminfo": "MemTotal: 9216 kB\nMemAvailable: 2048 kB\n",
+        "proc/self/cgroup": "0::/user.slice\n",
+        "proc/4711/cgroup": "0::/system.slice/locshare.service\n",
+        "sys/fs/cgroup/user.slice/memory.max": "max\n",
+        "sys/fs/cgroup/system.slice/locshare.service/memory.max": f"{3 * MIB}\n",
+        "sys/fs/cgroup/system.slice/locshare.service/memory.high": "max\n",
+        "sys/fs/cgroup/system.slice/locshare.service/memory.current": f"{2 * MIB}\n",
+        "sys/fs/cgroup/system.slice/locshare.service/memory.stat": "inactive_file 0\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert available_memory(root=tmp_path) == 2 * MIB
+    assert available_memory(4711, tmp_path) == MIB
 
 
 @pytest.mark.parametrize(

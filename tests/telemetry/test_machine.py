@@ -22,9 +22,10 @@ def machine(root: Path, groups: str, folders: dict[str, dict[str, str]]) -> Path
     return root
 
 
-def v2(limit: str, used: int) -> dict[str, str]:
+def v2(limit: str, used: int, high: str = "max") -> dict[str, str]:
     return {
         "memory.max": f"{limit}\n",
+        "memory.high": f"{high}\n",
         "memory.current": f"{used}\n",
         "memory.stat": "anon 1\ninactive_file 100\n",
     }
@@ -51,6 +52,15 @@ def test_a_container_is_the_limit_and_page_cache_is_not_used(tmp_path: Path) -> 
 def test_a_container_with_no_limit_or_a_wider_one_is_not(tmp_path: Path, limit: str) -> None:
     root = machine(tmp_path, "0::/pod\n", {"pod": v2(limit, 300_100)})
     assert memory(root) == Space(MIB, 256 * 1024)
+
+
+@pytest.mark.parametrize("limit", ["max", "600000"])
+def test_a_limit_at_which_all_are_held_up_comes_before_the_one_at_which_one_is_ended(
+    tmp_path: Path, limit: str
+) -> None:
+    """MemoryHigh and MemoryMax of systemd."""
+    root = machine(tmp_path, "0::/unit\n", {"unit": v2(limit, 300_100, high="400000")})
+    assert memory(root) == Space(400_000, 300_000)
 
 
 def test_a_limit_of_a_group_around_the_container_counts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import resource
 import shutil
 import stat
@@ -17,9 +18,11 @@ from locshare.auth.secret_file import SecretError, read_secret
 from locshare.broadcast.native import IMPLEMENTATION
 from locshare.config import Settings
 from locshare.maintenance.doctor.findings import Finding, error, ok, skipped, split_advice, warning
+from locshare.ops.control import ControlError, open_control
 from locshare.ops.inspection.text import size
 from locshare.server.limits import files_beside_connections
 from locshare.server.process import LEAST_CONNECTIONS
+from locshare.telemetry.machine import memory_limits
 
 MIB: Final = 1024 * 1024
 LOW_DISK: Final = 1024 * MIB
@@ -37,49 +40,88 @@ _TIME_ERROR: Final = 5
 # --- file descriptors ---------------------------------------------------------------------------
 
 
-def judge_files(hard: int | None, connections: int, others: int) -> Finding:
+def judge_files(
+    hard: int | None, connections: int, others: int, *, running: bool = False
+) -> Finding:
     """``hard``: the hard limit of open files; None is no limit. ``others``: what everything but
-    the connections needs.
+    the connections needs. ``running``: it is the limit of the running server, which a service
+    manager may have raised; else that of this shell.
     """
     need = connections + others
+    of = "to the running server" if running else "in this shell"
     if hard is None or hard >= need:
         limit = "unlimited" if hard is None else str(hard)
-        return ok("files", f"{limit} open files are allowed, {need} may be needed")
+        return ok("files", f"{limit} open files are allowed {of}, {need} may be needed")
     allowed = max(hard - others, 0)
     do = (
         f"Raise the limit to {need} (ulimit -n, LimitNOFILE of systemd, --ulimit nofile of Docker),"
         " or lower LOCSHARE_MAX_CONNECTIONS"
     )
     if allowed < min(connections, LEAST_CONNECTIONS):
-        return error("files", f"{hard} open files are allowed: too few to start", do)
-    text = f"{hard} open files are allowed: room for {allowed} connections, not {connections}"
+        return error("files", f"{hard} open files are allowed {of}: too few to start", do)
+    text = f"{hard} open files are allowed {of}: room for {allowed} connections, not {connections}"
     return warning("files", text, do)
 
 
-def look_at_files(settings: Settings) -> list[Finding]:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+async def look_at_files(settings: Settings) -> list[Finding]:
+    server = await running_server(settings)
+    allowed = None if server is None else limit_of_files(server)
+    running = allowed is not None
+    hard = allowed if running else resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return [
         judge_files(
             None if hard == resource.RLIM_INFINITY else hard,
             settings.connections.max_connections,
             files_beside_connections(settings),
+            running=running,
         )
     ]
+
+
+def limit_of_files(pid: int, root: Path = Path("/")) -> int | None:
+    """The hard limit of open files of a process, RLIM_INFINITY for none; None when it is not to be
+    known. Not prlimit(2): that asks for a privilege where the process is another user's.
+    """
+    try:
+        text = (root / "proc" / str(pid) / "limits").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^Max open files +\S+ +(\S+)", text, re.MULTILINE)
+    if found is None:
+        return None
+    return resource.RLIM_INFINITY if found[1] == "unlimited" else int(found[1])
+
+
+async def running_server(settings: Settings) -> int | None:
+    """The process id of the server that has the control socket of the settings; None when none
+    runs, when this user may not ask, or when it is out of sight (in another container).
+    """
+    path = settings.control_path
+    if path is None:
+        return None
+    try:
+        async with open_control(path) as control:
+            return control.server_pid
+    except ControlError:
+        return None
 
 
 # --- disk and memory ----------------------------------------------------------------------------
 
 
 class DiskFacts(Struct, frozen=True):
-    """Of the file system that holds ``path``, or will. Bytes."""
+    """Of the file system that holds the data directory, or will. Bytes."""
 
     path: str
+    """The directory, or where there is none yet, the nearest one above."""
     free: int
     free_inodes: int | None
     """None where the file system has no fixed number."""
     read_only: bool
     writable: bool
     """By this process's user."""
+    missing: str = ""
+    """The data directory, where there is none yet."""
 
 
 def judge_disk(facts: DiskFacts, *, has_database: bool) -> Finding:
@@ -87,6 +129,12 @@ def judge_disk(facts: DiskFacts, *, has_database: bool) -> Finding:
     where = "Choose another place with LOCSHARE_DATA_DIR"
     if facts.read_only:
         return error("disk", f"{facts.path} is on a read-only file system", where)
+    if not facts.writable and facts.missing:
+        return error(
+            "disk",
+            f"this user may not make {facts.missing} in {facts.path}",
+            f"Make it, and give it to the user who runs the server. {where}",
+        )
     if not facts.writable:
         return error(
             "disk",
@@ -106,11 +154,14 @@ def judge_disk(facts: DiskFacts, *, has_database: bool) -> Finding:
 
 
 def look_at_disk(settings: Settings) -> list[Finding]:
-    place = settings.data_dir
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    data_dir = place = settings.data_dir
     try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
         usage, status = shutil.disk_usage(place), os.statvfs(place)
+    except PermissionError:
+        text = f"this user may not look into {data_dir}"
+        return [error("disk", text, "Run this as the user who runs the server, or as root")]
     except OSError as failure:
         text = f"{place} cannot be looked at: {failure.strerror}"
         return [error("disk", text, "Choose another place with LOCSHARE_DATA_DIR")]
@@ -120,6 +171,7 @@ def look_at_disk(settings: Settings) -> list[Finding]:
         status.f_favail if status.f_files else None,
         read_only=bool(status.f_flag & os.ST_RDONLY),
         writable=os.access(place, os.W_OK | os.X_OK),
+        missing="" if place == data_dir else str(data_dir),
     )
     return [judge_disk(facts, has_database=settings.database_url is None)]
 
@@ -134,27 +186,16 @@ def judge_memory(available: int | None) -> Finding:
     return ok("memory", f"{size(available)} of memory are left")
 
 
-def available_memory(root: Path = Path("/")) -> int | None:
-    """The least of what the machine has and what the container may have (cgroup version 2)."""
-    found = []
-    try:
-        lines = (root / "proc/meminfo").read_text().splitlines()
-        kib = next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-        found.append(int(kib) * 1024)
-    except (OSError, StopIteration, ValueError):
-        return None
-    group = root / "sys/fs/cgroup"
-    try:
-        most = (group / "memory.max").read_text().strip()
-        if most != "max":
-            found.append(max(int(most) - int((group / "memory.current").read_text()), 0))
-    except (OSError, ValueError):
-        pass  # no cgroup, or an older kind: the machine's figure stands
-    return min(found)
+def available_memory(server: int | None = None, root: Path = Path("/")) -> int | None:
+    """The least of what the machine has and what the groups of the process ``server`` may have;
+    None for it: those of this process.
+    """
+    limits = memory_limits(root, server)
+    return min((max(each.size - each.used, 0) for each in limits), default=None)
 
 
-def look_at_memory(_settings: Settings) -> list[Finding]:
-    return [judge_memory(available_memory())]
+async def look_at_memory(settings: Settings) -> list[Finding]:
+    return [judge_memory(available_memory(await running_server(settings)))]
 
 
 # --- clock --------------------------------------------------------------------------------------
@@ -217,10 +258,12 @@ def _another_owner(key: Path) -> int | None:
     """The user id that owns both the key and its directory, if root asks about a server that runs
     as another user: a service of systemd.
     """
+    if os.geteuid() != 0:
+        return None  # who may not even look into the directory gets the error of the key
     status = key.lstat()
     is_private = stat.S_ISREG(status.st_mode) and not status.st_mode & 0o077
     is_its_own = status.st_uid == key.parent.stat().st_uid != 0
-    return status.st_uid if os.geteuid() == 0 and is_private and is_its_own else None
+    return status.st_uid if is_private and is_its_own else None
 
 
 def judge_sending(implementation: str) -> Finding:

@@ -1,10 +1,12 @@
 """The client's end of the control socket."""
 
 import errno
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, final, overload
+from typing import Any, Final, TypeVar, final, overload
 
 import msgspec
 import trio
@@ -15,6 +17,8 @@ from locshare.ops.control.protocol import MAX_ANSWER_BYTES, Answer, ControlError
 
 T = TypeVar("T")
 
+_UCRED: Final = struct.Struct("3i")
+"""unix(7): process, user, group."""
 _ANSWERS = msgspec.json.Decoder(Answer)
 
 
@@ -29,6 +33,19 @@ class ControlClient:
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self._lines = LineReader(stream, MAX_ANSWER_BYTES)
+
+    @property
+    def server_pid(self) -> int | None:
+        """The process that listens at the other end, as the kernel knows it (SO_PEERCRED), whether
+        it answers or not. None where the kernel does not say, or it is out of sight: a process of
+        another container.
+        """
+        option = getattr(socket, "SO_PEERCRED", None)
+        if option is None:
+            return None
+        credentials = self._stream.socket.getsockopt(socket.SOL_SOCKET, option, _UCRED.size)
+        pid: int = _UCRED.unpack(credentials)[0]
+        return pid or None
 
     @overload
     async def ask(self, request: Struct) -> object: ...
