@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from locshare.auth.private_file import private_file
 from locshare.config.fields import MIN_SECRET_BYTES
 from locshare.model.errors import LocshareError
 
@@ -38,26 +39,22 @@ def adopt_secret(path: Path, secret: bytes) -> bool:
 
     The file appears whole or not at all. Raises SecretError.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secret + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # A link, not a rename: it fails if another process was first, whose secret counts.
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                return False
-            _sync_directory(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise SecretError(f"cannot keep a secret in {path}: {error.strerror}. {_WAY_OUT}") from None
+        raise _cannot_keep(path, error) from None
+    try:
+        with private_file(path) as file:
+            file.write(secret + b"\n")
+    except FileExistsError:
+        return False  # another process was first, whose secret counts
+    except OSError as error:
+        raise _cannot_keep(path, error) from None
     return True
+
+
+def _cannot_keep(path: Path, error: OSError) -> SecretError:
+    return SecretError(f"cannot keep a secret in {path}: {error.strerror}. {_WAY_OUT}")
 
 
 def read_secret(path: Path) -> bytes:
@@ -92,11 +89,3 @@ def read_secret(path: Path) -> bytes:
             "remove the file to get a new secret"
         )
     return secret
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
