@@ -73,6 +73,15 @@ def test_its_settings_are_settings_and_the_socket_is_at_their_address() -> None:
     )
 
 
+def test_a_start_that_fails_is_tried_for_ever_and_a_loop_of_starts_ends() -> None:
+    """systemd.unit(5): a unit started more often than that is not started any more."""
+    unit, service = read("locshare.service")["Unit"], read("locshare.service")["Service"]
+    interval_s, burst = int(unit["StartLimitIntervalSec"]), int(unit["StartLimitBurst"])
+    assert service["Restart"] == "always"
+    assert interval_s / int(service["RestartSec"]) < burst
+    assert interval_s / burst > 0.5, "what the socket starts again at once comes to its end"
+
+
 def test_it_waits_for_the_stop_and_not_for_wrong_settings() -> None:
     service = read("locshare.service")["Service"]
     patience = Settings().connections.drain_deadline + _BEYOND_DRAIN_S
