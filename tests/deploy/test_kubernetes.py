@@ -140,7 +140,10 @@ def test_the_ports_of_the_pod_are_those_of_its_settings() -> None:
         "internal": parse_bind(found.internal_bind or "")[1],
     }
     assert str(found.data_dir) in {each["mountPath"] for each in container["volumeMounts"]}
-    assert {*found.internal_hosts} == {one("Service", "locshare-internal")["metadata"]["name"]}
+    name = one("Service", "locshare-internal")["metadata"]["name"]
+    space = kustomization("example")["namespace"]
+    inside = {name, f"{name}.{space}", f"{name}.{space}.svc", f"{name}.{space}.svc.cluster.local"}
+    assert {*found.internal_hosts} == inside, "as a Prometheus of another namespace asks"
 
 
 def test_there_is_one_replica_and_never_two_at_once() -> None:
