@@ -13,6 +13,7 @@ from compose_spec.models import ComposeSpecification
 
 from locshare.cli.serve import _BEYOND_DRAIN_S
 from locshare.config import Settings, load
+from tests.monitoring.rules import RULES
 from tests.proxies import find
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "compose"
@@ -75,6 +76,40 @@ def test_the_servers_settings_are_settings_and_it_trusts_the_network_of_caddy() 
     ]
     assert "front" in service("caddy")["networks"]
     assert "ports" not in service(), "the world reaches Caddy alone"
+
+
+def test_nobody_but_caddy_is_in_the_network_that_is_believed() -> None:
+    services = interpolated()["services"]
+    assert {name for name, each in services.items() if "front" in each["networks"]} == {
+        "locshare", "caddy",
+    }  # fmt: skip
+
+
+def test_who_tells_of_alerts_and_whose_port_is_published_has_a_way_out() -> None:
+    """An internal network leads nowhere: no mail is sent from it, no port published."""
+    networks = interpolated()["networks"]
+    for name, each in interpolated()["services"].items():
+        if name == "alertmanager" or "ports" in each:
+            assert [of for of in each["networks"] if not (networks[of] or {}).get("internal")], name
+
+
+def test_prometheus_keeps_as_much_as_its_rules_look_back() -> None:
+    (kept,) = re.findall(r"retention\.time=(\d+)d", " ".join(service("prometheus")["command"]))
+    looked = [int(days) for path in RULES for days in re.findall(r"\[(\d+)d\]", path.read_text())]
+    assert int(kept) > max(looked)
+
+
+@pytest.mark.parametrize(("password", "status"), [("", 1), ("letters4711", 0)])
+def test_grafana_does_not_start_with_the_password_that_everybody_knows(
+    password: str, status: int
+) -> None:
+    shell, flag, script = service("grafana")["entrypoint"]
+    script = script.replace("$$", "$").replace("exec /run.sh", "exit 0")  # $$ is Compose's $
+    done = subprocess.run(
+        [shell, flag, script], env={"GF_SECURITY_ADMIN_PASSWORD": password},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "GRAFANA_PASSWORD" in done.stderr) == (status, not password)
 
 
 def test_it_may_take_as_long_as_the_stop() -> None:
