@@ -70,13 +70,19 @@ export function speedText(t: Translate, mps: number, units: Units): string {
   return t(metric ? "unit.kmh" : "unit.mph", { n: value });
 }
 
-/** A round length for a scale bar or a ring. */
+/**
+ * A round length for a scale bar or a ring: a multiple of `roundLength`, and said exactly. Three times
+ * 500 m is 1.5 km, and three times 1,000 ft is no whole number of miles.
+ */
 export function scaleText(t: Translate, metres: number, units: Units): string {
   if (units === "imperial") {
-    if (metres < MILE_M / 2) return t("unit.ft", { n: Math.round(metres / FOOT_M) });
-    return t("unit.mi", { n: Math.round(metres / MILE_M) });
+    const miles = Math.round(metres / MILE_M);
+    const isWhole = Math.abs(metres - miles * MILE_M) < 1;
+    return isWhole ? t("unit.mi", { n: miles }) : t("unit.ft", { n: Math.round(metres / FOOT_M) });
   }
-  return metres < 1000 ? t("unit.m", { n: metres }) : t("unit.km", { n: metres / 1000 });
+  if (metres < 1000) return t("unit.m", { n: metres });
+  const km = Math.round(metres) / 1000;
+  return t("unit.km", { n: t.number(km, Number.isInteger(km) ? 0 : 1) });
 }
 
 /** The largest length in metres that is 1, 2 or 5 times a power of ten of a unit, up to `metres`. */

@@ -5,6 +5,7 @@ import {
   distanceText,
   leftText,
   roundLength,
+  scaleText,
   unitsOf,
 } from "../../src/core/format";
 import { chosen, translator } from "../../src/core/i18n";
@@ -74,6 +75,17 @@ describe("lengths", () => {
   test("of a scale are round", () => {
     expect(roundLength(740, "metric")).toBe(500);
     expect(roundLength(4_000, "imperial") / 1609.344).toBeCloseTo(2);
+  });
+
+  test.each([
+    [600, "metric", ["500 m", "1 km", "1.5 km", "2 km"]],
+    [1_000, "metric", ["1 km", "2 km", "3 km", "4 km"]],
+    [700, "imperial", ["2,000 ft", "4,000 ft", "6,000 ft", "8,000 ft"]],
+    [1_600, "imperial", ["5,000 ft", "10,000 ft", "15,000 ft", "20,000 ft"]],
+    [4_000, "imperial", ["2 mi", "4 mi", "6 mi", "8 mi"]],
+  ] as const)("of four rings below %d m, %s, are said exactly", (most, units, texts) => {
+    const step = roundLength(most, units);
+    expect([1, 2, 3, 4].map((at) => scaleText(english, at * step, units))).toEqual(texts);
   });
 });
 
