@@ -144,16 +144,19 @@ export class Api {
     } catch {
       throw new Refused(0, "NO_ANSWER", "", null);
     }
-    let data: unknown = {};
+    let data: unknown = null;
     try {
       data = JSON.parse(text);
     } catch {
       // Perhaps a proxy's page: use the status.
     }
-    if (answer.ok) return data as Answer;
-    const problem = (
-      typeof data === "object" && data !== null ? data : {}
-    ) as Partial<ProblemDetails>;
+    const isObject = typeof data === "object" && data !== null;
+    if (answer.ok) {
+      // The page of a portal, say, comes with a 200: nothing that this server has said.
+      if (!isObject) throw new Refused(0, "NO_ANSWER", "", null);
+      return data as Answer;
+    }
+    const problem = (isObject ? data : {}) as Partial<ProblemDetails>;
     const wait = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
     const detail = problem.errors?.map((each) => each.message).join("; ") || problem.detail;
     throw new Refused(
