@@ -22,7 +22,11 @@ import {
   type ServerMessage,
 } from "../core/protocol";
 
+/** Until the snapshot. A slow network takes its round trips: what failed once gets longer. */
 const OPEN_DEADLINE_MS = 5_000;
+const SLOW_DEADLINE_MS = 10_000;
+/** An attempt younger than this is not given up for a network that has changed. */
+const LEAST_ATTEMPT_MS = 1_000;
 /** Silence and the wait for a pong: together the 10 s within which people are told. */
 const SILENCE_MS = 6_000;
 const ANSWER_MS = 4_000;
@@ -51,6 +55,7 @@ export class Socket {
   private isLive = false;
   private stopped = false;
   private mayHurry = true;
+  private startedAt = 0;
   private retry = 0; // timers
   private silence = 0;
   private interval_s = 0;
@@ -84,7 +89,8 @@ export class Socket {
     }
     socket.binaryType = "arraybuffer";
     this.socket = socket;
-    this.expect(OPEN_DEADLINE_MS);
+    this.startedAt = now();
+    this.expect(this.attempt === 0 ? OPEN_DEADLINE_MS : SLOW_DEADLINE_MS);
     socket.onmessage = ({ data }) => this.heard(data);
     socket.onclose = ({ code }) => this.lost(code);
   }
@@ -128,6 +134,11 @@ export class Socket {
     if (this.socket === null) {
       if (this.mayHurry) this.start();
     } else if (this.send({ type: "ping" })) this.expect(ANSWER_MS);
+    else if (!this.isLive && now() - this.startedAt >= LEAST_ATTEMPT_MS) {
+      // It may have set out into the network of before.
+      this.release();
+      this.start();
+    }
   }
 
   /** The network is gone: a socket that still seems open would only delay what comes next. */

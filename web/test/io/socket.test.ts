@@ -163,6 +163,26 @@ test("a server that sends no snapshot within 5 s is left", () => {
   expect(count()).toBe(2);
 });
 
+test("a network on which the first attempt took too long gets more time for the next", () => {
+  vi.advanceTimersByTime(5_000 + 1_000);
+  expect(count()).toBe(2);
+  vi.advanceTimersByTime(8_000);
+  expect(count()).toBe(2);
+  last().snapshot();
+  expect(told[told.length - 1]).toBe("live");
+});
+
+test("an attempt that began in another network is made anew, unless it is young", () => {
+  vi.advanceTimersByTime(900);
+  socket.probe();
+  expect(count()).toBe(1);
+  vi.advanceTimersByTime(100);
+  socket.probe();
+  expect(count()).toBe(2);
+  last().snapshot();
+  expect(told[told.length - 1]).toBe("live");
+});
+
 test("what is no message is passed over", () => {
   last().snapshot();
   last().says("{");
