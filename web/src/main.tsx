@@ -65,6 +65,10 @@ effect(() => {
 window.addEventListener("hashchange", () => {
   if (location.hash.indexOf("host=") >= 0) location.reload();
 });
+// Fired by other tabs only.
+window.addEventListener("storage", ({ key }) => {
+  if (storage.isOfSettings(key)) actions.settingsChanged();
+});
 window.addEventListener("popstate", () => void actions.open(location.pathname, location.hash));
 // Parts that come later, and the styles: those of this build may be gone.
 const checkBuild = (): void => void reloadIfUpgraded(root, import.meta.url);

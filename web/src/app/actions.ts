@@ -19,12 +19,14 @@ import { copy, type Handed, share } from "../io/sharing";
 import type { Membership, Profile, Settings, Storage } from "../io/storage";
 import type { ScreenLock } from "../io/wake_lock";
 import { SessionModel } from "./session_model";
-import type { AppState, EndKind, Follow } from "./state";
+import type { AppState, EndKind, Follow, Notice } from "./state";
 
 /** A socket and its traffic for each: more at once would cost the battery, and nobody needs them. */
 const MOST_SESSIONS = 5;
 const MOST_NOTICES = 3;
+/** A notice stays so long at least, and longer where there is more to read: 100 words a minute. */
 const NOTICE_MS = 6_000;
+const LETTER_MS = 100;
 const LEAVE_DEADLINE_MS = 2_000;
 /** How often the group's last picture is kept on the device. */
 const PICTURE_MS = 10_000;
@@ -42,6 +44,8 @@ export class Actions {
   private readonly devices: Devices;
   private noticeCount = 0;
   private pictureAt = 0;
+  /** Of what was asked for last, by a link or a button: what comes late for an earlier one is dropped. */
+  private visits = 0;
 
   constructor(state: AppState, devices: Devices) {
     this.state = state;
@@ -68,6 +72,7 @@ export class Actions {
   /** Show what an address asks for: `…/join/ID`, or the first page; `hash` may have a host's key. */
   async open(path: string, hash: string): Promise<void> {
     const found = /(?:^|\/)join\/([^/]*)\/?$/.exec(path);
+    this.visits += 1;
     if (found === null) {
       this.state.screen.value = { kind: "home" };
       return;
@@ -79,18 +84,20 @@ export class Actions {
 
   async openSession(link: Link, hash = ""): Promise<void> {
     const { storage } = this.devices;
+    this.visits += 1;
+    const visit = this.visits;
     try {
       const host = await this.comeAsHost(link.id, hash);
+      if (visit !== this.visits) return;
       const kept = storage.membership(link.id);
       if (kept !== null) return this.enter(link, kept);
       const session = await this.describe(link);
-      if (!session.is_active) {
-        storage.forgetSession(link.id);
-        return this.showEnd(link, "ended");
-      }
+      if (!session.is_active) storage.forgetSession(link.id);
+      if (visit !== this.visits) return;
+      if (!session.is_active) return this.showEnd(link, "ended");
       this.state.screen.value = { kind: "join", link, session, host };
     } catch (error) {
-      this.refused(link, error);
+      if (visit === this.visits) this.refused(link, error);
     }
   }
 
@@ -109,6 +116,7 @@ export class Actions {
 
   /** The first page. */
   home(): void {
+    this.visits += 1;
     this.go("");
     this.state.screen.value = { kind: "home" };
   }
@@ -179,6 +187,7 @@ export class Actions {
 
   /** Show one of the sessions that this device is connected to. */
   show(model: SessionModel): void {
+    this.visits += 1;
     this.go(`join/${linkPart(model.joinLink)}`);
     this.state.screen.value = { kind: "session", model };
     this.state.follow.value = { kind: "everyone" };
@@ -336,6 +345,21 @@ export class Actions {
     if ("language" in change) void this.setLanguage();
   }
 
+  /**
+   * Another tab has changed the settings, which are the device's: who pauses there shares nothing here
+   * either, and the next change made here takes back nothing of it.
+   */
+  settingsChanged(): void {
+    const before = this.state.settings.peek();
+    const settings = this.devices.storage.settings();
+    const sessions = this.state.sessions.peek();
+    this.state.settings.value = settings;
+    for (const model of sessions) this.apply(model);
+    this.tellPresence();
+    if (settings.shares === true && sessions.length > 0) this.devices.locator.start();
+    if (settings.language !== before.language) void this.setLanguage();
+  }
+
   /** Load the reader's language and speak it, unless another was chosen while it came. */
   async setLanguage(): Promise<void> {
     const { language } = this.state.settings.peek();
@@ -348,10 +372,20 @@ export class Actions {
 
   notify(text: string): void {
     this.noticeCount += 1;
-    const id = this.noticeCount;
+    const notice = { id: this.noticeCount, text };
     const { notices } = this.state;
-    notices.value = [...notices.peek(), { id, text }].slice(-MOST_NOTICES);
-    window.setTimeout(() => this.dismiss(id), NOTICE_MS);
+    notices.value = [...notices.peek(), notice].slice(-MOST_NOTICES);
+    this.fade(notice);
+  }
+
+  /** What was said while nobody looked stays until somebody does. */
+  private fade({ id, text }: Notice): void {
+    window.setTimeout(
+      () => {
+        if (!this.devices.lifecycle.isHidden) this.dismiss(id);
+      },
+      Math.max(NOTICE_MS, text.length * LETTER_MS),
+    );
   }
 
   dismiss(id: number): void {
@@ -395,19 +429,21 @@ export class Actions {
     this.state.isOffline.value = this.devices.lifecycle.isOffline;
     if (event === "hidden" || event === "leaving") this.keepPictures();
     if (event === "offline") for (const each of models) each.drop();
+    if (event === "slept") for (const each of models) each.renew();
     if (event === "shown" || event === "online") {
       for (const each of models) each.probe();
       this.devices.locator.resume();
       if (this.state.settings.peek().keepsAwake === true) void this.setAwake(true);
       this.tick();
     }
-    if (event !== "offline" && event !== "online") this.tellPresence();
+    if (event === "shown") for (const each of this.state.notices.peek()) this.fade(each);
+    if (event === "hidden" || event === "leaving" || event === "shown") this.tellPresence();
   }
 
   private tellPresence(): void {
-    const paused = this.state.isPaused.peek();
-    const state = paused ? "paused" : this.devices.lifecycle.isHidden ? "hidden" : "active";
-    for (const each of this.state.sessions.peek()) each.setPresence(state);
+    const { isHidden } = this.devices.lifecycle;
+    const state = this.state.isPaused.peek() ? "paused" : isHidden ? "hidden" : "active";
+    for (const each of this.state.sessions.peek()) each.setPresence(state, isHidden);
   }
 
   private enter({ id, key }: Link, membership: Membership): void {

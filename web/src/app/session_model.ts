@@ -130,6 +130,12 @@ export class SessionModel {
     this.socket.drop();
   }
 
+  /** Another connection at once: its snapshot says when what happened, and how much time is left. */
+  renew(): void {
+    this.socket.drop();
+    this.socket.probe();
+  }
+
   /** The answer to a call that replaced `before`, unless an event has said what came of it. */
   setLinkKey(answered: string, before: string): void {
     const { session } = this.latest;
@@ -138,8 +144,9 @@ export class SessionModel {
     this.update({ ...this.latest, session: { ...session, linkKey } }, true);
   }
 
-  setPresence(state: PresenceState): void {
-    this.socket.setPace(state === "hidden" ? HIDDEN_PACE_S : 0);
+  /** What the others are shown; `isHidden`: nobody looks at this page, also while it is paused. */
+  setPresence(state: PresenceState, isHidden: boolean): void {
+    this.socket.setPace(isHidden ? HIDDEN_PACE_S : 0);
     this.socket.setPresence(state);
     if (state === this.presence) return;
     const wasPaused = this.presence === "paused";

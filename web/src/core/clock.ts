@@ -18,6 +18,7 @@ export class Clock {
   private readonly wall: () => number;
   private readonly steady: () => number;
   private jumps = 0;
+  private leapt = 0;
 
   constructor(wall: () => number, steady: () => number) {
     this.wall = wall;
@@ -29,7 +30,9 @@ export class Clock {
     const steady = this.steady();
     const gap = this.wall() - steady;
     if (Math.abs(gap - this.gap) > JUMP_MS) {
-      this.ahead += Math.max(0, gap - this.gap);
+      const leap = Math.max(0, gap - this.gap);
+      this.ahead += leap;
+      this.leapt += leap;
       this.gap = gap;
       this.jumps += 1;
     }
@@ -39,6 +42,11 @@ export class Clock {
   /** How many jumps of the wall clock there have been: after one, connections may be dead. */
   get jumpCount(): number {
     return this.jumps;
+  }
+
+  /** How much time they have counted as passed: a sleep, or none, if the clock was set. */
+  get leaptMs(): number {
+    return this.leapt;
   }
 }
 

@@ -8,6 +8,9 @@ import type { Clock } from "../core/clock";
 export type LifecycleEvent =
   /** The page can be seen again, or the device has slept: connections may be dead. */
   | "shown"
+  /** Before that `shown`: the device has slept for long, or its clock was set by as much. Which of the
+   * two, only the server can say: all that is counted from now may be wrong. */
+  | "slept"
   | "hidden"
   | "online"
   | "offline"
@@ -22,13 +25,17 @@ export interface Lifecycle {
 }
 
 const WATCH_MS = 1_000;
+/** Less is no reason for another connection. */
+const LEAP_MS = 30_000;
 
 export class PageLifecycle implements Lifecycle {
   private readonly listeners = new Set<(event: LifecycleEvent) => void>();
   private jumps: number;
+  private leapt: number;
 
   constructor(clock: Clock) {
     this.jumps = clock.jumpCount;
+    this.leapt = clock.leaptMs;
     document.addEventListener("visibilitychange", () => {
       this.emit(document.hidden ? "hidden" : "shown");
     });
@@ -41,9 +48,12 @@ export class PageLifecycle implements Lifecycle {
     window.addEventListener("offline", () => this.emit("offline"));
     window.setInterval(() => {
       clock.now();
-      if (clock.jumpCount === this.jumps) return;
+      if (clock.jumpCount === this.jumps || document.hidden) return;
+      const isLong = clock.leaptMs - this.leapt >= LEAP_MS;
       this.jumps = clock.jumpCount;
-      if (!document.hidden) this.emit("shown");
+      this.leapt = clock.leaptMs;
+      if (isLong) this.emit("slept");
+      this.emit("shown");
     }, WATCH_MS);
   }
 

@@ -15,6 +15,7 @@ const MEMBER = "locshare-member:";
 const HOST = "locshare-host:";
 const DEVICE = "locshare-device:";
 const LAST = "locshare-last:";
+const SETTINGS = "locshare-settings";
 const OF_SESSION = [MEMBER, HOST, DEVICE, LAST];
 
 export interface Membership {
@@ -67,8 +68,11 @@ export class Storage {
   keepPicture = (id: string, value: Picture): void => this.keep(LAST + id, value);
   profile = (): Profile | null => this.read("locshare-profile");
   keepProfile = (value: Profile): void => this.write("locshare-profile", value);
-  settings = (): Settings => this.read("locshare-settings") ?? {};
-  keepSettings = (value: Settings): void => this.write("locshare-settings", value);
+  settings = (): Settings => this.read(SETTINGS) ?? {};
+  keepSettings = (value: Settings): void => this.write(SETTINGS, value);
+
+  /** Whether a `storage` event is of the settings; its key is null where all was cleared. */
+  isOfSettings = (key: string | null): boolean => key === SETTINGS;
 
   /** Forget the participant of a session: they have left, or may not come back. */
   forgetMembership(id: string): void {

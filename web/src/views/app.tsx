@@ -117,7 +117,8 @@ function Dialogs(context: Context) {
 
 function Toasts({ state }: Context) {
   return (
-    <div class="toasts" role="status">
+    // A status is read as a whole, unless it says otherwise: here each once, as it comes.
+    <div class="toasts" role="status" aria-atomic="false">
       {state.notices.value.map(({ id, text }) => (
         <p key={id} class="toast">
           {text}

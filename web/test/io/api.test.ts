@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Api, Refused } from "../../src/io/api";
+import { Api, type Refused } from "../../src/io/api";
 
 const ID = "5f3c6f0e-9f43-4c1e-8d3a-0d8a4d1f5b11";
 const api = new Api("https://where.example/sub/");

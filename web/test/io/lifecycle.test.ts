@@ -23,8 +23,8 @@ beforeEach(() => {
   told = [];
   new PageLifecycle(
     new Clock(
-      () => steady,
       () => wall,
+      () => steady,
     ),
   ).listen((event) => told.push(event));
 });
@@ -55,7 +55,7 @@ test("the network goes and comes", () => {
   expect(told).toEqual(["offline", "online"]);
 });
 
-test("after a sleep of the device, which no event tells, the page is shown if it can be seen", () => {
+test("a sleep of the device, which no event tells, is told once the page can be seen", () => {
   const pass = (ms: number): void => {
     wall += ms;
     steady += 1_000;
@@ -63,9 +63,14 @@ test("after a sleep of the device, which no event tells, the page is shown if it
   };
   pass(1_000);
   expect(told).toEqual([]);
-  pass(600_000);
+  pass(20_000);
   expect(told).toEqual(["shown"]);
+  pass(600_000);
+  expect(told).toEqual(["shown", "slept", "shown"]);
   page.hidden = true;
   pass(600_000);
-  expect(told).toEqual(["shown"]);
+  expect(told).toHaveLength(3);
+  page.hidden = false;
+  pass(1_000);
+  expect(told).toEqual(["shown", "slept", "shown", "slept", "shown"]);
 });

@@ -1,0 +1,194 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Actions, type Devices } from "../../src/app/actions";
+import { type AppState, newState } from "../../src/app/state";
+import { Storage } from "../../src/io/storage";
+
+const ROOT = "https://where.example/";
+const ID = "5f3c6f0e-9f43-4c1e-8d3a-0d8a4d1f5b11";
+const OTHER = "6f3c6f0e-9f43-4c1e-8d3a-0d8a4d1f5b22";
+const pathOf = (id: string): string => `/join/${id}`;
+
+class FakeSocket {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  readonly readyState = 1;
+  readonly sent: { type: string; data: object }[] = [];
+  readonly protocol = "locshare.v1";
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url;
+    FakeSocket.all.push(this);
+  }
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+  close(): void {
+    this.onclose = null;
+  }
+  /** A session that ends in an hour by the server's clock. */
+  snapshot(): void {
+    const data = {
+      session: { id: ID, name: "Alps", expires_at: "2030-01-01T13:00:00Z", locked: false },
+      you: { user_id: "u", role: "participant" },
+      participants: [],
+      positions: [],
+      server_time: "2030-01-01T12:00:00Z",
+      epoch: "e",
+      seq: 1,
+    };
+    this.onmessage?.({ data: JSON.stringify({ type: "session_state", data }) });
+  }
+}
+
+let kept: Map<string, string>;
+let answers: Map<string, (session: object) => void>;
+let lifecycle: { isHidden: boolean; isOffline: boolean; listen: () => () => void };
+let located: string[];
+let state: AppState;
+let actions: Actions;
+
+/** Of one browser: each tab has its own object on the same store. */
+const storage = (): Storage =>
+  new Storage({
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value),
+    removeItem: (key: string) => void kept.delete(key),
+  } as unknown as globalThis.Storage);
+
+function tab(): { state: AppState; actions: Actions } {
+  const devices = {
+    api: {
+      root: ROOT,
+      describe: (id: string) =>
+        new Promise((resolve) => answers.set(id, (session) => resolve(session))),
+      remove: () => Promise.resolve({}),
+    },
+    storage: storage(),
+    locator: {
+      current: null,
+      start: () => located.push("start"),
+      stop: () => located.push("stop"),
+      resume: () => located.push("resume"),
+    },
+    screenLock: { set: () => Promise.resolve(false) },
+    lifecycle,
+  } as unknown as Devices;
+  const its = newState();
+  its.settings.value = devices.storage.settings();
+  return { state: its, actions: new Actions(its, devices) };
+}
+
+const flushed = async (): Promise<void> => {
+  for (let i = 0; i < 10; i += 1) await Promise.resolve();
+};
+const last = (): FakeSocket => FakeSocket.all[FakeSocket.all.length - 1]!;
+const session = { is_active: true, name: "Alps", participant_count: 1 };
+
+/** In the session, connected. */
+async function enter(): Promise<void> {
+  const membership = { userId: "u", token: "t", url: "wss://where.example/ws", name: "Alps" };
+  storage().keepMembership(ID, { ...membership, endsAt: Date.now() + 3_600_000 });
+  await actions.open(pathOf(ID), "");
+  last().snapshot();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("WebSocket", FakeSocket);
+  (window as unknown as { happyDOM: { setURL(url: string): void } }).happyDOM.setURL(ROOT);
+  FakeSocket.all = [];
+  kept = new Map();
+  answers = new Map();
+  located = [];
+  lifecycle = { isHidden: false, isOffline: false, listen: () => () => undefined };
+  ({ state, actions } = tab());
+});
+afterEach(() => {
+  for (const each of state.sessions.value) each.stop();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+test("what a slow server says of a link that was left since changes nothing", async () => {
+  const first = actions.open(pathOf(ID), "");
+  await flushed();
+  actions.home();
+  answers.get(ID)!(session);
+  await first;
+  expect(state.screen.value.kind).toBe("home");
+
+  const second = actions.open(pathOf(ID), "");
+  await flushed();
+  const third = actions.open(pathOf(OTHER), "");
+  await flushed();
+  answers.get(OTHER)!(session);
+  await third;
+  answers.get(ID)!(session);
+  await second;
+  expect(state.screen.value).toMatchObject({ kind: "join", link: { id: OTHER } });
+});
+
+test("who pauses in one tab shares nothing in another one, and no tab takes it back", async () => {
+  storage().keepSettings({ shares: true });
+  ({ state, actions } = tab());
+  await enter();
+  const other = tab();
+  other.actions.setPaused(true);
+  actions.settingsChanged();
+  expect(state.isPaused.value).toBe(true);
+  expect(last().sent.map((each) => each.data)).toContainEqual({ state: "paused" });
+  actions.set({ units: "imperial" });
+  expect(storage().settings()).toEqual({ shares: true, isPaused: true, units: "imperial" });
+  other.actions.settingsChanged();
+  other.actions.setPaused(false);
+  actions.settingsChanged();
+  expect(state.isPaused.value).toBe(false);
+  expect(located[located.length - 1]).toBe("start");
+});
+
+test("a page that nobody sees wants positions seldom, also while it is paused", async () => {
+  await enter();
+  actions.setPaused(true);
+  lifecycle.isHidden = true;
+  actions.lifecycle("hidden");
+  expect(last().sent).toEqual([
+    { type: "presence", data: { state: "paused" } },
+    { type: "set_pace", data: { interval_s: 30 } },
+  ]);
+});
+
+test("after a long sleep another connection says how much time is left", async () => {
+  await enter();
+  const before = FakeSocket.all.length;
+  actions.lifecycle("shown");
+  expect(FakeSocket.all).toHaveLength(before);
+  actions.lifecycle("slept");
+  actions.lifecycle("shown");
+  expect(FakeSocket.all).toHaveLength(before + 1);
+  expect(last().url).toContain("resume=e.1");
+});
+
+test("a notice stays as long as it takes to read, and until somebody looks", () => {
+  actions.notify("Ada joined");
+  actions.notify("x".repeat(90));
+  const shown = (): number => state.notices.value.length;
+  vi.advanceTimersByTime(6_000);
+  expect(shown()).toBe(1);
+  vi.advanceTimersByTime(3_000);
+  expect(shown()).toBe(0);
+
+  lifecycle.isHidden = true;
+  actions.notify("Bo left");
+  vi.advanceTimersByTime(600_000);
+  expect(shown()).toBe(1);
+  lifecycle.isHidden = false;
+  actions.lifecycle("shown");
+  vi.advanceTimersByTime(5_999);
+  expect(shown()).toBe(1);
+  vi.advanceTimersByTime(1);
+  expect(shown()).toBe(0);
+});
