@@ -21,7 +21,7 @@ export async function reloadIfUpgraded(pages: string, script: string): Promise<v
   if (page.includes(name)) return;
   try {
     const at = Number(sessionStorage.getItem(RELOADED));
-    if (Date.now() - at < AGAIN_MS) return;
+    if (Math.abs(Date.now() - at) < AGAIN_MS) return; // the clock may have been set
     sessionStorage.setItem(RELOADED, String(Date.now()));
   } catch {
     return; // without storage it might reload for ever

@@ -144,6 +144,12 @@ export function attachGestures(element: HTMLElement, events: GestureEvents): () 
     });
     listen("pointermove", (event) => {
       if (!fingers.has(event.pointerId)) return;
+      if (event.buttons === 0 && event.pointerType !== "touch") {
+        // Let go beside the map, before it had moved far enough to be captured: nobody told. What a
+        // finger touches captures it from the beginning.
+        up(event.pointerId, event.timeStamp, true);
+        return;
+      }
       const now = place(event.clientX, event.clientY);
       if (!move(event.pointerId, now, event.timeStamp)) return;
       // From here on: a press that does not move keeps its own target for the click.

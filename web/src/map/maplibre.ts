@@ -10,7 +10,7 @@ import type { Camera, Size } from "../core/camera";
 import { type Place, unproject } from "../core/geo";
 import type { MapSource } from "../io/api";
 import { drawGraticule, drawRings } from "./grid";
-import { bareness, plain, readTileJson, templateUrl } from "./sources";
+import { bareness, isWithin, plain, readTileJson, templateUrl } from "./sources";
 import { emptyStyle, type Ground, type Style, styleOf } from "./style";
 import type { Surface, SurfaceEvents, SurfaceOptions } from "./surface";
 import { themeOf } from "./theme";
@@ -201,11 +201,8 @@ export class MapLibreSurface implements Surface {
   private bareness(): number {
     if (this.options.sources[0]?.kind === "style") return 0;
     const { camera } = this;
-    const { lat, lng } = unproject(camera);
-    const isCovered = this.ground.some(({ isWorld, bounds: [west, south, east, north] }) => {
-      return !isWorld && lng >= west && lng <= east && lat >= south && lat <= north;
-    });
-    if (isCovered) return 0;
+    const here = unproject(camera);
+    if (this.ground.some((each) => !each.isWorld && isWithin(each.bounds, here))) return 0;
     if (this.ground.length === 0) return 1;
     return bareness(camera.zoom);
   }

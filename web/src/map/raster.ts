@@ -5,6 +5,7 @@
  */
 
 import { type Camera, type Size, scaleOf } from "../core/camera";
+import { now } from "../core/clock";
 
 const MOST_KEPT = 256;
 const MOST_LOADING = 12;
@@ -132,7 +133,7 @@ export class RasterTiles {
       const key = `${zoom}/${x}/${y}`;
       const tile = this.kept.get(key);
       if (tile !== undefined && tile.state !== "failed") continue;
-      if (tile !== undefined && Date.now() - tile.failedAt < RETRY_MS) continue;
+      if (tile !== undefined && now() - tile.failedAt < RETRY_MS) continue;
       this.start(key, zoom, x, y);
       loading += 1;
     }
@@ -154,7 +155,7 @@ export class RasterTiles {
     };
     image.onerror = () => {
       tile.state = "failed";
-      tile.failedAt = Date.now();
+      tile.failedAt = now();
       if (!this.isStopped) this.onLoad(); // the next one may be loaded
     };
     image.src = filled(this.source.template, zoom, x, y);

@@ -1,5 +1,6 @@
 /** Addresses of maps, and what a TileJSON says. */
 
+import type { Place } from "../core/geo";
 import type { MapSource } from "../io/api";
 
 /** The world that comes with the server has nothing for whoever looks closer: 1 : 50 million. */
@@ -15,7 +16,7 @@ export interface TileJson {
   readonly template: string;
   readonly minZoom: number;
   readonly maxZoom: number;
-  /** West, south, east, north, in degrees. */
+  /** West, south, east, north, in degrees; across the date line west is greater than east. */
   readonly bounds: readonly [number, number, number, number];
   readonly layers: readonly string[];
   /** As text: markup is taken out. */
@@ -29,6 +30,16 @@ interface Raw {
   readonly bounds?: readonly number[];
   readonly attribution?: string;
   readonly vector_layers?: readonly { readonly id: string }[];
+}
+
+/** Across the date line some write 182 for -178. */
+const turned = (lng: number): number => (lng > 180 ? lng - 360 : lng < -180 ? lng + 360 : lng);
+
+/** Whether a place lies within the bounds of tiles. */
+export function isWithin([west, south, east, north]: TileJson["bounds"], place: Place): boolean {
+  const { lat, lng } = place;
+  if (lat < south || lat > north) return false;
+  return west <= east ? lng >= west && lng <= east : lng >= west || lng <= east;
 }
 
 /** Fetch the description of tiles. Rejects when there is none. */
@@ -48,7 +59,7 @@ export function parsed(raw: Raw, url: string, attribution: string): TileJson {
     template: templateUrl(tile, url),
     minZoom: raw.minzoom ?? 0,
     maxZoom: raw.maxzoom ?? 19,
-    bounds: [west, south, east, north],
+    bounds: [turned(west), south, turned(east), north],
     layers: (raw.vector_layers ?? []).map((each) => each.id),
     attribution: plain(attribution || raw.attribution || ""),
   };

@@ -82,7 +82,10 @@ export function styleOf(
 }
 
 function sourceOf({ isVector, tiles, minZoom, maxZoom, bounds }: Ground): object {
-  const common = { tiles, minzoom: minZoom, maxzoom: maxZoom, bounds };
+  const [west, south, east, north] = bounds;
+  // MapLibre has no bounds across the date line: it would ask for no tile.
+  const asked = west <= east ? bounds : [-180, south, 180, north];
+  const common = { tiles, minzoom: minZoom, maxzoom: maxZoom, bounds: asked };
   return isVector ? { type: "vector", ...common } : { type: "raster", tileSize: 256, ...common };
 }
 
