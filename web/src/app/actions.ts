@@ -8,7 +8,7 @@ import type { StayReason } from "../core/backoff";
 import { now } from "../core/clock";
 import type { Happening } from "../core/happenings";
 import { type Link, linkPart, parseLink } from "../core/link";
-import { isolated } from "../core/names";
+import { asName, isolated } from "../core/names";
 import { pictureOf, stateOf } from "../core/picture";
 import type { Role } from "../core/session";
 import { load } from "../i18n";
@@ -517,7 +517,7 @@ export class Actions {
 
   private happened(happening: Happening): string {
     const t = this.state.t.peek();
-    const values = "name" in happening ? { name: isolated(happening.name) } : {};
+    const values = "name" in happening ? { name: isolated(asName(t, happening.name)) } : {};
     return t(`notice.${happening.kind}`, values);
   }
 

@@ -1,5 +1,6 @@
 /** Names and colours, which others choose: what is shown of them. Pure. */
 
+import type { Translator } from "./i18n";
 import { kept } from "./kept";
 
 interface SegmenterLike {
@@ -47,6 +48,16 @@ const initial = (character: string): boolean => LETTER.test(character) && !SINGL
 
 function first(word: string): string | null {
   return graphemes(word).filter((each) => VISIBLE.test(each))[0] ?? null;
+}
+
+/** The keys of the catalogue that `asName` uses. */
+export type NameKey = "map.you" | "people.me" | "name.quoted";
+
+/** The name of somebody else. One that reads as if it were the reader's own stands in quotation marks. */
+export function asName(t: Translator<NameKey>, name: string): string {
+  const read = name.toLowerCase();
+  const isMine = read === t("map.you").toLowerCase() || read.endsWith(t("people.me"));
+  return isMine ? t("name.quoted", { name }) : name;
 }
 
 /** `name` within a sentence: what runs from right to left in it turns nothing else round. */

@@ -24,6 +24,7 @@ export async function copy(text: string): Promise<Handed> {
 }
 
 function copyOldWay(text: string): Handed {
+  const before = document.activeElement as HTMLElement | null;
   const field = document.createElement("textarea");
   field.value = text;
   field.className = "visually-hidden";
@@ -31,5 +32,6 @@ function copyOldWay(text: string): Handed {
   field.select();
   const done = document.execCommand("copy");
   field.remove();
+  before?.focus();
   return done ? "copied" : "failed";
 }

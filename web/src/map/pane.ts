@@ -11,7 +11,7 @@ import { distance, metresPerUnit, type Place, type Point, project, unproject } f
 import { type Glide, glideTo, isMoving, placeAt, resting } from "../core/glide";
 import { kept } from "../core/kept";
 import { inwards, readable } from "../core/labels";
-import { initials, inkOn, safeColor, tagText } from "../core/names";
+import { asName, initials, inkOn, safeColor, tagText } from "../core/names";
 import type { Person, Position } from "../core/session";
 import { type Arrangement, arrange, arrowBox, arrows, type Placed } from "./layout";
 import { ArrowMarker, FanLines, PersonMarker, StackMarker } from "./marker";
@@ -387,7 +387,7 @@ export class MarkerPane {
   /** What stands below a marker: a name, two names, or how many they are. */
   private stackText(members: readonly Entry[]): string {
     const { t } = this.options;
-    const named = (each: Entry): string => (each.person.isMe ? t("map.you") : each.tag);
+    const named = (each: Entry): string => (each.person.isMe ? t("map.you") : asName(t, each.tag));
     const n = members.length;
     if (n <= 2) return members.map(named).join(", ");
     return members[0]!.person.isMe ? t("map.you_and", { n: n - 1 }) : t("map.people", { n });

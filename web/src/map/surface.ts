@@ -16,6 +16,7 @@ import type { FormatKey, Units } from "../core/format";
 import type { Place } from "../core/geo";
 import type { Translator } from "../core/i18n";
 import type { MapType } from "../core/map_types";
+import type { NameKey } from "../core/names";
 import type { Person } from "../core/session";
 import type { MapSource } from "../io/api";
 import type { Lifecycle } from "../io/lifecycle";
@@ -23,8 +24,8 @@ import type { Lifecycle } from "../io/lifecycle";
 /** The keys of the catalogue that the map uses. */
 export type MapKey =
   | FormatKey
+  | NameKey
   | "map.label"
-  | "map.you"
   | "map.you_and"
   | "map.people"
   | "person.paused"

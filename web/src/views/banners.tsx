@@ -1,5 +1,6 @@
 /** What is in the way just now, over the map: the connection first, then this device's position. */
 
+import type { ComponentChildren } from "preact";
 import type { Key } from "../i18n";
 import type { LocationStatus } from "../io/locator";
 import { Icon } from "./icons";
@@ -27,6 +28,24 @@ export function Banners(props: LiveProps) {
   );
 }
 
+interface StatusProps {
+  readonly id?: string;
+  readonly isShown: boolean;
+  readonly isWarning?: boolean;
+  readonly children: ComponentChildren;
+}
+
+/** A banner that is spoken. The region is always there: one that comes with its text is not heard. */
+function Status({ id, isShown, isWarning, children }: StatusProps) {
+  return (
+    <div role="status">
+      <div id={id} hidden={!isShown} class={isWarning ? "banner banner-warn" : "banner"}>
+        {children}
+      </div>
+    </div>
+  );
+}
+
 function Connection({ state, model }: LiveProps) {
   const t = state.t.value;
   const { kind, since, until } = model.link.value;
@@ -40,7 +59,7 @@ function Connection({ state, model }: LiveProps) {
   const seconds = Math.ceil((until - time) / 1000);
   const isWaiting = isTrying && kind === "waiting" && seconds >= 1;
   return (
-    <div role="status" id="connection" hidden={text === ""} class="banner banner-warn">
+    <Status id="connection" isShown={text !== ""} isWarning>
       <Icon name="offline" />
       <span>
         <span>{text}</span>
@@ -49,7 +68,7 @@ function Connection({ state, model }: LiveProps) {
           {isWaiting ? ` ${t("link.lost.in", { n: seconds })}` : isTrying ? " …" : ""}
         </span>
       </span>
-    </div>
+    </Status>
   );
 }
 
@@ -61,7 +80,7 @@ function Location({ state, actions, ui }: LiveProps) {
   const isShown = key !== undefined && shares;
   const isDenied = status === "denied";
   return (
-    <div role="status" hidden={!isShown} class="banner">
+    <Status isShown={isShown}>
       <Icon name="pin" />
       <span>{key === undefined || !isShown ? "" : t(key)}</span>
       {isShown && (isDenied || status === "unavailable") && (
@@ -82,7 +101,7 @@ function Location({ state, actions, ui }: LiveProps) {
           </Button>
         </span>
       )}
-    </div>
+    </Status>
   );
 }
 

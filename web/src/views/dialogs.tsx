@@ -187,6 +187,9 @@ function Invite({ state, actions, model, close }: Props) {
   const copy = async (text: string): Promise<void> => {
     if ((await actions.copyLink(text)) === "failed") failed();
   };
+  const share = async (): Promise<void> => {
+    if ((await actions.shareLink(model)) === "failed") failed();
+  };
   return (
     <Dialog title={t("invite.title")} close={t("action.close")} onClose={close}>
       <p class="hint">{session?.locked === true ? t("invite.locked") : t("invite.text")}</p>
@@ -206,7 +209,7 @@ function Invite({ state, actions, model, close }: Props) {
           </label>
           <div class="deeds">
             {canShare() && (
-              <Button kind="primary" icon="share" onClick={() => void actions.shareLink(model)}>
+              <Button kind="primary" icon="share" onClick={() => void share()}>
                 {t("action.share")}
               </Button>
             )}

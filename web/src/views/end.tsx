@@ -33,7 +33,8 @@ const TEXTS: { readonly [kind in EndKind]?: Key } = {
 export function End({ state, actions, screen }: Context & { readonly screen: EndScreen }) {
   const t = state.t.value;
   const title = useRef<HTMLHeadingElement>(null);
-  useEffect(() => title.current?.focus(), []);
+  // Also when a try has come to the same end.
+  useEffect(() => title.current?.focus(), [screen]);
   const { icon, again } = LOOKS[screen.why];
   const text = TEXTS[screen.why];
   return (

@@ -5,6 +5,7 @@ import { leftText } from "../core/format";
 import type { Context } from "./context";
 import { Icon } from "./icons";
 import { loadMap } from "./live";
+import { useLanding } from "./parts";
 import { LocationExplained, ProfileFields, useProfile } from "./profile";
 
 const HOUR_MS = 3_600_000;
@@ -16,6 +17,7 @@ export function Home({ state, actions, storage, ui }: Context) {
   const [name, setName] = useState("");
   const [problem, setProblem] = useState("");
   const [isBusy, setBusy] = useState(false);
+  const heading = useLanding(null);
 
   const create = async (shares: boolean): Promise<void> => {
     if (profile.name.trim() === "" || isBusy) return;
@@ -36,7 +38,9 @@ export function Home({ state, actions, storage, ui }: Context) {
         <p class="brand">
           <Icon name="pin" /> locshare
         </p>
-        <h1>{t("app.title")}</h1>
+        <h1 ref={heading} tabIndex={-1}>
+          {t("app.title")}
+        </h1>
         <p class="lead">{t("app.lead")}</p>
       </div>
       <div class="front-body">
@@ -112,6 +116,7 @@ function Duration({ t, hours, now, onChange }: DurationProps) {
 /** The sessions that this device is in. */
 function Mine({ state, actions, storage }: Context) {
   const t = state.t.value;
+  void state.now.value; // what is left goes down
   const mine = storage.memberships();
   const now = Date.now();
   if (mine.length === 0) return null;

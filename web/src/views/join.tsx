@@ -21,6 +21,7 @@ export function Join({
   screen,
 }: Context & { readonly screen: JoinScreen }) {
   const t = state.t.value;
+  void state.now.value; // what is left goes down
   const { session, link, host } = screen;
   const [profile, change] = useProfile(storage);
   const [problem, setProblem] = useState("");

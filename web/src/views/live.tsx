@@ -6,12 +6,13 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { SessionModel } from "../app/session_model";
 import { leftText } from "../core/format";
+import { asName } from "../core/names";
 import type { MakeMap } from "../map/surface";
 import { loadDialogs, useLater } from "./app";
 import { Banners } from "./banners";
 import type { Context } from "./context";
 import { Icon } from "./icons";
-import { Round } from "./parts";
+import { Round, useLanding } from "./parts";
 import { People } from "./people";
 
 export interface LiveProps extends Context {
@@ -57,7 +58,7 @@ export function Live(props: LiveProps) {
       <Bar {...props} />
       <Banners {...props} />
       <Tools {...props} />
-      <Sheet {...props} label={person?.name ?? t("people.title")} isUp={isUp}>
+      <Sheet {...props} label={person ? asName(t, person.name) : t("people.title")} isUp={isUp}>
         {!isOne || PersonSheet === null ? (
           <People {...props} />
         ) : (
@@ -188,13 +189,17 @@ function Ground({ state, actions, ui, model }: LiveProps) {
   return <div class="ground" ref={host} />;
 }
 
-function Bar({ state, actions, ui, model }: LiveProps) {
+function Bar({ state, ui, model }: LiveProps) {
   const t = state.t.value;
   const { session } = model.state.value;
   const left = session === null ? null : leftText(t, session.expiresAt - state.now.value);
   const others = state.sessions.value.length - 1;
+  const heading = useLanding(model);
   return (
     <header class="bar">
+      <h1 class="visually-hidden" ref={heading} tabIndex={-1}>
+        {session?.name ?? model.membership.name}
+      </h1>
       <button
         type="button"
         class="bar-title"
@@ -223,7 +228,6 @@ function Bar({ state, actions, ui, model }: LiveProps) {
           ui.dialog.value = { kind: "invite" };
         }}
       />
-      <h1 class="visually-hidden">{session?.name ?? actions.root}</h1>
     </header>
   );
 }

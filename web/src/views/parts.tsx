@@ -75,6 +75,15 @@ export function Round({ icon, label, isPressed, onClick, ...props }: RoundProps)
   );
 }
 
+/** For a screen's heading: it takes the focus that went with the screen of before, so that nobody is lost. */
+export function useLanding(screen: unknown): { readonly current: HTMLHeadingElement | null } {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
+  }, [screen]);
+  return heading;
+}
+
 interface DialogProps {
   readonly title: string;
   readonly close: string;
@@ -82,7 +91,9 @@ interface DialogProps {
   readonly children: ComponentChildren;
 }
 
-const FOCUSABLE = "button:not([disabled]),a[href],input,select,[tabindex='0']";
+/** Of radio buttons the keyboard reaches the one that is chosen. */
+const FOCUSABLE =
+  "button:not([disabled]),a[href],input:not([type=radio]),input:checked,[tabindex='0']";
 
 /**
  * A dialog over the page, which is inert meanwhile. Escape (app.tsx) and a tap beside it close it; the focus stays

@@ -5,9 +5,11 @@ import { useEffect, useRef } from "preact/hooks";
 import { agoText, compass, distanceText } from "../core/format";
 import { opacity } from "../core/freshness";
 import { bearing, distance } from "../core/geo";
-import type { Person } from "../core/session";
+import { asName } from "../core/names";
+import type { Person, Position } from "../core/session";
 import { standing } from "../core/standing";
 import type { T } from "../i18n";
+import type { LocationStatus } from "../io/locator";
 import { Icon } from "./icons";
 import type { LiveProps } from "./live";
 import { Looks } from "./looks";
@@ -119,7 +121,7 @@ function lookIn({ state, model }: LiveProps, person: Person): RowLook {
   const data = dataOf(person);
   return {
     userId: person.userId,
-    name: person.name,
+    name: asName(t, person.name),
     color: person.color,
     strength: Math.round(strengthOf(person, time) * 20) / 20,
     standing: standingText(t, person, time, isLive),
@@ -208,28 +210,58 @@ export function standingText(
   }
 }
 
+/** What this device does with its position. */
+export interface Sharing {
+  readonly status: LocationStatus;
+  readonly shares: boolean;
+  readonly isPaused: boolean;
+  readonly isBlurred: boolean;
+  /** Without a connection nothing is shared, whatever the device knows. */
+  readonly isCut: boolean;
+}
+
+const isImpossible = (status: LocationStatus): boolean =>
+  status === "denied" || status === "insecure" || status === "unsupported";
+
+/** What is said of this device's owner. */
+export function myStandingText(
+  t: T,
+  place: Position | null,
+  time: number,
+  { status, shares, isPaused, isBlurred, isCut }: Sharing,
+): string {
+  if (isPaused && shares) return t("person.paused_me");
+  if (!shares || isImpossible(status)) return t("person.not_shared");
+  if (isCut) return t("person.cut");
+  if (status === "sharing") return t(isBlurred ? "person.blurred" : "person.sharing");
+  if (place === null) return t("person.searching");
+  return t("person.mine_old", { ago: agoText(t, Math.max(0, time - place.at)) });
+}
+
+/** A connection that comes back at once is nothing to tell. */
+const CUT_AFTER_MS = 1_000;
+
 function Me({ state, actions, ui, model }: LiveProps) {
   const t = state.t.value;
   const time = state.now.value;
   const person = model.people.peek().filter((each) => each.isMe)[0];
-  const { shares } = state.settings.value;
   const isPaused = state.isPaused.value;
   const status = state.location.value;
+  const { kind, since } = model.link.value;
   if (person === undefined) return null;
-  const { place } = person;
-  const isImpossible = status === "denied" || status === "insecure" || status === "unsupported";
-  const isSharing = shares === true && !isPaused && !isImpossible;
+  const sharing: Sharing = {
+    status,
+    shares: state.settings.value.shares === true,
+    isPaused,
+    isBlurred: state.settings.value.isBlurred === true,
+    isCut: state.isOffline.value || (kind !== "live" && time - since >= CUT_AFTER_MS),
+  };
+  const isSharing = sharing.shares && !isPaused && !isImpossible(status);
+  const isNow = isSharing && status === "sharing" && !sharing.isCut;
   const start = (): void => {
-    if (isImpossible) ui.dialog.value = { kind: "location" };
+    if (isImpossible(status)) ui.dialog.value = { kind: "location" };
     actions.startSharing();
   };
-  let text = t("person.not_shared");
-  if (isSharing && status === "sharing") {
-    text = t(state.settings.value.isBlurred === true ? "person.blurred" : "person.sharing");
-  } else if (isSharing && place !== null) {
-    text = t("person.mine_old", { ago: agoText(t, Math.max(0, time - place.at)) });
-  } else if (isSharing) text = t("person.searching");
-  else if (isPaused && shares === true) text = t("person.paused_me");
   return (
     <li class="row row-me" {...dataOf(person)}>
       <span class="row-main">
@@ -240,7 +272,7 @@ function Me({ state, actions, ui, model }: LiveProps) {
           </b>
           <small>
             {person.role === "host" && `${t("person.host")} · `}
-            <span class={isSharing && status === "sharing" ? "now" : ""}>{text}</span>
+            <span class={isNow ? "now" : ""}>{myStandingText(t, person.place, time, sharing)}</span>
           </small>
         </span>
       </span>
@@ -250,7 +282,7 @@ function Me({ state, actions, ui, model }: LiveProps) {
         </Button>
       ) : (
         <Button kind="primary" icon="play" onClick={start}>
-          {t(isPaused && shares === true ? "action.resume" : "action.start")}
+          {t(isPaused && sharing.shares ? "action.resume" : "action.start")}
         </Button>
       )}
     </li>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { directionsLink, platformOf } from "../core/directions";
 import { agoText, compass, distanceText, speedText } from "../core/format";
 import { bearing, distance } from "../core/geo";
+import { asName } from "../core/names";
 import type { Person } from "../core/session";
 import { Icon, type IconName } from "./icons";
 import type { LiveProps } from "./live";
@@ -41,7 +42,7 @@ export function PersonSheet(props: PersonSheetProps) {
         <Avatar name={person.name} color={person.color} />
         <div class="row-text">
           <h2 ref={title} tabIndex={-1}>
-            <bdi>{person.name}</bdi>
+            <bdi>{person.isMe ? person.name : asName(t, person.name)}</bdi>
             {person.isMe && ` ${t("people.me")}`}
           </h2>
           <small>
@@ -156,8 +157,8 @@ function Deeds({ state, actions, ui, model, person }: LiveProps & { readonly per
             kind="danger"
             icon="stop"
             onClick={() => {
-              const { userId, name } = person;
-              ui.dialog.value = { kind: "remove", userId, name };
+              const { userId } = person;
+              ui.dialog.value = { kind: "remove", userId, name: asName(t, person.name) };
             }}
           >
             {t("person.remove")}

@@ -9,7 +9,7 @@ import {
   unitsOf,
 } from "../../src/core/format";
 import { chosen, translator } from "../../src/core/i18n";
-import { graphemes, initials, inkOn, safeColor, shortened } from "../../src/core/names";
+import { asName, graphemes, initials, inkOn, safeColor, shortened } from "../../src/core/names";
 import de from "../../src/i18n/de";
 import en, { addTexts } from "../../src/i18n/en";
 import { dialogTexts } from "../../src/i18n/en_dialogs";
@@ -127,6 +127,22 @@ describe("names", () => {
   test("are cut between whole characters, with the browser's rules and without", () => {
     expect(shortened("👩‍🚀".repeat(30), 3)).toBe("👩‍🚀👩‍🚀…");
     expect(graphemes("e\u0301🇩🇪👨‍👩‍👧x", null)).toHaveLength(4);
+  });
+
+  test("that read as the reader's own stand in quotation marks", () => {
+    const read = (names: string[], t: typeof english) => names.map((each) => asName(t, each));
+    expect(read(["You", "yOU", "Ada (you)", "Du"], english)).toEqual([
+      "“You”",
+      "“yOU”",
+      "“Ada (you)”",
+      "Du",
+    ]);
+    expect(read(["Du", "Ada (DU)", "You", "Dudu"], german)).toEqual([
+      "„Du“",
+      "„Ada (DU)“",
+      "You",
+      "Dudu",
+    ]);
   });
 
   test("have colours that can be read", () => {

@@ -9,7 +9,13 @@ let stop: () => void;
 /** A mouse at `x`; `buttons` are those that are held. */
 const mouse = (type: string, x: number, buttons: number): boolean =>
   element.dispatchEvent(
-    new PointerEvent(type, { clientX: x, clientY: 50, buttons, pointerId: 1, pointerType: "mouse" }),
+    new PointerEvent(type, {
+      clientX: x,
+      clientY: 50,
+      buttons,
+      pointerId: 1,
+      pointerType: "mouse",
+    }),
   );
 
 beforeEach(() => {
