@@ -14,7 +14,7 @@
     ├── listener      accepts WebSockets
     ├── api           REST, the page, health and metrics over HTTP
     │                 (on one port it comes first: the listener accepts for both)
-    ├── internal      health, metrics and /debug/tree on a port of their own, if there is one
+    ├── internal      health, metrics, /status, /debug/tree on a port of their own, if there is one
     └── debug         /debug/tree alone on another, if there is one
 
 Started from top to bottom and stopped from bottom to top: first the listeners close, then clients

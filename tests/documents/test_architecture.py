@@ -1,4 +1,4 @@
-"""The walk of a position in docs/architecture.md, call by call, is the one that the code takes."""
+"""docs/architecture.md shows the calls of a position, and the tree, as the code has them."""
 
 import json
 import math
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Hashable
 from datetime import UTC, datetime, timedelta
 from inspect import CO_COROUTINE
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +15,8 @@ from uuid import UUID
 from locshare.actors import Registry
 from locshare.broadcast.flush_controller import FlushController
 from locshare.broadcast.flush_window import FlushWindowLimits
+from locshare.config import Settings
+from locshare.server import tree
 from locshare.session.directory.directory import SESSIONS
 from locshare.session.manager import SessionManager
 from locshare.supervisor import DynamicSpec, SupervisorSpec, open_supervisor
@@ -23,11 +26,11 @@ from tests.doubles import MemoryStore
 from tests.sockets import Raw, client_frame, request
 
 OURS: Final = str(ROOT / "src" / "locshare")
+ARCHITECTURE: Final = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def shown() -> list[str]:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    table = text.partition("### The same walk, call by call")[2].partition("\n## ")[0]
+    table = ARCHITECTURE.partition("### The same walk, call by call")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `.* \| (.+) \|$", table, re.MULTILINE)
     return [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
 
@@ -104,3 +107,10 @@ async def test_the_walk_shows_each_call_of_a_position_in_order() -> None:
                 sys.setprofile(None)
             server.nursery.cancel_scope.cancel()
     assert calls.names == [name.rpartition(".")[2] for name in shown()]
+
+
+def test_the_tree_is_shown_in_the_order_in_which_it_starts(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, internal_bind="127.0.0.1:0", debug_bind="127.0.0.1:0")
+    children = [spec.id for spec in tree.Application(settings).tree().children]
+    for text in (ARCHITECTURE, tree.__doc__ or ""):
+        assert re.findall(r"^ *[├└]── (\w+)", text, re.MULTILINE) == children
