@@ -29,10 +29,14 @@ OURS: Final = str(ROOT / "src" / "locshare")
 ARCHITECTURE: Final = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def shown() -> list[str]:
+def shown() -> list[tuple[str, set[str]]]:
+    """Each call with the files and folders of its row, by their last names."""
     table = ARCHITECTURE.partition("### The same walk, call by call")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `.* \| (.+) \|$", table, re.MULTILINE)
-    return [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
+    return [
+        (name.rpartition(".")[2], {Path(place).name for place in re.findall(r"`(\S+?)`", where)})
+        for where, calls in re.findall(r"^\| (`.*) \| (.+) \|$", table, re.MULTILINE)
+        for name in re.findall(r"`([\w.]+)`", calls)
+    ]
 
 
 class Calls:
@@ -41,16 +45,19 @@ class Calls:
     """
 
     def __init__(self) -> None:
-        self.names: list[str] = []
+        self.found: list[tuple[str, set[str]]] = []
+        """Names, each with its file and folder."""
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
         if event == "c_call" and argument.__qualname__ == "Fan.send":
-            self.names.append("send")
+            self.found.append(("send", {"native"}))
         if event != "call" or code.co_flags & CO_COROUTINE or "<" in code.co_name:
             return
         if code.co_filename.startswith(OURS):
-            self.names.append(code.co_qualname.removesuffix(".__init__").rpartition(".")[2])
+            name = code.co_qualname.removesuffix(".__init__").rpartition(".")[2]
+            file = Path(code.co_filename)
+            self.found.append((name, {file.name, file.parent.name}))
 
 
 class Verifier:
@@ -106,7 +113,9 @@ async def test_the_walk_shows_each_call_of_a_position_in_order() -> None:
             finally:
                 sys.setprofile(None)
             server.nursery.cancel_scope.cancel()
-    assert calls.names == [name.rpartition(".")[2] for name in shown()]
+    assert [name for name, _ in calls.found] == [name for name, _ in shown()]
+    for (name, places), (_, row) in zip(calls.found, shown(), strict=True):
+        assert places & row, f"{name} is in none of the files of its row: {places}"
 
 
 def test_the_tree_is_shown_in_the_order_in_which_it_starts(tmp_path: Path) -> None:
