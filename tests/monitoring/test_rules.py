@@ -92,6 +92,7 @@ def too_slow(count: str) -> Series:
 JOB: Final = 'job="locshare"'
 CASES: Final = (
     Case("LocshareDown", "5m", {f"up{{{JOB}}}": "0x60"}, {f"up{{{JOB}}}": "1x60"}),
+    Case("LocshareDown", "5m", {}, {f"up{{{JOB}}}": "1x60"}),
     Case("LocshareLatencyCritical", "20m", positions(0, 98, 100), positions(0, 100, 100)),
     Case("LocshareLatencyHigh", "20m", positions(94, 100, 100), positions(96, 100, 100)),
     Case("LocshareLatencyBudget", "90m", positions(0, 98, 100), positions(0, 99, 100)),
@@ -106,6 +107,15 @@ CASES: Final = (
     Case(
         "LocshareErrorBudgetSlow", "60m",
         events("0+7x500", "0+993x500"), events("0+5x500", "0+995x500"),
+    ),
+    # Two of a hundred in five minutes are few, and steady; three of ten, once, are no outage.
+    Case(
+        "LocshareErrorBudgetSlow", "60m",
+        events("0+0.4x500", "0+19.6x500"), events("0x5 3x500", "0x5 7x500"),
+    ),
+    Case(
+        "LocshareErrorBudgetSlow", "30m",
+        events("0+7x500", "0+993x500"), events("0x5 3x500", "0x5 7x500"),
     ),
     Case(
         "LocshareErrorBudgetTrickle", "90m",
@@ -205,16 +215,43 @@ def test_promtool_sees_each_alert_fire_at_its_threshold_and_not_below(tmp_path: 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@needs_prometheus
+def test_time_in_which_the_server_is_gone_is_taken_off_the_availability(tmp_path: Path) -> None:
+    """It answers for half of the time, and fails in one of a hundred of what it is asked."""
+    series = {**events("0+1x31 31x40", "0+99x31 3069x40"), f"up{{{JOB}}}": "1x30 0x30"}
+    test = {
+        "interval": "1m",
+        "input_series": of_one_instance(series),
+        "promql_expr_test": [
+            {
+                "expr": "round(locshare:availability:30d, 0.0001)",
+                "eval_time": "61m",
+                "exp_samples": [{"labels": '{instance="a"}', "value": 0.495}],
+            }
+        ],
+    }
+    file = tmp_path / "rules_test.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(path) for path in RULES], "tests": [test]}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def of_one_instance(series: Series) -> list[dict[str, str]]:
+    return [
+        {"series": name.replace("{", '{instance="a",', 1).replace(",}", "}"), "values": values}
+        for name, values in series.items()
+    ]
+
+
 def unit(case: Case, series: Series, *, firing: bool) -> dict[str, Any]:
     query = f'count(ALERTS{{alertname="{case.alert}",alertstate="firing"}})'
     state = "fires" if firing else "is quiet"
     return {
         "name": f"{case.alert} {state}",
         "interval": "1m",
-        "input_series": [
-            {"series": name.replace("{", '{instance="a",', 1).replace(",}", "}"), "values": values}
-            for name, values in series.items()
-        ],
+        "input_series": of_one_instance(series),
         "promql_expr_test": [
             {
                 "expr": query,
