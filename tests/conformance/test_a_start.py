@@ -7,20 +7,23 @@ import pytest
 import trio
 
 from locshare.actors import Actor, InitTimeout, Registry, StartError
-from locshare.actors.testing import Boom, Echo, Script, finish
+from locshare.actors.testing import Boom, Echo, Script, finish, no_leaks, settle
 from locshare.supervisor import (
     AlreadyPresent,
     AlreadyStarted,
+    AnySpec,
     BadSpec,
     ChildSpec,
     DynamicSpec,
+    Event,
+    Stopped,
     SupervisorSpec,
     TaskSpec,
     open_supervisor,
     run_root,
 )
 from locshare.supervisor.testing import TreeJournal, probe, running
-from tests.conformance.kit import REPEATS
+from tests.conformance.kit import REPEATS, dynamic
 
 
 @pytest.mark.parametrize("repeat", REPEATS)
@@ -106,6 +109,47 @@ async def test_s04_an_init_that_takes_too_long_is_an_error_and_leaves_no_task(
     assert trio.current_time() - began == 2.0
     # The clock's own task stays for the length of the run.
     assert trio.lowlevel.current_statistics().tasks_living <= before + 1
+
+
+class LateActor(Actor):
+    """Its init ignores the kill and succeeds."""
+
+    async def init(self) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(2)
+
+    def handle_cast(self, message: Any) -> None:
+        raise AssertionError("it has not started")
+
+
+async def late_task(*, task_status: trio.TaskStatus[str]) -> None:
+    """As :class:`LateActor`."""
+    with trio.CancelScope(shield=True):
+        await trio.sleep(2)
+    task_status.started("too late")
+
+
+@pytest.mark.parametrize("where", ["static", "dynamic"])
+@pytest.mark.parametrize(
+    "spec",
+    [ChildSpec("late", LateActor, init_timeout=1.0), TaskSpec("late", late_task, init_timeout=1.0)],
+    ids=["actor", "task"],
+)
+async def test_s04_an_init_that_succeeds_after_its_timeout_has_failed(
+    journal: TreeJournal, spec: AnySpec, where: str
+) -> None:
+    events: list[Event] = []
+    root = SupervisorSpec(
+        [DynamicSpec().child("pool")], report=journal.reports.append, telemetry=events.append
+    )
+    async with no_leaks(), open_supervisor(root) as sup:
+        events.clear()
+        with pytest.raises(InitTimeout):
+            await (sup if where == "static" else dynamic(sup.child("pool"))).start_child(spec)
+        await settle()
+        assert [type(event) for event in events] == [Stopped]
+        assert sup.count_children().specs == 1, "the pool"
+        assert journal.reports == []
 
 
 async def test_s05_an_init_may_decline(journal: TreeJournal) -> None:

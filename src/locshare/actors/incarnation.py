@@ -152,7 +152,11 @@ class Incarnation:
             self.kill()
 
     def announce_started(self) -> None:
-        """Init has succeeded. No checkpoint."""
+        """Init has succeeded. Without effect after a kill, such as that of ``init_timeout``: then
+        the start has failed (4). No checkpoint.
+        """
+        if self.killed or self.reason is not None:
+            return
         if self._init_limit is not None:
             self._init_limit.disarm()
             self._init_limit = None

@@ -180,7 +180,7 @@ class ActorIncarnation(Incarnation):
         if type(result) is CoroutineType:
             result = await result
         if result is IGNORE:
-            self.ignored = True
+            self.ignored = not self.killed
             return SHUTDOWN
         if result is not None and type(result) is not Continue:
             raise BadReturn(
@@ -188,6 +188,8 @@ class ActorIncarnation(Incarnation):
                 "it must return None, Continue or IGNORE"
             )
         self.announce_started()
+        if not self.started:
+            return KILLED
         if result is not None:
             await self._follow(result, "init")
         return await self._loop()

@@ -81,7 +81,7 @@ class TaskIncarnation(Incarnation):
             return self.crashed(error)
         finally:
             self._function, self._args = _done, ()  # refs outlive us; arguments must not
-        if not self.started:
+        if not self.started and not self.killed:
             return Crash(
                 StartError(self.ref.name, "returned before it called task_status.started()")
             )
