@@ -17,13 +17,14 @@ from locshare.actors import (
     Crash,
     Down,
     ExitReason,
+    InitTimeout,
     Registry,
     ReplyTo,
     open_actor_nursery,
 )
 from locshare.actors.loop_profiler import SlowStep, StepProfiler
 from locshare.actors.lowlevel import Incarnation
-from locshare.actors.testing import Boom, Echo, Probe, Raise, Script, Sleep, settle
+from locshare.actors.testing import Boom, Echo, Probe, Raise, Script, Sleep, no_leaks, settle
 from locshare.supervisor import (
     AnySpec,
     ChildSpec,
@@ -68,6 +69,33 @@ async def test_s70_a_stuck_child_of_a_dynamic_supervisor_is_reported_too(
         await pool.terminate_child(ref)
         assert trio.current_time() - began == 19.5
         assert journal.kinds() == ["stuck", "stop_failed"]
+
+
+async def ignore_cancellation(*, task_status: trio.TaskStatus[None]) -> None:
+    with trio.CancelScope(shield=True):
+        await trio.sleep(20)
+    task_status.started()
+
+
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+async def test_s70_an_init_that_ignores_its_timeout_is_reported_as_stuck_too(
+    journal: TreeJournal, kind: str
+) -> None:
+    root = SupervisorSpec([DynamicSpec().child("pool")], report=journal.reports.append)
+    async with no_leaks(), open_supervisor(root) as sup, trio.open_nursery() as nursery:
+
+        async def start() -> None:
+            spec = TaskSpec("a", ignore_cancellation, init_timeout=1.0)
+            with pytest.raises(InitTimeout):
+                await (sup if kind == "static" else dynamic(sup.child("pool"))).start_child(spec)
+            assert trio.current_time() - began == 20
+
+        began = trio.current_time()
+        nursery.start_soon(start)
+        await trio.sleep(5.9)
+        assert journal.kinds() == []
+        await trio.sleep(0.2)
+        assert journal.kinds() == ["stuck"]
 
 
 @pytest.mark.parametrize("repeat", range(100))

@@ -35,6 +35,7 @@ from locshare.actors import (
 )
 from locshare.actors.lowlevel import (
     ActorIncarnation,
+    CallAt,
     Incarnation,
     MessageKind,
     Status,
@@ -221,13 +222,20 @@ class BaseSupervisor(Actor[Never]):
         incarnation.on_exit = lambda incarnation: self.child_exited(child, incarnation)
         if self.hub.wants_spans():
             self._set_span_hook(child, True)
-        incarnation.launch(nursery, child.spec.init_timeout)
+        init_timeout = child.spec.init_timeout
+        if init_timeout != inf:
+            deadline = trio.current_time() + init_timeout + STUCK_AFTER
+            stuck = CallAt(incarnation.clock, deadline, lambda: self.report_stuck(child))
+            child.limits = [stuck]
+        incarnation.launch(nursery, init_timeout)
         return incarnation
 
     def child_started(self, child: Child, incarnation: Incarnation) -> None:
         """In the child's task, right after its init."""
         was = child.state
         if child.incarnation is incarnation:
+            if was is not ChildState.STOPPING:
+                child.disarm_limits()
             child.up_since = trio.current_time()
             if was is not ChildState.STOPPING:
                 child.state = ChildState.RUNNING
@@ -243,6 +251,7 @@ class BaseSupervisor(Actor[Never]):
             self.leave(incarnation.fatal)
         if child.incarnation is not incarnation:
             return  # a late notice of an old incarnation changes nothing (14)
+        child.disarm_limits()
         if self.hub.listening():
             self.hub.emit(self._stopped(child, incarnation, reason))
         was = child.state

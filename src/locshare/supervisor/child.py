@@ -70,18 +70,25 @@ class Child:
         self.restart_at: float | None = None
         #: Called with each new incarnation before it runs: see locshare.supervisor.lowlevel.
         self.on_launch: Callable[[Incarnation], None] | None = None
+        #: The deadlines of what is under way: an init, or a stop by a dynamic supervisor.
+        self.limits: list[CallAt] = []
         #: Of a dynamic supervisor: the key in its table, the caller that waits for the start, those
-        #: that wait for the end, their deadlines.
+        #: that wait for the end.
         self.key = 0
         self.starter: Any = None
         self.stoppers: list[Any] = []
-        self.limits: list[CallAt] = []
 
     @property
     def ref(self) -> Ref | None:
         """The ref of the living incarnation, or None."""
         incarnation = self.incarnation
         return incarnation.ref if incarnation is not None and incarnation.reason is None else None
+
+    def disarm_limits(self) -> None:
+        """What is under way has ended. Idempotent."""
+        for limit in self.limits:
+            limit.disarm()
+        self.limits = []
 
     def cancel_retry(self) -> None:
         """Cancel the timer of the next attempt. Idempotent."""

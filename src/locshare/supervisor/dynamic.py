@@ -267,8 +267,6 @@ class DynamicSupervisor(BaseSupervisor):
                 starter.reply(incarnation.ref)
             else:
                 starter.fail(failure)
-        for limit in child.limits:
-            limit.disarm()
         stoppers, child.stoppers = child.stoppers, []
         for stopper in stoppers:
             stopper.reply(None)
@@ -314,6 +312,7 @@ class DynamicSupervisor(BaseSupervisor):
             child.state = ChildState.STOPPING
             deadline = self.ask_to_stop(child)
             now = trio.current_time()
+            child.disarm_limits()
             child.limits = [
                 CallAt(incarnation.clock, max(deadline, now), incarnation.kill),
                 CallAt(
