@@ -125,7 +125,9 @@ class OutboxSettings(Struct, frozen=True):
     max_bytes: Annotated[
         int,
         About(
-            "How far a client that reads slowly may fall behind before it is closed (4508).",
+            "How far a client that reads slowly may fall behind before it is closed (4508). A "
+            "position of each participant takes about 400 bytes of it: raise it with more than 600 "
+            "in a session.",
             name="outbox_bytes", unit="bytes", ge=16_384, le=67_108_864,
         ),
     ] = 262_144  # fmt: skip
