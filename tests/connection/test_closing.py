@@ -11,6 +11,7 @@ import trio.testing
 
 from locshare.broadcast.outbox import OutboxLimits
 from locshare.connection.context import ConnectionLimits
+from locshare.connection.parser import MessageParser
 from locshare.connection.pool import PoolLimits
 from locshare.connection.received import NO_MESSAGE, UNFINISHED, Received
 from locshare.connection.transport import Transport
@@ -51,7 +52,8 @@ def never_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def looked_at(*_: object) -> None:
         raise AssertionError("served after the close")
 
-    monkeypatch.setattr(Transport, "_digest", looked_at)
+    monkeypatch.setattr(MessageParser, "parse", looked_at)
+    monkeypatch.setattr(MessageParser, "digest", looked_at)
 
 
 # --- what comes after our close -----------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The scanner in front of the protocol object changes nothing but the time that it takes."""
 
 import itertools
-import socket
 
 import pytest
 import trio
@@ -12,8 +11,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from locshare.connection.framing import INCOMPLETE, UNUSUAL, frame_end, payload_start
+from locshare.connection.parser import MessageParser
 from locshare.connection.received import NoMessage, PeerClosed, Pinged, TooLarge, Violation
-from locshare.connection.transport import Transport
 from locshare.connection.transport_limits import DEFAULT_LIMITS
 from locshare.model.reasons import CloseReason
 from tests.sockets import client_frame
@@ -195,9 +194,8 @@ def in_pieces(stream: bytes, cuts: list[int]) -> tuple[object, ...]:
 async def converse(
     stream: bytes, cuts: list[int]
 ) -> tuple[list[object], list[bytes], CloseReason | None]:
-    """What a transport makes of `stream` when it comes in pieces: messages, replies, and reason."""
-    ours, theirs = socket.socketpair()
-    transport = Transport(ours)
+    """What a parser makes of `stream` when it comes in pieces: messages, replies, and reason."""
+    parser = MessageParser(DEFAULT_LIMITS)
     received: list[object] = []
     replies: list[bytes] = []
     reason = None
@@ -205,10 +203,10 @@ async def converse(
     for cut in [*cuts, len(stream)]:
         if reason is None:
             # What one read takes at once; a piece as long as the buffer would be two reads.
-            transport._digest(stream[start:cut])
+            parser.digest(stream[start:cut])
         start = cut
-        while transport._messages:
-            message = transport._messages.pop(0)
+        while parser.messages:
+            message = parser.messages.pop(0)
             assert reason is None, "nothing comes after the end"
             if isinstance(message, Pinged):
                 replies.append(message.pong)
@@ -223,6 +221,4 @@ async def converse(
                     assert message.size > 4096
                 received.append("no message" if isinstance(message, NoMessage) else message)
     received.append(reason or CloseReason.PEER_GONE)
-    ours.close()
-    theirs.close()
     return received, [b"".join(replies)], reason

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from locshare.connection import reader as reader_module
 from locshare.connection.context import ConnectionLimits
+from locshare.connection.parser import MessageParser
 from locshare.connection.pool import PoolLimits
 from locshare.connection.rate_policy import RateLimits
 from locshare.connection.reader import Reader
@@ -31,6 +32,7 @@ from locshare.connection.received import (
     Violation,
 )
 from locshare.connection.transport import Transport
+from locshare.connection.transport_limits import DEFAULT_LIMITS
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.supervisor import SupervisorSpec, TaskSpec, open_supervisor
@@ -444,12 +446,10 @@ class Talk:
 
 
 def read_at_once(stream: bytes) -> list[object]:
-    """What a transport makes of a stream that comes in one piece."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        transport = Transport(ours)
-        transport._digest(stream)
-        found = [each for each in transport._messages if not isinstance(each, Pinged)]
+    """What a parser makes of a stream that comes in one piece."""
+    parser = MessageParser(DEFAULT_LIMITS)
+    parser.digest(stream)
+    found = [each for each in parser.messages if not isinstance(each, Pinged)]
     ended = found and isinstance(found[-1], PeerClosed | Violation)
     return [*found] if ended else [*found, PEER_GONE]
 

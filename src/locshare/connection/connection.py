@@ -33,9 +33,10 @@ from locshare.connection.counters import DialectLabel
 from locshare.connection.dialect import SocketDialect
 from locshare.connection.lifecycle import Action, Event, Lifecycle, State
 from locshare.connection.negotiation import choose_dialect, choose_subprotocol, read_options
+from locshare.connection.parser import PING_FRAME, close_frame
 from locshare.connection.refusal import Refusal
 from locshare.connection.subscription import Subscription
-from locshare.connection.transport import PING_FRAME, Transport, close_frame
+from locshare.connection.transport import Transport
 from locshare.connection.upgrade import ConnectionLost, NotAnUpgrade, Upgrade
 from locshare.model.reasons import CloseReason
 from locshare.session.commands import AttachOptions

@@ -1,15 +1,9 @@
-"""WebSocket on a raw socket: the only file that knows which library speaks the protocol.
-
-``websockets``' Sans-I/O ``ServerProtocol`` decides what the protocol demands: the handshake,
-fragments, control frames between fragments, masking, sizes, the answer to a close frame. This file
-moves bytes and reports what came; it answers nothing by itself once the upgrade is accepted. What
-goes out passes through the connection's :class:`~locshare.broadcast.outbox.Outbox`, and when the
-connection closes is decided elsewhere (:mod:`locshare.connection.lifecycle`).
-
-A whole text frame is unmasked here (see ``framing``), and the protocol object exists only while it
-has something to judge. An idle connection has none, which saves a third of its memory. Invariant
-between two calls: ``_protocol`` is None unless a fragmented message is under way or the peer's
-frames have come to their end.
+"""WebSocket on a raw socket: moves bytes and reports what came; it answers nothing by itself once
+the upgrade is accepted. What goes out passes through the connection's
+:class:`~locshare.broadcast.outbox.Outbox`, and when the connection closes is decided elsewhere
+(:mod:`locshare.connection.lifecycle`). What the bytes mean is decided without a socket: of the
+request by :mod:`locshare.connection.handshake`, of all after it by
+:mod:`locshare.connection.parser`.
 
 One task per connection uses this, and there is no queue between: what is not asked for stays in
 the kernel, and TCP slows the sender down. While that task waits for a message, and for nothing
@@ -27,8 +21,6 @@ turn of the loop, like everyone else.
 """
 
 import contextlib
-import logging
-import math
 import socket
 import struct
 from collections.abc import Callable
@@ -37,34 +29,11 @@ from typing import Final
 import outcome
 import trio
 from trio.lowlevel import Abort, Task
-from websockets.datastructures import MultipleValuesError
-from websockets.exceptions import InvalidHeader
-from websockets.frames import Close, Frame, Opcode
-from websockets.headers import parse_subprotocol
-from websockets.http11 import Request, Response
-from websockets.protocol import SEND_EOF, State
-from websockets.server import ServerProtocol
 
-from locshare.connection.framing import (
-    INCOMPLETE,
-    UNUSUAL,
-    frame_end,
-    payload_start,
-    text_start,
-)
+from locshare.connection.handshake import BadHandshake, Handshake
+from locshare.connection.parser import MessageParser
 from locshare.connection.reader import Reader
-from locshare.connection.received import (
-    NO_MESSAGE,
-    PEER_GONE,
-    STOPPED,
-    UNFINISHED,
-    Handler,
-    PeerClosed,
-    Pinged,
-    Received,
-    TooLarge,
-    Violation,
-)
+from locshare.connection.received import PEER_GONE, STOPPED, UNFINISHED, Handler, Received
 from locshare.connection.transport_limits import DEFAULT_LIMITS, TransportLimits
 from locshare.connection.upgrade import (
     BAD_HANDSHAKE,
@@ -72,34 +41,12 @@ from locshare.connection.upgrade import (
     NotAnUpgrade,
     Upgrade,
     empty_input,
-    lost_on_the_way,
     problem_response,
-    status_of,
 )
-from locshare.model.reasons import CloseReason
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # a platform without the library's C extension
-    from websockets.utils import apply_mask
-
-PING_FRAME: Final = b"\x89\x00"
-
-_READ_BYTES = 4 * 1024
+_READ_BYTES: Final = 4 * 1024
 """The most that one turn of the loop reads from one client, so that none delays all others: this
 many bytes of the smallest frames, pings, take 8 ms."""
-_TEXT_FINAL = 0x80 | Opcode.TEXT
-_BINARY_FINAL = 0x80 | Opcode.BINARY
-_CLOSE_FINAL = 0x80 | Opcode.CLOSE
-_PING_FINAL = 0x80 | Opcode.PING
-_PONG_FINAL = 0x80 | Opcode.PONG
-_LONGEST_CONTROL = 0x80 | 125
-_OPCODE = 0x0F
-
-# The library logs headers (tokens) and payloads (positions) when its logger allows it. This one is
-# outside the hierarchy of loggers, so that no logging configuration can wake it.
-_SILENT = logging.Logger("locshare.websocket")  # noqa: LOG001 - on purpose, see above
-_SILENT.disabled = True
 
 
 class Transport:
@@ -109,23 +56,15 @@ class Transport:
 
     __slots__ = (
         "__weakref__",
-        "_answer",
-        "_close_came",
-        "_frame_due",
         "_handler",
+        "_handshake",
         "_in_set",
         "_limits",
-        "_message_due",
         "_messages",
         "_parked",
-        "_partial",
-        "_partial_is_text",
-        "_pong",
-        "_protocol",
+        "_parser",
         "_reader",
         "_sock",
-        "_tail",
-        "_unsound",
         "bytes_in",
         "heard",
         "send",
@@ -136,17 +75,9 @@ class Transport:
         self.send = sock.send
         """See :attr:`locshare.broadcast.outbox.OutboxSocket.send`."""
         self._limits = limits
-        self._answer: Response | None = None  # 101, until it is given or the request is refused
-        self._protocol: ServerProtocol | None = None
-        self._messages: list[Received] = []
-        self._tail = b""  # the beginning of an incomplete frame
-        self._partial: bytearray | None = None  # the fragments so far of one message
-        self._partial_is_text = True
-        self._frame_due = math.inf  # the deadline of the incomplete frame
-        self._message_due = math.inf  # and that of the fragmented message
-        self._pong = b""  # the answer to the newest ping, not yet reported
-        self._close_came = False  # the peer's close frame
-        self._unsound = False  # the input cannot be cut into frames
+        self._handshake: Handshake | None = None  # until it is answered
+        parser = self._parser = MessageParser(limits)
+        self._messages = parser.messages
         self._reader: Reader | None = None
         self._handler: Handler | None = None
         self._parked: Task | None = None  # the connection's, while the reader may read for it
@@ -163,64 +94,33 @@ class Transport:
         Raises ConnectionLost, and NotAnUpgrade after sending a 4xx response. Cancelled: the request
         is half read, and :meth:`reject` may be called.
         """
-        protocol = ServerProtocol(logger=_SILENT)
-        received = 0
+        handshake = Handshake(self._limits.max_handshake_bytes)
         while True:
             data = await self._read()
-            received += len(data)
             if not data:
                 raise ConnectionLost("the peer closed during the handshake")
-            protocol.receive_data(data)
-            events = protocol.events_received()
-            if len(events) > 1 or (events and protocol.reader.buffer):
-                # RFC 6455 section 4.1: nothing is sent before the answer came.
-                await self._refuse(400, "frames before the handshake was answered")
-            if events and isinstance(events[0], Request):
-                return await self._check(protocol, events[0])
-            if protocol.eof_sent:
-                await self._refuse(
-                    status_of(b"".join(protocol.data_to_send())) or 400, "not a WebSocket handshake"
-                )
-            elif received > self._limits.max_handshake_bytes:
-                await self._refuse(431, "the request's head is too large")
+            try:
+                upgrade = handshake.receive(data, self)
+            except BadHandshake as bad:
+                await self.reject(problem_response(bad.status, BAD_HANDSHAKE, bad.detail))
+                raise NotAnUpgrade(bad.status) from None
+            if upgrade is not None:
+                self._handshake = handshake
+                return upgrade
             progress()
-
-    async def _check(self, protocol: ServerProtocol, request: Request) -> Upgrade:
-        response = protocol.accept(request)
-        if response.status_code != 101:
-            if response.status_code in (426, 505):
-                lost = lost_on_the_way(request.protocol, request.headers.raw_items())
-                if lost is not None:
-                    await self._refuse(426, lost)
-            await self._refuse(response.status_code)
-        self._answer = response
-        headers = request.headers
-        try:
-            offered = headers.get_all("Sec-WebSocket-Protocol")
-            subprotocols = [name for value in offered for name in parse_subprotocol(value)]
-            return Upgrade(self, request.path, list(headers.raw_items()), subprotocols)
-        except (ValueError, InvalidHeader, MultipleValuesError):
-            await self._refuse(400, "malformed query or subprotocol")
-            raise
-
-    async def _refuse(self, status: int, detail: str = "") -> None:
-        await self.reject(problem_response(status, BAD_HANDSHAKE, detail))
-        raise NotAnUpgrade(status)
 
     async def accept(self, subprotocol: str | None) -> None:
         """See :meth:`Upgrade.accept`."""
-        answer, self._answer = self._answer, None
-        if answer is None:
+        handshake, self._handshake = self._handshake, None
+        if handshake is None:
             raise RuntimeError("there is no request that could be accepted")
-        if subprotocol is not None:
-            answer.headers["Sec-WebSocket-Protocol"] = subprotocol
-        await self._respond(answer.serialize())
+        await self._respond(handshake.accepted(subprotocol))
 
     async def reject(self, response: bytes) -> None:
         """Send an HTTP response instead of an upgrade; nothing follows. The request need not have
         arrived. Raises ConnectionLost.
         """
-        self._unsound = True  # it speaks HTTP
+        self._parser.unsound = True  # it speaks HTTP
         await self._respond(response)
         self.shut_writing()
 
@@ -242,9 +142,9 @@ class Transport:
 
         ``alone`` leaves the socket to this task, also where there is a reader.
         """
-        messages = self._messages
+        messages, parser = self._messages, self._parser
         while not messages:
-            if self._tail or self._partial is not None:
+            if parser.tail or parser.partial is not None:
                 data = await self._read_in_time()
                 if data is None:
                     return messages.pop(0) if messages else UNFINISHED
@@ -259,9 +159,9 @@ class Transport:
             elif not messages:
                 return PEER_GONE
             if messages:  # STOPPED meanwhile: `discard` looks for the close frame
-                self._tail += data
+                parser.tail += data
             else:
-                self._digest(data)
+                parser.digest(data)
         return messages.pop(0)
 
     # --- the reader (connection.reader.Readable) ------------------------------------------------
@@ -323,7 +223,8 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - raised in the connection's task
             self._wake(error)
         else:
-            if self._messages or self._tail or self._partial is not None:
+            parser = self._parser
+            if self._messages or parser.tail or parser.partial is not None:
                 self._wake()
         return True
 
@@ -334,13 +235,10 @@ class Transport:
             self.heard = True
             self.bytes_in += len(data)
         if messages:  # STOPPED meanwhile: `discard` looks for the close frame
-            self._tail += data
+            self._parser.tail += data
             return
-        start = text_start(data, self._limits.max_message_bytes)
-        if start:
-            self._deliver(apply_mask(data[start:], data[start - 4 : start]), True)
-        elif data:
-            self._digest(data)
+        if data:
+            self._parser.parse(data)
         else:
             messages.append(PEER_GONE)
         while messages:
@@ -355,8 +253,7 @@ class Transport:
 
     async def _read_in_time(self) -> bytes | None:
         """The next bytes of a message already begun. None when its deadline passes."""
-        due = min(self._frame_due if self._tail else math.inf, self._message_due)
-        with trio.move_on_at(due):
+        with trio.move_on_at(self._parser.due):
             return await self._read()
         return None
 
@@ -368,9 +265,10 @@ class Transport:
         way. After ``discard_bytes`` nothing more is read and this waits for ever: TCP stops the
         peer, which still has time to read. The caller bounds the time.
         """
-        came, self._tail = self._tail, b""
+        parser = self._parser
+        came, parser.tail = parser.tail, b""
         left = self._limits.discard_bytes
-        while not self._find_close(came):
+        while not parser.find_close(came):
             if left <= 0:
                 await trio.sleep_forever()
             came = await self._read(min(left, _READ_BYTES))
@@ -379,177 +277,6 @@ class Transport:
             self.bytes_in += len(came)
             left -= len(came)
         return True
-
-    def _find_close(self, data: bytes) -> bool:
-        """True when the peer's close frame is in ``data`` or came before. Reads headers only."""
-        if self._close_came or self._unsound:
-            return self._close_came
-        data = self._tail + data
-        self._tail = b""
-        start, size, limit = 0, len(data), self._limits.hard_message_bytes
-        while start < size:
-            end = frame_end(data, start, limit)
-            if end == UNUSUAL:
-                self._unsound = True
-                return False
-            if end == INCOMPLETE:
-                self._tail = data[start:]
-                return False
-            if data[start] & _OPCODE == Opcode.CLOSE:
-                self._close_came = True
-                return True
-            start = end
-        return False
-
-    def _digest(self, data: bytes) -> None:
-        """Cut ``data`` into frames. Handle the plain ones here; pass others to the protocol object.
-
-        In order, so that what was sent before a close counts. Stops at the first frame that closes
-        the connection.
-        """
-        goes_on = False
-        if self._tail:
-            data = self._tail + data
-            self._tail = b""
-            goes_on = True
-        start, size, limit = 0, len(data), self._limits.hard_message_bytes
-        going = True
-        while start < size and going:
-            end = frame_end(data, start, limit)
-            if end == INCOMPLETE:
-                self._tail = data[start:]
-                if start or not goes_on:
-                    self._frame_due = trio.current_time() + self._limits.message_deadline
-                break
-            first = data[start]
-            if end == UNUSUAL:
-                end = size
-                going = self._ask_protocol(data[start:])
-            elif first == _TEXT_FINAL and self._partial is None:
-                payload = payload_start(data, start)
-                going = self._deliver(
-                    apply_mask(data[payload:end], data[payload - 4 : payload]), True
-                )
-            elif first == _BINARY_FINAL and self._partial is None:
-                payload = payload_start(data, start)
-                going = self._deliver(
-                    apply_mask(data[payload:end], data[payload - 4 : payload]), False
-                )
-            elif first == _PONG_FINAL and data[start + 1] <= _LONGEST_CONTROL:
-                self._messages.append(NO_MESSAGE)
-            elif first == _PING_FINAL and data[start + 1] <= _LONGEST_CONTROL:
-                payload = start + 6
-                answer = apply_mask(data[payload:end], data[payload - 4 : payload])
-                self._pong = bytes((_PONG_FINAL, len(answer))) + answer
-                self._messages.append(NO_MESSAGE)
-            else:
-                going = self._ask_protocol(data[start:end])
-            start = end
-        if not going:
-            self._tail = data[start:]
-        elif self._pong:
-            self._report_ping()
-
-    def _report_ping(self) -> None:
-        """Report only the newest of those that came together (RFC 6455 section 5.5.3), so that a
-        flood of pings is not answered with a flood. It goes first: handling a message may wait.
-        """
-        self._messages.insert(0, Pinged(self._pong))
-        self._pong = b""
-
-    def _drop_partial(self) -> None:
-        """Forget the fragments so far. A close may come between fragments, as any control frame
-        (RFC 6455 section 5.4); ``websockets`` takes that for a breach of the protocol.
-        """
-        if self._partial is not None:
-            self._partial = self._protocol = None
-            self._message_due = math.inf
-
-    def _ask_protocol(self, data: bytes) -> bool:
-        """Pass whole frames, or ones to be refused, to the protocol object and report the outcome.
-        False when nothing more is to be read.
-        """
-        if data[0] == _CLOSE_FINAL:
-            self._drop_partial()
-        protocol = self._current_protocol()
-        protocol.receive_data(data)
-        for event in protocol.events_received():
-            if isinstance(event, Frame) and not self._take(event):
-                return False
-        return self._report_replies(protocol)
-
-    def _current_protocol(self) -> ServerProtocol:
-        if self._protocol is None:
-            self._protocol = ServerProtocol(
-                state=State.OPEN, max_size=self._limits.hard_message_bytes, logger=_SILENT
-            )
-        return self._protocol
-
-    def _take(self, frame: Frame) -> bool:
-        """Report a frame that the protocol has accepted. False when nothing more is to be read."""
-        opcode = frame.opcode
-        if opcode is Opcode.CONT and self._partial is not None:
-            self._partial += frame.data
-            if frame.fin:
-                payload, self._partial = bytes(self._partial), None
-                self._message_due = math.inf
-                return self._deliver(payload, self._partial_is_text)
-            self._messages.append(NO_MESSAGE)
-        elif opcode is Opcode.CLOSE:
-            self._close_came = True  # the protocol has a reply; see _report_replies
-        elif opcode is Opcode.PING or opcode is Opcode.PONG:
-            self._messages.append(NO_MESSAGE)  # its length was written in more bytes than needed
-        elif frame.fin:
-            return self._deliver(bytes(frame.data), opcode is Opcode.TEXT)
-        else:
-            self._partial = bytearray(frame.data)
-            self._message_due = trio.current_time() + self._limits.message_deadline
-            self._partial_is_text = opcode is Opcode.TEXT
-            self._messages.append(NO_MESSAGE)
-        return True
-
-    def _deliver(self, payload: bytes, is_text: bool) -> bool:
-        """Report a whole message. False when nothing more is to be read."""
-        if len(payload) > self._limits.max_message_bytes:
-            self._messages.append(TooLarge(len(payload)))
-        elif not is_text:
-            self._messages.append(payload)
-        else:
-            try:
-                self._messages.append(str(payload, "utf-8"))
-            except UnicodeDecodeError:
-                # Its frames are sound all the same: the answer to this close can be found.
-                reason = CloseReason.INVALID_DATA
-                self._report_end(Violation(reason, close_frame(reason)))
-                return False
-        return True
-
-    def _report_replies(self, protocol: ServerProtocol) -> bool:
-        """Report the replies of the protocol object: pongs, close frames. False when nothing more
-        is to be read.
-        """
-        for data in protocol.data_to_send():
-            if data is SEND_EOF:
-                continue  # the connection half-closes when it has written all
-            if data[0] == _PONG_FINAL:
-                self._pong = data
-                continue
-            if self._close_came:
-                self._report_end(PeerClosed(data))
-            else:
-                self._unsound = True
-                sent = protocol.close_sent
-                reason = _VIOLATIONS.get(sent.code if sent else 0, CloseReason.PROTOCOL_ERROR)
-                self._report_end(Violation(reason, data))
-            return False
-        if self._partial is None:
-            self._protocol = None
-        return True
-
-    def _report_end(self, end: PeerClosed | Violation) -> None:
-        if self._pong:
-            self._report_ping()
-        self._messages.append(end)
 
     async def _read(self, size: int = _READ_BYTES) -> bytes:
         """The next bytes. Empty at the end of the stream; a reset counts as one."""
@@ -595,20 +322,3 @@ class Transport:
         self.detach_reader()
         trio.lowlevel.notify_closing(self._sock)
         self._sock.close()
-
-
-def close_frame(reason: CloseReason) -> bytes:
-    """A close frame with the code and text of ``reason``, unmasked."""
-    payload = Close(reason.code, reason.text).serialize()
-    return Frame(Opcode.CLOSE, payload).serialize(mask=False)
-
-
-_VIOLATIONS = {
-    reason.code: reason
-    for reason in (
-        CloseReason.PROTOCOL_ERROR,
-        CloseReason.INVALID_DATA,
-        CloseReason.MESSAGE_TOO_BIG,
-        CloseReason.INTERNAL_ERROR,
-    )
-}
