@@ -44,6 +44,7 @@ REFUSALS = [
     ("/ws?token=removed", 403, "NOT_A_PARTICIPANT", 4403),
     ("/ws?token=no-session", 404, "SESSION_NOT_FOUND", 4404),
     ("/ws?token=no-store", 503, "UNAVAILABLE", 1013),
+    ("/elsewhere?token=ada", 404, "NOT_FOUND", 4404),
 ]
 
 

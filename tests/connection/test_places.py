@@ -329,6 +329,20 @@ async def test_a_client_that_is_gone_before_it_is_answered_leaves_no_link_behind
         assert server.room.receivers == {}
 
 
+async def test_a_browser_that_is_gone_before_it_is_refused_counts_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def gone(_self: Transport, _subprotocol: str | None) -> None:
+        raise ConnectionLost
+
+    monkeypatch.setattr(Transport, "accept", gone)
+    async with serving() as server, raw_tcp(server) as raw:
+        await raw.send(request("/ws?token=forged", headers=["Origin: https://example.org"]))
+        await raw.end()
+        await server.all_gone()
+        assert server.refused() == {"bad_token": 1}
+
+
 async def test_an_answer_that_the_socket_takes_in_parts_arrives_whole() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)

@@ -181,7 +181,10 @@ class Connection:
         upgrade, admitted = await self._admit_in_time()
         self.advance(Event.ANSWERED)
         if not isinstance(admitted, Admitted):
-            await self._refuse(upgrade, admitted)
+            try:
+                await self._refuse(upgrade, admitted)
+            except ConnectionLost:  # it is counted as refused already
+                self.advance(Event.PEER_GONE)
             return None
         try:
             outbox = await self._upgrade(
@@ -231,11 +234,11 @@ class Connection:
         return Admitted(upgrade, identity, subprotocol, dialect, link, read_options(upgrade.query))
 
     async def _refuse(self, upgrade: Upgrade | None, refusal: Refusal) -> None:
-        """Refuse a request, also one that has not come whole."""
+        """Refuse a request, also one that has not come whole. Raises ConnectionLost."""
         self._context.gate.refused(self)
         self._context.counters.refused[refusal.label] += 1
         log.debug("connection_refused", connection=self.number, reason=refusal.label)
-        if upgrade is None or upgrade.origin is None or refusal is Refusal.NO_SUCH_PATH:
+        if upgrade is None or upgrade.origin is None:
             await self.transport.reject(refusal.response())
             await trio.lowlevel.checkpoint_if_cancelled()
             self.advance(Event.REJECTED)
