@@ -350,6 +350,23 @@ async def test_the_deadline_of_a_message_counts_from_its_first_fragment(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_message_is_not_late_because_its_reader_was(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    """The session had no room for the message before it."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    transport = Transport(ours, TransportLimits(message_deadline=10))
+    ping = client_frame(b'{"type": "ping"}')
+    with theirs:
+        theirs.send(ping + ping[:5])
+        assert await transport.receive() == '{"type": "ping"}'
+        theirs.send(ping[5:])
+        mock_clock.jump(11)
+        assert await transport.receive() == '{"type": "ping"}'
+        transport.close()
+
+
 def read_on(nursery: trio.Nursery, limits: TransportLimits) -> tuple[list[Received], socket.socket]:
     """What a transport receives, until a message is unfinished, and the peer's socket."""
     ours, theirs = socket.socketpair()

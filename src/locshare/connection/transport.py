@@ -252,10 +252,12 @@ class Transport:
         self._messages[:] = (STOPPED,)
 
     async def _read_in_time(self) -> bytes | None:
-        """The next bytes of a message already begun. None when its deadline passes."""
+        """The next bytes of a message already begun. None when there are none by its deadline."""
         with trio.move_on_at(self._parser.due):
             return await self._read()
-        return None
+        # This task may be late itself, held up by a session without room: what came is in time.
+        await trio.lowlevel.checkpoint()
+        return self._receive_now(_READ_BYTES)
 
     async def discard(self) -> bool:
         """Discard what the peer sends after our close or refusal. Returns True once its close frame
@@ -280,14 +282,23 @@ class Transport:
 
     async def _read(self, size: int = _READ_BYTES) -> bytes:
         """The next bytes. Empty at the end of the stream; a reset counts as one."""
-        while True:
-            try:
+        data = None
+        try:
+            while data is None:
                 await trio.lowlevel.wait_readable(self._sock)
-                return self._sock.recv(size)
-            except BlockingIOError:
-                continue
-            except OSError:
-                return b""
+                data = self._receive_now(size)
+        except OSError:  # it cannot be waited for
+            return b""
+        return data
+
+    def _receive_now(self, size: int) -> bytes | None:
+        """As :meth:`_read`, but None when there are none yet."""
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
 
     # --- what an Outbox needs (broadcast.outbox.OutboxSocket) ---------------------------------
 
