@@ -185,6 +185,8 @@ def test_a_refusal_without_a_problem_body_is_still_a_problem() -> None:
         ("soon", None),
         ("-3", None),
         ("²", None),
+        ("1 Mar 99999999999999 12:00:30 GMT", None),
+        ("1 Mar 2026 12:00:30 +99999999999999999999", None),
         ("Sun, 01 Mar 2026 12:00:30 GMT", 30.0),
         ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
     ],
@@ -276,10 +278,26 @@ async def test_a_silent_server_is_unreachable_in_time() -> None:
                 pass
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/ws", "ws:///ws", "nonsense"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/ws",
+        "ws:///ws",
+        "nonsense",
+        "ws://127.0.0.1:99999/ws",
+        "ws://127.0.0.1:x/ws",
+        "ws://[::1/ws",
+    ],
+)
 async def test_a_url_that_is_not_a_websocket_is_refused(url: str) -> None:
     with pytest.raises(Unreachable, match="begins with ws"):
         async with connect(url, "token"):
+            pass
+
+
+async def test_a_host_that_can_have_no_address_is_unreachable() -> None:
+    with pytest.raises(Unreachable, match="cannot connect"):
+        async with connect(f"ws://{'a' * 64}.example/ws", "token"):
             pass
 
 

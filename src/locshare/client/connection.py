@@ -50,6 +50,7 @@ _QUEUE: Final = 64
 _RECEIVE_BYTES: Final = 65_536
 _ABNORMAL: Final = 1006
 _PORTS: Final = {"ws": 80, "wss": 443}
+_NO_URL: Final = "a WebSocket URL begins with ws:// or wss:// and names a host, perhaps with a port"
 
 
 @final
@@ -273,21 +274,24 @@ def _wishes(
 
 async def _open_stream(url: str, wishes: str, deadline: float) -> tuple[Stream, str, str]:
     """A stream to the host of ``url``, and the host and resource of the request."""
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise Unreachable("a WebSocket URL begins with ws:// or wss:// and names a host")
-    port = parts.port or _PORTS[parts.scheme]
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        raise Unreachable(_NO_URL) from None
+    if not host:
+        raise Unreachable(_NO_URL)
     query = "&".join(filter(None, (parts.query, wishes)))
     resource = (parts.path or "/") + (f"?{query}" if query else "")
     with trio.CancelScope(deadline=deadline):
         try:
-            plain = await trio.open_tcp_stream(parts.hostname, port)
+            plain = await trio.open_tcp_stream(host, port)
             secret = parts.scheme == "wss"
-            stream: Stream = await _encrypt(plain, parts.hostname) if secret else plain
-        except (OSError, trio.BrokenResourceError) as error:
-            raise Unreachable(f"cannot connect to {parts.hostname}:{port}") from error
+            stream: Stream = await _encrypt(plain, host) if secret else plain
+        except (OSError, UnicodeError, trio.BrokenResourceError) as error:  # no name of a host
+            raise Unreachable(f"cannot connect to {host}:{port}") from error
         return stream, parts.netloc.rpartition("@")[2], resource
-    raise Unreachable(f"cannot connect to {parts.hostname}:{port} in time")
+    raise Unreachable(f"cannot connect to {host}:{port} in time")
 
 
 async def _encrypt(stream: trio.SocketStream, host: str) -> trio.SSLStream[trio.SocketStream]:

@@ -113,7 +113,7 @@ def retry_after_of(value: str | None, now: datetime | None = None) -> float | No
         return min(float(value[:9]), _MAX_RETRY_AFTER_S)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a number beyond all dates
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
