@@ -264,6 +264,27 @@ async def test_a_left_over_server_is_found_although_its_pid_file_is_half_written
         await until(lambda: sum(" -D " in each for each in processes_of(data_dir)) == 1)
 
 
+@linux
+def test_another_users_server_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's own PostgreSQL, whose working directory is hidden from us."""
+
+    def hidden(_path: Path, _other: str) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "samefile", hidden)
+    pid_file = tmp_path / "postmaster.pid"
+    pid_file.touch()
+    with entrust(
+        subprocess.Popen(["postgres", "-c", "read _"], executable="/bin/sh", stdin=subprocess.PIPE)
+    ) as theirs:
+        cluster.end_leftover(tmp_path, lambda: None)
+        assert not pid_file.exists()
+        assert theirs.poll() is None
+        theirs.kill()
+
+
 async def test_whatever_the_link_of_the_socket_leads_to_is_left_alone(data_dir: Path) -> None:
     with data_directory() as theirs:
         (theirs / "precious").write_text("x")

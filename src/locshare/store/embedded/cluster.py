@@ -210,6 +210,8 @@ def _is_postmaster(pid: int, cluster: Path) -> bool:
             return os.fsencode(cluster) in command or cluster.samefile(f"/proc/{pid}/cwd")
         except (FileNotFoundError, ProcessLookupError):
             return False
+        except PermissionError:  # another user's, so on no cluster of ours
+            return False
     listed = subprocess.run(  # noqa: S603 - a number is its only argument
         ["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
