@@ -303,6 +303,9 @@ def test_the_age_of_a_position_is_that_of_its_fix() -> None:
     replica.apply(moved(None), later(20))
     assert replica.age("bo", later(25)) == timedelta(seconds=5)
     assert replica.age("bo", later(19)) == timedelta(0), "a clock that was set back"
+    for age_ms, age in ((10**18, timedelta(days=1)), (-(10**18), timedelta(0))):
+        replica.apply(moved(age_ms), later(30))
+        assert replica.age("bo", later(30)) == age, "an age that no contract has"
     assert replica.positions["bo"].accuracy is None
 
 

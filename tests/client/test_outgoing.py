@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from locshare.client.outgoing import MAX_AGE_MS, RENEW_S, Outgoing
+from locshare.client.outgoing import RENEW_S, Outgoing
 from locshare.model.pace import Pace
-from locshare.model.position import Position
+from locshare.model.position import MAX_AGE_MS, Position
 from tests.client.kit import PLACE
 
 FAR = replace(PLACE, lat=53.0)

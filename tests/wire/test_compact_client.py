@@ -98,6 +98,7 @@ def _positions(reader: CompactReader, frame: bytes) -> list[ParticipantPosition]
     [
         [99, {}], [True, {}], ["1", []], [], 7, {}, [1], [1, {}], [1, [[1, 2]]], [6, {}],
         [0, {}], [0, []], [0, {"time_base": 2**62, "participants": [], "positions": []}],
+        [0, {"time_base": 0, "participants": [], "positions": [], "missed": [[]]}],
         [1, [[1, 1, 1, 2**53 + 1]]], [1, [[1, 1, 1, 2**53]]], [6, {"user_id": "x"}],
     ],
 )  # fmt: skip
@@ -161,7 +162,9 @@ def test_a_missed_event_of_a_newer_server_does_not_spoil_the_snapshot(compact: b
     if compact:
         kind, data = msgspec.msgpack.decode(DIALECT.encode(state(resumed=True)))
         left = {"user_id": "bo", "reason": "left", "seq": 2}
-        data["missed"] = [[8, left], [77, {"seq": 3}], [8, {"user_id": 1}]]
+        data["missed"] = [
+            [8, left], [77, {"seq": 3}], [8, {"user_id": 1}], [], [8], [[], {}], "nonsense", 7,
+        ]  # fmt: skip
         (read,) = CompactReader().decode(msgspec.msgpack.encode([kind, data]))
     else:
         data = msgspec.to_builtins(state(resumed=True))

@@ -14,14 +14,12 @@ from msgspec import structs
 
 from locshare.model.distance import metres
 from locshare.model.pace import NORMAL, Pace
-from locshare.model.position import LIVE_WITHIN_MS, Position
+from locshare.model.position import LIVE_WITHIN_MS, MAX_AGE_MS, Position
 
 RENEW_S: Final = 15.0
 """A sender that does not move renews its position this often all the same, because the others show
 it as old after 30 s.
 """
-MAX_AGE_MS: Final = 86_400_000
-"""An older fix is not sent: no server takes it."""
 
 
 @final
@@ -68,7 +66,7 @@ class Outgoing:
             return None
         self._waits, self._sent, self._sent_at = False, position, now
         age_ms = (position.age_ms or 0.0) + max(clock - self._given_at, 0.0) * 1000
-        if age_ms > MAX_AGE_MS:
+        if age_ms > MAX_AGE_MS:  # no server takes it
             return None
         if position.age_ms is None and age_ms < LIVE_WITHIN_MS:
             return position

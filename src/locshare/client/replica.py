@@ -15,7 +15,7 @@ from locshare.model.events import (
     SessionUpdated,
 )
 from locshare.model.participant import ParticipantView, You
-from locshare.model.position import ParticipantPosition
+from locshare.model.position import MAX_AGE_MS, ParticipantPosition
 from locshare.model.reasons import EndReason
 from locshare.model.session import SessionView, Snapshot
 from locshare.wire.messages import ServerMessage
@@ -91,7 +91,8 @@ class Replica(Struct):
 
 
 def _age(position: ParticipantPosition) -> timedelta:
-    return timedelta(milliseconds=position.age_ms or 0)
+    """Within the bounds of the contract, whatever a server says: a date has an end."""
+    return timedelta(milliseconds=min(max(position.age_ms or 0, 0), MAX_AGE_MS))
 
 
 def _newcomer(joined: ParticipantJoined, at: datetime) -> ParticipantView:

@@ -19,8 +19,10 @@ Altitude = Annotated[float, Meta(ge=-12_000, le=100_000)]
 Speed = Annotated[float, Meta(ge=0, le=1_000)]
 Heading = Annotated[float, Meta(ge=0, lt=360)]
 Battery = Annotated[float, Meta(ge=0, le=100)]
-Age = Annotated[float, Meta(ge=0, le=86_400_000)]
-"""Of a fix when it is sent, in milliseconds. No session lasts longer than these 24 hours."""
+MAX_AGE_MS: Final = 86_400_000
+"""No session lasts longer than these 24 hours."""
+Age = Annotated[float, Meta(ge=0, le=MAX_AGE_MS)]
+"""Of a fix when it is sent, in milliseconds."""
 Timestamp = Annotated[datetime, Meta(tz=True)]
 
 LIVE_WITHIN_MS: Final = 1000

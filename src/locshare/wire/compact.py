@@ -21,7 +21,7 @@ from msgspec import Meta, Struct, convert, to_builtins
 from locshare.model.events import ParticipantJoined
 from locshare.model.pace import MAX_INTERVAL_S, Interval
 from locshare.model.participant import PresenceState
-from locshare.model.position import HeldPosition, ParticipantPosition, Position
+from locshare.model.position import Age, HeldPosition, ParticipantPosition, Position
 from locshare.model.session import Snapshot
 from locshare.wire.dialects import NO_SHORTHAND, InvalidMessage, Shorthand
 from locshare.wire.messages import (
@@ -211,7 +211,7 @@ class _Report(Struct, frozen=True, gc=False, array_like=True, tag=_MOVED):
     lng: Annotated[int, Meta(ge=-180 * _ANGLE, le=180 * _ANGLE)]
     timestamp: Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # the last of the year 9999
     accuracy: Annotated[float, Meta(ge=0, le=100_000)] | None = None
-    age_ms: Annotated[float, Meta(ge=0, le=86_400_000)] | None = None
+    age_ms: Age | None = None
     speed: Annotated[float, Meta(ge=0, le=1_000 * _SPEED)] | None = None
     heading: Annotated[float, Meta(ge=0, lt=360 * _HEADING)] | None = None
     altitude: Annotated[float, Meta(ge=-12_000 * _ALTITUDE, le=100_000 * _ALTITUDE)] | None = None

@@ -87,6 +87,15 @@ _named: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
 _NAMES: Final = {number: name for name, number in TYPES.items()}
 
 
+def _plain_event(event: object) -> object:
+    """A missed event as the plain dialect writes it; itself if it is none of this version."""
+    match event:
+        case [int(kind), data, *_] if kind in _NAMES:
+            return {"type": _NAMES[kind], "data": data}
+        case _:
+            return event
+
+
 @final
 class CompactReader:
     """Reads the frames of one connection, from the first on: the snapshot and later events say what
@@ -149,8 +158,8 @@ class CompactReader:
         start = _start.decode(data)
         named = msgspec.msgpack.decode(data)
         missed = named.get("missed")
-        if missed is not None:
-            named["missed"] = [{"type": _NAMES.get(each[0]), "data": each[1]} for each in missed]
+        if isinstance(missed, list):
+            named["missed"] = [_plain_event(each) for each in missed]
         snapshot = snapshot_from(named | {"positions": ()})
         self._base = _UNIX + timedelta(milliseconds=start.time_base)
         self._user_id = ""
