@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
@@ -10,10 +11,12 @@ import httpx
 import pytest
 
 from locshare.api import ApiLimits
+from locshare.api.report_codes import ReportCredentials
 from locshare.auth.report_codes import is_code_of, parse, report_code
 from locshare.auth.signing_keys import SigningKeys
+from locshare.auth.tokens import TokenInvalid, TokenKeys
 from locshare.model.rate import Rate
-from locshare.store.port import StoreUnavailable
+from locshare.store.port import FoundParticipant, StoreUnavailable
 from tests.api.conftest import Api, FakeSessions, MakeApp, assert_problem, bearer, client_of
 
 PLACE = {"lat": 47.5, "lng": 8.5}
@@ -142,6 +145,24 @@ async def test_a_known_code_needs_no_database(
     monkeypatch.setattr(manager, "find_participants", away)
     assert (await osmand(client, code)).status_code == 200
     assert_problem(await osmand(client, "AAAA-BBBB-CCCC"), 503, "UNAVAILABLE")
+
+
+async def test_a_known_code_of_a_secret_that_counts_no_more_is_refused() -> None:
+    participant, secret = uuid4(), b"an old secret of more than 32 bytes, for tests"
+    until = datetime(2026, 3, 1, tzinfo=UTC)
+    now = until - timedelta(hours=1)
+
+    class Rows:
+        async def find_participants(self, _first: UUID, _last: UUID) -> tuple[FoundParticipant]:
+            return (FoundParticipant(participant, uuid4(), "ada", "participant", until),)
+
+    keys = TokenKeys(KEYS.current, previous=secret, previous_until=until, now=lambda: now)
+    credentials = ReportCredentials(Rows(), keys, ApiLimits())
+    code = TokenKeys(secret).report_code(participant)
+    assert (await credentials.claims(code, "203.0.113.7")).user_id == "ada"
+    now = until
+    with pytest.raises(TokenInvalid):
+        await credentials.claims(code, "203.0.113.7")
 
 
 # --- guessing ---------------------------------------------------------------------------------

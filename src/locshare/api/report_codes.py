@@ -65,7 +65,8 @@ class ReportCredentials:
             return self._tokens.verify(credential)
         key = code.first, code.mac
         claims = self._known.get(key)
-        if claims is None:
+        # Asked again each time: the secret may be one that is not accepted any more.
+        if claims is None or not self._tokens.is_report_code(code, UUID(claims.token_id)):
             # Before the look-up, so that guesses in parallel count. The address first: one that
             # guesses too much takes nothing from the others.
             self._take(self._of_address, address)
