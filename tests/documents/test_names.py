@@ -23,6 +23,8 @@ OTHERS: Final = {
 METRICS: Final = ROOT / "docs" / "reference" / "metrics.md"
 NOT_OURS: Final = {"pg_dump"}
 """Of PostgreSQL."""
+ITS_SENTENCES: Final = {"invalid page"}
+"""The same."""
 pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
@@ -124,6 +126,16 @@ def test_paths_in_code_are_there(page: Path) -> None:
     folders = (page.parent, ROOT, ROOT / "src" / "locshare", ROOT / "bench", ROOT / "tests")
     missing = {each for each in named if not any((folder / each).exists() for folder in folders)}
     assert missing == set()
+
+
+@pytest.mark.parametrize("name", ["operate", "recover"])
+def test_sentences_of_the_program_are_quoted_as_it_says_them(name: str) -> None:
+    """In the tables of what to do. `…` stands for what differs."""
+    page = (ROOT / "docs" / "guides" / f"{name}.md").read_text(encoding="utf-8")
+    quoted = {*re.findall(r"^\| `([^`]* [^`]*)`", page, re.MULTILINE)} - ITS_SENTENCES
+    assert len(quoted) > 1
+    parts = {part.strip() for sentence in quoted for part in sentence.split("…")}
+    assert {part for part in parts if part not in source()} == set()
 
 
 def test_every_problem_of_the_rest_api_is_in_its_page() -> None:

@@ -11,7 +11,7 @@ else, the reader (:mod:`locshare.connection.reader`) reads in its place and hand
 connection's plain function. So nothing overtakes: as long as the task is at work the reader leaves
 the socket alone, and from the first message on that the plain function has not finished, all that
 was read waits for the task. Awaits happen in
-:meth:`Transport.accept_handshake`, in :meth:`Upgrade.accept` and :meth:`Upgrade.reject`, in
+:meth:`Transport.accept_handshake`, :meth:`Upgrade.accept`, :meth:`Transport.reject`,
 :meth:`Transport.receive` and :meth:`Transport.discard`; each is a checkpoint wherever it has to
 wait, and a cancelled one loses no bytes that a later call could still use.
 

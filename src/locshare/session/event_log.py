@@ -43,7 +43,7 @@ class LoggedEvent(NamedTuple):
 
 @final
 class EventLog:
-    """At most ``max_events`` of the newest events, none older than ``max_age_s`` (Trio's clock)."""
+    """The newest events. :meth:`append` bounds their number, :meth:`forget` their age."""
 
     __slots__ = ("_events", "forgotten_seq")
 
