@@ -145,7 +145,7 @@ class Client:
         return _decode(answer, SessionDescription)
 
     async def replace_link(self, session_id: str, host_token: str) -> NewLink:
-        """Make a new join link; nobody joins by the one of before."""
+        """Make a new join link; nobody joins by the old one."""
         return _decode(
             await self._call("POST", _path(session_id, "link"), token=host_token), NewLink
         )

@@ -313,7 +313,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/api/sessions/{session_id}/link",
         tag="Hosts",
         summary="Make a new join link.",
-        detail="Nobody joins by the link of before. Those who are in stay in, and are sent "
+        detail="Nobody joins by the old link. Those who are in stay in, and are sent "
         "`session_updated`.",
         parameters=(_SESSION,),
         tokens=("host",),

@@ -31,7 +31,7 @@ class SessionLocked(LocshareError):
 
 
 class LinkReplaced(LocshareError):
-    """The host has replaced the join link, and this is not the one of now."""
+    """The host has replaced the join link, and this is an old one."""
 
 
 class Banned(LocshareError):

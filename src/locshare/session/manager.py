@@ -395,9 +395,9 @@ class SessionManager:
             return _info(table, table.ended is None)
 
     async def replace_link(self, session_id: UUID) -> SessionInfo:
-        """Give the session a new join link, so that nobody joins by the one of before; durable on
+        """Give the session a new join link, so that nobody joins by the old one; durable on
         return. Raises as :meth:`participants`. Not cancelled once begun. After an error the link is
-        the one of before or, once the session has slept, a new one, which its members are shown.
+        the old one or, once the session has slept, a new one, which its members are shown.
         """
         link_key = _new_link_key()
         async with self.lifecycle.using(session_id) as table, table.local.changing:

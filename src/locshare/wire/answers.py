@@ -41,7 +41,7 @@ class SessionDescription(Struct, frozen=True):
 
 
 class NewLink(Struct, frozen=True):
-    """The link that has replaced the one of before. ``link_key`` is what it has after the id."""
+    """The new join link. ``link_key`` is what it has after the id."""
 
     join_link: str
     link_key: str

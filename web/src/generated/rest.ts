@@ -171,7 +171,7 @@ export interface GpsLoggerSetup {
   readonly link: string;
 }
 
-/** The link that has replaced the one of before. `link_key` is what it has after the id. */
+/** The new join link. `link_key` is what it has after the id. */
 export interface NewLink {
   /** The link to share. Whoever has it may join. */
   readonly join_link: string;
