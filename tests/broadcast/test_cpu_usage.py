@@ -75,10 +75,13 @@ def test_another_thread_s_work_is_not_mine(mine: ThreadCpuUsage) -> None:
     assert least(mine, of_another) < 0.15
 
 
+@pytest.mark.parametrize("schedstat", [None, b"", b"12345\n", b"not reported here\n"])
 def test_without_run_queue_times_only_the_work_counts(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, schedstat: bytes | None
 ) -> None:
-    monkeypatch.setattr(cpu_usage, "_SCHEDSTAT", "/nowhere/{}")
+    if schedstat is not None:
+        (tmp_path / f"{threading.get_native_id()}").write_bytes(schedstat)
+    monkeypatch.setattr(cpu_usage, "_SCHEDSTAT", f"{tmp_path}/{{}}")
     of = ThreadCpuUsage()
     before = of.seconds()
     work(0.02)
