@@ -6,14 +6,24 @@ from typing import Any
 import flet as ft
 import flet_geolocator as ftg
 import msgpack
+import pytest
 from flet.controls.base_control import BaseControl
 from flet.messaging.protocol import configure_encode_object_for_msgpack
 
 from locshare.client import Position
-from phone.position import Notification, configuration, position_of
+from phone.position import FixClock, Notification, configuration
+from phone.position import position_of as position_by
 from phone.rate import Rate
+from phone.view import STALE_S
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def position_of(
+    fix: ftg.GeolocatorPosition, now: datetime, battery: float | None
+) -> tuple[Position, float] | None:
+    """As the first fix of a device."""
+    return position_by(fix, now, battery, FixClock())
 
 
 def sent(value: Any) -> Any:
@@ -93,3 +103,26 @@ def test_an_old_fix_carries_its_age_and_a_wrong_one_is_none() -> None:
     naive = position_of(taken(timestamp=datetime(2026, 3, 1, 12)), NOW, None)  # noqa: DTZ001
     assert naive is not None
     assert naive[1] == 0.0
+
+
+@pytest.mark.parametrize("ahead_s", [600, -600], ids=["fast", "slow"])
+def test_fixes_of_a_phone_whose_clock_is_wrong_are_new_all_the_same(ahead_s: int) -> None:
+    """The satellites write the right time; the phone's own clock is ten minutes off."""
+    clock, found = FixClock(), []
+    for second in range(0, 20, 2):
+        true = NOW + timedelta(seconds=second)
+        mine = true + timedelta(seconds=ahead_s)
+        got = position_by(taken(timestamp=true), mine, None, clock)
+        assert got is not None
+        found.append(got[1])
+        assert mine - got[0].timestamp == timedelta(seconds=got[1])
+    assert found[-1] == 0
+    assert [each for each in found if each >= STALE_S] == ([600] * 3 if ahead_s > 0 else [])
+
+
+def test_a_device_that_repeats_its_last_fix_gets_older_and_teaches_nothing() -> None:
+    clock = FixClock()
+    ages = [clock.age_s(NOW, NOW + timedelta(seconds=second)) for second in range(0, 60, 10)]
+    assert ages == [0, 10, 20, 30, 40, 50]
+    # It has been found again, and its fixes take a second.
+    assert clock.age_s(NOW + timedelta(seconds=60), NOW + timedelta(seconds=61)) == 1

@@ -7,7 +7,8 @@ those here mean "nothing". The defaults of the classes above it are Dart's too, 
 with another default would send that one whenever the first one is wanted.
 """
 
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import flet as ft
@@ -17,6 +18,10 @@ from locshare.client import Position
 from phone.rate import Rate
 
 _MOST_AGE_S: Final = 86_400.0
+STEADY_S: Final = 5.0
+STEADY_FIXES: Final = 4
+"""Timestamps that keep step for so long, within :data:`JITTER_S`, are those of a live device."""
+JITTER_S: Final = 2.0
 
 
 @ft.value
@@ -76,8 +81,40 @@ def configuration(
     return ftg.GeolocatorConfiguration(accuracy=accuracy, distance_filter=0)
 
 
+class FixClock:
+    """How old fixes are. The clock that writes their timestamps may be another one than the phone's
+    (GPS time beside a clock that was set wrong): when several timestamps keep step with the phone's
+    clock, the distance between the two is such an error and no age. As FixReader of
+    web/src/core/fix.ts.
+    """
+
+    def __init__(self) -> None:
+        self._error_s = 0.0
+        self._since = self._newest = datetime.min.replace(tzinfo=UTC)
+        self._first_s = self._least_s = math.inf
+        self._count = 0
+
+    def age_s(self, taken: datetime, now: datetime) -> float:
+        """The age of a fix that the device gives ``now``."""
+        distance_s = (now - taken).total_seconds()
+        if taken != self._newest:  # else a device that repeats itself, whose fix grows old
+            self._newest = taken
+            self._learn(taken, distance_s)
+        return max(distance_s - self._error_s, 0.0)
+
+    def _learn(self, taken: datetime, distance_s: float) -> None:
+        if not abs(distance_s - self._first_s) <= JITTER_S:
+            self._since, self._count = taken, 1
+            self._first_s = self._least_s = distance_s
+            return
+        self._least_s = min(self._least_s, distance_s)
+        self._count += 1
+        if self._count >= STEADY_FIXES and (taken - self._since).total_seconds() >= STEADY_S:
+            self._error_s = self._least_s
+
+
 def position_of(
-    fix: ftg.GeolocatorPosition, now: datetime, battery: float | None
+    fix: ftg.GeolocatorPosition, now: datetime, battery: float | None, clock: FixClock
 ) -> tuple[Position, float] | None:
     """The position to send, and the age of its fix in seconds. None for a fix without a place, or
     of another day. What a device does not know it gives as 0 or -1; that is unknown.
@@ -88,7 +125,7 @@ def position_of(
     taken = fix.timestamp if isinstance(fix.timestamp, datetime) else now
     if taken.tzinfo is None:
         taken = taken.replace(tzinfo=UTC)
-    age_s = max((now - taken).total_seconds(), 0.0)
+    age_s = clock.age_s(taken, now)
     if age_s > _MOST_AGE_S:
         return None
     accuracy, speed, heading = map(_number, (fix.accuracy, fix.speed, fix.heading))
@@ -98,7 +135,7 @@ def position_of(
             float(lat),
             float(lng),
             accuracy if accuracy and 0 < accuracy <= 100_000 else None,
-            taken,
+            now - timedelta(seconds=age_s),
             speed=speed if moves else None,
             # A device that stands still has no direction, and gives 0.
             heading=heading % 360

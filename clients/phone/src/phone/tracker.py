@@ -17,7 +17,7 @@ from msgspec import structs
 
 from locshare.client import Position
 from phone.devices import Devices
-from phone.position import Notification, configuration, position_of
+from phone.position import FixClock, Notification, configuration, position_of
 from phone.rate import ASK_WITHIN_S, RENEW_S, Rate, Reports, Situation, rate
 from phone.view import Permission
 
@@ -47,6 +47,7 @@ class Tracker:
         self._on_failure = failed
         self._devices: Devices | None = None
         self._reports = Reports()
+        self._fix_clock = FixClock()
         self._rate: Rate | None = None
         """Of the running stream; None while there is none."""
         self._newest: Position | None = None
@@ -165,7 +166,7 @@ class Tracker:
         self._on_failure()
 
     def _take(self, fix: ftg.GeolocatorPosition) -> None:
-        found = position_of(fix, datetime.now(UTC), self.battery)
+        found = position_of(fix, datetime.now(UTC), self.battery, self._fix_clock)
         if found is None or not self.running:
             return
         position, age_s = found
