@@ -6,7 +6,9 @@ from locshare.client import (
     ParticipantJoined,
     ParticipantLeft,
     ParticipantPosition,
+    ParticipantUpdated,
     ParticipantView,
+    SessionUpdated,
     Snapshot,
 )
 from locshare.model.participant import You
@@ -48,6 +50,38 @@ def test_the_time_that_is_left_is_the_servers_whatever_this_clock_says() -> None
     one = feed(clock=5.0)
     one.connected(snapshot("me", at=NOW + 100 * HOUR), NOW)
     assert one.expires_at == 5.0 + 3600
+
+
+def test_since_when_somebody_is_away_is_the_servers_too() -> None:
+    one = feed(clock=5.0)
+    one.connected(snapshot("me", "ada", at=NOW + 100 * HOUR), NOW)
+    away = NOW + 100 * HOUR - timedelta(seconds=40)
+    one.received(ParticipantUpdated("ada", False, away), one.server_time())
+    one.received(ParticipantJoined("bob", "bob", "#1D4ED8"), one.server_time())
+    people = one.group(paused=False, watching=False, can_host=True).people
+    assert {each.user_id: each.last_seen for each in people} == {"me": 5, "ada": -35, "bob": 5}
+
+
+def test_what_happened_without_a_connection_is_told_when_there_is_one_again() -> None:
+    one = feed()
+    one.connected(snapshot("me", "ada", "bob"), NOW)
+    # Zoe came, Max came and went, Ada left, the session was locked.
+    one.connected(snapshot("me", "bob", "zoe"), NOW)
+    for event in (
+        ParticipantJoined("zoe", "zoe", "#1D4ED8"),
+        ParticipantJoined("max", "max", "#1D4ED8"),
+        ParticipantLeft("max", "left"),
+        ParticipantLeft("ada", "left"),
+        SessionUpdated(True),
+        ParticipantUpdated("zoe", True, NOW, "host"),
+    ):
+        one.missed(event)
+    assert one.happenings == [
+        Happening("notice.joined", "zoe"),
+        Happening("notice.left", "ada"),
+        Happening("notice.locked"),
+        Happening("notice.host", "zoe"),
+    ]
 
 
 def test_where_somebody_was_stays_over_a_reconnect_and_goes_with_them() -> None:

@@ -6,8 +6,10 @@ its age says what it is worth.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, final
+
+from msgspec import structs
 
 from locshare.client import (
     ParticipantJoined,
@@ -56,6 +58,10 @@ class Feed:
         self.happenings: list[Happening] = []
         """Not said yet; the newest of them, at most :data:`MOST_HAPPENINGS`."""
         self._clock = clock
+        self._ahead_s = 0.0
+        """Of this device's clock, before the server's."""
+        self._before: Replica | None = None
+        """What was known before the connection that there is now, for what it has missed."""
         self._places: dict[str, Place] = {}
 
     @property
@@ -73,9 +79,11 @@ class Feed:
         if self.replica is None:
             self.replica = Replica.of(snapshot, at)
         else:
+            self._before = structs.replace(self.replica)
             self.replica.replace(snapshot, at)
         self.link = Link("live")
         # Compare the server's times with each other: the clock of this device may be wrong.
+        self._ahead_s = self._clock() - snapshot.server_time.timestamp()
         left_s = (snapshot.session.expires_at - snapshot.server_time).total_seconds()
         self.name = one_line(snapshot.session.name, MOST_SESSION_NAME)
         self.expires_at = self._clock() + left_s
@@ -87,8 +95,12 @@ class Feed:
         for position in snapshot.positions:
             self._locate(position)
 
+    def server_time(self) -> datetime:
+        """By which a server says when somebody was seen, as far as it is known."""
+        return datetime.fromtimestamp(self._clock() - self._ahead_s, UTC)
+
     def received(self, message: ServerMessage, at: datetime) -> None:
-        """One message after the snapshot."""
+        """One message after the snapshot, ``at`` :meth:`server_time`."""
         replica = self.replica
         if replica is None:
             return
@@ -100,9 +112,16 @@ class Feed:
             self._places.pop(message.user_id, None)
 
     def missed(self, message: ServerMessage) -> None:
-        """What happened while there was no connection; the state has it already."""
-        if self.replica is not None:
-            self._note(message, self.replica)
+        """What happened while there was no connection; the state has it already. Somebody who came
+        and went is not mentioned.
+        """
+        before, now = self._before, self.replica
+        if before is None or now is None:
+            return
+        if isinstance(message, ParticipantJoined) and message.user_id not in now.participants:
+            return
+        self._note(message, before)
+        before.apply(message, self.server_time())
 
     def located(self, position: Position, at: float) -> None:
         """This device's own position, taken at ``at``."""
@@ -139,7 +158,7 @@ class Feed:
             one_line(each.display_name, MOST_NAME),
             each.avatar_color[:7],
             is_me or each.online,
-            each.last_seen.timestamp(),
+            each.last_seen.timestamp() + self._ahead_s,
             each.state,
             is_host=self.is_host if is_me else each.role == "host",
             is_me=is_me,

@@ -98,7 +98,7 @@ class Participation(Watcher):
 
     def received(self, message: ServerMessage) -> None:
         """See :meth:`Watcher.received`."""
-        self.feed.received(message, datetime.now(UTC))
+        self.feed.received(message, self.feed.server_time())
         self._changed()
 
     def disconnected(self, cause: ClientError, retry_in: float | None) -> None:  # noqa: ARG002
