@@ -3,7 +3,14 @@
 import { readFileSync } from "node:fs";
 import { blurred } from "../../web/src/core/blur.ts";
 import { directionsLink } from "../../web/src/core/directions.ts";
-import { compass, distanceText, speedText, unitsOf } from "../../web/src/core/format.ts";
+import {
+  agoText,
+  compass,
+  distanceText,
+  leftText,
+  speedText,
+  unitsOf,
+} from "../../web/src/core/format.ts";
 import { bearing, distance } from "../../web/src/core/geo.ts";
 import { translator } from "../../web/src/core/i18n.ts";
 import de from "../../web/src/i18n/de.ts";
@@ -20,6 +27,8 @@ for (const [code, catalogue] of Object.entries(catalogues)) {
   formats[code] = {
     distances: both.map((units) => cases.lengths.map((each) => distanceText(t, each, units))),
     speeds: both.map((units) => cases.speeds.map((each) => speedText(t, each, units))),
+    ages: cases.seconds.map((each) => agoText(t, each * 1000)),
+    left: cases.seconds.map((each) => leftText(t, each * 1000).replace(/\u00a0/g, " ")),
     compass: cases.bearings.map((each) => compass(t, each)),
   };
 }

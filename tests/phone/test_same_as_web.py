@@ -33,6 +33,16 @@ PLACES: Final = [
 CASES: Final[dict[str, Any]] = {
     "lengths": [*(_spread(0, 10**power) for power in range(1, 8) for _ in range(20)), 9.9, 994.9],
     "speeds": [_spread(0, 60) for _ in range(50)],
+    "seconds": [
+        *(_spread(0, 10**power) for power in range(1, 6) for _ in range(20)),
+        -5,
+        4.5,
+        59.5,
+        90,
+        3_570,
+        3_600,
+        172_000,
+    ],
     "bearings": [*(_spread(0, 360) for _ in range(50)), 0, 22.4, 337.6, 359.9],
     "locales": ["en-US", "en-GB", "en-us", "de-DE", "de", "my-MM", "fr-CA", "en-Latn-LR", "us"],
     "places": PLACES,
@@ -83,12 +93,16 @@ def test_what_may_differ_does(web: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("language", CATALOGUES)
-def test_lengths_speeds_and_directions_are_said_alike(language: str, web: dict[str, Any]) -> None:
+def test_lengths_speeds_times_and_directions_are_said_alike(
+    language: str, web: dict[str, Any]
+) -> None:
     words, theirs = words_in(language), web["formats"][language]
     for at, units in enumerate(get_args(Units)):
         ours = [words.distance(each, units) for each in CASES["lengths"]]
         assert ours == theirs["distances"][at]
         assert [words.speed(each, units) for each in CASES["speeds"]] == theirs["speeds"][at]
+    assert [words.ago(each) for each in CASES["seconds"]] == theirs["ages"]
+    assert [words.left(each) for each in CASES["seconds"]] == theirs["left"]
     assert [words.compass(each) for each in CASES["bearings"]] == theirs["compass"]
 
 

@@ -62,11 +62,13 @@ def test_it_is_said_with_age_and_distance(each: Person, far: str, text: str) -> 
         ({}, 3, "sharing your position"),
         ({"blurred": True}, 3, "sharing roughly where you are"),
         ({"paused": True}, 3, "paused: nobody sees where you are"),
+        ({"cut": True}, 3, "not connected: nobody gets your position"),
+        ({"cut": True, "paused": True}, 3, "paused: nobody sees where you are"),
         ({"watching": True}, 3, "only watching"),
         ({"permission": "denied"}, 3, "only watching"),
         ({}, None, "looking for your position …"),
         ({"searching": True}, 90, "looking for your position …"),
-        ({}, 90, "your position is from 1 min ago"),
+        ({}, 90, "your position is from 2 min ago"),
     ],
 )
 def test_what_is_said_of_oneself(change: Any, age_s: float | None, text: str) -> None:

@@ -45,11 +45,20 @@ def test_the_language_of_a_device_is_found_or_it_is_english() -> None:
 def test_times_and_distances_are_said_as_people_do() -> None:
     english, german = words_in("en"), words_in("de")
     assert [english.ago(each) for each in (2, 33, 61, 7300, 90_000, 200_000)] == [
-        "just now", "30 s ago", "1 min ago", "2 h ago", "1 day ago", "2 days ago",
+        "just now", "30 s ago", "1 min ago", "2 h ago", "25 h ago", "2 days ago",
     ]  # fmt: skip
     assert german.ago(200_000) == "vor 2 Tagen"
-    assert english.left(3_700) == "1 h 1 min"
-    assert english.left(-5) == "0 min"
+    assert english.left(3_700) == "1 h 01 min"
+    assert english.left(-5) == "0:00"
     assert [german.distance(each) for each in (4, 237, 1_240, 12_600)] == [
         "hier", "240 m", "1,2 km", "13 km",
     ]  # fmt: skip
+
+
+def test_a_name_that_reads_as_the_readers_own_stands_in_quotation_marks() -> None:
+    english, german = words_in("en"), words_in("de")
+    names = ["You", "yOU", "Ada (you)", "Du", "Ada (DU)"]
+    assert [english.as_name(each) for each in names] == [
+        "“You”", "“yOU”", "“Ada (you)”", "Du", "Ada (DU)",
+    ]  # fmt: skip
+    assert [german.as_name(each) for each in names[2:]] == ["Ada (you)", "„Du“", "„Ada (DU)“"]

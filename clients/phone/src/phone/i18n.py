@@ -3,6 +3,7 @@
 Where the web client says the same, it says it in the same words (web/src/i18n).
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -40,22 +41,35 @@ class Words:
 
     def ago(self, age_s: float) -> str:
         """How long ago something was."""
-        if age_s < 5:
+        seconds = _whole(age_s)
+        if seconds < 5:
             return self("ago.now")
-        if age_s < 60:
-            return self("ago.seconds", n=int(age_s) // 5 * 5)
-        if age_s < 3600:
-            return self("ago.minutes", n=int(age_s // 60))
-        if age_s < 86_400:
-            return self("ago.hours", n=int(age_s // 3600))
-        return self("ago.days", n=int(age_s // 86_400))
+        if seconds < 60:
+            return self("ago.seconds", n=seconds // 5 * 5)
+        minutes = _whole(seconds / 60)
+        if minutes < 60:
+            return self("ago.minutes", n=minutes)
+        hours = _whole(minutes / 60)
+        if hours < 48:
+            return self("ago.hours", n=hours)
+        return self("ago.days", n=_whole(hours / 24))
 
     def left(self, seconds: float) -> str:
-        """How much time is left, in hours and minutes."""
-        minutes = max(int(seconds // 60), 0)
-        if minutes < 60:
+        """How much time is left: coarse while there is much of it."""
+        minutes, rest = divmod(max(math.ceil(seconds), 0), 60)
+        if minutes >= 60:
+            return self("left.hours", h=minutes // 60, m=f"{minutes % 60:02}")
+        if minutes >= 10:
             return self("left.minutes", n=minutes)
-        return self("left.hours", h=minutes // 60, m=minutes % 60)
+        return f"{minutes}:{rest:02}"
+
+    def as_name(self, name: str) -> str:
+        """The name of somebody else. One that reads as if it were the reader's own stands in
+        quotation marks.
+        """
+        read = name.lower()
+        is_mine = read == self("map.you").lower() or read.endswith(self("people.me"))
+        return self("name.quoted", name=name) if is_mine else name
 
     def distance(self, metres: float, units: Units = "metric") -> str:
         """In metres up to a kilometre, then in kilometres; or in feet up to a thousand, then in
@@ -105,6 +119,10 @@ def words_in(language: str) -> Words:
     """The catalogue for a language or locale such as ``de_AT``; English for one that is missing."""
     code = language.replace("_", "-").partition("-")[0].lower()
     return Words(code if code in CATALOGUES else DEFAULT)
+
+
+def _whole(value: float) -> int:
+    return math.floor(value + 0.5)
 
 
 def _tens(value: float) -> int:

@@ -67,6 +67,8 @@ class Sharing(NamedTuple):
     watching: bool
     searching: bool
     blurred: bool
+    cut: bool = False
+    """There is no connection: nothing is shared, whatever the device knows."""
 
 
 def my_standing_text(me: Person, now: float, words: Words, sharing: Sharing) -> str:
@@ -75,6 +77,8 @@ def my_standing_text(me: Person, now: float, words: Words, sharing: Sharing) -> 
         return words("person.paused_me")
     if sharing.watching or sharing.permission != "granted":
         return words("person.not_shared")
+    if sharing.cut:
+        return words("person.cut")
     age_s = None if me.place is None else now - me.place.at
     if age_s is None or (sharing.searching and age_s > STALE_S):
         return words("person.searching")

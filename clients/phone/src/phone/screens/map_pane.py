@@ -87,7 +87,7 @@ def MapPane(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 -
         layers.append(_grid(camera, dark=dark))
     layers.append(ftm.CircleLayer(circles=[_accuracy(each, kept) for each in placed]))
     layers.append(
-        ftm.MarkerLayer(markers=[_marker(each, state.now, kept, control) for each in placed[::-1]])
+        ftm.MarkerLayer(markers=[_marker(each, state, kept, control) for each in placed[::-1]])
     )
     kept.only(f"{kind}-{each.user_id}" for each in placed for kind in _KINDS)
     start = target or camera
@@ -181,12 +181,13 @@ def _accuracy(each: Person, kept: Kept) -> Any:
     )
 
 
-def _marker(each: Person, now: float, kept: Kept, control: Controller) -> Any:
-    place = each.place
+def _marker(each: Person, state: AppState, kept: Kept, control: Controller) -> Any:
+    place, words = each.place, state.words
     assert place is not None  # noqa: S101 - who is placed
-    worth = freshness(now - place.at) if each.online else "old"
-    shown = each.name, each.color, each.is_me, worth
-    face = kept.get(f"face-{each.user_id}", shown, lambda: _face(each, worth, control))
+    worth = freshness(state.now - place.at) if each.online else "old"
+    name_tag = words("map.you") if each.is_me else words.as_name(each.name)
+    shown = each.name, name_tag, each.color, worth
+    face = kept.get(f"face-{each.user_id}", shown, lambda: _face(each, name_tag, worth, control))
     name = f"marker-{each.user_id}"
     return kept.get(
         name,
@@ -201,11 +202,11 @@ def _marker(each: Person, now: float, kept: Kept, control: Controller) -> Any:
     )
 
 
-def _face(each: Person, worth: str, control: Controller) -> ft.Control:
+def _face(each: Person, name_tag: str, worth: str, control: Controller) -> ft.Control:
     color = "#808B87" if worth == "old" and not each.is_me else each.color
     ring = ft.Colors.INVERSE_SURFACE if each.is_me else "#FFFFFF"
     return ft.Semantics(
-        label=each.name,
+        label=name_tag,
         identifier=f"marker-{each.user_id}",
         content=ft.Column(
             [
@@ -222,7 +223,7 @@ def _face(each: Person, worth: str, control: Controller) -> ft.Control:
                     border_radius=8,
                     padding=ft.Padding.symmetric(horizontal=7, vertical=1),
                     content=ft.Text(
-                        shortened(each.name), size=11, weight=ft.FontWeight.W_600, no_wrap=True
+                        shortened(name_tag), size=11, weight=ft.FontWeight.W_600, no_wrap=True
                     ),
                 ),
             ],

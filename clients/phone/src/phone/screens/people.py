@@ -18,8 +18,9 @@ def said_of(each: Person, state: AppState, group: Group, far: str = "") -> str:
     """How somebody stands, in words."""
     if each.is_me:
         mine = Sharing(
-            state.permission, group.paused, group.watching, state.searching, state.settings.blurred
-        )
+            state.permission, group.paused, group.watching, state.searching, state.settings.blurred,
+            cut=state.offline or group.link.state == "waiting",
+        )  # fmt: skip
         return my_standing_text(each, state.now, state.words, mine)
     is_live = group.link.state == "live" and not state.offline
     return standing_text(each, state.now, state.words, is_live=is_live, far=far)
@@ -125,7 +126,7 @@ def _new_row(
     live: bool,
 ) -> ft.Control:  # fmt: skip
     color = ft.Colors.PRIMARY if live else ft.Colors.ON_SURFACE_VARIANT
-    name = f"{each.name} {words('people.me')}" if each.is_me else each.name
+    name = f"{each.name} {words('people.me')}" if each.is_me else words.as_name(each.name)
     beside: list[ft.Control] = []
     if each.is_host:
         beside.append(ft.Container(

@@ -43,13 +43,14 @@ def Sheets(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - 
         case "explain":
             heading, controls = words("location.title"), _explain(state, control)
         case "person" if person is not None:
-            heading, controls = person.name, person_sheet(state, group, person, control)
+            heading = person.name if person.is_me else words.as_name(person.name)
+            controls = person_sheet(state, group, person, control)
         case "invite":
             heading, controls = words("invite.title"), invite_sheet(state, group, control)
         case "map_type":
             heading, controls = words("map.type"), _map_type(state, control)
         case "remove" if person is not None:
-            heading = words("confirm.remove", name=isolated(person.name))
+            heading = words("confirm.remove", name=isolated(words.as_name(person.name)))
             controls = _remove(state, control, ban, set_ban)
         case "leave" | "end" | "step_down" | "new_link" as what:
             heading, controls = words(f"confirm.{what}"), _ask_back(state, control, what)
