@@ -1,10 +1,12 @@
 """How this device comes into a session, who else is in it, and how it ends."""
 
+import asyncio
 from pathlib import Path
 
 import flet_map as ftm
 import pytest
 
+from locshare.client import Live, NotConnected
 from phone.i18n import isolated
 from tests.phone.kit import on_the_phone, phone
 from tests.phone.people import APP, BERLIN, asked, called, create, friend, made, places, streaming
@@ -144,3 +146,31 @@ async def test_the_end_of_the_session_stops_everything(server: str, tmp_path: Pa
         assert not streaming(one)
         assert one.state.settings.memberships == ()
         assert one.app.controller._participations == {}
+
+
+@on_the_phone
+async def test_a_session_that_is_open_elsewhere_is_taken_back_as_the_same_person(
+    server: str, tmp_path: Path
+) -> None:
+    """A phone that was set up from this one's backup has its token."""
+    async with phone(tmp_path, server) as one:
+        await create(one)
+        mine = one.state.settings.memberships[-1]
+        other = Live(mine.websocket_url, mine.token)
+        task = asyncio.ensure_future(one.app.controller._guest.run(other.run))
+        await one.shows("Open somewhere else")
+        await one.press("again")
+        await one.shows("1 person")
+        assert isinstance(await task, NotConnected), "it is the other one's turn to be replaced"
+        assert one.state.settings.memberships == (mine,)
+
+
+@on_the_phone
+async def test_a_second_press_before_the_first_has_shown_joins_once(
+    server: str, tmp_path: Path
+) -> None:
+    async with phone(tmp_path, server, route=made(server)["join_link"]) as one:
+        await one.type("name", "Grace")
+        join = one.app.controller.entrance.join
+        await asyncio.gather(join("Grace", "#0F766E"), join("Grace", "#0F766E"))
+        await one.shows("1 person")

@@ -73,6 +73,25 @@ async def test_with_the_hosts_link_the_same_person_is_the_host_on_another_phone(
 
 
 @on_the_phone
+async def test_who_is_in_the_session_already_becomes_its_host_and_no_second_person(
+    server: str, tmp_path: Path
+) -> None:
+    session = made(server)
+    async with phone(tmp_path, server, route=session["join_link"]) as one:
+        await one.type("name", "Grace")
+        await one.press("join")
+        await one.shows("1 person")
+        await one.app.controller.entrance.open_link(session["join_link"] + "#host=wrong")
+        assert one.state.problem
+        assert not one.state.group.is_host
+        await one.app.controller.entrance.open_link(session["host_url"])
+        await one.until(lambda: one.state.group.is_host, "the host")
+        assert len(one.state.group.people) == 1
+        await one.press("invite")
+        await one.shows("For you alone")
+
+
+@on_the_phone
 async def test_who_is_no_host_has_no_hosts_link(server: str, tmp_path: Path) -> None:
     async with phone(tmp_path, server, route=made(server)["join_link"]) as one:
         await one.type("name", "Grace")

@@ -38,7 +38,9 @@ from phone.trio_guest import TrioGuest
 from phone.view import End, Follow, Screen, Sheet
 
 _log: Final = logging.getLogger("locshare.phone")
-NOTICE_S: Final = 4.0
+NOTICE_S: Final = 6.0
+"""A notice stays so long at least, and longer where there is more to read: 100 words a minute."""
+LETTER_S: Final = 0.1
 BATTERY_S: Final = 60.0
 """How often the level of the battery is read."""
 
@@ -60,7 +62,7 @@ class Controller:
         )
         self._calls = Calls(state, guest, self._over)
         self.entrance = Entrance(state, self._calls, self)
-        self.host = Hosting(state, self._calls, self._active, self._keep)
+        self.host = Hosting(state, self._calls, self._active, self.keep)
         """What a host may do."""
         self.preferences = Preferences(state, self)
         self.inviting = Inviting(state, guest, self._active, lambda: self._devices, self.notify)
@@ -364,6 +366,13 @@ class Controller:
         """Whether this device is in this session."""
         return session_id in self._participations
 
+    def keep(self, membership: Membership) -> None:
+        """Remember what has changed of a session that this device is in."""
+        found = self._participations.get(membership.session_id)
+        if found is not None:
+            found.membership = membership
+        self.remember(self.state.settings.with_membership(membership))
+
     async def enter(self, membership: Membership) -> None:
         """Connect to one more session, and show it."""
         self.remember(self.state.settings.with_membership(membership))
@@ -413,16 +422,14 @@ class Controller:
         self.state.end = end
         self.go("end")
 
-    def _keep(self, membership: Membership) -> None:
-        self.remember(self.state.settings.with_membership(membership))
-
     def _ended(self, session_id: str, end: End) -> None:
         """The session is over for this device: everything that it was for stops."""
         state = self.state
         if self._participations.pop(session_id, None) is None:
             return
-        self.entrance.forget(session_id)
-        self.remember(state.settings.without_membership(session_id))
+        if end.title != "end.replaced":  # else the same person may come back here
+            self.entrance.forget(session_id)
+            self.remember(state.settings.without_membership(session_id))
         if not self._participations:
             self._tracker.stop()
         self._adapt()
@@ -497,7 +504,7 @@ class Controller:
         if self._notice_timer is not None:
             self._notice_timer.cancel()
         self._notice_timer = asyncio.get_running_loop().call_later(
-            NOTICE_S, self._silence, context=self._context.copy()
+            max(NOTICE_S, len(text) * LETTER_S), self._silence, context=self._context.copy()
         )
 
     def _silence(self) -> None:
@@ -530,7 +537,8 @@ class Controller:
         if found is not None and found.feed.happenings:
             happening = found.feed.happenings[-1]
             found.feed.happenings = []
-            self.notify(state.words(happening.key, name=isolated(happening.name)))
+            name = isolated(state.words.as_name(happening.name))
+            self.notify(state.words(happening.key, name=name))
         if state.sheet == "person" and (
             state.group is None or state.group.person(state.selected) is None
         ):

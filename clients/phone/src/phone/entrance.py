@@ -1,6 +1,6 @@
 """How this device comes into a session: a link is read, or a session is created; then it joins."""
 
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 from msgspec import structs
 
@@ -40,6 +40,10 @@ class Sessions(Protocol):
         """Show another screen."""
         ...
 
+    def keep(self, membership: Membership) -> None:
+        """Remember what has changed of one of them."""
+        ...
+
     def remember(self, settings: Settings) -> None:
         """Keep the settings."""
         ...
@@ -71,8 +75,9 @@ class Entrance:
                 state.problem = state.words("home.link.wrong")
             return
         kept = state.settings.membership(link.session_id)
-        if kept is not None and self._sessions.is_in(link.session_id) and not link.host_key:
-            self._sessions.show(link.session_id)
+        if kept is not None:
+            if link.host_key is None or await self._become_host(kept, link.host_key):
+                await self._come_back(link.session_id)
             return
 
         async def ask(api: Api) -> Invitation:
@@ -100,6 +105,27 @@ class Entrance:
         if invitation is not None:
             state.invitation = invitation
             self._sessions.go("join")
+
+    async def _come_back(self, session_id: str) -> None:
+        """As the same person, also where another device has taken their place meanwhile."""
+        kept = self._state.settings.membership(session_id)
+        if kept is None or self._sessions.is_in(session_id):
+            self._sessions.show(session_id)
+        else:
+            await self._sessions.enter(kept)
+
+    async def _become_host(self, kept: Membership, host_key: str) -> bool:
+        """Who is in the session already becomes its host, and no second person."""
+
+        async def ask(api: Any) -> str:
+            token: str = (await api.become_host(kept.session_id, host_key)).host_token
+            await api.set_role(kept.session_id, kept.user_id, token, "host")
+            return token
+
+        token = await self._calls.ask(kept.backend, ask, ends=False)
+        if token is not None:
+            self._sessions.keep(structs.replace(kept, host_token=token, host_key=host_key))
+        return token is not None
 
     async def create(self, name: str, hours: int, display_name: str, color: str) -> None:
         """Create a session, and join it as its host."""
@@ -135,6 +161,8 @@ class Entrance:
 
     def _introduced(self, display_name: str, color: str) -> bool:
         state = self._state
+        if state.busy:
+            return False  # a second press, before the button has shown that there was a first
         name = display_name.strip()[:100]
         if not name:
             state.problem = state.words("join.name.missing")

@@ -77,16 +77,19 @@ class Hosting:
         async def ask(client: Client, mine: Membership, _: str) -> None:
             await client.set_role(mine.session_id, mine.user_id, mine.token, "participant")
 
-        await self._as_host(ask)
-        found = self._active()
-        if found is not None and not self._state.problem:
-            found.membership = structs.replace(found.membership, host_token="")
-            self._keep(found.membership)
+        found = await self._as_host(ask)
+        if found is not None:
+            self._keep(structs.replace(found.membership, host_token="", host_key=""))
 
-    async def _as_host(self, ask: Callable[[Any, Membership, str], Awaitable[None]]) -> None:
+    async def _as_host(
+        self, ask: Callable[[Any, Membership, str], Awaitable[None]]
+    ) -> Participation | None:
+        """The session in which it was done, which may be on the screen no more; None if it was
+        refused.
+        """
         found = self._active()
         if found is None:
-            return
+            return None
         mine = found.membership
         token = mine.host_token or mine.token
 
@@ -94,5 +97,7 @@ class Hosting:
             await ask(api, mine, token)
             return True
 
-        if await self._calls.ask(mine.backend, call, ends=False):
-            self._state.sheet = ""
+        if not await self._calls.ask(mine.backend, call, ends=False):
+            return None
+        self._state.sheet = ""
+        return found
