@@ -205,6 +205,8 @@ export class Locator {
     }
     permission.onchange = () => {
       if (permission.state === "granted") this.resume();
+      // No browser need call a watch back that it has silenced.
+      else if (permission.state === "denied") this.failed(PERMISSION_DENIED);
     };
     if (permission.state === "granted" && this.started && !this.watchGave) this.askLater();
   }

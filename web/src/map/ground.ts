@@ -9,11 +9,14 @@ import type { Place } from "../core/geo";
 import { choose } from "../core/map_types";
 import { CanvasSurface } from "./canvas";
 import { canRunMapLibre } from "./probe";
+import { NothingFound } from "./sources";
 import type { MapOptions, Surface, SurfaceEvents, SurfaceOptions } from "./surface";
 
-/** After MapLibre has failed this often in a row, the canvas stays. */
+/** After MapLibre has failed this often in a row, the canvas stays until the page is shown anew. */
 const MOST_FAILURES = 3;
 const RETRY_MS = 5_000;
+/** What could not be fetched is no failure of MapLibre: it is tried again, ever more seldom. */
+const MOST_RETRY_MS = 60_000;
 /** What has drawn for this long runs here: should it stop, the system took what it needs, as iOS does. */
 const STEADY_MS = 30_000;
 
@@ -27,7 +30,8 @@ export class Ground {
   private own: Place | null = null;
   private maplibre: "none" | "loading" | "shown" = "none";
   private failures = 0;
-  private failedAt = Number.NEGATIVE_INFINITY;
+  private misses = 0;
+  private retryAt = Number.NEGATIVE_INFINITY;
   private shownAt = 0;
   private isPaused = false;
   private isDestroyed = false;
@@ -71,9 +75,10 @@ export class Ground {
     if (sources.length === 0 || this.view === null) return;
     // Who saves data gets it for a map of the town, and does without the outlines of countries.
     if (savesData() && sources.every((each) => each.name === "world")) return;
-    if (clock() - this.failedAt < RETRY_MS) return;
+    if (clock() < this.retryAt) return;
     this.maplibre = "loading";
     let made: Surface | null = null;
+    let isFetched = false;
     try {
       if (!(await canRunMapLibre())) {
         this.failures = MOST_FAILURES;
@@ -83,6 +88,7 @@ export class Ground {
       // The group is on the screen before anything else is fetched or parsed.
       await new Promise((resolve) => window.requestAnimationFrame(() => setTimeout(resolve)));
       const { MapLibreSurface } = await import("./maplibre");
+      isFetched = true;
       if (this.isDestroyed) return;
       made = new MapLibreSurface(
         this.options,
@@ -93,12 +99,16 @@ export class Ground {
       await made.ready;
       if (this.isDestroyed) return made.destroy();
       this.replace(made);
+      this.misses = 0;
       this.maplibre = "shown";
       this.shownAt = clock();
     } catch (error) {
       console.warn("MapLibre:", error);
-      this.failures += 1;
-      this.failedAt = clock();
+      const isMissing = !isFetched || error instanceof NothingFound;
+      if (isMissing) this.misses += 1;
+      else this.failures += 1;
+      const wait = isMissing ? RETRY_MS * 2 ** (this.misses - 1) : RETRY_MS;
+      this.retryAt = clock() + Math.min(wait, MOST_RETRY_MS);
       this.maplibre = "none";
       if (made !== null) {
         made.element.remove();
@@ -115,6 +125,8 @@ export class Ground {
   /** Find out whether what draws still can. Whether MapLibre may come, if it does not draw now. */
   resume(mayBring: boolean): void {
     this.isPaused = false;
+    this.failures = Math.min(this.failures, MOST_FAILURES - 1);
+    this.retryAt = Number.NEGATIVE_INFINITY;
     const { surface } = this;
     void surface.probe().then((draws) => {
       if (!draws && surface === this.surface) this.lost();
@@ -178,7 +190,7 @@ export class Ground {
     if (now - this.shownAt >= STEADY_MS) this.failures = 0;
     else {
       this.failures += 1;
-      this.failedAt = now;
+      this.retryAt = now + RETRY_MS;
     }
     this.maplibre = "none";
     const canvas: CanvasSurface = new CanvasSurface(

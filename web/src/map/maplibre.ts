@@ -10,7 +10,7 @@ import type { Camera, Size } from "../core/camera";
 import { type Place, unproject } from "../core/geo";
 import type { MapSource } from "../io/api";
 import { drawGraticule, drawRings } from "./grid";
-import { bareness, isWithin, plain, readTileJson, templateUrl } from "./sources";
+import { bareness, isWithin, NothingFound, plain, readTileJson, templateUrl } from "./sources";
 import { emptyStyle, type Ground, type Style, styleOf } from "./style";
 import type { Surface, SurfaceEvents, SurfaceOptions } from "./surface";
 import { themeOf } from "./theme";
@@ -163,7 +163,7 @@ export class MapLibreSurface implements Surface {
     const found = await Promise.all(sources.map((each) => groundOf(each, root).catch(() => null)));
     if (this.isDestroyed || sources !== this.options.sources) return;
     ground = found.filter((each): each is Ground => each !== null);
-    if (ground.length === 0 && sources.length > 0) throw new Error("no source can be had");
+    if (ground.length === 0 && sources.length > 0) throw new NothingFound("no source can be had");
     this.ground = ground;
     this.say(
       ground

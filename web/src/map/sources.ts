@@ -42,6 +42,9 @@ export function isWithin([west, south, east, north]: TileJson["bounds"], place: 
   return west <= east ? lng >= west && lng <= east : lng >= west || lng <= east;
 }
 
+/** No source of a map can be had, now. */
+export class NothingFound extends Error {}
+
 /** Fetch the description of tiles. Rejects when there is none. */
 export async function readTileJson(source: MapSource, root: string): Promise<TileJson> {
   const url = new URL(source.url, root).href;

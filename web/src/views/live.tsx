@@ -3,7 +3,7 @@
  * The panel is a sheet at the bottom of a phone, and a card at the side where there is room.
  */
 
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { SessionModel } from "../app/session_model";
 import { leftText } from "../core/format";
 import { asName } from "../core/names";
@@ -155,30 +155,34 @@ function useCover(frame: { readonly current: HTMLElement | null }, { ui }: LiveP
 /** The map's module comes beside the page, which shows the people without it. */
 export const loadMap = (): Promise<{ readonly makeMap: MakeMap }> => import("../map/map");
 
+/** After which the map's module is fetched again, when it could not be had. */
+const AGAIN_MS = 5_000;
+
 function Ground({ state, actions, ui, model }: LiveProps) {
   const host = useRef<HTMLDivElement>(null);
   const isOffline = state.isOffline.value;
   // The group comes first: what the map loads waits for it.
   const isThere = model.state.value.session !== null;
+  const [tries, setTries] = useState(0);
   useEffect(() => {
     if (ui.map.peek() !== null || !isThere) return;
     let isGone = false;
-    loadMap().then(
-      ({ makeMap }) => {
-        if (isGone || host.current === null || ui.map.peek() !== null) return;
-        ui.map.value = makeMap(host.current, {
-          state,
-          actions,
-          lifecycle: actions.page,
-          root: actions.root,
-        });
-      },
-      () => undefined, // offline: tried again when the network is back
-    );
+    let timer = 0;
+    const bring = async (): Promise<void> => {
+      const { makeMap } = await loadMap();
+      if (isGone || host.current === null || ui.map.peek() !== null) return;
+      const { page: lifecycle, root } = actions;
+      ui.map.value = makeMap(host.current, { state, actions, lifecycle, root });
+    };
+    bring().catch(() => {
+      // No network, or one that does not know that it is none.
+      if (!isGone) timer = window.setTimeout(() => setTries(tries + 1), AGAIN_MS);
+    });
     return () => {
       isGone = true;
+      window.clearTimeout(timer);
     };
-  }, [isOffline, isThere]);
+  }, [isOffline, isThere, tries]);
   useEffect(
     () => () => {
       ui.map.peek()?.destroy();

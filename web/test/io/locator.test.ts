@@ -211,6 +211,15 @@ test("a refusal is told, and the device left alone until that changes", () => {
   expect(told[told.length - 1]).toBe("sharing");
 });
 
+test("a permission that is taken away is told at once, without waiting for the device", () => {
+  permission.state = "denied";
+  permission.onchange?.();
+  expect(told[told.length - 1]).toBe("denied");
+  const before = device.asked;
+  pass(600);
+  expect(device.asked).toBe(before);
+});
+
 test("while somebody thinks about the permission, nothing is said of a lost signal", async () => {
   locator.stop();
   permission.state = "prompt";
