@@ -23,6 +23,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ import pytest
 from bench.guardian import entrust, temporary_folder
 from locshare.store.embedded import EmbeddedPostgres, binaries
 from locshare.store.migrate import migrate
+from tests.clusters import give_cluster
 
 # Nothing here has to survive a power cut.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -131,13 +133,18 @@ class Server:
             yield self.url(name)
         finally:
             try:
-                renewed = self.execute(_RENEW, name) == self.execute(_SCHEMA, TEMPLATE)
+                renewed = self.execute(_RENEW, name) == self._schema
             except subprocess.CalledProcessError:
                 renewed = False
             if renewed:
                 self._spare.append(name)
             else:
                 self.drop_database(name)
+
+    @cached_property
+    def _schema(self) -> str:
+        """The migrations of the template, which no test changes."""
+        return self.execute(_SCHEMA, TEMPLATE)
 
     def drop_database(self, name: str) -> None:
         """Whoever is connected is thrown out."""
@@ -166,6 +173,7 @@ def running_server(settings: Mapping[str, str] = FAST) -> Iterator[Server]:
     With FAST, `kill` loses the newest commits; `settings={}` loses nothing.
     """
     with temporary_folder("locshare-pg-") as folder:
+        give_cluster(folder)
         server = Server(folder, settings)
         try:
             server.start()

@@ -1,7 +1,8 @@
 """The real program as a subprocess: start it, read where it listens, stop it or kill it.
 
 `with running_program({...}) as program` gives a server that is ready; it is always gone, its
-process group with it, when the block ends.
+process group with it, when the block ends. Its embedded database is a copy (tests/clusters.py); a
+`Program` that is started by hand makes its own.
 """
 
 import json
@@ -19,11 +20,12 @@ from typing import Any
 
 from bench.guardian import entrust, temporary_folder
 from bench.servers import free_port
+from tests.clusters import give_cluster
 from tests.running import LAST_RESORT_S
 
 __all__ = ["Program", "data_directory", "free_port", "running_program"]
 
-START_DEADLINE_S = LAST_RESORT_S  # the first start makes a database cluster
+START_DEADLINE_S = LAST_RESORT_S  # a first start makes a database cluster
 STOP_DEADLINE_S = LAST_RESORT_S
 
 
@@ -143,6 +145,8 @@ def running_program(
     environment: Mapping[str, str], arguments: tuple[str, ...] = ()
 ) -> Iterator[Program]:
     """A started program; ended by SIGTERM (by SIGKILL if need be) when the block ends."""
+    if "LOCSHARE_DATABASE_URL" not in environment and "LOCSHARE_DATA_DIR" in environment:
+        give_cluster(Path(environment["LOCSHARE_DATA_DIR"]))
     program = Program(environment, arguments)
     try:
         program.start()

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from tests.clusters import give_cluster
 from tests.program import data_directory
 from tests.running import LAST_RESORT_S
 
@@ -93,6 +94,8 @@ CASES: Final[dict[str, tuple[int, dict[str, str], list[str]]]] = {
 def test_it_is_said_in_one_sentence(case: str, tmp_path: Path) -> None:
     status, settings, says = CASES[case]
     with data_directory() as folder:
+        if EMBEDDED.items() <= settings.items():
+            give_cluster(folder)
         done = locshare(" ".join(SERVE), {"LOCSHARE_DATA_DIR": str(folder)} | settings, tmp_path)
     assert_explained(done, status, *says)
 

@@ -17,6 +17,7 @@ from locshare.contract.page import page
 from locshare.contract.serving import contract_blueprint
 from locshare.model.reasons import CloseReason
 from tests.browser import DEADLINE_MS, chromium_or_skip
+from tests.clusters import give_cluster
 from tests.program import Program, data_directory
 
 PATHS = {
@@ -139,6 +140,7 @@ def test_nothing_in_a_document_can_break_out_of_the_page() -> None:
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Of a real server."""
     with data_directory() as data:
+        give_cluster(data)
         program = Program({"LOCSHARE_DATA_DIR": str(data)})
         found = program.http_url
         if request.param != "two ports":

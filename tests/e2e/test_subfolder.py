@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Geolocation, Page, expect
 
 from locshare.client import Client, connect, parse_join_link
 from tests.browser import DEADLINE_MS, chromium_or_skip
+from tests.clusters import give_cluster
 from tests.nginx import nginx_or_skip
 from tests.program import Program, data_directory, free_port
 from tests.running import LAST_RESORT_S
@@ -50,6 +51,7 @@ class Site(NamedTuple):
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with ExitStack() as stack:
         folder = stack.enter_context(data_directory())
+        give_cluster(folder)
         port = free_port()
         url = f"http://127.0.0.1:{port}/map"
         settings = {"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_PUBLIC_URL": url}
