@@ -72,7 +72,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     who.add_argument(
         "--speed-up", type=_factor, default=1.0, metavar="FACTOR",
-        help="follow them so many times as fast (default 1)",
+        help="follow them this many times as fast (default 1)",
     )  # fmt: skip
     who.add_argument(
         "--seed", type=_seed, default=0, metavar="N", help="other people with each (default 0)"

@@ -83,7 +83,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     form.add_argument("--text", action="store_true", help="plain text")
     show.add_argument(
         "--count", type=_count, default=1, metavar="N",
-        help="with --json or --text: so many snapshots, 0 for no end (default 1)",
+        help="with --json or --text: number of snapshots, 0 for no end (default 1)",
     )  # fmt: skip
     do = parser.add_argument_group("what to do").add_mutually_exclusive_group()
     for name, (_, about) in _ACTIONS.items():

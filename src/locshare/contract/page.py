@@ -22,7 +22,7 @@ _LIMITS: Final = (
     ("maxItems", "at most {}"), ("pattern", "{}"), ("default", "default {}"),
 )  # fmt: skip
 _EVERY: Final = frozenset({"400", "414", "417", "431", "500", "501", "503", "505"})
-"""Statuses of every call: told once."""
+"""Statuses that every call may have: listed once."""
 
 
 def page(openapi: Schema, asyncapi: Schema) -> str:

@@ -9,10 +9,10 @@ import re
 from typing import Final
 
 HEAD_BYTES_MAX: Final = 16 * 1024
-"""Undecided after so many bytes is no request for a WebSocket: both servers refuse longer heads."""
+"""A head of this size is no request for a WebSocket: both servers refuse longer ones."""
 
 _LINE_BYTES_MAX: Final = 8192
-"""Of a request line. The HTTP server refuses a longer one as soon as it has so many bytes."""
+"""Of a request line. The HTTP server refuses a longer one as soon as it has this much of it."""
 _METHOD_BYTES_MAX: Final = 20
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*websocket", re.IGNORECASE)
 

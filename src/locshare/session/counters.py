@@ -51,7 +51,7 @@ class SessionCounters(Struct):
     reconnected: int = 0
     """Of those, connections of participants who had connected before."""
     resumes: Counter[Resume] = field(default_factory=Counter)
-    """By whether the client was told all that it had missed."""
+    """By whether the client got all that it had missed."""
     updates: int = 0
     """Positions sent, without those that a newer one of the same flush replaced."""
     flushes: int = 0

@@ -67,7 +67,7 @@ class EventLog:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        # The number first: after a crash between the two, no client is told too little.
+        # The number first: a crash between the two may keep an event too long, and hides none.
         self.forgotten_seq = self._events[0].addressed.event.seq
         self._events.popleft()
 

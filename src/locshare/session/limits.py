@@ -24,7 +24,7 @@ class SessionLimits(SessionSettings, frozen=True):
     online_after_report: float = 120.0
     """How long a participant is online after a position that came without a connection."""
     kept_events: int = 256
-    """Events that a client which comes back can be told of, at most."""
+    """The most events that a client which comes back gets."""
     kept_events_s: float = 600.0
     """How long an event is kept for that."""
     reservation_lifetime: float = 15.0

@@ -345,11 +345,11 @@ class SessionRules:
             return
         # The others keep the presence that they know; to themselves members are as they are.
         shown, seen = self._presence.shown(user_id), self._presence.last_seen(user_id, moment)
-        told = ParticipantUpdated(user_id, shown.online, seen, role, shown.state)
+        changed = ParticipantUpdated(user_id, shown.online, seen, role, shown.state)
         state = table.states.get(user_id, "active")
-        own = structs.replace(told, online=user_id in table.online, state=state)
+        own = structs.replace(changed, online=user_id in table.online, state=state)
         table.roster[user_id] = structs.replace(member, role=role)
-        self._decide(told, EveryoneBut(user_id))
+        self._decide(changed, EveryoneBut(user_id))
         self._decide(own, Only(user_id))
 
     # --- leaving and the end ----------------------------------------------------------------------

@@ -23,7 +23,7 @@ from locshare.maintenance.doctor.ports import look_at_ports
 from locshare.maintenance.doctor.public import DEFAULT_IDLE_S, look_from_outside
 
 CHECK_S: Final = 45.0
-"""For one check; that of the public address may take as long as it is told to be idle besides."""
+"""For one check; that of the public address may also take the time that it is to be idle."""
 
 Look = Callable[[Settings], list[Finding] | Awaitable[list[Finding]] | AsyncIterator[Finding]]
 

@@ -142,8 +142,6 @@ class FaultClient:
         """The live tree."""
         return await self.control.ask(Tree(limit=0), TreeSnapshot)
 
-    picture = snapshot  # its earlier name
-
 
 @asynccontextmanager
 async def open_faults(path: Path) -> AsyncIterator[FaultClient]:

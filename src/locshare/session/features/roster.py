@@ -3,8 +3,8 @@
 **Lock.** Only hosts join a locked session. The lock is written to the store before the command.
 
 **Link.** The first join link of a session has its id alone. A host replaces it: the new one has a
-key besides, and whoever comes by another one is refused. Those who are in, and tokens, are not
-concerned. The key is written to the store before the command, and everyone in the session is told.
+key besides, and a join by another one is refused. Members and tokens are not concerned. The key is
+written to the store before the command, and everyone in the session is notified.
 
 **Ban, without accounts.** A participant joins from a client address, and perhaps with a key that
 their device keeps. A ban remembers both: the key as long as this process remembers the session, the
