@@ -28,6 +28,17 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{page.name} links to {path}#{anchor}"
 
 
+def test_each_page_is_linked_from_another() -> None:
+    linked = {
+        (page.parent / path).resolve()
+        for page in PAGES
+        for path, _ in _LINK.findall(page.read_text())
+        if path and (page.parent / path).resolve() != page
+    }
+    first = {ROOT / "README.md", ROOT / "docs" / "index.md"}
+    assert {name_of(page) for page in {*PAGES} - first if page not in linked} == set()
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
 def test_a_decision_has_context_decision_consequences_and_figures(record: Path) -> None:
     text = record.read_text()
