@@ -283,6 +283,7 @@ async def test_a_display_name_has_1_to_100_characters_after_trimming(api: Api, n
         ({"display_name": "   "}, ["display_name"]),
         ({"display_name": "\u3164"}, ["display_name"]),
         ({"display_name": "x" * 101}, ["display_name"]),
+        ({"display_name": "x" + "\u200b" * 400}, ["display_name"]),
         ({"display_name": None}, ["display_name"]),
         ({"display_name": 7}, ["display_name"]),
         ({"display_name": "a\x00b"}, ["display_name"]),

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - names that look like others are what this is about
 """What is left of a name, and which names look confusable."""
 
+import random
 import unicodedata
 
 import pytest
@@ -8,8 +9,9 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from locshare.model import display_names
 from locshare.model.confusables import _SHAPES, confusable, distinct
-from locshare.model.display_names import MAX_CLUSTER, MAX_MARKS, clean, cut
+from locshare.model.display_names import MAX_CLUSTER, MAX_MARKS, MAX_ROUNDS, clean, cut
 
 MARKS = st.characters(categories=["Mn", "Mc", "Me"])
 ODD = st.characters(categories=["Cf", "Co", "Cn", "Zs"]) | st.sampled_from(
@@ -110,6 +112,20 @@ def test_any_text_is_cleaned_to_a_valid_name(text: str) -> None:
     assert not regex.search(r"\p{Co}|\p{Cs}|[\u200b\u2060\ufeff\u00ad\u3164\u2800]", name)
     assert not regex.search(r"[A-Za-zА-я][\p{Mn}\p{Me}]{3}", name)
     assert all(len(each) <= MAX_CLUSTER for each in regex.findall(r"\X", name))
+
+
+def test_a_text_that_keeps_us_busy_is_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of letters and joining signs of Hindi: each cut of a cluster lengthens the next one."""
+    rounds: list[str] = []
+    clean_once = display_names._clean_once
+
+    def counted(text: str) -> str:
+        rounds.append(text)
+        return clean_once(text)
+
+    monkeypatch.setattr(display_names, "_clean_once", counted)
+    assert clean("".join(random.Random(2).choices("क्", k=400))) == ""  # noqa: S311 - repeatable
+    assert len(rounds) == MAX_ROUNDS
 
 
 @given(st.text("AdaйåЖ", min_size=1, max_size=3), st.lists(MARKS, max_size=20))

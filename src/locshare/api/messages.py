@@ -19,8 +19,9 @@ from locshare.model.participant import Role
 
 NAME_CHARS: Final = 255
 DISPLAY_NAME_CHARS: Final = 100
-RAW_CHARS_MAX: Final = 4 * NAME_CHARS
-"""Of a name before invisible characters are removed. A longer one is refused unread."""
+RAW_CHARS_FACTOR: Final = 4
+"""How many times its limit a name may have before invisible characters are removed. A longer one is
+refused unread."""
 _PATTERNS: Final = {
     "avatar_color": "Expected `#RRGGBB`",
     "device_key": "Expected 16 to 64 letters, digits, `_` or `-`",
@@ -140,7 +141,7 @@ def clean_display_name(name: str) -> str:
 def _cleaned(field: str, text: str, limit: int) -> str:
     """``text`` as others see it. Raises HttpProblem."""
     text = text.strip()
-    if len(text) > RAW_CHARS_MAX:  # not worth the work
+    if len(text) > RAW_CHARS_FACTOR * limit:  # not worth the work
         raise _wrong(field, f"Expected at most {limit} characters")
     if not all(map(_allowed, text)):
         raise _wrong(field, "Expected no control characters")

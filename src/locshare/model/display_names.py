@@ -23,6 +23,9 @@ MAX_ZWJ: Final = 3
 MAX_MARKS: Final = 2
 MAX_CLUSTER: Final = 16
 """Code points in one grapheme cluster: more than any language needs."""
+MAX_ROUNDS: Final = 8
+"""A name of any language settles in two or three. A text made for it takes hundreds: where a long
+cluster is cut it joins the next one, which is then too long itself."""
 
 _STACKING: Final = (
     "Beng", "Deva", "Gujr", "Guru", "Knda", "Mlym", "Orya", "Taml", "Telu", "Sinh", "Tibt", "Mymr",
@@ -71,12 +74,15 @@ _pointed: Final = regex.compile("|".join(rf"\p{{scx={name}}}" for name in _POINT
 
 
 def clean(text: str) -> str:
-    """``text`` without invisible characters; empty if none is visible. Idempotent."""
-    while True:
+    """``text`` without invisible characters; empty if none is visible, or if it is made to keep us
+    busy (:data:`MAX_ROUNDS`). Idempotent. O(len(text)²) at worst: bound the length before.
+    """
+    for _ in range(MAX_ROUNDS):
         cleaned = _clean_once(text)
         if cleaned == text:
             return text
-        text = cleaned  # shorter, or composed: this ends
+        text = cleaned
+    return ""
 
 
 def cut(text: str, limit: int) -> str:
