@@ -200,6 +200,24 @@ def test_commands_of_the_guides_reach_the_service(machine: Machine) -> None:
     assert machine.path("/root/locshare.backup").exists()
 
 
+def test_a_backup_is_restored_in_the_place_of_the_service(machine: Machine) -> None:
+    """Root's own start of the database would leave files that the service cannot read."""
+    data = "LOCSHARE_DATA_DIR=/var/lib/locshare"
+    session = machine.call(_used)
+    machine.run("env", data, "locshare", "backup", "/root/restored.backup")
+    machine.run("systemctl", "stop", UNIT, "locshare.socket")
+    said = machine.run("env", data, "locshare", "backup", "/root/no.backup", check=False)
+    assert "systemd-run" in said
+    machine.run("mv", "/var/lib/locshare/postgres", "/root/postgres.before")
+    text = (REPOSITORY / "docs" / "guides" / "recover.md").read_text()
+    (commands,) = re.findall(
+        r"^### Under systemd\n.*?^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE
+    )
+    machine.run("sh", "-ec", f"cd /root; mv restored.backup locshare.backup\n{commands}")
+    machine.run("systemctl", "start", "locshare.socket", UNIT)
+    assert machine.call(lambda: has_session(session))
+
+
 def test_a_connection_starts_the_service_when_only_the_socket_is_there(machine: Machine) -> None:
     machine.run("systemctl", "stop", UNIT)
     assert machine.show("locshare.socket", "ActiveState") == "active"

@@ -28,6 +28,7 @@ from locshare.maintenance.backup.work import dump_to, started, with_connection
 from locshare.store.embedded import MAJOR, EmbeddedPostgres
 from locshare.store.embedded.binaries import Release, installed, older
 from locshare.store.embedded.cluster import UPGRADED, take_lock
+from locshare.store.embedded.ownership import keep_owner
 from locshare.store.embedded.running import major_of
 
 Say = Callable[[str], None]
@@ -100,6 +101,8 @@ async def _make_new(data_dir: Path, backup: BackupFile, schema: str | None) -> N
     scratch, made = data_dir / _SCRATCH, data_dir / UPGRADED
     for leftover in (scratch, made):
         await trio.to_thread.run_sync(partial(shutil.rmtree, leftover, ignore_errors=True))
+    scratch.mkdir(mode=0o700)
+    keep_owner(scratch)
     async with started(EmbeddedPostgres(scratch)) as url:
         await with_connection(url, partial(fill, backup=backup, schema=schema))
     (scratch / "postgres").rename(made)

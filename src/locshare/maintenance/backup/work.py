@@ -17,6 +17,7 @@ from locshare.store import causes
 from locshare.store.bridge import open_bridge
 from locshare.store.database import open_database
 from locshare.store.embedded import EmbeddedPostgres
+from locshare.store.embedded.ownership import keep_owner
 from locshare.store.embedded.running import major_of, url_of_running
 from locshare.store.port import StoreUnavailable
 
@@ -156,7 +157,10 @@ def _keep_key(settings: Settings, key: str) -> str:
     path = settings.secret_file
     if settings.jwt_secret is not None:
         return "the settings have a signing key, so that of the backup was left in it"
-    if adopt_secret(path, key.encode()) or read_secret(path) == key.encode():
+    if adopt_secret(path, key.encode()):
+        keep_owner(path)
+        return f"the signing key is in {path}"
+    if read_secret(path) == key.encode():
         return f"the signing key is in {path}"
     return f"{path} has a signing key already, which was left: tokens of the backup may be refused"
 

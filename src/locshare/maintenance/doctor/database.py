@@ -17,7 +17,7 @@ from locshare.store.database import DATABASE_ERRORS, DatabaseRefused, has_pooler
 from locshare.store.embedded.binaries import MAJOR, binaries
 from locshare.store.embedded.cluster import check_version
 from locshare.store.embedded.complaints import EmbeddedError
-from locshare.store.embedded.ownership import account_for
+from locshare.store.embedded.ownership import account_for, is_of_service
 from locshare.store.embedded.running import major_of, url_of_running
 from locshare.store.limits import DEFAULT_LIMITS
 from locshare.store.migrate import (
@@ -169,7 +169,8 @@ def look_at_embedded(settings: Settings) -> str | list[Finding]:
     if major is None and (settings.data_dir / "postgres").exists():
         check_version(settings.data_dir / "postgres")
     if major is None:
-        account_for(settings.data_dir / "postgres")
+        if not is_of_service(settings.data_dir / "postgres"):
+            account_for(settings.data_dir / "postgres")
         return [ok("database", f"the first start makes a PostgreSQL {MAJOR} of its own")]
     if major != str(MAJOR):
         text = f"the data in {settings.data_dir} is of PostgreSQL {major}, {MAJOR} is installed"

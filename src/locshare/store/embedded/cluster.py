@@ -20,7 +20,13 @@ import structlog
 
 from locshare.store.embedded.binaries import MAJOR
 from locshare.store.embedded.complaints import EmbeddedError, ServerLog
-from locshare.store.embedded.ownership import Account, check_has_name, give, popen_options
+from locshare.store.embedded.ownership import (
+    Account,
+    check_has_name,
+    give,
+    keep_owner,
+    popen_options,
+)
 from locshare.store.embedded.running import major_of
 from locshare.store.embedded.template import template_of, unpack_template
 
@@ -40,7 +46,9 @@ def take_lock(data_dir: Path) -> IO[str]:
     that names the process which holds it.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = (data_dir / "postgres.lock").open("a+", encoding="utf-8")
+    path = data_dir / "postgres.lock"
+    lock = path.open("a+", encoding="utf-8")
+    keep_owner(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,8 @@
-"""The account that the embedded PostgreSQL runs as, and what that account may pass through."""
+"""The account that the embedded PostgreSQL runs as, and what that account may pass through.
+
+Root may work on the data of a server that runs as another user (a backup while it is stopped, a
+restore). What it makes there is that user's, who could not start otherwise.
+"""
 
 import contextlib
 import os
@@ -15,30 +19,75 @@ log = structlog.get_logger()
 
 ACCOUNTS: Final = ("locshare", "postgres", "_postgres", "nobody")
 
+SERVICES: Final = range(61_184, 65_520)
+"""User ids that systemd gives to services while they run (DynamicUser=)."""
+
 Account = pwd.struct_passwd
 
 
 def account_for(cluster: Path) -> Account | None:
-    """The account to run the server as; None for our own. Raises EmbeddedError as root when there
-    is none.
+    """The account to run the server as: the owner of the cluster or of its data directory, if that
+    is another user who has a name; None for our own. Raises EmbeddedError as root when there is
+    none. Call with the lock held: a cluster of somebody else's (restored from a copy) is given to
+    it.
     """
     if os.geteuid() != 0:
         return None
-    if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
-        with contextlib.suppress(KeyError):
-            return pwd.getpwuid(owner)
+    account = next(filter(None, map(_named, _owners(cluster))), None) or _usual_account()
+    if cluster.exists() and cluster.stat().st_uid != account.pw_uid:
+        for path in (cluster, *cluster.rglob("*")):
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    return account
+
+
+def _owners(cluster: Path) -> list[int]:
+    """The user ids of the cluster and of its data directory, of what there is; without root's."""
+    places = [each for each in (cluster, cluster.parent) if each.exists()]
+    return [owner for each in places if (owner := each.stat().st_uid) != 0]
+
+
+def _named(owner: int) -> Account | None:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(owner)
+    return None
+
+
+def _usual_account() -> Account:
     for name in ACCOUNTS:
         with contextlib.suppress(KeyError):
-            account = pwd.getpwnam(name)
-            if cluster.exists():  # restored from a copy, by root
-                for path in (cluster, *cluster.rglob("*")):
-                    os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
-            return account
+            return pwd.getpwnam(name)
     raise EmbeddedError(
         "PostgreSQL does not run as root, and none of the accounts "
         + ", ".join(ACCOUNTS)
         + " exists. Create one (useradd --system locshare), or run as another user"
     )
+
+
+def is_of_service(cluster: Path) -> bool:
+    """Whether this is root, and the data that of a service of systemd with a user that exists only
+    while it runs. Its PostgreSQL cannot be run by root: the user has no name meanwhile, and the way
+    to the data (/var/lib/private) is closed to all but root, for good reason.
+    """
+    return os.geteuid() == 0 and any(owner in SERVICES for owner in _owners(cluster))
+
+
+def check_not_of_service(cluster: Path) -> None:
+    """Raises EmbeddedError when :func:`is_of_service`."""
+    if is_of_service(cluster):
+        raise EmbeddedError(
+            f"{cluster.parent} is the data of a service of systemd, which could not read what root"
+            " makes there. For a backup start the service; for anything else stop it, and run this"
+            " in its place: systemd-run --pipe --wait -p DynamicUser=yes -p User=locshare"
+            " -p StateDirectory=locshare -E LOCSHARE_DATA_DIR=/var/lib/locshare locshare …"
+        )
+
+
+def keep_owner(path: Path) -> None:
+    """As root, give ``path`` to the owner of the directory that it is in."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        if owner.st_uid != 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def check_has_name(account: Account | None) -> None:

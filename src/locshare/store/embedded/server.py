@@ -23,7 +23,13 @@ from locshare.store.embedded.cluster import (
     take_lock,
 )
 from locshare.store.embedded.complaints import EmbeddedDied, EmbeddedError, ServerLog
-from locshare.store.embedded.ownership import Account, account_for, let_through
+from locshare.store.embedded.ownership import (
+    Account,
+    account_for,
+    check_not_of_service,
+    keep_owner,
+    let_through,
+)
 from locshare.store.embedded.postmaster import Postmaster
 from locshare.store.embedded.running import url_of
 from locshare.store.embedded.socket_directory import (
@@ -117,10 +123,13 @@ class EmbeddedPostgres:
         release = self._release or installed()
         bin_dir = release.bin_dir
         try:
+            check_not_of_service(self.cluster)
             self._lock = take_lock(self.data_dir)
             account = account_for(self.cluster)
             if account is not None:
                 let_through(account, bin_dir / "postgres", self.cluster)
+                self.log.path.touch()
+                keep_owner(self.log.path)
             end_leftover(self.cluster, check)
             remove_abandoned(self.data_dir)
             if not self.cluster.exists():
