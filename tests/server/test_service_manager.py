@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,26 @@ async def test_it_hears_of_readiness_once_and_of_life_twice_in_each_period(
         nursery.cancel_scope.cancel()
     service.stopping()
     assert heard(manager) == ["STOPPING=1"]
+
+
+async def test_a_manager_whose_queue_is_full_hears_of_readiness_when_there_is_room(
+    manager: socket.socket, mock_clock: MockClock
+) -> None:
+    """As when many services start at once."""
+    service = ServiceManager(manager.getsockname())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others:
+        others.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                others.sendto(b"READY=1 of another", manager.getsockname())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(service.attend)
+            await wait_all_tasks_blocked()
+            assert "READY=1" not in heard(manager)
+            mock_clock.jump(1)
+            await wait_all_tasks_blocked()
+            assert heard(manager) == ["READY=1"]
+            nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

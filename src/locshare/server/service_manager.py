@@ -1,8 +1,8 @@
 """What a service manager such as systemd wants to know (sd_notify(3)): the server is ready, it is
 stopping, and its loop turns.
 
-Without one, nothing is sent. Nothing here waits or fails: a manager that does not listen is its own
-affair.
+Without one, nothing is sent. A manager that does not listen is its own affair. One whose queue is
+full is asked again: it would end a server whose readiness it never heard of.
 """
 
 import os
@@ -13,6 +13,7 @@ from typing import Final, final
 
 import trio
 
+_AGAIN_S: Final = 0.1
 _VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -41,22 +42,31 @@ class ServiceManager:
         """Say that the server is ready, and that the loop turns, twice in each period of the
         watchdog; until cancelled.
         """
-        self._send("READY=1")
+        await self._deliver("READY=1")
         while self._watchdog_s is not None:
             await trio.sleep(self._watchdog_s / 2)
-            self._send("WATCHDOG=1")
+            await self._deliver("WATCHDOG=1")
         await trio.sleep_forever()
 
     def stopping(self) -> None:
         """Say that the server stops because it was asked to."""
         self._send("STOPPING=1")
 
-    def _send(self, state: str) -> None:
+    async def _deliver(self, state: str) -> None:
+        while not self._send(state):  # noqa: ASYNC110 - nothing says when there is room
+            await trio.sleep(_AGAIN_S)
+
+    def _send(self, state: str) -> bool:
+        """False when the manager's queue is full."""
         if self._address is None:
-            return
+            return True
         path = os.fsencode(self._address)
         if path.startswith(b"@"):
             path = b"\0" + path[1:]  # an abstract address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
-            sock.sendto(state.encode(), path)
+            try:
+                sock.sendto(state.encode(), path)
+            except BlockingIOError:
+                return False
+        return True
