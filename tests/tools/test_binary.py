@@ -18,7 +18,9 @@ RUNNER: Final = Path(parts.__file__).with_name("runner.c")
 def make_tree(folder: Path, name: str = "a") -> Path:
     tree = folder / name
     (tree / "sub").mkdir(parents=True)
-    (tree / "locshare").write_text('#!/bin/sh\necho "$0 $*"\ncat "${0%/*}/sub/data"\n')
+    (tree / "locshare").write_text(
+        '#!/bin/sh\necho "$0 $*"\ncat "${0%/*}/sub/data"\necho "$LD_LIBRARY_PATH" >&2\n'
+    )
     (tree / "locshare").chmod(0o700)
     (tree / "sub" / "data").write_text("x" * 2000)
     (tree / "sub" / ("long" * 25)).write_text("")
@@ -86,10 +88,12 @@ def program(runner: bytes, tmp_path: Path) -> Path:
     return program
 
 
-def run(program: Path, cache: Path | None, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {"PATH": os.defpath} | (
-        {} if cache is None else {"LOCSHARE_CACHE_DIR": str(cache)}
-    )
+def run(
+    program: Path, cache: Path | None, *arguments: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    environment["PATH"] = os.defpath
+    if cache is not None:
+        environment["LOCSHARE_CACHE_DIR"] = str(cache)
     return subprocess.run(
         [program, *arguments], env=environment, capture_output=True, text=True, check=False
     )
@@ -136,6 +140,36 @@ def test_it_unpacks_for_an_image_into_a_new_directory_only(program: Path, tmp_pa
     assert run(target / "locshare", None).stdout.endswith("x" * 2000)
     again = run(program, None, "--unpack", str(target))
     assert (again.returncode, "File exists" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "after"),
+    [({}, ""), ({"LD_LIBRARY_PATH": ""}, ""), ({"LD_LIBRARY_PATH": "/x"}, ":/x")],
+)
+def test_libraries_are_looked_for_inside_and_where_the_caller_says_and_nowhere_else(
+    program: Path, tmp_path: Path, given: dict[str, str], after: str
+) -> None:
+    """An empty name in that path is the current directory."""
+    said = run(program, tmp_path / "cache", **given).stderr.strip()
+    (unpacked,) = (tmp_path / "cache").iterdir()
+    assert said == f"{unpacked}/_internal{after}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another group")
+@pytest.mark.parametrize(
+    ("group", "mode", "says"),
+    [(0, 0o775, ""), (54_321, 0o755, ""), (54_321, 0o775, "another group may write there"),
+     (0, 0o777, "everyone may write there")],
+)  # fmt: skip
+def test_a_cache_where_others_may_put_a_program_is_refused(
+    program: Path, tmp_path: Path, group: int, mode: int, says: str
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    os.chown(cache, 0, group)
+    cache.chmod(mode)
+    done = run(program, cache)
+    assert (done.returncode, says in done.stderr) == (1 if says else 0, True)
 
 
 def test_a_relative_cache_directory_is_refused(program: Path) -> None:

@@ -271,6 +271,9 @@ static bool is_ours(const char *parent) {
         return useless(parent, "belongs to another user");
     }
     if (status.st_mode & S_IWOTH) return useless(parent, "everyone may write there");
+    if ((status.st_mode & S_IWGRP) && status.st_gid != getegid()) {
+        return useless(parent, "another group may write there");
+    }
     if (statvfs(parent, &files) == 0 && (files.f_flag & ST_NOEXEC)) {
         return useless(parent, "programs may not be run there (noexec)");
     }
@@ -283,8 +286,9 @@ static void run(const char *place, char **argv) {
     if (access(program, X_OK) != 0 || lock(place, LOCK_SH) < 0) return;
     /* PyInstaller's loader needs libz before it has said where its libraries are. */
     char libraries[PATH_MAX + 16], *given = getenv("LD_LIBRARY_PATH");
-    snprintf(libraries, sizeof libraries, "%s/_internal%s%s", place, given != NULL ? ":" : "",
-             given != NULL ? given : "");
+    if (given == NULL) given = "";
+    /* An empty name after the colon would be the current directory. */
+    snprintf(libraries, sizeof libraries, "%s/_internal%s%s", place, *given != '\0' ? ":" : "", given);
     setenv("LD_LIBRARY_PATH", libraries, 1);
     argv[0] = program;
     execv(program, argv);
