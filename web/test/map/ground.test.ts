@@ -1,9 +1,8 @@
 // @vitest-environment happy-dom
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { translator } from "../../src/core/i18n";
 import en from "../../src/i18n/en";
-import { Ground } from "../../src/map/ground";
-import { NothingFound } from "../../src/map/sources";
+import type { Ground } from "../../src/map/ground";
 
 /** What becomes of the next attempts to bring MapLibre. */
 let goes: ("unfetched" | "nothing" | "broken" | "well")[];
@@ -19,24 +18,32 @@ class FakeSurface {
   destroy(): void {}
   probe = (): Promise<boolean> => Promise.resolve(true);
 }
-vi.mock("../../src/map/canvas", () => ({
-  get CanvasSurface() {
-    return FakeSurface;
-  },
-}));
-vi.mock("../../src/map/probe", () => ({ canRunMapLibre: () => Promise.resolve(true) }));
-vi.mock("../../src/map/maplibre", () => ({
-  get MapLibreSurface() {
-    tried += 1;
-    const how = goes.shift() ?? "well";
-    if (how === "unfetched") throw new TypeError("Failed to fetch dynamically imported module");
-    return class extends FakeSurface {
-      override readonly attribution = "MapLibre";
-      override ready = how === "well" ? Promise.resolve() : Promise.reject(errorOf(how));
-    };
-  },
-}));
-const errorOf = (how: string): Error => (how === "nothing" ? new NothingFound("") : new Error(""));
+/** The ground of the modules that stand in for these; other files share theirs. */
+let GroundOf: typeof Ground;
+let Nothing: new () => Error;
+beforeAll(async () => {
+  vi.resetModules();
+  vi.doMock("../../src/map/canvas", () => ({ CanvasSurface: FakeSurface }));
+  vi.doMock("../../src/map/probe", () => ({ canRunMapLibre: () => Promise.resolve(true) }));
+  vi.doMock("../../src/map/maplibre", () => ({
+    get MapLibreSurface() {
+      tried += 1;
+      const how = goes.shift() ?? "well";
+      if (how === "unfetched") throw new TypeError("Failed to fetch dynamically imported module");
+      return class extends FakeSurface {
+        override readonly attribution = "MapLibre";
+        override ready = how === "well" ? Promise.resolve() : Promise.reject(errorOf(how));
+      };
+    },
+  }));
+  GroundOf = (await import("../../src/map/ground")).Ground;
+  Nothing = (await import("../../src/map/sources")).NothingFound;
+});
+afterAll(() => {
+  for (const each of ["canvas", "probe", "maplibre"]) vi.doUnmock(`../../src/map/${each}`);
+  vi.resetModules();
+});
+const errorOf = (how: string): Error => (how === "nothing" ? new Nothing() : new Error(""));
 
 let ground: Ground;
 let said: string[];
@@ -57,7 +64,7 @@ beforeEach(() => {
   tried = 0;
   goes = [];
   said = [];
-  ground = new Ground(
+  ground = new GroundOf(
     document.createElement("div"),
     {
       root: "https://here.example/",
