@@ -1,5 +1,6 @@
 """What the people in a session see, and when."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -7,6 +8,8 @@ import trio
 
 from locshare.actors.testing import settle
 from locshare.model.reasons import CloseReason
+from locshare.session import actor as actor_module
+from locshare.session import pacing
 from locshare.session.errors import (
     ParticipantNotFound,
     SessionOver,
@@ -222,6 +225,26 @@ async def test_a_departure_is_noted_even_if_the_mailbox_is_full() -> None:
         bo.link.detach()
         await settle()
         assert bo.user_id not in home.table(session).receivers
+
+
+async def test_of_many_who_depart_at_once_the_first_message_is_about_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with house() as home:
+        session, people = await home.group("Ada", "Bo", "Cy", "Di")
+        asked: list[float] = []
+        ask = pacing.ask_senders
+
+        def noted(*arguments: Any, **options: Any) -> Any:
+            asked.append(trio.current_time())
+            return ask(*arguments, **options)
+
+        monkeypatch.setattr(actor_module, "ask_senders", noted)
+        for each in people:  # no checkpoint between these
+            each.link.detach()
+        await settle()
+        assert home.table(session).receivers == {}
+        assert len(asked) == 1
 
 
 async def test_detaching_before_attaching_or_twice_does_nothing() -> None:

@@ -332,6 +332,8 @@ class SessionActor(TimedActor):
 
     def _note_departures(self) -> None:
         departed = self._table.departed
+        if not departed:
+            return  # many end at once, and the first message is about them all
         while departed:
             self._rules.disconnect(departed.popleft(), self._context.moment())
             self._deliver()
