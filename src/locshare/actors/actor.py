@@ -95,8 +95,9 @@ class Actor(Generic[M]):
     ``__init__`` runs before the actor has a ref or a task; ``init`` is the first thing that runs
     in its own task. Everything below that says "in a handler" includes ``init``.
 
-    An exception that leaves a handler is a crash. Nothing but a kill cancels a handler that awaits,
-    and then ``terminate`` is not called.
+    An exception that leaves a handler is a crash. Two things cancel a handler that awaits: a kill,
+    after which ``terminate`` is not called, and the crash of a helper (:meth:`spawn`), after which
+    it is.
     """
 
     mailbox: ClassVar[MailboxSpec] = MailboxSpec()

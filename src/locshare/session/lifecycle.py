@@ -9,9 +9,9 @@ crashing spends its own restart budget; when that is spent the session ends with
 and no other session notices. When the dynamic supervisor itself is restarted, its sessions are
 started again: at once by a caller that needs one, the others by the reaper.
 
-Invariants between any two checkpoints: a table that is not in the directory is held only by a start
-that is under way; a table that a caller holds over a checkpoint is counted in its ``use_count``: it
-is not put to sleep.
+Invariants between any two checkpoints: the table of a live session that is not in the directory is
+held only by its start, or its falling asleep, while that is under way; a table that a caller holds
+over a checkpoint is counted in its ``use_count``: it is not put to sleep.
 """
 
 import heapq
