@@ -23,7 +23,7 @@ from locshare.connection.dialect import DEFAULT_DIALECTS, Dialects
 from locshare.connection.listener import Listener
 from locshare.connection.pool import ConnectionPool, PoolLimits
 from locshare.model.events import ParticipantLeft
-from locshare.model.participant import PresenceState, Role
+from locshare.model.participant import PresenceState
 from locshare.model.position import HeldPosition, Position
 from locshare.model.reasons import CloseReason
 from locshare.session.commands import NO_OPTIONS, AttachOptions
@@ -47,7 +47,6 @@ QUICK = PoolLimits(drain_deadline=1.0, connection=ConnectionLimits(outbox=QUICK_
 class Claims(Struct, frozen=True):
     user_id: str
     session_id: UUID = SESSION
-    role: Role = "participant"
 
 
 class Verifier:
@@ -78,7 +77,7 @@ class Room:
         self.hold_attach: trio.Event | None = None
         self.hold_update: trio.Event | None = None
 
-    async def open(self, session_id: UUID, user_id: str, role: Role) -> "RoomLink":
+    async def open(self, session_id: UUID, user_id: str) -> "RoomLink":
         problems: dict[str, Exception] = {
             "no-session": SessionNotFound(),
             "over": SessionOver(),
@@ -176,8 +175,8 @@ class Rooms:
     def __init__(self) -> None:
         self.of = {UUID(int=1): Room(), UUID(int=2): Room()}
 
-    async def open(self, session_id: UUID, user_id: str, role: Role) -> RoomLink:
-        return await self.of[session_id].open(session_id, user_id, role)
+    async def open(self, session_id: UUID, user_id: str) -> RoomLink:
+        return await self.of[session_id].open(session_id, user_id)
 
 
 class Server(Struct):

@@ -20,7 +20,6 @@ from locshare.connection.negotiation import choose_dialect, choose_subprotocol
 from locshare.connection.phoenix import PhoenixSocketDialect
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade, UpgradeResponder
-from locshare.model.participant import Role
 from tests.connection.kit import Claims, Room, RoomLink, Verifier
 
 
@@ -204,7 +203,7 @@ class Slow(Room):
         super().__init__()
         self.seconds = seconds
 
-    async def open(self, session_id: UUID, user_id: str, role: Role) -> RoomLink:
+    async def open(self, session_id: UUID, user_id: str) -> RoomLink:
         await trio.sleep(self.seconds)
         return RoomLink(self, user_id)
 
@@ -220,7 +219,7 @@ async def test_a_session_has_its_time_to_be_found_and_not_more(
 
 async def test_a_bug_in_the_session_is_no_refusal() -> None:
     class Broken(Room):
-        async def open(self, session_id: UUID, user_id: str, role: Role) -> RoomLink:
+        async def open(self, session_id: UUID, user_id: str) -> RoomLink:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -291,7 +291,7 @@ async def test_two_sessions_on_one_socket_have_each_their_pace_and_their_state()
             assert home.table(two).paced == {}
             assert (home.table(one).states, home.table(two).states) == ({}, {eve[two]: "paused"})
             for session in (one, two):
-                link = await home.manager.open(session, ada[session], "participant")
+                link = await home.manager.open(session, ada[session])
                 await link.update(Position(7.0, 8.0, 5.0, START))
                 link.detach()
             moved = await heard(raw, lambda each: each[3] == "location_update")

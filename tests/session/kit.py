@@ -211,7 +211,7 @@ class House:
         state: PresenceState = "active",
         dialect: Dialect = PLAIN,
     ) -> Someone:
-        link = await self.manager.open(session_id, user_id, "participant")
+        link = await self.manager.open(session_id, user_id)
         phone = Phone(user_id, dialect)
         await link.attach(phone, AttachOptions(resume, pace, state))
         return Someone(user_id, link, phone, phone.snapshot["epoch"])

@@ -133,7 +133,7 @@ async def trapped() -> AsyncIterator[tuple[House, UUID, list[Someone], Trap]]:
     async with house() as home:
         session = await home.session()
         ada = await home.someone(session, "Ada")
-        bo = await home.manager.open(session, await home.join(session, "Bo"), "participant")
+        bo = await home.manager.open(session, await home.join(session, "Bo"))
         trap = Trap(bo._user_id)
         await bo.attach(trap)
         cy = await home.someone(session, "Cy")
@@ -261,7 +261,7 @@ async def test_an_attach_that_crashes_it_every_time_is_given_up_before_the_sessi
     async with house() as home:
         session, (ada,) = await home.group("Ada")
         bo = await home.join(session, "Bo")
-        link = await home.manager.open(session, bo, "participant")
+        link = await home.manager.open(session, bo)
         fault = Fault(monkeypatch, SessionRules, "connect")
         fault.left = 100
         with pytest.raises(SessionUnavailable):

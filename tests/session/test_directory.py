@@ -129,7 +129,7 @@ async def test_the_manager_neither_reads_starts_nor_writes_a_session_of_another_
         lambda: manager.participants(session),
         lambda: manager.authorise(session, "ada"),
         lambda: manager.join(session, display_name="Ada", avatar_color="", role="participant"),
-        lambda: manager.open(session, "ada", "participant"),
+        lambda: manager.open(session, "ada"),
         lambda: manager.remove(session, "ada"),
         lambda: manager.set_locked(session, True),
         lambda: manager.end(session),

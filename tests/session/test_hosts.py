@@ -87,7 +87,7 @@ async def test_seats_that_nobody_connected_to_are_given_back_after_two_minutes()
             await home.someone(session, name)
         # Their tokens find no seat any more, and get a clear answer.
         with pytest.raises(ParticipantNotFound):
-            await home.manager.open(session, fakes[0], "participant")
+            await home.manager.open(session, fakes[0])
 
 
 async def test_who_has_connected_once_keeps_the_seat() -> None:
@@ -142,7 +142,7 @@ async def test_of_two_latecomers_who_come_at_once_for_one_seat_one_is_refused() 
         await trio.sleep(121)
         later = await home.join(session, "Later")
         await trio.sleep(121)
-        links = [await home.manager.open(session, each, "participant") for each in (late, later)]
+        links = [await home.manager.open(session, each) for each in (late, later)]
         await links[0].attach(Phone(late))
         with pytest.raises(ParticipantNotFound):
             await links[1].attach(Phone(later))
@@ -177,7 +177,7 @@ async def test_only_so_many_who_never_connected_are_remembered() -> None:
         active = {u for u, row in home.store.participants[session].items() if row.is_active}
         assert active == {_ada.user_id, *fakes[-3:]}
         with pytest.raises(ParticipantNotFound):
-            await home.manager.open(session, fakes[0], "participant")
+            await home.manager.open(session, fakes[0])
 
 
 async def test_who_never_connected_can_be_removed_for_good() -> None:
@@ -189,7 +189,7 @@ async def test_who_never_connected_can_be_removed_for_good() -> None:
         await home.manager.remove(session, fake)
         assert ada.phone.messages == []
         with pytest.raises(ParticipantNotFound):
-            await home.manager.open(session, fake, "participant")
+            await home.manager.open(session, fake)
         assert fake not in home.store.participants[session]
 
 
@@ -227,7 +227,7 @@ async def test_a_locked_session_lets_in_only_hosts_and_members() -> None:
         await home.join(session, "Host", "host")
         await trio.sleep(121)
         with pytest.raises(ParticipantNotFound):
-            await home.manager.open(session, fake, "participant")
+            await home.manager.open(session, fake)
         await home.manager.set_locked(session, True)
         await home.manager.set_locked(session, False)
         assert ada.phone.all("session_updated") == [{"locked": True}, {"locked": False}]

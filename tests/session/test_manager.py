@@ -214,7 +214,7 @@ async def test_a_session_that_is_ending_is_not_read_back_meanwhile() -> None:
             nursery.start_soon(home.manager.end, session)
             await settle()
             with pytest.raises(SessionOver):
-                await home.manager.open(session, "anyone", "participant")
+                await home.manager.open(session, "anyone")
             assert home.store.calls["load_session"] == 1
             home.store.gate.set()
         await settle()
@@ -330,7 +330,7 @@ async def test_attaching_a_connection_that_has_closed_meanwhile_attaches_nothing
     async with house() as home:
         session, (ada,) = await home.group("Ada")
         bo = await home.join(session, "Bo")
-        link = await home.manager.open(session, bo, "participant")
+        link = await home.manager.open(session, bo)
         phone = Phone(bo)
         phone.close(CloseReason.PEER_GONE)
         await link.attach(phone)

@@ -249,7 +249,7 @@ async def test_a_receiver_whose_socket_is_full_still_gets_the_newest_of_each_onc
     async with house() as home, trio.open_nursery() as nursery:
         session_id, (ada, bo, eve) = await home.group("Ada", "Bo", "Eve")
         rig = Rig(nursery, room=0, user_id=eve.user_id)
-        link = await home.manager.open(session_id, eve.user_id, "participant")
+        link = await home.manager.open(session_id, eve.user_id)
         await link.attach(rig.receiver, AttachOptions(interval_s=2.0))
         for step in range(30):
             for each in (ada, bo):

@@ -22,7 +22,7 @@ async def test_a_session_that_is_over_says_why_before_its_end_is_written() -> No
         await trio.sleep(3601)
         for session, reason in ((hour, "expired"), (day, "inactive")):
             with pytest.raises(SessionOver) as over:
-                await home.manager.open(session, "anyone", "participant")
+                await home.manager.open(session, "anyone")
             assert over.value.reason == reason
             assert home.store.sessions[session].is_active
 

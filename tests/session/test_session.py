@@ -168,7 +168,7 @@ async def test_who_is_removed_is_disconnected_and_cannot_come_back() -> None:
         assert bo.phone.reason is CloseReason.FORBIDDEN
         assert ada.phone.all("participant_left") == [{"user_id": bo.user_id, "reason": "removed"}]
         with pytest.raises(ParticipantNotFound):
-            await home.manager.open(session, bo.user_id, "participant")
+            await home.manager.open(session, bo.user_id)
         with pytest.raises(ParticipantNotFound):
             await home.manager.remove(session, bo.user_id)
         assert bo.user_id not in home.store.participants[session]
@@ -178,7 +178,7 @@ async def test_someone_removed_between_opening_and_attaching_is_refused() -> Non
     async with house() as home:
         session, (_ada,) = await home.group("Ada")
         bo = await home.join(session, "Bo")
-        link = await home.manager.open(session, bo, "participant")
+        link = await home.manager.open(session, bo)
         await home.manager.remove(session, bo)
         with pytest.raises(ParticipantNotFound):
             await link.attach((await home.someone(session, "Cy")).phone.__class__(bo))
@@ -250,7 +250,7 @@ async def test_of_many_who_depart_at_once_the_first_message_is_about_them_all(
 async def test_detaching_before_attaching_or_twice_does_nothing() -> None:
     async with house() as home:
         session, (ada,) = await home.group("Ada")
-        link = await home.manager.open(session, ada.user_id, "participant")
+        link = await home.manager.open(session, ada.user_id)
         link.detach()
         ada.link.detach()
         ada.link.detach()

@@ -86,7 +86,7 @@ async def test_a_session_sleeps_after_a_minute_with_nobody_connected_and_loses_n
         assert [p["user_id"] for p in again.phone.snapshot["participants"]] == [ada.user_id]
         assert again.phone.snapshot["positions"] == []
         with pytest.raises(ParticipantNotFound):
-            await home.manager.open(session, bo.user_id, "participant")
+            await home.manager.open(session, bo.user_id)
         cy = await home.someone(session, "Cy")
         await cy.link.update(position(2))
         await settle()
@@ -145,7 +145,7 @@ async def test_the_minute_begins_anew_with_each_who_comes() -> None:
 async def test_a_session_does_not_sleep_under_a_join_or_a_connection_that_is_being_made() -> None:
     async with house() as home:
         session, (ada,) = await home.group("Ada")
-        link = await home.manager.open(session, ada.user_id, "participant")
+        link = await home.manager.open(session, ada.user_id)
         ada.link.detach()
         await trio.sleep(300)
         assert awake(home) == {session}
@@ -340,7 +340,7 @@ async def test_a_token_of_who_left_wakes_no_session() -> None:
         await trio.sleep(61)
         for _ in range(3):
             with pytest.raises(ParticipantNotFound):
-                await home.manager.open(session, bo.user_id, "participant")
+                await home.manager.open(session, bo.user_id)
         assert running(home) == 0
 
 
@@ -353,7 +353,7 @@ async def test_many_who_come_at_once_with_bad_and_good_tokens_get_each_their_ans
 
         async def come(user_id: str) -> None:
             try:
-                link = await home.manager.open(session, user_id, "participant")
+                link = await home.manager.open(session, user_id)
             except ParticipantNotFound:
                 answers.append("no")
             else:

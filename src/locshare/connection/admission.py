@@ -20,7 +20,7 @@ from locshare.broadcast.receiver import Receiver
 from locshare.connection import phoenix
 from locshare.connection.refusal import Refusal
 from locshare.connection.upgrade import Upgrade
-from locshare.model.participant import PresenceState, Role
+from locshare.model.participant import PresenceState
 from locshare.model.position import Position
 from locshare.session.commands import NO_OPTIONS, AttachOptions
 from locshare.session.errors import (
@@ -42,8 +42,6 @@ class Identity(Protocol):
     def user_id(self) -> str: ...
     @property
     def session_id(self) -> UUID: ...
-    @property
-    def role(self) -> Role: ...
 
 
 class Verifier(Protocol):
@@ -91,7 +89,7 @@ class Link(Protocol):
 class SessionOpener(Protocol):
     """Opens sessions (:class:`locshare.session.manager.SessionManager`)."""
 
-    async def open(self, session_id: UUID, user_id: str, role: Role) -> Link:
+    async def open(self, session_id: UUID, user_id: str) -> Link:
         """Raises SessionNotFound, SessionOver, ParticipantNotFound, SessionUnavailable,
         StoreUnavailable.
         """
@@ -157,7 +155,7 @@ async def open_link(identity: Identity, sessions: SessionOpener, timeout: float)
     """
     try:
         with trio.fail_after(timeout):
-            return await sessions.open(identity.session_id, identity.user_id, identity.role)
+            return await sessions.open(identity.session_id, identity.user_id)
     except SessionOver:
         return Refusal.ENDED
     except SessionNotFound:

@@ -90,7 +90,6 @@ class Attach(Struct, Request[None], frozen=True):
     """
 
     receiver: Receiver
-    role: Role
     options: AttachOptions = NO_OPTIONS
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar, final
 
 from locshare.actors import ActorDown, ActorRef, Offer
 from locshare.broadcast.receiver import Receiver
-from locshare.model.participant import PresenceState, Role
+from locshare.model.participant import PresenceState
 from locshare.model.position import Position
 from locshare.session.calls import SessionCalls
 from locshare.session.commands import (
@@ -35,13 +35,12 @@ class SessionLink:
     Until :meth:`detach` it keeps the session in memory.
     """
 
-    __slots__ = ("_actor", "_attached", "_calls", "_counted", "_role", "_table", "_user_id")
+    __slots__ = ("_actor", "_attached", "_calls", "_counted", "_table", "_user_id")
 
-    def __init__(self, calls: SessionCalls, table: SessionTable, user_id: str, role: Role) -> None:
+    def __init__(self, calls: SessionCalls, table: SessionTable, user_id: str) -> None:
         self._calls = calls
         self._table = table
         self._user_id = user_id
-        self._role: Role = role
         table.local.use_count += 1
         self._counted = True
         self._attached: Receiver | None = None
@@ -55,7 +54,7 @@ class SessionLink:
         attached or not; :meth:`detach` is right in both cases.
         """
         self._attached = receiver
-        await self._calls.ask(self._table, Attach(receiver, self._role, options))
+        await self._calls.ask(self._table, Attach(receiver, options))
 
     def offer(self, position: Position, received: float = 0.0) -> bool:
         """Report a position, read at ``received`` (Trio's clock; 0: not measured), unless that

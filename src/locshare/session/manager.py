@@ -430,7 +430,7 @@ class SessionManager:
 
     # --- for connections --------------------------------------------------------------------------
 
-    async def open(self, session_id: UUID, user_id: str, role: Role) -> SessionLink:
+    async def open(self, session_id: UUID, user_id: str) -> SessionLink:
         """A participant's way into the session, for one connection. Raises SessionNotFound,
         SessionOver, ParticipantNotFound, SessionUnavailable, StoreUnavailable.
         """
@@ -439,7 +439,7 @@ class SessionManager:
             user_id, trio.current_time()
         ):
             raise ParticipantNotFound
-        return SessionLink(self._calls, table, user_id, role)
+        return SessionLink(self._calls, table, user_id)
 
     # --- statistics -------------------------------------------------------------------------------
 

@@ -357,7 +357,7 @@ class SessionRules:
     def leave(self, user_id: str, reason: LeaveReason, clock: float) -> Receiver | None:
         """The member leaves for good, and is in the roster; returns their former connection."""
         table = self._table
-        if user_id in table.online:
+        if user_id in table.receivers or user_id in table.reported:
             table.active_at = clock  # they may have been the last: inactivity counts from now
         decisions = decide_each(
             self._features.left, table, lambda feature, part: feature.member_left(part, user_id)

@@ -10,7 +10,7 @@ from locshare.broadcast.fanout import Flush
 from locshare.broadcast.native import Fan
 from locshare.broadcast.receiver import Receiver
 from locshare.connection.admission import Link, SessionOpener
-from locshare.model.participant import PresenceState, Role
+from locshare.model.participant import PresenceState
 from locshare.model.position import Position
 from locshare.model.reasons import CloseReason
 from locshare.ops.faults.handlers import InjectedFault
@@ -67,9 +67,9 @@ class SessionsWithFaults:
         self._sessions = sessions
         self._points = points
 
-    async def open(self, session_id: UUID, user_id: str, role: Role) -> Link:
+    async def open(self, session_id: UUID, user_id: str) -> Link:
         """As :meth:`SessionOpener.open`."""
-        link = await self._sessions.open(session_id, user_id, role)
+        link = await self._sessions.open(session_id, user_id)
         return LinkWithFaults(link, session_id, user_id, self._points)
 
 
