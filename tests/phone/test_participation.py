@@ -39,3 +39,7 @@ async def test_a_wrong_clock_does_not_end_a_session_before_it_was_tried(
     began = trio.current_time()
     await Participation(member(began - 86_400), lambda: None).run()
     assert 0 <= trio.current_time() - began - FIRST_S <= CHECK_S
+
+
+async def test_leaving_says_whether_the_server_has_heard_it() -> None:
+    assert not await Participation(member(0), lambda: None).leave()

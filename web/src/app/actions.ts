@@ -28,6 +28,8 @@ const MOST_NOTICES = 3;
 const NOTICE_MS = 6_000;
 const LETTER_MS = 100;
 const LEAVE_DEADLINE_MS = 2_000;
+/** What the server says of somebody who is in no session any more. */
+const GONE: readonly number[] = [401, 403, 404, 410];
 /** How often the group's last picture is kept on the device. */
 const PICTURE_MS = 10_000;
 
@@ -199,13 +201,24 @@ export class Actions {
     if (model.leave()) {
       // The server answers by closing, which ends it; do not wait for ever.
       window.setTimeout(() => {
-        if (this.state.sessions.peek().includes(model)) this.ended(model, "left");
+        if (this.state.sessions.peek().includes(model)) void this.leaveByCall(model);
       }, LEAVE_DEADLINE_MS);
       return;
     }
+    await this.leaveByCall(model);
+  }
+
+  /** Without a connection, or without an answer on it. What the server has not heard is said. */
+  private async leaveByCall(model: SessionModel): Promise<void> {
     const { userId, token } = model.membership;
-    await this.devices.api.remove(model.id, userId, token).catch(() => undefined);
-    this.ended(model, "left");
+    let detail = "";
+    try {
+      await this.devices.api.remove(model.id, userId, token);
+    } catch (error) {
+      const isGone = error instanceof Refused && GONE.indexOf(error.status) >= 0;
+      if (!isGone) detail = this.state.t.peek()("end.left.unheard");
+    }
+    if (this.state.sessions.peek().includes(model)) this.ended(model, "left", detail);
   }
 
   // --- what a host may do
@@ -402,7 +415,9 @@ export class Actions {
     if (error.code === "BANNED") return t("problem.banned");
     if (error.code === "SESSION_FULL") return t("problem.full");
     if (error.status === 401 || error.status === 403) return t("problem.not_host");
-    if (error.retryAfter !== null) return t("problem.wait", { n: error.retryAfter });
+    if (error.retryAfter !== null) {
+      return t(error.status === 503 ? "problem.busy" : "problem.wait", { n: error.retryAfter });
+    }
     return t("problem.other", { detail: error.message });
   }
 
@@ -492,7 +507,7 @@ export class Actions {
     history[isSame ? "replaceState" : "pushState"](null, "", url);
   }
 
-  private ended(model: SessionModel, why: StayReason): void {
+  private ended(model: SessionModel, why: StayReason, detail = ""): void {
     const { storage } = this.devices;
     model.stop();
     this.state.sessions.value = this.state.sessions.peek().filter((each) => each !== model);
@@ -510,7 +525,7 @@ export class Actions {
       this.showEnd(
         model.joinLink,
         why,
-        reason === null ? "" : this.state.t.peek()(`end.${reason}`),
+        reason === null ? detail : this.state.t.peek()(`end.${reason}`),
       );
     }
   }

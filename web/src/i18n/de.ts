@@ -48,6 +48,10 @@ const de: Catalogue<Key> = {
       one: "Zu viele auf einmal. Versuche es in {n} Sekunde wieder.",
       other: "Zu viele auf einmal. Versuche es in {n} Sekunden wieder.",
     },
+    "problem.busy": {
+      one: "Der Server ist ausgelastet oder startet neu. Versuche es in {n} Sekunde wieder.",
+      other: "Der Server ist ausgelastet oder startet neu. Versuche es in {n} Sekunden wieder.",
+    },
     "problem.no_answer": "Der Server ist nicht erreichbar.",
     "problem.other": "Das hat nicht geklappt. {detail}",
 
@@ -60,6 +64,8 @@ const de: Catalogue<Key> = {
     "end.internal_error": "Auf dem Server ist etwas schiefgegangen.",
     "end.left": "Du hast die Sitzung verlassen",
     "end.left.text": "Die anderen sehen dich nicht mehr.",
+    "end.left.unheard":
+      "Der Server war nicht erreichbar. Die anderen verlieren deine Position und sehen dich als offline.",
     "end.removed": "Du bist nicht mehr in dieser Sitzung",
     "end.removed.text": "Du hast sie verlassen, oder die Leitung hat dich entfernt.",
     "end.replaced": "Anderswo geöffnet",

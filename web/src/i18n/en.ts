@@ -47,6 +47,10 @@ const texts = {
     one: "Too many at once. Try again in {n} second.",
     other: "Too many at once. Try again in {n} seconds.",
   },
+  "problem.busy": {
+    one: "The server is busy, or starts again. Try again in {n} second.",
+    other: "The server is busy, or starts again. Try again in {n} seconds.",
+  },
   "problem.no_answer": "The server cannot be reached.",
   "problem.other": "That did not work. {detail}",
 
@@ -59,6 +63,8 @@ const texts = {
   "end.internal_error": "Something went wrong on the server.",
   "end.left": "You have left",
   "end.left.text": "The others no longer see you.",
+  "end.left.unheard":
+    "The server could not be reached. The others lose your position, and see you as offline.",
   "end.removed": "You are no longer in this session",
   "end.removed.text": "You left it, or its host removed you.",
   "end.replaced": "Open somewhere else",

@@ -19,8 +19,10 @@ export function App(context: Context) {
   const opener = useRef<Element | null>(null);
   if (hasDialog && opener.current === null) opener.current = document.activeElement;
   useEffect(() => {
-    if (hasDialog) return;
-    (opener.current as HTMLElement | null)?.focus();
+    if (hasDialog || opener.current === null) return;
+    // What was done may have taken the opener away.
+    const back = opener.current.isConnected ? opener.current : document.querySelector("h1");
+    (back as HTMLElement | null)?.focus();
     opener.current = null;
   }, [hasDialog]);
   useEffect(() => {

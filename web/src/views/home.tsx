@@ -88,7 +88,9 @@ interface DurationProps {
 }
 
 function Duration({ t, hours, now, onChange }: DurationProps) {
-  const end = new Date(now + hours * HOUR_MS).toLocaleTimeString(t.code, {
+  // Of the reader's region, where it is one of this language: 18:30 in Britain.
+  const [locale = t.code] = navigator.languages.filter((each) => each.split("-")[0] === t.code);
+  const end = new Date(now + hours * HOUR_MS).toLocaleTimeString(locale, {
     hour: "numeric",
     minute: "2-digit",
   });

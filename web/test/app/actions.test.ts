@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Actions, type Devices } from "../../src/app/actions";
 import { type AppState, newState } from "../../src/app/state";
+import { Refused } from "../../src/io/api";
 import { Storage } from "../../src/io/storage";
 
 const ROOT = "https://where.example/";
@@ -48,6 +49,7 @@ let kept: Map<string, string>;
 let answers: Map<string, (session: object) => void>;
 let lifecycle: { isHidden: boolean; isOffline: boolean; listen: () => () => void };
 let located: string[];
+let removes: () => Promise<unknown>;
 let state: AppState;
 let actions: Actions;
 
@@ -65,7 +67,7 @@ function tab(): { state: AppState; actions: Actions } {
       root: ROOT,
       describe: (id: string) =>
         new Promise((resolve) => answers.set(id, (session) => resolve(session))),
-      remove: () => Promise.resolve({}),
+      remove: () => removes(),
     },
     storage: storage(),
     locator: {
@@ -104,6 +106,7 @@ beforeEach(() => {
   kept = new Map();
   answers = new Map();
   located = [];
+  removes = () => Promise.resolve({});
   lifecycle = { isHidden: false, isOffline: false, listen: () => () => undefined };
   ({ state, actions } = tab());
 });
@@ -191,4 +194,27 @@ test("a notice stays as long as it takes to read, and until somebody looks", () 
   expect(shown()).toBe(1);
   vi.advanceTimersByTime(1);
   expect(shown()).toBe(0);
+});
+
+test.each([
+  ["hears it", () => Promise.resolve({}), ""],
+  ["had let them go", () => Promise.reject(new Refused(403, "FORBIDDEN", "", null)), ""],
+  ["cannot be reached", () => Promise.reject(new Refused(0, "", "", null)), "not be reached"],
+])("who leaves without a connection is told whether the server %s", async (_, remove, says) => {
+  await enter();
+  const [model] = state.sessions.value;
+  model!.drop();
+  removes = remove;
+  await actions.leave(model!);
+  const { screen } = state;
+  expect(screen.value).toMatchObject({ kind: "end", why: "left" });
+  expect((screen.value as { detail: string }).detail).toContain(says);
+  expect((screen.value as { detail: string }).detail === "").toBe(says === "");
+  expect(storage().membership(ID)).toBeNull();
+});
+
+test("a server that is busy is no crowd, and a crowd is", () => {
+  const said = (status: number): string => actions.explain(new Refused(status, "", "", 5));
+  expect(said(503)).toBe("The server is busy, or starts again. Try again in 5 seconds.");
+  expect(said(429)).toBe("Too many at once. Try again in 5 seconds.");
 });

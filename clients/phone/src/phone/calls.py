@@ -62,7 +62,7 @@ _PROBLEMS: Final = {
     "BANNED": "problem.banned",
     "RATE_LIMITED": "problem.wait",
     "429": "problem.wait",
-    "503": "problem.wait",
+    "503": "problem.busy",
     "FORBIDDEN": "problem.not_host",
     "LINK_REPLACED": "problem.old_link",
 }

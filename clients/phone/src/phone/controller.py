@@ -8,6 +8,7 @@ read becomes ``state.problem``.
 
 import asyncio
 import contextvars
+import dataclasses
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, final
@@ -447,8 +448,11 @@ class Controller:
             return
         session_id = found.membership.session_id
         self._ended(session_id, End(session_id, "end.left", "end.left.text", found.join_link))
-        await self._guest.run(found.leave)
+        was_heard = await self._guest.run(found.leave)
         self._guest.soon(found.stop)
+        end = self.state.end
+        if not was_heard and end is not None and end.session_id == session_id:
+            self.state.end = dataclasses.replace(end, text="end.left.unheard")
 
     # --- the map --------------------------------------------------------------------------------
 

@@ -147,17 +147,23 @@ class Participation(Watcher):
         if self._scope is not None:
             self._scope.cancel()
 
-    async def leave(self) -> None:
-        """Leave for good, also while the connection is away."""
+    async def leave(self) -> bool:
+        """Leave for good, also while the connection is away. Whether the server has heard it: if it
+        is out of reach, the others see this device age.
+        """
         with trio.move_on_after(LEAVE_S):
             if self._has_wishes and await self.live.leave():
-                return
+                return True
             mine = self.membership
             try:
                 async with api_of(mine.backend) as api:
                     await api.remove(mine.session_id, mine.user_id, mine.token)
+            except ApiProblem as error:
+                return error.status in _BY_STATUS  # it knows this participant no more
             except ClientError:
-                pass  # over, or out of reach: the others see this device age, and go
+                return False
+            return True
+        return False
 
     def give(self, position: Position | None) -> None:
         """Send ``position``; None forgets what was given. Called in Trio."""

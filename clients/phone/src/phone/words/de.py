@@ -49,6 +49,10 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
         "one": "Zu viele auf einmal. Versuche es in {n} Sekunde wieder.",
         "other": "Zu viele auf einmal. Versuche es in {n} Sekunden wieder.",
     },
+    "problem.busy": {
+        "one": "Der Server ist ausgelastet oder startet neu. Versuche es in {n} Sekunde wieder.",
+        "other": "Der Server ist ausgelastet oder startet neu. Versuche es in {n} Sekunden wieder.",
+    },
     "problem.no_answer": "Der Server ist nicht erreichbar.",
     "problem.too_many": "Du bist in {n} Sitzungen. Verlasse zuerst eine davon.",
     "problem.not_host": "Das darf nur die Leitung, und zu der gehörst du nicht mehr.",
@@ -63,6 +67,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "end.ended.text": "Niemand sieht mehr deine Position.",
     "end.left": "Du hast die Sitzung verlassen",
     "end.left.text": "Die anderen sehen dich nicht mehr.",
+    "end.left.unheard": "Der Server war nicht erreichbar. Die anderen verlieren deine Position und sehen dich als offline.",
     "end.removed": "Du bist nicht mehr in dieser Sitzung",
     "end.removed.text": "Du hast sie verlassen, oder die Leitung hat dich entfernt.",
     "end.replaced": "Anderswo geöffnet",

@@ -49,6 +49,10 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
         "one": "Too many at once. Try again in {n} second.",
         "other": "Too many at once. Try again in {n} seconds.",
     },
+    "problem.busy": {
+        "one": "The server is busy, or starts again. Try again in {n} second.",
+        "other": "The server is busy, or starts again. Try again in {n} seconds.",
+    },
     "problem.no_answer": "The server cannot be reached.",
     "problem.too_many": "You are in {n} sessions. Leave one of them first.",
     "problem.not_host": "Only a host may do that, and you are none any more.",
@@ -63,6 +67,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "end.ended.text": "Nobody sees your position any more.",
     "end.left": "You have left",
     "end.left.text": "The others no longer see you.",
+    "end.left.unheard": "The server could not be reached. The others lose your position, and see you as offline.",
     "end.removed": "You are no longer in this session",
     "end.removed.text": "You left it, or its host removed you.",
     "end.replaced": "Open somewhere else",
