@@ -110,7 +110,7 @@ async def test_leaving_tells_the_session_and_closes_with_1000() -> None:
         assert server.room.detached == ["ada"]
         assert server.closed() == {"left": 1}
         assert server.pool.statistics().messages_in == {
-            "location_update": 0, "ping": 0, "leave": 1, "bad": 0,
+            "location_update": 0, "ping": 0, "leave": 1, "set_pace": 0, "presence": 0, "bad": 0,
         }  # fmt: skip
 
 
@@ -380,11 +380,16 @@ async def test_what_came_is_counted_by_kind_also_when_it_was_dropped() -> None:
     limits = limited(position_rate=0.001, position_burst=2)
     async with serving(limits) as server, raw_client(server, "ada") as ada:
         ping = client_frame(b'{"type": "ping"}')
-        await ada.send(client_frame(an_update()) * 3 + ping * 2 + client_frame(b"?") + ping)
+        pace = client_frame(b'{"type": "set_pace", "data": {"interval_s": 5}}')
+        shown = client_frame(b'{"type": "presence", "data": {"state": "paused"}}')
+        await ada.send(client_frame(an_update()) * 3 + ping * 2 + client_frame(b"?") + pace)
+        await ada.send(shown * 2 + ping)
         for kind in ("error", "pong", "pong", "error", "pong"):
             assert (await next_json(ada))["type"] == kind
         statistics = server.pool.statistics()
-        assert statistics.messages_in == {"location_update": 3, "ping": 3, "leave": 0, "bad": 1}
+        assert statistics.messages_in == {
+            "location_update": 3, "ping": 3, "leave": 0, "set_pace": 1, "presence": 2, "bad": 1,
+        }  # fmt: skip
         assert (statistics.rate_limited, statistics.opened, statistics.accepted) == (1, 1, 1)
         assert (statistics.open, statistics.handshakes) == (1, 0)
         assert statistics.dialects == {"none": 0, "plain": 1, "compact": 0, "phoenix": 0}

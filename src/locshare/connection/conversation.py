@@ -369,8 +369,10 @@ class Conversation:
         link, setting = subscription.link, wish.setting
         try:
             if isinstance(setting, SetPace):
+                self._context.counters.paces += 1
                 await link.set_pace(setting.interval_s)
             else:
+                self._context.counters.presences += 1
                 await link.set_state(setting.state)
         except _SESSION_ERRORS as error:
             self.close_subscription(subscription, _ENDS[type(error)])

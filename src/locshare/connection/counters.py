@@ -24,7 +24,8 @@ class ConnectionCounters:
 
     __slots__ = (
         "accepted", "bad", "bytes_in", "closed", "crashes", "leaves", "lifetimes", "opened",
-        "pings", "positions", "rate_limited", "refused", "upgrades", "written",
+        "paces", "pings", "positions", "presences", "rate_limited", "refused", "upgrades",
+        "written",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -36,6 +37,8 @@ class ConnectionCounters:
         self.positions = 0
         self.pings = 0
         self.leaves = 0
+        self.paces = 0
+        self.presences = 0
         self.bad: Counter[ErrorCode] = Counter()
         self.rate_limited = 0
         self.bytes_in: Counter[DialectLabel] = Counter()
@@ -66,7 +69,7 @@ class ConnectionStatistics(Struct, frozen=True):
     dialects: Mapping[str, int]
     """The sockets of ``open``."""
     messages_in: Mapping[str, int]
-    """By type: location_update, ping, leave, bad (answered with an error)."""
+    """By type: location_update, ping, leave, set_pace, presence, bad (answered with an error)."""
     errors: Mapping[str, int]
     """The bad ones, by their answer."""
     rate_limited: int

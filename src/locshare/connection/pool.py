@@ -366,6 +366,8 @@ class ConnectionPool:
                 "location_update": counters.positions,
                 "ping": counters.pings,
                 "leave": counters.leaves,
+                "set_pace": counters.paces,
+                "presence": counters.presences,
                 "bad": counters.bad.total(),
             },
             errors={code: counters.bad[code] for code in get_args(ErrorCode)},
