@@ -1,7 +1,7 @@
 """The HTTP/1.1 server and middleware: hypercorn's protocol and our sockets, time limits and rules.
 
-``hypercorn.trio.serve`` with the same application fails 65 of the 152 tests in ``tests/http``. What
-this room has of its own, and why (reads per ``GET /api/sessions/{id}`` in one connection):
+What this room has of its own beside ``hypercorn.trio.serve``, and why (reads per
+``GET /api/sessions/{id}`` in one connection):
 
 - ``connection``: bounded writes, a minimum reading rate, a linger after the last response, a stop
   that waits for running requests; 184 us of a core per read instead of 394;
