@@ -24,6 +24,7 @@ async def test_a_session_that_is_over_says_why_before_its_end_is_written() -> No
             with pytest.raises(SessionOver) as over:
                 await home.manager.open(session, "anyone")
             assert over.value.reason == reason
+            assert not (await home.manager.describe(session)).is_active
             assert home.store.sessions[session].is_active
 
 

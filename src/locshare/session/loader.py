@@ -58,6 +58,14 @@ class SessionLoader:
         if session.last_activity < self.inactive_before():
             raise SessionOver("inactive")
 
+    def is_live(self, session: SessionRecord) -> bool:
+        """Whether :meth:`check_live` finds nothing."""
+        try:
+            self.check_live(session)
+        except SessionOver:
+            return False
+        return True
+
     def inactive_before(self) -> datetime:
         """A session that was last active before this is inactive. While the server has been up for
         less than that, none is: nobody could connect.

@@ -188,8 +188,7 @@ class SessionManager:
         if table is not None:
             return _info(table, table.ended is None)
         stored = await self._loader.load(session_id)
-        active = stored.session.is_active and stored.session.expires_at > self._now()
-        return _info(self._loader.view(stored), active)
+        return _info(self._loader.view(stored), self._loader.is_live(stored.session))
 
     async def deletion(self, session_id: UUID) -> DeletionStatus:
         """Whether the rows of a session are deleted. Raises SessionNotFound when nothing is known
