@@ -77,7 +77,7 @@ EVENTS: Final[dict[str, Word]] = {
     "child_crash": Word("A part, or a session, crashed and is restarted: `child`.", _BUG),
     "child_gave_up": Word("It crashed too often. A session ends (`internal_error`); a part of the"
                           " server takes the server with it.", "Report the crashes before it."),
-    "child_start_failed": Word("It could not be started again.", "`reason` says why."),
+    "child_start_failed": Word("It could not be started, or started again.", "`reason` says why."),
     "child_stop_failed": Word("It did not stop as it was asked to.", _BUG),
     "child_stuck": Word("It cannot be ended; its supervisor waits for it.",
                         "Restart the process, and report the line."),

@@ -469,7 +469,7 @@ async def test_who_comes_while_the_supervisor_of_all_sessions_dies_waits_for_the
             assert not ada.phone.closed
 
 
-async def test_a_session_whose_first_incarnation_cannot_begin_is_unavailable_and_tried_again(
+async def test_a_session_whose_first_incarnation_cannot_begin_is_reported_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with house() as home:
@@ -478,6 +478,9 @@ async def test_a_session_whose_first_incarnation_cannot_begin_is_unavailable_and
         with pytest.raises(SessionUnavailable):
             await home.wake(session)
         assert home.manager.directory._tables == {}
+        (report,) = home.reports
+        assert (report.kind, report.supervisor) == ("start_failed", str(session)[:8])
+        assert (report.child_id, str(report.reason)) == ("session", "crash: RuntimeError")
         await home.someone(session)
 
 

@@ -27,7 +27,7 @@ from uuid import UUID
 import structlog
 import trio
 
-from locshare.actors import ActorDown, ActorRef, Down, Ref, StartError
+from locshare.actors import ActorDown, ActorRef, Crash, Down, Ref, StartError
 from locshare.session.actor import SessionActor
 from locshare.session.commands import SessionCast
 from locshare.session.context import SessionContext
@@ -220,7 +220,8 @@ class SessionLifecycle:
                 ref = await self._start_supervised(self._spec_of(table))
         except MaxChildren:
             raise SessionUnavailable("the server is full: no room for another session") from None
-        except StartError:
+        except StartError as error:
+            self._report_failed_start(table, error)
             raise SessionUnavailable from None
         finally:
             table.local.starting = False
@@ -230,6 +231,15 @@ class SessionLifecycle:
         if table.ended is not None:
             # It ended at once, and may have been reaped before its supervisor was known.
             self.chores.add_ended(table)
+
+    def _report_failed_start(self, table: SessionTable, error: StartError) -> None:
+        """A first start that fails is the starter's to report: no supervisor does (statement 3)."""
+        cause: BaseException | None = error
+        while isinstance(cause, StartError):
+            cause = cause.__cause__
+        if cause is not None:  # else it was stopped with the server
+            name = short_id(table.session.id)
+            self._report(Report("start_failed", name, "session", 0, Crash(cause)))
 
     def _spec_of(self, table: SessionTable) -> ChildSpec:
         """A supervisor of one session actor. Each incarnation of the actor adopts ``table``."""
