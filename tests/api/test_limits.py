@@ -83,6 +83,26 @@ async def test_a_join_with_a_wrong_token_counts_as_a_join(make_app: MakeApp) -> 
     assert statuses == [401, 429]
 
 
+@pytest.mark.parametrize("body", [b"", b"a=%41&" * 65], ids=["query", "form"])
+async def test_a_query_or_a_form_of_thousands_of_parameters_is_not_read(
+    client: httpx.AsyncClient, api: Api, body: bytes
+) -> None:
+    """It would cost the server ten times what anything else does that a stranger can ask."""
+    query = "" if body else "a=%41&" * 65
+    refused = await client.post(f"/api/osmand?{query}", content=body)
+    assert_problem(refused, 400, "BAD_REQUEST")
+    session_id = (await api.create())["session_id"]
+    described = await client.get(f"/api/sessions/{session_id}?{query}")
+    assert described.status_code == (200 if body else 400)
+
+
+async def test_a_content_type_of_kilobytes_is_not_read(client: httpx.AsyncClient) -> None:
+    for parameters, status in ((";charset=utf-8", 201), (";a=b" * 100, 415)):
+        headers = {"Content-Type": f"application/json{parameters}"}
+        answer = await client.post("/api/sessions", content=b"{}", headers=headers)
+        assert answer.status_code == status
+
+
 async def test_bad_joins_count_as_joins(make_app: MakeApp) -> None:
     app = make_app(limits=ApiLimits(join=Rate(per_second=0.1, burst=3)))
     async with client_of(app) as client:

@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from locshare.auth.tokens import TokenExpired, TokenInvalid
 from locshare.http.problems import FieldError, HttpProblem, ProblemCode, code_for_status
+from locshare.http.types import MAX_PARAMETERS, TooManyParameters
 from locshare.ingest.report import InvalidReport
 from locshare.session.errors import (
     Banned,
@@ -34,7 +35,7 @@ _PLAIN: Final[dict[type[Exception], ProblemCode]] = {
 
 EXPECTED: Final[tuple[type[Exception], ...]] = (
     *_PLAIN, HttpProblem, InvalidReport, SessionFull, StoreUnavailable, SessionUnavailable,
-    trio.TooSlowError, HTTPException,
+    TooManyParameters, trio.TooSlowError, HTTPException,
 )  # fmt: skip
 """Any other error is a fault of the server. It reaches the access middleware, which logs it."""
 
@@ -58,6 +59,10 @@ def problem_for(error: Exception) -> HttpProblem | None:
         case InvalidReport():
             wrong = FieldError(error.field or "", error.message)
             return HttpProblem(ProblemCode.VALIDATION_FAILED, errors=(wrong,))
+        case TooManyParameters():
+            return HttpProblem(
+                ProblemCode.BAD_REQUEST, f"more than {MAX_PARAMETERS} parameters are given"
+            )
         case trio.TooSlowError():
             return HttpProblem(ProblemCode.UNAVAILABLE)
         case HTTPException():

@@ -8,7 +8,6 @@ about one from a WebSocket. Errors are raised; :mod:`locshare.api.errors` maps t
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import trio
@@ -25,7 +24,7 @@ from locshare.api.requests import (
 )
 from locshare.auth.tokens import Claims
 from locshare.http.problems import HttpProblem, ProblemCode
-from locshare.http.types import Request, Response, json_response
+from locshare.http.types import Request, Response, json_response, parse_parameters
 from locshare.ingest import osmand, owntracks, plain
 from locshare.ingest.osmand import OsmandReport
 from locshare.model.position import LocatedMember, Position
@@ -136,13 +135,12 @@ class IngestCalls:
 
 async def _osmand_report(request: Request) -> OsmandReport:
     """The report in a query, a form or a JSON body, whatever the app calls the type of the body.
-    Raises HttpProblem, InvalidReport.
+    Raises HttpProblem, InvalidReport, TooManyParameters.
     """
     body = (await any_body(request)).strip()
     if body.startswith(b"{"):
         return osmand.from_json(body)
-    form = parse_qsl(body.decode("latin-1"))
-    return osmand.from_parameters([*request.query_pairs(), *form])
+    return osmand.from_parameters([*request.query_pairs(), *parse_parameters(body)])
 
 
 def _token(request: Request, device: str) -> str:

@@ -1,12 +1,16 @@
 """What handlers read of a request: its body, its token, the ids in its path."""
 
 from base64 import b64decode
+from typing import Final
 from uuid import UUID
 
 from werkzeug.http import parse_options_header
 
 from locshare.http.problems import HttpProblem, ProblemCode
 from locshare.http.types import JSON, Request
+
+_MEDIA_TYPE_CHARS: Final = 256
+"""Of a ``Content-Type``, parameters included."""
 
 
 async def json_body(request: Request) -> bytes:
@@ -35,6 +39,8 @@ def _is_json(content_type: str) -> bool:
     """Whether it is a media type of JSON, in UTF-8."""
     if content_type == JSON:  # nearly always
         return True
+    if len(content_type) > _MEDIA_TYPE_CHARS:  # not worth the work
+        return False
     mimetype, options = parse_options_header(content_type)
     mimetype = mimetype.lower()
     return (

@@ -33,6 +33,7 @@ from locshare.http.types import (
     Response,
     Scope,
     Send,
+    TooManyParameters,
     send_response,
 )
 from locshare.net.observer import NOBODY, PARAMETER, RequestObserver
@@ -244,7 +245,11 @@ _ABOUT_THE_SERVER: Final = Response(200, b"", headers={"Allow": ALLOWED_METHODS.
 def _observe(observer: RequestObserver, scope: Scope) -> None:
     request = Request(scope, _nothing)
     host, port = scope.get("client") or ("", None)
-    for name in request.query(PARAMETER)[:1]:
+    try:
+        names = request.query(PARAMETER)
+    except TooManyParameters:  # the application will say so
+        return
+    for name in names[:1]:
         observer.note(
             "http", name, (host, port), lambda header: request.headers(header.encode("latin-1"))
         )

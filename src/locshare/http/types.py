@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
+from locshare.model.errors import LocshareError
+
 # ASGI, typed loosely on purpose: hypercorn's and Quart's types disagree in details.
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -26,6 +28,13 @@ ALLOWED_METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 """Of the server as a whole; each path allows some of them."""
 
 JSON: Final = "application/json"
+MAX_PARAMETERS: Final = 64
+"""Of a query or a form. Each costs a microsecond or two, and a stranger's request has room for
+thousands; the apps that report send about 15."""
+
+
+class TooManyParameters(LocshareError):
+    """A query or a form has more than :data:`MAX_PARAMETERS`."""
 
 
 class Response(Struct, frozen=True):
@@ -65,12 +74,20 @@ class Request:
         return default
 
     def query(self, name: str) -> list[str]:
-        """Every value of the query's parameter ``name``."""
+        """Every value of the query's parameter ``name``. Raises TooManyParameters."""
         return [value for key, value in self.query_pairs() if key == name]
 
     def query_pairs(self) -> list[tuple[str, str]]:
-        """The names and values of the query, in order."""
-        return parse_qsl(self._query.decode("latin-1"), True)
+        """The names and values of the query, in order. Raises TooManyParameters."""
+        return parse_parameters(self._query)
+
+
+def parse_parameters(text: bytes) -> list[tuple[str, str]]:
+    """The names and values of a query or a form, in order. Raises TooManyParameters."""
+    try:
+        return parse_qsl(text.decode("latin-1"), True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        raise TooManyParameters from None
 
 
 Handler = Callable[[Request, str], Awaitable[Response]]

@@ -65,13 +65,15 @@ class ClientAddress:
         address = parse_address(peer or "")
         if address is None:
             return peer or "local"  # a Unix socket, or a test
+        if not self._is_trusted(address):
+            return _key(address)  # nobody reads what a stranger writes
         for entry in _entries(forwarded_for, forwarded):
-            if not self._is_trusted(address):
-                break
             previous = parse_node(entry)
             if previous is None:
                 break
             address = previous
+            if not self._is_trusted(address):
+                break
         return _key(address)
 
     def _is_trusted(self, address: Address) -> bool:
