@@ -103,6 +103,14 @@ async def test_a_browser_with_a_good_token_is_let_in() -> None:
             request("/ws?token=ada", headers=["Sec-WebSocket-Protocol: ,;"]), 400, id="subprotocol"
         ),
         pytest.param(request("/ws?" + "&".join("a=1" for _ in range(40))), 400, id="many fields"),
+        pytest.param(
+            request("/ws?token=ada", headers=[f"Sec-WebSocket-Protocol: {'a, ' * 64}a"]),
+            400,
+            id="many subprotocols",
+        ),
+        pytest.param(
+            request("/ws?token=ada", headers=[f"Connection: {'a, ' * 64}a"]), 400, id="many options"
+        ),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, id="tls hello"),
         pytest.param(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n", 414, id="long request line"),
         pytest.param(

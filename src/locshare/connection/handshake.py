@@ -5,7 +5,7 @@
 explained here.
 """
 
-from typing import final
+from typing import Final, final
 
 from websockets.datastructures import MultipleValuesError
 from websockets.exceptions import InvalidHeader
@@ -16,6 +16,13 @@ from websockets.server import ServerProtocol
 from locshare.connection.parser import SILENT
 from locshare.connection.upgrade import Upgrade, UpgradeResponder, lost_on_the_way, status_of
 from locshare.model.errors import LocshareError
+
+_LISTS: Final = (
+    "Connection", "Upgrade", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions",
+)  # fmt: skip
+_LISTED: Final = 64
+"""Values in these headers together. A head has room for thousands, which take milliseconds to read,
+and no client needs ten."""
 
 
 class BadHandshake(LocshareError):
@@ -59,6 +66,9 @@ class Handshake:
         return None
 
     def _check(self, request: Request, responder: UpgradeResponder) -> Upgrade:
+        headers = request.headers
+        if sum(value.count(",") for name in _LISTS for value in headers.get_all(name)) >= _LISTED:
+            raise BadHandshake(400, f"the headers list more than {_LISTED} values")
         response = self._protocol.accept(request)
         if response.status_code != 101:
             if response.status_code in (426, 505):
@@ -66,7 +76,6 @@ class Handshake:
                 if lost is not None:
                     raise BadHandshake(426, lost)
             raise BadHandshake(response.status_code)
-        headers = request.headers
         try:
             offered = headers.get_all("Sec-WebSocket-Protocol")
             subprotocols = [name for value in offered for name in parse_subprotocol(value)]
