@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from locshare.http.heads import TARGET_BYTES, HeadLimits, Refused, check_bytes
-from locshare.http.strict_h11 import StrictConnection
+from locshare.http.strict_h11 import MAX_PIECES, StrictConnection
 
 LIMITS = HeadLimits(head_bytes=16_384)
 REQUESTS = (
@@ -132,6 +132,29 @@ def test_a_body_in_parts_is_bounded_as_a_whole(parts: list[int], status: int | N
         except Refused as refused:
             got = refused.status
     assert got == status
+
+
+def test_a_body_has_a_bounded_number_of_pieces() -> None:
+    """Each costs as much, however small it is. Those of the next request count anew."""
+    post = b"POST / HTTP/1.1\r\nHost: x\r\n"
+    connection = StrictConnection(LIMITS, body_bytes=100_000)
+    for _ in range(2):
+        connection.receive_data(post + b"Content-Length: %d\r\n\r\n" % MAX_PIECES)
+        assert isinstance(connection.next_event(), h11.Request)
+        for _ in range(MAX_PIECES):
+            connection.receive_data(b"x")
+            assert isinstance(connection.next_event(), h11.Data)
+        assert isinstance(connection.next_event(), h11.EndOfMessage)
+        connection.send(h11.Response(status_code=204, headers=[]))
+        connection.send(h11.EndOfMessage())
+        connection.start_next_cycle()
+    chunks = b"1\r\nx\r\n" * (MAX_PIECES + 1)
+    connection.receive_data(post + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+    assert isinstance(connection.next_event(), h11.Request)
+    for _ in range(MAX_PIECES):
+        assert isinstance(connection.next_event(), h11.Data)
+    with pytest.raises(Refused, match="more than 1000 pieces"):
+        connection.next_event()
 
 
 def test_the_refusal_of_a_head_request_has_no_body() -> None:
