@@ -24,6 +24,7 @@ from locshare.store.embedded import (
     cluster,
     embedded_postgres,
 )
+from locshare.store.embedded.binaries import binaries
 from locshare.store.embedded.complaints import first_complaint, last_complaint
 from locshare.store.port import StoreUnavailable
 from locshare.store.postgres import PostgresStore
@@ -108,6 +109,22 @@ def sockets_of(folder: Path) -> set[str]:
     pid = (folder / "postgres" / "postmaster.pid").read_text().split()[0]
     links = [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
     return {link[8:-1] for link in links if link.startswith("socket:[")}
+
+
+async def test_its_log_names_what_failed_and_quotes_no_row(data_dir: Path) -> None:
+    """PostgreSQL adds the row that it refuses, and the statement."""
+    begun = (data_dir / "postgres.log").stat().st_size
+    insert = (
+        "CREATE TEMP TABLE people (name text, seat int CONSTRAINT is_a_seat CHECK (seat > 0));"
+        "INSERT INTO people VALUES ('Ada Lovelace', 0)"
+    )
+    async with embedded_postgres(data_dir) as url:
+        psql = [str(binaries() / "psql"), "-X", "-q", "-d", url, "-c", insert]
+        done = await trio.run_process(psql, capture_stderr=True, check=False)
+    assert b"Ada Lovelace" in done.stderr, "the client hears all of it"
+    logged = (data_dir / "postgres.log").read_bytes()[begun:]
+    assert b"is_a_seat" in logged
+    assert b"Ada" not in logged
 
 
 async def test_a_second_start_makes_no_new_cluster_and_the_data_is_there(data_dir: Path) -> None:

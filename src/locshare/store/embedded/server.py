@@ -59,6 +59,9 @@ SETTINGS: Final[Mapping[str, str]] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
+    # An error is logged by its first line. What follows quotes rows: names of people, whole ids.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
 }
 
 
