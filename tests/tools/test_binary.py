@@ -11,6 +11,8 @@ from typing import Final
 import pytest
 
 from tools.binary import payload as parts
+from tools.binary.libraries import IN_THE_RUNNER, system_packages
+from tools.binary.sbom import _component
 
 RUNNER: Final = Path(parts.__file__).with_name("runner.c")
 
@@ -45,6 +47,24 @@ def test_the_trailer_is_as_the_runner_reads_it(tmp_path: Path) -> None:
     text = RUNNER.read_text()
     assert f'#define MAGIC "{magic.decode()}"' in text
     assert f"#define HASH_CHARS {len(name)}" in text
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="this system is not of Debian")
+def test_the_list_of_what_is_in_it_has_the_packages_of_the_machines_libraries(
+    tmp_path: Path,
+) -> None:
+    for name in ("libz.so.1", "libpq-3f2a1b.so.5", "base_library.zip", "locshare"):
+        (tmp_path / name).touch()
+    found = {each.name: each for each in system_packages(tmp_path)}
+    assert {*found} - {*IN_THE_RUNNER} == {"zlib1g"}
+    version = subprocess.run(
+        ["dpkg-query", "--show", "--showformat", "${Version}", "zlib1g"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert found["zlib1g"].version == version
+    component = _component("zlib1g", version, None, f"deb/{found['zlib1g'].system}")
+    assert component["purl"].startswith("pkg:deb/")
+    assert ":" not in component["purl"].removeprefix("pkg:")
 
 
 def test_of_postgresql_goes_in_what_runs_it_and_not_what_develops_with_it(tmp_path: Path) -> None:

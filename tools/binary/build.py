@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     fresh.rename(target)
     digest = hashlib.sha256(whole).hexdigest()
     (out / "locshare.sha256").write_text(f"{digest}  locshare\n")
-    write_sbom(venv, out / "locshare.cdx.json")
+    write_sbom(venv, program, out / "locshare.cdx.json")
     print(
         f"{target}: {len(whole) / 1e6:.1f} MB, unpacked {len(payload) / 1e6:.1f} MB;"
         f" took {time.monotonic() - began:.0f} s"

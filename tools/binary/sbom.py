@@ -1,6 +1,6 @@
 """What is in the single-file program, as a CycloneDX document: the Python distributions, as
-cyclonedx-py finds them, and what it cannot see: Python itself, PostgreSQL, OpenSSL, and the
-packages that are built into the web client.
+cyclonedx-py finds them, and what it cannot see: Python itself, PostgreSQL, OpenSSL, the libraries
+of the build machine, and the packages that are built into the web client.
 """
 
 import json
@@ -8,6 +8,9 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
+
+from tools.binary.libraries import system_packages
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -36,8 +39,10 @@ print(json.dumps(sorted({name for name, _ in seen})))
 """
 
 
-def write_sbom(venv: Path, target: Path) -> None:
-    """Write the document about the environment whose programs are in ``venv``."""
+def write_sbom(venv: Path, program: Path, target: Path) -> None:
+    """Write the document about the environment whose programs are in ``venv``, and the directory
+    ``program`` that PyInstaller made of it.
+    """
     needed = _closure(venv)
     found = json.loads(
         subprocess.run(
@@ -60,6 +65,10 @@ def write_sbom(venv: Path, target: Path) -> None:
         ),
         _component("openssl", openssl, f"cpe:2.3:a:openssl:openssl:{openssl}:*:*:*:*:*:*:*"),
         *_web_client(),
+        *(
+            _component(each.name, each.version, None, f"deb/{each.system}")
+            for each in system_packages(program / "_internal")
+        ),
     ]
     found["components"] = sorted(components, key=lambda each: (each["name"], each["version"]))
     found["dependencies"] = [
@@ -87,7 +96,7 @@ def _web_client() -> list[dict[str, Any]]:
 
 
 def _component(name: str, version: str, cpe: str | None, kind: str = "generic") -> dict[str, Any]:
-    purl = f"pkg:{kind}/{name.replace('@', '%40')}@{version}"
+    purl = f"pkg:{kind}/{name.replace('@', '%40')}@{quote(version, safe='')}"
     component = {"bom-ref": purl, "name": name, "purl": purl, "type": "library", "version": version}
     return component if cpe is None else {**component, "cpe": cpe}
 
