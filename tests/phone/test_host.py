@@ -26,12 +26,17 @@ async def test_a_host_locks_passes_the_role_on_removes_and_ends(
             await one.press("lock")
             await one.until(lambda: "locked" in " ".join(one.texts), "locked")
             await one.until(lambda: grace.live.replica and grace.live.replica.session.locked)
+            await one.press("menu")
+            assert one.has("As the host")
+            assert not one.has("Step down as host"), "there is no other one"
+            await one.press("close")
             await one.press(f"row-{grace.user_id}")
             await one.press("make_host")
             await one.until(lambda: grace.sees("Grace").role == "host", "a host")
             await one.press(f"row-{mallory.user_id}")
             await one.press("remove")
             assert one.by_key("ban").label == "Keep them out"
+            assert one.by_key("ban").value, "as in the page"
             await one.press("yes")
             await one.shows("2 people")
             await one.press("menu")

@@ -31,7 +31,7 @@ from phone.view import Group
 def Sheets(state: AppState, control: Controller) -> ft.Control:  # noqa: N802 - a component
     """The open sheet."""
     ft.use_state(state)
-    ban, set_ban = ft.use_state(False)
+    ban, set_ban = ft.use_state(True)
     group = state.group
     if group is None:
         return ft.Container()
@@ -145,14 +145,17 @@ def _hosting(state: AppState, group: Group, control: Controller) -> list[ft.Cont
                lambda: control.open_sheet("end"), danger=True)  # fmt: skip
     if not group.can_host:
         return [end]
+    step_down = item("step_down", ft.Icons.STAR_OUTLINE, words("action.step_down"),
+                     lambda: control.open_sheet("step_down"))  # fmt: skip
+    # Nobody could make the only host a host again.
+    is_the_only_host = sum(each.is_host for each in group.people) < 2
     return [
         item("lock", ft.Icons.LOCK_OPEN if locked else ft.Icons.LOCK_OUTLINE,
              words("action.unlock" if locked else "action.lock"), lock,
              hint=words("menu.unlock" if locked else "menu.lock")),
         item("new_link", ft.Icons.LINK, words("action.new_link"),
              lambda: control.open_sheet("new_link"), hint=words("menu.new_link")),
-        item("step_down", ft.Icons.STAR_OUTLINE, words("action.step_down"),
-             lambda: control.open_sheet("step_down")),
+        *([] if is_the_only_host else [step_down]),
         end,
     ]  # fmt: skip
 
