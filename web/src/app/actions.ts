@@ -92,7 +92,11 @@ export class Actions {
       const host = await this.comeAsHost(link.id, hash);
       if (visit !== this.visits) return;
       const kept = storage.membership(link.id);
-      if (kept !== null) return this.enter(link, kept);
+      if (kept !== null) {
+        this.enter(link, kept);
+        if (host === "wrong") this.notify(this.state.t.peek()("join.host.wrong"));
+        return;
+      }
       const session = await this.describe(link);
       if (!session.is_active) storage.forgetSession(link.id);
       if (visit !== this.visits) return;
@@ -140,6 +144,7 @@ export class Actions {
       await this.join(link, profile, shares, session);
     } catch (error) {
       // There is a session now: creating another one would be wrong.
+      this.notify(this.explain(error));
       this.go(`join/${link.id}`);
       await this.openSession(link);
       throw error;

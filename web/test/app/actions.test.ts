@@ -68,6 +68,10 @@ function tab(): { state: AppState; actions: Actions } {
       describe: (id: string) =>
         new Promise((resolve) => answers.set(id, (session) => resolve(session))),
       remove: () => removes(),
+      becomeHost: () => Promise.reject(new Refused(403, "FORBIDDEN", "", null)),
+      create: () =>
+        Promise.resolve({ session_id: ID, host_token: "h", host_key: "k", name: "Alps" }),
+      join: () => Promise.reject(new Refused(503, "UNAVAILABLE", "", 5)),
     },
     storage: storage(),
     locator: {
@@ -217,4 +221,22 @@ test("a server that is busy is no crowd, and a crowd is", () => {
   const said = (status: number): string => actions.explain(new Refused(status, "", "", 5));
   expect(said(503)).toBe("The server is busy, or starts again. Try again in 5 seconds.");
   expect(said(429)).toBe("Too many at once. Try again in 5 seconds.");
+});
+
+test("who is in the session already is told that a host's link is wrong", async () => {
+  await enter();
+  await actions.open(pathOf(ID), "#host=wrong");
+  expect(state.notices.value.map((each) => each.text)).toEqual([
+    "The host’s link is not the right one: you join like everyone else.",
+  ]);
+});
+
+test("a session that was created and could not be joined is there to be joined, and why is said", async () => {
+  const created = actions.create({ name: "Ada", color: "#123456" }, "", 6, true);
+  created.catch(() => undefined);
+  for (let i = 0; i < 5; i += 1) await flushed();
+  answers.get(ID)!(session);
+  await expect(created).rejects.toThrow(Refused);
+  expect(state.screen.value).toMatchObject({ kind: "join", link: { id: ID }, host: "yes" });
+  expect(state.notices.value[0]?.text).toContain("Try again in 5 seconds");
 });
