@@ -30,6 +30,10 @@ const LETTER_MS = 100;
 const LEAVE_DEADLINE_MS = 2_000;
 /** What the server says of somebody who is in no session any more. */
 const GONE: readonly number[] = [401, 403, 404, 410];
+/** So long a session counts as running that was joined just now: until it is known when it ends. */
+const JOINED_MS = 600_000;
+/** By how much this device's clock may differ from the server's before it counts. */
+const CLOCK_ERROR_MS = 60_000;
 /** How often the group's last picture is kept on the device. */
 const PICTURE_MS = 10_000;
 
@@ -176,7 +180,8 @@ export class Actions {
         token: joined.websocket_token,
         url: joined.websocket_url,
         name: session.name,
-        endsAt: Date.parse(session.expires_at),
+        // Whoever has joined is in a session that is not over, whatever this device's clock says.
+        endsAt: Math.max(Date.parse(session.expires_at), Date.now() + JOINED_MS),
       };
       storage.keepMembership(id, membership);
       this.set({ shares, isPaused: false });
@@ -437,10 +442,18 @@ export class Actions {
 
   private keepPictures(): void {
     this.pictureAt = now();
-    for (const model of this.state.sessions.peek()) {
-      if (model.link.peek().kind !== "live") continue;
-      const picture = pictureOf(model.state.peek(), now(), Date.now());
-      if (picture !== null) this.devices.storage.keepPicture(model.id, picture);
+    const { storage } = this.devices;
+    for (const { id, link, state } of this.state.sessions.peek()) {
+      if (link.peek().kind !== "live") continue;
+      const picture = pictureOf(state.peek(), now(), Date.now());
+      if (picture === null) continue;
+      storage.keepPicture(id, picture);
+      // The join said it by the server's clock, which this device's may differ from.
+      const { endsAt } = picture.session;
+      const kept = storage.membership(id);
+      if (kept !== null && Math.abs(kept.endsAt - endsAt) > CLOCK_ERROR_MS) {
+        storage.keepMembership(id, { ...kept, endsAt });
+      }
     }
   }
 

@@ -6,6 +6,7 @@
 import { VectorTile, type VectorTileLayer } from "@mapbox/vector-tile";
 import { PbfReader } from "pbf";
 import { type Camera, type Size, toScreen } from "../core/camera";
+import { now } from "../core/clock";
 import { filled, tilesOn } from "./raster";
 import type { TileJson } from "./sources";
 import { regionName } from "./style";
@@ -88,7 +89,7 @@ export class WorldOnCanvas {
   private tile(zoom: number, x: number, y: number): Tile | null {
     const key = `${zoom}/${x}/${y}`;
     const kept = this.kept.get(key);
-    if (kept === undefined || (kept.state === "failed" && Date.now() - kept.at > RETRY_MS)) {
+    if (kept === undefined || (kept.state === "failed" && now() - kept.at > RETRY_MS)) {
       void this.load(key, zoom, x, y);
       return null;
     }
@@ -105,7 +106,7 @@ export class WorldOnCanvas {
       const tile = read(await answer.arrayBuffer(), zoom, x, y);
       this.kept.set(key, { state: "ready", tile });
     } catch {
-      this.kept.set(key, { state: "failed", at: Date.now() });
+      this.kept.set(key, { state: "failed", at: now() });
     }
     if (this.isStopped) return;
     while (this.kept.size > MOST_KEPT) this.kept.delete(this.kept.keys().next().value as string);

@@ -50,16 +50,23 @@ let answers: Map<string, (session: object) => void>;
 let lifecycle: { isHidden: boolean; isOffline: boolean; listen: () => () => void };
 let located: string[];
 let removes: () => Promise<unknown>;
+let joins: () => Promise<unknown>;
 let state: AppState;
 let actions: Actions;
 
 /** Of one browser: each tab has its own object on the same store. */
-const storage = (): Storage =>
-  new Storage({
+const storage = (): Storage => {
+  const methods = {
     getItem: (key: string) => kept.get(key) ?? null,
     setItem: (key: string, value: string) => void kept.set(key, value),
     removeItem: (key: string) => void kept.delete(key),
-  } as unknown as globalThis.Storage);
+  };
+  const store = new Proxy(methods, {
+    ownKeys: () => [...kept.keys()],
+    getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
+  });
+  return new Storage(store as unknown as globalThis.Storage);
+};
 
 function tab(): { state: AppState; actions: Actions } {
   const devices = {
@@ -71,7 +78,7 @@ function tab(): { state: AppState; actions: Actions } {
       becomeHost: () => Promise.reject(new Refused(403, "FORBIDDEN", "", null)),
       create: () =>
         Promise.resolve({ session_id: ID, host_token: "h", host_key: "k", name: "Alps" }),
-      join: () => Promise.reject(new Refused(503, "UNAVAILABLE", "", 5)),
+      join: () => joins(),
     },
     storage: storage(),
     locator: {
@@ -111,6 +118,7 @@ beforeEach(() => {
   answers = new Map();
   located = [];
   removes = () => Promise.resolve({});
+  joins = () => Promise.reject(new Refused(503, "UNAVAILABLE", "", 5));
   lifecycle = { isHidden: false, isOffline: false, listen: () => () => undefined };
   ({ state, actions } = tab());
 });
@@ -239,4 +247,23 @@ test("a session that was created and could not be joined is there to be joined, 
   await expect(created).rejects.toThrow(Refused);
   expect(state.screen.value).toMatchObject({ kind: "join", link: { id: ID }, host: "yes" });
   expect(state.notices.value[0]?.text).toContain("Try again in 5 seconds");
+});
+
+test("who has a clock that is a day fast comes back as the same person", async () => {
+  const joined = { user_id: "u", websocket_token: "t", websocket_url: "wss://where.example/ws" };
+  joins = () => Promise.resolve(joined);
+  const expires_at = new Date(Date.now() - 23 * 3_600_000).toISOString(); // in an hour, there
+  const profile = { name: "Ada", color: "#123456" };
+  await actions.join({ id: ID, key: "" }, profile, false, { name: "Alps", expires_at });
+  const mine = (): string[] =>
+    storage()
+      .memberships()
+      .map((each) => each.id);
+  expect(mine()).toEqual([ID]);
+  last().snapshot();
+  actions.lifecycle("hidden");
+  vi.advanceTimersByTime(1_800_000);
+  storage().sweep();
+  expect(mine()).toEqual([ID]);
+  expect(storage().membership(ID)?.endsAt).toBeCloseTo(Date.now() + 1_800_000, -4);
 });
