@@ -5,6 +5,7 @@ from pathlib import Path
 
 import flet_map as ftm
 import pytest
+from msgspec import structs
 
 from locshare.client import Live, NotConnected
 from phone.i18n import isolated
@@ -174,3 +175,20 @@ async def test_a_second_press_before_the_first_has_shown_joins_once(
         join = one.app.controller.entrance.join
         await asyncio.gather(join("Grace", "#0F766E"), join("Grace", "#0F766E"))
         await one.shows("1 person")
+
+
+@on_the_phone
+async def test_who_has_a_clock_that_is_fast_comes_back_as_the_same_person(
+    server: str, tmp_path: Path
+) -> None:
+    async with phone(tmp_path, server) as one:
+        await create(one)
+        mine = one.state.settings.memberships[-1]
+        # What a join by such a clock has kept.
+        one.app.controller.keep(structs.replace(mine, expires_at=mine.expires_at - 86_400))
+        await one.until(
+            lambda: abs(one.state.settings.memberships[-1].expires_at - mine.expires_at) < 60
+        )
+    async with phone(tmp_path, server) as one:
+        await one.shows("1 person")
+        assert one.state.settings.memberships[-1].user_id == mine.user_id

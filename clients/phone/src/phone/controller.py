@@ -42,6 +42,8 @@ _log: Final = logging.getLogger("locshare.phone")
 NOTICE_S: Final = 6.0
 """A notice stays so long at least, and longer where there is more to read: 100 words a minute."""
 LETTER_S: Final = 0.1
+CLOCK_ERROR_S: Final = 60.0
+"""By how much this device's clock may differ from the server's before it counts."""
 BATTERY_S: Final = 60.0
 """How often the level of the battery is read."""
 
@@ -525,8 +527,18 @@ class Controller:
     def _publish(self) -> None:
         self._context.copy().run(self._publish_now)
 
+    def _correct_end(self, each: Participation) -> None:
+        """The join said by the server's clock when the session ends. By that of a device a day
+        ahead it would be over when the app starts again.
+        """
+        mine, ends_at = each.membership, each.feed.expires_at
+        if each.feed.replica is not None and abs(mine.expires_at - ends_at) > CLOCK_ERROR_S:
+            self.keep(structs.replace(mine, expires_at=ends_at))
+
     def _publish_now(self) -> None:
         state = self.state
+        for each in self._participations.values():
+            self._correct_end(each)
         state.now = now()
         state.searching = self._tracker.searching
         state.groups = tuple(
