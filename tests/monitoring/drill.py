@@ -221,7 +221,7 @@ QUICK: Final = (
         "the database is cut off",
         (
             "LocshareStoreAway", "LocshareErrorsHigh", "LocshareErrorsCritical",
-            "LocshareErrorBudgetFast", "LocshareErrorBudgetSlow",
+            "LocshareErrorBudgetFast", "LocshareErrorBudgetSlow", "LocshareErrorBudgetTrickle",
         ),
         store_away,
     ),
@@ -257,13 +257,12 @@ LONG: Final = (
 )  # fmt: skip
 
 NOT_PROVOKED: Final = {
-    "LocshareErrorBudgetTrickle": "is about days; what provokes LocshareErrorBudgetSlow does it",
     "LocshareStoreQueue": "five hundred writes wait only under a load that a drill does not make",
     "LocshareStoreDropped": "fifty thousand writes have to wait",
     "LocshareMetricsBroken": "a fault of the program, which nothing injects",
     "LocshareWatchdog": "fires always: that it came is checked",
 }
-"""`promtool test rules` fires these (tests/monitoring/rules_test.yml)."""
+"""`promtool test rules` fires these (tests/monitoring/test_rules.py)."""
 
 OWN_SERVER: Final = ("LocshareLogDropped", "LocshareRestarts")
 """See :func:`own_server`."""
