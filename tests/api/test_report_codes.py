@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import trio
 
 from locshare.api import ApiLimits
 from locshare.api.report_codes import ReportCredentials
@@ -284,6 +285,29 @@ async def test_a_join_link_is_drawn_for_whoever_has_it(
     assert (await client.get(f"/api/sessions/{session}/link.svg")).content.startswith(b"<svg ")
     unknown = await client.get(f"/api/sessions/{uuid4()}/link.svg")
     assert_problem(unknown, 404, "SESSION_NOT_FOUND")
+
+
+async def test_one_address_has_few_qr_codes_drawn_and_sees_those_again(make_app: MakeApp) -> None:
+    app = make_app(limits=ApiLimits(draw_per_address=Rate(per_second=0.001, burst=1)))
+    async with client_of(app, "203.0.113.66") as greedy, client_of(app) as other:
+        one, two = [(await Api(greedy).create())["session_id"] for _ in range(2)]
+        assert (await greedy.get(f"/api/sessions/{one}/link.svg")).status_code == 200
+        refused = await greedy.get(f"/api/sessions/{two}/link.svg")
+        assert_problem(refused, 429, "RATE_LIMITED")
+        assert (await greedy.get(f"/api/sessions/{one}/link.svg")).status_code == 200
+        assert (await other.get(f"/api/sessions/{two}/link.svg")).status_code == 200
+
+
+async def test_a_group_that_looks_at_once_has_one_qr_code_drawn(make_app: MakeApp) -> None:
+    app = make_app(limits=ApiLimits(draw=Rate(per_second=0.001, burst=2)))
+    async with client_of(app) as client, trio.open_nursery() as nursery:
+        session_id = (await Api(client).create())["session_id"]
+
+        async def look() -> None:
+            assert (await client.get(f"/api/sessions/{session_id}/link.svg")).status_code == 200
+
+        for _ in range(20):
+            nursery.start_soon(look)
 
 
 async def test_an_app_without_a_link_has_no_qr_code(

@@ -25,6 +25,11 @@ class ApiLimits(RestSettings, frozen=True):
     festival behind one address after a restart."""
     code: Rate = Rate(per_second=20.0, burst=2000.0)
     """The same, of all together."""
+    draw_per_address: Rate = Rate(per_second=1.0, burst=60.0)
+    """QR codes that are not remembered, of one client address. Each takes 4 to 19 ms of the
+    process, and everyone in a session looks at the same one."""
+    draw: Rate = Rate(per_second=10.0, burst=200.0)
+    """The same, of all together."""
     new_links: Rate = Rate(per_second=0.1, burst=10.0)
     """New join links of one session: each is written, and sent to everyone in it."""
     addresses: int = 10_000

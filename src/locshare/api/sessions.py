@@ -175,7 +175,7 @@ class SessionCalls:
         self._tokens = tokens
         self._urls = urls
         self._addresses = ClientAddress(limits.trusted_proxies, limits.forwarded_header)
-        self._qr_codes = QrCodes()
+        self._qr_codes = QrCodes(limits)
         self._create_limiter = KeyedRateLimiter(limits.create, limits.addresses)
         self._join_limiter = KeyedRateLimiter(limits.join, limits.addresses)
         self._read_limiter = KeyedRateLimiter(limits.read, limits.addresses)
@@ -292,7 +292,7 @@ class SessionCalls:
         link = link_of(await self._own_setup(request, session), app)
         if link is None:
             raise HttpProblem(ProblemCode.NOT_FOUND)
-        return await self._qr_codes.response(link)
+        return await self._qr_codes.response(link, self._address(request))
 
     async def _own_setup(self, request: Request, session: str) -> ReportSetup:
         self._limit(self._read_limiter, request)
@@ -307,10 +307,10 @@ class SessionCalls:
 
     async def link_qr(self, request: Request, session: str) -> Response:
         """``GET /api/sessions/{id}/link.svg``"""
-        self._limit(self._read_limiter, request)
+        address = self._limit(self._read_limiter, request)
         info = await self._sessions.describe(session_uuid(session))
         await self._check_link(info, request)
-        return await self._qr_codes.response(self._link(info.id, info.link_key))
+        return await self._qr_codes.response(self._link(info.id, info.link_key), address)
 
     async def replace_link(self, request: Request, session: str) -> Response:
         """``POST /api/sessions/{id}/link``"""
