@@ -29,6 +29,7 @@ from tests.store.kit import (
     a_session,
     created,
     database_of,
+    is_ready,
     joined,
     running_store,
     unavailable,
@@ -390,6 +391,20 @@ async def test_after_a_storm_of_cancellations_no_query_runs_on_and_every_connect
         busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND "
         busy += "state = 'active' AND pid <> pg_backend_pid()"
         assert own_server.execute(busy) == "0"
+
+
+async def test_a_check_that_nobody_waited_for_says_nothing(own_server: Server, url: str) -> None:
+    """A readiness probe gives up after a second, which is no sign of health for the next one."""
+    async with running_store(url, HASTY) as store:
+        await first_answer(store.check)
+        lock = "LOCK TABLE readiness IN ACCESS EXCLUSIVE MODE"
+        store._checked_at = float("-inf")  # the result of the last one is too old
+        with own_server.holding(lock, database_of(url)):
+            with trio.move_on_after(0.05) as gave_up:
+                await store.check()
+            assert gave_up.cancelled_caught
+            assert not await is_ready(store)
+        await first_answer(store.check)
 
 
 @asynccontextmanager

@@ -365,8 +365,10 @@ class PostgresStore:
                 # Autovacuum is off. Without the privilege to truncate, some more pages are used.
                 with suppress(StoreUnavailable):
                     await self._ask(self._sql.truncate_readiness, quietly=True)
-        finally:
+        except StoreUnavailable:
             self._checked_at = trio.current_time()
+            raise
+        self._checked_at = trio.current_time()  # not when cancelled: nothing is known then
 
     def statistics(self) -> StoreStatistics:
         """For metrics."""
