@@ -14,15 +14,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import matplotlib as mpl
 import trio
-
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 
 from bench.guardian import entrust, stand_guard
 from bench.servers import free_port
@@ -30,6 +24,9 @@ from locshare.ops.faults import FaultClient, open_faults
 from tests.monitoring.stack import Stack, monitored
 from tests.program import data_directory, running_program
 from tools.dashboards import FOLDER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PICTURES: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 _STEP_S: Final = 1.0
@@ -62,9 +59,11 @@ def panels(path: Path) -> Iterator[dict[str, Any]]:
 
 def draw(path: Path, stack: Stack, start: float, end: float, to: Path) -> None:
     """One dashboard, as it is between two Unix times."""
+    from matplotlib.figure import Figure  # takes half a second
+
     found = json.loads(path.read_text())
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in found["panels"])
-    figure = plt.figure(
+    figure = Figure(
         figsize=(_COLUMNS * _INCH_PER_COLUMN, height * _INCH_PER_ROW + 0.5), facecolor=_GROUND
     )
     top = height * _INCH_PER_ROW / (height * _INCH_PER_ROW + 0.5)
@@ -92,7 +91,6 @@ def draw(path: Path, stack: Stack, start: float, end: float, to: Path) -> None:
             shape = (box[0] + 0.14 * box[2], box[1] + 0.3 * box[3], 0.83 * box[2], 0.53 * box[3])
             _lines(figure.add_axes(shape, facecolor=_PAPER), panel, series, start, end)
     figure.savefig(to, dpi=72, facecolor=_GROUND)
-    plt.close(figure)
 
 
 Series = tuple[str, Sequence[float], Sequence[float]]
@@ -107,7 +105,7 @@ def _series(target: Mapping[str, Any], stack: Stack, start: float, end: float) -
         yield legend, [at for at, _ in points], [value for _, value in points]
 
 
-def _number(paper: Axes, panel: Mapping[str, Any], series: Sequence[Series]) -> None:
+def _number(paper: "Axes", panel: Mapping[str, Any], series: Sequence[Series]) -> None:
     values = series[0][2] if series else [math.nan]
     value = next((each for each in reversed(values) if not math.isnan(each)), math.nan)
     steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
@@ -119,7 +117,7 @@ def _number(paper: Axes, panel: Mapping[str, Any], series: Sequence[Series]) -> 
 
 
 def _lines(
-    axes: Axes, panel: Mapping[str, Any], series: Sequence[Series], start: float, end: float
+    axes: "Axes", panel: Mapping[str, Any], series: Sequence[Series], start: float, end: float
 ) -> None:
     axes.tick_params(colors=_INK, labelsize=6, length=2)
     for side in axes.spines.values():

@@ -19,18 +19,28 @@ from tests.running import LAST_RESORT_S
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     with data_directory() as path:
         yield path
 
 
-@pytest.fixture
-def program(folder: Path) -> Iterator[Program]:
+@pytest.fixture(scope="module")
+def started_once(folder: Path) -> Iterator[Program]:
     with running_program(
         {"LOCSHARE_DATA_DIR": str(folder), "LOCSHARE_LOG_LEVEL": "debug"}
     ) as started:
         yield started
+
+
+@pytest.fixture
+def program(started_once: Program) -> Program:
+    """It runs, and has said nothing of this test yet."""
+    if not started_once.running:
+        started_once.start()
+    started_once.log.clear()
+    started_once.raw.clear()
+    return started_once
 
 
 @asynccontextmanager
