@@ -6,7 +6,8 @@ Looks on the path, in pyenv's versions and in /usr; of each minor version it tak
 that is not here comes from a Debian which has it, where that can be installed in a root of its own
 (tools/debian_python.sh: root, debootstrap, a gigabyte the first time). Each gets an environment of
 its own in build/pythons, from constraints.txt, which later runs use again. Says at the end which
-versions passed, and which were not to be had. ``PYTHONS=3.13,3.14`` takes only these.
+versions passed, and which were not to be had; when none passed, that is a failure.
+``PYTHONS=3.13,3.14`` takes only these.
 """
 
 import argparse
@@ -116,7 +117,9 @@ def main(arguments: list[str]) -> int:
             results[each.version] = "passed" if run(each, arguments) else "FAILED"
     for name, result in results.items():
         print(f"{name:8} {result}")
-    return 1 if "FAILED" in results.values() else 0
+    if arguments == ["--list"]:
+        return 0
+    return 1 if "FAILED" in results.values() or "passed" not in results.values() else 0
 
 
 def run(each: Interpreter, arguments: list[str]) -> bool:

@@ -98,3 +98,17 @@ def test_all_that_is_run_for_a_python_of_another_debian_is_run_there(
     stand_in(enter, "exit 1")
     assert not test_all.run(there, [])
     assert not python.exists()
+
+
+@pytest.mark.parametrize(("passes", "status"), [(True, 0), (False, 1), (None, 1)])
+def test_where_no_python_passed_that_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, passes: bool | None, status: int
+) -> None:
+    """None: no version was to be had."""
+    found = None if passes is None else Interpreter("3.14.8", Path("/usr/bin/python3"))
+    monkeypatch.setenv("PYTHONS", "3.14")
+    monkeypatch.setattr(test_all, "here", lambda _: found)
+    monkeypatch.setattr(test_all, "in_debian", lambda _: None)
+    monkeypatch.setattr(test_all, "run", lambda *_: passes)
+    assert test_all.main([]) == status
+    assert test_all.main(["--list"]) == 0
