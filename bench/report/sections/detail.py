@@ -116,7 +116,7 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, Reader], ...]], ...] = (
             ("context switches", _used(lambda usage: fmt.count(usage.context_switches))),
             ("load generator, of one core", _used(lambda use: fmt.percent(use.generator_share))),
             ("other processes, of one core", _used(lambda use: fmt.percent(use.others_share))),
-            ("began (UTC)", lambda run: run.began.removesuffix("+00:00") or None),
+            ("began (UTC)", lambda run: run.began.removesuffix("+00:00") or "not known"),
         ),
     ),
 )
