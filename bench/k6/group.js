@@ -100,12 +100,24 @@ export class Group {
     }
   }
 
-  /** What was on its way to or from a connection that has ended is not lost. */
+  /**
+   * What was on its way to or from a connection that has ended is not lost; what had not come within
+   * the patience of the plan was lost before.
+   */
   waive(person) {
+    const earliest = Date.now() - this.plan.patience * 1000;
+    const end = (report, receiver) => {
+      if (report.waiting.delete(receiver) && report.at < earliest) {
+        lost.add(true);
+      }
+    };
+    for (const report of person.pending.values()) {
+      report.waiting.forEach((receiver) => end(report, receiver));
+    }
     person.pending.clear();
     for (const sender of this.people) {
       for (const [key, report] of sender.pending) {
-        report.waiting.delete(person);
+        end(report, person);
         if (!report.waiting.size) {
           sender.pending.delete(key);
         }
@@ -127,6 +139,7 @@ export class Group {
       for (const report of sender.pending.values()) {
         report.waiting.forEach(() => lost.add(true));
       }
+      sender.pending.clear(); // all of them end their connections now
     }
     for (const sender of online) {
       if (sender.newest && now - sender.newest.at < FRESH_MS) {

@@ -86,6 +86,16 @@ async def test_what_does_not_arrive_is_lost() -> None:
     assert {"lost: rate<0.001", "stale_pairs: count==0"} <= set(broken(found))
 
 
+async def test_what_was_lost_is_not_forgiven_when_the_connection_ends_later() -> None:
+    """All connections end again and again, the last time just before the end."""
+    drops: Settings = {"SESSIONS": 1, "SIZE": 6, "DROP_EVERY": 0.5, "DROP_SHARE": 1}
+    settings = SHORT | drops | {"DURATION": 2.3, "PATIENCE": 0.1}
+    async with serving() as server:
+        found = await run_script("faults", where(server) | settings, swallow=10)
+    assert found["metrics"]["recoveries"]["sum"] >= 6
+    assert found["metrics"]["lost"]["rate"] > 0.05
+
+
 async def test_a_restart_of_the_server_is_recovered_from() -> None:
     settings: Settings = {"SESSIONS": 1, "SIZE": 4, "INTERVAL": 0.3, "DURATION": 3}
     settings |= {"DROP_EVERY": 60, "OUTAGES": 1}
