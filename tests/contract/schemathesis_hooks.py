@@ -1,5 +1,6 @@
 """What schemathesis cannot know: a session that lives, with a host and a participant, for each case
-that it makes; and what a name looks like. Loaded by its command line (test_openapi.py).
+that changes it, and for some together that only read or report; and what a name looks like. Loaded
+by its command line (test_openapi.py).
 
 Cases with an invalid path stay as they are. The file that ``ANSWERS`` names gets how often each
 operation was answered with which status.
@@ -9,8 +10,10 @@ import atexit
 import json
 import os
 from collections import Counter, defaultdict
+from functools import cache
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import schemathesis
@@ -24,6 +27,14 @@ OF_THE_HOST = {
     "changeSession", "endSession", "changeParticipant", "replaceLink", "getReceipt",
 }  # fmt: skip
 """The operations that need the host's token."""
+CHANGING_NOTHING: Final = {
+    "describeSession", "getReceipt", "joinLinkCode", "listParticipants", "getSetup",
+    "getSetupCode", "getGpsLoggerProfile", "reportPositions", "reportOsmand", "reportOsmandQuery",
+    "reportOwnTracks",
+}  # fmt: skip
+"""After these the session is as before, but for where its participant is: four cases of five."""
+SHARED_BY: Final = 40
+"""A participant may report 120 times at once, and a case may be sent more than once."""
 
 answers: dict[str, Counter[int]] = defaultdict(Counter)
 http = httpx.Client(timeout=100)
@@ -56,15 +67,30 @@ class Group:
         self.participant = joined["websocket_token"]
 
 
+_cases = count()
+
+
+@cache
+def _shared(number: int) -> Group:
+    return Group()
+
+
+def shared_group() -> Group:
+    """To make one for each case took more than the case."""
+    return _shared(next(_cases) // SHARED_BY)
+
+
 @schemathesis.auth(refresh_interval=None)
 class Tokens:
-    """Gives each case a group of its own, and the token that its operation needs."""
+    """Gives each case a group, and the token that its operation needs."""
 
     def get(self, case: Case[Any], context: AuthContext) -> Group | None:
         if case.meta is not None and case.meta.is_negative_at(ParameterLocation.PATH):
             return None
         if not case.operation.path_parameters and "security" not in case.operation.definition.raw:
             return None
+        if case.operation.definition.raw["operationId"] in CHANGING_NOTHING:
+            return shared_group()
         return Group()
 
     def set(self, case: Case[Any], group: Group, context: AuthContext) -> None:
