@@ -11,8 +11,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
             && { echo $$p; break; }; done)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
-# Tests wait as long as they work: two workers more than there are cores keep these busy.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 2)
+# Tests wait more than they work: two workers more than there are cores left these idle for a quarter of
+# the time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 3)
 
 # The tests start hundreds of programs: where this is set, each would compile the whole server again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +34,7 @@ checked-web: web
 	@$(MAKE) --no-print-directory web-check
 
 # Each worker imports 590 files of tests, whose asserts pytest rewrites: in a fresh clone that is done
-# once, before four do it at the same time. What cannot be imported is an error of the tests.
+# once, before all do it at the same time. What cannot be imported is an error of the tests.
 compiled: $(VENV)/.dev
 	@test -d tests/__pycache__ || $(BIN)/python -m pytest --collect-only -qq >/dev/null 2>&1 || true
 
