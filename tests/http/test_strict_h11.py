@@ -153,8 +153,9 @@ def test_a_body_has_a_bounded_number_of_pieces() -> None:
     assert isinstance(connection.next_event(), h11.Request)
     for _ in range(MAX_PIECES):
         assert isinstance(connection.next_event(), h11.Data)
-    with pytest.raises(Refused, match="more than 1000 pieces"):
+    with pytest.raises(Refused, match="more than 1000 pieces") as refused:
         connection.next_event()
+    assert refused.value.status == 413
 
 
 def test_the_refusal_of_a_head_request_has_no_body() -> None:

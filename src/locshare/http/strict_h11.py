@@ -76,7 +76,7 @@ class StrictConnection(h11.Connection):
     def _counted(self, event: Any) -> Any:
         self._pieces += isinstance(event, h11.Data)
         if self._pieces > MAX_PIECES:
-            raise Refused(400, f"the body comes in more than {MAX_PIECES} pieces")
+            raise Refused(413, f"the body comes in more than {MAX_PIECES} pieces")
         return event
 
     def _next_request(self) -> Any:
