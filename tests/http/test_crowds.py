@@ -228,14 +228,20 @@ async def test_a_flood_of_requests_in_a_row_waits_for_its_answers(
         return await create(**wish)
 
     manager.create = counted  # type: ignore[method-assign]
+
+    async def flood(stream: trio.SocketStream) -> None:
+        while True:
+            await stream.send_all(CREATE * 100)
+
     async with serving(app) as server, await connect(server) as stream:
-        with trio.move_on_after(0.2):
-            while True:
-                await stream.send_all(CREATE * 100)
-        assert calls == 1, "one at a time, and the rest waits in the kernel"
-        async with await connect(server) as other:
-            await other.send_all(LIVE)
-            assert (await read_answer(other))[0] == 200
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flood, stream)
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            assert calls == 1, "one at a time, and the rest waits in the kernel"
+            async with await connect(server) as other:
+                await other.send_all(LIVE)
+                assert (await read_answer(other))[0] == 200
+            nursery.cancel_scope.cancel()
         await stream.aclose()
         manager.gate.set()
         await trio.testing.wait_all_tasks_blocked(0.05)
