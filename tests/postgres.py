@@ -106,12 +106,16 @@ class Server:
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
             )
         ) as psql:
-            assert psql.stdin is not None
-            assert psql.stdout is not None
-            psql.stdin.write(f"BEGIN;\n{statement};\n\\echo held\n")
-            psql.stdin.flush()
-            assert psql.stdout.readline() == "held\n"
-            yield
+            try:
+                assert psql.stdin is not None
+                assert psql.stdout is not None
+                psql.stdin.write(f"BEGIN;\n{statement};\n\\echo held\n")
+                psql.stdin.flush()
+                assert psql.stdout.readline() == "held\n"
+                yield
+            except BaseException:
+                psql.kill()  # it may wait for a lock, and would be waited for
+                raise
 
     def create_database(self, template: str | None = TEMPLATE) -> str:
         """Returns the name of a fresh one: migrated, or empty with ``template=None``."""

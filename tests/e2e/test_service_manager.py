@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,7 @@ def test_connections_wait_in_the_passed_socket_until_the_server_is_ready(tmp_pat
         socket.create_server(("127.0.0.1", 0)) as listening,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
         data_directory() as data,
+        ExitStack() as stack,
     ):
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(LAST_RESORT_S)
@@ -48,6 +50,8 @@ def test_connections_wait_in_the_passed_socket_until_the_server_is_ready(tmp_pat
                 env=environment, pass_fds=[passed], stderr=subprocess.DEVNULL,
             )
         )  # fmt: skip
+        stack.callback(process.wait)
+        stack.callback(process.kill)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LAST_RESORT_S) as http:
             assert http.get("/health/ready").status_code == 200
             assert manager.recv(100) == b"READY=1"

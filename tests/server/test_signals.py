@@ -52,13 +52,13 @@ def run(
         [*options, sys.executable, "-c", SET_UP.replace("{deadline}", str(deadline)) + code],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )) as process:  # fmt: skip
-        assert process.stdout is not None
-        heard = process.stdout.readline() if numbers else ""
-        for place, number in enumerate(numbers, 1):
-            process.send_signal(number)
-            if number in (signal.SIGTERM, signal.SIGUSR1) and place < len(numbers):
-                heard += process.stdout.readline()
         try:
+            assert process.stdout is not None
+            heard = process.stdout.readline() if numbers else ""
+            for place, number in enumerate(numbers, 1):
+                process.send_signal(number)
+                if number in (signal.SIGTERM, signal.SIGUSR1) and place < len(numbers):
+                    heard += process.stdout.readline()
             rest = process.communicate(timeout=LAST_RESORT_S)[0]
         finally:
             process.kill()

@@ -299,8 +299,12 @@ def test_a_passed_socket_reaches_the_program(folder: Path) -> None:
                  "LOCSHARE_BIND": f"127.0.0.1:{port}"},
         )  # fmt: skip
         entrust(process)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=START_S) as http:
-            # Waits in the queue of the socket until the server accepts.
-            assert http.get("/health/live").status_code == 200
-        process.terminate()
-        assert process.wait(LAST_RESORT_S) == 0
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=START_S) as http:
+                # Waits in the queue of the socket until the server accepts.
+                assert http.get("/health/live").status_code == 200
+            process.terminate()
+            assert process.wait(LAST_RESORT_S) == 0
+        finally:
+            process.kill()
+            process.wait()
