@@ -60,7 +60,7 @@ def test_each_operation_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_what_a_call_refuses_is_said_once_for_each_status() -> None:
+def test_each_call_may_be_answered_with_400_500_and_503() -> None:
     for methods in openapi()["paths"].values():
         for each in methods.values():
             assert {"400", "500", "503"} <= set(each["responses"])

@@ -57,6 +57,7 @@ async def test_a_child_whose_start_is_cancelled_at_any_step_ends(
     child: str, application: Application
 ) -> None:
     run = CHILDREN[child](application)
+    cancelled = []
     for step in range(1, STEPS + 1):
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as scope:
@@ -66,7 +67,9 @@ async def test_a_child_whose_start_is_cancelled_at_any_step_ends(
                     await nursery.start(run)
                 finally:
                     trio.lowlevel.remove_instrument(instrument)
+            cancelled.append(scope.cancel_called)
             nursery.cancel_scope.cancel()
+    assert (cancelled[0], cancelled[-1]) == (True, False), "each of its steps was tried"
 
 
 def shields_before_the_handshake(source: str) -> list[int]:

@@ -1,6 +1,5 @@
 """Log lines: nothing private in them, their format, and that writing one never fails."""
 
-import ast
 import base64
 import io
 import json
@@ -11,7 +10,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +19,6 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-import locshare
 from locshare.auth.tokens import TokenKeys
 from locshare.telemetry.logs import LibraryHandler, capture_uncaught, configure
 from locshare.telemetry.redaction import REDACTED, redact
@@ -409,19 +406,3 @@ def test_redaction_runs_on_every_entry_right_before_it_is_rendered() -> None:
     assert processors.index(redact) < processors.index(
         next(each for each in processors if isinstance(each, structlog.dev.ConsoleRenderer))
     )
-
-
-def test_event_names_in_this_program_are_snake_case() -> None:
-    for path in Path(locshare.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and isinstance(node.func.value, ast.Name)
-                and node.func.value.id == "log"
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                event = str(node.args[0].value)
-                assert event.replace("_", "").islower(), f"{path}: {event}"
-                assert event.isidentifier(), f"{path}: {event}"

@@ -156,7 +156,7 @@ def test_text_is_handed_over_in_whole_lines_and_never_fails_to_encode(pipe: Pipe
         assert pipe.read_until(b"the") == b"and the"
 
 
-def run(code: str, **options: object) -> "subprocess.CompletedProcess[str]":
+def run(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
