@@ -41,6 +41,7 @@ CANNOT_RUN: Final[dict[str, str]] = {
     "install -m": "writes into the system",
     "systemctl": "needs a booted systemd: `make test-systemd`",
     "systemd-run": "the same",
+    "env": "the same",
     "journalctl": "the same",
     "kubectl": "there is no cluster in a test; tests/deploy reads the manifests",
     "make container": "needs buildah and a base image; its recipe is parsed",
