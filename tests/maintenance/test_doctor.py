@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from locshare.maintenance.doctor.examination import Check, examine
 from locshare.maintenance.doctor.findings import Finding
 from locshare.maintenance.doctor.machine import running_server
 from locshare.maintenance.doctor.page import look_at_map
+from locshare.maintenance.doctor.ports import look_at_ports
 from tests.nginx import nginx_or_skip
 from tests.postgres import Server
 from tests.program import Program, data_directory, free_port, running_program
@@ -117,6 +119,19 @@ def test_the_limits_of_the_running_server_count_and_not_those_of_the_shell(
     assert trio.run(running_server, settings) == plain.program.pid
     assert "to the running server" in plain.doctor(capsys)["files"][0].text
     assert "in this shell" in plain.doctor(capsys, "--control-socket", "off")["files"][0].text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this kernel does not say who listens")
+def test_a_server_whose_loop_hangs_is_told_from_another_program(plain: Place) -> None:
+    data = Path(plain.program.environment["LOCSHARE_DATA_DIR"])
+    settings = Settings(data_dir=data, bind=plain.bind)
+    os.kill(plain.program.pid, signal.SIGSTOP)
+    try:
+        (finding,) = trio.run(look_at_ports, settings)
+    finally:
+        os.kill(plain.program.pid, signal.SIGCONT)
+    assert finding.level == "error"
+    assert f"the server (process {plain.program.pid}) is there and does not" in finding.text
 
 
 # --- the proxy ----------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ def test_python_that_sends_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("state", "level"),
     [("free", "ok"), ("ours", "ok"), ("foreign", "error"), ("forbidden", "error"),
-     ("no address", "error"), ("other", "error")],
+     ("no address", "error"), ("other", "error"), ("silent", "error")],
 )  # fmt: skip
 def test_a_port_is_free_or_ours_or_an_error_that_names_its_variable(
     state: State, level: str
@@ -240,6 +240,12 @@ def test_a_port_is_free_or_ours_or_an_error_that_names_its_variable(
     finding = judge_port(PortFacts("ws_bind", ":80", state, "why"))
     assert finding.level == level
     assert (level == "ok") or "LOCSHARE_WS_BIND" in finding.do
+
+
+def test_a_server_that_hangs_is_not_another_program() -> None:
+    finding = judge_port(PortFacts("bind", ":80", "silent", server=4711))
+    assert "the server (process 4711) is there and does not answer" in finding.text
+    assert "kill 4711" in finding.do
 
 
 def test_an_internal_port_on_all_interfaces_is_a_warning() -> None:

@@ -18,7 +18,7 @@ import trio
 from locshare.client import ClientError, Connection, ConnectionRefused, Pong, connect
 from locshare.config import Settings, parse_bind
 from locshare.maintenance.doctor.findings import Finding, error, ok, skipped, warning
-from locshare.maintenance.doctor.ports import is_locshare
+from locshare.maintenance.doctor.ports import answer_of
 from locshare.maintenance.doctor.proxy import (
     FORGERY,
     is_direct,
@@ -131,8 +131,11 @@ async def look_from_outside(
     if parse_bind(settings.bind or settings.http_bind)[1] == 0 and settings.public_url is None:
         yield skipped("public", "the port is another with each start")
         return
-    runs = await is_locshare(*parse_bind(settings.bind or settings.http_bind))
-    if not runs and settings.public_url is None:
+    answer = await answer_of(*parse_bind(settings.bind or settings.http_bind))
+    if answer == "silent" and settings.public_url is None:
+        yield skipped("public", "the server does not answer", "See the finding on its port")
+        return
+    if answer == "foreign" and settings.public_url is None:
         yield skipped("public", "the server does not run", "Start it, and ask again")
         return
     try:
