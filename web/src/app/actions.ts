@@ -182,9 +182,11 @@ export class Actions {
         name: session.name,
         // Whoever has joined is in a session that is not over, whatever this device's clock says.
         endsAt: Math.max(Date.parse(session.expires_at), Date.now() + JOINED_MS),
+        shares,
       };
+      // A pause of yesterday is over; one that holds in another session is not lifted by coming here.
+      if (shares && storage.memberships().length === 0) this.set({ isPaused: false });
       storage.keepMembership(id, membership);
-      this.set({ shares, isPaused: false });
       this.enter(link, membership);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -306,16 +308,25 @@ export class Actions {
 
   // --- this device
 
-  /** Ask the browser for this device's position, and share it. */
+  /** Ask the browser for this device's position, and share it in the session on the screen. */
   startSharing(): void {
-    this.set({ shares: true });
+    this.setShares(true);
     if (this.state.isPaused.peek()) this.setPaused(false);
     this.devices.locator.start();
   }
 
-  /** See the others without being seen. The device may go on showing its owner where they are. */
+  /** See the others there without being seen. The device may go on showing its owner where they are. */
   onlyWatch(): void {
-    this.set({ shares: false });
+    this.setShares(false);
+  }
+
+  private setShares(shares: boolean): void {
+    const model = this.state.active.peek();
+    if (model === null) return;
+    const { storage } = this.devices;
+    model.setSharing(shares, this.state.settings.peek().isBlurred === true);
+    const kept = storage.membership(model.id);
+    if (kept !== null) storage.keepMembership(model.id, { ...kept, shares });
   }
 
   /** Show its owner where this device is; the others are told only while it shares. */
@@ -375,11 +386,9 @@ export class Actions {
   settingsChanged(): void {
     const before = this.state.settings.peek();
     const settings = this.devices.storage.settings();
-    const sessions = this.state.sessions.peek();
     this.state.settings.value = settings;
-    for (const model of sessions) this.apply(model);
+    for (const model of this.state.sessions.peek()) this.apply(model);
     this.tellPresence();
-    if (settings.shares === true && sessions.length > 0) this.devices.locator.start();
     if (settings.language !== before.language) void this.setLanguage();
   }
 
@@ -503,15 +512,14 @@ export class Actions {
     this.state.sessions.value = [...kept, model];
     this.tellPresence();
     model.start();
-    if (this.state.settings.peek().shares === true) locator.start();
+    if (model.shares.peek()) locator.start();
     if (locator.current !== null) model.located(locator.current);
     if (this.state.settings.peek().keepsAwake === true) void this.setAwake(true);
     this.show(model);
   }
 
   private apply(model: SessionModel): void {
-    const { shares, isBlurred } = this.state.settings.peek();
-    model.setSharing(shares === true, isBlurred === true);
+    model.setSharing(model.shares.peek(), this.state.settings.peek().isBlurred === true);
   }
 
   /** Put the address of what is shown into the bar: a reload, or a bookmark, shows it again. */

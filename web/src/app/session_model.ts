@@ -52,6 +52,8 @@ export class SessionModel {
   /** By the role, or by the host's token that this device has. */
   readonly isHost: ReadonlySignal<boolean>;
   readonly hasHostToken: Signal<boolean>;
+  /** Whether the others get this device's positions, unless it is paused. */
+  readonly shares: Signal<boolean>;
   /** Of the join link that the session has now. */
   readonly linkKey: ReadonlySignal<string>;
   /** Who is there, without where: changes with people, not with each of their steps. */
@@ -64,7 +66,6 @@ export class SessionModel {
   private gathering = 0; // timers
   private sending = 0;
   private presence: PresenceState = "active";
-  private shares = false;
   private isBlurred = false;
 
   /** `last` is what is to be shown until the server has said how it is. */
@@ -81,6 +82,7 @@ export class SessionModel {
     this.events = events;
     this.latest = this.state.value = last;
     this.hasHostToken = signal(hasHostToken);
+    this.shares = signal(membership.shares === true);
     this.roster = computed(() => this.state.value.people);
     this.linkKey = computed(() => this.state.value.session?.linkKey ?? linkKey);
     this.link = signal({ kind: "connecting", since: now(), until: 0 });
@@ -158,9 +160,9 @@ export class SessionModel {
 
   /** What the others get: this device's positions, roughly or exactly, or none. */
   setSharing(shares: boolean, isBlurred: boolean): void {
-    const begins = shares && !this.shares;
+    const begins = shares && !this.shares.peek();
     const changes = shares && this.isBlurred !== isBlurred;
-    this.shares = shares;
+    this.shares.value = shares;
     this.isBlurred = isBlurred;
     if (!shares) this.schedule.withdraw();
     const own = this.own.peek();
@@ -173,7 +175,7 @@ export class SessionModel {
   /** A fix of this device. */
   located(fix: Fix): void {
     this.own.value = fix;
-    if (!this.shares || this.presence === "paused") return;
+    if (!this.shares.peek() || this.presence === "paused") return;
     this.schedule.offer(fix);
     this.update(locatedMyself(this.latest, report(fix, now()), now()));
     this.pump();

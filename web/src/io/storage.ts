@@ -25,6 +25,8 @@ export interface Membership {
   /** Of the session, and when it ends by this device's wall clock, for the switcher. */
   readonly name: string;
   readonly endsAt: number;
+  /** Whether this device shares its position there; false is one that only watches. */
+  readonly shares: boolean;
 }
 
 export interface HostCredentials {
@@ -42,8 +44,6 @@ export interface Settings {
   readonly units?: "metric" | "imperial" | undefined;
   readonly scheme?: "light" | "dark" | undefined;
   readonly map?: string | undefined;
-  /** Whether this device shares its position; false is one that only watches. */
-  readonly shares?: boolean;
   readonly isBlurred?: boolean;
   readonly isPaused?: boolean;
   /** Has been told, once, what happens when the phone locks. */

@@ -72,11 +72,11 @@ function Connection({ state, model }: LiveProps) {
   );
 }
 
-function Location({ state, actions, ui }: LiveProps) {
+function Location({ state, actions, ui, model }: LiveProps) {
   const t = state.t.value;
   const status = state.location.value;
   const key = OBSTACLES[status];
-  const shares = state.settings.value.shares === true && !state.isPaused.value;
+  const shares = model.shares.value && !state.isPaused.value;
   const isShown = key !== undefined && shares;
   const isDenied = status === "denied";
   return (
@@ -110,9 +110,9 @@ const hasTouch = (): boolean => window.matchMedia("(pointer: coarse)").matches;
 /** Told once, before the phone locks: what happens then, and what can be done. */
 function Lock({ state, actions, ui, model }: LiveProps) {
   const t = state.t.value;
-  const { knowsLock, shares } = state.settings.value;
+  const { knowsLock } = state.settings.value;
   const isLive = model.link.value.kind === "live" && state.location.value === "sharing";
-  if (knowsLock === true || shares !== true || !isLive || !hasTouch()) return null;
+  if (knowsLock === true || !model.shares.value || !isLive || !hasTouch()) return null;
   const done = (): void => actions.set({ knowsLock: true });
   return (
     <div class="banner banner-tip">

@@ -251,7 +251,7 @@ function Me({ state, actions, ui, model }: LiveProps) {
   if (person === undefined) return null;
   const sharing: Sharing = {
     status,
-    shares: state.settings.value.shares === true,
+    shares: model.shares.value,
     isPaused,
     isBlurred: state.settings.value.isBlurred === true,
     isCut: state.isOffline.value || (kind !== "live" && time - since >= CUT_AFTER_MS),

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Actions, type Devices } from "../../src/app/actions";
 import { type AppState, newState } from "../../src/app/state";
+import { now } from "../../src/core/clock";
 import { Refused } from "../../src/io/api";
 import { Storage } from "../../src/io/storage";
 
@@ -103,7 +104,13 @@ const session = { is_active: true, name: "Alps", participant_count: 1 };
 
 /** In the session, connected. */
 async function enter(): Promise<void> {
-  const membership = { userId: "u", token: "t", url: "wss://where.example/ws", name: "Alps" };
+  const membership = {
+    userId: "u",
+    token: "t",
+    url: "wss://where.example/ws",
+    name: "Alps",
+    shares: true,
+  };
   storage().keepMembership(ID, { ...membership, endsAt: Date.now() + 3_600_000 });
   await actions.open(pathOf(ID), "");
   last().snapshot();
@@ -148,8 +155,6 @@ test("what a slow server says of a link that was left since changes nothing", as
 });
 
 test("who pauses in one tab shares nothing in another one, and no tab takes it back", async () => {
-  storage().keepSettings({ shares: true });
-  ({ state, actions } = tab());
   await enter();
   const other = tab();
   other.actions.setPaused(true);
@@ -157,12 +162,45 @@ test("who pauses in one tab shares nothing in another one, and no tab takes it b
   expect(state.isPaused.value).toBe(true);
   expect(last().sent.map((each) => each.data)).toContainEqual({ state: "paused" });
   actions.set({ units: "imperial" });
-  expect(storage().settings()).toEqual({ shares: true, isPaused: true, units: "imperial" });
+  expect(storage().settings()).toEqual({ isPaused: true, units: "imperial" });
   other.actions.settingsChanged();
   other.actions.setPaused(false);
   actions.settingsChanged();
   expect(state.isPaused.value).toBe(false);
-  expect(located[located.length - 1]).toBe("start");
+});
+
+/** Join a session that runs for another hour. */
+function join(id: string, shares: boolean): Promise<void> {
+  joins = () =>
+    Promise.resolve({ user_id: "u", websocket_token: "t", websocket_url: `wss://x/${id}` });
+  const expires_at = new Date(Date.now() + 3_600_000).toISOString();
+  const profile = { name: "Ada", color: "#123456" };
+  return actions.join({ id, key: "" }, profile, shares, { name: "Alps", expires_at });
+}
+
+test("who only watches one session goes on sharing in another one", async () => {
+  await join(ID, true);
+  await join(OTHER, false);
+  expect(state.sessions.value.map((each) => each.shares.value)).toEqual([true, false]);
+  expect(state.active.value?.id).toBe(OTHER);
+  actions.startSharing();
+  actions.onlyWatch();
+  const kept = (id: string) => storage().membership(id)?.shares;
+  expect([kept(ID), kept(OTHER)]).toEqual([true, false]);
+  for (const each of FakeSocket.all) each.snapshot();
+  const data = { lat: 52, lng: 13, timestamp: "2030-01-01T12:00:00Z" };
+  for (const each of state.sessions.value) each.located({ timestamp: 0, taken: now(), data });
+  const senders = FakeSocket.all.filter((each) => each.sent.length > 0);
+  expect(senders.map((each) => each.url)).toEqual([`wss://x/${ID}`]);
+});
+
+test("a join ends the pause of yesterday, and none that holds in another session", async () => {
+  actions.setPaused(true);
+  await join(ID, true);
+  expect(state.isPaused.value).toBe(false);
+  actions.setPaused(true);
+  await join(OTHER, true);
+  expect(state.isPaused.value).toBe(true);
 });
 
 test("a page that nobody sees wants positions seldom, also while it is paused", async () => {

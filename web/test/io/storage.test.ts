@@ -8,6 +8,7 @@ const member = (endsAt: number) => ({
   url: "ws://x",
   name: "Alps",
   endsAt,
+  shares: true,
 });
 
 let wall: number;

@@ -40,7 +40,7 @@ afterEach(() => {
 /** The screen of a session, in the page. */
 function show(): void {
   const state = newState();
-  const membership = { userId: "u", token: "t", url: "", name: "Alps", endsAt: 0 };
+  const membership = { userId: "u", token: "t", url: "", name: "Alps", endsAt: 0, shares: false };
   const events = { onHappening: () => undefined, onEnd: () => undefined };
   const model = new SessionModel("s", membership, events, there);
   const actions = { root: "https://here.example/", page: {}, selectPerson: () => undefined };
