@@ -154,7 +154,7 @@ class Run(Struct, frozen=True, kw_only=True):
     began: str = ""
     """UTC, ISO 8601; empty: not known."""
     code: str = ""
-    """A digest of the sources of server and benchmark; empty: not known."""
+    """A digest of the sources of server and benchmark and of what they run on; empty: not known."""
 
     @property
     def loss_share(self) -> float:

@@ -6,6 +6,7 @@ stated; tests/bench/targets compares them with reality.
 import ast
 import hashlib
 import io
+import platform
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -101,11 +102,15 @@ def facts(name: str) -> Facts:
 
 
 def code_of(name: str) -> str:
-    """A digest of the sources of this server and of what measures it, as they are now: figures of
-    two digests may differ because the programs do. Raises KeyError for an unknown name.
+    """A digest of the sources of this server and of what measures it, as they are now, and of the
+    versions that they run on: figures of two digests may differ because the programs do. Raises
+    KeyError for an unknown name, PackageNotFoundError.
     """
-    digest = hashlib.sha256()
-    for source in _modules((*PROGRAMS[name].sources, *_MEASURING)):
+    program = PROGRAMS[name]
+    digest = hashlib.sha256(platform.python_version().encode())
+    for each in sorted(distributions(requirements(program.requirements))):
+        digest.update(f"{each}=={metadata.version(each)}\n".encode())
+    for source in _modules((*program.sources, *_MEASURING)):
         digest.update(source.encode())
     return digest.hexdigest()[:12]
 

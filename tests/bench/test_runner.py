@@ -75,7 +75,11 @@ def test_hours_of_measuring_are_not_written_over_by_a_command_that_starts_anew(
     assert kept(order(tmp_path, resume=False)).runs == ()
 
 
-def test_each_program_has_a_digest_that_stays_while_its_sources_do() -> None:
+def test_each_program_has_a_digest_that_stays_while_its_sources_and_python_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     digests = {name: code_of(name) for name in STARTABLE}
     assert len(set(digests.values())) == len(STARTABLE)
     assert code_of("inprocess") == digests["inprocess"]
+    monkeypatch.setattr("platform.python_version", lambda: "3.11.0")
+    assert code_of("inprocess") != digests["inprocess"]
