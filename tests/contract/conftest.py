@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from bench.targets import STARTABLE, Target, started
+from tests.clusters import copies_for_the_bench
 from tests.contract.group import DEADLINE_S, Group, create
 from tests.redis_server import have_redis_or_skip
 
@@ -18,12 +19,15 @@ SECRET = "only for the tests of the contract"
 @pytest.fixture(scope="session", params=STARTABLE)
 def server(request: pytest.FixtureRequest) -> Iterator[Target]:
     have_redis_or_skip(request.param)
-    with started(
-        request.param,
-        pin=False,
-        max_participants=SEATS,
-        environment={"LOCSHARE_JWT_SECRET": SECRET, "PEER_JWT_SECRET": SECRET},
-    ) as target:
+    with (
+        copies_for_the_bench(),
+        started(
+            request.param,
+            pin=False,
+            max_participants=SEATS,
+            environment={"LOCSHARE_JWT_SECRET": SECRET, "PEER_JWT_SECRET": SECRET},
+        ) as target,
+    ):
         yield target
 
 
