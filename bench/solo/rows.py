@@ -43,11 +43,10 @@ class Rows(Struct, frozen=True):
 
 
 def measure(sessions: int, size: int) -> Rows:
-    """Raises NotServing."""
-    with data_directory() as folder:
+    """Raises NotServing. The database's log, that of a slow stop too, goes to standard error."""
+    with data_directory() as folder, contextlib.redirect_stdout(sys.stderr):
         database = EmbeddedPostgres(folder)
-        with contextlib.redirect_stdout(sys.stderr):  # for its log
-            database.start()
+        database.start()
         try:
             server = Server(folder / "server", {"LOCSHARE_DATABASE_URL": database.url})
             server.folder.mkdir()
