@@ -1,8 +1,8 @@
 /** What a message of the server has to tell people: quiet notices. Pure. */
 
 import type { SessionUpdated } from "../generated/messages";
-import type { ServerMessage } from "./protocol";
-import type { SessionState } from "./session";
+import type { ServerMessage, SnapshotData } from "./protocol";
+import { reduce, type SessionState } from "./session";
 
 export type Happening =
   | { readonly kind: "joined" | "left" | "removed" | "host"; readonly name: string }
@@ -31,7 +31,7 @@ export function happenings(before: SessionState, message: ServerMessage): readon
     case "session_updated":
       return updated(before, message.data);
     case "session_state":
-      return missed(before, message.data.missed ?? []);
+      return missed(before, message.data);
     default:
       return [];
   }
@@ -48,23 +48,15 @@ function updated(before: SessionState, data: SessionUpdated): readonly Happening
   return found;
 }
 
-/** Those of the events that were missed; a person who came and went is not mentioned. */
-function missed(before: SessionState, events: readonly ServerMessage[]): readonly Happening[] {
-  const names = new Map<string, string>();
-  before.people.forEach((each) => {
-    names.set(each.userId, each.name);
-  });
-  const came = new Map<string, Happening>();
-  const rest: Happening[] = [];
-  for (const each of events) {
-    if (each.type === "participant_joined") {
-      names.set(each.data.user_id, each.data.display_name);
-      came.set(each.data.user_id, { kind: "joined", name: each.data.display_name });
-    } else if (each.type === "participant_left") {
-      const name = names.get(each.data.user_id);
-      if (came.delete(each.data.user_id) || name === undefined) continue;
-      rest.push({ kind: each.data.reason === "removed" ? "removed" : "left", name });
-    }
+/** Of the events that were missed; a person who came and went is not mentioned. */
+function missed(before: SessionState, snapshot: SnapshotData): readonly Happening[] {
+  const there = new Set(snapshot.participants.map((each) => each.user_id));
+  const found: Happening[] = [];
+  let state = before;
+  for (const each of snapshot.missed ?? []) {
+    if (each.type === "participant_joined" && !there.has(each.data.user_id)) continue;
+    found.push(...happenings(state, each));
+    state = reduce(state, each, 0);
   }
-  return [...Array.from(came.values()), ...rest];
+  return found;
 }

@@ -7,16 +7,17 @@ import { EMPTY, everyone, locatedMyself, reduce, type SessionState } from "../..
 const NOW = 1_000_000;
 const SEEN = "2026-03-01T12:00:00Z";
 
+const person = (user_id: string, display_name: string) => ({
+  user_id,
+  display_name,
+  avatar_color: "#112233",
+  joined_at: "2026-03-01T11:00:00Z",
+  last_seen: "2026-03-01T11:59:00Z",
+  is_active: true,
+  online: true,
+});
+
 function snapshot(change: Partial<SnapshotData> = {}): ServerMessage {
-  const person = (user_id: string, display_name: string) => ({
-    user_id,
-    display_name,
-    avatar_color: "#112233",
-    joined_at: "2026-03-01T11:00:00Z",
-    last_seen: "2026-03-01T11:59:00Z",
-    is_active: true,
-    online: true,
-  });
   return {
     type: "session_state",
     data: {
@@ -172,10 +173,27 @@ describe("what happened", () => {
       type: "participant_left",
       data: { user_id, reason: "left" },
     });
-    const missed = [joined("cy"), joined("di"), left("cy"), left("bo")];
-    expect(happenings(started(), snapshot({ missed }))).toEqual([
+    const host = (user_id: string): ServerMessage => ({
+      type: "participant_updated",
+      data: { user_id, online: true, last_seen: SEEN, role: "host" },
+    });
+    const shut: ServerMessage = { type: "session_updated", data: { locked: true } };
+    const missed = [
+      joined("cy"),
+      joined("di"),
+      left("cy"),
+      host("di"),
+      shut,
+      left("bo"),
+      host("me"),
+    ];
+    const participants = [person("me", "Ada"), person("di", "DI")];
+    expect(happenings(started(), snapshot({ missed, participants }))).toEqual([
       { kind: "joined", name: "DI" },
+      { kind: "host", name: "DI" },
+      { kind: "locked" },
       { kind: "left", name: "Bo" },
+      { kind: "host_me" },
     ]);
   });
 });
