@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pytest
 
 from bench.guardian import entrust
 from locshare.cli.main import main
+from locshare.ops.control import client
 from tests.program import Program, data_directory, running_program
 from tests.running import LAST_RESORT_S
 
@@ -67,6 +69,22 @@ def test_text_where_there_is_no_terminal(folder: str) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("locshare ")
     assert "  heartbeat" in result.stdout
+
+
+def test_a_server_whose_loop_hangs_is_said_to(
+    program: Program,
+    folder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command did not end, and said nothing."""
+    monkeypatch.setattr(client, "ANSWER_S", 0.5)
+    os.kill(program.pid, signal.SIGSTOP)
+    try:
+        assert main(["top", "--text", "--data-dir", folder]) == 1
+    finally:
+        os.kill(program.pid, signal.SIGCONT)
+    assert f"the server (process {program.pid}) does not answer" in capsys.readouterr().err
 
 
 def test_one_thing_done_to_one_child(folder: str) -> None:

@@ -4,6 +4,7 @@ On a terminal, an interactive screen; with ``--json`` or ``--text``, or without 
 snapshots for scripts; with ``--suspend`` and the like, one action on one actor.
 """
 
+import math
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -137,18 +138,17 @@ def _can_show_a_screen() -> bool:
 
 async def _snapshots(path: Path, arguments: Namespace) -> None:
     left = arguments.count or -1
+    request = Watch(arguments.interval, arguments.limit, arguments.sort)
     async with open_control(path) as control:
-        request = Watch(arguments.interval, arguments.limit, arguments.sort)
-        first = True
-        async for snapshot in control.stream(request, TreeSnapshot):
-            if first:  # has no loads: there is no earlier one to compare with
-                first = False
-                continue
-            text = msgspec.json.encode(snapshot).decode() if arguments.json else as_text(snapshot)
-            say(text)
-            left -= 1
-            if left == 0:
-                return
+        with control.answering() as waiting:
+            async for snapshot in control.stream(request, TreeSnapshot):
+                if waiting.deadline < math.inf:
+                    waiting.deadline = math.inf
+                    continue  # the first has no loads: there is no earlier one to compare with
+                say(msgspec.json.encode(snapshot).decode() if arguments.json else as_text(snapshot))
+                left -= 1
+                if left == 0:
+                    return
 
 
 async def _trace(path: Path, arguments: Namespace) -> None:

@@ -5,6 +5,7 @@ Three tasks with one control connection each: one watches, one traces, one acts.
 server goes away the last snapshot stays, and the watcher reconnects.
 """
 
+import math
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -101,9 +102,11 @@ class _Top:
                 try:
                     async with open_control(self._path) as control:
                         request = Watch(self._interval, self._limit, self.model.sort)
-                        async for snapshot in control.stream(request, TreeSnapshot):
-                            self.model.show(snapshot)
-                            self.redraw()
+                        with control.answering() as waiting:
+                            async for snapshot in control.stream(request, TreeSnapshot):
+                                waiting.deadline = math.inf
+                                self.model.show(snapshot)
+                                self.redraw()
                 except ControlError as error:
                     self.model.lost(f"{error}; trying again …")
                     self.redraw()
