@@ -71,7 +71,7 @@ EVENTS: Final[dict[str, Word]] = {
     "control_listening": Word("The socket of `locshare top` is open."),
     "no_control_socket": Word("The data directory cannot hold a socket; the server runs without.",
                               "Set `LOCSHARE_CONTROL_SOCKET` to a shorter or writable path."),
-    "out_of_files": Word("No file descriptor is left; accepting pauses and goes on.",
+    "out_of_files": Word("No file descriptor is left; accepting pauses. Once a minute at most.",
                          "Raise the limit of open files (LimitNOFILE)."),
     # --- crashes
     "child_crash": Word("A part, or a session, crashed and is restarted: `child`.", _BUG),

@@ -338,6 +338,21 @@ async def test_without_file_descriptors_the_longest_idle_makes_room(
     assert [entry["event"] for entry in logged] == ["out_of_files"]
 
 
+async def test_a_lack_of_file_descriptors_is_logged_once_a_minute(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    (sock,) = await listening.listen("127.0.0.1", 0, 8)
+    pauses = round(listening.QUIET_S / listening.PAUSE_WHEN_OUT_OF_FILES_S)
+    with sock, structlog.testing.capture_logs() as logged:
+        async with trio.open_nursery() as nursery:
+            broken: Any = Listening(sock, [errno.EMFILE] * 2 * pauses)
+            nursery.start_soon(listening.accept, broken, lambda accepted, _: accepted.close())
+            async with await trio.open_tcp_stream(*sock.getsockname()) as stream:
+                assert await stream.receive_some() == b"", "accepted in the end, and closed"
+            nursery.cancel_scope.cancel()
+    assert [entry["event"] for entry in logged] == ["out_of_files"] * 2
+
+
 async def test_a_server_without_file_descriptors_closes_an_idle_connection(
     app: RestApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:

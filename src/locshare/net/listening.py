@@ -7,6 +7,7 @@ connections costs few turns of the loop and does not starve what runs.
 """
 
 import errno
+import math
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ OUT_OF_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 kernel's queue: wait a little and try again."""
 
 PAUSE_WHEN_OUT_OF_FILES_S: Final = 0.2
+QUIET_S: Final = 60.0
+"""Between two log lines about that: a crowd that stays would fill the log with the pauses."""
 
 PEER_GAVE_UP: Final = {
     errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT,
@@ -114,6 +117,7 @@ async def accept(
     accepting pauses. Raises OSError when the listening socket itself is broken. Cancellation loses
     no accepted socket.
     """
+    logged_at = -math.inf
     while True:
         await trio.lowlevel.wait_readable(listening)
         for _ in range(ACCEPTS_PER_WAKEUP):
@@ -124,7 +128,9 @@ async def accept(
             except OSError as error:
                 if error.errno in OUT_OF_FILES:
                     if not make_room():
-                        log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
+                        if trio.current_time() - logged_at >= QUIET_S:
+                            logged_at = trio.current_time()
+                            log.warning("out_of_files", errno=errno.errorcode[error.errno or 0])
                         await trio.sleep(PAUSE_WHEN_OUT_OF_FILES_S)
                     break
                 if error.errno not in PEER_GAVE_UP:
