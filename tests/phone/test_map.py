@@ -29,8 +29,8 @@ async def test_a_finger_on_the_map_ends_following_and_buttons_begin_it(
         assert called(one, "move_to") == before
         await one.press("me")
         await one.until(lambda: called(one, "move_to") > before, "centred")
-        destination = one.calls[-1][1]["destination"] if one.calls[-1][0] == "move_to" else None
-        assert destination is None or abs(destination["longitude"] - 13.4) < 0.01
+        *_, moved = [given for name, given in one.calls if name == "move_to"]
+        assert abs(moved["destination"]["longitude"] - 13.4) < 0.01
         await one.press("everyone")
         assert one.state.follow == "everyone"
 
