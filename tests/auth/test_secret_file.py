@@ -62,6 +62,8 @@ def test_neither_a_secret_nor_a_refused_one_stays_open(tmp_path: Path) -> None:
     with pytest.raises(SecretError):
         load_or_create_secret(tmp_path)
     assert open_below(tmp_path) == []
+    with (tmp_path / "secret").open():
+        assert open_below(tmp_path) == [str(tmp_path / "secret")], "it would be seen"
 
 
 @pytest.mark.parametrize("owner", [0, 1, 1000, 1001])
