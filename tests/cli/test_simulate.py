@@ -139,13 +139,19 @@ async def locshare_simulate(
 
 
 async def test_a_run_ends_with_a_summary_and_status_0() -> None:
+    """A busy machine may need all of its time for joining, and gets more."""
     async with serving() as server:
-        done = await locshare_simulate(
-            server, "--size", "4", "--interval", "0.2", "--duration", "4"
-        )
+        for duration in (4, 20, 100):
+            done = await locshare_simulate(
+                server, "--size", "4", "--interval", "0.2", "--duration", f"{duration}"
+            )
+            if b"could not connect" not in done.stderr:
+                break
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
-    assert re.match(r"4 people in 1 session for [0-4] s\n", text), "joining is part of the 4 s"
+    found = re.match(r"4 people in 1 session for (\d+) s\n", text)
+    assert found is not None
+    assert int(found[1]) <= duration, "joining is part of it"
     assert "nothing lost" in text
 
 

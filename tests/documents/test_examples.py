@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -63,13 +64,20 @@ class Session:
 RUNNERS: Final = {".mjs": NODE, ".py": sys.executable, ".sh": "/bin/sh"}
 
 
-def start(name: str, link: str, person: str, **environment: str) -> "subprocess.Popen[str]":
+@contextmanager
+def running(
+    name: str, link: str, person: str, **environment: str
+) -> Iterator["subprocess.Popen[str]"]:
     runner = RUNNERS[Path(name).suffix]
-    return entrust(subprocess.Popen(
+    with entrust(subprocess.Popen(
         [runner, str(EXAMPLES / name), link, person],
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ))  # fmt: skip
+    )) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def read_until(process: "subprocess.Popen[str]", expected: str) -> None:
@@ -84,8 +92,8 @@ def read_until(process: "subprocess.Popen[str]", expected: str) -> None:
 
 @pytest.mark.e2e
 def test_look_prints_the_participants(program: Program) -> None:
-    process = start("look.py", Session(program).link, "Ada")
-    out, _ = process.communicate(timeout=LAST_RESORT_S)
+    with running("look.py", Session(program).link, "Ada") as process:
+        out, _ = process.communicate(timeout=LAST_RESORT_S)
     assert (process.returncode, out) == (0, "Ada online\n")
 
 
@@ -93,14 +101,14 @@ def test_look_prints_the_participants(program: Program) -> None:
 @pytest.mark.parametrize("name", ["share.py", "plain.py", "thirty.py", "share.mjs"])
 def test_two_that_share_see_each_other_until_the_session_ends(name: str, program: Program) -> None:
     session = Session(program)
-    ada, bo = start(name, session.link, "Ada"), start(name, session.link, "Bo")
-    read_until(ada, r"^Bo is at 52\.5\d{4}, 13\.4\d{4}$")
-    read_until(bo, r"^Ada is at 52\.5\d{4}, 13\.4\d{4}$")
-    session.end()
-    for process in (ada, bo):
-        out, _ = process.communicate(timeout=LAST_RESORT_S)
-        assert process.returncode == 0, out
-        assert "ended" in out
+    with running(name, session.link, "Ada") as ada, running(name, session.link, "Bo") as bo:
+        read_until(ada, r"^Bo is at 52\.5\d{4}, 13\.4\d{4}$")
+        read_until(bo, r"^Ada is at 52\.5\d{4}, 13\.4\d{4}$")
+        session.end()
+        for process in (ada, bo):
+            out, _ = process.communicate(timeout=LAST_RESORT_S)
+            assert process.returncode == 0, out
+            assert "ended" in out
 
 
 @pytest.mark.e2e
@@ -115,9 +123,8 @@ def test_the_page_shows_where_the_others_are(program: Program) -> None:
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     session = Session(program)
-    bo = start("share.py", session.link, "Bo")
     try:
-        with chromium_or_skip() as browser:
+        with running("share.py", session.link, "Bo") as bo, chromium_or_skip() as browser:
             context = browser.new_context(
                 geolocation={"latitude": 52.5, "longitude": 13.4}, permissions=["geolocation"]
             )
@@ -131,10 +138,8 @@ def test_the_page_shows_where_the_others_are(program: Program) -> None:
             read_until(bo, r"^Ada is at 52\.50000, 13\.40000$")
             session.end()
             page.wait_for_selector("form >> text=ended: 4410")
-        assert bo.wait(LAST_RESORT_S) == 0
+            assert bo.wait(LAST_RESORT_S) == 0
     finally:
-        bo.kill()
-        bo.communicate()
         server.shutdown()
         server.server_close()
 
@@ -145,17 +150,17 @@ def test_the_shell_sees_a_program_and_is_seen_by_it(program: Program) -> None:
     path = [str(installed(ROOT / "tests" / "contract") / "node_modules" / ".bin")]
     path += [str(Path(NODE).parent), "/usr/local/bin", "/usr/bin", "/bin"]
     session = Session(program)
-    ada, bo = (
-        start("share.sh", session.link, "Ada", PATH=os.pathsep.join(path)),
-        start("thirty.py", session.link, "Bo"),
-    )
-    read_until(ada, r"^[0-9a-f-]{36} is at 52\.52, 13\.405$")
-    read_until(bo, r"^Ada is at 52\.52000, 13\.40500$")
-    session.end()
-    for process in (ada, bo):
-        out, _ = process.communicate(timeout=LAST_RESORT_S)
-        assert process.returncode == 0, out
-        assert "ended" in out
+    with (
+        running("share.sh", session.link, "Ada", PATH=os.pathsep.join(path)) as ada,
+        running("thirty.py", session.link, "Bo") as bo,
+    ):
+        read_until(ada, r"^[0-9a-f-]{36} is at 52\.52, 13\.405$")
+        read_until(bo, r"^Ada is at 52\.52000, 13\.40500$")
+        session.end()
+        for process in (ada, bo):
+            out, _ = process.communicate(timeout=LAST_RESORT_S)
+            assert process.returncode == 0, out
+            assert "ended" in out
 
 
 def test_the_short_client_has_thirty_lines_of_code() -> None:

@@ -554,25 +554,28 @@ def test_on_a_terminal_it_shows_what_it_is_at(
     environment: dict[str, str], coloured: bool, moving: bool, tmp_path: Path
 ) -> None:
     ours, theirs = pty.openpty()
-    process = entrust(subprocess.Popen(
+    with entrust(subprocess.Popen(
         [sys.executable, "-m", "locshare", "doctor", "--bind", f"127.0.0.1:{free_port()}",
          "--data-dir", str(tmp_path)],
         stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
         env={name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         | environment,
-    ))  # fmt: skip
-    os.close(theirs)
-    shown = b""
-    while True:
+    )) as process:  # fmt: skip
+        os.close(theirs)
+        shown = b""
         try:
-            part = os.read(ours, 65_536)
-        except OSError:  # EIO: the other end is closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    assert process.wait(LAST_RESORT_S) in (0, 1)
+            while True:
+                try:
+                    part = os.read(ours, 65_536)
+                except OSError:  # EIO: the other end is closed
+                    break
+                if not part:
+                    break
+                shown += part
+            assert process.wait(LAST_RESORT_S) in (0, 1)
+        finally:
+            process.kill()
+            os.close(ours)
     assert ("… database".encode() in shown) == moving
     assert (b"\x1b[32mok" in shown) == coloured
     assert b"Traceback" not in shown

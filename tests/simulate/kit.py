@@ -94,7 +94,7 @@ async def serving(
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Until figures that nobody tells of are as wanted; 10 s at most."""
+    """Until figures that nobody tells of are as wanted."""
     with trio.fail_after(LAST_RESORT_S):
         while not holds():  # noqa: ASYNC110 - see above
             await trio.sleep(0.005)
