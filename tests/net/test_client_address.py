@@ -174,4 +174,4 @@ def test_every_address_is_read_however_it_is_written(
         text = f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
     found = parse_node(f'"{text}"' if quoted else text)
     assert found is not None
-    assert found == getattr(address, "ipv4_mapped", None) or found == address
+    assert found == (getattr(address, "ipv4_mapped", None) or address)
