@@ -138,7 +138,7 @@ async def test_a_wrong_choice_is_answered_and_changes_nothing() -> None:
 
 
 async def test_choices_count_against_the_rate_of_messages() -> None:
-    rates = RateLimits(message_rate=1, message_burst=3)
+    rates = RateLimits(message_rate=0.001, message_burst=3)
     limits = structs.replace(QUICK, connection=ConnectionLimits(outbox=QUICK_ENDS, rates=rates))
     assert isinstance(limits, PoolLimits)
     async with serving(limits) as server, raw_client(server, "ada") as raw:

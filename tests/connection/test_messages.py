@@ -193,7 +193,9 @@ def queued(count: int) -> bytes:
     )
 
 
-async def test_of_forty_positions_at_once_the_newest_arrives_and_the_old_end_is_dropped() -> None:
+async def test_of_forty_positions_at_once_the_newest_arrives_and_the_old_end_is_dropped(
+    mock_clock: trio.testing.MockClock,
+) -> None:
     async with (
         serving() as server,
         raw_client(server, "ada") as ada,
@@ -202,6 +204,8 @@ async def test_of_forty_positions_at_once_the_newest_arrives_and_the_old_end_is_
         assert await bob.get_message() == SNAPSHOT_TEXT
         await ada.send(queued(40))
         assert await next_error(ada) == "RATE_LIMITED"
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(1.0)
         seen: list[float] = []
         with trio.fail_after(LAST_RESORT_S):
             while not seen or seen[-1] < 39:

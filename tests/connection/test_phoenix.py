@@ -367,7 +367,9 @@ async def test_what_cannot_be_read_is_an_error_of_the_socket() -> None:
         await client.still_served()
 
 
-async def test_over_the_rate_one_push_gets_an_error_and_the_newest_position_is_held() -> None:
+async def test_over_the_rate_one_push_gets_an_error_and_the_newest_position_is_held(
+    mock_clock: trio.testing.MockClock,
+) -> None:
     rates = RateLimits(position_rate=20, position_burst=1)
     async with a_world(connection_limits(rates=rates)) as world, world.client() as client:
         await client.join("1", ONE)
@@ -377,6 +379,8 @@ async def test_over_the_rate_one_push_gets_an_error_and_the_newest_position_is_h
         answer = await client.hear()
         assert answer[:2] == ["1", "3"]
         assert answer[4]["response"]["reason"] == "rate_limited"
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        mock_clock.jump(0.1)
         while len(world.first.positions) < 2:
             await trio.testing.wait_all_tasks_blocked(0.01)
         assert [position.lat for _, position in world.first.positions] == [2, 4]
