@@ -33,7 +33,7 @@ def small(**outbox: float) -> PoolLimits:
         drain_deadline=1.0,
         connection=ConnectionLimits(
             transport=TransportLimits(send_buffer_bytes=SMALL_BUFFER),
-            outbox=OutboxLimits(linger=0.2, **outbox),  # type: ignore[arg-type] # numbers
+            outbox=OutboxLimits(**{"linger": 0.2, **outbox}),  # type: ignore[arg-type] # numbers
         ),
     )
 
@@ -151,7 +151,7 @@ async def test_a_backlog_of_events_over_the_bound_is_cut_at_once() -> None:
 
 async def test_a_slow_receiver_that_reads_in_time_gets_4508_between_whole_frames() -> None:
     async with (
-        serving(small(max_bytes=20_000)) as server,
+        serving(small(max_bytes=20_000, linger=10 * LAST_RESORT_S)) as server,
         raw_client(server, "slow", receive_buffer=SMALL_BUFFER) as slow,
     ):
         receiver = server.room.receivers["slow"]
