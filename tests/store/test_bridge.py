@@ -366,11 +366,10 @@ async def test_a_task_that_does_not_end_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(bridge_module, "GRACE_S", 0.02)
     outcomes: list[object] = []
-    over = False
 
     async def stubborn(started: Started) -> None:
         started.set()
-        while not over:
+        while True:
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError:
@@ -381,6 +380,7 @@ async def test_a_task_that_does_not_end_is_not_waited_for(
         nursery.start_soon(outcome_of, outcomes, partial(bridge.call, stubborn, started))
         await started.wait()
     assert outcomes == [BridgeClosed]
+    assert "locshare-asyncio" not in {thread.name for thread in threading.enumerate()}
 
 
 def stop_loop(bridge: Bridge) -> None:
