@@ -159,7 +159,8 @@ test-kubernetes: $(VENV)/.dev ## deploy/kubernetes with kustomize and kubeconfor
 	@command -v go >/dev/null || { echo "There is no go, which builds kustomize and kubeconform" >&2; exit 1; }
 	@test -x build/go/kustomize || GOBIN=$(CURDIR)/build/go go install $(KUSTOMIZE)
 	@test -x build/go/kubeconform || GOBIN=$(CURDIR)/build/go go install $(KUBECONFORM)
-	PATH=$(CURDIR)/build/go:$$PATH $(BIN)/python -m pytest tests/deploy/test_kubernetes.py $(ARGS)
+	PATH=$(CURDIR)/build/go:$$PATH KUSTOMIZED=1 $(BIN)/python -m pytest tests/deploy/test_kubernetes.py \
+	  tests/shipped $(ARGS)
 
 shippable:
 	@test -x $(BINARY) || { echo "There is no $(BINARY) yet: make binary" >&2; exit 1; }

@@ -9,6 +9,7 @@ _NEEDS: Final = {
     "test_bare_root.py": {"BINARY", "BARE_ROOT"},
     "test_systemd.py": {"SYSTEMD_ROOT"},
     "test_compose.py": {"COMPOSE_ROOT"},
+    "test_kustomize.py": {"KUSTOMIZED"},
 }
 
 collect_ignore = [name for name, needed in _NEEDS.items() if not needed <= os.environ.keys()]
