@@ -109,7 +109,7 @@ class Server:
             try:
                 assert psql.stdin is not None
                 assert psql.stdout is not None
-                psql.stdin.write(f"BEGIN;\n{statement};\n\\echo held\n")
+                psql.stdin.write(f"\\set ON_ERROR_STOP on\nBEGIN;\n{statement};\n\\echo held\n")
                 psql.stdin.flush()
                 assert psql.stdout.readline() == "held\n"
                 yield

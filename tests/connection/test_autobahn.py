@@ -109,8 +109,17 @@ async def test_the_autobahn_suite_finds_no_fault(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(negotiation, "PLAIN_SOCKET", Echo())
     found = await verdicts(GROUPS)
     assert len(found) > 200
-    bad = [each for each in found if not {each["behavior"], each["close"]} <= ACCEPTED]
-    assert [each for each in bad if each["case"] not in NEWEST_PING_ONLY] == []
+    bad = {each["case"]: each for each in found if not is_accepted(each)}
+    # The suite gives a server half a second to close, which a busy machine may take by itself.
+    late = tuple(case for case, each in bad.items() if each["behavior"] in ACCEPTED)
+    if late:
+        bad |= {each["case"]: each for each in await verdicts(late)}
+    assert [each for case, each in bad.items() if not is_accepted(each)
+            and case not in NEWEST_PING_ONLY] == []  # fmt: skip
+
+
+def is_accepted(verdict: dict[str, Any]) -> bool:
+    return {verdict["behavior"], verdict["close"]} <= ACCEPTED
 
 
 async def _main() -> None:

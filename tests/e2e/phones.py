@@ -1,5 +1,6 @@
 """People with phones: a browser each, and what its page shows. For tests of the web client."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,8 +77,8 @@ class Phone:
         expect(self.row(f"{name} (you)")).to_be_visible()
 
     def row(self, name: str) -> Any:
-        """The row of the list with this name."""
-        return self.page.locator("#list li").filter(has_text=name)
+        """The row of the list with this name. By case: "nobody" is not Bo."""
+        return self.page.locator("#list li").filter(has_text=re.compile(re.escape(name)))
 
     def sees(self, name: str, place: tuple[float, float]) -> None:
         """That person's row has this place."""

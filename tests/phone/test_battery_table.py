@@ -58,7 +58,7 @@ def test_what_stands_still_in_the_background_keeps_the_rate_that_it_was_hidden_w
 def test_the_words_around_the_table_have_the_numbers_of_the_code() -> None:
     assert f"noise ({NOISE_M:g} m" in TEXT
     assert f"still for {STANDING_AFTER_S:g} s" in TEXT
-    assert f"after {RENEW_S:g} s it is **asked**" in TEXT
+    assert f"after {RENEW_S:g} s the device is **asked**" in TEXT
     assert f"begins at {LOW_BATTERY:g} % and ends above {RECOVERED_BATTERY:g} %" in TEXT
     low = ROWS["low-battery mode"][3]
     assert seconds(low)[1] == receive_pace(visible=False, saving=True)
