@@ -71,9 +71,13 @@ def test_text_where_there_is_no_terminal(folder: str) -> None:
     assert "  heartbeat" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "what", [["--text"], ["--kill", "heartbeat"], ["--trace", "sessions/none"]], ids="-".join
+)
 def test_a_server_whose_loop_hangs_is_said_to(
     program: Program,
     folder: str,
+    what: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -81,10 +85,11 @@ def test_a_server_whose_loop_hangs_is_said_to(
     monkeypatch.setattr(client, "ANSWER_S", 0.5)
     os.kill(program.pid, signal.SIGSTOP)
     try:
-        assert main(["top", "--text", "--data-dir", folder]) == 1
+        assert main(["top", *what, "--data-dir", folder]) == 1
     finally:
         os.kill(program.pid, signal.SIGCONT)
     assert f"the server (process {program.pid}) does not answer" in capsys.readouterr().err
+    assert children(folder)["heartbeat"].get("restarts", 0) == 0, "what was given up was done later"
 
 
 def test_one_thing_done_to_one_child(folder: str) -> None:

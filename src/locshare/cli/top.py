@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from locshare.cli import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, complain, say
 from locshare.cli.flags import add_config_flag, load_settings
-from locshare.ops.control import ControlError, open_control
+from locshare.ops.control import ControlClient, ControlError, open_control
 from locshare.ops.inspection.text import as_text
 from locshare.ops.inspection.views import (
     DEFAULT_LIMIT,
@@ -30,6 +30,7 @@ from locshare.ops.inspection.views import (
     Terminate,
     Trace,
     TraceLine,
+    Tree,
     TreeSnapshot,
     Watch,
 )
@@ -113,6 +114,7 @@ async def _run(path: Path, arguments: Namespace) -> None:
         target = getattr(arguments, name)
         if target is not None:
             async with open_control(path) as control:
+                await _hear(control)
                 await control.ask(request(target))
             return
     if arguments.trace is not None:
@@ -151,8 +153,17 @@ async def _snapshots(path: Path, arguments: Namespace) -> None:
                     return
 
 
+async def _hear(control: ControlClient) -> None:
+    """Raises ControlError ``silent`` for a server that hangs, before it is asked for what may take
+    long, and would be done later, after the command has given up.
+    """
+    with control.answering():
+        await control.ask(Tree(limit=1))
+
+
 async def _trace(path: Path, arguments: Namespace) -> None:
     async with open_control(path) as control:
+        await _hear(control)
         async for line in control.stream(Trace(arguments.trace), TraceLine):
             if arguments.json:
                 say(msgspec.json.encode(line).decode())
