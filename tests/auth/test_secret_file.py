@@ -1,11 +1,7 @@
 """The file of the signing secret: made once, whole, and closed to others."""
 
-import errno
 import os
-import signal
 import stat
-import subprocess
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -89,32 +85,6 @@ def test_the_umask_does_not_widen_the_secret(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
-
-
-@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="a file has a name from the beginning")
-def test_a_start_that_is_killed_while_it_makes_the_secret_leaves_nothing(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys; from pathlib import Path;"
-        "from locshare.auth.secret_file import load_or_create_secret\n"
-        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "load_or_create_secret(Path(sys.argv[1]))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "secret"], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_system_without_hard_links_keeps_a_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_links(*_: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))  # what FAT says
-
-    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    monkeypatch.setattr(os, "link", no_links)
-    secret = load_or_create_secret(tmp_path / "secret")
-    assert load_or_create_secret(tmp_path / "secret") == secret
-    assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
 
 
 def test_processes_that_start_together_get_the_same_secret(tmp_path: Path) -> None:

@@ -1,20 +1,17 @@
 """Backups: whole or refused, consistent, restored into an empty database only; and upgrades."""
 
 import asyncio
-import errno
 import gzip
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import asyncpg
 import httpx
@@ -126,48 +123,11 @@ def test_an_existing_file_is_not_overwritten(
     assert file.read_text() == "precious"
 
 
-NAMELESS: Final = getattr(os, "O_TMPFILE", None)
-
-
-@pytest.fixture(params=["nameless", "hidden"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A file system with files that have no name, and one without."""
-    if request.param == "hidden":
-        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    elif NAMELESS is None:
-        pytest.skip("this system has no files without a name")
-    return str(request.param)
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, kind: str) -> None:
-    with new_file(tmp_path / "whole") as file:
-        file.write(b"whole")
-        assert [each.name for each in tmp_path.iterdir()] == [] or kind == "hidden"
-    assert (tmp_path / "whole").read_bytes() == b"whole"
-    assert stat.S_IMODE((tmp_path / "whole").stat().st_mode) == 0o600
-    (tmp_path / "whole").unlink()
-
-    with suppress(RuntimeError), new_file(tmp_path / "b") as file:
-        file.write(b"half")
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
+def test_a_file_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="exists"), new_file(tmp_path / "b"):
         (tmp_path / "b").write_text("somebody was faster")
     with pytest.raises(BackupError, match="cannot be written"), new_file(tmp_path / "no" / "b"):
         pass
-
-
-@pytest.mark.skipif(NAMELESS is None, reason="this system has no files without a name")
-def test_a_backup_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys; from pathlib import Path;"
-        "from locshare.maintenance.backup.new_file import new_file\n"
-        "with new_file(Path(sys.argv[1])) as file:\n"
-        "    file.write(b'Ada'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "b"], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_standard_output_takes_a_backup_too(
@@ -266,23 +226,6 @@ def test_a_line_of_the_log_gets_into_no_result() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert "something_to_say" in done.stderr
-
-
-def test_a_file_system_without_links_takes_a_backup_and_still_overwrites_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_links(*_: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))  # what FAT says
-
-    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    monkeypatch.setattr(os, "link", no_links)
-    with new_file(tmp_path / "b") as file:
-        file.write(b"whole")
-    assert [each.name for each in tmp_path.iterdir()] == ["b"]
-    assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o600
-    with pytest.raises(BackupError, match="exists"), new_file(tmp_path / "c"):
-        (tmp_path / "c").write_text("somebody was faster")
-    assert (tmp_path / "c").read_text() == "somebody was faster"
 
 
 def test_a_format_of_the_future_names_the_version_that_wrote_it(tmp_path: Path) -> None:
