@@ -1,16 +1,13 @@
 /**
- * Everything that can be done on the page. Views and the map call these; nothing else writes the
- * signals of state.ts. Calls to the server that fail throw Refused: `explain` puts it in words.
+ * Everything that can be done on the page, with the host's part in hosting.ts. Views and the map call
+ * these; nothing else but notices.ts writes the signals of state.ts. Calls to the server that fail throw Refused: `explain` puts it in words.
  */
 
 import { effect } from "@preact/signals";
 import type { StayReason } from "../core/backoff";
 import { now } from "../core/clock";
-import type { Happening } from "../core/happenings";
-import { type Link, linkPart, parseLink } from "../core/link";
-import { asName, isolated } from "../core/names";
+import { joinAddress, type Link, linkPart, parseLink } from "../core/link";
 import { pictureOf, stateOf } from "../core/picture";
-import type { Role } from "../core/session";
 import { load } from "../i18n";
 import { type Api, type Described, Refused, type Setup, type SetupApp } from "../io/api";
 import type { Lifecycle, LifecycleEvent } from "../io/lifecycle";
@@ -18,15 +15,13 @@ import type { Locator } from "../io/locator";
 import { copy, type Handed, share } from "../io/sharing";
 import type { Membership, Profile, Settings, Storage } from "../io/storage";
 import type { ScreenLock } from "../io/wake_lock";
+import { Hosting } from "./hosting";
+import { Notices } from "./notices";
 import { SessionModel } from "./session_model";
-import type { AppState, EndKind, Follow, Notice } from "./state";
+import type { AppState, EndKind, Follow } from "./state";
 
 /** A socket and its traffic for each: more at once would cost the battery, and nobody needs them. */
 const MOST_SESSIONS = 5;
-const MOST_NOTICES = 3;
-/** A notice stays so long at least, and longer where there is more to read: 100 words a minute. */
-const NOTICE_MS = 6_000;
-const LETTER_MS = 100;
 const LEAVE_DEADLINE_MS = 2_000;
 /** What the server says of somebody who is in no session any more. */
 const GONE: readonly number[] = [401, 403, 404, 410];
@@ -46,9 +41,11 @@ export interface Devices {
 }
 
 export class Actions {
+  readonly host: Hosting;
+  readonly notices: Notices;
+
   private readonly state: AppState;
   private readonly devices: Devices;
-  private noticeCount = 0;
   private pictureAt = 0;
   /** Of what was asked for last, by a link or a button: what comes late for an earlier one is dropped. */
   private visits = 0;
@@ -56,6 +53,8 @@ export class Actions {
   constructor(state: AppState, devices: Devices) {
     this.state = state;
     this.devices = devices;
+    this.host = new Hosting(state, devices.api, devices.storage);
+    this.notices = new Notices(state, devices.lifecycle);
     // The address in the bar is shared as well: it is the link that the session has now.
     effect(() => {
       const model = state.active.value;
@@ -93,12 +92,12 @@ export class Actions {
     this.visits += 1;
     const visit = this.visits;
     try {
-      const host = await this.comeAsHost(link.id, hash);
+      const host = await this.host.become(link.id, hash);
       if (visit !== this.visits) return;
       const kept = storage.membership(link.id);
       if (kept !== null) {
         this.enter(link, kept);
-        if (host === "wrong") this.notify(this.state.t.peek()("join.host.wrong"));
+        if (host === "wrong") this.notices.say(this.state.t.peek()("join.host.wrong"));
         return;
       }
       const session = await this.describe(link);
@@ -148,7 +147,7 @@ export class Actions {
       await this.join(link, profile, shares, session);
     } catch (error) {
       // There is a session now: creating another one would be wrong.
-      this.notify(this.explain(error));
+      this.notices.say(this.explain(error));
       this.go(`join/${link.id}`);
       await this.openSession(link);
       throw error;
@@ -233,59 +232,10 @@ export class Actions {
     if (this.state.sessions.peek().includes(model)) this.ended(model, "left", detail);
   }
 
-  // --- what a host may do
-
-  async lock(model: SessionModel, locked: boolean): Promise<void> {
-    await this.devices.api.lock(model.id, locked, this.hostToken(model));
-  }
-
-  /** Make a new join link: nobody joins by the one of before. */
-  async replaceLink(model: SessionModel): Promise<void> {
-    const before = model.linkKey.peek();
-    const { link_key: key } = await this.devices.api.replaceLink(model.id, this.hostToken(model));
-    model.setLinkKey(key, before);
-  }
-
-  async end(model: SessionModel): Promise<void> {
-    try {
-      await this.devices.api.end(model.id, this.hostToken(model));
-    } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 410) throw error;
-    }
-  }
-
-  async remove(model: SessionModel, userId: string, ban: boolean): Promise<void> {
-    try {
-      await this.devices.api.remove(model.id, userId, this.hostToken(model), ban);
-    } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 404) throw error;
-    }
-  }
-
-  async setRole(model: SessionModel, userId: string, role: Role): Promise<void> {
-    await this.devices.api.setRole(model.id, userId, role, this.hostToken(model));
-  }
-
-  /** Be a participant like the others from now on. The token that came with the session goes too. */
-  async stepDown(model: SessionModel): Promise<void> {
-    const { userId, token } = model.membership;
-    if (model.state.peek().me?.role === "host") {
-      await this.devices.api.setRole(model.id, userId, "participant", token);
-    }
-    this.devices.storage.keepHost(model.id, null);
-    model.hasHostToken.value = false;
-  }
-
-  /** The link that makes its bearer the host, or null on a device that has no key. */
-  hostLink(model: SessionModel): string | null {
-    const key = this.devices.storage.host(model.id)?.key;
-    return key === undefined ? null : `${this.joinLink(model)}#host=${encodeURIComponent(key)}`;
-  }
-
   // --- sharing the link
 
   joinLink(model: { readonly joinLink: Link }): string {
-    return new URL(`join/${linkPart(model.joinLink)}`, this.devices.api.root).href;
+    return joinAddress(this.root, model.joinLink);
   }
 
   /** The address of a picture of the link. */
@@ -296,13 +246,13 @@ export class Actions {
   async shareLink(model: SessionModel): Promise<Handed> {
     const name = model.state.peek().session?.name ?? model.membership.name;
     const handed = await share(name, this.joinLink(model));
-    if (handed === "copied") this.notify(this.state.t.peek()("notice.copied"));
+    if (handed === "copied") this.notices.say(this.state.t.peek()("notice.copied"));
     return handed;
   }
 
   async copyLink(link: string): Promise<Handed> {
     const handed = await copy(link);
-    if (handed === "copied") this.notify(this.state.t.peek()("notice.copied"));
+    if (handed === "copied") this.notices.say(this.state.t.peek()("notice.copied"));
     return handed;
   }
 
@@ -402,29 +352,6 @@ export class Actions {
     document.documentElement.dir = t.direction;
   }
 
-  notify(text: string): void {
-    this.noticeCount += 1;
-    const notice = { id: this.noticeCount, text };
-    const { notices } = this.state;
-    notices.value = [...notices.peek(), notice].slice(-MOST_NOTICES);
-    this.fade(notice);
-  }
-
-  /** What was said while nobody looked stays until somebody does. */
-  private fade({ id, text }: Notice): void {
-    window.setTimeout(
-      () => {
-        if (!this.devices.lifecycle.isHidden) this.dismiss(id);
-      },
-      Math.max(NOTICE_MS, text.length * LETTER_MS),
-    );
-  }
-
-  dismiss(id: number): void {
-    const { notices } = this.state;
-    notices.value = notices.peek().filter((each) => each.id !== id);
-  }
-
   /** Why the server did not do it. */
   explain(error: unknown): string {
     const t = this.state.t.peek();
@@ -478,7 +405,7 @@ export class Actions {
       if (this.state.settings.peek().keepsAwake === true) void this.setAwake(true);
       this.tick();
     }
-    if (event === "shown") for (const each of this.state.notices.peek()) this.fade(each);
+    if (event === "shown") this.notices.seen();
     if (event === "hidden" || event === "leaving" || event === "shown") this.tellPresence();
   }
 
@@ -499,7 +426,7 @@ export class Actions {
       id,
       membership,
       {
-        onHappening: (_, happening) => this.notify(this.happened(happening)),
+        onHappening: (_, happening) => this.notices.tell(happening),
         onEnd: (each, why) => this.ended(each, why),
       },
       stateOf(id, storage.picture(id), now(), Date.now()),
@@ -554,39 +481,6 @@ export class Actions {
         reason === null ? detail : this.state.t.peek()(`end.${reason}`),
       );
     }
-  }
-
-  private happened(happening: Happening): string {
-    const t = this.state.t.peek();
-    const values = "name" in happening ? { name: isolated(asName(t, happening.name)) } : {};
-    return t(`notice.${happening.kind}`, values);
-  }
-
-  /** Become the host by the key in the address, and take it out: what is there is passed on. */
-  private async comeAsHost(id: string, hash: string): Promise<"yes" | "no" | "wrong"> {
-    const { api, storage } = this.devices;
-    // No more than the key: messengers leave a full stop or a bracket on this link too.
-    const key = /[#&]host=([\w-]+)/.exec(hash)?.[1];
-    if (key === undefined) return storage.host(id) === null ? "no" : "yes";
-    let token: string | null = null;
-    try {
-      token = (await api.becomeHost(id, key)).host_token;
-    } catch (error) {
-      const isWrong = error instanceof Refused && (error.status === 403 || error.status === 400);
-      if (!isWrong) throw error; // a reload tries again
-    }
-    history.replaceState(null, "", location.pathname + location.search);
-    if (token === null) return "wrong";
-    storage.keepHost(id, { token, key });
-    for (const each of this.state.sessions.peek()) {
-      if (each.id === id) each.hasHostToken.value = true;
-    }
-    return "yes";
-  }
-
-  /** A host's actions are allowed with the host's token, and with the one that a host joined with. */
-  private hostToken(model: SessionModel): string {
-    return this.devices.storage.host(model.id)?.token ?? model.membership.token;
   }
 
   private refused(link: Link, error: unknown): void {

@@ -18,3 +18,7 @@ export function parseLink(part: string): Link | null {
 }
 
 export const linkPart = ({ id, key }: Link): string => (key === "" ? id : `${id}-${key}`);
+
+/** What is passed on; `root` is where the server is. */
+export const joinAddress = (root: string, link: Link): string =>
+  new URL(`join/${linkPart(link)}`, root).href;

@@ -125,7 +125,15 @@ const de: Catalogue<Key> = {
       "Du siehst die anderen, sie dich aber nicht: Dieser Browser hat keinen Standort zu teilen.",
 
     "notice.joined": "{name} ist dazugekommen",
+    "notice.joined.more": {
+      one: "{n} weitere Person ist dazugekommen",
+      other: "{n} weitere sind dazugekommen",
+    },
     "notice.left": "{name} ist gegangen",
+    "notice.left.more": {
+      one: "{n} weitere Person ist gegangen",
+      other: "{n} weitere sind gegangen",
+    },
     "notice.removed": "Die Leitung hat {name} entfernt",
     "notice.locked": "Die Leitung hat die Sitzung gesperrt",
     "notice.unlocked": "Die Sitzung ist nicht mehr gesperrt",

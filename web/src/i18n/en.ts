@@ -118,7 +118,9 @@ const texts = {
     "You see the others, but they do not see you: this browser has no position to share.",
 
   "notice.joined": "{name} joined",
+  "notice.joined.more": { one: "{n} more person joined", other: "{n} more people joined" },
   "notice.left": "{name} left",
+  "notice.left.more": { one: "{n} more person left", other: "{n} more people left" },
   "notice.removed": "The host removed {name}",
   "notice.locked": "The host has locked the session",
   "notice.unlocked": "The session is open again",

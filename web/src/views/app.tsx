@@ -102,7 +102,7 @@ export function useLater<Props>(
       (module) => set(() => part(module)),
       () => {
         onFail();
-        actions.notify(state.t.peek()("problem.no_answer"));
+        actions.notices.say(state.t.peek()("problem.no_answer"));
       },
     );
   }, [isWanted]);

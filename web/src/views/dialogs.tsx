@@ -89,10 +89,10 @@ function Menu(props: Props) {
     };
   const lock = async (): Promise<void> => {
     try {
-      await actions.lock(model, !isLocked);
+      await actions.host.lock(model, !isLocked);
       close();
     } catch (error) {
-      actions.notify(actions.explain(error));
+      actions.notices.say(actions.explain(error));
     }
   };
   return (
@@ -181,9 +181,9 @@ function Switcher({ state, actions, storage, model, close }: Props) {
 function Invite({ state, actions, model, close }: Props) {
   const t = state.t.value;
   const link = actions.joinLink(model);
-  const hostLink = actions.hostLink(model);
+  const hostLink = actions.host.link(model);
   const { session } = model.state.value;
-  const failed = (): void => actions.notify(t("notice.not_copied"));
+  const failed = (): void => actions.notices.say(t("notice.not_copied"));
   const copy = async (text: string): Promise<void> => {
     if ((await actions.copyLink(text)) === "failed") failed();
   };
@@ -435,13 +435,13 @@ function Confirm({
     setBusy(true);
     try {
       if (kind === "leave") await actions.leave(model);
-      else if (kind === "end") await actions.end(model);
-      else if (kind === "step_down") await actions.stepDown(model);
-      else await actions.replaceLink(model);
+      else if (kind === "end") await actions.host.end(model);
+      else if (kind === "step_down") await actions.host.stepDown(model);
+      else await actions.host.replaceLink(model);
       if (kind === "new_link") ui.dialog.value = { kind: "invite" };
       else close();
     } catch (error) {
-      actions.notify(actions.explain(error));
+      actions.notices.say(actions.explain(error));
       setBusy(false);
     }
   };
@@ -472,11 +472,11 @@ function Remove({ state, actions, model, close, userId, name }: RemoveProps) {
   const act = async (): Promise<void> => {
     setBusy(true);
     try {
-      await actions.remove(model, userId, ban);
+      await actions.host.remove(model, userId, ban);
       actions.select(null);
       close();
     } catch (error) {
-      actions.notify(actions.explain(error));
+      actions.notices.say(actions.explain(error));
       setBusy(false);
     }
   };

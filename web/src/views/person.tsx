@@ -112,9 +112,9 @@ function Deeds({ state, actions, ui, model, person }: LiveProps & { readonly per
   const makeHost = async (): Promise<void> => {
     setBusy(true);
     try {
-      await actions.setRole(model, person.userId, "host");
+      await actions.host.setRole(model, person.userId, "host");
     } catch (error) {
-      actions.notify(actions.explain(error));
+      actions.notices.say(actions.explain(error));
     }
     setBusy(false);
   };

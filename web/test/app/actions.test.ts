@@ -225,27 +225,6 @@ test("after a long sleep another connection says how much time is left", async (
   expect(last().url).toContain("resume=e.1");
 });
 
-test("a notice stays as long as it takes to read, and until somebody looks", () => {
-  actions.notify("Ada joined");
-  actions.notify("x".repeat(90));
-  const shown = (): number => state.notices.value.length;
-  vi.advanceTimersByTime(6_000);
-  expect(shown()).toBe(1);
-  vi.advanceTimersByTime(3_000);
-  expect(shown()).toBe(0);
-
-  lifecycle.isHidden = true;
-  actions.notify("Bo left");
-  vi.advanceTimersByTime(600_000);
-  expect(shown()).toBe(1);
-  lifecycle.isHidden = false;
-  actions.lifecycle("shown");
-  vi.advanceTimersByTime(5_999);
-  expect(shown()).toBe(1);
-  vi.advanceTimersByTime(1);
-  expect(shown()).toBe(0);
-});
-
 test.each([
   ["hears it", () => Promise.resolve({}), ""],
   ["had let them go", () => Promise.reject(new Refused(403, "FORBIDDEN", "", null)), ""],
