@@ -216,6 +216,17 @@ async def test_requests_are_counted_by_method_route_and_status(
     assert 'locshare_http_request_seconds_count{route="/api/sessions"} 1.0\n' in text
 
 
+async def test_a_first_failure_is_a_rise_of_a_counter(
+    client: httpx.AsyncClient, registry: CollectorRegistry
+) -> None:
+    """Prometheus saw none in a counter that began at 1, and no alert fired."""
+    await client.post("/api/sessions")
+    text = exposition(registry).decode()
+    for status in ("500", "503"):
+        labels = f'method="POST",route="/api/sessions",status="{status}"'
+        assert f"locshare_http_requests_total{{{labels}}} 0.0\n" in text
+
+
 # --- origins ----------------------------------------------------------------------------------
 
 PREFLIGHT = {

@@ -50,6 +50,7 @@ QUIET_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Machines ask these every few seconds: logged at debug level, and answered in the connections that
 are reserved for them."""
 PREFLIGHT_MAX_AGE_S: Final = 600
+_FAILURES: Final = (500, 503)
 OTHER_PORT: Final = "WebSockets are on another port: see websocket_url"
 
 
@@ -80,6 +81,18 @@ class HttpMetrics:
             "Bodies of HTTP answers, in bytes.",
             registry=registry,
         )
+        self._begun: set[tuple[str, str]] = set()
+
+    def answered(self, method: str, route: str, status: int | None, seconds: float) -> None:
+        """Count one request. ``status`` None: the client disconnected, or the server stops."""
+        if (method, route) not in self._begun:
+            # Prometheus sees a rise only from a value it has seen: a counter that begins at 1 with
+            # the first failure would raise no alert.
+            self._begun.add((method, route))
+            for failure in _FAILURES:
+                self.requests.labels(method, route, failure)
+        self.requests.labels(method, route, status or "none").inc()
+        self.seconds.labels(route).observe(seconds)
 
 
 class AccessRules(Struct, frozen=True):
@@ -224,9 +237,7 @@ class AccessMiddleware:
     def _record(self, scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
         route = _route(scope)
         method = scope["method"] if scope["method"] in METHODS else "other"
-        # No status: the client disconnected, or the server stops.
-        self._metrics.requests.labels(method, route, status or "none").inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.answered(method, route, status, seconds)
         write = log.debug if route in QUIET_ROUTES else log.info
         write(
             "http_request",
