@@ -43,8 +43,8 @@ ROOM_S: Final[dict[DisruptionKind, float]] = {
     "cut_network": 9.0,
     "kill_process": 11.0,
 }
-"""How much of a run each needs at least, recovery included: a client that was refused four times,
-within 4.1 s, waits up to 2.6 s more.
+"""How much of a run each needs at least, recovery included: a client whose waits end within 3 s of
+refusals waits up to 1.6 s more, and one that draws many short ones up to 3.
 """
 
 _EARLIEST, _LATEST, _LONGEST = 0.1, 0.25, 0.25

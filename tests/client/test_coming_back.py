@@ -27,8 +27,9 @@ from locshare.model.reasons import CloseReason
 from tests.client.kit import NOW, PLACE, Hangs, Middle, Notes, Scripted, script, snapshot
 
 OVER = 4410
-WAITS_S = sum(Backoff().delay(attempt, Unreachable("away"), Middle()) for attempt in range(11))
-"""Before the first wait of 30 s."""
+BEFORE = 30
+"""So many waits come before the first of 30 s, and take together:"""
+WAITS_S = sum(Backoff().delay(each, Unreachable("away"), Middle()) for each in range(BEFORE))
 Setting = pytest.MonkeyPatch
 
 
@@ -95,7 +96,7 @@ async def test_a_network_that_is_back_ends_a_wait_at_once(
     autojump_clock: trio.abc.Clock,
     monkeypatch: Setting,
 ) -> None:
-    away = [Unreachable("away") for _ in range(12)]
+    away = [Unreachable("away") for _ in range(BEFORE + 1)]
     made = script(monkeypatch, *away, Scripted(0, OVER))
     live = staying()
     async with trio.open_nursery() as nursery:
@@ -214,7 +215,7 @@ async def test_a_machine_that_slept_comes_back_at_once(
     monkeypatch: Setting,
 ) -> None:
     slept = 0.0
-    away = [Unreachable("away") for _ in range(12)]
+    away = [Unreachable("away") for _ in range(BEFORE + 1)]
     made = script(monkeypatch, *away, Scripted(0, OVER))
     live = staying(clock=lambda: trio.current_time() + slept)
     async with trio.open_nursery() as nursery:

@@ -33,7 +33,7 @@ from locshare.client import connection as connection_module
 from locshare.client.errors import problem_of
 from locshare.model.events import ParticipantJoined, ParticipantLeft, ParticipantUpdated
 from locshare.model.position import ParticipantPosition
-from locshare.model.reasons import CloseReason
+from locshare.model.reasons import WAIT_GROWTH, CloseReason
 from locshare.wire.messages import Pong, ServerMessage
 from tests.client.kit import NOW, PLACE, Middle, Notes, Scripted, at, script, snapshot
 from tests.simulate.kit import serving
@@ -41,15 +41,33 @@ from tests.simulate.kit import serving
 # --- waiting ----------------------------------------------------------------------------------
 
 
-def test_a_wait_is_anything_up_to_a_bound_that_grows_by_half_to_30_s() -> None:
+def test_a_wait_is_anything_up_to_a_bound_that_grows_by_a_seventh_to_30_s() -> None:
     rule, lost = Backoff(), Unreachable("x")
-    bounds = [rule.delay(attempt, lost, Middle()) for attempt in range(20)]
-    assert bounds[:4] == [0.5, 0.75, 1.125, 1.6875]
-    assert bounds[10] < 30 == bounds[11] == bounds[-1]
+    bounds = [rule.delay(attempt, lost, Middle()) for attempt in range(40)]
+    assert bounds[:3] == pytest.approx([0.5, 0.575, 0.66125])
+    assert bounds[29] < 30 == bounds[30] == bounds[-1]
     crowd = [rule.delay(3, lost, Random(seed)) for seed in range(200)]  # noqa: S311 - jitter
     assert min(crowd) < 0.1
-    assert max(crowd) > 1.6
+    assert 0.7 < max(crowd) < 0.77
     assert len(set(crowd)) == 200
+
+
+@pytest.mark.parametrize(("outage_s", "within_s"), [(1, 2), (3, 3), (5, 5), (10, 8), (60, 30)])
+def test_a_crowd_is_back_soon_after_the_server_is(outage_s: float, within_s: float) -> None:
+    """The last of 500 was back 5.5 s after an outage of 3 s, and 22 s after one of 10 s."""
+    rule, lost = Backoff(), Unreachable("x")
+
+    def back(random: Random) -> float:
+        waited, attempt = 0.0, 0
+        while waited < outage_s:
+            waited += rule.delay(attempt, lost, random)
+            attempt += 1
+        return waited - outage_s
+
+    returns = sorted(back(Random(seed)) for seed in range(500))  # noqa: S311 - jitter
+    assert returns[-1] <= within_s
+    # Spread, so that they do not all ask in the same moment.
+    assert returns[-1] - returns[0] > 0.5
 
 
 @pytest.mark.parametrize("reason", CloseReason)
@@ -58,7 +76,7 @@ def test_the_first_wait_after_a_close_is_within_the_range_of_its_code(reason: Cl
     low, high = reason.wait_s
     waits = [Backoff().delay(0, cause, Random(seed)) for seed in range(50)]  # noqa: S311 - jitter
     assert low <= min(waits) <= max(waits) <= (high or 0.5)
-    assert Backoff().delay(11, cause, Middle()) == low + 30
+    assert Backoff().delay(40, cause, Middle()) == low + 30
 
 
 @pytest.mark.parametrize(
@@ -200,8 +218,8 @@ async def test_a_connection_of_five_seconds_resets_the_delays(
     live = Live("ws://x", "token", watcher=notes, random=Middle(), timeout=3.0)
     began = trio.current_time()
     cause = await live.run()
-    waits = [0.5, 0.75, 1.125, 1.6875, 0.5, 0.75]
-    assert notes.waits == [*waits, None]
+    waits = [0.5 * WAIT_GROWTH**attempt for attempt in (0, 1, 2, 3, 0, 1)]
+    assert notes.waits == pytest.approx([*waits, None])
     assert trio.current_time() - began == pytest.approx(sum(waits) + 4.9 + 5.01 + 1)
     assert isinstance(cause, NotConnected)
     assert cause.end.reason is CloseReason.SESSION_ENDED

@@ -1,10 +1,10 @@
 """How long to wait before the next attempt to connect. Pure.
 
-The bound of the wait grows, so that a server that is down is not hammered, but slowly: after an
-outage of two seconds, nearly all clients should be back within three more. The wait is anything up
-to that bound ("full jitter"), so that a thousand clients that lost the server at the same moment
-come back evenly spread. Never sooner than the server asked for, by ``Retry-After`` or by the table
-of close codes (:mod:`locshare.model.reasons`).
+The bound of the wait grows, so that a server that is down is not hammered, but slowly: an outage
+should last a third longer for a client than for the server, and no phone should miss one of a few
+seconds. The wait is anything up to that bound ("full jitter"), so that a thousand clients that lost
+the server at the same moment come back evenly spread. Never sooner than the server asked for, by
+``Retry-After`` or by the table of close codes (:mod:`locshare.model.reasons`).
 """
 
 from random import Random
@@ -12,16 +12,16 @@ from random import Random
 from msgspec import Struct
 
 from locshare.client.errors import ApiProblem, ClientError, NotConnected
-from locshare.model.reasons import NO_WAIT
+from locshare.model.reasons import FIRST_WAIT_S, MOST_WAIT_S, NO_WAIT, WAIT_GROWTH
 
 
 class Backoff(Struct, frozen=True):
     """Exponential back-off with full jitter. Times in seconds."""
 
-    initial_s: float = 0.5
+    initial_s: float = FIRST_WAIT_S
     """The bound of the first wait."""
-    factor: float = 1.5
-    max_s: float = 30.0
+    factor: float = WAIT_GROWTH
+    max_s: float = MOST_WAIT_S
     """Of one wait, unless the server asks for more."""
     reset_after_s: float = 5.0
     """A connection that lived at least this long resets the attempts."""

@@ -17,7 +17,7 @@ from locshare.contract.operations import OPERATIONS, Composed
 from locshare.contract.schemas import PREFIX, Components, Schema
 from locshare.http.problems import ProblemDetails
 from locshare.http.types import JSON
-from locshare.model.reasons import CloseReason
+from locshare.model.reasons import FIRST_WAIT_S, MOST_WAIT_S, WAIT_GROWTH, CloseReason
 from locshare.wire.compact import COMPACT, ROW, TYPES
 from locshare.wire.plain import PLAIN
 
@@ -41,6 +41,14 @@ _SHOULD_RECONNECT: Final = """\
 export function shouldReconnect(code: number): boolean {
   return CLOSINGS[code]?.reconnect ?? !(code >= 4000 && code <= 4499);
 }
+"""
+_BACK_OFF: Final = f"""\
+/** Where no wait is asked for: the bound of it, by how much an attempt raises that, the most. */
+export const BACK_OFF = {{
+  first_s: {FIRST_WAIT_S:g},
+  growth: {WAIT_GROWTH:g},
+  most_s: {MOST_WAIT_S:g},
+}} as const;
 """
 
 
@@ -233,6 +241,7 @@ def closing_module() -> str:
             _CLOSING,
             f"{_CLOSINGS} = {{\n{rows}}};\n",
             _SHOULD_RECONNECT,
+            _BACK_OFF,
         ],
     )
 

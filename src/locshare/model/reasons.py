@@ -13,6 +13,15 @@ EndReason = Literal["expired", "ended_by_host", "inactive", "internal_error"]
 
 NO_WAIT: Final = (0.0, 0.0)
 
+FIRST_WAIT_S: Final = 0.5
+WAIT_GROWTH: Final = 1.15
+MOST_WAIT_S: Final = 30.0
+"""A client's back-off where the server asks for no wait: its bound at first, by how much each
+failed attempt raises it, and where that ends. Waits are random up to the bound, half of it on
+average, so that it is some 0.5 + 0.3 T after an outage of T seconds. The requirement is to recover
+within 5 s.
+"""
+
 
 class CloseReason(enum.Enum):
     """Why a WebSocket was closed: the close code, whether a client should reconnect, text, and how

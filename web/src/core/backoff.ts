@@ -3,11 +3,11 @@
  * randomness is given.
  *
  * Waits are exponential with full jitter, so that a group does not come back at one moment: each is
- * random between nothing (or what the server requested) and a bound that doubles with every failed
- * attempt, but stays at 4 s for the first ten: a server that starts again is found within 5 s.
+ * random between nothing (or what the server requested) and a bound that grows with every failed
+ * attempt, as in src/locshare/client/backoff.py.
  */
 
-import { CLOSINGS, shouldReconnect } from "../generated/closing";
+import { BACK_OFF, CLOSINGS, shouldReconnect } from "../generated/closing";
 
 export type StayReason =
   | "left"
@@ -18,11 +18,6 @@ export type StayReason =
   | "replaced"
   | "ended";
 
-const FIRST_MS = 1_000;
-const CEILING_MS = 30_000;
-/** As long as a server may just be starting again, somebody waits for it. */
-const SOON_MS = 4_000;
-const SOON_ATTEMPTS = 10;
 /** The first attempt after a lost connection: soon, but not at once, for a server that is starting. */
 const LEAST_MS = 100;
 
@@ -49,13 +44,10 @@ export function askedForTime(code: number): boolean {
 
 /** Milliseconds to wait after `code`; `attempt` is 0 for the first. `random` gives 0 … 1. */
 export function delayAfter(code: number, attempt: number, random: () => number): number {
-  const factor = 2 ** Math.min(attempt, 10);
-  const [from, to] = CLOSINGS[code]?.wait_s ?? [0, 0];
-  const least = Math.min(from === 0 ? LEAST_MS : from * 1000, CEILING_MS / 2);
-  if (to === 0) {
-    const ceiling = attempt < SOON_ATTEMPTS ? SOON_MS : CEILING_MS;
-    return least + random() * (Math.min(FIRST_MS * factor, ceiling) - least);
-  }
-  const most = to * 1000;
-  return least + random() * (Math.min(most * factor, CEILING_MS) - least);
+  const grown = BACK_OFF.first_s * BACK_OFF.growth ** Math.min(attempt, 100);
+  const bound = Math.min(grown, BACK_OFF.most_s) * 1000;
+  const [from, to] = (CLOSINGS[code]?.wait_s ?? [0, 0]).map((each) => each * 1000);
+  if (!to) return LEAST_MS + random() * (bound - LEAST_MS);
+  const most = attempt === 0 ? to : Math.max(to, from! + bound);
+  return from! + random() * (most - from!);
 }

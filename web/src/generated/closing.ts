@@ -35,3 +35,10 @@ export const CLOSINGS: { readonly [code: number]: Closing } = {
 export function shouldReconnect(code: number): boolean {
   return CLOSINGS[code]?.reconnect ?? !(code >= 4000 && code <= 4499);
 }
+
+/** Where no wait is asked for: the bound of it, by how much an attempt raises that, the most. */
+export const BACK_OFF = {
+  first_s: 0.5,
+  growth: 1.15,
+  most_s: 30,
+} as const;

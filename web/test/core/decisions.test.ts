@@ -22,14 +22,17 @@ describe("after a close", () => {
 
   test("waits have full jitter, grow, and end at half a minute", () => {
     expect(delayAfter(1006, 0, () => 0)).toBeLessThanOrEqual(100);
-    expect(delayAfter(1006, 0, () => 1)).toBe(1_000);
-    expect(delayAfter(1006, 9, () => 1)).toBe(4_000);
+    expect(delayAfter(1006, 0, () => 1)).toBe(500);
+    expect(delayAfter(1006, 2, () => 1)).toBeCloseTo(661, 0);
     expect(delayAfter(1006, 40, () => 1)).toBe(30_000);
+    expect(delayAfter(1006, 100_000, () => 1)).toBe(30_000);
   });
 
   test("a wait that the server asks for is kept", () => {
     expect(delayAfter(1012, 0, () => 0)).toBe(1_000);
     expect(delayAfter(1012, 0, () => 1)).toBe(5_000);
+    expect(delayAfter(1012, 5, () => 0)).toBe(1_000);
+    expect(delayAfter(1012, 40, () => 1)).toBe(31_000);
     expect(delayAfter(4429, 0, () => 0)).toBe(10_000);
     expect([1013, 4429, 1012, 1006].map(askedForTime)).toEqual([true, true, false, false]);
   });
