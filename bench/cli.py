@@ -293,7 +293,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="run scenarios against servers, write a report"))
     commands.add_parser("list", help="what scenarios there are, and what servers can be started")
     report = commands.add_parser("report", help="make the report of results files again")
-    report.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results.json")
+    report.add_argument(
+        "results",
+        nargs="+",
+        type=Path,
+        metavar="RESULTS",
+        help="results.json, gzipped or not",
+    )
     report.add_argument("--out", type=Path, default=Path("bench-report"), metavar="DIR")
     _add_capacity(
         commands.add_parser("capacity", help="the most people whose positions come in time")

@@ -4,7 +4,9 @@ A field's name ends with its unit. Shares are of one core (1.0) or of a whole (0
 always means *not measured*, never zero.
 """
 
+import gzip
 import os
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 VERSION = 1
+_GZIPPED = b"\x1f\x8b"
 
 Dialect = Literal["plain", "compact", "phoenix"]
 DisruptionKind = Literal[
@@ -252,10 +255,13 @@ def utc_now() -> str:
 
 
 def load(path: Path) -> Results:
-    """Read a file. Raises BadResults (with the field) or OSError."""
+    """Read a file, gzipped or not. Raises BadResults (with the field) or OSError."""
+    text = path.read_bytes()
     try:
-        results = msgspec.json.decode(path.read_bytes(), type=Results)
-    except msgspec.MsgspecError as error:
+        if text.startswith(_GZIPPED):
+            text = gzip.decompress(text)
+        results = msgspec.json.decode(text, type=Results)
+    except (msgspec.MsgspecError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadResults(f"{path}: {error}") from error
     if results.version != VERSION:
         raise BadResults(f"{path}: version {results.version}; this program reads {VERSION}")

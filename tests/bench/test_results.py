@@ -1,11 +1,13 @@
 """What is computed from results."""
 
+import gzip
 import json
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
-from bench.results import Failure, Moment, load, save
+from bench.results import BadResults, Failure, Moment, load, save
 from tests.bench.report.synthetic import results, run
 
 
@@ -59,3 +61,14 @@ def test_a_file_from_before_there_were_failures_times_and_digests_is_read(tmp_pa
 def test_without_moments_there_is_no_uptime() -> None:
     assert run().uptime_share is None
     assert run(moments=(second(9, wanted=None),)).uptime_share is None
+
+
+def test_results_are_read_gzipped_too_and_a_cut_file_is_refused(tmp_path: Path) -> None:
+    save(results((run(),)), tmp_path / "results.json")
+    packed = gzip.compress((tmp_path / "results.json").read_bytes())
+    (tmp_path / "results.json.gz").write_bytes(packed)
+    assert load(tmp_path / "results.json.gz") == load(tmp_path / "results.json")
+    for broken in (packed[:-20], packed[:3], b"\x1f\x8b" + b"x" * 50, packed[:20] + b"\xff" * 50):
+        (tmp_path / "broken").write_bytes(broken)
+        with pytest.raises(BadResults, match="broken: "):
+            load(tmp_path / "broken")
