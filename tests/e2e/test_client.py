@@ -119,11 +119,11 @@ def test_three_see_each_other_move_and_leave(browser: Browser, program: Program)
         for each in (ada, cy):
             each.sees("Bo", ALEXANDERPLATZ)
         bo.sees("Ada", BRANDENBURG_GATE)
-        expect(ada.row("Bo")).to_contain_text("live")
         expect(ada.row("Bo")).to_contain_text("2.5 km")
         expect(bo.row("Ada")).to_contain_text("W")
         ada.stand(REICHSTAG)
         bo.sees("Ada", REICHSTAG)
+        expect(bo.row("Ada")).to_contain_text("live")  # she stood there just now
         ada.sees("Ada (you)", REICHSTAG)
 
         ada.page.locator(".grip").click()

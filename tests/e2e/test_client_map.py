@@ -3,6 +3,7 @@ names and places: tests/web/test_web_map.py.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,7 +77,8 @@ def test_the_map_shows_the_group_follows_one_and_rests_when_its_user_moves_it(
         until_at_rest(page)
         page.locator(".mk-count").click()
         until_at_rest(page)
-        expect(page.locator(".mk.is-fanned .mk-name")).to_have_text(["Bo", "Cy"])
+        names = [re.compile("^Bo"), re.compile("^Cy")]  # and how old they are, on a slow machine
+        expect(page.locator(".mk.is-fanned .mk-name")).to_have_text(names)
         expect(page.locator(".fan line[visibility=visible]")).to_have_count(2)
         page.locator(".mk.is-fanned .mk-dot").nth(1).click()
         ada.says("Cy")
