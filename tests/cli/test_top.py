@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,13 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def close(self) -> int:
-        status = self.process.wait(DEADLINE_S)
+        """Read on until it has ended: in a terminal that nobody reads a program stops."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if select.select([self._ours], [], [], 0.1)[0]:
+                with suppress(OSError):  # the other end is closed
+                    os.read(self._ours, 65_536)
+        status = self.process.wait(timeout=1)
         os.close(self._ours)
         return status
 
