@@ -51,7 +51,8 @@ def draw(browser: Browser, svg: str, pixels: int) -> bytes:
     """``svg`` as a PNG, transparent where it draws nothing."""
     page = browser.new_page(viewport={"width": pixels, "height": pixels})
     try:
-        page.set_content(f"<style>*{{margin:0;display:block}}</style>{svg}")
+        # No rule for every element: the style would be shown as text.
+        page.set_content(f"<style>body{{margin:0}} svg{{display:block}}</style>{svg}")
         return page.screenshot(omit_background=True)
     finally:
         page.close()

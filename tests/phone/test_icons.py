@@ -54,6 +54,15 @@ def test_the_mark_of_the_app_is_the_one_of_the_page() -> None:
     assert FLET["icon_background"].lower() in MARK.read_text().lower()
 
 
+def test_nothing_is_drawn_but_the_mark() -> None:
+    """A line of the style sheet was, in grey, at the top left of both."""
+    icon, splash = opened(ASSETS / "icon.png"), opened(ASSETS / "splash.png")
+    beside_the_pin = icon.crop((0, 0, ICON_PIXELS // 4, ICON_PIXELS // 20))
+    assert beside_the_pin.getchannel("A").getextrema() == (0, 0)
+    at_the_top = splash.crop((splash.width // 4, 4, splash.width // 4 * 3, 40))
+    assert at_the_top.getcolors() == [(at_the_top.width * at_the_top.height, (*GREEN, 255))]
+
+
 @pytest.mark.browser
 @pytest.mark.e2e
 def test_the_committed_pictures_are_those_that_the_mark_draws() -> None:
