@@ -85,6 +85,8 @@ class Process:
     def start(self) -> float:
         """Start, and wait until it is ready. Returns the seconds that took. Raises NotServing."""
         began = time.monotonic()
+        if self._process is not None:
+            self._process.wait(STOP_S)  # the one before, which has died
         with self._log.open("wb") as log, on_cores(self._place):
             try:
                 self._process = subprocess.Popen(

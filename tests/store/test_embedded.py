@@ -488,8 +488,10 @@ def test_an_initdb_that_fails_is_quoted_by_its_first_error() -> None:
 _AS_NOBODY_KNOWN = """
 import os, sys
 from pathlib import Path
-os.setgroups([]); os.setgid(54321); os.setuid(54321)
+import encodings.ascii, encodings.idna
 from locshare.store.embedded import EmbeddedError, EmbeddedPostgres
+# Python may be in a home that is closed to this user: everything is imported before.
+os.setgroups([]); os.setgid(54321); os.setuid(54321)
 server = EmbeddedPostgres(Path(sys.argv[1]))
 try:
     server.start()

@@ -370,12 +370,14 @@ async def test_without_a_user_in_the_url_and_a_name_of_the_account_the_url_is_at
 _AS_NOBODY_KNOWN = """
 import os, sys, trio
 from pathlib import Path
+from locshare.model.errors import LocshareError
+from locshare.store.limits import StoreLimits
+from locshare.store.migrate import bundled
+from locshare.store.postgres import PostgresStore
+bundled()  # Python may be in a home that is closed to this user: everything is imported before
 os.setgroups([]); os.setgid(54321); os.setuid(54321)
 for name in ("HOME", "PGUSER", "USER", "LOGNAME"):
     os.environ.pop(name, None)
-from locshare.model.errors import LocshareError
-from locshare.store.limits import StoreLimits
-from locshare.store.postgres import PostgresStore
 async def main():
     store = PostgresStore(sys.argv[1], StoreLimits(open_s=0))
     async with trio.open_nursery() as nursery:
