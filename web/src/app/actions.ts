@@ -1,6 +1,7 @@
 /**
- * Everything that can be done on the page, with the host's part in hosting.ts. Views and the map call
- * these; nothing else but notices.ts writes the signals of state.ts. Calls to the server that fail throw Refused: `explain` puts it in words.
+ * Everything that can be done on the page; a host's part is in hosting.ts, what the page says in
+ * notices.ts. Views and the map call these; nothing else writes the signals of state.ts. Calls to the
+ * server that fail throw Refused: `explain` puts it in words.
  */
 
 import { effect } from "@preact/signals";
