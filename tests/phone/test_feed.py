@@ -46,6 +46,14 @@ def test_the_list_has_me_then_who_is_on_the_map_then_the_rest_by_name() -> None:
     assert order(one) == ["me", "zoe", "ada", "bob"]
 
 
+def test_who_holds_a_hosts_token_is_the_host_until_the_server_says_more() -> None:
+    one = Feed("s", "Alps", 1000.0, lambda: 1000.0, hosts=True)
+    assert one.group(paused=False, watching=False, can_host=True).is_host, "the menu would grow"
+    one.connected(snapshot("me"), NOW)
+    assert not one.is_host
+    assert not feed().is_host
+
+
 def test_the_time_that_is_left_is_the_servers_whatever_this_clock_says() -> None:
     one = feed(clock=5.0)
     one.connected(snapshot("me", at=NOW + 100 * HOUR), NOW)

@@ -45,9 +45,19 @@ class Happening(NamedTuple):
 
 @final
 class Feed:
-    """``clock`` is that of :mod:`phone.clock`."""
+    """``clock`` is that of :mod:`phone.clock`. ``hosts``: whether this device holds a host's token,
+    by which its person is the host until a snapshot says more.
+    """
 
-    def __init__(self, session_id: str, name: str, expires_at: float, clock: Callable[[], float]):
+    def __init__(
+        self,
+        session_id: str,
+        name: str,
+        expires_at: float,
+        clock: Callable[[], float],
+        *,
+        hosts: bool = False,
+    ) -> None:
         self.session_id = session_id
         self.name = name
         self.expires_at = expires_at
@@ -58,6 +68,7 @@ class Feed:
         self.happenings: list[Happening] = []
         """Not said yet; the newest of them, at most :data:`MOST_HAPPENINGS`."""
         self._clock = clock
+        self._hosts = hosts
         self._ahead_s = 0.0
         """Of this device's clock, before the server's."""
         self._before: Replica | None = None
@@ -66,10 +77,12 @@ class Feed:
 
     @property
     def is_host(self) -> bool:
-        """Whether this participant has the host's role."""
+        """Whether this participant has the host's role. Known before the first snapshot, so that no
+        menu grows under a finger when that comes.
+        """
         replica = self.replica
         if replica is None:
-            return False
+            return self._hosts
         me = replica.participants.get(replica.you.user_id)
         role = me.role if me is not None and isinstance(me.role, str) else replica.you.role
         return role == "host"

@@ -50,7 +50,13 @@ class Participation(Watcher):
 
     def __init__(self, membership: Membership, changed: Callable[[], None]) -> None:
         self.membership = membership
-        self.feed = Feed(membership.session_id, membership.name, membership.expires_at, now)
+        self.feed = Feed(
+            membership.session_id,
+            membership.name,
+            membership.expires_at,
+            now,
+            hosts=bool(membership.host_token),
+        )
         self._changed = changed
         opener: Opener | None = None
         self._has_wishes = membership.backend.dialect == "locshare"
