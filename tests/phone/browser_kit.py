@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from playwright.sync_api import Browser, Geolocation, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from bench.guardian import entrust
 from bench.servers import free_port
@@ -116,9 +117,18 @@ class Screen:
     def marked(self, identifier: str) -> Any:
         return self.page.locator(f'[flt-semantics-identifier="{identifier}"]')
 
+    def _wait_for(self, found: Any) -> None:
+        """Return when ``found`` is there. If that does not come, the report says what is there."""
+        try:
+            found.wait_for(state="attached")
+        except PlaywrightError as error:
+            texts = self.page.locator("flt-semantics-host").all_inner_texts()
+            error.add_note(f"the screen says {texts}")
+            raise
+
     def press(self, identifier: str) -> None:
         found = self.marked(identifier)
-        found.wait_for(state="attached")
+        self._wait_for(found)
         found.evaluate(STILL)
         box = found.bounding_box()  # settled: it stands still
         assert box is not None
@@ -132,7 +142,7 @@ class Screen:
     def type(self, identifier: str, text: str) -> None:
         """Flutter takes text only from the element that it has made its editing element."""
         found = self.marked(identifier).locator("input")
-        found.wait_for(state="attached")
+        self._wait_for(found)
         for _ in range(200):
             found.click()
             self.page.wait_for_function(
@@ -148,7 +158,7 @@ class Screen:
         raise AssertionError(f"{identifier} does not take {text!r}")
 
     def shows(self, text: str) -> None:
-        self.page.get_by_text(text).first.wait_for(state="attached")
+        self._wait_for(self.page.get_by_text(text).first)
 
     def hides(self, text: str) -> None:
         expect(self.page.get_by_text(text)).to_have_count(0, timeout=WAIT_MS)

@@ -44,6 +44,12 @@ class Friend:
         return next((each for each in people if each.display_name == name), None)
 
 
+def standing_of(live: Live) -> str:
+    """Of a connection, for the report of a test that fails."""
+    where = {} if live.replica is None else live.replica.positions
+    return f"is connected: {live.connected}, is asked for {live.pace}, sees {where}"
+
+
 @asynccontextmanager
 async def friend(one: Phone, link: str, name: str) -> AsyncIterator[Friend]:
     guest = one.app.controller._guest
@@ -59,6 +65,11 @@ async def friend(one: Phone, link: str, name: str) -> AsyncIterator[Friend]:
     try:
         await guest.run(live.has_connected.wait)
         yield Friend(one, live, me.user_id, task)
+    except AssertionError as error:
+        error.add_note(f"{name} {standing_of(live)}; {me.user_id}")
+        for each in one.app.controller._participations.values():
+            error.add_note(f"the phone {standing_of(each.live)}; {each.membership.user_id}")
+        raise
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
