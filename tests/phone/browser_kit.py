@@ -22,7 +22,7 @@ from bench.servers import free_port
 from tests.running import LAST_RESORT_S
 
 SOURCE: Final = Path(__file__).resolve().parents[2] / "clients" / "phone" / "src"
-WAIT_MS: Final = LAST_RESORT_S * 1000 / 2
+WAIT_MS: Final = LAST_RESORT_S * 1000
 VARIABLE: Final = "LOCSHARE_PHONE_BACKEND"
 READY: Final = "Uvicorn running"
 BERLIN: Final[Geolocation] = {"latitude": 52.5163, "longitude": 13.3777, "accuracy": 12}

@@ -55,7 +55,7 @@ def on_the_phone(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
             trouble: list[str] = []
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, found: trouble.append(str(found)))
-            async with asyncio.timeout(LAST_RESORT_S):
+            async with asyncio.timeout(2 * LAST_RESORT_S):  # more than that of a single wait
                 await test(*arguments, **fixtures)
             assert trouble == [], "\n".join(trouble)
 
@@ -227,7 +227,7 @@ class Phone(Connection):
     async def until(self, holds: Callable[[], Any], what: str = "") -> None:
         """Return when ``holds``; it is looked at whenever something was sent to Flutter."""
         try:
-            async with asyncio.timeout(LAST_RESORT_S / 4):
+            async with asyncio.timeout(LAST_RESORT_S):
                 while not holds():
                     self.changed.clear()
                     # Not for long, since some things change without a message.
