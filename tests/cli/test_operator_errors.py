@@ -15,8 +15,6 @@ from tests.clusters import give_cluster
 from tests.program import data_directory
 from tests.running import LAST_RESORT_S
 
-pytestmark = pytest.mark.timeout(90)
-
 NO_DATABASE: Final = "postgresql://ada@127.0.0.1:1/none"
 EMBEDDED: Final = {"LOCSHARE_DATABASE_URL": ""}
 SERVE: Final = ["exec", '"$0"', "-m", "locshare", "serve"]

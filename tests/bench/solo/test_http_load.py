@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bench.servers import HOST
 from bench.solo.http_load import Answer, AnswerReader, BadAnswer, Call, HttpLoad
+from tests.running import LAST_RESORT_S
 
 ANSWER = b"HTTP/1.1 201 \r\ncontent-type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
@@ -49,7 +50,7 @@ def test_an_answer_without_an_end_is_refused(data: bytes) -> None:
 def answering(*answers: bytes) -> Iterator[int]:
     """A server that gives each connection the answers in turn, and closes it after the last."""
     with socket.create_server((HOST, 0)) as listener:
-        listener.settimeout(5)
+        listener.settimeout(LAST_RESORT_S)
 
         def serve() -> None:
             with contextlib.suppress(OSError):
