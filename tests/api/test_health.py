@@ -1,11 +1,16 @@
 """Liveness, readiness and metrics."""
 
+import time
+from collections.abc import Iterable, Iterator
+
 import httpx
 import pytest
 import structlog.testing
 import trio
 import trio.testing
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from locshare.api import Check, when
 from locshare.store.port import StoreUnavailable
@@ -78,6 +83,61 @@ async def test_metrics_are_shown_in_the_text_format(
     assert answer.status_code == 200
     assert answer.headers["content-type"] == CONTENT_TYPE
     assert "locshare_sessions 3.0\n" in answer.text
+
+
+@pytest.fixture
+def slow(registry: CollectorRegistry) -> list[float]:
+    """When the metrics were collected; each time takes 5 ms at least."""
+    collected: list[float] = []
+
+    class Slow(Collector):
+        def collect(self) -> Iterator[Metric]:
+            collected.append(trio.current_time())
+            time.sleep(0.005)
+            yield GaugeMetricFamily("collected", "How often.", len(collected))
+
+        def describe(self) -> Iterable[Metric]:
+            return ()
+
+    registry.register(Slow())
+    return collected
+
+
+async def test_a_flood_of_scrapes_takes_a_tenth_of_the_time_and_no_answer_is_stale(
+    client: httpx.AsyncClient, slow: list[float], autojump_clock: trio.testing.MockClock
+) -> None:
+    answers: list[str] = []
+
+    async def scrape() -> None:
+        answers.append((await client.get("/metrics")).text)
+
+    await scrape()
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(scrape)
+    assert len(slow) == 2
+    assert slow[1] - slow[0] >= 9 * 0.005
+    assert ["collected 2.0\n" in each for each in answers] == [False, *[True] * 20]
+
+
+async def test_a_scrape_that_is_given_up_leaves_the_others_their_answer(
+    client: httpx.AsyncClient, slow: list[float], autojump_clock: trio.testing.MockClock
+) -> None:
+    await client.get("/metrics")
+    answers: list[int] = []
+    impatience = trio.CancelScope()
+
+    async def scrape(scope: trio.CancelScope) -> None:
+        with scope:
+            answers.append((await client.get("/metrics")).status_code)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scrape, impatience)
+        nursery.start_soon(scrape, trio.CancelScope())
+        await trio.sleep(0.001)
+        impatience.cancel()
+    assert answers == [200]
+    assert len(slow) == 2
 
 
 async def test_a_flood_of_questions_is_one_at_a_time_and_no_answer_is_stale(

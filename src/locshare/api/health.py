@@ -15,10 +15,11 @@ from prometheus_client import CollectorRegistry
 from quart import Blueprint, Response
 
 from locshare.api.quart_adapter import quart_response
+from locshare.api.scrapes import Scrapes
 from locshare.http.problems import RETRY_AFTER_S
 from locshare.http.types import json_response
 from locshare.model.errors import LocshareError
-from locshare.telemetry.metrics import CONTENT_TYPE, exposition
+from locshare.telemetry.metrics import CONTENT_TYPE
 from locshare.telemetry.unexpected import log_unexpected
 
 CHECK_TIMEOUT_S: Final = 1.0
@@ -66,10 +67,11 @@ def health_blueprint(registry: CollectorRegistry | None, checks: Mapping[str, Ch
         return response
 
     if registry is not None:
+        scrapes = Scrapes(registry)
 
         @routes.get("/metrics")
         async def metrics() -> Response:
-            return Response(exposition(registry), content_type=CONTENT_TYPE)
+            return Response(await scrapes.ask(), content_type=CONTENT_TYPE)
 
     return routes
 
