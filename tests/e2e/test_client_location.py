@@ -96,7 +96,7 @@ def test_paused_and_hidden_are_said_to_the_others(browser: Browser, program: Pro
         show(ada.page, hidden=True)
         # Only when the last fix is no longer live: until then it says more.
         bo.page.clock.fast_forward(40_000)
-        expect(bo.row("Ada")).to_contain_text("screen locked")
+        expect(bo.row("Ada")).to_contain_text("in the background")
         show(ada.page, hidden=False)
         ada.stand(TEMPELHOF)
         expect(bo.row("Ada")).to_contain_text("live")

@@ -96,7 +96,7 @@ const de: Catalogue<Key> = {
     "person.last_seen": "zuletzt gesehen {ago}, {distance} von hier",
     "person.offline.now": "offline",
     "person.paused": "pausiert",
-    "person.hidden": "Bildschirm gesperrt",
+    "person.hidden": "im Hintergrund",
 
     "map.label": "Karte. Die Pfeiltasten bewegen sie, Plus und Minus ändern den Maßstab.",
     "map.you": "Du",
@@ -227,7 +227,7 @@ const de: Catalogue<Key> = {
     "background.server": "Server",
     "background.code": "Code",
     "lock.tip":
-      "Wenn dein Bildschirm aus ist, sehen die anderen deine letzte Position und dass er gesperrt ist.",
+      "Wenn dein Bildschirm aus ist, sehen die anderen deine letzte Position und dass du im Hintergrund bist.",
     "lock.how": "Weiter teilen",
     "lock.ok": "Verstanden",
     "location.help": "Hilfe",

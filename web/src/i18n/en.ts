@@ -95,7 +95,7 @@ const texts = {
   "person.last_seen": "last seen {ago}, {distance} from here",
   "person.offline.now": "offline",
   "person.paused": "paused",
-  "person.hidden": "screen locked",
+  "person.hidden": "in the background",
 
   "map.label": "Map. The arrow keys move it, plus and minus zoom.",
   "map.you": "You",
@@ -164,7 +164,7 @@ const texts = {
   "map.out": "Zoom out",
   "menu.word": "Menu",
   "lock.tip":
-    "When your screen is off, the others see your last position and that your screen is locked.",
+    "When your screen is off, the others see your last position, and that you are in the background.",
   "lock.how": "Go on sharing",
   "lock.ok": "All right",
   "location.help": "Help",

@@ -129,7 +129,7 @@ describe("the pane of markers", () => {
     expect(nameOf("user-2")).not.toContain("ago");
     expect(nameOf("user-3")).toContain("45 s ago");
     expect(nameOf("user-5")).toContain("paused");
-    expect(nameOf("user-6")).toContain("screen locked");
+    expect(nameOf("user-6")).toContain("in the background");
     expect(nameOf("user-7")).toContain("2 h ago");
     expect(all(".is-old")).toHaveLength(5);
     expect(shown(".is-old .mk-heading")).toHaveLength(0);

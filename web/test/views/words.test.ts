@@ -28,7 +28,7 @@ test.each<[Partial<Person>, number, string]>([
   [{}, 5_000, "live"],
   [{}, 240_000, "last seen 4 min ago, 320 m from here"],
   [{ online: false }, 240_000, "offline · last seen 4 min ago, 320 m from here"],
-  [{ state: "hidden" }, 240_000, "screen locked · last seen 4 min ago, 320 m from here"],
+  [{ state: "hidden" }, 240_000, "in the background · last seen 4 min ago, 320 m from here"],
   [{ state: "paused" }, 5_000, "paused · last seen 5 s ago, 320 m from here"],
   [{ place: null }, 0, "no position"],
   [{ place: null, online: false }, 60_000, "offline · last seen 1 min ago"],

@@ -98,7 +98,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "person.offline.now": "offline",
     "person.paused": "pausiert",
     "person.paused_me": "pausiert: niemand sieht, wo du bist",
-    "person.hidden": "Bildschirm gesperrt",
+    "person.hidden": "im Hintergrund",
     "person.host": "Leitung",
     "person.follow": "Folgen",
     "person.directions": "Route",

@@ -98,7 +98,7 @@ TEXTS: Final[Mapping[str, str | Mapping[str, str]]] = {
     "person.offline.now": "offline",
     "person.paused": "paused",
     "person.paused_me": "paused: nobody sees where you are",
-    "person.hidden": "screen locked",
+    "person.hidden": "in the background",
     "person.host": "Host",
     "person.follow": "Follow",
     "person.directions": "Directions",
