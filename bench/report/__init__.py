@@ -25,8 +25,8 @@ __all__ = ["compose", "write_report"]
 
 def write_report(results: Results, folder: Path) -> list[Path]:
     """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into ``folder``, creating it if
-    needed. Returns the files, the HTML first. Deterministic. Raises OSError, and BadResults for a
-    run against a target that is not described.
+    needed; charts there of a report before go. Returns the files, the HTML first. Deterministic.
+    Raises OSError, and BadResults for a run against a target that is not described.
     """
     report = compose(results)
     (folder / CHARTS).mkdir(parents=True, exist_ok=True)
@@ -36,6 +36,9 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     }
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8", errors="replace")
+    for path in (folder / CHARTS).glob("*.svg"):
+        if path not in texts:
+            path.unlink()
     return list(texts)
 
 

@@ -227,6 +227,16 @@ def test_scenarios_that_look_alike_have_charts_of_their_own(tmp_path: Path) -> N
     assert all(re.fullmatch(r"[a-z]+(-[a-z0-9]+)*\.svg", chart.name) for chart in charts)
 
 
+def test_a_report_leaves_no_chart_of_the_one_before(tmp_path: Path) -> None:
+    old, new = (
+        write_report(results([run(name, delivery=latencies(5))]), tmp_path)
+        for name in ("storm", "flood")
+    )
+    assert set(old) - set(new)
+    assert not [each for each in set(old) - set(new) if each.exists()]
+    assert set((tmp_path / "charts").iterdir()) <= set(new)
+
+
 def test_every_row_of_a_markdown_table_has_as_many_cells(text: str) -> None:
     for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         counts = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in table.splitlines()}
