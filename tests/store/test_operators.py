@@ -329,6 +329,7 @@ async def test_a_database_that_is_read_only_is_refused_at_the_start(
         (pg.DuplicatePreparedStatementError("exists"), "pgbouncer=true"),
         (pg.UndefinedTableError("relation does not exist"), "LOCSHARE_DATABASE_SCHEMA"),
         (pg.ProtocolViolationError("unsupported startup parameter: x"), "startup parameter"),
+        (pg.InternalClientError("cannot switch to state 12"), "a connection to the database"),
         (RuntimeError(), "RuntimeError"),
     ],
 )

@@ -143,6 +143,14 @@ def _wait(error: Any, _url: DatabaseUrl) -> str:
     return f"the database server is not ready: {_text(error)}. It is asked again until it is"
 
 
+def _ended(error: Any, url: DatabaseUrl) -> str:
+    # asyncpg has read why the server closes a connection, say, and not yet that it is closed.
+    return (
+        f"a connection to the database at {_place(url)} ended: {_text(error)}. It is asked again"
+        " until it answers"
+    )
+
+
 def _cut_off(error: Any, _url: DatabaseUrl) -> str:
     return (
         f"the database server ended a statement: {_text(error)}. If that goes on, raise the role's"
@@ -195,4 +203,5 @@ _BY_KIND: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], _Expl
     (pg.OperatorInterventionError, _wait),
     (pg.SyntaxOrAccessError, _changed),
     (pg.InterfaceError, _misuse),
+    (pg.InternalClientError, _ended),
 )
