@@ -1,5 +1,6 @@
 """Liveness, readiness and metrics."""
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from locshare.api import Check, when
+from locshare.api import Check, scrapes, when
 from locshare.store.port import StoreUnavailable
 from locshare.telemetry.metrics import CONTENT_TYPE
 from tests.api.conftest import MakeApp, client_of
@@ -118,6 +119,19 @@ async def test_a_flood_of_scrapes_takes_a_tenth_of_the_time_and_no_answer_is_sta
     assert len(slow) == 2
     assert slow[1] - slow[0] >= 9 * 0.005
     assert ["collected 2.0\n" in each for each in answers] == [False, *[True] * 20]
+
+
+async def test_a_scrape_in_which_the_process_was_suspended_holds_the_next_one_up_for_seconds(
+    client: httpx.AsyncClient,
+    slow: list[float],
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instants = itertools.count(step=60.0)
+    monkeypatch.setattr(scrapes, "perf_counter", lambda: next(instants))
+    await client.get("/metrics")
+    await client.get("/metrics")
+    assert slow[1] - slow[0] == pytest.approx(scrapes.LONGEST_S, abs=0.1)
 
 
 async def test_a_scrape_that_is_given_up_leaves_the_others_their_answer(

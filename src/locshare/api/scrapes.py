@@ -12,6 +12,10 @@ from locshare.telemetry.metrics import exposition
 
 SHARE: Final = 0.1
 """Of the time, what all scrapes may take."""
+LONGEST_S: Final = 5.0
+"""Between two: one in which the process was suspended seems to have taken a minute, and Prometheus
+gives up on the next one after ten seconds.
+"""
 
 
 @final
@@ -36,6 +40,7 @@ class Scrapes:
                 began = perf_counter()
                 self._text = exposition(self._registry)
                 took = perf_counter() - began
-                self._not_before = trio.current_time() + took * (1 / SHARE - 1)
+                pause = min(took * (1 / SHARE - 1), LONGEST_S)
+                self._not_before = trio.current_time() + pause
                 self._count += 1
             return self._text
